@@ -1,0 +1,243 @@
+"""Entries of the log: their fields, their one spelling as a line of JSON, and the chain they are added to (pure).
+
+An entry is one line of canonical JSON (RFC 8785, wire/canonical.py); fields at their default are left out. Its leaf in
+the Merkle tree is the hash of the line's bytes without the newline, its index there is seq, and the next entry names
+that hash as prev. Bodies are not in the log, only digests under a key that can be erased with them.
+Called by the kernel's audit writer (Chain), by recovery and by verification (decode).
+"""
+
+import hmac
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Annotated, Final, Required, TypedDict, Unpack
+
+from msgspec import Meta, Struct
+from msgspec.json import Decoder, Encoder
+
+from wire import canonical
+from wire.errors import CodecError, Unencodable
+from wire.merkle import Frontier
+
+KINDS: Final = {
+    "kernel.start": "the kernel started; detail: digests of the code that runs, and what this machine can enforce",
+    "kernel.stop": "the kernel stopped in order",
+    "kernel.recovered": "the log was found cut short after a crash and goes on; detail: what was mended",
+    "hand.install": "a Hand was installed; detail: version, seal and what was granted",
+    "hand.remove": "a Hand was removed with its grants",
+    "hand.start": "a start of a Hand was asked for",
+    "hand.ready": "a service answered that it is ready",
+    "hand.end": "a service's process ended; detail: exit status and usage",
+    "hand.state": "a Hand's state changed: backing off, paused, quarantined; why says for what reason",
+    "run.start": "a run's process was forked; detail: seal and limits",
+    "run.confined": "the confinement that a run applied to itself before any code of its Hand",
+    "run.end": "a run ended; verdict: how; detail: exit status and usage",
+    "call": "a call was allowed and goes to its provider; one with an effect goes only after this is on disk",
+    "end": "a call's one end; verdict: done, failed, refused or cancelled; with reply, cost and labels",
+    "refusal": "a call was refused before it reached a provider; why names the grant that was missing",
+    "flood": "refusals beyond the limit, one entry for each principal, reason and second; detail: how many",
+    "event": "an event was published",
+    "grant": "a capability was granted; detail: to whom and which",
+    "revoke": "a capability was taken back",
+    "key.add": "a key was added to the trust store; detail: the verifier key and the most it may grant",
+    "key.revoke": "a key was revoked or replaced",
+    "root.add": "a folder was given a name that file grants refer to",
+    "root.remove": "a named folder was taken back",
+    "settings": "settings were changed; detail: which, never a secret",
+    "pause": "a Hand was paused: its calls wait",
+    "resume": "a paused Hand goes on",
+    "freeze": "the emergency stop: every run ended, no call but the operator's passes",
+    "thaw": "the emergency stop was undone",
+    "snapshot": "the kernel's state was written down; detail: its digest",
+    "spend": "what was spent outside any call's end",
+    "note": "a text that a run or the operator put into the log",
+}
+"""Every kind of entry and when it is written. A kind that is not here is not appended; reading does not mind it, so that
+an older Maniple can verify a newer one's log."""
+
+LINE_MAX: Final = 256 * 1024
+"""Bytes of one line, without its newline."""
+
+NO_PREV: Final = "0" * 64
+"""prev of the first entry."""
+
+_HEX = r"^[0-9a-f]{64}\Z"
+_TIME = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z\Z"
+
+Number = Annotated[int, Meta(ge=0, lt=canonical.INT_LIMIT)]
+Digest = Annotated[str, Meta(pattern=_HEX)]
+
+
+class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """What the log says of a body: digest is body_digest()'s 64 hex digits, size its length in bytes."""
+
+    digest: Digest
+    size: Number
+
+
+class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """What something cost. A thousandth of a cent is 10 micro-dollars."""
+
+    micro_dollars: Number
+    tokens: Number
+
+
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """One entry. Its fields stand in alphabetical order, which is the order that RFC 8785 asks for.
+
+    call: the kernel's number of the call, 0 for none. parent: that of the call it was made for. principal: who acted.
+    run: the run concerned. resource: normalised, without a URL's query. verdict and why: the outcome and its reason.
+    labels: where what was handed over came from. detail: what only this kind has, see KINDS; no floats, ASCII keys.
+    time: see time_text. prev: hash of the entry before, NO_PREV for the first.
+    """
+
+    arguments: Body | None = None
+    call: Number = 0
+    cost: Cost | None = None
+    detail: dict[str, object] = {}
+    kind: Annotated[str, Meta(min_length=1)]
+    labels: tuple[str, ...] = ()
+    method: str = ""
+    parent: Number = 0
+    prev: Digest
+    principal: Annotated[str, Meta(min_length=1)]
+    reply: Body | None = None
+    resource: str = ""
+    run: str = ""
+    seq: Number
+    time: Annotated[str, Meta(pattern=_TIME)]
+    verdict: str = ""
+    why: str = ""
+
+
+class Fields(TypedDict, total=False):
+    """What a caller of Chain.append says of an entry: all of Entry but seq and prev."""
+
+    arguments: Body | None
+    call: int
+    cost: Cost | None
+    detail: dict[str, object]
+    kind: Required[str]
+    labels: tuple[str, ...]
+    method: str
+    parent: int
+    principal: Required[str]
+    reply: Body | None
+    resource: str
+    run: str
+    time: Required[str]
+    verdict: str
+    why: str
+
+
+_encode: Final = Encoder(order="deterministic").encode
+_decode: Final = Decoder(Entry).decode
+
+
+def encode(entry: Entry) -> bytes:
+    """The entry's line, without a newline. Raises Unencodable for anything that decode() would not accept."""
+    if entry.kind not in KINDS:
+        raise Unencodable(f"there is no entry kind {entry.kind!r}; add it to wire.entries.KINDS")
+    if entry.detail:
+        canonical.check(entry.detail)
+    try:
+        line = _encode(entry)
+        again = _decode(line)
+    except (*canonical.READ_ERRORS, TypeError, ValueError, OverflowError) as error:
+        raise Unencodable(f"this is no entry: {error}") from error
+    if again != entry or len(line) > LINE_MAX:
+        raise Unencodable(f"this is no entry: a field has a wrong type, or the line is longer than {LINE_MAX} bytes")
+    return line
+
+
+def decode(line: bytes) -> Entry:
+    """The entry of a line without its newline. Raises CodecError for any line that encode() would not have written."""
+    if len(line) > LINE_MAX:
+        raise CodecError(f"the line is longer than {LINE_MAX} bytes")
+    try:
+        entry = _decode(line)
+        if entry.detail:
+            canonical.check(entry.detail)
+        again = _encode(entry)
+    except canonical.READ_ERRORS as error:
+        raise CodecError(f"the line is no entry: {error}") from error
+    except Unencodable as error:
+        raise CodecError(f"the line is no entry: {error}") from error
+    if again != line:
+        raise CodecError("the line is not canonical: the same entry is spelled in another way")
+    return entry
+
+
+class Chain:
+    """The end of a log, to which entries are added; it stays as it was when an entry is refused.
+
+    A new log: Chain(). An old one: seq and prev as after its last entry, and the frontier over all its leaves.
+    """
+
+    __slots__ = ("_frontier", "_prev", "_seq")
+
+    def __init__(self, *, seq: int = 0, prev: str = NO_PREV, frontier: Frontier | None = None) -> None:
+        self._frontier = Frontier() if frontier is None else frontier
+        self._seq = seq
+        self._prev = prev
+        if self._frontier.size != seq or (seq == 0) != (prev == NO_PREV):
+            raise Unencodable(f"a log of {seq} entries does not go on after {prev} and {self._frontier.size} leaves")
+
+    @property
+    def seq(self) -> int:
+        """The next entry's seq, which is how many there are."""
+        return self._seq
+
+    @property
+    def prev(self) -> str:
+        """The next entry's prev."""
+        return self._prev
+
+    @property
+    def frontier(self) -> Frontier:
+        """The tree over all entries so far; its root() and size are the next checkpoint's."""
+        return self._frontier
+
+    def append(self, **fields: Unpack[Fields]) -> bytes:
+        """Adds the next entry and gives its line, without a newline. Raises Unencodable for what is no entry."""
+        line = encode(Entry(seq=self._seq, prev=self._prev, **fields))
+        leaf = sha256(b"\x00" + line).digest()
+        self._frontier.append(leaf)
+        self._prev = leaf.hex()
+        self._seq += 1
+        return line
+
+
+def body_digest(key: bytes, body: bytes) -> Body:
+    """What the log says of a body: HMAC-SHA-256 (RFC 2104) under the run's key, as a short body could be guessed."""
+    return Body(digest=hmac.digest(key, body, "sha256").hex(), size=len(body))
+
+
+def time_text(micros: int) -> str:
+    """RFC 3339, UTC, with microseconds, of microseconds since 1970; years 1970 to 9999."""
+    second, rest = divmod(micros, 1_000_000)
+    return f"{_second_text(second)}.{rest:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second_text(second: int) -> str:
+    try:
+        moment = datetime.fromtimestamp(second, UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise Unencodable(f"{second} seconds since 1970 lie outside of the calendar") from error
+    if second < 0:
+        raise Unencodable("a time before 1970 is not written")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def time_micros(text: str) -> int:
+    """The microseconds since 1970 that time_text() writes in this way; CodecError for any other text."""
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise CodecError(f"{text!r} is not a time like 2026-11-21T00:45:10.123456Z") from error
+    since = moment - datetime.fromtimestamp(0, UTC)
+    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if micros < 0 or time_text(micros) != text:
+        raise CodecError(f"{text!r} is not a time like 2026-11-21T00:45:10.123456Z")
+    return micros

@@ -1,0 +1,55 @@
+"""The errors of the formats, and the base of every error Maniple raises (pure).
+
+    ManipleError                  base of all: catch it only where a person is told
+    ├── Unencodable (ValueError)  a value of our own cannot be written in the format
+    ├── CodecError                bytes from elsewhere are not in the format
+    ├── NoteMalformed             text is not a signed note, a key, a checkpoint or a seal
+    ├── SignatureInvalid          well formed, but no trusted key vouches for it
+    ├── ProofInvalid              a Merkle proof does not prove what it should
+    └── LogInvalid                a log is not what was once written and signed
+
+Each class says when you get this one and not its neighbour. A text never holds a secret.
+"""
+
+
+class ManipleError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class Unencodable(ManipleError, ValueError):
+    """Our own code asked to write a value that the format has no room for: a float, 2**53, an unknown entry kind.
+
+    Bytes that came from elsewhere raise CodecError instead.
+    """
+
+
+class CodecError(ManipleError):
+    """Bytes that came from elsewhere are not well formed, or a body cannot travel as bytes of the bus.
+
+    A value that the log cannot hold raises Unencodable instead.
+    """
+
+
+class NoteMalformed(ManipleError):
+    """A text is not a signed note, verifier key, checkpoint or seal; its signature was not even looked at."""
+
+
+class SignatureInvalid(ManipleError):
+    """A signature by a known key is wrong, or there is none by a key that is known."""
+
+
+class ProofInvalid(ManipleError):
+    """An inclusion or consistency proof does not lead to the given root, or cannot exist for the given sizes."""
+
+
+class LogInvalid(ManipleError):
+    """A log differs from what was written and signed.
+
+    seq is the first bad entry: where the change is known only to lie within a range, it is the first of that range
+    and why names the last. why is one clause for a person.
+    """
+
+    def __init__(self, seq: int, why: str) -> None:
+        super().__init__(f"entry {seq}: {why}")
+        self.seq = seq
+        self.why = why

@@ -1,0 +1,229 @@
+"""Verification of a whole log against itself and against signed checkpoints, naming the first bad entry (pure).
+
+A log convinces on three grounds, checked in one pass: each line is an entry in its one spelling and in its place (seq);
+each names the hash of the one before (prev); the tree over all of them has the root that each checkpoint signed. The last
+is what an attacker who rewrites everything after his change cannot mend, and what shows a cut tail.
+
+Which entry is named: every entry before it is as it was written, as far as the evidence goes. Where prev does not fit,
+either of two entries may have been changed; the rest of the log and the next checkpoint tell which (_blame). Where all
+fits but a root does not, the change lies somewhere since the last checkpoint that holds: its first entry is named, and
+why names the last.
+
+Memory does not grow with the log. Lines come as bytes, with or without their newline, in order, from as many files as
+there are. About 6 microseconds a line.
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from msgspec import Struct
+
+from wire.checkpoint import Checkpoint, open_checkpoints
+from wire.entries import NO_PREV, Entry, decode
+from wire.errors import CodecError, LogInvalid
+from wire.merkle import Frontier, leaf_hash
+from wire.signing import VerifyKey
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """A log that holds. size: its entries. signed: how many of them, from the first, the newest checkpoint covers.
+
+    checkpoints: how many were compared. prev and frontier: what Chain(seq=size, …) needs to go on.
+    """
+
+    size: int
+    signed: int
+    checkpoints: int
+    prev: str
+    frontier: Frontier
+
+
+def verify_log(
+    lines: Iterable[bytes],
+    *,
+    notes: Iterable[str | bytes],
+    keys: Iterable[VerifyKey],
+    origin: str,
+    held: Iterable[str | bytes] = (),
+) -> Verified:
+    """Verifies a log from its first line, with the checkpoint notes that lie beside it and those held elsewhere.
+
+    The held ones must be signed by one of the same keys. Raises LogInvalid for the first bad entry, and NoteMalformed or
+    SignatureInvalid for a checkpoint that is itself not in order; those are looked at before the first line.
+    """
+    known = tuple(keys)
+    own = list(open_checkpoints(notes, known, origin))
+    kept = list(open_checkpoints(held, known, origin))
+    return verify_lines(lines, checkpoints=own, held=kept)
+
+
+def verify_lines(
+    lines: Iterable[bytes],
+    *,
+    checkpoints: Iterable[Checkpoint] = (),
+    held: Iterable[Checkpoint] = (),
+    seq: int = 0,
+    prev: str = NO_PREV,
+    frontier: Frontier | None = None,
+) -> Verified:
+    """Verifies lines against checkpoints whose signatures were checked before; raises LogInvalid for the first bad entry.
+
+    To go on from a known state, give seq, prev and a frontier of that size (it is not changed): checkpoints of less than
+    seq entries cannot be compared then and are passed over.
+    """
+    tree = Frontier() if frontier is None else frontier.copy()
+    anchors = _Anchors(checkpoints, held, seq)
+    anchors.compare(tree)
+    stop = anchors.next_size
+    last: bytes | None = None
+    rest = iter(lines)
+    for line in rest:
+        line = line.removesuffix(b"\n")
+        entry = _entry(line, seq)
+        if entry.prev != prev:
+            raise _blame(_Break(seq=seq, line=line, told=entry.prev, last=last, tree=tree), anchors, rest)
+        if last is not None:
+            tree.append(last)
+        last = sha256(b"\x00" + line).digest()
+        prev = last.hex()
+        seq += 1
+        if seq == stop:
+            tree.append(last)
+            last = None
+            anchors.compare(tree)
+            stop = anchors.next_size
+    if last is not None:
+        tree.append(last)
+    anchors.end(seq)
+    return Verified(size=seq, signed=anchors.signed, checkpoints=anchors.compared, prev=prev, frontier=tree)
+
+
+def _entry(line: bytes, seq: int) -> Entry:
+    """The entry of a line that should be the seq-th."""
+    try:
+        entry = decode(line)
+    except CodecError as error:
+        raise LogInvalid(seq, str(error)) from error
+    if entry.seq > seq:
+        raise LogInvalid(seq, f"it is missing: entry {entry.seq} stands in its place")
+    if entry.seq < seq:
+        raise LogInvalid(seq, f"entry {entry.seq} stands in its place, a second time or out of order")
+    return entry
+
+
+class _Anchors:
+    """The checkpoints still to be compared, the next one last, and how far the compared ones reach."""
+
+    def __init__(self, own: Iterable[Checkpoint], held: Iterable[Checkpoint], start: int) -> None:
+        both = [(point.size, False, point.root) for point in own] + [(point.size, True, point.root) for point in held]
+        self._waiting = sorted((point for point in both if point[0] >= start), reverse=True)
+        self._good = self._good_held = start
+        self.signed = 0
+        self.compared = 0
+
+    @property
+    def next_size(self) -> int:
+        """The size of the next checkpoint, -1 when none is left."""
+        return self._waiting[-1][0] if self._waiting else -1
+
+    def fits(self, tree: Frontier) -> bool:
+        """Whether a tree of the next checkpoint's size has its root."""
+        return self._waiting[-1][2] == tree.root()
+
+    def compare(self, tree: Frontier) -> None:
+        """Compares the checkpoints of the tree's size; the log's own come before those held elsewhere."""
+        size = tree.size
+        if self.next_size != size:
+            return
+        root = tree.root()
+        while self.next_size == size:
+            _, is_held, signed_root = self._waiting.pop()
+            if signed_root != root:
+                raise self._mismatch(size, is_held)
+            self.compared += 1
+            self.signed = size
+            self._good = size
+            if is_held:
+                self._good_held = size
+
+    def _mismatch(self, size: int, is_held: bool) -> LogInvalid:
+        """Since a held checkpoint was not made by whoever may have rewritten the log, only held ones bound it from below."""
+        first = self._good_held if is_held else self._good
+        whose = "the checkpoint held elsewhere" if is_held else "the checkpoint"
+        first, last = max(min(first, size - 1), 0), size - 1
+        if first >= last:
+            return LogInvalid(first, f"it is not the entry that {whose} of {size} entries signed")
+        return LogInvalid(
+            first,
+            f"entries {first} to {last} are not those that {whose} of {size} entries signed: "
+            "at least one was changed, and the chain after it rewritten",
+        )
+
+    def end(self, size: int) -> None:
+        """The log has ended: nothing that was signed may be missing."""
+        if self._waiting:
+            signed = self._waiting[0][0]
+            raise LogInvalid(
+                size,
+                f"it is missing: the log ends before it, but a checkpoint signed {signed} entries (0 to {signed - 1})",
+            )
+
+
+class _Break(Struct, frozen=True, kw_only=True):
+    """A place where the chain does not fit: line seq names told as the leaf before it, but that leaf is last.
+
+    last is None where the entry before is beyond doubt: there is none, or a checkpoint ends with it. tree: all leaves
+    before last.
+    """
+
+    seq: int
+    line: bytes
+    told: str
+    last: bytes | None
+    tree: Frontier
+
+
+def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
+    """Which of the two entries at a break is the bad one.
+
+    Each later entry tells what its predecessor's leaf once was. So the tree up to the next checkpoint is built twice from
+    what the later ones tell, once with the entry before the break as it stands and once as the entry after it tells; the
+    root that the checkpoint signed decides. Where that decides nothing, an entry that its own successor names is believed.
+    """
+    if at.last is None:
+        return LogInvalid(
+            at.seq, "its prev is not the hash of the entry before it" if at.seq else "it names an entry before it"
+        )
+    as_is, as_told = at.tree.copy(), at.tree.copy()
+    as_is.append(at.last)
+    as_told.append(bytes.fromhex(at.told))
+    leaf = leaf_hash(at.line)
+    is_disowned = False
+    for following in rest:
+        told = _told(following, as_is.size + 1)
+        if told is None:
+            break
+        if as_is.size == at.seq:
+            is_disowned = told != leaf
+        as_is.append(told)
+        as_told.append(told)
+        leaf = leaf_hash(following.removesuffix(b"\n"))
+        if as_is.size >= anchors.next_size:
+            break
+    if as_is.size == anchors.next_size - 1:
+        as_is.append(leaf)
+        as_told.append(leaf)
+    if as_is.size == anchors.next_size and anchors.fits(as_is):
+        return LogInvalid(at.seq, "it was changed: its prev is not the hash of the entry before it, which is as signed")
+    if is_disowned and not (as_told.size == anchors.next_size and anchors.fits(as_told)):
+        return LogInvalid(at.seq, "it was changed: neither it nor the entry after it names the entry before rightly")
+    return LogInvalid(at.seq - 1, f"it was changed: entry {at.seq} names another as the one before it")
+
+
+def _told(line: bytes, seq: int) -> bytes | None:
+    """The leaf before line seq as that line tells it; None if the line is no entry or not that one."""
+    try:
+        entry = decode(line.removesuffix(b"\n"))
+    except CodecError:
+        return None
+    return bytes.fromhex(entry.prev) if entry.seq == seq else None
