@@ -1,0 +1,54 @@
+# Run these as ./just RECIPE: it sets up .venv first.
+
+set positional-arguments
+
+python := ".venv/bin/python"
+
+# Show what can be done
+_default:
+    @"{{just_executable()}}" --justfile "{{justfile()}}" --list
+
+# Format, lint, types, import law, generated pages
+check:
+    {{python}} -m ruff format --check --quiet
+    {{python}} -m ruff check --quiet
+    {{python}} -m mypy --no-error-summary wire manifests kernel runtime memory tests docs
+    for hand in hands/*/HAND.toml; do \
+        folder="${hand%/HAND.toml}"; \
+        ls "$folder"/*.py >/dev/null 2>&1 || continue; \
+        MYPYPATH="$folder" {{python}} -m mypy --no-error-summary "$folder" || exit 1; \
+    done
+    {{python}} -c 'from importlinter.cli import lint_imports_command as check; check()' --no-cache >.lint 2>&1 || { cat .lint; rm .lint; exit 1; }
+    {{python}} docs/generate.py --check
+
+# Every test but the long ones; arguments go to pytest
+test *args:
+    @{{python}} -m pytest "$@"
+
+# Format, mend what can be mended, write generated pages
+fix: && docs
+    {{python}} -m ruff check --fix --quiet
+    {{python}} -m ruff format --quiet
+
+# See Maniple work: two Hands on real input, their log and its proof
+demo:
+    @{{python}} docs/demo/demo.py
+
+# Measure against bare baselines; arguments choose what
+bench *args:
+    @{{python}} -m tests.bench "$@"
+
+# The long tests: thousands of kills and starts
+soak *args:
+    @{{python}} -m pytest -m soak "$@"
+
+# Write the generated pages
+docs:
+    {{python}} docs/generate.py
+
+# Pin requirements/*.in anew with every file's hash; --upgrade takes newer versions
+lock *args:
+    cd requirements && ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-annotate --no-header "$@" base.in -o base.txt
+    cd requirements && ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-annotate --no-header "$@" -c base.txt dev.in -o dev.txt
