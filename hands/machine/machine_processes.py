@@ -1,0 +1,91 @@
+"""Reads the list of processes through psutil (acts).
+
+The run is process 1 of its own PID namespace while /proc shows the machine's numbers, so nothing here asks psutil
+about "this process", sends a signal, or takes a number from os.getpid().
+"""
+
+import time
+from typing import Final
+
+import psutil
+
+from machine_rates import ProcessRow, listing, process_percent
+
+UNREADABLE: Final = (psutil.Error, OSError, ValueError, IndexError, KeyError)
+"""What one process that is ending or not ours can raise; the list goes on without it."""
+
+Ident = tuple[int, float]
+"""A process number with its start time: numbers are used again."""
+
+
+class ProcessReader:
+    """Keeps each process's processor time from the last reading, to tell how busy it was since."""
+
+    def __init__(self) -> None:
+        self.last_read: float | None = None
+        self._before: dict[Ident, float] = {}
+
+    def mark(self, now: float) -> None:
+        """Take a reading only to compare the next one with. now: monotonic seconds."""
+        rows, _ = _rows()
+        self._keep(rows, now)
+
+    def read(self, now: float, match: str, most: int) -> dict[str, object]:
+        """The answer of machine.processes but for its time; `missing` counts processes that could not be read."""
+        rows, unread = _rows()
+        seconds = now - self.last_read if self.last_read is not None else 0.0
+        percents = {
+            row.pid: process_percent(self._before.get((row.pid, row.created)), row.cpu_seconds, seconds) for row in rows
+        }
+        self._keep(rows, now)
+        answer = listing(rows, percents, match=match, most=most, now=time.time())
+        missing = [{"sensor": f"{count} processes", "why": why} for why, count in sorted(unread.items())]
+        return {**answer, "missing": missing}
+
+    def _keep(self, rows: list[ProcessRow], now: float) -> None:
+        self._before = {(row.pid, row.created): row.cpu_seconds for row in rows}
+        self.last_read = now
+
+
+def _rows() -> tuple[list[ProcessRow], dict[str, int]]:
+    """Every readable process, and how many were not readable, by reason; one that ended meanwhile is not counted."""
+    rows: list[ProcessRow] = []
+    unread: dict[str, int] = {}
+    try:
+        pids = psutil.pids()
+    except OSError as error:
+        return [], {f"/proc cannot be listed: {error.strerror}": 1}
+    for pid in pids:
+        try:
+            rows.append(_row(psutil.Process(pid)))
+        except psutil.NoSuchProcess:
+            continue
+        except UNREADABLE as error:
+            why = type(error).__name__
+            unread[why] = unread.get(why, 0) + 1
+    return rows, unread
+
+
+def _row(process: psutil.Process) -> ProcessRow:
+    with process.oneshot():
+        times = process.cpu_times()
+        return ProcessRow(
+            pid=process.pid,
+            parent=process.ppid(),
+            name=process.name(),
+            status=str(process.status()),
+            uid=_uid(process),
+            threads=process.num_threads(),
+            created=process.create_time(),
+            cpu_seconds=times.user + times.system,
+            memory_bytes=process.memory_info().rss,
+        )
+
+
+def _uid(process: psutil.Process) -> int | None:
+    try:
+        return int(process.uids().real)
+    except psutil.NoSuchProcess:
+        raise
+    except UNREADABLE:
+        return None

@@ -1,0 +1,115 @@
+"""Percentages from two readings, and rows from many processes (pure).
+
+Separate from the readers so that arithmetic on counters is tested without a machine. Counters may stand still or go
+back (a processor unplugged, a counter that wraps); then a rate is 0, never negative and never a division by zero.
+"""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+import msgspec
+
+MOST_DEFAULT: Final = 50
+MOST_MAX: Final = 1_000
+
+FIRST_WAIT_SECONDS: Final = 0.2
+"""How long a first call waits between its two readings."""
+
+SHORTEST_SECONDS: Final = 0.05
+"""Two readings closer together than this say nothing: the kernel counts in steps of 10 ms."""
+
+OLDEST_SECONDS: Final = 300.0
+"""A reading before this is too old to compare with: "now" would mean the last hours."""
+
+BUSY_FIELDS: Final = ("user", "nice", "system", "irq", "softirq", "steal")
+IDLE_FIELDS: Final = ("idle", "iowait")
+
+
+class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One process as read: cpu_seconds is user and system time since its start, created its start in epoch seconds.
+
+    There is no command line: arguments often hold passwords.
+    """
+
+    pid: int
+    parent: int
+    name: str
+    status: str
+    uid: int | None
+    threads: int
+    created: float
+    cpu_seconds: float
+    memory_bytes: int
+
+
+def shortest_wait(last_read: float | None, now: float) -> float:
+    """Seconds to wait before a reading, so that there is another to compare it with; 0 when the last one will do."""
+    if last_read is not None and SHORTEST_SECONDS <= now - last_read <= OLDEST_SECONDS:
+        return 0.0
+    return FIRST_WAIT_SECONDS
+
+
+def cpu_percent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """Shares of processor time between two readings of /proc/stat, in percent of all processors, 0 to 100.
+
+    guest time is left out: Linux counts it within user time already.
+    """
+    spent = {field: max(0.0, after.get(field, 0.0) - before.get(field, 0.0)) for field in BUSY_FIELDS + IDLE_FIELDS}
+    whole = sum(spent.values())
+
+    def share(*fields: str) -> float:
+        return round(100.0 * sum(spent[field] for field in fields) / whole, 2) if whole > 0 else 0.0
+
+    return {
+        "percent": share(*BUSY_FIELDS),
+        "user_percent": share("user", "nice"),
+        "system_percent": share("system", "irq", "softirq"),
+        "iowait_percent": share("iowait"),
+        "steal_percent": share("steal"),
+    }
+
+
+def process_percent(before: float | None, after: float, seconds: float) -> float:
+    """Percent of one processor that a process used, over 100 when it used several; 0 when it was not there before."""
+    if before is None or seconds <= 0:
+        return 0.0
+    return round(max(0.0, after - before) / seconds * 100.0, 2)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a process name is meant: equal, or matching the shell pattern; "" means every process."""
+    return not pattern or name == pattern or fnmatchcase(name, pattern)
+
+
+def listing(
+    rows: Iterable[ProcessRow], percents: Mapping[int, float], *, match: str, most: int, now: float
+) -> dict[str, object]:
+    """The answer of machine.processes: the busiest first, then the largest; totals over all that match, listed or not.
+
+    percents: percent of one processor by pid. now: epoch seconds.
+    """
+    chosen = [row for row in rows if matches(row.name, match)]
+    chosen.sort(key=lambda row: (-percents.get(row.pid, 0.0), -row.memory_bytes, row.pid))
+    total = {
+        "count": len(chosen),
+        "cpu_percent": round(sum(percents.get(row.pid, 0.0) for row in chosen), 2),
+        "memory_bytes": sum(row.memory_bytes for row in chosen),
+        "threads": sum(row.threads for row in chosen),
+    }
+    listed = [
+        {
+            "pid": row.pid,
+            "parent": row.parent,
+            "name": row.name,
+            "status": row.status,
+            "uid": row.uid,
+            "threads": row.threads,
+            "age_seconds": max(0, int(now - row.created)),
+            "cpu_percent": percents.get(row.pid, 0.0),
+            "cpu_seconds": round(row.cpu_seconds, 2),
+            "memory_bytes": row.memory_bytes,
+        }
+        for row in chosen[:most]
+    ]
+    return {"processes": listed, "total": total, "more": len(chosen) > most}

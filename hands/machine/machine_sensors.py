@@ -1,0 +1,195 @@
+"""Reads the sensors of this machine through psutil (acts); a sensor that cannot be read is named, never an error.
+
+One function per sensor, joined by the table SENSORS. Bytes and counts are ints, percentages floats from 0 to 100.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+import psutil
+
+from machine_rates import cpu_percent
+
+UNREADABLE: Final = (
+    psutil.Error, OSError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError,
+)  # fmt: skip
+"""What psutil raises where /proc or /sys lacks a file, holds something new, or may not be read."""
+
+Missing = list[dict[str, str]]
+
+
+class SensorReader:
+    """Keeps the last reading of processor times, to tell how busy the machine was since."""
+
+    def __init__(self) -> None:
+        self.last_read: float | None = None
+        self._before: dict[str, float] = {}
+
+    def mark(self, now: float) -> None:
+        """Take a reading only to compare the next one with. now: monotonic seconds."""
+        try:
+            self._before = dict(psutil.cpu_times()._asdict())
+        except UNREADABLE:
+            self._before = {}
+        self.last_read = now
+
+    def read(self, now: float) -> dict[str, object]:
+        """Every sensor by name, None for each that could not be read, and `missing` that says why."""
+        missing: Missing = []
+        found: dict[str, object] = {"cpu": _attempt("cpu", lambda _: self._cpu(now), missing)}
+        for name, sensor in SENSORS.items():
+            found[name] = _attempt(name, sensor, missing)
+        return {**found, "missing": missing}
+
+    def _cpu(self, now: float) -> dict[str, object]:
+        before, last = self._before, self.last_read
+        after = dict(psutil.cpu_times()._asdict())
+        self._before, self.last_read = after, now
+        if not before or last is None:
+            raise RuntimeError("there is no earlier reading to compare with")
+        cores = psutil.cpu_count() or 1
+        return {**cpu_percent(before, after), "cores": cores, "seconds": round(now - last, 3)}
+
+
+def _attempt(name: str, sensor: Callable[[Missing], object], missing: Missing) -> object:
+    try:
+        return sensor(missing)
+    except UNREADABLE as error:
+        missing.append({"sensor": name, "why": _why(error)})
+        return None
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _memory(_: Missing) -> dict[str, object]:
+    memory = psutil.virtual_memory()
+    return {
+        "total_bytes": memory.total,
+        "available_bytes": memory.available,
+        "used_bytes": memory.total - memory.available,
+        "percent": _percent(memory.total - memory.available, memory.total),
+    }
+
+
+def _swap(_: Missing) -> dict[str, object]:
+    swap = psutil.swap_memory()
+    return {"total_bytes": swap.total, "used_bytes": swap.used, "percent": _percent(swap.used, swap.total)}
+
+
+def _load(_: Missing) -> dict[str, object]:
+    one, five, fifteen = os.getloadavg()
+    cores = psutil.cpu_count() or 1
+    return {
+        "one": round(one, 2),
+        "five": round(five, 2),
+        "fifteen": round(fifteen, 2),
+        "five_per_core": round(five / cores, 3),
+    }
+
+
+def _disks(missing: Missing) -> list[dict[str, object]]:
+    """File systems on devices, each device once (at its shortest mount), and always the root, in a container too."""
+    chosen: dict[str, tuple[str, str]] = {}
+    for part in psutil.disk_partitions(all=False):
+        held = chosen.get(part.device)
+        if held is None or len(part.mountpoint) < len(held[0]):
+            chosen[part.device] = (part.mountpoint, part.fstype)
+    if "/" not in {mount for mount, _ in chosen.values()}:
+        chosen[""] = ("/", "")
+    disks: list[dict[str, object]] = []
+    for device, (mount, kind) in sorted(chosen.items(), key=lambda item: item[1][0]):
+        if not os.path.isdir(mount):
+            continue  # a single file bound over another, as containers do with /etc/hosts: not a disk of its own
+        try:
+            disks.append(_disk(device, mount, kind))
+        except OSError as error:
+            missing.append({"sensor": f"disks {mount}", "why": _why(error)})
+    return disks
+
+
+def _disk(device: str, mount: str, kind: str) -> dict[str, object]:
+    """Percentages are of what an ordinary user can have, as `df` shows them."""
+    stat = os.statvfs(mount)
+    used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+    free = stat.f_bavail * stat.f_frsize
+    return {
+        "mount": mount,
+        "device": device,
+        "kind": kind,
+        "total_bytes": stat.f_blocks * stat.f_frsize,
+        "used_bytes": used,
+        "free_bytes": free,
+        "percent": _percent(used, used + free),
+        "inodes_percent": _percent(stat.f_files - stat.f_ffree, stat.f_files),
+        "readonly": bool(stat.f_flag & os.ST_RDONLY),
+    }
+
+
+def _disk_io(_: Missing) -> dict[str, object]:
+    total = psutil.disk_io_counters(nowrap=False)
+    if total is None:
+        raise RuntimeError("this machine shows no disk counters")
+    return {
+        "read_bytes": total.read_bytes,
+        "written_bytes": total.write_bytes,
+        "reads": total.read_count,
+        "writes": total.write_count,
+    }
+
+
+def _network(_: Missing) -> list[dict[str, object]]:
+    counters = psutil.net_io_counters(pernic=True, nowrap=False)
+    try:
+        states = psutil.net_if_stats()
+    except UNREADABLE:
+        states = {}
+    return [
+        {
+            "name": name,
+            "up": states[name].isup if name in states else None,
+            "received_bytes": seen.bytes_recv,
+            "sent_bytes": seen.bytes_sent,
+            "errors": seen.errin + seen.errout,
+            "drops": seen.dropin + seen.dropout,
+        }
+        for name, seen in sorted(counters.items())
+    ]
+
+
+def _temperatures(_: Missing) -> list[dict[str, object]]:
+    found = psutil.sensors_temperatures()
+    if not found:
+        raise RuntimeError("this machine shows no temperature sensors")
+    return [
+        {"name": f"{chip} {entry.label}".strip(), "celsius": round(entry.current, 1), "critical_celsius": entry.critical}
+        for chip, entries in sorted(found.items())
+        for entry in entries
+    ]
+
+
+def _uptime(_: Missing) -> dict[str, object]:
+    booted = psutil.boot_time()
+    return {"booted_ms": int(booted * 1000), "seconds": max(0, int(time.time() - booted))}
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100.0 * part / whole, 2) if whole > 0 else 0.0
+
+
+SENSORS: Final[dict[str, Callable[[Missing], object]]] = {
+    "memory": _memory,
+    "swap": _swap,
+    "load": _load,
+    "disks": _disks,
+    "disk_io": _disk_io,
+    "network": _network,
+    "temperatures": _temperatures,
+    "uptime": _uptime,
+}
+"""Every sensor but the processor, which needs two readings. A new one: a function, a row here, a name under `returns`."""
