@@ -24,6 +24,7 @@ READ_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """All that msgspec lets escape when it reads hostile bytes."""
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
+_CONTAINERS: Final = (dict, list, tuple, msgspec.Struct)
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -54,14 +55,15 @@ def decode(data: bytes) -> object:
 def check(value: object) -> None:
     """Raises Unencodable, naming what is wrong, if the value lies outside the part of JSON described above."""
     level: list[object] = [value]
-    for _ in range(DEPTH + 1):
+    for depth in range(DEPTH + 1):
         inner: list[object] = []
         for item in level:
+            if depth == DEPTH and isinstance(item, _CONTAINERS):
+                raise Unencodable(f"lists and objects lie more than {DEPTH} deep")
             _check_one(item, inner)
         if not inner:
             return
         level = inner
-    raise Unencodable(f"lists and objects lie more than {DEPTH} deep")
 
 
 def _check_one(item: object, inner: list[object]) -> None:

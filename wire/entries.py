@@ -52,8 +52,8 @@ KINDS: Final = {
     "spend": "what was spent outside any call's end",
     "note": "a text that a run or the operator put into the log",
 }
-"""Every kind of entry and when it is written. A kind that is not here is not appended; reading does not mind it, so that
-an older Maniple can verify a newer one's log."""
+"""Every kind of entry and when it is written. A kind that is not here is not appended; reading does not mind it, so
+that an older Maniple can verify a newer one's log."""
 
 LINE_MAX: Final = 256 * 1024
 """Bytes of one line, without its newline."""

@@ -1,8 +1,8 @@
 """Verification of a whole log against itself and against signed checkpoints, naming the first bad entry (pure).
 
 A log convinces on three grounds, checked in one pass: each line is an entry in its one spelling and in its place (seq);
-each names the hash of the one before (prev); the tree over all of them has the root that each checkpoint signed. The last
-is what an attacker who rewrites everything after his change cannot mend, and what shows a cut tail.
+each names the hash of the one before (prev); the tree over all of them has the root that each checkpoint signed. The
+last is what an attacker who rewrites everything after his change cannot mend, and what shows a cut tail.
 
 Which entry is named: every entry before it is as it was written, as far as the evidence goes. Where prev does not fit,
 either of two entries may have been changed; the rest of the log and the next checkpoint tell which (_blame). Where all
@@ -48,8 +48,8 @@ def verify_log(
 ) -> Verified:
     """Verifies a log from its first line, with the checkpoint notes that lie beside it and those held elsewhere.
 
-    The held ones must be signed by one of the same keys. Raises LogInvalid for the first bad entry, and NoteMalformed or
-    SignatureInvalid for a checkpoint that is itself not in order; those are looked at before the first line.
+    The held ones must be signed by one of the same keys. Raises LogInvalid for the first bad entry, and NoteMalformed
+    or SignatureInvalid for a checkpoint that is itself not in order; those are looked at before the first line.
     """
     known = tuple(keys)
     own = list(open_checkpoints(notes, known, origin))
@@ -66,14 +66,15 @@ def verify_lines(
     prev: str = NO_PREV,
     frontier: Frontier | None = None,
 ) -> Verified:
-    """Verifies lines against checkpoints whose signatures were checked before; raises LogInvalid for the first bad entry.
+    """Verifies lines against checkpoints whose signatures were checked before; LogInvalid for the first bad entry.
 
-    To go on from a known state, give seq, prev and a frontier of that size (it is not changed): checkpoints of less than
-    seq entries cannot be compared then and are passed over.
+    To go on from a known state, give seq, prev and a frontier of that size (it is not changed): checkpoints of less
+    than seq entries cannot be compared then and are passed over.
     """
     tree = Frontier() if frontier is None else frontier.copy()
     anchors = _Anchors(checkpoints, held, seq)
-    anchors.compare(tree)
+    if wrong := anchors.compare(tree):
+        raise wrong
     stop = anchors.next_size
     last: bytes | None = None
     rest = iter(lines)
@@ -88,9 +89,11 @@ def verify_lines(
         prev = last.hex()
         seq += 1
         if seq == stop:
+            before = tree.copy()
             tree.append(last)
             last = None
-            anchors.compare(tree)
+            if wrong := anchors.compare(tree):
+                raise _narrowed(wrong, before, anchors, rest)
             stop = anchors.next_size
     if last is not None:
         tree.append(last)
@@ -130,33 +133,32 @@ class _Anchors:
         """Whether a tree of the next checkpoint's size has its root."""
         return self._waiting[-1][2] == tree.root()
 
-    def compare(self, tree: Frontier) -> None:
-        """Compares the checkpoints of the tree's size; the log's own come before those held elsewhere."""
+    def compare(self, tree: Frontier) -> LogInvalid | None:
+        """Compares the checkpoints of the tree's size; the log's own come before those held elsewhere.
+
+        Gives what is wrong if one does not fit, which then stays the next one.
+        """
         size = tree.size
-        if self.next_size != size:
-            return
-        root = tree.root()
         while self.next_size == size:
-            _, is_held, signed_root = self._waiting.pop()
-            if signed_root != root:
-                raise self._mismatch(size, is_held)
+            _, is_held, _ = self._waiting[-1]
+            if not self.fits(tree):
+                return self._mismatch(size, is_held)
+            self._waiting.pop()
             self.compared += 1
-            self.signed = size
-            self._good = size
+            self.signed = self._good = size
             if is_held:
                 self._good_held = size
+        return None
 
     def _mismatch(self, size: int, is_held: bool) -> LogInvalid:
-        """Since a held checkpoint was not made by whoever may have rewritten the log, only held ones bound it from below."""
-        first = self._good_held if is_held else self._good
+        """What a held one contradicts may have been rewritten and signed again: only held ones bound it from below."""
+        last = size - 1
+        first = max(min(self._good_held if is_held else self._good, last), 0)
         whose = "the checkpoint held elsewhere" if is_held else "the checkpoint"
-        first, last = max(min(first, size - 1), 0), size - 1
         if first >= last:
             return LogInvalid(first, f"it is not the entry that {whose} of {size} entries signed")
         return LogInvalid(
-            first,
-            f"entries {first} to {last} are not those that {whose} of {size} entries signed: "
-            "at least one was changed, and the chain after it rewritten",
+            first, f"one of the entries {first} to {last} was changed: {whose} of {size} entries signed others"
         )
 
     def end(self, size: int) -> None:
@@ -165,7 +167,7 @@ class _Anchors:
             signed = self._waiting[0][0]
             raise LogInvalid(
                 size,
-                f"it is missing: the log ends before it, but a checkpoint signed {signed} entries (0 to {signed - 1})",
+                f"it is missing: the log ends before it, but a checkpoint signed entries 0 to {signed - 1}",
             )
 
 
@@ -186,14 +188,13 @@ class _Break(Struct, frozen=True, kw_only=True):
 def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
     """Which of the two entries at a break is the bad one.
 
-    Each later entry tells what its predecessor's leaf once was. So the tree up to the next checkpoint is built twice from
-    what the later ones tell, once with the entry before the break as it stands and once as the entry after it tells; the
-    root that the checkpoint signed decides. Where that decides nothing, an entry that its own successor names is believed.
+    Each later entry tells what its predecessor's leaf once was. So the tree up to the next checkpoint is built twice
+    from what the later ones tell, once with the entry before the break as it stands and once as the entry after it
+    tells; the root that the checkpoint signed decides. Where it decides nothing, an entry that its own successor names
+    is believed.
     """
     if at.last is None:
-        return LogInvalid(
-            at.seq, "its prev is not the hash of the entry before it" if at.seq else "it names an entry before it"
-        )
+        return LogInvalid(at.seq, "it was changed: its prev is not the hash of the entry before it")
     as_is, as_told = at.tree.copy(), at.tree.copy()
     as_is.append(at.last)
     as_told.append(bytes.fromhex(at.told))
@@ -218,6 +219,17 @@ def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
     if is_disowned and not (as_told.size == anchors.next_size and anchors.fits(as_told)):
         return LogInvalid(at.seq, "it was changed: neither it nor the entry after it names the entry before rightly")
     return LogInvalid(at.seq - 1, f"it was changed: entry {at.seq} names another as the one before it")
+
+
+def _narrowed(wrong: LogInvalid, before: Frontier, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
+    """Where a root does not fit, whether it was the last entry alone: the next one tells what its leaf once was."""
+    told = _told(next(rest, b""), before.size + 1)
+    if told is None:
+        return wrong
+    before.append(told)
+    if not anchors.fits(before):
+        return wrong
+    return LogInvalid(before.size - 1, "it was changed: the entry after it names, and the checkpoint signed, another")
 
 
 def _told(line: bytes, seq: int) -> bytes | None:

@@ -1,0 +1,85 @@
+"""The kernel's end of the bus (acts): one ROUTER with CURVE, and the ZAP answers that admit its peers (RFC 27/ZAP).
+
+It gives each message with the principal whose key the connection proved; it knows nothing of runs, calls or grants.
+Every send is non-blocking: a peer that cannot take what it was promised is reported, never waited for.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+
+import zmq
+
+from wire import limits
+
+Admit = Callable[[bytes], str | None]
+"""Raw 32 bytes of a public key → the principal it belongs to, or None."""
+
+SOCKET = "bus"
+_RECEIVE_AHEAD = 16  # messages read ahead from one peer: at most 16 bodies of memory for whoever floods
+
+
+class Bus:
+    """The bound sockets. Descriptor `folder` is the home's 0700 run folder, so a long path to it does not matter."""
+
+    def __init__(self, folder: int, *, public: bytes, secret: bytes, admit: Admit) -> None:
+        self._admit = admit
+        self._context = zmq.Context()
+        self.zap = self._context.socket(zmq.REP)
+        self.zap.setsockopt(zmq.LINGER, 0)
+        self.zap.bind("inproc://zeromq.zap.01")
+        self.router = self._context.socket(zmq.ROUTER)
+        for option, setting in (
+            (zmq.LINGER, 200),
+            (zmq.ROUTER_MANDATORY, 1),
+            (zmq.CURVE_SERVER, 1),
+            (zmq.MAXMSGSIZE, limits.BODY_MAX + 64),
+            (zmq.RCVHWM, _RECEIVE_AHEAD),
+            (zmq.BACKLOG, 1024),
+            (zmq.HANDSHAKE_IVL, 10_000),
+            (zmq.HEARTBEAT_IVL, 0),
+        ):
+            self.router.setsockopt(option, setting)
+        self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)
+        self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
+        os.chmod(SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder)  # runs reach it by descriptor, the folder stays shut
+
+    def receive(self) -> tuple[bytes, str, list[bytes]] | None:
+        """The next message: route of its connection, principal, frames. None when nothing waits."""
+        try:
+            frames = self.router.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        principal = frames[-1].get("User-Id")
+        return frames[0].bytes, str(principal), [frame.bytes for frame in frames[1:]]
+
+    def send(self, route: bytes, header: bytes, body: bytes) -> bool:
+        """Send, or tell that this peer is gone or has not taken what it was sent before."""
+        try:
+            self.router.send_multipart((route, header, body), zmq.NOBLOCK, copy=True)
+        except zmq.ZMQError as error:
+            if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                return False
+            raise
+        return True
+
+    def answer_zap(self) -> None:
+        """Admit or turn away every connection that asks now."""
+        while True:
+            try:
+                frames = self.zap.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            version, request = frames[0], frames[1]
+            principal = self._admit(frames[6]) if len(frames) == 7 and frames[5] == b"CURVE" else None
+            if principal is None:
+                self.zap.send_multipart((version, request, b"400", b"unknown key", b"", b""))
+            else:
+                self.zap.send_multipart((version, request, b"200", b"OK", principal.encode(), b""))
+
+    def close(self) -> None:
+        """Flush what is on its way for a moment, and close."""
+        self.router.close()
+        self.zap.close()
+        self._context.term()

@@ -1,0 +1,160 @@
+"""From the fork to the Hand's own code (acts): the first milliseconds of a run, while its process is still kernel code.
+
+The order is the contract of docs/life-of-a-run.md: descriptors, the launch packet, the Hand's files read and hashed, a
+session of its own, limits, ids, no_new_privs; then the bus is joined, by the runtime function that the packet names,
+until Hello is answered; then the Hand's code. What is hashed here are the very bytes that run. Room is left, and
+marked, for the layers between.
+"""
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import stat
+import sys
+import traceback
+from importlib import import_module
+
+from kernel import confine
+from kernel.descriptors import close_all, receive, send
+from wire.launch import Go, Joining, Launch, Start, Unfit, decode, encode
+
+EXIT_UNFIT = 78
+"""The process's exit code when it ended before the Hand's code: EX_CONFIG of sysexits.h."""
+
+_LAUNCH = 3  # the descriptor of the launch talk, after everything else is closed
+
+
+class NotFit(Exception):
+    """The run must not start: `code` and the reason go to the kernel in Unfit."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+def run(descriptor: int, *, isolated: bool) -> None:
+    """Be the run whose launch descriptor this is; never returns. isolated: in an interpreter of its own."""
+    exit_code = EXIT_UNFIT
+    try:
+        os.dup2(descriptor, _LAUNCH, inheritable=isolated)
+        os.closerange(_LAUNCH + 1, 1 << 20)
+        if isolated:
+            _execute_afresh()
+        exit_code = _live(socket.socket(fileno=_LAUNCH))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+
+def main(_: list[str]) -> None:
+    """Entry of an isolated run, in its fresh interpreter."""
+    os.environ.clear()
+    os.set_inheritable(_LAUNCH, False)
+    run(_LAUNCH, isolated=False)
+
+
+def _execute_afresh() -> None:
+    from kernel.template import STARTER
+
+    path = ":".join(entry for entry in sys.path if entry)
+    seed = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    os.execve(sys.executable, [sys.executable, "-s", "-S", "-P", "-c", STARTER, path, "kernel.child"], seed)
+
+
+def _live(end: socket.socket) -> int:
+    packet, passed = receive(end)
+    launch = decode(packet)
+    if not isinstance(launch, Launch):
+        return EXIT_UNFIT
+    descriptors = dict(zip(launch.descriptors, passed, strict=True))
+    try:
+        code = _sealed_bytes(descriptors.pop("hand"), launch.files)
+        applied = _confine(launch, descriptors)
+    except (NotFit, OSError) as error:
+        send(end, encode(Unfit(code=getattr(error, "code", "confinement"), why=str(error))))
+        return EXIT_UNFIT
+    import zmq
+
+    public, secret = zmq.curve_keypair()
+    send(end, encode(Joining(public=public, applied=applied)))
+    name, _, function = launch.serve.partition(":")
+    join = getattr(import_module(name), function)
+    answer, _ = receive(end)
+    if not answer or not isinstance(decode(answer), Go):
+        return EXIT_UNFIT
+    end.close()
+    go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret))
+    return int(go())
+
+
+def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
+    """Every file of the Hand's folder, read once and hashed. Raises NotFit for any that is not as it was sealed."""
+    found: dict[str, bytes] = {}
+    for path, raw in _walk(folder, ""):
+        if path == "HAND.seal":
+            continue
+        if path not in files:
+            raise NotFit("altered", f"{path} was added after the Hand was sealed")
+        if hashlib.sha256(raw).hexdigest() != files[path]:
+            raise NotFit("altered", f"{path} was changed after the Hand was sealed")
+        found[path] = raw
+    for path in files:
+        if path not in found:
+            raise NotFit("altered", f"{path} was removed after the Hand was sealed")
+    os.close(folder)
+    return found
+
+
+def _walk(folder: int, prefix: str) -> list[tuple[str, bytes]]:
+    found = []
+    for name in sorted(os.listdir(folder)):
+        path = prefix + name
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            descriptor = os.open(name, flags, dir_fd=folder)
+        except OSError as error:
+            raise NotFit("altered", f"{path} is a link, or cannot be read: {error.strerror}") from None
+        try:
+            kind = os.fstat(descriptor)
+            if stat.S_ISDIR(kind.st_mode):
+                found += _walk(descriptor, path + "/")
+            elif stat.S_ISREG(kind.st_mode):
+                with open(descriptor, "rb", closefd=False) as file:
+                    found.append((path, file.read()))
+            else:
+                raise NotFit("altered", f"{path} is neither a file nor a folder")
+        finally:
+            os.close(descriptor)
+    return found
+
+
+def _confine(launch: Launch, descriptors: dict[str, int]) -> tuple[str, ...]:
+    """Lay on every layer of this version, in order, and tell their names."""
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    passing = (nothing, descriptors.pop("out"), descriptors.pop("err"), descriptors.pop("scratch"))
+    for standard, descriptor in enumerate(passing[:3]):
+        os.dup2(descriptor, standard)
+    os.fchdir(passing[3])
+    close_all(passing)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.setsid()
+    applied = ["session", "pid namespace", "rlimits"]
+    random.seed(launch.seed)
+    if launch.uid is not None:
+        for name, descriptor in descriptors.items():
+            if name.startswith("root:"):
+                descriptors[name] = confine.mapped_tree(descriptor, launch.uid)
+                os.close(descriptor)
+        confine.become(launch.uid)
+        applied.append("own user id")
+    else:
+        confine.own_user_namespace()
+        applied.append("user namespace")
+    confine.limit(launch.rlimits)
+    confine.no_new_privileges()
+    confine.not_dumpable()
+    return (*applied, "no_new_privs", "empty environment", "no inherited descriptors")

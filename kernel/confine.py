@@ -1,0 +1,183 @@
+"""What the operating system is asked to do to a process (acts): system calls that Python 3.11 does not offer itself.
+
+Used by the template and by a run's process while it is still kernel code, never by the kernel. Every function raises
+OSError with the name of what failed; a layer that cannot be laid on ends the run, it is never skipped in silence.
+"""
+
+import ctypes
+import os
+import resource
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+from wire.launch import Rlimits
+
+UID_BASE: Final = 770_000_000
+UID_COUNT: Final = 65_536
+"""As root every run has a host user id of its own from this range: the first SERVICE_UIDS are for services, one each for
+as long as they are installed, since their `state/` belongs to them; the rest go round among task runs."""
+SERVICE_UIDS: Final = 4_096
+
+NEWNS: Final = 0x0002_0000
+NEWUSER: Final = 0x1000_0000
+NEWPID: Final = 0x2000_0000
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MS_BIND: Final = 4096
+_MS_REC: Final = 16384
+_MS_PRIVATE: Final = 1 << 18
+_SYS_OPEN_TREE, _SYS_MOUNT_SETATTR = 428, 442  # the same numbers on every architecture
+_OPEN_TREE_CLONE: Final = 1
+_AT_EMPTY_PATH: Final = 0x1000
+_ATTR_IDMAP, _ATTR_SAFE = 0x0010_0000, 0x2 | 0x4 | 0x8  # nosuid, nodev, noexec
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def die_with_parent() -> None:
+    """Have the kernel of this machine end this process when the thread that made it ends (PR_SET_PDEATHSIG)."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "parent-death signal")
+
+
+def no_new_privileges() -> None:
+    """Nothing this process executes gains rights from its file, ever (PR_SET_NO_NEW_PRIVS)."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+
+
+def not_dumpable() -> None:
+    """No core file, and no look into this process's memory by its equals (PR_SET_DUMPABLE)."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces that flags name; for NEWPID it is the next child that leaves."""
+    _check(_libc.unshare(flags), f"unshare {flags:#x}")
+
+
+def enter(namespace: int, flags: int) -> None:
+    """Join a namespace by its descriptor."""
+    _check(_libc.setns(namespace, flags), f"setns {flags:#x}")
+
+
+def own_user_namespace() -> None:
+    """A user namespace of its own for an ordinary user's process, in which its ids stay what they were outside."""
+    ids = (("uid_map", os.geteuid()), ("gid_map", os.getegid()))
+    unshare(NEWUSER)
+    with open("/proc/self/setgroups", "w") as setgroups:
+        setgroups.write("deny")
+    for name, number in ids:
+        with open(f"/proc/self/{name}", "w") as table:
+            table.write(f"{number} {number} 1")
+
+
+def limit(rlimits: Rlimits) -> None:
+    """Lay the resource limits on this process and its future children. Memory is RLIMIT_DATA: RLIMIT_AS breaks threads.
+
+    The hard limit of processor time is one second above the soft one, whose signal the run may still hear.
+    """
+    for which, soft, hard in (
+        (resource.RLIMIT_DATA, rlimits.memory, rlimits.memory),
+        (resource.RLIMIT_CPU, rlimits.cpu, rlimits.cpu + 1 if rlimits.cpu > 0 else rlimits.cpu),
+        (resource.RLIMIT_NPROC, rlimits.processes, rlimits.processes),
+        (resource.RLIMIT_NOFILE, rlimits.open_files, rlimits.open_files),
+        (resource.RLIMIT_FSIZE, rlimits.file_size, rlimits.file_size),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        resource.setrlimit(which, (soft, hard))
+
+
+def become(uid: int) -> None:
+    """Take a host user id of its own, with the group of the same number and no other; root's capabilities go with it."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def private_mounts() -> None:
+    """A mount namespace of its own, from which nothing spreads to the machine's."""
+    unshare(NEWNS)
+    _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "private mounts")
+
+
+def make_reachable(paths: Iterable[str]) -> None:
+    """Let any user id reach these folders, in this mount namespace only, whatever the modes of the folders above them.
+
+    Where a folder above is closed to others (a Python under /root, a home of mode 0700), an empty, open folder is
+    mounted over the topmost such one, and the wanted folders are bound again at their own places inside it: all else
+    below it disappears for the runs, which is what one would want.
+    """
+    wanted = sorted({os.path.realpath(path) for path in paths})
+    covers = {path: cover for path in wanted if (cover := _topmost_closed(path)) is not None}
+    sources = {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in covers}
+    for cover in sorted(set(covers.values())):
+        options = b"mode=0755,size=64k"
+        _check(_libc.mount(b"none", cover.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options), f"cover {cover}")
+    for path, descriptor in sources.items():
+        os.makedirs(path, mode=0o755, exist_ok=True)
+        source = f"/proc/self/fd/{descriptor}".encode()
+        _check(_libc.mount(source, path.encode(), None, _MS_BIND | _MS_REC, None), f"bind {path}")
+        os.close(descriptor)
+
+
+def _topmost_closed(path: str) -> str | None:
+    """The first folder above path that others may not enter; None when all are open."""
+    above = path.split("/")[1:-1]
+    for depth in range(1, len(above) + 1):
+        folder = "/" + "/".join(above[:depth])
+        if not os.stat(folder).st_mode & 0o001:
+            return folder
+    return None
+
+
+def mapped_tree(folder: int, uid: int) -> int:
+    """A descriptor of the same folder, in which this uid is its owner: what it makes there belongs to the owner outside.
+
+    An id-mapped mount (Linux 5.12, mount_setattr(2)), detached, without set-uid programs, devices or execution.
+    """
+    owner = os.stat(folder)
+    empty = ctypes.c_char_p(b"")
+    flags = ctypes.c_uint(_OPEN_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
+    tree = _check(_libc.syscall(_SYS_OPEN_TREE, folder, empty, flags), "open_tree")
+    namespace = _user_namespace(f"{owner.st_uid} {uid} 1", f"{owner.st_gid} {uid} 1")
+    try:
+        attributes = struct.pack("QQQQ", _ATTR_IDMAP | _ATTR_SAFE, 0, 0, namespace)
+        at = ctypes.c_int(_AT_EMPTY_PATH)
+        _check(_libc.syscall(_SYS_MOUNT_SETATTR, tree, empty, at, attributes, len(attributes)), "id-mapped mount")
+    finally:
+        os.close(namespace)
+    return int(tree)
+
+
+def _user_namespace(uids: str, gids: str) -> int:
+    """A descriptor of a new user namespace with these maps, kept alive by nothing but the descriptor."""
+    told, tell = os.pipe()
+    hold, release = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _libc.unshare(NEWUSER)
+        os.write(tell, b"x")
+        os.close(release)
+        os.read(hold, 1)
+        os._exit(0)
+    try:
+        os.read(told, 1)
+        for name, line in (("uid_map", uids), ("gid_map", gids)):
+            with open(f"/proc/{child}/{name}", "w") as table:
+                table.write(line)
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        for descriptor in (told, tell, hold, release):
+            os.close(descriptor)
+        os.waitpid(child, 0)

@@ -1,0 +1,42 @@
+"""Packets with descriptors over a SOCK_SEQPACKET pair (acts): what kernel, template and run talk before the bus is there."""
+
+import array
+import os
+import socket
+from collections.abc import Sequence
+
+from wire.launch import PACKET_MAX
+
+DESCRIPTORS_MAX = 200
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a new talk, neither inherited by anything that is executed."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return ours, theirs
+
+
+def send(end: socket.socket, packet: bytes, descriptors: Sequence[int] = ()) -> None:
+    """Send one packet whole, with copies of the descriptors. Raises OSError when the other end is gone or full."""
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    end.sendmsg([packet], rights)
+
+
+def receive(end: socket.socket) -> tuple[bytes, list[int]]:
+    """The next packet and its descriptors; empty bytes when the other end is gone. Raises BlockingIOError if none waits."""
+    room = socket.CMSG_SPACE(DESCRIPTORS_MAX * array.array("i").itemsize)
+    packet, ancillary, flags, _ = end.recvmsg(PACKET_MAX, room, socket.MSG_CMSG_CLOEXEC)
+    descriptors = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        close_all(descriptors)
+        raise OSError("a packet was cut")
+    return packet, list(descriptors)
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close each of them."""
+    for descriptor in descriptors:
+        os.close(descriptor)

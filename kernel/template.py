@@ -1,0 +1,131 @@
+"""The template: a warm process from which every run is forked (acts). Kernel code, in a process of its own.
+
+Started by exec, so there is no key of the kernel in its memory; process 1 of its own PID namespace, so its death ends
+every run; dead as soon as the kernel is (parent-death signal, and end of file on its socket). To it a run is a number
+and a descriptor. What it preloads is named to it as an argument, so that the kernel imports nothing of the runtime.
+
+    python -c STARTER kernel.template SOCKET PRELOAD PATH…      PATH: folders that runs must be able to reach
+
+The process that is exec'd here makes the namespace, forks process 1 of it and leaves; the kernel hears of process 1 by
+Warm. It never starts a thread, a zmq context or a wasm engine: none of these survives a fork.
+"""
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from importlib import import_module
+
+from kernel import confine
+from kernel.child import run
+from kernel.descriptors import close_all, receive, send
+from wire.launch import Born, Died, Fork, Sweep, Warm, decode_template, encode
+
+STARTER = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); from importlib import import_module as i; i(sys.argv[1]).main(sys.argv[2:])"
+"""What a fresh interpreter is given with -c: the search path as its first argument, then the module whose main() to call."""
+
+
+def main(arguments: list[str]) -> None:
+    """Become the template that the arguments describe; never returns."""
+    number, preload, *paths = arguments
+    end = socket.socket(fileno=int(number))
+    end.set_inheritable(False)
+    os.environ.clear()
+    os.umask(0o077)
+    root = os.geteuid() == 0
+    if not root:
+        confine.own_user_namespace()
+    confine.unshare(confine.NEWPID)
+    first = os.fork()
+    if first:
+        send(end, encode(Warm(pid=first)), [os.pidfd_open(first)])
+        os._exit(0)
+    receive(end)  # the kernel has seen the outer process end, and so is this one's parent or near it
+    confine.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.setsid()
+    if root:
+        confine.private_mounts()
+        confine.make_reachable(paths)
+    name, _, function = preload.partition(":")
+    getattr(import_module(name), function)()
+    gc.collect()
+    gc.freeze()
+    Template(end).serve()
+
+
+class Template:
+    """The template's loop: one socket to the kernel, one pidfd per live run, one epoll."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._runs: dict[int, tuple[int, int]] = {}  # pidfd → run's number (0: a sweep), pid
+        self._epoll = select.epoll()
+        self._epoll.register(end.fileno(), select.EPOLLIN)
+        self._own_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        send(end, encode(Warm(pid=os.getpid())))
+
+    def serve(self) -> None:
+        """Fork and reap until the kernel is gone."""
+        while True:
+            for descriptor, _ in self._epoll.poll():
+                if descriptor == self._end.fileno():
+                    self._obey()
+                else:
+                    self._reap(descriptor)
+
+    def _obey(self) -> None:
+        packet, descriptors = receive(self._end)
+        if not packet:
+            os._exit(0)
+        match decode_template(packet):
+            case Fork(number=number, isolated=isolated):
+                self._fork(number, isolated, descriptors[0])
+            case Sweep(name=name):
+                self._sweep(name, descriptors[0])
+        close_all(descriptors)
+
+    def _fork(self, number: int, isolated: bool, descriptor: int) -> None:
+        confine.unshare(confine.NEWPID)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            send(self._end, encode(Born(number=number, pid=0, why=str(error))))
+            return
+        else:
+            if pid == 0:
+                run(descriptor, isolated=isolated)
+        finally:
+            confine.enter(self._own_namespace, confine.NEWPID)
+        pidfd = os.pidfd_open(pid)
+        send(self._end, encode(Born(number=number, pid=pid)), [pidfd])
+        self._watch(pidfd, number, pid)
+
+    def _sweep(self, name: str, folder: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            from shutil import rmtree
+
+            rmtree(name, ignore_errors=True, dir_fd=folder)
+            os._exit(0)
+        self._watch(os.pidfd_open(pid), 0, pid)
+
+    def _watch(self, pidfd: int, number: int, pid: int) -> None:
+        self._runs[pidfd] = (number, pid)
+        self._epoll.register(pidfd, select.EPOLLIN)
+
+    def _reap(self, pidfd: int) -> None:
+        number, pid = self._runs.pop(pidfd)
+        self._epoll.unregister(pidfd)
+        os.close(pidfd)
+        _, status, usage = os.wait4(pid, 0)
+        if number:
+            cpu = round((usage.ru_utime + usage.ru_stime) * 1_000_000)
+            send(self._end, encode(Died(number=number, status=status, cpu=cpu, memory=usage.ru_maxrss * 1024)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

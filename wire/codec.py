@@ -1,0 +1,72 @@
+"""Bytes of the bus to values and back (pure): the one place where msgpack is read.
+
+msgspec reports most bad input as its own errors but lets UnicodeDecodeError and RecursionError escape; here all three
+become CodecError, so that a caller has one thing to catch and no bytes can end the kernel.
+"""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from wire import limits
+from wire.errors import CodecError
+from wire.headers import FromKernel, FromRun, Header
+
+Value: TypeAlias = "None | bool | int | float | str | bytes | list[Value] | dict[str, Value]"
+"""What a body may hold, at most BODY_MAX bytes when encoded."""
+
+_BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_encoder: Final = msgspec.msgpack.Encoder()
+_from_run: Final = msgspec.msgpack.Decoder(FromRun)
+_from_kernel: Final = msgspec.msgpack.Decoder(FromKernel)
+_value: Final = msgspec.msgpack.Decoder()
+
+NIL: Final = b"\xc0"
+"""The body of a message that has nothing to say."""
+
+
+def encode(header: Header) -> bytes:
+    """A header's bytes."""
+    return _encoder.encode(header)
+
+
+def decode_from_run(frame: bytes | memoryview) -> FromRun:
+    """The header that a run sent. Raises CodecError for anything that is not one."""
+    if len(frame) > limits.HEADER_MAX:
+        raise CodecError(f"a header is at most {limits.HEADER_MAX} bytes, this one has {len(frame)}")
+    try:
+        return _from_run.decode(frame)
+    except _BAD as error:
+        raise CodecError(f"not a header: {error}") from None
+
+
+def decode_from_kernel(frame: bytes | memoryview) -> FromKernel:
+    """The header that the kernel sent. Raises CodecError for anything that is not one."""
+    try:
+        return _from_kernel.decode(frame)
+    except _BAD as error:
+        raise CodecError(f"not a header: {error}") from None
+
+
+def encode_body(value: object) -> bytes:
+    """A value's bytes. Raises CodecError for what is too large or cannot be told in msgpack."""
+    try:
+        body = _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise CodecError(f"this value cannot travel: {error}") from None
+    if len(body) > limits.BODY_MAX:
+        raise CodecError(
+            f"a body is at most {limits.BODY_MAX} bytes, this one has {len(body)}: send it as chunks of a stream"
+        )
+    return body
+
+
+def decode_body(frame: bytes | memoryview) -> Value:
+    """A body's value. Raises CodecError for bytes that are not msgpack, and for more than BODY_MAX of them."""
+    if len(frame) > limits.BODY_MAX:
+        raise CodecError(f"a body is at most {limits.BODY_MAX} bytes, this one has {len(frame)}")
+    try:
+        value: Value = _value.decode(frame)
+    except _BAD as error:
+        raise CodecError(f"not a body: {error}") from None
+    return value

@@ -1,0 +1,207 @@
+"""The bus protocol's headers (pure): what the kernel reads of a message; it never opens a body.
+
+A message is two frames, `[header, body]`, both msgpack. A header is an array whose first element names its type; unknown
+types, wrong types and extra elements are malformed, and malformed bytes end the peer that sent them. A header has no
+"from": the kernel takes the sender from the connection's CURVE key.
+
+Numbers of calls follow HTTP/2's streams (RFC 9113 §5.1.1): a run numbers the calls, publications and subscriptions it
+makes 1, 3, 5…; the kernel numbers the calls it delivers 2, 4, 6… from one counter for the whole home, and these even
+numbers are the ones the log shows. So a number tells its direction, and the two sides never collide.
+
+`time` is the kernel's clock in microseconds since the epoch, in everything the kernel sends; runs leave it 0.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from wire import limits
+from wire.entries import Cost
+
+Number = Annotated[int, Meta(ge=0, lt=2**53)]
+Method = Annotated[str, Meta(max_length=limits.METHOD_MAX)]
+Resource = Annotated[str, Meta(max_length=limits.RESOURCE_MAX)]
+Label = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX)]
+Labels = Annotated[tuple[Label, ...], Meta(max_length=limits.LABELS_MAX)]
+Why = Annotated[str, Meta(max_length=limits.WHY_MAX)]
+Milliseconds = Annotated[int, Meta(ge=0, le=limits.DEADLINE_MAX)]
+
+
+class Header(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What every header is: immutable, an array on the wire, and with nothing in it that its type does not list."""
+
+
+# life --------------------------------------------------------------------------------------------------------------
+
+
+class Hello(Header, tag="hello"):
+    """Sent by a run first, when its link is up. Answered with the kernel's Hello. Needs a key the kernel launched.
+
+    A second Hello, a Hello with another run's key or anything before Hello ends the peer.
+    """
+
+    version: Number
+    time: Number = 0
+
+
+class Ready(Header, tag="ready"):
+    """Sent by a run when its Hand has started. Answered with the calls that wait for it."""
+
+
+class Stop(Header, tag="stop"):
+    """Sent by the kernel when the run is to end. Answered with Bye and the process's exit, within `grace` milliseconds."""
+
+    why: Why
+    grace: Milliseconds
+    time: Number = 0
+
+
+class Bye(Header, tag="bye"):
+    """Sent by a run last, when it leaves of its own will. Answered with nothing: its key is retired."""
+
+    why: Why = ""
+
+
+# calls -------------------------------------------------------------------------------------------------------------
+
+
+class Call(Header, tag="call"):
+    """Sent by a caller, and by the kernel to the provider. Answered with exactly one end. Needs a grant.
+
+    method, resource: what is asked, on what; to the provider the resource goes in its normalised form, and nowhere else.
+    deadline: milliseconds from now; 0 means the kernel's default; never later than the parent's.
+    parent: the even number of the call that the caller is answering while it makes this one; 0 for none.
+    most: the most this call may cost. upload: chunks from the caller follow, until one that is `last`.
+    """
+
+    number: Number
+    method: Method
+    resource: Resource = ""
+    deadline: Milliseconds = 0
+    parent: Number = 0
+    most: Cost | None = None
+    upload: bool = False
+    labels: Labels = ()
+    time: Number = 0
+
+
+class Chunk(Header, tag="chunk"):
+    """Sent by the provider (a piece of the reply) or by the caller (a piece of its upload). Needs credit.
+
+    An empty chunk is a chunk. `last` is for uploads only: a reply's stream ends with its call's end.
+    """
+
+    number: Number
+    labels: Labels = ()
+    last: bool = False
+    time: Number = 0
+
+
+class Credit(Header, tag="credit"):
+    """Sent by whoever receives chunks: so many more may come. Number 0 is the credit for events."""
+
+    number: Number
+    chunks: Annotated[int, Meta(ge=1, le=limits.EVENT_WINDOW)]
+    time: Number = 0
+
+
+class Cancel(Header, tag="cancel"):
+    """Sent by a caller, and by the kernel to the provider. Answered with the call's one end, Cancelled or another."""
+
+    number: Number
+    why: Why = ""
+    time: Number = 0
+
+
+class Done(Header, tag="done"):
+    """Sent by the provider: the call succeeded, and the body is its value. An end.
+
+    labels: what the reply is marked with, beyond what the kernel adds. cost: what it cost.
+    """
+
+    number: Number
+    labels: Labels = ()
+    cost: Cost | None = None
+    time: Number = 0
+
+
+class Failed(Header, tag="failed"):
+    """Sent by the provider, or by the kernel for it: the call did not succeed. An end. The body may hold details.
+
+    code: short text for programs, such as `conflict`. text: one sentence for people.
+    """
+
+    number: Number
+    code: Label
+    text: Why
+    labels: Labels = ()
+    cost: Cost | None = None
+    time: Number = 0
+
+
+class Refused(Header, tag="refused"):
+    """Sent by the kernel only: the call was not allowed and nobody saw it. An end.
+
+    grant: the line of HAND.toml that would allow it, or "" where no grant can.
+    """
+
+    number: Number
+    code: Label
+    why: Why
+    grant: str = ""
+    time: Number = 0
+
+
+class Cancelled(Header, tag="cancelled"):
+    """Sent by the provider or the kernel: the call was cancelled before it succeeded. An end."""
+
+    number: Number
+    why: Why = ""
+    labels: Labels = ()
+    cost: Cost | None = None
+    time: Number = 0
+
+
+# events ------------------------------------------------------------------------------------------------------------
+
+
+class Subscribe(Header, tag="subscribe"):
+    """Sent by a run that wants to hear an event, `publisher.name`. Answered with Done or Refused. Needs `subscribes`."""
+
+    number: Number
+    event: Method
+
+
+class Publish(Header, tag="publish"):
+    """Sent by a run; the body is the event's. Answered with Done or Refused. Needs `publishes`.
+
+    event: the name without the publisher, which the kernel puts before it.
+    """
+
+    number: Number
+    event: Method
+    labels: Labels = ()
+
+
+class Event(Header, tag="event"):
+    """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is dealt with.
+
+    event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit.
+    """
+
+    event: Method
+    labels: Labels = ()
+    missed: Number = 0
+    time: Number = 0
+
+
+End = Done | Failed | Refused | Cancelled
+FromRun = (
+    Hello | Ready | Bye | Call | Chunk | Credit | Cancel | Done | Failed | Cancelled | Subscribe | Publish
+)
+FromKernel = Hello | Stop | Call | Chunk | Credit | Cancel | Done | Failed | Refused | Cancelled | Event
+
+
+def is_made_by_run(number: int) -> bool:
+    """True for a number that a run gave, False for one that the kernel gave."""
+    return number & 1 == 1

@@ -1,0 +1,40 @@
+"""Every limit of the bus in one place (pure): sizes in bytes, times in milliseconds unless a name says otherwise.
+
+The kernel enforces each of them on what it receives; the runtime keeps within them on what it sends, so that a
+well-behaved Hand gets its error at home instead of losing its link.
+"""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+HEADER_MAX: Final = 8 * KIB
+"""Largest header accepted, in bytes. Checked before a byte of it is decoded."""
+
+BODY_MAX: Final = 1 * MIB
+"""Largest body of one message, in bytes. What is larger travels as chunks."""
+
+CHUNK_SIZE: Final = 256 * KIB
+"""What a provider puts into one chunk when it may choose, in bytes."""
+
+METHOD_MAX: Final = 128
+RESOURCE_MAX: Final = 1 * KIB
+LABEL_MAX: Final = 64
+LABELS_MAX: Final = 32
+WHY_MAX: Final = 1 * KIB
+
+WINDOW: Final = 8
+"""Chunks that may be under way in one direction of one call before the receiver gives more credit."""
+
+EVENT_WINDOW: Final = 64
+"""Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""
+
+CHAIN_MAX: Final = 16
+"""Calls above a call: a chain of parents is at most this deep."""
+
+DEADLINE_DEFAULT: Final = 60_000
+DEADLINE_MAX: Final = 7 * 24 * 3_600_000
+
+PROTOCOL: Final = 1
+"""Version of the bus protocol, told in Hello."""
