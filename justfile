@@ -18,7 +18,7 @@ check:
         ls "$folder"/*.py >/dev/null 2>&1 || continue; \
         MYPYPATH="$folder" {{python}} -m mypy --no-error-summary "$folder" || exit 1; \
     done
-    {{python}} -c 'from importlinter.cli import lint_imports_command as check; check()' --no-cache >.lint 2>&1 || { cat .lint; rm .lint; exit 1; }
+    @law=$({{python}} -c 'from importlinter.cli import lint_imports_command as check; check()' --no-cache 2>&1) || { printf '%s\n' "$law"; exit 1; }
     {{python}} docs/generate.py --check
 
 # Every test but the long ones; arguments go to pytest
