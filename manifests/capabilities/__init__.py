@@ -1,0 +1,114 @@
+"""The kinds of resources, one file each, and the table that joins them (pure).
+
+A method's provider says which kind its resource is; the kernel normalises the resource by that kind, once, and matches
+and delivers only the normal form. Normal forms and patterns show their own kind, so that a grant needs no kind beside
+it:
+
+    ""              none
+    has "://"       url
+    has "/"         path
+    has ":"         address
+    else            name, or the root of a path (both are one segment and match alike)
+
+`*` and `**` alone cover every resource of every kind. To add a kind: a file with the five names of `Kind`, a row in
+KINDS, a line in `kind_of`, rows in tests/disguises.py.
+"""
+
+from functools import lru_cache
+from typing import Final, Protocol
+
+from manifests.capabilities import address, name, none, path, url
+from manifests.errors import PatternInvalid, ResourceInvalid
+
+
+class Kind(Protocol):
+    """What each file of this folder offers."""
+
+    EXAMPLES: tuple[str, ...]
+
+    def normalise(self, text: str, /) -> str:
+        """The one form of a resource; ResourceInvalid when it has none. normalise(normalise(x)) == normalise(x)."""
+
+    def check_pattern(self, pattern: str, /) -> None:
+        """PatternInvalid, with what to write, unless the pattern may stand in a grant."""
+
+    def covers(self, pattern: str, resource: str, /) -> bool:
+        """Whether a checked pattern covers a resource in normal form. Never raises."""
+
+    def includes(self, wide: str, narrow: str, /) -> bool:
+        """Whether a checked pattern covers all that another covers. Never raises; when unsure, False."""
+
+
+KINDS: Final[dict[str, Kind]] = {"none": none, "name": name, "path": path, "url": url, "address": address}
+ANYTHING: Final = ("*", "**")
+
+
+def normalise(kind: str, text: str) -> str:
+    """The normal form of a resource of that kind; ResourceInvalid when it has none, KeyError for an unknown kind."""
+    return KINDS[kind].normalise(text)
+
+
+def kind_of(text: str) -> str:
+    """The kind that a normal form or a pattern shows by its own spelling."""
+    if not text:
+        return "none"
+    if "://" in text:
+        return "url"
+    if "/" in text:
+        return "path"
+    return "address" if ":" in text else "name"
+
+
+def check_pattern(pattern: str, kind: str = "") -> None:
+    """PatternInvalid unless the pattern is well formed and, when a kind is given, suits resources of that kind."""
+    if pattern in ANYTHING:
+        return
+    if not pattern:
+        raise PatternInvalid("an empty pattern covers nothing", 'write ["*"] for everything or [] for nothing')
+    KINDS[kind or kind_of(pattern)].check_pattern(pattern)
+
+
+@lru_cache(maxsize=1024)
+def is_normal(resource: str) -> bool:
+    """Whether a text is a resource in normal form. Never raises."""
+    try:
+        return KINDS[kind_of(resource)].normalise(resource) == resource
+    except ResourceInvalid:
+        return False
+
+
+@lru_cache(maxsize=2048)
+def is_pattern(pattern: str) -> bool:
+    """Whether a text may stand in a grant. Never raises."""
+    try:
+        check_pattern(pattern)
+    except PatternInvalid:
+        return False
+    return True
+
+
+def covers(pattern: str, resource: str) -> bool:
+    """Whether a pattern covers a resource.
+
+    Total: False, not an error, for a malformed pattern and for a resource that is not in normal form.
+    """
+    if not is_normal(resource) or not is_pattern(pattern):
+        return False
+    return pattern in ANYTHING or _matcher(pattern, resource).covers(pattern, resource)
+
+
+def includes(wide: str, narrow: str) -> bool:
+    """Whether `wide` covers every resource that `narrow` covers. Total; False when either is malformed."""
+    if not is_pattern(wide) or not is_pattern(narrow):
+        return False
+    if wide in ANYTHING or narrow in ANYTHING:
+        return wide in ANYTHING
+    return _matcher(wide, narrow).includes(wide, narrow)
+
+
+def _matcher(pattern: str, other: str) -> Kind:
+    """The kind both texts share; none, which matches neither, when they differ."""
+    mine, its = kind_of(pattern), kind_of(other)
+    if mine == its:
+        return KINDS[mine]
+    return path if {mine, its} == {"name", "path"} else none

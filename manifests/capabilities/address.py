@@ -1,0 +1,77 @@
+"""Kind `address`: where a TCP connection goes, as `host:port` (pure).
+
+The host is normalised as in host.py, so every spelling of an IP address is one address; an IPv6 address stands in
+brackets: `[::1]:443`. The port is a number from 1 to 65535 and has no default.
+
+Patterns: a host pattern as in host.py and a port or `*`: `feeds.example.org:443`, `**.example.org:*`. No wildcard in
+the host covers an IP address. `*` or `**` alone covers every address.
+"""
+
+from functools import lru_cache
+
+from manifests.capabilities import host
+from manifests.capabilities.spelling import is_too_long, oddity
+from manifests.capabilities.url import normal_port, split_port
+from manifests.errors import PatternInvalid, ResourceInvalid
+
+EXAMPLES: tuple[str, ...] = ("feeds.example.org:443", "*.example.org:*", "*")
+
+
+def normalise(text: str) -> str:
+    """`host:port` in its one form; ResourceInvalid with the reason when it has none."""
+    name, port = _split(text)
+    return f"{host.normalise(name)}:{normal_port(port)}"
+
+
+def check_pattern(pattern: str) -> None:
+    """PatternInvalid unless the pattern is in normal form; `instead` then shows that form."""
+    if pattern in ("*", "**"):
+        return
+    try:
+        name, port = _split(pattern)
+        name = name if "*" in name else host.normalise(name)
+        port = port if port == "*" else normal_port(port)
+    except ResourceInvalid as error:
+        raise PatternInvalid(
+            f'"{pattern}" is not an address pattern: {error.why}', 'write one like "*.example.org:443"'
+        ) from None
+    host.check_pattern(name)
+    if f"{name}:{port}" != pattern:
+        raise PatternInvalid(f'"{pattern}" is another spelling of "{name}:{port}"', f'write "{name}:{port}"')
+
+
+def covers(pattern: str, resource: str) -> bool:
+    """Whether the pattern covers the address, which is in normal form. Never raises."""
+    if pattern in ("*", "**"):
+        return bool(resource)
+    wide = _compiled(pattern)
+    name, _, port = resource.rpartition(":")
+    return wide is not None and wide[1] in ("*", port) and host.covers(wide[0], name)
+
+
+def includes(wide: str, narrow: str) -> bool:
+    """Whether `wide` covers all that `narrow` covers. Never raises."""
+    return wide in ("*", "**") or (narrow not in ("*", "**") and covers(wide, narrow))
+
+
+def _split(text: str) -> tuple[str, str]:
+    if odd := oddity(text):
+        raise ResourceInvalid(odd)
+    if is_too_long(text):
+        raise ResourceInvalid("it is longer than 1 KiB")
+    if "@" in text or "/" in text:
+        raise ResourceInvalid("it is not host:port")
+    name, port = split_port(text)
+    if not port:
+        raise ResourceInvalid("it has no port")
+    return name, port
+
+
+@lru_cache(maxsize=2048)
+def _compiled(pattern: str) -> tuple[tuple[str, ...], str] | None:
+    try:
+        check_pattern(pattern)
+    except PatternInvalid:
+        return None
+    name, _, port = pattern.rpartition(":")
+    return host.tokens(name), port

@@ -1,0 +1,156 @@
+"""Host names and IP addresses in the one form in which grants compare them (pure).
+
+Separate because URLs and addresses share it. Normal forms: a name is lower-case ASCII without a dot at its end, other
+scripts as punycode (UTS 46, by the `idna` library), so that a look-alike is visibly another name; an IPv4 address is
+four decimal numbers, whichever of its spellings was given (octal, hexadecimal, one number; RFC 3986 §7.4 and the WHATWG
+URL standard); an IPv6 address is as in RFC 5952 in brackets, and one that maps an IPv4 address is that IPv4 address,
+since that is whom the system would connect to. Refused: percent-escapes, zones (`%eth0`), anything after which
+two readers could disagree.
+
+Patterns: `*` is any run of characters within one label, `**` as the first label one or more labels. `*.example.org`
+covers a.example.org, neither example.org nor a.b.example.org; `**.example.org` covers the last. `**` alone is every
+*named* host. No wildcard ever covers an IP address: it is covered only by itself, or by `["*"]`.
+"""
+
+import re
+from typing import Final
+
+from manifests.capabilities.glob import fits_all
+from manifests.errors import PatternInvalid, ResourceInvalid
+
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+_NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+", re.ASCII)
+_IPV4: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
+LONGEST_NAME: Final = 253
+LONGEST_GIVEN: Final = 512
+
+
+def normalise(text: str) -> str:
+    """The host's one form; ResourceInvalid with the reason when it has none. `text` has passed spelling.oddity."""
+    if not text:
+        raise ResourceInvalid("it names no host")
+    if len(text) > LONGEST_GIVEN:
+        raise ResourceInvalid("its host name is too long")
+    if text.startswith("["):
+        return _ipv6(text)
+    if "%" in text:
+        raise ResourceInvalid("its host holds a percent-escape")
+    name = text.lower() if text.isascii() else _to_ascii(text)
+    name = name[:-1] if name.endswith(".") else name
+    labels = name.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _ipv4(labels)
+    if len(name) > LONGEST_NAME:
+        raise ResourceInvalid("its host name is too long")
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise ResourceInvalid(
+                f'"{label}" cannot be a part of a host name' if label else "its host name has an empty part"
+            )
+    if "xn--" in name:
+        _check_punycode(name)
+    return name
+
+
+def is_ip(host: str) -> bool:
+    """Whether a host in normal form is an IP address."""
+    return host.startswith("[") or _IPV4.fullmatch(host) is not None
+
+
+def check_pattern(pattern: str) -> None:
+    """PatternInvalid unless the host pattern is in normal form and could fit a host."""
+    if pattern == "**":
+        return
+    if pattern == "*":
+        raise PatternInvalid('"*" as a host is a name without a dot', 'write "**" for every named host')
+    labels = pattern.split(".")
+    if any("**" in label for label in labels[1:]) or ("**" in labels[0] and labels[0] != "**"):
+        raise PatternInvalid(f'"**" in "{pattern}" is not its first label', 'write it like "**.example.org"')
+    try:
+        plain = normalise(pattern.replace("**", "x").replace("*", "x"))
+        if "*" in pattern and is_ip(normalise(pattern.replace("**", "1").replace("*", "1"))):
+            raise PatternInvalid(f'"{pattern}" is a range of IP addresses', "write each address in full")
+    except ResourceInvalid as error:
+        raise PatternInvalid(f'"{pattern}" is not a host: {error.why}', 'write one like "*.example.org"') from None
+    if "*" not in pattern and plain != pattern:
+        raise PatternInvalid(f'"{pattern}" is another spelling of "{plain}"', f'write "{plain}"')
+    if "*" in pattern and plain != pattern.replace("**", "x").replace("*", "x"):
+        raise PatternInvalid(
+            f'"{pattern}" is not in lower-case ASCII', 'write it like "*.example.org", other scripts as xn--...'
+        )
+
+
+def tokens(pattern: str) -> tuple[str, ...]:
+    """A host or host pattern as labels for glob.fits_all; `**` becomes `*`, `**`, for one or more labels."""
+    if is_ip(pattern):
+        return (pattern,)
+    labels = pattern.split(".")
+    return ("*", *labels) if labels[0] == "**" else tuple(labels)
+
+
+def covers(pattern: tuple[str, ...], host: str) -> bool:
+    """Whether the tokens of a pattern cover a host (or include another pattern) that is in normal form."""
+    if is_ip(host):
+        return pattern == (host,)
+    return fits_all(pattern, tokens(host))
+
+
+def _ipv4(labels: list[str]) -> str:
+    """Four decimal numbers from one to four numbers in any base, as inet_aton reads them."""
+    if len(labels) > 4 or not all(_NUMBER.fullmatch(label) for label in labels):
+        raise ResourceInvalid("its host ends in a number but is not an IPv4 address")
+    try:
+        *high, low = [_number(label) for label in labels]
+    except ValueError:
+        raise ResourceInvalid("its host is not an IPv4 address") from None
+    if any(part > 255 for part in high) or low >= 256 ** (4 - len(high)):
+        raise ResourceInvalid("its host is not an IPv4 address: a number is too large")
+    total = low + sum(part << (8 * (3 - place)) for place, part in enumerate(high))
+    return ".".join(str(total >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def _number(label: str) -> int:
+    if len(label) > 40:
+        raise ValueError(label)
+    if label[:2] in ("0x", "0X"):
+        return int(label[2:] or "0", 16)
+    return int(label, 8) if len(label) > 1 and label.startswith("0") else int(label)
+
+
+def _ipv6(text: str) -> str:
+    from ipaddress import AddressValueError, IPv6Address
+
+    if not text.endswith("]"):
+        raise ResourceInvalid("its host has a bracket without its pair")
+    if "%" in text:
+        raise ResourceInvalid("its IPv6 address has a zone")
+    try:
+        address = IPv6Address(text[1:-1])
+    except AddressValueError:
+        raise ResourceInvalid("its host is not an IPv6 address") from None
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"[{address.compressed}]"
+
+
+def _to_ascii(text: str) -> str:
+    import idna
+
+    try:
+        return idna.encode(text, uts46=True, std3_rules=True, transitional=False).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        raise ResourceInvalid("its host name is not one that IDNA 2008 allows") from None
+
+
+def _check_punycode(name: str) -> None:
+    """ResourceInvalid unless each xn-- label is what its own letters encode to."""
+    import idna
+
+    for label in name.split("."):
+        if not label.startswith("xn--"):
+            continue
+        try:
+            if idna.alabel(idna.ulabel(label)).decode("ascii") != label:
+                raise ResourceInvalid(f'"{label}" is not proper punycode')
+        except (idna.IDNAError, UnicodeError):
+            raise ResourceInvalid(f'"{label}" is not proper punycode') from None

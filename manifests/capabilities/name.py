@@ -1,0 +1,44 @@
+"""Kind `name`: one plain word, such as a Hand, an event, a model or a memory space (pure).
+
+A name has 1 to 256 of the ASCII characters A-Z a-z 0-9 . _ @ + - and starts with a letter or digit. Case counts. There
+are no other spellings of a name, so its normal form is itself, and a look-alike is refused because it is not ASCII.
+
+Patterns: a name with `*` for any run of characters, dots included (`data-pipeline.*`); `*` and `**` alone cover every
+name.
+"""
+
+import re
+from typing import Final
+
+from manifests.capabilities.glob import fits
+from manifests.errors import PatternInvalid, ResourceInvalid
+
+EXAMPLES: tuple[str, ...] = ("own", "data-pipeline.*", "*")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,255}", re.ASCII)
+_PATTERN: Final = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._@+*-]{0,255}", re.ASCII)
+_CHARACTERS: Final = "letters, digits and . _ @ + -, starting with a letter or digit"
+
+
+def normalise(text: str) -> str:
+    """The name itself; ResourceInvalid when it is not one."""
+    if not _NAME.fullmatch(text):
+        raise ResourceInvalid(f"a name has 1 to 256 {_CHARACTERS}")
+    return text
+
+
+def check_pattern(pattern: str) -> None:
+    """PatternInvalid when no name could fit."""
+    if pattern in ("*", "**"):
+        return
+    if not _PATTERN.fullmatch(pattern) or "**" in pattern:
+        raise PatternInvalid(f'"{pattern}" is not a name', f"write {_CHARACTERS}, with * for any part")
+
+
+def covers(pattern: str, resource: str) -> bool:
+    """Whether the pattern covers the name, which is in normal form. Never raises."""
+    return fits(pattern, resource) and bool(resource)
+
+
+def includes(wide: str, narrow: str) -> bool:
+    """Whether `wide` covers all that `narrow` covers. Never raises."""
+    return fits(wide, narrow)

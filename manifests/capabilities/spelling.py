@@ -1,0 +1,56 @@
+"""Which characters a resource, a pattern or a file name may be spelled with (pure).
+
+Separate because paths, URLs, addresses and seals share one answer: no character that a person cannot see, or that
+changes the order of what he sees. Refused are control characters, formats (bidirectional and zero-width ones included),
+surrogates, private and unassigned characters, line and paragraph separators, spaces other than U+0020, and the letters
+and marks that are drawn as nothing. Letters that merely look like others are not refused: they stay different texts.
+Source: Unicode general categories; Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties for INVISIBLE.
+"""
+
+from typing import Final
+
+from wire.limits import RESOURCE_MAX
+
+LONGEST: Final = RESOURCE_MAX
+"""Most UTF-8 bytes of a resource or a pattern, as given and in its normal form."""
+
+INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | {
+    chr(point) for point in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+}
+REFUSED: Final = {
+    "Cc": "a control character",
+    "Cf": "an invisible or bidirectional character",
+    "Cs": "half a surrogate pair",
+    "Co": "a private character",
+    "Cn": "an unassigned character",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+    "Zs": "a space that is not U+0020",
+}
+
+
+def oddity(text: str) -> str:
+    """What is the first character that may not stand in a resource, as a clause, or "" when all may. Never raises."""
+    if text.isascii() and text.isprintable():
+        return ""
+    import unicodedata
+
+    for char in text:
+        why = "an invisible character" if char in INVISIBLE else REFUSED.get(unicodedata.category(char), "")
+        if why and char != " ":
+            return f"it holds {why} (U+{ord(char):04X})"
+    return ""
+
+
+def is_nfc(text: str) -> bool:
+    """Whether the text is in Unicode's composed normal form, the only one that a path may have."""
+    if text.isascii():
+        return True
+    import unicodedata
+
+    return unicodedata.is_normalized("NFC", text)
+
+
+def is_too_long(text: str) -> bool:
+    """Whether the text has more than 1 KiB; only for text that `oddity` has passed."""
+    return len(text) > LONGEST or (not text.isascii() and len(text.encode()) > LONGEST)

@@ -1,0 +1,170 @@
+"""From the text of a HAND.toml to a Manifest, or to every problem in it at once (pure).
+
+Separate from the readers (one value) and the rules (several keys) because it alone knows the whole file. Called by
+`maniple check`, `seal`, `install` and by nothing on the way to a first call: the kernel starts from its snapshot.
+A text that is not TOML has one problem, the first, because nothing after it can be trusted to mean what it says.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from manifests import rules
+from manifests.errors import ManifestInvalid, Problem
+from manifests.findings import Findings
+from manifests.readers import BAD, READERS, note_unknown, read_table
+from manifests.reference import AT, keys_of
+from manifests.schema import Capability, Manifest, Provided, Setting
+from manifests.typed import word
+
+LONGEST: Final = 128 * 1024
+"""Most characters of a HAND.toml."""
+
+_WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_PLAIN_SECTIONS: Final = ("hand", "events", "limits", "restart", "confinement", "requires")
+_NAMED_SECTIONS: Final = ("capabilities", "provides", "settings")
+
+
+def check(text: str, *, file: str = "HAND.toml") -> Manifest:
+    """The manifest; ManifestInvalid with every problem. file: the name that the problems carry."""
+    raw = _load(text, file)
+    found = Findings()
+    sections = {name: read_table(found, name, (name,), raw[name]) if name in raw else {} for name in _PLAIN_SECTIONS}
+    named = {name: _named(found, name, raw.get(name, {})) for name in _NAMED_SECTIONS}
+    for name in raw:
+        if name not in sections and name not in named:
+            note_unknown(found, "", (name,))
+    if "hand" not in raw:
+        found.at_key(
+            (),
+            "the section [hand] is missing",
+            "begin with [hand], and name, version, description, entry, kind and autonomy",
+        )
+    capabilities = _capabilities(found, named["capabilities"])
+    provides = _provides(found, named["provides"], sections["hand"].get("name"))
+    settings = {
+        name: rules.setting(found, name, read_table(found, "settings.*", ("settings", name), row))
+        for name, row in named["settings"].items()
+    }
+    rules.hand(found, sections["hand"])
+    rules.services_only(found, sections, capabilities)
+    rules.limits(found, sections["limits"])
+    rules.restart(found, sections["restart"])
+    if found:
+        raise ManifestInvalid(found.placed(text, file))
+    return _built(sections, capabilities, provides, settings)
+
+
+def _load(text: str, file: str) -> dict[str, object]:
+    """The TOML as dicts; ManifestInvalid when it is none."""
+    import tomllib
+
+    if len(text) > LONGEST:
+        problem = Problem(file, 1, 1, "the file is too long", f"keep it under {LONGEST // 1024} KiB")
+        raise ManifestInvalid((problem,))
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ManifestInvalid((Problem(file, 1, 1, "the file is nested too deeply", "write flatter tables"),)) from None
+    except ValueError as error:
+        raise ManifestInvalid((_syntax_problem(str(error), text, file),)) from None
+
+
+def _syntax_problem(error: str, text: str, file: str) -> Problem:
+    match = _WHERE.search(error)
+    if match is None:
+        line, column = 1, 1
+    elif match[1]:
+        line, column = int(match[1]), int(match[2])
+    else:
+        line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
+    what = _WHERE.sub("", error)
+    return Problem(
+        file,
+        line,
+        column,
+        f"this is not TOML: {what[:1].lower()}{what[1:]}",
+        "see https://toml.io for how TOML is written",
+    )
+
+
+def _named(found: Findings, section: str, raw: object) -> Mapping[str, object]:
+    """A section whose keys the author chooses; dotted names without quotes are noted and left out."""
+    if not isinstance(raw, dict):
+        found.at_value((section,), f"{section} is {word(raw)}, not a table", f"write [{section}] on a line of its own")
+        return {}
+    good: dict[str, object] = {}
+    for name, row in raw.items():
+        inner = _unquoted(section, name, row)
+        if inner:
+            whole = f'"{name}.{inner}"'
+            instead = f"write [{section}.{whole}]" if section == "provides" else f"write {whole} = [...]"
+            found.at_key((section, name), f"the dots in {name}.{inner} make it a table", f"{instead}, with quotes")
+        else:
+            good[name] = row
+    return good
+
+
+def _unquoted(section: str, name: str, row: object) -> str:
+    """The rest of a method that was written without quotes, so that TOML took it apart at its dots; or ""."""
+    if section == "settings" or not isinstance(row, dict) or "." in name or not row:
+        return ""
+    if not keys_of(f"{section}.*").keys().isdisjoint(row) or "approval" in row:
+        return ""
+    inner, below = next(iter(row.items()))
+    if section == "provides" and not isinstance(below, dict):
+        return ""
+    return str(inner)
+
+
+def _capabilities(found: Findings, rows: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """allow and own by method; the row may be just the list."""
+    good: dict[str, dict[str, object]] = {}
+    for method, row in rows.items():
+        if not rules.method_asked(found, method):
+            continue
+        path = ("capabilities", method)
+        if isinstance(row, dict):
+            good[method] = read_table(found, "capabilities.*", path, row)
+            continue
+        key = AT["capabilities.*.allow"]
+        allow = READERS[key.type](found, path, row, key)
+        if allow is not BAD:
+            good[method] = {"allow": allow}
+    return good
+
+
+def _provides(found: Findings, rows: Mapping[str, object], name: object) -> dict[str, dict[str, object]]:
+    good: dict[str, dict[str, object]] = {}
+    functions: dict[str, str] = {}
+    for method, row in rows.items():
+        rules.method_offered(found, method, name, functions)
+        functions.setdefault(rules.function_of(method), method)
+        good[method] = read_table(found, "provides.*", ("provides", method), row)
+    return good
+
+
+def _built(
+    sections: Mapping[str, dict[str, object]],
+    capabilities: Mapping[str, dict[str, object]],
+    provides: Mapping[str, dict[str, object]],
+    settings: Mapping[str, Setting | None],
+) -> Manifest:
+    """The Structs, from values that the readers accepted."""
+    whole: dict[str, object] = {name: _fields(name, values) for name, values in sections.items()}
+    whole["capabilities"] = [
+        msgspec.convert({"method": method, **row}, Capability) for method, row in capabilities.items()
+    ]
+    whole["provides"] = {
+        method: msgspec.convert({"method": method, **row}, Provided) for method, row in provides.items()
+    }
+    whole["settings"] = settings
+    return msgspec.convert(whole, Manifest)
+
+
+def _fields(section: str, values: Mapping[str, object]) -> dict[str, object]:
+    """Keys as schema.py names them: a duration ends in _ms."""
+    keys = keys_of(section)
+    return {f"{name}_ms" if keys[name].type == "duration" else name: value for name, value in values.items()}

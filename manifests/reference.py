@@ -1,0 +1,196 @@
+"""The one table of HAND.toml's keys: what each is called, holds, defaults to and means (pure).
+
+Separate because three readers share it: the checker (which keys there are, of what type, required or not), the
+generator of docs/hand-toml.md, and a test that holds it against schema.py. To add a key: a row here, a field in
+schema.py, a bad file. `*` in a path stands for a name that the author chooses.
+"""
+
+from typing import Final, NamedTuple
+
+from manifests.values import LIMITS, format_limit
+
+REQUIRED: Final = "required"
+NONE: Final = ""
+
+
+class Key(NamedTuple):
+    """One key: its path, its type in words, its default as TOML ("required", "" for nothing), its unit, and its meaning.
+
+    choices: the only texts allowed, when there are such.
+    """
+
+    path: str
+    type: str
+    default: str
+    unit: str
+    doc: str
+    choices: tuple[str, ...] = ()
+
+
+def _limit(name: str, doc: str) -> Key:
+    kept = {"bytes": ("size", "bytes"), "ms": ("duration", "time"), "count": ("count", "count")}
+    of_type, unit = kept[LIMITS[name].unit]
+    return Key(f"limits.{name}", of_type, format_limit(name, LIMITS[name].default), unit, doc)
+
+
+SECTIONS: Final[dict[str, str]] = {
+    "hand": "Who the Hand is and how it runs.",
+    "capabilities": "Everything it may ask for, a row per method; nothing else is possible.",
+    "provides.*": 'A method it offers, under its own name, such as [provides."monitoring.check"].',
+    "events": "What it publishes and what it listens to.",
+    "limits": "Per run; for a service, cpu and wall hold per call.",
+    "restart": "What happens when its process ends by itself.",
+    "confinement": "What its process needs beyond the usual confinement.",
+    "settings.*": "One typed setting, which the operator can read and change with `maniple settings`.",
+    "requires": "What must be on the machine; checked before a start.",
+}
+
+_PARAM_TYPES: Final = (
+    "string, int, float, bool, bytes, duration, size, list, dict or any, with ? at its end when it may be left out"
+)
+
+KEYS: Final[tuple[Key, ...]] = (
+    Key("hand.name", "name", REQUIRED, "", "The Hand's name in kebab-case, at most 64 characters, unique in a home."),
+    Key("hand.version", "version", REQUIRED, "", "A semantic version. An older one than last time does not start."),
+    Key("hand.description", "text", REQUIRED, "", "One sentence for the person who decides about installing it."),
+    Key("hand.entry", "entry", REQUIRED, "", "The class that is the Hand, as module:Class, in the Hand's own folder."),
+    Key(
+        "hand.kind",
+        "choice",
+        REQUIRED,
+        "",
+        "task: a process per run. service: stays up and provides methods.",
+        ("task", "service"),
+    ),
+    Key(
+        "hand.autonomy",
+        "choice",
+        REQUIRED,
+        "",
+        "readonly: only methods with effect read. full: all it is granted.",
+        ("readonly", "full"),
+    ),
+    Key(
+        "hand.isolation",
+        "choice",
+        '"fork"',
+        "",
+        "fork: from the warm template. exec: an interpreter of its own.",
+        ("fork", "exec"),
+    ),
+    Key("hand.autostart", "bool", "false", "", "Services: start with the kernel, not at the first call."),
+    Key("hand.idle", "duration", '"60s"', "time", 'Services: stop when unused for so long. "0s": never.'),
+    Key("hand.needs", "names", "[]", "", "Hands that must be installed; started before it, stopped after it."),
+    Key(
+        "capabilities.*.allow",
+        "patterns",
+        REQUIRED,
+        "",
+        "Patterns of resources. The row may be just this list. [] allows nothing.",
+    ),
+    Key(
+        "capabilities.*.own",
+        "bool",
+        "false",
+        "",
+        "Services: used for every caller, whatever the caller is granted; shown so at install.",
+    ),
+    Key("provides.*.summary", "text", REQUIRED, "", "What the method does, in one line."),
+    Key(
+        "provides.*.resource",
+        "choice",
+        REQUIRED,
+        "",
+        "What kind of thing it acts on.",
+        ("none", "name", "path", "url", "address"),
+    ),
+    Key(
+        "provides.*.effect",
+        "choice",
+        REQUIRED,
+        "",
+        "read: changes nothing. write: changes this machine. external: acts beyond it.",
+        ("read", "write", "external"),
+    ),
+    Key("provides.*.idempotent", "bool", "false", "", "May be made again when its outcome was lost."),
+    Key("provides.*.labels", "names", "[]", "", "What its replies are marked with."),
+    Key("provides.*.params", "types", "{}", "", f"Its arguments and their types: {_PARAM_TYPES}."),
+    Key("provides.*.returns", "types", "{}", "", "What its reply holds, with the same types."),
+    Key("events.publishes", "names", "[]", "", "Names of its events, without its own name in front."),
+    Key("events.subscribes", "event patterns", "[]", "", "Events of others, as publisher.event or publisher.*."),
+    _limit("memory", "The most memory for data."),
+    _limit("cpu", "The most processor time, in whole seconds."),
+    _limit("wall", "The most time from start to end; waiting for the operator does not count."),
+    _limit("processes", "The most processes; threads count too."),
+    _limit("open_files", "The most open descriptors."),
+    _limit("file_size", "The largest file it may write."),
+    _limit("calls_per_minute", "The most messages; refused, malformed and trivial ones count as well."),
+    _limit("in_flight", "The most calls open at once."),
+    Key(
+        "restart.when",
+        "choice",
+        '"failure"',
+        "",
+        "After which ends it is started again.",
+        ("never", "failure", "always"),
+    ),
+    Key(
+        "restart.times",
+        "count",
+        "5",
+        "count",
+        "More restarts than that within the time below quarantine it, until the operator says start.",
+    ),
+    Key("restart.within", "duration", '"1m"', "time", "The time in which restarts are counted."),
+    Key(
+        "confinement.roots",
+        "bool",
+        "false",
+        "",
+        "Services: the operator's granted roots are opened for it as directory descriptors.",
+    ),
+    Key(
+        "settings.*.type",
+        "choice",
+        REQUIRED,
+        "",
+        "What the value is.",
+        ("string", "int", "float", "bool", "duration", "size", "list", "dict"),
+    ),
+    Key("settings.*.required", "bool", "false", "", "The Hand does not start until it has a value."),
+    Key("settings.*.default", "value", NONE, "", "The value when none is given."),
+    Key("settings.*.help", "text", '""', "", "What it is for, in one line."),
+    Key("settings.*.secret", "bool", "false", "", "Never shown, logged or put into a prompt."),
+    Key("settings.*.choices", "choices", "[]", "", "The only values allowed; for string and int."),
+    Key("settings.*.min", "value", NONE, "", "The least value; for int, float, duration and size."),
+    Key("settings.*.max", "value", NONE, "", "The most; as min."),
+    Key("requires.binaries", "programs", "[]", "", "Programs that must be on the PATH."),
+    Key("requires.env", "variables", "[]", "", "Environment variables that must be set."),
+)
+
+LATER: Final[dict[str, str]] = {
+    "hand.wasm": "will run a WebAssembly module as the Hand",
+    "hand.command": "will run any program as the Hand, behind a bridge",
+    "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
+    "capabilities.*.approval": "will hold each such call until a person says yes",
+    "budget": "will bound what the Hand may spend",
+    "schedule": "will start the Hand by the clock or by events",
+    "confinement.require": "will refuse a start without the layers it names",
+    "confinement.network": "will open the machine's network to a service that the operator allows it",
+    "confinement.outside_read": "will let the Hand read folders outside its own",
+    "metrics": "will declare counters and gauges that the Hand reports",
+    "agent": "will make the Hand reason with a model",
+}
+"""Keys and sections that a later version accepts, and what each will do."""
+
+LATER_CHOICES: Final[dict[tuple[str, str], str]] = {
+    ("hand.autonomy", "supervised"): "will hold external effects until a person approves them",
+}
+"""Values that a later version accepts."""
+
+AT: Final[dict[str, Key]] = {key.path: key for key in KEYS}
+
+
+def keys_of(section: str) -> dict[str, Key]:
+    """The keys of one section, by their last part: keys_of("limits")["memory"]."""
+    return {key.path.rpartition(".")[2]: key for key in KEYS if key.path.rpartition(".")[0] == section}

@@ -1,0 +1,191 @@
+"""Rules of HAND.toml that need more than one key to decide (pure).
+
+Each takes what the readers accepted and notes what does not fit together; a key that a reader refused is simply absent,
+so that one slip is told once.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from manifests import grants
+from manifests.errors import ValueInvalid
+from manifests.findings import Findings, spelled
+from manifests.names import RESERVED, is_field
+from manifests.positions import Path
+from manifests.schema import Setting
+from manifests.settings import check_one
+from manifests.typed import convert
+from manifests.values import LIMITS, format_limit
+
+Section = Mapping[str, object]
+
+RANGED: Final = ("int", "float", "duration", "size")
+CHOOSABLE: Final = ("string", "int")
+SHORTEST_WITHIN_MS: Final = 1_000
+MOST_RESTARTS: Final = 1_000
+
+
+def hand(found: Findings, section: Section) -> None:
+    """Names that are taken, and a Hand that needs itself."""
+    name = section.get("name")
+    if name in RESERVED:
+        found.at_value(("hand", "name"), f'"{name}" is a word of Maniple itself', "choose another name")
+    needs = section.get("needs", ())
+    if isinstance(needs, tuple) and name in needs:
+        found.at_value(("hand", "needs", needs.index(name)), f'"{name}" needs itself', "leave it out")
+
+
+def services_only(found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section]) -> None:
+    """Keys that mean nothing for a task."""
+    if sections["hand"].get("kind") != "task":
+        return
+    paths: list[Path] = [("hand", "idle")] if "idle" in sections["hand"] else []
+    if sections["hand"].get("autostart"):
+        paths.append(("hand", "autostart"))
+    if sections["confinement"].get("roots"):
+        paths.append(("confinement", "roots"))
+    paths += [("capabilities", method, "own") for method, row in capabilities.items() if row.get("own")]
+    for path in paths:
+        found.at_key(
+            path, f"{spelled(path)} is for services, and this Hand is a task", 'leave it out, or write kind = "service"'
+        )
+
+
+def method_asked(found: Findings, method: str) -> bool:
+    """Whether a key of [capabilities] is a method that a Hand may ask for."""
+    path = ("capabilities", method)
+    if not grants.is_method_pattern(method):
+        instead = 'write it in quotes like "web.fetch" or "web.*"' + (
+            "; each kind of method has its own row" if method in ("*", "**") else ""
+        )
+        found.at_key(path, f'"{method}" is not a method', instead)
+        return False
+    if method.startswith("kernel.") and method != "kernel.*" and method not in grants.HAND_KERNEL_METHODS:
+        known = ", ".join(sorted(one.removeprefix("kernel.") for one in grants.HAND_KERNEL_METHODS))
+        found.at_key(path, f'"{method}" is not a method of the kernel that a Hand may hold', f"those are {known}")
+        return False
+    return True
+
+
+def method_offered(found: Findings, method: str, name: object, earlier: Mapping[str, str]) -> None:
+    """A provided method stands under the Hand's own name, and no two are answered by one function.
+
+    earlier: methods already seen, by the name of the function that the runtime calls for them.
+    """
+    path = ("provides", method)
+    if not grants.is_method(method):
+        found.at_key(
+            path,
+            f'"{method}" is not a method',
+            'write small letters, digits and "-" between dots, such as "my-hand.check"',
+        )
+    elif isinstance(name, str) and not method.startswith(f"{name}."):
+        found.at_key(
+            path, f'"{method}" is not under the name of this Hand', f'write "{name}.{method.rpartition(".")[2]}"'
+        )
+    elif function_of(method) in earlier:
+        found.at_key(
+            path,
+            f'"{method}" and "{earlier[function_of(method)]}" would be answered by one function',
+            "rename one of them",
+        )
+
+
+def function_of(method: str) -> str:
+    """The part of a method after the Hand's name, as the runtime names the coroutine."""
+    return method.partition(".")[2].replace("-", "_").replace(".", "_")
+
+
+def limits(found: Findings, section: Section) -> None:
+    """Each limit lies between its floor and its ceiling."""
+    for name, amount in section.items():
+        limit, path = LIMITS[name], ("limits", name)
+        if not isinstance(amount, int):
+            continue
+        if amount < limit.floor:
+            found.at_value(path, f"limits.{name} is too small", f"write at least {format_limit(name, limit.floor)}")
+        elif amount > limit.ceiling:
+            found.at_value(path, f"limits.{name} is too large", f"write at most {format_limit(name, limit.ceiling)}")
+        elif name == "cpu" and amount % 1_000:
+            found.at_value(path, "limits.cpu is counted in whole seconds", f'write "{amount // 1_000 + 1}s"')
+
+
+def restart(found: Findings, section: Section) -> None:
+    """Restarts are counted over at least a second."""
+    within, times = section.get("within"), section.get("times")
+    if isinstance(within, int) and within < SHORTEST_WITHIN_MS:
+        found.at_value(("restart", "within"), "restart.within is too short to count restarts in", 'write at least "1s"')
+    if isinstance(times, int) and times > MOST_RESTARTS:
+        found.at_value(("restart", "times"), "restart.times is too large", f"write at most {MOST_RESTARTS}")
+
+
+def setting(found: Findings, name: str, section: Section) -> Setting | None:
+    """The setting, its default, choices, min and max converted to its type; None when something is wrong with it."""
+    path = ("settings", name)
+    if not is_field(name):
+        found.at_key(path, f'"{name}" cannot be the name of a setting', 'write small letters, digits and "_"')
+        return None
+    of_type = section.get("type")
+    if not isinstance(of_type, str):
+        return None
+    values: dict[str, object] = dict(section)
+    before = len(values)
+    _bounds(found, path, of_type, values)
+    if "choices" in values and of_type not in CHOOSABLE:
+        found.at_key(
+            (*path, "choices"), f"{spelled((*path, 'choices'))} is for string and int, not {of_type}", "leave it out"
+        )
+        del values["choices"]
+    if "default" in values and section.get("required"):
+        found.at_key(
+            (*path, "required"),
+            f"{spelled(path)} has a default, so it is never missing",
+            "leave out required or default",
+        )
+        return None
+    if "choices" in values and isinstance(values["choices"], tuple):
+        wanted = str if of_type == "string" else int
+        if not all(isinstance(choice, wanted) for choice in values["choices"]):
+            found.at_value(
+                (*path, "choices"),
+                f"{spelled((*path, 'choices'))} are not all of type {of_type}",
+                "write values of that type",
+            )
+            return None
+    return _with_default(found, path, values) if len(values) == before else None
+
+
+def _bounds(found: Findings, path: Path, of_type: str, values: dict[str, object]) -> None:
+    """Converts min and max, dropping those that do not fit."""
+    for key in ("min", "max"):
+        if key not in values:
+            continue
+        raw = values.pop(key)
+        if of_type not in RANGED:
+            found.at_key(
+                (*path, key),
+                f"{spelled((*path, key))} is for int, float, duration and size, not {of_type}",
+                "leave it out",
+            )
+            continue
+        try:
+            values[key] = convert(of_type, raw)
+        except ValueInvalid as error:
+            found.at_value((*path, key), f"{spelled((*path, key))}: {error.why}", error.instead)
+    least, most = values.get("min"), values.get("max")
+    if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+        found.at_value((*path, "min"), f"{spelled((*path, 'min'))} is above max", "write a min that is at most max")
+        del values["min"]
+
+
+def _with_default(found: Findings, path: Path, values: dict[str, object]) -> Setting | None:
+    import msgspec
+
+    declared = msgspec.convert({key: value for key, value in values.items() if key != "default"}, Setting)
+    if "default" not in values:
+        return declared
+    try:
+        return msgspec.structs.replace(declared, default=check_one(declared, values["default"]))
+    except ValueInvalid as error:
+        found.at_value((*path, "default"), f"{spelled((*path, 'default'))}: {error.why}", error.instead)
+        return None

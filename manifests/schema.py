@@ -1,0 +1,152 @@
+"""A HAND.toml as values: what the checker returns and the kernel keeps in its snapshot (pure).
+
+Separate from check.py, so that a kernel which starts from a snapshot imports no TOML reader.
+Every duration is an integer of milliseconds and ends in `_ms`; every size is an integer of bytes. What each key means
+stands in reference.py, one row per key; a test holds the two together.
+"""
+
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from manifests.values import LIMITS
+
+RunKind: TypeAlias = Literal["task", "service"]
+Autonomy: TypeAlias = Literal["readonly", "full"]
+Isolation: TypeAlias = Literal["fork", "exec"]
+ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address"]
+Effect: TypeAlias = Literal["read", "write", "external"]
+RestartWhen: TypeAlias = Literal["never", "failure", "always"]
+SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
+
+READ: Final[Effect] = "read"
+
+
+class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[hand]: who it is and how it runs."""
+
+    name: str
+    version: str
+    description: str
+    entry: str
+    kind: RunKind
+    autonomy: Autonomy
+    isolation: Isolation = "fork"
+    autostart: bool = False
+    idle_ms: int = 60_000
+    needs: tuple[str, ...] = ()
+
+
+class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A method pattern and the resource patterns it may be used on; an empty `allow` covers nothing.
+
+    own: a service may use it whoever its caller is (otherwise a call made while answering also needs the caller's
+    grant).
+    """
+
+    method: str
+    allow: tuple[str, ...]
+    own: bool = False
+
+
+class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[provides."x.y"]: one method that the Hand answers."""
+
+    method: str
+    summary: str
+    resource: ResourceKind
+    effect: Effect
+    idempotent: bool = False
+    labels: tuple[str, ...] = ()
+    params: dict[str, str] = {}
+    returns: dict[str, str] = {}
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[events]: `publishes` without the Hand's own name in front, `subscribes` with the publisher's."""
+
+    publishes: tuple[str, ...] = ()
+    subscribes: tuple[str, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call. memory and file_size in bytes."""
+
+    memory: int = LIMITS["memory"].default
+    cpu_ms: int = LIMITS["cpu"].default
+    wall_ms: int = LIMITS["wall"].default
+    processes: int = LIMITS["processes"].default
+    open_files: int = LIMITS["open_files"].default
+    file_size: int = LIMITS["file_size"].default
+    calls_per_minute: int = LIMITS["calls_per_minute"].default
+    in_flight: int = LIMITS["in_flight"].default
+
+
+class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[restart]: more than `times` restarts within `within_ms` quarantine the Hand."""
+
+    when: RestartWhen = "failure"
+    times: int = 5
+    within_ms: int = 60_000
+
+
+class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[confinement]: roots = the operator's granted roots are opened for a service as directory descriptors."""
+
+    roots: bool = False
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[settings.x]: one typed setting. default, choices, min and max are values as settings.py delivers them
+    (a duration in seconds, a size in bytes); default None means that there is none."""
+
+    type: SettingType
+    required: bool = False
+    default: object = None
+    help: str = ""
+    secret: bool = False
+    choices: tuple[str | int, ...] = ()
+    min: float | int | None = None
+    max: float | int | None = None
+
+
+class Requires(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[requires]: programs that must be on the PATH and variables that must be set before a start."""
+
+    binaries: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole HAND.toml, checked."""
+
+    hand: HandSection
+    capabilities: tuple[Capability, ...] = ()
+    provides: dict[str, Provided] = {}
+    events: Events = Events()
+    limits: Limits = Limits()
+    restart: Restart = Restart()
+    confinement: Confinement = Confinement()
+    settings: dict[str, Setting] = {}
+    requires: Requires = Requires()
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as JSON, for the kernel's snapshot."""
+    return _encoder().encode(manifest)
+
+
+def decode(encoded: bytes) -> Manifest:
+    """What `encode` wrote; msgspec.ValidationError or DecodeError when it is something else."""
+    return _decoder().decode(encoded)
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> msgspec.json.Encoder:
+    return msgspec.json.Encoder()
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> "msgspec.json.Decoder[Manifest]":
+    return msgspec.json.Decoder(Manifest)

@@ -1,0 +1,93 @@
+"""Values for a Hand's settings against their declaration (pure).
+
+Separate because the command line, the kernel and the checker of HAND.toml (for defaults) ask the same question.
+All problems are told at once. Values are delivered as typed.py says: a duration in seconds, a size in bytes.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from manifests.errors import SettingsInvalid, ValueInvalid
+from manifests.schema import Setting
+from manifests.typed import convert, from_text
+
+HIDDEN: Final = "(secret)"
+
+
+def check(settings: Mapping[str, Setting], given: Mapping[str, object]) -> dict[str, object]:
+    """Every setting's value: the given one, converted, or its default; without either it is absent.
+
+    SettingsInvalid with every problem: unknown names, wrong types, values out of range, required ones without a value.
+    """
+    problems = [_unknown(name, settings) for name in given if name not in settings]
+    values: dict[str, object] = {}
+    for name, setting in settings.items():
+        value = given.get(name)
+        if value is None:
+            value = setting.default
+        if value is None:
+            if setting.required:
+                problems.append(
+                    f"`{name}` has no value; give {name}=..." + (f" ({setting.help})" if setting.help else "")
+                )
+            continue
+        try:
+            values[name] = check_one(setting, value)
+        except ValueInvalid as error:
+            problems.append(f"`{name}`: {error.why}; {error.instead}")
+    if problems:
+        raise SettingsInvalid(tuple(problems))
+    return values
+
+
+def read(settings: Mapping[str, Setting], typed: Mapping[str, str]) -> dict[str, object]:
+    """Values typed as key=value, converted; only the given ones. SettingsInvalid with every problem."""
+    problems: list[str] = []
+    values: dict[str, object] = {}
+    for name, text in typed.items():
+        if name not in settings:
+            problems.append(_unknown(name, settings))
+            continue
+        try:
+            values[name] = check_one(settings[name], from_text(settings[name].type, text))
+        except ValueInvalid as error:
+            problems.append(f"`{name}`: {error.why}; {error.instead}")
+    if problems:
+        raise SettingsInvalid(tuple(problems))
+    return values
+
+
+def check_one(setting: Setting, value: object) -> object:
+    """One value, converted; ValueInvalid when it is of another type, not among the choices, or out of range.
+
+    The texts never hold the value of a secret.
+    """
+    try:
+        converted = convert(setting.type, value)
+    except ValueInvalid as error:
+        if setting.secret:
+            raise ValueInvalid(f"its secret value is not of type {setting.type}", "give another") from None
+        raise ValueInvalid(error.why, error.instead) from None
+    shown = "its secret value" if setting.secret else repr(converted)
+    if setting.choices and converted not in setting.choices:
+        raise ValueInvalid(f"{shown} is not a choice", f"give one of {', '.join(map(str, setting.choices))}")
+    if isinstance(converted, int | float):
+        if setting.min is not None and converted < setting.min:
+            raise ValueInvalid(f"{shown} is too small", f"give at least {setting.min}")
+        if setting.max is not None and converted > setting.max:
+            raise ValueInvalid(f"{shown} is too large", f"give at most {setting.max}")
+    return converted
+
+
+def shown(settings: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:
+    """The values as they may be shown or logged: a secret, and what is not declared, is only said to be there."""
+    return {name: value if name in settings and not settings[name].secret else HIDDEN for name, value in values.items()}
+
+
+def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, settings, n=1)
+    if close:
+        return f"`{name}` is not a setting; did you mean `{close[0]}`?"
+    return f"`{name}` is not a setting; " + (f"there are {', '.join(settings)}" if settings else "this Hand has none")

@@ -1,0 +1,249 @@
+"""The trust store: which keys may seal which Hands, and the most that a Hand they sealed may be granted (pure).
+
+Separate because it is the root of every start: the kernel judges each seal here, at every start, in memory. A store is
+never changed; `add`, `rotate` and `revoke` return a new one, which the home signs and keeps.
+
+Times are microseconds since the epoch. Revoking holds for ever and whatever the clock says. A key that stands in for
+another (issued by it, or rotated in for it) never gets more than that one has: neither Hands, nor grants, nor time.
+"""
+
+from functools import lru_cache
+from typing import Final, Self
+
+import msgspec
+
+from manifests import capabilities as kinds
+from manifests.capabilities import name as names
+from manifests.errors import PatternInvalid, SealMalformed, SealRefused, TrustRefused
+from manifests.grants import GrantSet, as_text, asked, exceeding, is_method_pattern
+from manifests.schema import Capability, Manifest
+from manifests.seal import Seal, open_seal, signers
+from manifests.versions import is_older
+from wire.errors import NoteMalformed, SignatureInvalid
+from wire.signing import VerifyKey
+
+EVERYTHING: Final = (
+    Capability(method="*", allow=("*",), own=True),
+    Capability(method="kernel.*", allow=("*",)),
+)
+"""The most that any Hand may be granted: what the home's own key may grant."""
+
+
+class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key whose seals count. hands: patterns of the Hands it may seal; most: the most those may be granted.
+
+    added, expires, revoked: microseconds since the epoch, None for never.
+    """
+
+    name: str
+    public: bytes
+    hands: tuple[str, ...]
+    most: tuple[Capability, ...]
+    added: int
+    expires: int | None = None
+    revoked: int | None = None
+
+    @property
+    def verify_key(self) -> VerifyKey:
+        """The key for checking notes; wire.errors.NoteMalformed when name or length is wrong."""
+        return VerifyKey(name=self.name, public=self.public)
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits over name and key, as in signed notes."""
+        return self.verify_key.id
+
+    def seals(self, hand: str) -> bool:
+        """Whether it may seal a Hand of that name. An empty list of Hands means none."""
+        return any(kinds.covers(pattern, hand) for pattern in self.hands)
+
+
+class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All keys that were ever trusted; revoked ones stay, so that they cannot come back."""
+
+    keys: tuple[TrustedKey, ...] = ()
+
+    def find(self, key_id: str) -> TrustedKey:
+        """The key with that id; TrustRefused when there is none."""
+        for key in self.keys:
+            if key.id == key_id:
+                return key
+        raise TrustRefused(f"no key {key_id} is trusted here", "see `maniple keys list`")
+
+    def add(self, key: TrustedKey, *, by: str = "") -> Self:
+        """The store with one key more.
+
+        by: id of the key that issues it, whose Hands, grants and time bound it; "" for the operator. TrustRefused when
+        it is malformed, was there before, or would get more than its issuer has.
+        """
+        _check_key(key)
+        for one in self.keys:
+            if one.id == key.id or one.public == key.public:
+                state = "was revoked and does not come back" if one.revoked is not None else "is trusted already"
+                raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys add`")
+        if by:
+            issuer = self.find(by)
+            _check_usable(issuer, key.added)
+            _check_within(key, issuer)
+        return self._with((*self.keys, key))
+
+    def rotate(
+        self,
+        key_id: str,
+        *,
+        name: str,
+        public: bytes,
+        now: int,
+        keep_until: int | None = None,
+        hands: tuple[str, ...] | None = None,
+        most: tuple[Capability, ...] | None = None,
+    ) -> Self:
+        """The store with a new key in the place of an old one, with at most what the old one had.
+
+        The old key's seals count until keep_until, or no longer when it is None. TrustRefused as in `add`, and for a
+        key that is revoked or expired.
+        """
+        old = self.find(key_id)
+        _check_usable(old, now)
+        new = TrustedKey(
+            name=name,
+            public=public,
+            hands=old.hands if hands is None else hands,
+            most=old.most if most is None else most,
+            added=now,
+            expires=old.expires,
+        )
+        _check_within(new, old)
+        ends = min(end for end in (old.expires, now if keep_until is None else keep_until) if end is not None)
+        return self.add(new)._replaced(msgspec.structs.replace(old, expires=ends))
+
+    def revoke(self, key_id: str, *, now: int) -> Self:
+        """The store in which nothing that the key sealed starts any more. Revoking twice changes nothing."""
+        key = self.find(key_id)
+        return self if key.revoked is not None else self._replaced(msgspec.structs.replace(key, revoked=now))
+
+    def judge(
+        self, seal_text: str | None, *, name: str, version: str, last_version: str | None, now: int, manifest: Manifest
+    ) -> Seal:
+        """The seal, when it lets this Hand start now; SealRefused with the reason and the mend when not.
+
+        name, version: of the Hand as it was installed. last_version: the newest that ever started, None for none.
+        seal_text: None or "" when there is no HAND.seal. One good signature is enough.
+        """
+        if not seal_text:
+            raise SealRefused("unsigned", f"{name} has no seal", f"look at the Hand, then type `maniple seal {name}`")
+        sealed = self._opened(seal_text, name)
+        refusals: list[SealRefused] = []
+        for key_id in sealed.by:
+            try:
+                _check_signer(self.find(key_id), name, now, manifest)
+                break
+            except SealRefused as refusal:
+                refusals.append(refusal)
+        else:
+            raise refusals[0]
+        _check_same_hand(sealed, name, version, last_version, manifest)
+        return sealed
+
+    def _opened(self, seal_text: str, name: str) -> Seal:
+        mend = f"get the Hand again from its author, or look at it and type `maniple seal {name}`"
+        try:
+            return open_seal(seal_text, [key.verify_key for key in self.keys])
+        except SealMalformed as error:
+            raise SealRefused("malformed", f"the seal of {name} cannot be read: {error}", mend) from None
+        except SignatureInvalid as error:
+            known = {key.id for key in self.keys}
+            strangers = [signer for signer in signers(seal_text) if signer[1] not in known]
+            if not known.isdisjoint(key_id for _, key_id in signers(seal_text)):
+                raise SealRefused("forged", f"the seal of {name} is not genuine: {error}", mend) from None
+            shown = ", ".join(f"{signer}+{key_id}" for signer, key_id in strangers) or "nobody"
+            mend = "if you trust that key, type `maniple keys add` with its verifier key"
+            raise SealRefused("unknown key", f"{name} is sealed by {shown}, which is not trusted here", mend) from None
+
+    def _with(self, keys: tuple[TrustedKey, ...]) -> Self:
+        return msgspec.structs.replace(self, keys=keys)
+
+    def _replaced(self, key: TrustedKey) -> Self:
+        return self._with(tuple(key if one.id == key.id else one for one in self.keys))
+
+
+def encode(store: TrustStore) -> bytes:
+    """The store as JSON, which the home signs."""
+    return msgspec.json.encode(store)
+
+
+def decode(encoded: bytes) -> TrustStore:
+    """What `encode` wrote; msgspec.ValidationError or DecodeError when it is something else."""
+    return _decoder().decode(encoded)
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> "msgspec.json.Decoder[TrustStore]":
+    return msgspec.json.Decoder(TrustStore)
+
+
+def _check_key(key: TrustedKey) -> None:
+    try:
+        key.verify_key.id  # noqa: B018 - raises when name or length is wrong
+        for pattern in key.hands:
+            if pattern not in kinds.ANYTHING:
+                names.check_pattern(pattern)
+        for capability in key.most:
+            if capability.method != "*" and not is_method_pattern(capability.method):
+                raise PatternInvalid(
+                    f'"{capability.method}" is not a method', 'write it like "web.fetch", "web.*" or "*"'
+                )
+            for pattern in capability.allow:
+                kinds.check_pattern(pattern)
+    except NoteMalformed as error:
+        raise TrustRefused(
+            f"this is not a key: {error}", "give the verifier key as `maniple keys list` shows it"
+        ) from None
+    except PatternInvalid as error:
+        raise TrustRefused(error.why, error.instead) from None
+    if key.revoked is not None or (key.expires is not None and key.expires <= key.added):
+        raise TrustRefused(f"the key {key.id} would never count", "give an end that is in the future")
+
+
+def _check_usable(key: TrustedKey, now: int) -> None:
+    if key.revoked is not None:
+        raise TrustRefused(f"the key {key.id} is revoked", "add a new key with `maniple keys add`")
+    if key.expires is not None and now >= key.expires:
+        raise TrustRefused(f"the key {key.id} has expired", "add a new key with `maniple keys add`")
+
+
+def _check_within(key: TrustedKey, giver: TrustedKey) -> None:
+    """A key gets at most what its giver has."""
+    for hand in key.hands:
+        if not any(kinds.includes(mine, hand) for mine in giver.hands):
+            raise TrustRefused(f'the key {giver.id} may not seal "{hand}" itself', "name fewer Hands")
+    for beyond in exceeding(key.most, GrantSet.of(giver.most)):
+        raise TrustRefused(f"the key {giver.id} may not grant {as_text(beyond)} itself", "give the new key less")
+    if giver.expires is not None and (key.expires is None or key.expires > giver.expires):
+        raise TrustRefused(f"the key {giver.id} ends before the new one would", "give the new key an earlier end")
+
+
+def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:
+    reseal = f"look at the Hand, then type `maniple seal {hand}` with a key that is trusted"
+    shown = f"{key.name}+{key.id}"
+    if key.revoked is not None:
+        raise SealRefused("revoked", f"{hand} is sealed by {shown}, which was revoked", reseal)
+    if key.expires is not None and now >= key.expires:
+        raise SealRefused("expired", f"{hand} is sealed by {shown}, which has expired", reseal)
+    if not key.seals(hand):
+        raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal)
+    beyond = exceeding(asked(manifest), GrantSet.of(key.most))
+    if beyond:
+        why = f"{hand} asks for {'; '.join(map(as_text, beyond))}, more than {shown} may grant"
+        raise SealRefused("wants more", why, "take that out of [capabilities], or seal it with a key that may grant it")
+
+
+def _check_same_hand(sealed: Seal, name: str, version: str, last_version: str | None, manifest: Manifest) -> None:
+    inside = (manifest.hand.name, manifest.hand.version)
+    for told in (inside, (name, version)):
+        if told != (sealed.name, sealed.version):
+            why = f"the seal is for {sealed.name} {sealed.version}, but this is {told[0]} {told[1]}"
+            raise SealRefused("mismatch", why, f"look at the Hand, then type `maniple seal {name}`")
+    if last_version is not None and is_older(version, last_version):
+        why = f"{name} {version} is older than {last_version}, which ran here before"
+        raise SealRefused("downgrade", why, f"install {last_version} or a newer one with `maniple install DIR`")

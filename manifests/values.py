@@ -1,0 +1,99 @@
+"""Durations, sizes and counts as people write them, and the table of limits with default, floor and ceiling (pure).
+
+Separate because a HAND.toml, a setting and an argument of a call all use the same spellings.
+Within Maniple a duration is an integer of milliseconds and a size an integer of bytes. One number and one unit, nothing
+else: "90s" and not "1m30s", "256MiB" and not "256 MB", so that no two readers can disagree.
+Raises ValueInvalid with what to write instead.
+"""
+
+import re
+from typing import Final, Literal, NamedTuple
+
+from manifests.errors import ValueInvalid
+
+MILLISECONDS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+LONGEST_MS: Final = 3_650 * MILLISECONDS["d"]
+LARGEST: Final = 1 << 52
+
+_NUMBER_UNIT: Final = re.compile(r"(0|[1-9][0-9]{0,14})([A-Za-z]+)", re.ASCII)
+
+Unit = Literal["bytes", "ms", "count"]
+
+
+class Limit(NamedTuple):
+    """One row of [limits]: its unit as kept, the default, and the least and the most that a HAND.toml may ask for."""
+
+    unit: Unit
+    default: int
+    floor: int
+    ceiling: int
+
+
+LIMITS: Final[dict[str, Limit]] = {
+    "memory": Limit("bytes", 256 * BYTES["MiB"], 16 * BYTES["MiB"], 64 * BYTES["GiB"]),
+    "cpu": Limit("ms", 60_000, 1_000, 30 * MILLISECONDS["d"]),
+    "wall": Limit("ms", 600_000, 100, 365 * MILLISECONDS["d"]),
+    "processes": Limit("count", 8, 1, 1_024),
+    "open_files": Limit("count", 64, 16, 65_536),
+    "file_size": Limit("bytes", 100 * BYTES["MiB"], 0, BYTES["TiB"]),
+    "calls_per_minute": Limit("count", 300, 1, 6_000_000),
+    "in_flight": Limit("count", 16, 1, 1_024),
+}
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of "250ms", "60s", "10m", "2h" or "1d", at most 3650d."""
+    amount = _parse(text, MILLISECONDS, 'write a number and ms, s, m, h or d, such as "60s"')
+    if amount > LONGEST_MS:
+        raise ValueInvalid(f'"{text}" is more than ten years', 'write at most "3650d"')
+    return amount
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "512B", "64KiB", "256MiB", "2GiB" or "1TiB", at most 2**52."""
+    match = _NUMBER_UNIT.fullmatch(text)
+    if (
+        match
+        and match[2] not in BYTES
+        and f"{match[2][0].upper()}iB" in BYTES
+        and match[2].upper()[1:] in ("", "B", "IB")
+    ):
+        raise ValueInvalid(f'"{text}" is not a size', f'write "{match[1]}{match[2][0].upper()}iB"')
+    amount = _parse(text, BYTES, 'write a number and B, KiB, MiB, GiB or TiB, such as "256MiB"')
+    if amount > LARGEST:
+        raise ValueInvalid(f'"{text}" is too large', 'write at most "4096TiB"')
+    return amount
+
+
+def format_duration(milliseconds: int) -> str:
+    """The shortest text that parse_duration reads back as the same number."""
+    return _format(milliseconds, MILLISECONDS)
+
+
+def format_size(size: int) -> str:
+    """The shortest text that parse_size reads back as the same number."""
+    return _format(size, BYTES)
+
+
+def format_limit(name: str, amount: int) -> str:
+    """A limit as one would write it in [limits]: quoted when it has a unit."""
+    match LIMITS[name].unit:
+        case "bytes":
+            return f'"{format_size(amount)}"'
+        case "ms":
+            return f'"{format_duration(amount)}"'
+        case "count":
+            return str(amount)
+
+
+def _parse(text: str, units: dict[str, int], instead: str) -> int:
+    match = _NUMBER_UNIT.fullmatch(text)
+    if match is None or match[2] not in units:
+        raise ValueInvalid(f'"{text}" is not a {"size" if units is BYTES else "duration"}', instead)
+    return int(match[1]) * units[match[2]]
+
+
+def _format(amount: int, units: dict[str, int]) -> str:
+    best = next(unit for unit in reversed(units) if amount % units[unit] == 0 and (amount or units[unit] == 1))
+    return f"{amount // units[best]}{best}"
