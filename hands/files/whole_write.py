@@ -49,7 +49,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Draft:
-    """A file in the making. folder: the descriptor of the folder it will lie in. The caller calls `drop` in any case."""
+    """A file in the making. folder: the descriptor of the folder it will lie in. The caller calls `drop` at the end."""
 
     def __init__(self, folder: int) -> None:
         self.folder = folder
@@ -117,6 +117,8 @@ def check_target(folder: int, name: str, resource: str) -> os.stat_result | None
     must_be_file(found, resource)
     try:
         os.close(os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder))
+    except FileNotFoundError:
+        return None
     except FileNotFoundError:
         return None
     except OSError as error:

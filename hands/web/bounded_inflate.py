@@ -1,0 +1,67 @@
+"""Unpacks gzip and deflate piece by piece, never more at once than asked for (pure: bytes in, bytes out).
+
+A few kilobytes can unpack to gigabytes, so nothing here makes a piece larger than PIECE, and the caller counts and
+stops. Sources: RFC 1952 (gzip, with several members one after another), RFC 9110 §8.4.1 (deflate means zlib's format;
+some servers send the bare one of RFC 1951, and both are read).
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from web_failure import WebFailed
+
+PIECE: Final = 256 * 1024
+CODINGS: Final = ("gzip", "x-gzip", "deflate")
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+def _zlib_or_bare(packed: bytes) -> "zlib._Decompress":
+    """Tells zlib's format from the bare one by its first two bytes (RFC 1950 §2.2)."""
+    wrapped = packed[0] & 0x0F == 8 and int.from_bytes(packed[:2], "big") % 31 == 0
+    return zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+
+
+class Inflate:
+    """One body being unpacked. coding: one of CODINGS."""
+
+    def __init__(self, coding: str) -> None:
+        self._gzip = coding != "deflate"
+        self._head = b""
+        self._empty = True
+        self._stream = zlib.decompressobj(_GZIP) if self._gzip else None
+
+    def feed(self, packed: bytes) -> Iterator[bytes]:
+        """The pieces that these bytes unpack to. Raises WebFailed for bytes that are not in the coding."""
+        self._empty = self._empty and not packed
+        if self._stream is None:
+            packed, self._head = self._head + packed, self._head + packed
+            if len(packed) < 2:
+                return
+            self._stream = _zlib_or_bare(packed)
+            self._head = b""
+        while self._go_on(packed):
+            assert self._stream is not None  # made above
+            try:
+                piece = self._stream.decompress(packed, PIECE)
+            except zlib.error as error:
+                raise WebFailed("bad reply", f"The body is not packed as its headers say: {error}.") from None
+            packed = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            if piece:
+                yield piece
+            if not packed and len(piece) < PIECE:
+                return
+
+    def _go_on(self, packed: bytes) -> bool:
+        """False after the end of the last member: what follows is padding. A further gzip member begins anew."""
+        if self._stream is None or not self._stream.eof:
+            return True
+        if self._gzip and packed.startswith(b"\x1f"):
+            self._stream = zlib.decompressobj(_GZIP)
+            return True
+        return False
+
+    def end(self) -> None:
+        """Raises WebFailed unless the last byte was there. An empty body is whole."""
+        if not self._empty and (self._stream is None or not self._stream.eof):
+            raise WebFailed("broken off", "The packed body ends in the middle.")

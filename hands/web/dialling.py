@@ -1,0 +1,157 @@
+"""Connects to a host at an address that was checked, and to that address only (acts).
+
+Resolving and connecting happen here in one step: the name is looked up once, every address is judged by
+`address_check`, and the socket is connected to one of the judged numbers. No second lookup follows, so an answer that
+changes (DNS rebinding) gains nothing. TLS then names and verifies the *host*, whatever the address. Proxies from the
+environment do not exist here.
+
+Several addresses are tried a quarter of a second apart, the first that answers wins (RFC 8305 §5).
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from address_check import Address, Allowance, canonical, check_all
+from name_lookup import Lookup
+from web_failure import WebFailed
+
+STAGGER: Final = 0.25
+ADDRESSES_MAX: Final = 8
+"""Addresses of one name that are tried; every one is checked."""
+
+READ_SIZE: Final = 64 * 1024
+
+_BUNDLES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """An open connection. connected_us: microseconds from the call to TCP (not TLS) being up."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    address: Address
+    connected_us: int
+
+    def cut(self) -> None:
+        """Ends it at once; nothing waits for the other side."""
+        self.writer.transport.abort()
+
+
+def trust(authorities: str) -> ssl.SSLContext:
+    """Whom to believe: the system's certificate authorities, and those of the setting `authorities` (PEM).
+
+    Raises WebFailed for a setting that is no PEM. The environment's SSL_* variables are empty in a Hand.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_default_certs()
+    paths = ssl.get_default_verify_paths()
+    if not (paths.cafile or paths.capath):
+        for bundle in filter(os.path.exists, _BUNDLES):
+            context.load_verify_locations(cafile=bundle)
+    if authorities.strip():
+        try:
+            context.load_verify_locations(cadata=authorities)
+        except (ssl.SSLError, ValueError) as error:
+            raise WebFailed("settings", f"The setting `authorities` holds no certificates in PEM: {error}.") from None
+    return context
+
+
+async def dial(
+    host: str, port: int, *, lookup: Lookup, allowance: Allowance, tls: ssl.SSLContext | None = None
+) -> Link:
+    """A connection to host and port. host: a name, or an address, IPv6 in brackets. Raises WebFailed.
+
+    Has no time limit of its own: the caller's asyncio.timeout ends it.
+    """
+    began = time.monotonic_ns()
+    bare = host.strip("[]")
+    try:
+        canonical(bare)
+        found: tuple[str, ...] = (bare,)
+    except ValueError:
+        found = await lookup(bare)
+    addresses = check_all(bare, found, allowance)[:ADDRESSES_MAX]
+    connected, address = await _first_to_answer(bare, addresses, port)
+    connected_us = (time.monotonic_ns() - began) // 1000
+    try:
+        if tls is None:
+            reader, writer = await asyncio.open_connection(sock=connected, limit=READ_SIZE)
+        else:
+            reader, writer = await asyncio.open_connection(
+                sock=connected, ssl=tls, server_hostname=bare, limit=READ_SIZE
+            )
+    except BaseException as error:
+        connected.close()
+        if isinstance(error, OSError):
+            raise _tls_failed(bare, error) from None
+        raise
+    return Link(reader=reader, writer=writer, address=address, connected_us=connected_us)
+
+
+def _tls_failed(host: str, error: OSError) -> WebFailed:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return WebFailed("certificate", f"{host} could not prove who it is: {error.verify_message}.")
+    if isinstance(error, ssl.SSLError):
+        return WebFailed("tls", f"No encrypted connection to {host}: {error.reason or error}.")
+    return WebFailed("broken off", f"{host} ended the connection: {error.strerror or error}.")
+
+
+async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -> tuple[socket.socket, Address]:
+    waiting = list(addresses)
+    trying: set[asyncio.Task[tuple[socket.socket, Address]]] = set()
+    why: list[str] = []
+    try:
+        while waiting or trying:
+            if waiting:
+                trying.add(asyncio.create_task(_connect(waiting.pop(0), port)))
+            done, _ = await asyncio.wait(
+                trying, timeout=STAGGER if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                trying.discard(task)
+                error = task.exception()
+                if error is None:
+                    trying |= done - {task}
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                why.append(error.strerror or str(error))
+    finally:
+        await _drop(trying)
+    raise WebFailed("unreachable", f"{host} port {port}: {'; '.join(dict.fromkeys(why))}.")
+
+
+async def _drop(trying: set[asyncio.Task[tuple[socket.socket, Address]]]) -> None:
+    for task in trying:
+        task.cancel()
+    for outcome in await asyncio.gather(*trying, return_exceptions=True):
+        if not isinstance(outcome, BaseException):
+            outcome[0].close()
+
+
+async def _connect(address: Address, port: int) -> tuple[socket.socket, Address]:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, (str(address), port))
+        if canonical(made.getpeername()[0]) != address:
+            raise OSError("the system connected to another address")
+    except BaseException:
+        made.close()
+        raise
+    return made, address

@@ -1,0 +1,67 @@
+"""Asks the system for the addresses of a name, in threads that nobody waits for at the end (acts).
+
+Separate, and given to `dialling` from outside, so that a test can be the lying name server. The system's own resolver
+is used, so /etc/hosts and the local name server count; its calls cannot be cancelled, hence daemon threads, and a
+bound on them.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from web_failure import WebFailed
+
+Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
+"""A name → its addresses as text, in the order in which to try them. Raises WebFailed."""
+
+THREADS: Final = 8
+"""Lookups at once; they count towards the Hand's limit `processes`."""
+
+
+class SystemLookup:
+    """A Lookup by getaddrinfo(3). Made where its loop runs."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._room = asyncio.Semaphore(threads)
+
+    async def __call__(self, host: str) -> tuple[str, ...]:
+        """The addresses of a name. Who is cancelled leaves his thread to end by itself; its place is free then."""
+        await self._room.acquire()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
+
+        def tell(found: tuple[str, ...], failed: WebFailed | None) -> None:
+            self._room.release()
+            if answer.done():
+                return
+            if failed:
+                answer.set_exception(failed)
+            else:
+                answer.set_result(found)
+
+        def ask() -> None:
+            told = _ask(host)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(tell, *told)
+
+        try:
+            threading.Thread(target=ask, name="lookup", daemon=True).start()
+        except RuntimeError:
+            self._room.release()
+            raise WebFailed("busy", f"No thread is left to look up {host}. Try again.") from None
+        return await answer
+
+
+def _ask(host: str) -> tuple[tuple[str, ...], WebFailed | None]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+            return (), WebFailed("name not found", f"{host} has no address.")
+        return (), WebFailed("name server", f"{host} could not be looked up: {error.strerror}.")
+    except (OSError, UnicodeError) as error:
+        return (), WebFailed("name not found", f"{host} could not be looked up: {error}.")
+    return tuple(str(address[0]) for *_, address in found), None

@@ -1,0 +1,31 @@
+"""Why a page or a connection could not be had: the reason codes of this Hand (pure).
+
+Separate so that the modules below `main.py` need not know the runtime. Codes are part of the Hand's contract.
+"""
+
+from typing import Final
+
+CODES: Final[dict[str, str]] = {
+    "private address": "The host leads to an address that is not public, and the operator did not allow it.",
+    "name not found": "The name has no address.",
+    "name server": "The name server did not answer.",
+    "unreachable": "Nothing accepts connections there, or no way leads there.",
+    "timeout": "The time was over; the text says in which part.",
+    "certificate": "The server could not prove that it is the host that was asked for.",
+    "tls": "The encrypted connection could not be made or broke.",
+    "bad reply": "What came back is not HTTP/1.1, or is not what its headers say.",
+    "broken off": "The connection ended in the middle.",
+    "too large": "The body is larger than `most`; what came before was delivered.",
+    "arguments": "An argument has a value that makes no sense.",
+    "settings": "A setting of this Hand has a value that cannot be used.",
+    "busy": "The Hand has no thread or descriptor left; try again.",
+}
+
+
+class WebFailed(Exception):
+    """The call ends in Failed with this code and text. code: a key of CODES."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
