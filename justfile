@@ -40,7 +40,7 @@ bench *args:
 
 # The long tests: thousands of kills and starts
 soak *args:
-    @{{python}} -m pytest -m soak "$@"
+    @{{python}} -m pytest -m soak --hypothesis-profile=soak "$@"
 
 # Write the generated pages
 docs:

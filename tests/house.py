@@ -1,0 +1,152 @@
+"""The house rules, each a pure function from a file's path and text to what is wrong with it.
+
+A path is relative to the root, with `/`. A rule returns one line per problem and nothing when the file keeps it. Rules
+about what a file may import are in `tests/house_imports.py`; `tests/test_house.py` holds both against the tree, and
+against samples that break them.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+FILE_MOST: Final = 400
+FUNCTION_MOST: Final = 60
+KERNEL_MOST: Final = 3_000
+RECIPES_MOST: Final = 10
+
+LAYOUT: Final = frozenset(
+    {".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "docs", "hands", "just", "justfile", "kernel"}
+    | {"manifests", "memory", "pyproject.toml", "requirements", "runtime", "tests", "wire"}
+)
+
+NOT_NAMES: Final = frozenset({"manager", "handler", "helper", "util", "common", "context", "data", "info"})
+
+# Joined here from parts, so that this file keeps its own rule.
+HOSTS: Final = tuple(
+    ".".join(parts)
+    for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("crates", "io"), ("anaconda", "org"))
+)
+MACHINE_PATH: Final = re.compile(r"(?<![\w.*/-])/(?:root|work|Users/\w+|home/\w+)/[\w.-]+")
+UNFINISHED: Final = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def layout(paths: Iterable[str]) -> list[str]:
+    """The top level is exactly LAYOUT."""
+    found = {path.split("/", 1)[0] for path in paths}
+    return [f"{name} does not belong at the top" for name in sorted(found - LAYOUT)] + [
+        f"{name} is missing at the top" for name in sorted(LAYOUT - found)
+    ]
+
+
+def file_length(path: str, text: str) -> list[str]:
+    """Code that one sitting can hold."""
+    count = text.count("\n")
+    return [f"{path}: {count} lines, {FILE_MOST} at most"] if count > FILE_MOST else []
+
+
+def function_length(path: str, text: str) -> list[str]:
+    """Functions that one screen can hold, from `def` to their last line."""
+    return [
+        f"{path}:{node.lineno}: {node.name} has {length} lines, {FUNCTION_MOST} at most"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, Function) and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_MOST
+    ]
+
+
+def kernel_length(files: Iterable[tuple[str, str]]) -> list[str]:
+    """The kernel without its command line can be read in an afternoon."""
+    lines = sum(text.count("\n") for path, text in files if path.startswith("kernel/") and "/cli/" not in path)
+    return [f"kernel: {lines} lines, {KERNEL_MOST} at most"] if lines > KERNEL_MOST else []
+
+
+def module_docstring(path: str, text: str) -> list[str]:
+    """Every module says first, in one sentence, what it is."""
+    first = (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0]
+    return [] if len(first) > 10 else [f"{path}: its first line does not say what it is"]
+
+
+def message_docstrings(path: str, text: str) -> list[str]:
+    """Every message (a class with a tag) says who sends it."""
+    return [
+        f"{path}:{node.lineno}: {node.name} does not say who sends it: Sent by …"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+        and any(keyword.arg == "tag" for keyword in node.keywords)
+        and "Sent by" not in (ast.get_docstring(node) or "")
+    ]
+
+
+def names(path: str, text: str) -> list[str]:
+    """No module, folder, class or function is called by a word that says nothing, alone or at its end."""
+    modules = [part.removesuffix(".py") for part in path.split("/")]
+    defined = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef | Function)]
+    return [f"{path}: {name} says nothing; name what it does" for name in modules + defined if _says_nothing(name)]
+
+
+def _says_nothing(name: str) -> bool:
+    words = (
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+        .lower()
+        .replace("-", "_")
+        .strip("_")
+        .split("_")
+    )
+    return words[-1] in NOT_NAMES or words[-1].removesuffix("s") in NOT_NAMES
+
+
+def bare_except(path: str, text: str) -> list[str]:
+    """A handler names what it can do something about."""
+    return [
+        f"{path}:{node.lineno}: bare except"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ExceptHandler) and node.type is None
+    ]
+
+
+def unfinished(path: str, text: str) -> list[str]:
+    """Nothing is left for later in the text."""
+    return [f"{path}:{line}: {match}" for line, match in _matches(UNFINISHED, text)]
+
+
+def machine_paths(path: str, text: str) -> list[str]:
+    """No file knows where somebody keeps his own."""
+    return [f"{path}:{line}: {match} is a path of one machine" for line, match in _matches(MACHINE_PATH, text)]
+
+
+def registry_hosts(path: str, text: str) -> list[str]:
+    """Where packages come from is the business of whoever installs them."""
+    return [f"{path}: names the registry {host}" for host in HOSTS if host in text.lower()]
+
+
+def recipes(path: str, text: str) -> list[str]:
+    """A justfile that one screen can show."""
+    found = re.findall(r"^([a-z][a-z0-9-]*)[^:=\n]*:(?!=)", text, re.MULTILINE)
+    return [f"{path}: {len(found)} recipes, {RECIPES_MOST} at most"] if len(found) > RECIPES_MOST else []
+
+
+def decisions(paths: Iterable[str]) -> list[str]:
+    """Records of decisions are numbered 1, 2, 3… without a gap and without a twin."""
+    numbers = [
+        int(match[1]) for path in sorted(paths) if (match := re.fullmatch(r"docs/adr/(\d{4})-[a-z0-9-]+\.md", path))
+    ]
+    return [] if numbers == list(range(1, len(numbers) + 1)) else [f"docs/adr: numbered {numbers}"]
+
+
+def decision_costs(path: str, text: str) -> list[str]:
+    """A decision without a cost was not one."""
+    return [] if re.search(r"^## What it costs\n\n- ", text, re.MULTILINE) else [f"{path}: no “What it costs”"]
+
+
+def packages_decided(requirements: str, records: Iterable[str]) -> list[str]:
+    """Every package that is asked for by name is named in a record of a decision."""
+    known = set(re.findall(r"`([a-z0-9-]+)`", "\n".join(records)))
+    asked = [line.split("#")[0].strip() for line in requirements.splitlines() if not line.startswith("-")]
+    return [f"{name}: no record in docs/adr says why it is here" for name in asked if name and name not in known]
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, str]]:
+    for match in pattern.finditer(text):
+        yield text.count("\n", 0, match.start()) + 1, match[0]

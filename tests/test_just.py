@@ -1,0 +1,115 @@
+"""`./just` sets up an environment from nothing, from half, twice at once, in a folder with a space, or says what fails.
+
+The real script and the real pip, offline: the one package wanted is a wheel made here, whose program `just` prints how
+it was called.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+SCRIPT: Final = Path(__file__).resolve().parent.parent / "just"
+WHEEL: Final = "pretend_just-1.0-py3-none-any.whl"
+
+
+def _wheel(folder: Path) -> str:
+    """Write the wheel into a folder; its SHA-256."""
+    files = {
+        "pretend_just-1.0.data/scripts/just": '#!/bin/sh\nprintf "%s\\n" "$@"\n',
+        "pretend_just-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: pretend-just\nVersion: 1.0\n",
+        "pretend_just-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "pretend_just-1.0.dist-info/RECORD": "",
+    }
+    with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
+        for name, text in files.items():
+            member = zipfile.ZipInfo(name)
+            member.external_attr = 0o100755 << 16
+            wheel.writestr(member, text)
+    return sha256((folder / WHEEL).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with nothing but `just`, its requirement and `kernel.cli`, in a folder with a space and a quote."""
+    root = tmp_path / "it's a project"
+    (root / "requirements").mkdir(parents=True)
+    (root / "kernel" / "cli").mkdir(parents=True)
+    (root / "kernel" / "cli" / "__main__.py").write_text(
+        "import sys, kernel.cli\nprint(sys.argv[1:], sys.flags.isolated)\n"
+    )
+    shutil.copy(SCRIPT, root / "just")
+    digest = _wheel(tmp_path)
+    (root / "requirements" / "dev.txt").write_text(f"pretend-just==1.0 --hash=sha256:{digest}\n")
+    return root
+
+
+def _start(root: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": root.parent.as_uri(), "PYTHON": sys.executable}
+    return subprocess.Popen(
+        [root / "just", *arguments],
+        cwd=root.parent,
+        env={"PATH": os.environ["PATH"], "HOME": str(root.parent)} | offline | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_just_sets_up_and_hands_over(project: Path) -> None:
+    # Other bytes than the pinned ones are refused.
+    wanted = (project / "requirements/dev.txt").read_text()
+    (project / "requirements/dev.txt").write_text("pretend-just==1.0 --hash=sha256:" + "0" * 64 + "\n")
+    with _start(project, "check") as process:
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, "")
+    assert "DO NOT MATCH THE HASHES" in err
+    assert "could not be set up" in err
+
+    # With the pin put right, the next call mends it; here two at once.
+    (project / "requirements/dev.txt").write_text(wanted)
+    with _start(project, "check", "a b") as first, _start(project, "check", "a b") as second:
+        for process in (first, second):
+            out, err = process.communicate(timeout=120)
+            assert (process.returncode, err) == (0, "")
+            assert out == f"--justfile\n{project}/justfile\ncheck\na b\n"
+
+    # The launcher runs this project's code, isolated from the folder it is called in.
+    ran = subprocess.run(
+        [project / ".venv/bin/maniple", "ps", "a b"], capture_output=True, text=True, check=True, cwd="/"
+    )
+    assert ran.stdout == "['ps', 'a b'] 1\n"
+
+    # Ready: nothing is installed again, so neither an index nor a Python to make it with is needed.
+    with _start(project, "x", PIP_FIND_LINKS="", PYTHON="none") as process:
+        out, err = process.communicate(timeout=120)
+    assert (out.split()[-1], err) == ("x", "")
+
+    # Half-finished: no stamp, and a program missing.
+    (project / ".venv/stamp").unlink()
+    (project / ".venv/bin/just").unlink()
+    with _start(project, "x") as process:
+        out, err = process.communicate(timeout=120)
+    assert (out.split()[-1], err) == ("x", "")
+
+
+def test_without_a_python_that_is_new_enough_just_says_what_to_do(project: Path) -> None:
+    tools = project.parent / "tools"
+    tools.mkdir()
+    for tool in ("sh", "dirname", "cat", "cmp"):
+        (tools / tool).symlink_to(shutil.which(tool) or "")
+    old = tools / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    with _start(project, "check", PATH=str(tools), PYTHON="") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert "no Python 3.11 or newer" in err
+    assert "PYTHON=" in err
+    assert not (project / ".venv").exists()
