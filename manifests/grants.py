@@ -181,7 +181,7 @@ def exceeding(wanted: Iterable[Capability], most: GrantSet) -> tuple[Capability,
 
 
 def expand(pattern: str, methods: Iterable[str]) -> tuple[str, ...]:
-    """The methods, of those that exist at install, that a method pattern reaches; sorted. Later ones need a new grant."""
+    """The methods of those that exist at install that a pattern reaches, sorted; later ones need a new grant."""
     return tuple(sorted({method for method in methods if is_method(method) and reaches(pattern, method)}))
 
 

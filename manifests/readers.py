@@ -24,6 +24,7 @@ BAD: Final = object()
 """What a reader returns for a value it has refused."""
 
 LONGEST_TEXT: Final = 500
+LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
 _ENTRY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
@@ -88,7 +89,12 @@ def _example(key: Key) -> str:
 
 
 def _refused(found: Findings, path: Path, value: object, wanted: str, instead: str) -> object:
-    shown = f'"{value}"' if isinstance(value, str) and len(value) <= 80 else word(value)
+    if isinstance(value, str) and len(value) <= LONGEST_SHOWN:
+        shown = f'"{value}"'
+    elif isinstance(value, int | float) and not isinstance(value, bool) and len(repr(value)) <= LONGEST_SHOWN:
+        shown = repr(value)
+    else:
+        shown = word(value)
     found.at_value(path, f"{spelled(path)} is {shown}, not {wanted}", instead)
     return BAD
 

@@ -14,7 +14,7 @@ NONE: Final = ""
 
 
 class Key(NamedTuple):
-    """One key: its path, its type in words, its default as TOML ("required", "" for nothing), its unit, and its meaning.
+    """One key: path, type in words, default as TOML ("required", or "" for nothing), unit, and meaning.
 
     choices: the only texts allowed, when there are such.
     """
@@ -30,7 +30,9 @@ class Key(NamedTuple):
 def _limit(name: str, doc: str) -> Key:
     kept = {"bytes": ("size", "bytes"), "ms": ("duration", "time"), "count": ("count", "count")}
     of_type, unit = kept[LIMITS[name].unit]
-    return Key(f"limits.{name}", of_type, format_limit(name, LIMITS[name].default), unit, doc)
+    limit = LIMITS[name]
+    span = f"{unit}, {format_limit(name, limit.floor)} to {format_limit(name, limit.ceiling)}"
+    return Key(f"limits.{name}", of_type, format_limit(name, limit.default), span, doc)
 
 
 SECTIONS: Final[dict[str, str]] = {
@@ -194,3 +196,34 @@ AT: Final[dict[str, Key]] = {key.path: key for key in KEYS}
 def keys_of(section: str) -> dict[str, Key]:
     """The keys of one section, by their last part: keys_of("limits")["memory"]."""
     return {key.path.rpartition(".")[2]: key for key in KEYS if key.path.rpartition(".")[0] == section}
+
+
+def page() -> str:
+    """The reference of HAND.toml as Markdown, section by section; ends with what comes later."""
+    lines = [
+        "# HAND.toml",
+        "",
+        "Unknown keys, wrong types and bad values are errors; `maniple check DIR` tells them all at once.",
+    ]
+    for section, doc in SECTIONS.items():
+        header = section.replace("*", "NAME")
+        lines += [
+            "",
+            f"## [{header}]",
+            "",
+            doc,
+            "",
+            "| key | type | default | unit | meaning |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [_row(key) for key in KEYS if key.path.rpartition(".")[0] in (section, f"{section}.*")]
+    lines += ["", "## Later", "", "These are refused until they do something:", ""]
+    lines += [f"- `{path.replace('*', 'NAME')}` {doc}" for path, doc in LATER.items()]
+    lines += [f'- `{path} = "{choice}"` {doc}' for (path, choice), doc in LATER_CHOICES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(key: Key) -> str:
+    of_type = " or ".join(f'`"{choice}"`' for choice in key.choices) or key.type
+    default = key.default if key.default in (REQUIRED, NONE) else f"`{key.default}`"
+    return f"| `{key.path.rpartition('.')[2]}` | {of_type} | {default} | {key.unit} | {key.doc} |"

@@ -103,9 +103,17 @@ def limits(found: Findings, section: Section) -> None:
         if not isinstance(amount, int):
             continue
         if amount < limit.floor:
-            found.at_value(path, f"limits.{name} is too small", f"write at least {format_limit(name, limit.floor)}")
+            found.at_value(
+                path,
+                f"limits.{name} = {format_limit(name, amount)} is too small",
+                f"write at least {format_limit(name, limit.floor)}",
+            )
         elif amount > limit.ceiling:
-            found.at_value(path, f"limits.{name} is too large", f"write at most {format_limit(name, limit.ceiling)}")
+            found.at_value(
+                path,
+                f"limits.{name} = {format_limit(name, amount)} is too large",
+                f"write at most {format_limit(name, limit.ceiling)}",
+            )
         elif name == "cpu" and amount % 1_000:
             found.at_value(path, "limits.cpu is counted in whole seconds", f'write "{amount // 1_000 + 1}s"')
 

@@ -59,7 +59,7 @@ def word(value: object) -> str:
         case bytes():
             return "bytes"
         case list() | tuple():
-            return "a list"
+            return "a list" if value else "an empty list"
         case dict():
             return "a table"
         case _:
