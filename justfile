@@ -1,12 +1,13 @@
 # Run these as ./just RECIPE: it sets up .venv first.
 
 set positional-arguments
+set quiet
 
 python := ".venv/bin/python"
 
 # Show what can be done
 _default:
-    @"{{just_executable()}}" --justfile "{{justfile()}}" --list
+    "{{just_executable()}}" --justfile "{{justfile()}}" --list
 
 # Format, lint, types, import law, generated pages
 check:
@@ -18,12 +19,13 @@ check:
         ls "$folder"/*.py >/dev/null 2>&1 || continue; \
         MYPYPATH="$folder" {{python}} -m mypy --no-error-summary "$folder" || exit 1; \
     done
-    @law=$({{python}} -c 'from importlinter.cli import lint_imports_command as check; check()' --no-cache 2>&1) || { printf '%s\n' "$law"; exit 1; }
+    law=$({{python}} -c 'from importlinter.cli import lint_imports_command as check; check()' --no-cache 2>&1) || { printf '%s\n' "$law"; exit 1; }
     {{python}} docs/generate.py --check
+    echo 'Format, lint, types, import law and generated pages are in order.'
 
 # Every test but the long ones; arguments go to pytest
 test *args:
-    @{{python}} -m pytest "$@"
+    {{python}} -m pytest "$@"
 
 # Format, mend what can be mended, write generated pages
 fix: && docs
@@ -32,15 +34,15 @@ fix: && docs
 
 # See Maniple work: two Hands on real input, their log and its proof
 demo:
-    @{{python}} docs/demo/demo.py
+    {{python}} docs/demo/demo.py
 
 # Measure against bare baselines; arguments choose what
 bench *args:
-    @{{python}} -m tests.bench "$@"
+    {{python}} -m tests.bench "$@"
 
 # The long tests: thousands of kills and starts
 soak *args:
-    @{{python}} -m pytest -m soak --hypothesis-profile=soak "$@"
+    {{python}} -m pytest -m soak --hypothesis-profile=soak "$@"
 
 # Write the generated pages
 docs:

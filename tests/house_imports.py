@@ -5,7 +5,15 @@ import sys
 from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
-OURS: Final = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
+BELOW: Final = {
+    "hands": frozenset({"runtime", "memory", "manifests", "wire"}),
+    "kernel": frozenset({"manifests", "wire"}),
+    "runtime": frozenset({"manifests", "wire"}),
+    "memory": frozenset({"manifests", "wire"}),
+    "manifests": frozenset({"wire"}),
+    "wire": frozenset[str](),
+}
+OURS: Final = frozenset(BELOW)
 
 KERNEL_NOT: Final = frozenset({"asyncio", "http", "pickle", "sqlite3", "urllib"})
 KERNEL_MAY: Final = frozenset(sys.stdlib_module_names) - KERNEL_NOT | {
@@ -113,10 +121,11 @@ def hand(path: str, text: str, own: Collection[str], others: Collection[str]) ->
     ]
 
 
-def imported_kernel(path: str, text: str) -> list[str]:
-    """Nobody imports the kernel: it is reached over the bus."""
+def layers(path: str, text: str) -> list[str]:
+    """Imports point down, and nobody imports the kernel: it is reached over the bus."""
+    package = path.split("/")[0]
     return [
-        f"{path}:{line}: {module} is reached over the bus, not imported"
+        f"{path}:{line}: {package} does not import {module}"
         for line, module in imports(text)
-        if module.split(".")[0] == "kernel"
+        if module.split(".")[0] in OURS - {package} - BELOW[package]
     ]

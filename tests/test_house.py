@@ -99,9 +99,8 @@ def test_wire_and_manifests_only_decide(tree: Mapping[str, str]) -> None:
     assert _problems(house_imports.pure_calls, _python(tree, "wire/", "manifests/")) == ""
 
 
-def test_no_package_imports_the_kernel(tree: Mapping[str, str]) -> None:
-    others = ("hands/", "manifests/", "memory/", "runtime/", "wire/")
-    assert _problems(house_imports.imported_kernel, _python(tree, *others)) == ""
+def test_imports_point_down(tree: Mapping[str, str]) -> None:
+    assert _problems(house_imports.layers, _python(tree, *(f"{package}/" for package in house_imports.OURS))) == ""
 
 
 def test_no_hand_imports_another(tree: Mapping[str, str]) -> None:
@@ -154,7 +153,12 @@ BROKEN: Final[tuple[tuple[Rule, str, str], ...]] = (
     (house.recipes, "justfile", "".join(f"recipe-{letter} *args:\n    true\n" for letter in "abcdefghijk")),
     (house.registry_hosts, "a.txt", "--index-url " + "https://PyPI" + ".org/simple"),
     (house.unfinished, "a.py", "# FIX" + "ME later"),
-    (house_imports.imported_kernel, "runtime/a.py", "from kernel.policy import decide"),
+    (house_imports.layers, "runtime/a.py", "from kernel.policy import decide"),
+    (house_imports.layers, "runtime/a.py", "def f():\n    import memory"),
+    (house_imports.layers, "memory/a.py", "from runtime import Hand"),
+    (house_imports.layers, "kernel/a.py", "from memory import Store"),
+    (house_imports.layers, "hands/a/main.py", "import kernel.policy"),
+    (house_imports.layers, "wire/a.py", "from manifests import schema"),
     (house_imports.kernel, "kernel/a.py", "import sqlite3"),
     (house_imports.kernel, "kernel/a.py", "def f():\n    from urllib.request import urlopen"),
     (house_imports.kernel, "kernel/a.py", "import click"),
