@@ -119,8 +119,6 @@ def check_target(folder: int, name: str, resource: str) -> os.stat_result | None
         os.close(os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder))
     except FileNotFoundError:
         return None
-    except FileNotFoundError:
-        return None
     except OSError as error:
         if error.errno != errno.ETXTBSY:  # a program that runs: its file stays, only the name gets a new one
             raise

@@ -1,0 +1,77 @@
+"""A root with a secret beside it, and a `files` Hand that holds it (acts)."""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TypeVar
+
+import pytest
+import structlog
+
+from tests.hands.doubles import FakeCall, hand_module
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A granted folder; `secret` lies beside it and is not granted."""
+    (tmp_path / "secret").write_text("secret")
+    made = tmp_path / "root"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def root_fd(root: Path) -> Iterator[int]:
+    """The root's descriptor, as the runtime hands it over."""
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
+    yield fd
+    os.close(fd)
+
+
+class Desk:
+    """A started Hand and the loop it lives in; each method makes one call and waits for its end."""
+
+    def __init__(self, root_fd: int, state: Path, **settings: object) -> None:
+        self.loop = asyncio.new_event_loop()
+        files = hand_module("files", "main").Files
+        self.hand = files.__new__(files)
+        self.hand.__dict__.update(
+            roots={"root": root_fd},
+            state=state,
+            settings=SimpleNamespace(**{"bin_days": 30, **settings}).__dict__,
+            log=structlog.get_logger(),
+        )
+        self.run(self.hand.start())
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """The work's result."""
+        return self.loop.run_until_complete(work)
+
+    def read(self, resource: str, **arguments: object) -> tuple[bytes, dict[str, object]]:
+        """files.read: (what was streamed, the reply)."""
+        call = FakeCall(resource)
+        reply = self.run(self.hand.read(call, **arguments))
+        return call.body, reply
+
+    def write(self, resource: str, *chunks: bytes, **arguments: object) -> dict[str, object]:
+        """files.write of these chunks."""
+        reply: dict[str, object] = self.run(self.hand.write(FakeCall(resource, upload=chunks), **arguments))
+        return reply
+
+    def close(self) -> None:
+        """Ends the Hand."""
+        self.run(self.hand.stop())
+        self.loop.close()
+
+
+@pytest.fixture
+def desk(root_fd: int, tmp_path: Path) -> Iterator[Desk]:
+    """A Hand whose only root is `root`."""
+    (tmp_path / "state").mkdir()
+    made = Desk(root_fd, tmp_path / "state")
+    yield made
+    made.close()
