@@ -16,7 +16,7 @@ BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1
 LONGEST_MS: Final = 3_650 * MILLISECONDS["d"]
 LARGEST: Final = 1 << 52
 
-_NUMBER_UNIT: Final = re.compile(r"(0|[1-9][0-9]{0,14})([A-Za-z]+)", re.ASCII)
+_NUMBER_UNIT: Final = re.compile(r"(0|[1-9][0-9]{0,15})([A-Za-z]+)", re.ASCII)
 
 Unit = Literal["bytes", "ms", "count"]
 

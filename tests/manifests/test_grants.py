@@ -1,0 +1,180 @@
+"""Grants: an empty list gives nothing, narrowing only narrows, and no wildcard reaches the operator's methods."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests import grants
+from manifests.grants import NOTHING, GrantSet, exceeding, narrow, why_not
+from manifests.schema import Capability, Events
+from tests.manifests.test_capabilities import HOSTILE, PATTERNS, RESOURCES
+from tests.manifests.texts import cap, manifest
+
+METHODS = st.sampled_from(
+    ["web.fetch", "web.connect", "files.read", "memory.graph.find", "kernel.spawn", "kernel.freeze"]
+)
+METHOD_PATTERNS = METHODS | st.sampled_from(["web.*", "files.*", "memory.*", "memory.graph.*", "kernel.*", "*"])
+CAPABILITIES = st.builds(
+    Capability, method=METHOD_PATTERNS, allow=st.lists(PATTERNS, max_size=2).map(tuple), own=st.booleans()
+)
+SETS = st.lists(CAPABILITIES, max_size=3).map(GrantSet.of)
+
+
+@given(METHOD_PATTERNS, METHODS, RESOURCES | HOSTILE)
+def test_an_empty_list_covers_nothing(pattern: str, method: str, resource: str) -> None:
+    assert not grants.covers(cap(pattern), method, resource)
+    assert not GrantSet.of([]).allows(method, resource)
+    assert not NOTHING.allows(method, resource)
+    assert not narrow().allows(method, resource)
+
+
+@given(CAPABILITIES, HOSTILE, HOSTILE)
+def test_any_texts_are_answered(capability: Capability, method: str, resource: str) -> None:
+    one = GrantSet.of([capability])
+    assert one.allows(method, resource) is grants.covers(capability, method, resource) is one.allows(method, resource)
+    why_not(one, method, resource)
+    grants.expand(method, [resource, method])
+    grants.covers(Capability(method=method, allow=(resource,)), method, resource)
+
+
+@given(CAPABILITIES, CAPABILITIES, METHODS, RESOURCES)
+def test_what_a_capability_includes_it_covers(wide: Capability, slim: Capability, method: str, resource: str) -> None:
+    if grants.includes(wide, slim) and grants.covers(slim, method, resource):
+        assert grants.covers(wide, method, resource)
+        assert wide.own or not slim.own
+
+
+@given(CAPABILITIES)
+def test_a_capability_includes_itself(capability: Capability) -> None:
+    assert grants.includes(capability, capability)
+    assert exceeding([capability], GrantSet.of([capability])) == ()
+
+
+@given(CAPABILITIES, CAPABILITIES, CAPABILITIES)
+def test_including_is_transitive(wide: Capability, middle: Capability, slim: Capability) -> None:
+    if middle.allow and grants.includes(wide, middle) and grants.includes(middle, slim):
+        assert grants.includes(wide, slim)
+
+
+@given(st.lists(SETS, max_size=4), METHODS, RESOURCES | HOSTILE)
+def test_narrowing_allows_exactly_what_every_part_allows(parts: list[GrantSet], method: str, resource: str) -> None:
+    result = narrow(*parts)
+    assert result.allows(method, resource) is (bool(parts) and all(part.allows(method, resource) for part in parts))
+    assert result.owns(method, resource) is (bool(parts) and all(part.owns(method, resource) for part in parts))
+
+
+@given(st.lists(SETS, min_size=1, max_size=4), METHODS, RESOURCES)
+def test_narrowing_again_changes_nothing(parts: list[GrantSet], method: str, resource: str) -> None:
+    once = narrow(*parts)
+    assert narrow(once, *parts) == once
+    assert GrantSet(once.layers).allows(method, resource) is once.allows(method, resource)
+
+
+@given(SETS, CAPABILITIES, METHODS, RESOURCES)
+def test_nothing_beyond_the_most_is_overlooked(most: GrantSet, wanted: Capability, method: str, resource: str) -> None:
+    if not exceeding([wanted], most) and grants.covers(wanted, method, resource):
+        assert most.allows(method, resource)
+
+
+def test_a_long_chain_of_calls_does_not_grow_the_set() -> None:
+    caller = GrantSet.of([cap("web.fetch", "https://a.example/**")])
+    provider = GrantSet.of([cap("web.*", "*")])
+    result = caller
+    for _ in range(16):
+        result = narrow(result, provider, caller)
+    assert result == caller
+
+
+def test_the_parts_of_a_set_add_up_but_layers_do_not() -> None:
+    one, two = cap("files.read", "reports/a/*"), cap("files.read", "reports/*/b")
+    assert GrantSet.of([one, two]).allows("files.read", "reports/a/x")
+    both = narrow(GrantSet.of([one]), GrantSet.of([two]))
+    assert both.allows("files.read", "reports/a/b")
+    assert not both.allows("files.read", "reports/a/x")
+    assert not both.allows("files.read", "reports/x/b")
+
+
+@pytest.mark.parametrize("pattern", ["*", "kernel.*", "kernel.f*", "*.freeze"])
+@pytest.mark.parametrize("method", ["kernel.freeze", "kernel.answer", "kernel.grant", "kernel.anything-new"])
+def test_no_wildcard_reaches_a_method_of_the_operator(pattern: str, method: str) -> None:
+    assert not grants.covers(cap(pattern, "*"), method, "")
+    assert not grants.includes(cap(pattern, "*"), cap(method, "*"))
+
+
+def test_the_operator_holds_his_methods_by_name() -> None:
+    assert grants.covers(cap("kernel.freeze", "*"), "kernel.freeze", "")
+
+
+def test_only_the_kernels_own_wildcard_reaches_the_kernel() -> None:
+    assert not grants.covers(cap("*", "*"), "kernel.spawn", "web")
+    assert grants.covers(cap("kernel.*", "*"), "kernel.spawn", "web")
+    assert not grants.includes(cap("*", "*"), cap("kernel.*", "*"))
+
+
+def test_a_wildcard_expands_to_what_exists() -> None:
+    methods = ["web.fetch", "web.graph.find", "website.fetch", "web", "kernel.spawn", "kernel.freeze", "Web.x"]
+    assert grants.expand("web.*", methods) == ("web.fetch", "web.graph.find")
+    assert grants.expand("web.fetch", methods) == ("web.fetch",)
+    assert grants.expand("kernel.*", methods) == ("kernel.spawn",)
+    assert grants.expand("*", methods) == ("web.fetch", "web.graph.find", "website.fetch")
+
+
+def test_own_counts_only_where_it_is_written() -> None:
+    both = GrantSet.of([cap("web.connect", "a.example:443", own=True), cap("web.connect", "*")])
+    assert both.owns("web.connect", "a.example:443")
+    assert both.allows("web.connect", "b.example:443")
+    assert not both.owns("web.connect", "b.example:443")
+
+
+@pytest.mark.parametrize(
+    ("method", "resource", "row"),
+    [
+        ("web.fetch", "https://example.org/a?token=secret", '"web.fetch" = ["https://example.org/**"]'),
+        ("web.fetch", "http://[::1]:8080/", '"web.fetch" = ["http://[::1]:8080/**"]'),
+        ("web.fetch", "https://example.org/?a/b", '"web.fetch" = ["https://example.org/**"]'),
+        ("files.read", 'reports/"a".csv', '"files.read" = ["reports/\\"a\\".csv"]'),
+        ("web.connect", "a.example:443", '"web.connect" = ["a.example:443"]'),
+        ("kernel.spawn", "web", '"kernel.spawn" = ["web"]'),
+        ("machine.stats", "", '"machine.stats" = ["*"]'),
+        ("kernel.freeze", "", ""),
+        ("files.read", "reports/../a", ""),
+        ("not a method", "", ""),
+    ],
+)
+def test_a_refusal_names_the_grant_that_would_allow_it(method: str, resource: str, row: str) -> None:
+    assert why_not(NOTHING, method, resource) == row
+
+
+@given(METHODS, RESOURCES)
+def test_the_named_grant_does_allow_it(method: str, resource: str) -> None:
+    row = why_not(NOTHING, method, resource)
+    if method == "kernel.freeze":
+        assert row == ""
+        return
+    [(named, allow)] = tomllib.loads(row).items()
+    given_now = GrantSet.of([Capability(method=named, allow=tuple(allow))])
+    assert given_now.allows(method, resource)
+    assert why_not(given_now, method, resource) == ""
+
+
+def test_events_are_asked_for_like_everything_else() -> None:
+    import msgspec
+
+    asks = msgspec.structs.replace(
+        manifest(cap("web.fetch", "*")), events=Events(publishes=("alert",), subscribes=("web.*",))
+    )
+    assert grants.asked(asks) == (
+        cap("web.fetch", "*"),
+        cap("kernel.publish", "watcher.alert"),
+        cap("kernel.subscribe", "web.*"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["web", "Web.fetch", "web..fetch", "web.fetch.", ".web", "web.*", "1web.x", "a." + "b" * 127]
+)
+def test_a_method_is_dotted_small_words(text: str) -> None:
+    assert not grants.is_method(text)
+    assert grants.is_method_pattern(text) is (text == "web.*")

@@ -1,0 +1,281 @@
+"""Trust: a Hand starts only under a key that may seal it, now, for all it asks; and no key gets more than its giver."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from manifests import trust
+from manifests.errors import SealRefused, TrustRefused
+from manifests.schema import Capability, Events, Manifest
+from manifests.seal import Seal, seal
+from manifests.trust import EVERYTHING, TrustedKey, TrustStore
+from tests.manifests.texts import cap, manifest
+from wire.signing import SigningKey, sign_note
+
+DAY = 86_400_000_000
+NOW = 1_800_000_000_000_000
+FILES = {"HAND.toml": "ab" * 32}
+AUTHOR = SigningKey("author.example/seal", b"\x01" * 32)
+SECOND = SigningKey("second.example/seal", b"\x02" * 32)
+THIRD = SigningKey("third.example/seal", b"\x03" * 32)
+
+
+def _key(signing: SigningKey, **changes: Any) -> TrustedKey:
+    fields: dict[str, Any] = {"hands": ("*",), "most": EVERYTHING, "added": NOW - DAY, **changes}
+    return TrustedKey(name=signing.name, public=signing.verify_key.public, **fields)
+
+
+def _judge(store: TrustStore, text: str | None = None, **changes: Any) -> Seal:
+    asked: dict[str, Any] = {
+        "name": "watcher",
+        "version": "1.0.0",
+        "last_version": None,
+        "now": NOW,
+        "manifest": manifest(cap("web.fetch", "https://a.example/**")),
+        **changes,
+    }
+    return store.judge(seal("watcher", "1.0.0", FILES, AUTHOR) if text is None else text, **asked)
+
+
+def _refused(store: TrustStore, text: str | None = None, **changes: Any) -> SealRefused:
+    with pytest.raises(SealRefused) as refused:
+        _judge(store, text, **changes)
+    assert refused.value.mend
+    return refused.value
+
+
+TRUSTING = TrustStore().add(_key(AUTHOR))
+AUTHOR_ID = AUTHOR.verify_key.id
+
+
+def test_a_good_seal_by_a_trusted_key_starts() -> None:
+    assert _judge(TRUSTING).files == FILES
+    assert _judge(TRUSTING, last_version="1.0.0").by == (AUTHOR_ID,)
+    assert _judge(TRUSTING, last_version="1.0.0-rc.1").version == "1.0.0"
+
+
+def test_a_hand_without_a_seal_is_unsigned() -> None:
+    assert _refused(TRUSTING, "").code == "unsigned"
+    with pytest.raises(SealRefused, match="has no seal"):
+        TRUSTING.judge(None, name="x", version="1.0.0", last_version=None, now=NOW, manifest=manifest())
+
+
+def test_a_seal_that_is_none_is_malformed() -> None:
+    assert _refused(TRUSTING, "seal").code == "malformed"
+    assert _refused(TRUSTING, sign_note("hello\n", AUTHOR)).code == "malformed"
+
+
+def test_an_altered_seal_is_forged() -> None:
+    text = seal("watcher", "1.0.0", FILES, AUTHOR).replace("abab", "abac")
+    assert _refused(TRUSTING, text).code == "forged"
+
+
+def test_a_key_that_borrows_a_trusted_name_is_unknown() -> None:
+    borrowed = SigningKey(AUTHOR.name, b"\x09" * 32)
+    refusal = _refused(TRUSTING, seal("watcher", "1.0.0", FILES, borrowed))
+    assert refusal.code == "unknown key"
+    assert borrowed.verify_key.id in refusal.why
+
+
+def test_a_seal_by_another_key_names_it() -> None:
+    refusal = _refused(TRUSTING, seal("watcher", "1.0.0", FILES, SECOND))
+    assert refusal.code == "unknown key"
+    assert f"{SECOND.name}+{SECOND.verify_key.id}" in refusal.why
+    assert "maniple keys add" in refusal.mend
+    assert _refused(TrustStore()).code == "unknown key"
+
+
+def test_a_revoked_key_stops_the_next_start_whatever_the_clock_says() -> None:
+    store = TRUSTING.revoke(AUTHOR_ID, now=NOW)
+    assert _refused(store).code == "revoked"
+    assert _refused(store, now=0).code == "revoked"
+    assert store.revoke(AUTHOR_ID, now=NOW + DAY) == store
+
+
+def test_an_expired_key_stops_the_next_start() -> None:
+    store = TrustStore().add(_key(AUTHOR, expires=NOW))
+    assert _judge(store, now=NOW - 1)
+    assert _refused(store).code == "expired"
+
+
+@pytest.mark.parametrize("hands", [(), ("other",), ("watch",), ("Watcher",), ("watcher.*",)])
+def test_a_key_for_other_hands_does_not_count(hands: tuple[str, ...]) -> None:
+    assert _refused(TrustStore().add(_key(AUTHOR, hands=hands))).code == "not for this Hand"
+
+
+def test_a_key_for_a_family_of_hands_counts_for_it() -> None:
+    assert _judge(TrustStore().add(_key(AUTHOR, hands=("watch*",))))
+
+
+@pytest.mark.parametrize(
+    "most",
+    [
+        (),
+        (cap("web.fetch"),),
+        (cap("web.fetch", "https://b.example/**"),),
+        (cap("web.fetch", "https://a.example/*"),),
+        (cap("files.*", "*"),),
+    ],
+)
+def test_a_hand_that_asks_for_more_than_its_key_may_grant_does_not_start(most: tuple[Capability, ...]) -> None:
+    refusal = _refused(TrustStore().add(_key(AUTHOR, most=most)))
+    assert refusal.code == "wants more"
+    assert '"web.fetch" = ["https://a.example/**"]' in refusal.why
+
+
+def test_only_what_goes_beyond_is_named() -> None:
+    store = TrustStore().add(_key(AUTHOR, most=(cap("web.*", "https://*.example/**"),)))
+    asks = manifest(cap("web.fetch", "https://a.example/**", "http://a.example/**"), cap("files.read"))
+    assert '= ["http://a.example/**"], more' in _refused(store, manifest=asks).why
+
+
+def test_own_and_events_are_more_than_plain_capabilities() -> None:
+    store = TrustStore().add(_key(AUTHOR, most=(cap("web.*", "*"),)))
+    assert _judge(store)
+    assert _refused(store, manifest=manifest(cap("web.fetch", "*", own=True))).code == "wants more"
+    listening = msgspec.structs.replace(manifest(), events=Events(subscribes=("web.*",)))
+    assert _refused(store, manifest=listening).code == "wants more"
+    assert _judge(TRUSTING, manifest=listening)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "watches"},
+        {"version": "1.0.1"},
+        {"manifest": manifest(name="watches")},
+        {"manifest": manifest(version="1.0.1")},
+    ],
+)
+def test_a_seal_for_another_name_or_version_does_not_count(changes: dict[str, Any]) -> None:
+    assert _refused(TRUSTING, **changes).code == "mismatch"
+
+
+def test_a_downgrade_does_not_start() -> None:
+    refusal = _refused(TRUSTING, last_version="1.0.1")
+    assert refusal.code == "downgrade"
+    assert "1.0.1" in refusal.why
+
+
+def test_one_good_signature_is_enough_and_a_bad_one_is_never_passed_over() -> None:
+    text = seal("watcher", "1.0.0", FILES, AUTHOR).rpartition("\n\n")[0] + "\n"
+    both = sign_note(text, SECOND, AUTHOR)
+    assert _judge(TRUSTING, both)
+    assert _judge(TRUSTING.add(_key(SECOND, hands=())), both)
+    altered = both.replace(both.splitlines()[-1][-12:-4], "AAAAAAAA")
+    assert _refused(TRUSTING.add(_key(SECOND)), altered).code == "forged"
+
+
+# the store -----------------------------------------------------------------------------------------------------------
+
+
+def _not_added(store: TrustStore, key: TrustedKey, **by: str) -> TrustRefused:
+    with pytest.raises(TrustRefused) as refused:
+        store.add(key, **by)
+    assert refused.value.mend
+    return refused.value
+
+
+def test_a_key_is_added_once_and_a_revoked_one_never_comes_back() -> None:
+    assert "already" in _not_added(TRUSTING, _key(AUTHOR)).why
+    gone = TRUSTING.revoke(AUTHOR_ID, now=NOW)
+    assert "does not come back" in _not_added(gone, _key(AUTHOR)).why
+    renamed = SigningKey("new.example/seal", b"\x01" * 32)
+    assert "does not come back" in _not_added(gone, _key(renamed)).why
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "two words"},
+        {"public": b"short"},
+        {"hands": ("a/b",)},
+        {"most": (cap("web", "*"),)},
+        {"most": (cap("web.fetch", "https://a.example"),)},
+        {"expires": NOW - DAY},
+        {"revoked": NOW},
+    ],
+)
+def test_a_malformed_key_is_not_added(changes: dict[str, Any]) -> None:
+    _not_added(TrustStore(), msgspec.structs.replace(_key(AUTHOR), **changes))
+
+
+NARROW = {"hands": ("watch*",), "most": (cap("web.*", "https://*.example/**"),), "expires": NOW + DAY}
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        {"hands": ("*",)},
+        {"hands": ("watch*", "other")},
+        {"most": EVERYTHING},
+        {"most": (cap("web.*", "https://**.example/**"),)},
+        {"most": (cap("web.fetch", "https://a.example/**", own=True),)},
+        {"most": (cap("kernel.spawn", "*"),)},
+        {"expires": None},
+        {"expires": NOW + DAY + 1},
+    ],
+)
+def test_a_key_issued_by_another_gets_at_most_what_that_one_has(wider: dict[str, Any]) -> None:
+    store = TrustStore().add(_key(AUTHOR, **NARROW))
+    within = _key(SECOND, **{**NARROW, "hands": ("watcher",), "most": (cap("web.fetch", "https://a.example/**"),)})
+    assert store.add(within, by=AUTHOR_ID).find(within.id) == within
+    _not_added(store, msgspec.structs.replace(within, **wider), by=AUTHOR_ID)
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired", "unknown"])
+def test_a_key_that_does_not_count_issues_nothing(end: str) -> None:
+    store = TrustStore().add(_key(AUTHOR, expires=NOW if end == "expired" else None))
+    store = store.revoke(AUTHOR_ID, now=NOW) if end == "revoked" else store
+    by = "00000000" if end == "unknown" else AUTHOR_ID
+    _not_added(store, _key(SECOND, added=NOW), by=by)
+
+
+def test_a_rotated_key_takes_over_with_no_more_and_the_old_one_ends() -> None:
+    store = TrustStore().add(_key(AUTHOR, **NARROW))
+    rotated = store.rotate(AUTHOR_ID, name=SECOND.name, public=SECOND.verify_key.public, now=NOW)
+    new = rotated.find(SECOND.verify_key.id)
+    assert (new.hands, new.most, new.expires) == (NARROW["hands"], NARROW["most"], NARROW["expires"])
+    assert _judge(rotated, seal("watcher", "1.0.0", FILES, SECOND))
+    assert _refused(rotated).code == "expired"
+    assert store.find(AUTHOR_ID).expires == NOW + DAY
+
+
+def test_a_rotated_key_may_be_kept_for_a_while_but_not_beyond_its_own_end() -> None:
+    store = TrustStore().add(_key(AUTHOR, **NARROW))
+    kept = store.rotate(AUTHOR_ID, name=SECOND.name, public=SECOND.verify_key.public, now=NOW, keep_until=NOW + 5)
+    assert _judge(kept, now=NOW + 4)
+    assert _refused(kept, now=NOW + 5).code == "expired"
+    long = store.rotate(AUTHOR_ID, name=SECOND.name, public=SECOND.verify_key.public, now=NOW, keep_until=NOW + 9 * DAY)
+    assert long.find(AUTHOR_ID).expires == NOW + DAY
+
+
+def test_rotating_cannot_widen_and_needs_a_key_that_counts() -> None:
+    store = TrustStore().add(_key(AUTHOR, **NARROW))
+    fields: dict[str, Any] = {"name": SECOND.name, "public": SECOND.verify_key.public, "now": NOW}
+    for wider in ({"hands": ("*",)}, {"most": EVERYTHING}):
+        with pytest.raises(TrustRefused):
+            store.rotate(AUTHOR_ID, **fields, **wider)
+    assert store.rotate(AUTHOR_ID, **fields, hands=("watcher",), most=()).find(SECOND.verify_key.id).most == ()
+    with pytest.raises(TrustRefused, match="revoked"):
+        store.revoke(AUTHOR_ID, now=NOW).rotate(AUTHOR_ID, **fields)
+    with pytest.raises(TrustRefused, match="expired"):
+        store.rotate(AUTHOR_ID, **{**fields, "now": NOW + DAY})
+    with pytest.raises(TrustRefused, match="no key"):
+        store.rotate("00000000", **fields)
+
+
+def test_an_old_store_is_not_changed_and_a_store_survives_being_written() -> None:
+    store = TRUSTING.add(_key(THIRD, **NARROW)).revoke(AUTHOR_ID, now=NOW)
+    assert TRUSTING.find(AUTHOR_ID).revoked is None
+    assert trust.decode(trust.encode(store)) == store
+    with pytest.raises(msgspec.ValidationError):
+        trust.decode(b'{"keys":[],"all":true}')
+
+
+def test_the_homes_own_key_may_grant_whatever_a_hand_can_ask() -> None:
+    asks: Manifest = manifest(
+        cap("web.*", "*", own=True), cap("kernel.*", "*"), cap("kernel.spawn", "web"), cap("a.b", "own")
+    )
+    assert _judge(TRUSTING, manifest=asks)

@@ -1,0 +1,215 @@
+"""Durations, sizes, versions, params and settings are read in one way, and a refusal says what to write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests import params, settings, values, versions
+from manifests.errors import ParamsInvalid, SettingsInvalid, ValueInvalid
+from manifests.schema import Setting
+from manifests.typed import TYPES, convert, from_text
+
+
+@given(st.integers(0, values.LONGEST_MS))
+def test_a_duration_is_read_back_as_it_was_written(amount: int) -> None:
+    assert values.parse_duration(values.format_duration(amount)) == amount
+
+
+@given(st.integers(0, values.LARGEST))
+def test_a_size_is_read_back_as_it_was_written(amount: int) -> None:
+    assert values.parse_size(values.format_size(amount)) == amount
+
+
+@pytest.mark.parametrize("text", ["", "60", "s", "-1s", "1.5s", "01s", "1 s", "1m30s", "1S", "1w", "٣s", "9999999d"])
+def test_a_duration_has_one_spelling(text: str) -> None:
+    with pytest.raises(ValueInvalid):
+        values.parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [("1MB", '"1MiB"'), ("1mb", '"1MiB"'), ("2G", '"2GiB"'), ("3k", '"3KiB"'), ("1", "MiB"), ("5000TiB", "4096TiB")],
+)
+def test_a_size_in_another_spelling_is_refused_with_the_right_one(text: str, instead: str) -> None:
+    with pytest.raises(ValueInvalid) as refused:
+        values.parse_size(text)
+    assert instead in refused.value.instead
+
+
+def test_every_default_lies_between_its_floor_and_ceiling() -> None:
+    for limit in values.LIMITS.values():
+        assert limit.floor <= limit.default <= limit.ceiling
+
+
+def test_versions_are_ordered_as_semver_orders_them() -> None:
+    order = "0.9.9 1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.1 1.10.0".split()
+    assert sorted(order, key=versions.rank) == order
+    assert all(versions.is_older(a, b) for a, b in zip(order, order[1:], strict=False))
+    assert not versions.is_older("1.0.0+a", "1.0.0+b")
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "01.0.0", "1.0.0-", "1.0.0-01", "v1.0.0", "1.0.0\n", "1.0.0-" + "a" * 64])
+def test_what_is_no_version_is_not_ordered(text: str) -> None:
+    assert not versions.is_version(text)
+    with pytest.raises(ValueError, match="is not a version"):
+        versions.rank(text)
+
+
+# params ------------------------------------------------------------------------------------------------------------
+
+DECLARED = {
+    "target": "string",
+    "count": "int?",
+    "share": "float?",
+    "deep": "bool?",
+    "body": "bytes?",
+    "timeout": "duration?",
+    "most": "size?",
+    "steps": "list?",
+    "row": "dict?",
+    "extra": "any?",
+}
+
+
+def test_arguments_arrive_typed() -> None:
+    given_ones = {"target": "x", "share": 1, "timeout": "1500ms", "most": "4KiB", "steps": ("a", 1), "extra": None}
+    assert params.check(DECLARED, given_ones) == {
+        "target": "x",
+        "share": 1.0,
+        "timeout": 1.5,
+        "most": 4096,
+        "steps": ["a", 1],
+    }
+    assert params.check({"extra": "any"}, {"extra": None}) == {"extra": None}
+    assert params.check(DECLARED, {"target": "x", "timeout": 2, "most": 7})["timeout"] == 2.0
+
+
+def test_all_that_is_wrong_with_arguments_is_told_at_once() -> None:
+    with pytest.raises(ParamsInvalid) as refused:
+        params.check(
+            DECLARED, {"cuont": 1, "count": True, "share": float("nan"), "timeout": "soon", "most": -1, "steps": {}}
+        )
+    assert refused.value.problems == (
+        "`cuont` is not a param; did you mean `count`?",
+        "`target` is missing; give target=... (string)",
+        "`count`: it is true, not an int; give a whole number",
+        "`share`: it is not a finite number; give a number",
+        '`timeout`: "soon" is not a duration; write a number and ms, s, m, h or d, such as "60s"',
+        '`most`: -1 is out of range for a size; give a size such as "4MiB"',
+        "`steps`: it is an empty list, not a list; give a list".replace("an empty list", "a table"),
+    )
+
+
+@given(
+    st.sampled_from(TYPES),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(), st.lists
+    ),
+)
+def test_any_value_is_converted_once_and_for_all_or_refused(of_type: str, value: object) -> None:
+    try:
+        converted = convert(of_type, value)
+    except ValueInvalid as error:
+        assert error.instead
+        return
+    assert convert(of_type, converted) == converted
+
+
+@pytest.mark.parametrize("value", [2**63, float("inf"), "\ud800", [["\ud800"]], {1: 2}, {"a": {"b": object()}}])
+def test_what_cannot_travel_is_refused(value: object) -> None:
+    with pytest.raises(ValueInvalid):
+        convert("any", value)
+
+
+def test_endless_nesting_is_refused() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(ValueInvalid, match="deep"):
+        convert("list", value)
+
+
+def test_arguments_typed_on_the_command_line_are_read_by_their_type() -> None:
+    typed = {
+        "target": "7",
+        "count": "7",
+        "share": "1e-1",
+        "deep": "true",
+        "body": "ä",
+        "timeout": "5s",
+        "most": "12",
+        "steps": '["a", 1]',
+        "row": '{"a": null}',
+        "extra": "plain words",
+    }
+    assert params.read(DECLARED, typed) == {
+        "target": "7",
+        "count": 7,
+        "share": 0.1,
+        "deep": True,
+        "body": "ä".encode(),
+        "timeout": "5s",
+        "most": 12,
+        "steps": ["a", 1],
+        "row": {"a": None},
+        "extra": "plain words",
+    }
+    with pytest.raises(ParamsInvalid) as refused:
+        params.read(DECLARED, {"count": "many", "steps": "a,b", "shaer": "1"})
+    assert [problem.split(":")[0].split(" ")[0] for problem in refused.value.problems] == [
+        "`steps`",
+        "`shaer`",
+        "`target`",
+        "`count`",
+    ]
+
+
+@given(st.sampled_from(TYPES), st.text(max_size=40))
+def test_any_typed_text_is_read_or_refused(of_type: str, text: str) -> None:
+    try:
+        convert(of_type, from_text(of_type, text))
+    except ValueInvalid as error:
+        assert error.instead
+
+
+# settings ----------------------------------------------------------------------------------------------------------
+
+SETTINGS = {
+    "target": Setting(type="string", required=True, help="What to watch"),
+    "every": Setting(type="duration", default=60.0, min=1.0, max=3600.0),
+    "level": Setting(type="string", choices=("low", "high")),
+    "token": Setting(type="string", secret=True, choices=("right-token",)),
+}
+
+
+def test_settings_get_their_defaults_and_types() -> None:
+    assert settings.check(SETTINGS, {"target": "x", "every": "2m"}) == {"target": "x", "every": 120.0}
+    assert settings.check(SETTINGS, {"target": "x"}) == {"target": "x", "every": 60.0}
+
+
+def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it() -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        settings.check(SETTINGS, {"evry": 1, "every": "2h", "level": "middle", "token": "hunter2"})
+    assert refused.value.problems == (
+        "`evry` is not a setting; did you mean `every`?",
+        "`target` has no value; give target=... (What to watch)",
+        "`every`: 7200.0 is too large; give at most 3600.0",
+        "`level`: 'middle' is not a choice; give one of low, high",
+        "`token`: its secret value is not a choice; give one of right-token",
+    )
+    with pytest.raises(SettingsInvalid) as refused:
+        settings.read({"pin": Setting(type="duration", secret=True)}, {"pin": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_settings_typed_on_the_command_line_are_read_by_their_type() -> None:
+    assert settings.read(SETTINGS, {"every": "90", "level": "low"}) == {"every": 90.0, "level": "low"}
+    with pytest.raises(SettingsInvalid, match="is not a setting"):
+        settings.read(SETTINGS, {"colour": "red"})
+
+
+def test_secrets_and_strangers_are_hidden_when_shown() -> None:
+    assert settings.shown(SETTINGS, {"target": "x", "token": "hunter2", "old": "y"}) == {
+        "target": "x",
+        "token": settings.HIDDEN,
+        "old": settings.HIDDEN,
+    }
