@@ -129,7 +129,7 @@ async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -
                     return task.result()
                 if not isinstance(error, OSError):
                     raise error
-                why.append(error.strerror or str(error))
+                why.append(os.strerror(error.errno) if error.errno else str(error))
     finally:
         await _drop(trying)
     raise WebFailed("unreachable", f"{host} port {port}: {'; '.join(dict.fromkeys(why))}.")

@@ -95,7 +95,7 @@ async def exchange(
         _check_length(headers, packed or asked.method == b"HEAD", most)
         await _body(wire, Inflate(coding) if packed else None, most, send, progress)
     except h11.RemoteProtocolError as error:
-        raise WebFailed(*_spoken(error)) from None
+        raise _spoken(error, wire.ended) from None
     except ssl.SSLError as error:
         raise WebFailed("tls", f"The encrypted connection broke: {error.reason or error}.") from None
     except OSError as error:
@@ -126,11 +126,10 @@ def _check_length(headers: Mapping[str, str], unknown: bool, most: int) -> None:
         raise WebFailed("too large", f"The body has {length} bytes, and `most` is {most}. Nothing was delivered.")
 
 
-def _spoken(error: h11.RemoteProtocolError) -> tuple[str, str]:
-    text = str(error)
-    if "peer closed connection" in text or "unexpectedly closed" in text:
-        return "broken off", "The server ended the connection in the middle of its reply."
-    return "bad reply", f"The reply is not HTTP/1.1: {text}."
+def _spoken(error: h11.RemoteProtocolError, ended: bool) -> WebFailed:
+    if ended:
+        return WebFailed("broken off", "The server ended the connection before its reply was whole.")
+    return WebFailed("bad reply", f"The reply is not HTTP/1.1: {error}.")
 
 
 async def _body(wire: "_Wire", inflate: Inflate | None, most: int, send: Send, progress: Progress) -> None:
@@ -157,6 +156,7 @@ class _Wire:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADERS_MAX)
+        self.ended = False
 
     async def send(self, asked: h11.Request) -> None:
         self._link.writer.write(self._machine.send(asked) or b"")
@@ -168,6 +168,8 @@ class _Wire:
         for _ in range(INTERIM_MAX):
             event = await self._event()
             if isinstance(event, h11.Response):
+                if sum(len(name) + len(value) + 4 for name, value in event.headers) > HEADERS_MAX:
+                    raise WebFailed("bad reply", f"The reply's headers are larger than {HEADERS_MAX} bytes.")
                 return event
             if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
                 break
@@ -186,11 +188,16 @@ class _Wire:
                 yield bytes(gathered)
                 gathered.clear()
             if event is h11.NEED_DATA:
-                self._machine.receive_data(await self._link.reader.read(READ_SIZE))
+                await self._read()
             elif not isinstance(event, h11.Data):
                 return
 
     async def _event(self) -> object:
         while (event := self._machine.next_event()) is h11.NEED_DATA:
-            self._machine.receive_data(await self._link.reader.read(READ_SIZE))
+            await self._read()
         return event
+
+    async def _read(self) -> None:
+        raw = await self._link.reader.read(READ_SIZE)
+        self.ended = not raw
+        self._machine.receive_data(raw)
