@@ -174,8 +174,6 @@ def _take_apart(note: str | bytes) -> tuple[str, list[str]]:
             note = note.decode("utf-8")
         except UnicodeDecodeError as error:
             raise NoteMalformed("a note is UTF-8 text") from error
-    if _CONTROL.search(note):
-        raise NoteMalformed("a note holds no control characters but newlines")
     text, blank, signatures = note.rpartition("\n\n")
     if not blank or not signatures.endswith("\n"):
         raise NoteMalformed("a note is text, an empty line, and signature lines that end in a newline")

@@ -1,4 +1,4 @@
-"""Canonical JSON: the published samples of RFC 8785 that lie in our part of JSON, and refusal of all that lies outside."""
+"""Canonical JSON: the published samples of RFC 8785 that lie in our part of JSON, and refusal of what lies outside."""
 
 import json
 
@@ -11,7 +11,7 @@ from wire import canonical
 from wire.errors import CodecError, Unencodable
 
 # Inputs and outputs of the RFC's author's test data (cyberphone/json-canonicalization, testdata/), where they hold no
-# fraction, no exponent and no key outside of ASCII; "values" without its numbers, "weird" with other keys for such ones.
+# fraction, no exponent and no key outside of ASCII; "values" without its numbers, "weird" with other keys for these.
 PUBLISHED = {
     "arrays": ('[56, {"d": true, "10": null, "1": [ ]}]', '[56,{"1":[],"10":null,"d":true}]'),
     "simpleString": ('"this is a test string 1235"', '"this is a test string 1235"'),

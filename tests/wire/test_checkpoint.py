@@ -10,8 +10,8 @@ from wire.errors import NoteMalformed, SignatureInvalid
 from wire.merkle import EMPTY_ROOT
 from wire.signing import NOTE_TYPES, SigningKey, VerifyKey, sign_note
 
-# c2sp.org/tlog-checkpoint prints this tree head under a made-up name. It is one of the Go checksum database, whose published
-# key signed it under the database's own origin line, so both texts are known.
+# c2sp.org/tlog-checkpoint prints this tree head under a made-up name. It is one of the Go checksum database, whose
+# published key signed it under the database's own origin line, so both texts are known.
 ROOT = base64.b64decode("CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=")
 EXAMPLE = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
 GO_KEY = VerifyKey.parse("sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8")
@@ -75,7 +75,7 @@ def test_of_many_checkpoints_the_bad_one_is_counted() -> None:
         EXAMPLE.replace("20852163", "-1"),
         EXAMPLE.replace("20852163", "2085_2163"),
         EXAMPLE.replace("20852163", " 20852163"),
-        EXAMPLE.replace("20852163", "２０８５２１６３"),  # noqa: RUF001
+        EXAMPLE.replace("20852163", "２０８５２１６３"),
         EXAMPLE.replace("20852163", "9" * 5000),
         EXAMPLE.replace("20852163", "0"),
         EXAMPLE.replace("q2I=", "q2J="),

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -142,8 +143,9 @@ def test_a_refused_entry_leaves_the_chain_as_it_was(fields: dict[str, object]) -
     chain = Chain()
     append_notes(chain, 3)
     before = (chain.seq, chain.prev, chain.frontier.size, chain.frontier.root())
+    append: Callable[..., bytes] = chain.append
     with pytest.raises(Unencodable):
-        chain.append(**{"kind": "call", "principal": "operator", "time": TIME} | fields)  # type: ignore[typeddict-item]
+        append(**{"kind": "call", "principal": "operator", "time": TIME} | fields)
     assert (chain.seq, chain.prev, chain.frontier.size, chain.frontier.root()) == before
 
 

@@ -154,16 +154,31 @@ def test_a_consistency_proof_of_another_length_is_refused(old: int) -> None:
 
 
 def test_a_tree_that_never_was_has_no_proof() -> None:
-    for build in (
-        lambda: merkle.inclusion_proof(LEAVES[:3], 3),
-        lambda: merkle.inclusion_proof(LEAVES[:3], -1),
-        lambda: merkle.consistency_proof(LEAVES[:3], 4),
-    ):
-        with pytest.raises(ProofInvalid):
-            build()
+    with pytest.raises(ProofInvalid):
+        merkle.inclusion_proof(LEAVES[:3], 3)
+    with pytest.raises(ProofInvalid):
+        merkle.inclusion_proof(LEAVES[:3], -1)
+    with pytest.raises(ProofInvalid):
+        merkle.consistency_proof(LEAVES[:3], 4)
     assert refused(lambda: merkle.verify_consistency(4, 3, ROOTS[4], ROOTS[3], ()))
     assert refused(lambda: merkle.verify_consistency(0, 3, ROOTS[1], ROOTS[3], ()))
     assert refused(lambda: merkle.verify_consistency(3, 3, ROOTS[2], ROOTS[3], ()))
+
+
+def test_a_true_proof_shows_nothing_of_a_tree_of_another_depth() -> None:
+    proof = merkle.inclusion_proof(LEAVES[:8], 7)
+    assert refused(lambda: merkle.verify_inclusion(LEAVES[7], 3, 4, proof, ROOTS[8]))
+    assert refused(lambda: merkle.verify_inclusion(LEAVES[7], 15, 16, proof, ROOTS[8]))
+    proof = merkle.consistency_proof(LEAVES[:8], 7)
+    for old, new in ((3, 4), (5, 6), (6, 8), (9, 10), (12, 13)):
+        assert refused(lambda: merkle.verify_consistency(old, new, ROOTS[7], ROOTS[8], proof)), (old, new)
+    for new in range(2, 10):
+        assert refused(lambda: merkle.verify_consistency(1, new, ROOTS[1], ROOTS[1], ())), new
+
+
+def test_bytes_do_not_move_between_a_leaf_and_its_sibling() -> None:
+    leaf, sibling = LEAVES[:2]
+    assert refused(lambda: merkle.verify_inclusion(leaf[:-1], 0, 2, (leaf[-1:] + sibling,), ROOTS[2]))
 
 
 def test_a_leaf_never_hashes_like_an_inner_node() -> None:

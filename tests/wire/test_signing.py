@@ -127,6 +127,8 @@ def test_a_verifier_key_with_any_change_is_refused() -> None:
     ):
         with pytest.raises(NoteMalformed):
             VerifyKey.parse(published)
+    with pytest.raises(NoteMalformed, match="not an Ed25519 key"):
+        VerifyKey.parse("PeterNeumann+173116ae+ZRpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
 
 
 def test_two_known_keys_under_one_name_and_id_are_refused_before_either_is_believed() -> None:
@@ -184,6 +186,13 @@ def test_a_signature_verifies_for_its_own_payload_and_key_only() -> None:
     ):
         with pytest.raises(SignatureInvalid):
             signing.verify("snapshot", key, content, found)
+
+
+def test_the_beginning_of_a_text_cannot_be_hidden_in_its_signature() -> None:
+    signature = base64.b64decode(PETER_LINE.rstrip("\n").rsplit(" ", 1)[1])
+    moved = base64.b64encode(signature + TEXT[:10].encode()).decode()
+    with pytest.raises(SignatureInvalid):
+        open_note(TEXT[10:] + f"\n— PeterNeumann {moved}\n", [PETER])
 
 
 def test_a_namespace_that_is_not_in_the_table_is_refused() -> None:
