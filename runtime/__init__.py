@@ -1,1 +1,27 @@
 """What a Hand links: its base class, its handle on the kernel, settings, logging and progress."""
+
+from runtime.calls import Reply, Stream
+from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, LinkLost, WrongThread
+from runtime.hand import Event, Hand
+from runtime.kernel_handle import Check, KernelHandle, Outcome
+from runtime.serving import Call
+from wire.entries import Cost
+
+__all__ = [
+    "Hand",
+    "Call",
+    "Event",
+    "Failure",
+    "CallEnded",
+    "CallFailed",
+    "CallRefused",
+    "CallCancelled",
+    "LinkLost",
+    "WrongThread",
+    "KernelHandle",
+    "Reply",
+    "Stream",
+    "Check",
+    "Outcome",
+    "Cost",
+]

@@ -1,0 +1,317 @@
+"""The calls this run makes (acts through the link): numbers, ends, streams under credit, and their cancellation.
+
+A call has exactly one end. A stream's writer waits for credit, so at most limits.WINDOW chunks are ever under way; its
+reader gives one credit back for each chunk it has dealt with. At most `in_flight` calls are open at once; further ones
+wait their turn here, since the kernel would refuse them. A call that is given up sends Cancel and keeps its place until
+its end has come.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Final, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from runtime.errors import CallCancelled, CallFailed, CallRefused, LinkLost
+from runtime.link import Link
+from wire import codec, headers, limits
+from wire.codec import Value
+from wire.entries import Cost
+from wire.errors import CodecError
+
+answering: Final[ContextVar[int]] = ContextVar("answering", default=0)
+"""The number of the call that this task is answering, 0 for none: the parent of what it calls. Tasks inherit it."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """A call that ended in Done: its value, what it is marked with, what it cost."""
+
+    value: Value
+    labels: tuple[str, ...] = ()
+    cost: Cost | None = None
+
+
+class Outgoing:
+    """One open call: what has arrived of it and is not yet taken. given_up: nobody waits for it any more."""
+
+    __slots__ = ("chunks", "credit", "end", "given_up", "number", "streamed", "uploading", "waiters")
+
+    def __init__(self, number: int, *, upload: bool, streamed: bool) -> None:
+        self.number = number
+        self.chunks: deque[bytes] = deque()
+        self.credit = limits.WINDOW
+        self.uploading = upload
+        self.streamed = streamed
+        self.given_up = False
+        self.end: tuple[headers.End, bytes] | None = None
+        self.waiters: list[asyncio.Future[None]] = []
+
+    def wake(self) -> None:
+        """Something happened: whoever waits looks again."""
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def happening(self) -> None:
+        """Return at the next `wake`."""
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        await waiter
+
+
+class Calls:
+    """All open calls of this run."""
+
+    def __init__(self, link: Link, in_flight: int) -> None:
+        self._link = link
+        self._next = 1
+        self._open: dict[int, Outgoing] = {}
+        self._places = asyncio.Semaphore(in_flight)
+
+    async def call(
+        self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None
+    ) -> Reply:
+        """Make a call and wait for its end, which the kernel brings after `seconds` at the latest."""
+        body = codec.encode_body(arguments)
+        call = await self._start(_call_header(method, resource, seconds, most, upload=False), body, streamed=False)
+        try:
+            while call.end is None:
+                if call.chunks:
+                    raise CallFailed("stream", f"{method} answers with a stream: read it with self.kernel.stream(...)")
+                await call.happening()
+        finally:
+            self.give_up(call, "its caller stopped waiting")
+        return reply_of(call.end)
+
+    def stream(
+        self,
+        method: str,
+        resource: str,
+        arguments: dict[str, object],
+        timeout: float | None,
+        most: Cost | None,
+        *,
+        upload: bool,
+    ) -> "Stream":
+        """A call whose reply, or upload, is a stream; it is made when the stream is entered."""
+        header = _call_header(method, resource, timeout, most, upload=upload)
+        return Stream(self, self._link, header, codec.encode_body(arguments))
+
+    async def ask(self, header: headers.Publish | headers.Subscribe, body: bytes = codec.NIL) -> None:
+        """Send an event's message and wait for its end."""
+        call = await self._start(header, body, streamed=False)
+        try:
+            while call.end is None:
+                await call.happening()
+        finally:
+            self.give_up(call, "", cancel=False)
+        reply_of(call.end)
+
+    async def _start(
+        self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes, *, streamed: bool
+    ) -> Outgoing:
+        self._link.check_thread()
+        await self._places.acquire()
+        number = self._next
+        upload = isinstance(header, headers.Call) and header.upload
+        try:
+            self._link.send(replace(header, number=number), body)
+        except BaseException:
+            self._places.release()
+            raise
+        self._next += 2
+        call = self._open[number] = Outgoing(number, upload=upload, streamed=streamed)
+        return call
+
+    def give_up(self, call: Outgoing, why: str, *, cancel: bool = True) -> None:
+        """Nobody waits for this call any more: when it has no end yet, cancel it and forget what arrives."""
+        if call.end is not None or call.given_up:
+            return
+        call.given_up = True
+        call.chunks.clear()
+        if cancel:
+            self._link.send(headers.Cancel(number=call.number, why=why))
+
+    # what the kernel sent --------------------------------------------------------------------------------------------
+
+    def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
+        """A piece of a reply. Raises LinkLost beyond the window, or for a call that is not open."""
+        call = self._known(header.number)
+        if call.given_up:
+            return
+        if len(call.chunks) >= limits.WINDOW:
+            raise LinkLost(f"the kernel sent a chunk without credit on call {header.number}")
+        call.chunks.append(body)
+        call.wake()
+
+    def take_credit(self, header: headers.Credit) -> None:
+        """Room for an upload. One that comes after the call's end is late, and nothing is wrong."""
+        call = self._open.get(header.number)
+        if call is None:
+            return
+        call.credit += header.chunks
+        call.wake()
+
+    def take_end(self, header: headers.End, body: bytes) -> None:
+        """A call's one end. Raises LinkLost for a call that is not open."""
+        call = self._known(header.number)
+        del self._open[header.number]
+        self._places.release()
+        call.end = header, body
+        call.wake()
+
+    def _known(self, number: int) -> Outgoing:
+        call = self._open.get(number)
+        if call is None:
+            raise LinkLost(f"the kernel spoke of call {number}, which is not open")
+        return call
+
+
+class Stream:
+    """A call whose reply or upload is a stream. Use it with `async with`; read it with `async for`.
+
+    Leaving the block normally waits for the end of an upload (what still comes of the reply is passed over) and cancels
+    a download that was not read to its end; leaving it by an exception cancels either.
+    """
+
+    def __init__(self, calls: Calls, link: Link, header: headers.Call, body: bytes) -> None:
+        self._calls = calls
+        self._link = link
+        self._header = header
+        self._body = body
+        self._call: Outgoing | None = None
+        self._owed = 0
+
+    async def __aenter__(self) -> Self:
+        self._call = await self._calls._start(self._header, self._body, streamed=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        call = self._opened()
+        try:
+            if kind is None and self._header.upload:
+                await self.finish()
+                while await self.read() is not None:
+                    pass
+        finally:
+            self._calls.give_up(call, "its caller left the stream")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (chunk := await self.read()) is not None:
+            yield chunk
+
+    async def read(self) -> bytes | None:
+        """The next chunk, None after the last. Raises as `reply` when the call did not end in Done."""
+        call = self._opened()
+        while not call.chunks:
+            self._give_credit(call)
+            if call.end is not None:
+                reply_of(call.end)
+                return None
+            await call.happening()
+        self._give_credit(call)
+        self._owed += 1
+        return _bytes_of(call.chunks.popleft())
+
+    async def send(self, chunk: bytes) -> None:
+        """Send one chunk; waits for credit. When the call has ended: raises as `reply`, or CallFailed("ended")."""
+        call = self._opened()
+        body = codec.encode_body(as_bytes(chunk))
+        if not call.uploading:
+            raise CallFailed("upload", "this call has no upload: open it with upload=True, and send before finish()")
+        while call.end is None and call.credit == 0:
+            await call.happening()
+        if call.end is not None:
+            reply_of(call.end)
+            raise CallFailed("ended", f"{self._header.method} had its end before the whole upload was sent")
+        call.credit -= 1
+        self._link.send(headers.Chunk(number=call.number), body)
+
+    async def finish(self) -> None:
+        """Say that the upload is whole; nothing can be sent after it."""
+        call = self._opened()
+        while call.uploading and call.end is None and call.credit == 0:
+            await call.happening()
+        if call.uploading and call.end is None:
+            call.credit -= 1
+            self._link.send(headers.Chunk(number=call.number, last=True), codec.encode_body(b""))
+        call.uploading = False
+
+    @property
+    def reply(self) -> Reply:
+        """The reply, once the stream has ended. Raises CallFailed, CallRefused or CallCancelled when it has none."""
+        end = self._opened().end
+        if end is None:
+            raise CallFailed("open", "the stream has not ended yet: read it to its end first")
+        return reply_of(end)
+
+    def _give_credit(self, call: Outgoing) -> None:
+        if self._owed and call.end is None:
+            self._link.send(headers.Credit(number=call.number, chunks=self._owed))
+        self._owed = 0
+
+    def _opened(self) -> Outgoing:
+        self._link.check_thread()
+        if self._call is None:
+            raise CallFailed("closed", "a stream is used inside `async with self.kernel.stream(...) as s:`")
+        return self._call
+
+
+def reply_of(end: tuple[headers.End, bytes]) -> Reply:
+    """The reply that an end brings; CallFailed, CallRefused or CallCancelled when it brings none."""
+    header, body = end
+    match header:
+        case headers.Done():
+            return Reply(value=_value_of(body), labels=header.labels, cost=header.cost)
+        case headers.Failed():
+            detail = _value_of(body)
+            raise CallFailed(header.code, header.text, dict(detail) if isinstance(detail, dict) else None)
+        case headers.Refused():
+            raise CallRefused(header.code, header.why, header.grant)
+        case headers.Cancelled():
+            raise CallCancelled(header.why)
+
+
+def as_bytes(chunk: object) -> bytes:
+    """The chunk as bytes. Raises CodecError for anything that is not."""
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, bytearray | memoryview):
+        return bytes(chunk)
+    raise CodecError(f"a chunk is bytes, not {type(chunk).__name__}")
+
+
+def _bytes_of(body: bytes) -> bytes:
+    value = _value_of(body)
+    if not isinstance(value, bytes):
+        raise CallFailed("malformed", "the other side sent a chunk that is not bytes")
+    return value
+
+
+def _value_of(body: bytes) -> Value:
+    try:
+        return codec.decode_body(body)
+    except CodecError as error:  # the kernel never opens a body, so this is the other Hand's doing
+        raise CallFailed("malformed", f"the other side sent a body that cannot be read: {error}") from None
+
+
+def _call_header(method: str, resource: str, timeout: float | None, most: Cost | None, *, upload: bool) -> headers.Call:
+    """The call's header, its number still 0."""
+    if timeout is not None and not 0 < timeout * 1000 <= limits.DEADLINE_MAX:
+        raise ValueError(f"timeout is in seconds, above 0 and at most {limits.DEADLINE_MAX // 1000}; it was {timeout}")
+    return headers.Call(
+        number=0,
+        method=method,
+        resource=resource,
+        deadline=0 if timeout is None else max(1, round(timeout * 1000)),
+        parent=answering.get(),
+        most=most,
+        upload=upload,
+    )

@@ -1,0 +1,98 @@
+"""Runs the Hand's own bytes (acts on the interpreter): an importer over the verified files, which never reads a disk.
+
+The bytes that were hashed against the seal are the bytes that run; a file changed after that is not seen. Modules of a
+Hand import each other by bare name; a name that is taken by Python, by Maniple or by a library is refused, not hidden.
+"""
+
+import importlib
+import linecache
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.abc import InspectLoader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import CodeType, ModuleType
+
+from runtime.errors import HandBroken
+
+_HOUSE = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
+
+
+class HandFinder(MetaPathFinder, InspectLoader):
+    """Finder and loader of one Hand's modules. files: path → bytes; name: the Hand's, shown in tracebacks."""
+
+    def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Raises HandBroken for a module whose name is taken."""
+        self._name = name
+        self._modules = {_module(path): path for path in files if path.endswith(".py")}
+        for module in tuple(self._modules):  # a folder of modules needs no __init__.py
+            while module := module.rpartition(".")[0]:
+                self._modules.setdefault(module, module.replace(".", "/") + "/__init__.py")
+        self._files = files
+        for module, path in self._modules.items():
+            top = module.partition(".")[0]
+            if top in sys.stdlib_module_names or top in _HOUSE or top in sys.modules:
+                raise HandBroken(f"{path} would hide the module `{top}` of Python or a library: give it another name")
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The import system's question: is this module ours?"""
+        found = self._modules.get(fullname)
+        if found is None:
+            return None
+        return ModuleSpec(fullname, self, origin=self._shown(found), is_package=found.endswith("/__init__.py"))
+
+    def is_package(self, fullname: str) -> bool:
+        """Whether the module is a folder with an __init__.py."""
+        return self._path(fullname).endswith("/__init__.py")
+
+    def get_source(self, fullname: str) -> str:
+        """The module's text, also for tracebacks."""
+        from importlib.util import decode_source
+
+        return decode_source(self._files.get(self._path(fullname), b""))
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The module compiled. SyntaxError as Python raises it."""
+        path = self._path(fullname)
+        shown = self._shown(path)
+        text = self.get_source(fullname)
+        linecache.cache[shown] = (len(text), None, text.splitlines(keepends=True), shown)
+        code = compile(self._files.get(path, b""), shown, "exec", dont_inherit=True)
+        assert isinstance(code, CodeType)
+        return code
+
+    def _path(self, fullname: str) -> str:
+        try:
+            return self._modules[fullname]
+        except KeyError:
+            raise ImportError(f"{self._name} has no module {fullname}", name=fullname) from None
+
+    def _shown(self, path: str) -> str:
+        return f"{self._name}/{path}"
+
+
+def load(name: str, files: Mapping[str, bytes], entry: str) -> object:
+    """What `entry` ("main:Files") names, imported from these bytes. HandBroken when it is not there.
+
+    From then on nothing is imported from the working folder either, which is the Hand's scratch.
+    """
+    sys.path[:] = [folder for folder in sys.path if folder.startswith("/")]
+    sys.meta_path.insert(0, HandFinder(name, files))
+    module_name, _, attribute = entry.partition(":")
+    path = module_name.replace(".", "/")
+    if f"{path}.py" not in files and f"{path}/__init__.py" not in files:
+        raise HandBroken(
+            f"entry = {entry!r}, but the Hand has no file {path}.py: mend the entry, or add it and seal again"
+        )
+    module = importlib.import_module(module_name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise HandBroken(
+            f"entry = {entry!r}, but {path}.py has no {attribute}: mend the entry, and seal again"
+        ) from None
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

@@ -1,0 +1,173 @@
+"""The base class of every Hand: what its author overrides, and what it finds on `self`.
+
+    class Echo(Hand):
+        async def say(self, call: Call, text: str) -> dict[str, object]:     # answers echo.say
+            return {"text": text}
+
+Nothing here touches the bus; main.py drives it.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from manifests.errors import ParamsInvalid
+from manifests.params import check
+from manifests.schema import Manifest
+from runtime import records
+from runtime.calls import answering
+from runtime.errors import Failure, HandBroken
+from runtime.kernel_handle import KernelHandle
+from runtime.serving import Call
+from runtime.settings import Settings
+from wire.codec import Value
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from structlog.typing import FilteringBoundLogger
+
+RUN: Final = "run"
+"""The method under which a task run is given its one piece of work."""
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """A published message. publisher: set by the kernel. missed: how many before it this Hand was too slow for."""
+
+    publisher: str
+    name: str
+    body: Value = None
+    labels: tuple[str, ...] = ()
+    missed: int = 0
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a Hand finds itself: what main.py gives to every new one."""
+
+    run: str
+    manifest: Manifest
+    kernel: KernelHandle
+    settings: Settings
+    files: dict[str, bytes]
+    scratch: Path
+    state: Path | None
+    roots: dict[str, int]
+    begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
+
+
+class Hand:
+    """Override `run` (task) or add a method for each one provided; where needed also start, stop and on_event."""
+
+    kernel: KernelHandle
+    settings: Settings
+    scratch: Path
+    roots: dict[str, int]
+    files: Mapping[str, bytes]
+
+    # what the author may override ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Called once, before any call; the Hand counts as ready when it returns."""
+
+    async def stop(self) -> None:
+        """Called once, when all calls have ended; not when the process is killed."""
+
+    async def on_event(self, event: Event) -> None:
+        """Called for each event that was subscribed to, one after the other."""
+
+    async def on_settings(self, changed: frozenset[str]) -> None:
+        """Called when settings have changed; self.settings has the new values already."""
+
+    async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
+        """Answers a call. As it stands: checks the arguments and gives `files.read` to `self.read(call, **params)`."""
+        if call.method == RUN:
+            return await self._work(arguments)
+        provided = self._place.manifest.provides.get(call.method)
+        name = call.method.partition(".")[2].replace(".", "_").replace("-", "_")
+        method = getattr(self, name, None)
+        if provided is None or method is None or name in _TAKEN or name.startswith("_"):
+            raise HandBroken(
+                f"{call.method} is to be answered by `async def {name}(self, call, ...)`, which is missing"
+            )
+        try:
+            params = check(provided.params, arguments)
+        except ParamsInvalid as invalid:
+            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        return await method(call, **params)
+
+    # what the author uses --------------------------------------------------------------------------------------------
+
+    @property
+    def log(self) -> "FilteringBoundLogger":
+        """The log: self.log.info("what happened", field=value). Shown by `maniple logs`, secrets redacted."""
+        return records.logger()
+
+    @property
+    def state(self) -> Path:
+        """The folder that a service keeps from one life to the next."""
+        if self._place.state is None:
+            raise HandBroken("a task has no state folder: write to self.scratch, or make the Hand a service")
+        return self._place.state
+
+    @property
+    def name(self) -> str:
+        """The Hand's name."""
+        return self._place.manifest.hand.name
+
+    @property
+    def version(self) -> str:
+        """The Hand's version."""
+        return self._place.manifest.hand.version
+
+    @property
+    def run_id(self) -> str:
+        """The id of this run."""
+        return self._place.run
+
+    async def progress(self, done: int, total: int, text: str = "") -> None:
+        """Tell how far this run is: `done` of `total`."""
+        await self.kernel.note(text, (done, total))
+
+    async def publish(self, name: str, body: object = None) -> None:
+        """Publish an event under this Hand's name."""
+        await self.kernel.publish(name, body)
+
+    def in_background(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
+        """Let `work` go on beside the calls, until the Hand stops. When it raises, the run ends with exit code 1."""
+        answered = answering.set(0)
+        try:
+            return self._place.begin(work)
+        finally:
+            answering.reset(answered)
+
+    # what main.py uses -----------------------------------------------------------------------------------------------
+
+    _place: Place
+
+    def _settle(self, place: Place) -> None:
+        """Take the place before __init__ runs, so that it may use everything above."""
+        self._place = place
+        self.kernel = place.kernel
+        self.settings = place.settings
+        self.files = MappingProxyType(place.files)
+        self.scratch = place.scratch
+        self.roots = place.roots
+
+    async def _work(self, inputs: dict[str, object]) -> object:
+        run = getattr(self, RUN, None)
+        if run is None:
+            raise HandBroken(
+                f"{type(self).__name__} has no `async def run(self, ...)`, so there is no work it could do"
+            )
+        try:
+            inspect.signature(run).bind(**inputs)
+        except TypeError as error:
+            raise Failure("arguments", f"run: {error}") from None
+        return await run(**inputs)
+
+
+_TAKEN: Final = frozenset(vars(Hand)) | frozenset(Hand.__annotations__)

@@ -1,0 +1,298 @@
+"""The life of a run (acts): join the bus, run the Hand, stop as asked. `join` is what Launch.serve names.
+
+Exit codes: 0 stopped as asked, 1 the Hand raised, 75 the link to the kernel was lost (EX_TEMPFAIL of sysexits.h).
+"""
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Final
+
+from manifests import schema
+from manifests.errors import SettingsInvalid
+from manifests.schema import Manifest
+from runtime import code, records
+from runtime.calls import Calls
+from runtime.errors import HandBroken, LinkLost
+from runtime.hand import Event, Hand, Place
+from runtime.kernel_handle import KernelHandle
+from runtime.link import Link
+from runtime.loop import new_loop
+from runtime.redact import Redactor
+from runtime.serving import Serving, fitting, one_line
+from runtime.settings import Settings
+from wire import codec, headers, limits
+from wire.errors import CodecError
+from wire.headers import FromKernel, is_made_by_run
+from wire.launch import Start
+
+EXIT_STOPPED: Final = 0
+EXIT_RAISED: Final = 1
+EXIT_LINK_LOST: Final = 75
+
+SETTINGS_EVENT: Final = "kernel.settings"
+_ORPHAN_SECONDS: Final = 10.0
+
+
+def join(start: Start) -> Callable[[], int]:
+    """Join the bus; returns, when Hello is answered, the function that runs the Hand and gives the exit code.
+
+    All sockets and threads of the bus and the loop exist when this returns, and no byte of the Hand's code has run.
+    """
+    manifest = schema.decode(start.launch.manifest)
+    settings = Settings(manifest.settings, start.launch.settings)
+    records.redact(Redactor(settings.secrets()))
+    records.route_everything()
+    loop, selector = new_loop()
+    bus = start.descriptors["bus"]
+    link = Link(bus=bus, server_key=start.launch.server_key, public=start.public, secret=start.secret)
+    try:
+        link.join()
+    except LinkLost as error:
+        why = str(error)
+        return lambda: _not_joined(why)
+    os.close(bus)
+    selector.attend(link.descriptors, link.waiting)
+    life = Life(start, manifest, settings, link, loop)
+    loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
+    if os.getpid() == 1:
+        loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)
+    for descriptor in link.descriptors:
+        loop.add_reader(descriptor, life.take)
+    return life.go
+
+
+class Life:
+    """One run from its start to its exit code."""
+
+    def __init__(
+        self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._start = start
+        self._manifest = manifest
+        self._settings = settings
+        self._link = link
+        self._loop = loop
+        self._calls = Calls(link, manifest.limits.in_flight)
+        self._serving: Serving | None = None
+        self._secrets = set(settings.secrets())
+        self._background: set[asyncio.Task[None]] = set()
+        self._events: deque[tuple[headers.Event, bytes, frozenset[str]]] = deque()
+        self._event_came = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._exit = EXIT_STOPPED
+        self._why = ""
+
+    def go(self) -> int:
+        """Run the Hand; the exit code of its process."""
+        self._loop.set_exception_handler(_record_of_loop)
+        task = self._loop.create_task(self._live(), name="life")
+        task.add_done_callback(lambda _: self._loop.stop())
+        try:
+            self._loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:  # asyncio lets these two through
+            self._break(error)
+        if self._exit != EXIT_LINK_LOST:
+            self._link.close()
+        return EXIT_RAISED if self._exit == EXIT_STOPPED and self._work_raised() else self._exit
+
+    def _work_raised(self) -> bool:
+        return self._manifest.hand.kind == "task" and self._serving is not None and self._serving.raised
+
+    def stop(self, why: str) -> None:
+        """Stop in order: cancel what is open, let the Hand stop, say Bye."""
+        self._why = self._why or why
+        self._stopping.set()
+
+    def take(self) -> None:
+        """Take one frame, if one has come, and give it to whom it concerns."""
+        try:
+            message = self._link.take()
+            if message is not None:
+                self._give(*message)
+        except LinkLost as error:
+            self._lost(error)
+
+    def _lost(self, error: BaseException) -> None:
+        records.logger().error("the link to the kernel was lost", why=str(error))
+        self._exit = EXIT_LINK_LOST
+        self._loop.stop()
+
+    def _give(self, header: FromKernel, body: bytes) -> None:
+        serving = self._serving
+        match header:
+            case headers.Call() if serving is not None:
+                serving.take_call(header, body)
+            case headers.Chunk() if is_made_by_run(header.number):
+                self._calls.take_chunk(header, body)
+            case headers.Chunk() if serving is not None:
+                serving.take_chunk(header, body)
+            case headers.Credit() if is_made_by_run(header.number):
+                self._calls.take_credit(header)
+            case headers.Credit() if serving is not None:
+                serving.take_credit(header)
+            case headers.Cancel() if serving is not None:
+                serving.take_cancel(header)
+            case headers.Done() | headers.Failed() | headers.Refused() | headers.Cancelled():
+                self._calls.take_end(header, body)
+            case headers.Event():
+                self._take_event(header, body)
+            case headers.Stop():
+                self.stop(header.why)
+            case _:
+                raise LinkLost(f"the kernel sent {type(header).__name__}, which has no place here")
+
+    # the Hand's life -------------------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        """From the import of the Hand's code to Bye; an exception of it has been told when this returns."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                hand = await self._up(group)
+                if hand is None:
+                    return
+                await self._stopping.wait()
+                self._down()
+            await hand.stop()
+        except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
+            self._break(_first(error))
+        finally:
+            if self._exit != EXIT_LINK_LOST:
+                self._link.send(headers.Bye(why=fitting(self._why)))
+
+    async def _up(self, group: asyncio.TaskGroup) -> Hand | None:
+        """The Hand, started and ready; None when it was asked to stop before."""
+        hand = self._hand(group)
+        self._background.add(group.create_task(self._deal_with_events(hand), name="events"))
+        starting = group.create_task(hand.start(), name="start")
+        asked = group.create_task(self._stopping.wait(), name="stop asked")
+        await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            self._down()
+            return None
+        asked.cancel()
+        starting.result()
+        self._serving = Serving(self._link, hand.on_call, group, self._break)
+        self._link.send(headers.Ready())
+        return hand
+
+    def _down(self) -> None:
+        if self._serving is not None:
+            self._serving.cancel_all()
+        for task in self._background:
+            task.cancel()
+
+    def _hand(self, group: asyncio.TaskGroup) -> Hand:
+        launch, descriptors = self._start.launch, self._start.descriptors
+        kind = code.load(launch.name, self._start.code, self._manifest.hand.entry)
+        if not isinstance(kind, type) or not issubclass(kind, Hand):
+            raise HandBroken(f"entry = {self._manifest.hand.entry!r} is not a class made from runtime.Hand")
+        place = Place(
+            run=launch.run,
+            manifest=self._manifest,
+            kernel=KernelHandle(self._calls),
+            settings=self._settings,
+            files=self._start.code,
+            scratch=Path.cwd(),
+            state=Path(f"/proc/self/fd/{descriptors['state']}").readlink() if "state" in descriptors else None,
+            roots={name[5:]: number for name, number in descriptors.items() if name.startswith("root:")},
+            begin=lambda work: self._in_background(group, work),
+        )
+        hand = kind.__new__(kind)
+        hand._settle(place)
+        kind.__init__(hand)
+        return hand
+
+    def _in_background(self, group: asyncio.TaskGroup, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        self._link.check_thread()
+        task = group.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _break(self, error: BaseException) -> None:
+        """The run cannot go on: a bug of the Hand's, or the link."""
+        if isinstance(error, LinkLost):
+            self._lost(error)
+            return
+        records.logger().error("the Hand raised", exc_info=error)
+        self._exit = EXIT_RAISED
+        self.stop(one_line(error))
+
+    # events ----------------------------------------------------------------------------------------------------------
+
+    def _take_event(self, header: headers.Event, body: bytes) -> None:
+        if len(self._events) >= limits.EVENT_WINDOW:
+            raise LinkLost("the kernel sent an event without credit")
+        changed = self._take_settings(body) if header.event == SETTINGS_EVENT else frozenset()
+        self._events.append((header, body, changed))
+        self._event_came.set()
+
+    def _take_settings(self, body: bytes) -> frozenset[str]:
+        try:
+            given = codec.decode_body(body)
+            changed = self._settings.change(given if isinstance(given, dict) else {})
+        except (CodecError, SettingsInvalid) as error:
+            records.logger().error("new settings were not taken", why=str(error))
+            return frozenset()
+        self._secrets.update(self._settings.secrets())
+        records.redact(Redactor(tuple(self._secrets)))
+        return changed
+
+    async def _deal_with_events(self, hand: Hand) -> None:
+        while True:
+            while self._events:
+                header, body, changed = self._events.popleft()
+                try:
+                    await _deal_with(hand, header, body, changed)
+                except LinkLost:
+                    raise
+                except Exception as error:  # noqa: BLE001  one bad event does not end a service
+                    records.logger().error("an event raised", published=header.event, exc_info=error)
+                self._link.send(headers.Credit(number=0, chunks=1))
+            self._event_came.clear()
+            await self._event_came.wait()
+
+
+async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: frozenset[str]) -> None:
+    if header.event == SETTINGS_EVENT:
+        if changed:
+            await hand.on_settings(changed)
+        return
+    publisher, _, name = header.event.partition(".")
+    value = codec.decode_body(body)
+    await hand.on_event(Event(publisher=publisher, name=name, body=value, labels=header.labels, missed=header.missed))
+
+
+def _first(error: BaseException) -> BaseException:
+    """The exception that a task group wrapped; the first, when several were raised."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _not_joined(why: str) -> int:
+    records.logger().error("the bus could not be joined", why=why)
+    return EXIT_LINK_LOST
+
+
+def _reap() -> None:
+    """Collect what orphans left behind, as process 1 of the namespace must; late, so that who waits for his own child
+    gets it first."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _record_of_loop(_: asyncio.AbstractEventLoop, happened: dict[str, object]) -> None:
+    """What asyncio would print: an exception that no task's owner looked at."""
+    error = happened.get("exception")
+    records.logger().error(
+        str(happened.get("message", "asyncio")), exc_info=error if isinstance(error, BaseException) else None
+    )

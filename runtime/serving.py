@@ -1,0 +1,243 @@
+"""The calls this run answers (acts through the link): one task for each, its streams under credit, exactly one end.
+
+The end is what the task came to: Done for what it returned, Failed for what it raised, Cancelled when it was cancelled.
+A traceback goes to the log, one line of it to the caller. An exception that is no Exception ends the whole run.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from runtime import records
+from runtime.calls import answering, as_bytes
+from runtime.errors import CallFailed, Failure, LinkLost
+from runtime.link import Link
+from wire import codec, headers, limits
+from wire.entries import Cost
+from wire.errors import CodecError
+
+_NOT_FINISHED: Final = "the Hand was stopped before it answered"
+
+
+class Call:
+    """One call as the method that answers it sees it.
+
+    method, resource: as the kernel checked them. labels: what the arguments are marked with. most: what it may cost.
+    number: the kernel's. deadline: milliseconds it was given; the kernel ends it then. upload: what the caller streams.
+    """
+
+    __slots__ = (
+        "_added", "_chunks", "_cost", "_credit", "_finished", "_link", "_owed", "_uploading", "_waiters",
+        "deadline", "labels", "method", "most", "number", "resource",
+    )  # fmt: skip
+
+    def __init__(self, link: Link, header: headers.Call) -> None:
+        self.number = header.number
+        self.method = header.method
+        self.resource = header.resource
+        self.labels = header.labels
+        self.most = header.most
+        self.deadline = header.deadline
+        self._link = link
+        self._uploading = header.upload
+        self._chunks: deque[tuple[bytes, bool]] = deque()
+        self._credit = limits.WINDOW
+        self._owed = 0
+        self._finished = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._added: set[str] = set()
+        self._cost: Cost | None = None
+
+    async def send(self, chunk: bytes) -> None:
+        """Stream one chunk to the caller; waits until there is room for it."""
+        self._link.check_thread()
+        body = codec.encode_body(as_bytes(chunk))
+        while self._credit == 0 and not self._finished:
+            await self._happening()
+        if self._finished:
+            raise CallFailed("ended", f"call {self.number} has been answered: nothing can be sent after it")
+        self._credit -= 1
+        self._link.send(headers.Chunk(number=self.number, labels=tuple(sorted(self._added))), body)
+
+    @property
+    def upload(self) -> AsyncIterator[bytes]:
+        """The chunks that the caller streams, to their end; none when it streams nothing."""
+        return self._upload()
+
+    def add_labels(self, *labels: str) -> None:
+        """Mark the reply, and the chunks from now on, with further labels. Nobody can take one away."""
+        self._added.update(labels)
+
+    def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
+        """Add to what this call cost."""
+        spent = self._cost or Cost(tokens=0, micro_dollars=0)
+        self._cost = Cost(tokens=spent.tokens + tokens, micro_dollars=spent.micro_dollars + micro_dollars)
+
+    async def _upload(self) -> AsyncIterator[bytes]:
+        while self._uploading:
+            self._link.check_thread()
+            while not self._chunks:
+                self._give_credit()
+                await self._happening()
+            self._give_credit()
+            body, last = self._chunks.popleft()
+            self._uploading = not last
+            self._owed += 1
+            value = codec.decode_body(body)
+            if not isinstance(value, bytes):
+                raise Failure("arguments", "a chunk of the upload is not bytes")
+            if value or not last:
+                yield value
+
+    def _give_credit(self) -> None:
+        if self._owed and not self._finished:
+            self._link.send(headers.Credit(number=self.number, chunks=self._owed))
+        self._owed = 0
+
+    async def _happening(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # what Serving does with it ----------------------------------------------------------------------------------------
+
+    def _take_chunk(self, body: bytes, *, last: bool) -> None:
+        if len(self._chunks) >= limits.WINDOW:
+            raise LinkLost(f"the kernel sent a chunk without credit on call {self.number}")
+        self._chunks.append((body, last))
+        self._wake()
+
+    def _take_credit(self, chunks: int) -> None:
+        self._credit += chunks
+        self._wake()
+
+    def _finish(self) -> tuple[tuple[str, ...], Cost | None]:
+        """Nothing more can be sent; the labels and the cost that its end carries."""
+        self._finished = True
+        self._wake()
+        return tuple(sorted(self._added)), self._cost
+
+
+Answer = Callable[[Call, dict[str, object]], Awaitable[object]]
+"""What answers a call, given its arguments."""
+
+
+class Serving:
+    """All calls that are open at this run. answer: the Hand; group: where tasks live; broken: ends the run (exit 1)."""
+
+    def __init__(
+        self, link: Link, answer: Answer, group: asyncio.TaskGroup, broken: Callable[[BaseException], None]
+    ) -> None:
+        self._link = link
+        self._answer = answer
+        self._group = group
+        self._broken = broken
+        self._open: dict[int, tuple[Call, asyncio.Task[None]]] = {}
+        self.raised = False
+
+    def take_call(self, header: headers.Call, body: bytes) -> None:
+        """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already."""
+        if headers.is_made_by_run(header.number) or header.number in self._open or header.number == 0:
+            raise LinkLost(f"the kernel delivered a call under the number {header.number}")
+        call = Call(self._link, header)
+        task = self._group.create_task(self._serve(call, body), name=f"{call.method} {call.number}")
+        self._open[call.number] = call, task
+        task.add_done_callback(lambda done: self._ended_early(call, done))
+
+    def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
+        """A piece of an upload; what comes for a call that has ended is passed over."""
+        if (found := self._open.get(header.number)) is not None:
+            found[0]._take_chunk(body, last=header.last)
+
+    def take_credit(self, header: headers.Credit) -> None:
+        """Room for a reply's chunks."""
+        if (found := self._open.get(header.number)) is not None:
+            found[0]._take_credit(header.chunks)
+
+    def take_cancel(self, header: headers.Cancel) -> None:
+        """The caller wants it no more: cancel the task, whose end is then most likely Cancelled."""
+        if (found := self._open.get(header.number)) is not None:
+            found[1].cancel(header.why)
+
+    def cancel_all(self) -> None:
+        """Cancel every open call: the run is to stop."""
+        for _, task in self._open.values():
+            task.cancel(_NOT_FINISHED)
+
+    async def _serve(self, call: Call, body: bytes) -> None:
+        answering.set(call.number)
+        try:
+            arguments = _arguments(body)
+            reply = codec.encode_body(await self._answer(call, arguments))
+            labels, cost = call._finish()
+            self._end(call, headers.Done(number=call.number, labels=labels, cost=cost), reply)
+        except asyncio.CancelledError as cancelled:
+            self._cancelled(call, str(cancelled))
+        except Failure as failure:
+            self._failed(call, failure.code, failure.text, failure.detail)
+        except LinkLost as error:
+            self._broken(error)
+        except Exception as error:  # noqa: BLE001  it becomes the end, and a traceback in the log
+            self.raised = True
+            records.logger().error("a call raised", method=call.method, call=call.number, exc_info=error)
+            self._failed(call, "raised", one_line(error))
+        except BaseException as error:  # noqa: BLE001  it ends the run
+            self._failed(call, "raised", one_line(error))
+            self._broken(error)
+
+    def _ended_early(self, call: Call, task: asyncio.Task[None]) -> None:
+        """A task that was cancelled before its first step has not run at all: its end is still to be sent."""
+        if task.cancelled() and call.number in self._open:
+            self._cancelled(call, _NOT_FINISHED)
+
+    def _cancelled(self, call: Call, why: str) -> None:
+        labels, cost = call._finish()
+        self._end(call, headers.Cancelled(number=call.number, why=fitting(why), labels=labels, cost=cost))
+
+    def _failed(self, call: Call, code: str, text: str, detail: dict[str, object] | None = None) -> None:
+        labels, cost = call._finish()
+        try:
+            body = codec.encode_body(detail) if detail else codec.NIL
+        except CodecError:
+            body = codec.NIL
+        code, text = fitting(code, limits.LABEL_MAX) or "failed", fitting(text)
+        self._end(call, headers.Failed(number=call.number, code=code, text=text, labels=labels, cost=cost), body)
+
+    def _end(self, call: Call, end: headers.Done | headers.Failed | headers.Cancelled, body: bytes = codec.NIL) -> None:
+        try:
+            self._link.send(end, body)
+        except CodecError as error:  # labels or a cost that the kernel would not take
+            records.logger().error("a call's end could not be sent as it was", call=call.number, why=str(error))
+            self._link.send(headers.Failed(number=call.number, code="raised", text=fitting(str(error))))
+        del self._open[call.number]
+
+
+def one_line(error: BaseException) -> str:
+    """What was raised, in one line without secrets, for whoever only needs to know what happened."""
+    text = " ".join(str(error).split())
+    return records.shown(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def fitting(text: str, most: int = limits.WHY_MAX) -> str:
+    """The text as a header can carry it."""
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _arguments(body: bytes) -> dict[str, object]:
+    try:
+        value = codec.decode_body(body)
+    except CodecError as error:
+        raise Failure("arguments", f"the arguments cannot be read: {error}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise Failure("arguments", "the arguments are not a table of names and values")
+    return dict(value)

@@ -1,0 +1,185 @@
+"""The other side of a Hand's link, scripted by a test: a real ROUTER with CURVE, and the Hand in a real process."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import zmq
+
+from manifests import schema
+from manifests.schema import Events, HandSection, Limits, Manifest, Provided, Setting
+from wire import codec, headers, limits
+from wire.headers import FromKernel, FromRun, Header
+from wire.launch import Launch, Rlimits, Start
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_MS = 30_000
+H = TypeVar("H", bound=Header)
+
+
+def provided(method: str, **params: str) -> Provided:
+    return Provided(method=method, summary="", resource="none", effect="read", params=params)
+
+
+class Peer:
+    """One Hand and the kernel's side of its link. Numbers of delivered calls go 2, 4, 6…"""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.scratch = folder / "scratch"
+        self.scratch.mkdir()
+        self.state = folder / "state"
+        self.state.mkdir()
+        self.log = folder / "stderr"
+        self.public, secret = zmq.curve_keypair()
+        self._context = zmq.Context()
+        self.router = self._context.socket(zmq.ROUTER)
+        self.router.setsockopt(zmq.LINGER, 0)
+        self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.router.setsockopt(zmq.CURVE_SERVER, 1)
+        self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        here = os.open(folder, os.O_PATH)
+        self.router.bind(f"ipc:///proc/self/fd/{here}/bus")
+        os.close(here)
+        self.route = b""
+        self.process: subprocess.Popen[bytes] | None = None
+        self._number = 0
+
+    def launch(
+        self,
+        source: str,
+        *,
+        provides: tuple[Provided, ...] = (),
+        kind: schema.RunKind = "service",
+        settings: dict[str, Setting] | None = None,
+        values: dict[str, object] | None = None,
+        files: dict[str, bytes] | None = None,
+        entry: str = "main:Test",
+        in_flight: int = 16,
+    ) -> "Peer":
+        """Start the Hand whose main.py this is; it has said Hello and was answered when this returns."""
+        self.launch_only(source, provides, kind, settings or {}, values or {}, files or {}, entry, in_flight)
+        hello, _ = self.expect(headers.Hello)
+        assert hello.version == limits.PROTOCOL
+        self.send(headers.Hello(version=limits.PROTOCOL, time=1))
+        return self
+
+    def launch_only(
+        self,
+        source: str,
+        provides: tuple[Provided, ...],
+        kind: schema.RunKind,
+        settings: dict[str, Setting],
+        values: dict[str, object],
+        files: dict[str, bytes],
+        entry: str,
+        in_flight: int,
+    ) -> None:
+        manifest = Manifest(
+            hand=HandSection(name="test", version="1.0.0", description="", entry=entry, kind=kind, autonomy="full"),
+            provides={one.method: one for one in provides},
+            events=Events(),
+            settings=settings,
+            limits=Limits(in_flight=in_flight),
+        )
+        public, secret = zmq.curve_keypair()
+        bus = os.open(self.folder / "bus", os.O_PATH)
+        state = os.open(self.state, os.O_PATH)
+        launch = Launch(
+            run="r-0000000000000000",
+            hand="h-0000000000000000",
+            name="test",
+            version="1.0.0",
+            manifest=schema.encode(manifest),
+            files={},
+            settings=values,
+            rlimits=Rlimits(memory=0, cpu=0, processes=0, open_files=0, file_size=0),
+            uid=None,
+            server_key=self.public,
+            seed=7,
+            serve="runtime.main:join",
+            descriptors=("bus", "state"),
+        )
+        code = {"main.py": textwrap.dedent(source).encode(), **(files or {})}
+        start = Start(launch=launch, code=code, descriptors={"bus": bus, "state": state}, public=public, secret=secret)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", str(ROOT / "tests/runtime/child.py")],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.scratch,
+                env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+                pass_fds=(bus, state),
+            )
+        os.close(bus)
+        os.close(state)
+        assert self.process.stdin is not None
+        self.process.stdin.write(msgspec.msgpack.encode(start))
+        self.process.stdin.close()
+
+    # the bus --------------------------------------------------------------------------------------------------------
+
+    def send(self, header: FromKernel, value: object = None) -> None:
+        self.send_raw(codec.encode(header), codec.encode_body(value))
+
+    def send_raw(self, *frames: bytes) -> None:
+        self.router.send_multipart((self.route, *frames))
+
+    def next(self) -> tuple[FromRun, codec.Value]:
+        assert self.router.poll(PATIENCE_MS), f"nothing came; its log:\n{self.log.read_text()}"
+        self.route, header, body = self.router.recv_multipart()
+        return codec.decode_from_run(header), codec.decode_body(body)
+
+    def expect(self, kind: type[H]) -> tuple[H, codec.Value]:
+        header, value = self.next()
+        assert isinstance(header, kind), f"{header} {value!r}; its log:\n{self.log.read_text()}"
+        return header, value
+
+    def ready(self) -> "Peer":
+        self.expect(headers.Ready)
+        return self
+
+    def call(self, method: str, resource: str = "", /, *, upload: bool = False, **arguments: object) -> int:
+        """Deliver a call; its number."""
+        self._number += 2
+        self.send(
+            headers.Call(number=self._number, method=method, resource=resource, deadline=60_000, upload=upload),
+            arguments,
+        )
+        return self._number
+
+    def answer(self, method: str, resource: str = "", /, **arguments: object) -> codec.Value:
+        """Deliver a call and return the value of its Done, the next message."""
+        number = self.call(method, resource, **arguments)
+        done, value = self.expect(headers.Done)
+        assert done.number == number
+        return value
+
+    def stop(self) -> int:
+        """Ask it to stop; Bye is its next message; the exit code."""
+        self.send(headers.Stop(why="the test is over", grace=5_000))
+        self.expect(headers.Bye)
+        return self.exit_code()
+
+    # the process ----------------------------------------------------------------------------------------------------
+
+    def exit_code(self) -> int:
+        assert self.process is not None
+        return self.process.wait(PATIENCE_MS / 1000)
+
+    def records(self) -> list[dict[str, object]]:
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.router.close()
+        self._context.term()
