@@ -167,7 +167,11 @@ def _temperatures(_: Missing) -> list[dict[str, object]]:
     if not found:
         raise RuntimeError("this machine shows no temperature sensors")
     return [
-        {"name": f"{chip} {entry.label}".strip(), "celsius": round(entry.current, 1), "critical_celsius": entry.critical}
+        {
+            "name": f"{chip} {entry.label}".strip(),
+            "celsius": round(entry.current, 1),
+            "critical_celsius": entry.critical,
+        }
         for chip, entries in sorted(found.items())
         for entry in entries
     ]
@@ -192,4 +196,6 @@ SENSORS: Final[dict[str, Callable[[Missing], object]]] = {
     "temperatures": _temperatures,
     "uptime": _uptime,
 }
-"""Every sensor but the processor, which needs two readings. A new one: a function, a row here, a name under `returns`."""
+"""Every sensor but the processor, which needs two readings. A new one: a function, a row here, a name under
+`returns`.
+"""

@@ -6,17 +6,18 @@ It alone reads /proc and /sys, so that no other Hand needs to. It takes no grant
 import asyncio
 import time
 
-from runtime import Call, Failure, Hand
-
 from machine_processes import ProcessReader
 from machine_rates import MOST_DEFAULT, MOST_MAX, shortest_wait
 from machine_sensors import SensorReader
+from runtime import Call, Failure, Hand
 
 Reply = dict[str, object]
 
 
 class Machine(Hand):
-    """machine.stats and machine.processes. What needs two readings (percentages) uses the one before, if there is one."""
+    """machine.stats and machine.processes. What needs two readings (percentages) uses the one before, if there is
+    one.
+    """
 
     async def start(self) -> None:
         self.sensors = SensorReader()
@@ -30,7 +31,9 @@ class Machine(Hand):
             return {"time_ms": time.time_ns() // 1_000_000, **self.sensors.read(time.monotonic())}
 
     async def processes(self, call: Call, match: str = "", most: int = MOST_DEFAULT) -> Reply:
-        """Answer machine.processes. match: a process name or a shell pattern of one, "" for all; most: rows in the list."""
+        """Answer machine.processes. match: a process name or a shell pattern of one, "" for all; most: rows in the
+        list.
+        """
         if not 0 <= most <= MOST_MAX:
             raise Failure("arguments", f"most is a number from 0 to {MOST_MAX}; it was {most}")
         async with self.turn:

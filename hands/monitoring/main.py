@@ -1,0 +1,211 @@
+"""The Hand that watches: a loop that looks at every target when it is due, and answers about what it saw (acts; thin).
+
+It touches nothing itself: each look is a call to machine, files or web. What a look means is decided in
+monitor_watch, what is answered in monitor_desk; here are the loop, the clock, the bus, and what to do when the disk
+fails.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+import apsw
+
+import monitor_desk as desk
+from monitor_history import DAMAGE, History
+from monitor_notices import Silence
+from monitor_probe import Prober
+from monitor_reading import Observation
+from monitor_report import Change, TimeInvalid, event_body, moment
+from monitor_settings import EVERYTHING, Plan, Target, read_plan
+from monitor_watch import Watcher, next_due
+from runtime import Call, CallEnded, Failure, Hand
+
+Answer = dict[str, object]
+
+SLEEP_MOST_MS: Final = 60_000
+"""The loop wakes at least so often, so that changed settings are seen soon whatever the interval was."""
+
+TIDY_MS: Final = 600_000
+SILENCE_SECONDS: Final = 3_600.0
+SILENCE_MOST_SECONDS: Final = 30 * 86_400.0
+TOGETHER: Final = 16
+"""Looks that are under way at once."""
+
+UNSENT_MOST: Final = 200
+"""Events that are kept while they cannot be published; the oldest goes first."""
+
+
+def now_ms() -> int:
+    """The wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Monitoring(Hand):
+    """monitoring.report, .check, .history, .alerts and .silence; publishes alert and recovered."""
+
+    async def start(self) -> None:
+        """Open the history and begin to look."""
+        self.store = History(self.state, now=now_ms())
+        self.watcher = Watcher(self.store)
+        self.prober = Prober(self.kernel, now_ms)
+        self.looking = asyncio.Semaphore(TOGETHER)
+        self.last: dict[str, int] = {}
+        self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
+        self.tidied = 0
+        self.trouble = ""
+        self._keep_notes()
+        self.rounds = self.in_background(self._watch())
+
+    async def stop(self) -> None:
+        """Stop looking and close the history."""
+        self.rounds.cancel()
+        await asyncio.gather(self.rounds, return_exceptions=True)
+        self.store.close()
+
+    # what is asked -------------------------------------------------------------------------------------------------
+
+    async def report(self, call: Call, since: str = "") -> Answer:
+        """Answer monitoring.report. since: a time, or a duration before now; without it since the last report."""
+        try:
+            return desk.report(self.watcher, self.plan(), self._problems(), since=since, now=now_ms())
+        except TimeInvalid as error:
+            raise Failure("arguments", str(error)) from None
+
+    async def check(self, call: Call) -> Answer:
+        """Answer monitoring.check: look now, judge by what is known, keep nothing.
+
+        The look needs the caller's grants besides this Hand's own, so it must not count for the target's state: to a
+        caller who may not fetch a page the page would seem to be gone, and that would raise an alert.
+        """
+        plan = self.plan()
+        target = self._target(plan, call.resource)
+        seen = await self.prober.look(target)
+        if seen is None:
+            raise Failure("paused", "monitoring is paused, so it may not look; type: maniple resume monitoring")
+        checks = self.watcher.assess(plan, target, seen, now_ms())
+        bad = [one for one in checks if one.signal == "bad"]
+        return {
+            "target": target.name,
+            "state": "cannot be checked" if not seen.checked else "bad" if bad else "ok",
+            "why": seen.why or "; ".join(one.text for one in bad),
+            "time": moment(seen.at),
+            "metrics": dict(seen.metrics),
+            "checks": [{"check": one.name, "signal": one.signal, "text": one.text} for one in checks],
+        }
+
+    async def history(
+        self, call: Call, metric: str = "", since: str = "", until: str = "", points: int = desk.POINTS_DEFAULT
+    ) -> Answer:
+        """Answer monitoring.history; without a metric, which metrics there are. points: rows at most."""
+        plan = self.plan()
+        target = self._target(plan, call.resource)
+        try:
+            return desk.history(
+                self.watcher, plan, target, metric=metric, since=since, until=until, points=points, now=now_ms()
+            )
+        except TimeInvalid as error:
+            raise Failure("arguments", str(error)) from None
+
+    async def alerts(self, call: Call, past: int = desk.PAST_DEFAULT) -> Answer:
+        """Answer monitoring.alerts. past: how many that began or ended lately to show."""
+        return desk.alerts(self.watcher, self.plan(), past=past, now=now_ms())
+
+    async def silence(
+        self, call: Call, lasts: float = SILENCE_SECONDS, check: str = "", reason: str = "", lift: bool = False
+    ) -> Answer:
+        """Answer monitoring.silence. lasts: seconds, an hour unless told; resource "all" is every target."""
+        name, now = call.resource, now_ms()
+        if name != EVERYTHING:
+            self._target(self.plan(), name)
+        if lift:
+            lifted = self.watcher.lift(name, check, now)
+            return {"target": name, "check": check, "until": moment(now), "lifted": lifted}
+        if not 0 < lasts <= SILENCE_MOST_SECONDS:
+            raise Failure("arguments", 'a silence lasts more than nothing and at most "30d"')
+        until = now + round(lasts * 1000)
+        self.watcher.silence(Silence(target=name, check=check, until=until, made=now, reason=reason[:200]), now)
+        return {"target": name, "check": check, "until": moment(until), "lifted": 0}
+
+    def plan(self) -> Plan:
+        """The settings as they are now."""
+        return read_plan(self.settings)
+
+    def _target(self, plan: Plan, name: str) -> Target:
+        try:
+            return desk.find(plan, name)
+        except desk.UnknownTarget as error:
+            raise Failure("unknown target", str(error)) from None
+
+    def _problems(self) -> list[str]:
+        return [*self.store.notes, *([self.trouble] if self.trouble else [])]
+
+    # the loop ------------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Look at what is due, sleep until the next is, for ever. Anything unforeseen ends the run, which is
+        restarted.
+        """
+        while True:
+            plan = self.plan()
+            due, _ = next_due(plan.targets, self.last, now_ms())
+            if due:
+                await self._round(plan, due)
+            await self._publish()
+            _, wait = next_due(plan.targets, self.last, now_ms())
+            await self._sleep(min(wait, SLEEP_MOST_MS) / 1000)
+
+    async def _round(self, plan: Plan, due: list[Target]) -> None:
+        now = now_ms()
+        self.last.update(dict.fromkeys((one.name for one in due), now))
+        looks = await asyncio.gather(*(self._look(one) for one in due))
+        try:
+            self._keep(plan, [(target, seen) for target, seen in zip(due, looks, strict=True) if seen is not None])
+            self.trouble = ""
+        except DAMAGE as error:
+            self.log.error("the history is damaged", why=str(error))
+            self.store.set_aside(now_ms(), str(error))
+            self.watcher = Watcher(self.store)
+            self._keep_notes()
+        except (apsw.Error, OSError) as error:
+            self.trouble = f"the history cannot be written: {error}"
+            self.log.error("the history cannot be written", why=str(error))
+
+    def _keep(self, plan: Plan, looks: list[tuple[Target, Observation]]) -> None:
+        now = now_ms()
+        for notice in self.watcher.take(plan, looks, now):
+            subject = next(one.subject for one in plan.targets if one.name == notice.target)
+            self.unsent.append((notice.event, event_body(notice, subject, now)))
+        if not 0 <= now - self.tidied < TIDY_MS:
+            self.tidied = now
+            self.store.tidy(now, keep_values_ms=plan.keep_values_ms, keep_ms=plan.keep_ms, most_bytes=plan.most_bytes)
+
+    async def _look(self, target: Target) -> Observation | None:
+        async with self.looking:
+            return await self.prober.look(target)
+
+    async def _publish(self) -> None:
+        """Publish what waits; what cannot be published now is tried again after the next round."""
+        while self.unsent:
+            event, body = self.unsent[0]
+            try:
+                await self.publish(event, body)
+            except CallEnded as error:
+                self.log.warning("an event could not be published", event_name=event, why=str(error))
+                return
+            self.unsent.popleft()
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await self.kernel.sleep(seconds)
+        except CallEnded:  # while paused even sleeping is refused; the loop must not spin
+            await asyncio.sleep(seconds)
+
+    def _keep_notes(self) -> None:
+        """What the opening of the history had to say goes into the log and into the history itself."""
+        for note in self.store.notes:
+            self.log.warning(note)
+        with self.store.round():
+            for note in self.store.notes:
+                self.store.add_change(Change(at=now_ms(), target="", kind="note", level="warning", text=note))

@@ -1,0 +1,291 @@
+"""The history on disk: values, hourly summaries, changes and alarm states in one SQLite file (acts).
+
+Why exclusive locking: this Hand alone opens the file, and write-ahead logging then needs no shared memory. A round is
+one transaction, so a kill at any moment leaves whole rounds; synchronous = NORMAL means that a power cut may lose the
+last rounds, never the file. A file that is damaged is set aside beside the new one, never deleted in silence.
+
+Bounded: values are kept `keep_values`, hours and changes `keep`; whatever these say, the oldest goes first when the
+file would grow over `most` bytes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+import msgspec
+
+import monitor_sql as sql
+from monitor_baseline import HOUR_MS, Hour, hour_number, summarise
+from monitor_report import Change
+
+FILE: Final = "history.db"
+SET_ASIDE_MOST: Final = 2
+CHANGES_MOST: Final = 20_000
+FREE_SHARE: Final = 0.9
+"""After the bound was reached, so much of it may still be used: room for a while, so that it is not pruned each
+round.
+"""
+
+VALUES_FEW: Final = 10_000
+CHANGE_COLUMNS: Final = ("at", "target", "subject", "kind", "level", "text")
+PRAGMAS: Final = (
+    "locking_mode = EXCLUSIVE",
+    "auto_vacuum = INCREMENTAL",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "journal_size_limit = 4194304",
+    "cache_size = -4096",
+    "temp_store = MEMORY",
+)
+
+DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
+
+SeriesKey = tuple[str, str, str]
+"""Target, subject, metric."""
+
+Value = TypeVar("Value")
+
+
+class HistoryTooNew(Exception):
+    """The file was made by a later version of this Hand; it is left alone. Install that version, or move the file
+    away.
+    """
+
+
+class History:
+    """One open history. notes: what a person should know about the opening (a damaged file that was set aside)."""
+
+    def __init__(self, folder: Path, *, now: int) -> None:
+        self.path = folder / FILE
+        self.notes: list[str] = []
+        self._connection, self._series = self._open_or_begin(now)
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log goes into it."""
+        self._connection.close()
+
+    @contextmanager
+    def round(self) -> Iterator[None]:
+        """All writes within are one transaction: kept together, or not at all when an exception leaves it."""
+        known = dict(self._series)
+        try:
+            with self._connection:
+                yield
+        except BaseException:
+            self._series = known
+            raise
+
+    def set_aside(self, now: int, why: str) -> None:
+        """Move a file that turned out damaged aside and begin a new one."""
+        self._connection.close(force=True)
+        self._quarantine(now, why)
+        self._connection, self._series = self._begin()
+
+    def add_values(self, target: str, subject: str, at: int, metrics: dict[str, float]) -> None:
+        """Keep one observation's values."""
+        rows = [(self._series_id((target, subject, metric), at), at, value) for metric, value in metrics.items()]
+        self._connection.executemany(sql.VALUE_ADD, rows)
+
+    def add_change(self, change: Change) -> None:
+        """Keep one thing that happened."""
+        row = (change.at, change.target, change.subject, change.kind, change.level, change.text)
+        self._connection.execute(sql.CHANGE_ADD, row)
+
+    def metrics(self, target: str, subject: str) -> tuple[str, ...]:
+        """The metrics of a target that there is history of."""
+        return tuple(sorted(key[2] for key in self._series if key[:2] == (target, subject)))
+
+    def first(self, key: SeriesKey) -> int | None:
+        """When a series began."""
+        known = self._series.get(key)
+        return None if known is None else known[1]
+
+    def values(self, key: SeriesKey, since: int, until: int) -> list[tuple[int, float]]:
+        """(time, value) of a series, since <= time < until, oldest first."""
+        return msgspec.convert(self._rows(sql.VALUE_WINDOW, key, since, until), list[tuple[int, float]])
+
+    def value_at(self, key: SeriesKey, at: int) -> float | None:
+        """The last value that was not later than a time."""
+        known = self._series.get(key)
+        if known is None:
+            return None
+        row = self._connection.execute(sql.VALUE_LAST, (known[0], at)).fetchone()
+        return None if row is None else float(row[1])
+
+    def hours(self, key: SeriesKey, since: int, until: int) -> list[Hour]:
+        """Hourly summaries, since <= hour number < until, oldest first."""
+        rows = self._rows(sql.HOUR_WINDOW, key, since, until)
+        return [msgspec.convert(dict(zip(Hour.__struct_fields__, row, strict=True)), Hour) for row in rows]
+
+    def changes(self, since: int, until: int, most: int) -> list[Change]:
+        """What happened after `since` up to `until`, the newest first."""
+        return [_change(row) for row in self._connection.execute(sql.CHANGE_WINDOW, (since, until, most))]
+
+    def past_alerts(self, most: int) -> list[Change]:
+        """The latest alerts that began or ended, the newest first."""
+        return [_change(row) for row in self._connection.execute(sql.CHANGE_KINDS, (most,))]
+
+    def load(self, key: str, of_type: type[Value], default: Value) -> Value:
+        """A kept state. One that cannot be read (an older version wrote it otherwise) counts as not there."""
+        row = self._connection.execute(sql.STATE_GET, (key,)).fetchone()
+        if row is None:
+            return default
+        try:
+            return msgspec.json.decode(str(row[0]), type=of_type)
+        except msgspec.MsgspecError:
+            return default
+
+    def save(self, key: str, value: object) -> None:
+        """Keep a state under its key."""
+        self._connection.execute(sql.STATE_PUT, (key, msgspec.json.encode(value).decode()))
+
+    def load_all(self, prefix: str, of_type: type[Value]) -> dict[str, Value]:
+        """Every kept state whose key begins so, by the rest of its key; unreadable ones are left out."""
+        found: dict[str, Value] = {}
+        for key, text in self._connection.execute(sql.STATE_PREFIX, (prefix, prefix)):
+            try:
+                found[str(key)[len(prefix) :]] = msgspec.json.decode(str(text), type=of_type)
+            except msgspec.MsgspecError:
+                continue
+        return found
+
+    def forget(self, key: str) -> None:
+        """Drop a kept state."""
+        self._connection.execute(sql.STATE_DROP, (key,))
+
+    def tidy(self, now: int, *, keep_values_ms: int, keep_ms: int, most_bytes: int) -> None:
+        """Sum up the hours that are over, drop what is too old, and keep within the size. Call it outside a round."""
+        with self.round():
+            self._sum_up(hour_number(now))
+            self._connection.execute(sql.VALUE_DROP, (now - keep_values_ms,))
+            self._connection.execute(sql.HOUR_DROP, (hour_number(now - keep_ms),))
+            self._connection.execute(sql.CHANGE_DROP, (now - keep_ms,))
+            self._connection.execute(sql.CHANGE_BOUND, (CHANGES_MOST,))
+            self._connection.execute(sql.SERIES_EMPTY, (now - keep_values_ms,))
+            self._series = _all_series(self._connection)
+        self._bound(most_bytes)
+
+    def used_bytes(self) -> int:
+        """What the file takes, without pages that are free."""
+        pages = self._pragma("page_count") - self._pragma("freelist_count")
+        return pages * self._pragma("page_size")
+
+    def _sum_up(self, hour: int) -> None:
+        """Every whole hour since the last one that was summed up."""
+        done = self.load("summed", int, 0)
+        oldest = self._connection.execute(sql.VALUE_OLDEST).fetchone()
+        if oldest is None or oldest[0] is None:
+            return
+        for number in range(max(done + 1, hour_number(int(oldest[0]))), hour):
+            for key, (series, _) in self._series.items():
+                values = [value for _, value in self.values(key, number * HOUR_MS, (number + 1) * HOUR_MS)]
+                if values:
+                    one = summarise(number, values)
+                    self._connection.execute(
+                        sql.HOUR_ADD, (series, number, one.count, one.least, one.most, one.mean, one.median, one.mad)
+                    )
+            done = number
+        self.save("summed", max(done, hour - 1))
+
+    def _bound(self, most_bytes: int) -> None:
+        """Drop the oldest quarter of the values, and when those are few the oldest of the hours, until it fits."""
+        if self.used_bytes() <= most_bytes:
+            return
+        while self.used_bytes() > most_bytes * FREE_SHARE:
+            with self.round():
+                self._connection.execute(sql.VALUE_OLDEST_QUARTER)
+                dropped = self._connection.changes()
+                if dropped < VALUES_FEW:
+                    self._connection.execute(sql.HOUR_OLDEST_QUARTER)
+                    dropped += self._connection.changes()
+            if not dropped:
+                break
+        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _rows(self, query: str, key: SeriesKey, since: int, until: int) -> list[tuple[apsw.SQLiteValue, ...]]:
+        known = self._series.get(key)
+        return [] if known is None else list(self._connection.execute(query, (known[0], since, until)))
+
+    def _series_id(self, key: SeriesKey, at: int) -> int:
+        known = self._series.get(key)
+        if known is None:
+            self._connection.execute(sql.SERIES_ADD, (*key, at))
+            known = self._series[key] = (self._connection.last_insert_rowid(), at)
+        return known[0]
+
+    def _pragma(self, name: str) -> int:
+        row = self._connection.execute(f"PRAGMA {name}").fetchone()
+        assert row is not None  # these pragmas always answer
+        return int(row[0])
+
+    def _open_or_begin(self, now: int) -> tuple[apsw.Connection, dict[SeriesKey, tuple[int, int]]]:
+        if not self.path.exists():
+            return self._begin()
+        connection: apsw.Connection | None = None
+        try:
+            connection = _connect(self.path)
+            check = connection.execute("PRAGMA quick_check(1)").fetchone()
+            version = connection.execute("PRAGMA user_version").fetchone()
+            if version is not None and int(version[0]) > sql.VERSION:
+                raise HistoryTooNew(
+                    f"{self.path.name} is of version {version[0]}, this Hand knows {sql.VERSION}: "
+                    "install the newer Hand again, or move the file away"
+                )
+            if version is None or version[0] == 0:
+                return self._begin(connection)
+            if check is None or check[0] != "ok":
+                raise apsw.CorruptError(str(check[0]) if check else "the check gave no answer")
+            return connection, _all_series(connection)
+        except (*DAMAGE, apsw.SQLError) as error:
+            if connection is not None:
+                connection.close(force=True)
+            self._quarantine(now, str(error).splitlines()[0] or "damaged")
+            return self._begin()
+        except HistoryTooNew:
+            if connection is not None:
+                connection.close(force=True)
+            raise
+
+    def _begin(self, empty: apsw.Connection | None = None) -> tuple[apsw.Connection, dict[SeriesKey, tuple[int, int]]]:
+        """A new file, or one that a kill left empty: tables and version come with one commit. SQLError if not empty."""
+        connection = empty or _connect(self.path)
+        with connection:
+            connection.execute(sql.SCHEMA)
+            connection.execute(f"PRAGMA application_id = {sql.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {sql.VERSION}")
+        return connection, {}
+
+    def _quarantine(self, now: int, why: str) -> None:
+        """Rename the file and its log aside; only the latest few are kept, so that a bad disk does not fill itself."""
+        aside = f"{FILE}.damaged-{now}"
+        for suffix in ("-wal", "-shm", "-journal", ""):
+            part = self.path.with_name(FILE + suffix)
+            if part.exists():
+                os.replace(part, self.path.with_name(aside + suffix))
+        self.notes.append(f"the history was damaged ({why}); it was set aside as {aside} and a new one begun")
+        kept = sorted({one.name.split("-", 2)[1] for one in self.path.parent.glob(f"{FILE}.damaged-*")}, key=int)
+        for old in kept[:-SET_ASIDE_MOST]:
+            for part in self.path.parent.glob(f"{FILE}.damaged-{old}*"):
+                part.unlink()
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(2_000)
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+def _all_series(connection: apsw.Connection) -> dict[SeriesKey, tuple[int, int]]:
+    return {
+        (str(target), str(subject), str(metric)): (int(number), int(first))
+        for number, target, subject, metric, first in connection.execute(sql.SERIES_ALL)
+    }
+
+
+def _change(row: tuple[apsw.SQLiteValue, ...]) -> Change:
+    return msgspec.convert(dict(zip(CHANGE_COLUMNS, row, strict=True)), Change)
