@@ -5,6 +5,8 @@
     ├── CodecError                bytes from elsewhere are not in the format
     ├── NoteMalformed             text is not a signed note, a key, a checkpoint or a seal
     ├── SignatureInvalid          well formed, but no trusted key vouches for it
+    ├── NotNow                    a peer did what its state of the protocol does not list
+    ├── Refusal                   a call is not allowed, and nobody saw it
     ├── ProofInvalid              a Merkle proof does not prove what it should
     └── LogInvalid                a log is not what was once written and signed
 
@@ -53,3 +55,20 @@ class LogInvalid(ManipleError):
         super().__init__(f"entry {seq}: {why}")
         self.seq = seq
         self.why = why
+
+
+class NotNow(ManipleError):
+    """An event that the state it meets does not list. A peer that caused it broke the protocol, and is ended."""
+
+
+class Refusal(ManipleError):
+    """A call is not allowed, before anybody has seen it: a code for programs, why, and the grant that would allow it.
+
+    A call that was allowed and did not succeed is no Refusal but ends in Failed.
+    """
+
+    def __init__(self, code: str, why: str, grant: str = "") -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+        self.grant = grant

@@ -188,36 +188,32 @@ class _Break(Struct, frozen=True, kw_only=True):
 def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
     """Which of the two entries at a break is the bad one.
 
-    Each later entry tells what its predecessor's leaf once was. So the tree up to the next checkpoint is built twice
-    from what the later ones tell, once with the entry before the break as it stands and once as the entry after it
-    tells; the root that the checkpoint signed decides. Where it decides nothing, an entry that its own successor names
-    is believed.
+    Each later entry tells what its predecessor's leaf once was. If the tree of what they tell has the root that the
+    next checkpoint signed, the entry before the break was changed, whatever else was. Otherwise the entry after it was,
+    if its own successor does not know it as it stands; and if that one does, the entry before.
     """
     if at.last is None:
         return LogInvalid(at.seq, "it was changed: its prev is not the hash of the entry before it")
-    as_is, as_told = at.tree.copy(), at.tree.copy()
-    as_is.append(at.last)
-    as_told.append(bytes.fromhex(at.told))
+    tree = at.tree.copy()
+    tree.append(bytes.fromhex(at.told))
     leaf = leaf_hash(at.line)
     is_disowned = False
     for following in rest:
-        told = _told(following, as_is.size + 1)
+        told = _told(following, tree.size + 1)
         if told is None:
             break
-        if as_is.size == at.seq:
+        if tree.size == at.seq:
             is_disowned = told != leaf
-        as_is.append(told)
-        as_told.append(told)
+        tree.append(told)
         leaf = leaf_hash(following.removesuffix(b"\n"))
-        if as_is.size >= anchors.next_size:
+        if tree.size >= anchors.next_size:
             break
-    if as_is.size == anchors.next_size - 1:
-        as_is.append(leaf)
-        as_told.append(leaf)
-    if as_is.size == anchors.next_size and anchors.fits(as_is):
-        return LogInvalid(at.seq, "it was changed: its prev is not the hash of the entry before it, which is as signed")
-    if is_disowned and not (as_told.size == anchors.next_size and anchors.fits(as_told)):
-        return LogInvalid(at.seq, "it was changed: neither it nor the entry after it names the entry before rightly")
+    if tree.size == anchors.next_size - 1:
+        tree.append(leaf)
+    if is_disowned and not (tree.size == anchors.next_size and anchors.fits(tree)):
+        return LogInvalid(
+            at.seq, "it was changed: it does not name the entry before it, nor is it named by the one after"
+        )
     return LogInvalid(at.seq - 1, f"it was changed: entry {at.seq} names another as the one before it")
 
 

@@ -132,6 +132,7 @@ def test_a_kind_that_is_not_in_the_table_is_not_appended_but_is_read() -> None:
         {"time": "2026-13-21T00:45:10.123456Z"},
         {"time": TIME + "\n"},
         {"arguments": Body(digest="xyz", size=1)},
+        {"arguments": Body(digest="a" * 64 + "\n", size=1)},
         {"arguments": {"digest": "a" * 64, "size": 1}},
         {"cost": Cost(tokens=-1, micro_dollars=0)},
         {"cost": 12},
