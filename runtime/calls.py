@@ -1,14 +1,13 @@
 """The calls this run makes (acts through the link): numbers, ends, streams under credit, and their cancellation.
 
 A call has exactly one end. A stream's writer waits for credit, so at most limits.WINDOW chunks are ever under way; its
-reader gives one credit back for each chunk it has dealt with. At most `in_flight` calls are open at once; further ones
-wait their turn here, since the kernel would refuse them. A call that is given up sends Cancel and keeps its place until
-its end has come.
+reader gives one credit back for each chunk it has dealt with. At most `in_flight` calls are open at once; a further one
+waits here until another has ended. Only when all are streams, which the Hand itself may be keeping open while it waits,
+it goes out at once, and is refused with a reason. A call that is given up sends Cancel and keeps its place to its end.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Final, Self
@@ -36,16 +35,20 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Outgoing:
-    """One open call: what has arrived of it and is not yet taken. given_up: nobody waits for it any more."""
+    """One open call: what has arrived of it and is not yet taken. given_up: nobody waits for it any more.
 
-    __slots__ = ("chunks", "credit", "end", "given_up", "number", "streamed", "uploading", "waiters")
+    placed: it holds one of the `in_flight` places. streamed: its end may wait for the Hand.
+    """
 
-    def __init__(self, number: int, *, upload: bool, streamed: bool) -> None:
+    __slots__ = ("chunks", "credit", "end", "given_up", "number", "placed", "streamed", "uploading", "waiters")
+
+    def __init__(self, number: int, *, upload: bool, streamed: bool, placed: bool) -> None:
         self.number = number
         self.chunks: deque[bytes] = deque()
         self.credit = limits.WINDOW
         self.uploading = upload
         self.streamed = streamed
+        self.placed = placed
         self.given_up = False
         self.end: tuple[headers.End, bytes] | None = None
         self.waiters: list[asyncio.Future[None]] = []
@@ -71,6 +74,8 @@ class Calls:
         self._link = link
         self._next = 1
         self._open: dict[int, Outgoing] = {}
+        self._in_flight = in_flight
+        self._streams = 0
         self._places = asyncio.Semaphore(in_flight)
 
     async def call(
@@ -116,16 +121,18 @@ class Calls:
         self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes, *, streamed: bool
     ) -> Outgoing:
         self._link.check_thread()
-        await self._places.acquire()
+        placed = self._streams < self._in_flight and await self._places.acquire()
         number = self._next
         upload = isinstance(header, headers.Call) and header.upload
         try:
             self._link.send(replace(header, number=number), body)
         except BaseException:
-            self._places.release()
+            if placed:
+                self._places.release()
             raise
         self._next += 2
-        call = self._open[number] = Outgoing(number, upload=upload, streamed=streamed)
+        self._streams += streamed
+        call = self._open[number] = Outgoing(number, upload=upload, streamed=streamed, placed=placed)
         return call
 
     def give_up(self, call: Outgoing, why: str, *, cancel: bool = True) -> None:
@@ -133,6 +140,8 @@ class Calls:
         if call.end is not None or call.given_up:
             return
         call.given_up = True
+        self._streams -= call.streamed
+        call.streamed = False
         call.chunks.clear()
         if cancel:
             self._link.send(headers.Cancel(number=call.number, why=why))
@@ -161,7 +170,9 @@ class Calls:
         """A call's one end. Raises LinkLost for a call that is not open."""
         call = self._known(header.number)
         del self._open[header.number]
-        self._places.release()
+        self._streams -= call.streamed
+        if call.placed:
+            self._places.release()
         call.end = header, body
         call.wake()
 
@@ -203,9 +214,14 @@ class Stream:
         finally:
             self._calls.give_up(call, "its caller left the stream")
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (chunk := await self.read()) is not None:
-            yield chunk
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self.read()
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
 
     async def read(self) -> bytes | None:
         """The next chunk, None after the last. Raises as `reply` when the call did not end in Done."""
@@ -306,6 +322,9 @@ def _call_header(method: str, resource: str, timeout: float | None, most: Cost |
     """The call's header, its number still 0."""
     if timeout is not None and not 0 < timeout * 1000 <= limits.DEADLINE_MAX:
         raise ValueError(f"timeout is in seconds, above 0 and at most {limits.DEADLINE_MAX // 1000}; it was {timeout}")
+    for what, text, most_bytes in (("method", method, limits.METHOD_MAX), ("resource", resource, limits.RESOURCE_MAX)):
+        if len(text) > most_bytes or len(text.encode("utf-8", "replace")) > most_bytes:
+            raise CodecError(f"a {what} is at most {most_bytes} bytes of UTF-8: {text[:40]!r}… is longer")
     return headers.Call(
         number=0,
         method=method,

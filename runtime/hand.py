@@ -8,7 +8,7 @@ Nothing here touches the bus; main.py drives it.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -87,17 +87,13 @@ class Hand:
         if call.method == RUN:
             return await self._work(arguments)
         provided = self._place.manifest.provides.get(call.method)
-        name = call.method.partition(".")[2].replace(".", "_").replace("-", "_")
-        method = getattr(self, name, None)
-        if provided is None or method is None or name in _TAKEN or name.startswith("_"):
-            raise HandBroken(
-                f"{call.method} is to be answered by `async def {name}(self, call, ...)`, which is missing"
-            )
+        if provided is None:
+            raise HandBroken(f"{call.method} is not among what {self.name} provides")
         try:
             params = check(provided.params, arguments)
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
-        return await method(call, **params)
+        return await self._method(call.method)(call, **params)
 
     # what the author uses --------------------------------------------------------------------------------------------
 
@@ -157,12 +153,38 @@ class Hand:
         self.scratch = place.scratch
         self.roots = place.roots
 
-    async def _work(self, inputs: dict[str, object]) -> object:
-        run = getattr(self, RUN, None)
-        if run is None:
+    def _check(self) -> None:
+        """Raises HandBroken for a Hand whose methods do not fit its HAND.toml: better at its start than at a call."""
+        if type(self).on_call is not Hand.on_call:
+            return
+        manifest = self._place.manifest
+        if manifest.hand.kind == "task" and not manifest.provides and getattr(self, RUN, None) is None:
             raise HandBroken(
                 f"{type(self).__name__} has no `async def run(self, ...)`, so there is no work it could do"
             )
+        for provided in manifest.provides.values():
+            signature = inspect.signature(self._method(provided.method))
+            needed = {name for name, of in provided.params.items() if not of.endswith("?")}
+            for names in (set(provided.params), needed):
+                try:
+                    signature.bind(None, **dict.fromkeys(names))
+                except TypeError as error:
+                    raise HandBroken(f"{provided.method} does not take the params of HAND.toml: {error}") from None
+
+    def _method(self, method: str) -> Callable[..., Awaitable[object]]:
+        """What answers a provided method. HandBroken when nothing does."""
+        name = method.partition(".")[2].replace(".", "_").replace("-", "_")
+        if name in _TAKEN or name.startswith("_"):
+            raise HandBroken(f"{method} cannot be answered by `{name}`, which every Hand has: override on_call")
+        found: Callable[..., Awaitable[object]] | None = getattr(self, name, None)
+        if not inspect.iscoroutinefunction(found):
+            raise HandBroken(f"{method} is answered by `async def {name}(self, call, ...)`, which is missing")
+        return found
+
+    async def _work(self, inputs: dict[str, object]) -> object:
+        run = getattr(self, RUN, None)
+        if run is None:
+            raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
         try:
             inspect.signature(run).bind(**inputs)
         except TypeError as error:

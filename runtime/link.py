@@ -35,7 +35,6 @@ class Link:
     def __init__(self, *, bus: int, server_key: bytes, public: bytes, secret: bytes) -> None:
         """Start to connect, to the socket behind descriptor `bus`, as the owner of this CURVE pair (Z85)."""
         self._thread = get_ident()
-        self.time = 0
         self._zmq = zmq.Context()
         self._socket = self._zmq.socket(zmq.DEALER)
         for option, value in (
@@ -105,7 +104,6 @@ class Link:
             header = codec.decode_from_kernel(frames[0])
         except CodecError as error:
             raise LinkLost(f"the kernel sent bytes that are no message: {error}") from None
-        self.time = getattr(header, "time", 0) or self.time
         return header, frames[1]
 
     def close(self) -> None:

@@ -205,6 +205,7 @@ class Life:
         hand = kind.__new__(kind)
         hand._settle(place)
         kind.__init__(hand)
+        hand._check()
         return hand
 
     def _in_background(self, group: asyncio.TaskGroup, work: Coroutine[object, object, None]) -> asyncio.Task[None]:

@@ -4,6 +4,7 @@ structlog makes them, also those of the standard library's logging. Every value 
 structlog is imported when the first record is made: the template has it loaded, a silent `exec` Hand never needs it.
 """
 
+import io
 import logging
 import os
 import sys
@@ -23,10 +24,18 @@ if TYPE_CHECKING:
 
 _STDERR: Final = 2
 _redactor = Redactor()
+_logger: "FilteringBoundLogger | None" = None
 
 
 def logger() -> "FilteringBoundLogger":
     """The log: info, warning, error, exception, debug (which is dropped), with fields as keywords."""
+    global _logger
+    if _logger is None:
+        _logger = _new_logger()
+    return _logger
+
+
+def _new_logger() -> "FilteringBoundLogger":
     import structlog
 
     if not structlog.is_configured():
@@ -51,7 +60,13 @@ def shown(text: str) -> str:
 
 
 def route_everything() -> None:
-    """Make records of what else speaks: the standard library's logging, warnings, and exceptions nobody caught."""
+    """Make records of what else speaks: the standard library's logging, warnings, and exceptions nobody caught.
+
+    What is printed stays as it is printed, but leaves line by line.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     logging.basicConfig(level=logging.INFO, handlers=[_FromLogging()], force=True)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
@@ -66,8 +81,11 @@ class _Stderr:
 
     def msg(self, line: str) -> None:
         rest = memoryview(line.encode("utf-8", "replace") + b"\n")
-        while rest:
-            rest = rest[os.write(_STDERR, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(_STDERR, rest) :]
+        except OSError:
+            return  # nobody keeps the log any more: the kernel is gone, and this run goes with it
 
     debug = info = warning = error = critical = exception = msg
 
@@ -75,13 +93,12 @@ class _Stderr:
 class _FromLogging(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            fields = {"logger": record.name}
-            if record.exc_info and record.exc_info[1] is not None:
-                logger().log(record.levelno, record.getMessage(), exc_info=record.exc_info, **fields)
-            else:
-                logger().log(record.levelno, record.getMessage(), **fields)
-        except (TypeError, ValueError):  # a message whose arguments do not fit it
-            logger().warning(str(record.msg), logger=record.name)
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # a message whose arguments do not fit it
+            text = str(record.msg)
+        level = max(logging.INFO, min(record.levelno // 10 * 10, logging.CRITICAL))
+        raised = record.exc_info if record.exc_info and record.exc_info[1] is not None else None
+        logger().log(level, text, logger=record.name, **({"exc_info": raised} if raised else {}))
 
 
 def _as_line(_: object, method: str, fields: "MutableMapping[str, object]") -> str:

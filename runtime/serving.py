@@ -7,7 +7,7 @@ A traceback goes to the log, one line of it to the caller. An exception that is 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from typing import Final, Self
 
 from runtime import records
 from runtime.calls import answering, as_bytes
@@ -63,7 +63,7 @@ class Call:
     @property
     def upload(self) -> AsyncIterator[bytes]:
         """The chunks that the caller streams, to their end; none when it streams nothing."""
-        return self._upload()
+        return _Upload(self)
 
     def add_labels(self, *labels: str) -> None:
         """Mark the reply, and the chunks from now on, with further labels. Nobody can take one away."""
@@ -74,9 +74,10 @@ class Call:
         spent = self._cost or Cost(tokens=0, micro_dollars=0)
         self._cost = Cost(tokens=spent.tokens + tokens, micro_dollars=spent.micro_dollars + micro_dollars)
 
-    async def _upload(self) -> AsyncIterator[bytes]:
+    async def _next_of_upload(self) -> bytes | None:
+        """The next chunk, None after the last."""
+        self._link.check_thread()
         while self._uploading:
-            self._link.check_thread()
             while not self._chunks:
                 self._give_credit()
                 await self._happening()
@@ -84,11 +85,10 @@ class Call:
             body, last = self._chunks.popleft()
             self._uploading = not last
             self._owed += 1
-            value = codec.decode_body(body)
-            if not isinstance(value, bytes):
-                raise Failure("arguments", "a chunk of the upload is not bytes")
-            if value or not last:
-                yield value
+            chunk = _chunk(body)
+            if chunk or not last:
+                return chunk
+        return None
 
     def _give_credit(self) -> None:
         if self._owed and not self._finished:
@@ -125,6 +125,20 @@ class Call:
         return tuple(sorted(self._added)), self._cost
 
 
+class _Upload(AsyncIterator[bytes]):
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._call._next_of_upload()
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+
 Answer = Callable[[Call, dict[str, object]], Awaitable[object]]
 """What answers a call, given its arguments."""
 
@@ -140,12 +154,18 @@ class Serving:
         self._group = group
         self._broken = broken
         self._open: dict[int, tuple[Call, asyncio.Task[None]]] = {}
+        self._closing = False
         self.raised = False
 
     def take_call(self, header: headers.Call, body: bytes) -> None:
-        """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already."""
+        """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already.
+
+        One that crosses a Stop on its way is left unanswered: the kernel gives it to the next run, or ends it.
+        """
         if headers.is_made_by_run(header.number) or header.number in self._open or header.number == 0:
             raise LinkLost(f"the kernel delivered a call under the number {header.number}")
+        if self._closing:
+            return
         call = Call(self._link, header)
         task = self._group.create_task(self._serve(call, body), name=f"{call.method} {call.number}")
         self._open[call.number] = call, task
@@ -167,7 +187,8 @@ class Serving:
             found[1].cancel(header.why)
 
     def cancel_all(self) -> None:
-        """Cancel every open call: the run is to stop."""
+        """Cancel every open call, and begin no other: the run is to stop."""
+        self._closing = True
         for _, task in self._open.values():
             task.cancel(_NOT_FINISHED)
 
@@ -229,6 +250,17 @@ def fitting(text: str, most: int = limits.WHY_MAX) -> str:
     """The text as a header can carry it."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _chunk(body: bytes) -> bytes:
+    """A chunk's bytes. The kernel never opens a body: one that is wrong is the caller's doing."""
+    try:
+        value = codec.decode_body(body)
+    except CodecError as error:
+        raise Failure("arguments", f"a chunk of the upload cannot be read: {error}") from None
+    if not isinstance(value, bytes):
+        raise Failure("arguments", "a chunk of the upload is not bytes")
+    return value
 
 
 def _arguments(body: bytes) -> dict[str, object]:

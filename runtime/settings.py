@@ -5,9 +5,12 @@ a value is absent. The kernel sends the whole table anew in the event `kernel.se
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from manifests.schema import Setting
 from manifests.settings import HIDDEN, check
+
+T = TypeVar("T")
 
 
 class Settings(Mapping[str, object]):
@@ -20,6 +23,13 @@ class Settings(Mapping[str, object]):
 
     def __getitem__(self, name: str) -> object:
         return self._values[name]
+
+    def of(self, name: str, kind: type[T]) -> T:
+        """The value as a `kind`: self.settings.of("bin_days", int). TypeError when HAND.toml declares another type."""
+        value = self._values[name]
+        if not isinstance(value, kind):
+            raise TypeError(f"the setting {name} is declared as {self._declared[name].type}, not {kind.__name__}")
+        return value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

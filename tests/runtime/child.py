@@ -1,4 +1,4 @@
-"""The process of a Hand under test: reads a Start from standard input, joins, runs, exits. Template and child in one."""
+"""The process of a Hand under test: reads a Start from standard input, joins, runs, exits."""
 
 import os
 import sys

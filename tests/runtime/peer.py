@@ -147,6 +147,9 @@ class Peer:
 
     def call(self, method: str, resource: str = "", /, *, upload: bool = False, **arguments: object) -> int:
         """Deliver a call; its number."""
+        return self._deliver(method, resource, arguments, upload=upload)
+
+    def _deliver(self, method: str, resource: str, arguments: dict[str, object], *, upload: bool) -> int:
         self._number += 2
         self.send(
             headers.Call(number=self._number, method=method, resource=resource, deadline=60_000, upload=upload),
@@ -156,7 +159,7 @@ class Peer:
 
     def answer(self, method: str, resource: str = "", /, **arguments: object) -> codec.Value:
         """Deliver a call and return the value of its Done, the next message."""
-        number = self.call(method, resource, **arguments)
+        number = self._deliver(method, resource, arguments, upload=False)
         done, value = self.expect(headers.Done)
         assert done.number == number
         return value
