@@ -1,7 +1,7 @@
 """About a hundred disguises of a resource: what each becomes, and whether a grant covers it.
 
-One table for the pure check (tests/manifests) and for the real call over the bus. It imports nothing, so that both can.
-becomes: the normal form, or "" when the resource must be refused whatever is granted; why: a part of the refusal's text.
+One table for the pure check (tests/manifests) and for the real call over the bus; it imports nothing, so that both can.
+becomes: the normal form, or "" when the resource must be refused whatever is granted; why: part of the refusal's text.
 """
 
 from typing import NamedTuple

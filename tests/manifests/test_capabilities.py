@@ -181,6 +181,28 @@ def test_every_kind_shows_examples_that_are_good(kind: str) -> None:
         kinds.check_pattern(example, kind)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "resource"),
+    [
+        ("reports/a**", "reports/ab"),
+        ("reports/**/**", "reports/a"),
+        ("https://a.example", "https://a.example/"),
+        ("https://A.example/**", "https://a.example/"),
+        ("a**", "ab"),
+        ("a.**.example:443", "a.b.example:443"),
+    ],
+)
+def test_a_malformed_pattern_covers_nothing(pattern: str, resource: str) -> None:
+    assert kinds.is_normal(resource)
+    assert not kinds.covers(pattern, resource)
+    assert not kinds.includes("*", pattern)
+
+
+def test_the_ends_of_a_pattern_do_not_share_a_character() -> None:
+    assert not fits("aba*ba", "aba")
+    assert fits("aba*ba", "ababa")
+
+
 def test_a_hostile_resource_cannot_make_a_match_slow() -> None:
     assert not fits("*a" * 100 + "b", "a" * 1024)
     assert not fits_all(("**", "a") * 100 + ("b",), ("a",) * 512)

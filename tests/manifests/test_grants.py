@@ -19,7 +19,7 @@ METHOD_PATTERNS = METHODS | st.sampled_from(["web.*", "files.*", "memory.*", "me
 CAPABILITIES = st.builds(
     Capability, method=METHOD_PATTERNS, allow=st.lists(PATTERNS, max_size=2).map(tuple), own=st.booleans()
 )
-SETS = st.lists(CAPABILITIES, max_size=3).map(GrantSet.of)
+SETS = st.lists(CAPABILITIES, max_size=3).map(GrantSet.of) | st.just(NOTHING)
 
 
 @given(METHOD_PATTERNS, METHODS, RESOURCES | HOSTILE)
@@ -85,6 +85,16 @@ def test_a_long_chain_of_calls_does_not_grow_the_set() -> None:
     for _ in range(16):
         result = narrow(result, provider, caller)
     assert result == caller
+
+
+def test_narrowing_keeps_only_the_narrow_layer_in_whatever_order() -> None:
+    wide, slim = GrantSet.of([cap("web.*", "*")]), GrantSet.of([cap("web.fetch", "https://a.example/**")])
+    assert narrow(wide, slim) == narrow(slim, wide) == slim
+    assert narrow(wide, NOTHING) == narrow(NOTHING, wide) == narrow() == NOTHING
+
+
+def test_asking_for_nothing_is_within_everything() -> None:
+    assert grants.includes(cap("web.fetch", "*"), cap("files.read", own=True))
 
 
 def test_the_parts_of_a_set_add_up_but_layers_do_not() -> None:

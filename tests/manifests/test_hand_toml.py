@@ -208,7 +208,8 @@ def test_the_reference_page_shows_every_key_with_its_limits() -> None:
 def test_starting_from_a_snapshot_imports_nothing_heavy() -> None:
     script = (
         "import sys, manifests.schema, manifests.grants, manifests.capabilities, manifests.values\n"
-        "g = manifests.grants.GrantSet.of([manifests.schema.Capability(method='web.fetch', allow=('https://a.example/**',))])\n"
+        "one = manifests.schema.Capability(method='web.fetch', allow=('https://a.example/**',))\n"
+        "g = manifests.grants.GrantSet.of([one])\n"
         "assert g.allows('web.fetch', 'https://a.example/x')\n"
         "heavy = {'tomllib', 'idna', 'urllib', 'urllib.parse', 'ipaddress', 'socket', 'difflib', 'unicodedata', 'nacl'}\n"
         "print(*heavy & set(sys.modules))\n"

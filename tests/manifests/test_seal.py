@@ -29,7 +29,8 @@ def test_a_seal_opens_to_what_was_sealed_and_says_by_whom() -> None:
 
 def test_the_text_is_the_documented_one() -> None:
     assert SEAL.startswith(
-        f"maniple.dev/hand-seal/v1\nwatcher\n1.2.0\n{DIGEST}  HAND.toml\n{'ef' * 32}  lib/käse.py\n{'cd' * 32}  main.py\n\n"
+        "maniple.dev/hand-seal/v1\nwatcher\n1.2.0\n"
+        f"{DIGEST}  HAND.toml\n{'ef' * 32}  lib/käse.py\n{'cd' * 32}  main.py\n\n"
     )
 
 
