@@ -7,10 +7,9 @@ HAND.toml and README.md. This module joins the parts: `beneath` opens, `whole_wr
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import bin_folder
@@ -36,11 +35,11 @@ class Files(Hand):
         self.disk = DiskThreads()
         self.tree = Tree(self.roots, best_opener())
         self.written: set[str] = set()
-        self.book = await self.disk.do(MarkBook, Path(self.state))
+        self.book = await self.disk.do(MarkBook, self.state)
         await self.disk.do(self._sweep)
         for name, root in self.roots.items():
             with _told(name):
-                await self.disk.do(bin_folder.empty, root, datetime.now(UTC), self._bin_days())
+                await self.disk.do(bin_folder.empty, root, datetime.now(UTC), self.settings.of("bin_days", int))
 
     async def stop(self) -> None:
         """Ends the threads."""
@@ -93,11 +92,11 @@ class Files(Hand):
         expect = _checked(expect, may_be_absent=True)
         with _told(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
-            labels = tuple(sorted(call.labels))
-            draft, mode = await self.disk.do(self._begin, held, place, expect, make_folders, labels)
+            draft, mode = await self.disk.do(self._begin, held, place, expect, make_folders, _sorted(call.labels))
             async for chunk in call.upload:
                 await self.disk.do(draft.write, chunk)
-            await self.disk.do(self._place, draft, place, expect, mode, labels)
+            # Asked again: what a caller read while it streamed may have brought further labels with its chunks.
+            await self.disk.do(self._give_name, draft, place, expect, mode, _sorted(call.labels))
             return {"size": draft.size, "sha256": draft.sha256}
 
     async def delete(self, call: Call, expect: str | None = None) -> dict[str, object]:
@@ -105,7 +104,7 @@ class Files(Hand):
         expect = _checked(expect, may_be_absent=False)
         with _told(call.resource):
             place = self.tree.place(call.resource)
-            return await self.disk.do(bin_folder.delete, self.tree, place, expect, self._bin_days())
+            return await self.disk.do(bin_folder.delete, self.tree, place, expect, self.settings.of("bin_days", int))
 
     # what runs in a thread of the disk -----------------------------------------------------------------------------
 
@@ -125,7 +124,7 @@ class Files(Hand):
         held.callback(draft.drop)
         return draft, found.st_mode & 0o777 if found else 0o666 & ~self.umask
 
-    def _place(self, draft: Draft, place: Place, expect: str | None, mode: int, labels: tuple[str, ...]) -> None:
+    def _give_name(self, draft: Draft, place: Place, expect: str | None, mode: int, labels: tuple[str, ...]) -> None:
         in_book = bool(labels) and not mark(draft.fd, labels)
         if in_book:  # more marks than true until the rename, never fewer
             self.book.put(place.resource, tuple(sorted({*labels, *self.book.get(place.resource)})))
@@ -195,7 +194,7 @@ class Files(Hand):
         """Notes on disk, once per folder and life, that a draft may lie there."""
         if folder.resource in self.written:
             return
-        with (Path(self.state) / WRITTEN).open("a", encoding="utf-8") as file:
+        with (self.state / WRITTEN).open("a", encoding="utf-8") as file:
             file.write(folder.resource + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -205,7 +204,7 @@ class Files(Hand):
         """Removes the drafts in every folder that was written to since the last sweep. A root that is gone is tried
         again.
         """
-        path = Path(self.state) / WRITTEN
+        path = self.state / WRITTEN
         noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         kept: list[str] = []
         for resource in dict.fromkeys(noted):
@@ -221,10 +220,9 @@ class Files(Hand):
         fresh.write_text("".join(f"{resource}\n" for resource in kept), encoding="utf-8")
         fresh.replace(path)
 
-    def _bin_days(self) -> int:
-        days = self.settings["bin_days"]
-        assert isinstance(days, int)  # the kernel checked it against HAND.toml
-        return days
+
+def _sorted(labels: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(labels)))
 
 
 def _checked(expect: str | None, *, may_be_absent: bool) -> str | None:

@@ -6,7 +6,7 @@ carries bytes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 
@@ -42,8 +42,8 @@ class Web(Hand):
         setting.
         """
         progress = Progress()
-        whole = self._seconds("timeout") if timeout is None else timeout
-        largest = self._size("most")
+        whole = self.settings.of("timeout", float) if timeout is None else timeout
+        largest = self.settings.of("most", int)
         bound = largest if most is None else min(most, largest)
         async with _told(progress, whole):
             url = read(call.resource)
@@ -82,8 +82,8 @@ class Web(Hand):
         self, host: str, port: int, progress: Progress, *, tls: bool, seconds: float | None = None
     ) -> AsyncIterator[Link]:
         """A connection that is cut at the end, and is made within the setting's time."""
-        allowance = read_allowance(self._private())
-        limit = self._seconds("connect_timeout") if seconds is None else seconds
+        allowance = read_allowance(self.settings.of("private", list))
+        limit = self.settings.of("connect_timeout", float) if seconds is None else seconds
         clock = asyncio.timeout(limit)
         try:
             async with clock:
@@ -102,24 +102,10 @@ class Web(Hand):
 
     def _trust(self) -> SSLContext:
         """Whom to believe; read anew when the setting changes."""
-        authorities = str(self.settings["authorities"])
+        authorities = self.settings.of("authorities", str)
         if self.trusted is None or self.trusted[0] != authorities:
             self.trusted = authorities, trust(authorities)
         return self.trusted[1]
-
-    def _private(self) -> list[object]:
-        given = self.settings["private"]
-        return list(given) if isinstance(given, Iterable) else []
-
-    def _seconds(self, name: str) -> float:
-        value = self.settings[name]
-        assert isinstance(value, int | float)  # a duration, checked against HAND.toml
-        return float(value)
-
-    def _size(self, name: str) -> int:
-        value = self.settings[name]
-        assert isinstance(value, int)  # a size, checked against HAND.toml
-        return value
 
 
 @asynccontextmanager

@@ -3,13 +3,20 @@
 Separate because every provider Hand is tested so; the whole way through kernel and bus is the system test's.
 """
 
+import asyncio
 import importlib
 import importlib.util
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
+from manifests.check import check
+from runtime.hand import Hand, Place
+from runtime.settings import Settings
+
+H = TypeVar("H", bound=Hand)
 HANDS = Path(__file__).resolve().parents[2] / "hands"
 
 
@@ -33,6 +40,32 @@ def hand_module(hand: str, name: str) -> ModuleType:
     return sys.modules[known]
 
 
+def seated(kind: type[H], hand: str, folder: Path, roots: dict[str, int], **settings: object) -> H:
+    """A Hand in its place, not yet started: its own HAND.toml, these settings, `state` and `scratch` below the folder.
+
+    It has no link: its kernel is None, so this is for Hands that call nobody.
+    """
+    manifest = check((HANDS / hand / "HAND.toml").read_text(), file="HAND.toml")
+    for name in ("state", "scratch"):
+        (folder / name).mkdir(exist_ok=True)
+    place = Place(
+        run="r1",
+        manifest=manifest,
+        kernel=None,  # type: ignore[arg-type]  # see above
+        settings=Settings(manifest.settings, settings),
+        files={},
+        scratch=folder / "scratch",
+        state=folder / "state",
+        roots=roots,
+        begin=lambda work: asyncio.get_running_loop().create_task(work),
+    )
+    made = kind.__new__(kind)
+    made._settle(place)
+    made.__init__()  # type: ignore[misc]  # as runtime.main does it: a Hand finds its place in __init__ already
+    made._check()
+    return made
+
+
 class FakeCall:
     """What a Hand sees of a call. upload: what the caller streams; sent: what the Hand streamed to it, chunk by
     chunk.
@@ -41,12 +74,14 @@ class FakeCall:
     def __init__(
         self,
         resource: str,
+        method: str = "",
         *,
         upload: Iterable[bytes] | AsyncIterator[bytes] = (),
         labels: Iterable[str] = (),
         on_chunk: Callable[[bytes], None] | None = None,
     ) -> None:
         self.resource = resource
+        self.method = method
         self.labels = frozenset(labels)
         self.added: set[str] = set()
         self.sent: list[bytes] = []

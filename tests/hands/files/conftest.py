@@ -4,13 +4,11 @@ import asyncio
 import os
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
-import structlog
 
-from tests.hands.doubles import FakeCall, hand_module
+from tests.hands.doubles import FakeCall, hand_module, seated
 
 T = TypeVar("T")
 
@@ -35,16 +33,9 @@ def root_fd(root: Path) -> Iterator[int]:
 class Desk:
     """A started Hand and the loop it lives in; each method makes one call and waits for its end."""
 
-    def __init__(self, root_fd: int, state: Path, **settings: object) -> None:
+    def __init__(self, root_fd: int, folder: Path, **settings: object) -> None:
         self.loop = asyncio.new_event_loop()
-        files = hand_module("files", "main").Files
-        self.hand = files.__new__(files)
-        self.hand.__dict__.update(
-            roots={"root": root_fd},
-            state=state,
-            settings=SimpleNamespace(**{"bin_days": 30, **settings}).__dict__,
-            log=structlog.get_logger(),
-        )
+        self.hand = seated(hand_module("files", "main").Files, "files", folder, {"root": root_fd}, **settings)
         self.run(self.hand.start())
 
     def run(self, work: Coroutine[object, object, T]) -> T:
@@ -71,7 +62,6 @@ class Desk:
 @pytest.fixture
 def desk(root_fd: int, tmp_path: Path) -> Iterator[Desk]:
     """A Hand whose only root is `root`."""
-    (tmp_path / "state").mkdir()
-    made = Desk(root_fd, tmp_path / "state")
+    made = Desk(root_fd, tmp_path)
     yield made
     made.close()

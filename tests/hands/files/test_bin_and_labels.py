@@ -80,8 +80,7 @@ def test_a_bin_that_is_a_link_is_not_used(desk: Desk, root: Path) -> None:
 
 
 def test_bin_days_0_deletes_at_once(root: Path, root_fd: int, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    desk = Desk(root_fd, tmp_path / "state", bin_days=0)
+    desk = Desk(root_fd, tmp_path, bin_days=0)
     (root / "a").touch()
     assert delete(desk, "root/a")["bin"] == ""
     assert os.listdir(root) == []
@@ -89,7 +88,6 @@ def test_bin_days_0_deletes_at_once(root: Path, root_fd: int, tmp_path: Path) ->
 
 
 def test_the_bin_is_emptied_of_what_is_due(root: Path, root_fd: int, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
     now = datetime.now(UTC)
     bin_path = root / ".maniple-bin"
     bin_path.mkdir()
@@ -97,7 +95,7 @@ def test_the_bin_is_emptied_of_what_is_due(root: Path, root_fd: int, tmp_path: P
     not_due = bin_folder.bin_name("not due", now - timedelta(days=29), b"1234")
     for name in (due, not_due, "put here by its owner"):
         (bin_path / name).touch()
-    Desk(root_fd, tmp_path / "state").close()
+    Desk(root_fd, tmp_path).close()
     assert sorted(os.listdir(bin_path)) == sorted([not_due, "put here by its owner"])
 
 
@@ -156,6 +154,24 @@ def test_a_refused_write_takes_no_label_off(labelled_desk: Desk) -> None:
     with pytest.raises(Failure):
         write_labelled(labelled_desk, "root/a", expect="0" * 64)
     assert "web" in labels_after_read(labelled_desk, "root/a")
+
+
+def test_a_write_that_breaks_just_after_its_rename_has_its_labels(
+    labelled_desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands for a kill in that instant: what follows the rename does not happen."""
+    files = hand_module("files", "main")
+    real = files.put
+
+    def broken(*arguments: object) -> None:
+        real(*arguments)
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(files, "put", broken)
+    with pytest.raises(Failure):
+        write_labelled(labelled_desk, "root/a", "web")
+    assert (root / "a").exists()
+    assert labels_after_read(labelled_desk, "root/a") == {"web"}
 
 
 def test_names_chosen_by_a_labelled_run_carry_its_labels(labelled_desk: Desk) -> None:

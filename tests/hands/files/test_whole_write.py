@@ -6,6 +6,7 @@ import os
 import random
 import resource as rlimits
 import signal
+import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -178,6 +179,44 @@ def test_what_is_no_file_is_not_replaced(desk: Desk, root: Path) -> None:
     assert drafts(root) == []
 
 
+def test_a_device_is_not_replaced(desk: Desk, root: Path) -> None:
+    try:
+        os.mknod(root / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root can make a device")
+    assert code_of(lambda: desk.write("root/null", b"x")) == "not a file"
+    assert stat.S_ISCHR((root / "null").stat().st_mode)
+
+
+@pytest.mark.parametrize("expect", [None, "absent", sha(b"old")])
+def test_bytes_are_on_disk_before_the_name_and_the_name_before_the_reply(
+    root: Path, monkeypatch: pytest.MonkeyPatch, expect: str | None
+) -> None:
+    """The order of sync and rename is what a power cut would test; it is read off the calls themselves."""
+    order: list[str] = []
+    fsync, rename, flags = os.fsync, os.rename, whole_write.rename_flags
+
+    def synced(fd: int) -> None:
+        order.append("sync folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync file")
+        fsync(fd)
+
+    def renamed(*arguments: object, **folders: int) -> None:
+        order.append("rename")
+        rename(*arguments, **folders)  # type: ignore[arg-type]
+
+    def renamed_by_flags(*arguments: object) -> None:
+        order.append("rename")
+        flags(*arguments)
+
+    if expect != "absent":
+        (root / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(whole_write, "rename_flags", renamed_by_flags)
+    put(root, "a", b"new", expect)
+    assert order == ["sync file", "rename", "sync folder"]
+
+
 def test_folders_are_made_on_request(desk: Desk, root: Path) -> None:
     desk.write("root/x/y/z", b"deep", make_folders=True)
     assert (root / "x/y/z").read_bytes() == b"deep"
@@ -212,13 +251,12 @@ def test_a_read_only_file_is_not_replaced(desk: Desk, root: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    (tmp_path / "state").mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], check=False, capture_output=True)
     if mounted.returncode:
         pytest.skip("only root can mount a small disk to fill")
     try:
         with folder(small) as fd:
-            desk = Desk(fd, tmp_path / "state")
+            desk = Desk(fd, tmp_path)
             try:
                 desk.write("root/a", b"old" * 1000)
                 too_much = [bytes(256 * 1024)] * 8
@@ -307,12 +345,11 @@ def test_a_sweep_spares_what_is_being_written(root: Path) -> None:
 
 
 def test_what_a_killed_hand_left_is_swept_at_the_next_start(root: Path, root_fd: int, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    first = Desk(root_fd, tmp_path / "state")
+    first = Desk(root_fd, tmp_path)
     first.write("root/deep/a", b"x", make_folders=True)
     (root / "deep/.maniple-0123456789abcdef.part").write_bytes(b"left")
     first.close()
-    second = Desk(root_fd, tmp_path / "state")
+    second = Desk(root_fd, tmp_path)
     assert os.listdir(root / "deep") == ["a"]
     second.close()
     assert (tmp_path / "state/folders-written").read_text() == ""

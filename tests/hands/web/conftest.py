@@ -2,18 +2,26 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pytest
-import structlog
 import trustme
 
-from tests.hands.doubles import FakeCall, hand_module
+from runtime import Hand
+from tests.hands.doubles import FakeCall, hand_module, seated
 
 main = hand_module("web", "main")
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+T = TypeVar("T")
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """The work's result; a test that waits for ever fails instead."""
+    return asyncio.run(asyncio.wait_for(work, 30))
 
 
 class Server(Protocol):
@@ -92,24 +100,18 @@ class Names:
         return given.pop(0) if len(given) > 1 else given[0]
 
 
-async def started(lookup: Callable[[str], Awaitable[tuple[str, ...]]] | None = None, **settings: object) -> object:
+async def started(lookup: Callable[[str], Awaitable[tuple[str, ...]]] | None = None, **settings: object) -> Hand:
     """A started Hand. Unless told otherwise it may reach loopback, and is patient for two seconds."""
-    hand = main.Web.__new__(main.Web)
-    usual = {
-        "private": ["127.0.0.0/8", "::1"],
-        "authorities": "",
-        "timeout": 2.0,
-        "connect_timeout": 2.0,
-        "most": 64 * 1024 * 1024,
-    }
-    hand.__dict__.update(settings={**usual, **settings}, log=structlog.get_logger())
+    given = {"private": ["127.0.0.0/8", "::1"], "timeout": 2.0, "connect_timeout": 2.0, "most": 64 << 20, **settings}
+    with tempfile.TemporaryDirectory() as folder:
+        hand: Hand = seated(main.Web, "web", Path(folder), {}, **given)
     await hand.start()
     if lookup:
-        hand.lookup = lookup
+        hand.lookup = lookup  # type: ignore[attr-defined]
     return hand
 
 
-async def fetch(hand: object, url: str, **arguments: object) -> tuple[FakeCall, dict[str, object]]:
+async def fetch(hand: Hand, url: str, **arguments: object) -> tuple[FakeCall, dict[str, object]]:
     """web.fetch: (the call with what was streamed, the reply)."""
     call = FakeCall(url)
     return call, await hand.fetch(call, **arguments)  # type: ignore[attr-defined]

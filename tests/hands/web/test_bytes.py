@@ -55,6 +55,14 @@ def test_a_bomb_comes_in_bounded_pieces(packer: str, size: int) -> None:
     assert unpack(coding, pack(bytes(size)), []) == bytes(size)
 
 
+@pytest.mark.parametrize("packer", PACKERS)
+def test_no_byte_stays_behind_when_a_piece_is_just_full(packer: str) -> None:
+    coding, pack = PACKERS[packer]
+    for more in range(300):
+        content = bytes(inflate.PIECE + more)
+        assert unpack(coding, pack(content), []) == content
+
+
 def test_several_gzip_members_are_one_body_and_padding_is_none() -> None:
     packed = gzip.compress(b"one ") + gzip.compress(b"two") + bytes(10)
     assert unpack("gzip", packed, []) == b"one two"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.hands.doubles import FakeCall
-from tests.hands.web.conftest import Names, failure, serving, started
+from tests.hands.web.conftest import Names, failure, run, serving, started
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +33,7 @@ def test_bytes_go_both_ways_and_a_half_close_is_passed_on() -> None:
             assert (done["sent"], done["received"], done["address"]) == (7, 23, "127.0.0.1")
             assert done["connected_us"] > 0
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_a_probe_ends_when_connected_although_the_server_stays() -> None:
@@ -42,7 +42,7 @@ def test_a_probe_ends_when_connected_although_the_server_stays() -> None:
             done = await (await started()).connect(FakeCall(f"127.0.0.1:{server.port}"))  # type: ignore[attr-defined]
             assert (done["sent"], done["received"]) == (0, 0)
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_a_caller_that_listens_gets_the_banner_and_the_servers_end_ends_the_call() -> None:
@@ -66,7 +66,7 @@ def test_a_caller_that_listens_gets_the_banner_and_the_servers_end_ends_the_call
             assert call.body == b"220 ready\r\n"
             assert done["received"] == 11
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_megabytes_go_through_whole() -> None:
@@ -78,7 +78,7 @@ def test_megabytes_go_through_whole() -> None:
             assert call.body == b"".join(chunks) + b" and that is all"
             assert done["sent"] == 10_000_000
 
-    asyncio.run(once())
+    run(once())
 
 
 @pytest.mark.parametrize("resource", ["evil.example:80", "127.0.0.1:80", "[::1]:80", "169.254.169.254:80"])
@@ -87,7 +87,7 @@ def test_private_addresses_are_refused(resource: str) -> None:
         hand = await started(Names(evil_example=[("127.0.0.1",)]), private=[])
         assert (await failure(hand.connect(FakeCall(resource))))[0] == "private address"  # type: ignore[attr-defined]
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_a_broken_connection_is_told() -> None:
@@ -109,7 +109,7 @@ def test_a_broken_connection_is_told() -> None:
             call = FakeCall(f"127.0.0.1:{server.port}", upload=pushing())
             assert (await failure((await started()).connect(call)))[0] == "broken off"  # type: ignore[attr-defined]
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_an_upload_that_breaks_ends_the_call_and_the_connection() -> None:
@@ -133,4 +133,4 @@ def test_an_upload_that_breaks_ends_the_call_and_the_connection() -> None:
                 await (await started()).connect(call)  # type: ignore[attr-defined]
             await asyncio.wait_for(ended.wait(), 5)
 
-    asyncio.run(once())
+    run(once())

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from tests.hands.doubles import hand_module
-from tests.hands.web.conftest import Names, answering, failure, fetch, reply, server_tls, serving, started
+from tests.hands.web.conftest import Names, answering, failure, fetch, reply, run, server_tls, serving, started
 
 name_lookup = hand_module("web", "name_lookup")
 
@@ -30,7 +30,7 @@ def test_a_rebinding_name_gets_nothing() -> None:
             assert (await failure(fetch(hand, f"http://evil.example:{private.port}/")))[0] == "private address"
             assert private.met == 0
 
-    asyncio.run(attack())
+    run(attack())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(answer: tuple[str, ..
             assert "evil.example" in text
             assert server.met == 0
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_private_literal_is_refused(host: str) -> None:
         hand = await started(private=[])
         assert (await failure(fetch(hand, f"http://{host}/")))[0] == "private address"
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_the_setting_private_holds_at_the_next_call() -> None:
@@ -66,12 +66,12 @@ def test_the_setting_private_holds_at_the_next_call() -> None:
             hand = await started(Names(nas_lan=[("127.0.0.1",)]), private=[])
             url = f"http://nas.lan:{server.port}/"
             assert (await failure(fetch(hand, url)))[0] == "private address"
-            hand.settings["private"] = ["nas.lan"]  # type: ignore[attr-defined]
+            hand.settings.change({"private": ["nas.lan"]})
             assert (await fetch(hand, url))[0].body == b"here"
-            hand.settings["private"] = ["nas.lan", "what is this"]  # type: ignore[attr-defined]
+            hand.settings.change({"private": ["nas.lan", "what is this"]})
             assert (await failure(fetch(hand, url)))[0] == "settings"
 
-    asyncio.run(change())
+    run(change())
 
 
 def test_an_address_that_does_not_answer_costs_a_moment_and_the_next_is_tried() -> None:
@@ -82,7 +82,7 @@ def test_an_address_that_does_not_answer_costs_a_moment_and_the_next_is_tried() 
             assert call.body == b"here"
             assert done["address"] == "127.0.0.2"
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_nothing_there_is_unreachable() -> None:
@@ -95,7 +95,7 @@ def test_nothing_there_is_unreachable() -> None:
             assert code == "unreachable"
             assert "refused" in text
 
-        asyncio.run(attempt())
+        run(attempt())
 
 
 def test_a_name_that_does_not_exist_is_told() -> None:
@@ -103,7 +103,7 @@ def test_a_name_that_does_not_exist_is_told() -> None:
         code, _ = await failure(fetch(await started(), "http://no-such-name.invalid/"))
         assert code in ("name not found", "name server")  # the second where there is no name server at all
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_a_name_server_that_never_answers_ends_at_the_deadline() -> None:
@@ -112,11 +112,11 @@ def test_a_name_server_that_never_answers_ends_at_the_deadline() -> None:
         return ()
 
     async def attempt() -> None:
-        code, text = await failure(fetch(await started(never, connect_timeout=0.05), "http://a.example/"))
+        code, text = await failure(fetch(await started(never, connect_timeout=0.1), "http://a.example/"))
         assert code == "timeout"
         assert "a.example" in text
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_tls_proves_the_name(authority: trustme.CA, pem: str) -> None:
@@ -130,7 +130,7 @@ def test_tls_proves_the_name(authority: trustme.CA, pem: str) -> None:
             assert (await fetch(hand, f"https://127.0.0.1:{server.port}/"))[0].body == b"proved"
             assert (await failure(fetch(hand, f"https://bad.example:{server.port}/")))[0] == "certificate"
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_an_unknown_authority_is_not_believed(authority: trustme.CA, pem: str) -> None:
@@ -139,12 +139,12 @@ def test_an_unknown_authority_is_not_believed(authority: trustme.CA, pem: str) -
             hand = await started()
             url = f"https://127.0.0.1:{server.port}/"
             assert (await failure(fetch(hand, url)))[0] == "certificate"
-            hand.settings["authorities"] = pem  # type: ignore[attr-defined]
+            hand.settings.change({"private": ["127.0.0.1"], "authorities": pem})
             assert (await fetch(hand, url))[0].body == b"x"
-            hand.settings["authorities"] = "-----BEGIN nonsense"  # type: ignore[attr-defined]
+            hand.settings.change({"private": ["127.0.0.1"], "authorities": "-----BEGIN nonsense"})
             assert (await failure(fetch(hand, url)))[0] == "settings"
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_a_server_without_tls_is_told() -> None:
@@ -157,7 +157,7 @@ def test_a_server_without_tls_is_told() -> None:
         async with serving(plain) as server:
             assert (await failure(fetch(await started(), f"https://127.0.0.1:{server.port}/")))[0] == "tls"
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
             assert call.body == b"direct"
             assert proxy.met == 0
 
-    asyncio.run(attempt())
+    run(attempt())
 
 
 def test_the_systems_lookup_finds_localhost_and_bounds_its_threads() -> None:
@@ -178,4 +178,4 @@ def test_the_systems_lookup_finds_localhost_and_bounds_its_threads() -> None:
         found = await asyncio.gather(*(lookup("localhost") for _ in range(10)))
         assert all({"127.0.0.1", "::1"} & set(addresses) for addresses in found)
 
-    asyncio.run(ask())
+    run(ask())

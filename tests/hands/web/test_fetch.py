@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.web.conftest import Talk, answering, failure, fetch, reply, serving, started
+from tests.hands.web.conftest import Talk, answering, failure, fetch, reply, run, serving, started
 
 http_hop = hand_module("web", "http_hop")
 
@@ -20,7 +20,7 @@ def fetched(talk: Talk, path: str = "/", **arguments: object) -> tuple[FakeCall,
         async with serving(talk) as server:
             return await fetch(await started(), f"http://127.0.0.1:{server.port}{path}", **arguments)
 
-    return asyncio.run(once())
+    return run(once())
 
 
 def failed(talk: Talk, **arguments: object) -> tuple[str, str]:
@@ -30,7 +30,7 @@ def failed(talk: Talk, **arguments: object) -> tuple[str, str]:
         async with serving(talk) as server:
             return await failure(fetch(await started(), f"http://127.0.0.1:{server.port}/", **arguments))
 
-    return asyncio.run(once())
+    return run(once())
 
 
 def test_a_page_is_streamed_with_its_facts() -> None:
@@ -101,7 +101,7 @@ def test_a_redirect_is_told_and_not_followed(status: str) -> None:
             assert (done["status"], done["location"], call.body) == (int(status[:3]), target, b"moved")
             assert elsewhere.met == 0
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_a_relative_redirect_is_made_absolute() -> None:
@@ -174,7 +174,7 @@ def test_a_body_without_length_is_cut_at_most() -> None:
             assert (await failure(hand.fetch(call, most=999)))[0] == "too large"  # type: ignore[attr-defined]
             assert call.body == b"x" * 999
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_the_setting_bounds_the_callers_most() -> None:
@@ -183,7 +183,7 @@ def test_the_setting_bounds_the_callers_most() -> None:
             hand = await started(most=50)
             assert (await failure(fetch(hand, f"http://127.0.0.1:{server.port}/", most=1000)))[0] == "too large"
 
-    asyncio.run(once())
+    run(once())
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_slow_caller_slows_the_server_and_not_the_memory() -> None:
             await asyncio.gather(task, return_exceptions=True)
             assert sent < 32 * 1024 * 1024
 
-    asyncio.run(once())
+    run(once())
 
 
 def test_no_cookie_is_kept() -> None:
@@ -293,4 +293,4 @@ def test_no_cookie_is_kept() -> None:
             assert done["headers"]["set-cookie"] == "a=1\nb=2"  # type: ignore[index]
             assert b"ookie" not in seen[1]
 
-    asyncio.run(once())
+    run(once())
