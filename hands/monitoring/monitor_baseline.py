@@ -8,9 +8,9 @@ earlier weeks, with the MADs a_i of the values within each of those hours, and n
     all within  = median(a_i) / 0.6745                                                 within the hour
     spread  = scale(sqrt(between^2 + within^2), centre, floors)
 
-Fallback. Until an hour has three weeks: centre and sigma of the values of the last 24 hours, once `learning` has
-passed and there are 30 values. What lies within the range of hourly medians older than a day is then not unusual: the
-series has been there before, on a Monday perhaps.
+Fallback. Until an hour has three weeks: centre and sigma of the values of the last 24 hours, once `learning` has passed
+and there are 30 values. What lies within the range of the hourly medians older than a day, give or take 3.5 spreads of
+the values within an hour, is then not unusual: the series has been there before, on a Monday perhaps.
 
 Before that nothing is judged. Hours are UTC, so a change of summer time moves the rhythm once by an hour.
 A value is unusual when its score is beyond the sensitivity (3.5), and usual again below 0.7 of that.
@@ -24,7 +24,7 @@ import msgspec
 
 from monitor_metrics import Metric
 from monitor_rules import Signal
-from monitor_statistics import NORMAL_MAD, SPIKE_TIMES, median, scale, score, spread
+from monitor_statistics import NORMAL_MAD, SENSITIVITY, SPIKE_TIMES, median, scale, score, spread
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -109,13 +109,16 @@ def baseline(
     if len(last_day) < VALUES_NEEDED or now - first < learning_ms:
         return Baseline(basis="learning", samples=len(last_day))
     seen = spread(last_day)
-    before = [hour.median for hour in solid if (hour.number + 1) * HOUR_MS <= now - DAY_MS]
+    before = [hour for hour in solid if (hour.number + 1) * HOUR_MS <= now - DAY_MS]
+    medians = [hour.median for hour in before]
+    within = median([hour.mad for hour in before]) / NORMAL_MAD if before else 0.0
+    margin = SENSITIVITY * scale(within, seen.centre, metric.floor, metric.floor_share) if before else 0.0
     return Baseline(
         basis="last day",
         centre=seen.centre,
         spread=scale(seen.sigma, seen.centre, metric.floor, metric.floor_share),
-        low=min(before, default=seen.centre),
-        high=max(before, default=seen.centre),
+        low=min(medians, default=seen.centre) - margin,
+        high=max(medians, default=seen.centre) + margin,
         samples=seen.count,
     )
 

@@ -205,7 +205,7 @@ class History:
                 break
         self._connection.execute("PRAGMA incremental_vacuum").fetchall()
 
-    def _rows(self, query: str, key: SeriesKey, since: int, until: int) -> list[tuple[apsw.SQLiteValue, ...]]:
+    def _rows(self, query: str, key: SeriesKey, since: int, until: int) -> "list[tuple[apsw.SQLiteValue, ...]]":
         known = self._series.get(key)
         return [] if known is None else list(self._connection.execute(query, (known[0], since, until)))
 
@@ -287,5 +287,5 @@ def _all_series(connection: apsw.Connection) -> dict[SeriesKey, tuple[int, int]]
     }
 
 
-def _change(row: tuple[apsw.SQLiteValue, ...]) -> Change:
+def _change(row: "tuple[apsw.SQLiteValue, ...]") -> Change:
     return msgspec.convert(dict(zip(CHANGE_COLUMNS, row, strict=True)), Change)

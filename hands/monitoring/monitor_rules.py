@@ -120,9 +120,9 @@ def _number(text: str, unit: Unit) -> float:
 
 
 def _default_clear(op: Operator, limit: float, unit: Unit) -> float:
-    if unit in EXACT_UNITS or op in ("=", "!="):
-        return _just_good(op, limit)
     step = abs(limit) * CLEAR_SHARE
+    if unit in EXACT_UNITS or op in ("=", "!=") or step == 0:
+        return _just_good(op, limit)
     return limit - step if op in (">", ">=") else limit + step
 
 
