@@ -110,14 +110,13 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     why: str = ""
 
 
-class Fields(TypedDict, total=False):
-    """What a caller of Chain.append says of an entry: all of Entry but seq and prev."""
+class Said(TypedDict, total=False):
+    """What whoever reports something says of it, besides its kind."""
 
     arguments: Body | None
     call: int
     cost: Cost | None
     detail: dict[str, object]
-    kind: Required[str]
     labels: tuple[str, ...]
     method: str
     parent: int
@@ -125,9 +124,15 @@ class Fields(TypedDict, total=False):
     reply: Body | None
     resource: str
     run: str
-    time: Required[str]
     verdict: str
     why: str
+
+
+class Fields(Said):
+    """What a caller of Chain.append says of an entry: all of Entry but seq and prev."""
+
+    kind: str
+    time: str
 
 
 _encode: Final = Encoder(order="deterministic").encode

@@ -1,0 +1,96 @@
+"""Files that only grow, with room kept behind their end, and files replaced in one step (acts; on the log's thread).
+
+Room is allocated without changing the file's size (fallocate, KEEP_SIZE), so readers never see it, and no other program
+can take it: a write into it succeeds on a full disk. It outlives the process. Every function may raise OSError and may
+then be called again.
+"""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+_KEEP_SIZE: Final = 1
+_UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+class Growing:
+    """A file and its end, in bytes. What a failed put() left behind the end is overwritten by the next."""
+
+    def __init__(self, path: Path, *, reserve: int) -> None:
+        """reserve: bytes to keep behind the end; room: those that are there, taken for all until reserve() looks."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path, self._reserve, self.room = path, reserve, reserve
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.end = os.fstat(self._file).st_size
+        self._is_named, self._is_known = self.end > 0, False
+
+    def put(self, content: bytes) -> None:
+        """Bring content to disk behind the end. After an OSError nothing counts as written: put the same again."""
+        at, rest = self.end, memoryview(content)
+        while rest:
+            count = os.pwrite(self._file, rest, at)
+            at, rest = at + count, rest[count:]
+        os.fdatasync(self._file)
+        if not self._is_named:
+            for folder in self._path.parents[:3]:
+                sync_folder(folder)
+        self._is_named = True
+        self.end, self.room = at, max(0, self.room - len(content))
+
+    def reserve(self) -> None:
+        """Top up the room when a sixteenth of it is used. Raises OSError when only some of it could be had."""
+        if not self._is_known:
+            self.room, self._is_known = 0, True
+        wanted, problem = self._reserve, None
+        while self.room < self._reserve * 15 // 16 and self.room < wanted > self._reserve // 64:
+            try:
+                _fallocate(self._file, self.end, wanted)
+                self.room = wanted
+            except OSError as error:
+                if error.errno in _UNSUPPORTED:
+                    self.room = sys.maxsize
+                    return
+                problem, wanted = problem or error, wanted // 2
+        if problem is not None:
+            raise problem
+
+    def close(self, *, keep: bool) -> None:
+        """Let go of the file; unless it is kept, its room goes back to the disk."""
+        if not keep:
+            os.ftruncate(self._file, self.end)
+        os.close(self._file)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put content in the place of a file: after a crash there is the old one or the new one, whole."""
+    new = path.with_name(path.name + ".new")
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        os.fdatasync(file)
+    finally:
+        os.close(file)
+    new.rename(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring a folder's names to disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _fallocate(file: int, offset: int, length: int) -> None:
+    import ctypes  # heavy, so not before the first checkpoint
+
+    call = ctypes.CDLL(None, use_errno=True).fallocate
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if call(file, _KEEP_SIZE, offset, length) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

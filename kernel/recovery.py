@@ -1,0 +1,156 @@
+"""Where the log ends, found before the kernel's first act; and the snapshot that spares reading all of it (acts).
+
+A crash can leave the last bytes of the last file unfinished: a line without its end, or zeros where room was allocated
+and the bytes never came. Such a torn tail was never called durable; it is cut off and reported, unless a checkpoint
+covers it. Whatever else does not verify is refused with LogDamaged and left exactly as it is.
+
+A snapshot counts only if the log's own entry at its size names its state's digest; then what lies before is not read
+here. Deleting it loses nothing, and `maniple audit verify` reads everything.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from kernel.errors import LogDamaged
+from wire.checkpoint import open_checkpoints
+from wire.entries import LINE_MAX, NO_PREV, Chain, Entry, decode
+from wire.errors import CodecError, LogInvalid, NoteMalformed, SignatureInvalid
+from wire.merkle import Frontier
+from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey, sign, verify
+from wire.verify import verify_lines
+
+
+class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The state after size entries, prev and frontier as Chain wants them, and where entry size stands."""
+
+    origin: str
+    size: int
+    prev: str = NO_PREV
+    frontier: list[str] = []
+    state: bytes | None = None
+    segment: int = 0
+    offset: int = 0
+
+
+class Recovered(Struct, kw_only=True):
+    """The end of the log. state: the snapshot's, None without one; entries: those after it, verified, read as they are
+    asked for. cut: bytes of a torn tail that was cut off.
+    """
+
+    chain: Chain
+    state: bytes | None
+    entries: Iterator[Entry]
+    cut: int
+
+
+class Lines:
+    """The whole lines of a log from a place on, each with its newline. segment and offset: how far they were read."""
+
+    def __init__(self, folder: Path, segment: int = 0, offset: int = 0) -> None:
+        self.segment, self.offset = segment, offset
+        self._folder, self._last = folder, len(segments(folder)) - 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self.segment <= self._last:
+            with segment_path(self._folder, self.segment).open("rb") as file:
+                file.seek(self.offset)
+                while line := file.readline(LINE_MAX + 2):
+                    if self.segment == self._last and (line[-1:] != b"\n" or b"\0" in line):
+                        return
+                    self.offset += len(line)
+                    yield line
+            if self.segment == self._last:
+                return
+            self.segment, self.offset = self.segment + 1, 0
+
+
+def recover(folder: Path, *, key: VerifyKey, origin: str) -> Recovered:
+    """Verify the log as far as a start needs, and cut off a torn tail. Raises LogDamaged."""
+    try:
+        start = _snapshot(folder, key, origin) or Snapshot(origin=origin, size=0)
+        notes = read_notes(folder, origin, history=start.size == 0)
+        lines = Lines(folder, start.segment, start.offset)
+        log = verify_lines(
+            lines,
+            checkpoints=list(open_checkpoints(notes, [key], origin)),
+            seq=start.size,
+            prev=start.prev,
+            frontier=Frontier.from_list(start.size, start.frontier),
+        )
+        if log.size and not notes:
+            raise LogInvalid(0, "no checkpoint is there that covers it, nor any other")
+        cut = _cut(folder, lines)
+    except (LogInvalid, NoteMalformed, SignatureInvalid, OSError) as error:
+        raise LogDamaged(folder, str(error)) from error
+    return Recovered(
+        chain=Chain(seq=log.size, prev=log.prev, frontier=log.frontier),
+        state=start.state,
+        entries=(
+            decode(line[:-1]) for line in islice(Lines(folder, start.segment, start.offset), log.size - start.size)
+        ),
+        cut=cut,
+    )
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """The file of entries with this number."""
+    return folder / "entries" / f"{number:06d}.jsonl"
+
+
+def segments(folder: Path) -> list[Path]:
+    """The files of entries, in order. Raises LogInvalid when one between them is missing."""
+    found = sorted((folder / "entries").glob("*.jsonl"))
+    for number, path in enumerate(found):
+        if path != segment_path(folder, number):
+            raise LogInvalid(0, f"the file before {path} is missing")
+    return found
+
+
+def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
+    """The newest checkpoint and, with history, the older ones that were kept; none when there are none."""
+    newest, kept = folder / "checkpoint", folder / "checkpoints"
+    notes = [newest.read_text("utf-8", "replace")] if newest.exists() else []
+    if history and kept.exists():
+        notes += re.findall(rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— .+\n", kept.read_text("utf-8", "replace"))
+    return notes
+
+
+def seal_snapshot(snapshot: Snapshot, key: SigningKey) -> bytes:
+    """The content of the file `snapshot`."""
+    content = msgspec.msgpack.encode(snapshot)
+    return sign("snapshot", key, content) + content
+
+
+def _snapshot(folder: Path, key: VerifyKey, origin: str) -> Snapshot | None:
+    """The snapshot, if there is one to start from."""
+    try:
+        raw = (folder / "snapshot").read_bytes()
+        verify("snapshot", key, raw[SIGNATURE_SIZE:], raw[:SIGNATURE_SIZE])
+        snapshot = msgspec.msgpack.decode(raw[SIGNATURE_SIZE:], type=Snapshot)
+        entry = decode(next(iter(Lines(folder, snapshot.segment, snapshot.offset)), b"")[:-1])
+    except (FileNotFoundError, SignatureInvalid, CodecError, msgspec.MsgspecError):
+        return None
+    digest = sha256(snapshot.state or b"").hexdigest()
+    is_named = entry.kind == "snapshot" and entry.detail.get("digest") == digest
+    return snapshot if is_named and (entry.seq, snapshot.origin) == (snapshot.size, origin) else None
+
+
+def _cut(folder: Path, lines: Lines) -> int:
+    """Cut off what lies behind the last whole line; how many bytes that was."""
+    path = segment_path(folder, lines.segment)
+    size = path.stat().st_size - lines.offset if path.exists() else 0
+    if size > 0:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.ftruncate(file, lines.offset)
+            os.fsync(file)
+        finally:
+            os.close(file)
+    return size
