@@ -24,6 +24,7 @@ def hand_module(hand: str, name: str) -> ModuleType:
     """A module of a Hand, whose modules import each other by bare name. `main` gets a name of its own, for every Hand
     has one.
     """
+    sys.dont_write_bytecode = True  # a __pycache__ in a Hand's folder would be a file that its seal does not know
     folder = str(HANDS / hand)
     if folder not in sys.path:
         sys.path.append(folder)
