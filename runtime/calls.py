@@ -207,7 +207,7 @@ class Stream:
     ) -> None:
         call = self._opened()
         try:
-            if kind is None and self._header.upload:
+            if kind is None and self._header.upload and call.end is None:
                 await self.finish()
                 while await self.read() is not None:
                     pass

@@ -3,18 +3,20 @@
 Each method says what it needs; what is not granted raises CallRefused, with the grant that would allow it.
 """
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from runtime.calls import Calls, Reply, Stream
 from runtime.errors import CallFailed
-from wire import codec, headers
+from wire import codec, headers, limits
 from wire.codec import Value
 from wire.entries import Cost
 
 T = TypeVar("T")
+_LONGEST: Final = limits.DEADLINE_MAX / 1000
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -43,31 +45,34 @@ class KernelHandle:
         self,
         method: str,
         resource: str = "",
+        arguments: Mapping[str, object] | None = None,
         /,
         *,
         timeout: float | None = None,  # noqa: ASYNC109  the kernel keeps the time
-        most: Cost | None = None,
-        **arguments: object,
+        at_most: Cost | None = None,
+        **more: object,
     ) -> Reply:
-        """Call a method and wait for its reply. timeout: seconds; most: what it may cost.
+        """Call a method and wait for its reply. timeout: seconds; at_most: what it may cost.
 
+        Arguments go by keyword, or in a mapping where their names are `timeout` or `at_most`.
         Raises CallFailed, CallRefused or CallCancelled; CodecError for arguments that are too large or cannot travel.
         """
-        return await self._calls.call(method, resource, arguments, timeout, most)
+        return await self._calls.call(method, resource, {**(arguments or {}), **more}, timeout, at_most)
 
     def stream(
         self,
         method: str,
         resource: str = "",
+        arguments: Mapping[str, object] | None = None,
         /,
         *,
         timeout: float | None = None,
-        most: Cost | None = None,
+        at_most: Cost | None = None,
         upload: bool = False,
-        **arguments: object,
+        **more: object,
     ) -> Stream:
         """Call a method whose reply or upload is a stream: `async with self.kernel.stream(...) as s`."""
-        return self._calls.stream(method, resource, arguments, timeout, most, upload=upload)
+        return self._calls.stream(method, resource, {**(arguments or {}), **more}, timeout, at_most, upload=upload)
 
     async def check(self, method: str, resource: str = "") -> Check:
         """Whether this call would be allowed. Advice: the call itself is checked again."""
@@ -85,11 +90,17 @@ class KernelHandle:
         detached: it goes on when this run ends. Needs "kernel.spawn" for the Hand's name.
         """
         made = await self._ask(
-            dict[str, Value], "kernel.spawn", hand, inputs=inputs or {}, wait=wait, detached=detached
+            dict[str, Value],
+            "kernel.spawn",
+            hand,
+            seconds=_LONGEST if wait else None,
+            inputs=inputs or {},
+            wait=wait,
+            detached=detached,
         )
         return str(made["run"])
 
-    async def wait(self, run: str, *, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109
+    async def wait(self, run: str, *, timeout: float = _LONGEST) -> Outcome:  # noqa: ASYNC109
         """Wait until a run has ended, and how. timeout: seconds."""
         return await self._ask(Outcome, "kernel.wait", seconds=timeout, run=run)
 
@@ -122,7 +133,7 @@ class KernelHandle:
     async def sleep(self, seconds: float) -> None:
         """Wait; a sleeping run costs nothing."""
         milliseconds = max(0, round(seconds * 1000))
-        await self.call("kernel.sleep", timeout=seconds + 60, milliseconds=milliseconds)
+        await self.call("kernel.sleep", timeout=min(seconds + 60, _LONGEST), milliseconds=milliseconds)
 
     async def note(self, text: str, progress: tuple[int, int] | None = None) -> None:
         """Write a note about this run into the log, with how much is done of how much, if that is known."""

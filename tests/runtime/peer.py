@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 import msgspec
 import zmq
@@ -24,6 +24,17 @@ H = TypeVar("H", bound=Header)
 
 def provided(method: str, **params: str) -> Provided:
     return Provided(method=method, summary="", resource="none", effect="read", params=params)
+
+
+class More(TypedDict, total=False):
+    """What else a test may want of its Hand. values: of the settings; files: beside main.py."""
+
+    kind: schema.RunKind
+    settings: dict[str, Setting]
+    values: dict[str, object]
+    files: dict[str, bytes]
+    entry: str
+    in_flight: int
 
 
 class Peer:
@@ -50,42 +61,24 @@ class Peer:
         self.process: subprocess.Popen[bytes] | None = None
         self._number = 0
 
-    def launch(
-        self,
-        source: str,
-        *,
-        provides: tuple[Provided, ...] = (),
-        kind: schema.RunKind = "service",
-        settings: dict[str, Setting] | None = None,
-        values: dict[str, object] | None = None,
-        files: dict[str, bytes] | None = None,
-        entry: str = "main:Test",
-        in_flight: int = 16,
-    ) -> "Peer":
+    def launch(self, source: str, provides: tuple[Provided, ...] = (), **more: Unpack[More]) -> "Peer":
         """Start the Hand whose main.py this is; it has said Hello and was answered when this returns."""
-        self.launch_only(source, provides, kind, settings or {}, values or {}, files or {}, entry, in_flight)
+        self.launch_only(source, provides, **more)
         hello, _ = self.expect(headers.Hello)
         assert hello.version == limits.PROTOCOL
         self.send(headers.Hello(version=limits.PROTOCOL, time=1))
         return self
 
-    def launch_only(
-        self,
-        source: str,
-        provides: tuple[Provided, ...],
-        kind: schema.RunKind,
-        settings: dict[str, Setting],
-        values: dict[str, object],
-        files: dict[str, bytes],
-        entry: str,
-        in_flight: int,
-    ) -> None:
+    def launch_only(self, source: str, provides: tuple[Provided, ...] = (), **more: Unpack[More]) -> None:
+        """Start the Hand; its Hello waits."""
+        kind = more.get("kind", "service")
+        entry = more.get("entry", "main:Test")
         manifest = Manifest(
             hand=HandSection(name="test", version="1.0.0", description="", entry=entry, kind=kind, autonomy="full"),
             provides={one.method: one for one in provides},
             events=Events(),
-            settings=settings,
-            limits=Limits(in_flight=in_flight),
+            settings=more.get("settings", {}),
+            limits=Limits(in_flight=more.get("in_flight", 16)),
         )
         public, secret = zmq.curve_keypair()
         bus = os.open(self.folder / "bus", os.O_PATH)
@@ -97,7 +90,7 @@ class Peer:
             version="1.0.0",
             manifest=schema.encode(manifest),
             files={},
-            settings=values,
+            settings=more.get("values", {}),
             rlimits=Rlimits(memory=0, cpu=0, processes=0, open_files=0, file_size=0),
             uid=None,
             server_key=self.public,
@@ -105,7 +98,7 @@ class Peer:
             serve="runtime.main:join",
             descriptors=("bus", "state"),
         )
-        code = {"main.py": textwrap.dedent(source).encode(), **(files or {})}
+        code = {"main.py": textwrap.dedent(source).encode(), **more.get("files", {})}
         start = Start(launch=launch, code=code, descriptors={"bus": bus, "state": state}, public=public, secret=secret)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
