@@ -1,0 +1,115 @@
+"""The Hand `data-pipeline`: one run does one job, from source to target; it touches files only by files.* calls (acts).
+
+Its inputs are spec=PATH of a spec file, or source=PATH target=PATH table=…, or both: inputs go before what the file
+says. README.md tells the keys. This module only joins the parts and turns their errors into the run's end.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from pipeline_check import SPEC_MAX, check_inputs, check_text
+from pipeline_errors import JobFailed, SpecInvalid
+from pipeline_files import Files
+from pipeline_job import Bench, Job
+from pipeline_look import ROWS_MAX, preview, problem_facts, problems_of
+from pipeline_spec import Spec
+from runtime import Call, Failure, Hand
+
+PREVIEW_ROWS: Final = 20
+TELL_SECONDS: Final = 1.0
+"""Progress is told at most so often."""
+
+
+class DataPipeline(Hand):
+    """Task: does one job. Provides data-pipeline.check and data-pipeline.preview."""
+
+    async def start(self) -> None:
+        """SQLite's own temporary files go to the scratch folder, too; nothing else can be written to."""
+        os.environ["SQLITE_TMPDIR"] = str(self.scratch)
+        self._told = 0.0
+
+    async def run(self, **inputs: object) -> object:
+        """The job that the inputs describe. Publishes `loaded` when it is done."""
+        with _ends(), self._folder() as folder:
+            path = inputs.pop("spec", None)
+            if path is None:
+                spec = check_inputs(inputs, rejects=self._rejects())
+            else:
+                spec = await self._spec(str(path), inputs)
+            with self._bench(spec, folder) as bench:
+                result = await Job(bench).run()
+        target = result["target"]
+        assert isinstance(target, dict)
+        event = {name: result[name] for name in ("name", "rows_read", "rows_written", "rows_rejected")}
+        await self.publish(
+            "loaded", {**event, "target": target["path"], "table": target["table"], "sha256": target["sha256"]}
+        )
+        self.log.info("loaded", **event, target=target["path"])
+        return result
+
+    async def check(self, call: Call) -> dict[str, object]:
+        """data-pipeline.check: all problems of the spec file that the resource names; nothing is written."""
+        with _ends(), self._folder() as folder:
+            try:
+                spec = await self._spec(call.resource, {})
+            except SpecInvalid as invalid:
+                problems = problem_facts(invalid.problems)
+                return {"ok": False, "problems": problems, "columns": [], "schema": [], "notes": []}
+            with self._bench(spec, folder) as bench:
+                return await problems_of(bench)
+
+    async def preview(self, call: Call, rows: int = PREVIEW_ROWS) -> dict[str, object]:
+        """data-pipeline.preview: the first rows that the job would load; nothing is written."""
+        if not 1 <= rows <= ROWS_MAX:
+            raise Failure("arguments", f"rows is between 1 and {ROWS_MAX}.")
+        with _ends(), self._folder() as folder:
+            spec = await self._spec(call.resource, {})
+            with self._bench(spec, folder) as bench:
+                return await preview(bench, rows)
+
+    async def _spec(self, path: str, inputs: Mapping[str, object]) -> Spec:
+        raw = await Files(self.kernel).read(path, SPEC_MAX)
+        return check_text(raw, inputs, rejects=self._rejects())
+
+    def _bench(self, spec: Spec, folder: Path) -> Bench:
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return Bench(spec, Files(self.kernel), folder, now=now, tell=self._tell)
+
+    def _rejects(self) -> str:
+        return str(self.settings["reject_at_most"])
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """An empty folder for this piece of work."""
+        folder = Path(self.scratch) / "job"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _tell(self, done: int, total: int, text: str) -> None:
+        now = monotonic()
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            await self.progress(done, total, text)
+
+
+@contextmanager
+def _ends() -> Iterator[None]:
+    """Errors of the job become the run's Failed."""
+    try:
+        yield
+    except SpecInvalid as invalid:
+        raise Failure("spec", str(invalid), problems=problem_facts(invalid.problems)) from None
+    except JobFailed as failed:
+        raise Failure(failed.code, failed.text, **failed.detail) from None
+    except OSError as error:
+        raise Failure("files", f"the scratch folder: {error.strerror or error}.") from error

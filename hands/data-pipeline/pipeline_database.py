@@ -1,0 +1,247 @@
+"""SQLite files in the scratch folder (acts): a copied source is read, a copied target is changed in one transaction.
+
+A file from elsewhere is hostile until shown otherwise: its schema is not trusted, extensions are off, and it is opened
+read-only where it is a source. Only this module and pipeline_scratch.py know apsw.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from pipeline_errors import JobFailed, did_you_mean
+from pipeline_rows import BATCH_ROWS, Batch, Column, Kind, Ledger, Records, Reject, Value
+from pipeline_scratch import quoted
+from pipeline_spec import Mode
+from pipeline_values import plain_column
+
+MAGIC: Final = b"SQLite format 3\0"
+_DECLARED: Final[dict[Kind, str]] = {
+    "int": "INTEGER", "float": "REAL", "decimal": "TEXT", "bool": "BOOLEAN", "date": "TEXT", "datetime": "TEXT",
+    "text": "TEXT",
+}  # fmt: skip
+"""How a new table declares its columns."""
+
+REJECTED: Final = "_rejected"
+"""What follows a table's name in the name of the table with its rejected rows."""
+
+
+def check_header(path: Path, shown: str) -> bool:
+    """Whether the file is in WAL mode. Raises JobFailed for a file that is no SQLite database; an empty one is."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    if head and not head.startswith(MAGIC):
+        raise JobFailed("source", f"{shown} is no SQLite database.")
+    return head[18:20] == b"\2\2"
+
+
+def _open(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.execute("PRAGMA temp_store=FILE")
+    connection.execute("PRAGMA cell_size_check=ON")
+    return connection
+
+
+class DatabaseSource:
+    """One table or view of a copied database. names: its columns."""
+
+    def __init__(self, path: Path, table: str, shown: str) -> None:
+        check_header(path, shown)
+        self._shown = shown
+        try:
+            self._connection = _open(path, apsw.SQLITE_OPEN_READONLY)
+            self._table = self._chosen(table)
+            cursor = self._connection.execute(f"SELECT * FROM {quoted(self._table)}")
+            names = self._connection.execute(f"PRAGMA table_xinfo({quoted(self._table)})").fetchall()
+            self.names = tuple(str(row[1]) for row in names if row[6] != 1)
+        except apsw.Error as error:
+            raise JobFailed("source", f"{shown}: {error}") from None
+        self._rows = iter(cursor)
+
+    def _chosen(self, table: str) -> str:
+        found = self._connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+        tables = [str(row[0]) for row in found]
+        if not table and len(tables) == 1:
+            return tables[0]
+        for name in tables:
+            if name.casefold() == table.casefold():
+                return name
+        what = f'has no table "{table}"' if table else f"has {len(tables)} tables, and source.table names none"
+        raise JobFailed("source", f"{self._shown} {what}. {did_you_mean(table, tables)}")
+
+    def records(self) -> Iterator[Records]:
+        """All rows. A damaged page ends the job."""
+        number = 0
+        try:
+            while rows := list(islice(self._rows, BATCH_ROWS)):
+                yield Records(range(number + 1, number + len(rows) + 1), rows)
+                number += len(rows)
+        except apsw.Error as error:
+            raise JobFailed("source", f"{self._shown} is damaged after row {number}: {error}") from None
+
+    def close(self) -> None:
+        """Ends it."""
+        self._connection.close()
+
+
+class DatabaseTarget:
+    """A copied or new database, changed in one transaction: nothing of it counts until `commit` returned."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        self._path, self._shown = path, shown
+        self._tables: list[str] = []
+        try:
+            self._wal = path.exists() and check_header(path, shown)
+            self._connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            for pragma in ("journal_mode=MEMORY", "synchronous=OFF", "cache_size=-16384", "foreign_keys=OFF"):
+                self._connection.execute(f"PRAGMA {pragma}").fetchall()
+            self._loose = self._connection.execute("PRAGMA foreign_key_check").fetchall()
+            self._connection.execute("BEGIN IMMEDIATE")
+        except JobFailed as failed:
+            raise JobFailed("target", failed.text) from None
+        except apsw.Error as error:
+            raise JobFailed("target", f"{shown} cannot be opened: {error}") from None
+
+    def table(self, name: str, columns: Sequence[Column], mode: Mode, key: Sequence[str]) -> "TableSink":
+        """A table to write to, made or checked as the mode says. Raises JobFailed("target")."""
+        self._tables.append(name)
+        try:
+            return TableSink(self._connection, self._shown, name, columns, mode, key)
+        except apsw.Error as error:
+            raise JobFailed("target", f'{self._shown}: table "{name}": {error}') from None
+
+    def keep_rejects(self, table: str, rejects: Iterable[tuple[Value, ...]], *, fresh: bool) -> None:
+        """Writes rejected rows beside the table: source, row, column, code, reason, raw, loaded."""
+        name = quoted(table + REJECTED)
+        try:
+            if fresh:
+                self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+            self._connection.execute(
+                f'CREATE TABLE IF NOT EXISTS {name} ("source" TEXT, "row" INTEGER, "column" TEXT, "code" TEXT, '
+                '"reason" TEXT, "raw" TEXT, "loaded" TEXT)'
+            )
+            self._connection.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?)", rejects)
+        except apsw.Error as error:
+            raise JobFailed("target", f'{self._shown}: table "{table}{REJECTED}": {error}') from None
+
+    def commit(self) -> None:
+        """Ends the transaction and checks the whole file. Raises JobFailed("target"), and then it is worth nothing."""
+        try:
+            loose = self._connection.execute("PRAGMA foreign_key_check").fetchall()
+            if len(loose) > len(self._loose):
+                raise JobFailed(
+                    "target", f"{self._shown}: rows of table {loose[-1][0]} would refer to rows that are gone."
+                )
+            self._connection.execute("COMMIT")
+            sound = self._connection.execute("PRAGMA integrity_check(5)").fetchall()
+            if sound != [("ok",)]:
+                raise JobFailed("target", f"{self._shown} is damaged: {sound[0][0]}")
+            if self._wal:
+                self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        except apsw.Error as error:
+            raise JobFailed("target", f"{self._shown}: {error}") from None
+        finally:
+            self._connection.close()
+
+    def close(self) -> None:
+        """Ends it without a commit, if there was none."""
+        self._connection.close()
+
+
+class TableSink:
+    """Writes rows into one table; rows that its constraints refuse are rejected one by one."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        shown: str,
+        table: str,
+        columns: Sequence[Column],
+        mode: Mode,
+        key: Sequence[str],
+    ) -> None:
+        self.written = 0
+        self._connection, self._columns, self._table = connection, tuple(columns), table
+        there = connection.execute("SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (table,)).fetchall()
+        if there and there[0][0] != "table":
+            raise JobFailed("target", f'{shown}: "{table}" is a {there[0][0]}, not a table. Choose another name.')
+        if there and mode == "create":
+            mend = 'Write mode = "append", "replace" or "upsert", or another table.'
+            raise JobFailed("target", f'{shown} has a table "{table}" already. {mend}')
+        if there and mode == "replace":
+            connection.execute(f"DROP TABLE {quoted(table)}")
+            there = []
+        if there:
+            self._check_columns(shown)
+        else:
+            self._create()
+        self._insert = self._insert_sql(mode, key)
+
+    def _create(self) -> None:
+        names = [column.name.casefold() for column in self._columns]
+        for column in self._columns:
+            if names.count(column.name.casefold()) > 1:
+                raise JobFailed("target", f'column names of SQLite do not differ by case: rename "{column.name}".')
+        fields = ", ".join(f"{quoted(column.name)} {_DECLARED[column.kind]}" for column in self._columns)
+        self._connection.execute(f"CREATE TABLE {quoted(self._table)} ({fields})")
+
+    def _check_columns(self, shown: str) -> None:
+        rows = self._connection.execute(f"PRAGMA table_xinfo({quoted(self._table)})").fetchall()
+        there = {str(row[1]).casefold(): row for row in rows}
+        names = {column.name.casefold() for column in self._columns}
+        problems = [
+            f'it has no column "{column.name}": {did_you_mean(column.name, [str(row[1]) for row in rows])}'
+            for column in self._columns if column.name.casefold() not in there
+        ]  # fmt: skip
+        problems += [
+            f'its column "{row[1]}" needs a value, and the rows have no such column.'
+            for name, row in there.items() if name not in names and row[3] and row[4] is None and not row[5]
+        ]  # fmt: skip
+        problems += [f'its column "{there[name][1]}" is generated.' for name in names & set(there) if there[name][6]]
+        if problems:
+            raise JobFailed("target", f'{shown}: table "{self._table}" does not fit: {" ".join(problems)}')
+
+    def _insert_sql(self, mode: Mode, key: Sequence[str]) -> str:
+        names = ", ".join(quoted(column.name) for column in self._columns)
+        sql = f"INSERT INTO {quoted(self._table)} ({names}) VALUES ({', '.join('?' * len(self._columns))})"
+        if mode != "upsert":
+            return sql
+        keys = ", ".join(map(quoted, key))
+        index = quoted(f"{self._table}_{'_'.join(key)}_key")
+        self._connection.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {quoted(self._table)} ({keys})")
+        others = [quoted(column.name) for column in self._columns if column.name not in key]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in others)
+        return f"{sql} ON CONFLICT ({keys}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
+
+    def write(self, batch: Batch, ledger: Ledger) -> None:
+        """All rows of the batch but those that the table refuses."""
+        columns = [
+            plain_column(column.kind, values) for column, values in zip(self._columns, batch.columns, strict=True)
+        ]
+        self._connection.execute("SAVEPOINT batch")
+        try:
+            self._connection.executemany(self._insert, zip(*columns, strict=True))
+            self.written += batch.size
+        except apsw.ConstraintError:
+            self._connection.execute("ROLLBACK TO batch")
+            self._one_by_one(batch, columns, ledger)
+        except apsw.Error as error:
+            raise JobFailed("target", f'table "{self._table}": {error}') from None
+        self._connection.execute("RELEASE batch")
+
+    def _one_by_one(self, batch: Batch, columns: Sequence[Sequence[Value]], ledger: Ledger) -> None:
+        for row, values in enumerate(zip(*columns, strict=True)):
+            try:
+                self._connection.execute(self._insert, values)
+                self.written += 1
+            except apsw.ConstraintError as error:
+                why = f'table "{self._table}" refuses it: {error}'
+                ledger.reject(Reject(batch.numbers[row], "", "constraint", why, batch.raw(row, self._columns)))
+            except apsw.Error as error:
+                raise JobFailed("target", f'table "{self._table}": {error}') from None

@@ -1,0 +1,72 @@
+"""Why a job could not be done, or a row not be taken (pure).
+
+    PipelineError
+    ├── SpecInvalid    the description of the job is wrong; holds all its problems; nothing was touched
+    └── JobFailed      the description is fine, but this input or target cannot be worked with; the target is as it was
+
+A single row that does not fit is neither: it becomes a Reject (pipeline_rows.py) and the job goes on.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong in a spec. key: dotted, such as `steps[2].column`; instead: what to write."""
+
+    key: str
+    what: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.what}. {self.instead}"
+
+
+class PipelineError(Exception):
+    """Base of both."""
+
+
+class SpecInvalid(PipelineError):
+    """The job's description is wrong: `problems` are all of them, in the order of the keys."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        head = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__("\n".join([f"the pipeline spec has {head}:", *(f"  {problem}" for problem in self.problems)]))
+
+
+class JobFailed(PipelineError):
+    """The job ended without a change to the target. code: a key of CODES."""
+
+    def __init__(self, code: str, text: str, **detail: object) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.detail = detail
+
+
+CODES = {
+    "spec": "The description of the job is wrong; `detail.problems` has each problem.",
+    "source": "The source cannot be read as what the spec says it is.",
+    "target": "The target cannot take the rows: another shape, an existing table, a damaged file.",
+    "rejects": "More rows were rejected than `reject_at_most` allows.",
+    "conflict": "Somebody changed the target while the job ran; their change was kept.",
+    "step": "A step cannot give its result, such as a sum beyond 64 bits.",
+    "files": "The Hand `files` refused or failed; the text has its words.",
+}
+"""The codes of a job's Failed end."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str], otherwise: str = "") -> str:
+    """What to write instead of a name that is not known: the nearest, or all of them when they are few."""
+    names = list(known)
+    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6) or [
+        name for name in names if name.casefold() == wrong.casefold()
+    ]
+    if near:
+        return f'Did you mean "{near[0]}"?'
+    if otherwise:
+        return otherwise
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"Known here: {shown}." if names else "Nothing is known here."

@@ -1,0 +1,133 @@
+"""The Hand's only way out (acts): files are read and written by calls of files.*, and its errors become a job's.
+
+Needs grants for files.stat, files.read and files.write on the paths that the spec names.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipeline_errors import JobFailed
+from runtime import CallFailed, CallRefused, KernelHandle, Stream
+
+CHUNK: Final = 256 * 1024
+ABSENT: Final = "absent"
+LONGEST: Final = 24 * 3600.0
+"""Seconds that one file may take to travel; a run's own limits are usually shorter."""
+
+OnBytes = Callable[[], Awaitable[None]]
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except CallFailed as failed:
+        if failed.code in ("conflict", "exists"):
+            raise JobFailed(
+                "conflict", f"{path} was changed by somebody else while the job ran. Their change was kept and nothing of "
+                "this job was loaded. Start it again."
+            ) from None  # fmt: skip
+        raise JobFailed("files", failed.text or str(failed), reason=failed.code) from None
+    except CallRefused as refused:
+        raise JobFailed("files", f"{path}: {refused}", reason=refused.code, grant=refused.grant) from None
+
+
+class Files:
+    """Files of the granted roots. copied: bytes that were read so far, of all of them."""
+
+    def __init__(self, kernel: KernelHandle) -> None:
+        self._kernel = kernel
+        self.copied = 0
+
+    async def size(self, path: str) -> int | None:
+        """Bytes of a file, None if there is none."""
+        try:
+            reply = await self._kernel.call("files.stat", path)
+        except CallFailed as failed:
+            if failed.code == "not found":
+                return None
+            raise JobFailed("files", failed.text or str(failed), reason=failed.code) from None
+        except CallRefused as refused:
+            raise JobFailed("files", f"{path}: {refused}", reason=refused.code, grant=refused.grant) from None
+        size = reply.value.get("size") if isinstance(reply.value, dict) else None
+        return size if isinstance(size, int) else 0
+
+    @asynccontextmanager
+    async def reading(self, path: str) -> AsyncIterator["Download"]:
+        """A file's chunks, and after the last its digest. May be left early."""
+        with _told(path):
+            async with self._kernel.stream("files.read", path, timeout=LONGEST) as stream:
+                yield Download(stream, self)
+
+    async def read(self, path: str, most: int) -> bytes:
+        """A small file as a whole."""
+        found = bytearray()
+        async with self.reading(path) as download:
+            async for chunk in download:
+                found += chunk
+                if len(found) > most:
+                    raise JobFailed("files", f"{path} has more than {most} bytes; that is no spec.")
+        return bytes(found)
+
+    async def fetch(self, path: str, into: Path, on_bytes: OnBytes) -> "Download":
+        """Copies a file into the scratch folder; the Download tells its digest."""
+        async with self.reading(path) as download:
+            with into.open("wb") as file:
+                async for chunk in download:
+                    file.write(chunk)
+                    await on_bytes()
+        return download
+
+    async def put(self, path: str, whole: Path, *, expect: str | None, make_folders: bool) -> tuple[str, int]:
+        """Writes a file from the scratch folder; its digest and size. Raises JobFailed("conflict")."""
+        digest = hashlib.sha256()
+        arguments: dict[str, object] = {"make_folders": make_folders}
+        if expect is not None:
+            arguments["expect"] = expect
+        with _told(path):
+            async with self._kernel.stream("files.write", path, timeout=LONGEST, upload=True, **arguments) as stream:
+                with whole.open("rb") as file:
+                    while chunk := file.read(CHUNK):
+                        digest.update(chunk)
+                        await stream.send(chunk)
+                await stream.finish()
+                async for _ in stream:
+                    pass
+                reply = stream.reply.value
+        if not isinstance(reply, dict) or reply.get("sha256") != digest.hexdigest():
+            raise JobFailed("files", f"{path}: what was written is not what was sent.")
+        return digest.hexdigest(), whole.stat().st_size
+
+    async def refuse_unmerged(self, path: str, code: str) -> None:
+        """Raises JobFailed when a SQLite file has changes beside it that a copy of the file alone would lose."""
+        for suffix in ("-wal", "-journal"):
+            if await self.size(path + suffix):
+                raise JobFailed(
+                    code, f"{path} has changes that are not merged yet, in {path}{suffix}. Close the program that writes it, "
+                    "or run: PRAGMA wal_checkpoint(TRUNCATE)."
+                )  # fmt: skip
+
+
+class Download:
+    """The chunks of one file. sha256, changed: known after the last."""
+
+    def __init__(self, stream: Stream, files: Files) -> None:
+        self._stream, self._files = stream, files
+        self._digest = hashlib.sha256()
+        self.sha256 = ""
+        self.changed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            self._digest.update(chunk)
+            self._files.copied += len(chunk)
+            yield chunk
+        reply = self._stream.reply.value
+        facts = reply if isinstance(reply, dict) else {}
+        self.sha256 = self._digest.hexdigest()
+        self.changed = bool(facts.get("changed"))
+        if facts.get("sha256") != self.sha256:
+            raise JobFailed("files", "what arrived of a file is not what was read.")

@@ -1,0 +1,233 @@
+"""From a spec's steps and the columns of its sources to the chain that does them (pure).
+
+What the checker could not know is checked here, again all problems at once: a column that is not there (did you mean …),
+a type that a step cannot take, two columns of one name. After a step with a problem planning goes on with the columns
+that it would have given, as far as they are known.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, assert_never
+
+from pipeline_chain import Chain, Link
+from pipeline_errors import Problem, SpecInvalid, did_you_mean
+from pipeline_expressions import ExpressionInvalid, Parsed, kind_of, parse
+from pipeline_rows import Batch, Column, Kind, Ledger
+from pipeline_scratch import Scratch, Stage
+from pipeline_spec import Aggregate, Cast, Deduplicate, Derive, Filter, Join, Measure, Rename, Save, Select, Sort, Step
+from pipeline_staging import FirstOnly, Grouped, Joined, LastOnly, Sorted, Unique
+from pipeline_steps import OneByOne, Pick, Recast, Sieve, Stepping, Work
+
+_NUMBERS = ("int", "float", "decimal")
+_ONLY_NUMBERS = ("sum", "mean", "median", "stddev")
+
+
+class Sink(Protocol):
+    """Where rows are written."""
+
+    def write(self, batch: Batch, ledger: Ledger) -> None:
+        """Takes rows; tells the ledger which the target refuses."""
+
+
+class Saving(OneByOne):
+    """save: also writes the rows into another table."""
+
+    def __init__(self, before: Sequence[Column], sink: Sink) -> None:
+        super().__init__(before, before)
+        self._sink = sink
+
+    def change(self, batch: Batch, ledger: Ledger) -> Batch:
+        """The same rows, written."""
+        self._sink.write(batch, ledger)
+        return batch
+
+
+OpenTable = Callable[[Save, Sequence[Column]], Sink]
+
+
+def plan(
+    steps: Sequence[Step], columns: Sequence[Column], *, unique: Iterable[str], scratch: Scratch,
+    partners: Mapping[int, Stage], open_table: OpenTable, key: Iterable[str] = (),
+) -> Chain:  # fmt: skip
+    """The chain of a job. partners: step number → rows of its second source; key: of the target. Raises SpecInvalid."""
+    planner = _Planner(columns, scratch, partners, open_table)
+    for name in unique:
+        planner.link("schema unique", Unique(columns, [column.name for column in columns].index(name), scratch))
+    for number, step in enumerate(steps, 1):
+        planner.step(number, step)
+    known = [column.name for column in planner.columns]
+    for name in key:
+        if name not in known:
+            what = f'the rows have no column "{name}" after the steps'
+            planner.problems.append(Problem("target.key", what, did_you_mean(name, known)))
+    if planner.problems:
+        raise SpecInvalid(planner.problems)
+    return Chain(planner.columns, planner.links)
+
+
+class _Planner:
+    def __init__(
+        self, columns: Sequence[Column], scratch: Scratch, partners: Mapping[int, Stage], open_table: OpenTable
+    ) -> None:
+        self.columns = tuple(columns)
+        self.links: list[Link] = []
+        self.problems: list[Problem] = []
+        self._scratch, self._partners, self._open_table = scratch, partners, open_table
+        self._number = 0
+
+    def link(self, name: str, step: Stepping) -> None:
+        self.links.append(Link(name, step))
+        self.columns = step.columns
+
+    def step(self, number: int, step: Step) -> None:
+        self._number = number
+        found = len(self.problems)
+        made = self._make(step)
+        if made is not None and len(self.problems) == found:
+            self.link(f"{number} {type(step).__name__.lower()}", made)
+        elif made is not None:
+            self.columns = made.columns
+
+    def _make(self, step: Step) -> Stepping | None:
+        match step:
+            case Select():
+                return self._select(step)
+            case Rename():
+                return self._rename(step)
+            case Cast():
+                kinds = {at: kind for name, kind in step.columns.items() if (at := self._place("columns", name)) >= 0}
+                return Recast(self.columns, kinds, step.form)
+            case Derive():
+                return self._derive(step.column, step.value, step.kind, "value")
+            case Filter():
+                parsed, kind = self._expression("where", step.where)
+                if parsed and kind not in ("bool", None):
+                    self._bad("where", f"the expression gives {kind}, not true or false", 'Write where = "x > 0".')
+                return Sieve(self.columns, parsed) if parsed else None
+            case Join():
+                return self._join(step)
+            case Aggregate():
+                return self._aggregate(step)
+            case Deduplicate():
+                places = self._places("by", step.by) if step.by else list(range(len(self.columns)))
+                return (FirstOnly if step.keep == "first" else LastOnly)(self.columns, places, self._scratch)
+            case Sort():
+                by = [(at, down) for name, down in step.by if (at := self._place("by", name)) >= 0]
+                return Sorted(self.columns, by, self._scratch)
+            case Save():
+                self._places("key", step.key)
+                return None if self.problems else Saving(self.columns, self._open_table(step, self.columns))
+            case _:
+                assert_never(step)
+
+    # the steps with more to check --------------------------------------------------------------------------------------
+
+    def _select(self, step: Select) -> Stepping:
+        if step.columns:
+            places = self._places("columns", step.columns)
+        else:
+            dropped = self._places("drop", step.drop)
+            places = [at for at in range(len(self.columns)) if at not in dropped]
+            if not places:
+                self._bad("drop", "no column is left", "Keep at least one.")
+        return Pick(self.columns, places, [self.columns[at].name for at in places])
+
+    def _rename(self, step: Rename) -> Stepping:
+        self._places("columns", step.columns)
+        names = [step.columns.get(column.name, column.name) for column in self.columns]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            self._bad("columns", f'two columns would be called "{name}"', "Choose another name.")
+        return Pick(self.columns, range(len(self.columns)), names)
+
+    def _derive(self, name: str, value: str, kind: Kind | None, key: str) -> Work | None:
+        parsed, found = self._expression(key, value)
+        if parsed is None:
+            return None
+        names = [column.name for column in self.columns]
+        place = names.index(name) if name in names else len(names)
+        return Work(self.columns, place, Column(name, kind or found or "text"), parsed)
+
+    def _aggregate(self, step: Aggregate) -> Stepping | None:
+        before = self.columns
+        for name, expression in step.by:
+            if not expression:
+                continue
+            if any(column.name == name for column in before):
+                self._bad("by", f'there is a column "{name}" already', "Choose another name for the key.")
+            elif work := self._derive(name, expression, None, "by"):
+                self.link(f"{self._number} aggregate: {name}", work)
+        by = self._places("by", [name for name, _ in step.by])
+        measures = [self._measure(measure) for measure in step.measures]
+        found = [measure for measure in measures if measure is not None]
+        return Grouped(self.columns, by, found, self._scratch) if len(by) == len(step.by) else None
+
+    def _measure(self, measure: Measure) -> tuple[str, str, int, Kind] | None:
+        key = f"columns.{measure.name}"
+        if not measure.column:
+            return measure.name, "count", -1, "int"
+        at = self._place(key, measure.column)
+        if at < 0:
+            return None
+        kind = self.columns[at].kind
+        if measure.function in _ONLY_NUMBERS and kind not in _NUMBERS:
+            self._bad(
+                key, f'{measure.function} needs numbers, and "{measure.column}" is {kind}', "Add a cast step before."
+            )
+        match measure.function:
+            case "count" | "count_distinct":
+                kind = "int"
+            case "mean" | "median":
+                kind = "decimal" if kind == "decimal" else "float"
+            case "stddev":
+                kind = "float"
+        return measure.name, measure.function, at, kind
+
+    def _join(self, step: Join) -> Stepping | None:
+        partners = self._partners[self._number]
+        theirs_named = {column.name: at for at, column in enumerate(partners.columns)}
+        ours, theirs = [], []
+        for here, there in step.on:
+            at = self._place("on", here)
+            if there not in theirs_named:
+                self._bad("on", f'the second source has no column "{there}"', did_you_mean(there, theirs_named))
+            elif at >= 0:
+                ours.append(at)
+                theirs.append(theirs_named[there])
+                one, other = self.columns[at].kind, partners.columns[theirs[-1]].kind
+                if one != other and not {one, other} == {"int", "float"}:
+                    self._bad("on", f'"{here}" is {one} and "{there}" is {other}', "Cast one, or declare its type.")
+        for name in step.take:
+            if name not in theirs_named:
+                self._bad("take", f'the second source has no column "{name}"', did_you_mean(name, theirs_named))
+        keys = {there for _, there in step.on}
+        names = [n for n in step.take if n in theirs_named] or [
+            n for n in theirs_named if n not in keys and not step.take
+        ]
+        take = [(theirs_named[name], step.prefix + name) for name in names]
+        known = {column.name for column in self.columns}
+        for _, name in take:
+            if name in known:
+                self._bad("prefix", f'there are two columns "{name}"', 'Write prefix = "…", or name what to take.')
+        return Joined(self.columns, ours, partners, theirs, take, step.unmatched) if ours else None
+
+    # asking for columns ------------------------------------------------------------------------------------------------
+
+    def _place(self, key: str, name: str) -> int:
+        for at, column in enumerate(self.columns):
+            if column.name == name:
+                return at
+        self._bad(key, f'there is no column "{name}" here', did_you_mean(name, [c.name for c in self.columns]))
+        return -1
+
+    def _places(self, key: str, names: Iterable[str]) -> list[int]:
+        return [at for name in names if (at := self._place(key, name)) >= 0]
+
+    def _expression(self, key: str, text: str) -> tuple[Parsed | None, Kind | None]:
+        try:
+            parsed = parse(text)
+            return parsed, kind_of(parsed, {column.name: column.kind for column in self.columns})
+        except ExpressionInvalid as invalid:
+            self._bad(key, invalid.what, invalid.instead)
+            return None, None
+
+    def _bad(self, key: str, what: str, instead: str) -> None:
+        self.problems.append(Problem(f"steps[{self._number}].{key}", what, instead))

@@ -1,0 +1,358 @@
+"""Bytes to records (pure): CSV, JSON Lines and JSON arrays, pushed in chunks of any size, never held whole.
+
+Each reader takes `feed(chunk)` and then `finish()`; both give Records in order, and tell broken rows to the ledger. It
+keeps at most one unfinished record, and that is at most RECORD_MAX long. Where a chunk ends makes no difference; a
+property test cuts everywhere.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Final, Protocol
+
+import ijson  # type: ignore[import-untyped]
+import msgspec
+
+from pipeline_errors import JobFailed
+from pipeline_rows import BATCH_ROWS, Ledger, Records, Reject
+from pipeline_spec import Source
+
+RECORD_MAX: Final = 1024 * 1024
+"""Longest record in characters (CSV) or bytes (JSON Lines)."""
+
+PIECE: Final = 64 * 1024
+"""Smaller chunks are gathered until there is so much to work on."""
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+class Reader(Protocol):
+    """What the job feeds with a source's bytes. rows: how many there were so far, broken ones too.
+
+    names: of the columns, once known; () for JSON, whose rows have their own.
+    """
+
+    names: tuple[str, ...]
+    rows: int
+
+    def feed(self, chunk: bytes) -> Iterator[Records]:
+        """More bytes."""
+
+    def finish(self) -> Iterator[Records]:
+        """There are no more."""
+
+
+def reader_for(source: Source, ledger: Ledger, *, exact: bool) -> Reader:
+    """The reader of a CSV, JSON or JSON Lines source. exact: a number with a point is read as Decimal."""
+    match source.format:
+        case "csv":
+            return CsvReader(source, ledger)
+        case "json":
+            return JsonReader(source, ledger)
+        case "jsonl":
+            return JsonLinesReader(source, ledger, exact=exact)
+        case "sqlite":
+            raise AssertionError("a database is not a stream: pipeline_database.py reads it")
+
+
+# CSV -----------------------------------------------------------------------------------------------------------------
+
+
+class CsvReader:
+    """RFC 4180 in one dialect, strictly: a row whose quotes do not match is rejected and the next line begins anew.
+
+    Blank lines are no rows and are not counted. A quoted field may hold line ends.
+    """
+
+    def __init__(self, source: Source, ledger: Ledger) -> None:
+        self.names: tuple[str, ...] = ()
+        self._source = source
+        self._ledger = ledger
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._raw = b""
+        self._text = ""
+        self._held: list[str] = []
+        self.rows = 0
+        csv.field_size_limit(RECORD_MAX)
+
+    def feed(self, chunk: bytes) -> Iterator[Records]:
+        """More bytes."""
+        self._raw += chunk
+        if len(self._raw) >= PIECE:
+            yield from self._work(final=False)
+
+    def finish(self) -> Iterator[Records]:
+        """The last lines, and a row that ends without a line end."""
+        yield from self._work(final=True)
+        if not self.names:
+            self._begin(())
+
+    def _work(self, *, final: bool) -> Iterator[Records]:
+        raw, self._raw = self._raw, b""
+        if self._decoder is None:
+            self._decoder = codecs.getincrementaldecoder(self._encoding(raw))("surrogateescape")
+        try:
+            text = self._text + self._decoder.decode(raw, final)
+        except UnicodeError as error:
+            raise JobFailed(
+                "source", f"{self._source.path} is not {self._source.encoding or 'UTF-8'}: {error}"
+            ) from None
+        lines = list(io.StringIO(text, newline=""))
+        self._text = ""
+        if lines and not final and not lines[-1].endswith("\n"):
+            self._text = lines.pop()  # "\r" too: its "\n" may be the next byte
+            if len(self._text) > RECORD_MAX:
+                raise JobFailed("source", f"{self._source.path}: a line after row {self.rows} is over 1 MiB.")
+        records = self._records(self._held + lines, final=final)
+        broken = _HALF.search(text) is not None
+        numbers, rows = self._number(records, broken=broken)
+        if rows:
+            yield Records(numbers, rows)
+
+    def _encoding(self, raw: bytes) -> str:
+        if self._source.encoding not in ("", "utf-8"):
+            return self._source.encoding
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            if self._source.encoding:
+                raise JobFailed("source", f'{self._source.path} is UTF-16. Write encoding = "utf-16".')
+            return "utf-16"
+        return "utf-8-sig"
+
+    def _parser(self, lines: Iterable[str]) -> "Iterator[list[str]]":
+        quoting = csv.QUOTE_MINIMAL if self._source.quote else csv.QUOTE_NONE
+        quote = self._source.quote or None
+        return csv.reader(lines, strict=True, delimiter=self._source.delimiter, quotechar=quote, quoting=quoting)
+
+    def _records(self, lines: list[str], *, final: bool) -> list[list[str] | Reject]:
+        """The records of whole lines; a record that the last line does not end is held back for the next call."""
+        found: list[list[str] | Reject] = []
+        self._held = []
+        try:
+            found.extend(self._parser(lines))
+            return found
+        except csv.Error:
+            found.clear()
+        self._slowly(lines, found, final=final)
+        return found
+
+    def _slowly(self, lines: list[str], found: list[list[str] | Reject], *, final: bool) -> None:
+        """The same, row by row, so as to know where a broken record begins."""
+        first = 0
+        while first < len(lines):
+            at = first
+            counted = _Counted(lines, first)
+            try:
+                for record in self._parser(counted):
+                    found.append(record)
+                    at = counted.at
+                return
+            except csv.Error as error:
+                unended = counted.ended
+                if unended and not final and sum(map(len, lines[at:])) <= RECORD_MAX:
+                    self._held = lines[at:]
+                    return
+                why = "a quote is opened and never closed" if unended else str(error)
+                found.append(Reject(0, "", "malformed", why, lines[at].rstrip("\r\n")))
+                first = at + 1
+
+    def _number(self, records: Sequence[list[str] | Reject], *, broken: bool) -> tuple[list[int], list[list[str]]]:
+        """The good rows with their numbers; the header becomes the names."""
+        numbers: list[int] = []
+        rows: list[list[str]] = []
+        for record in records:
+            if isinstance(record, Reject):
+                if not self.names and self._source.header:
+                    raise JobFailed("source", f"{self._source.path}: the header cannot be read: {record.reason}.")
+                self.rows += 1
+                self._ledger.reject(record._replace(number=self.rows))
+            elif not record:
+                continue
+            elif not self.names and self._begin(record):
+                continue
+            else:
+                self.rows += 1
+                self._take(record, numbers, rows, broken=broken)
+        return numbers, rows
+
+    def _take(self, record: list[str], numbers: list[int], rows: list[list[str]], *, broken: bool) -> None:
+        if len(record) != len(self.names):
+            why = f"{len(record)} fields where there are {len(self.names)} columns"
+            self._ledger.reject(Reject(self.rows, "", "fields", why, record))
+        elif broken and any(_HALF.search(field) for field in record):
+            why = f"its bytes are not {self._source.encoding or 'UTF-8'}"
+            self._ledger.reject(Reject(self.rows, "", "malformed", why, record))
+        else:
+            numbers.append(self.rows)
+            rows.append(record)
+
+    def _begin(self, first: Sequence[str]) -> bool:
+        """Settles the names; whether the first record was the header."""
+        source = self._source
+        names = source.columns
+        if source.header and not names:
+            names = tuple(name.strip() for name in first)
+            if not first:
+                raise JobFailed("source", f"{source.path} is empty: it has not even a header.")
+            if wrong := sorted({name for name in names if not name or names.count(name) > 1}):
+                shown = ", ".join(f'"{name}"' for name in wrong)
+                raise JobFailed(
+                    "source", f"{source.path}: the header names {shown} more than once or not at all. "
+                    "Give the names yourself: source.columns = [\"…\"]."
+                )  # fmt: skip
+            for other in ";\t|,":
+                if len(names) == 1 and other in names[0]:
+                    raise JobFailed("source", f"{source.path} has one column. Perhaps write delimiter = {other!r}.")
+        elif source.header and len(names) != len(first):
+            raise JobFailed("source", f"{source.path} has {len(first)} columns, and source.columns names {len(names)}.")
+        self.names = names or tuple(f"column_{number}" for number in range(1, len(first) + 1))
+        return source.header
+
+
+# JSON ----------------------------------------------------------------------------------------------------------------
+
+
+class JsonLinesReader:
+    """One JSON object per line, UTF-8. Blank lines are no rows."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, source: Source, ledger: Ledger, *, exact: bool) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._decoder: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=Decimal if exact else None)
+        self._rest = b""
+        self.rows = 0
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[Records]:
+        """More bytes."""
+        self._rest += chunk
+        if len(self._rest) < PIECE:
+            return
+        *lines, self._rest = self._rest.split(b"\n")
+        if len(self._rest) > RECORD_MAX:
+            raise JobFailed("source", f"{self._source.path}: a line after row {self.rows} is over 1 MiB.")
+        yield from self._work(lines)
+
+    def finish(self) -> Iterator[Records]:
+        """The last lines."""
+        lines, self._rest = self._rest.split(b"\n"), b""
+        yield from self._work(lines)
+
+    def _work(self, lines: list[bytes]) -> Iterator[Records]:
+        if lines and not self._begun:
+            lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
+            self._begun = True
+        numbers: list[int] = []
+        rows: list[dict[str, object]] = []
+        for line in lines:
+            if not line or line.isspace():
+                continue
+            self.rows += 1
+            try:
+                row = self._decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                self._reject(line, f"this is no JSON: {error}")
+                continue
+            if isinstance(row, dict):
+                numbers.append(self.rows)
+                rows.append(row)
+            else:
+                self._reject(line, "the line is no JSON object")
+        if rows:
+            yield Records(numbers, rows)
+
+    def _reject(self, line: bytes, why: str) -> None:
+        raw = line.rstrip(b"\r").decode("utf-8", "backslashreplace")
+        self._ledger.reject(Reject(self.rows, "", "malformed", why, raw))
+
+
+class JsonReader:
+    """A JSON array of objects, at the top or under the key `records` ("a.b" for one within another).
+
+    What is not JSON ends the job, since nothing tells where the next row would begin; an item that is no object is
+    rejected. Numbers with a point are read exactly.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, source: Source, ledger: Ledger) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._items = ijson.sendable_list()
+        self._parser = ijson.items_coro(self._items, f"{source.records}.item" if source.records else "item")
+        self.rows = 0
+        self._start = b""
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[Records]:
+        """More bytes."""
+        if not self._begun:
+            self._start = (self._start + chunk).lstrip()
+            chunk = self._start.removeprefix(codecs.BOM_UTF8).lstrip()
+            if not chunk or self._start in (b"\xef", b"\xef\xbb"):
+                return
+            self._begun = True
+            if not self._source.records and chunk[:1] != b"[":
+                mend = 'Write format = "jsonl" if each line is an object, or records = "KEY" of the array.'
+                raise JobFailed("source", f"{self._source.path} does not begin with an array. {mend}")
+        self._parse(chunk)
+        while len(self._items) >= BATCH_ROWS:
+            yield from self._work(BATCH_ROWS)
+
+    def finish(self) -> Iterator[Records]:
+        """The last items; an array that does not end is no JSON."""
+        self._parse(b"")
+        yield from self._work(len(self._items))
+        if self.rows == 0 and self._source.records:
+            raise JobFailed("source", f'{self._source.path} has no array "{self._source.records}", or an empty one.')
+
+    def _parse(self, chunk: bytes) -> None:
+        try:
+            if chunk:
+                self._parser.send(chunk)
+            else:
+                self._parser.close()
+        except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
+            row = self.rows + len(self._items)
+            raise JobFailed("source", f"{self._source.path} is no JSON after row {row}: {_one_line(error)}") from None
+
+    def _work(self, count: int) -> Iterator[Records]:
+        numbers: list[int] = []
+        rows: list[dict[str, object]] = []
+        for item in self._items[:count]:
+            self.rows += 1
+            if isinstance(item, dict):
+                numbers.append(self.rows)
+                rows.append(item)
+            else:
+                self._ledger.reject(Reject(self.rows, "", "malformed", "the item is no JSON object", item))
+        del self._items[:count]
+        if rows:
+            yield Records(numbers, rows)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+class _Counted:
+    """Lines from a place on; `at` is the next, `ended` whether more were wanted than there are."""
+
+    def __init__(self, lines: list[str], at: int) -> None:
+        self._lines = lines
+        self.at = at
+        self.ended = False
+
+    def __iter__(self) -> "_Counted":
+        return self
+
+    def __next__(self) -> str:
+        if self.at >= len(self._lines):
+            self.ended = True
+            raise StopIteration
+        self.at += 1
+        return self._lines[self.at - 1]

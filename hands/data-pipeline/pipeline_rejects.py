@@ -1,0 +1,58 @@
+"""Rejected rows on disk until the job's end (acts, on one file in the scratch folder): one JSON object per line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pipeline_errors import JobFailed
+from pipeline_rows import Ledger, Reject, Value, raw_text
+from pipeline_spec import RejectLimit
+
+SUFFIX: Final = ".rejected.jsonl"
+"""What follows a CSV or JSON Lines target's path in the path of the file with its rejected rows."""
+
+
+class RejectStore:
+    """source: path of what was read; loaded: time of the job, RFC 3339. Both stand in every line."""
+
+    def __init__(self, path: Path, source: str, loaded: str) -> None:
+        self.path = path
+        self._source, self._loaded = source, loaded
+        self._encoder = msgspec.json.Encoder()
+        self._file = path.open("wb")
+
+    def keep(self, reject: Reject) -> None:
+        """Writes one row down."""
+        line = {
+            "source": reject.source or self._source, "row": reject.number, "column": reject.column, "code": reject.code,
+            "reason": reject.reason, "raw": raw_text(reject.raw), "loaded": self._loaded,
+        }  # fmt: skip
+        self._file.write(self._encoder.encode(line) + b"\n")
+
+    def close(self) -> None:
+        """No more rows come."""
+        self._file.close()
+
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """The rows as the rejects table has them, after `close`."""
+        with self.path.open("rb") as file:
+            for line in file:
+                yield tuple(msgspec.json.decode(line).values())
+
+
+def check_limit(limit: RejectLimit, ledger: Ledger, rows: int) -> None:
+    """Raises JobFailed("rejects") when more rows were rejected than the spec allows. rows: that were read."""
+    most = limit.count if limit.count is not None else (limit.share or 0) * rows
+    if ledger.total <= most:
+        return
+    reasons = ", ".join(f"{code} {count}" for code, count in ledger.by_code.most_common())
+    first = "; ".join(f"row {reject.number}: {reject.reason}" for reject in ledger.first[:3])
+    raise JobFailed(
+        "rejects",
+        f"{ledger.total} of {rows} rows were rejected ({reasons}), more than reject_at_most = {limit} allows, so nothing "
+        f"was loaded. First: {first}. Mend the rows or the schema, or allow more.",
+        rejected=dict(ledger.by_code),
+        first=[{**reject._asdict(), "raw": raw_text(reject.raw)[:1000]} for reject in ledger.first],
+    )

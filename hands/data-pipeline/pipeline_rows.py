@@ -1,0 +1,160 @@
+"""Rows on their way (pure): a batch of rows kept by column, the raw records before it, and what becomes of a rejected row.
+
+Rows travel in batches of some thousands, column by column, because Python converts a list of a thousand strings with
+one `map` many times faster than a thousand rows one by one. A batch never holds more than one chunk of the source.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import compress
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+Value: TypeAlias = "None | bool | int | float | Decimal | date | datetime | str"
+Kind: TypeAlias = Literal["int", "float", "decimal", "bool", "date", "datetime", "text"]
+KINDS: Final[tuple[Kind, ...]] = ("int", "float", "decimal", "bool", "date", "datetime", "text")
+
+BATCH_ROWS: Final = 4096
+"""Rows that a stage puts into one batch when it may choose."""
+
+RAW_MAX: Final = 64 * 1024
+"""Characters kept of a rejected row's raw form; a longer one is cut and ends in "…"."""
+
+
+class Column(NamedTuple):
+    """A column on its way between two steps."""
+
+    name: str
+    kind: Kind
+
+
+class Records(NamedTuple):
+    """Rows as a reader found them. rows: lists in the order of the columns, or dicts; numbers: 1 for the first row."""
+
+    numbers: Sequence[int]
+    rows: Sequence[Sequence[object]] | Sequence[dict[str, object]]
+
+
+class Reject(NamedTuple):
+    """A row that was not taken. code: a key of REASONS; raw: as it was read; source: path, "" for the job's own source.
+
+    number: of the row in its source, or of the group after an aggregate.
+    """
+
+    number: int
+    column: str
+    code: str
+    reason: str
+    raw: object
+    source: str = ""
+
+
+REASONS: Final[dict[str, str]] = {
+    "malformed": "The row cannot be read at all: a broken quote, no JSON, bytes that are not in the encoding.",
+    "fields": "The row has more or fewer fields than there are columns.",
+    "extra": "The row has a column that the schema does not know.",
+    "type": "A value is not of its column's type.",
+    "required": "A required value is missing.",
+    "min": "A value is below the column's `min`.",
+    "max": "A value is above the column's `max`.",
+    "length": "A text is shorter or longer than the column allows.",
+    "choices": "A value is not among the column's `choices`.",
+    "pattern": "A text does not match the column's `pattern`.",
+    "unique": "The value of a unique column was seen before.",
+    "expression": "An expression cannot be worked out for this row.",
+    "join": 'The row has no partner in the second source, and the step says `unmatched = "reject"`.',
+    "constraint": "The target's table does not take the row.",
+}
+"""Why a row may be rejected, by code."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some rows by column: `columns[i][j]` is the value of column i in row j.
+
+    numbers: per row the number of the source row it came from. raws: per row what the reader found, None once rows are
+    no longer one to one with those of the source.
+    """
+
+    columns: list[list[Value]]
+    numbers: Sequence[int]
+    raws: Sequence[object] | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.numbers)
+
+    def keep(self, chosen: Sequence[object]) -> "Batch":
+        """The rows whose entry in `chosen` is true."""
+        return Batch(
+            columns=[list(compress(column, chosen)) for column in self.columns],
+            numbers=list(compress(self.numbers, chosen)),
+            raws=None if self.raws is None else list(compress(self.raws, chosen)),
+        )
+
+    def without(self, rows: Iterable[int]) -> "Batch":
+        """All but the rows at these places."""
+        chosen = [True] * self.size
+        for row in rows:
+            chosen[row] = False
+        return self.keep(chosen)
+
+    def raw(self, row: int, columns: Sequence[Column]) -> object:
+        """What a person is shown of a row: as it was read, or else as it stands now."""
+        if self.raws is not None:
+            return self.raws[row]
+        return {column.name: values[row] for column, values in zip(columns, self.columns, strict=True)}
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with the rows of one batch, gathered column by column, so that a row is rejected once with all of it."""
+
+    found: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
+
+    def add(self, row: int, column: str, code: str, reason: str) -> None:
+        """Notes one fault of the row at this place."""
+        self.found.setdefault(row, []).append((column, code, reason))
+
+    def split(self, batch: Batch, columns: Sequence[Column], ledger: "Ledger") -> Batch:
+        """Sends the faulty rows to the ledger and gives the rest."""
+        if not self.found:
+            return batch
+        for row in sorted(self.found):
+            faults = self.found[row]
+            reason = "; ".join(f"{column}: {text}" if column else text for column, _, text in faults)
+            ledger.reject(Reject(batch.numbers[row], faults[0][0], faults[0][1], reason, batch.raw(row, columns)))
+        return batch.without(self.found)
+
+
+class Ledger:
+    """Counts rejected rows and hands each to `keep`, which stores it; holds none itself."""
+
+    def __init__(self, keep: Callable[[Reject], None]) -> None:
+        self._keep = keep
+        self.by_code: Counter[str] = Counter()
+        self.by_column: Counter[str] = Counter()
+        self.first: list[Reject] = []
+
+    def reject(self, reject: Reject) -> None:
+        """Notes one rejected row."""
+        self.by_code[reject.code] += 1
+        self.by_column[reject.column] += 1
+        if len(self.first) < 5:
+            self.first.append(reject)
+        self._keep(reject)
+
+    @property
+    def total(self) -> int:
+        return self.by_code.total()
+
+
+def raw_text(raw: object) -> str:
+    """A raw row as text: text as it is, anything else as JSON; cut at RAW_MAX characters."""
+    text = raw if isinstance(raw, str) else msgspec.json.encode(raw, enc_hook=str).decode()
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= RAW_MAX else text[: RAW_MAX - 1] + "…"

@@ -1,0 +1,250 @@
+"""Which columns a source has and of which type, and making its records rows of them (pure).
+
+Inference, from the first SAMPLE_ROWS rows: a column gets the first type that every value of the sample fits, in this
+order: int, float, bool (the words true and false only), date, datetime, text. Texts with a leading zero such as "007"
+are no ints, since they are codes. A column without any value is text. JSON texts are never made numbers. Every row is
+then checked against the result; one that does not fit is rejected. Where all but a few values of the sample fit a
+narrower type, a note says so, with the first that does not.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from pipeline_errors import JobFailed, Problem, SpecInvalid, did_you_mean
+from pipeline_rows import Batch, Column, Faults, Kind, Ledger, Records, Reject, Value
+from pipeline_spec import ColumnRule, Schema
+from pipeline_values import Converter, Misfit, scalar
+
+SAMPLE_ROWS: Final = 1_000
+"""Rows that are looked at before the schema is settled."""
+
+NEARLY: Final = 0.9
+"""The share of a sample that must fit a narrower type for a note to be written."""
+
+_CODE: Final = re.compile(r"[+-]?0[0-9]")
+
+
+def _is_int(value: object) -> bool:
+    return not _CODE.match(str(value).strip()) and not isinstance(scalar("int")(value), bool)
+
+
+def _is_float(value: object) -> bool:
+    return not _CODE.match(str(value).strip()) and isinstance(scalar("float")(value), float)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool) or str(value).strip().lower() in ("true", "false")
+
+
+def _is_date(value: object) -> bool:
+    return not isinstance(value, datetime) and isinstance(scalar("date")(value), date)
+
+
+def _is_datetime(value: object) -> bool:
+    return isinstance(scalar("datetime")(value), datetime)
+
+
+_NARROW: Final[tuple[tuple[Kind, Callable[[object], bool]], ...]] = (
+    ("int", _is_int), ("float", _is_float), ("bool", _is_bool), ("date", _is_date), ("datetime", _is_datetime),
+)  # fmt: skip
+
+
+def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind, str]:
+    """The type of a column's sampled values that are not null, and a note or ""."""
+    if not values:
+        return "text", ""
+    note = ""
+    for kind, fits in _NARROW:
+        misfits = [
+            value for value in values
+            if (isinstance(value, str) and kind in ("int", "float", "bool") and not texts_may_be_numbers)
+            or (isinstance(value, float | Decimal) and kind == "int")
+            or not _asked(fits, value)
+        ]  # fmt: skip
+        if not misfits:
+            return kind, ""
+        if not note and len(misfits) <= (1 - NEARLY) * len(values):
+            note = (
+                f"{len(values) - len(misfits)} of {len(values)} sampled values are {kind}; it is text because of "
+                f'"{str(misfits[0])[:60]}". Declare type = "{kind}" to have such rows rejected.'
+            )
+    return "text", note
+
+
+def _asked(fits: Callable[[object], bool], value: object) -> bool:
+    try:
+        return fits(value)
+    except (Misfit, ValueError, TypeError, ArithmeticError):
+        return False
+
+
+class Settled:
+    """The columns of a source, settled: columns of the rows, how to fill them, and notes for a person.
+
+    places: for a source whose rows are lists, where each column stands in them; None for rows that are dicts.
+    """
+
+    def __init__(
+        self, rules: Sequence[ColumnRule], notes: Sequence[str], nulls: Sequence[str], names: Sequence[str], extra: str
+    ) -> None:
+        self.rules = tuple(rules)
+        self.columns = tuple(Column(rule.name, rule.kind or "text") for rule in rules)
+        self.notes = tuple(notes)
+        self._places = [names.index(rule.name) if rule.name in names else -1 for rule in rules] if names else None
+        self._straight = self._places == list(range(len(names)))
+        self._known = frozenset(rule.name for rule in rules) if extra != "ignore" and not names else None
+        self._converters = [Converter(rule.name, rule.kind or "text", nulls=nulls, form=rule.form) for rule in rules]
+        self._checks = [_checks(rule) for rule in rules]
+
+    @property
+    def unique(self) -> tuple[str, ...]:
+        """The columns whose values may not come twice; pipeline_staging.py sees to it."""
+        return tuple(rule.name for rule in self.rules if rule.unique)
+
+    def batch(self, records: Records, ledger: Ledger) -> Batch:
+        """The records as rows of these columns; those that do not fit go to the ledger."""
+        raw = self._by_column(self._without_extra(records, ledger))
+        faults = Faults()
+        batch = Batch([], raw.numbers, raw.raws)
+        for values, converter, checks in zip(raw.columns, self._converters, self._checks, strict=True):
+            column = converter.column(values, faults)
+            for check in checks:
+                check(column, faults)
+            batch.columns.append(column)
+        return faults.split(batch, self.columns, ledger)
+
+    def _without_extra(self, records: Records, ledger: Ledger) -> Records:
+        known = self._known
+        if known is None:
+            return records
+        strange = [
+            row for row, record in enumerate(records.rows) if isinstance(record, dict) and not record.keys() <= known
+        ]
+        if not strange:
+            return records
+        for row in strange:
+            record = records.rows[row]
+            name = min(map(str, set(record) - known))  # type: ignore[arg-type]  # all of them are dicts
+            why = f'there is no column "{name}"; {did_you_mean(name, known)}'
+            ledger.reject(Reject(records.numbers[row], name, "extra", why, record))
+        left = sorted(set(range(len(records.rows))) - set(strange))
+        return Records([records.numbers[row] for row in left], [records.rows[row] for row in left])  # type: ignore[arg-type]
+
+    def _by_column(self, records: Records) -> Batch:
+        rows: Sequence[object] = records.rows
+        if self._places is None:
+            names = [rule.name for rule in self.rules]
+            found: list[list[object]] = [[row.get(name) for row in rows] for name in names]  # type: ignore[attr-defined]
+            return Batch(found, records.numbers, rows)  # type: ignore[arg-type]  # raw values, typed by `batch`
+        turned = list(zip(*rows)) if rows else [()] * (max(self._places, default=0) + 1)  # type: ignore[call-overload]  # noqa: B905 - all are of one length
+        columns = turned if self._straight else [turned[at] if at >= 0 else [None] * len(rows) for at in self._places]
+        return Batch(columns, records.numbers, rows)
+
+
+def settle(
+    schema: Schema,
+    names: Sequence[str],
+    sample: Sequence[Records],
+    *,
+    nulls: Sequence[str],
+    textual: bool,
+    at: str = "schema",
+) -> Settled:
+    """The schema to use: what is declared, and for the rest what the sample shows.
+
+    names: the columns of the source, () when each row has its own (JSON). textual: all values are texts (CSV).
+    at: the key of the schema in the spec. Raises SpecInvalid when a declared column is not there.
+    """
+    rows: list[object] = [row for records in sample for row in records.rows][:SAMPLE_ROWS]
+    seen = tuple(names) or tuple(dict.fromkeys(str(name) for row in rows if isinstance(row, dict) for name in row))
+    declared = {rule.name: rule for rule in schema.columns}
+    missing = [name for name in declared if name not in seen]
+    strange = [name for name in seen if name not in declared]
+    problems = [
+        Problem(f"{at}.columns.{name}", "the source has no such column", did_you_mean(name, strange or seen))
+        for name in missing if names or (rows and declared[name].required)
+    ]  # fmt: skip
+    if schema.extra == "reject" and names:
+        what = 'the source has a column "{}" that is not declared'
+        problems += [
+            Problem(f"{at}.columns", what.format(name), 'Declare it, or write extra = "ignore".') for name in strange
+        ]
+    if problems:
+        raise SpecInvalid(problems)
+    notes = [f"{name}: none of the first {len(rows)} rows has it." for name in missing if rows]
+    wanted = [*seen, *missing] if schema.extra == "infer" else list(declared)
+    rules = []
+    for name in wanted:
+        rule = declared.get(name, ColumnRule(name=name))
+        if rule.kind is None:
+            kind, note = infer(_values(rows, name, names, nulls), texts_may_be_numbers=textual)
+            rule = _with_kind(rule, kind)
+            notes += [f"{name}: {note}"] if note else []
+        rules.append(rule)
+    if not rules:
+        raise JobFailed("source", "the source has no columns: it is empty, or its schema names none.")
+    return Settled(rules, notes, nulls, names, schema.extra)
+
+
+def _values(rows: Sequence[object], name: str, names: Sequence[str], nulls: Sequence[str]) -> list[object]:
+    at = names.index(name) if names else 0
+    found = [row[at] if names else row.get(name) for row in rows]  # type: ignore[index,attr-defined]  # lists or dicts
+    return [value for value in found if value is not None and not (isinstance(value, str) and value in nulls)]
+
+
+def _with_kind(rule: ColumnRule, kind: Kind) -> ColumnRule:
+    return ColumnRule(**{**{name: getattr(rule, name) for name in rule.__struct_fields__}, "kind": kind})
+
+
+# the rules of one column ---------------------------------------------------------------------------------------------
+
+Check = Callable[[list[Value], Faults], None]
+
+
+def _checks(rule: ColumnRule) -> list[Check]:
+    found: list[Check] = []
+    if rule.required:
+        found.append(_required(rule.name))
+    if rule.min is not None:
+        least = rule.min
+        found.append(_each(rule.name, "min", lambda v: v < least, f"is below {least}"))  # type: ignore[operator]  # one kind
+    if rule.max is not None:
+        most = rule.max
+        found.append(_each(rule.name, "max", lambda v: v > most, f"is above {most}"))  # type: ignore[operator]
+    if rule.min_length is not None:
+        shortest = rule.min_length
+        found.append(_each(rule.name, "length", lambda v: len(str(v)) < shortest, f"is shorter than {shortest}"))
+    if rule.max_length is not None:
+        longest = rule.max_length
+        found.append(_each(rule.name, "length", lambda v: len(str(v)) > longest, f"is longer than {longest}"))
+    if rule.choices:
+        among = frozenset(rule.choices)
+        shown = ", ".join(map(str, rule.choices[:10])) + (", …" if len(rule.choices) > 10 else "")
+        found.append(_each(rule.name, "choices", lambda v: v not in among, f"is not among {shown}"))
+    if rule.pattern:
+        matches = re.compile(rule.pattern).fullmatch
+        found.append(_each(rule.name, "pattern", lambda v: not matches(str(v)), f"does not match {rule.pattern}"))
+    return found
+
+
+def _required(name: str) -> Check:
+    def check(values: list[Value], faults: Faults) -> None:
+        if None not in values:
+            return
+        for row, value in enumerate(values):
+            if value is None and not any(column == name for column, _, _ in faults.found.get(row, ())):
+                faults.add(row, name, "required", "it has no value")
+
+    return check
+
+
+def _each(name: str, code: str, wrong: Callable[[Value], bool], why: str) -> Check:
+    def check(values: list[Value], faults: Faults) -> None:
+        for row, value in enumerate(values):
+            if value is not None and wrong(value):
+                faults.add(row, name, code, f"{str(value)[:60]} {why}")
+
+    return check

@@ -1,0 +1,196 @@
+"""The scratch database (acts, on one file in the run's scratch folder): rows that must wait for others wait here.
+
+Sorting, grouping, joining and remembering what was seen need all rows at once; SQLite keeps them on disk and in a cache of
+fixed size, so that memory does not grow with the input. The file has no journal: it dies with the run.
+Decimals are stored as text under the collation `exact`, which compares their values; every other type compares as it is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import islice
+from math import sqrt
+from typing import Final
+
+import apsw
+
+from pipeline_rows import BATCH_ROWS, Batch, Column, Kind, Value
+
+CACHE_KIB: Final = 16 * 1024
+"""Memory that the scratch database may use for pages, in KiB."""
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def declared(kind: Kind) -> str:
+    """How the scratch database declares a column of this kind: no affinity, so that nothing is converted."""
+    return 'COLLATE "exact"' if kind == "decimal" else ""
+
+
+def stored(kind: Kind, values: Sequence[Value]) -> Sequence[Value]:
+    """A column as the scratch database keeps it."""
+    match kind:
+        case "bool":
+            return [None if value is None else int(value) for value in values]  # type: ignore[arg-type]  # bools
+        case "decimal":
+            return [None if value is None else str(value) for value in values]
+        case "date":
+            return [value.isoformat() if isinstance(value, date) else None for value in values]
+        case "datetime":
+            return [
+                value.isoformat(timespec="microseconds") if isinstance(value, datetime) else None for value in values
+            ]
+        case _:
+            return values
+
+
+def restored(kind: Kind, values: Iterable[Value]) -> list[Value]:
+    """A column as it was before `stored`."""
+    match kind:
+        case "bool":
+            return [None if value is None else bool(value) for value in values]
+        case "decimal":
+            return [None if value is None else Decimal(str(value)) for value in values]
+        case "date":
+            return [None if value is None else date.fromisoformat(str(value)) for value in values]
+        case "datetime":
+            return [None if value is None else datetime.fromisoformat(str(value)) for value in values]
+        case "float":
+            return [None if value is None else float(value) for value in values]  # type: ignore[arg-type]  # numbers
+        case _:
+            return list(values)
+
+
+class Scratch:
+    """One connection. Tables are named by whoever asks for them."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = apsw.Connection(path)
+        self._connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE_KIB}", "temp_store=FILE"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._connection.create_collation("exact", _exact)
+        for name, aggregate in (("stddev", _Deviation), ("exact_sum", _ExactSum), ("exact_mean", _ExactMean)):
+            self._connection.create_aggregate_function(name, aggregate, 1)
+        self._connection.execute("BEGIN")
+        self._tables = 0
+
+    def table(self, columns: Sequence[Column], *, unique: Sequence[int] = ()) -> "Stage":
+        """A new empty table for rows of these columns. unique: places of the columns that tell its rows apart."""
+        self._tables += 1
+        return Stage(self._connection, f"t{self._tables}", columns, unique)
+
+    def close(self) -> None:
+        """Ends it; the file is worth nothing afterwards."""
+        self._connection.close()
+
+
+class Stage:
+    """Rows of some columns in the scratch database: `n` is the row id, `c0`… the columns, `number` the source's row."""
+
+    def __init__(
+        self, connection: apsw.Connection, name: str, columns: Sequence[Column], unique: Sequence[int]
+    ) -> None:
+        self.name = name
+        self.columns = tuple(columns)
+        self._connection = connection
+        fields = ", ".join(f"c{place} {declared(column.kind)}" for place, column in enumerate(columns))
+        connection.execute(f"CREATE TABLE {name} (n INTEGER PRIMARY KEY, number INTEGER, {fields})")
+        if unique:
+            connection.execute(f"CREATE UNIQUE INDEX u_{name} ON {name} ({', '.join(f'c{at}' for at in unique)})")
+        marks = ", ".join("?" * (len(self.columns) + 1))
+        names = ", ".join(f"c{place}" for place in range(len(self.columns)))
+        self._insert = f"INTO {name} (number, {names}) VALUES ({marks})"
+
+    def add(self, batch: Batch) -> None:
+        """Appends rows."""
+        self._connection.executemany(f"INSERT {self._insert}", self._rows(batch))
+
+    def replace(self, batch: Batch) -> None:
+        """Appends rows; an earlier one with the same unique columns goes."""
+        self._connection.executemany(f"INSERT OR REPLACE {self._insert}", self._rows(batch))
+
+    def add_new(self, batch: Batch) -> list[bool]:
+        """Appends the rows whose unique columns are new, and tells for each row whether it was."""
+        chosen = [False] * batch.size
+        places = Batch(batch.columns, range(batch.size))
+        for (place,) in self._connection.executemany(
+            f"INSERT OR IGNORE {self._insert} RETURNING number", self._rows(places)
+        ):
+            chosen[place] = True
+        return chosen
+
+    def index(self, places: Sequence[int]) -> None:
+        """Makes lookups by these columns fast."""
+        self._connection.execute(f"CREATE INDEX i_{self.name} ON {self.name} ({', '.join(f'c{at}' for at in places)})")
+
+    def rows(self, sql: str, bindings: Sequence[Value] = ()) -> Iterator[tuple[Value, ...]]:
+        """What a query gives; `{t}` in it is this table."""
+        return iter(self._connection.execute(sql.replace("{t}", self.name), tuple(bindings)))
+
+    def batches(self, order: str = "n") -> Iterator[Batch]:
+        """All rows in an order, as batches."""
+        names = ", ".join(f"c{place}" for place in range(len(self.columns)))
+        found = self.rows(f"SELECT number, {names} FROM {{t}} ORDER BY {order}")
+        kinds = [column.kind for column in self.columns]
+        for rows in iter(lambda: list(islice(found, BATCH_ROWS)), []):
+            numbers, *columns = zip(*rows, strict=True)
+            restored_columns = [restored(kind, values) for kind, values in zip(kinds, columns, strict=True)]
+            yield Batch(restored_columns, numbers)
+
+    def drop(self) -> None:
+        """Gives its room back to the database."""
+        self._connection.execute(f"DROP TABLE {self.name}")
+
+    def _rows(self, batch: Batch) -> Iterable[tuple[Value, ...]]:
+        columns = [stored(column.kind, values) for column, values in zip(self.columns, batch.columns, strict=True)]
+        return zip(batch.numbers, *columns, strict=True)
+
+
+# what SQLite has not -------------------------------------------------------------------------------------------------
+
+
+def _exact(left: str, right: str) -> int:
+    one, other = Decimal(left), Decimal(right)
+    return (one > other) - (one < other)
+
+
+class _Deviation:
+    """Sample standard deviation (n - 1) by Welford's method; no value for fewer than two values."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def step(self, value: object) -> None:
+        if value is None:
+            return
+        number = float(value)  # type: ignore[arg-type]  # the plan let only numbers through
+        self.count += 1
+        away = number - self.mean
+        self.mean += away / self.count
+        self.squares += away * (number - self.mean)
+
+    def final(self) -> float | None:
+        return sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
+
+
+class _ExactSum:
+    def __init__(self) -> None:
+        self.count, self.total = 0, Decimal(0)
+
+    def step(self, value: object) -> None:
+        if value is not None:
+            self.count += 1
+            self.total += Decimal(str(value))
+
+    def final(self) -> str | None:
+        return str(self.total) if self.count else None
+
+
+class _ExactMean(_ExactSum):
+    def final(self) -> str | None:
+        return str(self.total / self.count) if self.count else None

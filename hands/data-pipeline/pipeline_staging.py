@@ -1,0 +1,280 @@
+"""The steps that must see other rows (pure but for the scratch database): join, aggregate, deduplicate, sort, unique.
+
+What they keep lies in the scratch database, so their memory does not grow with the rows.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import apsw
+
+from pipeline_errors import JobFailed
+from pipeline_rows import BATCH_ROWS, Batch, Column, Faults, Kind, Ledger, Value
+from pipeline_scratch import Scratch, Stage, restored, stored
+from pipeline_spec import Unmatched
+from pipeline_steps import OneByOne
+
+PARTNERS_KEPT: Final = 20_000
+"""Keys whose partners a join remembers; when there are more it forgets them all and asks the database again."""
+
+
+class Sorted:
+    """sort: by columns at these places; true: largest first. Stable; no value counts as smallest."""
+
+    def __init__(self, before: Sequence[Column], by: Sequence[tuple[int, bool]], scratch: Scratch) -> None:
+        self.columns = tuple(before)
+        self._stage = scratch.table(before)
+        self._order = ", ".join([f"c{at} {'DESC' if down else 'ASC'}" for at, down in by] + ["n"])
+
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:  # noqa: ARG002
+        """Nothing yet."""
+        self._stage.add(batch)
+        return ()
+
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+        """All rows in order."""
+        yield from self._stage.batches(self._order)
+        self._stage.drop()
+
+
+class FirstOnly(OneByOne):
+    """deduplicate, keep = "first": a row whose key was seen is dropped. No value equals no value."""
+
+    def __init__(self, before: Sequence[Column], places: Sequence[int], scratch: Scratch) -> None:
+        super().__init__(before, before)
+        self._seen = _Seen(before, places, scratch)
+
+    def change(self, batch: Batch, ledger: Ledger) -> Batch:  # noqa: ARG002
+        """The rows that are new."""
+        return batch.keep(self._seen.new(batch))
+
+
+class LastOnly:
+    """deduplicate, keep = "last": of the rows with one key the last stays, at its own place."""
+
+    def __init__(self, before: Sequence[Column], places: Sequence[int], scratch: Scratch) -> None:
+        self.columns = tuple(before)
+        self._places = tuple(places)
+        self._stage = scratch.table([*before, Column("key", "text")], unique=[len(before)])
+
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:  # noqa: ARG002
+        """Nothing yet."""
+        keys = _keys(self.columns, batch, self._places)
+        self._stage.replace(Batch([*batch.columns, keys], batch.numbers))
+        return ()
+
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+        """The last row of each key."""
+        for batch in self._stage.batches():
+            yield Batch(batch.columns[:-1], batch.numbers)
+        self._stage.drop()
+
+
+class Unique(OneByOne):
+    """The schema's `unique`: a row with a value that was seen in that column is rejected. No value may come often."""
+
+    def __init__(self, before: Sequence[Column], place: int, scratch: Scratch) -> None:
+        super().__init__(before, before)
+        self._place = place
+        self._seen = _Seen(before, [place], scratch)
+
+    def change(self, batch: Batch, ledger: Ledger) -> Batch:
+        """The rows with new values."""
+        column, values = self.columns[self._place], batch.columns[self._place]
+        new = self._seen.new(batch)
+        faults = Faults()
+        for row, is_new in enumerate(new):
+            if not is_new and values[row] is not None:
+                faults.add(row, column.name, "unique", f"{str(values[row])[:60]} was there before")
+        return faults.split(batch, self.columns, ledger)
+
+
+class _Seen:
+    """Which keys have been seen."""
+
+    def __init__(self, before: Sequence[Column], places: Sequence[int], scratch: Scratch) -> None:
+        self._before, self._places = tuple(before), tuple(places)
+        self._stage = scratch.table([Column("key", "text")], unique=[0])
+
+    def new(self, batch: Batch) -> list[bool]:
+        """For each row whether its key is new."""
+        return self._stage.add_new(Batch([_keys(self._before, batch, self._places)], batch.numbers))
+
+
+def _keys(columns: Sequence[Column], batch: Batch, places: Sequence[int]) -> list[Value]:
+    """One text per row that is equal when the values at these places are: 1.0 equals 1.00, no value equals itself."""
+    parts: list[list[str]] = []
+    for at in places:
+        kind: Kind = columns[at].kind
+        values = batch.columns[at]
+        if kind == "decimal":
+            values = [None if value is None else value.normalize() + 0 for value in values]  # type: ignore[union-attr,operator]  # decimals
+        elif kind == "float":
+            values = [None if value is None else value + 0.0 for value in values]  # type: ignore[operator]  # -0.0 is 0.0
+        parts.append([_NONE if value is None else str(value).replace(_MARK, _MARK * 2) for value in values])
+    if len(parts) == 1:
+        return parts[0]  # type: ignore[return-value]  # texts are values
+    return [f"{_MARK}|".join(row) for row in zip(*parts, strict=True)]
+
+
+_MARK: Final = "\x1f"
+_NONE: Final = _MARK + "N"
+
+
+class Joined:
+    """join: adds columns of the second source's rows whose key is equal; several partners give several rows.
+
+    partners: the second source's rows; theirs: places of the key in them; take: places of the columns to add.
+    """
+
+    def __init__(
+        self, before: Sequence[Column], ours: Sequence[int], partners: Stage, theirs: Sequence[int],
+        take: Sequence[tuple[int, str]], unmatched: Unmatched,
+    ) -> None:  # fmt: skip
+        self.before = tuple(before)
+        self.columns = (*before, *(Column(name, partners.columns[at].kind) for at, name in take))
+        self._ours, self._partners, self._unmatched = tuple(ours), partners, unmatched
+        self._key_kinds = [before[at].kind for at in ours]
+        self._kinds = [partners.columns[at].kind for at, _ in take]
+        wanted = ", ".join(f"c{at}" for at, _ in take) or "1"
+        where = " AND ".join(f"c{at} = ?" for at in theirs)
+        self._query = f"SELECT {wanted} FROM {{t}} WHERE {where} ORDER BY n"
+        self._known: dict[tuple[Value, ...], list[tuple[Value, ...]]] = {}
+        partners.index(theirs)
+
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
+        """The rows with their partners, in batches of no more than usual size."""
+        keys = zip(
+            *(stored(k, batch.columns[at]) for k, at in zip(self._key_kinds, self._ours, strict=True)), strict=True
+        )
+        faults = Faults()
+        rows: list[int] = []
+        added: list[tuple[Value, ...]] = []
+        nothing: list[tuple[Value, ...]] = [(None,) * len(self._kinds)] if self._unmatched == "keep" else []
+        for row, key in enumerate(keys):
+            partners = self._partners_of(key)
+            if not partners and self._unmatched == "reject":
+                shown = ", ".join(str(value)[:60] for value in key)
+                faults.add(row, self.before[self._ours[0]].name, "join", f"{shown} has no partner")
+            for partner in partners or nothing:
+                rows.append(row)
+                added.append(partner)
+                if len(rows) >= BATCH_ROWS:
+                    yield self._made(batch, rows, added)
+                    rows, added = [], []
+        faults.split(batch, self.before, ledger)
+        if rows:
+            yield self._made(batch, rows, added)
+
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+        """Nothing waited."""
+        self._known.clear()
+        return iter(())
+
+    def _partners_of(self, key: tuple[Value, ...]) -> list[tuple[Value, ...]]:
+        known = self._known.get(key)
+        if known is None:
+            known = [] if None in key else list(self._partners.rows(self._query, key))
+            if len(self._known) >= PARTNERS_KEPT or len(known) > BATCH_ROWS:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+    def _made(self, batch: Batch, rows: list[int], added: list[tuple[Value, ...]]) -> Batch:
+        columns = [[column[row] for row in rows] for column in batch.columns]
+        if self._kinds:
+            columns += [restored(k, values) for k, values in zip(self._kinds, zip(*added, strict=True), strict=True)]
+        raws = None if batch.raws is None else [batch.raws[row] for row in rows]
+        return Batch(columns, [batch.numbers[row] for row in rows], raws)
+
+
+class Grouped:
+    """aggregate: one row per group, sorted by its key. by: places; measures: (name, function, place or -1, kind)."""
+
+    def __init__(
+        self,
+        before: Sequence[Column],
+        by: Sequence[int],
+        measures: Sequence[tuple[str, str, int, Kind]],
+        scratch: Scratch,
+    ) -> None:
+        self.columns = (*(before[at] for at in by), *(Column(name, kind) for name, _, _, kind in measures))
+        used = sorted({*by, *(at for _, _, at, _ in measures if at >= 0)})
+        self._used, self._by = used, [used.index(at) for at in by]
+        self._stage = scratch.table([before[at] for at in used])
+        self._measures = [
+            (function, used.index(at) if at >= 0 else -1, before[at].kind if at >= 0 else "int")
+            for _, function, at, _ in measures
+        ]
+
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:  # noqa: ARG002
+        """Nothing yet."""
+        self._stage.add(Batch([batch.columns[at] for at in self._used], batch.numbers))
+        return ()
+
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+        """The groups."""
+        found = self._stage.rows(self._query())
+        kinds = [column.kind for column in self.columns]
+        done = 0
+        try:
+            while rows := list(islice(found, BATCH_ROWS)):
+                numbers = range(done + 1, done + len(rows) + 1)
+                columns = zip(*rows, strict=True)
+                yield Batch([restored(kind, values) for kind, values in zip(kinds, columns, strict=True)], numbers)
+                done += len(rows)
+        except apsw.SQLError as error:
+            raise JobFailed(
+                "step", f"aggregate: {error}. For a sum beyond 64 bits cast the column to decimal."
+            ) from None
+        self._stage.drop()
+
+    def _query(self) -> str:
+        keys = ", ".join(f"c{at}" for at in self._by)
+        outer, inner, joins = [f"g.k{place}" for place in range(len(self._by))], [], []
+        inner += [f"c{at} AS k{place}" for place, at in enumerate(self._by)]
+        for place, (function, at, kind) in enumerate(self._measures):
+            outer.append(f"g.m{place}")
+            match function:
+                case "first" | "last":
+                    edge = "min" if function == "first" else "max"
+                    inner.append(f"{edge}(CASE WHEN c{at} IS NOT NULL THEN n END) AS m{place}")
+                    outer[-1] = f"(SELECT c{at} FROM {{t}} WHERE n = g.m{place})"
+                case "median":
+                    joins.append(self._median(place, at, kind))
+                    outer[-1] = f"d{place}.v"
+                    inner.append(f"count(c{at}) AS m{place}")
+                case _:
+                    inner.append(f"{_sql(function, at, kind)} AS m{place}")
+        grouped = f"SELECT {', '.join(inner) or '1'} FROM {{t}}" + (f" GROUP BY {keys}" if keys else "")
+        order = ", ".join(f"g.k{place}" for place in range(len(self._by))) or "1"
+        return f"SELECT {', '.join(outer)} FROM ({grouped}) g {' '.join(joins)} ORDER BY {order}"
+
+    def _median(self, place: int, at: int, kind: Kind) -> str:
+        """A join with the mean of the one or two middle values of each group."""
+        keys = [f"c{by}" for by in self._by]
+        part = f"PARTITION BY {', '.join(keys)}" if keys else ""
+        named = "".join(f"{key} AS k{number}, " for number, key in enumerate(keys))
+        mean = "exact_mean" if kind == "decimal" else "avg"
+        same = " AND ".join(f"d{place}.k{number} IS g.k{number}" for number in range(len(keys))) or "1"
+        group = f"GROUP BY {', '.join(keys)}" if keys else ""
+        return (
+            f"LEFT JOIN (SELECT {named}{mean}(c{at}) AS v FROM (SELECT *, row_number() OVER ({part} ORDER BY c{at}) AS r, "
+            f"count(*) OVER ({part}) AS c FROM {{t}} WHERE c{at} IS NOT NULL) WHERE r IN ((c + 1) / 2, (c + 2) / 2) {group}) "
+            f"d{place} ON {same}"
+        )
+
+
+def _sql(function: str, at: int, kind: Kind) -> str:
+    match function:
+        case "count":
+            return f"count(c{at})" if at >= 0 else "count(*)"
+        case "count_distinct":
+            return f"count(DISTINCT c{at})"
+        case "sum":
+            return f"{'exact_sum' if kind == 'decimal' else 'sum'}(c{at})"
+        case "mean":
+            return f"{'exact_mean' if kind == 'decimal' else 'avg'}(c{at})"
+        case _:
+            return f"{function}(c{at})"

@@ -1,0 +1,90 @@
+"""CSV and JSON Lines targets, written to a file in the scratch folder (acts).
+
+In mode append the old file is already there, and rows go behind it under its own columns. CSV is RFC 4180 with "\\n" at
+the line ends; no value is an empty field. JSON numbers stay numbers, a decimal is written with all its digits.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pipeline_errors import JobFailed
+from pipeline_rows import Batch, Column, Ledger, Value
+from pipeline_spec import Target
+from pipeline_values import written
+
+
+class TextTarget:
+    """One file. columns: of the rows that come."""
+
+    def __init__(self, path: Path, target: Target, columns: Sequence[Column], *, append: bool) -> None:
+        self.written = 0
+        self._columns = tuple(columns)
+        self._order = list(range(len(columns)))
+        self._format = target.format
+        header = target.format == "csv"
+        if append and target.format == "csv":
+            header = not self._match(path, target)
+        if append:
+            _end_last_line(path)
+        self._file = path.open("a" if append else "w", encoding="utf-8", newline="")
+        self._csv = csv.writer(self._file, delimiter=target.delimiter, lineterminator="\n")
+        self._json = msgspec.json.Encoder(decimal_format="number", enc_hook=written)
+        if header:
+            self._csv.writerow([column.name for column in columns])
+
+    def _match(self, path: Path, target: Target) -> bool:
+        """Whether the old file has a header; its order of columns is then ours."""
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                there = next(csv.reader(file, delimiter=target.delimiter, strict=True), [])
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise JobFailed("target", f"{target.path} has no header that can be read: {error}") from None
+        names = [column.name for column in self._columns]
+        if there and sorted(there) != sorted(names):
+            raise JobFailed(
+                "target", f"{target.path} has the columns {', '.join(there)}, and the rows {', '.join(names)}. "
+                "Select and rename to match, or write mode = \"replace\"."
+            )  # fmt: skip
+        if there:
+            self._order = [names.index(name) for name in there]
+        return bool(there)
+
+    def write(self, batch: Batch, ledger: Ledger) -> None:  # noqa: ARG002 - a file refuses no row
+        """All rows of the batch."""
+        self.written += batch.size
+        if self._format == "csv":
+            columns = [_texts(self._columns[at], batch.columns[at]) for at in self._order]
+            self._csv.writerows(zip(*columns, strict=True))
+            return
+        names = [column.name for column in self._columns]
+        columns = [_tellable(c, values) for c, values in zip(self._columns, batch.columns, strict=True)]
+        rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+        self._file.write(self._json.encode_lines(rows).decode())  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """The file is whole."""
+        self._file.close()
+
+
+def _texts(column: Column, values: list[Value]) -> Sequence[object]:
+    if column.kind in ("text", "int", "float"):
+        return values
+    return ["" if value is None else written(value) for value in values]
+
+
+def _tellable(column: Column, values: list[Value]) -> list[Value]:
+    if column.kind in ("date", "datetime"):
+        return [None if value is None else written(value) for value in values]
+    return values
+
+
+def _end_last_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        file.seek(0, 2)
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
