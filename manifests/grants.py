@@ -8,7 +8,6 @@ only where a key's or the operator's most is written, `*`. `kernel.` methods are
 only those of HAND_KERNEL_METHODS; every other one is the operator's and needs its own name.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final, Self
 
@@ -36,7 +35,7 @@ HAND_KERNEL_METHODS: Final = frozenset(
 )
 """The kernel's methods that a Hand may ever hold."""
 
-_METHOD: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+", re.ASCII)
+_METHOD_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _CACHED: Final = 64
 _CACHED_LENGTH: Final = 256
 
@@ -45,7 +44,14 @@ Layer = tuple[Capability, ...]
 
 def is_method(text: str) -> bool:
     """Whether a text is one method, such as `web.fetch`."""
-    return len(text) <= METHOD_MAX and _METHOD.fullmatch(text) is not None
+    return (
+        3 <= len(text) <= METHOD_MAX
+        and _METHOD_CHARACTERS.issuperset(text)
+        and "a" <= text[0] <= "z"
+        and text[-1] not in ".-"
+        and "." in text
+        and not any(pair in text for pair in ("..", "--", ".-", "-."))
+    )
 
 
 def is_method_pattern(text: str) -> bool:
@@ -110,6 +116,12 @@ class GrantSet:
     def owns(self, method: str, resource: str) -> bool:
         """Whether it may be called for any caller, because every layer covers it with `own = true`. Total."""
         return self._verdict(method, resource)[1]
+
+    def mentions(self, method: str) -> bool:
+        """Whether there is any resource on which the method might be allowed: what a list of methods shows. Total."""
+        return bool(self.layers) and all(
+            any(one.allow and reaches(one.method, method) for one in layer) for layer in self.layers
+        )
 
     def includes(self, capability: Capability) -> bool:
         """Whether the set surely allows everything that the capability allows, pattern by pattern. Total."""

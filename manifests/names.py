@@ -10,15 +10,15 @@ LONGEST_NAME: Final = 64
 RESERVED: Final = ("kernel", "operator", "maniple", "own", "scratch", "state")
 """Words that no Hand may be called: they mean something of their own as principal, resource or folder."""
 
-_HAND: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
-_FIELD: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_HAND: Final = r"(?a)[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_FIELD: Final = r"(?a)[a-z][a-z0-9_]*"
 
 
 def is_hand_name(text: str) -> bool:
     """Whether a text is a name in kebab-case of at most 64 characters: a Hand, an event, a label."""
-    return len(text) <= LONGEST_NAME and _HAND.fullmatch(text) is not None
+    return len(text) <= LONGEST_NAME and re.fullmatch(_HAND, text) is not None
 
 
 def is_field(text: str) -> bool:
     """Whether a text may be the name of a param or setting: small letters, digits and "_", at most 64 characters."""
-    return len(text) <= LONGEST_NAME and _FIELD.fullmatch(text) is not None
+    return len(text) <= LONGEST_NAME and re.fullmatch(_FIELD, text) is not None

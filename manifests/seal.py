@@ -37,8 +37,8 @@ LINK: Final = "link"
 LONGEST: Final = 256 * 1024
 MOST_FILES: Final = 1_000
 LONGEST_PATH: Final = 512
-_FILE_LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_FILE_LINE: Final = r"([0-9a-f]{64})  (.+)"
+_DIGEST: Final = r"[0-9a-f]{64}"
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +108,7 @@ def compare(sealed: Seal, found: Mapping[str, str]) -> tuple[Difference, ...]:
     differences: list[Difference] = []
     for path in sorted({*sealed.files, *found}):
         digest = found.get(path)
-        if digest is not None and not _DIGEST.fullmatch(digest):
+        if digest is not None and not re.fullmatch(_DIGEST, digest):
             differences.append(Difference(path=path, change="linked"))
         elif path == SEAL_FILE:
             continue
@@ -152,7 +152,7 @@ def _read(text: str) -> Seal:
         raise SealMalformed(f"the seal lists more than {MOST_FILES} files")
     files: dict[str, str] = {}
     for line in rest[2:]:
-        match = _FILE_LINE.fullmatch(line)
+        match = re.fullmatch(_FILE_LINE, line)
         if match is None:
             raise SealMalformed("a line of the seal is not a digest, two spaces and a path")
         if why := path_complaint(match[2]):

@@ -16,7 +16,7 @@ BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1
 LONGEST_MS: Final = 3_650 * MILLISECONDS["d"]
 LARGEST: Final = 1 << 52
 
-_NUMBER_UNIT: Final = re.compile(r"(0|[1-9][0-9]{0,15})([A-Za-z]+)", re.ASCII)
+_NUMBER_UNIT: Final = r"(?a)(0|[1-9][0-9]{0,15})([A-Za-z]+)"
 
 Unit = Literal["bytes", "ms", "count"]
 
@@ -52,7 +52,7 @@ def parse_duration(text: str) -> int:
 
 def parse_size(text: str) -> int:
     """Bytes of "512B", "64KiB", "256MiB", "2GiB" or "1TiB", at most 2**52."""
-    match = _NUMBER_UNIT.fullmatch(text)
+    match = re.fullmatch(_NUMBER_UNIT, text)
     if (
         match
         and match[2] not in BYTES
@@ -88,7 +88,7 @@ def format_limit(name: str, amount: int) -> str:
 
 
 def _parse(text: str, units: dict[str, int], instead: str) -> int:
-    match = _NUMBER_UNIT.fullmatch(text)
+    match = re.fullmatch(_NUMBER_UNIT, text)
     if match is None or match[2] not in units:
         raise ValueInvalid(f'"{text}" is not a {"size" if units is BYTES else "duration"}', instead)
     return int(match[1]) * units[match[2]]

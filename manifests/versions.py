@@ -8,11 +8,10 @@ import re
 from typing import Final
 
 LONGEST: Final = 64
-_SEMVER: Final = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+_SEMVER: Final = (
+    r"(?a)(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
-    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?",
-    re.ASCII,
+    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?"
 )
 
 Rank = tuple[tuple[int, int, int], bool, tuple[tuple[int, int, str], ...]]
@@ -20,12 +19,12 @@ Rank = tuple[tuple[int, int, int], bool, tuple[tuple[int, int, str], ...]]
 
 def is_version(text: str) -> bool:
     """Whether the text is a SemVer of at most 64 characters."""
-    return len(text) <= LONGEST and _SEMVER.fullmatch(text) is not None
+    return len(text) <= LONGEST and re.fullmatch(_SEMVER, text) is not None
 
 
 def rank(version: str) -> Rank:
     """A value that orders versions by precedence; ValueError when it is not a version."""
-    match = _SEMVER.fullmatch(version) if len(version) <= LONGEST else None
+    match = re.fullmatch(_SEMVER, version) if len(version) <= LONGEST else None
     if match is None:
         raise ValueError(f"{version!r} is not a version")
     major, minor, patch, pre = match.groups()

@@ -41,11 +41,19 @@ class Kind(Protocol):
 
 KINDS: Final[dict[str, Kind]] = {"none": none, "name": name, "path": path, "url": url, "address": address}
 ANYTHING: Final = ("*", "**")
+MOST_REMEMBERED: Final = 1024
 
 
+_normal: Final[dict[str, bool]] = {}
+"""Texts lately asked about, and whether each is in normal form: what was just normalised is not taken apart again."""
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
 def normalise(kind: str, text: str) -> str:
     """The normal form of a resource of that kind; ResourceInvalid when it has none, KeyError for an unknown kind."""
-    return KINDS[kind].normalise(text)
+    normal = KINDS[kind].normalise(text)
+    _remember(normal, is_so=True)
+    return normal
 
 
 def kind_of(text: str) -> str:
@@ -68,13 +76,15 @@ def check_pattern(pattern: str, kind: str = "") -> None:
     KINDS[kind or kind_of(pattern)].check_pattern(pattern)
 
 
-@lru_cache(maxsize=1024)
 def is_normal(resource: str) -> bool:
     """Whether a text is a resource in normal form. Never raises."""
+    known = _normal.get(resource)
+    if known is not None:
+        return known
     try:
-        return KINDS[kind_of(resource)].normalise(resource) == resource
+        return _remember(resource, is_so=KINDS[kind_of(resource)].normalise(resource) == resource)
     except ResourceInvalid:
-        return False
+        return _remember(resource, is_so=False)
 
 
 @lru_cache(maxsize=2048)
@@ -112,3 +122,10 @@ def _matcher(pattern: str, other: str) -> Kind:
     if mine == its:
         return KINDS[mine]
     return path if {mine, its} == {"name", "path"} else none
+
+
+def _remember(resource: str, *, is_so: bool) -> bool:
+    if len(_normal) >= MOST_REMEMBERED:
+        _normal.clear()
+    _normal[resource] = is_so
+    return is_so

@@ -18,9 +18,9 @@ from typing import Final
 from manifests.capabilities.glob import fits_all
 from manifests.errors import PatternInvalid, ResourceInvalid
 
-_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
-_NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+", re.ASCII)
-_IPV4: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
+_LABEL: Final = r"(?a)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NUMBER: Final = r"(?a)0[xX][0-9a-fA-F]*|[0-9]+"
+_IPV4: Final = r"(?a)[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+"
 LONGEST_NAME: Final = 253
 LONGEST_GIVEN: Final = 512
 
@@ -38,12 +38,12 @@ def normalise(text: str) -> str:
     name = text.lower() if text.isascii() else _to_ascii(text)
     name = name[:-1] if name.endswith(".") else name
     labels = name.split(".")
-    if _NUMBER.fullmatch(labels[-1]):
+    if re.fullmatch(_NUMBER, labels[-1]):
         return _ipv4(labels)
     if len(name) > LONGEST_NAME:
         raise ResourceInvalid("its host name is too long")
     for label in labels:
-        if not _LABEL.fullmatch(label):
+        if not re.fullmatch(_LABEL, label):
             raise ResourceInvalid(
                 f'"{label}" cannot be a part of a host name' if label else "its host name has an empty part"
             )
@@ -54,7 +54,7 @@ def normalise(text: str) -> str:
 
 def is_ip(host: str) -> bool:
     """Whether a host in normal form is an IP address."""
-    return host.startswith("[") or _IPV4.fullmatch(host) is not None
+    return host.startswith("[") or re.fullmatch(_IPV4, host) is not None
 
 
 def check_pattern(pattern: str) -> None:
@@ -97,7 +97,7 @@ def covers(pattern: tuple[str, ...], host: str) -> bool:
 
 def _ipv4(labels: list[str]) -> str:
     """Four decimal numbers from one to four numbers in any base, as inet_aton reads them."""
-    if len(labels) > 4 or not all(_NUMBER.fullmatch(label) for label in labels):
+    if len(labels) > 4 or not all(re.fullmatch(_NUMBER, label) for label in labels):
         raise ResourceInvalid("its host ends in a number but is not an IPv4 address")
     try:
         *high, low = [_number(label) for label in labels]

@@ -14,14 +14,14 @@ from manifests.capabilities.glob import fits
 from manifests.errors import PatternInvalid, ResourceInvalid
 
 EXAMPLES: tuple[str, ...] = ("own", "data-pipeline.*", "*")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,255}", re.ASCII)
-_PATTERN: Final = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._@+*-]{0,255}", re.ASCII)
+_NAME: Final = r"(?a)[A-Za-z0-9][A-Za-z0-9._@+-]{0,255}"
+_PATTERN: Final = r"(?a)[A-Za-z0-9*][A-Za-z0-9._@+*-]{0,255}"
 _CHARACTERS: Final = "letters, digits and . _ @ + -, starting with a letter or digit"
 
 
 def normalise(text: str) -> str:
     """The name itself; ResourceInvalid when it is not one."""
-    if not _NAME.fullmatch(text):
+    if not re.fullmatch(_NAME, text):
         raise ResourceInvalid(f"a name has 1 to 256 {_CHARACTERS}")
     return text
 
@@ -30,7 +30,7 @@ def check_pattern(pattern: str) -> None:
     """PatternInvalid when no name could fit."""
     if pattern in ("*", "**"):
         return
-    if not _PATTERN.fullmatch(pattern) or "**" in pattern:
+    if not re.fullmatch(_PATTERN, pattern) or "**" in pattern:
         raise PatternInvalid(f'"{pattern}" is not a name', f"write {_CHARACTERS}, with * for any part")
 
 

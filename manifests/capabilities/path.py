@@ -18,8 +18,8 @@ from manifests.errors import PatternInvalid, ResourceInvalid
 
 EXAMPLES: tuple[str, ...] = ("reports/**", "reports/*.csv", "*")
 LONGEST_PART: Final = 255
-_ROOT: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-_ROOT_PATTERN: Final = re.compile(r"[a-z0-9*]+(?:-[a-z0-9*]+)*", re.ASCII)
+_ROOT: Final = r"(?a)[a-z0-9]+(?:-[a-z0-9]+)*"
+_ROOT_PATTERN: Final = r"(?a)[a-z0-9*]+(?:-[a-z0-9*]+)*"
 
 
 def normalise(text: str) -> str:
@@ -30,7 +30,7 @@ def normalise(text: str) -> str:
         raise ResourceInvalid(why)
     if "*" in path:
         raise ResourceInvalid('it holds a "*", which only a grant may')
-    if not _ROOT.fullmatch(path.partition("/")[0]):
+    if not re.fullmatch(_ROOT, path.partition("/")[0]):
         raise ResourceInvalid(
             "it does not begin with the name of a root (small letters, digits and -), as in reports/a.csv"
         )
@@ -46,7 +46,7 @@ def check_pattern(pattern: str) -> None:
         raise PatternInvalid(
             f'"{pattern}" is not a path pattern: {why}', 'write one like "reports/**" or "reports/*.csv"'
         )
-    if not _ROOT_PATTERN.fullmatch(pattern.partition("/")[0]):
+    if not re.fullmatch(_ROOT_PATTERN, pattern.partition("/")[0]):
         raise PatternInvalid(
             f'"{pattern}" does not begin with the name of a root',
             'write "root/...", with a name that `maniple roots` lists',

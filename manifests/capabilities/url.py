@@ -31,12 +31,12 @@ EXAMPLES: tuple[str, ...] = ("https://*.example.org/**", "https://api.example.or
 DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _SAFE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()+,;=:@")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_PLAIN: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()+,;=:@/]*", re.ASCII)
-_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?", re.ASCII)
-_CONTROL: Final = re.compile(r"%(?:[01][0-9A-F]|7F)")
-_DOUBLE: Final = re.compile(r"%25(?:2[EeFf]|5[Cc]|00)")
-_OVERLONG: Final = re.compile(r"%C[01]%[89AB]|%E0%[89]|%F0%8")
-_PORT: Final = re.compile(r"[0-9]{1,8}", re.ASCII)
+_PLAIN: Final = r"(?a)[A-Za-z0-9\-._~!$&'()+,;=:@/]*"
+_ESCAPE: Final = r"(?a)%([0-9A-Fa-f]{2})?"
+_CONTROL: Final = r"%(?:[01][0-9A-F]|7F)"
+_DOUBLE: Final = r"%25(?:2[EeFf]|5[Cc]|00)"
+_OVERLONG: Final = r"%C[01]%[89AB]|%E0%[89]|%F0%8"
+_PORT: Final = r"(?a)[0-9]{1,8}"
 
 
 class Parts(NamedTuple):
@@ -119,7 +119,7 @@ def includes(wide: str, narrow: str) -> bool:
 
 def normal_port(text: str) -> str:
     """A port from 1 to 65535 without leading zeros; ResourceInvalid when it is none."""
-    if not _PORT.fullmatch(text) or not 1 <= int(text) <= 65535:
+    if not re.fullmatch(_PORT, text) or not 1 <= int(text) <= 65535:
         raise ResourceInvalid("its port is not a number from 1 to 65535")
     return str(int(text))
 
@@ -165,7 +165,7 @@ def _split(text: str) -> Parts:
 
 
 def _path(path: str, *, wild: bool) -> str:
-    if not _PLAIN.fullmatch(path):
+    if not re.fullmatch(_PLAIN, path):
         path = "/".join(_segment(segment, wild=wild) for segment in path.split("/"))
     for segment in path.split("/"):
         if segment.startswith(("..;", "..%3B")) or (
@@ -177,14 +177,14 @@ def _path(path: str, *, wild: bool) -> str:
 
 def _segment(segment: str, *, wild: bool) -> str:
     kept = _SAFE | {"%", "*"} if wild else _SAFE | {"%"}
-    text = _ESCAPE.sub(_unescape, segment)
-    if _CONTROL.search(text):
+    text = re.sub(_ESCAPE, _unescape, segment)
+    if re.search(_CONTROL, text):
         raise ResourceInvalid("its path holds an escaped control character")
     if "%5C" in text:
         raise ResourceInvalid("its path holds an escaped backslash")
-    if _DOUBLE.search(text):
+    if re.search(_DOUBLE, text):
         raise ResourceInvalid("its path holds a doubly escaped dot or slash")
-    if _OVERLONG.search(text):
+    if re.search(_OVERLONG, text):
         raise ResourceInvalid("its path holds an overlong escape")
     return "".join(char if char in kept else "".join(f"%{byte:02X}" for byte in char.encode()) for char in text)
 

@@ -1,5 +1,6 @@
 """Grants: an empty list gives nothing, narrowing only narrows, and no wildcard reaches the operator's methods."""
 
+import re
 import tomllib
 
 import pytest
@@ -180,6 +181,26 @@ def test_events_are_asked_for_like_everything_else() -> None:
         cap("kernel.publish", "watcher.alert"),
         cap("kernel.subscribe", "web.*"),
     )
+
+
+@given(SETS, METHODS, RESOURCES)
+def test_a_method_that_a_set_does_not_mention_is_never_allowed(one: GrantSet, method: str, resource: str) -> None:
+    if one.allows(method, resource):
+        assert one.mentions(method)
+
+
+def test_a_method_with_an_empty_list_is_not_mentioned() -> None:
+    both = narrow(GrantSet.of([cap("web.fetch", "*"), cap("web.connect")]), GrantSet.of([cap("web.*", "*")]))
+    assert both.mentions("web.fetch")
+    assert not both.mentions("web.connect")
+    assert not both.mentions("files.read")
+    assert not NOTHING.mentions("web.fetch")
+
+
+@given(st.text("ab1.-A", max_size=8))
+def test_a_method_is_what_the_grammar_says(text: str) -> None:
+    label = "[a-z0-9]+(?:-[a-z0-9]+)*"
+    assert grants.is_method(text) == bool(re.fullmatch(rf"(?=[a-z]){label}(?:\.{label})+", text))
 
 
 @pytest.mark.parametrize(
