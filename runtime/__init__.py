@@ -3,7 +3,7 @@
 from runtime.calls import Reply, Stream
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, LinkLost, WrongThread
 from runtime.hand import Event, Hand
-from runtime.kernel_handle import Check, KernelHandle, Outcome
+from runtime.kernel_handle import Budget, Check, KernelHandle, Outcome
 from runtime.serving import Call
 from wire.entries import Cost
 
@@ -21,6 +21,7 @@ __all__ = [
     "KernelHandle",
     "Reply",
     "Stream",
+    "Budget",
     "Check",
     "Outcome",
     "Cost",

@@ -12,7 +12,6 @@ from msgspec import Struct
 from runtime.calls import Calls, Reply, Stream
 from runtime.errors import CallFailed
 from wire import codec, headers, limits
-from wire.codec import Value
 from wire.entries import Cost
 
 T = TypeVar("T")
@@ -20,19 +19,51 @@ _LONGEST: Final = limits.DEADLINE_MAX / 1000
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """Whether a call would be allowed now, why, and the line of HAND.toml that would allow it."""
+    """Whether a call would be allowed now (or only with a person's approval); if not, why, and the grant that would do."""
 
     allowed: bool
+    approval: bool = False
+    code: str = ""
     why: str = ""
     grant: str = ""
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run ended: outcome is `done`, `failed` or `cancelled`; value what it returned; text why it did not."""
+class Budget(Struct, frozen=True, kw_only=True):
+    """What this run has spent so far, and how many calls it may make in a minute."""
 
+    tokens: int
+    micro_dollars: int
+    calls: int
+    calls_per_minute: int
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How a run ended: outcome is `done`, `failed`, `refused` or `cancelled`; value what it returned.
+
+    code, text: of its failure, as CallFailed has them.
+    """
+
+    run: str
     outcome: str
-    value: Value = None
+    value: object = None
+    code: str = ""
     text: str = ""
+
+
+class _Spawned(Struct):
+    run: str
+
+
+class _Listed(Struct):
+    hands: list[dict[str, object]]
+
+
+class _Described(Struct):
+    methods: list[dict[str, object]]
+
+
+class _Set(Struct):
+    settings: dict[str, object]
 
 
 class KernelHandle:
@@ -78,57 +109,50 @@ class KernelHandle:
         """Whether this call would be allowed. Advice: the call itself is checked again."""
         return await self._ask(Check, "kernel.check", method=method, resource=resource)
 
-    async def budget(self) -> dict[str, Value]:
-        """What this run has spent and may still spend."""
-        return await self._ask(dict[str, Value], "kernel.budget")
+    async def budget(self) -> Budget:
+        """What this run has spent."""
+        return await self._ask(Budget, "kernel.budget")
 
-    async def spawn(
-        self, hand: str, inputs: dict[str, object] | None = None, *, wait: bool = False, detached: bool = False
-    ) -> str:
-        """Start a run of a task Hand, with at most this run's own grants; its id. wait: return when it has ended.
+    async def spawn(self, hand: str, inputs: Mapping[str, object] | None = None, *, detached: bool = False) -> str:
+        """Start a run of a task Hand, with at most this run's own grants; its id, at once.
 
         detached: it goes on when this run ends. Needs "kernel.spawn" for the Hand's name.
         """
-        made = await self._ask(
-            dict[str, Value],
-            "kernel.spawn",
-            hand,
-            seconds=_LONGEST if wait else None,
-            inputs=inputs or {},
-            wait=wait,
-            detached=detached,
-        )
-        return str(made["run"])
+        spawned = await self._ask(_Spawned, "kernel.spawn", hand, inputs=dict(inputs or {}), detached=detached)
+        return spawned.run
+
+    async def spawn_and_wait(self, hand: str, inputs: Mapping[str, object] | None = None) -> Outcome:
+        """Start a run of a task Hand and wait until it has ended. Needs "kernel.spawn" for the Hand's name."""
+        return await self._ask(Outcome, "kernel.spawn", hand, seconds=_LONGEST, inputs=dict(inputs or {}), wait=True)
 
     async def wait(self, run: str, *, timeout: float = _LONGEST) -> Outcome:  # noqa: ASYNC109
-        """Wait until a run has ended, and how. timeout: seconds."""
+        """Wait until a run that this one spawned has ended, and how. timeout: seconds."""
         return await self._ask(Outcome, "kernel.wait", seconds=timeout, run=run)
 
     async def stop(self, target: str) -> None:
-        """Stop a Hand by its name, or a run by its id."""
+        """Stop a Hand by its name, or a run by its id; returns when it is down."""
         await self.call("kernel.stop", target)
 
-    async def pause(self, target: str) -> None:
-        """Let a Hand or a run make no further call until it is resumed."""
-        await self.call("kernel.pause", target)
+    async def pause(self, hand: str) -> None:
+        """Let a Hand make no further call until it is resumed."""
+        await self.call("kernel.pause", hand)
 
-    async def resume(self, target: str) -> None:
-        """Let a paused Hand or run go on."""
-        await self.call("kernel.resume", target)
+    async def resume(self, hand: str) -> None:
+        """Let a paused Hand go on."""
+        await self.call("kernel.resume", hand)
 
-    async def list(self) -> "list[Value]":
-        """The Hands that this run may know of."""
-        return (await self._ask(dict[str, list[Value]], "kernel.list"))["hands"]
+    async def list(self) -> "list[dict[str, object]]":
+        """The Hands that this run may ask: name, version and description of each."""
+        return (await self._ask(_Listed, "kernel.list")).hands
 
-    async def describe(self, *, method: str = "", hand: str = "") -> dict[str, Value]:
-        """A method, or a Hand, in full."""
-        if method:
-            return await self._ask(dict[str, Value], "kernel.describe", method=method)
-        return await self._ask(dict[str, Value], "kernel.describe", hand=hand)
+    async def describe(self, *, method: str = "", hand: str = "") -> "list[dict[str, object]]":
+        """One method, or all of a Hand's, as far as this run is granted them: its [provides] row and its provider."""
+        asked = {name: text for name, text in (("method", method), ("hand", hand)) if text}
+        return (await self._ask(_Described, "kernel.describe", arguments=asked)).methods
 
-    async def settings(self) -> dict[str, Value]:
-        """This Hand's settings as the kernel has them now; `self.settings` is the same, and quicker."""
-        return (await self._ask(dict[str, dict[str, Value]], "kernel.settings"))["settings"]
+    async def settings(self) -> dict[str, object]:
+        """This Hand's settings as the kernel has them now; `self.settings` is the same, checked, and quicker."""
+        return (await self._ask(_Set, "kernel.settings")).settings
 
     async def sleep(self, seconds: float) -> None:
         """Wait; a sleeping run costs nothing."""
@@ -137,10 +161,8 @@ class KernelHandle:
 
     async def note(self, text: str, progress: tuple[int, int] | None = None) -> None:
         """Write a note about this run into the log, with how much is done of how much, if that is known."""
-        if progress is None:
-            await self.call("kernel.note", text=text)
-        else:
-            await self.call("kernel.note", text=text, progress={"done": progress[0], "total": progress[1]})
+        known = {} if progress is None else {"done": progress[0], "total": progress[1]}
+        await self.call("kernel.note", "", known, text=text)
 
     async def subscribe(self, event: str) -> None:
         """Hear `publisher.name` from now on, in on_event. Needs the event in [events] subscribes."""
@@ -158,9 +180,10 @@ class KernelHandle:
         /,
         *,
         seconds: float | None = None,
-        **arguments: object,
+        arguments: Mapping[str, object] | None = None,
+        **more: object,
     ) -> T:
-        reply = await self._calls.call(method, resource, arguments, seconds, None)
+        reply = await self._calls.call(method, resource, {**(arguments or {}), **more}, seconds, None)
         try:
             return msgspec.convert(reply.value, of_type)
         except msgspec.ValidationError as error:

@@ -79,9 +79,9 @@ class Link:
         self.check_thread()
         try:
             raw = codec.encode(header)
-        except ValueError as error:  # a text with half a surrogate pair
-            raise CodecError(f"this header cannot travel: {error}") from None
-        codec.decode_from_run(raw)
+            codec.decode_from_run(raw)
+        except (CodecError, ValueError) as error:  # ValueError: a text with half a surrogate pair
+            raise CodecError(f"this {type(header).__name__} cannot travel: {error}") from None
         try:
             self._socket.send_multipart((raw, body), zmq.NOBLOCK)
         except zmq.ZMQError as error:
