@@ -1,0 +1,160 @@
+"""The machine Hand on the machine that runs the test, inside a PID namespace of its own too, and with sensors broken."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from manifests.check import check
+from manifests.params import check as check_params
+from runtime import Failure
+from tests.hands.doubles import HANDS, hand_module
+
+main = hand_module("machine", "main")
+sensors = hand_module("machine", "machine_sensors")
+MANIFEST = check((HANDS / "machine/HAND.toml").read_text(), file="HAND.toml")
+
+
+def ask(method: str, **arguments: object) -> dict[str, object]:
+    """One call to a Hand that has just started."""
+
+    async def scene() -> dict[str, object]:
+        hand = main.Machine.__new__(main.Machine)
+        await hand.start()
+        found: dict[str, object] = await getattr(hand, method)(SimpleNamespace(resource=""), **arguments)
+        return found
+
+    return asyncio.run(scene())
+
+
+def test_every_sensor_is_there_or_missing_with_a_reason() -> None:
+    found = ask("stats")
+    assert set(found) == set(MANIFEST.provides["machine.stats"].returns)
+    missing = {one["sensor"]: one["why"] for one in found["missing"]}  # type: ignore[attr-defined]
+    for name in ("cpu", *sensors.SENSORS):
+        assert (found[name] is None) == (name in missing)
+        assert missing.get(name, "a reason")
+    assert {"cpu", "memory", "load", "disks", "uptime"}.isdisjoint(missing)
+
+
+def test_the_reply_travels_and_fits_its_declaration() -> None:
+    found = ask("stats")
+    returns = MANIFEST.provides["machine.stats"].returns
+    check_params(returns, {name: value for name, value in found.items() if value is not None})
+
+
+def test_memory_and_the_root_disk_are_those_of_this_machine() -> None:
+    found = ask("stats")
+    memory = dict(found["memory"])  # type: ignore[call-overload]
+    assert memory["total_bytes"] == psutil.virtual_memory().total
+    assert 0 < memory["percent"] < 100
+    root = next(one for one in found["disks"] if one["mount"] == "/")  # type: ignore[attr-defined]
+    assert root["total_bytes"] == shutil.disk_usage("/").total
+
+
+def test_a_busy_process_is_seen_as_busy() -> None:
+    with subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE) as busy:
+        try:
+            assert busy.stdout is not None
+            busy.stdout.readline()
+            found = ask("processes", match="python*", most=1000)
+            row = next(one for one in found["processes"] if one["pid"] == busy.pid)  # type: ignore[attr-defined]
+            assert row["cpu_percent"] > 5
+            assert found["total"]["count"] == len(found["processes"])  # type: ignore[index, arg-type]
+        finally:
+            busy.kill()
+
+
+def test_processes_are_named_without_their_arguments() -> None:
+    with subprocess.Popen(["sleep", "98765"]) as sleeper:
+        try:
+            found = ask("processes", match="sleep", most=1000)
+            assert sleeper.pid in [one["pid"] for one in found["processes"]]  # type: ignore[attr-defined]
+            assert "98765" not in json.dumps([found["processes"]]).replace(str(sleeper.pid), "")
+        finally:
+            sleeper.kill()
+
+
+def test_no_such_name_is_an_empty_list() -> None:
+    found = ask("processes", match="no-such-process-anywhere")
+    assert (found["processes"], found["more"]) == ([], False)
+    assert found["total"] == {"count": 0, "cpu_percent": 0, "memory_bytes": 0, "threads": 0}
+
+
+@pytest.mark.parametrize("most", [-1, 1001])
+def test_a_wrong_number_of_rows_is_refused(most: int) -> None:
+    with pytest.raises(Failure, match="0 to 1000"):
+        ask("processes", most=most)
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [
+        ("virtual_memory", "memory"), ("swap_memory", "swap"), ("net_io_counters", "network"), ("boot_time", "uptime"),
+        ("cpu_times", "cpu"), ("disk_partitions", "disks"), ("disk_io_counters", "disk_io"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/proc/x"), ValueError("odd"), KeyError("y")])
+def test_one_broken_sensor_never_hides_the_others(
+    broken: str, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psutil's functions are replaced one at a time: no test machine has each of these faults."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(psutil, broken, fail)
+    found = ask("stats")
+    assert found[name] is None
+    assert name in {one["sensor"] for one in found["missing"]}  # type: ignore[attr-defined]
+    others = {"memory", "uptime", "load"} - {name}
+    assert all(found[other] is not None for other in others)
+
+
+def test_calls_at_the_same_time_do_not_spoil_each_others_readings() -> None:
+    async def scene() -> list[dict[str, object]]:
+        hand = main.Machine.__new__(main.Machine)
+        await hand.start()
+        return await asyncio.gather(*(hand.stats(SimpleNamespace(resource="")) for _ in range(4)))
+
+    for found in asyncio.run(scene()):
+        assert dict(found["cpu"])["seconds"] >= 0.05  # type: ignore[call-overload]
+
+
+INSIDE = """
+import asyncio, json, os, sys
+sys.path[:0] = sys.argv[1:]
+from types import SimpleNamespace
+from main import Machine
+
+async def scene():
+    hand = Machine.__new__(Machine)
+    await hand.start()
+    call = SimpleNamespace(resource="")
+    return [os.getpid(), await hand.stats(call), await hand.processes(call, most=1000)]
+
+print(json.dumps(asyncio.run(scene())))
+"""
+
+
+def test_it_measures_the_machine_from_inside_a_pid_namespace(tmp_path: Path) -> None:
+    """As a run is: process 1 of its own namespace, with the /proc of the machine."""
+    unshare = ["unshare", "--pid", "--fork", "--kill-child", *(["--user"] if os.geteuid() else [])]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system gives no PID namespace to this user")
+    paths = [str(HANDS / "machine"), str(HANDS.parent)]
+    ran = subprocess.run(
+        [*unshare, sys.executable, "-c", INSIDE, *paths], capture_output=True, check=True, text=True, cwd=tmp_path
+    )
+    pid, stats, processes = json.loads(ran.stdout)
+    assert pid == 1
+    assert {"cpu", "memory", "disks", "network", "uptime"}.isdisjoint(one["sensor"] for one in stats["missing"])
+    assert os.getpid() in [one["pid"] for one in processes["processes"]]
+    assert processes["missing"] == []
