@@ -1,1 +1,10 @@
 """The kernel: one loop that starts Hands as processes, carries and checks each call between them, and writes the log."""
+
+from typing import Final
+
+STARTER: Final = (
+    "import sys; sys.path[:0] = sys.argv.pop(1).split(':');"
+    "from importlib import import_module as i; i(sys.argv[1]).main(sys.argv[2:])"
+)
+"""How a fresh interpreter of the kernel's begins: given with -c, then the search path, the module whose main() to call, and
+what to call it with."""

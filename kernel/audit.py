@@ -254,8 +254,8 @@ class Log:
             finally:
                 self._keys_file.reserve()
                 self._entries.reserve()
-                if self._entries.end >= SEGMENT and not self._failed:
-                    self._roll()
+            if self._entries.end >= SEGMENT and not self._failed:
+                self._roll()  # behind a checkpoint: a finished file is covered
         except OSError as error:
             self._due = monotonic() + RETRY
             is_spent = self._failed or self._entries.room < LAST

@@ -23,7 +23,7 @@ class Bus:
     """The bound sockets. Descriptor `folder` is the home's 0700 run folder, so a long path to it does not matter."""
 
     def __init__(self, folder: int, *, public: bytes, secret: bytes, admit: Admit) -> None:
-        self._admit = admit
+        self.admit = admit
         self._context = zmq.Context()
         self.zap = self._context.socket(zmq.REP)
         self.zap.setsockopt(zmq.LINGER, 0)
@@ -72,7 +72,7 @@ class Bus:
             except zmq.Again:
                 return
             version, request = frames[0], frames[1]
-            principal = self._admit(frames[6]) if len(frames) == 7 and frames[5] == b"CURVE" else None
+            principal = self.admit(frames[6]) if len(frames) == 7 and frames[5] == b"CURVE" else None
             if principal is None:
                 self.zap.send_multipart((version, request, b"400", b"unknown key", b"", b""))
             else:

@@ -1,77 +1,43 @@
-"""The life of a call (pure): its states, its credit and its one end, over values; nothing here sends anything.
+"""What the kernel keeps of a call that has no end yet (values; its life is wire/calls.py)."""
 
-LIFE is the whole machine: (state, event) → state; an event that a state does not list is the sender's violation of the
-protocol (raised as NotNow). The docs draw their picture from this table.
-"""
-
-from typing import Final
-
-from kernel.errors import NotNow
+from kernel.loop import Timer
+from manifests.policy import Link
 from manifests.schema import Provided
 from wire import limits
+from wire.calls import CallLife
 from wire.entries import Cost
-
-LIFE: Final = {
-    ("open", "deliver"): "delivered",
-    ("open", "end"): "ended",
-    ("delivered", "chunk"): "streaming",
-    ("delivered", "end"): "ended",
-    ("delivered", "redeliver"): "open",
-    ("streaming", "chunk"): "streaming",
-    ("streaming", "end"): "ended",
-}
-"""open: recorded, waiting for the disk or for its provider. delivered: at its provider. streaming: some of the reply has
-gone to the caller, so it can never be made again. ended: exactly one end was sent."""
+from wire.errors import NotNow
 
 
-class OpenCall:
-    """One call that has no end yet.
+class OpenCall(CallLife):
+    """One open call; number is the kernel's (even).
 
-    number: the kernel's (even). caller: the run's id or `operator`; route, caller_number: where its end goes.
-    labels: what its reply will be marked with so far, and what calls made for it are marked with. deadline: monotonic
-    seconds. crashes: how often a provider died with it. Credits count chunks, down to the caller and up to the provider.
+    caller: the run's id or `operator`; by: what policy sees of it, kept since a caller may be gone before its calls are.
+    route, caller_number: where the end goes; no route for the work of a task run. labels: what its reply is marked with so
+    far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
+    crashes: how often a provider died with it.
+    left: seconds to the deadline while it stands still.
     """
 
     __slots__ = (
-        "arguments", "body", "caller", "caller_number", "cpu_before", "crashes", "deadline", "depth", "down", "labels",
-        "most", "number", "parent", "provided", "provider", "resource", "route", "state", "timer", "up", "uploading",
+        "body", "by", "caller", "caller_number", "children", "cpu_before", "crashes", "deadline", "labels", "left", "most",
+        "parent", "provided", "provider", "resource", "route", "timer",
     )  # fmt: skip
 
     def __init__(
-        self,
-        *,
-        number: int,
-        caller: str,
-        route: bytes,
-        caller_number: int,
-        provided: Provided,
-        resource: str,
-        body: bytes,
-        parent: "OpenCall | None",
-        deadline: float,
-        labels: frozenset[str],
-        most: Cost | None,
-        upload: bool,
-    ) -> None:
-        self.number = number
-        self.caller = caller
-        self.route = route
-        self.caller_number = caller_number
-        self.provided = provided
-        self.resource = resource
-        self.body = body
-        self.parent = parent
-        self.depth = parent.depth + 1 if parent else 1
-        self.deadline = deadline
-        self.labels = labels
-        self.most = most
-        self.state = "open"
+        self, number: int, caller: str, by: Link, route: bytes, caller_number: int, *, provided: Provided, resource: str,
+        body: bytes, parent: "OpenCall | None", deadline: float, labels: frozenset[str], most: Cost | None, upload: bool,
+    ) -> None:  # fmt: skip
+        super().__init__(number, upload=upload)
+        self.caller, self.by, self.route, self.caller_number = caller, by, route, caller_number
+        self.provided, self.resource, self.body, self.most = provided, resource, body, most
+        self.parent, self.deadline, self.labels = parent, deadline, labels
+        self.children: dict[int, OpenCall] = {}
+        self.timer: Timer | None = None
         self.provider = ""
         self.crashes = 0
         self.cpu_before = 0.0
-        self.down = limits.WINDOW
-        self.up = limits.WINDOW if upload else 0
-        self.uploading = upload
+        self.left = 0.0
 
     @property
     def method(self) -> str:
@@ -88,36 +54,11 @@ class OpenCall:
         """Whether a provider's death leaves it possible to ask the next one, without anybody noticing."""
         return self.state == "delivered" and not self.up and (not self.has_effect or self.provided.idempotent)
 
-    def step(self, event: str) -> None:
-        """Go on to the next state. Raises NotNow for an event that this state does not list."""
-        after = LIFE.get((self.state, event))
-        if after is None:
-            raise NotNow(f"{event} in state {self.state} of call {self.number}")
-        self.state = after
-
-    def spend_down(self) -> None:
-        """A chunk of the reply. Raises NotNow beyond the caller's credit."""
-        if self.down <= 0:
-            raise NotNow(f"a chunk without credit on call {self.number}")
-        self.step("chunk")
-        self.down -= 1
-
-    def spend_up(self, *, last: bool) -> None:
-        """A chunk of the upload. Raises NotNow beyond the provider's credit, or after the last one."""
-        if not self.uploading or self.up <= 0:
-            raise NotNow(f"an upload's chunk without credit, or after its last, on call {self.number}")
-        self.up -= 1
-        self.uploading = not last
-
-    def credit(self, chunks: int, *, down: bool) -> None:
-        """More room. Raises NotNow for more than a window of it."""
-        room = (self.down if down else self.up) + chunks
-        if room > limits.WINDOW:
-            raise NotNow(f"more credit than a window on call {self.number}")
-        if down:
-            self.down = room
-        else:
-            self.up = room
+    def mark(self, labels: frozenset[str]) -> None:
+        """Add labels; none is ever taken away. Raises NotNow when there would be more than a header can carry."""
+        if len(together := self.labels | labels) > limits.LABELS_MAX:
+            raise NotNow(f"more than {limits.LABELS_MAX} labels on call {self.number}")
+        self.labels = together
 
 
 def chain(call: OpenCall | None) -> list[OpenCall]:

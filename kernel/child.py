@@ -16,7 +16,7 @@ import sys
 import traceback
 from importlib import import_module
 
-from kernel import confine
+from kernel import STARTER, confine
 from kernel.descriptors import close_all, receive, send
 from wire.launch import Go, Joining, Launch, Start, Unfit, decode, encode
 
@@ -58,8 +58,7 @@ def main(_: list[str]) -> None:
 
 
 def _execute_afresh() -> None:
-    from kernel.template import STARTER
-
+    
     path = ":".join(entry for entry in sys.path if entry)
     seed = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     os.execve(sys.executable, [sys.executable, "-s", "-S", "-P", "-c", STARTER, path, "kernel.child"], seed)
@@ -135,11 +134,13 @@ def _walk(folder: int, prefix: str) -> list[tuple[str, bytes]]:
 def _confine(launch: Launch, descriptors: dict[str, int]) -> tuple[str, ...]:
     """Lay on every layer of this version, in order, and tell their names."""
     nothing = os.open("/dev/null", os.O_RDONLY)
-    passing = (nothing, descriptors.pop("out"), descriptors.pop("err"), descriptors.pop("scratch"))
-    for standard, descriptor in enumerate(passing[:3]):
+    output = descriptors.pop("output")
+    for standard, descriptor in enumerate((nothing, output, output)):
         os.dup2(descriptor, standard)
-    os.fchdir(passing[3])
-    close_all(passing)
+    close_all((nothing, output))
+    os.chdir(launch.scratch)
+    if launch.state:
+        descriptors["state"] = os.open(launch.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     applied = ["session", "pid namespace", "rlimits"]

@@ -13,18 +13,13 @@ from typing import Final
 
 from wire.launch import Rlimits
 
-UID_BASE: Final = 770_000_000
-UID_COUNT: Final = 65_536
-"""As root every run has a host user id of its own from this range: the first SERVICE_UIDS are for services, one each for
-as long as they are installed, since their `state/` belongs to them; the rest go round among task runs."""
-SERVICE_UIDS: Final = 4_096
-
 NEWNS: Final = 0x0002_0000
 NEWUSER: Final = 0x1000_0000
 NEWPID: Final = 0x2000_0000
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MS_BIND: Final = 4096
@@ -49,6 +44,11 @@ def _check(result: int, what: str) -> int:
 def die_with_parent() -> None:
     """Have the kernel of this machine end this process when the thread that made it ends (PR_SET_PDEATHSIG)."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "parent-death signal")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends (PR_SET_CHILD_SUBREAPER)."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "child subreaper")
 
 
 def no_new_privileges() -> None:

@@ -62,7 +62,7 @@ class Lines:
             with segment_path(self._folder, self.segment).open("rb") as file:
                 file.seek(self.offset)
                 while line := file.readline(LINE_MAX + 2):
-                    if self.segment == self._last and (line[-1:] != b"\n" or b"\0" in line):
+                    if line[-1:] != b"\n" or b"\0" in line:
                         return
                     self.offset += len(line)
                     yield line
@@ -105,11 +105,11 @@ def segment_path(folder: Path, number: int) -> Path:
 
 
 def segments(folder: Path) -> list[Path]:
-    """The files of entries, in order. Raises LogInvalid when one between them is missing."""
+    """The files of entries, in order. Raises LogDamaged when one between them is missing."""
     found = sorted((folder / "entries").glob("*.jsonl"))
     for number, path in enumerate(found):
         if path != segment_path(folder, number):
-            raise LogInvalid(0, f"the file before {path} is missing")
+            raise LogDamaged(folder, f"the file before {path} is missing")
     return found
 
 
@@ -118,7 +118,7 @@ def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     newest, kept = folder / "checkpoint", folder / "checkpoints"
     notes = [newest.read_text("utf-8", "replace")] if newest.exists() else []
     if history and kept.exists():
-        notes += re.findall(rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— .+\n", kept.read_text("utf-8", "replace"))
+        notes += re.findall(rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n", kept.read_text("utf-8", "replace"))
     return notes
 
 
@@ -145,6 +145,8 @@ def _snapshot(folder: Path, key: VerifyKey, origin: str) -> Snapshot | None:
 def _cut(folder: Path, lines: Lines) -> int:
     """Cut off what lies behind the last whole line; how many bytes that was."""
     path = segment_path(folder, lines.segment)
+    if segment_path(folder, lines.segment + 1).exists():
+        raise LogDamaged(folder, f"{path} is torn at byte {lines.offset}, and yet another file goes on")
     size = path.stat().st_size - lines.offset if path.exists() else 0
     if size > 0:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -4,7 +4,7 @@ Started by exec, so there is no key of the kernel in its memory; process 1 of it
 every run; dead as soon as the kernel is (parent-death signal, and end of file on its socket). To it a run is a number
 and a descriptor. What it preloads is named to it as an argument, so that the kernel imports nothing of the runtime.
 
-    python -c STARTER kernel.template SOCKET PRELOAD PATH…      PATH: folders that runs must be able to reach
+    python -c STARTER SEARCH-PATH kernel.template SOCKET PRELOAD FOLDER…      FOLDER: what runs must be able to reach
 
 The process that is exec'd here makes the namespace, forks process 1 of it and leaves; the kernel hears of process 1 by
 Warm. It never starts a thread, a zmq context or a wasm engine: none of these survives a fork.
@@ -23,9 +23,6 @@ from kernel.child import run
 from kernel.descriptors import close_all, receive, send
 from wire.launch import Born, Died, Fork, Sweep, Warm, decode_template, encode
 
-STARTER = "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); from importlib import import_module as i; i(sys.argv[1]).main(sys.argv[2:])"
-"""What a fresh interpreter is given with -c: the search path as its first argument, then the module whose main() to call."""
-
 
 def main(arguments: list[str]) -> None:
     """Become the template that the arguments describe; never returns."""
@@ -38,11 +35,16 @@ def main(arguments: list[str]) -> None:
     if not root:
         confine.own_user_namespace()
     confine.unshare(confine.NEWPID)
+    alive, held = os.pipe()
     first = os.fork()
     if first:
         send(end, encode(Warm(pid=first)), [os.pidfd_open(first)])
+        receive(end)  # the kernel adopts orphans from now on
         os._exit(0)
-    receive(end)  # the kernel has seen the outer process end, and so is this one's parent or near it
+    os.close(held)
+    os.read(alive, 1)  # the outer process is leaving, and reads nothing more
+    os.close(alive)
+    receive(end)  # it is gone, and the kernel is this one's parent
     confine.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -12,13 +12,13 @@ from wire import limits
 from wire.errors import CodecError
 from wire.headers import FromKernel, FromRun, Header
 
-Value: TypeAlias = "None | bool | int | float | str | bytes | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
 """What a body may hold, at most BODY_MAX bytes when encoded."""
 
 _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encoder: Final = msgspec.msgpack.Encoder()
-_from_run: Final = msgspec.msgpack.Decoder(FromRun)
-_from_kernel: Final = msgspec.msgpack.Decoder(FromKernel)
+_from_run: Final[msgspec.msgpack.Decoder[FromRun]] = msgspec.msgpack.Decoder(FromRun)
+_from_kernel: Final[msgspec.msgpack.Decoder[FromKernel]] = msgspec.msgpack.Decoder(FromKernel)
 _value: Final = msgspec.msgpack.Decoder()
 
 NIL: Final = b"\xc0"

@@ -11,7 +11,7 @@ numbers are the ones the log shows. So a number tells its direction, and the two
 `time` is the kernel's clock in microseconds since the epoch, in everything the kernel sends; runs leave it 0.
 """
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -34,7 +34,7 @@ class Header(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_
 # life --------------------------------------------------------------------------------------------------------------
 
 
-class Hello(Header, tag="hello"):
+class Hello(Header, frozen=True, tag="hello"):
     """Sent by a run first, when its link is up. Answered with the kernel's Hello. Needs a key the kernel launched.
 
     A second Hello, a Hello with another run's key or anything before Hello ends the peer.
@@ -44,11 +44,11 @@ class Hello(Header, tag="hello"):
     time: Number = 0
 
 
-class Ready(Header, tag="ready"):
+class Ready(Header, frozen=True, tag="ready"):
     """Sent by a run when its Hand has started. Answered with the calls that wait for it."""
 
 
-class Stop(Header, tag="stop"):
+class Stop(Header, frozen=True, tag="stop"):
     """Sent by the kernel when the run is to end. Answered with Bye and the process's exit, within `grace` milliseconds."""
 
     why: Why
@@ -56,7 +56,7 @@ class Stop(Header, tag="stop"):
     time: Number = 0
 
 
-class Bye(Header, tag="bye"):
+class Bye(Header, frozen=True, tag="bye"):
     """Sent by a run last, when it leaves of its own will. Answered with nothing: its key is retired."""
 
     why: Why = ""
@@ -65,7 +65,7 @@ class Bye(Header, tag="bye"):
 # calls -------------------------------------------------------------------------------------------------------------
 
 
-class Call(Header, tag="call"):
+class Call(Header, frozen=True, tag="call"):
     """Sent by a caller, and by the kernel to the provider. Answered with exactly one end. Needs a grant.
 
     method, resource: what is asked, on what; to the provider the resource goes in its normalised form, and nowhere else.
@@ -85,7 +85,7 @@ class Call(Header, tag="call"):
     time: Number = 0
 
 
-class Chunk(Header, tag="chunk"):
+class Chunk(Header, frozen=True, tag="chunk"):
     """Sent by the provider (a piece of the reply) or by the caller (a piece of its upload). Needs credit.
 
     An empty chunk is a chunk. `last` is for uploads only: a reply's stream ends with its call's end.
@@ -97,7 +97,7 @@ class Chunk(Header, tag="chunk"):
     time: Number = 0
 
 
-class Credit(Header, tag="credit"):
+class Credit(Header, frozen=True, tag="credit"):
     """Sent by whoever receives chunks: so many more may come. Number 0 is the credit for events."""
 
     number: Number
@@ -105,7 +105,7 @@ class Credit(Header, tag="credit"):
     time: Number = 0
 
 
-class Cancel(Header, tag="cancel"):
+class Cancel(Header, frozen=True, tag="cancel"):
     """Sent by a caller, and by the kernel to the provider. Answered with the call's one end, Cancelled or another."""
 
     number: Number
@@ -113,7 +113,7 @@ class Cancel(Header, tag="cancel"):
     time: Number = 0
 
 
-class Done(Header, tag="done"):
+class Done(Header, frozen=True, tag="done"):
     """Sent by the provider: the call succeeded, and the body is its value. An end.
 
     labels: what the reply is marked with, beyond what the kernel adds. cost: what it cost.
@@ -125,7 +125,7 @@ class Done(Header, tag="done"):
     time: Number = 0
 
 
-class Failed(Header, tag="failed"):
+class Failed(Header, frozen=True, tag="failed"):
     """Sent by the provider, or by the kernel for it: the call did not succeed. An end. The body may hold details.
 
     code: short text for programs, such as `conflict`. text: one sentence for people.
@@ -139,7 +139,7 @@ class Failed(Header, tag="failed"):
     time: Number = 0
 
 
-class Refused(Header, tag="refused"):
+class Refused(Header, frozen=True, tag="refused"):
     """Sent by the kernel only: the call was not allowed and nobody saw it. An end.
 
     grant: the line of HAND.toml that would allow it, or "" where no grant can.
@@ -152,7 +152,7 @@ class Refused(Header, tag="refused"):
     time: Number = 0
 
 
-class Cancelled(Header, tag="cancelled"):
+class Cancelled(Header, frozen=True, tag="cancelled"):
     """Sent by the provider or the kernel: the call was cancelled before it succeeded. An end."""
 
     number: Number
@@ -165,14 +165,14 @@ class Cancelled(Header, tag="cancelled"):
 # events ------------------------------------------------------------------------------------------------------------
 
 
-class Subscribe(Header, tag="subscribe"):
+class Subscribe(Header, frozen=True, tag="subscribe"):
     """Sent by a run that wants to hear an event, `publisher.name`. Answered with Done or Refused. Needs `subscribes`."""
 
     number: Number
     event: Method
 
 
-class Publish(Header, tag="publish"):
+class Publish(Header, frozen=True, tag="publish"):
     """Sent by a run; the body is the event's. Answered with Done or Refused. Needs `publishes`.
 
     event: the name without the publisher, which the kernel puts before it.
@@ -183,7 +183,7 @@ class Publish(Header, tag="publish"):
     labels: Labels = ()
 
 
-class Event(Header, tag="event"):
+class Event(Header, frozen=True, tag="event"):
     """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is dealt with.
 
     event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit.
@@ -195,11 +195,11 @@ class Event(Header, tag="event"):
     time: Number = 0
 
 
-End = Done | Failed | Refused | Cancelled
-FromRun = (
+End: TypeAlias = Done | Failed | Refused | Cancelled
+FromRun: TypeAlias = (
     Hello | Ready | Bye | Call | Chunk | Credit | Cancel | Done | Failed | Cancelled | Subscribe | Publish
 )
-FromKernel = Hello | Stop | Call | Chunk | Credit | Cancel | Done | Failed | Refused | Cancelled | Event
+FromKernel: TypeAlias = Hello | Stop | Call | Chunk | Credit | Cancel | Done | Failed | Refused | Cancelled | Event
 
 
 def is_made_by_run(number: int) -> bool:

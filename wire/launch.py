@@ -14,7 +14,7 @@ and then, over the run's own descriptor:
     run → kernel   Unfit: the run ends here instead, and why (an altered file, a layer that could not be applied)
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -64,7 +64,7 @@ class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="d
     memory: int
 
 
-TemplatePacket = Fork | Sweep | Warm | Born | Died
+TemplatePacket: TypeAlias = Fork | Sweep | Warm | Born | Died
 
 
 class Rlimits(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
@@ -82,7 +82,8 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
 
     files: path → SHA-256 in hex of everything the Hand's folder may hold, from its seal.
     manifest: the checked manifest as JSON; wire does not open it. descriptors: what each passed descriptor is, such as
-    `hand`, `scratch`, `bus`, `out`, `err`, `state`, `root:NAME`. uid: the host user id to become, None to stay.
+    `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, opened by the run
+    itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
     serve: where the runtime begins, `module:function`; the kernel's code does not know it.
     """
 
@@ -98,6 +99,8 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     server_key: bytes
     seed: int
     serve: str
+    scratch: str
+    state: str
     descriptors: tuple[str, ...]
 
 
@@ -134,9 +137,9 @@ class Start(Struct, frozen=True, kw_only=True):
     secret: bytes
 
 
-Packet = Launch | Joining | Go | Unfit
-_decoder: Final = msgspec.msgpack.Decoder(Packet)
-_template_decoder: Final = msgspec.msgpack.Decoder(TemplatePacket)
+Packet: TypeAlias = Launch | Joining | Go | Unfit
+_decoder: Final[msgspec.msgpack.Decoder[Packet]] = msgspec.msgpack.Decoder(Packet)
+_template_decoder: Final[msgspec.msgpack.Decoder[TemplatePacket]] = msgspec.msgpack.Decoder(TemplatePacket)
 
 
 def encode(packet: Packet | TemplatePacket) -> bytes:

@@ -21,7 +21,7 @@ CHUNK_SIZE: Final = 256 * KIB
 METHOD_MAX: Final = 128
 RESOURCE_MAX: Final = 1 * KIB
 LABEL_MAX: Final = 64
-LABELS_MAX: Final = 32
+LABELS_MAX: Final = 64
 WHY_MAX: Final = 1 * KIB
 
 WINDOW: Final = 8

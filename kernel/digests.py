@@ -1,0 +1,25 @@
+"""What code this kernel is (acts): the digests that its start entry records, since code is part of what ran."""
+
+import hashlib
+import os
+import sys
+from typing import Final
+
+PACKAGES: Final = ("kernel", "manifests", "memory", "runtime", "wire")
+
+
+def code_digests() -> dict[str, object]:
+    """SHA-256 of the interpreter's file, and of each package: over its files' paths and contents, sorted."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    with open(os.path.realpath(sys.executable), "rb") as interpreter:
+        digests: dict[str, object] = {"interpreter": hashlib.file_digest(interpreter, "sha256").hexdigest()}
+    for package in PACKAGES:
+        whole = hashlib.sha256()
+        for folder, folders, files in os.walk(os.path.join(root, package)):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(files):
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    whole.update(f"{os.path.relpath(path, root)}\n".encode() + hashlib.sha256(file.read()).digest())
+        digests[package] = whole.hexdigest()
+    return digests

@@ -1,0 +1,81 @@
+"""Events: who hears what, within each subscriber's credit (acts).
+
+An event that a subscriber has no credit for waits, EVENT_WINDOW of them at most; older ones are dropped and the next one
+tells how many were missed. So a slow subscriber costs the kernel a bounded memory and nobody else anything.
+"""
+
+from typing import TYPE_CHECKING
+
+from kernel.runs import Peer
+from wire import headers, limits
+from wire.entries import body_digest
+from wire.errors import NotNow
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+
+class Events:
+    """The subscriptions of all peers."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._topics: dict[str, dict[bytes, Peer]] = {}
+
+    def subscribe(self, peer: Peer, event: str) -> None:
+        """Let the peer hear an event from now on; asking twice is asking once."""
+        self._topics.setdefault(event, {})[peer.route] = peer
+        peer.topics.add(event)
+
+    def forget(self, peer: Peer) -> None:
+        """The peer hears nothing any more."""
+        for event in peer.topics:
+            self._topics[event].pop(peer.route, None)
+            if not self._topics[event]:
+                del self._topics[event]
+        peer.topics.clear()
+        peer.events.clear()
+
+    def publish(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
+        """Record an event, and give it to everybody who subscribed to it. It carries all labels of its publisher's run."""
+        kernel, run = self._kernel, peer.run
+        marks = tuple(sorted(frozenset(labels) | (run.labels if run else frozenset())))
+        if run is not None and run.work is not None:
+            marks = tuple(sorted({*marks, *run.work.labels}))
+        kernel.log.append(
+            "event",
+            principal=peer.principal,
+            run=run.id if run else "",
+            method=event,
+            arguments=body_digest(kernel.digest_key(peer.principal), body),
+            labels=marks,
+        )
+        for subscriber in list(self._topics.get(event, {}).values()):
+            self.give(subscriber, event, marks, body)
+
+    def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
+        """Send an event to one peer, now or when it has credit."""
+        peer.events.append((event, labels, body))
+        if len(peer.events) > limits.EVENT_WINDOW:
+            peer.events.popleft()
+            peer.missed += 1
+        self._flush(peer)
+
+    def credit(self, peer: Peer, chunks: int) -> None:
+        """The peer has dealt with so many. Raises NotNow for more than a window."""
+        if peer.event_credit + chunks > limits.EVENT_WINDOW:
+            raise NotNow("more credit for events than a window")
+        peer.event_credit += chunks
+        self._flush(peer)
+
+    def _flush(self, peer: Peer) -> None:
+        kernel = self._kernel
+        while peer.events and peer.event_credit > 0:
+            event, labels, body = peer.events.popleft()
+            peer.event_credit -= 1
+            missed, peer.missed = peer.missed, 0
+            if peer.run is not None:
+                peer.run.labels |= frozenset(labels)
+            told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time())
+            if not kernel.send(peer, told, body):
+                return

@@ -1,0 +1,138 @@
+"""The home: where everything lives, its keys, and the lock that keeps a second kernel out (acts).
+
+    home.toml            format, the log's origin, the hash seed of this home's runs
+    keys/                log.key (signs checkpoints), log.pub (for strangers), kernel.key, kernel.pub and operator.key
+                         (CURVE), seal.key (the operator's own sealing key, which only the command line reads)
+    hands/FOLDER/        what was installed, one folder per version
+    log/  journal/       the log, and the keys of its bodies' digests
+    scratch/RUN/         a run's own folder, gone with it          state/HAND/   a service's, kept
+                         and the secret settings of each Hand
+    output/NAME.log      what Hands wrote to stdout and stderr
+    run/                 bus (the socket), lock, kernel.log
+"""
+
+import fcntl
+import os
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from kernel.errors import HomeError
+from manifests.state import Package
+from wire.signing import SigningKey
+
+FORMAT: Final = 1
+FOLDERS: Final = ("keys", "hands", "log", "journal", "scratch", "state", "output", "run")
+_OPEN_TO_RUNS: Final = ("scratch", "state")  # 0711: what is inside belongs to single runs
+
+
+class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run."""
+
+    format: int
+    origin: str
+    hash_seed: int
+
+
+class Keys(Struct, frozen=True, kw_only=True):
+    """The keys that the kernel itself uses; public and secret are CURVE keys in Z85."""
+
+    log: SigningKey
+    public: bytes
+    secret: bytes
+    operator: bytes
+
+
+class Home:
+    """An opened home. Raises HomeError for one that is missing, not whole, or another user's."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        if not os.path.isfile(self.at("home.toml")):
+            raise HomeError(f"there is no home at {self.path}: make one with `maniple init --home {self.path}`")
+        mode = os.stat(self.path)
+        if mode.st_uid != os.geteuid():
+            raise HomeError(f"the home {self.path} belongs to user {mode.st_uid}, and this is {os.geteuid()}")
+        if mode.st_mode & 0o077:
+            raise HomeError(f"the home {self.path} is open to others: close it with `chmod 700 {self.path}`")
+        self.identity = self._identity()
+
+    def at(self, *parts: str) -> str:
+        """A path inside the home."""
+        return os.path.join(self.path, *parts)
+
+    def keys(self) -> Keys:
+        """Read the kernel's keys. Raises HomeError for one that is missing or not a key."""
+        import zmq
+
+        secret, operator = self._key("kernel.key"), self._key("operator.key")
+        seed = bytes.fromhex(self._key("log.key").decode())
+        log = SigningKey(self.identity.origin, seed)
+        return Keys(log=log, public=zmq.curve_public(secret), secret=secret, operator=zmq.curve_public(operator))
+
+    def lock(self) -> int:
+        """Keep a second kernel out for as long as the descriptor is open. Raises HomeError when one is there."""
+        for folder in FOLDERS:
+            os.makedirs(self.at(folder), mode=0o711 if folder in _OPEN_TO_RUNS else 0o700, exist_ok=True)
+        descriptor = os.open(self.at("run", "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise HomeError(
+                f"a kernel already runs on {self.path} (process {pid}): see it with `maniple status`"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return descriptor
+
+    def load(self, folder: str) -> Package:
+        """The seal and the checked manifest of an installed folder. Raises HomeError when they cannot be read."""
+        from manifests.check import check
+        from manifests.errors import ManifestInvalid
+
+        try:
+            with open(self.at("hands", folder, "HAND.toml"), encoding="utf-8") as file:
+                manifest = check(file.read(), file=file.name)
+            with open(self.at("hands", folder, "HAND.seal"), encoding="utf-8") as file:
+                return Package(seal=file.read(), manifest=manifest)
+        except (OSError, UnicodeDecodeError, ManifestInvalid) as error:
+            raise HomeError(f"the Hand in {self.at('hands', folder)} cannot be read: {error}") from None
+
+    def secrets(self, hand: str) -> dict[str, object]:
+        """The secret settings of a Hand, which no log holds."""
+        try:
+            with open(self.at("keys", f"{hand}.secrets"), "rb") as file:
+                return msgspec.json.decode(file.read(), type=dict[str, object])
+        except FileNotFoundError:
+            return {}
+
+    def keep_secrets(self, hand: str, secrets: dict[str, object]) -> None:
+        """Write them, whole or not at all."""
+        path = self.at("keys", f"{hand}.secrets")
+        with open(path + ".new", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(msgspec.json.encode(secrets))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".new", path)
+
+    def _identity(self) -> Identity:
+        import tomllib
+
+        try:
+            with open(self.at("home.toml"), "rb") as file:
+                identity = msgspec.convert(tomllib.load(file), Identity)
+        except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            raise HomeError(f"{self.at('home.toml')} cannot be read: {error}; restore it from a backup") from None
+        if identity.format != FORMAT:
+            raise HomeError(f"the home {self.path} has format {identity.format}, and this Maniple knows {FORMAT}")
+        return identity
+
+    def _key(self, name: str) -> bytes:
+        try:
+            with open(self.at("keys", name), "rb") as file:
+                return file.read().strip()
+        except OSError as error:
+            raise HomeError(f"the key {self.at('keys', name)} cannot be read: {error.strerror}") from None

@@ -1,0 +1,71 @@
+"""The kernel's process (acts): from a home to a loop that serves, and back.
+
+    python -c STARTER SEARCH-PATH kernel.main HOME READY
+
+READY is a descriptor on which it says `ready` when the bus is bound, or one line of what is wrong. It ends with exit code
+0 after `down`, 1 for a home that cannot be used.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from kernel.audit import Log
+from kernel.core import Kernel
+from kernel.home import Home
+from kernel.loop import Loop
+from kernel.recovery import recover
+from manifests.state import State, fold, from_bytes, to_bytes
+from wire.errors import ManipleError
+
+def main(arguments: list[str]) -> None:
+    """Be the kernel of a home; returns when it has been told to end."""
+    path, ready = arguments[0], int(arguments[1])
+    os.umask(0o077)
+    try:
+        kernel = opened(path)
+    except (ManipleError, OSError) as error:
+        os.write(ready, f"{error}\n".encode())
+        sys.exit(1)
+    os.write(ready, b"ready\n")
+    os.close(ready)
+    serve(kernel)
+
+
+def opened(path: str) -> Kernel:
+    """A kernel on this home, its log recovered, its state restored. Raises HomeError, or OSError of its disk."""
+    home = Home(path)
+    home.lock()
+    keys = home.keys()
+    folder = Path(home.at("log"))
+    found = recover(folder, key=keys.log.verify_key, origin=home.identity.origin)
+    state = from_bytes(found.state) if found.state is not None else State()
+    for entry in found.entries:
+        fold(state, entry, home.load)
+    loop = Loop()
+    wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    log = Log(
+        folder, key=keys.log, origin=home.identity.origin, chain=found.chain, wake=wake,
+        clock=lambda: time.time_ns() // 1000,
+    )  # fmt: skip
+    loop.watch(wake, log.settle)
+    if found.cut:
+        log.append("kernel.recovered", principal="kernel", detail={"cut": found.cut})
+    run_folder = os.open(home.at("run"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    kernel = Kernel(home, keys, log, state, loop, run_folder)
+    kernel.boot()
+    return kernel
+
+
+def serve(kernel: Kernel) -> None:
+    """Serve until told to end, then leave the home as a quick next start wants it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: kernel.loop.stop())
+    kernel.loop.run([(kernel.bus.router, kernel.router.turn), (kernel.bus.zap, kernel.bus.answer_zap)])
+    kernel.launcher.close()
+    kernel.log.append("kernel.stop", principal="kernel")
+    kernel.log.snapshot(to_bytes(kernel.state))
+    kernel.bus.close()
+    kernel.log.close()

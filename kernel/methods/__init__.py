@@ -1,0 +1,18 @@
+"""The kernel's own methods, `kernel.*`: a file for each kind of them, joined by the table below.
+
+A method is its declaration, the same kind of row as a Hand's `[provides]`, and an act: given a Request it returns the value
+of Done, raises Refusal or Failure, or returns None and answers later. Those in HAND_KERNEL_METHODS (manifests/grants.py)
+may be a Hand's; all others are the operator's, and no grant reaches them.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kernel.methods import home, oneself, runs, whole
+from kernel.methods.request import Method, Request
+
+__all__ = ["TABLE", "Method", "Request"]
+
+TABLE: Final[Mapping[str, Method]] = {
+    one.provided.method: one for file in (oneself, runs, home, whole) for one in file.METHODS
+}

@@ -1,0 +1,102 @@
+"""What a run may ask about itself, and see of the others: only what it is granted."""
+
+from typing import Final
+
+from kernel.errors import Failure
+from kernel.methods.request import Request, method
+from manifests.policy import ABOUT_ONESELF
+from manifests.schema import Provided
+from wire import limits
+
+ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
+
+
+def _check(request: Request) -> object:
+    """Advice: what a call would meet now. The call itself is checked again."""
+    refusal = request.kernel.router.check(
+        request.peer, request.call.parent, request.text("method"), request.text("resource")
+    )
+    if refusal is None:
+        return ALLOWED
+    return {**ALLOWED, "allowed": False, "why": refusal.why, "grant": refusal.grant, "code": refusal.code}
+
+
+def _visible(request: Request) -> list[Provided]:
+    """The methods that the caller holds some grant for; all of them for the operator."""
+    provided, run = request.kernel.all_provided(), request.run
+    if run is None:
+        return provided
+    return [one for one in provided if one.method in ABOUT_ONESELF or run.grants.mentions(one.method)]
+
+
+def _describe(request: Request) -> object:
+    """A method, or all methods of a Hand, as far as the caller is granted them."""
+    wanted, name = request.text("method"), request.text("hand")
+    rows = [one for one in _visible(request) if wanted in ("", one.method) and one.method.startswith(f"{name}." * bool(name))]
+    if not rows:
+        raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
+    return {"methods": [{**_row(one), "provider": request.kernel.owner_name(one.method)} for one in rows]}
+
+
+def _row(one: Provided) -> dict[str, object]:
+    return {name: getattr(one, name) for name in one.__struct_fields__}
+
+
+def _list(request: Request) -> object:
+    """The Hands that the caller may ask for something, and itself."""
+    seen = {request.kernel.owner_name(one.method) for one in _visible(request)} | {request.call.by.name}
+    hands = request.kernel.state.hands
+    return {
+        "hands": [
+            {"name": name, "version": hands[name].version, "description": hands[name].package.manifest.hand.description}
+            for name in sorted(seen & set(hands))
+        ]
+    }
+
+
+def _budget(request: Request) -> object:
+    """What the run has spent, and how fast it may call."""
+    run, rate = request.run, request.peer.rate.per_minute
+    spent = (run.tokens, run.cost, run.calls) if run else (0, 0, 0)
+    return {"tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate}
+
+
+def _settings(request: Request) -> object:
+    return {"settings": request.kernel.settings_of(request.run.hand) if request.run else {}}
+
+
+def _sleep(request: Request) -> object:
+    """Answer after so many milliseconds; the caller's deadline still holds."""
+    wait = request.arguments["milliseconds"]
+    if not isinstance(wait, int) or not 0 <= wait <= limits.DEADLINE_MAX:
+        raise Failure("arguments", f"milliseconds is 0 to {limits.DEADLINE_MAX}")
+    kernel, call = request.kernel, request.call
+    kernel.loop.after(wait / 1000, lambda: kernel.answer(call, {}))
+    return None
+
+
+def _note(request: Request) -> object:
+    """Put a sentence, or how far one is, into the log under the caller's name."""
+    run, text = request.run, request.text("text")[: limits.WHY_MAX]
+    detail = {name: request.arguments[name] for name in ("done", "total") if request.arguments.get(name) is not None}
+    if run is not None and detail:
+        run.progress = {**detail, "text": text}
+    request.kernel.log.append("note", principal=request.call.caller, run=run.id if run else "", why=text, detail=detail)
+    return {}
+
+
+def _by_header(_: Request) -> object:
+    raise Failure("arguments", "publishing and subscribing have headers of their own: Publish and Subscribe")
+
+
+METHODS = (
+    method("check", "Would a call be allowed, and why not", _check, method="string", resource="string?"),
+    method("describe", "What a method or a Hand offers", _describe, method="string?", hand="string?"),
+    method("list", "The Hands that may be asked", _list),
+    method("budget", "What the run has spent", _budget),
+    method("settings", "The Hand's settings", _settings),
+    method("sleep", "Answer later", _sleep, milliseconds="int"),
+    method("note", "Put a sentence, or progress, into the log", _note, text="string", done="int?", total="int?"),
+    method("publish", "Publish an event (by its own header)", _by_header, "name"),
+    method("subscribe", "Hear an event (by its own header)", _by_header, "name"),
+)

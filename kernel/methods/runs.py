@@ -1,0 +1,172 @@
+"""Beginning, watching and ending runs: start, spawn, wait, stop, restart, pause, resume, ps."""
+
+import os
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from kernel.errors import Failure
+from kernel.methods.request import Request, method
+from kernel.results import Outcome
+from kernel.runs import Run
+from manifests.state import Installed
+from wire import codec, headers
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_BY_OPERATOR: Final = "stopped by its operator"
+
+
+def _start(request: Request) -> object:
+    """One run of a task Hand, or a service up (answers when it is ready); mends a quarantine."""
+    kernel, hand = request.kernel, request.hand()
+    if hand.is_task:
+        return _begin(request, hand)
+    if request.arguments.get("inputs"):
+        raise Failure("arguments", f"{hand.name} is a service and takes no inputs: see `maniple settings {hand.name}`")
+    return kernel.supervisor.want(hand, request.call, again=False)
+
+
+def _spawn(request: Request) -> object:
+    """A run of a task Hand that does at most what both it and its spawner may do."""
+    hand = request.hand()
+    if not hand.is_task:
+        raise Failure("arguments", f"{hand.name} is a service: call its methods instead")
+    return _begin(request, hand)
+
+
+def _begin(request: Request, hand: Installed) -> object:
+    kernel, caller = request.kernel, request.run
+    inputs = codec.encode_body(request.arguments.get("inputs") or {})
+    run = kernel.supervisor.begin_work(request.call, hand, inputs)
+    if caller is not None and not request.arguments.get("detached"):
+        run.parent = caller.id
+    if not request.arguments.get("wait"):
+        return {"run": run.id}
+    _answer_when_ended(request, run.id)
+    return None
+
+
+def _wait(request: Request) -> object:
+    """How a run ended, when it has. A Hand may wait for the runs it spawned."""
+    if not request.kernel.results.known(request.text("run"), request.call.caller):
+        raise Failure("unknown run", f"there is no run {request.text('run')!r} to wait for: see `maniple runs`")
+    _answer_when_ended(request, request.text("run"))
+    return None
+
+
+def _answer_when_ended(request: Request, run: str) -> None:
+    kernel, call = request.kernel, request.call
+    kernel.results.wait(run, lambda outcome: kernel.answer(call, _told(run, outcome)))
+
+
+def _told(run: str, outcome: Outcome) -> dict[str, object]:
+    value = msgspec.Raw(outcome.body) if outcome.body is not None else None
+    match outcome.header:
+        case headers.Done():
+            return {"run": run, "outcome": "done", "value": value, "code": "", "text": ""}
+        case headers.Failed(code=code, text=text):
+            return {"run": run, "outcome": "failed", "value": value, "code": code, "text": text}
+        case headers.Refused(code=code, why=why):
+            return {"run": run, "outcome": "refused", "value": None, "code": code, "text": why}
+        case headers.Cancelled(why=why):
+            return {"run": run, "outcome": "cancelled", "value": None, "code": "cancelled", "text": why}
+
+
+def _stop(request: Request) -> object:
+    """Stop a service, every run of a task Hand, or one run by its id; answers when they are down."""
+    kernel, call = request.kernel, request.call
+    one = kernel.runs.get(call.resource)
+    hand = one.hand if one is not None else request.hand()
+    if one is not None and one.is_task:
+        runs = [one]
+    else:
+        runs = [run for run in kernel.runs.values() if run.hand.id == hand.id]
+        kernel.supervisor.unwant(hand, _BY_OPERATOR)
+    left = {run.id for run in runs}
+    if not left:
+        return {"stopped": 0}
+
+    def heard(run: str) -> None:
+        left.discard(run)
+        if not left:
+            kernel.answer(call, {"stopped": len(runs)})
+
+    for run in runs:
+        kernel.results.when_gone(run.id, partial(heard, run.id))
+        if run.work is not None:
+            kernel.exchange.cancel(run.work, _BY_OPERATOR)
+        kernel.supervisor.stop(run, _BY_OPERATOR)
+    return None
+
+
+def _restart(request: Request) -> object:
+    """Stop a service and start it again; answers when it is ready."""
+    hand = request.hand()
+    if hand.is_task:
+        raise Failure("arguments", f"{hand.name} is a task Hand: `maniple start {hand.name}` begins a new run")
+    return request.kernel.supervisor.want(hand, request.call, again=True)
+
+
+def _pause(request: Request) -> object:
+    """No call from or to the Hand until it is resumed; its processes stand still, its deadlines too."""
+    return _paused(request, "pause", wanted=True)
+
+
+def _resume(request: Request) -> object:
+    """A paused Hand goes on where it was."""
+    return _paused(request, "resume", wanted=False)
+
+
+def _paused(request: Request, kind: str, *, wanted: bool) -> object:
+    kernel, hand = request.kernel, request.hand()
+    if (hand.id in kernel.state.paused) is not wanted:
+        kernel.record(kind, principal=request.call.caller, detail={"hand": hand.id, "name": hand.name})
+        kernel.supervisor.stand_still(hand, still=wanted)
+    return {"name": hand.name, "state": kernel.supervisor.shown_state(hand)}
+
+
+def _ps(request: Request) -> object:
+    """Every live run: what it is, does, uses and has cost. memory: bytes resident; seconds: since its start."""
+    return {"runs": [_row(request, run) for run in request.kernel.runs.values()]}
+
+
+def _row(request: Request, run: Run) -> dict[str, object]:
+    kernel = request.kernel
+    return {
+        "run": run.id,
+        "hand": run.name,
+        "version": run.hand.version,
+        "pid": run.pid,
+        "state": kernel.supervisor.shown_state(run.hand, run),
+        "cpu_seconds": round(run.cpu_seconds(), 3),
+        "memory": resident(run.pid),
+        "calls": run.calls,
+        "open": len(run.serving) + (len(run.peer.made) if run.peer else 0),
+        "micro_dollars": run.cost,
+        "seconds": round(kernel.loop.now() - run.started, 1),
+        "progress": run.progress,
+        "confinement": run.applied,
+        "uid": run.uid,
+    }
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+METHODS = (
+    method("start", "Start a Hand", _start, "name", "write", inputs="dict?", wait="bool?"),
+    method("spawn", "Run a task Hand within one's grants", _spawn, "name", "external", inputs="dict?", wait="bool?", detached="bool?"),
+    method("wait", "How a run ended, when it has", _wait, run="string"),
+    method("stop", "Stop a Hand or a run", _stop, "name", "external"),
+    method("restart", "Stop a service and start it again", _restart, "name", "write"),
+    method("pause", "No call from or to a Hand until resumed", _pause, "name", "external"),
+    method("resume", "A paused Hand goes on", _resume, "name", "external"),
+    method("ps", "Every live run", _ps),
+)  # fmt: skip

@@ -1,0 +1,67 @@
+"""The kernel as a whole: status, freeze, thaw, down."""
+
+import os
+import time
+
+from kernel.methods.request import Request, method
+from kernel.methods.runs import resident
+from wire.entries import time_text
+
+
+def _status(request: Request) -> object:
+    kernel, state = request.kernel, request.kernel.state
+    names: dict[str, str] = {hand.id: hand.name for hand in state.hands.values()}
+    return {
+        "pid": os.getpid(),
+        "home": kernel.home.path,
+        "started": time_text(kernel.started),
+        "frozen": state.frozen,
+        "hands": len(state.hands),
+        "runs": len(kernel.runs),
+        "wanted": sorted(names[hand] for hand in state.wanted if hand in names),
+        "paused": sorted(names[hand] for hand in state.paused if hand in names),
+        "quarantined": {names[hand]: why for hand, why in state.quarantined.items() if hand in names},
+        "open_calls": len(kernel.exchange.calls),
+        "memory": resident(os.getpid()),
+        "cpu_seconds": round(time.process_time(), 3),
+        "entries": kernel.log.size,
+        "durable": kernel.log.durable,
+        "log_state": kernel.log.state.name.lower(),
+        "log_why": kernel.log.why,
+        "origin": kernel.home.identity.origin,
+    }
+
+
+def _freeze(request: Request) -> object:
+    """End every run's process now, and let no call but the operator's pass, until thaw; restarts change nothing.
+
+    Its effect is `read` on purpose: the emergency stop waits for no disk, its own entry is on its way as it acts.
+    """
+    kernel = request.kernel
+    if not kernel.state.frozen:
+        kernel.record("freeze", principal=request.call.caller)
+    return {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
+
+
+def _thaw(request: Request) -> object:
+    """Undo freeze: what is wanted starts again."""
+    kernel = request.kernel
+    if kernel.state.frozen:
+        kernel.record("thaw", principal=request.call.caller)
+        kernel.supervisor.start_wanted()
+    return {"frozen": False}
+
+
+def _down(request: Request) -> object:
+    """Stop everything in order, answer, and end the kernel."""
+    kernel, call = request.kernel, request.call
+    kernel.supervisor.stop_all(lambda: kernel.finish(call))
+    return None
+
+
+METHODS = (
+    method("status", "The kernel at a glance", _status),
+    method("freeze", "Emergency stop", _freeze),
+    method("thaw", "Undo the emergency stop", _thaw, "none", "write"),
+    method("down", "Stop everything, in order", _down, "none", "write"),
+)

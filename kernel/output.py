@@ -1,0 +1,34 @@
+"""Where Hands write what they print (acts): stdout and stderr of a run are its Hand's file, which the kernel never reads.
+
+    output/NAME.log, and NAME.log.1 before it: what `maniple logs NAME` shows
+
+The runs append to it themselves, so however much a Hand prints costs the kernel nothing; RLIMIT_FSIZE bounds what one can
+add, and trim() keeps the file short while a service lives for months.
+"""
+
+import os
+from typing import Final
+
+from kernel.home import Home
+
+FILE_MAX: Final = 8 * 1024 * 1024
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def opened(home: Home, hand: str) -> int:
+    """A descriptor for a run's output, appended to whatever its Hand has printed before."""
+    return os.open(home.at("output", f"{hand}.log"), _FLAGS, 0o600)
+
+
+def trim(home: Home, hand: str) -> None:
+    """Move what is in a file that has grown beyond FILE_MAX aside; runs that have it open go on at its beginning."""
+    descriptor = opened(home, hand)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > FILE_MAX:
+            aside = os.open(home.at("output", f"{hand}.log.1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            os.copy_file_range(descriptor, aside, FILE_MAX, size - FILE_MAX, 0)
+            os.close(aside)
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""What the kernel keeps of a peer on the bus and of a run (values only; router, exchange and supervisor change them)."""
+
+import time
+from collections import deque
+from socket import socket
+
+from kernel.calls import OpenCall
+from manifests.grants import GrantSet
+from manifests.state import Installed
+from wire import limits
+from wire.ids import RunId
+from wire.rates import Rate
+
+
+class Peer:
+    """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them."""
+
+    __slots__ = ("event_credit", "events", "in_flight", "made", "missed", "principal", "rate", "route", "run", "topics")
+
+    def __init__(self, route: bytes, principal: str, run: "Run | None", rate: Rate, in_flight: int) -> None:
+        self.route = route
+        self.principal = principal
+        self.run = run
+        self.rate = rate
+        self.in_flight = in_flight
+        self.made: dict[int, OpenCall] = {}
+        self.topics: set[str] = set()
+        self.events: deque[tuple[str, tuple[str, ...], bytes]] = deque()
+        self.event_credit = limits.EVENT_WINDOW
+        self.missed = 0
+
+
+class Run:
+    """One process. state: launching, joining, ready. serving: the calls that are open at it, by number.
+
+    grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
+    kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
+    """
+
+    __slots__ = (
+        "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "id", "key", "labels", "memory",
+        "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "serving", "started", "state", "talk", "tokens",
+        "uid", "unfit", "why", "work",
+    )  # fmt: skip
+
+    def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
+        self.id, self.hand, self.grants, self.digest_key, self.work = run, hand, grants, digest_key, work
+        self.labels: frozenset[str] = work.labels if work else frozenset()
+        self.state = "launching"
+        self.peer: Peer | None = None
+        self.serving: dict[int, OpenCall] = {}
+        self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
+        self.pidfd = -1
+        self.uid: int | None = None
+        self.talk: socket | None = None
+        self.key = b""
+        self.applied: tuple[str, ...] = ()
+        self.progress: dict[str, object] | None = None
+        self.parent = self.unfit = self.why = ""
+        self.ended = self.paused = False
+        self.started = time.monotonic()
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it does one piece of work and ends."""
+        return self.hand.is_task
+
+    @property
+    def name(self) -> str:
+        """Its Hand's name."""
+        return self.hand.name
+
+    def cpu_seconds(self) -> float:
+        """Processor time of its first process so far, in seconds; 0 when it is gone (clock_getcpuclockid(3))."""
+        if not self.pid:
+            return 0.0
+        try:
+            return time.clock_gettime((~self.pid << 3) | 2)
+        except OSError:
+            return 0.0

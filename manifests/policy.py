@@ -1,0 +1,75 @@
+"""Whether a call may be made (pure): one function for the call itself and for `kernel.check`, so that they always agree.
+
+A call needs the caller's grant and, when it is made while answering, the grant of everybody up the chain, until a hop
+whose own grant is marked `own`: no confused deputy. A chain is at most CHAIN_MAX deep, and a Hand already in it is not
+asked again.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from manifests import capabilities
+from manifests.errors import ResourceInvalid
+from manifests.grants import HAND_KERNEL_METHODS, GrantSet, why_not
+from manifests.schema import Provided
+from wire import limits
+from wire.errors import Refusal
+
+ABOUT_ONESELF: Final = frozenset(f"kernel.{verb}" for verb in "check budget wait list describe settings sleep note".split())
+"""Kernel methods that every run may call without a grant: they show and touch only what is the caller's own."""
+
+
+class Link(Struct, frozen=True, kw_only=True, gc=False):
+    """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None)."""
+
+    hand: str
+    name: str
+    grants: GrantSet | None
+    readonly: bool = False
+
+
+def normal(provided: Provided, resource: str) -> str:
+    """The resource as its provider will get it. Raises Refusal for text that has no normal form."""
+    if len(resource.encode(errors="replace")) > limits.RESOURCE_MAX:
+        raise Refusal("resource", f"a resource is at most {limits.RESOURCE_MAX} bytes")
+    try:
+        return capabilities.normalise(provided.resource, resource)
+    except ResourceInvalid as error:
+        raise Refusal("resource", f"{shown(resource)!r} is not a {provided.resource} to {provided.method}: {error}") from None
+
+
+def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider: str) -> None:
+    """Return if the first of the chain may call the method on the normal resource; otherwise raise Refusal with why.
+
+    provider: the id of the Hand that answers, "" for the kernel.
+    """
+    method, caller = provided.method, chain[0]
+    if caller.grants is None:
+        return
+    if method.startswith("kernel.") and method not in HAND_KERNEL_METHODS:
+        raise Refusal("capability", f"{method} is the operator's alone; no grant gives it to a Hand")
+    if len(chain) > limits.CHAIN_MAX:
+        raise Refusal("chain", f"a chain of calls is at most {limits.CHAIN_MAX} deep")
+    if provider and any(link.hand == provider for link in chain):
+        raise Refusal("chain", f"{method} is answered by a Hand that is already in this chain of calls")
+    if method in ABOUT_ONESELF:
+        return
+    for link in chain:
+        if link.readonly and provided.effect != "read":
+            raise Refusal("readonly", f"{link.name} has autonomy readonly, and {method} has effect {provided.effect}")
+        if link.grants is None:
+            return
+        if not link.grants.allows(method, resource):
+            grant = why_not(link.grants, method, resource)
+            whose = "" if link is caller else f" (in whose name {caller.name} calls)"
+            raise Refusal("capability", f"{link.name}{whose} holds no grant for {method} on {shown(resource)!r}", grant)
+        if link.grants.owns(method, resource):
+            return
+
+
+def shown(resource: str) -> str:
+    """A resource for the log and for people: without a URL's query, with control characters made visible."""
+    text = resource.split("?", 1)[0] + "?…" if "://" in resource and "?" in resource else resource
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]

@@ -1,0 +1,208 @@
+"""What the kernel knows, as a fold over the log (pure but for the loader it is given).
+
+There is no second source of truth: installs, grants, keys, roots, settings, what is wanted, paused, quarantined or frozen
+are what the log's entries say, in order. A snapshot is this same value at one entry, so that a start need not read the
+whole log; deleting it loses nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from manifests.trust import TrustedKey, TrustStore
+from manifests.grants import GrantSet, asked, narrow
+from manifests.schema import Capability, Manifest
+from wire.entries import Entry
+from wire.ids import HandId
+
+
+class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an installed folder holds: its seal's text, and its checked manifest."""
+
+    seal: str
+    manifest: Manifest
+
+
+class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused."""
+
+    id: HandId
+    name: str
+    version: str
+    folder: str
+    number: int
+    package: Package
+
+    @property
+    def is_task(self) -> bool:
+        """Whether each piece of its work has a run of its own; a service stays up instead."""
+        return self.package.manifest.hand.kind == "task"
+
+
+class State(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink."""
+
+    hands: dict[str, Installed] = {}
+    versions: dict[str, str] = {}
+    grants: dict[str, tuple[Capability, ...]] = {}
+    settings: dict[str, dict[str, object]] = {}
+    trust: TrustStore = TrustStore()
+    roots: dict[str, str] = {}
+    wanted: set[str] = set()
+    paused: set[str] = set()
+    quarantined: dict[str, str] = {}
+    unfinished: dict[str, str] = {}  # task runs: run → its Hand's name
+    frozen: bool = False
+    installs: int = 0
+    calls: int = 0
+
+    def by_id(self, hand: str) -> Installed | None:
+        """The installed Hand with this id."""
+        return next((one for one in self.hands.values() if one.id == hand), None)
+
+
+Load = Callable[[str], Package]
+"""Folder's name → what is in it; raises HomeError when it cannot be read."""
+
+
+def fold(state: State, entry: Entry, load: Load) -> None:
+    """Let one entry change the state; a kind that changes nothing is passed over."""
+    if entry.call > state.calls:
+        state.calls = entry.call
+    change = _CHANGES.get(entry.kind)
+    if change is not None:
+        change(state, entry, load)
+
+
+def authority(state: State, hand: Installed) -> GrantSet:
+    """What a Hand may do: what its sealed manifest asks for, and of that what the operator granted."""
+    return narrow(GrantSet.of(asked(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
+
+
+def _install(state: State, entry: Entry, load: Load) -> None:
+    detail = entry.detail
+    folder, name, hand = str(detail["folder"]), str(detail["name"]), HandId(str(detail["hand"]))
+    before = state.hands.get(name)
+    if before is None:
+        state.installs += 1
+    state.hands[name] = Installed(
+        id=hand,
+        name=name,
+        version=str(detail["version"]),
+        folder=folder,
+        number=before.number if before else state.installs,
+        package=load(folder),
+    )
+    state.versions[name] = str(detail["version"])
+    state.quarantined.pop(hand, None)
+
+
+def _remove(state: State, entry: Entry, _: Load) -> None:
+    gone = state.hands.pop(str(entry.detail["name"]))
+    for table in (state.grants, state.settings, state.quarantined):
+        table.pop(gone.id, None)
+    state.wanted.discard(gone.id)
+    state.paused.discard(gone.id)
+
+
+def _grant(state: State, entry: Entry, _: Load) -> None:
+    hand = str(entry.detail["hand"])
+    new = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
+    held = state.grants.get(hand, ())
+    state.grants[hand] = (*held, *(one for one in new if one not in held))
+
+
+def _revoke(state: State, entry: Entry, _: Load) -> None:
+    hand = str(entry.detail["hand"])
+    gone = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
+    state.grants[hand] = tuple(one for one in state.grants.get(hand, ()) if one not in gone)
+
+
+def _add_key(state: State, entry: Entry, _: Load) -> None:
+    key = msgspec.convert(entry.detail["key"], TrustedKey)
+    state.trust = TrustStore(keys=(*(one for one in state.trust.keys if one.id != key.id), key))
+
+
+def _add_root(state: State, entry: Entry, _: Load) -> None:
+    state.roots[str(entry.detail["name"])] = str(entry.detail["path"])
+
+
+def _remove_root(state: State, entry: Entry, _: Load) -> None:
+    state.roots.pop(str(entry.detail["name"]), None)
+
+
+def _settings(state: State, entry: Entry, _: Load) -> None:
+    state.settings[str(entry.detail["hand"])] = msgspec.json.decode(str(entry.detail["settings"]), type=dict[str, object])
+
+
+def _hand_state(state: State, entry: Entry, _: Load) -> None:
+    hand = str(entry.detail["hand"])
+    match entry.verdict:
+        case "wanted":
+            state.wanted.add(hand)
+            state.quarantined.pop(hand, None)
+        case "unwanted":
+            state.wanted.discard(hand)
+        case "quarantined":
+            state.quarantined[hand] = entry.why
+        case "mended":
+            state.quarantined.pop(hand, None)
+
+
+def _pause(state: State, entry: Entry, _: Load) -> None:
+    state.paused.add(str(entry.detail["hand"]))
+
+
+def _resume(state: State, entry: Entry, _: Load) -> None:
+    state.paused.discard(str(entry.detail["hand"]))
+
+
+def _run_start(state: State, entry: Entry, _: Load) -> None:
+    if entry.detail.get("kind") == "task":
+        state.unfinished[entry.run] = str(entry.detail["name"])
+
+
+def _run_end(state: State, entry: Entry, _: Load) -> None:
+    state.unfinished.pop(entry.run, None)
+
+
+def _freeze(state: State, _: Entry, __: Load) -> None:
+    state.frozen = True
+
+
+def _thaw(state: State, _: Entry, __: Load) -> None:
+    state.frozen = False
+
+
+_CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
+    "hand.install": _install,
+    "hand.remove": _remove,
+    "hand.state": _hand_state,
+    "grant": _grant,
+    "revoke": _revoke,
+    "key.add": _add_key,
+    "key.revoke": _add_key,
+    "root.add": _add_root,
+    "root.remove": _remove_root,
+    "settings": _settings,
+    "pause": _pause,
+    "resume": _resume,
+    "run.start": _run_start,
+    "run.end": _run_end,
+    "freeze": _freeze,
+    "thaw": _thaw,
+}
+
+_snapshot: Final = msgspec.msgpack.Encoder()
+
+
+def to_bytes(state: State) -> bytes:
+    """The state for a snapshot."""
+    return _snapshot.encode(state)
+
+
+def from_bytes(raw: bytes) -> State:
+    """The state of a snapshot whose signature was verified. Raises msgspec.MsgspecError when it is another version's."""
+    return msgspec.msgpack.decode(raw, type=State)

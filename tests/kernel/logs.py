@@ -1,0 +1,94 @@
+"""A log for tests: real files, a real eventfd, a clock that counts."""
+
+import itertools
+import os
+import select
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kernel.audit import Log
+from kernel.recovery import Lines, Recovered, read_notes, recover
+from wire.checkpoint import open_checkpoint
+from wire.entries import Entry, decode
+from wire.signing import SigningKey
+from wire.verify import Verified, verify_log
+
+ORIGIN = "test.example/log"
+KEY = SigningKey(ORIGIN, bytes(range(32)))
+PATIENCE = 60.0
+"""Seconds after which a condition that should come true has failed to."""
+
+
+class Opened:
+    """The log below a home, recovered and written on."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "log"
+        self.recovered = start(self.folder)
+        self.wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        clock = itertools.count(1_700_000_000_000_000, 7).__next__
+        self.log = Log(
+            self.folder, key=KEY, origin=ORIGIN, chain=self.recovered.chain, wake=self.wake, clock=lambda: clock()
+        )
+
+    def note(self, text: str = "") -> int:
+        """Append one entry."""
+        return self.log.append("note", principal="kernel", why=text)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Serve the log, as the kernel's loop does, until the condition holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"state {self.log.state!r} {self.log.why!r}, durable {self.log.durable}"
+            select.select([self.wake], [], [], 0.02)
+            self.log.settle()
+
+    def synced(self) -> None:
+        """Wait until all that was appended is on disk."""
+        self.log.after(self.log.size - 1, lambda: None)
+        self.until(lambda: self.log.durable == self.log.size)
+
+    def covered(self) -> bool:
+        """Whether the newest checkpoint covers all entries."""
+        return signed(self.folder) == self.log.size
+
+    def close(self) -> None:
+        """Close the log in order."""
+        self.log.close()
+        os.close(self.wake)
+
+
+def start(folder: Path) -> Recovered:
+    """What a start of the kernel finds."""
+    return recover(folder, key=KEY.verify_key, origin=ORIGIN)
+
+
+def signed(folder: Path) -> int:
+    """How many entries the newest checkpoint covers; -1 when there is none."""
+    notes = read_notes(folder, ORIGIN, history=False)
+    return open_checkpoint(notes[0], [KEY.verify_key], ORIGIN).size if notes else -1
+
+
+def verified(folder: Path) -> Verified:
+    """Verify all of a log, as `maniple audit verify` does."""
+    return verify_log(Lines(folder), notes=read_notes(folder, ORIGIN), keys=[KEY.verify_key], origin=ORIGIN)
+
+
+def entries(folder: Path) -> list[Entry]:
+    """All entries of a log."""
+    return [decode(line[:-1]) for line in Lines(folder)]
+
+
+def written(home: Path, count: int) -> Path:
+    """A log of so many entries that was closed in order; its folder."""
+    opened = Opened(home)
+    for number in range(count):
+        opened.note(f"entry {number}")
+    opened.close()
+    return home / "log"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,89 @@
+"""How fast a principal may go (pure): calls per minute, floods, and turns in front of a provider.
+
+Every message that asks for something counts, the refused, malformed and trivial ones as well. Within twice its limit a
+principal is refused and goes on; beyond that it is a flood, and its peer is ended.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+FLOOD: Final = 2.0
+"""Times its limit at which a principal is ended."""
+
+
+class Rate:
+    """A token bucket that holds a minute's allowance. Clock in seconds, passed in."""
+
+    __slots__ = ("_allowance", "_at", "_left", "per_minute")
+
+    def __init__(self, per_minute: int, now: float) -> None:
+        self.per_minute = per_minute
+        self._allowance = float(per_minute)
+        self._left = float(per_minute)
+        self._at = now
+
+    def take(self, now: float) -> str:
+        """Count one: `ok`, `refuse` (nothing left in the minute's allowance) or `flood`."""
+        refill = (now - self._at) * self._allowance / 60
+        self._left = min(self._allowance, self._left + refill) - 1
+        self._at = now
+        if self._left >= 0:
+            return "ok"
+        return "flood" if self._left < -self._allowance * (FLOOD - 1) - 60 else "refuse"
+
+
+class Tally:
+    """Refusals of one principal and reason within one second, so that a flood makes one entry a second, with a count."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def count(self, principal: str, code: str, second: int) -> bool:
+        """Count one. True if it is the first of its second and so is to be logged as it is."""
+        since, number = self._counts.get((principal, code), (-1, 0))
+        if since == second:
+            self._counts[principal, code] = (since, number + 1)
+            return False
+        self._counts[principal, code] = (second, 1)
+        return True
+
+    def due(self, second: int) -> Iterator[tuple[str, str, int]]:
+        """Take out those whose second is over: principal, reason, and how many beyond the one logged."""
+        for (principal, code), (since, number) in list(self._counts.items()):
+            if since < second:
+                del self._counts[principal, code]
+                if number > 1:
+                    yield principal, code, number - 1
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+
+class Turns:
+    """A queue in front of a provider in which callers take turns, however many calls each has waiting."""
+
+    __slots__ = ("_queues",)
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[int]] = {}
+
+    def add(self, principal: str, number: int) -> None:
+        """Put one call at the end of its caller's own queue."""
+        self._queues.setdefault(principal, deque()).append(number)
+
+    def next(self) -> int | None:
+        """Take the call whose turn it is; its caller goes to the end of the round."""
+        if not self._queues:
+            return None
+        principal = next(iter(self._queues))
+        queue = self._queues.pop(principal)
+        number = queue.popleft()
+        if queue:
+            self._queues[principal] = queue
+        return number
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
