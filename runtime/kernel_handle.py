@@ -4,7 +4,7 @@ Each method says what it needs; what is not granted raises CallRefused, with the
 """
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -15,11 +15,14 @@ from wire import codec, headers, limits
 from wire.entries import Cost
 
 T = TypeVar("T")
+Rows: TypeAlias = list[dict[str, object]]
+"""Tables of names and values, as the kernel tells them."""
+
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """Whether a call would be allowed now (or only with a person's approval); if not, why, and the grant that would do."""
+    """Whether a call would be allowed now, or only with a person's approval; if not, why, and the grant it lacks."""
 
     allowed: bool
     approval: bool = False
@@ -141,11 +144,11 @@ class KernelHandle:
         """Let a paused Hand go on."""
         await self.call("kernel.resume", hand)
 
-    async def list(self) -> "list[dict[str, object]]":
+    async def list(self) -> Rows:
         """The Hands that this run may ask: name, version and description of each."""
         return (await self._ask(_Listed, "kernel.list")).hands
 
-    async def describe(self, *, method: str = "", hand: str = "") -> "list[dict[str, object]]":
+    async def describe(self, *, method: str = "", hand: str = "") -> Rows:
         """One method, or all of a Hand's, as far as this run is granted them: its [provides] row and its provider."""
         asked = {name: text for name, text in (("method", method), ("hand", hand)) if text}
         return (await self._ask(_Described, "kernel.describe", arguments=asked)).methods

@@ -198,7 +198,7 @@ class Life:
             settings=self._settings,
             files=self._start.code,
             scratch=Path.cwd(),
-            state=Path(f"/proc/self/fd/{descriptors['state']}").readlink() if "state" in descriptors else None,
+            state=Path(launch.state) if launch.state else None,
             roots={name[5:]: number for name, number in descriptors.items() if name.startswith("root:")},
             begin=lambda work: self._in_background(group, work),
         )

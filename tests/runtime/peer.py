@@ -82,7 +82,6 @@ class Peer:
         )
         public, secret = zmq.curve_keypair()
         bus = os.open(self.folder / "bus", os.O_PATH)
-        state = os.open(self.state, os.O_PATH)
         launch = Launch(
             run="r-0000000000000000",
             hand="h-0000000000000000",
@@ -96,10 +95,12 @@ class Peer:
             server_key=self.public,
             seed=7,
             serve="runtime.main:join",
-            descriptors=("bus", "state"),
+            scratch=str(self.scratch),
+            state=str(self.state) if kind == "service" else "",
+            descriptors=("bus",),
         )
         code = {"main.py": textwrap.dedent(source).encode(), **more.get("files", {})}
-        start = Start(launch=launch, code=code, descriptors={"bus": bus, "state": state}, public=public, secret=secret)
+        start = Start(launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", str(ROOT / "tests/runtime/child.py")],
@@ -108,10 +109,9 @@ class Peer:
                 stderr=log,
                 cwd=self.scratch,
                 env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-                pass_fds=(bus, state),
+                pass_fds=(bus,),
             )
         os.close(bus)
-        os.close(state)
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.msgpack.encode(start))
         self.process.stdin.close()
