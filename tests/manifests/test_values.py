@@ -88,6 +88,11 @@ def test_arguments_arrive_typed() -> None:
     assert params.check(DECLARED, {"target": "x", "timeout": 2, "most": 7})["timeout"] == 2.0
 
 
+def test_nothing_given_for_what_is_needed_is_the_same_as_missing() -> None:
+    with pytest.raises(ParamsInvalid, match="`target` is missing"):
+        params.check({"target": "string"}, {"target": None})
+
+
 def test_all_that_is_wrong_with_arguments_is_told_at_once() -> None:
     with pytest.raises(ParamsInvalid) as refused:
         params.check(
