@@ -1,0 +1,138 @@
+"""The log of a Hand: one JSON object per line, whatever spoke, and no secret in it."""
+
+import json
+
+import pytest
+
+from manifests.schema import Setting
+from runtime.redact import HIDDEN, LONGEST, Redactor
+from tests.runtime.peer import Peer, provided
+from wire import headers
+
+SOURCE = """
+    import logging
+    import threading
+    import warnings
+    from runtime import Call, Hand
+
+    class Test(Hand):
+        async def speak(self, call: Call) -> None:
+            nested = {"api_key": "k", "note": "open sesame!"}
+            self.log.info("read", rows=3, sizes=(1, 2.5), password="hunter2", nested=nested)
+            self.log.debug("not kept")
+            logging.getLogger("some.library").warning("it took %d s with %s", 3, "open sesame")
+            logging.getLogger("some.library").log(25, "an odd level")
+            logging.getLogger("some.library").error("wrong %d", "arguments")
+            try:
+                raise ValueError("open sesame")
+            except ValueError:
+                logging.getLogger("some.library").exception("it fell")
+            warnings.warn("old ways", stacklevel=1)
+            thread = threading.Thread(target=self.fall, name="side")
+            thread.start()
+            thread.join()
+            print("plain words")
+            self.log.warning("done", thing=object, raw=b"\\xff", many={1})
+
+        def fall(self) -> None:
+            raise RuntimeError("in a thread, open sesame")
+
+        async def fail(self, call: Call) -> None:
+            raise ValueError("the password is open sesame")
+"""
+
+
+@pytest.fixture
+def hand(peer: Peer) -> Peer:
+    secret = Setting(type="string", secret=True)
+    provides = (provided("test.speak"), provided("test.fail"))
+    return peer.launch(SOURCE, provides, settings={"key": secret}, values={"key": "open sesame"}).ready()
+
+
+def test_whatever_speaks_becomes_a_record_without_secrets(hand: Peer) -> None:
+    hand.answer("test.speak")
+    assert hand.stop() == 0
+    lines = hand.log.read_text().splitlines()
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [line for line in lines if not line.startswith("{")] == ["plain words"]
+    assert "sesame" not in hand.log.read_text()
+    assert {tuple(record)[:3] for record in records} == {("time", "level", "event")}
+    assert [(record["level"], record["event"].split(":")[0]) for record in records] == [
+        ("info", "read"),
+        ("warning", "it took 3 s with [redacted]"),
+        ("info", "an odd level"),
+        ("error", "wrong %d"),
+        ("error", "it fell"),
+        ("warning", "test/main.py"),
+        ("error", "exception nobody caught in a thread"),
+        ("warning", "done"),
+    ]
+    read, done = records[0], records[-1]
+    assert (read["rows"], read["sizes"], read["password"]) == (3, [1, 2.5], HIDDEN)
+    assert read["nested"] == {"api_key": HIDDEN, "note": f"{HIDDEN}!"}
+    assert (done["raw"], done["many"]) == ("�", [1])
+    assert "ValueError: [redacted]" in records[4]["exception"]
+    assert (records[6]["thread"], "RuntimeError" in records[6]["exception"]) == ("side", True)
+
+
+def test_what_goes_to_the_caller_or_the_kernel_has_no_secret_either(hand: Peer) -> None:
+    hand.call("test.fail")
+    assert hand.expect(headers.Failed)[0].text == "ValueError: the password is [redacted]"
+
+
+KEYS = [
+    "sk-ant-" + "a1B2" * 6,
+    "sk-proj-" + "c3_D-" * 6,
+    "ghp_" + "a1B2" * 9,
+    "xoxb-123456789012-abcdef",
+    "AKIAIOSFODNN7EXAMPLE",
+    "AIzaSyA-1234567890abcdefghijklmnopqrstu",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-DEF_123",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\ndef\n-----END OPENSSH PRIVATE KEY-----",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_looks_like_a_key_is_hidden_wherever_it_stands(key: str) -> None:
+    redact = Redactor()
+    assert redact.text(f"before {key} after") == f"before {HIDDEN} after"
+    assert redact.value({"list": [key], key: (key,)}) == {"list": [HIDDEN], HIDDEN: [HIDDEN]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgres://me:pa55word@host/db", f"postgres://{HIDDEN}@host/db"),
+        ("Authorization: Bearer abc.def-ghi123", f"Authorization: Bearer {HIDDEN}"),
+        ("https://h/p?token=abcdef&page=2", f"https://h/p?token={HIDDEN}&page=2"),
+    ],
+)
+def test_the_secret_part_of_a_text_is_hidden_and_no_more(text: str, shown: str) -> None:
+    assert Redactor().text(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["https://example.org/a:b@c", "task-list", "tokens=3", "a bearer of news", "ask-me-later"]
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+def test_fields_with_telling_names_are_hidden_and_counts_are_not() -> None:
+    redact = Redactor()
+    assert [redact.field(name, "v") for name in ("token", "X-Api-Key", "db_password", "Set-Cookie")] == [HIDDEN] * 4
+    assert (redact.field("tokens", 5), redact.field("token", 5), redact.field("cookies", "v")) == (5, 5, "v")
+
+
+def test_secrets_of_several_lines_and_of_overlapping_text_are_hidden() -> None:
+    redact = Redactor(("line one\nline two", "line one and more", "abc"))
+    assert redact.text("a line two, line one and more; abc") == f"a {HIDDEN}, {HIDDEN}; abc"
+
+
+def test_long_texts_are_cut_and_depth_is_bounded() -> None:
+    redact = Redactor()
+    assert redact.text("x" * (LONGEST + 1)) == "x" * LONGEST + f"… ({LONGEST + 1} characters)"
+    deep: object = "end"
+    for _ in range(100):
+        deep = [deep]
+    assert len(json.dumps(redact.value(deep))) < 400
