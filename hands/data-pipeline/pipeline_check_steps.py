@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import date
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from pipeline_errors import Problem, did_you_mean
 from pipeline_expressions import ExpressionInvalid, parse
@@ -37,6 +37,7 @@ FUNCTIONS: Final = (
 )  # fmt: skip
 """What an aggregate can work out."""
 
+KEEPS: Final[tuple[Literal["first", "last"], ...]] = ("first", "last")
 PATTERN_MAX: Final = 200
 _MEASURE: Final = re.compile(r"\s*([a-z_]+)\s*\(\s*(.*?)\s*\)\s*", re.DOTALL)
 _NAMED: Final = re.compile(r"\s*(\w+)\s*=(?!=)\s*(.+)", re.DOTALL)
@@ -97,7 +98,7 @@ def _bound(section: Section, key: str, kind: Kind | None) -> Bound | None:
             return cast(date, value)
         section.bad(key, f"{value!r} is not a {kind}", f"Write it without quotes: {key} = 2012-01-31.")
     elif kind in ("int", "float", "decimal"):
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 - not NaN
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # not NaN
             return value
         section.bad(key, f"{value!r} is not a number", f"Write {key} = 10.")
     else:
@@ -161,7 +162,7 @@ def _cast(section: Section, _: CheckSource) -> Step:
     columns: dict[str, Kind] = {}
     for name, kind in section.pairs("columns", required='Write columns = { temperature = "float" }.').items():
         if kind in KINDS:
-            columns[name] = cast(Kind, kind)
+            columns[name] = kind
         else:
             section.bad(f"columns.{name}", f'there is no type "{kind}"', did_you_mean(kind, KINDS))
     form = section.text("format", most=100)
@@ -227,7 +228,7 @@ def _aggregate(section: Section, _: CheckSource) -> Step:
 
 
 def _deduplicate(section: Section, _: CheckSource) -> Step:
-    return Deduplicate(by=section.names("by"), keep=section.choice("keep", ("first", "last"), "first"))  # type: ignore[arg-type]  # one of the two
+    return Deduplicate(by=section.names("by"), keep=section.choice("keep", KEEPS, "first"))
 
 
 def _sort(section: Section, _: CheckSource) -> Step:

@@ -4,6 +4,8 @@ A file from elsewhere is hostile until shown otherwise: its schema is not truste
 read-only where it is a source. Only this module and pipeline_scratch.py know apsw.
 """
 
+# ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
+
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path

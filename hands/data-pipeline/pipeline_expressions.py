@@ -1,20 +1,20 @@
 """Expressions such as `month(date)` or `wind * 3.6 > 20` (pure): parsed under an allow-list, typed, then worked out.
 
-The evaluator is simpleeval's; docs/adr tells why. It never sees what is not in ALLOWED below: no attribute, subscript,
-comprehension, lambda, f-string, power or shift, and a call only of a name in FUNCTIONS. Lengths, depth and numbers are
-bounded here, so that an expression's cost is bounded by its length.
+The evaluator is simpleeval's; docs/adr tells why. It never sees what `_check` does not let through: no attribute,
+subscript, comprehension, lambda, f-string, power or shift, and a call only of a name in FUNCTIONS. Lengths, depth and
+numbers are bounded here, so that an expression's cost is bounded by its length.
 
 Words: `and`, `or`, `not`, `a if c else b`, `x in ("rain", "snow")`, `null`, `true`, `false`, col("name with blanks").
-No value: any operation with it gives no value; `and`, `or`, `not` and filters take it as not true; test it by is_null(x).
+No value: any operation with it gives no value; `and`, `or` and filters take it as not true; is_null(x) tests for it.
 """
 
 import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from decimal import DecimalException
+from decimal import Decimal, DecimalException
 from typing import Final, cast
 
-import simpleeval
+import simpleeval  # type: ignore[import-untyped]
 
 from pipeline_errors import did_you_mean
 from pipeline_functions import FUNCTIONS, Function, binary, null_safe, plus
@@ -26,16 +26,13 @@ NODES_MAX: Final = 200
 """Operators, names, constants and calls of one expression."""
 DEPTH_MAX: Final = 50
 """How deep they may be nested."""
-
-ALLOWED: Final = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant,
-    ast.Tuple, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
-)  # fmt: skip
+KEPT_MAX: Final = 10_000
+"""Results that are kept of one expression, so as not to work them out again."""
 
 _ARITHMETIC: Final[dict[type[ast.operator], tuple[str, Callable[[Value, Value], Value]]]] = {
-    ast.Add: ("+", plus), ast.Sub: ("-", binary(operator.sub)), ast.Mult: ("*", binary(operator.mul)),  # type: ignore[arg-type]
-    ast.Div: ("/", binary(operator.truediv)), ast.FloorDiv: ("//", binary(operator.floordiv)),  # type: ignore[arg-type]
-    ast.Mod: ("%", binary(operator.mod)),  # type: ignore[arg-type]
+    ast.Add: ("+", plus), ast.Sub: ("-", binary(operator.sub)), ast.Mult: ("*", binary(operator.mul)),
+    ast.Div: ("/", binary(operator.truediv)), ast.FloorDiv: ("//", binary(operator.floordiv)),
+    ast.Mod: ("%", binary(operator.mod)),
 }  # fmt: skip
 _COMPARING: Final[dict[type[ast.cmpop], Callable[[Value, Value], Value]]] = {
     ast.Eq: binary(operator.eq), ast.NotEq: binary(operator.ne), ast.Lt: binary(operator.lt),  # type: ignore[arg-type]
@@ -46,9 +43,9 @@ _COMPARING: Final[dict[type[ast.cmpop], Callable[[Value, Value], Value]]] = {
 _UNARY: Final[dict[type[ast.unaryop], Callable[[Value], Value]]] = {
     ast.USub: null_safe(operator.neg), ast.UAdd: null_safe(operator.pos), ast.Not: null_safe(operator.not_),
 }  # fmt: skip
-_OPERATORS: Final[dict[object, object]] = {
-    **{sign: run for sign, (_, run) in _ARITHMETIC.items()}, **_COMPARING, **_UNARY,
-}  # fmt: skip
+_OPERATORS: Final[dict[type[ast.AST], object]] = {sign: run for sign, (_, run) in _ARITHMETIC.items()}
+_OPERATORS.update(_COMPARING.items())
+_OPERATORS.update(_UNARY.items())
 _RUNS: Final = {name: f.run if f.nulls else null_safe(f.run) for name, f in FUNCTIONS.items()}
 _WORDS: Final = {"null": None, "true": True, "false": False}
 FAILURES: Final = (
@@ -192,15 +189,15 @@ def _kind(node: ast.expr, columns: Mapping[str, Kind]) -> Kind | None:
                 raise ExpressionInvalid(f'there is no column "{name}" here', did_you_mean(name, columns))
             return columns[name]
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            _kind(operand, columns)
+            _must_be_bool(_kind(operand, columns), "not")
             return "bool"
         case ast.UnaryOp(operand=operand):
             return _joint("a sign", [_kind(operand, columns)], numbers=True)
         case ast.BinOp(left=left, op=sign, right=right):
             return _arithmetic(sign, _kind(left, columns), _kind(right, columns))
         case ast.BoolOp(values=values):
-            for value in values:
-                _must_be_bool(_kind(value, columns), "and, or")
+            for part in values:
+                _must_be_bool(_kind(part, columns), "and, or")
             return "bool"
         case ast.IfExp(test=test, body=body, orelse=orelse):
             _must_be_bool(_kind(test, columns), "if")
@@ -208,8 +205,8 @@ def _kind(node: ast.expr, columns: Mapping[str, Kind]) -> Kind | None:
         case ast.Compare(left=left, comparators=sides):
             kinds = [_kind(left, columns)]
             for side in sides:
-                among = side.value if isinstance(side, ast.Constant) else None
-                kinds += [_constant_kind(v) for v in among] if isinstance(among, frozenset) else [_kind(side, columns)]
+                among: object = side.value if isinstance(side, ast.Constant) else None
+                kinds += map(_constant_kind, among) if isinstance(among, frozenset) else [_kind(side, columns)]
             _joint("a comparison", kinds)
             return "bool"
         case ast.Call(func=ast.Name(id=name), args=arguments):
@@ -267,24 +264,42 @@ def _call_kind(name: str, function: Function, kinds: Sequence[Kind | None]) -> K
 
 
 class Evaluator:
-    """Works out one expression for many rows."""
+    """Works out one expression for many rows. Equal inputs give equal results, so short ones are kept."""
 
     def __init__(self, parsed: Parsed) -> None:
         self.names = parsed.names
         self._text = parsed.text
         self._tree = ast.fix_missing_locations(ast.Expression(body=parsed.tree)).body
         self._simple = simpleeval.SimpleEval(operators=_OPERATORS, functions=_RUNS, names={})
+        self._kept: dict[tuple[Value, ...], Value] = {}
 
     def column(self, columns: Mapping[str, list[Value]], size: int, fault: Callable[[int, str], None]) -> list[Value]:
         """One result per row; where there is none it is None and `fault(row, why)` was called."""
-        simple, tree, text, names = self._simple, self._tree, self._text, self.names
+        simple, tree, text, names, kept = self._simple, self._tree, self._text, self.names, self._kept
         rows = zip(*(columns[name] for name in names), strict=True) if names else iter([()] * size)
+        keep = not any(type(columns[name][0]) in _UNKEPT for name in names) if size else False
         found: list[Value] = []
         for row, values in enumerate(rows):
-            simple.names = dict(zip(names, values, strict=True))
+            if keep and (result := kept.get(values, _MISSING)) is not _MISSING:
+                found.append(result)
+                continue
+            simple.names = dict(zip(names, values))  # noqa: B905 - of one length, and this is the innermost loop
             try:
-                found.append(simple.eval(text, previously_parsed=tree))
+                result = simple.eval(text, previously_parsed=tree)
             except FAILURES as error:
                 fault(row, f'"{_short(text)}": {error}')
-                found.append(None)
+                result = None
+            else:
+                if keep and len(kept) < KEPT_MAX and all(_is_short(value) for value in (*values, result)):
+                    kept[values] = result
+            found.append(result)
         return found
+
+
+_MISSING: Final = cast(Value, object())
+_UNKEPT: Final = (float, Decimal)
+"""Columns of these have many values, and two that are equal may be written differently (0.0 and -0.0)."""
+
+
+def _is_short(value: Value) -> bool:
+    return type(value) not in _UNKEPT if not isinstance(value, str) else len(value) <= 100

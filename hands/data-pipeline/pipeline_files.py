@@ -27,9 +27,10 @@ def _told(path: str) -> Iterator[None]:
     except CallFailed as failed:
         if failed.code in ("conflict", "exists"):
             raise JobFailed(
-                "conflict", f"{path} was changed by somebody else while the job ran. Their change was kept and nothing of "
-                "this job was loaded. Start it again."
-            ) from None  # fmt: skip
+                "conflict",
+                f"{path} was changed by somebody else while the job ran. Their change was kept and nothing of this job "
+                "was loaded. Start it again.",
+            ) from None
         raise JobFailed("files", failed.text or str(failed), reason=failed.code) from None
     except CallRefused as refused:
         raise JobFailed("files", f"{path}: {refused}", reason=refused.code, grant=refused.grant) from None
@@ -83,15 +84,15 @@ class Files:
 
     async def put(self, path: str, whole: Path, *, expect: str | None, make_folders: bool) -> tuple[str, int]:
         """Writes a file from the scratch folder; its digest and size. Raises JobFailed("conflict")."""
-        digest = hashlib.sha256()
-        arguments: dict[str, object] = {"make_folders": make_folders}
-        if expect is not None:
-            arguments["expect"] = expect
+        digest, size = hashlib.sha256(), 0
         with _told(path):
-            async with self._kernel.stream("files.write", path, timeout=LONGEST, upload=True, **arguments) as stream:
+            async with self._kernel.stream(
+                "files.write", path, timeout=LONGEST, upload=True, expect=expect, make_folders=make_folders
+            ) as stream:
                 with whole.open("rb") as file:
                     while chunk := file.read(CHUNK):
                         digest.update(chunk)
+                        size += len(chunk)
                         await stream.send(chunk)
                 await stream.finish()
                 async for _ in stream:
@@ -99,16 +100,17 @@ class Files:
                 reply = stream.reply.value
         if not isinstance(reply, dict) or reply.get("sha256") != digest.hexdigest():
             raise JobFailed("files", f"{path}: what was written is not what was sent.")
-        return digest.hexdigest(), whole.stat().st_size
+        return digest.hexdigest(), size
 
     async def refuse_unmerged(self, path: str, code: str) -> None:
         """Raises JobFailed when a SQLite file has changes beside it that a copy of the file alone would lose."""
         for suffix in ("-wal", "-journal"):
             if await self.size(path + suffix):
                 raise JobFailed(
-                    code, f"{path} has changes that are not merged yet, in {path}{suffix}. Close the program that writes it, "
-                    "or run: PRAGMA wal_checkpoint(TRUNCATE)."
-                )  # fmt: skip
+                    code,
+                    f"{path} has changes that are not merged yet, in {path}{suffix}. Close the program that writes it, "
+                    "or run: PRAGMA wal_checkpoint(TRUNCATE).",
+                )
 
 
 class Download:

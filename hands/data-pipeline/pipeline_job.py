@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from time import perf_counter
+from typing import Self
 
 from pipeline_chain import Chain
 from pipeline_database import REJECTED, DatabaseTarget, TableSink
@@ -37,7 +38,7 @@ class Bench:
         self.held.callback(self.scratch.close)
         self.ledger = Ledger(self.store.keep)
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +91,7 @@ class Job:
             "rejects_in": rejects_in, "target": self._target_facts(sha256, size),
         }  # fmt: skip
 
-    # the way there -----------------------------------------------------------------------------------------------------
+    # the way there --------------------------------------------------------------------------------------------------
 
     async def _fetch_target(self) -> str:
         """Copies the target as far as it is needed; the digest it had, or "absent"."""
@@ -169,7 +170,7 @@ class Job:
         self._saved.append((save.table, self._database.table(save.table, columns, save.mode, save.key)))
         return self._saved[-1][1]
 
-    # the end -----------------------------------------------------------------------------------------------------------
+    # the end --------------------------------------------------------------------------------------------------------
 
     async def _close(self, sink: "TableSink | TextTarget") -> str:
         """Ends the transaction, with the rejected rows in it or put beside it; where they are."""

@@ -1,6 +1,6 @@
 """From a spec's steps and the columns of its sources to the chain that does them (pure).
 
-What the checker could not know is checked here, again all problems at once: a column that is not there (did you mean …),
+What the checker could not know is checked here, again all problems at once: a column that is not there (did you mean),
 a type that a step cannot take, two columns of one name. After a step with a problem planning goes on with the columns
 that it would have given, as far as they are known.
 """
@@ -119,7 +119,7 @@ class _Planner:
             case _:
                 assert_never(step)
 
-    # the steps with more to check --------------------------------------------------------------------------------------
+    # the steps with more to check -----------------------------------------------------------------------------------
 
     def _select(self, step: Select) -> Stepping:
         if step.columns:
@@ -193,7 +193,7 @@ class _Planner:
                 ours.append(at)
                 theirs.append(theirs_named[there])
                 one, other = self.columns[at].kind, partners.columns[theirs[-1]].kind
-                if one != other and not {one, other} == {"int", "float"}:
+                if one != other and {one, other} != {"int", "float"}:
                     self._bad("on", f'"{here}" is {one} and "{there}" is {other}', "Cast one, or declare its type.")
         for name in step.take:
             if name not in theirs_named:
@@ -209,7 +209,7 @@ class _Planner:
                 self._bad("prefix", f'there are two columns "{name}"', 'Write prefix = "…", or name what to take.')
         return Joined(self.columns, ours, partners, theirs, take, step.unmatched) if ours else None
 
-    # asking for columns ------------------------------------------------------------------------------------------------
+    # asking for columns ---------------------------------------------------------------------------------------------
 
     def _place(self, key: str, name: str) -> int:
         for at, column in enumerate(self.columns):

@@ -107,7 +107,7 @@ class CsvReader:
             if len(self._text) > RECORD_MAX:
                 raise JobFailed("source", f"{self._source.path}: a line after row {self.rows} is over 1 MiB.")
         records = self._records(self._held + lines, final=final)
-        broken = _HALF.search(text) is not None
+        broken = not text.isascii() and _HALF.search(text) is not None
         numbers, rows = self._number(records, broken=broken)
         if rows:
             yield Records(numbers, rows)
@@ -122,9 +122,10 @@ class CsvReader:
         return "utf-8-sig"
 
     def _parser(self, lines: Iterable[str]) -> "Iterator[list[str]]":
-        quoting = csv.QUOTE_MINIMAL if self._source.quote else csv.QUOTE_NONE
-        quote = self._source.quote or None
-        return csv.reader(lines, strict=True, delimiter=self._source.delimiter, quotechar=quote, quoting=quoting)
+        source = self._source
+        if not source.quote:
+            return csv.reader(lines, strict=True, delimiter=source.delimiter, quotechar=None, quoting=csv.QUOTE_NONE)
+        return csv.reader(lines, strict=True, delimiter=source.delimiter, quotechar=source.quote)
 
     def _records(self, lines: list[str], *, final: bool) -> list[list[str] | Reject]:
         """The records of whole lines; a record that the last line does not end is held back for the next call."""
@@ -158,8 +159,14 @@ class CsvReader:
                 found.append(Reject(0, "", "malformed", why, lines[at].rstrip("\r\n")))
                 first = at + 1
 
-    def _number(self, records: Sequence[list[str] | Reject], *, broken: bool) -> tuple[list[int], list[list[str]]]:
+    def _number(
+        self, records: Sequence[list[str] | Reject], *, broken: bool
+    ) -> tuple[Sequence[int], Sequence[list[str]]]:
         """The good rows with their numbers; the header becomes the names."""
+        lists = [record for record in records if isinstance(record, list)]
+        if self.names and not broken and len(lists) == len(records) and set(map(len, lists)) == {len(self.names)}:
+            first, self.rows = self.rows + 1, self.rows + len(lists)
+            return range(first, self.rows + 1), lists
         numbers: list[int] = []
         rows: list[list[str]] = []
         for record in records:
@@ -168,9 +175,7 @@ class CsvReader:
                     raise JobFailed("source", f"{self._source.path}: the header cannot be read: {record.reason}.")
                 self.rows += 1
                 self._ledger.reject(record._replace(number=self.rows))
-            elif not record:
-                continue
-            elif not self.names and self._begin(record):
+            elif not record or (not self.names and self._begin(record)):
                 continue
             else:
                 self.rows += 1

@@ -51,8 +51,8 @@ def check_limit(limit: RejectLimit, ledger: Ledger, rows: int) -> None:
     first = "; ".join(f"row {reject.number}: {reject.reason}" for reject in ledger.first[:3])
     raise JobFailed(
         "rejects",
-        f"{ledger.total} of {rows} rows were rejected ({reasons}), more than reject_at_most = {limit} allows, so nothing "
-        f"was loaded. First: {first}. Mend the rows or the schema, or allow more.",
+        f"{ledger.total} of {rows} rows were rejected ({reasons}), more than reject_at_most = {limit} allows, so "
+        f"nothing was loaded. First: {first}. Mend the rows or the schema, or allow more.",
         rejected=dict(ledger.by_code),
         first=[{**reject._asdict(), "raw": raw_text(reject.raw)[:1000]} for reject in ledger.first],
     )

@@ -1,4 +1,4 @@
-"""Rows on their way (pure): a batch of rows kept by column, the raw records before it, and what becomes of a rejected row.
+"""Rows on their way (pure): batches of rows kept by column, the raw records before, and rejected rows.
 
 Rows travel in batches of some thousands, column by column, because Python converts a list of a thousand strings with
 one `map` many times faster than a thousand rows one by one. A batch never holds more than one chunk of the source.
@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-Value: TypeAlias = "None | bool | int | float | Decimal | date | datetime | str"
+Value: TypeAlias = bool | int | float | Decimal | date | datetime | str | None
 Kind: TypeAlias = Literal["int", "float", "decimal", "bool", "date", "datetime", "text"]
 KINDS: Final[tuple[Kind, ...]] = ("int", "float", "decimal", "bool", "date", "datetime", "text")
 
@@ -112,7 +112,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong with the rows of one batch, gathered column by column, so that a row is rejected once with all of it."""
+    """What is wrong with the rows of one batch, by column, so that a row is rejected once with all of it."""
 
     found: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
 

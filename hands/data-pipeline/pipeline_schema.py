@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipeline_errors import JobFailed, Problem, SpecInvalid, did_you_mean
 from pipeline_rows import Batch, Column, Faults, Kind, Ledger, Records, Reject, Value
@@ -94,6 +94,7 @@ class Settled:
         self.columns = tuple(Column(rule.name, rule.kind or "text") for rule in rules)
         self.notes = tuple(notes)
         self._places = [names.index(rule.name) if rule.name in names else -1 for rule in rules] if names else None
+        self._width = len(names)
         self._straight = self._places == list(range(len(names)))
         self._known = frozenset(rule.name for rule in rules) if extra != "ignore" and not names else None
         self._converters = [Converter(rule.name, rule.kind or "text", nulls=nulls, form=rule.form) for rule in rules]
@@ -108,7 +109,7 @@ class Settled:
         """The records as rows of these columns; those that do not fit go to the ledger."""
         raw = self._by_column(self._without_extra(records, ledger))
         faults = Faults()
-        batch = Batch([], raw.numbers, raw.raws)
+        batch = Batch([], raw.records.numbers, raw.records.rows)
         for values, converter, checks in zip(raw.columns, self._converters, self._checks, strict=True):
             column = converter.column(values, faults)
             for check in checks:
@@ -127,21 +128,28 @@ class Settled:
             return records
         for row in strange:
             record = records.rows[row]
-            name = min(map(str, set(record) - known))  # type: ignore[arg-type]  # all of them are dicts
+            name = min(map(str, set(record) - known))
             why = f'there is no column "{name}"; {did_you_mean(name, known)}'
             ledger.reject(Reject(records.numbers[row], name, "extra", why, record))
         left = sorted(set(range(len(records.rows))) - set(strange))
         return Records([records.numbers[row] for row in left], [records.rows[row] for row in left])  # type: ignore[arg-type]
 
-    def _by_column(self, records: Records) -> Batch:
+    def _by_column(self, records: Records) -> "_Raw":
         rows: Sequence[object] = records.rows
         if self._places is None:
             names = [rule.name for rule in self.rules]
-            found: list[list[object]] = [[row.get(name) for row in rows] for name in names]  # type: ignore[attr-defined]
-            return Batch(found, records.numbers, rows)  # type: ignore[arg-type]  # raw values, typed by `batch`
-        turned = list(zip(*rows)) if rows else [()] * (max(self._places, default=0) + 1)  # type: ignore[call-overload]  # noqa: B905 - all are of one length
-        columns = turned if self._straight else [turned[at] if at >= 0 else [None] * len(rows) for at in self._places]
-        return Batch(columns, records.numbers, rows)
+            return _Raw([[row.get(name) for row in rows] for name in names], records)  # type: ignore[attr-defined]
+        turned: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [()] * self._width
+        if self._straight:
+            return _Raw(turned, records)
+        return _Raw([turned[at] if at >= 0 else [None] * len(rows) for at in self._places], records)
+
+
+class _Raw(NamedTuple):
+    """Records by column, their values as they were read."""
+
+    columns: Sequence[Sequence[object]]
+    records: Records
 
 
 def settle(
@@ -158,7 +166,8 @@ def settle(
     names: the columns of the source, () when each row has its own (JSON). textual: all values are texts (CSV).
     at: the key of the schema in the spec. Raises SpecInvalid when a declared column is not there.
     """
-    rows: list[object] = [row for records in sample for row in records.rows][:SAMPLE_ROWS]
+    every: list[object] = [row for records in sample for row in records.rows]
+    rows = every[:SAMPLE_ROWS]
     seen = tuple(names) or tuple(dict.fromkeys(str(name) for row in rows if isinstance(row, dict) for name in row))
     declared = {rule.name: rule for rule in schema.columns}
     missing = [name for name in declared if name not in seen]

@@ -1,9 +1,11 @@
 """The scratch database (acts, on one file in the run's scratch folder): rows that must wait for others wait here.
 
-Sorting, grouping, joining and remembering what was seen need all rows at once; SQLite keeps them on disk and in a cache of
-fixed size, so that memory does not grow with the input. The file has no journal: it dies with the run.
-Decimals are stored as text under the collation `exact`, which compares their values; every other type compares as it is.
+Sorting, grouping, joining and remembering what was seen need all rows at once; SQLite keeps them on disk and in a cache
+of fixed size, so that memory does not grow with the input. The file has no journal: it dies with the run. Decimals are
+stored as text under the collation `exact`, which compares their values; every other type compares as it is.
 """
+
+# ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -84,6 +86,11 @@ class Scratch:
         self._tables += 1
         return Stage(self._connection, f"t{self._tables}", columns, unique)
 
+    def seen(self) -> "Seen":
+        """A new empty set of keys."""
+        self._tables += 1
+        return Seen(self._connection, f"t{self._tables}")
+
     def close(self) -> None:
         """Ends it; the file is worth nothing afterwards."""
         self._connection.close()
@@ -114,16 +121,6 @@ class Stage:
         """Appends rows; an earlier one with the same unique columns goes."""
         self._connection.executemany(f"INSERT OR REPLACE {self._insert}", self._rows(batch))
 
-    def add_new(self, batch: Batch) -> list[bool]:
-        """Appends the rows whose unique columns are new, and tells for each row whether it was."""
-        chosen = [False] * batch.size
-        places = Batch(batch.columns, range(batch.size))
-        for (place,) in self._connection.executemany(
-            f"INSERT OR IGNORE {self._insert} RETURNING number", self._rows(places)
-        ):
-            chosen[place] = True
-        return chosen
-
     def index(self, places: Sequence[int]) -> None:
         """Makes lookups by these columns fast."""
         self._connection.execute(f"CREATE INDEX i_{self.name} ON {self.name} ({', '.join(f'c{at}' for at in places)})")
@@ -151,6 +148,22 @@ class Stage:
         return zip(batch.numbers, *columns, strict=True)
 
 
+class Seen:
+    """Keys that were seen."""
+
+    def __init__(self, connection: apsw.Connection, name: str) -> None:
+        self._connection = connection
+        self._add = f"INSERT OR IGNORE INTO {name} VALUES (?, ?) RETURNING at"
+        connection.execute(f"CREATE TABLE {name} (key PRIMARY KEY, at) WITHOUT ROWID")
+
+    def new(self, keys: Sequence[Value]) -> list[bool]:
+        """Adds the keys, none of them None, and tells for each whether it is new."""
+        chosen = [False] * len(keys)
+        for (at,) in self._connection.executemany(self._add, zip(keys, range(len(keys)), strict=True)):
+            chosen[at] = True
+        return chosen
+
+
 # what SQLite has not -------------------------------------------------------------------------------------------------
 
 
@@ -165,10 +178,10 @@ class _Deviation:
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
 
-    def step(self, value: object) -> None:
-        if value is None:
+    def step(self, *values: object) -> None:
+        if values[0] is None:
             return
-        number = float(value)  # type: ignore[arg-type]  # the plan let only numbers through
+        number = float(str(values[0]))
         self.count += 1
         away = number - self.mean
         self.mean += away / self.count
@@ -182,10 +195,10 @@ class _ExactSum:
     def __init__(self) -> None:
         self.count, self.total = 0, Decimal(0)
 
-    def step(self, value: object) -> None:
-        if value is not None:
+    def step(self, *values: object) -> None:
+        if values[0] is not None:
             self.count += 1
-            self.total += Decimal(str(value))
+            self.total += Decimal(str(values[0]))
 
     def final(self) -> str | None:
         return str(self.total) if self.count else None

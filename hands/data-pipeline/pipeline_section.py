@@ -64,7 +64,7 @@ class Section:
             self.bad(name, "it is missing", required)
         if value is None:
             return default
-        if not isinstance(value, str) or not value and required:
+        if not isinstance(value, str) or (not value and required):
             self.bad(name, f"this is {_kind(value)}, not a text", f'Write {name} = "…".')
             return default
         if len(value) > most:

@@ -31,7 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of every part of a spec."""
 
 
-class Source(Part):
+class Source(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where rows come from. columns: names for a CSV without a header, or instead of its header; records: the key of a
     JSON document under which the array lies; encoding "": UTF-8, or UTF-16 if the file begins with its mark.
     """
@@ -48,7 +48,7 @@ class Source(Part):
     records: str = ""
 
 
-class ColumnRule(Part):
+class ColumnRule(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a column must be. kind None: inferred. form: how its dates are written, as strptime knows it."""
 
     name: str
@@ -64,34 +64,34 @@ class ColumnRule(Part):
     unique: bool = False
 
 
-class Schema(Part):
+class Schema(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The declared columns, and what happens to columns of the source that are not declared."""
 
     columns: tuple[ColumnRule, ...] = ()
     extra: Extra = "infer"
 
 
-class Select(Part):
+class Select(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keeps these columns, in this order; or all but those of `drop`."""
 
     columns: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
 
 
-class Rename(Part):
+class Rename(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Old name → new name."""
 
     columns: dict[str, str]
 
 
-class Cast(Part):
+class Cast(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Column → new type."""
 
     columns: dict[str, Kind]
     form: str = ""
 
 
-class Derive(Part):
+class Derive(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new column, or a new value of an old one, from an expression."""
 
     column: str
@@ -99,14 +99,14 @@ class Derive(Part):
     kind: Kind | None = None
 
 
-class Filter(Part):
+class Filter(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keeps the rows for which the expression is true."""
 
     where: str
 
 
-class Join(Part):
-    """Adds columns of a second source. on: pairs (column here, column there); take: columns there, () for all others."""
+class Join(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Adds columns of a second source. on: pairs (column here, there); take: columns there, () for all others."""
 
     source: Source
     schema: Schema
@@ -116,7 +116,7 @@ class Join(Part):
     unmatched: Unmatched = "drop"
 
 
-class Measure(Part):
+class Measure(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One result column of an aggregate: function of column; column "" only for count."""
 
     name: str
@@ -124,27 +124,27 @@ class Measure(Part):
     column: str = ""
 
 
-class Aggregate(Part):
+class Aggregate(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Groups. by: pairs (name, expression), the expression "" where the name is a column."""
 
     by: tuple[tuple[str, str], ...]
     measures: tuple[Measure, ...]
 
 
-class Deduplicate(Part):
+class Deduplicate(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row for each distinct value of these columns (() for all columns)."""
 
     by: tuple[str, ...] = ()
     keep: Literal["first", "last"] = "first"
 
 
-class Sort(Part):
+class Sort(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """By these columns; true: largest first. No value counts as smallest. Equal rows keep their order."""
 
     by: tuple[tuple[str, bool], ...]
 
 
-class Save(Part):
+class Save(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Also writes the rows as they are here into another table of the (SQLite) target."""
 
     table: str
@@ -155,7 +155,7 @@ class Save(Part):
 Step: TypeAlias = Select | Rename | Cast | Derive | Filter | Join | Aggregate | Deduplicate | Sort | Save
 
 
-class Target(Part):
+class Target(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where rows go."""
 
     path: str
@@ -167,7 +167,7 @@ class Target(Part):
     make_folders: bool = False
 
 
-class RejectLimit(Part):
+class RejectLimit(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The most rows that may be rejected: a count, or a share of the rows read (0 to 1)."""
 
     count: int | None = None
@@ -177,7 +177,7 @@ class RejectLimit(Part):
         return str(self.count) if self.count is not None else f"{(self.share or 0) * 100:g}%"
 
 
-class Spec(Part):
+class Spec(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One job."""
 
     name: str

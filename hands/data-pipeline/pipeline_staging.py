@@ -3,6 +3,8 @@
 What they keep lies in the scratch database, so their memory does not grow with the rows.
 """
 
+# ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
+
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -27,12 +29,12 @@ class Sorted:
         self._stage = scratch.table(before)
         self._order = ", ".join([f"c{at} {'DESC' if down else 'ASC'}" for at, down in by] + ["n"])
 
-    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:  # noqa: ARG002
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
         """Nothing yet."""
         self._stage.add(batch)
         return ()
 
-    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """All rows in order."""
         yield from self._stage.batches(self._order)
         self._stage.drop()
@@ -45,7 +47,7 @@ class FirstOnly(OneByOne):
         super().__init__(before, before)
         self._seen = _Seen(before, places, scratch)
 
-    def change(self, batch: Batch, ledger: Ledger) -> Batch:  # noqa: ARG002
+    def change(self, batch: Batch, ledger: Ledger) -> Batch:
         """The rows that are new."""
         return batch.keep(self._seen.new(batch))
 
@@ -58,13 +60,13 @@ class LastOnly:
         self._places = tuple(places)
         self._stage = scratch.table([*before, Column("key", "text")], unique=[len(before)])
 
-    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:  # noqa: ARG002
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
         """Nothing yet."""
         keys = _keys(self.columns, batch, self._places)
         self._stage.replace(Batch([*batch.columns, keys], batch.numbers))
         return ()
 
-    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """The last row of each key."""
         for batch in self._stage.batches():
             yield Batch(batch.columns[:-1], batch.numbers)
@@ -95,21 +97,24 @@ class _Seen:
 
     def __init__(self, before: Sequence[Column], places: Sequence[int], scratch: Scratch) -> None:
         self._before, self._places = tuple(before), tuple(places)
-        self._stage = scratch.table([Column("key", "text")], unique=[0])
+        self._seen = scratch.seen()
 
     def new(self, batch: Batch) -> list[bool]:
         """For each row whether its key is new."""
-        return self._stage.add_new(Batch([_keys(self._before, batch, self._places)], batch.numbers))
+        return self._seen.new(_keys(self._before, batch, self._places))
 
 
 def _keys(columns: Sequence[Column], batch: Batch, places: Sequence[int]) -> list[Value]:
-    """One text per row that is equal when the values at these places are: 1.0 equals 1.00, no value equals itself."""
+    """One key per row that is equal when the values at these places are: 1.0 equals 1.00, no value equals itself."""
+    if [columns[at].kind for at in places] == ["int"]:
+        values = batch.columns[places[0]]
+        return values if None not in values else [_NONE if value is None else value for value in values]
     parts: list[list[str]] = []
     for at in places:
         kind: Kind = columns[at].kind
         values = batch.columns[at]
         if kind == "decimal":
-            values = [None if value is None else value.normalize() + 0 for value in values]  # type: ignore[union-attr,operator]  # decimals
+            values = [None if value is None else value.normalize() + 0 for value in values]  # type: ignore[union-attr]  # decimals
         elif kind == "float":
             values = [None if value is None else value + 0.0 for value in values]  # type: ignore[operator]  # -0.0 is 0.0
         parts.append([_NONE if value is None else str(value).replace(_MARK, _MARK * 2) for value in values])
@@ -167,7 +172,7 @@ class Joined:
         if rows:
             yield self._made(batch, rows, added)
 
-    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """Nothing waited."""
         self._known.clear()
         return iter(())
@@ -208,12 +213,12 @@ class Grouped:
             for _, function, at, _ in measures
         ]
 
-    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:  # noqa: ARG002
+    def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
         """Nothing yet."""
         self._stage.add(Batch([batch.columns[at] for at in self._used], batch.numbers))
         return ()
 
-    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """The groups."""
         found = self._stage.rows(self._query())
         kinds = [column.kind for column in self.columns]
@@ -260,9 +265,10 @@ class Grouped:
         same = " AND ".join(f"d{place}.k{number} IS g.k{number}" for number in range(len(keys))) or "1"
         group = f"GROUP BY {', '.join(keys)}" if keys else ""
         return (
-            f"LEFT JOIN (SELECT {named}{mean}(c{at}) AS v FROM (SELECT *, row_number() OVER ({part} ORDER BY c{at}) AS r, "
-            f"count(*) OVER ({part}) AS c FROM {{t}} WHERE c{at} IS NOT NULL) WHERE r IN ((c + 1) / 2, (c + 2) / 2) {group}) "
-            f"d{place} ON {same}"
+            f"LEFT JOIN (SELECT {named}{mean}(c{at}) AS v FROM ("
+            f"SELECT *, row_number() OVER ({part} ORDER BY c{at}) AS r, count(*) OVER ({part}) AS c "
+            f"FROM {{t}} WHERE c{at} IS NOT NULL"
+            f") WHERE r IN ((c + 1) / 2, (c + 2) / 2) {group}) d{place} ON {same}"
         )
 
 

@@ -40,7 +40,7 @@ class OneByOne:
         """The batch, changed."""
         return (self.change(batch, ledger),)
 
-    def finish(self, ledger: Ledger) -> Iterator[Batch]:  # noqa: ARG002 - the same for all steps
+    def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """Nothing waited."""
         return iter(())
 
@@ -56,7 +56,7 @@ class Pick(OneByOne):
         super().__init__(before, [Column(name, before[at].kind) for at, name in zip(places, names, strict=True)])
         self._places = tuple(places)
 
-    def change(self, batch: Batch, ledger: Ledger) -> Batch:  # noqa: ARG002
+    def change(self, batch: Batch, ledger: Ledger) -> Batch:
         """The chosen columns."""
         return Batch([batch.columns[at] for at in self._places], batch.numbers, batch.raws)
 

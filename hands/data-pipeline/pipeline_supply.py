@@ -1,4 +1,4 @@
-"""Sources as they come (acts through Files): a stream of bytes becomes batches of typed rows, a database is copied first."""
+"""Sources as they come (acts through Files): bytes become batches of typed rows; a database is copied first."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing

@@ -52,7 +52,7 @@ class TextTarget:
             self._order = [names.index(name) for name in there]
         return bool(there)
 
-    def write(self, batch: Batch, ledger: Ledger) -> None:  # noqa: ARG002 - a file refuses no row
+    def write(self, batch: Batch, ledger: Ledger) -> None:
         """All rows of the batch."""
         self.written += batch.size
         if self._format == "csv":
@@ -62,7 +62,7 @@ class TextTarget:
         names = [column.name for column in self._columns]
         columns = [_tellable(c, values) for c, values in zip(self._columns, batch.columns, strict=True)]
         rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
-        self._file.write(self._json.encode_lines(rows).decode())  # type: ignore[arg-type]
+        self._file.write(self._json.encode_lines(rows).decode())
 
     def close(self) -> None:
         """The file is whole."""

@@ -169,7 +169,8 @@ def scalar(kind: Kind, form: str = "") -> Callable[[object], Value]:
 
 
 _SCALARS: Final[dict[Kind, Callable[[object], Value]]] = {
-    "int": _int, "float": _float, "decimal": _decimal, "bool": _bool, "date": _date, "datetime": _datetime, "text": _text,
+    "int": _int, "float": _float, "decimal": _decimal, "bool": _bool, "date": _date, "datetime": _datetime,
+    "text": _text,
 }  # fmt: skip
 
 
@@ -220,7 +221,14 @@ def _swift_text(values: list[str]) -> list[Value]:
 _SWIFT: Final[dict[Kind, Callable[[list[str]], list[Value]]]] = {
     "int": _swift_int, "float": _swift_float, "date": _swift_date, "text": _swift_text,
 }  # fmt: skip
-_OWN: Final[dict[Kind, set[type]]] = {"bool": {bool}, "date": {date}, "text": set()}
+_OWN: Final[dict[Kind, type]] = {"int": int, "float": float, "bool": bool, "date": date, "text": str}
+
+
+def _is_own(kind: Kind, values: list[Value]) -> bool:
+    """Whether values of the kind's own type are good as they are."""
+    if kind == "int":
+        return not values or (min(values) >= INT_MIN and max(values) <= INT_MAX)  # type: ignore[type-var,operator]
+    return kind != "float" or math.isfinite(sum(values))  # type: ignore[arg-type]
 
 
 class Converter:
@@ -232,7 +240,7 @@ class Converter:
         self._nulls = frozenset(nulls)
         self._scalar = scalar(kind, form)
         self._swift = None if form else _SWIFT.get(kind)
-        self._own = _OWN.get(kind, set())
+        self._own = _OWN.get(kind)
 
     def column(self, values: Sequence[object], faults: Faults) -> list[Value]:
         """The values as this kind; where one does not fit it is None and the fault is noted."""
@@ -242,8 +250,10 @@ class Converter:
                 return self._strings(values)  # type: ignore[arg-type]  # all of them are str
             except _WRONG:
                 pass
-        elif types <= self._own | {type(None)}:
-            return list(values)  # type: ignore[arg-type]  # all of them are of this kind
+        elif self._own is not str and types <= {self._own, type(None)}:
+            there = [value for value in values if value is not None] if type(None) in types else list(values)
+            if _is_own(self.kind, there):  # type: ignore[arg-type]  # all of them are of this kind
+                return list(values)  # type: ignore[arg-type]
         return self._one_by_one(values, faults)
 
     def _strings(self, values: list[str]) -> list[Value]:
@@ -291,7 +301,9 @@ def plain_column(kind: Kind, values: list[Value]) -> list[Value]:
     match kind:
         case "bool":
             return [None if value is None else int(value) for value in values]  # type: ignore[arg-type]
-        case "date" | "datetime" | "decimal":
+        case "date":
+            return [value.isoformat() if isinstance(value, date) else None for value in values]
+        case "datetime" | "decimal":
             return [None if value is None else written(value) for value in values]
         case _:
             return values

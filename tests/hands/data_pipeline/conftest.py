@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import apsw
 import pytest
@@ -51,8 +51,8 @@ class FakeKernel:
         return Reply(value={"kind": "file", "size": path.stat().st_size}, labels=(), cost=None)
 
     def stream(
-        self, method: str, resource: str, /, *, timeout: float | None = None, upload: bool = False, expect: str | None = None,
-        make_folders: bool = False,
+        self, method: str, resource: str, /, *, timeout: float | None = None, upload: bool = False,
+        expect: str | None = None, make_folders: bool = False,
     ) -> "FakeStream":  # fmt: skip
         self.calls.append((method, resource))
         assert upload == (method == "files.write")
@@ -69,7 +69,7 @@ class FakeStream:
         self._chunks = 0
         self.reply: Reply | None = None
 
-    async def __aenter__(self) -> "FakeStream":
+    async def __aenter__(self) -> Self:
         if self._read:
             if not self._path.is_file():
                 raise CallFailed("not found", f"{self._resource}: there is nothing of that name.")
@@ -104,7 +104,9 @@ class FakeStream:
         self._kernel.before_write(self._resource)
         there = hashlib.sha256(self._path.read_bytes()).hexdigest() if self._path.exists() else "absent"
         if self._expect is not None and self._expect != there:
-            raise CallFailed("exists" if self._expect == "absent" else "conflict", f"{self._resource} is not what it was.")
+            raise CallFailed(
+                "exists" if self._expect == "absent" else "conflict", f"{self._resource} is not what it was."
+            )
         self._path.write_bytes(self._sent)
         self.reply = Reply(
             value={"size": len(self._sent), "sha256": hashlib.sha256(self._sent).hexdigest()}, labels=(), cost=None
@@ -149,12 +151,16 @@ class Place:
 
     def job(self, table: dict[str, object] | str) -> dict[str, object]:
         """Runs the job of a spec (TOML text, or its tables)."""
-        spec = pipeline_check.check_text(table.encode()) if isinstance(table, str) else pipeline_check.check_table(table)
+        spec = (
+            pipeline_check.check_text(table.encode()) if isinstance(table, str) else pipeline_check.check_table(table)
+        )
         with self.bench(spec) as bench:
             result: dict[str, object] = run(pipeline_job.Job(bench).run())
             return result
 
-    def load(self, content: str, *steps: dict[str, object], name: str = "in.csv", **spec: object) -> list[dict[str, object]]:
+    def load(
+        self, content: str, *steps: dict[str, object], name: str = "in.csv", **spec: object
+    ) -> list[dict[str, object]]:
         """The rows that some content becomes, by way of a JSON Lines target. The result is kept as self.result."""
         source = {"path": self.put(name, content), **spec.pop("source", {})}  # type: ignore[dict-item]
         target = {"path": "data/out.jsonl", "mode": "replace"}
