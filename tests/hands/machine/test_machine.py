@@ -1,4 +1,4 @@
-"""The machine Hand on the machine that runs the test, inside a PID namespace of its own too, and with sensors broken."""
+"""The machine Hand on the machine that runs the test, in a PID namespace of its own too, and with sensors broken."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -19,16 +20,19 @@ from tests.hands.doubles import HANDS, hand_module
 
 main = hand_module("machine", "main")
 sensors = hand_module("machine", "machine_sensors")
+Reply = dict[str, Any]
+"""A reply; what it holds is what the tests assert."""
+
 MANIFEST = check((HANDS / "machine/HAND.toml").read_text(), file="HAND.toml")
 
 
-def ask(method: str, **arguments: object) -> dict[str, object]:
+def ask(method: str, **arguments: object) -> Reply:
     """One call to a Hand that has just started."""
 
-    async def scene() -> dict[str, object]:
+    async def scene() -> Reply:
         hand = main.Machine.__new__(main.Machine)
         await hand.start()
-        found: dict[str, object] = await getattr(hand, method)(SimpleNamespace(resource=""), **arguments)
+        found: Reply = await getattr(hand, method)(SimpleNamespace(resource=""), **arguments)
         return found
 
     return asyncio.run(scene())
@@ -37,7 +41,7 @@ def ask(method: str, **arguments: object) -> dict[str, object]:
 def test_every_sensor_is_there_or_missing_with_a_reason() -> None:
     found = ask("stats")
     assert set(found) == set(MANIFEST.provides["machine.stats"].returns)
-    missing = {one["sensor"]: one["why"] for one in found["missing"]}  # type: ignore[attr-defined]
+    missing = {one["sensor"]: one["why"] for one in found["missing"]}
     for name in ("cpu", *sensors.SENSORS):
         assert (found[name] is None) == (name in missing)
         assert missing.get(name, "a reason")
@@ -52,22 +56,24 @@ def test_the_reply_travels_and_fits_its_declaration() -> None:
 
 def test_memory_and_the_root_disk_are_those_of_this_machine() -> None:
     found = ask("stats")
-    memory = dict(found["memory"])  # type: ignore[call-overload]
+    memory = dict(found["memory"])
     assert memory["total_bytes"] == psutil.virtual_memory().total
     assert 0 < memory["percent"] < 100
-    root = next(one for one in found["disks"] if one["mount"] == "/")  # type: ignore[attr-defined]
+    root = next(one for one in found["disks"] if one["mount"] == "/")
     assert root["total_bytes"] == shutil.disk_usage("/").total
 
 
 def test_a_busy_process_is_seen_as_busy() -> None:
-    with subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE) as busy:
+    with subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
+    ) as busy:
         try:
             assert busy.stdout is not None
             busy.stdout.readline()
             found = ask("processes", match="python*", most=1000)
-            row = next(one for one in found["processes"] if one["pid"] == busy.pid)  # type: ignore[attr-defined]
+            row = next(one for one in found["processes"] if one["pid"] == busy.pid)
             assert row["cpu_percent"] > 5
-            assert found["total"]["count"] == len(found["processes"])  # type: ignore[index, arg-type]
+            assert found["total"]["count"] == len(found["processes"])
         finally:
             busy.kill()
 
@@ -76,7 +82,7 @@ def test_processes_are_named_without_their_arguments() -> None:
     with subprocess.Popen(["sleep", "98765"]) as sleeper:
         try:
             found = ask("processes", match="sleep", most=1000)
-            assert sleeper.pid in [one["pid"] for one in found["processes"]]  # type: ignore[attr-defined]
+            assert sleeper.pid in [one["pid"] for one in found["processes"]]
             assert "98765" not in json.dumps([found["processes"]]).replace(str(sleeper.pid), "")
         finally:
             sleeper.kill()
@@ -101,7 +107,9 @@ def test_a_wrong_number_of_rows_is_refused(most: int) -> None:
         ("cpu_times", "cpu"), ("disk_partitions", "disks"), ("disk_io_counters", "disk_io"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/proc/x"), ValueError("odd"), KeyError("y")])
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "/proc/x"), ValueError("odd"), KeyError("y")]
+)
 def test_one_broken_sensor_never_hides_the_others(
     broken: str, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,25 +121,27 @@ def test_one_broken_sensor_never_hides_the_others(
     monkeypatch.setattr(psutil, broken, fail)
     found = ask("stats")
     assert found[name] is None
-    assert name in {one["sensor"] for one in found["missing"]}  # type: ignore[attr-defined]
+    assert name in {one["sensor"] for one in found["missing"]}
     others = {"memory", "uptime", "load"} - {name}
     assert all(found[other] is not None for other in others)
 
 
 def test_calls_at_the_same_time_do_not_spoil_each_others_readings() -> None:
-    async def scene() -> list[dict[str, object]]:
+    async def scene() -> list[Reply]:
         hand = main.Machine.__new__(main.Machine)
         await hand.start()
-        return await asyncio.gather(*(hand.stats(SimpleNamespace(resource="")) for _ in range(4)))
+        found: list[Reply] = await asyncio.gather(*(hand.stats(SimpleNamespace(resource="")) for _ in range(4)))
+        return found
 
     for found in asyncio.run(scene()):
-        assert dict(found["cpu"])["seconds"] >= 0.05  # type: ignore[call-overload]
+        assert dict(found["cpu"])["seconds"] >= 0.05
 
 
 INSIDE = """
 import asyncio, json, os, sys
 sys.path[:0] = sys.argv[1:]
 from types import SimpleNamespace
+from typing import Any
 from main import Machine
 
 async def scene():

@@ -42,7 +42,8 @@ def test_a_process_never_used_less_than_nothing(before: float | None, after: flo
 
 
 @pytest.mark.parametrize(
-    ("last", "now", "waits"), [(None, 5.0, True), (5.0, 5.0, True), (5.0, 6.0, False), (5.0, 305.5, True), (9.0, 5.0, True)]
+    ("last", "now", "waits"),
+    [(None, 5.0, True), (5.0, 5.0, True), (5.0, 6.0, False), (5.0, 305.5, True), (9.0, 5.0, True)],
 )
 def test_a_reading_waits_only_when_there_is_no_good_one_before(last: float | None, now: float, waits: bool) -> None:
     assert (rates.shortest_wait(last, now) > 0) == waits

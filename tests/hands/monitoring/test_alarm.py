@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ HOUR = 60 * MINUTE
 SIGNALS = ["bad", "between", "good", "unknown"]
 
 
-def run(signals: Sequence[str], *, held_ms: int = 0, clear_ms: int = 0, every: int = MINUTE) -> list[object]:
+def run(signals: Sequence[str], *, held_ms: int = 0, clear_ms: int = 0, every: int = MINUTE) -> list[SimpleNamespace]:
     found, alarm = [], alarms.Alarm()
     for place, signal in enumerate(signals):
         now = (place + 1) * every
@@ -27,7 +28,7 @@ def run(signals: Sequence[str], *, held_ms: int = 0, clear_ms: int = 0, every: i
 
 
 def states(signals: Sequence[str], **options: int) -> list[str]:
-    return [alarm.state for alarm in run(signals, **options)]  # type: ignore[attr-defined]
+    return [alarm.state for alarm in run(signals, **options)]
 
 
 def test_the_table_has_a_row_for_every_state_and_event() -> None:
@@ -88,19 +89,20 @@ def test_flapping_is_weighed_as_nagios_does() -> None:
 
 def test_it_flaps_at_every_other_value_and_is_steady_again_after_a_quiet_time() -> None:
     found = run(["bad", "good"] * 10 + ["good"] * 21)
-    assert found[15].flapping  # type: ignore[attr-defined]
-    assert not found[-1].flapping  # type: ignore[attr-defined]
+    assert found[15].flapping
+    assert not found[-1].flapping
 
 
 def test_one_failure_and_its_end_is_no_flapping() -> None:
-    assert not any(one.flapping for one in run(["good"] * 5 + ["bad"] * 5 + ["good"] * 12))  # type: ignore[attr-defined]
+    assert not any(one.flapping for one in run(["good"] * 5 + ["bad"] * 5 + ["good"] * 12))
 
 
 # who is told ---------------------------------------------------------------------------------------------------------
 
 
-def finding(check: str, level: str = "warning", **more: bool) -> object:
-    return notices.Finding(check=check, level=level, text=check, since=1, **more)
+def finding(check: str, level: str = "warning", **more: bool) -> SimpleNamespace:
+    found: SimpleNamespace = notices.Finding(check=check, level=level, text=check, since=1, **more)
+    return found
 
 
 class Room:
@@ -110,7 +112,7 @@ class Room:
         self.group = notices.Group()
         self.heard: list[tuple[int, str, list[str]]] = []
 
-    def at(self, minute: int, *findings: object, silences: Sequence[object] = ()) -> list[str]:
+    def at(self, minute: int, *findings: SimpleNamespace, silences: Sequence[SimpleNamespace] = ()) -> list[str]:
         self.group, told = notices.ring(
             "t", self.group, findings, silences, now=minute * MINUTE, group_ms=5 * MINUTE, repeat_ms=4 * HOUR
         )

@@ -7,6 +7,7 @@ does: the baseline worked out anew each hour from hourly summaries and the last 
 import math
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -70,8 +71,18 @@ def flat(seed: int, centre: float = 100.0, sigma: float = 2.0) -> Shape:
     return lambda step: random_.gauss(centre, sigma)
 
 
+def plus(shape: Shape, extra: Shape) -> Shape:
+    """A series with something added to it."""
+    return lambda step: shape(step) + extra(step)
+
+
+def beginning(shape: Shape, later: int) -> Shape:
+    """The same series from a later step on."""
+    return lambda step: shape(step + later)
+
+
 def weekly(seed: int) -> Shape:
-    """Working hours on weekdays 100 above the nights, a soft daily wave besides; step 0 is a Thursday, as 1 January 1970."""
+    """Working hours on weekdays 100 above the nights, and a soft wave; step 0 is a Thursday, as 1 January 1970."""
     random_ = random.Random(seed)
 
     def shape(step: int) -> float:
@@ -106,8 +117,7 @@ def test_a_step_of_eight_deviations_is_found_each_time_within_twenty_minutes(siz
     """Stated: 100 of 100, 15 minutes (the hold) after the step and at most one value later."""
     start = PER_DAY + 50
     for seed in range(100):
-        noise = flat(seed)
-        found = watch(lambda step, noise=noise: noise(step) + (2.0 * size if step >= start else 0), start + PER_HOUR)
+        found = watch(plus(flat(seed), lambda step: 2.0 * size * (step >= start)), start + PER_HOUR)
         assert len(found.fired) == 1
         assert start + 3 <= found.fired[0] <= start + 4
 
@@ -116,8 +126,7 @@ def test_a_single_value_of_fifteen_deviations_is_a_spike_and_no_alarm() -> None:
     """Stated: 100 of 100 found, at that very value, and nothing else."""
     at = PER_DAY + 77
     for seed in range(100):
-        noise = flat(seed)
-        found = watch(lambda step, noise=noise: noise(step) + (30.0 if step == at else 0), at + PER_HOUR)
+        found = watch(plus(flat(seed), lambda step: 30.0 * (step == at)), at + PER_HOUR)
         assert (found.spikes, found.fired) == ([at], [])
 
 
@@ -131,12 +140,8 @@ def test_an_afternoon_in_the_night_is_found_though_the_day_has_seen_such_values(
     """Stated: 5 of 5, as soon as the hold is over."""
     start = 31 * PER_DAY + 2 * PER_HOUR
     for seed in range(5):
-        shape = weekly(seed)
-        found = watch(
-            lambda step, shape=shape: shape(step) + (80 if start <= step < start + PER_HOUR else 0),
-            start + 2 * PER_HOUR,
-            judge_from=31 * PER_DAY,
-        )
+        raised = plus(weekly(seed), lambda step: 80.0 * (start <= step < start + PER_HOUR))
+        found = watch(raised, start + 2 * PER_HOUR, judge_from=31 * PER_DAY)
         assert len(found.fired) == 1
         assert start + 3 <= found.fired[0] <= start + 4
 
@@ -147,31 +152,26 @@ def test_a_rhythm_of_days_is_not_unusual_in_the_first_weeks() -> None:
         assert watch(weekly(seed), 14 * PER_DAY, judge_from=8 * PER_DAY).fired == []
 
 
-def drifts(shape: Shape, days: int = 7) -> object:
-    hours = {hour: statistics.median([shape(hour * PER_HOUR + place) for place in range(3)]) for hour in range(days * 24)}
-    return statistics.drift(hours, days * 24 - 1, METRIC.floor, METRIC.floor_share)
+def drifts(shape: Shape, days: int = 7) -> SimpleNamespace:
+    hours = {
+        hour: statistics.median([shape(hour * PER_HOUR + place) for place in range(3)]) for hour in range(days * 24)
+    }
+    found: SimpleNamespace = statistics.drift(hours, days * 24 - 1, METRIC.floor, METRIC.floor_share)
+    return found
 
 
 def test_a_slow_drift_is_found_and_a_steady_series_is_not_called_one() -> None:
-    """Stated: one deviation a day is found in 100 of 100 weeks, with or without a daily rhythm; noise in none of 200."""
+    """Stated: one deviation a day is found in 100 of 100 weeks, with a daily rhythm too; noise in 0 of 200."""
     for seed in range(100):
-        noise = flat(seed)
-        rising = drifts(lambda step, noise=noise: noise(step) + 2.0 * step / PER_DAY)
-        assert rising.score > 3.5  # type: ignore[attr-defined]
-        noise = flat(seed)
-        waving = drifts(
-            lambda step, noise=noise: noise(step)
-            - 2.0 * step / PER_DAY
-            + 30 * math.sin(step / PER_DAY * math.tau)
-        )
-        assert waving.score < -3.5  # type: ignore[attr-defined]
+        rising = drifts(plus(flat(seed), lambda step: 2.0 * step / PER_DAY))
+        assert rising.score > 3.5
+        wave = plus(flat(seed), lambda step: 30 * math.sin(step / PER_DAY * math.tau))
+        assert drifts(plus(wave, lambda step: -2.0 * step / PER_DAY)).score < -3.5
     steady = [drifts(flat(seed)) for seed in range(200)]
-    assert max(abs(one.score) for one in steady) < 3.5  # type: ignore[attr-defined]
+    assert max(abs(one.score) for one in steady) < 3.5
 
 
 def test_a_weekend_is_no_drift() -> None:
     """Stated: none of the seven weeks that begin on another day."""
     for first in range(7):
-        shape = weekly(first)
-        found = drifts(lambda step, shape=shape, first=first: shape(step + first * PER_DAY))
-        assert abs(found.score) < 3.5  # type: ignore[attr-defined]
+        assert abs(drifts(beginning(weekly(first), first * PER_DAY)).score) < 3.5

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -23,69 +24,70 @@ KEEP = {"keep_values_ms": 2 * DAY, "keep_ms": 60 * DAY, "most_bytes": 64 << 20}
 KEY = ("t", "s", "cpu_percent")
 
 
-def opened(folder: Path, now: int = NOW) -> object:
-    return history.History(folder, now=now)
+def opened(folder: Path, now: int = NOW) -> SimpleNamespace:
+    found: SimpleNamespace = history.History(folder, now=now)
+    return found
 
 
-def put(store: object, at: int, value: float) -> None:
-    with store.round():  # type: ignore[attr-defined]
-        store.add_values("t", "s", at, {"cpu_percent": value})  # type: ignore[attr-defined]
+def put(store: SimpleNamespace, at: int, value: float) -> None:
+    with store.round():
+        store.add_values("t", "s", at, {"cpu_percent": value})
 
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     store = opened(tmp_path)
     put(store, NOW, 5.0)
-    with store.round():  # type: ignore[attr-defined]
-        store.add_change(report.Change(at=NOW, target="t", kind="fired", text="x"))  # type: ignore[attr-defined]
-        store.save("k", {"a": 1})  # type: ignore[attr-defined]
-    store.close()  # type: ignore[attr-defined]
+    with store.round():
+        store.add_change(report.Change(at=NOW, target="t", kind="fired", text="x"))
+        store.save("k", {"a": 1})
+    store.close()
     again = opened(tmp_path)
-    assert again.notes == []  # type: ignore[attr-defined]
-    assert again.values(KEY, 0, NOW + 1) == [(NOW, 5.0)]  # type: ignore[attr-defined]
-    assert again.value_at(KEY, NOW + 5) == 5.0  # type: ignore[attr-defined]
-    assert [one.text for one in again.changes(0, NOW, 9)] == ["x"]  # type: ignore[attr-defined]
-    assert again.load("k", dict[str, int], {}) == {"a": 1}  # type: ignore[attr-defined]
+    assert again.notes == []
+    assert again.values(KEY, 0, NOW + 1) == [(NOW, 5.0)]
+    assert again.value_at(KEY, NOW + 5) == 5.0
+    assert [one.text for one in again.changes(0, NOW, 9)] == ["x"]
+    assert again.load("k", dict[str, int], {}) == {"a": 1}
 
 
 def test_a_round_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    with pytest.raises(RuntimeError), store.round():  # type: ignore[attr-defined]
-        store.add_values("t", "s", NOW, {"cpu_percent": 1.0})  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError), store.round():
+        store.add_values("t", "s", NOW, {"cpu_percent": 1.0})
         raise RuntimeError
-    assert store.values(KEY, 0, NOW + 1) == []  # type: ignore[attr-defined]
+    assert store.values(KEY, 0, NOW + 1) == []
     put(store, NOW, 2.0)
-    assert store.values(KEY, 0, NOW + 1) == [(NOW, 2.0)]  # type: ignore[attr-defined]
+    assert store.values(KEY, 0, NOW + 1) == [(NOW, 2.0)]
 
 
 def test_hours_are_summed_up_once_they_are_over_and_stay_when_their_values_are_gone(tmp_path: Path) -> None:
     store = opened(tmp_path)
     for minute in range(0, 60, 10):
         put(store, NOW + minute * 60_000, float(minute))
-    store.tidy(NOW + HOUR + 1, **KEEP)  # type: ignore[attr-defined]
+    store.tidy(NOW + HOUR + 1, **KEEP)
     number = baselines.hour_number(NOW)
-    (row,) = store.hours(KEY, number, number + 1)  # type: ignore[attr-defined]
+    (row,) = store.hours(KEY, number, number + 1)
     assert (row.count, row.least, row.most, row.mean, row.median) == (6, 0.0, 50.0, 25.0, 25.0)
-    store.tidy(NOW + 3 * DAY, **KEEP)  # type: ignore[attr-defined]
-    assert store.values(KEY, 0, NOW + DAY) == []  # type: ignore[attr-defined]
-    assert len(store.hours(KEY, 0, number + 1)) == 1  # type: ignore[attr-defined]
-    store.tidy(NOW + 61 * DAY, **KEEP)  # type: ignore[attr-defined]
-    assert store.hours(KEY, 0, number + 1) == []  # type: ignore[attr-defined]
-    assert store.metrics("t", "s") == ()  # type: ignore[attr-defined]
+    store.tidy(NOW + 3 * DAY, **KEEP)
+    assert store.values(KEY, 0, NOW + DAY) == []
+    assert len(store.hours(KEY, 0, number + 1)) == 1
+    store.tidy(NOW + 61 * DAY, **KEEP)
+    assert store.hours(KEY, 0, number + 1) == []
+    assert store.metrics("t", "s") == ()
 
 
 def test_the_file_keeps_within_its_bound_and_the_newest_values_stay(tmp_path: Path) -> None:
     store = opened(tmp_path)
     bound = 4 << 20
     for batch in range(12):
-        with store.round():  # type: ignore[attr-defined]
+        with store.round():
             for place in range(20_000):
                 at = NOW + (batch * 20_000 + place) * 100
-                store.add_values("t", "s", at, {"cpu_percent": float(place)})  # type: ignore[attr-defined]
-        store.tidy(NOW + 1, keep_values_ms=DAY, keep_ms=DAY, most_bytes=bound)  # type: ignore[attr-defined]
-        assert store.used_bytes() <= bound  # type: ignore[attr-defined]
+                store.add_values("t", "s", at, {"cpu_percent": float(place)})
+        store.tidy(NOW + 1, keep_values_ms=DAY, keep_ms=DAY, most_bytes=bound)
+        assert store.used_bytes() <= bound
     last = NOW + (12 * 20_000 - 1) * 100
-    assert store.value_at(KEY, last) == 19_999.0  # type: ignore[attr-defined]
-    store.close()  # type: ignore[attr-defined]
+    assert store.value_at(KEY, last) == 19_999.0
+    store.close()
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2 * bound
 
 
@@ -93,8 +95,8 @@ def test_the_file_keeps_within_its_bound_and_the_newest_values_stay(tmp_path: Pa
 def test_a_damaged_file_is_set_aside_and_said_and_a_new_one_begun(tmp_path: Path, seed: int) -> None:
     store = opened(tmp_path)
     for place in range(3_000):
-        store.add_values("t", "s", NOW + place, {"cpu_percent": 1.0, "memory_percent": 2.0})  # type: ignore[attr-defined]
-    store.close()  # type: ignore[attr-defined]
+        store.add_values("t", "s", NOW + place, {"cpu_percent": 1.0, "memory_percent": 2.0})
+    store.close()
     file = tmp_path / history.FILE
     raw = bytearray(file.read_bytes())
     random_ = random.Random(seed)
@@ -108,24 +110,24 @@ def test_a_damaged_file_is_set_aside_and_said_and_a_new_one_begun(tmp_path: Path
                 raw[page + 100 * (page == 0) : page + 2048] = random_.randbytes(2048 - 100 * (page == 0))
     file.write_bytes(raw)
     again = opened(tmp_path, NOW + 7)
-    assert len(again.notes) == 1  # type: ignore[attr-defined]
-    assert "set aside as history.db.damaged-" in again.notes[0]  # type: ignore[attr-defined]
+    assert len(again.notes) == 1
+    assert "set aside as history.db.damaged-" in again.notes[0]
     aside = tmp_path / f"history.db.damaged-{NOW + 7}"
     assert aside.read_bytes()[4096:] == bytes(raw[4096:])  # opening it counts one up in the header
     put(again, NOW + 9, 3.0)
-    assert again.values(KEY, 0, NOW + 10) == [(NOW + 9, 3.0)]  # type: ignore[attr-defined]
+    assert again.values(KEY, 0, NOW + 10) == [(NOW + 9, 3.0)]
 
 
 def test_only_the_last_two_damaged_files_are_kept(tmp_path: Path) -> None:
     for turn in range(4):
         (tmp_path / history.FILE).write_bytes(b"nonsense" * 1000)
-        opened(tmp_path, NOW + turn).close()  # type: ignore[attr-defined]
+        opened(tmp_path, NOW + turn).close()
     left = sorted(one.name for one in tmp_path.iterdir() if "damaged" in one.name)
     assert left == [f"history.db.damaged-{NOW + 2}", f"history.db.damaged-{NOW + 3}"]
 
 
 def test_a_history_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    opened(tmp_path).close()  # type: ignore[attr-defined]
+    opened(tmp_path).close()
     connection = apsw.Connection(str(tmp_path / history.FILE))
     connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -137,7 +139,7 @@ def test_a_history_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
 def test_an_empty_file_of_a_killed_start_is_simply_begun(tmp_path: Path) -> None:
     (tmp_path / history.FILE).touch()
     store = opened(tmp_path)
-    assert store.notes == []  # type: ignore[attr-defined]
+    assert store.notes == []
     put(store, NOW, 1.0)
 
 
@@ -173,13 +175,13 @@ def test_a_writer_killed_at_any_moment_loses_no_round_and_leaves_no_half_one(tmp
             os.kill(writer.pid, signal.SIGKILL)
             told = max([told, *(int(line) for line in writer.stdout.read().split("\n")[:-1])])
         store = opened(tmp_path)
-        assert store.notes == []  # type: ignore[attr-defined]
-        kept = store.load("number", int, 0)  # type: ignore[attr-defined]
+        assert store.notes == []
+        kept = store.load("number", int, 0)
         assert kept >= told
         for metric in ("cpu_percent", "memory_percent"):
-            found = store.values(("t", "s", metric), 0, kept + 10)  # type: ignore[attr-defined]
+            found = store.values(("t", "s", metric), 0, kept + 10)
             assert [at for at, _ in found] == list(range(1, kept + 1))
-        store.close()  # type: ignore[attr-defined]
+        store.close()
 
 
 def test_downsampling_hides_no_extreme() -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ LATENCY = metrics.METRICS["latency_ms"]
 
 
 def test_the_modified_z_score_finds_what_stands_apart_where_the_mean_would_not() -> None:
-    """Two equal outliers mask each other in mean and standard deviation (both below 2.1 of them), not in median and MAD."""
+    """Two equal outliers mask each other in mean and standard deviation, but not in median and MAD."""
     sample = [2.1, 2.6, 2.4, 2.5, 2.3, 2.1, 2.3, 2.6, 8.2, 8.3]
     seen = statistics.spread(sample)
     assert seen.centre == pytest.approx(2.45)
@@ -90,17 +91,18 @@ def test_nothing_is_judged_before_there_are_enough_values_and_enough_time() -> N
 
 
 def test_an_hour_of_the_week_needs_three_weeks_and_then_takes_over() -> None:
-    def weeks(count: int) -> object:
+    def weeks(count: int) -> SimpleNamespace:
         now = 100 * baselines.WEEK_HOURS * baselines.HOUR_MS
         hours = [
             baselines.summarise(100 * baselines.WEEK_HOURS - back * baselines.WEEK_HOURS, [40.0, 50.0, 60.0])
             for back in range(1, count + 1)
         ]
-        return baselines.baseline(LATENCY, hours, [], now=now, first=0, learning_ms=0)
+        found: SimpleNamespace = baselines.baseline(LATENCY, hours, [], now=now, first=0, learning_ms=0)
+        return found
 
-    assert weeks(2).basis == "learning"  # type: ignore[attr-defined]
+    assert weeks(2).basis == "learning"
     normal = weeks(3)
-    assert (normal.basis, normal.centre) == ("hour of week", 50.0)  # type: ignore[attr-defined]
+    assert (normal.basis, normal.centre) == ("hour of week", 50.0)
 
 
 def test_hour_zero_of_the_week_is_monday_midnight_utc() -> None:

@@ -1,0 +1,267 @@
+"""The whole Hand, with its real settings, manifest and history: its loop, its methods, its events, its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from manifests.check import check
+from runtime import CallFailed, CallRefused, Failure, KernelHandle
+from runtime.hand import Place
+from runtime.settings import Settings
+from tests.hands.doubles import HANDS, hand_module
+from tests.hands.monitoring.world import START, World, stats
+
+main = hand_module("monitoring", "main")
+Reply = dict[str, Any]
+"""A reply; what it holds is what the tests assert."""
+
+MANIFEST = check((HANDS / "monitoring/HAND.toml").read_text(), file="HAND.toml")
+
+
+class Asked:
+    """A call to one of its methods."""
+
+    def __init__(self, method: str, resource: str = "") -> None:
+        self.method = method
+        self.resource = resource
+
+
+class Running:
+    """A started Hand. Its loop stands still in its sleep until `round` lets it go on."""
+
+    def __init__(self, world: World, hand: SimpleNamespace, settings: Settings) -> None:
+        self.world, self.hand, self.settings = world, hand, settings
+        self.asleep, self.go = asyncio.Event(), asyncio.Event()
+        world.on_sleep = self._sleep
+
+    async def _sleep(self, _: float) -> None:
+        self.asleep.set()
+        await self.go.wait()
+        self.go.clear()
+
+    async def rounds(self, count: int = 1) -> None:
+        """Let it look `count` times more."""
+        for _ in range(count):
+            await self.asleep.wait()
+            self.asleep.clear()
+            self.go.set()
+        await self.asleep.wait()
+
+    async def ask(self, method: str, resource: str = "", **arguments: object) -> Reply:
+        reply = await self.hand.on_call(Asked(f"monitoring.{method}", resource), arguments)
+        provided = MANIFEST.provides[f"monitoring.{method}"]
+        assert set(reply) == set(provided.returns)
+        return dict(reply)
+
+
+@asynccontextmanager
+async def running(
+    world: World, state: Path, monkeypatch: pytest.MonkeyPatch, **given: object
+) -> AsyncIterator[Running]:
+    monkeypatch.setattr(main, "now_ms", world.clock)  # the one place where the Hand reads the clock
+    settings = Settings(MANIFEST.settings, given)
+    async with asyncio.TaskGroup() as group:
+        hand = main.Monitoring.__new__(main.Monitoring)
+        hand._settle(
+            Place(
+                run="r1",
+                manifest=MANIFEST,
+                kernel=cast("KernelHandle", world),  # it answers the same methods
+                settings=settings,
+                files={},
+                scratch=state,
+                state=state,
+                roots={},
+                begin=group.create_task,
+            )
+        )
+        it = Running(world, hand, settings)
+        await hand.start()
+        try:
+            yield it
+        finally:
+            await hand.stop()
+
+
+def test_at_its_first_start_it_watches_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds(3)
+            report = await it.ask("report")
+        assert [one["target"] for one in report["targets"]] == ["machine"]
+        assert (report["state"], report["problems"]) == ("ok", [])
+        assert "machine: ok" in str(report["text"])
+        assert world.now - START == 4 * 30_000
+        assert {method for method, _ in world.calls} == {"machine.stats"}
+
+    asyncio.run(scene())
+
+
+def test_alerts_and_recoveries_are_published_with_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World()
+        targets = {"db": {"process": "pg"}}
+        count = 0
+        world.answers["machine.processes"] = lambda _, __: {"total": {"count": count}}
+        async with running(world, tmp_path, monkeypatch, targets=targets) as it:
+            await it.rounds(3)
+            count = 1
+            await it.rounds(3)
+            past = (await it.ask("alerts"))["past"]
+        (alert, recovered) = world.published
+        assert alert[0] == "alert"
+        assert alert[1]["target"] == "db"
+        assert alert[1]["level"] == "critical"
+        assert "no such process is running" in alert[1]["text"]
+        assert recovered[0] == "recovered"
+        assert recovered[1]["recovered"] == ["up critical < 1"]
+        assert [one["kind"] for one in past] == ["over", "fired"]
+
+    asyncio.run(scene())
+
+
+def test_an_event_that_cannot_be_published_is_published_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.processes"] = lambda _, __: {"total": {"count": 0}}
+        world.publish_ends_in = CallRefused("rate", "too many")
+        async with running(world, tmp_path, monkeypatch, targets={"db": {"process": "pg"}}) as it:
+            await it.rounds(2)
+            assert world.published == []
+            world.publish_ends_in = None
+            await it.rounds(2)
+        assert [name for name, _ in world.published] == ["alert"]
+
+    asyncio.run(scene())
+
+
+def test_changed_settings_take_effect_at_the_next_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["files.stat"] = lambda _, __: {"kind": "file", "size": 1, "modified": "2024-10-04T03:00:00Z"}
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            it.settings.change({"targets": {"f": {"file": "etc/hosts"}, "wrong": {}}, "interval": "5s"})
+            await it.rounds(2)
+            report = await it.ask("report", since="1h")
+            assert [one["target"] for one in report["targets"]] == ["machine", "f"]
+            assert "`wrong`" in report["problems"][0]
+            before = world.now
+            await it.rounds(2)
+            assert world.now - before == 10_000
+
+    asyncio.run(scene())
+
+
+def test_a_check_looks_now_and_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            world.answers["machine.stats"] = lambda _, __: CallRefused("capability", "the caller may not")
+            refused = await it.ask("check", "machine")
+            assert (refused["state"], refused["metrics"]) == ("cannot be checked", {})
+            world.answers["machine.stats"] = lambda _, __: stats(memory={"percent": 99.0})
+            bad = await it.ask("check", "machine")
+            assert bad["state"] == "bad"
+            assert "99.0 %" in str(bad["why"])
+            report = await it.ask("report", since="1h")
+            assert report["state"] == "ok"
+            assert report["changes"] == []
+
+    asyncio.run(scene())
+
+
+def test_wrong_questions_are_answered_with_what_to_ask_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds()
+            for method, resource, arguments, wanted in (
+                ("check", "nothing", {}, "there are: machine"),
+                ("history", "nothing", {"metric": "up"}, "there are: machine"),
+                ("history", "machine", {"since": "yesterday"}, "2h"),
+                ("report", "", {"since": "soon"}, "2h"),
+                ("silence", "nothing", {}, "there are: machine"),
+                ("silence", "machine", {"lasts": "31d"}, "30d"),
+                ("alerts", "", {"past": "many"}, "past"),
+            ):
+                with pytest.raises(Failure, match=wanted):
+                    await it.ask(method, resource, **arguments)
+
+    asyncio.run(scene())
+
+
+def test_a_silence_is_shown_and_lifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds()
+            made = await it.ask("silence", "all", lasts="2h", reason="moving house")
+            assert made["lifted"] == 0
+            (shown,) = (await it.ask("alerts"))["silences"]
+            assert (shown["target"], shown["reason"], shown["until"]) == ("all", "moving house", made["until"])
+            assert (await it.ask("silence", "all", lift=True))["lifted"] == 1
+            assert (await it.ask("alerts"))["silences"] == []
+
+    asyncio.run(scene())
+
+
+def test_history_tells_its_metrics_and_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds(5)
+            metrics = (await it.ask("history", "machine"))["metrics"]
+            assert "disk_percent:/" in metrics
+            answer = await it.ask("history", "machine", metric="cpu_percent", since="1h", points=500)
+            assert (answer["unit"], answer["source"]) == ("percent", "values")
+            assert [point["mean"] for point in answer["points"]] == [7.0] * 6
+
+    asyncio.run(scene())
+
+
+def test_a_damaged_history_is_said_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "history.db").write_bytes(b"nonsense" * 1000)
+
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds()
+            report = await it.ask("report")
+            assert "set aside as history.db.damaged-" in report["problems"][0]
+            assert report["changes"][0]["kind"] == "note"
+
+    asyncio.run(scene())
+
+
+def test_a_provider_that_is_not_there_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.stats"] = lambda _, __: CallFailed("ended", "run ended")
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds(5)
+            report = await it.ask("report")
+        assert report["state"] == "cannot be checked"
+        assert [name for name, _ in world.published] == ["alert"]
+
+    asyncio.run(scene())
+
+
+def test_something_unforeseen_ends_the_run_so_that_it_is_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            world.answers["machine.stats"] = lambda _, __: ZeroDivisionError("a mistake of ours")
+            await it.rounds(2)
+
+    with pytest.raises(ExceptionGroup, match="TaskGroup") as ended:
+        asyncio.run(asyncio.wait_for(scene(), 20))
+    assert ended.group_contains(ZeroDivisionError)
