@@ -43,7 +43,9 @@ class Bus:
         self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
-        os.chmod(SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder)  # runs reach it by descriptor, the folder stays shut
+        os.chmod(
+            SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder
+        )  # runs reach it by descriptor, the folder stays shut
 
     def receive(self) -> tuple[bytes, str, list[bytes]] | None:
         """The next message: route of its connection, principal, frames. None when nothing waits."""

@@ -58,7 +58,7 @@ def main(_: list[str]) -> None:
 
 
 def _execute_afresh() -> None:
-    
+
     path = ":".join(entry for entry in sys.path if entry)
     seed = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     os.execve(sys.executable, [sys.executable, "-s", "-S", "-P", "-c", STARTER, path, "kernel.child"], seed)

@@ -1,8 +1,8 @@
 """The kernel's own errors, below wire.errors.ManipleError.
 
-    Failure      an allowed call did not succeed: code and one sentence
-    HomeError    the home cannot be used: what is wrong with it, and the next command to type
-    └── LogDamaged   its log does not verify
+Failure      an allowed call did not succeed: code and one sentence
+HomeError    the home cannot be used: what is wrong with it, and the next command to type
+└── LogDamaged   its log does not verify
 """
 
 from wire.errors import ManipleError

@@ -1,23 +1,26 @@
-"""Open calls on their way (acts on what kernel/calls.py decides): recorded, delivered, streamed, and ended exactly once.
+"""Open calls on their way (acts on what wire/calls.py decides): recorded, delivered, streamed, ended exactly once.
 
-No effect without a record: a call with an effect reaches its provider, and its end the caller, only after the entry is on
-disk; a read waits for nothing. A call that has no end yet is in `calls`; whatever takes it out sends its one end.
+No effect without a record: a call with an effect reaches its provider, and its end the caller, only after the entry is
+on disk; a read waits for nothing. A call that has no end yet is in `calls`; whatever takes it out sends its one end.
 """
 
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from kernel.calls import OpenCall
 from kernel.runs import Peer, Run
-from manifests.policy import shown
+from manifests.policy import logged, shown
 from wire import headers, limits
 from wire.codec import NIL
-from wire.entries import Body, body_digest
+from wire.entries import Body, Cost, body_digest
 from wire.errors import Refusal
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
+
 
 class Exchange:
     """Every call that has no end yet."""
@@ -26,31 +29,39 @@ class Exchange:
         self._kernel = kernel
         self.calls: dict[int, OpenCall] = {}
 
-    # beginning ------------------------------------------------------------------------------------------------------
-
     def begin(self, peer: Peer, call: OpenCall, deliver: Callable[[OpenCall], None]) -> None:
         """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk."""
-        kernel, run = self._kernel, peer.run
         peer.made[call.caller_number] = call
-        if run is not None:
-            run.calls += 1
-        seq = self.record(call, run.id if run else "", body_digest(kernel.digest_key(call.caller), call.body))
+        if peer.run is not None:
+            peer.run.calls += 1
+        seq = self.record(call)
         if call.has_effect:
-            kernel.log.after(seq, partial(self._if_open, call, deliver))
+            self._kernel.log.after(seq, partial(self._if_open, call, deliver))
         else:
             deliver(call)
 
-    def record(self, call: OpenCall, run: str, arguments: Body) -> int:
+    def record(self, call: OpenCall) -> int:
         """Open a call: from here on it has exactly one end."""
         kernel = self._kernel
         self.calls[call.number] = call
         if call.parent is not None:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
+        digest = body_digest(kernel.digest_key(call.caller), call.body)
+        return self._append(
+            call, "call", call.caller, "allowed", arguments=digest, detail={"effect": call.provided.effect}
+        )
+
+    def _append(
+        self, call: OpenCall, kind: str, principal: str, verdict: str, why: str = "", arguments: Body | None = None,
+        reply: Body | None = None, cost: Cost | None = None, detail: dict[str, object] | None = None,
+    ) -> int:  # fmt: skip
+        kernel = self._kernel
         return kernel.log.append(
-            "call", principal=call.caller, run=run, method=call.method, resource=kernel.logged_resource(call),
-            verdict="allowed", arguments=arguments, labels=tuple(sorted(call.labels)), call=call.number,
-            parent=call.parent.number if call.parent else 0, detail={"effect": call.provided.effect},
+            kind, principal=principal, verdict=verdict, run=kernel.run_of(call.caller), method=call.method, why=why,
+            resource=logged(call.resource, kernel.digest_key(call.caller)), labels=tuple(sorted(call.labels)),
+            call=call.number, parent=call.parent.number if call.parent else 0, arguments=arguments, reply=reply, cost=cost,
+            detail=detail or {},
         )  # fmt: skip
 
     def _if_open(self, call: OpenCall, act: Callable[[OpenCall], None]) -> None:
@@ -60,46 +71,37 @@ class Exchange:
     def deliver(self, call: OpenCall, run: Run) -> None:
         """Hand a call to the run that answers it."""
         kernel = self._kernel
-        peer = run.peer
-        if peer is None:
+        if run.peer is None:
             return
         call.step("deliver")
-        call.provider = run.id
-        call.cpu_before = run.cpu_seconds()
+        call.provider, call.cpu_before = run.id, run.cpu_seconds()
         run.serving[call.number] = call
         run.labels |= call.labels
+        left = max(1, int((call.deadline - kernel.loop.now()) * 1000))
         header = headers.Call(
-            number=call.number,
-            method=call.method,
-            resource=call.resource,
-            deadline=max(1, int((call.deadline - kernel.loop.now()) * 1000)),
-            most=call.most,
-            upload=call.uploading,
-            labels=tuple(sorted(call.labels)),
-            time=kernel.time(),
-        )
-        kernel.send(peer, header, call.body)
-
-    # the middle -----------------------------------------------------------------------------------------------------
+            number=call.number, method=call.method, resource=call.resource, deadline=left, most=call.most,
+            upload=call.uploading, labels=tuple(sorted(call.labels)), time=kernel.time(),
+        )  # fmt: skip
+        kernel.send(run.peer, header, call.body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
-        """A piece of a reply, from the provider to the caller. Raises NotNow beyond the caller's credit."""
+        """A piece of a reply, to the caller. Raises NotNow beyond its credit. Late ones are nothing: the call has ended."""
         call = run.serving.get(header.number)
         if call is None:
-            return  # it has ended meanwhile: its deadline passed, or its caller is gone
-        call.spend_down()
-        call.mark(self._marks(call, header.labels))
-        caller = self._kernel.peers.get(call.route)
-        if caller is None:
             return
-        if caller.run is not None:
-            caller.run.labels |= call.labels
-        labels = tuple(sorted(call.labels))
-        number = call.caller_number
-        self._kernel.send(caller, headers.Chunk(number=number, labels=labels, time=self._kernel.time()), body)
+        call.spend_down()
+        call.mark(frozenset((*call.provided.labels, *header.labels)))
+        caller = self._kernel.peers.get(call.route)
+        if caller is not None:
+            if caller.run is not None:
+                caller.run.labels |= call.labels
+            passed = replace(
+                header, number=call.caller_number, labels=tuple(sorted(call.labels)), time=self._kernel.time()
+            )
+            self._kernel.send(caller, passed, body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
-        """A piece of an upload, from the caller to the provider. Raises NotNow beyond the provider's credit."""
+        """A piece of an upload, to the provider. Raises NotNow beyond its credit, or after the last."""
         call = peer.made.get(header.number)
         if call is None:
             return
@@ -107,34 +109,28 @@ class Exchange:
         call.mark(frozenset(header.labels))
         provider = self._provider(call)
         if provider is not None:
-            passed = headers.Chunk(
-                number=call.number, labels=header.labels, last=header.last, time=self._kernel.time()
-            )
+            passed = replace(header, number=call.number, labels=tuple(sorted(call.labels)), time=self._kernel.time())
             self._kernel.send(provider, passed, body)
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
         """Room for more chunks, from whoever receives them. Raises NotNow for more than a window."""
-        made_by_run = headers.is_made_by_run(header.number)
-        serving = peer.run.serving if peer.run else {}
-        call = peer.made.get(header.number) if made_by_run else serving.get(header.number)
+        down = headers.is_made_by_run(header.number)
+        call = (peer.made if down else peer.run.serving if peer.run else {}).get(header.number)
         if call is None:
             return
-        call.credit(header.chunks, down=made_by_run)
-        other = self._provider(call) if made_by_run else self._kernel.peers.get(call.route)
+        call.credit(header.chunks, down=down)
+        other = self._provider(call) if down else self._kernel.peers.get(call.route)
         if other is not None:
-            number = call.number if made_by_run else call.caller_number
-            self._kernel.send(other, headers.Credit(number=number, chunks=header.chunks, time=self._kernel.time()), NIL)
-
-    # the one end ----------------------------------------------------------------------------------------------------
+            number = call.number if down else call.caller_number
+            self._kernel.send(other, replace(header, number=number, time=self._kernel.time()), NIL)
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """The end that a provider gives. Late ends are nothing: the call had its one end."""
         call = run.serving.get(header.number)
-        if call is None:
-            return
-        run.labels |= frozenset(header.labels)
-        call.mark(self._marks(call, header.labels))
-        self.end(call, header, body)
+        if call is not None:
+            run.labels |= frozenset(header.labels)
+            call.mark(frozenset((*call.provided.labels, *header.labels)))
+            self.end(call, header, body)
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
@@ -148,14 +144,11 @@ class Exchange:
             call.parent.children.pop(call.number, None)
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
-        provider = kernel.runs.get(call.provider)
         cost = None if isinstance(header, headers.Refused) else header.cost
-        seq = kernel.log.append(
-            "end", principal=call.provider or "kernel", run=kernel.run_of(call.caller), method=call.method,
-            resource=kernel.logged_resource(call), verdict=type(header).__name__.lower(), why=shown(_why(header)),
-            reply=body_digest(kernel.digest_key(call.caller), body), cost=cost, labels=tuple(sorted(call.labels)),
-            call=call.number, parent=call.parent.number if call.parent else 0,
-        )  # fmt: skip
+        reply = body_digest(kernel.digest_key(call.caller), body)
+        verdict, why = type(header).__name__.lower(), shown(headers.why(header))
+        seq = self._append(call, "end", call.provider or "kernel", verdict, why=why, reply=reply, cost=cost)
+        provider = kernel.runs.get(call.provider)
         if provider is not None:
             provider.serving.pop(call.number, None)
             kernel.supervisor.call_ended(provider, call)
@@ -165,10 +158,10 @@ class Exchange:
         else:
             self._tell(call, header, body)
 
-    def fail(self, call: OpenCall, code: str, text: str, body: bytes = NIL) -> None:
+    def fail(self, call: OpenCall, code: str, text: str) -> None:
         """End a call in Failed, by the kernel, and let its provider know that nobody waits any more."""
         self._withdraw(call, text)
-        self.end(call, headers.Failed(number=0, code=code, text=text[: limits.WHY_MAX]), body)
+        self.end(call, headers.Failed(number=0, code=code, text=text[: limits.WHY_MAX]))
 
     def cancel(self, call: OpenCall, why: str) -> None:
         """End a call in Cancelled. What its provider still says of it is nothing; everything made for it goes too."""
@@ -181,7 +174,6 @@ class Exchange:
         self.end(call, headers.Refused(number=0, code=refusal.code, why=why, grant=refusal.grant))
 
     def _expire(self, call: OpenCall) -> None:
-        """The deadline has come."""
         if call.number in self.calls:
             self.fail(call, "deadline", f"{call.method} did not end within its time")
 
@@ -198,19 +190,17 @@ class Exchange:
                 call.provider = ""
                 again.append(call)
             else:
-                self.fail(call, "ended", f"run ended: {run.why or 'its process died'}")
+                self.fail(call, "ended", f"run ended: {run.why}")
         return again
 
     def stand_still(self, run: Run, *, still: bool) -> None:
         """Stop the clocks of the calls at a run and by it while it is paused, and let them go on when it is resumed."""
         now = self._kernel.loop.now()
         for call in [*run.serving.values(), *(run.peer.made.values() if run.peer else ())]:
-            if call.timer is not None:
+            if still and call.timer is not None:
                 call.timer.cancel()
-            if still:
-                call.timer = None
-                call.left = call.deadline - now
-            else:
+                call.timer, call.left = None, call.deadline - now
+            elif not still and call.timer is None:
                 call.deadline = now + call.left
                 call.timer = self._kernel.loop.after(call.left, partial(self._expire, call))
 
@@ -220,53 +210,27 @@ class Exchange:
             self.cancel(call, "its caller is gone")
 
     def _withdraw(self, call: OpenCall, why: str) -> None:
-        if call.state in ("delivered", "streaming"):
-            provider = self._provider(call)
-            if provider is not None:
-                told = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
-                self._kernel.send(provider, told, NIL)
+        provider = self._provider(call) if call.state in ("delivered", "streaming") else None
+        if provider is not None:
+            told = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
+            self._kernel.send(provider, told, NIL)
 
     def _tell(self, call: OpenCall, header: headers.End, body: bytes) -> None:
-        kernel = self._kernel
+        kernel, peer = self._kernel, self._kernel.peers.get(call.route)
         if call.route == b"":
             kernel.results.keep(call.provider, header, body)
-            return
-        peer = kernel.peers.get(call.route)
+        if call.parent is not None:
+            call.parent.labels |= call.labels
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
         if peer.run is not None:
             peer.run.labels |= call.labels
-        if call.parent is not None:
-            call.parent.labels |= call.labels
-        kernel.send(peer, _addressed(header, call, kernel.time()), body)
+        told = replace(header, number=call.caller_number, time=kernel.time())
+        if not isinstance(told, headers.Refused):
+            told = replace(told, labels=tuple(sorted(call.labels)))
+        kernel.send(peer, told, body)
 
     def _provider(self, call: OpenCall) -> Peer | None:
         run = self._kernel.runs.get(call.provider)
         return run.peer if run else None
-
-    def _marks(self, call: OpenCall, labels: tuple[str, ...]) -> frozenset[str]:
-        return frozenset((*call.provided.labels, *labels))
-
-
-def _addressed(header: headers.End, call: OpenCall, now: int) -> headers.End:
-    """The same end, as its caller gets it: under the caller's number, with all labels and the kernel's time."""
-    number, labels = call.caller_number, tuple(sorted(call.labels))
-    match header:
-        case headers.Done(cost=cost):
-            return headers.Done(number=number, labels=labels, cost=cost, time=now)
-        case headers.Failed(code=code, text=text, cost=cost):
-            return headers.Failed(number=number, code=code, text=text, labels=labels, cost=cost, time=now)
-        case headers.Refused(code=code, why=why, grant=grant):
-            return headers.Refused(number=number, code=code, why=why, grant=grant, time=now)
-        case headers.Cancelled(why=why, cost=cost):
-            return headers.Cancelled(number=number, why=why, labels=labels, cost=cost, time=now)
-
-
-def _why(header: headers.End) -> str:
-    match header:
-        case headers.Failed(code=code, text=text):
-            return f"{code}: {text}"
-        case headers.Refused(why=why) | headers.Cancelled(why=why):
-            return why
-    return ""

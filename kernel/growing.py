@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _KEEP_SIZE: Final = 1
+_OWN: Final = 64 * 1024  # more than a file system counts among a file's blocks for its own purposes
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -19,12 +20,13 @@ class Growing:
     """A file and its end, in bytes. What a failed put() left behind the end is overwritten by the next."""
 
     def __init__(self, path: Path, *, reserve: int) -> None:
-        """reserve: bytes to keep behind the end; room: those that are there, taken for all until reserve() looks."""
+        """reserve: bytes to keep behind the end; room: those that are there, maybe since an earlier process."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path, self._reserve, self.room = path, reserve, reserve
+        self._path, self._reserve, self._is_short = path, reserve, True
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.end = os.fstat(self._file).st_size
-        self._is_named, self._is_known = self.end > 0, False
+        found = os.fstat(self._file)
+        self.end, self._is_named = found.st_size, found.st_size > 0
+        self.room = max(0, found.st_blocks * 512 - self.end - _OWN)
 
     def put(self, content: bytes) -> None:
         """Bring content to disk behind the end. After an OSError nothing counts as written: put the same again."""
@@ -40,21 +42,17 @@ class Growing:
         self.end, self.room = at, max(0, self.room - len(content))
 
     def reserve(self) -> None:
-        """Top up the room when a sixteenth of it is used. Raises OSError when only some of it could be had."""
-        if not self._is_known:
-            self.room, self._is_known = 0, True
-        wanted, problem = self._reserve, None
-        while self.room < self._reserve * 15 // 16 and self.room < wanted > self._reserve // 64:
-            try:
-                _fallocate(self._file, self.end, wanted)
-                self.room = wanted
-            except OSError as error:
-                if error.errno in _UNSUPPORTED:
-                    self.room = sys.maxsize
-                    return
-                problem, wanted = problem or error, wanted // 2
-        if problem is not None:
-            raise problem
+        """Top up the room when a sixteenth of it is used. Raises OSError when only some of it could be had.
+
+        Piece by piece, and never over what is there: a tmpfs that fails to allocate a range frees all of that range.
+        """
+        piece = self._reserve // 16
+        while self.room < self._reserve - (0 if self._is_short else piece):
+            self._is_short = True
+            if not _fallocate(self._file, self.end + self.room, piece):
+                self.room = sys.maxsize
+            self.room += piece
+        self._is_short = False
 
     def close(self, *, keep: bool) -> None:
         """Let go of the file; unless it is kept, its room goes back to the disk."""
@@ -86,11 +84,13 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _fallocate(file: int, offset: int, length: int) -> None:
-    import ctypes  # heavy, so not before the first checkpoint
+def _fallocate(file: int, offset: int, length: int) -> bool:
+    """Whether the file system can do it at all."""
+    import ctypes  # heavy, and not needed by a start that finds its room
 
     call = ctypes.CDLL(None, use_errno=True).fallocate
     call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    if call(file, _KEEP_SIZE, offset, length) != 0:
-        code = ctypes.get_errno()
+    code = ctypes.get_errno() if call(file, _KEEP_SIZE, offset, length) else 0
+    if code and code not in _UNSUPPORTED:
         raise OSError(code, os.strerror(code))
+    return code == 0

@@ -1,14 +1,14 @@
 """The home: where everything lives, its keys, and the lock that keeps a second kernel out (acts).
 
-    home.toml            format, the log's origin, the hash seed of this home's runs
-    keys/                log.key (signs checkpoints), log.pub (for strangers), kernel.key, kernel.pub and operator.key
-                         (CURVE), seal.key (the operator's own sealing key, which only the command line reads)
-    hands/FOLDER/        what was installed, one folder per version
-    log/  journal/       the log, and the keys of its bodies' digests
-    scratch/RUN/         a run's own folder, gone with it          state/HAND/   a service's, kept
-                         and the secret settings of each Hand
-    output/NAME.log      what Hands wrote to stdout and stderr
-    run/                 bus (the socket), lock, kernel.log
+home.toml            format, the log's origin, the hash seed of this home's runs
+keys/                log.key (signs checkpoints), log.pub (for strangers), kernel.key, kernel.pub and operator.key
+                     (CURVE), seal.key (the operator's own sealing key, which only the command line reads)
+hands/FOLDER/        what was installed, one folder per version
+log/  journal/       the log, and the keys of its bodies' digests
+scratch/RUN/         a run's own folder, gone with it          state/HAND/   a service's, kept
+                     and the secret settings of each Hand
+output/NAME.log      what Hands wrote to stdout and stderr
+run/                 bus (the socket), lock, kernel.log
 """
 
 import fcntl

@@ -83,7 +83,16 @@ class Launcher:
         self._template = ours
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         reach = {sys.prefix, sys.base_prefix, root, self._home.at("scratch"), self._home.at("state")}
-        arguments = [sys.executable, "-s", "-S", "-P", "-c", STARTER, ":".join(filter(None, sys.path)), "kernel.template"]
+        arguments = [
+            sys.executable,
+            "-s",
+            "-S",
+            "-P",
+            "-c",
+            STARTER,
+            ":".join(filter(None, sys.path)),
+            "kernel.template",
+        ]
         environment = {"PYTHONHASHSEED": str(self._home.identity.hash_seed), "PYTHONUTF8": "1"}
         self._outer = os.posix_spawn(
             sys.executable,
@@ -117,7 +126,9 @@ class Launcher:
                 self._owner.gone(run, status)
 
     def _warmed(self, pid: int, passed: list[int]) -> None:
-        if passed:  # from the process that was exec'd, about process 1, before it leaves: that one is the kernel's child then
+        if (
+            passed
+        ):  # from the process that was exec'd, about process 1, before it leaves: that one is the kernel's child then
             from kernel.confine import adopt_orphans
 
             adopt_orphans()
@@ -147,9 +158,7 @@ class Launcher:
 
     # one run --------------------------------------------------------------------------------------------------------
 
-    def launch(
-        self, run: Run, *, files: dict[str, str], settings: dict[str, object], roots: dict[str, str]
-    ) -> None:
+    def launch(self, run: Run, *, files: dict[str, str], settings: dict[str, object], roots: dict[str, str]) -> None:
         """Start a run's process. Raises OSError for a folder that cannot be opened."""
         self._numbers += 1
         run.number = self._numbers

@@ -20,6 +20,7 @@ from kernel.recovery import recover
 from manifests.state import State, fold, from_bytes, to_bytes
 from wire.errors import ManipleError
 
+
 def main(arguments: list[str]) -> None:
     """Be the kernel of a home; returns when it has been told to end."""
     path, ready = arguments[0], int(arguments[1])

@@ -26,7 +26,9 @@ def trim(home: Home, hand: str) -> None:
     try:
         size = os.fstat(descriptor).st_size
         if size > FILE_MAX:
-            aside = os.open(home.at("output", f"{hand}.log.1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            aside = os.open(
+                home.at("output", f"{hand}.log.1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+            )
             os.copy_file_range(descriptor, aside, FILE_MAX, size - FILE_MAX, 0)
             os.close(aside)
             os.ftruncate(descriptor, 0)

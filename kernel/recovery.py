@@ -118,7 +118,9 @@ def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     newest, kept = folder / "checkpoint", folder / "checkpoints"
     notes = [newest.read_text("utf-8", "replace")] if newest.exists() else []
     if history and kept.exists():
-        notes += re.findall(rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n", kept.read_text("utf-8", "replace"))
+        notes += re.findall(
+            rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n", kept.read_text("utf-8", "replace")
+        )
     return notes
 
 

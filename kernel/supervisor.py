@@ -16,13 +16,12 @@ from kernel.loop import Timer
 from kernel.runs import Run
 from manifests import changes, settings
 from manifests.errors import SettingsInvalid
-from manifests.lives import backoff, step, verdict_after_death
+from manifests.lives import backoff, ending, first_to_stop, step, verdict_after_death
 from manifests.schema import Provided
 from manifests.seal import Seal
 from manifests.state import Installed, authority
 from wire import headers, limits
 from wire.codec import NIL
-from wire.entries import body_digest
 from wire.errors import Refusal
 from wire.ids import ID_BYTES, run_id
 from wire.rates import Turns
@@ -79,9 +78,7 @@ class Supervisor:
             return "quarantined"
         return life.state if life else "stopped"
 
-    # work -----------------------------------------------------------------------------------------------------------
-
-    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes) -> Run:
+    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
         kernel = self._kernel
         now = kernel.loop.now()
@@ -91,7 +88,11 @@ class Supervisor:
         )  # fmt: skip
         run = self._launch(hand, work)
         kernel.results.begin(run.id, cause.caller)
-        kernel.exchange.record(work, run.id, body_digest(kernel.digest_key(work.caller), inputs))
+        kernel.exchange.record(work)
+        if detached and work.parent is not None:
+            work.parent.children.pop(work.number)
+        elif not detached:
+            run.parent = kernel.run_of(cause.caller)
         return run
 
     def deliver(self, call: OpenCall, hand: Installed) -> None:
@@ -153,8 +154,6 @@ class Supervisor:
             self.stop(run, "its work has ended")
         elif not run.is_task:
             self._feed(self.life(run.hand))
-
-    # starting -------------------------------------------------------------------------------------------------------
 
     def want(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
         """The operator wants a service up; the answer when it is, or None: the call is answered when it is ready."""
@@ -224,7 +223,9 @@ class Supervisor:
                 raise Refusal("requires", f"{hand.name} requires the program {binary}: install it, then start again")
         for variable in requires.env:
             if variable not in os.environ:
-                raise Refusal("requires", f"{hand.name} requires ${variable}: set it, then `maniple down` and `maniple up`")
+                raise Refusal(
+                    "requires", f"{hand.name} requires ${variable}: set it, then `maniple down` and `maniple up`"
+                )
         return seal
 
     def _launch(self, hand: Installed, work: OpenCall | None) -> Run:
@@ -266,8 +267,6 @@ class Supervisor:
         for call in waiters:
             kernel.answer(call, {"run": run.id, "state": "ready"})
         self._feed(life)
-
-    # stopping -------------------------------------------------------------------------------------------------------
 
     def unwant(self, hand: Installed, why: str, *, forget: bool = True) -> None:
         """The operator does not want a Hand up any more. forget: nor at later starts."""
@@ -329,8 +328,8 @@ class Supervisor:
         if not runs:
             then()
             return
-        needed = {name for run in runs for name in run.hand.package.manifest.hand.needs}
-        first = [run for run in runs if run.is_task or run.name not in needed] or runs
+        order = first_to_stop({run.name: run.hand.package.manifest.hand.needs for run in runs})
+        first = [run for run in runs if run.name in order]
         left = {run.id for run in first}
 
         def gone(run: str) -> None:
@@ -379,8 +378,6 @@ class Supervisor:
         for life in list(self._lives.values()):
             if life.hand.package.manifest.confinement.roots and life.state in ("starting", "ready"):
                 self._stop(life, "the roots have changed")
-
-    # endings --------------------------------------------------------------------------------------------------------
 
     def gone(self, run: Run, status: int) -> None:
         """A run's process has ended: end what was open at it and by it, and decide what comes after."""
@@ -447,12 +444,3 @@ class Supervisor:
             self._start(life)
         else:
             life.state = step(life.state, "done")
-
-
-def ending(status: int) -> str:
-    """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
-    if status < 0:
-        return "its process is gone with the template"
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -85,7 +85,9 @@ def grant(package: Package, hand_id: str, wanted: object, methods: Iterable[str]
     if beyond:
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
         name = package.manifest.hand.name
-        raise Refusal("capability", f"{name} does not ask for {as_text(beyond[0])} in its manifest; it asks for {all_asks}")
+        raise Refusal(
+            "capability", f"{name} does not ask for {as_text(beyond[0])} in its manifest; it asks for {all_asks}"
+        )
     known = [*methods]
     expanded = [
         Capability(method=name, allow=one.allow, own=one.own)
@@ -108,7 +110,9 @@ def revoke(state: State, hand: Installed, method: str, patterns: Iterable[str]) 
     if not gone:
         raise ChangeInvalid(f"{hand.name} holds no such grant: see `maniple grants {hand.name}`")
     left = [
-        Capability(method=one.method, allow=tuple(pattern for pattern in one.allow if pattern not in names), own=one.own)
+        Capability(
+            method=one.method, allow=tuple(pattern for pattern in one.allow if pattern not in names), own=one.own
+        )
         for one in gone
         if names and set(one.allow) - names
     ]

@@ -4,6 +4,8 @@ What is wanted, what is, and whether it is paused are three variables: the opera
 survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
 """
 
+import os
+import signal
 from typing import Final
 
 from manifests.schema import Restart
@@ -51,6 +53,12 @@ def verdict_after_death(restart: Restart, *, clean: bool, deaths: tuple[float, .
     return "give_up" if len(within) > restart.times else "start"
 
 
+def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:
+    """Of running Hands, by name with what each needs, those that no other one needs; all of them if they need each other."""
+    needed = {other for name, others in needs.items() for other in others if other != name}
+    return set(needs) - needed or set(needs)
+
+
 def backoff(deaths: int, chance: float) -> float:
     """Seconds to wait before the next start: doubling from BACKOFF_FIRST to BACKOFF_MOST, with up to a fifth more by chance.
 
@@ -58,3 +66,12 @@ def backoff(deaths: int, chance: float) -> float:
     """
     plain = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(max(0, deaths - 1), 20))
     return plain * (1 + chance / 5)
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
+    if status < 0:
+        return "its process is gone with the template"
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -5,6 +5,7 @@ whose own grant is marked `own`: no confused deputy. A chain is at most CHAIN_MA
 asked again.
 """
 
+import hmac
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,10 +15,13 @@ from manifests import capabilities
 from manifests.errors import ResourceInvalid
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet, why_not
 from manifests.schema import Provided
+from manifests.state import Installed, State
 from wire import limits
 from wire.errors import Refusal
 
-ABOUT_ONESELF: Final = frozenset(f"kernel.{verb}" for verb in "check budget wait list describe settings sleep note".split())
+ABOUT_ONESELF: Final = frozenset(
+    f"kernel.{verb}" for verb in ["check", "budget", "wait", "list", "describe", "settings", "sleep", "note"]
+)
 """Kernel methods that every run may call without a grant: they show and touch only what is the caller's own."""
 
 
@@ -37,7 +41,9 @@ def normal(provided: Provided, resource: str) -> str:
     try:
         return capabilities.normalise(provided.resource, resource)
     except ResourceInvalid as error:
-        raise Refusal("resource", f"{shown(resource)!r} is not a {provided.resource} to {provided.method}: {error}") from None
+        raise Refusal(
+            "resource", f"{shown(resource)!r} is not a {provided.resource} to {provided.method}: {error}"
+        ) from None
 
 
 def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider: str) -> None:
@@ -73,3 +79,28 @@ def shown(resource: str) -> str:
     """A resource for the log and for people: without a URL's query, with control characters made visible."""
     text = resource.split("?", 1)[0] + "?…" if "://" in resource and "?" in resource else resource
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
+
+
+def logged(resource: str, key: bytes) -> str:
+    """A resource as the log holds it: a URL's query only as a digest under the caller's key."""
+    path, mark, query = resource.partition("?")
+    if not mark or "://" not in path:
+        return resource
+    return f"{path}?hmac-sha256={hmac.digest(key, query.encode(), 'sha256').hex()}"
+
+
+def within_state(state: State, caller: Installed | None, owner: Installed | None, method: str) -> None:
+    """Raise Refusal while the home is frozen, or the Hand that calls or that answers is paused or quarantined.
+
+    caller, owner: None for the operator and the kernel. The operator's kernel.* passes at any time.
+    """
+    if caller is None and method.startswith("kernel."):
+        return
+    if state.frozen:
+        raise Refusal("frozen", "everything is frozen: `maniple thaw` lets it go on")
+    for hand in (caller, owner):
+        if hand is not None and hand.id in state.paused:
+            raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")
+    if owner is not None and owner.id in state.quarantined:
+        why = state.quarantined[owner.id]
+        raise Refusal("quarantined", f"{owner.name} is quarantined ({why}): `maniple start {owner.name}`")

@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from manifests.trust import TrustedKey, TrustStore
 from manifests.grants import GrantSet, asked, narrow
 from manifests.schema import Capability, Manifest
+from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Entry
 from wire.ids import HandId
 
@@ -134,7 +134,9 @@ def _remove_root(state: State, entry: Entry, _: Load) -> None:
 
 
 def _settings(state: State, entry: Entry, _: Load) -> None:
-    state.settings[str(entry.detail["hand"])] = msgspec.json.decode(str(entry.detail["settings"]), type=dict[str, object])
+    state.settings[str(entry.detail["hand"])] = msgspec.json.decode(
+        str(entry.detail["settings"]), type=dict[str, object]
+    )
 
 
 def _hand_state(state: State, entry: Entry, _: Load) -> None:
@@ -206,3 +208,18 @@ def to_bytes(state: State) -> bytes:
 def from_bytes(raw: bytes) -> State:
     """The state of a snapshot whose signature was verified. Raises msgspec.MsgspecError when it is another version's."""
     return msgspec.msgpack.decode(raw, type=State)
+
+
+def described(state: State) -> list[dict[str, object]]:
+    """What is installed, by name: each Hand's record but for its manifest and seal."""
+    return [
+        {
+            "name": hand.name,
+            "version": hand.version,
+            "kind": hand.package.manifest.hand.kind,
+            "description": hand.package.manifest.hand.description,
+            "wanted": hand.id in state.wanted,
+            "why": state.quarantined.get(hand.id, ""),
+        }
+        for _, hand in sorted(state.hands.items())
+    ]

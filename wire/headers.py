@@ -205,3 +205,13 @@ FromKernel: TypeAlias = Hello | Stop | Call | Chunk | Credit | Cancel | Done | F
 def is_made_by_run(number: int) -> bool:
     """True for a number that a run gave, False for one that the kernel gave."""
     return number & 1 == 1
+
+
+def why(end: End) -> str:
+    """An end's reason in words; empty for Done."""
+    match end:
+        case Failed(code=code, text=text):
+            return f"{code}: {text}"
+        case Refused(why=reason) | Cancelled(why=reason):
+            return reason
+    return ""

@@ -4,13 +4,13 @@ What may be changed is decided in manifests/changes.py; here it is recorded, whi
 """
 
 import os
-from typing import Final
 
-from kernel.errors import Failure, HomeError
+from kernel.errors import Failure
 from kernel.methods.request import Request, method
 from manifests import changes
-from manifests.changes import ChangeInvalid, Detail
+from manifests.changes import Detail
 from manifests.settings import shown
+from manifests.state import described
 from wire import codec
 from wire.ids import ID_BYTES, hand_id
 
@@ -21,22 +21,10 @@ def _record(request: Request, kind: str, detail: Detail) -> Detail:
 
 
 def _hands(request: Request) -> object:
-    """What is installed: each Hand's record but for its manifest and seal, which `show` has, and its state now."""
+    """What is installed, and the state it is in now."""
     kernel = request.kernel
-    return {
-        "hands": [
-            {
-                "name": hand.name,
-                "version": hand.version,
-                "kind": hand.package.manifest.hand.kind,
-                "state": kernel.supervisor.shown_state(hand),
-                "wanted": hand.id in kernel.state.wanted,
-                "why": kernel.state.quarantined.get(hand.id, ""),
-                "description": hand.package.manifest.hand.description,
-            }
-            for _, hand in sorted(kernel.state.hands.items())
-        ]
-    }
+    state = kernel.supervisor.shown_state
+    return {"hands": [{**row, "state": state(kernel.state.hands[str(row["name"])])} for row in described(kernel.state)]}
 
 
 def _show(request: Request) -> object:
@@ -69,7 +57,7 @@ def _install(request: Request) -> object:
     package = kernel.home.load(folder)
     before = kernel.state.hands.get(package.manifest.hand.name)
     detail = changes.install(kernel.state, package, folder, hand_id(os.urandom(ID_BYTES)), kernel.time())
-    methods = [*(one.method for one in kernel.all_provided()), *package.manifest.provides]
+    methods = [*(one.method for one in kernel.catalogue.all()), *package.manifest.provides]
     grants = changes.grant(package, str(detail["hand"]), request.arguments.get("grants") or [], methods)
     if before is not None:
         kernel.supervisor.unwant(before, "it is being replaced", forget=False)
@@ -95,7 +83,7 @@ def _remove(request: Request) -> object:
 
 def _grant(request: Request) -> object:
     kernel, hand = request.kernel, request.hand()
-    methods = [one.method for one in kernel.all_provided()]
+    methods = [one.method for one in kernel.catalogue.all()]
     detail = _record(request, "grant", changes.grant(hand.package, hand.id, request.arguments["capabilities"], methods))
     kernel.supervisor.regrant(hand)
     return detail
@@ -168,7 +156,6 @@ def _revoke_key(request: Request) -> object:
     return {**detail, "stopped": kernel.supervisor.stop_untrusted()}
 
 
-INVALID: Final = (ChangeInvalid, HomeError)
 METHODS = (
     method("hands", "What is installed", _hands),
     method("show", "One Hand in full", _show, "name"),
@@ -180,7 +167,9 @@ METHODS = (
     method("root-add", "Name a folder", _add_root, "name", "write", path="string"),
     method("root-remove", "Take a named folder back", _remove_root, "name", "write"),
     method("set", "Change a Hand's settings", _set, "name", "write", values="dict", typed="bool?"),
-    method("key-add", "Trust a key", _add_key, "none", "write", key="string", hands="list", most="list?", expires="int?"),
+    method(
+        "key-add", "Trust a key", _add_key, "none", "write", key="string", hands="list", most="list?", expires="int?"
+    ),
     method("key-rotate", "Replace a key", _rotate_key, "name", "write", key="string"),
     method("key-revoke", "Trust a key no more", _revoke_key, "name", "write"),
 )

@@ -23,7 +23,7 @@ def _check(request: Request) -> object:
 
 def _visible(request: Request) -> list[Provided]:
     """The methods that the caller holds some grant for; all of them for the operator."""
-    provided, run = request.kernel.all_provided(), request.run
+    provided, run = request.kernel.catalogue.all(), request.run
     if run is None:
         return provided
     return [one for one in provided if one.method in ABOUT_ONESELF or run.grants.mentions(one.method)]
@@ -32,10 +32,14 @@ def _visible(request: Request) -> list[Provided]:
 def _describe(request: Request) -> object:
     """A method, or all methods of a Hand, as far as the caller is granted them."""
     wanted, name = request.text("method"), request.text("hand")
-    rows = [one for one in _visible(request) if wanted in ("", one.method) and one.method.startswith(f"{name}." * bool(name))]
+    rows = [
+        one
+        for one in _visible(request)
+        if wanted in ("", one.method) and one.method.startswith(f"{name}." * bool(name))
+    ]
     if not rows:
         raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
-    return {"methods": [{**_row(one), "provider": request.kernel.owner_name(one.method)} for one in rows]}
+    return {"methods": [{**_row(one), "provider": request.kernel.catalogue.owner(one.method)} for one in rows]}
 
 
 def _row(one: Provided) -> dict[str, object]:
@@ -44,7 +48,7 @@ def _row(one: Provided) -> dict[str, object]:
 
 def _list(request: Request) -> object:
     """The Hands that the caller may ask for something, and itself."""
-    seen = {request.kernel.owner_name(one.method) for one in _visible(request)} | {request.call.by.name}
+    seen = {request.kernel.catalogue.owner(one.method) for one in _visible(request)} | {request.call.by.name}
     hands = request.kernel.state.hands
     return {
         "hands": [

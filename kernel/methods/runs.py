@@ -36,11 +36,9 @@ def _spawn(request: Request) -> object:
 
 
 def _begin(request: Request, hand: Installed) -> object:
-    kernel, caller = request.kernel, request.run
     inputs = codec.encode_body(request.arguments.get("inputs") or {})
-    run = kernel.supervisor.begin_work(request.call, hand, inputs)
-    if caller is not None and not request.arguments.get("detached"):
-        run.parent = caller.id
+    detached = bool(request.arguments.get("detached"))
+    run = request.kernel.supervisor.begin_work(request.call, hand, inputs, detached=detached)
     if not request.arguments.get("wait"):
         return {"run": run.id}
     _answer_when_ended(request, run.id)

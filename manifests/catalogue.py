@@ -1,0 +1,36 @@
+"""All methods that there are, and who answers each (pure): the kernel's own, and those of installed Hands."""
+
+from collections.abc import Iterable
+
+from manifests.policy import shown
+from manifests.schema import Provided
+from manifests.state import Installed
+from wire.errors import Refusal
+from wire.ids import KERNEL
+
+
+class Catalogue:
+    """Methods by name, as of one moment; made anew after each install and removal."""
+
+    def __init__(self, own: Iterable[Provided], hands: Iterable[Installed]) -> None:
+        self._own = {one.method: one for one in own}
+        self._owners = {method: hand for hand in hands for method in hand.package.manifest.provides}
+
+    def find(self, method: str) -> tuple[Provided, Installed | None]:
+        """What a method is, and the Hand that answers it, None for the kernel. Raises Refusal if none does."""
+        own = self._own.get(method)
+        if own is not None:
+            return own, None
+        owner = self._owners.get(method)
+        if owner is None:
+            raise Refusal("no provider", f"nothing provides {shown(method)!r}: see `maniple methods`")
+        return owner.package.manifest.provides[method], owner
+
+    def owner(self, method: str) -> str:
+        """The name of the Hand that answers a method, or `kernel`."""
+        return self._owners[method].name if method in self._owners else KERNEL
+
+    def all(self) -> list[Provided]:
+        """Every method, by name."""
+        offered = [hand.package.manifest.provides[method] for method, hand in self._owners.items()]
+        return sorted([*offered, *self._own.values()], key=lambda one: one.method)
