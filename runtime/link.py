@@ -2,14 +2,19 @@
 
 Nothing here waits but `join`. Reconnecting is off: a link that ends is the end of the process, which a monitor socket
 tells. What is sent is first read back as the kernel will read it: a mistake is an error here, and ends no peer.
+
+The sockets are those of zmq.backend, and their options plain numbers: the richer classes and their enumerations touch so
+many pages of the memory shared with the template that each run would own half a megabyte more.
 """
 
+import select
 import struct
 import time
 from _thread import get_ident
 from typing import Final
 
 import zmq
+from zmq.backend import Context, Socket
 
 from runtime.errors import LinkLost, WrongThread
 from wire import codec, limits
@@ -19,7 +24,7 @@ from wire.headers import FromKernel, FromRun, Hello
 JOIN_SECONDS: Final = 10.0
 _LINGER_MS: Final = 1_000
 _EVENT = struct.Struct("=HI")
-_LOST: Final = (
+_LOST: Final = int(
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED
     | zmq.EVENT_CONNECT_RETRIED
@@ -27,6 +32,18 @@ _LOST: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+_OPTIONS: Final = (
+    (int(zmq.LINGER), _LINGER_MS),
+    (int(zmq.RECONNECT_IVL), -1),
+    (int(zmq.SNDHWM), 0),  # what may be under way is bounded by credit and in_flight
+    (int(zmq.MAXMSGSIZE), limits.BODY_MAX + 64),
+    (int(zmq.HANDSHAKE_IVL), int(JOIN_SECONDS * 1000)),
+)
+_DEALER, _PAIR = int(zmq.DEALER), int(zmq.PAIR)
+_SERVERKEY, _PUBLICKEY, _SECRETKEY = int(zmq.CURVE_SERVERKEY), int(zmq.CURVE_PUBLICKEY), int(zmq.CURVE_SECRETKEY)
+_FD, _EVENTS, _RCVMORE = int(zmq.FD), int(zmq.EVENTS), int(zmq.RCVMORE)
+_POLLIN, _NOBLOCK, _FIRST = int(zmq.POLLIN), int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+_MONITOR: Final = "inproc://monitor"
 
 
 class Link:
@@ -35,39 +52,32 @@ class Link:
     def __init__(self, *, bus: int, server_key: bytes, public: bytes, secret: bytes) -> None:
         """Start to connect, to the socket behind descriptor `bus`, as the owner of this CURVE pair (Z85)."""
         self._thread = get_ident()
-        self._zmq = zmq.Context()
-        self._socket = self._zmq.socket(zmq.DEALER)
-        for option, value in (
-            (zmq.LINGER, _LINGER_MS),
-            (zmq.RECONNECT_IVL, -1),
-            (zmq.SNDHWM, 0),  # what may be under way is bounded by credit and in_flight
-            (zmq.MAXMSGSIZE, limits.BODY_MAX + 64),
-            (zmq.HANDSHAKE_IVL, int(JOIN_SECONDS * 1000)),
-        ):
-            self._socket.setsockopt(option, value)
-        self._socket.setsockopt(zmq.CURVE_SERVERKEY, server_key)
-        self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
-        self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
-        self._monitor = self._socket.get_monitor_socket(_LOST)
+        self._zmq = Context(1)
+        self._socket = Socket(self._zmq, _DEALER)
+        for option, number in _OPTIONS:
+            self._socket.set(option, number)
+        for option, key in ((_SERVERKEY, server_key), (_PUBLICKEY, public), (_SECRETKEY, secret)):
+            self._socket.set(option, key)
+        self._socket.monitor(_MONITOR, _LOST)
+        self._monitor = Socket(self._zmq, _PAIR)
+        self._monitor.connect(_MONITOR)
         self._socket.connect(f"ipc:///proc/self/fd/{bus}")
-        self.descriptors = frozenset((int(self._socket.FD), int(self._monitor.FD)))
+        self.descriptors = frozenset((_number(self._socket, _FD), _number(self._monitor, _FD)))
 
     def join(self) -> None:
         """Say Hello and wait until it is answered. Raises LinkLost when the kernel does not within JOIN_SECONDS."""
         self.send(Hello(version=limits.PROTOCOL))
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._monitor, zmq.POLLIN)
+        poll = select.poll()
+        for descriptor in self.descriptors:
+            poll.register(descriptor, select.POLLIN)
         end = time.monotonic() + JOIN_SECONDS
-        while (left := end - time.monotonic()) > 0:
-            poller.poll(int(left * 1000) + 1)
-            message = self.take()
-            if message is None:
-                continue
-            if not isinstance(message[0], Hello) or message[0].version != limits.PROTOCOL:
-                raise LinkLost(f"the kernel answered Hello with {type(message[0]).__name__}")
-            return
-        raise LinkLost(f"the kernel did not answer Hello within {JOIN_SECONDS:.0f} s")
+        while (message := self.take()) is None:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise LinkLost(f"the kernel did not answer Hello within {JOIN_SECONDS:.0f} s")
+            poll.poll(left * 1000)
+        if not isinstance(message[0], Hello) or message[0].version != limits.PROTOCOL:
+            raise LinkLost(f"the kernel answered Hello with {type(message[0]).__name__}")
 
     def check_thread(self) -> None:
         """Raises WrongThread anywhere but in the loop's thread."""
@@ -83,21 +93,23 @@ class Link:
         except (CodecError, ValueError) as error:  # ValueError: a text with half a surrogate pair
             raise CodecError(f"this {type(header).__name__} cannot travel: {error}") from None
         try:
-            self._socket.send_multipart((raw, body), zmq.NOBLOCK)
+            self._socket.send(raw, _FIRST)
+            self._socket.send(body, _NOBLOCK)
         except zmq.ZMQError as error:
             raise LinkLost(f"nothing can be sent to the kernel: {error}") from None
 
     def waiting(self) -> bool:
         """Whether `take` has something to do now."""
-        return any(int(socket.EVENTS) & zmq.POLLIN for socket in (self._socket, self._monitor))
+        return bool(_number(self._socket, _EVENTS) & _POLLIN or _number(self._monitor, _EVENTS) & _POLLIN)
 
     def take(self) -> tuple[FromKernel, bytes] | None:
         """The next message, None when none has come. LinkLost for bytes that are none, and when the link is gone."""
-        try:
-            frames = self._socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        if not _number(self._socket, _EVENTS) & _POLLIN:
             self._check_monitor()
             return None
+        frames = [self._socket.recv(_NOBLOCK)]
+        while _number(self._socket, _RCVMORE):
+            frames.append(self._socket.recv(_NOBLOCK))
         if len(frames) != 2:
             raise LinkLost(f"the kernel sent a message of {len(frames)} frames")
         try:
@@ -108,15 +120,19 @@ class Link:
 
     def close(self) -> None:
         """Give what is on its way a moment, then let go."""
-        self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close()
         self._zmq.term()
 
     def _check_monitor(self) -> None:
-        try:
-            event = self._monitor.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        if not _number(self._monitor, _EVENTS) & _POLLIN:
             return
-        number, _ = _EVENT.unpack(event[0])
-        raise LinkLost(f"the link to the kernel has ended (event {zmq.Event(number)!r})")
+        number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
+        raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
+
+
+def _number(socket: Socket, option: int) -> int:
+    """A numeric option of a socket."""
+    value = socket.get(option)
+    assert isinstance(value, int)
+    return value

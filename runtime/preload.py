@@ -24,7 +24,13 @@ MODULES: Final = (
 
 
 def preload() -> None:
-    """Import all of MODULES and set up the log. Called by name, once, in the template."""
+    """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template."""
     for name in MODULES:
         import_module(name)
-    import_module("runtime.records").logger()
+    from manifests import schema
+    from runtime import records
+
+    records.logger()
+    records.route_everything()
+    sample = schema.HandSection(name="", version="", description="", entry="", kind="task", autonomy="readonly")
+    schema.decode(schema.encode(schema.Manifest(hand=sample)))  # what msgspec works out about the types stays known

@@ -62,8 +62,10 @@ def shown(text: str) -> str:
 def route_everything() -> None:
     """Make records of what else speaks: the standard library's logging, warnings, and exceptions nobody caught.
 
-    What is printed stays as it is printed, but leaves line by line.
+    What is printed stays as it is printed, but leaves line by line. The second time, after the fork, it does nothing.
     """
+    if sys.excepthook is _uncaught:
+        return
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
