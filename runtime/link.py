@@ -3,8 +3,8 @@
 Nothing here waits but `join`. Reconnecting is off: a link that ends is the end of the process, which a monitor socket
 tells. What is sent is first read back as the kernel will read it: a mistake is an error here, and ends no peer.
 
-The sockets are those of zmq.backend, and their options plain numbers: the richer classes and their enumerations touch so
-many pages of the memory shared with the template that each run would own half a megabyte more.
+The sockets are those of zmq.backend, and their options plain numbers: the richer classes and their enumerations touch
+so many pages of the memory shared with the template that each run would own half a megabyte more.
 """
 
 import select
