@@ -4,7 +4,10 @@ Separate from main.py, so that every answer is tested without a bus. Raises Time
 that no setting has.
 """
 
+from contextlib import suppress
 from typing import Final
+
+import apsw
 
 from monitor_baseline import DAY_MS, HOUR_MS, hour_number
 from monitor_metrics import row
@@ -52,7 +55,7 @@ def report(watcher: Watcher, plan: Plan, notes: list[str], *, since: str, now: i
         start = read_moment(since, now)
     else:
         start = watcher.history.load("reported", int, now - DAY_MS)
-        with watcher.history.round():
+        with suppress(apsw.Error), watcher.history.round():  # a full disk: then the next report begins here too
             watcher.history.save("reported", now)
     changes = watcher.history.changes(start, now, CHANGES_SHOWN + 1)
     more, changes = len(changes) > CHANGES_SHOWN, changes[:CHANGES_SHOWN]

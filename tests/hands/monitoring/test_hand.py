@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import apsw
 import pytest
 
 from manifests.check import check
@@ -133,12 +134,13 @@ def test_an_event_that_cannot_be_published_is_published_later(tmp_path: Path, mo
         world = World()
         world.answers["machine.processes"] = lambda _, __: {"total": {"count": 0}}
         world.publish_ends_in = CallRefused("rate", "too many")
-        async with running(world, tmp_path, monkeypatch, targets={"db": {"process": "pg"}}) as it:
+        targets = {"db": {"process": "pg"}, "web": {"process": "nginx"}}
+        async with running(world, tmp_path, monkeypatch, targets=targets) as it:
             await it.rounds(2)
             assert world.published == []
             world.publish_ends_in = None
             await it.rounds(2)
-        assert [name for name, _ in world.published] == ["alert"]
+        assert [(name, body["target"]) for name, body in world.published] == [("alert", "db"), ("alert", "web")]
 
     asyncio.run(scene())
 
@@ -235,6 +237,46 @@ def test_a_damaged_history_is_said_in_the_report(tmp_path: Path, monkeypatch: py
             report = await it.ask("report")
             assert "set aside as history.db.damaged-" in report["problems"][0]
             assert report["changes"][0]["kind"] == "note"
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_is_said_and_watching_goes_on_when_there_is_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            disk = it.hand.store._connection
+            room = disk.execute("PRAGMA max_page_count = 1").fetchone()[0]  # as large as it is now, and no larger
+            world.answers["machine.stats"] = lambda _, __: stats(
+                disks=[{"mount": f"/mnt/{number}", "percent": 50.0} for number in range(2000)]
+            )
+            await it.rounds()
+            report = await it.ask("report")
+            assert "cannot be written" in report["problems"][0]
+            disk.execute(f"PRAGMA max_page_count = {room * 1000}")
+            await it.rounds()
+            assert (await it.ask("report"))["problems"] == []
+            assert len((await it.ask("history", "machine"))["metrics"]) > 2000
+
+    asyncio.run(scene())
+
+
+def test_a_history_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds(2)
+
+            def damaged(*_: object) -> None:
+                raise apsw.CorruptError("a page is wrong")
+
+            monkeypatch.setattr(it.hand.watcher, "take", damaged)  # a page cannot be made wrong under an open file
+            await it.rounds(3)
+            report = await it.ask("report", since="1h")
+            assert "set aside" in report["problems"][0]
+            assert report["state"] == "ok"
 
     asyncio.run(scene())
 

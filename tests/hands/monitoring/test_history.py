@@ -56,7 +56,8 @@ def test_a_round_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         raise RuntimeError
     assert store.values(KEY, 0, NOW + 1) == []
     put(store, NOW, 2.0)
-    assert store.values(KEY, 0, NOW + 1) == [(NOW, 2.0)]
+    store.close()
+    assert opened(tmp_path).values(KEY, 0, NOW + 1) == [(NOW, 2.0)]
 
 
 def test_hours_are_summed_up_once_they_are_over_and_stay_when_their_values_are_gone(tmp_path: Path) -> None:
@@ -116,6 +117,28 @@ def test_a_damaged_file_is_set_aside_and_said_and_a_new_one_begun(tmp_path: Path
     assert aside.read_bytes()[4096:] == bytes(raw[4096:])  # opening it counts one up in the header
     put(again, NOW + 9, 3.0)
     assert again.values(KEY, 0, NOW + 10) == [(NOW + 9, 3.0)]
+
+
+def test_damage_that_lies_deep_is_found_at_the_start_and_not_in_the_middle_of_a_night(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    for place in range(5_000):
+        store.add_values("t", "s", NOW + place, {"cpu_percent": 1.0})
+    store.close()
+    file = tmp_path / history.FILE
+    raw = bytearray(file.read_bytes())
+    leaf = len(raw) // 2 // 4096 * 4096
+    raw[leaf : leaf + 4096] = bytes(4096)
+    file.write_bytes(raw)
+    assert len(opened(tmp_path, NOW + 7).notes) == 1
+
+
+def test_a_file_that_turns_out_damaged_is_set_aside_while_open(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    put(store, NOW, 1.0)
+    store.set_aside(NOW + 5, "a page was wrong")
+    put(store, NOW, 2.0)
+    assert store.values(KEY, 0, NOW + 1) == [(NOW, 2.0)]
+    assert (tmp_path / f"history.db.damaged-{NOW + 5}").exists()
 
 
 def test_only_the_last_two_damaged_files_are_kept(tmp_path: Path) -> None:
