@@ -1,4 +1,4 @@
-"""The log's writer: order, groups, checkpoints, keys, files; and a disk that fails, played by /dev/full and /dev/null."""
+"""The log's writer: order, groups, checkpoints, keys; and a disk that fails, played by /dev/full and /dev/null."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
 
 @contextlib.contextmanager
 def entries_go_to(device: str, folder: Path) -> Iterator[None]:
-    """While it lasts, what the log writes to its entries goes to a device instead: the same descriptor, another file."""
+    """While it lasts, what the log writes to its entries goes to a device: the same descriptor, another file."""
     path = str(segments(folder)[-1])
     file = next(int(fd) for fd in os.listdir("/proc/self/fd") if _target(fd) == path)
     real, other = os.dup(file), os.open(device, os.O_RDWR)

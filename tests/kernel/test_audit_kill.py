@@ -10,6 +10,7 @@ import os
 import random
 import select
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,15 @@ def _write_for_ever(home: Path, pipe: int, life: int, seed: int) -> None:
             text = f"{life}/{number}/{burst} {'x' * chance.randrange(300)}"
             seq = opened.note(text)
             if chance.random() < 0.7:
-                told = f"{seq} {text}\n".encode()
-                opened.log.after(seq, lambda told=told: os.write(pipe, told))  # type: ignore[misc]
+                opened.log.after(seq, partial(_tell, pipe, f"{seq} {text}\n"))
         if chance.random() < 0.05:
             opened.log.snapshot(b"state of %d" % opened.log.size)
         select.select([opened.wake], [], [], chance.choice((0, 0, 0.002)))
         opened.log.settle()
+
+
+def _tell(pipe: int, line: str) -> None:
+    os.write(pipe, line.encode())
 
 
 def _live_and_die(home: Path, life: int, seed: int) -> list[tuple[int, str]]:
@@ -77,8 +81,8 @@ def _survives(home: Path, kills: int, seed: int) -> None:
     texts = [entry.why for entry in entries(home / "log")]
     assert [texts[seq] for seq, _ in told] == [text for _, text in told]
     keys = (home / "journal" / "keys" / "000000.jsonl").read_text()
-    for life in {text.split("/")[0] for text in texts if "/" in text}:
-        assert f'"run":"r-{life}","key":' in keys
+    for name in {text.split("/")[0] for text in texts if "/" in text}:
+        assert f'"run":"r-{name}","key":' in keys
     assert kills < 50 or (snapshots and len(told) > 1000)
 
 

@@ -1,4 +1,4 @@
-"""A start from disk: torn tails are cut off, everything else that was changed is refused, snapshots only spare reading."""
+"""A start from disk: torn tails are cut off, anything else that was changed is refused, snapshots spare reading."""
 
 import itertools
 import shutil
@@ -24,7 +24,7 @@ def _line(chain: Chain, text: str) -> bytes:
 
 
 def _with_tail(home: Path, tail: int) -> tuple[Path, list[bytes]]:
-    """A log of COVERED entries under a checkpoint and some more that none covers, as a crash leaves it; and its lines."""
+    """A log of COVERED entries under a checkpoint and a tail that none covers, as a crash leaves it; and its lines."""
     folder = written(home, COVERED)
     chain = start(folder).chain
     path = segment_path(folder, 0)
