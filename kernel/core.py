@@ -55,7 +55,7 @@ class Kernel:
         self.runs: dict[str, Run] = {}
         self.results = Results()
         self.started = self.time()
-        self.finishing = False
+        self.is_finishing = False
         self._snapshot_at = log.size
         self._keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}
         self._tally = Tally()
@@ -75,7 +75,7 @@ class Kernel:
         for run in list(self.state.unfinished):
             self.record("run.end", run=run, verdict="died", why="run ended: the kernel ended before it")
         self.launcher.sweep()
-        self.supervisor.start_wanted()
+        self.supervisor.services.start_wanted()
         self.loop.after(HOUSEKEEPING, self._keep_house)
 
     def _keep_house(self) -> None:
@@ -87,7 +87,6 @@ class Kernel:
 
     def finish(self, call: OpenCall) -> None:
         """Everything is down: answer the operator, and let the loop end."""
-        self.finishing = True
         self.answer(call, {"down": True})
         self.log.after(self.log.size - 1, self.loop.stop)
 
@@ -171,7 +170,7 @@ class Kernel:
         self._dismiss(peer)
         if peer.run is not None:
             peer.run.why = peer.run.why or f"ended by the kernel: {why}"
-            self.supervisor.stop(peer.run, why, grace=0)
+            self.supervisor.kill(peer.run, why)
 
     def leave(self, peer: Peer, why: str) -> None:
         """A peer leaves of its own will."""
@@ -267,12 +266,12 @@ class Kernel:
 
     def template_gone(self) -> None:
         """The template died, and every run with it: start another; what was wanted starts again."""
-        if not self.finishing:
+        if not self.is_finishing:
             self.log.append(
                 "note", principal=KERNEL, why="the template died, and with it every run; another is started"
             )
             self.launcher.start_template()
-            self.supervisor.start_wanted()
+            self.supervisor.services.start_wanted()
 
     def run_of(self, principal: str) -> str:
         """The run that a principal is, "" for the operator."""

@@ -68,7 +68,7 @@ def _install(request: Request) -> object:
     installed = kernel.state.hands[package.manifest.hand.name]
     if package.manifest.hand.autostart and not kernel.state.frozen:
         kernel.record_state(installed, "wanted")
-    kernel.supervisor.start_wanted()
+    kernel.supervisor.services.start_wanted()
     return {**detail, "upgraded": before is not None}
 
 

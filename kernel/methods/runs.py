@@ -24,7 +24,7 @@ def _start(request: Request) -> object:
         return _begin(request, hand)
     if request.arguments.get("inputs"):
         raise Failure("arguments", f"{hand.name} is a service and takes no inputs: see `maniple settings {hand.name}`")
-    return kernel.supervisor.want(hand, request.call, again=False)
+    return kernel.supervisor.services.want(hand, request.call, again=False)
 
 
 def _spawn(request: Request) -> object:
@@ -103,7 +103,7 @@ def _restart(request: Request) -> object:
     hand = request.hand()
     if hand.is_task:
         raise Failure("arguments", f"{hand.name} is a task Hand: `maniple start {hand.name}` begins a new run")
-    return request.kernel.supervisor.want(hand, request.call, again=True)
+    return request.kernel.supervisor.services.want(hand, request.call, again=True)
 
 
 def _pause(request: Request) -> object:

@@ -48,7 +48,7 @@ def _thaw(request: Request) -> object:
     kernel = request.kernel
     if kernel.state.frozen:
         kernel.record("thaw", principal=request.call.caller)
-        kernel.supervisor.start_wanted()
+        kernel.supervisor.services.start_wanted()
     return {"frozen": False}
 
 

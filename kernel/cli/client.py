@@ -1,0 +1,286 @@
+"""The operator's link to a kernel (acts): synchronous calls over the bus, streams both ways, and Bye at the end.
+
+Whoever may read keys/operator.key of a home is its operator. Whether a kernel serves the home is asked of its socket first,
+which costs no time-out when nobody listens, and tells the process that does: its death ends a wait at once.
+A link is one DEALER socket; a call is over before the next begins.
+"""
+
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import zmq
+from msgspec import Struct
+
+from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
+from wire import codec, headers, limits
+from wire.entries import Cost
+from wire.errors import CodecError
+
+HELLO_WITHIN: Final = 10.0
+"""Seconds in which a kernel that listens must answer Hello."""
+
+_UCRED: Final = struct.Struct("3i")
+
+
+class Source(Protocol):
+    """Where an upload comes from: a binary file or pipe."""
+
+    def fileno(self) -> int: ...
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """What Done brought. labels: where it came from."""
+
+    value: codec.Value
+    labels: tuple[str, ...] = ()
+    cost: Cost | None = None
+
+
+class Client:
+    """One link, to be used in a `with`. Raises NoKernel when no kernel serves the home, Ended when it may not be used."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self._run_folder = open_run_folder(home)
+        self._number = -1
+        self._pidfd = -1
+        try:
+            self.kernel_pid = listening(self._run_folder, home)
+            if self.kernel_pid < 0:
+                raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
+            self._pidfd = _pidfd(self.kernel_pid)
+            self._context = zmq.Context()
+            self._link = self._connect()
+        except BaseException:
+            self._close_descriptors()
+            raise
+        self._poller = zmq.Poller()
+        self._poller.register(self._link, zmq.POLLIN)
+        if self._pidfd >= 0:
+            self._poller.register(self._pidfd, zmq.POLLIN)
+        try:
+            self._send(headers.Hello(version=limits.PROTOCOL))
+            if self._receive(HELLO_WITHIN) is None:
+                raise Ended(
+                    f"the kernel of {home} (process {self.kernel_pid}) does not answer: if it stays so, "
+                    f"`kill -9 {self.kernel_pid}`, then `maniple up`"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say Bye and be gone; calls that are still open are cancelled by that."""
+        if not self._link.closed:
+            try:
+                self._send(headers.Bye())
+            except Ended:
+                pass
+            self._link.close(linger=200)
+            self._context.term()
+        self._close_descriptors()
+
+    def call(
+        self,
+        method: str,
+        resource: str = "",
+        arguments: object = None,
+        *,
+        seconds: float = 0,
+        chunk: Callable[[bytes], None] | None = None,
+        upload: Source | None = None,
+    ) -> Reply:
+        """Make a call and wait for its end. Raises NotDone for any end but Done.
+
+        seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the next
+        is given when it returns. upload: sent as pieces while the reply comes.
+        """
+        self._number += 2
+        number = self._number
+        header = headers.Call(
+            number=number,
+            method=method,
+            resource=resource,
+            deadline=min(int(seconds * 1000), limits.DEADLINE_MAX),
+            upload=upload is not None,
+        )
+        self._send(header, {} if arguments is None else arguments)
+        sender = _Upload(self, number, upload) if upload is not None else None
+        while True:
+            message = self._receive(None, sender)
+            assert message is not None
+            said, body = message
+            match said:
+                case headers.Chunk(number=of) if of == number:
+                    piece = codec.decode_body(body)
+                    if chunk is not None:
+                        chunk(piece if isinstance(piece, bytes) else repr(piece).encode())
+                    self._send(headers.Credit(number=number, chunks=1))
+                case headers.Credit(number=of, chunks=chunks) if of == number and sender is not None:
+                    sender.credit += chunks
+                case headers.Done(number=of, labels=labels, cost=cost) if of == number:
+                    return Reply(value=codec.decode_body(body), labels=labels, cost=cost)
+                case headers.Failed() | headers.Refused() | headers.Cancelled() if said.number == number:
+                    raise _not_done(said, body)
+                case _:
+                    pass  # of an earlier call that had its end
+
+    def wait_for_exit(self, seconds: float) -> bool:
+        """Whether the kernel's process is gone within so many seconds."""
+        if self._pidfd < 0:
+            return True
+        return bool(select.select([self._pidfd], [], [], seconds)[0])
+
+    # the link -------------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> "zmq.Socket[bytes]":
+        secret, server = _key(self.home, "operator.key"), _key(self.home, "kernel.pub")
+        link = self._context.socket(zmq.DEALER)
+        link.setsockopt(zmq.LINGER, 0)
+        link.setsockopt(zmq.RECONNECT_IVL, -1)
+        link.setsockopt(zmq.MAXMSGSIZE, limits.BODY_MAX + limits.HEADER_MAX)
+        try:
+            link.setsockopt(zmq.CURVE_SECRETKEY, secret)
+            link.setsockopt(zmq.CURVE_PUBLICKEY, zmq.curve_public(secret))
+            link.setsockopt(zmq.CURVE_SERVERKEY, server)
+        except (zmq.ZMQError, ValueError):
+            link.close()
+            self._context.term()
+            raise Ended(f"the keys in {self.home}/keys are damaged: restore that folder from a backup") from None
+        link.connect(f"ipc:///proc/self/fd/{self._run_folder}/bus")
+        return link
+
+    def _send(self, header: headers.Header, body: object = None) -> None:
+        try:
+            encoded = codec.encode_body(body)
+            header_bytes = codec.encode(header)
+        except CodecError as error:
+            raise Ended(str(error)) from None
+        self._link.send_multipart((header_bytes, encoded))
+
+    def _receive(
+        self, seconds: float | None, sender: "_Upload | None" = None
+    ) -> tuple[headers.FromKernel, bytes] | None:
+        """The next message; None when none came in time. Raises NoKernel when the kernel has died."""
+        while True:
+            source = sender.ready_from() if sender is not None else -1
+            if source >= 0:
+                self._poller.register(source, zmq.POLLIN)
+            try:
+                ready = dict(self._poller.poll(None if seconds is None else int(seconds * 1000)))
+            finally:
+                if source >= 0:
+                    self._poller.unregister(source)
+            if self._link in ready:
+                header, body = self._link.recv_multipart()
+                return codec.decode_from_kernel(header), body
+            if self._pidfd in ready:
+                raise NoKernel(f"the kernel of {self.home} ended before it answered: `maniple up` starts it again")
+            if sender is not None and source in ready:
+                sender.send_piece()
+            elif not ready:
+                return None
+
+    def _close_descriptors(self) -> None:
+        for descriptor in (self._run_folder, self._pidfd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._run_folder = self._pidfd = -1
+
+
+class _Upload:
+    """The pieces of an upload, sent as far as the provider gives credit."""
+
+    def __init__(self, client: Client, number: int, source: Source) -> None:
+        self._client = client
+        self._number = number
+        self._descriptor = source.fileno()
+        self._open = True
+        self.credit = limits.WINDOW
+
+    def ready_from(self) -> int:
+        """The descriptor to wait for; -1 when nothing may or can be sent now."""
+        return self._descriptor if self._open and self.credit > 0 else -1
+
+    def send_piece(self) -> None:
+        """Read what there is, and send it; the end of the file is the last piece."""
+        piece = os.read(self._descriptor, limits.CHUNK_SIZE)
+        self._open = bool(piece)
+        self.credit -= 1
+        self._client._send(headers.Chunk(number=self._number, last=not piece), piece)
+
+
+def listening(run_folder: int, home: str) -> int:
+    """The process that serves a home, of whose run folder this is a descriptor; 0 when it cannot be told, -1 for none.
+
+    SO_PEERCRED of a connection names the process that called listen (unix(7)); a socket left behind refuses.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(f"/proc/self/fd/{run_folder}/bus")
+        except BlockingIOError:
+            return 0  # its queue is full: somebody listens
+        except (FileNotFoundError, ConnectionRefusedError):
+            return -1
+        except OSError as error:
+            raise Ended(f"the kernel's socket {home}/run/bus cannot be used: {error.strerror}") from None
+        pid: int = _UCRED.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
+        return pid
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor of the kernel's process; -1 where it cannot be had: then only deadlines end a wait."""
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        return -1
+
+
+def _not_done(said: headers.Failed | headers.Refused | headers.Cancelled, body: bytes) -> NotDone:
+    """An end that is not Done, as the sentence a person reads."""
+    match said:
+        case headers.Refused(code=reason, why=why, grant=grant):
+            mend = f"; a grant that would allow it: {grant}" if grant else ""
+            return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)
+        case headers.Failed(code=reason, text=text):
+            return NotDone(f"{text} ({reason})" if reason not in text else text, reason)
+        case headers.Cancelled(why=why):
+            return NotDone(f"cancelled: {why}", "cancelled")
+
+
+def open_run_folder(home: str) -> int:
+    try:
+        return os.open(os.path.join(home, "run"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise Ended(f"the home {home} cannot be used: {error.strerror}") from None
+    if os.path.isfile(os.path.join(home, "home.toml")):
+        raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
+    raise Ended(f"there is no home at {home}: make one with `maniple init`, or name another with --home")
+
+
+def _key(home: str, name: str) -> bytes:
+    path = os.path.join(home, "keys", name)
+    try:
+        with open(path, "rb") as file:
+            key = file.read(128).strip()
+    except OSError as error:
+        raise Ended(f"the key {path} cannot be read: {error.strerror}; restore it from a backup") from None
+    if len(key) != 40:
+        raise Ended(f"the key {path} is damaged: restore it from a backup")
+    return key

@@ -1,0 +1,44 @@
+"""How a command ends (values): the exit codes, and the one error that carries a sentence and its code to the edge.
+
+main.py prints the sentence on stderr and ends with the code; nothing else in the command line ends the process.
+"""
+
+from enum import IntEnum
+
+from wire.errors import ManipleError
+
+
+class Exit(IntEnum):
+    """What a script can tell apart."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NO_KERNEL = 3
+    REFUSED = 4
+    UNVERIFIED = 5
+    INTERRUPTED = 130
+    """By Ctrl-C: 128 + SIGINT, as shells count."""
+
+
+class Ended(ManipleError):
+    """The command ends here. text: what happened, to what, and the next command to type; "" when all was said."""
+
+    def __init__(self, text: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NoKernel(Ended):
+    """No kernel serves this home."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Exit.NO_KERNEL)
+
+
+class NotDone(Ended):
+    """A call was made and did not end in Done. reason: the end's code for programs, such as `conflict`."""
+
+    def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(text, code)
+        self.reason = reason

@@ -1,0 +1,57 @@
+"""What `maniple init` makes of an empty folder (acts): the files of a home, each with its own fresh key."""
+
+import os
+from typing import Final
+
+from kernel.cli import package
+from kernel.cli.exits import Ended
+from kernel.home import FOLDERS, FORMAT, Home
+from wire.errors import Unencodable
+from wire.ids import ID_BYTES, key_id
+from wire.signing import SEED_SIZE, SigningKey
+
+OPEN_TO_RUNS: Final = ("scratch", "state")
+
+
+def lay_out(home: str) -> SigningKey:
+    """Fill an existing, empty folder; the home's sealing key. Every file is on disk before home.toml, which makes it one."""
+    import tomli_w
+    import zmq
+
+    os.chmod(home, 0o700)
+    for folder in FOLDERS:
+        os.mkdir(os.path.join(home, folder), 0o711 if folder in OPEN_TO_RUNS else 0o700)
+    origin = f"maniple.local/{key_id(os.urandom(ID_BYTES))[2:]}"
+    log, seal = SigningKey(origin, seed := os.urandom(SEED_SIZE)), os.urandom(SEED_SIZE)
+    public, secret = zmq.curve_keypair()
+    _, operator = zmq.curve_keypair()
+    for name, content in (
+        ("log.key", seed.hex().encode()),
+        ("log.pub", log.verify_key.text().encode()),
+        ("kernel.key", secret),
+        ("kernel.pub", public),
+        ("operator.key", operator),
+        ("seal.key", seal.hex().encode()),
+    ):
+        package.write(os.path.join(home, "keys", name), content + b"\n", mode=0o600)
+    settings = {"format": FORMAT, "origin": origin, "hash_seed": int.from_bytes(os.urandom(4), "big") or 1}
+    package.write(os.path.join(home, "home.toml"), tomli_w.dumps(settings).encode(), mode=0o600)
+    return sealing_key(origin, seal)
+
+
+def sealing_key(origin: str, seed: bytes) -> SigningKey:
+    """The home's own sealing key; its name tells the home."""
+    return SigningKey(f"{origin}/seal", seed)
+
+
+def sealing_key_of(home: str) -> SigningKey:
+    """The home's own sealing key, read. Raises HomeError for a home that is not whole, Ended for a key that is not there."""
+    origin = Home(home).identity.origin
+    path = os.path.join(home, "keys", "seal.key")
+    try:
+        with open(path, encoding="ascii") as file:
+            return sealing_key(origin, bytes.fromhex(file.read().strip()))
+    except OSError as error:
+        raise Ended(f"the key {path} cannot be read: {error.strerror}; seal with another: --key FILE") from None
+    except (ValueError, Unencodable):
+        raise Ended(f"the key {path} is damaged: restore it from a backup, or seal with another: --key FILE") from None

@@ -1,0 +1,27 @@
+"""Putting a sealed Hand into a home (acts): its folder is copied first, then the kernel is told; undone if it says no."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+
+import msgspec
+
+from kernel.cli import package
+from kernel.cli.client import Client
+from kernel.cli.package import Folder
+from manifests.schema import Capability
+from wire.codec import Value
+
+
+def install(client: Client, folder: Folder, seal: str, grants: Iterable[Capability]) -> Value:
+    """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then."""
+    name = f"{folder.name}-{folder.version}-{secrets.token_hex(4)}"
+    place = os.path.join(client.home, "hands", name)
+    try:
+        package.copy(folder, seal, place)
+        told = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
+        return client.call("kernel.install", "", told).value
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise

@@ -1,0 +1,173 @@
+"""A Hand's folder on disk (acts): read, hashed, sealed and copied, exactly as the kernel's child will read it.
+
+The walk is that of kernel/child.py: links and odd files are refused, every plain file counts, HAND.seal alone is not
+sealed. So what is sealed here is what is found there.
+"""
+
+import hashlib
+import os
+import stat
+from typing import Final
+
+from msgspec import Struct
+
+from kernel.cli.exits import Ended
+from manifests import seal as seals
+from manifests.errors import SealMalformed
+from manifests.schema import Manifest
+from wire.signing import SigningKey
+
+LARGEST: Final = 64 * 1024 * 1024
+"""Most bytes of a Hand's folder: every start reads all of them."""
+
+CACHE: Final = "__pycache__"
+
+
+class Folder(Struct, frozen=True, kw_only=True):
+    """What a Hand's folder holds. files: path → content of every plain file but HAND.seal. seal: its text, or ""."""
+
+    path: str
+    manifest: Manifest
+    files: dict[str, bytes]
+    seal: str
+
+    @property
+    def name(self) -> str:
+        return self.manifest.hand.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.hand.version
+
+    def digests(self) -> dict[str, str]:
+        """Path → SHA-256 in hex, as in a seal."""
+        return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
+
+
+def read(path: str) -> Folder:
+    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, and Ended for what is no Hand's folder."""
+    return _folder(path, manifest_of(path))
+
+
+def manifest_of(path: str) -> Manifest:
+    """The checked manifest of a folder. Raises ManifestInvalid with every problem, Ended when there is none to read."""
+    from manifests.check import LONGEST, check
+
+    file = os.path.join(path, seals.MANIFEST_FILE)
+    try:
+        with open(file, "rb") as opened:
+            raw = opened.read(LONGEST * 4 + 1)
+        return check(raw.decode("utf-8"), file=file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Ended(f"{path} is not a Hand's folder: it has no HAND.toml; `maniple new NAME` makes one") from None
+    except UnicodeDecodeError:
+        raise Ended(f"{file} is not UTF-8 text: save it as UTF-8") from None
+    except OSError as error:
+        raise Ended(f"{file} cannot be read: {error.strerror}") from None
+
+
+def entry_problem(folder: Folder) -> str:
+    """Why the module that `entry` names cannot be there, or ""."""
+    module = folder.manifest.hand.entry.partition(":")[0]
+    file = module.replace(".", "/") + ".py"
+    return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"
+
+
+def caches(path: str) -> list[str]:
+    """Folders that Python left behind, which a seal would have to list."""
+    return [os.path.join(at, CACHE) for at, folders, _ in os.walk(path) if CACHE in folders]
+
+
+def remove_caches(path: str) -> int:
+    """Remove what Python left behind; how many folders that were."""
+    import shutil
+
+    found = caches(path)
+    for folder in found:
+        shutil.rmtree(folder)
+    return len(found)
+
+
+def sealed(folder: Folder, key: SigningKey) -> str:
+    """The text of a seal over everything in the folder. Raises Ended for a path that no seal can list."""
+    try:
+        return seals.seal(folder.name, folder.version, folder.digests(), key)
+    except SealMalformed as error:
+        raise Ended(f"{folder.path} cannot be sealed: {error}; rename or remove that file") from None
+
+
+def copy(folder: Folder, seal: str, to: str) -> None:
+    """Write the very bytes that were read, and the seal, into a new folder, on disk before this returns."""
+    os.mkdir(to, 0o700)
+    made = {to}
+    for path, content in [*folder.files.items(), (seals.SEAL_FILE, seal.encode())]:
+        file = os.path.join(to, path)
+        above = os.path.dirname(file)
+        os.makedirs(above, mode=0o700, exist_ok=True)
+        while above not in made:
+            made.add(above)
+            above = os.path.dirname(above)
+        write(file, content, mode=0o600, sync_folder=False)
+    for each in [*made, os.path.dirname(to)]:
+        sync(each)
+
+
+def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = True) -> None:
+    """Write a file whole or not at all, and on disk."""
+    new = f"{path}.new"
+    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+    if sync_folder:
+        sync(os.path.dirname(os.path.abspath(path)))
+
+
+def sync(folder: str) -> None:
+    """Bring a folder's names to disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folder(path: str, manifest: Manifest) -> Folder:
+    found: dict[str, bytes] = {}
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _walk(descriptor, "", found, path)
+    finally:
+        os.close(descriptor)
+    seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
+    return Folder(path=path, manifest=manifest, files=found, seal=seal)
+
+
+def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str) -> None:
+    for name in sorted(os.listdir(folder)):
+        path = prefix + name
+        shown = os.path.join(top, path)
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        except OSError as error:
+            if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                raise Ended(f"{shown} is a link: a Hand's folder holds plain files only; copy the file here") from None
+            raise Ended(f"{shown} cannot be read: {error.strerror}") from None
+        try:
+            kind = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(kind):
+                if name == CACHE:
+                    raise Ended(
+                        f"{shown} was left behind by Python and would have to be sealed: remove it, or add --clean"
+                    )
+                _walk(descriptor, path + "/", found, top)
+            elif stat.S_ISREG(kind):
+                with open(descriptor, "rb", closefd=False) as file:
+                    found[path] = file.read(LARGEST + 1)
+                if sum(map(len, found.values())) > LARGEST:
+                    raise Ended(f"{top} holds more than {LARGEST >> 20} MiB: keep large files elsewhere")
+            else:
+                raise Ended(f"{shown} is neither a file nor a folder: remove it")
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,73 @@
+"""A kernel's process, from outside (acts): start it, and see whether one is there."""
+
+import os
+import subprocess
+import sys
+from typing import IO, Final
+
+from kernel import STARTER
+from kernel.cli.exits import Ended
+
+READY_WITHIN: Final = 60.0
+"""Seconds in which a kernel must say that it is ready, or what is wrong; a long log takes some to recover."""
+
+
+def arguments(home: str, ready: int) -> list[str]:
+    """What to execute for a kernel of this home that reports on descriptor `ready`."""
+    path = ":".join(filter(None, sys.path))
+    return [sys.executable, "-I", "-c", STARTER, path, "kernel.main", home, str(ready)]
+
+
+def start(home: str) -> int:
+    """Start a kernel that outlives this process, and give its process id once it answers. Raises Ended with its reason.
+
+    It has a session of its own; what it and its template write to stderr is run/kernel.log, the one before .1.
+    """
+    hear, ready = os.pipe()
+    try:
+        with _kernel_log(home) as log:
+            process = subprocess.Popen(
+                arguments(home, ready),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                pass_fds=(ready,),
+                start_new_session=True,
+            )
+        os.close(ready)
+        ready = -1
+        said = _heard(hear)
+    finally:
+        os.close(hear)
+        if ready >= 0:
+            os.close(ready)
+    if said == "ready":
+        return process.pid
+    if not said:
+        raise Ended(f"the kernel ended before it was ready: see {home}/run/kernel.log")
+    raise Ended(said)
+
+
+def _heard(descriptor: int) -> str:
+    """The line the kernel says: `ready`, or what is wrong; "" when it died without a word."""
+    import select
+
+    said = b""
+    while not said.endswith(b"\n"):
+        if not select.select([descriptor], [], [], READY_WITHIN)[0]:
+            raise Ended("the kernel is still reading its log: try `maniple status` in a while")
+        piece = os.read(descriptor, 4096)
+        if not piece:
+            break
+        said += piece
+    return said.decode(errors="replace").strip()
+
+
+def _kernel_log(home: str) -> IO[bytes]:
+    """run/kernel.log, opened anew for a kernel; the one before is kept as kernel.log.1."""
+    os.makedirs(os.path.join(home, "run"), mode=0o700, exist_ok=True)
+    path = os.path.join(home, "run", "kernel.log")
+    if os.path.exists(path):
+        os.replace(path, path + ".1")
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))

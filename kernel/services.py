@@ -1,0 +1,217 @@
+"""The lives of services (acts on what manifests/lives.py decides): up on demand or when wanted, restarted, idle, given up.
+
+A service starts at its first call, its needs before it, and stops when nobody called for its `idle` time, unless the
+operator wants it up. What waits for one that may not start, or is given up, ends as Refused.
+"""
+
+import random
+from typing import TYPE_CHECKING
+
+from kernel.calls import OpenCall
+from kernel.loop import Timer
+from kernel.runs import Run
+from manifests.lives import backoff, step, verdict_after_death
+from manifests.state import Installed
+from wire.errors import Refusal
+from wire.rates import Turns
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+
+class Life:
+    """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet."""
+
+    __slots__ = ("deaths", "hand", "idle", "is_watched", "restart", "run", "state", "waiters", "waiting")
+
+    def __init__(self, hand: Installed) -> None:
+        self.hand = hand
+        self.state = "stopped"
+        self.run: Run | None = None
+        self.deaths: tuple[float, ...] = ()
+        self.waiting = Turns()
+        self.waiters: list[OpenCall] = []
+        self.idle: Timer | None = None
+        self.restart: Timer | None = None
+        self.is_watched = False
+
+
+class Services:
+    """Every service's life, by its Hand's id."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self.lives: dict[str, Life] = {}
+
+    def life(self, hand: Installed) -> Life:
+        """The life of a service, `stopped` before its first start."""
+        life = self.lives.setdefault(hand.id, Life(hand))
+        life.hand = hand
+        return life
+
+    def of(self, run: Run) -> Life | None:
+        """The life that a run is the process of."""
+        life = self.lives.get(run.hand.id)
+        return life if life is not None and life.run is run else None
+
+    def deliver(self, call: OpenCall, hand: Installed) -> None:
+        """Bring a call to a service, in its caller's turn."""
+        life = self.life(hand)
+        life.waiting.add(call.caller, call.number)
+        self.feed(life)
+
+    def feed(self, life: Life) -> None:
+        """Give a service what waits for it, as much as it takes at once; start one that is down; note one that is idle."""
+        kernel, manifest = self._kernel, life.hand.package.manifest
+        if life.idle is not None:
+            life.idle.cancel()
+            life.idle = None
+        if life.state == "stopped" and life.waiting:
+            self.start(life)
+        run = life.run
+        if life.state != "ready" or run is None or run.ended:
+            return
+        while len(run.serving) < manifest.limits.in_flight and (number := life.waiting.next()) is not None:
+            if number in kernel.exchange.calls:
+                kernel.exchange.deliver(kernel.exchange.calls[number], run)
+        if run.serving and not life.is_watched:
+            life.is_watched = True
+            kernel.loop.after(1.0, lambda: self._watch_cpu(life))
+        elif not run.serving and life.hand.id not in kernel.state.wanted:
+            life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
+
+    def _idle(self, life: Life) -> None:
+        if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:
+            return
+        if any(life.hand.name in run.hand.package.manifest.hand.needs for run in self._kernel.runs.values()):
+            self.feed(life)
+        else:
+            self.stop(life, "idle")
+
+    def _watch_cpu(self, life: Life) -> None:
+        """Each second while a service answers: one that used more processor time than a call may is ended, and the call."""
+        kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
+        life.is_watched = run is not None and bool(run.serving)
+        if run is None or not life.is_watched:
+            return
+        now = run.cpu_seconds()
+        for call in [one for one in run.serving.values() if now - one.cpu_before > most]:
+            kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
+            kernel.supervisor.kill(run, f"a call used more than its {most:g} s of processor time")
+        kernel.loop.after(1.0, lambda: self._watch_cpu(life))
+
+    def want(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
+        """The operator wants a service up; the answer if it is, or None: the call is answered when it is ready."""
+        self._kernel.supervisor.check_startable(hand)
+        self._kernel.record_state(hand, "wanted")
+        life = self.life(hand)
+        if life.state == "ready" and not again and life.run is not None:
+            return {"run": life.run.id, "state": "ready"}
+        life.waiters.append(call)
+        if life.state in ("starting", "ready") and again:
+            self.stop(life, "restarted by its operator")
+        elif life.state in ("stopped", "backing_off", "quarantined"):
+            self.start(life)
+        return None
+
+    def start_wanted(self) -> None:
+        """Start every service that is wanted and is not up."""
+        state = self._kernel.state
+        for hand in list(state.hands.values()):
+            is_held = state.frozen or hand.id in state.paused or hand.id in state.quarantined
+            if hand.id in state.wanted and not hand.is_task and not is_held and self.life(hand).state == "stopped":
+                self.start(self.life(hand))
+
+    def start(self, life: Life) -> None:
+        """Start a service, its needs first."""
+        kernel = self._kernel
+        if life.restart is not None:
+            life.restart.cancel()
+            life.restart = None
+        try:
+            for name in life.hand.package.manifest.hand.needs:
+                needed = kernel.state.hands.get(name)
+                if needed is None:
+                    raise Refusal("needs", f"{life.hand.name} needs {name}, which is not installed")
+                if not needed.is_task and self.life(needed).state == "stopped":
+                    self.start(self.life(needed))
+            life.run = kernel.supervisor.launch(life.hand, None)
+            life.state = step(life.state, "start")
+        except Refusal as refusal:
+            kernel.refused_start(life.hand, refusal)
+            self.abandon(life, refusal)
+
+    def ready(self, life: Life, run: Run) -> None:
+        """The service's start() has returned: what waits for it may come."""
+        if life.state != "starting":
+            return
+        life.state = step(life.state, "ready")
+        detail: dict[str, object] = {"hand": run.hand.id, "name": run.name}
+        self._kernel.record("hand.ready", principal=run.id, run=run.id, detail=detail)
+        waiters, life.waiters = life.waiters, []
+        for call in waiters:
+            self._kernel.answer(call, {"run": run.id, "state": "ready"})
+        self.feed(life)
+
+    def stop(self, life: Life, why: str) -> None:
+        """Stop a service, whatever it is doing."""
+        if life.restart is not None:
+            life.restart.cancel()
+            life.restart = None
+        if life.state == "stopped":
+            return
+        life.state = step(life.state, "stop")
+        if life.run is not None:
+            self._kernel.supervisor.stop(life.run, why)
+        else:
+            self.abandon(life, Refusal("stopped", f"{life.hand.name} was stopped: {why}"))
+
+    def abandon(self, life: Life, refusal: Refusal, state: str = "stopped") -> None:
+        """Nobody need wait for this service any more."""
+        life.state, life.run = state, None
+        ends, life.waiters = life.waiters, []
+        while (number := life.waiting.next()) is not None:
+            ends += [self._kernel.exchange.calls[number]] if number in self._kernel.exchange.calls else []
+        for call in ends:
+            self._kernel.exchange.refuse(call, refusal)
+
+    def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool) -> None:
+        """A service's process has ended: start it again now, later, or not; `again` are calls it may still answer."""
+        kernel, now = self._kernel, self._kernel.loop.now()
+        for call in again:
+            life.waiting.add(call.caller, call.number)
+        was_stopping, life.run = life.state == "stopping", None
+        life.state = step(life.state, "died")
+        if was_stopping:
+            is_asked_for = life.hand.id in kernel.state.wanted or life.waiting or life.waiters
+            if (
+                is_asked_for
+                and not kernel.is_finishing
+                and kernel.state.by_id(life.hand.id)
+                and not kernel.state.frozen
+            ):
+                self.start(life)
+            else:
+                self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))
+            return
+        life.deaths = life.deaths if clean else (*life.deaths[-63:], now)
+        restart = life.hand.package.manifest.restart
+        match verdict_after_death(restart, clean=clean, deaths=life.deaths, now=now):
+            case "start":
+                wait = backoff(len(life.deaths), random.random())
+                kernel.record_state(life.hand, "backing_off", f"{run.why}; starts again in {wait:.1f} s")
+                life.restart = kernel.loop.after(wait, lambda: self._restart(life))
+            case "give_up":
+                why = f"it died more than {restart.times} times within {restart.within_ms / 1000:g} s, last: {run.why}"
+                kernel.record_state(life.hand, "quarantined", why)
+                life.deaths = ()
+                mend = f"{run.name} is quarantined ({why}): `maniple start {run.name}`"
+                self.abandon(life, Refusal("quarantined", mend), step(life.state, "give_up"))
+            case _:
+                self.abandon(life, Refusal("ended", f"{run.name} ended: {run.why}"), step(life.state, "done"))
+
+    def _restart(self, life: Life) -> None:
+        if life.waiting or life.waiters or life.hand.id in self._kernel.state.wanted:
+            self.start(life)
+        else:
+            life.state = step(life.state, "done")
