@@ -1,7 +1,7 @@
 """The operator's link to a kernel (acts): synchronous calls over the bus, streams both ways, and Bye at the end.
 
-Whoever may read keys/operator.key of a home is its operator. Whether a kernel serves the home is asked of its socket first,
-which costs no time-out when nobody listens, and tells the process that does: its death ends a wait at once.
+Whoever may read keys/operator.key of a home is its operator. Whether a kernel serves the home is asked of its socket
+first, which costs no time-out when nobody listens, and tells the process that does: its death ends a wait at once.
 A link is one DEALER socket; a call is over before the next begins.
 """
 
@@ -42,7 +42,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Client:
-    """One link, to be used in a `with`. Raises NoKernel when no kernel serves the home, Ended when it may not be used."""
+    """One link, to be used in a `with`. Raises NoKernel when nothing serves the home, Ended when it may not be used."""
 
     def __init__(self, home: str) -> None:
         self.home = home
@@ -105,8 +105,8 @@ class Client:
     ) -> Reply:
         """Make a call and wait for its end. Raises NotDone for any end but Done.
 
-        seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the next
-        is given when it returns. upload: sent as pieces while the reply comes.
+        seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the
+        next is given when it returns. upload: sent as pieces while the reply comes.
         """
         self._number += 2
         number = self._number

@@ -14,7 +14,7 @@ OPEN_TO_RUNS: Final = ("scratch", "state")
 
 
 def lay_out(home: str) -> SigningKey:
-    """Fill an existing, empty folder; the home's sealing key. Every file is on disk before home.toml, which makes it one."""
+    """Fill an existing, empty folder; the home's sealing key. home.toml, which makes it a home, is written last."""
     import tomli_w
     import zmq
 
@@ -45,7 +45,7 @@ def sealing_key(origin: str, seed: bytes) -> SigningKey:
 
 
 def sealing_key_of(home: str) -> SigningKey:
-    """The home's own sealing key, read. Raises HomeError for a home that is not whole, Ended for a key that is not there."""
+    """The home's own sealing key, read. Raises HomeError for a home that is not whole, Ended for a key not there."""
     origin = Home(home).identity.origin
     path = os.path.join(home, "keys", "seal.key")
     try:

@@ -1,4 +1,4 @@
-"""Putting a sealed Hand into a home (acts): its folder is copied first, then the kernel is told; undone if it says no."""
+"""Putting a sealed Hand into a home (acts): its folder is copied, then the kernel told; undone if it says no."""
 
 import os
 import secrets

@@ -45,7 +45,7 @@ class Folder(Struct, frozen=True, kw_only=True):
 
 
 def read(path: str) -> Folder:
-    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, and Ended for what is no Hand's folder."""
+    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, or Ended for what is no Hand's folder."""
     return _folder(path, manifest_of(path))
 
 

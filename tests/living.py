@@ -1,0 +1,199 @@
+"""A living kernel for tests: a home in a temporary folder, its kernel as a real process, and the operator's link to it.
+
+    home = make_home(tmp_path / "home")
+    with Kernel(home) as kernel, kernel.client() as client:
+        install(kernel, SOURCE)                       # a folder, or the text of main.py with its HAND.toml
+        client.call("echo.say", "", {"text": "hi"})
+
+Everything here is the command line's own code, so what tests stand on is what people use.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from kernel import STARTER
+from kernel.cli import founding, installing, package
+from kernel.cli.client import Client
+from manifests.grants import asked
+from manifests.schema import Capability
+from wire.codec import Value
+from wire.signing import SigningKey
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_WITHIN = 30.0
+DOWN_WITHIN = 30.0
+
+
+class Source(NamedTuple):
+    """A Hand as two texts."""
+
+    toml: str
+    main: str
+
+
+ECHO = Source(
+    """
+[hand]
+name = "echo"
+version = "1.0.0"
+description = "Says it back."
+entry = "main:Echo"
+kind = "service"
+autonomy = "full"
+
+[provides."echo.say"]
+summary = "Say it back"
+resource = "none"
+effect = "read"
+idempotent = true
+params = { text = "string" }
+returns = { text = "string" }
+""",
+    """
+from runtime import Call, Hand
+
+
+class Echo(Hand):
+    async def say(self, call: Call, text: str) -> dict[str, object]:
+        return {"text": text}
+""",
+)
+
+
+def make_home(path: Path | str) -> Path:
+    """A new home, with keys and nothing installed. Its parent must be there."""
+    home = Path(path)
+    home.mkdir(mode=0o700)
+    founding.lay_out(str(home))
+    return home
+
+
+def seal_key(home: Path | str) -> SigningKey:
+    """The home's own sealing key."""
+    return founding.sealing_key_of(str(home))
+
+
+class Kernel:
+    """The kernel of a home, as a process. `up` trusts the home's own sealing key when nothing is trusted yet."""
+
+    def __init__(self, home: Path | str) -> None:
+        self.home = Path(home)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if self.process is None:
+            self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The kernel's process id."""
+        assert self.process is not None, "the kernel was not started"
+        return self.process.pid
+
+    @property
+    def template_pid(self) -> int:
+        """The process id of its template, which is its only child."""
+        (child,) = map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
+        return child
+
+    def up(self) -> Self:
+        """Start it, and return when it serves. Fails with what it says when it does not."""
+        assert self.process is None or self.process.poll() is not None, "the kernel runs already"
+        hear, ready = os.pipe()
+        path = ":".join(filter(None, dict.fromkeys([str(ROOT), *sys.path])))
+        with open(self.home / "run" / "kernel.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-c", STARTER, path, "kernel.main", str(self.home), str(ready)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(ready,),
+                start_new_session=True,
+            )
+        os.close(ready)
+        with open(hear, "rb") as said:
+            line = said.readline().decode().strip()
+        assert line == "ready", f"{line or 'no word'}; its log: {self.log()}"
+        self._trust_own_key()
+        return self
+
+    def down(self) -> None:
+        """Stop everything in order, and wait until the process is gone."""
+        with self.client() as client:
+            client.call("kernel.down")
+        assert self.process is not None
+        assert self.process.wait(DOWN_WITHIN) == 0, self.log()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """End the process from outside, and reap it."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(DOWN_WITHIN)
+
+    def client(self) -> Client:
+        """A new link of the operator's; close it, or use it in a `with`."""
+        return Client(str(self.home))
+
+    def log(self) -> str:
+        """What kernel and template wrote to stderr."""
+        return (self.home / "run" / "kernel.log").read_text(errors="replace")
+
+    def _trust_own_key(self) -> None:
+        with self.client() as client:
+            told = client.call("kernel.home").value
+            assert isinstance(told, dict)
+            if not told["keys"]:
+                client.call("kernel.key-add", "", {"key": seal_key(self.home).verify_key.text(), "hands": ["*"]})
+
+
+def write_hand(folder: Path | str, source: Source, /, **more: str) -> Path:
+    """A Hand's folder from texts. more: further files by name, `_` for a dot: notes_txt="…" is notes.txt."""
+    place = Path(folder)
+    place.mkdir(parents=True)
+    for name, text in {"HAND_toml": source.toml, "main_py": source.main, **more}.items():
+        (place / name.replace("_", ".")).write_text(text.lstrip("\n"))
+    return place
+
+
+def install(
+    kernel: Kernel,
+    hand: Path | str | Source,
+    grants: Iterable[Capability] | None = None,
+    *,
+    key: SigningKey | None = None,
+) -> dict[str, Value]:
+    """Seal and install a Hand, with all it asks for unless grants say otherwise; what the kernel says of it.
+
+    hand: a folder, or a Source. key: the home's own by default.
+    """
+    if isinstance(hand, Source):
+        with tempfile.TemporaryDirectory() as parent:
+            return install(kernel, write_hand(Path(parent) / "hand", hand), grants, key=key)
+    with tempfile.TemporaryDirectory() as parent:
+        folder = package.read(str(_without_caches(Path(hand), Path(parent))))
+        seal = package.sealed(folder, key or seal_key(kernel.home))
+        with kernel.client() as client:
+            told = installing.install(client, folder, seal, asked(folder.manifest) if grants is None else grants)
+    assert isinstance(told, dict)
+    return told
+
+
+def _without_caches(hand: Path, parent: Path) -> Path:
+    """A copy of a Hand's folder without what Python left in it while its modules were tested."""
+    import shutil
+
+    return shutil.copytree(hand, parent / hand.name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
