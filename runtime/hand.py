@@ -10,7 +10,7 @@ Nothing here touches the bus; main.py drives it.
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -163,13 +163,9 @@ class Hand:
                 f"{type(self).__name__} has no `async def run(self, ...)`, so there is no work it could do"
             )
         for provided in manifest.provides.values():
-            signature = inspect.signature(self._method(provided.method))
             needed = {name for name, of in provided.params.items() if not of.endswith("?")}
-            for names in (set(provided.params), needed):
-                try:
-                    signature.bind(None, **dict.fromkeys(names))
-                except TypeError as error:
-                    raise HandBroken(f"{provided.method} does not take the params of HAND.toml: {error}") from None
+            if wrong := _misfit(self._method(provided.method), set(provided.params), needed):
+                raise HandBroken(f"{provided.method} does not take the params of HAND.toml: {wrong}")
 
     def _method(self, method: str) -> Callable[..., Awaitable[object]]:
         """What answers a provided method. HandBroken when nothing does."""
@@ -177,7 +173,8 @@ class Hand:
         if name in _TAKEN or name.startswith("_"):
             raise HandBroken(f"{method} cannot be answered by `{name}`, which every Hand has: override on_call")
         found: Callable[..., Awaitable[object]] | None = getattr(self, name, None)
-        if not inspect.iscoroutinefunction(found):
+        code = getattr(found, "__code__", None)
+        if found is None or code is None or not code.co_flags & inspect.CO_COROUTINE:
             raise HandBroken(f"{method} is answered by `async def {name}(self, call, ...)`, which is missing")
         return found
 
@@ -190,6 +187,24 @@ class Hand:
         except TypeError as error:
             raise Failure("arguments", f"run: {error}") from None
         return await run(**inputs)
+
+
+def _misfit(method: object, given: set[str], needed: set[str]) -> str:
+    """Why `async def method(self, call, ...)` cannot take these params, "" when it can; far cheaper than a Signature."""
+    function = getattr(method, "__func__", method)
+    assert isinstance(function, FunctionType)
+    code = function.__code__
+    positional = code.co_varnames[: code.co_argcount]
+    keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    if len(positional) < 2 and not code.co_flags & inspect.CO_VARARGS:
+        return "it takes no call"
+    takes = {*positional[2:], *keyword}
+    if (unknown := given - takes) and not code.co_flags & inspect.CO_VARKEYWORDS:
+        return f"it has no parameter {', '.join(sorted(unknown))}"
+    defaults = {*positional[len(positional) - len(function.__defaults__ or ()) :], *(function.__kwdefaults__ or {})}
+    if missing := takes - defaults - needed:
+        return f"its {', '.join(sorted(missing))} may be left out, so it needs a default"
+    return ""
 
 
 _TAKEN: Final = frozenset(vars(Hand)) | frozenset(Hand.__annotations__)

@@ -1,6 +1,6 @@
 """What the template loads before it forks, so that every run shares it and none pays for it (acts on the interpreter).
 
-Only imports: no loop, no zmq context, no thread, none of which survives a fork.
+It leaves no loop, no zmq context and no thread, none of which survives a fork.
 """
 
 from importlib import import_module
@@ -22,6 +22,8 @@ MODULES: Final = (
 )
 """What nearly every run needs."""
 
+_REHEARSALS: Final = 16
+
 
 def preload() -> None:
     """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template."""
@@ -34,3 +36,20 @@ def preload() -> None:
     records.route_everything()
     sample = schema.HandSection(name="", version="", description="", entry="", kind="task", autonomy="readonly")
     schema.decode(schema.encode(schema.Manifest(hand=sample)))  # what msgspec works out about the types stays known
+    for _ in range(_REHEARSALS):
+        _rehearse()
+
+
+def _rehearse() -> None:
+    """Make a loop, run it and close it, so that the interpreter specialises that code (PEP 659) in shared memory."""
+    import asyncio
+
+    from runtime.loop import new_loop
+
+    async def play() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+
+    loop, _ = new_loop()
+    loop.run_until_complete(play())
+    loop.close()

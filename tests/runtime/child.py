@@ -1,5 +1,9 @@
-"""The process of a Hand under test: reads a Start from standard input, joins, runs, exits."""
+"""The process of a Hand under test: reads a Start from standard input, joins, runs, exits.
 
+With `warm` it does as the template does first: preload, freeze, fork; the child's process id is its one line of output.
+"""
+
+import gc
 import os
 import sys
 
@@ -10,6 +14,15 @@ from wire.launch import Start
 
 def main() -> None:
     start = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Start)
+    if sys.argv[1:] == ["warm"]:
+        from runtime.preload import preload
+
+        preload()
+        gc.collect()
+        gc.freeze()
+        if pid := os.fork():
+            print(pid, flush=True)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     from runtime.main import join
 
     os._exit(join(start)())

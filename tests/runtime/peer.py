@@ -27,7 +27,7 @@ def provided(method: str, **params: str) -> Provided:
 
 
 class More(TypedDict, total=False):
-    """What else a test may want of its Hand. values: of the settings; files: beside main.py."""
+    """What else a test may want. values: of the settings; files: beside main.py; warm: forked from a template."""
 
     kind: schema.RunKind
     settings: dict[str, Setting]
@@ -35,6 +35,7 @@ class More(TypedDict, total=False):
     files: dict[str, bytes]
     entry: str
     in_flight: int
+    warm: bool
 
 
 class Peer:
@@ -103,7 +104,7 @@ class Peer:
         start = Start(launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", str(ROOT / "tests/runtime/child.py")],
+                [sys.executable, "-P", str(ROOT / "tests/runtime/child.py"), *(["warm"] * more.get("warm", False))],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -353,14 +353,23 @@ def test_arguments_arrive_converted_and_those_left_out_keep_their_default(peer: 
     [
         ("pass", "test.check is answered by `async def check(self, call, ...)`, which is missing"),
         ("def check(self, call, count): ...", "which is missing"),
-        ("async def check(self, call): ...", "test.check does not take the params of HAND.toml"),
-        ("async def check(self, call, count, more): ...", "test.check does not take the params of HAND.toml"),
+        ("async def check(self): ...", "it takes no call"),
+        ("async def check(self, call): ...", "does not take the params of HAND.toml: it has no parameter count"),
+        ("async def check(self, call, count=1, *, more): ...", "its more may be left out, so it needs a default"),
+        ("async def check(self, call, count): ...", "its count may be left out, so it needs a default"),
     ],
 )
 def test_a_hand_that_does_not_fit_its_manifest_does_not_start(peer: Peer, source: str, why: str) -> None:
     peer.launch("from runtime import Hand\nclass Test(Hand):\n    " + source, (provided("test.check", count="int?"),))
     assert why in peer.expect(headers.Bye)[0].why
     assert peer.exit_code() == 1
+
+
+@pytest.mark.parametrize("takes", ["count=1", "*, count=None", "**params", "count=1, *rest", "count=1, more=2"])
+def test_a_method_may_take_its_params_in_any_way_that_fits(peer: Peer, takes: str) -> None:
+    source = f"from runtime import Hand\nclass Test(Hand):\n    async def check(self, call, {takes}): return 1"
+    peer.launch(source, (provided("test.check", count="int?"),)).ready()
+    assert peer.answer("test.check", count=3) == 1
 
 
 def test_a_method_named_like_something_every_hand_has_is_answered_by_on_call(peer: Peer) -> None:

@@ -1,0 +1,67 @@
+"""What the template shares with every run: ready before the fork, and cheap after it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.peer import ROOT, Peer, provided
+from wire import headers
+
+MOST_OWN = 4 * 1024
+"""KiB of memory that an idle run has for itself, beyond what it shares with the template."""
+
+ECHO = """
+    from runtime import Hand
+
+    class Test(Hand):
+        async def say(self, call, text):
+            self.log.info("said")
+            return text
+"""
+
+
+@pytest.fixture
+def hand(peer: Peer) -> Peer:
+    return peer.launch(ECHO, (provided("test.say", text="string"),), warm=True).ready()
+
+
+def test_a_run_forked_from_a_warm_template_lives_like_any_other(hand: Peer) -> None:
+    assert hand.answer("test.say", text="hello") == "hello"
+    assert hand.stop() == 0
+    assert [record["event"] for record in hand.records()] == ["said"]
+
+
+def test_an_idle_run_owns_little_memory(hand: Peer) -> None:
+    pid = int(hand.log.read_text().split()[0])
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    (own,) = (int(line.split()[1]) for line in rollup if line.startswith("Private_Dirty:"))
+    assert own <= MOST_OWN
+    hand.send(headers.Stop(why="measured", grace=0))
+    assert hand.expect(headers.Bye)
+
+
+def test_an_idle_run_uses_no_processor_time(hand: Peer) -> None:
+    pid = int(hand.log.read_text().split()[0])
+    hand.answer("test.say", text="once")
+    clock = (~pid << 3) | 2  # clock_getcpuclockid(3)
+    before = time.clock_gettime(clock)
+    time.sleep(0.3)  # idleness is the thing measured
+    assert time.clock_gettime(clock) - before < 0.003
+
+
+def test_preloading_leaves_nothing_that_a_fork_would_break() -> None:
+    script = """
+import os, threading
+before = len(os.listdir("/proc/self/fd"))
+from runtime.preload import preload
+preload()
+print(threading.active_count(), len(os.listdir("/proc/self/fd")) - before, len(os.listdir("/proc/self/task")))
+"""
+    seen = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
+    )
+    assert seen.stdout.split() == ["1", "0", "1"]
