@@ -7,6 +7,7 @@ them in the zmq poll itself cost ten times as much, by measurement.
 import heapq
 import select
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 import zmq
@@ -46,10 +47,10 @@ class Loop:
         """Seconds of a clock that never jumps."""
         return time.monotonic()
 
-    def watch(self, descriptor: int, act: Act, *, hangup_only: bool = False) -> None:
+    def watch(self, descriptor: int, act: Act) -> None:
         """Call act whenever the descriptor can be read, or its other end is gone."""
         self._acts[descriptor] = act
-        self._epoll.register(descriptor, 0 if hangup_only else select.EPOLLIN)
+        self._epoll.register(descriptor, select.EPOLLIN)
 
     def forget(self, descriptor: int) -> None:
         """Undo watch; the descriptor is still open."""
@@ -74,25 +75,21 @@ class Loop:
             acts[socket] = act
         while not self._stopped:
             for ready, _ in self._poller.poll(self._patience()):
-                act_of = acts.get(ready)
-                if act_of is not None:
-                    act_of()
-                else:
-                    self._serve_descriptors()
+                _guarded(acts.get(ready, self._serve_descriptors))
             self._serve_timers()
 
     def _serve_descriptors(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
             act = self._acts.get(descriptor)
             if act is not None:
-                act()
+                _guarded(act)
 
     def _serve_timers(self) -> None:
         timers, now = self._timers, time.monotonic()
         while timers and (timers[0].when <= now or timers[0].act is None):
             act = heapq.heappop(timers).act
             if act is not None:
-                act()
+                _guarded(act)
 
     def _patience(self) -> int | None:
         timers = self._timers
@@ -101,3 +98,11 @@ class Loop:
         if not timers:
             return None
         return max(0, int((timers[0].when - time.monotonic()) * 1000) + 1)
+
+
+def _guarded(act: Act) -> None:
+    """A fault of the kernel's own costs what it was doing at that moment, and is written down; it never ends the kernel."""
+    try:
+        act()
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()

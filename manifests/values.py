@@ -97,3 +97,17 @@ def _parse(text: str, units: dict[str, int], instead: str) -> int:
 def _format(amount: int, units: dict[str, int]) -> str:
     best = next(unit for unit in reversed(units) if amount % units[unit] == 0 and (amount or units[unit] == 1))
     return f"{amount // units[best]}{best}"
+
+
+UID_BASE: Final = 770_000_000
+UID_COUNT: Final = 65_536
+SERVICE_UIDS: Final = 4_096
+"""As root every run has a host user id of its own from this range: the first SERVICE_UIDS are for services, one each for as
+long as they are installed, since their `state/` belongs to them; the rest go round among task runs."""
+
+
+def uid_of(installed: int, task_run: int | None) -> int:
+    """The host user id for a run: of the service that was installed as that number, or of that many-th task run."""
+    if task_run is None:
+        return UID_BASE + installed % SERVICE_UIDS
+    return UID_BASE + SERVICE_UIDS + task_run % (UID_COUNT - SERVICE_UIDS)
