@@ -10,8 +10,8 @@ No value: any operation with it gives no value; `and`, `or` and filters take it 
 
 import ast
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, DecimalException
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, DecimalException, localcontext
 from typing import Final, cast
 
 import simpleeval  # type: ignore[import-untyped]
@@ -19,6 +19,7 @@ import simpleeval  # type: ignore[import-untyped]
 from pipeline_errors import did_you_mean
 from pipeline_functions import FUNCTIONS, Function, binary, null_safe, plus
 from pipeline_rows import Kind, Value
+from pipeline_values import EXACT
 
 LENGTH_MAX: Final = 1_000
 """Characters of one expression."""
@@ -275,9 +276,14 @@ class Evaluator:
 
     def column(self, columns: Mapping[str, list[Value]], size: int, fault: Callable[[int, str], None]) -> list[Value]:
         """One result per row; where there is none it is None and `fault(row, why)` was called."""
-        simple, tree, text, names, kept = self._simple, self._tree, self._text, self.names, self._kept
+        names = self.names
         rows = zip(*(columns[name] for name in names), strict=True) if names else iter([()] * size)
         keep = not any(type(columns[name][0]) in _UNKEPT for name in names) if size else False
+        with localcontext(EXACT):
+            return self._each(rows, fault, keep=keep)
+
+    def _each(self, rows: Iterable[tuple[Value, ...]], fault: Callable[[int, str], None], *, keep: bool) -> list[Value]:
+        simple, tree, text, names, kept = self._simple, self._tree, self._text, self.names, self._kept
         found: list[Value] = []
         for row, values in enumerate(rows):
             if keep and (result := kept.get(values, _MISSING)) is not _MISSING:

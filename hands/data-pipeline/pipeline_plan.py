@@ -2,7 +2,7 @@
 
 What the checker could not know is checked here, again all problems at once: a column that is not there (did you mean),
 a type that a step cannot take, two columns of one name. After a step with a problem planning goes on with the columns
-that it would have given, as far as they are known.
+that it would have given, as far as they are known; about a column that a wrong step was to make nothing more is said.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,6 +73,7 @@ class _Planner:
         self.problems: list[Problem] = []
         self._scratch, self._partners, self._open_table = scratch, partners, open_table
         self._number = 0
+        self._unsure: set[str] = set()
 
     def link(self, name: str, step: Stepping) -> None:
         self.links.append(Link(name, step))
@@ -84,8 +85,10 @@ class _Planner:
         made = self._make(step)
         if made is not None and len(self.problems) == found:
             self.link(f"{number} {type(step).__name__.lower()}", made)
-        elif made is not None:
+            return
+        if made is not None:
             self.columns = made.columns
+        self._unsure |= _gives(step)
 
     def _make(self, step: Step) -> Stepping | None:
         match step:
@@ -121,7 +124,7 @@ class _Planner:
 
     # the steps with more to check -----------------------------------------------------------------------------------
 
-    def _select(self, step: Select) -> Stepping:
+    def _select(self, step: Select) -> Stepping | None:
         if step.columns:
             places = self._places("columns", step.columns)
         else:
@@ -129,6 +132,8 @@ class _Planner:
             places = [at for at in range(len(self.columns)) if at not in dropped]
             if not places:
                 self._bad("drop", "no column is left", "Keep at least one.")
+        if not places or len(places) < len(step.columns):
+            return None
         return Pick(self.columns, places, [self.columns[at].name for at in places])
 
     def _rename(self, step: Rename) -> Stepping:
@@ -215,7 +220,8 @@ class _Planner:
         for at, column in enumerate(self.columns):
             if column.name == name:
                 return at
-        self._bad(key, f'there is no column "{name}" here', did_you_mean(name, [c.name for c in self.columns]))
+        if name not in self._unsure:
+            self._bad(key, f'there is no column "{name}" here', did_you_mean(name, [c.name for c in self.columns]))
         return -1
 
     def _places(self, key: str, names: Iterable[str]) -> list[int]:
@@ -224,6 +230,9 @@ class _Planner:
     def _expression(self, key: str, text: str) -> tuple[Parsed | None, Kind | None]:
         try:
             parsed = parse(text)
+            known = {column.name for column in self.columns}
+            if any(name in self._unsure and name not in known for name in parsed.names):
+                return None, None
             return parsed, kind_of(parsed, {column.name: column.kind for column in self.columns})
         except ExpressionInvalid as invalid:
             self._bad(key, invalid.what, invalid.instead)
@@ -231,3 +240,18 @@ class _Planner:
 
     def _bad(self, key: str, what: str, instead: str) -> None:
         self.problems.append(Problem(f"steps[{self._number}].{key}", what, instead))
+
+
+def _gives(step: Step) -> set[str]:
+    """The names of the columns that a step makes."""
+    match step:
+        case Rename():
+            return set(step.columns.values())
+        case Derive():
+            return {step.column}
+        case Join():
+            return {step.prefix + name for name in step.take}
+        case Aggregate():
+            return {name for name, _ in step.by} | {measure.name for measure in step.measures}
+        case _:
+            return set()

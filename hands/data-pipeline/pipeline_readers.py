@@ -26,6 +26,9 @@ RECORD_MAX: Final = 1024 * 1024
 PIECE: Final = 64 * 1024
 """Smaller chunks are gathered until there is so much to work on."""
 
+_MARK: Final = 4
+"""Bytes in which a byte order mark is found."""
+
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -81,7 +84,7 @@ class CsvReader:
     def feed(self, chunk: bytes) -> Iterator[Records]:
         """More bytes."""
         self._raw += chunk
-        if len(self._raw) >= PIECE:
+        if len(self._raw) >= max(PIECE, _MARK):
             yield from self._work(final=False)
 
     def finish(self) -> Iterator[Records]:

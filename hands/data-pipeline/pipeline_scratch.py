@@ -17,6 +17,7 @@ from typing import Final
 import apsw
 
 from pipeline_rows import BATCH_ROWS, Batch, Column, Kind, Value
+from pipeline_values import EXACT, settled
 
 CACHE_KIB: Final = 16 * 1024
 """Memory that the scratch database may use for pages, in KiB."""
@@ -198,7 +199,7 @@ class _ExactSum:
     def step(self, *values: object) -> None:
         if values[0] is not None:
             self.count += 1
-            self.total += Decimal(str(values[0]))
+            self.total = EXACT.add(self.total, Decimal(str(values[0])))
 
     def final(self) -> str | None:
         return str(self.total) if self.count else None
@@ -206,4 +207,4 @@ class _ExactSum:
 
 class _ExactMean(_ExactSum):
     def final(self) -> str | None:
-        return str(self.total / self.count) if self.count else None
+        return str(settled(EXACT.divide(self.total, Decimal(self.count)))) if self.count else None

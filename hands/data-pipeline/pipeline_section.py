@@ -43,6 +43,7 @@ class Section:
             self.table = table
         else:
             problems.add(at or "spec", f"this is {_kind(table)}, not a table", f"Write [{at}] and its keys below it.")
+            self.problems = Problems()  # what its keys lack is no further problem
 
     def key(self, name: str) -> str:
         """The dotted key of a name in this table."""

@@ -16,6 +16,7 @@ from pipeline_rows import BATCH_ROWS, Batch, Column, Faults, Kind, Ledger, Value
 from pipeline_scratch import Scratch, Stage, restored, stored
 from pipeline_spec import Unmatched
 from pipeline_steps import OneByOne
+from pipeline_values import EXACT
 
 PARTNERS_KEPT: Final = 20_000
 """Keys whose partners a join remembers; when there are more it forgets them all and asks the database again."""
@@ -114,7 +115,7 @@ def _keys(columns: Sequence[Column], batch: Batch, places: Sequence[int]) -> lis
         kind: Kind = columns[at].kind
         values = batch.columns[at]
         if kind == "decimal":
-            values = [None if value is None else value.normalize() + 0 for value in values]  # type: ignore[union-attr]  # decimals
+            values = [None if value is None else EXACT.normalize(value) + 0 for value in values]  # type: ignore[arg-type]  # decimals
         elif kind == "float":
             values = [None if value is None else value + 0.0 for value in values]  # type: ignore[operator]  # -0.0 is 0.0
         parts.append([_NONE if value is None else str(value).replace(_MARK, _MARK * 2) for value in values])
@@ -220,10 +221,10 @@ class Grouped:
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """The groups."""
-        found = self._stage.rows(self._query())
         kinds = [column.kind for column in self.columns]
         done = 0
         try:
+            found = self._stage.rows(self._query())
             while rows := list(islice(found, BATCH_ROWS)):
                 numbers = range(done + 1, done + len(rows) + 1)
                 columns = zip(*rows, strict=True)

@@ -5,14 +5,11 @@ pipeline_staging.py that must see all rows first: `feed` gives what is ready, `f
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from typing import Final, Protocol
+from typing import Protocol
 
 from pipeline_expressions import Evaluator, Parsed
 from pipeline_rows import Batch, Column, Faults, Kind, Ledger, Value
-from pipeline_values import DIGITS_MAX, Converter
-
-_SMALLEST: Final = Decimal(1).scaleb(-DIGITS_MAX)
+from pipeline_values import Converter, settled
 
 
 class Stepping(Protocol):
@@ -104,7 +101,7 @@ class Work(OneByOne):
         faults = Faults()
         values = _evaluated(self._evaluator, self.before, batch, faults, self._column.name)
         if self._column.kind == "decimal":
-            values = [_settled(value) for value in values]
+            values = [settled(value) for value in values]
         columns = list(batch.columns)
         columns[self._place : self._place + 1] = [self._converter.column(values, faults)]
         whole = Batch(columns, batch.numbers, batch.raws)
@@ -132,10 +129,3 @@ class Sieve(OneByOne):
 def _evaluated(evaluator: Evaluator, before: Sequence[Column], batch: Batch, faults: Faults, name: str) -> list[Value]:
     named = {column.name: values for column, values in zip(before, batch.columns, strict=True)}
     return evaluator.column(named, batch.size, lambda row, why: faults.add(row, name, "expression", why))
-
-
-def _settled(value: Value) -> Value:
-    """A decimal result of a division, to the digits that a decimal may have."""
-    if isinstance(value, Decimal) and value.is_finite() and value.as_tuple().exponent < -DIGITS_MAX:  # type: ignore[operator]
-        return value.quantize(_SMALLEST)
-    return value

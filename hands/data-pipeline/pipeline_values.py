@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache, partial
 from typing import Final
 
@@ -24,6 +24,10 @@ from pipeline_rows import Faults, Kind, Value
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 DIGITS_MAX: Final = 38
+
+EXACT: Final = Context(prec=100)
+"""In which decimals are worked with: 38 digits on either side of the point are multiplied and summed without loss."""
+_SMALLEST: Final = Decimal(1).scaleb(-DIGITS_MAX)
 
 _INT: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
@@ -278,6 +282,13 @@ class Converter:
                 )
                 found.append(None)
         return found
+
+
+def settled(value: Value) -> Value:
+    """A decimal that came from a division, rounded to the digits that a decimal may have after the point."""
+    if isinstance(value, Decimal) and value.is_finite() and value.as_tuple().exponent < -DIGITS_MAX:  # type: ignore[operator]
+        return value.quantize(_SMALLEST, context=EXACT)
+    return value
 
 
 # writing -------------------------------------------------------------------------------------------------------------

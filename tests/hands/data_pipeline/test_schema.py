@@ -1,0 +1,145 @@
+"""Columns are inferred by the rules of the page, and every row is held to what was inferred or declared."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.hands.data_pipeline.conftest import Place
+from tests.hands.doubles import hand_module
+
+schema_of = hand_module("data-pipeline", "pipeline_schema")
+SpecInvalid = hand_module("data-pipeline", "pipeline_errors").SpecInvalid
+JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "-2"], "int"), (["1", "2.5"], "float"), (["007", "100"], "text"), (["1e3"], "float"), (["0"], "int"), (["0.5"], "float"),
+        (["true", "FALSE"], "bool"), (["yes"], "text"), (["2012-01-01"], "date"), (["2012/01/01"], "date"),
+        (["2012-01-01", "2012-01-01T10:00"], "datetime"), (["01/02/2012"], "text"), (["nan"], "text"), (["9" * 20], "float"),
+        ([], "text"), (["a"], "text"),
+    ],
+)  # fmt: skip
+def test_a_csv_columns_type_is_the_first_that_all_values_fit(texts: list[str], kind: str) -> None:
+    assert schema_of.infer(texts, texts_may_be_numbers=True)[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1, 2.5], "float"), ([1], "int"), (["1"], "text"), ([True], "bool"), ([True, 1], "text"), (["2012-01-01"], "date"),
+     ([{"a": 1}], "text"), ([2.0], "float"), ([date(2012, 1, 1)], "date")],
+)  # fmt: skip
+def test_json_texts_never_become_numbers(values: list[object], kind: str) -> None:
+    assert schema_of.infer(values, texts_may_be_numbers=False)[0] == kind
+
+
+def test_a_stray_value_makes_a_column_text_and_a_note_says_so(place: Place) -> None:
+    place.load("n\n" + "1\n" * 30 + "oops\n")
+    notes = place.result["notes"]
+    assert isinstance(notes, list)
+    assert len(notes) == 1
+    assert '30 of 31 sampled values are int; it is text because of "oops"' in notes[0]
+
+
+def test_rows_after_the_sample_are_held_to_what_was_inferred(place: Place) -> None:
+    rows = "n\n" + "1\n" * 1_500 + "oops\n" + "2\n"
+    found = place.load(rows, reject_at_most=1)
+    assert len(found) == 1_501
+    assert [(r["row"], r["column"], r["code"]) for r in place.rejects()] == [(1501, "n", "type")]
+
+
+def test_how_the_bytes_are_cut_changes_nothing(place: Place) -> None:
+    rows = "n,m\n" + "".join(f"{n},{n / 2}\n" for n in range(1_200)) + "x,1\n"
+    results = []
+    for chunk in (7, 1000, 10**6):
+        place.kernel.chunk = chunk
+        results.append((place.load(rows, reject_at_most=1), place.rejects()))
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "code"),
+    [
+        ({"type": "int"}, "x", "type"), ({"type": "int", "required": True}, "", "required"), ({"type": "int", "min": 5}, "4", "min"),
+        ({"type": "float", "max": 5}, "5.1", "max"), ({"type": "text", "choices": ["a"]}, "b", "choices"),
+        ({"type": "text", "pattern": "[a-z]+"}, "A1", "pattern"), ({"type": "text", "max_length": 2}, "abc", "length"),
+        ({"type": "text", "min_length": 2}, "a", "length"), ({"type": "date", "min": date(2012, 1, 1)}, "2011-12-31", "min"),
+        ({"type": "int", "unique": True}, "1", "unique"), ({"type": "date", "format": "%d.%m.%Y"}, "2012-01-01", "type"),
+        ({"type": "decimal", "max": 1}, "1.01", "max"), ({"type": "bool"}, "maybe", "type"),
+    ],
+)  # fmt: skip
+def test_each_rule_rejects_with_its_code_and_keeps_the_row(
+    place: Place, rule: dict[str, object], value: str, code: str
+) -> None:
+    good = {"int": "1", "float": "5", "text": "ab", "date": "2012-06-01", "decimal": "1", "bool": "true"}[
+        str(rule["type"])
+    ]
+    good = "01.06.2012" if "format" in rule else "7" if rule.get("min") == 5 else "a" if "choices" in rule else good
+    place.load(f"k,v\n1,{good}\n2,{value}\n", schema={"columns": {"v": rule}}, reject_at_most=1)
+    assert place.result["rows_written"] == 1
+    assert [(r["row"], r["column"], r["code"], r["raw"]) for r in place.rejects()] == [
+        (2, "v", code, f'["2","{value}"]')
+    ]
+
+
+def test_a_row_with_two_faults_is_rejected_once_with_both(place: Place) -> None:
+    place.load("a,b\nx,y\n", schema={"columns": {"a": "int", "b": "int"}}, reject_at_most=1)
+    assert place.result["rejected"] == {"type": 1}
+    assert place.rejects()[0]["reason"] == 'a: "x" is not an int; b: "y" is not an int'
+
+
+def test_no_value_passes_every_rule_but_required(place: Place) -> None:
+    rules = {"v": {"type": "int", "min": 1, "unique": True}, "w": {"type": "text", "pattern": "x", "choices": ["x"]}}
+    assert place.load("v,w,k\n,,1\n,,2\n", schema={"columns": rules}) == [
+        {"v": None, "w": None, "k": 1}, {"v": None, "w": None, "k": 2},
+    ]  # fmt: skip
+
+
+def test_nulls_are_what_the_source_says(place: Place) -> None:
+    assert place.load("a\nNA\n1\n-\n", source={"nulls": ["NA", "-"]}) == [{"a": None}, {"a": 1}, {"a": None}]
+
+
+def test_declared_columns_that_are_not_there_are_told_all_at_once_with_the_nearest(place: Place) -> None:
+    with pytest.raises(SpecInvalid) as raised:
+        place.load("date,wnid,x\n", schema={"columns": {"wind": "float", "dates": "date"}})
+    assert [(p.key, p.instead) for p in raised.value.problems] == [
+        ("schema.columns.wind", 'Did you mean "wnid"?'), ("schema.columns.dates", 'Did you mean "date"?'),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("extra", "names"), [("infer", ["a", "b"]), ("ignore", ["b"])])
+def test_columns_that_are_not_declared(place: Place, extra: str, names: list[str]) -> None:
+    assert list(place.load("a,b\n1,2\n", schema={"extra": extra, "columns": {"b": "int"}})[0]) == names
+    found = place.load('{"a":1,"b":2}\n', name="in.jsonl", schema={"extra": extra, "columns": {"b": "int"}})
+    assert list(found[0]) == names
+
+
+def test_undeclared_columns_can_be_refused(place: Place) -> None:
+    with pytest.raises(SpecInvalid, match='a column "a" that is not declared'):
+        place.load("a,b\n1,2\n", schema={"extra": "reject", "columns": {"b": "int"}})
+
+
+def test_a_json_row_with_a_column_nobody_knew_is_rejected_not_trimmed(place: Place) -> None:
+    lines = '{"a":1}\n' * 1_000 + '{"a":2,"aa":3}\n'
+    place.load(lines, name="in.jsonl", reject_at_most=1)
+    assert [(r["row"], r["column"], r["code"]) for r in place.rejects()] == [(1001, "aa", "extra")]
+
+
+def test_a_source_without_columns_says_so(place: Place) -> None:
+    with pytest.raises(JobFailed, match="no columns"):
+        place.load("", name="in.jsonl")
+
+
+@given(
+    st.lists(
+        st.one_of(st.integers().map(str), st.floats().map(str), st.dates().map(str), st.text(max_size=5)), max_size=12
+    )
+)
+def test_every_sampled_value_fits_what_was_inferred(texts: list[str]) -> None:
+    kind, _ = schema_of.infer(texts, texts_may_be_numbers=True)
+    scalar = hand_module("data-pipeline", "pipeline_values").scalar(kind)
+    for text in texts:
+        scalar(text)
