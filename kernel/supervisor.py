@@ -198,17 +198,15 @@ class Supervisor:
                 self.services.stop(life, "the kernel goes down")
             self.stop(run, "the kernel goes down")
 
-    def stop_untrusted(self) -> list[str]:
-        """Stop whatever may not start any more, after a key was revoked; their names."""
-        kernel, stopped = self._kernel, set()
+    def stop_untrusted(self) -> None:
+        """Stop whatever may not start any more, after a key was revoked."""
+        kernel = self._kernel
         for run in list(kernel.runs.values()):
             try:
                 changes.judge(kernel.state, run.hand.package, kernel.time())
             except Refusal as refusal:
                 kernel.refused_start(run.hand, refusal)
                 self.unwant(run.hand, refusal.why, forget=False)
-                stopped.add(run.name)
-        return sorted(stopped)
 
     def stand_still(self, hand: Installed, *, still: bool) -> None:
         """Pause or resume what runs of a Hand: its processes, and the deadlines of the calls at it and by it."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from manifests.policy import shown
+from manifests.grants import GrantSet
+from manifests.policy import ABOUT_ONESELF, shown
 from manifests.schema import Provided
 from manifests.state import Installed
 from wire.errors import Refusal
@@ -29,6 +30,20 @@ class Catalogue:
     def owner(self, method: str) -> str:
         """The name of the Hand that answers a method, or `kernel`."""
         return self._owners[method].name if method in self._owners else KERNEL
+
+    def visible(self, grants: GrantSet | None) -> list[Provided]:
+        """The methods that somebody holds some grant for, or needs none for; all of them for the operator (None)."""
+        if grants is None:
+            return self.all()
+        return [one for one in self.all() if one.method in ABOUT_ONESELF or grants.mentions(one.method)]
+
+    def described(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
+        """Rows of what is visible: one method, or all of a Hand's, or all."""
+        return [
+            {**{field: getattr(one, field) for field in one.__struct_fields__}, "provider": self.owner(one.method)}
+            for one in self.visible(grants)
+            if method in ("", one.method) and (not hand or one.method.startswith(f"{hand}."))
+        ]
 
     def all(self) -> list[Provided]:
         """Every method, by name."""

@@ -1,19 +1,21 @@
-"""Changes the operator makes to a home, as the details of log entries (pure): checked here, recorded by the kernel.
+"""Changes the operator makes to a home (pure): checked here, recorded by the kernel, true from that entry on.
 
-Each function takes the state as it is and what was asked, and returns the detail of the entry that makes the change true;
-what may not be is raised as Refusal, what cannot be as ChangeInvalid. `changes` never change the state themselves: only the
-recorded entry does, through state.fold, at once and at every later start.
+CHANGES is the table of them. Each decides from what was Asked which entries to record; it never changes the state itself:
+only the recorded entries do, through state.fold, at once and at every later start. What may not be is raised as Refusal,
+what cannot be as ChangeInvalid. The disk and the clock come in as functions and values.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from manifests import capabilities, settings
 from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
-from manifests.schema import Capability
+from manifests.schema import Capability, Provided, ResourceKind
 from manifests.seal import Seal
 from manifests.state import Installed, Package, State
 from manifests.trust import EVERYTHING, TrustedKey
@@ -21,89 +23,137 @@ from wire.errors import NoteMalformed, Refusal
 from wire.signing import VerifyKey
 
 Detail = dict[str, object]
-RESERVED_ROOTS = frozenset(("scratch", "state", "own", "shared", "session"))
+RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 
 class ChangeInvalid(ManifestsError):
     """What was asked cannot be: a malformed pattern, an unknown name. The text says what to write instead."""
 
 
+class Asked(Struct, frozen=True, kw_only=True):
+    """One change that is asked for. resource: what it is about; now: microseconds since the epoch; home: its real path.
+
+    new_id: for a Hand that is new; methods: all that exist; load: what a folder below `hands/` holds; real: the real path
+    of a folder, "" when it is none; secrets: a Hand's secret settings as they are, by its id.
+    """
+
+    state: State
+    resource: str
+    arguments: Mapping[str, object]
+    now: int
+    home: str
+    new_id: str
+    methods: tuple[str, ...]
+    load: Callable[[str], Package]
+    real: Callable[[str], str]
+    secrets: Callable[[str], dict[str, object]]
+
+    def hand(self) -> Installed:
+        """The installed Hand that the resource names."""
+        if self.resource not in self.state.hands:
+            raise ChangeInvalid(f"no Hand {self.resource!r} is installed: see `maniple hands`")
+        return self.state.hands[self.resource]
+
+    def text(self, name: str) -> str:
+        """A text argument, "" when it was not given."""
+        return str(self.arguments.get(name) or "")
+
+
+class Decided(Struct, frozen=True, kw_only=True):
+    """The entries that make a change true, the first of which is also its answer. secrets: to be kept first, for `hand`."""
+
+    entries: tuple[tuple[str, Detail], ...]
+    hand: str = ""
+    secrets: dict[str, object] | None = None
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """A kernel method by which the operator changes the home, and how it is decided."""
+
+    provided: Provided
+    decide: Callable[[Asked], Decided]
+
+
 def judge(state: State, package: Package, now: int) -> Seal:
     """The package's seal, if it lets the Hand be installed, or start, now (microseconds since the epoch); else Refusal."""
-    hand = package.manifest.hand
+    hand, last = package.manifest.hand, state.versions.get(package.manifest.hand.name)
     try:
         return state.trust.judge(
-            package.seal,
-            name=hand.name,
-            version=hand.version,
-            last_version=state.versions.get(hand.name),
-            now=now,
-            manifest=package.manifest,
+            package.seal, name=hand.name, version=hand.version, last_version=last, now=now, manifest=package.manifest
         )
     except SealRefused as refused:
         raise Refusal("seal", f"{hand.name} {hand.version} is refused: {refused}") from None
 
 
-def install(state: State, package: Package, folder: str, hand_id: str, now: int) -> Detail:
-    """Detail of hand.install. An upgrade keeps its id; a Hand whose needs are missing is refused."""
+def _install(this: Asked) -> Decided:
+    """An upgrade keeps the Hand's id and grants; a Hand whose needs are missing is refused."""
+    folder = this.text("folder")
+    if "/" in folder or folder.startswith(".") or not folder:
+        raise ChangeInvalid("folder is the name of a folder in the home's hands/")
+    package = this.load(folder)
     hand = package.manifest.hand
-    judge(state, package, now)
-    missing = [name for name in hand.needs if name not in state.hands]
+    judge(this.state, package, this.now)
+    missing = [name for name in hand.needs if name not in this.state.hands]
     if missing:
         raise Refusal("needs", f"{hand.name} needs {', '.join(missing)}: install that first")
-    before = state.hands.get(hand.name)
-    return {
-        "hand": before.id if before else hand_id,
-        "name": hand.name,
-        "version": hand.version,
-        "folder": folder,
-        "seal": hashlib.sha256(package.seal.encode()).hexdigest(),
-    }
+    before = this.state.hands.get(hand.name)
+    whose: Detail = {"hand": before.id if before else this.new_id, "name": hand.name}
+    seal = hashlib.sha256(package.seal.encode()).hexdigest()
+    entries = [("hand.install", {**whose, "version": hand.version, "folder": folder, "seal": seal})]
+    given = _agreed(package, this.arguments.get("grants") or [], (*this.methods, *package.manifest.provides))
+    if given:
+        entries.append(("grant", {**whose, "capabilities": _plain(given)}))
+    if hand.autostart and before is None:
+        entries.append(("hand.state", {**whose, "state": "wanted"}))
+    return Decided(entries=tuple(entries), hand=str(whose["hand"]))
 
 
-def remove(state: State, hand: Installed) -> Detail:
-    """Detail of hand.remove."""
-    needed_by = [one.name for one in state.hands.values() if hand.name in one.package.manifest.hand.needs]
+def _remove(this: Asked) -> Decided:
+    hand = this.hand()
+    needed_by = [one.name for one in this.state.hands.values() if hand.name in one.package.manifest.hand.needs]
     if needed_by:
         raise Refusal("needs", f"{', '.join(needed_by)} needs {hand.name}: remove that first")
-    return {"hand": hand.id, "name": hand.name}
+    return Decided(entries=(("hand.remove", {**_whose(hand), "folder": hand.folder}),), hand=hand.id)
 
 
-def grant(package: Package, hand_id: str, wanted: object, methods: Iterable[str]) -> Detail:
-    """Detail of grant: at most what the sealed manifest asks for, wildcards expanded to the methods that exist."""
+def _grant(this: Asked) -> Decided:
+    """At most what the sealed manifest asks for, wildcards expanded to the methods that exist."""
+    hand = this.hand()
+    given = _agreed(hand.package, this.arguments["capabilities"], this.methods)
+    return Decided(entries=(("grant", {**_whose(hand), "capabilities": _plain(given)}),), hand=hand.id)
+
+
+def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[Capability]:
     try:
         given = msgspec.convert(wanted, tuple[Capability, ...])
-    except msgspec.ValidationError as error:
-        raise ChangeInvalid(f"capabilities: {error}") from None
-    for one in given:
-        if not is_method_pattern(one.method):
-            raise ChangeInvalid(f"{one.method!r} is no method or `prefix.*`: see `maniple methods`")
-        for pattern in one.allow:
-            _check_pattern(pattern)
-    asks = asked(package.manifest)
+        for one in given:
+            if not is_method_pattern(one.method):
+                raise ChangeInvalid(f"{one.method!r} is no method or `prefix.*`: see `maniple methods`")
+            for pattern in one.allow:
+                capabilities.check_pattern(pattern)
+    except (msgspec.ValidationError, PatternInvalid) as error:
+        raise ChangeInvalid(f"these are no capabilities: {error}") from None
+    name, asks = package.manifest.hand.name, asked(package.manifest)
     beyond = exceeding(given, GrantSet.of(asks))
     if beyond:
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
-        name = package.manifest.hand.name
         raise Refusal(
             "capability", f"{name} does not ask for {as_text(beyond[0])} in its manifest; it asks for {all_asks}"
         )
-    known = [*methods]
-    expanded = [
-        Capability(method=name, allow=one.allow, own=one.own)
+    return [
+        Capability(method=method, allow=one.allow, own=one.own)
         for one in given
-        for name in (expand(one.method, known) if one.method.endswith("*") else (one.method,))
+        for method in (expand(one.method, methods) if one.method.endswith("*") else (one.method,))
     ]
-    name = package.manifest.hand.name
-    return {"hand": hand_id, "name": name, "capabilities": _plain(expanded)}
 
 
-def revoke(state: State, hand: Installed, method: str, patterns: Iterable[str]) -> tuple[Detail, Detail | None]:
-    """Details of revoke, and of the grant that gives back what only some patterns were taken from."""
-    names = set(patterns)
+def _revoke(this: Asked) -> Decided:
+    """By method or `prefix.*`, and of those by patterns when some are named: the others are given back at once."""
+    hand, method, patterns = this.hand(), this.text("method"), this.arguments.get("allow")
+    names = set(map(str, patterns)) if isinstance(patterns, list) else set()
     gone = [
         one
-        for one in state.grants.get(hand.id, ())
+        for one in this.state.grants.get(hand.id, ())
         if (one.method == method or (method.endswith(".*") and one.method.startswith(method[:-1])))
         and (not names or names & set(one.allow))
     ]
@@ -116,70 +166,83 @@ def revoke(state: State, hand: Installed, method: str, patterns: Iterable[str]) 
         for one in gone
         if names and set(one.allow) - names
     ]
-    whose: Detail = {"hand": hand.id, "name": hand.name}
-    back: Detail | None = {**whose, "capabilities": _plain(left)} if left else None
-    return {**whose, "capabilities": _plain(gone)}, back
+    entries: list[tuple[str, Detail]] = [("revoke", {**_whose(hand), "capabilities": _plain(gone)})]
+    if left:
+        entries.append(("grant", {**_whose(hand), "capabilities": _plain(left)}))
+    return Decided(entries=tuple(entries), hand=hand.id)
 
 
-def root(name: str, real: str, home: str) -> Detail:
-    """Detail of root.add: real and home are paths without links. A folder that meets the home is refused."""
+def _add_root(this: Asked) -> Decided:
+    """A folder that holds, lies in, or leads to the home is refused."""
+    name, path, home = this.resource, this.text("path"), this.home
+    real = this.real(path)
+    if not path.startswith("/") or not real:
+        raise ChangeInvalid(f"{path!r} is not a folder with an absolute path")
     if name in RESERVED_ROOTS:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
     if real == "/" or real == home or home.startswith(real + "/") or real.startswith(home + "/"):
-        raise Refusal("roots", f"{real} holds, lies in or leads to the home {home}: no Hand may reach that")
-    return {"name": name, "path": real}
+        raise Refusal("roots", f"{path} holds, lies in or leads to the home {home}: no Hand may reach that")
+    return Decided(entries=(("root.add", {"name": name, "path": real}),))
 
 
-def add_key(state: State, arguments: Mapping[str, object], now: int) -> Detail:
-    """Detail of key.add: a key to trust, for which Hands, and the most these may be granted."""
-    most, expires = arguments.get("most"), arguments.get("expires")
+def _remove_root(this: Asked) -> Decided:
+    if this.resource not in this.state.roots:
+        raise ChangeInvalid(f"there is no root {this.resource!r}: see `maniple roots`")
+    return Decided(entries=(("root.remove", {"name": this.resource}),))
+
+
+def _add_key(this: Asked) -> Decided:
+    """A key to trust, for which Hands, and the most these may be granted."""
+    most, expires = this.arguments.get("most"), this.arguments.get("expires")
     try:
-        public = VerifyKey.parse(str(arguments["key"]))
+        public = VerifyKey.parse(this.text("key"))
         key = TrustedKey(
             name=public.name,
             public=public.public,
-            hands=msgspec.convert(arguments["hands"], tuple[str, ...]),
+            hands=msgspec.convert(this.arguments["hands"], tuple[str, ...]),
             most=msgspec.convert(most, tuple[Capability, ...]) if most is not None else EVERYTHING,
-            added=now,
+            added=this.now,
             expires=expires if isinstance(expires, int) else None,
         )
-        state.trust.add(key)
+        this.state.trust.add(key)
     except (msgspec.ValidationError, TrustRefused, NoteMalformed) as error:
         raise ChangeInvalid(f"this key cannot be trusted: {error}") from None
-    return {"key": _plain(key)}
+    return Decided(entries=(("key.add", _key(key)),))
 
 
-def rotate_key(state: State, old: str, text: str, now: int) -> tuple[Detail, Detail]:
-    """Details of key.revoke and key.add: the new key has the rights of the old one, whose seals count no more."""
+def _rotate_key(this: Asked) -> Decided:
+    """The new key has the rights of the old one, whose seals count no more."""
     try:
-        public = VerifyKey.parse(text)
-        store = state.trust.rotate(old, name=public.name, public=public.public, now=now)
-        keys = store.find(old), store.find(public.id)
+        public = VerifyKey.parse(this.text("key"))
+        store = this.state.trust.rotate(this.resource, name=public.name, public=public.public, now=this.now)
+        new, old = store.find(public.id), store.find(this.resource)
     except (TrustRefused, NoteMalformed) as error:
         raise ChangeInvalid(str(error)) from None
-    return {"key": _plain(keys[0])}, {"key": _plain(keys[1])}
+    return Decided(entries=(("key.add", _key(new)), ("key.revoke", _key(old))))
 
 
-def revoke_key(state: State, key_id: str, now: int) -> Detail:
-    """Detail of key.revoke: for ever."""
+def _revoke_key(this: Asked) -> Decided:
+    """For ever: what the key sealed stops now and does not start again."""
     try:
-        return {"key": _plain(state.trust.revoke(key_id, now=now).find(key_id))}
+        key = this.state.trust.revoke(this.resource, now=this.now).find(this.resource)
     except TrustRefused as error:
         raise ChangeInvalid(str(error)) from None
+    return Decided(entries=(("key.revoke", _key(key)),))
 
 
-def change_settings(
-    state: State, hand: Installed, secrets: Mapping[str, object], given: Mapping[str, object], *, typed: bool
-) -> tuple[Detail, dict[str, object]]:
-    """Detail of settings, and the secret ones, which no log ever holds: all of a Hand's own values after the change.
+def _set(this: Asked) -> Decided:
+    """All of a Hand's own values after the change; None takes one back. All are right, or none changes.
 
-    None takes one back. All are right, or none changes. In the detail they are JSON text, since the log has no floats.
+    In the entry they are JSON text, since the log has no floats; secret ones are only named there.
     """
-    declared = hand.package.manifest.settings
+    hand, given = this.hand(), this.arguments["values"]
+    declared, secrets = hand.package.manifest.settings, this.secrets(hand.id)
+    if not isinstance(given, dict):
+        raise ChangeInvalid("values is a table of name and value")
     try:
-        if typed:
+        if this.arguments.get("typed"):
             given = settings.read(declared, {name: str(value) for name, value in given.items()})
-        wanted = {**state.settings.get(hand.id, {}), **secrets, **given}
+        wanted = {**this.state.settings.get(hand.id, {}), **secrets, **given}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         settings.check(declared, wanted)
     except SettingsInvalid as error:
@@ -187,16 +250,42 @@ def change_settings(
     hidden = {name: value for name, value in wanted.items() if declared[name].secret}
     plain = {name: value for name, value in wanted.items() if name not in hidden}
     text = msgspec.json.encode(plain, order="sorted").decode()
-    return {"hand": hand.id, "name": hand.name, "settings": text, "secrets": sorted(hidden)}, hidden
+    detail: Detail = {**_whose(hand), "settings": text, "secrets": sorted(hidden)}
+    return Decided(entries=(("settings", detail),), hand=hand.id, secrets=hidden if hidden != secrets else None)
 
 
-def _check_pattern(pattern: str) -> None:
-    try:
-        capabilities.check_pattern(pattern)
-    except PatternInvalid as error:
-        raise ChangeInvalid(f"{pattern!r}: {error}") from None
+def _whose(hand: Installed) -> Detail:
+    return {"hand": hand.id, "name": hand.name}
+
+
+def _key(key: TrustedKey) -> Detail:
+    return {"key": _plain(key)}
 
 
 def _plain(value: object) -> object:
     """A value as the log's canonical JSON reads it back: tables, lists, text, numbers; bytes as base64."""
     return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _row(
+    name: str, summary: str, decide: Callable[[Asked], Decided], resource: ResourceKind = "name", /, **params: str
+) -> Change:
+    provided = Provided(method=f"kernel.{name}", summary=summary, resource=resource, effect="write", params=params)
+    return Change(provided=provided, decide=decide)
+
+
+CHANGES: Final = {
+    one.provided.method: one
+    for one in (
+        _row("install", "Install a Hand", _install, "none", folder="string", grants="list?"),
+        _row("remove", "Remove a Hand", _remove),
+        _row("grant", "Give a Hand capabilities", _grant, capabilities="list"),
+        _row("revoke", "Take capabilities back", _revoke, method="string", allow="list?"),
+        _row("root-add", "Name a folder", _add_root, path="string"),
+        _row("root-remove", "Take a named folder back", _remove_root),
+        _row("key-add", "Trust a key", _add_key, "none", key="string", hands="list", most="list?", expires="int?"),
+        _row("key-rotate", "Replace a key", _rotate_key, key="string"),
+        _row("key-revoke", "Trust a key no more", _revoke_key),
+        _row("set", "Change a Hand's settings", _set, values="dict", typed="bool?"),
+    )
+}

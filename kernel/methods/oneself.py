@@ -4,8 +4,7 @@ from typing import Final
 
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
-from manifests.policy import ABOUT_ONESELF
-from manifests.schema import Provided
+from manifests.state import described
 from wire import limits
 
 ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
@@ -21,41 +20,21 @@ def _check(request: Request) -> object:
     return {**ALLOWED, "allowed": False, "why": refusal.why, "grant": refusal.grant, "code": refusal.code}
 
 
-def _visible(request: Request) -> list[Provided]:
-    """The methods that the caller holds some grant for; all of them for the operator."""
-    provided, run = request.kernel.catalogue.all(), request.run
-    if run is None:
-        return provided
-    return [one for one in provided if one.method in ABOUT_ONESELF or run.grants.mentions(one.method)]
-
-
 def _describe(request: Request) -> object:
     """A method, or all methods of a Hand, as far as the caller is granted them."""
     wanted, name = request.text("method"), request.text("hand")
-    rows = [
-        one
-        for one in _visible(request)
-        if wanted in ("", one.method) and one.method.startswith(f"{name}." * bool(name))
-    ]
+    rows = request.kernel.catalogue.described(request.call.by.grants, wanted, name)
     if not rows:
         raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
-    return {"methods": [{**_row(one), "provider": request.kernel.catalogue.owner(one.method)} for one in rows]}
-
-
-def _row(one: Provided) -> dict[str, object]:
-    return {name: getattr(one, name) for name in one.__struct_fields__}
+    return {"methods": rows}
 
 
 def _list(request: Request) -> object:
     """The Hands that the caller may ask for something, and itself."""
-    seen = {request.kernel.catalogue.owner(one.method) for one in _visible(request)} | {request.call.by.name}
-    hands = request.kernel.state.hands
-    return {
-        "hands": [
-            {"name": name, "version": hands[name].version, "description": hands[name].package.manifest.hand.description}
-            for name in sorted(seen & set(hands))
-        ]
-    }
+    kernel, hands = request.kernel, request.kernel.state.hands
+    seen = {kernel.catalogue.owner(one.method) for one in kernel.catalogue.visible(request.call.by.grants)}
+    names = sorted((seen | {request.call.by.name}) & set(hands))
+    return {"hands": [row for row in described(kernel.state) if row["name"] in names]}
 
 
 def _budget(request: Request) -> object:
