@@ -14,10 +14,12 @@ import socket
 import stat
 import sys
 import traceback
+from collections.abc import Iterator
 from importlib import import_module
 
 from kernel import STARTER, confine
 from kernel.descriptors import close_all, receive, send
+from manifests.seal import LINK, Seal, compare
 from wire.launch import Go, Joining, Launch, Start, Unfit, decode, encode
 
 EXIT_UNFIT = 78
@@ -91,44 +93,36 @@ def _live(end: socket.socket) -> int:
 
 
 def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
-    """Every file of the Hand's folder, read once and hashed. Raises NotFit for any that is not as it was sealed."""
-    found: dict[str, bytes] = {}
-    for path, raw in _walk(folder, ""):
-        if path == "HAND.seal":
-            continue
-        if path not in files:
-            raise NotFit("altered", f"{path} was added after the Hand was sealed")
-        if hashlib.sha256(raw).hexdigest() != files[path]:
-            raise NotFit("altered", f"{path} was changed after the Hand was sealed")
-        found[path] = raw
-    for path in files:
-        if path not in found:
-            raise NotFit("altered", f"{path} was removed after the Hand was sealed")
+    """Every file of the Hand's folder, read once and hashed. Raises NotFit unless all are as they were sealed."""
+    found = dict(_walk(folder, ""))
     os.close(folder)
-    return found
+    found.pop("HAND.seal", None)
+    digests = {path: LINK if raw is None else hashlib.sha256(raw).hexdigest() for path, raw in found.items()}
+    different = compare(Seal(name="", version="", files=files), digests)
+    if different:
+        raise NotFit("altered", "; ".join(map(str, different[:5])))
+    return {path: raw for path, raw in found.items() if raw is not None}
 
 
-def _walk(folder: int, prefix: str) -> list[tuple[str, bytes]]:
-    found = []
-    for name in sorted(os.listdir(folder)):
-        path = prefix + name
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:
+    """Each path below a folder with its bytes, None for what is neither a file nor a folder; no link is followed."""
+    for name in os.listdir(folder):
         try:
-            descriptor = os.open(name, flags, dir_fd=folder)
-        except OSError as error:
-            raise NotFit("altered", f"{path} is a link, or cannot be read: {error.strerror}") from None
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        except OSError:
+            yield prefix + name, None
+            continue
         try:
-            kind = os.fstat(descriptor)
-            if stat.S_ISDIR(kind.st_mode):
-                found += _walk(descriptor, path + "/")
-            elif stat.S_ISREG(kind.st_mode):
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(mode):
+                yield from _walk(descriptor, f"{prefix}{name}/")
+            elif stat.S_ISREG(mode):
                 with open(descriptor, "rb", closefd=False) as file:
-                    found.append((path, file.read()))
+                    yield prefix + name, file.read()
             else:
-                raise NotFit("altered", f"{path} is neither a file nor a folder")
+                yield prefix + name, None
         finally:
             os.close(descriptor)
-    return found
 
 
 def _confine(launch: Launch, descriptors: dict[str, int]) -> tuple[str, ...]:
@@ -156,6 +150,6 @@ def _confine(launch: Launch, descriptors: dict[str, int]) -> tuple[str, ...]:
         confine.own_user_namespace()
         applied.append("user namespace")
     confine.limit(launch.rlimits)
-    confine.no_new_privileges()
-    confine.not_dumpable()
+    confine.control(confine.NO_NEW_PRIVILEGES)
+    confine.control(confine.NOT_DUMPABLE)
     return (*applied, "no_new_privs", "empty environment", "no inherited descriptors")

@@ -17,18 +17,16 @@ NEWNS: Final = 0x0002_0000
 NEWUSER: Final = 0x1000_0000
 NEWPID: Final = 0x2000_0000
 
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_DUMPABLE: Final = 4
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
-_MS_BIND: Final = 4096
-_MS_REC: Final = 16384
-_MS_PRIVATE: Final = 1 << 18
+DIE_WITH_PARENT: Final = (1, 9)
+NOT_DUMPABLE: Final = (4, 0)
+ADOPT_ORPHANS: Final = (36, 1)
+NO_NEW_PRIVILEGES: Final = (38, 1)
+"""prctl(2): be killed when the thread that made this process ends; no core file, and no look into its memory by its equals;
+become the parent of descendants whose own parent ends; gain no rights from any file that is executed, ever."""
+
+_NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 1 << 12, 1 << 14, 1 << 18  # mount(2)
 _SYS_OPEN_TREE, _SYS_MOUNT_SETATTR = 428, 442  # the same numbers on every architecture
-_OPEN_TREE_CLONE: Final = 1
-_AT_EMPTY_PATH: Final = 0x1000
-_ATTR_IDMAP, _ATTR_SAFE = 0x0010_0000, 0x2 | 0x4 | 0x8  # nosuid, nodev, noexec
+_TREE_CLONE, _AT_EMPTY_PATH, _ATTR_IDMAP = 1, 0x1000, 0x0010_0000
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -41,24 +39,9 @@ def _check(result: int, what: str) -> int:
     return result
 
 
-def die_with_parent() -> None:
-    """Have the kernel of this machine end this process when the thread that made it ends (PR_SET_PDEATHSIG)."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "parent-death signal")
-
-
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends (PR_SET_CHILD_SUBREAPER)."""
-    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "child subreaper")
-
-
-def no_new_privileges() -> None:
-    """Nothing this process executes gains rights from its file, ever (PR_SET_NO_NEW_PRIVS)."""
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-
-
-def not_dumpable() -> None:
-    """No core file, and no look into this process's memory by its equals (PR_SET_DUMPABLE)."""
-    _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+def control(option: tuple[int, int]) -> None:
+    """Set one of the options above on this process."""
+    _check(_libc.prctl(*option, 0, 0, 0), f"prctl {option[0]}")
 
 
 def unshare(flags: int) -> None:
@@ -108,7 +91,7 @@ def become(uid: int) -> None:
 def private_mounts() -> None:
     """A mount namespace of its own, from which nothing spreads to the machine's."""
     unshare(NEWNS)
-    _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "private mounts")
+    _check(_libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
 def make_reachable(paths: Iterable[str]) -> None:
@@ -123,11 +106,11 @@ def make_reachable(paths: Iterable[str]) -> None:
     sources = {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in covers}
     for cover in sorted(set(covers.values())):
         options = b"mode=0755,size=64k"
-        _check(_libc.mount(b"none", cover.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options), f"cover {cover}")
+        _check(_libc.mount(b"none", cover.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"cover {cover}")
     for path, descriptor in sources.items():
         os.makedirs(path, mode=0o755, exist_ok=True)
         source = f"/proc/self/fd/{descriptor}".encode()
-        _check(_libc.mount(source, path.encode(), None, _MS_BIND | _MS_REC, None), f"bind {path}")
+        _check(_libc.mount(source, path.encode(), None, _BIND | _RECURSIVE, None), f"bind {path}")
         os.close(descriptor)
 
 
@@ -148,11 +131,11 @@ def mapped_tree(folder: int, uid: int) -> int:
     """
     owner = os.stat(folder)
     empty = ctypes.c_char_p(b"")
-    flags = ctypes.c_uint(_OPEN_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
+    flags = ctypes.c_uint(_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
     tree = _check(_libc.syscall(_SYS_OPEN_TREE, folder, empty, flags), "open_tree")
     namespace = _user_namespace(f"{owner.st_uid} {uid} 1", f"{owner.st_gid} {uid} 1")
     try:
-        attributes = struct.pack("QQQQ", _ATTR_IDMAP | _ATTR_SAFE, 0, 0, namespace)
+        attributes = struct.pack("QQQQ", _ATTR_IDMAP | _NOSUID | _NODEV | _NOEXEC, 0, 0, namespace)
         at = ctypes.c_int(_AT_EMPTY_PATH)
         _check(_libc.syscall(_SYS_MOUNT_SETATTR, tree, empty, at, attributes, len(attributes)), "id-mapped mount")
     finally:

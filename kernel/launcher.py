@@ -105,9 +105,9 @@ class Launcher:
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:
         """The process that was exec'd made process 1 and may leave; then process 1 is the kernel's own child."""
-        from kernel.confine import adopt_orphans
+        from kernel.confine import ADOPT_ORPHANS, control
 
-        adopt_orphans()
+        control(ADOPT_ORPHANS)
         descriptors.send(self._template, b"leave")
         os.waitpid(self._pid, 0)
         self._pid, self._pidfd = pid, pidfd

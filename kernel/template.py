@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     os.read(alive, 1)  # the outer process is leaving, and reads nothing more
     os.close(alive)
     receive(end)  # it is gone, and the kernel is this one's parent
-    confine.die_with_parent()
+    confine.control(confine.DIE_WITH_PARENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.setsid()
