@@ -190,7 +190,7 @@ class Hand:
 
 
 def _misfit(method: object, given: set[str], needed: set[str]) -> str:
-    """Why `async def method(self, call, ...)` cannot take these params, "" when it can; far cheaper than a Signature."""
+    """Why `async def method(self, call, ...)` cannot take these params, or ""; cheaper than a Signature."""
     function = getattr(method, "__func__", method)
     assert isinstance(function, FunctionType)
     code = function.__code__
