@@ -254,8 +254,11 @@ class Log:
             finally:
                 self._keys_file.reserve()
                 self._entries.reserve()
-            if self._entries.end >= SEGMENT and not self._failed:
-                self._roll()  # behind a checkpoint: a finished file is covered
+            if self._entries.end >= SEGMENT and not self._failed:  # and under a checkpoint, since it was just signed
+                following = Growing(segment_path(self._folder, self._segment + 1), reserve=RESERVE)
+                self._entries.close(keep=False)
+                self._entries, self._segment = following, self._segment + 1
+                following.reserve()
         except OSError as error:
             self._due = monotonic() + RETRY
             is_spent = self._failed or self._entries.room < LAST
@@ -264,11 +267,10 @@ class Log:
             self._tell(LogState.OK, "")
 
     def _checkpoint(self) -> None:
-        size = self._tree.size
+        size, root = self._tree.size, self._tree.root()
         if size == self._signed:
             return
-        head = Checkpoint(origin=self._origin, size=size, root=self._tree.root())
-        note = sign_checkpoint(head, self._key).encode()
+        note = sign_checkpoint(Checkpoint(origin=self._origin, size=size, root=root), self._key).encode()
         replace(self._folder / "checkpoint", note)
         if self._signed < 0 or self._closing:
             sync_folder(self._folder)
@@ -277,12 +279,6 @@ class Log:
             with open(self._folder / "checkpoints", "ab") as file:
                 file.write(b"\n" + note)
             self._kept = size
-
-    def _roll(self) -> None:
-        following = Growing(segment_path(self._folder, self._segment + 1), reserve=RESERVE)
-        self._entries.close(keep=False)
-        self._entries, self._segment = following, self._segment + 1
-        self._entries.reserve()
 
     def _tell(self, state: LogState, why: str) -> None:
         if (state, why) != (self._state, self._why):

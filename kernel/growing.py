@@ -25,7 +25,7 @@ class Growing:
         self._path, self._reserve, self._is_short = path, reserve, True
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         found = os.fstat(self._file)
-        self.end, self._is_named = found.st_size, found.st_size > 0
+        self.end, self._is_named = found.st_size, False
         self.room = max(0, found.st_blocks * 512 - self.end - _OWN)
 
     def put(self, content: bytes) -> None:

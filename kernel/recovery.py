@@ -118,9 +118,8 @@ def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     newest, kept = folder / "checkpoint", folder / "checkpoints"
     notes = [newest.read_text("utf-8", "replace")] if newest.exists() else []
     if history and kept.exists():
-        notes += re.findall(
-            rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n", kept.read_text("utf-8", "replace")
-        )
+        note = rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n"
+        notes += re.findall(note, kept.read_text("utf-8", "replace"))
     return notes
 
 
@@ -145,16 +144,15 @@ def _snapshot(folder: Path, key: VerifyKey, origin: str) -> Snapshot | None:
 
 
 def _cut(folder: Path, lines: Lines) -> int:
-    """Cut off what lies behind the last whole line; how many bytes that was."""
+    """Cut off what lies behind the last whole line, and bring the rest to disk; how many bytes were cut off."""
     path = segment_path(folder, lines.segment)
     if segment_path(folder, lines.segment + 1).exists():
         raise LogDamaged(folder, f"{path} is torn at byte {lines.offset}, and yet another file goes on")
-    size = path.stat().st_size - lines.offset if path.exists() else 0
-    if size > 0:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.ftruncate(file, lines.offset)
-            os.fsync(file)
-        finally:
-            os.close(file)
+    if not path.exists():
+        return 0
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size - lines.offset
+        if size > 0:
+            file.truncate(lines.offset)
+        os.fsync(file.fileno())
     return size

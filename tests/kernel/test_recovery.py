@@ -232,6 +232,13 @@ def test_a_missing_file_between_others_is_refused(tmp_path: Path, monkeypatch: p
     assert start(folder).chain.seq == 16
 
 
+def test_a_tear_with_entries_in_a_later_file_is_no_torn_tail(tmp_path: Path) -> None:
+    folder, lines = _with_tail(tmp_path, 3)
+    segment_path(folder, 0).write_bytes(b"".join(lines[:-1])[:-1])
+    segment_path(folder, 1).write_bytes(lines[-1])
+    _is_refused(folder, "000000.jsonl is torn")
+
+
 def _snapshotted(home: Path) -> Path:
     """Ten entries, a snapshot, five entries."""
     opened = Opened(home)
