@@ -40,7 +40,8 @@ def run(descriptor: int, *, isolated: bool) -> None:
     """Be the run whose launch descriptor this is; never returns. isolated: in an interpreter of its own."""
     exit_code = EXIT_UNFIT
     try:
-        os.dup2(descriptor, _LAUNCH, inheritable=isolated)
+        if descriptor != _LAUNCH:
+            os.dup2(descriptor, _LAUNCH, inheritable=isolated)
         os.closerange(_LAUNCH + 1, 1 << 20)
         if isolated:
             _execute_afresh()
@@ -140,10 +141,8 @@ def _confine(launch: Launch, descriptors: dict[str, int]) -> tuple[str, ...]:
     applied = ["session", "pid namespace", "rlimits"]
     random.seed(launch.seed)
     if launch.uid is not None:
-        for name, descriptor in descriptors.items():
-            if name.startswith("root:"):
-                descriptors[name] = confine.mapped_tree(descriptor, launch.uid)
-                os.close(descriptor)
+        if "mounts" in descriptors:
+            confine.map_roots(descriptors, launch.uid)
         confine.become(launch.uid)
         applied.append("own user id")
     else:

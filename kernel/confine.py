@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
+from kernel.descriptors import pid_of
 from wire.launch import Rlimits
 
 NEWNS: Final = 0x0002_0000
@@ -124,11 +125,24 @@ def _topmost_closed(path: str) -> str | None:
     return None
 
 
-def mapped_tree(folder: int, uid: int) -> int:
-    """A descriptor of the same folder, in which this uid is its owner: what it makes there belongs to the owner outside.
+def map_roots(descriptors: dict[str, int], uid: int) -> None:
+    """Put in the place of each `root:NAME` one in which this uid is its owner: what it makes there is the owner's outside.
 
-    An id-mapped mount (Linux 5.12, mount_setattr(2)), detached, without set-uid programs, devices or execution.
+    An id-mapped mount (Linux 5.12, mount_setattr(2)), detached, without set-uid programs, devices or execution; made in the
+    kernel's mount namespace, `mounts`, since this one's shows no more than runs need.
     """
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    enter(descriptors["mounts"], NEWNS)
+    for name in [name for name in descriptors if name.startswith("root:")]:
+        folder = descriptors[name]
+        descriptors[name] = _mapped_tree(folder, uid)
+        os.close(folder)
+    enter(own, NEWNS)
+    os.close(own)
+    os.close(descriptors.pop("mounts"))
+
+
+def _mapped_tree(folder: int, uid: int) -> int:
     owner = os.stat(folder)
     empty = ctypes.c_char_p(b"")
     flags = ctypes.c_uint(_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
@@ -140,7 +154,7 @@ def mapped_tree(folder: int, uid: int) -> int:
         _check(_libc.syscall(_SYS_MOUNT_SETATTR, tree, empty, at, attributes, len(attributes)), "id-mapped mount")
     finally:
         os.close(namespace)
-    return int(tree)
+    return tree
 
 
 def _user_namespace(uids: str, gids: str) -> int:
@@ -154,13 +168,14 @@ def _user_namespace(uids: str, gids: str) -> int:
         os.close(release)
         os.read(hold, 1)
         os._exit(0)
+    pidfd = os.pidfd_open(child)
     try:
         os.read(told, 1)
         for name, line in (("uid_map", uids), ("gid_map", gids)):
-            with open(f"/proc/{child}/{name}", "w") as table:
+            with open(f"/proc/{pid_of(pidfd)}/{name}", "w") as table:
                 table.write(line)
-        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/{pid_of(pidfd)}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        for descriptor in (told, tell, hold, release):
+        for descriptor in (pidfd, told, tell, hold, release):
             os.close(descriptor)
         os.waitpid(child, 0)

@@ -40,3 +40,9 @@ def close_all(descriptors: Sequence[int]) -> None:
     """Close each of them."""
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def pid_of(pidfd: int) -> int:
+    """The process of a pidfd, as /proc counts, which may be from outside of this process's PID namespace; 0 when gone."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        return max(0, next((int(line.split()[1]) for line in file if line.startswith("Pid:")), 0))

@@ -74,7 +74,8 @@ class Home:
     def lock(self) -> int:
         """Keep a second kernel out for as long as the descriptor is open. Raises HomeError when one is there."""
         for folder in FOLDERS:
-            os.makedirs(self.at(folder), mode=0o711 if folder in _OPEN_TO_RUNS else 0o700, exist_ok=True)
+            os.makedirs(self.at(folder), exist_ok=True)
+            os.chmod(self.at(folder), 0o711 if folder in _OPEN_TO_RUNS else 0o700)  # whatever the umask is
         descriptor = os.open(self.at("run", "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

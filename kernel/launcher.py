@@ -142,6 +142,10 @@ class Launcher:
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
                 passing[f"root:{name}"] = _folder(path)
+                if run.uid is not None:  # it maps their ids in the mount namespace where they are
+                    passing["mounts"] = passing.get("mounts") or os.open(
+                        "/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC
+                    )
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(
@@ -188,9 +192,7 @@ class Launcher:
             theirs.close()
 
     def _born(self, run: Run, pidfd: int) -> None:
-        run.pidfd = pidfd
-        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
-            run.pid = next((int(line.split()[1]) for line in file if line.startswith("Pid:")), 0)
+        run.pidfd, run.pid = pidfd, descriptors.pid_of(pidfd)
         if run.ended:  # it was told to end before it was born
             self.kill(run, signal.SIGKILL)
 

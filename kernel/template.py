@@ -51,7 +51,9 @@ def main(arguments: list[str]) -> None:
     os.setsid()
     if root:
         confine.private_mounts()
+        os.umask(0o022)
         confine.make_reachable(paths)
+        os.umask(0o077)
     name, _, function = preload.partition(":")
     getattr(import_module(name), function)()
     gc.collect()
