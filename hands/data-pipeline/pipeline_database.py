@@ -29,6 +29,12 @@ _DECLARED: Final[dict[Kind, str]] = {
 REJECTED: Final = "_rejected"
 """What follows a table's name in the name of the table with its rejected rows."""
 
+_REJECT_COLUMNS: Final = {
+    "source": "TEXT", "row": "INTEGER", "column": "TEXT", "code": "TEXT", "reason": "TEXT", "raw": "TEXT",
+    "loaded": "TEXT",
+}  # fmt: skip
+"""As RejectStore.rows gives them."""
+
 
 def check_header(path: Path, shown: str) -> bool:
     """Whether the file is in WAL mode. Raises JobFailed for a file that is no SQLite database; an empty one is."""
@@ -68,7 +74,9 @@ class DatabaseSource:
         found = self._connection.execute(
             "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         ).fetchall()
-        tables = [str(row[0]) for row in found]
+        names = [str(row[0]) for row in found]
+        beside = {name + REJECTED for name in names}
+        tables = [name for name in names if table or name not in beside]
         if not table and len(tables) == 1:
             return tables[0]
         for name in tables:
@@ -118,16 +126,25 @@ class DatabaseTarget:
         except apsw.Error as error:
             raise JobFailed("target", f'{self._shown}: table "{name}": {error}') from None
 
-    def keep_rejects(self, table: str, rejects: Iterable[tuple[Value, ...]], *, fresh: bool) -> None:
-        """Writes rejected rows beside the table: source, row, column, code, reason, raw, loaded."""
+    def keep_rejects(self, table: str, rejects: Iterable[tuple[Value, ...]], *, fresh: bool, some: bool) -> None:
+        """Writes rejected rows beside the table. fresh: those of earlier runs go; some: there are any now.
+
+        A table of that name that has other columns is somebody else's, and is never touched.
+        """
         name = quoted(table + REJECTED)
         try:
-            if fresh:
-                self._connection.execute(f"DROP TABLE IF EXISTS {name}")
-            self._connection.execute(
-                f'CREATE TABLE IF NOT EXISTS {name} ("source" TEXT, "row" INTEGER, "column" TEXT, "code" TEXT, '
-                '"reason" TEXT, "raw" TEXT, "loaded" TEXT)'
-            )
+            rows = self._connection.execute(f"PRAGMA table_info({name})").fetchall()
+            theirs = [row[1] for row in rows] not in ([], list(_REJECT_COLUMNS))
+            if theirs and some:
+                raise JobFailed(
+                    "target", f'{self._shown}: "{table}{REJECTED}" is needed, and is another table. Rename it.'
+                )
+            if fresh and rows and not theirs:
+                self._connection.execute(f"DROP TABLE {name}")
+            if not some:
+                return
+            fields = ", ".join(f"{quoted(field)} {kind}" for field, kind in _REJECT_COLUMNS.items())
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({fields})")
             self._connection.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?)", rejects)
         except apsw.Error as error:
             raise JobFailed("target", f'{self._shown}: table "{table}{REJECTED}": {error}') from None

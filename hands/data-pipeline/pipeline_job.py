@@ -178,10 +178,10 @@ class Job:
         bench.store.close()
         if self._database is not None:
             fresh = target.mode in ("create", "replace")
-            if bench.ledger.total or fresh:
-                self._database.keep_rejects(target.table, bench.store.rows(), fresh=fresh)
+            some = bench.ledger.total > 0
+            self._database.keep_rejects(target.table, bench.store.rows(), fresh=fresh, some=some)
             self._database.commit()
-            return target.table + REJECTED if bench.ledger.total or fresh else ""
+            return target.table + REJECTED if some else ""
         assert isinstance(sink, TextTarget)
         sink.close()
         beside = target.path + SUFFIX

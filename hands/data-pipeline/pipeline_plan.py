@@ -160,6 +160,8 @@ class _Planner:
                 self._bad("by", f'there is a column "{name}" already', "Choose another name for the key.")
             elif work := self._derive(name, expression, None, "by"):
                 self.link(f"{self._number} aggregate: {name}", work)
+            else:
+                self._unsure.add(name)
         by = self._places("by", [name for name, _ in step.by])
         measures = [self._measure(measure) for measure in step.measures]
         found = [measure for measure in measures if measure is not None]

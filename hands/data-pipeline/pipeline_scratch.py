@@ -106,13 +106,13 @@ class Stage:
         self.name = name
         self.columns = tuple(columns)
         self._connection = connection
-        fields = ", ".join(f"c{place} {declared(column.kind)}" for place, column in enumerate(columns))
-        connection.execute(f"CREATE TABLE {name} (n INTEGER PRIMARY KEY, number INTEGER, {fields})")
+        fields = "".join(f", c{place} {declared(column.kind)}" for place, column in enumerate(columns))
+        connection.execute(f"CREATE TABLE {name} (n INTEGER PRIMARY KEY, number INTEGER{fields})")
         if unique:
             connection.execute(f"CREATE UNIQUE INDEX u_{name} ON {name} ({', '.join(f'c{at}' for at in unique)})")
         marks = ", ".join("?" * (len(self.columns) + 1))
-        names = ", ".join(f"c{place}" for place in range(len(self.columns)))
-        self._insert = f"INTO {name} (number, {names}) VALUES ({marks})"
+        self._names = "".join(f", c{place}" for place in range(len(self.columns)))
+        self._insert = f"INTO {name} (number{self._names}) VALUES ({marks})"
 
     def add(self, batch: Batch) -> None:
         """Appends rows."""
@@ -132,8 +132,7 @@ class Stage:
 
     def batches(self, order: str = "n") -> Iterator[Batch]:
         """All rows in an order, as batches."""
-        names = ", ".join(f"c{place}" for place in range(len(self.columns)))
-        found = self.rows(f"SELECT number, {names} FROM {{t}} ORDER BY {order}")
+        found = self.rows(f"SELECT number{self._names} FROM {{t}} ORDER BY {order}")
         kinds = [column.kind for column in self.columns]
         for rows in iter(lambda: list(islice(found, BATCH_ROWS)), []):
             numbers, *columns = zip(*rows, strict=True)

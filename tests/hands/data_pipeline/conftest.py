@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -159,7 +159,7 @@ class Place:
             return result
 
     def load(
-        self, content: str, *steps: dict[str, object], name: str = "in.csv", **spec: object
+        self, content: str, *steps: Mapping[str, object], name: str = "in.csv", **spec: object
     ) -> list[dict[str, object]]:
         """The rows that some content becomes, by way of a JSON Lines target. The result is kept as self.result."""
         source = {"path": self.put(name, content), **spec.pop("source", {})}  # type: ignore[dict-item]
@@ -178,6 +178,14 @@ class Place:
             return connection.execute(sql).fetchall()
         finally:
             connection.close()
+
+
+def database(place: Place, *statements: str, name: str = "shop.db") -> None:
+    """Makes a database."""
+    connection = apsw.Connection(str(place.path(name)))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
 
 
 @pytest.fixture

@@ -29,19 +29,54 @@ def work(text: str, **row: object) -> object:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a + 1", 8), ("a / 2", 3.5), ("a // 2", 3), ("a % 4", 3), ("-a", -7), ("d * 2", Decimal("2.20")), ("b * a", 17.5),
-        ('t + "!"', "Rain!"), ("a > 5 and b < 3", True), ("not yes", False), ("1 < a <= 7", True),
-        ('t in ("Rain", "snow")', True), ('t not in ("rain",)', True), ("a if yes else 0", 7), ('col("two words") * 2', 6),
-        ("null", None), ("a + null", None), ("is_null(null)", True), ("coalesce(null, a)", 7), ("null and yes", None),
-        ("yes == true", True), ("month(day)", 12), ("weekday(day)", 1), ("quarter(day)", 4), ("add_days(day, 1)", date(2013, 1, 1)),
-        ('days_between(date("2012-12-01"), day)', 30), ('day > date("2012-01-01")', True), ("round(b, 0)", 2.0),
-        ("floor(b) + ceil(b)", 5), ("sqrt(9)", 3.0), ("power(2, 10)", 1024.0), ("least(a, 3, 9)", 3), ("greatest(a, 3)", 7),
-        ("length(t)", 4), ("lower(t)", "rain"), ("upper(trim(t))", "RAIN"), ('concat(t, "-", t)', "Rain-Rain"),
-        ('replace(t, "R", "B")', "Bain"), ("substring(t, 2, 2)", "ai"), ('contains(t, "ai")', True),
-        ('starts_with(t, "R") and ends_with(t, "n")', True), ('int("12") + int(b * 2)', 17), ("text(day)", "2012-12-31"),
-        ('decimal("0.1") + d', Decimal("1.20")), ("abs(-b)", 2.5), ("year(day) * 100 + day(day)", 201231),
+        ("a + 1", 8),
+        ("a / 2", 3.5),
+        ("a // 2", 3),
+        ("a % 4", 3),
+        ("-a", -7),
+        ("d * 2", Decimal("2.20")),
+        ("b * a", 17.5),
+        ('t + "!"', "Rain!"),
+        ("a > 5 and b < 3", True),
+        ("not yes", False),
+        ("1 < a <= 7", True),
+        ('t in ("Rain", "snow")', True),
+        ('t not in ("rain",)', True),
+        ("a if yes else 0", 7),
+        ('col("two words") * 2', 6),
+        ("null", None),
+        ("a + null", None),
+        ("is_null(null)", True),
+        ("coalesce(null, a)", 7),
+        ("null and yes", None),
+        ("yes == true", True),
+        ("month(day)", 12),
+        ("weekday(day)", 1),
+        ("quarter(day)", 4),
+        ("add_days(day, 1)", date(2013, 1, 1)),
+        ('days_between(date("2012-12-01"), day)', 30),
+        ('day > date("2012-01-01")', True),
+        ("round(b, 0)", 2.0),
+        ("floor(b) + ceil(b)", 5),
+        ("sqrt(9)", 3.0),
+        ("power(2, 10)", 1024.0),
+        ("least(a, 3, 9)", 3),
+        ("greatest(a, 3)", 7),
+        ("length(t)", 4),
+        ("lower(t)", "rain"),
+        ("upper(trim(t))", "RAIN"),
+        ('concat(t, "-", t)', "Rain-Rain"),
+        ('replace(t, "R", "B")', "Bain"),
+        ("substring(t, 2, 2)", "ai"),
+        ('contains(t, "ai")', True),
+        ('starts_with(t, "R") and ends_with(t, "n")', True),
+        ('int("12") + int(b * 2)', 17),
+        ("text(day)", "2012-12-31"),
+        ('decimal("0.1") + d', Decimal("1.20")),
+        ("abs(-b)", 2.5),
+        ("year(day) * 100 + day(day)", 201231),
     ],
-)  # fmt: skip
+)
 def test_what_an_expression_can_say(text: str, expected: object) -> None:
     found = work(text)
     assert found == expected
@@ -51,13 +86,56 @@ def test_what_an_expression_can_say(text: str, expected: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "t.upper()", "t.__class__", "().__class__", "a[0]", "t[1:]", "[x for x in t]", "{a: 1}", "[a]", "(a, b)", "lambda: 1",
-        "f'{t}'", "a ** 9", "a << 9", "a | 1", "~a", "a @ b", "a is null", "a := 1", "print(1)", "__import__('os')", "eval('1')",
-        "open('x')", "month", "min(*t)", "text(x=a)", "col(t)", "abs.x", "(abs)(a)(b)", "b'x'", "1j", "...", "", " ", "a; b",
-        "a = 1", "import os", "a in t", "abs()", "abs(a, b)", "yield", "await a", "\0", "a if b", "'" + "x" * 1000 + "'",
-        "-" * 60 + "1", "(" * 300 + "1" + ")" * 300, "+".join(["1"] * 150), " or ".join(["a"] * 300),
+        "t.upper()",
+        "t.__class__",
+        "().__class__",
+        "a[0]",
+        "t[1:]",
+        "[x for x in t]",
+        "{a: 1}",
+        "[a]",
+        "(a, b)",
+        "lambda: 1",
+        "f'{t}'",
+        "a ** 9",
+        "a << 9",
+        "a | 1",
+        "~a",
+        "a @ b",
+        "a is null",
+        "a := 1",
+        "print(1)",
+        "__import__('os')",
+        "eval('1')",
+        "open('x')",
+        "month",
+        "min(*t)",
+        "text(x=a)",
+        "col(t)",
+        "abs.x",
+        "(abs)(a)(b)",
+        "b'x'",
+        "1j",
+        "...",
+        "",
+        " ",
+        "a; b",
+        "a = 1",
+        "import os",
+        "a in t",
+        "abs()",
+        "abs(a, b)",
+        "yield",
+        "await a",
+        "\0",
+        "a if b",
+        "'" + "x" * 1000 + "'",
+        "-" * 60 + "1",
+        "(" * 300 + "1" + ")" * 300,
+        "+".join(["1"] * 150),
+        " or ".join(["a"] * 300),
     ],
-)  # fmt: skip
+)
 def test_everything_else_is_refused_before_the_first_row(text: str) -> None:
     with pytest.raises(expressions.ExpressionInvalid) as raised:
         expressions.kind_of(expressions.parse(text), KINDS)
@@ -68,11 +146,19 @@ def test_everything_else_is_refused_before_the_first_row(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ('a + "x"', "int and text"), ("t * 2", "int and text"), ("b + d", "decimal and float"), ('day > "2012-01-01"', "date and text"),
-        ("a and yes", "needs a bool and got int"), ("month(t)", "argument 1 of month() is text"), ("-t", "text"),
-        ("1 if a else 2", "needs a bool"), ('t in (1, 2)', "int and text"), ("least(a, t)", "int and text"), ("aa + 1", '"aa"'),
+        ('a + "x"', "int and text"),
+        ("t * 2", "int and text"),
+        ("b + d", "decimal and float"),
+        ('day > "2012-01-01"', "date and text"),
+        ("a and yes", "needs a bool and got int"),
+        ("month(t)", "argument 1 of month() is text"),
+        ("-t", "text"),
+        ("1 if a else 2", "needs a bool"),
+        ("t in (1, 2)", "int and text"),
+        ("least(a, t)", "int and text"),
+        ("aa + 1", '"aa"'),
     ],
-)  # fmt: skip
+)
 def test_types_that_do_not_fit_are_told_before_the_first_row(text: str, what: str) -> None:
     with pytest.raises(expressions.ExpressionInvalid) as raised:
         expressions.kind_of(expressions.parse(text), KINDS)
@@ -91,11 +177,18 @@ def test_a_misspelt_column_or_function_gets_the_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a / 0", "division by zero"), ("sqrt(-1)", "domain"), ("exp(9999.0)", "range"), ('int("x")', "not an int"),
-        ('replace(t, "n", text(power(10.0, 300))) + t', None), ('substring(t, 0)', "counts"), ("round(b, 99)", "30 digits"),
-        ("add_days(day, 99999999999)", "too large"), ("power(0, -1)", "domain"), ("d / 0", "Division"),
+        ("a / 0", "division by zero"),
+        ("sqrt(-1)", "domain"),
+        ("exp(9999.0)", "range"),
+        ('int("x")', "not an int"),
+        ('replace(t, "n", text(power(10.0, 300))) + t', None),
+        ("substring(t, 0)", "counts"),
+        ("round(b, 99)", "30 digits"),
+        ("add_days(day, 99999999999)", "too large"),
+        ("power(0, -1)", "domain"),
+        ("d / 0", "Division"),
     ],
-)  # fmt: skip
+)
 def test_a_row_that_cannot_be_worked_out_says_why(text: str, why: str | None) -> None:
     found = work(text)
     assert isinstance(found, tuple) == (why is not None)
@@ -110,14 +203,13 @@ def test_no_text_grows_beyond_its_limit() -> None:
 
 
 @given(st.text('ab1 +-*/%()<>=!,."andorntifels_[]{}:', max_size=60))
-def test_any_text_is_either_an_expression_or_refused_with_a_mend(text: str) -> None:
+def test_any_text_is_either_refused_or_an_expression_that_can_be_worked_out(text: str) -> None:
     try:
         parsed = expressions.parse(text)
         expressions.kind_of(parsed, KINDS)
-    except expressions.ExpressionInvalid as invalid:
-        assert invalid.instead
-    else:
-        work(text)
+    except expressions.ExpressionInvalid:
+        return
+    work(text)
 
 
 @given(st.lists(st.integers(0, 3) | st.none(), max_size=30))

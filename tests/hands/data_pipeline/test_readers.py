@@ -4,8 +4,9 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -21,20 +22,26 @@ JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
 FIELDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 
 
-def read(chunks: Iterable[bytes], form: str = "csv", *, exact: bool = False, piece: int = 1, **source: object) -> tuple[
-    list[tuple[int, object]], list[tuple[int, str, str]], tuple[str, ...]
-]:  # fmt: skip
+def read(
+    chunks: Iterable[bytes],
+    form: str = "csv",
+    source: Mapping[str, object] = MappingProxyType({}),
+    *,
+    exact: bool = False,
+    piece: int = 1,
+) -> tuple[list[tuple[int, object]], list[tuple[int, str, str]], tuple[str, ...]]:
     """Numbered rows, (number, code, reason) of the rejected, names."""
     rejected: list[tuple[int, str, str]] = []
     ledger = rows.Ledger(lambda reject: rejected.append((reject.number, reject.code, reject.reason)))
-    before, readers.PIECE = readers.PIECE, piece
+    before = readers.PIECE
+    setattr(readers, "PIECE", piece)  # noqa: B010 - a module that is loaded by name
     try:
         reader = readers.reader_for(spec.Source(path="data/in", format=form, **source), ledger, exact=exact)
         found: list[tuple[int, object]] = []
         for records in [r for chunk in chunks for r in reader.feed(chunk)] + list(reader.finish()):
             found += zip(records.numbers, records.rows, strict=True)
     finally:
-        readers.PIECE = before
+        setattr(readers, "PIECE", before)  # noqa: B010
     assert reader.rows == len(found) + len(rejected)
     return found, rejected, reader.names
 
@@ -53,8 +60,9 @@ def test_csv_reads_what_was_written_wherever_it_is_cut(
     table: list[list[str]], line_end: str, places: list[int]
 ) -> None:
     text = io.StringIO(newline="")
-    quoting = csv.QUOTE_ALL if line_end == "\r" else csv.QUOTE_MINIMAL  # as it does not quote "\n" then
-    csv.writer(text, lineterminator=line_end, quoting=quoting).writerows([["a", "b"], *table])
+    quoted = line_end == "\r"  # as it does not quote "\n" then
+    writer = csv.writer(text, lineterminator=line_end, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
+    writer.writerows([["a", "b"], *table])
     found, rejected, names = read(cut(text.getvalue().encode(), places))
     assert names == ("a", "b")
     assert not rejected
@@ -64,8 +72,8 @@ def test_csv_reads_what_was_written_wherever_it_is_cut(
 
 @given(raw=st.text('ab,"\n\r\u00e9', max_size=60).map(str.encode), places=st.lists(st.integers(0, 60), max_size=6))
 def test_any_text_gives_the_same_rows_and_rejects_wherever_it_is_cut(raw: bytes, places: list[int]) -> None:
-    whole = read([raw], header=False, columns=("x", "y"), piece=10**6)
-    found = read(cut(raw, places), header=False, columns=("x", "y"))
+    whole = read([raw], source={"header": False, "columns": ("x", "y")}, piece=10**6)
+    found = read(cut(raw, places), source={"header": False, "columns": ("x", "y")})
     assert (sorted(whole[0]), sorted(whole[1])) == (sorted(found[0]), sorted(found[1]))
 
 
@@ -103,32 +111,35 @@ def test_bytes_outside_the_encoding_cost_their_row() -> None:
         ("ä\tö\n1\t2\n".encode("utf-16"), {"delimiter": "\t"}),
         ("ä|ö\n1|2\n".encode("latin-1"), {"delimiter": "|", "encoding": "latin-1"}),
         ("'ä','ö'\n'1','2'\n".encode("cp1252"), {"quote": "'", "encoding": "cp1252"}),
-        ("1,2\n".encode(), {"header": False, "columns": ("ä", "ö")}),
-        ("x,y\n1,2".encode(), {"columns": ("ä", "ö")}),
+        (b"1,2\n", {"header": False, "columns": ("ä", "ö")}),
+        (b"x,y\n1,2", {"columns": ("ä", "ö")}),
     ],
-)  # fmt: skip
+)
 def test_dialects(raw: bytes, source: dict[str, object]) -> None:
     for chunks in ([raw], [raw[i : i + 1] for i in range(len(raw))]):
-        assert read(chunks, **source) == ([(1, ["1", "2"])], [], ("ä", "ö"))
+        assert read(chunks, source=source) == ([(1, ["1", "2"])], [], ("ä", "ö"))
 
 
 def test_without_header_or_names_the_columns_are_numbered() -> None:
-    assert read([b"1,2\n"], header=False)[2] == ("column_1", "column_2")
+    assert read([b"1,2\n"], source={"header": False})[2] == ("column_1", "column_2")
 
 
 @pytest.mark.parametrize(
     ("raw", "source", "why"),
     [
-        (b"", {}, "is empty"), (b"a,a\n", {}, '"a" more than once'), (b"a,\n1,2\n", {}, "source.columns"),
-        (b"a;b\n1;2\n", {}, "delimiter = ';'"), (b'"a,b\n', {}, "header cannot be read"),
+        (b"", {}, "is empty"),
+        (b"a,a\n", {}, '"a" more than once'),
+        (b"a,\n1,2\n", {}, "source.columns"),
+        (b"a;b\n1;2\n", {}, "delimiter = ';'"),
+        (b'"a,b\n', {}, "header cannot be read"),
         (b"a,b\n", {"columns": ("x",)}, "2 columns, and source.columns names 1"),
         ("a,b\n".encode("utf-16"), {"encoding": "utf-8"}, 'encoding = "utf-16"'),
         (b"a,b\n" + b"x" * (1024 * 1024 + 10), {}, "over 1 MiB"),
     ],
-)  # fmt: skip
+)
 def test_a_csv_that_cannot_be_read_at_all_says_why(raw: bytes, source: dict[str, object], why: str) -> None:
     with pytest.raises(JobFailed, match=why) as raised:
-        read([raw], **source)
+        read([raw], source=source)
     assert raised.value.code == "source"
 
 
@@ -149,7 +160,7 @@ def test_json_lines_and_arrays_read_what_was_written_wherever_they_are_cut(
     assert [row for _, row in read(cut(array, places), "json")[0]] == objects
     if objects:
         within = json.dumps({"x": 1, "a": {"b": objects}}).encode()
-        assert [row for _, row in read(cut(within, places), "json", records="a.b")[0]] == objects
+        assert [row for _, row in read(cut(within, places), "json", {"records": "a.b"})[0]] == objects
 
 
 def test_broken_json_lines_are_rejected_one_by_one() -> None:
@@ -169,13 +180,16 @@ def test_items_of_an_array_that_are_no_objects_are_rejected() -> None:
 @pytest.mark.parametrize(
     ("raw", "source", "why"),
     [
-        (b'{"a":1}\n{"a":2}', {}, 'format = "jsonl"'), (b'[{"a":1},', {}, "no JSON after row 1"),
-        (b'[{"a":1}]x', {}, "no JSON"), (b'{"rows":[]}', {"records": "row"}, 'no array "row"'), (b"nonsense", {}, "array"),
+        (b'{"a":1}\n{"a":2}', {}, 'format = "jsonl"'),
+        (b'[{"a":1},', {}, "no JSON after row 1"),
+        (b'[{"a":1}]x', {}, "no JSON"),
+        (b'{"rows":[]}', {"records": "row"}, 'no array "row"'),
+        (b"nonsense", {}, "array"),
     ],
-)  # fmt: skip
+)
 def test_a_document_that_is_no_array_says_why(raw: bytes, source: dict[str, object], why: str) -> None:
     with pytest.raises(JobFailed, match=why):
-        read([raw], "json", **source)
+        read([raw], "json", source)
 
 
 def test_numbers_are_exact_where_decimals_are_declared() -> None:

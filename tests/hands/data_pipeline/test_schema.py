@@ -17,21 +17,42 @@ JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
 @pytest.mark.parametrize(
     ("texts", "kind"),
     [
-        (["1", "-2"], "int"), (["1", "2.5"], "float"), (["007", "100"], "text"), (["1e3"], "float"), (["0"], "int"), (["0.5"], "float"),
-        (["true", "FALSE"], "bool"), (["yes"], "text"), (["2012-01-01"], "date"), (["2012/01/01"], "date"),
-        (["2012-01-01", "2012-01-01T10:00"], "datetime"), (["01/02/2012"], "text"), (["nan"], "text"), (["9" * 20], "float"),
-        ([], "text"), (["a"], "text"),
+        (["1", "-2"], "int"),
+        (["1", "2.5"], "float"),
+        (["007", "100"], "text"),
+        (["1e3"], "float"),
+        (["0"], "int"),
+        (["0.5"], "float"),
+        (["true", "FALSE"], "bool"),
+        (["yes"], "text"),
+        (["2012-01-01"], "date"),
+        (["2012/01/01"], "date"),
+        (["2012-01-01", "2012-01-01T10:00"], "datetime"),
+        (["01/02/2012"], "text"),
+        (["nan"], "text"),
+        (["9" * 20], "float"),
+        ([], "text"),
+        (["a"], "text"),
     ],
-)  # fmt: skip
+)
 def test_a_csv_columns_type_is_the_first_that_all_values_fit(texts: list[str], kind: str) -> None:
     assert schema_of.infer(texts, texts_may_be_numbers=True)[0] == kind
 
 
 @pytest.mark.parametrize(
     ("values", "kind"),
-    [([1, 2.5], "float"), ([1], "int"), (["1"], "text"), ([True], "bool"), ([True, 1], "text"), (["2012-01-01"], "date"),
-     ([{"a": 1}], "text"), ([2.0], "float"), ([date(2012, 1, 1)], "date")],
-)  # fmt: skip
+    [
+        ([1, 2.5], "float"),
+        ([1], "int"),
+        (["1"], "text"),
+        ([True], "bool"),
+        ([True, 1], "text"),
+        (["2012-01-01"], "date"),
+        ([{"a": 1}], "text"),
+        ([2.0], "float"),
+        ([date(2012, 1, 1)], "date"),
+    ],
+)
 def test_json_texts_never_become_numbers(values: list[object], kind: str) -> None:
     assert schema_of.infer(values, texts_may_be_numbers=False)[0] == kind
 
@@ -63,14 +84,21 @@ def test_how_the_bytes_are_cut_changes_nothing(place: Place) -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "code"),
     [
-        ({"type": "int"}, "x", "type"), ({"type": "int", "required": True}, "", "required"), ({"type": "int", "min": 5}, "4", "min"),
-        ({"type": "float", "max": 5}, "5.1", "max"), ({"type": "text", "choices": ["a"]}, "b", "choices"),
-        ({"type": "text", "pattern": "[a-z]+"}, "A1", "pattern"), ({"type": "text", "max_length": 2}, "abc", "length"),
-        ({"type": "text", "min_length": 2}, "a", "length"), ({"type": "date", "min": date(2012, 1, 1)}, "2011-12-31", "min"),
-        ({"type": "int", "unique": True}, "1", "unique"), ({"type": "date", "format": "%d.%m.%Y"}, "2012-01-01", "type"),
-        ({"type": "decimal", "max": 1}, "1.01", "max"), ({"type": "bool"}, "maybe", "type"),
+        ({"type": "int"}, "x", "type"),
+        ({"type": "int", "required": True}, "", "required"),
+        ({"type": "int", "min": 5}, "4", "min"),
+        ({"type": "float", "max": 5}, "5.1", "max"),
+        ({"type": "text", "choices": ["a"]}, "b", "choices"),
+        ({"type": "text", "pattern": "[a-z]+"}, "A1", "pattern"),
+        ({"type": "text", "max_length": 2}, "abc", "length"),
+        ({"type": "text", "min_length": 2}, "a", "length"),
+        ({"type": "date", "min": date(2012, 1, 1)}, "2011-12-31", "min"),
+        ({"type": "int", "unique": True}, "1", "unique"),
+        ({"type": "date", "format": "%d.%m.%Y"}, "2012-01-01", "type"),
+        ({"type": "decimal", "max": 1}, "1.01", "max"),
+        ({"type": "bool"}, "maybe", "type"),
     ],
-)  # fmt: skip
+)
 def test_each_rule_rejects_with_its_code_and_keeps_the_row(
     place: Place, rule: dict[str, object], value: str, code: str
 ) -> None:

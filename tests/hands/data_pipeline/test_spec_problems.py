@@ -41,13 +41,43 @@ def problems(table: object) -> list[tuple[str, str, str]]:
         ({"schema": {"extra": "drop"}}, "schema.extra", "'drop'", "ignore"),
         ({"schema": {"columns": {"a": "integer"}}}, "schema.columns.a.type", "'integer'", '"int"'),
         ({"schema": {"columns": {"a": {"type": "int", "mini": 1}}}}, "schema.columns.a.mini", "no such key", '"min"'),
-        ({"schema": {"columns": {"a": {"type": "int", "min": "1"}}}}, "schema.columns.a.min", "not a number", "min = 10"),
-        ({"schema": {"columns": {"a": {"type": "date", "min": "x"}}}}, "schema.columns.a.min", "not a date", "without quotes"),
-        ({"schema": {"columns": {"a": {"type": "int", "min": 2, "max": 1}}}}, "schema.columns.a.min", "more than max", "Exchange"),
+        (
+            {"schema": {"columns": {"a": {"type": "int", "min": "1"}}}},
+            "schema.columns.a.min",
+            "not a number",
+            "min = 10",
+        ),
+        (
+            {"schema": {"columns": {"a": {"type": "date", "min": "x"}}}},
+            "schema.columns.a.min",
+            "not a date",
+            "without quotes",
+        ),
+        (
+            {"schema": {"columns": {"a": {"type": "int", "min": 2, "max": 1}}}},
+            "schema.columns.a.min",
+            "more than max",
+            "Exchange",
+        ),
         ({"schema": {"columns": {"a": {"type": "text", "pattern": "("}}}}, "schema.columns.a.pattern", "regular", "re"),
-        ({"schema": {"columns": {"a": {"type": "int", "pattern": "x"}}}}, "schema.columns.a.pattern", "only a text", "text"),
-        ({"schema": {"columns": {"a": {"type": "int", "format": "%Y"}}}}, "schema.columns.a.format", "only a date", "date"),
-        ({"schema": {"columns": {"a": {"type": "int", "choices": ["x"]}}}}, "schema.columns.a.choices", "int values", "choices"),
+        (
+            {"schema": {"columns": {"a": {"type": "int", "pattern": "x"}}}},
+            "schema.columns.a.pattern",
+            "only a text",
+            "text",
+        ),
+        (
+            {"schema": {"columns": {"a": {"type": "int", "format": "%Y"}}}},
+            "schema.columns.a.format",
+            "only a date",
+            "date",
+        ),
+        (
+            {"schema": {"columns": {"a": {"type": "int", "choices": ["x"]}}}},
+            "schema.columns.a.choices",
+            "int values",
+            "choices",
+        ),
         ({"schema": {"columns": {"a": {"min": 1}}}}, "schema.columns.a.min", "only a number", "type"),
         ({"schema": {"columns": {"a\n": "int"}}}, "schema.columns", "cannot be a name", "control"),
         ({"steps": {"do": "sort"}}, "steps", "not a list", "[[steps]]"),
@@ -63,12 +93,32 @@ def problems(table: object) -> list[tuple[str, str, str]]:
         ({"steps": [{"do": "filter", "where": "f(x)"}]}, "steps[1].where", "no function f()", "abs"),
         ({"steps": [{"do": "join", "on": ["a"]}]}, "steps[1].source.path", MISSING, "path"),
         ({"steps": [{"do": "join", "source": {"path": "data/o.csv"}}]}, "steps[1].on", "no column", "on ="),
-        ({"steps": [{"do": "join", "source": {"path": "o.csv"}, "on": ["a"], "unmatched": "x"}]}, "steps[1].unmatched", "'x'", "drop"),
+        (
+            {"steps": [{"do": "join", "source": {"path": "o.csv"}, "on": ["a"], "unmatched": "x"}]},
+            "steps[1].unmatched",
+            "'x'",
+            "drop",
+        ),
         ({"steps": [{"do": "aggregate"}]}, "steps[1].columns", MISSING, "count()"),
-        ({"steps": [{"do": "aggregate", "columns": {"a": "avg(b)"}}]}, "steps[1].columns.a", "no measure", "sum(column)"),
+        (
+            {"steps": [{"do": "aggregate", "columns": {"a": "avg(b)"}}]},
+            "steps[1].columns.a",
+            "no measure",
+            "sum(column)",
+        ),
         ({"steps": [{"do": "aggregate", "columns": {"a": "sum()"}}]}, "steps[1].columns.a", "of what", "sum(column)"),
-        ({"steps": [{"do": "aggregate", "by": ["a"], "columns": {"a": "count()"}}]}, "steps[1].columns", 'two columns "a"', "another"),
-        ({"steps": [{"do": "aggregate", "by": ["m = mnth(d)"], "columns": {"a": "count()"}}]}, "steps[1].by", "mnth", '"month"'),
+        (
+            {"steps": [{"do": "aggregate", "by": ["a"], "columns": {"a": "count()"}}]},
+            "steps[1].columns",
+            'two columns "a"',
+            "another",
+        ),
+        (
+            {"steps": [{"do": "aggregate", "by": ["m = mnth(d)"], "columns": {"a": "count()"}}]},
+            "steps[1].by",
+            "mnth",
+            '"month"',
+        ),
         ({"steps": [{"do": "deduplicate", "keep": "all"}]}, "steps[1].keep", "'all'", "first"),
         ({"steps": [{"do": "sort"}]}, "steps[1].by", "no column", "-date"),
         ({"steps": [{"do": "save"}]}, "steps[1].table", MISSING, "table ="),
@@ -83,12 +133,17 @@ def problems(table: object) -> list[tuple[str, str, str]]:
         ({"target": {"path": "data/x.csv", "mode": "upsert", "key": ["a"]}}, "target.mode", "no keys", "replace"),
         ({"target": {"path": "data/x.csv", "table": "t"}}, "target.table", "no tables", "out"),
         ({"target": {"path": "data/x.db", "table": "t", "mode": "put"}}, "target.mode", "'put'", "append"),
-        ({"target": {"path": "data/x.jsonl"}, "steps": [{"do": "save", "table": "u"}]}, "steps[1]", "SQLite target", ".db"),
+        (
+            {"target": {"path": "data/x.jsonl"}, "steps": [{"do": "save", "table": "u"}]},
+            "steps[1]",
+            "SQLite target",
+            ".db",
+        ),
         ({"reject_at_most": "some"}, "reject_at_most", "'some'", "1%"),
         ({"reject_at_most": -1}, "reject_at_most", "-1", "1%"),
         ({"reject_at_most": "200%"}, "reject_at_most", "200%", "1%"),
     ],
-)  # fmt: skip
+)
 def test_each_problem_names_its_key_and_its_mend(change: dict[str, object], key: str, what: str, instead: str) -> None:
     found = problems({**GOOD, **change})
     assert len(found) == 1, found
@@ -132,15 +187,30 @@ def test_what_is_not_toml_says_where() -> None:
         ({"do": "filter", "where": "wind"}, "steps[1].where", "gives float", "x > 0"),
         ({"do": "aggregate", "by": ["kin"], "columns": {"n": "count()"}}, "steps[1].by", '"kin"', '"kind"'),
         ({"do": "aggregate", "columns": {"n": "sum(kind)"}}, "steps[1].columns.n", "needs numbers", "cast"),
-        ({"do": "aggregate", "by": ["kind = lower(kind)"], "columns": {"n": "count()"}}, "steps[1].by", "already", "another"),
+        (
+            {"do": "aggregate", "by": ["kind = lower(kind)"], "columns": {"n": "count()"}},
+            "steps[1].by",
+            "already",
+            "another",
+        ),
         ({"do": "deduplicate", "by": ["dya"]}, "steps[1].by", '"dya"', '"day"'),
         ({"do": "sort", "by": ["-wnd"]}, "steps[1].by", '"wnd"', '"wind"'),
-        ({"do": "join", "source": {"path": "data/other.csv"}, "on": ["kind"], "prefix": ""}, "steps[1].prefix", '"wind"', "prefix"),
+        (
+            {"do": "join", "source": {"path": "data/other.csv"}, "on": ["kind"], "prefix": ""},
+            "steps[1].prefix",
+            '"wind"',
+            "prefix",
+        ),
         ({"do": "join", "source": {"path": "data/other.csv"}, "on": {"kind": "knd"}}, "steps[1].on", '"knd"', '"kind"'),
         ({"do": "join", "source": {"path": "data/other.csv"}, "on": {"wind": "kind"}}, "steps[1].on", "float", "Cast"),
-        ({"do": "join", "source": {"path": "data/other.csv"}, "on": ["kind"], "take": ["x"]}, "steps[1].take", '"x"', "wind"),
+        (
+            {"do": "join", "source": {"path": "data/other.csv"}, "on": ["kind"], "take": ["x"]},
+            "steps[1].take",
+            '"x"',
+            "wind",
+        ),
     ],
-)  # fmt: skip
+)
 def test_problems_with_the_sources_columns_are_told_before_anything_is_written(
     place: Place, step: dict[str, object], key: str, what: str, instead: str
 ) -> None:
@@ -157,10 +227,12 @@ def test_problems_with_the_sources_columns_are_told_before_anything_is_written(
 
 def test_a_key_of_the_target_that_no_row_has(place: Place) -> None:
     with pytest.raises(errors.SpecInvalid, match='target.key: the rows have no column "idd"'):
-        place.job({
-            "source": {"path": place.put("in.csv", "id\n1\n")},
-            "target": {"path": "data/x.db", "table": "t", "mode": "upsert", "key": ["idd"]},
-        })  # fmt: skip
+        place.job(
+            {
+                "source": {"path": place.put("in.csv", "id\n1\n")},
+                "target": {"path": "data/x.db", "table": "t", "mode": "upsert", "key": ["idd"]},
+            }
+        )
 
 
 def test_inputs_alone_describe_a_job_and_go_before_a_file() -> None:
@@ -195,7 +267,9 @@ def test_the_page_tells_every_step_measure_reason_and_code() -> None:
 def test_a_column_that_a_wrong_step_was_to_make_is_no_further_problem(place: Place) -> None:
     with pytest.raises(errors.SpecInvalid) as raised:
         place.load(
-            "a\n1\n", {"do": "derive", "column": "b", "value": "aa + 1"}, {"do": "derive", "column": "c", "value": "b * 2"},
+            "a\n1\n",
+            {"do": "derive", "column": "b", "value": "aa + 1"},
+            {"do": "derive", "column": "c", "value": "b * 2"},
             {"do": "sort", "by": ["c", "d"]},
-        )  # fmt: skip
+        )
     assert [problem.key for problem in raised.value.problems] == ["steps[1].value", "steps[3].by"]

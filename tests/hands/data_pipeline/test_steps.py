@@ -50,9 +50,11 @@ def test_cast_takes_a_form_for_dates(place: Place) -> None:
 
 def test_derive_adds_a_column_or_replaces_one_and_rejects_rows_that_cannot(place: Place) -> None:
     found = place.load(
-        "a,b\n6,2\n1,0\n,1\n", {"do": "derive", "column": "c", "value": "a / b"},
-        {"do": "derive", "column": "a", "value": "text(a)"}, reject_at_most=1,
-    )  # fmt: skip
+        "a,b\n6,2\n1,0\n,1\n",
+        {"do": "derive", "column": "c", "value": "a / b"},
+        {"do": "derive", "column": "a", "value": "text(a)"},
+        reject_at_most=1,
+    )
     assert found == [{"a": "6", "b": 2, "c": 3.0}, {"a": None, "b": 1, "c": None}]
     assert [(r["row"], r["column"], r["code"]) for r in place.rejects()] == [(2, "c", "expression")]
     assert "division by zero" in str(place.rejects()[0]["reason"])
@@ -147,11 +149,23 @@ def test_decimals_are_sorted_by_their_value(place: Place) -> None:
 
 def test_aggregate_by_a_key_that_is_worked_out(place: Place) -> None:
     found = place.load(
-        CITIES, {"do": "aggregate", "by": ["month = month(day)"], "columns": {
-            "days": "count()", "measured": "count(rain)", "rain": "sum(rain)", "towns": "count_distinct(city)",
-            "first": "first(rain)", "last": "last(city)", "least": "min(city)", "latest": "max(day)", "mid": "median(rain)",
-        }},
-    )  # fmt: skip
+        CITIES,
+        {
+            "do": "aggregate",
+            "by": ["month = month(day)"],
+            "columns": {
+                "days": "count()",
+                "measured": "count(rain)",
+                "rain": "sum(rain)",
+                "towns": "count_distinct(city)",
+                "first": "first(rain)",
+                "last": "last(city)",
+                "least": "min(city)",
+                "latest": "max(day)",
+                "mid": "median(rain)",
+            },
+        },
+    )
     assert found == [
         {"month": 1, "days": 2, "measured": 1, "rain": 1.5, "towns": 2, "first": 1.5, "last": "Oslo", "least": "Oslo",
          "latest": "2012-01-02", "mid": 1.5},
@@ -225,9 +239,10 @@ def test_more_rows_than_one_batch_go_through_every_waiting_step(place: Place) ->
     place.kernel.chunk = 5_000
     found = place.load(
         "n,k\n" + "".join(f"{n},{n % 5000}\n" for n in numbers),
-        {"do": "deduplicate", "by": ["n"]}, {"do": "sort", "by": ["n"]},
+        {"do": "deduplicate", "by": ["n"]},
+        {"do": "sort", "by": ["n"]},
         {"do": "aggregate", "by": ["k"], "columns": {"c": "count()", "last": "last(n)"}},
-    )  # fmt: skip
+    )
     assert [(row["k"], row["c"], row["last"]) for row in found] == [(k, 2, k + 5000) for k in range(5000)]
 
 
@@ -241,8 +256,11 @@ def test_steps_tell_their_rows_and_time(place: Place) -> None:
 
 
 def test_decimals_of_json_keep_their_digits(place: Place) -> None:
-    place.job({
-        "source": {"path": place.put("p.jsonl", '{"p": 12345678901234567890.12}\n')}, "schema": {"columns": {"p": "decimal"}},
-        "target": {"path": "data/p.csv"},
-    })  # fmt: skip
+    place.job(
+        {
+            "source": {"path": place.put("p.jsonl", '{"p": 12345678901234567890.12}\n')},
+            "schema": {"columns": {"p": "decimal"}},
+            "target": {"path": "data/p.csv"},
+        }
+    )
     assert Decimal(place.text("p.csv").split()[1]) == Decimal("12345678901234567890.12")
