@@ -12,17 +12,17 @@ from typing import Final
 from kernel.home import Home
 
 FILE_MAX: Final = 8 * 1024 * 1024
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def opened(home: Home, hand: str) -> int:
-    """A descriptor for a run's output, appended to whatever its Hand has printed before."""
-    return os.open(home.at("output", f"{hand}.log"), _FLAGS, 0o600)
+def opened(home: Home, hand: str, access: int = os.O_WRONLY) -> int:
+    """A descriptor for a run's output, appended to whatever its Hand has printed before; a run cannot read it."""
+    return os.open(home.at("output", f"{hand}.log"), _FLAGS | access, 0o600)
 
 
 def trim(home: Home, hand: str) -> None:
     """Move what is in a file that has grown beyond FILE_MAX aside; runs that have it open go on at its beginning."""
-    descriptor = opened(home, hand)
+    descriptor = opened(home, hand, os.O_RDWR)
     try:
         size = os.fstat(descriptor).st_size
         if size > FILE_MAX:

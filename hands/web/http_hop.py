@@ -134,7 +134,7 @@ def _spoken(error: h11.RemoteProtocolError, ended: bool) -> WebFailed:
 
 async def _body(wire: "_Wire", inflate: Inflate | None, most: int, send: Send, progress: Progress) -> None:
     came = 0
-    async for raw in wire.data():
+    async for raw in wire.pieces():
         came += len(raw)
         pieces = inflate.feed(raw) if inflate else (raw,)
         for piece in pieces:
@@ -175,7 +175,7 @@ class _Wire:
                 break
         raise WebFailed("bad reply", "The server answered with something that is no reply to this request.")
 
-    async def data(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, small pieces that are there together joined into one."""
         gathered = bytearray()
         while True:
