@@ -1,7 +1,7 @@
-"""How runs ended, for a while, and who waits to hear it (values and callbacks; bounded)."""
+"""How the work of task runs ended, for a while, and who waits to hear it (values and callbacks; bounded)."""
 
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -11,59 +11,61 @@ from wire.ids import OPERATOR
 
 KEPT: Final = 1_000
 VALUE_KEPT: Final = 64 * 1024
-"""A result's body is kept for late waiters up to this size; whoever waits from the start gets it whole."""
+"""Runs that are remembered, and how large a value may be to be kept for late waiters; who waits before gets it whole."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a task run's work ended. caller: who may ask. body: its value in msgpack, None when it was too large to keep."""
+    """How a run's work ended. body: its value in msgpack, None when it was too large to keep."""
 
     header: headers.End
     body: bytes | None
+
+
+class Work(Struct, kw_only=True):
+    """What is known of a run's work. caller: who may ask; outcome: None until it has ended."""
+
     caller: str
+    outcome: Outcome | None = None
 
 
 class Results:
-    """Outcomes of the last KEPT runs, and who waits for those still running."""
+    """The last KEPT runs, who waits for their work to end, and who for their processes to be gone."""
 
     def __init__(self) -> None:
-        self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()  # None: its work has not ended yet
-        self._callers: dict[str, str] = {}
-        self._waiting: dict[str, list[Callable[[Outcome], None]]] = {}
-        self._gone: dict[str, list[Callable[[], None]]] = {}
+        self._works: dict[str, Work] = {}
+        self._hear: dict[str, list[Callable[[Outcome], None]]] = {}
+        self._act: dict[str, list[Callable[[], None]]] = {}
 
     def begin(self, run: str, caller: str) -> None:
         """A run has work to do for a caller."""
-        self._outcomes[run] = None
-        self._callers[run] = caller
-        while len(self._outcomes) > KEPT:
-            self._callers.pop(self._outcomes.popitem(last=False)[0])
+        self._works[run] = Work(caller=caller)
+        if len(self._works) > KEPT:
+            del self._works[next(iter(self._works))]
 
     def known(self, run: str, caller: str) -> bool:
         """Whether this caller may wait for the run: its own, and the operator for any."""
-        return run in self._outcomes and caller in (OPERATOR, self._callers[run])
+        return run in self._works and caller in (OPERATOR, self._works[run].caller)
 
     def wait(self, run: str, hear: Callable[[Outcome], None]) -> None:
-        """Call hear with the run's outcome, now if it is known, else when it is."""
-        outcome = self._outcomes.get(run)
+        """Call hear with a known run's outcome, now if there is one, else when there is."""
+        outcome = self._works[run].outcome
         if outcome is None:
-            self._waiting.setdefault(run, []).append(hear)
+            self._hear.setdefault(run, []).append(hear)
         else:
             hear(outcome)
 
     def keep(self, run: str, header: headers.End, body: bytes) -> None:
         """The run's work has its end."""
-        caller = self._callers.get(run, "")
-        for hear in self._waiting.pop(run, []):
-            hear(Outcome(header=header, body=body, caller=caller))
-        if run in self._outcomes:
-            kept = body if len(body) <= VALUE_KEPT else None
-            self._outcomes[run] = Outcome(header=header, body=kept, caller=caller)
+        for hear in self._hear.pop(run, []):
+            hear(Outcome(header=header, body=body))
+        if run in self._works:
+            self._works[run].outcome = Outcome(header=header, body=body if len(body) <= VALUE_KEPT else None)
 
-    def when_gone(self, run: str, act: Callable[[], None]) -> None:
+    def when_gone(self, run: str, act: Callable[..., None], *arguments: object) -> None:
         """Call act when the run's process is reaped."""
-        self._gone.setdefault(run, []).append(act)
+        self._act.setdefault(run, []).append(partial(act, *arguments))
 
     def gone(self, run: str) -> None:
         """The run's process is reaped."""
-        for act in self._gone.pop(run, []):
+        for act in self._act.pop(run, []):
             act()
