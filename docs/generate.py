@@ -1,13 +1,18 @@
-"""Writes the pages that are made from the code, or with `--check` says which of them have drifted (acts).
+"""Writes what pages hold that is made from the code, or with `--check` says which of them have drifted (acts).
 
 A generated page is one row of PAGES: where it lies, and the function that draws it. To add one, write the function and
 its row; the function takes nothing and returns the whole page, the same for the same code on every machine.
+Tables within pages that people write are blocks: docs/drawn.py.
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+
+from docs.drawn import BLOCKS
+from manifests import reference
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MARK: Final = "<!-- Made by `./just docs`; change what it is made from. -->\n"
@@ -29,7 +34,26 @@ def adr_index() -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/adr/README.md": adr_index,
+    "docs/hand-toml.md": reference.page,
 }
+
+BLOCK: Final = re.compile(r"(<!-- drawn: ([\w ]+) -->\n).*?(<!-- /drawn -->)", re.DOTALL)
+"""A block within a page: its mark with its name, what is drawn, the mark of its end."""
+
+
+def redrawn(text: str, blocks: Mapping[str, Callable[[], str]] = BLOCKS) -> str:
+    """A page with each of its blocks as its function draws it now. KeyError for a block that nothing draws."""
+    return BLOCK.sub(lambda block: f"{block[1]}\n{blocks[block[2]]()}\n{block[3]}", text)
+
+
+def drifted_blocks(root: Path) -> dict[str, str]:
+    """The pages in docs/ in which a block is not what its function draws now, each with the text it should have."""
+    stale = {}
+    for page in sorted((root / "docs").rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if redrawn(text) != text:
+            stale[page.relative_to(root).as_posix()] = redrawn(text)
+    return stale
 
 
 def drifted(pages: Mapping[str, Callable[[], str]], root: Path) -> dict[str, str]:
@@ -47,7 +71,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--check"]):
         print("usage: ./just docs", file=sys.stderr)
         return 2
-    stale = drifted(PAGES, ROOT)
+    stale = drifted_blocks(ROOT) | drifted(PAGES, ROOT)
     if arguments:
         for path in stale:
             print(f"{path} is not what the code says now. Write it anew: ./just docs", file=sys.stderr)
