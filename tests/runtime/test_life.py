@@ -32,6 +32,12 @@ ECHO = """
         async def wait(self, call: Call) -> None:
             await asyncio.Event().wait()
 
+        async def linger(self, call: Call) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await self.kernel.call("last.word")
+
         async def leave(self, call: Call) -> None:
             raise SystemExit("enough")
 
@@ -44,7 +50,9 @@ ECHO = """
 """
 PROVIDES = (
     provided("test.say", text="string"),
-    *map(provided, ("test.ask", "test.ask-two", "test.ask-later", "test.wait", "test.leave", "test.spin")),
+    *map(
+        provided, ("test.ask", "test.ask-two", "test.ask-later", "test.wait", "test.linger", "test.leave", "test.spin")
+    ),
 )
 
 
@@ -104,10 +112,16 @@ def test_stopping_cancels_what_is_open_and_lets_the_hand_stop(peer: Peer, how: s
 
 def test_a_call_that_crosses_a_stop_is_left_to_the_next_run(peer: Peer) -> None:
     peer.launch(ECHO, provides=PROVIDES).ready()
+    lingering = peer.call("test.linger")
     peer.send(headers.Stop(why="enough", grace=5_000))
+    last, _ = peer.expect(headers.Call)
     peer.call("test.say", text="too late")
+    peer.send(headers.Done(number=last.number))
+    assert peer.expect(headers.Cancelled)[0].number == lingering
+    peer.call("test.say", text="later still")
     peer.expect(headers.Bye)
     assert peer.exit_code() == 0
+    assert peer.records() == []
 
 
 def test_a_hand_that_spins_still_hears_a_stop(peer: Peer) -> None:
