@@ -135,6 +135,9 @@ class Peer:
         assert isinstance(header, kind), f"{header} {value!r}; its log:\n{self.log.read_text()}"
         return header, value
 
+    def chunks(self, count: int) -> list[codec.Value]:
+        return [self.expect(headers.Chunk)[1] for _ in range(count)]
+
     def ready(self) -> "Peer":
         self.expect(headers.Ready)
         return self

@@ -1,0 +1,109 @@
+"""What a Hand raises, and what does not fit its HAND.toml: told in one line, at the right moment, to the right one."""
+
+import pytest
+
+from tests.runtime.peer import Peer, provided
+from wire import headers
+from wire.entries import Cost
+
+RAISING = """
+    from runtime import Call, Failure, Hand
+
+    class Test(Hand):
+        async def fall(self, call: Call) -> None:
+            call.add_labels("web")
+            call.cost(tokens=1)
+            raise RuntimeError("two\\nlines  " + "x" * 5000)
+
+        async def fail(self, call: Call) -> None:
+            raise Failure("c" * 100, "t" * 5000, thing=object())
+
+        async def typed(self, call: Call, count: int, wait: float = 1.0) -> object:
+            return [count, wait]
+"""
+RAISES = (provided("test.fall"), provided("test.fail"), provided("test.typed", count="int", wait="duration?"))
+
+
+def test_a_method_that_raises_fails_its_call_in_one_line_and_logs_the_rest(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.fall")
+    failed, _ = peer.expect(headers.Failed)
+    assert failed.code == "raised"
+    assert failed.text.startswith("RuntimeError: two lines xxx")
+    assert len(failed.text) <= 1024
+    assert (failed.labels, failed.cost) == (("web",), Cost(tokens=1, micro_dollars=0))
+    (record,) = peer.records()
+    assert (record["event"], record["method"]) == ("a call raised", "test.fall")
+    assert 'raise RuntimeError("two' in str(record["exception"])
+    assert peer.stop() == 0
+
+
+def test_a_failure_on_purpose_is_made_to_fit_and_is_not_logged(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.fail")
+    failed, detail = peer.expect(headers.Failed)
+    assert (len(failed.code), len(failed.text), detail) == (64, 1024, None)
+    assert peer.stop() == 0
+    assert peer.records() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [({}, "`count` is missing"), ({"count": "x"}, "`count`: "), ({"count": 1, "cuont": 2}, "did you mean `count`?")],
+)
+def test_arguments_that_do_not_fit_the_params_never_reach_the_hand(
+    peer: Peer, arguments: dict[str, object], why: str
+) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.typed", **arguments)  # type: ignore[arg-type]
+    failed, _ = peer.expect(headers.Failed)
+    assert failed.code == "arguments"
+    assert why in failed.text
+
+
+def test_arguments_arrive_converted_and_those_left_out_keep_their_default(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    assert peer.answer("test.typed", count=3, wait="2m") == [3, 120.0]
+    assert peer.answer("test.typed", count=3, wait=None) == [3, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("pass", "test.check is answered by `async def check(self, call, ...)`, which is missing"),
+        ("def check(self, call, count): ...", "which is missing"),
+        ("async def check(self): ...", "it takes no call"),
+        ("async def check(self, call): ...", "does not take the params of HAND.toml: it has no parameter count"),
+        ("async def check(self, call, count=1, *, more): ...", "its more may be left out, so it needs a default"),
+        ("async def check(self, call, count): ...", "its count may be left out, so it needs a default"),
+    ],
+)
+def test_a_hand_that_does_not_fit_its_manifest_does_not_start(peer: Peer, source: str, why: str) -> None:
+    peer.launch("from runtime import Hand\nclass Test(Hand):\n    " + source, (provided("test.check", count="int?"),))
+    assert why in peer.expect(headers.Bye)[0].why
+    assert peer.exit_code() == 1
+
+
+@pytest.mark.parametrize("takes", ["count=1", "*, count=None", "**params", "count=1, *rest", "count=1, more=2"])
+def test_a_method_may_take_its_params_in_any_way_that_fits(peer: Peer, takes: str) -> None:
+    source = f"from runtime import Hand\nclass Test(Hand):\n    async def check(self, call, {takes}): return 1"
+    peer.launch(source, (provided("test.check", count="int?"),)).ready()
+    assert peer.answer("test.check", count=3) == 1
+
+
+def test_a_method_named_like_something_every_hand_has_is_answered_by_on_call(peer: Peer) -> None:
+    plain = "from runtime import Hand\nclass Test(Hand):\n    pass"
+    peer.launch(plain, (provided("test.stop"),))
+    assert "override on_call" in peer.expect(headers.Bye)[0].why
+
+
+def test_on_call_may_answer_everything_itself(peer: Peer) -> None:
+    source = """
+        from runtime import Hand
+
+        class Test(Hand):
+            async def on_call(self, call, arguments):
+                return [call.method, call.resource, arguments]
+    """
+    peer.launch(source, (provided("test.stop"),)).ready()
+    assert peer.answer("test.stop", "r", n=1) == ["test.stop", "r", {"n": 1}]
