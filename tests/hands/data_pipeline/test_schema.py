@@ -73,12 +73,14 @@ def test_rows_after_the_sample_are_held_to_what_was_inferred(place: Place) -> No
 
 
 def test_how_the_bytes_are_cut_changes_nothing(place: Place) -> None:
-    rows = "n,m\n" + "".join(f"{n},{n / 2}\n" for n in range(1_200)) + "x,1\n"
+    wide = "x" * 300
+    rows = "n,m\n" + "".join(f"{n if n < 900 else n / 2},{wide}\n" for n in range(1_200)) + "x,1\n"
     results = []
-    for chunk in (7, 1000, 10**6):
+    for chunk in (5_000, 70_000, 10**6):
         place.kernel.chunk = chunk
         results.append((place.load(rows, reject_at_most=1), place.rejects()))
     assert results[0] == results[1] == results[2]
+    assert len(results[0][0]) == 1_200  # the sample reaches beyond the first chunk, so that the column is float
 
 
 @pytest.mark.parametrize(

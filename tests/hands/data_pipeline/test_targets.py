@@ -85,6 +85,13 @@ def test_append_needs_the_columns_and_respects_the_constraints_row_by_row(place:
     assert found[1][3] == '["2","bolt","2"]'
 
 
+def test_rows_before_a_refused_one_are_written_once(place: Place) -> None:
+    database(place, "CREATE TABLE parts (id CHECK (id < 5), name, price)")
+    result = load(place, "id,name,price\n1,a,1\n9,b,1\n2,c,1\n", mode="append")
+    assert place.query("shop.db", "SELECT id FROM parts") == [(1,), (2,)]
+    assert (result["rows_written"], result["rows_rejected"]) == (2, 1)
+
+
 def test_append_to_a_table_of_another_shape_tells_every_difference(place: Place) -> None:
     database(place, "CREATE TABLE parts (id, nam, must NOT NULL, made AS (id + 1))")
     with pytest.raises(JobFailed) as raised:

@@ -128,6 +128,14 @@ def test_what_each_type_refuses_and_why(kind: str, value: object, why: str) -> N
         values.scalar(kind)(value)
 
 
+@pytest.mark.parametrize("text", ["1_000", "\u0663", "\uff11"])
+@pytest.mark.parametrize("kind", ["int", "float", "decimal"])
+def test_a_number_is_written_in_plain_digits(kind: str, text: str) -> None:
+    faults = rows.Faults()
+    assert values.Converter("c", kind).column(["1", text], faults) == [1, None]
+    assert list(faults.found) == [1]
+
+
 def test_a_form_says_how_dates_are_written() -> None:
     assert values.scalar("date", "%d.%m.%Y")("24.12.2012") == date(2012, 12, 24)
     with pytest.raises(values.Misfit, match="form"):
