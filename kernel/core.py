@@ -26,11 +26,10 @@ from kernel.loop import Loop
 from kernel.methods import TABLE, Request
 from kernel.results import Results
 from kernel.router import Router
-from kernel.runs import Peer, Run
+from kernel.runs import Peer, Run, ending
 from kernel.supervisor import Supervisor
 from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
-from manifests.lives import ending
 from manifests.policy import shown
 from manifests.state import Installed, State, fold, to_bytes
 from wire import codec, headers

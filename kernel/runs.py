@@ -1,7 +1,10 @@
 """What the kernel keeps of a peer on the bus and of a run (values only; router, exchange and supervisor change them)."""
 
+import os
+import signal
 import time
 from collections import deque
+from collections.abc import Iterable
 from socket import socket
 
 from kernel.calls import OpenCall
@@ -9,6 +12,7 @@ from manifests.grants import GrantSet
 from manifests.state import Installed
 from wire import limits
 from wire.ids import RunId
+from wire.labels import join
 from wire.rates import Rate
 
 
@@ -70,6 +74,12 @@ class Run:
         """Its Hand's name."""
         return self.hand.name
 
+    def mark(self, labels: Iterable[str]) -> None:
+        """It has seen something with these labels: a task's work is of it from now on, too."""
+        self.labels = join(self.labels, labels)
+        if self.work is not None:
+            self.work.mark(labels)
+
     def cpu_seconds(self) -> float:
         """Processor time of its first process so far, in seconds; 0 when it is gone (clock_getcpuclockid(3))."""
         if not self.pid:
@@ -78,3 +88,17 @@ class Run:
             return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
             return 0.0
+
+
+def carried(run: Run | None, parent: OpenCall | None) -> frozenset[str]:
+    """What goes with a call, or with more of its upload: the labels of what it is made for, else of all its run has seen."""
+    return parent.labels if parent is not None else run.labels if run is not None else frozenset()
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
+    if status < 0:
+        return "its process is gone with the template"
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.calls import OpenCall
-from kernel.runs import Run
+from msgspec.structs import replace
+
+from kernel.calls import OpenCall, chain
+from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import changes, settings
 from manifests.errors import SettingsInvalid
-from manifests.lives import ending, first_to_stop
+from manifests.lives import first_to_stop
 from manifests.schema import Provided
-from manifests.seal import Seal
+from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
 from wire import headers, limits
 from wire.codec import NIL
@@ -94,7 +96,7 @@ class Supervisor:
             raise Refusal("frozen", "everything is frozen: `maniple thaw` lets it go on")
         if hand.id in kernel.state.paused:
             raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")
-        seal = changes.judge(kernel.state, hand.package, kernel.time())
+        seal = changes.judge_installed(kernel.state, hand, kernel.time())
         path = os.environ.get("PATH", os.defpath).split(":")
         for binary in requires.binaries:
             if not any(os.access(os.path.join(folder, binary), os.X_OK) for folder in path):
@@ -111,7 +113,9 @@ class Supervisor:
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), work)
         try:
             values = settings.check(hand.package.manifest.settings, kernel.settings_of(hand))
-            kernel.launcher.launch(run, files=seal.files, settings=values, roots=kernel.state.roots)
+            kernel.launcher.launch(
+                run, files={**seal.files, SEAL_FILE: hand.seal}, settings=values, roots=kernel.state.roots
+            )
         except SettingsInvalid as error:
             raise Refusal("settings", f"{hand.name} does not start: {'; '.join(error.problems)}") from None
         except OSError as error:
@@ -203,10 +207,11 @@ class Supervisor:
         kernel = self._kernel
         for run in list(kernel.runs.values()):
             try:
-                changes.judge(kernel.state, run.hand.package, kernel.time())
+                changes.judge_installed(kernel.state, run.hand, kernel.time())
             except Refusal as refusal:
                 kernel.refused_start(run.hand, refusal)
                 self.unwant(run.hand, refusal.why, forget=False)
+                self.kill(run, refusal.why)
 
     def stand_still(self, hand: Installed, *, still: bool) -> None:
         """Pause or resume what runs of a Hand: its processes, and the deadlines of the calls at it and by it."""
@@ -218,9 +223,16 @@ class Supervisor:
             self.services.start_wanted()
 
     def regrant(self, hand: Installed) -> None:
-        """What was granted or taken back holds for live runs from their next call on."""
+        """What was granted or taken back holds from the next call on, in whosever name, and for events heard."""
+        kernel = self._kernel
         for run in self._runs_of(hand):
-            run.grants = authority(self._kernel.state, hand)
+            run.grants = authority(kernel.state, run.hand)
+        now = authority(kernel.state, kernel.state.by_id(hand.id) or hand)
+        for call in {
+            link for call in kernel.exchange.calls.values() for link in chain(call) if link.by.hand == hand.id
+        }:
+            call.by = replace(call.by, grants=now)
+        kernel.events.recheck()
 
     def reroot(self) -> None:
         """Roots are opened when a run starts: the services that hold some start again at their next call."""

@@ -4,8 +4,6 @@ What is wanted, what is, and whether it is paused are three variables: the opera
 survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
 """
 
-import os
-import signal
 from typing import Final
 
 from manifests.schema import Restart
@@ -66,12 +64,3 @@ def backoff(deaths: int, chance: float) -> float:
     """
     plain = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(max(0, deaths - 1), 20))
     return plain * (1 + chance / 5)
-
-
-def ending(status: int) -> str:
-    """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
-    if status < 0:
-        return "its process is gone with the template"
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"exit code {os.waitstatus_to_exitcode(status)}"
