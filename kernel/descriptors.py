@@ -16,10 +16,13 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def send(end: socket.socket, packet: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send one packet whole, with copies of the descriptors. Raises OSError when the other end is gone or full."""
+def send(end: socket.socket, packet: bytes, descriptors: Sequence[int] = (), *, wait: bool = True) -> None:
+    """Send one packet whole, with copies of the descriptors. Raises OSError when the other end is gone.
+
+    wait: until there is room; otherwise BlockingIOError tells that there is none.
+    """
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-    end.sendmsg([packet], rights)
+    end.sendmsg([packet], rights, 0 if wait else socket.MSG_DONTWAIT)
 
 
 def receive(end: socket.socket) -> tuple[bytes, list[int]]:

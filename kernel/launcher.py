@@ -7,6 +7,7 @@ nothing: what a run is told is one packet, what it answers arrives through the l
 import os
 import signal
 import sys
+from collections import deque
 from socket import socket
 from typing import Final, Protocol
 
@@ -26,6 +27,7 @@ SERVE: Final = "runtime.main:join"
 imports nothing of it."""
 
 _UNLIMITED: Final = -1
+_AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
 
 
 class Owner(Protocol):
@@ -48,7 +50,7 @@ class Launcher:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
         self._runs: dict[int, Run] = {}
         self._numbers = 0
-        self._queue: list[tuple[Run, Launch, tuple[int, ...]]] = []
+        self._queue: deque[tuple[Run, Launch, tuple[int, ...]] | str] = deque()
         self._scratch = os.open(home.at("scratch"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.start_template()
 
@@ -59,19 +61,7 @@ class Launcher:
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         reach = {sys.prefix, sys.base_prefix, root, self._home.at("scratch"), self._home.at("state")}
         search = ":".join(filter(None, sys.path))
-        start = [
-            sys.executable,
-            "-s",
-            "-S",
-            "-P",
-            "-c",
-            STARTER,
-            search,
-            "kernel.template",
-            "3",
-            PRELOAD,
-            *sorted(reach),
-        ]
+        start = [sys.executable, "-s", "-S", "-P", "-c", STARTER, search, "kernel.template", "3", PRELOAD, *sorted(reach)]
         environment = {"PYTHONHASHSEED": str(self._home.identity.hash_seed), "PYTHONUTF8": "1"}
         pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
         self._pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
@@ -91,9 +81,7 @@ class Launcher:
                 self._adopt_template(pid, passed[0])
             case Warm():
                 self._is_warm = True
-                waiting, self._queue = self._queue, []
-                for run, launch, passing in waiting:
-                    self._fork(run, launch, passing)
+                self._go_on()
             case Born(number=number, pid=0, why=why):
                 self._runs[number].unfit = f"no process could be made: {why}"
                 self._end(number, -1)
@@ -115,6 +103,9 @@ class Launcher:
 
     def _template_gone(self) -> None:
         self.close()
+        orders, self._queue = self._queue, deque()
+        for order in orders:
+            descriptors.close_all(() if isinstance(order, str) else order[2])
         for number in list(self._runs):
             self._end(number, -1)
         self._owner.template_gone()
@@ -157,10 +148,7 @@ class Launcher:
             descriptors.close_all(list(passing.values()))
             raise
         self._runs[run.number] = run
-        if self._is_warm:
-            self._fork(run, packet, tuple(passing.values()))
-        else:
-            self._queue.append((run, packet, tuple(passing.values())))
+        self._order((run, packet, tuple(passing.values())))
 
     def kill(self, run: Run, number: int) -> None:
         """Send a signal to the run's first process, if it has one; KILL ends its whole PID namespace."""
@@ -173,23 +161,48 @@ class Launcher:
     def sweep(self) -> None:
         """Remove the scratch folders that runs of an earlier kernel left behind."""
         for name in os.listdir(self._scratch):
-            self._sweep(name)
+            self._order(name)
 
-    def _fork(self, run: Run, packet: Launch, passing: tuple[int, ...]) -> None:
-        run.talk, theirs = descriptors.pair()
+    def _order(self, order: tuple[Run, Launch, tuple[int, ...]] | str) -> None:
+        """Ask the template for a run, or for the removal of a scratch folder, as soon as it can be told."""
+        self._queue.append(order)
+        if len(self._queue) == 1:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Tell the template what waits, never waiting for it: while it has no room, it may itself wait for this kernel."""
+        while self._is_warm and self._queue:
+            order = self._queue[0]
+            try:
+                if isinstance(order, str):
+                    descriptors.send(self._template, encode(Sweep(name=order)), [self._scratch], wait=False)
+                else:
+                    self._fork(*order)
+            except OSError:  # no room; or it is gone, which its socket tells
+                self._loop.after(_AGAIN, self._go_on)
+                return
+            self._queue.popleft()
+
+    def _fork(self, run: Run, launch: Launch, passing: tuple[int, ...]) -> None:
         is_isolated = run.hand.package.manifest.hand.isolation == "exec"
+        talk, theirs = descriptors.pair()
         try:
-            descriptors.send(run.talk, encode(packet), passing)
-            descriptors.send(self._template, encode(Fork(number=run.number, isolated=is_isolated)), [theirs.fileno()])
+            fork = encode(Fork(number=run.number, isolated=is_isolated))
+            descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
+        except OSError:
+            talk.close()
+            raise
+        finally:
+            theirs.close()
+        try:
+            descriptors.send(talk, encode(launch), passing, wait=False)
         except (OSError, CodecError) as error:
             run.unfit = f"it could not be told what to be: {error}"
-            self._loop.after(0, lambda: self._end(run.number, -1))
+            talk.close()
         else:
-            talk = run.talk
+            run.talk = talk
             self._loop.watch(talk.fileno(), lambda: self._hear(run, talk))
-        finally:
-            descriptors.close_all(passing)
-            theirs.close()
+        descriptors.close_all(passing)
 
     def _born(self, run: Run, pidfd: int) -> None:
         run.pidfd, run.pid = pidfd, descriptors.pid_of(pidfd)
@@ -229,15 +242,8 @@ class Launcher:
         except FileNotFoundError:
             pass
         except OSError:
-            self._sweep(run.id)
+            self._order(run.id)
         self._owner.gone(run, status)
-
-    def _sweep(self, name: str) -> None:
-        """Have the template remove a scratch folder; what it cannot be told is left for the next start."""
-        try:
-            descriptors.send(self._template, encode(Sweep(name=name)), [self._scratch])
-        except OSError:
-            pass
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)

@@ -1,0 +1,144 @@
+"""What tests of a whole kernel share: waiting for what must come true, the log as it stands, and who is alive."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from kernel.home import Home
+from kernel.recovery import Lines, read_notes
+from tests.living import Kernel
+from wire.codec import Value
+from wire.entries import Entry, decode
+from wire.verify import Verified, verify_log
+
+T = TypeVar("T")
+PATIENCE = 20.0
+"""Seconds after which what should come true has failed to, on a busy machine."""
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def until(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """Look until there is something to see; give it. Fails when there is nothing within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.003)
+    return seen
+
+
+def entries(home: Path, *kinds: str) -> list[Entry]:
+    """The whole entries on disk, of these kinds or all."""
+    found = [decode(line[:-1]) for line in Lines(home / "log")]
+    return [entry for entry in found if not kinds or entry.kind in kinds]
+
+
+def entry(home: Path, *kinds: str, seconds: float = PATIENCE, **said: object) -> Entry:
+    """The first entry of one of these kinds whose fields, or details, are as said, as soon as it is on disk."""
+
+    def fits(one: Entry) -> bool:
+        return all(getattr(one, name, one.detail.get(name)) == wanted for name, wanted in said.items())
+
+    found = until(lambda: list(filter(fits, entries(home, *kinds))), f"an entry {kinds} with {said}", seconds)
+    return found[0]
+
+
+def verified(home: Path) -> Verified:
+    """Verify all of a stopped kernel's log, as `maniple audit verify` does."""
+    folder, opened = home / "log", Home(str(home))
+    key, origin = opened.keys().log.verify_key, opened.identity.origin
+    return verify_log(Lines(folder), notes=read_notes(folder, origin), keys=[key], origin=origin)
+
+
+def moment(entry: Entry) -> float:
+    """An entry's time in seconds since 1970."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(entry.time).timestamp()
+
+
+def call(kernel: Kernel, method: str, resource: str = "", arguments: object = None, *, seconds: float = 0) -> Value:
+    """One call as the operator, over a link of its own; what Done brought."""
+    with kernel.client() as client:
+        return client.call(method, resource, arguments, seconds=seconds).value
+
+
+def ended(client: Client, method: str, resource: str = "", arguments: object = None, *, seconds: float = 0) -> str:
+    """How a call ends: "done", or the code of whatever else."""
+    try:
+        client.call(method, resource, arguments, seconds=seconds)
+    except NotDone as error:
+        return error.reason
+    return "done"
+
+
+def table(value: Value) -> dict[str, Value]:
+    """A reply that is a table."""
+    assert isinstance(value, dict)
+    return value
+
+
+def runs(kernel: Kernel, hand: str = "") -> list[dict[str, Value]]:
+    """What runs now, of one Hand or of all."""
+    rows = table(call(kernel, "kernel.ps"))["runs"]
+    assert isinstance(rows, list)
+    return [row for row in map(table, rows) if hand in ("", row["hand"])]
+
+
+def pid_of(kernel: Kernel, hand: str) -> int:
+    """The first process of the one run of a Hand."""
+    (row,) = runs(kernel, hand)
+    assert isinstance(row["pid"], int)
+    return row["pid"]
+
+
+def state_of(kernel: Kernel, hand: str) -> str:
+    """The state of a Hand, as people see it."""
+    rows = table(call(kernel, "kernel.hands"))["hands"]
+    assert isinstance(rows, list)
+    return next(str(row["state"]) for row in map(table, rows) if row["name"] == hand)
+
+
+def under(pid: int) -> list[psutil.Process]:
+    """Every process below one, however deep, and however much of a daemon it made of itself."""
+    return psutil.Process(pid).children(recursive=True)
+
+
+def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those of them that still run; one that is dead, and waits to be reaped by the machine, does not."""
+    found = []
+    for one in processes:
+        try:
+            found += [one] * (one.is_running() and one.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def zombies(pid: int) -> list[psutil.Process]:
+    """What is dead below a process and was not reaped."""
+    return [one for one in under(pid) if one.is_running() and one.status() == psutil.STATUS_ZOMBIE]
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+
+
+def standing_still(pid: int) -> bool:
+    """Whether every thread of a process is stopped."""
+    return all(
+        (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+        for thread in Path(f"/proc/{pid}/task").iterdir()
+    )
