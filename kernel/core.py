@@ -168,8 +168,8 @@ class Kernel:
             self.tally(peer.principal, code, f"ended: {why}")
         self._dismiss(peer)
         if peer.run is not None:
-            peer.run.why = peer.run.why or f"ended by the kernel: {why}"
-            self.supervisor.kill(peer.run, why)
+            peer.run.unfit = peer.run.unfit or f"ended by the kernel: {why}"
+            self.supervisor.kill(peer.run, peer.run.unfit)
 
     def leave(self, peer: Peer, why: str) -> None:
         """A peer leaves of its own will."""

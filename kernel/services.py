@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kernel.calls import OpenCall
 from kernel.loop import Timer
 from kernel.runs import Run
-from manifests.lives import backoff, step, verdict_after_death
+from manifests.lives import after_death, backoff, step
 from manifests.state import Installed
 from wire.errors import Refusal
 from wire.rates import Turns
@@ -97,7 +97,8 @@ class Services:
         now = run.cpu_seconds()
         for call in [one for one in run.serving.values() if now - one.cpu_before > most]:
             kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
-            kernel.supervisor.kill(run, f"a call used more than its {most:g} s of processor time")
+            run.unfit = f"a call used more than its {most:g} s of processor time"
+            kernel.supervisor.kill(run, run.unfit)
         kernel.loop.after(1.0, lambda: self._watch_cpu(life))
 
     def want(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
@@ -194,9 +195,9 @@ class Services:
             else:
                 self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))
             return
-        life.deaths = life.deaths if clean else (*life.deaths[-63:], now)
         restart = life.hand.package.manifest.restart
-        match verdict_after_death(restart, clean=clean, deaths=life.deaths, now=now):
+        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean)
+        match verdict:
             case "start":
                 wait = backoff(len(life.deaths), random.random())
                 kernel.record_state(life.hand, "backing_off", f"{run.why}; starts again in {wait:.1f} s")
@@ -204,7 +205,6 @@ class Services:
             case "give_up":
                 why = f"it died more than {restart.times} times within {restart.within_ms / 1000:g} s, last: {run.why}"
                 kernel.record_state(life.hand, "quarantined", why)
-                life.deaths = ()
                 mend = f"{run.name} is quarantined ({why}): `maniple start {run.name}`"
                 self.abandon(life, Refusal("quarantined", mend), step(life.state, "give_up"))
             case _:

@@ -17,7 +17,7 @@ from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import changes, settings
 from manifests.errors import SettingsInvalid
-from manifests.lives import first_to_stop
+from manifests.lives import first_to_stop, used_up
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
@@ -244,7 +244,8 @@ class Supervisor:
         """A run's process has ended: end what was open at it and by it, and decide what comes after."""
         kernel, life = self._kernel, self.services.of(run)
         clean = (status == 0 or run.ended) and not run.unfit
-        run.ended, run.why = True, run.why or run.unfit or ending(status)
+        killed = "" if status < 0 or not os.WIFSIGNALED(status) else used_up(run.hand.package.manifest, run.cpu)
+        run.ended, run.why = True, run.why or run.unfit or killed or ending(status)
         altered = None
         if run.unfit.startswith("altered: "):
             altered = Refusal("seal", f"{run.name} does not start: {run.unfit[9:]}: seal and install it again")

@@ -6,7 +6,7 @@ survive restarts, the life below is only what is so now. The docs draw their pic
 
 from typing import Final
 
-from manifests.schema import Restart
+from manifests.schema import Manifest, Restart
 from wire.errors import NotNow
 
 LIFE: Final = {
@@ -40,15 +40,23 @@ def step(state: str, event: str) -> str:
     return after
 
 
-def verdict_after_death(restart: Restart, *, clean: bool, deaths: tuple[float, ...], now: float) -> str:
-    """`done` (stay down), `start` (again, after backoff) or `give_up` (quarantine).
+def after_death(restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool) -> tuple[str, tuple[float, ...]]:
+    """`done` (stay down), `start` (again, after backoff) or `give_up` (quarantine); and the deaths that count from now on.
 
-    clean: it ended by itself with exit code 0. deaths: moments of its unclean deaths, this one last.
+    clean: it ended by itself with exit code 0. deaths: moments of those after which it was started again. What is longer
+    ago than `within` is forgotten, so whoever has held out for that long is back as soon as after the first time.
     """
+    recent = tuple(moment for moment in deaths if now - moment <= restart.within_ms / 1000)
     if restart.when == "never" or (clean and restart.when == "failure"):
-        return "done"
-    within = [moment for moment in deaths if now - moment <= restart.within_ms / 1000]
-    return "give_up" if len(within) > restart.times else "start"
+        return "done", recent
+    return ("give_up", ()) if len(recent) >= restart.times else ("start", (*recent, now))
+
+
+def used_up(manifest: Manifest, cpu: int) -> str:
+    """Why the system killed a run that has used so many microseconds of processor time; "" when it did not for that."""
+    most = manifest.limits.cpu_ms
+    over = manifest.hand.kind == "task" and cpu >= most * 1000
+    return f"it used more than its {most / 1000:g} s of processor time" if over else ""
 
 
 def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:

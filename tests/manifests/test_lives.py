@@ -1,0 +1,77 @@
+"""When a Hand is started again, when it is given up, and in what order Hands stop."""
+
+import pytest
+
+from manifests.lives import BACKOFF_FIRST, BACKOFF_MOST, LIFE, after_death, backoff, first_to_stop, step
+from manifests.schema import Restart
+from wire.errors import NotNow
+
+RESTART = Restart(when="failure", times=3, within_ms=60_000)
+
+
+def _lives_through(restart: Restart, moments: list[float], *, clean: bool = False) -> list[str]:
+    deaths: tuple[float, ...] = ()
+    verdicts = []
+    for moment in moments:
+        verdict, deaths = after_death(restart, deaths, moment, clean=clean)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def test_more_deaths_than_are_allowed_within_the_time_give_it_up() -> None:
+    assert _lives_through(RESTART, [0, 1, 2, 3]) == ["start", "start", "start", "give_up"]
+
+
+def test_deaths_further_apart_than_the_time_never_do() -> None:
+    assert set(_lives_through(RESTART, [number * 60.1 for number in range(1000)])) == {"start"}
+
+
+@pytest.mark.parametrize("times", [0, 1, 64, 1000])
+def test_the_limit_holds_however_high_it_is(times: int) -> None:
+    restart = Restart(when="failure", times=times, within_ms=3_600_000)
+    assert _lives_through(restart, list(range(times + 1))) == ["start"] * times + ["give_up"]
+
+
+def test_a_hand_that_was_given_up_and_started_again_has_all_its_restarts_again() -> None:
+    verdicts = _lives_through(RESTART, list(range(8)))
+    assert verdicts == ["start", "start", "start", "give_up"] * 2
+
+
+def test_one_that_ends_cleanly_again_and_again_is_given_up_too_where_that_starts_it_again() -> None:
+    always = Restart(when="always", times=3, within_ms=60_000)
+    assert _lives_through(always, [0, 1, 2, 3], clean=True) == ["start", "start", "start", "give_up"]
+    assert _lives_through(RESTART, [0, 1, 2, 3], clean=True) == ["done"] * 4
+    assert _lives_through(Restart(when="never", times=3, within_ms=60_000), [0]) == ["done"]
+
+
+def test_each_death_doubles_the_wait_until_it_has_held_out_for_the_time() -> None:
+    deaths: tuple[float, ...] = ()
+    waits = []
+    for moment in (0, 1, 2, 100):
+        _, deaths = after_death(RESTART, deaths, moment, clean=False)
+        waits.append(backoff(len(deaths), 0))
+    assert waits == [BACKOFF_FIRST, 2 * BACKOFF_FIRST, 4 * BACKOFF_FIRST, BACKOFF_FIRST]
+
+
+def test_the_wait_has_a_bound_and_chance_adds_at_most_a_fifth() -> None:
+    assert backoff(1000, 0) == BACKOFF_MOST
+    assert backoff(1000, 1) == pytest.approx(BACKOFF_MOST * 1.2)
+    assert backoff(0, 0) == BACKOFF_FIRST
+
+
+def test_those_that_nobody_needs_stop_first_and_a_ring_stops_together() -> None:
+    assert first_to_stop({"above": ("middle", "below"), "middle": ("below",), "below": ()}) == {"above"}
+    assert first_to_stop({"one": ("other",), "other": ("one",)}) == {"one", "other"}
+    assert first_to_stop({"selfish": ("selfish",)}) == {"selfish"}
+    assert first_to_stop({}) == set()
+
+
+def test_an_event_that_a_state_does_not_list_is_an_error() -> None:
+    states = {state for state, _ in LIFE} | set(LIFE.values())
+    for state in states:
+        for event in ("start", "ready", "stop", "died", "give_up", "done"):
+            if (state, event) in LIFE:
+                assert step(state, event) == LIFE[state, event]
+            else:
+                with pytest.raises(NotNow):
+                    step(state, event)

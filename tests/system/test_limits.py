@@ -1,0 +1,171 @@
+"""Every limit of a HAND.toml has its effect on a real process, and the end says which it was."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import fates
+from tests.system.fates import call, ended, entries, entry, table, until
+from wire.codec import Value
+
+LIMITS = """
+[limits]
+memory = "64MiB"
+cpu = "1s"
+wall = "5s"
+processes = 12
+open_files = 32
+file_size = "1MiB"
+"""
+
+GLUTTON = Source(
+    f"""
+[hand]
+name = "glutton"
+version = "1.0.0"
+description = "Takes more than it may."
+entry = "main:Glutton"
+kind = "task"
+autonomy = "full"
+{LIMITS}""",
+    """
+import asyncio, os, time
+from runtime import Hand
+
+
+class Glutton(Hand):
+    async def run(self, what: str) -> object:
+        return await getattr(self, what)()
+
+    async def memory(self) -> object:
+        kept = []
+        while True:
+            kept.append(bytearray(1 << 20))
+
+    async def cpu(self) -> object:
+        while True:
+            pass
+
+    async def wall(self) -> object:
+        await asyncio.sleep(3600)
+
+    async def processes(self) -> object:
+        for count in range(100):
+            if os.fork() == 0:
+                time.sleep(3600)
+
+    async def open_files(self) -> object:
+        kept = []
+        while True:
+            kept.append(open("/dev/null"))
+
+    async def file_size(self) -> object:
+        with open(self.scratch / "large", "wb") as file:
+            for _ in range(3):
+                file.write(bytes(1 << 20))
+""",
+)
+
+GREEDY = Source(
+    f"""
+[hand]
+name = "greedy"
+version = "1.0.0"
+description = "A service that takes more than it may."
+entry = "main:Greedy"
+kind = "service"
+autonomy = "full"
+{LIMITS}
+[provides."greedy.burn"]
+summary = "Compute for ever"
+resource = "none"
+effect = "read"
+
+[provides."greedy.wait"]
+summary = "Wait for ever"
+resource = "none"
+effect = "read"
+
+[provides."greedy.work"]
+summary = "Compute for less than is allowed"
+resource = "none"
+effect = "read"
+""",
+    """
+import asyncio, time
+from runtime import Call, Hand
+
+
+class Greedy(Hand):
+    async def burn(self, call: Call) -> object:
+        while True:
+            await asyncio.sleep(0)
+
+    async def wait(self, call: Call) -> object:
+        await asyncio.sleep(3600)
+
+    async def work(self, call: Call) -> object:
+        end = time.process_time() + 0.6
+        while time.process_time() < end:
+            await asyncio.sleep(0)
+        return {}
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("limits") / "home")) as kernel:
+        install(kernel, GLUTTON)
+        install(kernel, GREEDY)
+        yield kernel
+
+
+def _outcome(kernel: Kernel, what: str) -> dict[str, Value]:
+    return table(call(kernel, "kernel.start", "glutton", {"inputs": {"what": what}, "wait": True}))
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "text"),
+    [
+        ("memory", "raised", "MemoryError"),
+        ("cpu", "ended", "run ended: it used more than its 1 s of processor time"),
+        ("wall", "deadline", "run did not end within its time"),
+        ("processes", "raised", "Resource temporarily unavailable"),
+        ("open_files", "raised", "Too many open files"),
+        ("file_size", "raised", "File too large"),
+    ],
+)
+def test_a_limit_ends_a_run_and_the_end_says_which_it_was(kernel: Kernel, what: str, code: str, text: str) -> None:
+    told = _outcome(kernel, what)
+    assert (told["outcome"], told["code"]) == ("failed", code), told
+    assert text in str(told["text"])
+    end = entry(kernel.home, "run.end", run=told["run"])
+    assert (end.verdict, end.why) == (("died", text[11:]) if what == "cpu" else ("ended", "its work has ended"))
+    logged = [one for one in entries(kernel.home, "end") if one.method == "run"][-1]
+    assert (logged.verdict, text in logged.why) == ("failed", True)
+    assert not fates.runs(kernel, "glutton")
+
+
+def test_processor_time_counts_per_call_at_a_service_which_is_started_again(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "greedy")
+    with kernel.client() as client:
+        for _ in range(3):  # together more than one call may use
+            assert ended(client, "greedy.work") == "done"
+        assert len(entries(kernel.home, "hand.ready")) == 1
+        assert ended(client, "greedy.burn") == "cpu"
+        died = entry(kernel.home, "run.end", why="a call used more than its 1 s of processor time")
+        assert died.verdict == "died"
+        entry(kernel.home, "hand.state", verdict="backing_off")
+        until(lambda: fates.state_of(kernel, "greedy") == "ready", "it is wanted, so it is up again")
+        assert ended(client, "greedy.work") == "done"
+
+
+def test_wall_time_counts_per_call_at_a_service_which_goes_on(kernel: Kernel) -> None:
+    with kernel.client() as client:
+        client.call("kernel.start", "greedy")
+        at = fates.pid_of(kernel, "greedy")
+        assert ended(client, "greedy.wait", seconds=60) == "deadline"
+        assert fates.pid_of(kernel, "greedy") == at
