@@ -1,1 +1,1 @@
-"""The command line `maniple`: one file per command, joined by one table; it reaches the kernel over the bus."""
+"""The command line `maniple`: one file per command, joined by the table in commands.py; reaches the bus as operator."""

@@ -86,9 +86,9 @@ class Client:
         """Say Bye and be gone; calls that are still open are cancelled by that."""
         if not self._link.closed:
             try:
-                self._send(headers.Bye())
-            except Ended:
-                pass
+                self._link.send_multipart((codec.encode(headers.Bye()), codec.NIL), zmq.NOBLOCK)
+            except zmq.ZMQError:
+                pass  # the kernel is gone before
             self._link.close(linger=200)
             self._context.term()
         self._close_descriptors()
@@ -102,11 +102,13 @@ class Client:
         seconds: float = 0,
         chunk: Callable[[bytes], None] | None = None,
         upload: Source | None = None,
+        tick: Callable[[], None] | None = None,
     ) -> Reply:
         """Make a call and wait for its end. Raises NotDone for any end but Done.
 
         seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the
-        next is given when it returns. upload: sent as pieces while the reply comes.
+        next is given when it returns. upload: sent as pieces while the reply comes. tick: called about
+        once a second meanwhile.
         """
         self._number += 2
         number = self._number
@@ -120,8 +122,11 @@ class Client:
         self._send(header, {} if arguments is None else arguments)
         sender = _Upload(self, number, upload) if upload is not None else None
         while True:
-            message = self._receive(None, sender)
-            assert message is not None
+            message = self._receive(None if tick is None else 1.0, sender)
+            if message is None:
+                if tick is not None:
+                    tick()
+                continue
             said, body = message
             match said:
                 case headers.Chunk(number=of) if of == number:
@@ -150,6 +155,7 @@ class Client:
         secret, server = _key(self.home, "operator.key"), _key(self.home, "kernel.pub")
         link = self._context.socket(zmq.DEALER)
         link.setsockopt(zmq.LINGER, 0)
+        link.setsockopt(zmq.SNDTIMEO, int(HELLO_WITHIN * 1000))
         link.setsockopt(zmq.RECONNECT_IVL, -1)
         link.setsockopt(zmq.MAXMSGSIZE, limits.BODY_MAX + limits.HEADER_MAX)
         try:
@@ -169,7 +175,10 @@ class Client:
             header_bytes = codec.encode(header)
         except CodecError as error:
             raise Ended(str(error)) from None
-        self._link.send_multipart((header_bytes, encoded))
+        try:
+            self._link.send_multipart((header_bytes, encoded))
+        except zmq.Again:
+            raise NoKernel(f"the kernel of {self.home} takes no more: see `maniple status`") from None
 
     def _receive(
         self, seconds: float | None, sender: "_Upload | None" = None

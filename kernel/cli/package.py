@@ -44,9 +44,12 @@ class Folder(Struct, frozen=True, kw_only=True):
         return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
 
 
-def read(path: str) -> Folder:
-    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, or Ended for what is no Hand's folder."""
-    return _folder(path, manifest_of(path))
+def read(path: str, *, skip_caches: bool = False) -> Folder:
+    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, or Ended for what is no Hand's folder.
+
+    skip_caches: pass over what Python left behind, for a folder that is copied and not sealed where it is.
+    """
+    return _folder(path, manifest_of(path), skip_caches=skip_caches)
 
 
 def manifest_of(path: str) -> Manifest:
@@ -133,19 +136,21 @@ def sync(folder: str) -> None:
         os.close(descriptor)
 
 
-def _folder(path: str, manifest: Manifest) -> Folder:
+def _folder(path: str, manifest: Manifest, *, skip_caches: bool) -> Folder:
     found: dict[str, bytes] = {}
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _walk(descriptor, "", found, path)
+        _walk(descriptor, "", found, path, skip_caches=skip_caches)
     finally:
         os.close(descriptor)
     seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
     return Folder(path=path, manifest=manifest, files=found, seal=seal)
 
 
-def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str) -> None:
+def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, *, skip_caches: bool) -> None:
     for name in sorted(os.listdir(folder)):
+        if name == CACHE and skip_caches:
+            continue
         path = prefix + name
         shown = os.path.join(top, path)
         try:
@@ -161,7 +166,7 @@ def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str) -> None:
                     raise Ended(
                         f"{shown} was left behind by Python and would have to be sealed: remove it, or add --clean"
                     )
-                _walk(descriptor, path + "/", found, top)
+                _walk(descriptor, path + "/", found, top, skip_caches=skip_caches)
             elif stat.S_ISREG(kind):
                 with open(descriptor, "rb", closefd=False) as file:
                     found[path] = file.read(LARGEST + 1)

@@ -1,0 +1,78 @@
+"""What a Hand asks for, in words for the person who decides (pure)."""
+
+from collections.abc import Iterable, Mapping
+
+from manifests.grants import GrantSet, asked, exceeding
+from manifests.schema import Capability, Manifest, Provided
+
+KINDS = {
+    "task": "a task: a process of its own for each run",
+    "service": "a service: stays up while it is used",
+}
+AUTONOMY = {
+    "readonly": "may only read",
+    "full": "does not ask before it acts",
+}
+EFFECTS = {
+    "read": "changes nothing",
+    "write": "changes this machine",
+    "external": "acts beyond this machine",
+}
+
+
+def new_in(manifest: Manifest, before: Manifest | None) -> tuple[Capability, ...]:
+    """What it asks for that it did not ask for before."""
+    wanted = asked(manifest)
+    return wanted if before is None else exceeding(wanted, GrantSet.of(asked(before)))
+
+
+def about(manifest: Manifest, before: Manifest | None) -> list[str]:
+    """Who it is, and how it runs."""
+    hand = manifest.hand
+    lines = [f"{hand.name} {hand.version}: {hand.description}"]
+    if before is not None:
+        lines[0] += f" (an upgrade of {before.hand.version})"
+    if before is None or (before.hand.kind, before.hand.autonomy) != (hand.kind, hand.autonomy):
+        lines.append(f"It is {KINDS[hand.kind]}, and {AUTONOMY[hand.autonomy]}.")
+    if hand.autostart and not (before and before.hand.autostart):
+        lines.append("It starts with the kernel, and stays up.")
+    if manifest.confinement.roots and not (before and before.confinement.roots):
+        lines.append("Every named folder (`maniple roots`) is opened for it.")
+    return lines
+
+
+def requests(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Rows of what it asks for: the method, on what, and what that does. effects: of the methods that exist."""
+    rows = []
+    for one in wanted:
+        what = _effect(one.method, effects)
+        if one.own:
+            what += "; for whoever calls it"
+        rows.append((one.method, ", ".join(one.allow) or "nothing", what))
+    return rows
+
+
+def _effect(method: str, effects: Mapping[str, str]) -> str:
+    if method == "kernel.publish":
+        return "publishes events"
+    if method == "kernel.subscribe":
+        return "hears events"
+    found = {effect for name, effect in effects.items() if name == method or _below(method, name)}
+    if not found:
+        return "nothing provides it yet"
+    worst = "external" if "external" in found else "write" if "write" in found else "read"
+    return EFFECTS[worst]
+
+
+def _below(pattern: str, method: str) -> bool:
+    return pattern.endswith(".*") and method.startswith(pattern[:-1])
+
+
+def offers(manifest: Manifest, before: Manifest | None) -> list[tuple[str, str, str]]:
+    """Rows of what it offers that is new or other than before: the method, on what, what it does."""
+    known: Mapping[str, Provided] = before.provides if before else {}
+    return [
+        (name, "" if one.resource == "none" else f"on a {one.resource}", f"{EFFECTS[one.effect]}: {one.summary}")
+        for name, one in manifest.provides.items()
+        if name not in known or known[name] != one
+    ]

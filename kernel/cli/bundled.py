@@ -1,0 +1,63 @@
+"""The Hands that come with Maniple (acts): found in the project's hands/ folder, those first that others need."""
+
+import os
+from typing import Final
+
+from kernel.cli import installing, package
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended
+from kernel.cli.package import Folder
+from manifests.errors import ManifestInvalid
+from manifests.grants import asked
+from wire.errors import ManipleError
+from wire.signing import SigningKey
+
+HANDS: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "hands")
+
+
+def find() -> tuple[list[Folder], dict[str, str]]:
+    """The bundled Hands, those first that others need; and those that cannot be used, by folder, with why.
+
+    A `__pycache__` that tests or tools left in a bundled Hand's folder is passed over: it is not copied into a home.
+    """
+    found: dict[str, Folder] = {}
+    left_out: dict[str, str] = {}
+    for name in sorted(os.listdir(HANDS)) if os.path.isdir(HANDS) else []:
+        path = os.path.join(HANDS, name)
+        if not os.path.isfile(os.path.join(path, "HAND.toml")):
+            continue
+        try:
+            folder = package.read(path, skip_caches=True)
+            found[folder.name] = folder
+        except ManifestInvalid as error:
+            left_out[name] = str(error.problems[0]).replace("\n    ", "; ")
+        except Ended as error:
+            left_out[name] = str(error)
+    return _in_order(found), left_out
+
+
+def install_all(client: Client, folders: list[Folder], key: SigningKey) -> tuple[list[Folder], dict[str, str]]:
+    """Seal and install each, with all it asks for; those that are in, and those that are not, with why."""
+    done: list[Folder] = []
+    left_out: dict[str, str] = {}
+    for folder in folders:
+        try:
+            installing.install(client, folder, package.sealed(folder, key), asked(folder.manifest))
+            done.append(folder)
+        except ManipleError as error:
+            left_out[folder.name] = str(error)
+    return done, left_out
+
+
+def _in_order(found: dict[str, Folder]) -> list[Folder]:
+    ordered: dict[str, Folder] = {}
+
+    def take(folder: Folder, above: tuple[str, ...]) -> None:
+        for need in folder.manifest.hand.needs:
+            if need in found and need not in ordered and need not in above:
+                take(found[need], (*above, folder.name))
+        ordered.setdefault(folder.name, folder)
+
+    for folder in found.values():
+        take(folder, ())
+    return list(ordered.values())

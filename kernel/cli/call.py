@@ -1,0 +1,138 @@
+"""`maniple call` (acts)."""
+
+import sys
+from contextlib import ExitStack
+from typing import BinaryIO
+
+import click
+from msgspec import Struct
+
+from kernel.cli import told, typed
+from kernel.cli.client import Client, Reply
+from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.frame import Session, as_json, command
+from manifests.errors import ValueInvalid
+from manifests.values import parse_duration
+from wire.entries import Cost
+
+
+class Described(Struct, frozen=True, kw_only=True):
+    """A row of kernel.describe."""
+
+    method: str
+    resource: str
+    params: dict[str, str]
+    returns: dict[str, str] = {}
+    summary: str = ""
+    effect: str = "read"
+    idempotent: bool = False
+    labels: tuple[str, ...] = ()
+    provider: str = ""
+
+
+class Methods(Struct, frozen=True, kw_only=True):
+    """kernel.describe."""
+
+    methods: tuple[Described, ...]
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What `call --json` prints. streamed: bytes that came as chunks."""
+
+    value: object
+    labels: tuple[str, ...]
+    cost: Cost | None
+    streamed: int
+
+
+@command()
+@click.argument("method", metavar="METHOD")
+@click.argument("words", metavar="[RESOURCE] [KEY=VALUE]...", nargs=-1)
+@click.option("--upload", metavar="FILE", type=click.Path(), help="Stream a file to the method; - is stdin.")
+@click.option("--output", metavar="FILE", type=click.Path(), help="Where bytes that it streams go, instead of stdout.")
+@click.option("--timeout", metavar="TIME", help="How long it may take, such as 90s; 60s without.")
+def call(
+    session: Session, method: str, words: tuple[str, ...], upload: str | None, output: str | None, timeout: str | None
+) -> None:
+    """Make one call as the operator, and print what it brings.
+
+    RESOURCE is what the method acts on, unless it acts on nothing. Arguments are read as the method declares them
+    (`maniple methods METHOD`): key=value is text, a number, a time or a size as declared, key:=JSON is JSON.
+
+    Bytes that the method streams go to stdout, or into --output; then its value goes to stderr, or to stdout.
+
+        maniple call files.read data/report.csv > report.csv
+
+        maniple call files.write data/new.txt --upload - make_folders=true
+    """
+    seconds = _seconds(timeout)
+    with ExitStack() as stack:
+        client = stack.enter_context(session.client())
+        resource, arguments = _read(client, method, words)
+        source = _source(stack, upload) if upload is not None else None
+        sink = _Sink(stack, output)
+        reply = client.call(method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source)
+    _show(session, reply, sink)
+
+
+def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dict[str, object]]:
+    """Resource and arguments, by what the method declares; for one that nothing provides, the call will say so."""
+    try:
+        told_of = told.read(client.call("kernel.describe", "", {"method": method}).value, Methods)
+    except NotDone as error:
+        if error.reason != "unknown":
+            raise
+        return "", {}
+    described = told_of.methods[0]
+    resource = ""
+    if described.resource != "none":
+        if not words:
+            raise Ended(f"{method} acts on a {described.resource}: name it after the method", Exit.USAGE)
+        resource, words = words[0], words[1:]
+    return resource, typed.arguments(described.params, typed.words(words))
+
+
+class _Sink:
+    """Where streamed bytes go."""
+
+    def __init__(self, stack: ExitStack, output: str | None) -> None:
+        self._file: BinaryIO | None = None
+        if output is not None:
+            self._file = stack.enter_context(open(output, "wb"))  # noqa: SIM115 - the stack closes it
+        self.to_stdout = False
+        self.count = 0
+
+    def take(self, piece: bytes) -> None:
+        """Write a piece before more is asked for."""
+        self.count += len(piece)
+        if self._file is not None:
+            self._file.write(piece)
+        elif piece:
+            self.to_stdout = True
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+
+
+def _show(session: Session, reply: Reply, sink: _Sink) -> None:
+    result = Result(value=reply.value, labels=reply.labels, cost=reply.cost, streamed=sink.count)
+    if sink.to_stdout:
+        session.say(as_json(result if session.json else reply.value))
+        return
+    session.result(result, lambda: as_json(reply.value))
+    if reply.labels and not session.json:
+        session.say(f"labels: {', '.join(reply.labels)}")
+
+
+def _source(stack: ExitStack, upload: str) -> BinaryIO:
+    if upload == "-":
+        return sys.stdin.buffer
+    return stack.enter_context(open(upload, "rb"))
+
+
+def _seconds(timeout: str | None) -> float:
+    if timeout is None:
+        return 0
+    try:
+        return parse_duration(timeout) / 1000
+    except ValueInvalid as error:
+        raise Ended(f"--timeout: {error.why}; {error.instead}", Exit.USAGE) from None

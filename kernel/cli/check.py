@@ -1,0 +1,80 @@
+"""`maniple check` (acts)."""
+
+import click
+from msgspec import Struct
+
+from kernel.cli import package, screen
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from manifests.errors import ManifestInvalid, Problem
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """What `check --json` prints."""
+
+    ok: bool
+    problems: tuple[Problem, ...]
+
+
+@command()
+@click.argument("folder", metavar="DIR", type=click.Path())
+def check(session: Session, folder: str) -> None:
+    """Every problem in a Hand's folder, each with its file, line, column, and what to write instead.
+
+    HAND.toml is checked whole, and so is what stands around it: that the entry's module is there, is Python and has the
+    class, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run.
+    """
+    problems = _problems(folder)
+    session.result(Checked(ok=not problems, problems=tuple(problems)), lambda: "\n".join(map(_drawn, problems)))
+    if problems:
+        number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"
+        raise Ended(f"{number} in {folder}: mend what is named, then `maniple check {folder}` again")
+    session.say(f"{folder} is in order: `maniple install {folder}`")
+
+
+def _problems(folder: str) -> list[Problem]:
+    found: list[Problem] = []
+    try:
+        manifest = package.manifest_of(folder)
+    except ManifestInvalid as error:
+        found += error.problems
+        return found
+    try:
+        files = package.read(folder).files
+    except Ended as error:
+        if error.code is Exit.USAGE:
+            raise
+        what, _, instead = str(error).partition(": ")
+        return [*found, Problem(folder, 1, 1, what, instead)]
+    return [*found, *_entry_problems(folder, manifest.hand.entry, files)]
+
+
+def _entry_problems(folder: str, entry: str, files: dict[str, bytes]) -> list[Problem]:
+    """What is wrong with the module that `entry` names, found by reading it only."""
+    import ast
+
+    module, _, name = entry.partition(":")
+    path = module.replace(".", "/") + ".py"
+    shown = f"{folder.rstrip('/')}/{path}"
+    if path not in files:
+        return [Problem(shown, 1, 1, "the module that entry names is not there", f"write {path}, or change entry")]
+    try:
+        tree = ast.parse(files[path], filename=shown)
+    except (SyntaxError, ValueError) as error:
+        line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
+        what = getattr(error, "msg", str(error))
+        return [Problem(shown, line, column, f"this is not Python: {what}", "mend the line")]
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    } | {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    if name not in names:
+        return [Problem(shown, 1, 1, f"it has no class {name}", f"write class {name}(Hand), or change entry")]
+    return []
+
+
+def _drawn(problem: Problem) -> str:
+    where = screen.coloured(f"{problem.file}:{problem.line}:{problem.column}:", "bold")
+    return f"{where} {screen.visible(problem.what)}\n    {screen.visible(problem.instead)}"

@@ -1,0 +1,98 @@
+"""The table of the command line (values): every command, in the order in which people read it.
+
+A command `audit tail` is the function `audit_tail` in the file audit_tail.py, which is imported when it is run and not
+before. To add one: a file, a row here, then `./just docs`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "The kernel": {
+        "init": "Make the home: keys, trust, and the bundled Hands, sealed and installed",
+        "up": "Start the kernel",
+        "down": "Stop everything, in order",
+        "status": "The kernel at a glance",
+        "freeze": "Emergency stop: end every run now, let no call pass",
+        "thaw": "Undo the emergency stop",
+        "doctor": "What this machine can enforce, what is missing, how to mend it",
+    },
+    "Hands": {
+        "hands": "What is installed",
+        "show": "One Hand in full",
+        "new": "Make a Hand that works",
+        "check": "Every problem in a Hand's folder",
+        "seal": "Sign a Hand's folder",
+        "verify": "Open a Hand's seal and compare every file",
+        "install": "Install or upgrade a Hand: shows what it asks for, and asks",
+        "remove": "Remove a Hand, with its grants and settings",
+        "settings": "Read or change a Hand's settings",
+        "logs": "What a Hand printed and recorded",
+    },
+    "Rights": {
+        "grants": "Who holds what",
+        "grant": "Give a Hand a capability that it asks for",
+        "revoke": "Take a capability back",
+        "roots": "Named folders that file grants refer to",
+        "keys": "Keys whose seals are trusted",
+    },
+    "Runs": {
+        "ps": "Live runs",
+        "start": "One run of a task Hand, or a service up",
+        "stop": "Stop a Hand, or one run",
+        "pause": "Let a Hand stand still: no call from it or to it",
+        "resume": "Let a paused Hand go on",
+        "restart": "Stop a service and start it again",
+        "runs": "Runs of the past and of now, from the log",
+        "run-show": "One run in full, from the log",
+        "cancel": "Stop one run",
+    },
+    "Calls and the log": {
+        "call": "Make one call as the operator",
+        "methods": "All that can be called",
+        "audit": "Read the log, and prove it",
+    },
+    "The shell": {
+        "completion": "Print what makes a shell complete Maniple's commands",
+    },
+}
+
+GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
+    "roots": {
+        "list": "Every named folder",
+        "add": "Give a folder a name",
+        "remove": "Take a name back",
+    },
+    "keys": {
+        "list": "Every trusted key, the home's own among them",
+        "new": "Make a key pair for sealing Hands",
+        "add": "Trust a key to seal Hands",
+        "rotate": "Trust a new key in the place of an old one",
+        "revoke": "Trust a key no more, for ever",
+    },
+    "audit": {
+        "tail": "The last entries",
+        "show": "One entry, with its call or its end",
+        "search": "Entries by kind, Hand, run, method, verdict, time or text",
+        "verify": "Check every entry against the signed checkpoints",
+        "prove": "Prove that one entry is in the log",
+        "verify-proof": "Check such a proof with nothing but a public key",
+        "export": "Write the log out for somebody who is to check it",
+    },
+}
+"""Commands that hold others. `roots` and `keys` alone mean their `list`."""
+
+DEFAULTS: Final[Mapping[str, str]] = {"roots": "list", "keys": "list"}
+
+TOP: Final[Mapping[str, str]] = {name: help for rows in SECTIONS.values() for name, help in rows.items()}
+
+
+def module_of(name: str) -> str:
+    """The module, and in it the function, of a command: `audit tail` is `audit_tail`."""
+    return name.replace(" ", "_").replace("-", "_")
+
+
+def every() -> dict[str, str]:
+    """Every command that can be run, by its full name, with its short help."""
+    plain = {name: help for name, help in TOP.items() if name not in GROUPS}
+    return plain | {f"{group} {name}": help for group, rows in GROUPS.items() for name, help in rows.items()}

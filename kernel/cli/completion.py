@@ -1,0 +1,24 @@
+"""`maniple completion` (acts)."""
+
+import click
+
+from kernel.cli.frame import Session, command, write
+
+
+@command(json=False)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(session: Session, shell: str) -> None:
+    """Print what makes a shell complete Maniple's commands, options, and names of Hands.
+
+    maniple completion bash >> ~/.bashrc
+
+    maniple completion zsh >> ~/.zshrc
+
+    maniple completion fish > ~/.config/fish/completions/maniple.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    root = click.get_current_context().find_root().command
+    found = get_completion_class(shell)
+    assert found is not None, "click knows these three"
+    write(found(root, {}, "maniple", "_MANIPLE_COMPLETE").source() + "\n")

@@ -1,0 +1,23 @@
+"""`maniple down` (acts)."""
+
+from typing import Final
+
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+
+WITHIN: Final = 60.0
+"""Seconds from the kernel's answer, when everything is stopped, to the end of its process."""
+
+
+@command()
+def down(session: Session) -> None:
+    """Stop everything, in order: runs first, services that others need last, then the kernel.
+
+    Returns when the kernel's process is gone. What is wanted, paused or frozen is so again after the next `maniple up`.
+    """
+    with session.client() as client:
+        client.call("kernel.down", seconds=600)
+        pid = client.kernel_pid
+        if not client.wait_for_exit(WITHIN):
+            raise Ended(f"everything is stopped, but the kernel (process {pid}) is still there: `kill {pid}`")
+    session.result({"down": True, "pid": pid}, lambda: f"Everything is stopped, the kernel (process {pid}) too.")

@@ -1,0 +1,24 @@
+"""`maniple freeze` (acts)."""
+
+from msgspec import Struct
+
+from kernel.cli import told
+from kernel.cli.frame import Session, command
+
+
+class Frozen(Struct, frozen=True, kw_only=True):
+    """kernel.freeze. ended: runs whose process was ended."""
+
+    ended: int
+
+
+@command()
+def freeze(session: Session) -> None:
+    """Emergency stop: every run's process is ended now, and no call but the operator's passes.
+
+    It holds through `maniple down`, `maniple up` and a crash, until `maniple thaw`. It waits for no disk.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.freeze").value
+    ended = told.read(reply, Frozen).ended
+    session.result(reply, lambda: f"Frozen: {ended} runs ended. `maniple thaw` lets things go on.")

@@ -1,0 +1,29 @@
+"""`maniple hands` (acts)."""
+
+from kernel.cli import screen, told
+from kernel.cli.frame import Session, command
+
+
+@command()
+def hands(session: Session) -> None:
+    """What is installed, and the state of each Hand now.
+
+    A service starts at its first call; one that is marked as wanted stays up and starts with the kernel. One Hand in
+    full: `maniple show HAND`.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.hands").value
+    session.result(reply, lambda: _drawn(told.read(reply, told.Rows)))
+
+
+def _drawn(rows: told.Rows) -> str:
+    if not rows.hands:
+        return ""
+    return screen.table(
+        ("HAND", "VERSION", "KIND", "STATE", "WANTED", "WHAT IT DOES"),
+        (
+            (hand.name, hand.version, hand.kind, hand.state, "yes" if hand.wanted else "", hand.why or hand.description)
+            for hand in rows.hands
+        ),
+        colour_of="STATE",
+    )

@@ -1,0 +1,117 @@
+"""`maniple init` (acts)."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from kernel.cli import bundled, founding, starting
+from kernel.cli.client import Client, listening, open_run_folder
+from kernel.cli.exits import Ended, NoKernel
+from kernel.cli.frame import Session, command
+from kernel.cli.package import sync
+
+
+@command()
+@click.option("--no-hands", is_flag=True, help="Install none of the bundled Hands.")
+def init(session: Session, no_hands: bool) -> None:
+    """Make the home: fresh keys, a log, trust in the home's own sealing key, and the bundled Hands.
+
+    Each bundled Hand is sealed by that key, and granted what it asks for. Grants on files reach nothing yet: first give
+    a folder a name, with `maniple roots add`.
+
+    The home is made beside its place and moved there when it is whole, so an init that was interrupted is just typed
+    again. A home that exists is never touched.
+    """
+    home = session.home
+    _refuse_existing(home)
+    os.makedirs(os.path.dirname(home), exist_ok=True)
+    with _workplace(home) as place:
+        key = founding.lay_out(place)
+        folders, left_out = ([], {}) if no_hands else bundled.find()
+        starting.start(place)
+        with Client(place) as client:
+            client.call("kernel.key-add", "", {"key": key.verify_key.text(), "hands": ["*"]})
+            installed, refused = bundled.install_all(client, folders, key)
+            client.call("kernel.down")
+            client.wait_for_exit(60)
+        os.rename(place, home)
+        sync(os.path.dirname(home))
+    left_out |= refused
+    with open(os.path.join(home, "keys", "log.pub"), encoding="ascii") as file:
+        public = file.read().strip()
+    session.result(
+        {
+            "home": home,
+            "log_key": public,
+            "seal_key": key.verify_key.text(),
+            "hands": [{"name": folder.name, "version": folder.version} for folder in installed],
+            "left_out": left_out,
+        },
+        lambda: "\n".join(
+            [
+                f"The home is {home}.",
+                f"Its log is signed by {public}",
+                *(f"Installed: {folder.name} {folder.version}" for folder in installed),
+            ]
+        ),
+    )
+    for name, why in left_out.items():
+        session.say(f"maniple: {name} was left out: {why}")
+    session.say("Keep that key elsewhere, too: with it anybody can check the log. Next: `maniple up`")
+
+
+def _refuse_existing(home: str) -> None:
+    if os.path.isfile(os.path.join(home, "home.toml")):
+        raise Ended(f"there is a home at {home} already: `maniple up` starts it, --home names another")
+    if os.path.lexists(home) and (not os.path.isdir(home) or os.listdir(home)):
+        raise Ended(f"{home} is there already and is no home: name another folder with --home")
+
+
+@contextmanager
+def _workplace(home: str) -> Iterator[str]:
+    """An empty folder beside the home's place, for one init at a time; gone afterwards, unless it was moved there."""
+    above, name = os.path.split(home)
+    place = os.path.join(above, f".{name.lstrip('.')}.unfinished")
+    lock = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Ended(f"another `maniple init` is at work in {above}: wait for its end") from None
+        _clear(place)
+        os.mkdir(place, 0o700)
+        try:
+            yield place
+        finally:
+            _clear(place)
+    finally:
+        os.close(lock)
+
+
+def _clear(place: str) -> None:
+    """Remove what an interrupted init left, and end its kernel first."""
+    if not os.path.isdir(place):
+        return
+    try:
+        with Client(place) as client:
+            client.call("kernel.down")
+            client.wait_for_exit(60)
+    except (NoKernel, Ended):
+        _kill(place)
+    shutil.rmtree(place)
+
+
+def _kill(place: str) -> None:
+    """End a kernel that cannot be asked."""
+    try:
+        folder = open_run_folder(place)
+    except Ended:
+        return
+    pid = listening(folder, place)
+    os.close(folder)
+    if pid > 0:
+        os.kill(pid, 9)

@@ -1,0 +1,156 @@
+"""`maniple install` (acts)."""
+
+import os
+import shutil
+import sys
+import time
+
+import click
+import msgspec
+from msgspec import Struct
+
+from kernel.cli import agreement, founding, installing, package, rights, screen, told
+from kernel.cli.call import Methods
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from manifests.errors import SealMalformed, SealRefused
+from manifests.grants import asked
+from manifests.schema import Manifest
+from manifests.seal import compare
+from manifests.trust import TrustStore
+
+
+class _Package(Struct, frozen=True):
+    manifest: Manifest
+
+
+class Before(Struct, frozen=True):
+    """What was installed under that name."""
+
+    folder: str
+    package: _Package
+
+
+class _Shown(Struct, frozen=True):
+    hand: Before
+
+
+@command()
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
+@click.option("--clean", is_flag=True, help="First remove __pycache__ folders, which Python left behind.")
+def install(session: Session, folder: str, yes: bool, clean: bool) -> None:
+    """Install or upgrade a Hand: checks it, shows in words what it asks for, asks, copies it, and grants.
+
+    A Hand without a seal is sealed by the home's own key, as a part of this; one with a seal must be sealed by a key
+    that is trusted (`maniple keys`), and be as it was sealed. An upgrade shows only what is new, and keeps grants and
+    settings.
+
+    Less than it asks for: install it, then `maniple revoke HAND METHOD`.
+    """
+    if clean:
+        package.remove_caches(folder)
+    found = package.read(folder)
+    if problem := package.entry_problem(found):
+        raise Ended(f"{folder}: {problem}; see `maniple check {folder}`")
+    with session.client() as client:
+        before = _before(client, found.name)
+        seal, sealed_by = _seal(session, client, found)
+        wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
+        _show(session, client, found, before, sealed_by)
+        if not yes:
+            _ask(found)
+        reply = installing.install(client, found, seal, asked(found.manifest) if before is None else wanted)
+    if before is not None:
+        shutil.rmtree(os.path.join(session.home, "hands", before.folder), ignore_errors=True)
+    session.result(
+        {
+            "name": found.name,
+            "version": found.version,
+            "upgraded_from": before.package.manifest.hand.version if before else None,
+            "sealed_by": sealed_by,
+            "granted": [msgspec.to_builtins(one) for one in wanted],
+            "folder": told.read(reply, dict[str, object]).get("folder"),
+        },
+        lambda: f"{found.name} {found.version} is {'upgraded' if before else 'installed'}.",
+    )
+    session.say(f"Next: {_next(found.manifest)}")
+
+
+def _before(client: Client, name: str) -> Before | None:
+    installed = told.read(client.call("kernel.hands").value, told.Rows).hands
+    if name not in {hand.name for hand in installed}:
+        return None
+    return told.read(client.call("kernel.show", name).value, _Shown).hand
+
+
+def _seal(session: Session, client: Client, found: package.Folder) -> tuple[str, str]:
+    """The seal's text, and who sealed it. Raises Ended (refused) for a seal that does not count or does not fit."""
+    if not found.seal:
+        key = founding.sealing_key_of(session.home)
+        return package.sealed(found, key), f"{key.name}+{key.verify_key.id}, this home's own key"
+    trust = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys)
+    try:
+        judged = trust.judge(
+            found.seal,
+            name=found.name,
+            version=found.version,
+            last_version=None,
+            now=time.time_ns() // 1000,
+            manifest=found.manifest,
+        )
+    except (SealRefused, SealMalformed) as refused:
+        raise Ended(f"refused: {refused}", Exit.REFUSED) from None
+    differences = compare(judged, found.digests())
+    if differences:
+        what = "; ".join(map(str, differences[:5]))
+        raise Ended(f"refused: {what}; look at it, then `maniple seal {found.path}`", Exit.REFUSED)
+    return found.seal, ", ".join(f"{trust.find(key).name}+{key}" for key in judged.by)
+
+
+def _show(session: Session, client: Client, found: package.Folder, before: Before | None, sealed_by: str) -> None:
+    """On stderr, what is to be decided."""
+    manifest, old = found.manifest, before.package.manifest if before else None
+    rows = told.read(client.call("kernel.describe").value, Methods).methods
+    effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in manifest.provides.items()}
+    for line in agreement.about(manifest, old):
+        session.say(screen.visible(line))
+    session.say(f"Sealed by {screen.visible(sealed_by)}.")
+    wanted = agreement.requests(agreement.new_in(manifest, old), effects)
+    more = "more " if before else ""
+    session.say(f"It asks for {more}these:" if wanted else f"It asks for nothing{' more' if before else ''}.")
+    _rows(session, wanted)
+    offered = agreement.offers(manifest, old)
+    if offered:
+        session.say("It offers:" if before is None else "It offers, new or changed:")
+        _rows(session, offered)
+    if manifest.hand.needs and before is None:
+        session.say(f"It needs {', '.join(manifest.hand.needs)}.")
+
+
+def _rows(session: Session, rows: list[tuple[str, str, str]]) -> None:
+    widths = [max((screen.width_of(row[at]) for row in rows), default=0) for at in (0, 1)]
+    for row in rows:
+        cells = [screen.visible(cell) for cell in row]
+        session.say(
+            "  " + "  ".join((cells[0].ljust(widths[0]), cells[1].ljust(min(widths[1], 40)), cells[2])).rstrip()
+        )
+
+
+def _ask(found: package.Folder) -> None:
+    """Raises Ended when nobody says yes."""
+    if not screen.is_terminal(sys.stdin):
+        raise Ended(
+            f"{found.name} was not installed: there is no terminal to ask at; look at what it asks for, then "
+            f"`maniple install {found.path} --yes`",
+            Exit.USAGE,
+        )
+    if not click.confirm("Install it, and grant that?", default=False, err=True):
+        raise Ended(f"{found.name} was not installed, nothing was changed")
+
+
+def _next(manifest: Manifest) -> str:
+    if manifest.hand.kind == "task":
+        return f"`maniple start {manifest.hand.name} --wait`"
+    return f"`maniple methods {manifest.hand.name}`"

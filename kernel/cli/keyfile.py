@@ -1,0 +1,69 @@
+"""Files that hold a sealing key (acts): `maniple keys new` writes them, `maniple seal --key` reads them.
+
+One line, as other tools for signed notes write it: PRIVATE+KEY+name+id+base64 of the algorithm's byte and the seed. The
+public half lies beside it, in FILE.pub, as a verifier key.
+"""
+
+import binascii
+import os
+import stat
+
+from kernel.cli.exits import Ended
+from wire.errors import ManipleError
+from wire.signing import SEED_SIZE, SigningKey, VerifyKey
+
+_PREFIX = "PRIVATE+KEY+"
+_ED25519 = b"\x01"
+
+
+def write(path: str, name: str) -> VerifyKey:
+    """A new key pair in two new files. Raises Ended when one is there; nothing is ever overwritten."""
+    seed = os.urandom(SEED_SIZE)
+    key = SigningKey(name, seed).verify_key
+    content = binascii.b2a_base64(_ED25519 + seed, newline=False).decode("ascii")
+    for file, text, mode in (
+        (path, f"{_PREFIX}{key.name}+{key.id}+{content}\n", 0o600),
+        (path + ".pub", key.text() + "\n", 0o644),
+    ):
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        except FileExistsError:
+            raise Ended(f"{file} is there already: name another file") from None
+        with open(descriptor, "w", encoding="ascii") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(descriptor)
+    return key
+
+
+def read(path: str) -> SigningKey:
+    """The key in a file. Raises Ended for one that others may read, and for what is none."""
+    with open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        text = file.read(4096).decode("ascii", "replace").strip()
+    if stat.S_IMODE(mode) & 0o077:
+        raise Ended(f"the key {path} can be read by others: close it with `chmod 600 {path}`")
+    try:
+        name, key_id, content = text.removeprefix(_PREFIX).split("+", 2)
+        raw = binascii.a2b_base64(content, strict_mode=True)
+        key = SigningKey(name, raw.removeprefix(_ED25519))
+        if text.startswith(_PREFIX) and key.verify_key.id == key_id:
+            return key
+    except (ValueError, ManipleError):
+        pass
+    raise Ended(f"{path} holds no sealing key: make one with `maniple keys new FILE --name NAME`")
+
+
+def public(text: str) -> VerifyKey:
+    """A verifier key as somebody typed it, or as the file that he named holds it."""
+    given = text
+    if "+" not in text or os.path.isfile(text):
+        try:
+            with open(text, encoding="ascii", errors="replace") as file:
+                given = file.read(4096).strip()
+        except OSError as error:
+            raise Ended(f"{text} is neither a verifier key nor a file that holds one: {error.strerror}") from None
+    try:
+        return VerifyKey.parse(given)
+    except ManipleError as error:
+        raise Ended(f"this is no verifier key: {error}; it looks like name+0123abcd+AbC…") from None

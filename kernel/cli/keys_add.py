@@ -1,0 +1,60 @@
+"""`maniple keys add` (acts)."""
+
+import time
+from datetime import UTC, datetime
+
+import click
+
+from kernel.cli import keyfile
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from manifests.errors import ValueInvalid
+from manifests.values import parse_duration
+
+
+@command()
+@click.argument("key", metavar="KEY")
+@click.option("--hands", metavar="PATTERN", multiple=True, required=True, help="Hands it may seal; * for any.")
+@click.option("--most", metavar="METHOD=PATTERN", multiple=True, help="The most these may be granted; all without.")
+@click.option("--expires", metavar="TIME", help="Until when: 90d, or 2027-01-31.")
+def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str, ...], expires: str | None) -> None:
+    """Trust a key to seal Hands. KEY is a verifier key (name+id+base64), or a file that holds one.
+
+    What it seals is still granted only what you agree to at install; --most bounds what may be agreed to at all.
+
+        maniple keys add ada.pub --hands 'ada-*' --most 'web.fetch=https://*.example.org/**' --expires 365d
+    """
+    public = keyfile.public(key)
+    arguments: dict[str, object] = {"key": public.text(), "hands": list(hands)}
+    if most:
+        arguments["most"] = _most(most)
+    if expires is not None:
+        arguments["expires"] = _moment(expires)
+    with session.client() as client:
+        reply = client.call("kernel.key-add", "", arguments).value
+    session.result(reply, lambda: f"{public.name}+{public.id} may seal {', '.join(hands)}.")
+
+
+def _most(given: tuple[str, ...]) -> list[dict[str, object]]:
+    patterns: dict[str, list[str]] = {}
+    for one in given:
+        method, equals, pattern = one.partition("=")
+        if not equals:
+            raise Ended(f"--most {one} is not METHOD=PATTERN, such as web.fetch=https://example.org/**", Exit.USAGE)
+        patterns.setdefault(method, []).append(pattern)
+    return [{"method": method, "allow": allow} for method, allow in patterns.items()]
+
+
+def _moment(text: str) -> int:
+    """Microseconds since 1970 of a date, or of a time from now."""
+    try:
+        return time.time_ns() // 1000 + parse_duration(text) * 1000
+    except ValueInvalid:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Ended(
+            f"--expires {text} is neither a time such as 90d nor a date such as 2027-01-31", Exit.USAGE
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)

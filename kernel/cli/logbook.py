@@ -1,0 +1,115 @@
+"""The log as the command line reads it (acts): from the home's files, whether a kernel runs or not.
+
+Nothing here needs a secret: the log's public key lies in keys/log.pub. A log that is being written ends, for a reader,
+at its last whole line.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, NoReturn
+
+from kernel.cli.exits import Ended
+from kernel.recovery import Lines, segments
+from manifests.state import State, fold
+from manifests.trust import TrustStore
+from wire.entries import Entry, decode
+from wire.errors import CodecError, NoteMalformed
+from wire.signing import VerifyKey
+
+_NEAR_END: Final = 1024 * 1024
+
+
+def folder_of(home: str) -> Path:
+    """The folder of a home's log. Raises Ended when there is none."""
+    folder = Path(home) / "log"
+    if not (Path(home) / "home.toml").is_file():
+        raise Ended(f"there is no home at {home}: make one with `maniple init`, or name another with --home")
+    if not (folder / "entries").is_dir():
+        raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
+    return folder
+
+
+def public_key(home: str) -> VerifyKey:
+    """The key that signs the log's checkpoints; its name is the log's origin."""
+    path = os.path.join(home, "keys", "log.pub")
+    try:
+        with open(path, encoding="ascii") as file:
+            return VerifyKey.parse(file.read(4096).strip())
+    except FileNotFoundError:
+        raise Ended(f"{path} is not there: give the log's verifier key with --key") from None
+    except (NoteMalformed, UnicodeDecodeError) as error:
+        raise Ended(f"{path} holds no verifier key ({error}): give it with --key") from None
+
+
+def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:
+    """Every entry, or those whose line holds one of the needles: reading is dear, looking at bytes is not."""
+    wanted = tuple(needles)
+    for line in Lines(folder):
+        if not wanted or any(needle in line for needle in wanted):
+            yield read(line)
+
+
+def read(line: bytes) -> Entry:
+    """The entry of a line. Raises LogInvalid for what is none; which one it is, `audit verify` tells."""
+    try:
+        return decode(line[:-1])
+    except CodecError as error:
+        raise Ended(f"the log is damaged: {error}; `maniple audit verify` names the entry") from None
+
+
+def last_lines(folder: Path, count: int) -> tuple[list[bytes], Lines]:
+    """The last lines, and the place after them, from which a follower goes on."""
+    files = segments(folder)
+    number = max(0, len(files) - 1)
+    while True:
+        lines = Lines(folder, number, _near_end(files[number]) if files else 0)
+        kept: deque[bytes] = deque(lines, maxlen=count)
+        if len(kept) == count or number == 0:
+            break
+        number -= 1
+    if len(kept) < count:
+        lines = Lines(folder)
+        kept = deque(lines, maxlen=count)
+    return list(kept), lines
+
+
+def _near_end(path: Path) -> int:
+    """Where a line begins, not far before the end of a file."""
+    size = path.stat().st_size
+    if size <= _NEAR_END:
+        return 0
+    with path.open("rb") as file:
+        file.seek(size - _NEAR_END)
+        file.readline()
+        return file.tell()
+
+
+def more_lines(folder: Path, after: Lines) -> Iterator[bytes]:
+    """Lines that came after a place since it was read; `after` moves on."""
+    fresh = Lines(folder, after.segment, after.offset)
+    yield from fresh
+    after.segment, after.offset = fresh.segment, fresh.offset
+
+
+def line_at(folder: Path, seq: int) -> bytes:
+    """The line of one entry. Raises Ended when the log does not hold it."""
+    needle = b'"seq":%d,' % seq
+    for line in Lines(folder):
+        if needle in line and read(line).seq == seq:
+            return line
+    raise Ended(f"the log has no entry {seq}: see `maniple audit tail`")
+
+
+def trust(home: str) -> TrustStore:
+    """The keys that a home trusts, as its log says."""
+    state = State()
+    for entry in entries(folder_of(home), needles=(b'"kind":"key.',)):
+        if entry.kind in ("key.add", "key.revoke"):
+            fold(state, entry, _no_package)
+    return state.trust
+
+
+def _no_package(folder: str) -> NoReturn:
+    raise Ended(f"{folder} is not to be read here")

@@ -1,0 +1,90 @@
+"""`maniple logs` (acts)."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from kernel.cli import screen
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command, hand_argument, write
+
+LOOK_EVERY = 0.2
+"""Seconds between looks at a file that is followed."""
+
+
+@command()
+@hand_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
+@click.option(
+    "-n", "--lines", metavar="N", type=click.IntRange(min=0), default=100, help="How many lines; 100 without."
+)
+def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
+    """What a Hand printed to stdout and stderr, and its log records, the newest last.
+
+    The kernel need not run. With --json every line is an object: a record as it was written, or {"text": …}.
+    """
+    path = os.path.join(session.home, "output", f"{hand}.log")
+    if "/" in hand or not (os.path.exists(path) or os.path.exists(f"{path}.1")):
+        raise Ended(
+            f"{hand} has printed nothing here: is it installed (`maniple hands`), and did it run (`maniple runs`)?"
+        )
+    kept: deque[bytes] = deque(maxlen=lines)
+    for each in (f"{path}.1", path):
+        if os.path.exists(each):
+            with open(each, "rb") as file:
+                kept.extend(file)
+    for line in kept:
+        write(_drawn(line, json=session.json))
+    if follow:
+        for line in _followed(path):
+            write(_drawn(line, json=session.json))
+
+
+def _followed(path: str) -> Iterator[bytes]:
+    """Lines as they come; the file may be cut short, or begin anew, meanwhile."""
+    place = os.path.getsize(path) if os.path.exists(path) else 0
+    rest = b""
+    while True:
+        size = os.path.getsize(path) if os.path.exists(path) else 0
+        if size < place:
+            place = 0
+        if size > place:
+            with open(path, "rb") as file:
+                file.seek(place)
+                fresh = rest + file.read()
+                place = file.tell()
+            *whole, rest = fresh.split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        else:
+            time.sleep(LOOK_EVERY)
+
+
+def _drawn(line: bytes, *, json: bool) -> str:
+    text = line.rstrip(b"\n").decode("utf-8", "replace")
+    record = _record(text)
+    if json:
+        return msgspec.json.encode(record or {"text": text}).decode() + "\n"
+    if record is None:
+        return screen.visible(text) + "\n"
+    level = str(record.pop("level", ""))
+    colour = {"error": "red", "critical": "red", "warning": "yellow", "debug": "dim"}.get(level, "")
+    moment = screen.moment(str(record.pop("timestamp", record.pop("time", ""))))
+    event = screen.visible(record.pop("event"))
+    rest = " ".join(f"{screen.visible(key)}={screen.visible(value)}" for key, value in record.items())
+    words = (screen.coloured(moment, "dim"), screen.coloured(level.ljust(7), colour), event, rest)
+    return " ".join(word for word in words if word.strip()).rstrip() + "\n"
+
+
+def _record(text: str) -> dict[str, object] | None:
+    """A line that is a log record: a JSON object with `event`."""
+    if not text.startswith("{"):
+        return None
+    try:
+        record = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and "event" in record else None

@@ -1,0 +1,190 @@
+"""The edge of the command line (acts): finds a command, runs it, and turns whatever happens into a sentence and a code.
+
+No error leaves here as a traceback. Python's own exceptions that are about this machine (no permission, full disk, a
+pipe that closed) become one line each; a fault of our own says so and where it is.
+"""
+
+import importlib
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+import click
+
+from kernel.cli import commands
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import say
+from wire.errors import ManipleError
+
+
+class Listing(click.Group):
+    """A command that holds others, from a table; a command's file is imported when it is asked for."""
+
+    def __init__(self, name: str, rows: Mapping[str, str], *, prefix: str = "", default: str = "", about: str) -> None:
+        options = [click.Option(["--home"], metavar="DIR", type=click.Path(), help="The home.")] if not prefix else []
+        super().__init__(name, help=about, params=list(options), no_args_is_help=not default)
+        self._rows = rows
+        self._prefix = prefix
+        self._default = default
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._rows)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._rows:
+            return None
+        inner = commands.GROUPS.get(cmd_name) if not self._prefix else None
+        if inner is not None:
+            default = commands.DEFAULTS.get(cmd_name, "")
+            return Listing(cmd_name, inner, prefix=cmd_name + " ", default=default, about=commands.TOP[cmd_name] + ".")
+        name = commands.module_of(self._prefix + cmd_name)
+        module = importlib.import_module(f"kernel.cli.{name}")
+        found: click.Command = getattr(module, name)
+        found.name = cmd_name
+        return found
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if self._default and (not args or (args[0].startswith("-") and args[0] != "--help")):
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self._rows and not args[0].startswith("-"):
+            ctx.fail(self._unknown(args[0]))
+        return super().resolve_command(ctx, args)
+
+    def _unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, self._rows, n=1)
+        mend = f"did you mean `maniple {self._prefix}{close[0]}`?" if close else "these are the commands it knows:"
+        there = "" if close else " " + ", ".join(self._rows)
+        return f"there is no command `{self._prefix}{name}`: {mend}{there}"
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections = {"Commands": self._rows} if self._prefix else commands.SECTIONS
+        widest = max(len(name) for rows in sections.values() for name in rows)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), help) for name, help in rows.items()])
+
+
+def cli() -> click.Group:
+    """The whole command line."""
+    return Listing(
+        "maniple",
+        commands.TOP,
+        about="Maniple: Hands as confined processes, under a small kernel that checks and logs every call.\n\n"
+        "Results go to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 usage, "
+        "3 kernel not running, 4 refused, 5 verification failed.",
+    )
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    words = sys.argv[1:] if arguments is None else arguments
+    code = _run(words)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        _close_stdout()
+        code = code or int(Exit.FAILED)
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    try:
+        code = cli().main(args=words, prog_name="maniple", standalone_mode=False)
+        return code if isinstance(code, int) else Exit.DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message())
+        return Exit.USAGE
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "maniple"
+        message = error.format_message().rstrip(".")
+        _tell(f"{message[:1].lower()}{message[1:]}", words, mend=f"{where} --help")
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        say("")
+        return Exit.INTERRUPTED
+    except Ended as ended:
+        _tell(str(ended), words)
+        return ended.code
+    except ManipleError as error:
+        _tell(str(error), words)
+        return Exit.FAILED
+    except BrokenPipeError:
+        _close_stdout()
+        return Exit.FAILED
+    except OSError as error:
+        _tell(_os_error(error), words)
+        return Exit.FAILED
+    except MemoryError:
+        _tell("there is not enough memory for that", words)
+        return Exit.FAILED
+    except Exception as error:  # noqa: BLE001 - the edge: a person gets a sentence, whatever it is
+        _tell(_fault(error), words)
+        return Exit.FAILED
+
+
+def _tell(text: str, words: list[str], *, mend: str = "") -> None:
+    """A sentence on stderr; the commands in it name the home that was named."""
+    if not text:
+        return
+    if mend and "`maniple" not in text:
+        text = f"{text}: see `{mend}`"
+    named = _named_home(words)
+    if named and "--home" not in text:
+        text = text.replace("`maniple ", f"`maniple --home {shlex.quote(named)} ")
+    say(f"maniple: {text}")
+
+
+def _named_home(words: list[str]) -> str:
+    """The value of --home among a command's words, "" when it is not there."""
+    for at, word in enumerate(words):
+        if word == "--home" and at + 1 < len(words):
+            return words[at + 1]
+        if word.startswith("--home="):
+            return word.removeprefix("--home=")
+    return ""
+
+
+def _os_error(error: OSError) -> str:
+    import errno
+
+    what = f"{error.filename}: " if error.filename else ""
+    why = (error.strerror or str(error)).lower()
+    mend = {
+        errno.ENOSPC: "make room on its disk, then type the same again",
+        errno.EDQUOT: "make room, then type the same again",
+        errno.EACCES: "look at who owns it with `ls -ld`, and run as that user",
+        errno.EPERM: "look at who owns it with `ls -ld`, and run as that user",
+        errno.EROFS: "it is mounted read-only: use a home elsewhere with --home",
+        errno.ENOENT: "look at the path",
+    }.get(error.errno or 0, "see `maniple doctor`")
+    return f"{what}{why}; {mend}"
+
+
+def _fault(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "nowhere"
+    what = f"{type(error).__name__} at {where}: {error}"
+    return f"a fault of Maniple's own, {what}; please report it with the command you typed"
+
+
+def _close_stdout() -> None:
+    """Nobody reads any more: let Python's own flush at exit go nowhere."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError:
+        pass

@@ -1,0 +1,63 @@
+"""`maniple methods` (acts)."""
+
+import click
+
+from kernel.cli import screen, told
+from kernel.cli.call import Described, Methods
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+
+
+@command()
+@click.argument("prefix", metavar="[METHOD|HAND]", required=False, default="")
+@click.option("--kernel", "with_kernel", is_flag=True, help="The kernel's own methods, too.")
+def methods(session: Session, prefix: str, with_kernel: bool) -> None:
+    """All that can be called: each method, what it acts on, its effect and its arguments.
+
+    METHOD shows one in full, HAND those of one Hand. Call one with `maniple call METHOD`.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.describe").value
+    rows = told.read(reply, Methods).methods
+    if prefix:
+        rows = tuple(row for row in rows if row.method == prefix or row.method.startswith(f"{prefix}."))
+        if not rows:
+            raise Ended(f"nothing provides {prefix!r}: see `maniple methods`", Exit.USAGE)
+    elif not with_kernel:
+        rows = tuple(row for row in rows if not row.method.startswith("kernel."))
+    one = len(rows) == 1 and rows[0].method == prefix
+    session.result({"methods": rows}, lambda: _in_full(rows[0]) if one else _drawn(rows))
+
+
+def _drawn(rows: tuple[Described, ...]) -> str:
+    if not rows:
+        return ""
+    return screen.table(
+        ("METHOD", "ACTS ON", "EFFECT", "ARGUMENTS", "WHAT IT DOES"),
+        (
+            (
+                row.method,
+                "" if row.resource == "none" else row.resource,
+                row.effect,
+                " ".join(f"{name}={of}" for name, of in row.params.items()),
+                row.summary,
+            )
+            for row in rows
+        ),
+    )
+
+
+def _in_full(row: Described) -> str:
+    return screen.fields(
+        (
+            ("method", row.method),
+            ("", ""),
+            ("does", row.summary),
+            ("acts on", row.resource),
+            ("effect", row.effect + (", may be made again" if row.idempotent else "")),
+            ("arguments", "\n".join(f"{name}  {of}" for name, of in row.params.items()) or "none"),
+            ("returns", "\n".join(f"{name}  {of}" for name, of in row.returns.items())),
+            ("labels", ", ".join(row.labels)),
+            ("provider", row.provider),
+        )
+    )

@@ -1,0 +1,42 @@
+"""`maniple ps` (acts)."""
+
+from kernel.cli import screen, told
+from kernel.cli.frame import Session, command
+
+
+@command()
+def ps(session: Session) -> None:
+    """Live runs: what each is, does, uses and has cost.
+
+    CPU is processor time so far, MEMORY what is resident (RSS), CALLS those it made, OPEN those under way. Runs that
+    have ended are in `maniple runs`.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.ps").value
+    session.result(reply, lambda: _drawn(told.read(reply, told.LiveRuns)))
+
+
+def _drawn(live: told.LiveRuns) -> str:
+    if not live.runs:
+        return ""
+    return screen.table(
+        ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "COST", "PROGRESS"),
+        (
+            (
+                run.run,
+                f"{run.hand} {run.version}",
+                run.pid,
+                run.state,
+                screen.duration(run.seconds),
+                f"{run.cpu_seconds:.2f}s",
+                screen.size(run.memory),
+                run.calls,
+                run.open,
+                screen.dollars(run.micro_dollars),
+                run.progress.shown() if run.progress else "",
+            )
+            for run in live.runs
+        ),
+        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "COST"),
+        colour_of="STATE",
+    )

@@ -1,0 +1,50 @@
+"""`maniple remove` (acts)."""
+
+import os
+import shutil
+
+import click
+from msgspec import Struct
+
+from kernel.cli import told
+from kernel.cli.frame import Session, command, hand_argument
+
+
+class Removed(Struct, frozen=True, kw_only=True):
+    """kernel.remove. hand: its id."""
+
+    hand: str
+    name: str
+    folder: str
+
+
+@command()
+@hand_argument
+@click.option("--purge", is_flag=True, help="Also what it kept: its state folder and what it printed.")
+def remove(session: Session, hand: str, purge: bool) -> None:
+    """Remove a Hand, with its grants, settings and secrets; its processes end first.
+
+    What it kept in its state folder stays until --purge, but no later Hand of the same name gets it: a Hand is known by
+    an id, which never comes back.
+    """
+    with session.client() as client:
+        removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
+    _delete(session, "hands", removed.folder)
+    _delete(session, "keys", f"{removed.hand}.secrets")
+    kept = os.path.join(session.home, "state", removed.hand)
+    if purge:
+        _delete(session, "state", removed.hand)
+        _delete(session, "output", f"{hand}.log")
+        _delete(session, "output", f"{hand}.log.1")
+    left = kept if os.path.isdir(kept) else None
+    session.result({"name": hand, "kept": left}, lambda: f"{hand} is removed.")
+    if left:
+        session.say(f"What it kept is still in {left}")
+
+
+def _delete(session: Session, *parts: str) -> None:
+    path = os.path.join(session.home, *parts)
+    if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)

@@ -1,0 +1,15 @@
+"""`maniple resume` (acts)."""
+
+from kernel.cli.frame import Session, command, hand_argument
+
+
+@command()
+@hand_argument
+def resume(session: Session, hand: str) -> None:
+    """Let a paused Hand go on where it was.
+
+    What was wanted starts again.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.resume", hand).value
+    session.result(reply, lambda: f"{hand} goes on.")

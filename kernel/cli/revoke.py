@@ -1,0 +1,24 @@
+"""`maniple revoke` (acts)."""
+
+import click
+
+from kernel.cli import rights, screen, told
+from kernel.cli.frame import Session, command, hand_argument
+from manifests.grants import as_text
+
+
+@command()
+@hand_argument
+@click.argument("method", metavar="METHOD")
+@click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
+def revoke(session: Session, hand: str, method: str, patterns: tuple[str, ...]) -> None:
+    """Take a capability back: a method wholly, or only on the patterns that are named.
+
+    METHOD may be `web.*` for all that begin so. It holds from the Hand's next call on; give it back with
+    `maniple grant`.
+    """
+    with session.client() as client:
+        client.call("kernel.revoke", hand, {"method": method, "allow": list(patterns) or None})
+        left = told.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ())
+    text = "; ".join(screen.visible(as_text(one)) for one in left) or "nothing"
+    session.result({"name": hand, "left": left}, lambda: f"{hand} still holds {text}.")

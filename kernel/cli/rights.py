@@ -1,0 +1,14 @@
+"""What a home allows, as kernel.home tells it (pure): grants by Hand, roots, trusted keys."""
+
+from msgspec import Struct
+
+from manifests.schema import Capability
+from manifests.trust import TrustedKey
+
+
+class Home(Struct, frozen=True, kw_only=True):
+    """kernel.home."""
+
+    grants: dict[str, tuple[Capability, ...]]
+    roots: dict[str, str]
+    keys: tuple[TrustedKey, ...]

@@ -1,0 +1,157 @@
+"""How results look to people (pure but for asking the terminal its size): tables, units, colours.
+
+Nothing a Hand wrote reaches a terminal as it is: control and bidirectional characters are made visible. On a terminal a
+table fits its width; elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Final
+
+COLOURS: Final = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "dim": 2, "bold": 1}
+STATE_COLOURS: Final = {
+    "ready": "green",
+    "working": "green",
+    "quarantined": "red",
+    "backing_off": "yellow",
+    "paused": "yellow",
+    "starting": "yellow",
+    "stopping": "yellow",
+}
+_NARROWEST: Final = 8
+_GAP: Final = "  "
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether somebody looks at it."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def coloured(text: str, colour: str, stream: IO[str] | None = None) -> str:
+    """The text in a colour, where colours are wanted. colour: a name of COLOURS, or "" for none."""
+    if not colour or not _wants_colour(sys.stdout if stream is None else stream):
+        return text
+    return f"\033[{COLOURS[colour]}m{text}\033[0m"
+
+
+def _wants_colour(stream: IO[str] | None) -> bool:
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def visible(text: object) -> str:
+    """One line that cannot move the cursor, hide or reorder anything."""
+    plain = str(text)
+    if plain.isprintable():
+        return plain
+    return "".join(char if char.isprintable() else _escaped(char) for char in plain)
+
+
+def _escaped(char: str) -> str:
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char) or f"\\u{{{ord(char):x}}}"
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most so many columns."""
+    if width_of(text) <= width:
+        return text
+    kept = text
+    while kept and width_of(kept) > width - 1:
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), colour_of: str = ""
+) -> str:
+    """Rows under their heads. right: columns of numbers; colour_of: the column whose word is a state."""
+    lines = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(width_of(line[at]) for line in [[*head], *lines]) for at in range(len(head))]
+    if is_terminal(sys.stdout):
+        _fit(widths, terminal_width())
+    aligned_right = {at for at, name in enumerate(head) if name in right}
+    state = head.index(colour_of) if colour_of else -1
+    drawn = [coloured(_line(head, widths, aligned_right), "dim")]
+    for line in lines:
+        cells = list(line)
+        text = _line(cells, widths, aligned_right, STATE_COLOURS.get(cells[state], "") if state >= 0 else "", state)
+        drawn.append(text)
+    return "\n".join(drawn)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; COLUMNS if it is set."""
+    from shutil import get_terminal_size
+
+    return max(get_terminal_size().columns, 40)
+
+
+def _fit(widths: list[int], most: int) -> None:
+    """Take from the widest column, until the whole fits or nothing can be taken."""
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > most and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+
+
+def _line(cells: Sequence[str], widths: list[int], right: set[int], colour: str = "", of: int = -1) -> str:
+    padded = []
+    for at, cell in enumerate(cells):
+        kept = cut(cell, widths[at])
+        room = " " * (widths[at] - width_of(kept))
+        shown = coloured(kept, colour) if at == of else kept
+        padded.append(room + shown if at in right else shown + room)
+    return _GAP.join(padded).rstrip()
+
+
+def fields(rows: Iterable[tuple[str, object]]) -> str:
+    """Names and values below each other; values of several lines are indented."""
+    kept = [(name, str(value)) for name, value in rows if value not in (None, "", (), [])]
+    widest = max((len(name) for name, _ in kept), default=0)
+    return "\n".join(f"{coloured(name.ljust(widest), 'dim')}  {_indented(value, widest + 2)}" for name, value in kept)
+
+
+def _indented(value: str, by: int) -> str:
+    return ("\n" + " " * by).join(visible(line) if "\033" not in line else line for line in value.split("\n"))
+
+
+def size(number: float) -> str:
+    """Bytes in a unit that one can read."""
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in units that one can read."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    for unit, length, smaller, small in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= length:
+            return f"{whole // length}{unit} {whole % length // small}{smaller}"
+    return f"{whole}s"
+
+
+def dollars(micro: int) -> str:
+    """Micro-dollars as dollars; a dash for nothing."""
+    return f"${micro / 1_000_000:.4f}" if micro else "-"
+
+
+def moment(text: str) -> str:
+    """A time of the log, to the second, in UTC."""
+    return text[:19].replace("T", " ")
+
+
+def ago(micros: int, now: int) -> str:
+    """How long before now, both in microseconds."""
+    return duration(max(0, now - micros) / 1_000_000)

@@ -1,0 +1,78 @@
+"""`maniple show` (acts)."""
+
+from msgspec import Struct
+
+from kernel.cli import agreement, screen, told
+from kernel.cli.frame import Session, command, hand_argument
+from manifests.grants import as_text
+from manifests.schema import Capability, Manifest
+from manifests.seal import signers
+from manifests.values import format_limit
+
+
+class _Package(Struct, frozen=True):
+    seal: str
+    manifest: Manifest
+
+
+class _Installed(Struct, frozen=True):
+    id: str
+    name: str
+    version: str
+    folder: str
+    package: _Package
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """kernel.show."""
+
+    hand: _Installed
+    state: str
+    grants: tuple[Capability, ...]
+    settings: dict[str, object]
+    confinement: tuple[str, ...]
+
+
+@command()
+@hand_argument
+def show(session: Session, hand: str) -> None:
+    """One Hand in full: what it is, its seal, what it may do, offers and is limited to, and how it is confined now."""
+    with session.client() as client:
+        reply = client.call("kernel.show", hand).value
+    session.result(reply, lambda: _drawn(told.read(reply, Shown)))
+
+
+def _drawn(shown: Shown) -> str:
+    manifest, hand = shown.hand.package.manifest, shown.hand
+    section, limits, restart = manifest.hand, manifest.limits, manifest.restart
+    given = {
+        "memory": limits.memory,
+        "cpu": limits.cpu_ms,
+        "wall": limits.wall_ms,
+        "processes": limits.processes,
+        "open_files": limits.open_files,
+        "file_size": limits.file_size,
+        "calls_per_minute": limits.calls_per_minute,
+        "in_flight": limits.in_flight,
+    }
+    return screen.fields(
+        (
+            ("hand", f"{hand.name} {hand.version}"),
+            ("does", section.description),
+            ("kind", agreement.KINDS[section.kind]),
+            ("autonomy", f"{section.autonomy}: {agreement.AUTONOMY[section.autonomy]}"),
+            ("state", screen.coloured(shown.state, screen.STATE_COLOURS.get(shown.state, ""))),
+            ("sealed by", "\n".join(f"{name}+{key}" for name, key in signers(hand.package.seal))),
+            ("id", hand.id),
+            ("folder", f"hands/{hand.folder}"),
+            ("needs", ", ".join(section.needs)),
+            ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
+            ("offers", "\n".join(f"{name}  {one.effect}: {one.summary}" for name, one in manifest.provides.items())),
+            ("publishes", ", ".join(manifest.events.publishes)),
+            ("hears", ", ".join(manifest.events.subscribes)),
+            ("settings", "\n".join(f"{name} = {value}" for name, value in shown.settings.items())),
+            ("limits", "\n".join(f"{name} {format_limit(name, value)}" for name, value in given.items())),
+            ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
+            ("confined by", "\n".join(shown.confinement) or "nothing runs now"),
+        )
+    )

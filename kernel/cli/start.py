@@ -1,0 +1,90 @@
+"""`maniple start` (acts)."""
+
+import sys
+import time
+
+import click
+from msgspec import Struct
+
+from kernel.cli import screen, told, typed
+from kernel.cli.client import Client, Reply
+from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.frame import Session, as_json, command, hand_argument
+from wire.limits import DEADLINE_MAX
+
+
+class Started(Struct, frozen=True, kw_only=True):
+    """kernel.start: the run; state only for a service."""
+
+    run: str
+    state: str = ""
+
+
+@command()
+@hand_argument
+@click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--wait", is_flag=True, help="Wait until the run has ended, and print its result.")
+def start(session: Session, hand: str, words: tuple[str, ...], wait: bool) -> None:
+    """Begin one run of a task Hand, with its inputs, or bring a service up; prints the run's id.
+
+    key=value is a text, key:=JSON any value: `maniple start data-pipeline spec=data/load.toml`. A service that is up is
+    left as it is, is wanted from now on, and starts with the kernel. A quarantined Hand gets another chance.
+
+    With --wait, a run that failed ends this command with 1, one that was refused with 4.
+    """
+    given = typed.inputs(typed.words(words))
+    with session.client() as client:
+        reply = client.call("kernel.start", hand, {"inputs": given}, seconds=120).value
+        begun = told.read(reply, Started)
+        if begun.state:
+            session.result(reply, lambda: f"{begun.run}  {hand} is {begun.state}")
+            return
+        if not wait:
+            session.result(reply, lambda: begun.run)
+            return
+        session.say(f"{begun.run} of {hand} is under way.")
+        outcome = told.read(_waited(session, client, begun.run).value, told.Outcome)
+    session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
+    _end(outcome, hand)
+
+
+def _end(outcome: told.Outcome, hand: str) -> None:
+    """Raises Ended for a run that did not succeed."""
+    if outcome.outcome == "done":
+        return
+    code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
+    why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
+    raise Ended(
+        f"the run {outcome.outcome}: {why}; see `maniple logs {hand}` and `maniple run-show {outcome.run}`", code
+    )
+
+
+def _waited(session: Session, client: Client, run: str) -> Reply:
+    """The run's outcome; on a terminal, how far it is meanwhile."""
+    if not screen.is_terminal(sys.stderr):
+        return _outcome(client, run)
+    with session.client() as second:
+        began = time.monotonic()
+
+        def tick() -> None:
+            live = told.read(second.call("kernel.ps").value, told.LiveRuns).runs
+            mine = next((one for one in live if one.run == run), None)
+            said = mine.progress.shown() if mine and mine.progress else "working"
+            line = screen.cut(f"{screen.duration(time.monotonic() - began)}  {screen.visible(said)}", 78)
+            sys.stderr.write(f"\r\033[K{line}")
+            sys.stderr.flush()
+
+        try:
+            return _outcome(client, run, tick)
+        finally:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+
+def _outcome(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:
+    while True:
+        try:
+            return client.call("kernel.wait", "", {"run": run}, seconds=DEADLINE_MAX / 1000, tick=tick)
+        except NotDone as error:
+            if error.reason != "deadline":
+                raise

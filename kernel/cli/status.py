@@ -1,0 +1,71 @@
+"""`maniple status` (acts)."""
+
+import time
+
+from msgspec import Struct
+
+from kernel.cli import screen, told
+from kernel.cli.frame import Session, command
+from wire.entries import time_micros
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """kernel.status."""
+
+    pid: int
+    home: str
+    started: str
+    frozen: bool
+    hands: int
+    runs: int
+    wanted: tuple[str, ...]
+    paused: tuple[str, ...]
+    quarantined: dict[str, str]
+    open_calls: int
+    memory: int
+    cpu_seconds: float
+    entries: int
+    durable: int
+    log_state: str
+    log_why: str
+    origin: str
+
+
+@command()
+def status(session: Session) -> None:
+    """The kernel at a glance: its process, Hands, spending, confinement, and the head of the log."""
+    with session.client() as client:
+        reply = client.call("kernel.status").value
+        runs = client.call("kernel.ps").value
+    live = told.read(runs, told.LiveRuns).runs
+    layers = tuple(dict.fromkeys(layer for run in live for layer in run.confinement))
+    shown = {
+        **told.read(reply, dict[str, object]),
+        "micro_dollars": sum(run.micro_dollars for run in live),
+        "confinement": layers,
+    }
+    session.result(shown, lambda: _drawn(told.read(reply, Status), live, layers))
+
+
+def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...]) -> str:
+    up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
+    held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
+    log = f"{now.entries} entries, {now.durable} of them on disk"
+    if now.log_state != "ok":
+        log += "\n" + screen.coloured(f"{now.log_state}: {now.log_why}", "red")
+    troubled = "\n".join(f"{name}: {why}; `maniple start {name}` tries again" for name, why in now.quarantined.items())
+    return screen.fields(
+        (
+            ("kernel", f"process {now.pid}, up {up}, {now.cpu_seconds:.2f}s of processor, {screen.size(now.memory)}"),
+            ("home", now.home),
+            ("state", held),
+            ("hands", f"{now.hands} installed, {now.runs} live runs, {now.open_calls} calls under way"),
+            ("wanted", ", ".join(now.wanted)),
+            ("paused", ", ".join(now.paused)),
+            ("quarantined", troubled),
+            ("spending", screen.dollars(sum(run.micro_dollars for run in live)) + " by the live runs" if live else ""),
+            ("confinement", ", ".join(layers) or "nothing runs now; what this machine can do: `maniple doctor`"),
+            ("log", log),
+            ("log's name", now.origin),
+        )
+    )

@@ -1,0 +1,26 @@
+"""`maniple stop` (acts)."""
+
+import click
+from msgspec import Struct
+
+from kernel.cli import told
+from kernel.cli.frame import Session, command, hand_names
+
+
+class Stopped(Struct, frozen=True, kw_only=True):
+    """kernel.stop: how many processes ended."""
+
+    stopped: int
+
+
+@command()
+@click.argument("hand", metavar="HAND|RUN", shell_complete=hand_names)
+def stop(session: Session, hand: str) -> None:
+    """Stop a service, or every run of a task Hand, or one run by its id; returns when they are down.
+
+    A service is also not wanted any more: it does not come back with the kernel, but its first call starts it.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.stop", hand, seconds=120).value
+    number = told.read(reply, Stopped).stopped
+    session.result(reply, lambda: f"{hand}: {'nothing ran' if not number else f'{number} stopped'}.")

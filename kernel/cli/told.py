@@ -1,0 +1,95 @@
+"""What the kernel answers, as types (pure): a reply is read here once, and is then what it says it is.
+
+Only what a table shows is named; with --json the reply goes out as it came.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from kernel.cli.exits import Ended
+
+T = TypeVar("T")
+Tick = Callable[[], None]
+"""Called about each second while a call is waited for."""
+
+
+def read(value: object, kind: type[T]) -> T:
+    """A reply as its type. Raises Ended for a kernel of another version."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise Ended(
+            f"the kernel answered as this command does not know ({error}): is it another version's? "
+            "`maniple down`, then `maniple up`"
+        ) from None
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a run says it is."""
+
+    done: float | None = None
+    total: float | None = None
+    text: str = ""
+
+    def shown(self) -> str:
+        """In a few words."""
+        if self.done is None:
+            return self.text
+        if not self.total:
+            return f"{self.done:g} {self.text}".strip()
+        return f"{min(100, 100 * self.done / self.total):.0f}% {self.text}".strip()
+
+
+class LiveRun(Struct, frozen=True, kw_only=True):
+    """A row of kernel.ps. seconds: since its start; memory: bytes resident."""
+
+    run: str
+    hand: str
+    version: str
+    pid: int
+    state: str
+    cpu_seconds: float
+    memory: int
+    calls: int
+    open: int
+    micro_dollars: int
+    seconds: float
+    progress: Progress | None = None
+    confinement: tuple[str, ...] = ()
+
+
+class LiveRuns(Struct, frozen=True, kw_only=True):
+    """kernel.ps."""
+
+    runs: tuple[LiveRun, ...]
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A row of kernel.hands."""
+
+    name: str
+    version: str
+    kind: str
+    state: str
+    wanted: bool
+    why: str
+    description: str
+
+
+class Rows(Struct, frozen=True, kw_only=True):
+    """kernel.hands."""
+
+    hands: tuple[Row, ...]
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How a run ended: kernel.wait."""
+
+    run: str
+    outcome: str
+    value: object = None
+    code: str = ""
+    text: str = ""

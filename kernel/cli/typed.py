@@ -1,0 +1,80 @@
+"""What people type after a command's name, `key=value` and `key:=JSON`, as values (pure)."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from kernel.cli.exits import Ended, Exit
+from manifests.errors import ParamsInvalid, ValueInvalid
+from manifests.params import check, read
+from manifests.typed import from_text
+
+
+class Words(Struct, frozen=True, kw_only=True):
+    """texts: as typed after `=`. values: read as JSON after `:=`."""
+
+    texts: dict[str, str] = {}
+    values: dict[str, object] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.texts, *self.values)
+
+
+def words(given: Iterable[str]) -> Words:
+    """Take `key=value` and `key:=JSON` apart. Raises Ended (usage) for anything else, and for a key given twice."""
+    texts: dict[str, str] = {}
+    values: dict[str, object] = {}
+    for word in given:
+        name, equals, text = word.partition("=")
+        is_json = name.endswith(":")
+        name = name.removesuffix(":")
+        if not equals or not name:
+            raise Ended(f"`{word}` is not key=value; write key=text, or key:=JSON", Exit.USAGE)
+        if name in texts or name in values:
+            raise Ended(f"`{name}` is given twice", Exit.USAGE)
+        if is_json:
+            values[name] = _json(name, text)
+        else:
+            texts[name] = text
+    return Words(texts=texts, values=values)
+
+
+def arguments(declared: Mapping[str, str], given: Words) -> dict[str, object]:
+    """A call's arguments, typed through the method's params. Raises Ended (usage) with every problem."""
+    unset = {name: of for name, of in declared.items() if name not in given.values}
+    try:
+        converted = read(unset, given.texts)
+        check(declared, {**converted, **given.values})
+    except ParamsInvalid as error:
+        raise Ended("; ".join(error.problems), Exit.USAGE) from None
+    return {**converted, **given.values}
+
+
+def settings(types: Mapping[str, str], given: Words) -> dict[str, object]:
+    """Values for settings of these types; the kernel checks them. Raises Ended (usage) for what is of another type."""
+    values = dict(given.values)
+    for name, text in given.texts.items():
+        if name not in types:
+            values[name] = text
+            continue
+        try:
+            values[name] = from_text(types[name], text)
+        except ValueInvalid as error:
+            raise Ended(f"`{name}`: {error.why}; {error.instead}", Exit.USAGE) from None
+    return values
+
+
+def inputs(given: Words) -> dict[str, object]:
+    """A task's inputs: texts as they are."""
+    return {**given.texts, **given.values}
+
+
+def _json(name: str, text: str) -> object:
+    import msgspec
+
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise Ended(f"`{name}` is not JSON: write {name}={text} for text, or JSON after :=", Exit.USAGE) from None
+    return value

@@ -1,0 +1,36 @@
+"""`maniple up` (acts)."""
+
+import os
+
+import click
+
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+
+
+@command()
+@click.option("--foreground", is_flag=True, help="Be the kernel, until it goes down or gets Ctrl-C.")
+def up(session: Session, foreground: bool) -> None:
+    """Start the kernel, and return when it answers.
+
+    It runs in a session of its own; what it says goes to run/kernel.log in the home. Wanted Hands start with it.
+
+    With --foreground this process becomes the kernel, which is what a service supervisor wants.
+    """
+    from kernel.cli import starting
+    from kernel.cli.client import listening, open_run_folder
+    from kernel.home import Home
+
+    home = Home(session.home)
+    os.makedirs(home.at("run"), mode=0o700, exist_ok=True)
+    folder = open_run_folder(session.home)
+    pid = listening(folder, session.home)
+    os.close(folder)
+    if pid >= 0:
+        raise Ended(f"a kernel runs on {session.home} already (process {pid}): see it with `maniple status`")
+    if foreground:
+        os.set_inheritable(2, True)
+        command = starting.arguments(session.home, 2)
+        os.execv(command[0], command)
+    pid = starting.start(session.home)
+    session.result({"pid": pid, "home": session.home}, lambda: f"The kernel runs, process {pid}.")

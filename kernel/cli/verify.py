@@ -1,0 +1,86 @@
+"""`maniple verify` (acts)."""
+
+import time
+
+import click
+from msgspec import Struct
+
+from kernel.cli import keyfile, logbook, package, screen
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from manifests.errors import SealMalformed, SealRefused
+from manifests.seal import Difference, Seal, compare, open_seal
+from wire.errors import SignatureInvalid
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """What `verify --json` prints. ok: the seal counts here and every file is as sealed."""
+
+    ok: bool
+    name: str
+    version: str
+    by: tuple[str, ...]
+    files: dict[str, str]
+    why: str
+    differences: tuple[Difference, ...]
+
+
+@command()
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option("--key", metavar="KEY", help="Whose seal it should be, as a verifier key or a file that holds one.")
+def verify(session: Session, folder: str, key: str | None) -> None:
+    """Open a Hand's seal, and compare every file with it.
+
+    The seal must be by a key that this home trusts for this Hand, or by --key, which needs no home. The kernel need not
+    run. Ends with 5 when anything is not as it was sealed.
+    """
+    found = package.read(folder)
+    opened, why = _opened(session, found, key)
+    differences = compare(opened, found.digests()) if opened is not None else ()
+    ok = opened is not None and not differences
+    verified = Verified(
+        ok=ok,
+        name=found.name,
+        version=found.version,
+        by=opened.by if opened else (),
+        files=opened.files if opened else {},
+        why=why,
+        differences=differences,
+    )
+    session.result(verified, lambda: _drawn(verified))
+    if not ok:
+        reason = why or f"{len(differences)} of its files are not as they were sealed"
+        mend = f"look at what changed, then `maniple seal {folder}`"
+        raise Ended(
+            f"{found.name} {found.version} does not verify: {reason}; {mend}",
+            Exit.UNVERIFIED,
+        )
+
+
+def _opened(session: Session, found: package.Folder, key: str | None) -> tuple[Seal | None, str]:
+    """The seal, or why it does not count."""
+    try:
+        if key is not None:
+            opened = open_seal(found.seal, [keyfile.public(key)])
+            if (opened.name, opened.version) != (found.name, found.version):
+                return None, f"the seal is for {opened.name} {opened.version}"
+            return opened, ""
+        trust = logbook.trust(session.home)
+        now = time.time_ns() // 1000
+        judged = trust.judge(
+            found.seal, name=found.name, version=found.version, last_version=None, now=now, manifest=found.manifest
+        )
+        return judged, ""
+    except SealRefused as refused:
+        return None, refused.why
+    except (SealMalformed, SignatureInvalid) as error:
+        return None, str(error)
+
+
+def _drawn(verified: Verified) -> str:
+    if verified.why:
+        return ""
+    if verified.differences:
+        return "\n".join(screen.visible(one) for one in verified.differences)
+    count = len(verified.files)
+    return f"{verified.name} {verified.version}: {count} files, every one as sealed by {', '.join(verified.by)}."
