@@ -1,0 +1,1 @@
+"""The numbers of Maniple beside bare baselines, measured in one run: `./just bench`."""

@@ -1,0 +1,83 @@
+"""./just bench [names…] [--rounds N] [--out DIR] [--fresh] [--large]: measure, print the table, keep the samples.
+
+Names are those of BENCHES; none means all but the large one. Each run is kept as run-N.json, and the page shows all
+that are kept; --fresh begins anew.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tests.bench import calls, footprint, logs, machine, starts
+from tests.bench.samples import Result, Row, page
+
+BENCHES: Final[dict[str, Callable[[Path, int], list[Row]]]] = {
+    "start": starts.kernel_start,
+    "ps": starts.ps,
+    "spawn": starts.spawn,
+    "memory": footprint.memory,
+    "idle": footprint.idle,
+    "call": calls.one_caller,
+    "calls": calls.many_callers,
+    "log": logs.log,
+    "many": footprint.many,
+}
+LARGE: Final = ("many",)
+
+
+def main() -> int:
+    """Exit code 0 when every row that was measured is reached, 1 when one is not."""
+    parser = argparse.ArgumentParser(prog="./just bench", description="Measure Maniple beside bare baselines.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHES)}")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of ours and bare")
+    parser.add_argument("--out", type=Path, default=Path("docs/bench"), help="where the table and the samples go")
+    parser.add_argument("--fresh", action="store_true", help="forget the runs that are kept there")
+    parser.add_argument("--large", action="store_true", help=f"also {', '.join(LARGE)}")
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in BENCHES]:
+        parser.error(f"nothing is called {unknown[0]}: choose from {', '.join(BENCHES)}")
+    names = options.names or [name for name in BENCHES if options.large or name not in LARGE]
+    result = measured(names, options.rounds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.fresh:
+        for old in options.out.glob("run-*.json"):
+            old.unlink()
+    keep(options.out, result)
+    return 0 if all(row.holds for row in result.rows) else 1
+
+
+def measured(names: list[str], rounds: int) -> Result:
+    """Do the named benches, each with a folder of its own on the disk where homes lie."""
+    rows: list[Row] = []
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="maniple-bench-") as place:
+        for name in names:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            folder = Path(place, name)
+            folder.mkdir()
+            found = BENCHES[name](folder, rounds)
+            for row in found:
+                print(f"  {row.value:.3g} of {row.limit:g}: {row.what}", file=sys.stderr)
+            rows += found
+        return Result(machine=machine.described(Path(place), load), rows=tuple(rows))
+
+
+def keep(out: Path, result: Result) -> None:
+    """Add this run to those that are kept, and write the page of all of them."""
+    numbers = [int(path.stem.removeprefix("run-")) for path in out.glob("run-*.json")]
+    (out / f"run-{max(numbers, default=0) + 1}.json").write_bytes(msgspec.json.encode(result))
+    paths = sorted(out.glob("run-*.json"), key=lambda path: int(path.stem.removeprefix("run-")))
+    runs = [(path.stem, msgspec.json.decode(path.read_bytes(), type=Result)) for path in paths]
+    table = page(runs)
+    (out / "README.md").write_text(table)
+    print(page(runs[-1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Rows about the log: entries brought to disk, and entries verified, per second (acts)."""
+
+import os
+import select
+import time
+from pathlib import Path
+from typing import Final
+
+from kernel.audit import Log
+from kernel.recovery import Lines, read_notes, recover
+from tests.bench.samples import Row
+from wire.entries import Body
+from wire.signing import SigningKey
+from wire.verify import verify_log
+
+ENTRIES: Final = 40_000
+GROUP: Final = 100
+"""Entries that one caller after another adds before anybody waits for the disk."""
+
+_ORIGIN: Final = "maniple.local/log/bench"
+_KEY: Final = SigningKey(_ORIGIN, bytes(range(32)))
+_BODY: Final = Body(digest="ab" * 32, size=30)
+
+
+def _written(home: Path) -> float:
+    """Entries per second that are known to be on disk."""
+    folder = home / "log"
+    (home / "journal").mkdir(parents=True)
+    recovered = recover(folder, key=_KEY.verify_key, origin=_ORIGIN)
+    wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    log = Log(folder, key=_KEY, origin=_ORIGIN, chain=recovered.chain, wake=wake, clock=lambda: time.time_ns() // 1000)
+    told: list[int] = []
+    begun = time.perf_counter()
+    for number in range(ENTRIES):
+        seq = log.append(
+            "call", principal="r-0123456789abcdef", run="r-0123456789abcdef", method="files.read",
+            resource="reports/2026/november.csv", verdict="allowed", arguments=_BODY, call=number * 2,
+            detail={"effect": "read"},
+        )  # fmt: skip
+        if number % GROUP == 0:
+            log.after(seq, lambda: told.append(1))
+            log.settle()
+    log.after(log.size - 1, lambda: told.append(1))
+    while log.durable < log.size:
+        select.select([wake], [], [], 1)
+        log.settle()
+    taken = time.perf_counter() - begun
+    log.close()
+    os.close(wake)
+    return ENTRIES / taken
+
+
+def _plain(folder: Path) -> float:
+    """As many lines of the same length, written and synced in groups, with nothing computed."""
+    line = b"x" * 400 + b"\n"
+    group = line * GROUP
+    descriptor = os.open(folder / "plain", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    begun = time.perf_counter()
+    for _ in range(ENTRIES // GROUP):
+        os.write(descriptor, group)
+        os.fdatasync(descriptor)
+    taken = time.perf_counter() - begun
+    os.close(descriptor)
+    return ENTRIES / taken
+
+
+def _verified(home: Path) -> float:
+    """Entries per second of processor time that are checked from the first to the last."""
+    lines = Lines(home / "log")
+    begun = time.process_time()
+    verify_log(lines, notes=read_notes(home / "log", _ORIGIN), keys=(_KEY.verify_key,), origin=_ORIGIN)
+    return ENTRIES / (time.process_time() - begun)
+
+
+def log(folder: Path, rounds: int) -> list[Row]:
+    """Write a log, then as many plain lines, then verify it, and again."""
+    written, plain, verified = [], [], []
+    for number in range(rounds):
+        home = folder / f"home-{number}"
+        written.append(_written(home))
+        plain.append(_plain(folder))
+        verified.append(_verified(home))
+    what = f"log: durable entries per second, one of {GROUP} waited for (bare: plain lines, synced by {GROUP})"
+    return [
+        Row(
+            name="log", what=what, unit="/s", ours=tuple(written), bare=tuple(plain), judged="median",
+            limit=20_000, at_least=True,
+        ),
+        Row(
+            name="verify", what="log: entries verified per second of one core", unit="/s", ours=tuple(verified),
+            judged="median", limit=50_000, at_least=True,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,93 @@
+"""Rows about beginnings: a kernel's, a command's and a run's (acts)."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.bench.bare import Forker
+from tests.bench.home import ROOT, Kernel, Operator, install_echo, new_home, trust
+from tests.bench.samples import Row
+
+IMPORTS: Final = "import zmq, msgspec, nacl.bindings"
+
+
+def _imports() -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+    return time.perf_counter() - begun
+
+
+def _first_answer(home: Path) -> float:
+    operator = Operator(home)
+    begun = time.perf_counter()
+    with Kernel(home) as kernel:
+        operator.call("kernel.status")
+        taken = time.perf_counter() - begun
+        kernel.ready()
+        operator.call("kernel.down")
+        kernel.wait()
+    operator.close()
+    return taken
+
+
+def kernel_start(folder: Path, rounds: int) -> list[Row]:
+    """A client that is there already, and asks until it is answered."""
+    home = new_home(folder / "home")
+    with Kernel(home).ready() as kernel:
+        operator = Operator(home).greeted()
+        key = trust(home, operator)
+        for number in range(5):
+            install_echo(home, operator, key, f"echo-{number}")
+        operator.call("kernel.down")
+        kernel.wait()
+    ours, bare = [], []
+    for _ in range(rounds * 2):
+        ours.append(_first_answer(home) * 1000)
+        bare.append(_imports() * 1000)
+    what = f"kernel: process start → first call answered, beside `python -c '{IMPORTS}'`"
+    return [Row(name="start", what=what, unit="ms", ours=tuple(ours), bare=tuple(bare), judged="ratio", limit=2)]
+
+
+def ps(folder: Path, rounds: int) -> list[Row]:
+    """`maniple ps` with one Hand live."""
+    command = [str(ROOT / ".venv/bin/maniple"), "--home", str(folder / "home"), "ps"]
+    home = new_home(folder / "home")
+    with Kernel(home).ready():
+        operator = Operator(home).greeted()
+        install_echo(home, operator, trust(home, operator), "echo")
+        operator.call("echo.say", text="up")
+        ours, bare = [], []
+        for _ in range(rounds * 2):
+            begun = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            ours.append((time.perf_counter() - begun) * 1000)
+            bare.append(_imports() * 1000)
+        operator.close()
+    what = "`maniple ps`, whole process, beside the same line"
+    return [Row(name="ps", what=what, unit="ms", ours=tuple(ours), bare=tuple(bare), judged="ratio", limit=1.5)]
+
+
+def spawn(folder: Path, rounds: int) -> list[Row]:
+    """From the operator's call of kernel.start to its answer, which comes when the service is ready."""
+    home = new_home(folder / "home")
+    ours, bare = [], []
+    with Forker(folder / "bare") as forker, Kernel(home).ready():
+        operator = Operator(home).greeted()
+        install_echo(home, operator, trust(home, operator), "echo")
+        operator.call("kernel.start", "echo")
+        operator.call("kernel.stop", "echo")
+        for _ in range(rounds * 5):
+            begun = time.perf_counter()
+            operator.call("kernel.start", "echo")
+            ours.append((time.perf_counter() - begun) * 1000)
+            operator.call("kernel.stop", "echo")
+            begun = time.perf_counter()
+            forker.ready()
+            bare.append((time.perf_counter() - begun) * 1000)
+        operator.close()
+    what = "run: spawn → ready, beside fork + CURVE hello + one unshare"
+    ratio = Row(name="spawn", what=what, unit="ms", ours=tuple(ours), bare=tuple(bare), judged="ratio", limit=1.5)
+    aim = Row(name="spawn-aim", what="the same, the aim", unit="ms", ours=tuple(ours), judged="median", limit=10)
+    return [ratio, aim]
