@@ -1,12 +1,13 @@
 """What the kernel keeps of a call that has no end yet (values; its life is wire/calls.py)."""
 
+from collections.abc import Iterable
+
 from kernel.loop import Timer
 from manifests.policy import Link
 from manifests.schema import Provided
-from wire import limits
 from wire.calls import CallLife
 from wire.entries import Cost
-from wire.errors import NotNow
+from wire.labels import join
 
 
 class OpenCall(CallLife):
@@ -54,11 +55,13 @@ class OpenCall(CallLife):
         """Whether a provider's death leaves it possible to ask the next one, without anybody noticing."""
         return self.state == "delivered" and not self.up and (not self.has_effect or self.provided.idempotent)
 
-    def mark(self, labels: frozenset[str]) -> None:
-        """Add labels; none is ever taken away. Raises NotNow when there would be more than a header can carry."""
-        if len(together := self.labels | labels) > limits.LABELS_MAX:
-            raise NotNow(f"more than {limits.LABELS_MAX} labels on call {self.number}")
-        self.labels = together
+    def mark(self, *labels: Iterable[str]) -> None:
+        """Add labels; none is ever taken away."""
+        self.labels = join(self.labels, *labels)
+
+    def shown_labels(self) -> tuple[str, ...]:
+        """Its labels as a header and the log have them."""
+        return tuple(sorted(self.labels))
 
 
 def chain(call: OpenCall | None) -> list[OpenCall]:

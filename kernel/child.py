@@ -77,7 +77,15 @@ def _live(end: socket.socket) -> int:
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)
         applied = _confine(launch, descriptors)
     except (NotFit, OSError) as error:
-        send(end, encode(Unfit(code=getattr(error, "code", "confinement"), why=str(error))))
+        send(
+            end,
+            encode(
+                Unfit(
+                    code=getattr(error, "code", "confinement"),
+                    why=str(error).encode(errors="backslashreplace").decode(),
+                )
+            ),
+        )
         return EXIT_UNFIT
     import zmq
 
@@ -97,7 +105,6 @@ def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
     """Every file of the Hand's folder, read once and hashed. Raises NotFit unless all are as they were sealed."""
     found = dict(_walk(folder, ""))
     os.close(folder)
-    found.pop("HAND.seal", None)
     digests = {path: LINK if raw is None else hashlib.sha256(raw).hexdigest() for path, raw in found.items()}
     different = compare(Seal(name="", version="", files=files), digests)
     if different:

@@ -10,6 +10,7 @@ from kernel.runs import Peer
 from wire import headers, limits
 from wire.entries import body_digest
 from wire.errors import NotNow
+from wire.labels import join
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -29,19 +30,30 @@ class Events:
 
     def forget(self, peer: Peer) -> None:
         """The peer hears nothing any more."""
-        for event in peer.topics:
-            self._topics[event].pop(peer.route, None)
-            if not self._topics[event]:
-                del self._topics[event]
-        peer.topics.clear()
+        for event in list(peer.topics):
+            self._drop(peer, event)
         peer.events.clear()
+
+    def recheck(self) -> None:
+        """Grants have changed: nobody hears any more what it could not subscribe to now."""
+        for event, peers in list(self._topics.items()):
+            for peer in list(peers.values()):
+                work = peer.run.work if peer.run else None
+                refusal = self._kernel.router.check(peer, work, "kernel.subscribe", event)
+                if refusal is not None and refusal.code == "capability":
+                    self._drop(peer, event)
+
+    def _drop(self, peer: Peer, event: str) -> None:
+        peer.topics.discard(event)
+        self._topics[event].pop(peer.route)
+        if not self._topics[event]:
+            del self._topics[event]
 
     def publish(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
         """Record an event, and give it to everybody who subscribed to it. It carries all labels of its publisher's run."""
         kernel, run = self._kernel, peer.run
-        marks = tuple(sorted(frozenset(labels) | (run.labels if run else frozenset())))
-        if run is not None and run.work is not None:
-            marks = tuple(sorted({*marks, *run.work.labels}))
+        seen, work = (run.labels, run.work.labels if run.work else ()) if run else ((), ())
+        marks = tuple(sorted(join(labels, seen, work)))
         kernel.log.append(
             "event",
             principal=peer.principal,
@@ -75,7 +87,7 @@ class Events:
             peer.event_credit -= 1
             missed, peer.missed = peer.missed, 0
             if peer.run is not None:
-                peer.run.labels |= frozenset(labels)
+                peer.run.mark(labels)
             told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time())
             if not kernel.send(peer, told, body):
                 return

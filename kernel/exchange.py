@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from kernel.calls import OpenCall
-from kernel.runs import Peer, Run
+from kernel.runs import Peer, Run, carried
 from manifests.policy import logged, shown
 from wire import headers, limits
 from wire.codec import NIL
@@ -59,7 +59,7 @@ class Exchange:
         kernel = self._kernel
         return kernel.log.append(
             kind, principal=principal, verdict=verdict, run=kernel.run_of(call.caller), method=call.method, why=why,
-            resource=logged(call.resource, kernel.digest_key(call.caller)), labels=tuple(sorted(call.labels)),
+            resource=logged(call.resource, kernel.digest_key(call.caller)), labels=call.shown_labels(),
             call=call.number, parent=call.parent.number if call.parent else 0, arguments=arguments, reply=reply, cost=cost,
             detail=detail or {},
         )  # fmt: skip
@@ -76,11 +76,11 @@ class Exchange:
         call.step("deliver")
         call.provider, call.cpu_before = run.id, run.cpu_seconds()
         run.serving[call.number] = call
-        run.labels |= call.labels
+        run.mark(call.labels)
         left = max(1, int((call.deadline - kernel.loop.now()) * 1000))
         header = headers.Call(
             number=call.number, method=call.method, resource=call.resource, deadline=left, most=call.most,
-            upload=call.uploading, labels=tuple(sorted(call.labels)), time=kernel.time(),
+            upload=call.uploading, labels=call.shown_labels(), time=kernel.time(),
         )  # fmt: skip
         kernel.send(run.peer, header, call.body)
 
@@ -90,15 +90,11 @@ class Exchange:
         if call is None:
             return
         call.spend_down()
-        call.mark(frozenset((*call.provided.labels, *header.labels)))
-        caller = self._kernel.peers.get(call.route)
+        call.mark(call.provided.labels, header.labels)
+        caller = self._heard(call)
         if caller is not None:
-            if caller.run is not None:
-                caller.run.labels |= call.labels
-            passed = replace(
-                header, number=call.caller_number, labels=tuple(sorted(call.labels)), time=self._kernel.time()
-            )
-            self._kernel.send(caller, passed, body)
+            number, labels = call.caller_number, call.shown_labels()
+            self._kernel.send(caller, replace(header, number=number, labels=labels, time=self._kernel.time()), body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
         """A piece of an upload, to the provider. Raises NotNow beyond its credit, or after the last."""
@@ -106,10 +102,11 @@ class Exchange:
         if call is None:
             return
         call.spend_up(last=header.last)
-        call.mark(frozenset(header.labels))
+        call.mark(header.labels, carried(peer.run, call.parent))
         provider = self._provider(call)
-        if provider is not None:
-            passed = replace(header, number=call.number, labels=tuple(sorted(call.labels)), time=self._kernel.time())
+        if provider is not None and provider.run is not None:
+            provider.run.mark(call.labels)
+            passed = replace(header, number=call.number, labels=call.shown_labels(), time=self._kernel.time())
             self._kernel.send(provider, passed, body)
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
@@ -128,8 +125,8 @@ class Exchange:
         """The end that a provider gives. Late ends are nothing: the call had its one end."""
         call = run.serving.get(header.number)
         if call is not None:
-            run.labels |= frozenset(header.labels)
-            call.mark(frozenset((*call.provided.labels, *header.labels)))
+            run.mark(header.labels)
+            call.mark(call.provided.labels, header.labels)
             self.end(call, header, body)
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
@@ -193,16 +190,19 @@ class Exchange:
                 self.fail(call, "ended", f"run ended: {run.why}")
         return again
 
-    def stand_still(self, run: Run, *, still: bool) -> None:
-        """Stop the clocks of the calls at a run and by it while it is paused, and let them go on when it is resumed."""
-        now = self._kernel.loop.now()
-        for call in [*run.serving.values(), *(run.peer.made.values() if run.peer else ())]:
+    def stand_still(self) -> None:
+        """Stop the clocks of all calls by and at paused Hands, and let those of all others go on."""
+        kernel, now = self._kernel, self._kernel.loop.now()
+        for call in self.calls.values():
+            run = kernel.runs.get(call.provider)
+            owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
+            still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
             if still and call.timer is not None:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now
             elif not still and call.timer is None:
                 call.deadline = now + call.left
-                call.timer = self._kernel.loop.after(call.left, partial(self._expire, call))
+                call.timer = kernel.loop.after(call.left, partial(self._expire, call))
 
     def caller_gone(self, peer: Peer) -> None:
         """Cancel what a peer that is gone had open."""
@@ -216,20 +216,25 @@ class Exchange:
             self._kernel.send(provider, told, NIL)
 
     def _tell(self, call: OpenCall, header: headers.End, body: bytes) -> None:
-        kernel, peer = self._kernel, self._kernel.peers.get(call.route)
+        kernel, peer = self._kernel, self._heard(call)
         if call.route == b"":
-            kernel.results.keep(call.provider, header, body)
-        if call.parent is not None:
-            call.parent.labels |= call.labels
+            kernel.results.keep(call.provider, header, body, call.labels)
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
-        if peer.run is not None:
-            peer.run.labels |= call.labels
         told = replace(header, number=call.caller_number, time=kernel.time())
         if not isinstance(told, headers.Refused):
-            told = replace(told, labels=tuple(sorted(call.labels)))
+            told = replace(told, labels=call.shown_labels())
         kernel.send(peer, told, body)
+
+    def _heard(self, call: OpenCall) -> Peer | None:
+        """The caller, which hears some of the reply now: what it is answering, and its run, carry its labels on."""
+        caller = self._kernel.peers.get(call.route)
+        if call.parent is not None:
+            call.parent.mark(call.labels)
+        if caller is not None and caller.run is not None:
+            caller.run.mark(call.labels)
+        return caller
 
     def _provider(self, call: OpenCall) -> Peer | None:
         run = self._kernel.runs.get(call.provider)

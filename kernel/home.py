@@ -12,6 +12,7 @@ run/                 bus (the socket), lock, kernel.log
 """
 
 import fcntl
+import hashlib
 import os
 from typing import Final
 
@@ -95,10 +96,11 @@ class Home:
         from manifests.errors import ManifestInvalid
 
         try:
-            with open(self.at("hands", folder, "HAND.toml"), encoding="utf-8") as file:
-                manifest = check(file.read(), file=file.name)
+            with open(self.at("hands", folder, "HAND.toml"), "rb") as raw:
+                text = raw.read()
+            manifest, digest = check(text.decode(), file=raw.name), hashlib.sha256(text).hexdigest()
             with open(self.at("hands", folder, "HAND.seal"), encoding="utf-8") as file:
-                return Package(seal=file.read(), manifest=manifest)
+                return Package(seal=file.read(), manifest=manifest, digest=digest)
         except (OSError, UnicodeDecodeError, ManifestInvalid) as error:
             raise HomeError(f"the Hand in {self.at('hands', folder)} cannot be read: {error}") from None
 

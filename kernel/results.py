@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wire import headers
 from wire.ids import OPERATOR
@@ -15,10 +16,11 @@ VALUE_KEPT: Final = 64 * 1024
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run's work ended. body: its value in msgpack, None when it was too large to keep."""
+    """How a run's work ended. body: its value in msgpack, None when it was too large to keep. labels: what it is of."""
 
     header: headers.End
     body: bytes | None
+    labels: frozenset[str]
 
 
 class Work(Struct, kw_only=True):
@@ -54,12 +56,13 @@ class Results:
         else:
             hear(outcome)
 
-    def keep(self, run: str, header: headers.End, body: bytes) -> None:
+    def keep(self, run: str, header: headers.End, body: bytes, labels: frozenset[str]) -> None:
         """The run's work has its end."""
+        whole = Outcome(header=header, body=body, labels=labels)
         for hear in self._hear.pop(run, []):
-            hear(Outcome(header=header, body=body))
+            hear(whole)
         if run in self._works:
-            self._works[run].outcome = Outcome(header=header, body=body if len(body) <= VALUE_KEPT else None)
+            self._works[run].outcome = whole if len(body) <= VALUE_KEPT else replace(whole, body=None)
 
     def when_gone(self, run: str, act: Callable[..., None], *arguments: object) -> None:
         """Call act when the run's process is reaped."""

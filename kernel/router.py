@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from kernel.calls import OpenCall, chain
-from kernel.runs import Peer
+from kernel.runs import Peer, Run, carried
 from manifests.grants import is_method
 from manifests.policy import Link, decide, normal, shown, within_state
 from manifests.schema import Provided
@@ -17,6 +17,7 @@ from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import CodecError, NotNow, Refusal
 from wire.ids import OPERATOR
+from wire.labels import join
 from wire.rates import Rate
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Router:
             return
         if peer.principal != principal:
             return
+        if peer.run is not None and peer.run.paused:
+            peer.run.held.append(frames)  # no more than was on its way: its process stands still
+            return
         try:
             header = codec.decode_from_run(frames[0])
             if len(frames) != 2 or len(frames[1]) > limits.BODY_MAX:
@@ -60,6 +64,13 @@ class Router:
         except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this peer its link, never everybody the kernel
             traceback.print_exc()
             kernel.end_peer(peer, "fault", "its message met a fault of the kernel's own: see run/kernel.log")
+
+    def release(self, run: Run) -> None:
+        """What a run had sent when it was paused counts now."""
+        held, run.held = run.held, []
+        for frames in held:
+            if run.peer is not None:
+                self._take(run.peer.route, run.id, frames)
 
     def _greet(self, route: bytes, principal: str, frames: list[bytes]) -> None:
         """The first message of a connection: Hello, or nothing. A key is bound to one connection, the operator's to any."""
@@ -140,11 +151,12 @@ class Router:
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:
         """The call that the caller is answering: for a task run always its work, else the one it names, open at it."""
         run = peer.run
-        if run is None or run.work is not None or number == 0:
-            return run.work if run else None
-        if number not in run.serving:
-            raise Refusal("parent", f"call {number} is not open at {run.name}")
-        return run.serving[number]
+        if run is None or (run.work is None and number == 0):
+            return None
+        call = run.work or run.serving.get(number)
+        if call is None or call.state == "ended":
+            raise Refusal("parent", f"call {call.number if call else number} is not open at {run.name}")
+        return call
 
     def _allow(
         self, peer: Peer, parent: OpenCall | None, provided: Provided, resource: str, owner: Installed | None
@@ -152,7 +164,7 @@ class Router:
         """The one decision, for a call and for `kernel.check`. Raises Refusal."""
         links = [link_of(peer), *(call.by for call in chain(parent))]
         decide(links, provided, resource, provider=owner.id if owner else "")
-        within_state(self._kernel.state, peer.run.hand if peer.run else None, owner, provided.method)
+        within_state(self._kernel.state, peer.run.hand if peer.run else None, owner, provided.method, resource)
         is_operators = peer.run is None and provided.method.startswith("kernel.")
         self._kernel.log_allows(operators=is_operators, effect=provided.effect)
 
@@ -171,16 +183,11 @@ class Router:
     ) -> OpenCall:  # fmt: skip
         now = self._kernel.loop.now()
         deadline = now + (header.deadline or limits.DEADLINE_DEFAULT) / 1000
-        labels = frozenset(header.labels)
+        labels = join(header.labels, carried(peer.run, parent))
         if owner is not None:
             deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
         if parent is not None:
             deadline = min(deadline, parent.deadline)
-            labels |= parent.labels
-        elif peer.run is not None:
-            labels |= peer.run.labels
-        if len(labels) > limits.LABELS_MAX:
-            raise Refusal("labels", f"a call carries at most {limits.LABELS_MAX} labels, this one has {len(labels)}")
         return OpenCall(
             self._kernel.next_call(), peer.principal, link_of(peer), peer.route, header.number, provided=provided,
             resource=resource, body=body, parent=parent, deadline=deadline, labels=labels, most=header.most,
@@ -207,7 +214,7 @@ class Router:
         provided, _ = kernel.catalogue.find("kernel.publish" if is_publishing else "kernel.subscribe")
         try:
             self._admit(peer)
-            self._allow(peer, run.work if run else None, provided, normal(provided, event), None)
+            self._allow(peer, self._parent(peer, 0), provided, normal(provided, event), None)
         except Refusal as refusal:
             self._refuse(peer, header.number, provided.method, event, refusal)
             return

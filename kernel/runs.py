@@ -39,10 +39,11 @@ class Run:
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
+    held: messages that came while it was paused.
     """
 
     __slots__ = (
-        "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "id", "key", "labels", "memory",
+        "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "held", "id", "key", "labels", "memory",
         "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "serving", "started", "state", "talk", "tokens",
         "uid", "unfit", "why", "work",
     )  # fmt: skip
@@ -60,6 +61,7 @@ class Run:
         self.key = b""
         self.applied: tuple[str, ...] = ()
         self.progress: dict[str, object] | None = None
+        self.held: list[list[bytes]] = []
         self.parent = self.unfit = self.why = ""
         self.ended = self.paused = False
         self.started = time.monotonic()

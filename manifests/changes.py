@@ -16,13 +16,14 @@ from manifests import capabilities, settings
 from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
 from manifests.schema import Capability, Provided, ResourceKind
-from manifests.seal import Seal
+from manifests.seal import MANIFEST_FILE, Seal
 from manifests.state import Installed, Package, State
 from manifests.trust import EVERYTHING, TrustedKey
 from wire.errors import NoteMalformed, Refusal
 from wire.signing import VerifyKey
 
 Detail = dict[str, object]
+_MEND: Final = "look at it, then type `maniple install DIR` with a folder that you trust"
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 
@@ -34,7 +35,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     """One change that is asked for. resource: what it is about; now: microseconds since the epoch; home: its real path.
 
     new_id: for a Hand that is new; methods: all that exist; load: what a folder below `hands/` holds; real: the real path
-    of a folder, "" when it is none; secrets: a Hand's secret settings as they are, by its id.
+    of a folder, "" when it is none; same: whether two paths are one folder, under whatever names; secrets: a Hand's secret settings as they are, by its id.
     """
 
     state: State
@@ -46,6 +47,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...]
     load: Callable[[str], Package]
     real: Callable[[str], str]
+    same: Callable[[str, str], bool]
     secrets: Callable[[str], dict[str, object]]
 
     def hand(self) -> Installed:
@@ -78,11 +80,23 @@ def judge(state: State, package: Package, now: int) -> Seal:
     """The package's seal, if it lets the Hand be installed, or start, now (microseconds since the epoch); else Refusal."""
     hand, last = package.manifest.hand, state.versions.get(package.manifest.hand.name)
     try:
-        return state.trust.judge(
+        seal = state.trust.judge(
             package.seal, name=hand.name, version=hand.version, last_version=last, now=now, manifest=package.manifest
         )
     except SealRefused as refused:
         raise Refusal("seal", f"{hand.name} {hand.version} is refused: {refused}") from None
+    if seal.files[MANIFEST_FILE] != package.digest:
+        raise Refusal(
+            "seal", f"{hand.name} {hand.version} is refused: {MANIFEST_FILE} was changed after sealing; {_MEND}"
+        )
+    return seal
+
+
+def judge_installed(state: State, hand: Installed, now: int) -> Seal:
+    """The seal of an installed Hand, if it may start now and its folder still holds what was installed; else Refusal."""
+    if hashlib.sha256(hand.package.seal.encode()).hexdigest() != hand.seal:
+        raise Refusal("seal", f"{hand.name} is refused: its HAND.seal or HAND.toml is not what was installed; {_MEND}")
+    return judge(state, hand.package, now)
 
 
 def _install(this: Asked) -> Decided:
@@ -180,9 +194,15 @@ def _add_root(this: Asked) -> Decided:
         raise ChangeInvalid(f"{path!r} is not a folder with an absolute path")
     if name in RESERVED_ROOTS:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
-    if real == "/" or real == home or home.startswith(real + "/") or real.startswith(home + "/"):
+    if any(this.same(one, home) for one in _upwards(real)) or any(this.same(real, one) for one in _upwards(home)):
         raise Refusal("roots", f"{path} holds, lies in or leads to the home {home}: no Hand may reach that")
     return Decided(entries=(("root.add", {"name": name, "path": real}),))
+
+
+def _upwards(path: str) -> list[str]:
+    """A real path, and every folder that holds it."""
+    parts = path.rstrip("/").split("/")
+    return ["/".join(parts[:count]) or "/" for count in range(len(parts), 0, -1)]
 
 
 def _remove_root(this: Asked) -> Decided:

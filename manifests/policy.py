@@ -89,15 +89,17 @@ def logged(resource: str, key: bytes) -> str:
     return f"{path}?hmac-sha256={hmac.digest(key, query.encode(), 'sha256').hex()}"
 
 
-def within_state(state: State, caller: Installed | None, owner: Installed | None, method: str) -> None:
+def within_state(state: State, caller: Installed | None, owner: Installed | None, method: str, resource: str) -> None:
     """Raise Refusal while the home is frozen, or the Hand that calls or that answers is paused or quarantined.
 
-    caller, owner: None for the operator and the kernel. The operator's kernel.* passes at any time.
+    caller, owner: None for the operator and the kernel. The operator's kernel.* passes at any time. A Hand that is spawned
+    counts as the one that answers.
     """
     if caller is None and method.startswith("kernel."):
         return
     if state.frozen:
         raise Refusal("frozen", "everything is frozen: `maniple thaw` lets it go on")
+    owner = state.hands.get(resource) if method == "kernel.spawn" else owner
     for hand in (caller, owner):
         if hand is not None and hand.id in state.paused:
             raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")

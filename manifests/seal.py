@@ -103,14 +103,15 @@ def signers(text: str) -> tuple[tuple[str, str], ...]:
 def compare(sealed: Seal, found: Mapping[str, str]) -> tuple[Difference, ...]:
     """Every difference between the sealed files and those found in the folder, by path; empty when there is none.
 
-    found: path → SHA-256 in hex, or LINK; HAND.seal is passed over unless it is a link.
+    found: path → SHA-256 in hex, or LINK. HAND.seal is passed over, unless it is a link, or whoever installed the Hand put
+    its digest among the sealed files.
     """
     differences: list[Difference] = []
     for path in sorted({*sealed.files, *found}):
         digest = found.get(path)
         if digest is not None and not re.fullmatch(_DIGEST, digest):
             differences.append(Difference(path=path, change="linked"))
-        elif path == SEAL_FILE:
+        elif path == SEAL_FILE and path not in sealed.files:
             continue
         elif digest is None:
             differences.append(Difference(path=path, change="removed"))

@@ -12,27 +12,33 @@ import msgspec
 from msgspec import Struct
 
 from manifests.grants import GrantSet, asked, narrow
-from manifests.schema import Capability, Manifest
+from manifests.schema import Capability, HandSection, Manifest
 from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Entry
+from wire.errors import ManipleError
 from wire.ids import HandId
 
 
 class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an installed folder holds: its seal's text, and its checked manifest."""
+    """What an installed folder holds: its seal's text, its checked manifest, and the SHA-256 of that in hex."""
 
     seal: str
     manifest: Manifest
+    digest: str
 
 
 class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused."""
+    """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused.
+
+    seal: SHA-256 in hex of its seal's text, as the log says; the package is what the folder held when it was read.
+    """
 
     id: HandId
     name: str
     version: str
     folder: str
     number: int
+    seal: str
     package: Package
 
     @property
@@ -64,7 +70,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 Load = Callable[[str], Package]
-"""Folder's name → what is in it; raises HomeError when it cannot be read."""
+"""Folder's name → what is in it; raises ManipleError when it cannot be read."""
 
 
 def fold(state: State, entry: Entry, load: Load) -> None:
@@ -84,19 +90,35 @@ def authority(state: State, hand: Installed) -> GrantSet:
 def _install(state: State, entry: Entry, load: Load) -> None:
     detail = entry.detail
     folder, name, hand = str(detail["folder"]), str(detail["name"]), HandId(str(detail["hand"]))
-    before = state.hands.get(name)
+    version, before = str(detail["version"]), state.hands.get(name)
     if before is None:
         state.installs += 1
     state.hands[name] = Installed(
         id=hand,
         name=name,
-        version=str(detail["version"]),
+        version=version,
         folder=folder,
         number=before.number if before else state.installs,
-        package=load(folder),
+        seal=str(detail["seal"]),
+        package=_loaded(load, folder, name, version),
     )
-    state.versions[name] = str(detail["version"])
+    state.versions[name] = version
     state.quarantined.pop(hand, None)
+
+
+def _loaded(load: Load, folder: str, name: str, version: str) -> Package:
+    """What a folder holds; for one that is gone or broken since, a Hand without a seal, which never starts.
+
+    So a start reads the log of Hands that were removed or replaced, and one broken folder stops only its own Hand.
+    """
+    try:
+        return load(folder)
+    except ManipleError:
+        hand = HandSection(
+            name=name, version=version, description="Its folder cannot be read.", entry="main:Gone", kind="service",
+            autonomy="readonly",
+        )  # fmt: skip
+        return Package(seal="", manifest=Manifest(hand=hand), digest="")
 
 
 def _remove(state: State, entry: Entry, _: Load) -> None:

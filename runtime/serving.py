@@ -16,6 +16,7 @@ from runtime.link import Link
 from wire import codec, headers, limits
 from wire.entries import Cost
 from wire.errors import CodecError
+from wire.labels import join
 
 _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 
@@ -23,8 +24,9 @@ _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 class Call:
     """One call as the method that answers it sees it.
 
-    method, resource: as the kernel checked them. labels: what the arguments are marked with. most: what it may cost.
-    number: the kernel's. deadline: milliseconds it was given; the kernel ends it then. upload: what the caller streams.
+    method, resource: as the kernel checked them. labels: what the arguments, and the upload so far, are marked with.
+    most: what it may cost. number: the kernel's. deadline: milliseconds it was given; the kernel ends it then. upload:
+    what the caller streams.
     """
 
     __slots__ = (
@@ -108,9 +110,10 @@ class Call:
 
     # what Serving does with it ----------------------------------------------------------------------------------------
 
-    def _take_chunk(self, body: bytes, *, last: bool) -> None:
+    def _take_chunk(self, body: bytes, labels: tuple[str, ...], *, last: bool) -> None:
         if len(self._chunks) >= limits.WINDOW:
             raise LinkLost(f"the kernel sent a chunk without credit on call {self.number}")
+        self.labels = tuple(sorted(join(self.labels, labels)))
         self._chunks.append((body, last))
         self._wake()
 
@@ -174,7 +177,7 @@ class Serving:
     def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
         """A piece of an upload; what comes for a call that has ended is passed over."""
         if (found := self._open.get(header.number)) is not None:
-            found[0]._take_chunk(body, last=header.last)
+            found[0]._take_chunk(body, header.labels, last=header.last)
 
     def take_credit(self, header: headers.Credit) -> None:
         """Room for a reply's chunks."""

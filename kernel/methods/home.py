@@ -42,7 +42,7 @@ def _change(request: Request) -> object:
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
         home=os.path.realpath(kernel.home.path), new_id=hand_id(os.urandom(ID_BYTES)), load=kernel.home.load,
         methods=tuple(one.method for one in kernel.catalogue.all()), secrets=kernel.home.secrets,
-        real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
+        real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "", same=os.path.samefile,
     )  # fmt: skip
     decided = CHANGES[call.method].decide(asked)
     if decided.secrets is not None:
@@ -53,6 +53,8 @@ def _change(request: Request) -> object:
     for kind, detail in decided.entries:
         verdict = str(detail.get("state", ""))
         kernel.record(kind, principal=call.caller, call=call.number, verdict=verdict, detail=detail)
+    if before is not None:
+        kernel.supervisor.regrant(before)
     _follow(request, decided.hand)
     return {**decided.entries[0][1], "upgraded": before is not None}
 
@@ -64,8 +66,6 @@ def _follow(request: Request, hand_id: str) -> None:
         case "install" | "remove":
             kernel.index()
             kernel.supervisor.services.start_wanted()
-        case "grant" | "revoke" if hand is not None:
-            kernel.supervisor.regrant(hand)
         case "root-add" | "root-remove":
             kernel.supervisor.reroot()
         case "key-rotate" | "key-revoke":

@@ -55,7 +55,12 @@ def _wait(request: Request) -> object:
 
 def _answer_when_ended(request: Request, run: str) -> None:
     kernel, call = request.kernel, request.call
-    kernel.results.wait(run, lambda outcome: kernel.answer(call, _told(run, outcome)))
+
+    def ended(outcome: Outcome) -> None:
+        call.mark(outcome.labels)
+        kernel.answer(call, _told(run, outcome))
+
+    kernel.results.wait(run, ended)
 
 
 def _told(run: str, outcome: Outcome) -> dict[str, object]:
