@@ -239,6 +239,7 @@ class Kernel:
     def joining(self, run: Run, public: bytes) -> None:
         """A run is confined, and comes to the bus with this key (Z85)."""
         run.state = "joining"
+        self.results.begun(run.id)
         run.key = z85.decode(public)
         self._keys[run.key] = run.id
         detail: dict[str, object] = {"applied": list(run.applied)}

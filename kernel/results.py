@@ -36,6 +36,7 @@ class Results:
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
         self._hear: dict[str, list[Callable[[Outcome], None]]] = {}
+        self._begun: dict[str, Callable[[Outcome | None], None]] = {}
         self._act: dict[str, list[Callable[[], None]]] = {}
 
     def begin(self, run: str, caller: str) -> None:
@@ -59,10 +60,20 @@ class Results:
     def keep(self, run: str, header: headers.End, body: bytes, labels: frozenset[str]) -> None:
         """The run's work has its end."""
         whole = Outcome(header=header, body=body, labels=labels)
+        self.begun(run, whole)
         for hear in self._hear.pop(run, []):
             hear(whole)
         if run in self._works:
             self._works[run].outcome = whole if len(body) <= VALUE_KEPT else replace(whole, body=None)
+
+    def when_begun(self, run: str, hear: Callable[[Outcome | None], None]) -> None:
+        """Call hear once, when the run's process has found its files as they were sealed; or its work ended without."""
+        self._begun[run] = hear
+
+    def begun(self, run: str, outcome: Outcome | None = None) -> None:
+        """The run is on its way to the bus, or its work has its end."""
+        if (hear := self._begun.pop(run, None)) is not None:
+            hear(outcome)
 
     def when_gone(self, run: str, act: Callable[..., None], *arguments: object) -> None:
         """Call act when the run's process is reaped."""

@@ -12,6 +12,7 @@ from kernel.results import Outcome
 from kernel.runs import Run
 from manifests.state import Installed
 from wire import codec, headers
+from wire.errors import Refusal
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _BY_OPERATOR: Final = "stopped by its operator"
@@ -39,9 +40,18 @@ def _begin(request: Request, hand: Installed) -> object:
     inputs = codec.encode_body(request.arguments.get("inputs") or {})
     detached = bool(request.arguments.get("detached"))
     run = request.kernel.supervisor.begin_work(request.call, hand, inputs, detached=detached)
-    if not request.arguments.get("wait"):
-        return {"run": run.id}
-    _answer_when_ended(request, run.id)
+    if request.arguments.get("wait"):
+        _answer_when_ended(request, run.id)
+        return None
+    kernel, call = request.kernel, request.call
+
+    def begun(outcome: Outcome | None) -> None:
+        if outcome is not None and isinstance(outcome.header, headers.Refused):
+            kernel.exchange.refuse(call, Refusal(outcome.header.code, outcome.header.why))
+        else:
+            kernel.answer(call, {"run": run.id})
+
+    kernel.results.when_begun(run.id, begun)
     return None
 
 
