@@ -158,6 +158,21 @@ class Launcher:
             except ProcessLookupError:
                 pass
 
+    def stand_still(self, run: Run) -> None:
+        """Stop all processes of a run, or let them go on: parents before children, so that none escapes in between."""
+        number = signal.SIGSTOP if run.paused else signal.SIGCONT
+        self.kill(run, number)
+        family = [run.pid] if run.pid else []
+        for pid in family:  # it grows: one that is stopped reaps none and makes no more
+            try:
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                        for child in map(int, file.read().split()):
+                            family.append(child)
+                            os.kill(child, number)
+            except OSError:
+                continue  # it has ended
+
     def sweep(self) -> None:
         """Remove the scratch folders that runs of an earlier kernel left behind."""
         for name in os.listdir(self._scratch):
@@ -208,6 +223,8 @@ class Launcher:
         run.pidfd, run.pid = pidfd, descriptors.pid_of(pidfd)
         if run.ended:  # it was told to end before it was born
             self.kill(run, signal.SIGKILL)
+        elif run.paused:
+            self.stand_still(run)
 
     def _hear(self, run: Run, talk: socket) -> None:
         try:

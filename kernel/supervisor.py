@@ -158,7 +158,7 @@ class Supervisor:
         run.ended = True
         run.why = run.why or why
         if run.paused:
-            kernel.launcher.kill(run, signal.SIGCONT)
+            self._stand_still(run, still=False)
         told = headers.Stop(why=why[: limits.WHY_MAX], grace=int(GRACE * 1000), time=kernel.time())
         kernel.send(run.peer, told, NIL)
         kernel.loop.after(GRACE / 2, lambda: kernel.launcher.kill(run, signal.SIGTERM))
@@ -215,12 +215,19 @@ class Supervisor:
 
     def stand_still(self, hand: Installed, *, still: bool) -> None:
         """Pause or resume what runs of a Hand: its processes, and the deadlines of the calls at it and by it."""
+        self._kernel.exchange.stand_still()
         for run in self._runs_of(hand):
-            run.paused = still
-            self._kernel.launcher.kill(run, signal.SIGSTOP if still else signal.SIGCONT)
-            self._kernel.exchange.stand_still(run, still=still)
+            self._stand_still(run, still=still)
         if not still:
             self.services.start_wanted()
+            if hand.id in self.services.lives:
+                self.services.feed(self.services.lives[hand.id])
+
+    def _stand_still(self, run: Run, *, still: bool) -> None:
+        run.paused = still
+        self._kernel.launcher.stand_still(run)
+        if not still:
+            self._kernel.router.release(run)
 
     def regrant(self, hand: Installed) -> None:
         """What was granted or taken back holds from the next call on, in whosever name, and for events heard."""

@@ -3,6 +3,7 @@
 import os
 import time
 
+from kernel.audit import LogState
 from kernel.methods.request import Request, method
 from kernel.methods.runs import resident
 from wire.entries import time_text
@@ -35,12 +36,16 @@ def _status(request: Request) -> object:
 def _freeze(request: Request) -> object:
     """End every run's process now, and let no call but the operator's pass, until thaw; restarts change nothing.
 
-    Its effect is `read` on purpose: the emergency stop waits for no disk, its own entry is on its way as it acts.
+    Its effect is `read` on purpose: the emergency stop waits for no disk; only its answer does, unless no disk takes it.
     """
-    kernel = request.kernel
+    kernel, call = request.kernel, request.call
     if not kernel.state.frozen:
-        kernel.record("freeze", principal=request.call.caller)
-    return {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
+        kernel.record("freeze", principal=call.caller)
+    told = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
+    if kernel.log.state is LogState.SPENT:
+        return told
+    kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, told))
+    return None
 
 
 def _thaw(request: Request) -> object:

@@ -1,0 +1,259 @@
+"""A paused Hand makes no call and gets none, and its processes stand still; resumed, it goes on where it was."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import fates
+from tests.system.fates import call, ended, entries, entry, pid_of, standing_still, state_of, table, until
+
+COUNTER = Source(
+    """
+[hand]
+name = "counter"
+version = "1.0.0"
+description = "Counts what it is given, in a file."
+entry = "main:Counter"
+kind = "service"
+autonomy = "full"
+idle = "1s"
+
+[provides."counter.add"]
+summary = "Add one"
+resource = "none"
+effect = "write"
+params = { number = "int" }
+
+[provides."counter.wait"]
+summary = "Answer when the file `go` is there"
+resource = "none"
+effect = "read"
+
+[provides."counter.child"]
+summary = "Have a child that writes the time, again and again, from a session of its own"
+resource = "none"
+effect = "read"
+""",
+    """
+import asyncio, os, time
+from runtime import Call, Hand
+
+
+class Counter(Hand):
+    async def start(self) -> None:
+        self.file = os.open(self.state / "counted", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    async def add(self, call: Call, number: int) -> object:
+        os.write(self.file, f"{number}\\n".encode())
+        return {}
+
+    async def wait(self, call: Call) -> object:
+        while not (self.state / "go").exists():
+            await asyncio.sleep(0.01)
+        return {}
+
+    async def child(self, call: Call) -> object:
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                while True:
+                    os.pwrite(self.file, b"", 0)
+                    time.sleep(0.001)
+            os._exit(0)
+        os.wait()
+        return {}
+""",
+)
+
+ADDER = Source(
+    """
+[hand]
+name = "adder"
+version = "1.0.0"
+description = "Adds, one after the other, as many as it is told."
+entry = "main:Adder"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"counter.add" = ["*"]
+
+[limits]
+calls_per_minute = 6000000
+""",
+    """
+import asyncio
+from runtime import Hand
+
+
+class Adder(Hand):
+    async def run(self, count: int) -> object:
+        async def every_fourth(first: int) -> None:
+            for number in range(first, count, 4):
+                await self.kernel.call("counter.add", number=number)
+
+        await asyncio.gather(*(every_fourth(first) for first in range(4)))
+        return count
+""",
+)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, COUNTER)
+        install(kernel, ADDER)
+        yield kernel
+
+
+def _state(kernel: Kernel, name: str) -> Path:
+    (folder,) = (kernel.home / "state").iterdir()
+    return folder / name
+
+
+def _counted(kernel: Kernel) -> list[int]:
+    return [int(line) for line in _state(kernel, "counted").read_text().splitlines()]
+
+
+def _calls(kernel: Kernel) -> int:
+    """Calls of Hands that stand in the log."""
+    return len([one for one in entries(kernel.home, "call") if one.principal != "operator"])
+
+
+def _at_work(kernel: Kernel, count: int) -> str:
+    """An adder that has added some; its run."""
+    call(kernel, "kernel.start", "counter")
+    run = str(table(call(kernel, "kernel.start", "adder", {"inputs": {"count": count}}))["run"])
+    until(lambda: len(_counted(kernel)) > 20, "some added")
+    return run
+
+
+def _still_for(seconds: float, kernel: Kernel) -> None:
+    """Nothing is called, and nothing counted, for a while in which hundreds of calls would be made."""
+    call(kernel, "kernel.note", "", {"text": "a mark"})
+    until(lambda: entries(kernel.home, "note"), "what was on its way is on disk")
+    before = _calls(kernel), len(_counted(kernel))
+    threading.Event().wait(seconds)
+    assert (_calls(kernel), len(_counted(kernel))) == before
+
+
+def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
+    count = 3000
+    run = _at_work(kernel, count)
+    for _ in range(10):
+        assert call(kernel, "kernel.pause", "adder") == {"name": "adder", "state": "paused"}
+        assert standing_still(pid_of(kernel, "adder"))
+        _still_for(0.05, kernel)
+        seen = len(_counted(kernel))
+        assert call(kernel, "kernel.resume", "adder") == {"name": "adder", "state": "working"}
+        until(lambda: len(_counted(kernel)) > seen, "it goes on")
+    told = table(call(kernel, "kernel.wait", "", {"run": run}))
+    assert (told["outcome"], told["value"]) == ("done", count), told
+    assert sorted(_counted(kernel)) == list(range(count))
+    kernel.down()
+    frozen = False
+    for one in entries(kernel.home, "pause", "resume", "call"):
+        frozen = one.kind == "pause" if one.kind != "call" else frozen
+        assert not (frozen and one.kind == "call" and one.run == run)
+    assert not entries(kernel.home, "refusal")
+
+
+def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "counter")
+    how: list[str] = []
+    with kernel.client() as waiting_client, kernel.client() as client:
+        waiting = threading.Thread(target=lambda: how.append(ended(waiting_client, "counter.wait", seconds=1)))
+        waiting.start()
+        until(lambda: fates.runs(kernel)[0]["open"] == 1, "the call is at its provider")
+        client.call("kernel.pause", "counter")
+        assert standing_still(pid_of(kernel, "counter"))
+        assert state_of(kernel, "counter") == "paused"
+        assert ended(client, "counter.add", "", {"number": 1}) == "paused"
+        assert ended(client, "kernel.start", "counter") == "paused"
+        _state(kernel, "go").touch()
+        waiting.join(1.5)  # longer than its deadline, which stands still
+        assert waiting.is_alive()
+        client.call("kernel.resume", "counter")
+        waiting.join(fates.PATIENCE)
+        assert how == ["done"]
+        assert ended(client, "counter.add", "", {"number": 2}) == "done"
+    assert _counted(kernel) == [2]
+
+
+def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(kernel: Kernel) -> None:
+    """More than it takes at once: those beyond wait in the kernel."""
+    call(kernel, "kernel.start", "counter")
+    how: list[str] = []
+
+    def wait() -> None:
+        with kernel.client() as client:
+            how.append(ended(client, "counter.wait", seconds=1.5))
+
+    threads = [threading.Thread(target=wait) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    until(lambda: table(call(kernel, "kernel.status"))["open_calls"] == 21, "twenty calls, and this one")
+    assert fates.runs(kernel)[0]["open"] == 16
+    call(kernel, "kernel.pause", "counter")
+    threads[0].join(2)
+    assert how == []
+    _state(kernel, "go").touch()
+    call(kernel, "kernel.resume", "counter")
+    for thread in threads:
+        thread.join(fates.PATIENCE)
+    assert how == ["done"] * 20
+
+
+def test_children_of_a_paused_hand_stand_still_too(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "counter")
+    call(kernel, "counter.child")
+    (child,) = psutil.Process(pid_of(kernel, "counter")).children(recursive=True)
+    call(kernel, "kernel.pause", "counter")
+    until(lambda: standing_still(child.pid), "the child stands still", 1)
+    call(kernel, "kernel.resume", "counter")
+    until(lambda: not standing_still(child.pid), "it goes on", 1)
+    call(kernel, "kernel.pause", "counter")
+    assert call(kernel, "kernel.stop", "counter") == {"stopped": 1}  # what stands still can be stopped
+    assert not fates.living([child])
+
+
+def test_a_pause_survives_restarts_of_the_kernel_and_resume_brings_back_what_was_wanted(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "counter")
+    call(kernel, "kernel.pause", "counter")
+    for end in (kernel.kill, kernel.down, kernel.kill):
+        end()
+        kernel.up()
+        assert state_of(kernel, "counter") == "paused"
+        assert fates.runs(kernel) == []
+        with kernel.client() as client:
+            assert ended(client, "counter.add", "", {"number": 1}) == "paused"
+    call(kernel, "kernel.resume", "counter")
+    until(lambda: state_of(kernel, "counter") == "ready", "it is up again")
+    assert call(kernel, "counter.add", "", {"number": 2}) == {}
+    assert _counted(kernel) == [2]
+
+
+def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Kernel) -> None:
+    call(kernel, "counter.add", "", {"number": 1})  # up by itself, not wanted
+    call(kernel, "kernel.pause", "counter")
+    threading.Event().wait(1.2)  # longer than its idle time: it stands still, and is not stopped
+    assert standing_still(pid_of(kernel, "counter"))
+    call(kernel, "kernel.resume", "counter")
+    entry(kernel.home, "run.end", why="idle")
+
+
+def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "counter")
+    call(kernel, "kernel.pause", "counter")
+    os.kill(pid_of(kernel, "counter"), signal.SIGKILL)
+    entry(kernel.home, "run.end", why="killed by SIGKILL")
+    entry(kernel.home, "refusal", code="paused")
+    assert fates.runs(kernel) == []
+    call(kernel, "kernel.resume", "counter")
+    until(lambda: state_of(kernel, "counter") == "ready", "it is up again")
