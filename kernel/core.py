@@ -131,11 +131,11 @@ class Kernel:
         if state is not LogState.OK and not operators and (state is LogState.SPENT or effect != "read"):
             raise Refusal("log", f"the log cannot grow ({self.log.why}), so nothing is done: make room on its disk")
 
-    def counted(self, principal: str, code: str) -> bool:
-        """Count a refusal; True for the first of its second, which is to be logged. The others make one entry together."""
+    def counted(self, principal: str, code: str, singly: int = 1) -> bool:
+        """Count a refusal; True for the first of its second, which are to be logged. The others make one entry together."""
         if not self._tally:
             self.loop.after(1.0, self._log_floods)
-        return self._tally.count(principal, code, int(self.loop.now()))
+        return self._tally.count(principal, code, int(self.loop.now()), singly)
 
     def tally(self, principal: str, code: str, why: str) -> None:
         """Count and log a refusal that is no call's."""

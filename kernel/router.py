@@ -18,7 +18,7 @@ from wire.codec import NIL
 from wire.errors import CodecError, NotNow, Refusal
 from wire.ids import OPERATOR
 from wire.labels import join
-from wire.rates import Rate
+from wire.rates import SINGLY, Rate
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -195,9 +195,9 @@ class Router:
         )  # fmt: skip
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
-        """Tell the caller why not, and log it: once a second for each principal and reason when there are many."""
+        """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""
         kernel, why, grant = self._kernel, refusal.why[: limits.WHY_MAX], refusal.grant
-        if kernel.counted(peer.principal, refusal.code):
+        if kernel.counted(peer.principal, refusal.code, SINGLY):
             mend = f"; a grant that would allow it: {grant}" if grant else ""
             kernel.log.append(
                 "refusal", principal=peer.principal, run=peer.run.id if peer.run else "", verdict="refused",

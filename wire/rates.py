@@ -12,6 +12,10 @@ FLOOD: Final = 2.0
 """Times its limit at which a principal is ended."""
 
 
+SINGLY: Final = 16
+"""Refused calls of one principal and reason that are logged each by itself within one second; more are counted."""
+
+
 class Rate:
     """A token bucket that holds a minute's allowance. Clock in seconds, passed in."""
 
@@ -34,29 +38,29 @@ class Rate:
 
 
 class Tally:
-    """Refusals of one principal and reason within one second, so that a flood makes one entry a second, with a count."""
+    """Refusals of one principal and reason within one second: so many are logged singly, a flood of more as a count."""
 
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self._counts: dict[tuple[str, str], tuple[int, int, int]] = {}
 
-    def count(self, principal: str, code: str, second: int) -> bool:
-        """Count one. True if it is the first of its second and so is to be logged as it is."""
-        since, number = self._counts.get((principal, code), (-1, 0))
-        if since == second:
-            self._counts[principal, code] = (since, number + 1)
-            return False
-        self._counts[principal, code] = (second, 1)
-        return True
+    def count(self, principal: str, code: str, second: int, singly: int = 1) -> bool:
+        """Count one. True if it is among the first of its second, and so is to be logged as it is."""
+        since, number, logged = self._counts.get((principal, code), (second, 0, 0))
+        if since != second:
+            number = logged = 0
+        is_single = logged < singly
+        self._counts[principal, code] = (second, number + 1, logged + is_single)
+        return is_single
 
     def due(self, second: int) -> Iterator[tuple[str, str, int]]:
-        """Take out those whose second is over: principal, reason, and how many beyond the one logged."""
-        for (principal, code), (since, number) in list(self._counts.items()):
+        """Take out those whose second is over: principal, reason, and how many beyond those that were logged."""
+        for (principal, code), (since, number, logged) in list(self._counts.items()):
             if since < second:
                 del self._counts[principal, code]
-                if number > 1:
-                    yield principal, code, number - 1
+                if number > logged:
+                    yield principal, code, number - logged
 
     def __bool__(self) -> bool:
         return bool(self._counts)
