@@ -56,16 +56,12 @@ def settings(
                 raise Ended(f"`{name}` is not a setting of {hand}: see `maniple settings {hand}`", Exit.USAGE)
         values = shown.settings
         if changed:
-            reply = client.call("kernel.set", hand, {"values": changed}).value
-            values = told.read(reply, _Values).settings
+            client.call("kernel.set", hand, {"values": changed})
+            values = told.read(client.call("kernel.show", hand).value, Shown).settings
     session.result(
         {"name": hand, "settings": {name: _row(one, values.get(name)) for name, one in declared.items()}},
         lambda: _drawn(declared, values),
     )
-
-
-class _Values(Struct, frozen=True):
-    settings: dict[str, object]
 
 
 def _row(setting: Setting, value: object) -> dict[str, object]:

@@ -71,7 +71,10 @@ def _drawn(shown: Shown) -> str:
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),
             ("settings", "\n".join(f"{name} = {value}" for name, value in shown.settings.items())),
-            ("limits", "\n".join(f"{name} {format_limit(name, value)}" for name, value in given.items())),
+            (
+                "limits",
+                "\n".join(f"{name} {format_limit(name, value).strip(chr(34))}" for name, value in given.items()),
+            ),
             ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
             ("confined by", "\n".join(shown.confinement) or "nothing runs now"),
         )

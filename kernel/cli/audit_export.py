@@ -1,0 +1,68 @@
+"""`maniple audit export` (acts)."""
+
+import os
+import tarfile
+import tempfile
+
+import click
+
+from kernel.cli import evidence
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+from kernel.recovery import Lines, read_notes
+
+README = """This is the log of a Maniple kernel, for whoever is to check it.
+
+entries/000000.jsonl   every entry, a line of canonical JSON (RFC 8785) each; line N is leaf N of an RFC 6962 tree
+checkpoint             the newest signed tree head (C2SP tlog-checkpoint), over the first {size} entries
+checkpoints            older ones
+log.pub                the key that signed them, as a verifier key: compare it with one you got in another way
+
+Check it with   maniple audit verify --from DIR --key KEY
+"""
+
+
+@command()
+@click.argument("to", metavar="TO", type=click.Path())
+def audit_export(session: Session, to: str) -> None:
+    """Write the log out for somebody who is to check it: entries, checkpoints and the public key, nothing secret.
+
+    TO is a new folder, or a file that ends in .tar or .tar.gz. It holds exactly what the newest checkpoint covers.
+    Checked with `maniple audit verify --from`.
+    """
+    if os.path.lexists(to):
+        raise Ended(f"{to} is there already: name another place")
+    proof = evidence.find(session.home, key=None, folder=None)
+    note, size, _ = evidence.newest(proof)
+    is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
+    above = os.path.dirname(os.path.abspath(to))
+    with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:
+        place = os.path.join(scratch, "log")
+        os.makedirs(os.path.join(place, "entries"))
+        _write_entries(proof, size, os.path.join(place, "entries", "000000.jsonl"))
+        older = [each for each in read_notes(proof.folder, proof.key.name) if each != note]
+        for name, text in (
+            ("checkpoint", note),
+            ("checkpoints", "".join(f"\n{each}" for each in older)),
+            ("log.pub", proof.key.text() + "\n"),
+            ("README.txt", README.format(size=size)),
+        ):
+            with open(os.path.join(place, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        if is_tar:
+            whole = os.path.join(scratch, "whole")
+            with tarfile.open(whole, "w:gz" if to.endswith("gz") else "w") as archive:
+                archive.add(place, arcname="maniple-log")
+            os.rename(whole, to)
+        else:
+            os.rename(place, to)
+    session.result({"to": to, "entries": size, "key": proof.key.text()}, lambda: f"{to} holds {size} entries.")
+
+
+def _write_entries(proof: evidence.Evidence, size: int, path: str) -> None:
+    """The lines that the checkpoint covers. Older checkpoints that cover more cannot be there: they only grow."""
+    with open(path, "wb") as file:
+        for count, line in enumerate(Lines(proof.folder)):
+            if count == size:
+                return
+            file.write(line)

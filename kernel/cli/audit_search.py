@@ -1,0 +1,116 @@
+"""`maniple audit search` (acts)."""
+
+import time
+from datetime import UTC, datetime
+
+import click
+from msgspec import Struct
+
+from kernel.cli import drawing, logbook
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command, write
+from kernel.recovery import Lines
+from manifests.errors import ValueInvalid
+from manifests.values import parse_duration
+from wire.entries import Entry, time_text
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What an entry must be. "" asks for nothing; times are texts of the log; methods and kinds may end in `*`."""
+
+    kind: str = ""
+    run: str = ""
+    hand: str = ""
+    method: str = ""
+    verdict: str = ""
+    since: str = ""
+    until: str = ""
+    text: tuple[str, ...] = ()
+
+
+@command()
+@click.argument("text", metavar="[TEXT]...", nargs=-1)
+@click.option("--kind", default="", help="Such as call, refusal, or run.* for all that begin so.")
+@click.option("--hand", default="", help="Of one Hand and its runs.")
+@click.option("--run", default="", help="Of one run.")
+@click.option("--method", default="", help="Such as web.fetch, or web.* for all that begin so.")
+@click.option("--verdict", default="", help="Such as refused, failed, died, done.")
+@click.option("--since", metavar="TIME", default="", help="From then on: 2026-11-21, 2026-11-21T08:30, or 15m for ago.")
+@click.option("--until", metavar="TIME", default="", help="Until then, in the same words.")
+@click.option(
+    "-n", "--most", metavar="N", type=click.IntRange(min=1), default=1000, help="At most so many; 1000 without."
+)
+def audit_search(
+    session: Session, text: tuple[str, ...], kind: str, hand: str, run: str, method: str, verdict: str, since: str,
+    until: str, most: int,
+) -> None:  # fmt: skip
+    """Entries of the log, the oldest first: those that are all that is asked for, and hold every TEXT.
+
+    The kernel need not run. With --json each line is the entry exactly as it stands in the log.
+    """
+    wanted = Wanted(
+        kind=kind,
+        run=run,
+        hand=hand,
+        method=method,
+        verdict=verdict,
+        since=_moment(since),
+        until=_moment(until),
+        text=text,
+    )
+    folder = logbook.folder_of(session.home)
+    count = 0
+    runs: set[str] = set()
+    needles = [one.encode() for one in (*text, verdict, run) if one and one.isascii() and one.isalnum()]
+    for line in Lines(folder):
+        if b'"kind":"run.start"' not in line and not all(needle in line for needle in needles):
+            continue
+        entry = logbook.read(line)
+        if entry.kind == "run.start" and entry.detail.get("name") == hand:
+            runs.add(entry.run)
+        if not _is(entry, wanted, runs, line):
+            continue
+        write(line.decode() if session.json else drawing.line(entry) + "\n")
+        count += 1
+        if count == most:
+            session.say(f"The first {most}; there may be more: narrow it with --since, or raise --most")
+            return
+    if not count:
+        session.say("Nothing in the log is that.")
+
+
+def _is(entry: Entry, wanted: Wanted, runs: set[str], line: bytes) -> bool:
+    if not (_matches(wanted.kind, entry.kind) and _matches(wanted.method, entry.method)):
+        return False
+    if wanted.verdict not in ("", entry.verdict) or wanted.run not in ("", entry.run, entry.principal):
+        return False
+    if wanted.since > entry.time or (wanted.until and wanted.until <= entry.time):
+        return False
+    if wanted.hand and not ({entry.run, entry.principal} & runs or entry.detail.get("name") == wanted.hand):
+        return False
+    decoded = line.decode()
+    return all(one in decoded for one in wanted.text)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    if pattern.endswith("*"):
+        return text.startswith(pattern[:-1])
+    return pattern in ("", text)
+
+
+def _moment(text: str) -> str:
+    """A time as the log writes it, so that texts compare as times."""
+    if not text:
+        return ""
+    try:
+        return time_text(time.time_ns() // 1000 - parse_duration(text) * 1000)
+    except ValueInvalid:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Ended(
+            f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE
+        ) from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return time_text(int(aware.timestamp() * 1_000_000))

@@ -1,0 +1,44 @@
+"""`maniple audit show` (acts)."""
+
+import click
+import msgspec
+
+from kernel.cli import bodies, drawing, logbook
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from wire.entries import Entry
+
+
+@command()
+@click.argument("seq", metavar="SEQ", type=click.IntRange(min=0))
+@click.option("--body", metavar="FILE", type=click.Path(), help="Check that this was its arguments, or its reply.")
+def audit_show(session: Session, seq: int, body: str | None) -> None:
+    """One entry of the log, every field; of a call also its end, of an end its call. The kernel need not run.
+
+    The log holds digests of bodies, not bodies. --body FILE says whether a file is what such a digest was made of: the
+    bytes as they travelled, or the same as JSON. It ends with 5 when it is not.
+    """
+    folder = logbook.folder_of(session.home)
+    entry = logbook.read(logbook.line_at(folder, seq))
+    partner = _partner(session, entry)
+    if body is not None:
+        which = bodies.check(session.home, body, entry if entry.kind != "end" or partner is None else partner, entry)
+        if not which:
+            raise Ended(f"{body} is no body of entry {seq}: another was sent", Exit.UNVERIFIED)
+        session.result({"seq": seq, "body": which}, lambda: f"{body} is the {which} of entry {seq}.")
+        return
+    session.result(
+        {"entry": msgspec.to_builtins(entry), "partner": msgspec.to_builtins(partner) if partner else None},
+        lambda: drawing.full(entry) + (f"\n\n{drawing.full(partner)}" if partner else ""),
+    )
+
+
+def _partner(session: Session, entry: Entry) -> Entry | None:
+    """The end of a call, or the call of an end."""
+    if not entry.call or entry.kind not in ("call", "end"):
+        return None
+    other = "end" if entry.kind == "call" else "call"
+    for found in logbook.entries(logbook.folder_of(session.home), needles=(b'"call":%d,' % entry.call,)):
+        if found.call == entry.call and found.kind == other:
+            return found
+    return None

@@ -1,0 +1,35 @@
+"""`maniple audit tail` (acts)."""
+
+import time
+
+import click
+
+from kernel.cli import drawing, logbook
+from kernel.cli.frame import Session, command, write
+from kernel.cli.logs import LOOK_EVERY
+
+
+@command()
+@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
+@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=20, help="How many; 20 without.")
+def audit_tail(session: Session, follow: bool, lines: int) -> None:
+    """The last entries of the log. The kernel need not run.
+
+    With --json each line is the entry exactly as it stands in the log, so the SHA-256 of a zero byte and the line is
+    its leaf in the tree.
+    """
+    folder = logbook.folder_of(session.home)
+    last, place = logbook.last_lines(folder, lines)
+    for line in last:
+        write(_drawn(line, json=session.json))
+    while follow:
+        fresh = False
+        for line in logbook.more_lines(folder, place):
+            fresh = True
+            write(_drawn(line, json=session.json))
+        if not fresh:
+            time.sleep(LOOK_EVERY)
+
+
+def _drawn(line: bytes, *, json: bool) -> str:
+    return line.decode() if json else drawing.line(logbook.read(line)) + "\n"

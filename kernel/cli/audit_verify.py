@@ -1,0 +1,66 @@
+"""`maniple audit verify` (acts)."""
+
+import sys
+
+import click
+from msgspec import Struct
+
+from kernel.cli import evidence, screen
+from kernel.cli.frame import Session, command
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """What `audit verify --json` prints of a log that holds."""
+
+    ok: bool
+    entries: int
+    signed: int
+    checkpoints: int
+    key: str
+
+    def signer(self) -> str:
+        """The key's name and id, without its bytes."""
+        name, key_id, _ = self.key.split("+", 2)
+        return f"{name}+{key_id}"
+
+
+@command()
+@click.option(
+    "--checkpoint", metavar="FILE", type=click.Path(), multiple=True, help="Also an older checkpoint, kept elsewhere."
+)
+@click.option("--key", metavar="KEY", help="The log's verifier key, or a file with it, instead of the home's log.pub.")
+@click.option(
+    "--from", "folder", metavar="DIR", type=click.Path(), help="A log that `audit export` wrote, instead of the home's."
+)
+def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None, folder: str | None) -> None:
+    """Check every entry of the log, from the first: its form, its place, its hash chain, and the signed checkpoints.
+
+    Only public keys are needed, and the kernel need not run. Who keeps a checkpoint (the file log/checkpoint, at any
+    time) finds by --checkpoint whether what the log's own key signed later continues it.
+
+    Ends with 5 when anything is wrong, and names the first bad entry.
+    """
+    proof = evidence.find(session.home, key=key, folder=folder)
+    held = []
+    for path in checkpoint:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            held.append(file.read(64 * 1024))
+    found = evidence.verified(proof, held, _progress if screen.is_terminal(sys.stderr) else None)
+    if screen.is_terminal(sys.stderr):
+        sys.stderr.write("\r\033[K")
+    result = Held(ok=True, entries=found.size, signed=found.signed, checkpoints=found.checkpoints, key=proof.key.text())
+    session.result(result, lambda: _drawn(result))
+
+
+def _progress(count: int) -> None:
+    sys.stderr.write(f"\r\033[K{count} entries")
+    sys.stderr.flush()
+
+
+def _drawn(held: Held) -> str:
+    newer = held.entries - held.signed
+    rest = f"; the last {newer} are newer than the newest checkpoint" if newer else ""
+    return (
+        f"The log holds: {held.entries} entries, {held.signed} of them covered by {held.checkpoints} checkpoints "
+        f"signed by {held.signer()}{rest}."
+    )

@@ -1,0 +1,40 @@
+"""`maniple audit verify-proof` (acts)."""
+
+import sys
+
+import click
+
+from kernel.cli import drawing, keyfile, logbook, proofs
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from wire.entries import decode
+from wire.errors import CodecError, NoteMalformed, ProofInvalid, SignatureInvalid
+
+
+@command()
+@click.argument("file", metavar="FILE", type=click.Path())
+@click.option("--key", metavar="KEY", help="The log's verifier key, or a file with it, instead of the home's log.pub.")
+def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
+    """Check a proof that `maniple audit prove` printed; FILE may be - for stdin. With --key it needs no home.
+
+    Ends with 5 when the proof does not lead to the checkpoint, or another key signed that.
+    """
+    if file == "-":
+        text = sys.stdin.read(1 << 20)
+    else:
+        with open(file, encoding="utf-8", errors="replace") as opened:
+            text = opened.read(1 << 20)
+    public = keyfile.public(key) if key else logbook.public_key(session.home)
+    try:
+        proof = proofs.parse(text)
+        size = proofs.check(proof, public)
+        entry = decode(proof.entry)
+    except (NoteMalformed, SignatureInvalid, ProofInvalid, CodecError) as error:
+        raise Ended(f"the proof does not verify: {error}", Exit.UNVERIFIED) from None
+    session.result(
+        {"ok": True, "seq": proof.index, "size": size, "entry": proof.entry.decode()},
+        lambda: (
+            f"Entry {proof.index} is in the log of {size} entries that {public.name}+{public.id} signed:\n"
+            f"{drawing.line(entry)}"
+        ),
+    )

@@ -1,0 +1,30 @@
+"""`maniple doctor` (acts)."""
+
+from kernel.cli import machine, screen
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+
+SHOWN = {"ok": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("missing", "red")}
+
+
+@command()
+def doctor(session: Session) -> None:
+    """What this machine can enforce, what is missing, why that matters, and how to mend it.
+
+    Each thing is tried, not guessed from a version. Neither home nor kernel is needed. Ends with 1 when something is
+    missing that this version does not run without.
+    """
+    findings = machine.look(session.home)
+    lacking = [one.what for one in findings if one.needed and one.state == "missing"]
+    session.result({"ok": not lacking, "findings": findings}, lambda: "\n".join(map(_drawn, findings)))
+    if lacking:
+        raise Ended(f"this machine lacks {', '.join(lacking)}: mend that first, then `maniple doctor` again")
+
+
+def _drawn(one: machine.Finding) -> str:
+    word, colour = SHOWN[one.state]
+    line = f"{screen.coloured(word.ljust(7), colour)}  {one.what}: {one.found}"
+    if one.state == "ok":
+        return line
+    needed = "needed: " if one.needed else ""
+    return f"{line}\n         {needed}{one.why}\n         mend: {one.mend}"

@@ -1,0 +1,74 @@
+"""How entries of the log look to people (pure but for the terminal's size)."""
+
+import sys
+from typing import Final
+
+from kernel.cli import screen
+from wire.entries import KINDS, Entry
+
+VERDICTS: Final = {
+    "refused": "red",
+    "failed": "red",
+    "died": "red",
+    "quarantined": "red",
+    "cancelled": "yellow",
+    "done": "green",
+}
+
+
+def line(entry: Entry) -> str:
+    """One entry in one line; on a terminal, cut to its width."""
+    what = " ".join(filter(None, (entry.method, entry.resource)))
+    detail = "" if what else _detail(entry)
+    rest = " ".join(filter(None, (what or detail, entry.why)))
+    who = entry.principal if entry.principal != entry.run else entry.run
+    head = f"{entry.seq:>6}  {screen.moment(entry.time)}  {entry.kind:<13} {who:<18}  "
+    verdict = entry.verdict or ("" if what else "-")
+    text = screen.visible(rest)
+    if screen.is_terminal(sys.stdout):
+        text = screen.cut(text, max(20, screen.terminal_width() - len(head) - 11))
+    return f"{head}{screen.coloured(f'{verdict:<9}', VERDICTS.get(entry.verdict, ''))}  {text}".rstrip()
+
+
+def _detail(entry: Entry) -> str:
+    """What a detail says first: names before everything else."""
+    detail = entry.detail
+    if "name" in detail:
+        return " ".join(str(detail[key]) for key in ("name", "version", "path") if key in detail)
+    key = detail.get("key")
+    if isinstance(key, dict):
+        return str(key.get("name", ""))
+    return " ".join(f"{name}={value}" for name, value in detail.items() if isinstance(value, str | int))[:120]
+
+
+def full(entry: Entry) -> str:
+    """One entry, every field that it has."""
+    rows: list[tuple[str, object]] = [
+        ("entry", entry.seq),
+        ("time", entry.time),
+        ("kind", f"{entry.kind}: {KINDS.get(entry.kind, 'a kind that a newer Maniple knows')}"),
+        ("by", entry.principal),
+        ("run", entry.run),
+        ("call", entry.call or None),
+        ("made for", f"call {entry.parent}" if entry.parent else None),
+        ("method", entry.method),
+        ("resource", entry.resource),
+        ("verdict", screen.coloured(entry.verdict, VERDICTS.get(entry.verdict, ""))),
+        ("why", entry.why),
+        ("labels", ", ".join(entry.labels)),
+        ("cost", f"{screen.dollars(entry.cost.micro_dollars)}, {entry.cost.tokens} tokens" if entry.cost else None),
+    ]
+    for name, body in (("arguments", entry.arguments), ("reply", entry.reply)):
+        if body is not None:
+            rows.append((name, f"{screen.size(body.size)}, HMAC-SHA-256 {body.digest}"))
+    rows += [(name, _value(value)) for name, value in entry.detail.items()]
+    rows.append(("prev", entry.prev))
+    return screen.fields(rows)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | dict):
+        import msgspec
+
+        return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return str(value)

@@ -1,0 +1,74 @@
+"""Runs as the log tells them (pure but for reading it): when they began, how they ended, what they called."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from wire.entries import Entry
+
+NEEDLES = (b'"kind":"run.', b'"method":"run"')
+"""What a line of the log holds that says something of a run as a whole."""
+
+
+class PastRun(Struct, kw_only=True):
+    """One run. outcome: working, done, failed, refused, cancelled, ended (a service's) or died. Times are the log's."""
+
+    run: str
+    hand: str
+    version: str
+    kind: str
+    started: str
+    ended: str = ""
+    outcome: str = "working"
+    why: str = ""
+    exit: str = ""
+    cpu_seconds: float = 0.0
+    memory_peak: int = 0
+    calls: int = 0
+    confinement: tuple[str, ...] = ()
+    seq: int = 0
+
+
+def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
+    """Every run that these entries tell of, in the order of their starts."""
+    runs: dict[str, PastRun] = {}
+    work: dict[int, str] = {}
+    for entry in entries:
+        match entry.kind:
+            case "run.start":
+                runs[entry.run] = PastRun(
+                    run=entry.run,
+                    hand=str(entry.detail.get("name", "")),
+                    version=str(entry.detail.get("version", "")),
+                    kind=str(entry.detail.get("kind", "")),
+                    started=entry.time,
+                    seq=entry.seq,
+                )
+                if entry.call:
+                    work[entry.call] = entry.run
+            case "run.confined" if entry.run in runs:
+                applied = entry.detail.get("applied")
+                runs[entry.run].confinement = tuple(map(str, applied)) if isinstance(applied, list) else ()
+            case "run.end" if entry.run in runs:
+                _end(runs[entry.run], entry)
+            case "end" if entry.call in work:
+                run = runs[work[entry.call]]
+                run.outcome, run.why = entry.verdict, entry.why
+            case _:
+                pass
+    return runs
+
+
+def _end(run: PastRun, entry: Entry) -> None:
+    run.ended = entry.time
+    if run.outcome == "working":
+        run.outcome, run.why = entry.verdict, entry.why
+    detail = entry.detail
+    run.exit = str(detail.get("exit", ""))
+    run.cpu_seconds = _number(detail.get("cpu_us")) / 1_000_000
+    run.memory_peak = _number(detail.get("memory_peak"))
+    run.calls = _number(detail.get("calls"))
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

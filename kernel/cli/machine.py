@@ -1,0 +1,240 @@
+"""What this machine can enforce (acts): each question asked of the running kernel itself, not of its version alone."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final, Literal
+
+from msgspec import Struct
+
+State = Literal["ok", "missing", "weak"]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that was looked at. needed: this version does not run without it. why: what it is for."""
+
+    what: str
+    state: State
+    found: str
+    needed: bool
+    why: str
+    mend: str = ""
+
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_SYS_LANDLOCK_CREATE: Final = 444
+_SYS_OPENAT2: Final = 437
+_SYS_MOUNT_SETATTR: Final = 442
+_PR_GET_SECCOMP: Final = 21
+_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
+_KEEP_SIZE: Final = 1
+_ENOSYS: Final = 38
+
+
+def look(home: str) -> list[Finding]:
+    """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be."""
+    return [finding for part in (_system, _processes, _confinement, _disk) for finding in part(home)]
+
+
+def _system(_: str) -> Iterator[Finding]:
+    linux = sys.platform == "linux"
+    release = os.uname().release
+    version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
+    yield Finding(
+        what="Linux",
+        state="ok" if linux and version >= (5, 12) else "missing",
+        found=release,
+        needed=True,
+        why="pidfds, namespaces and id-mapped mounts of Linux 5.12 keep runs apart",
+        mend="run Maniple on Linux 5.12 or newer",
+    )
+    yield Finding(
+        what="Python",
+        state="ok" if sys.version_info >= (3, 11) else "missing",
+        found=sys.version.split()[0],
+        needed=True,
+        why="Maniple is written for 3.11 and newer",
+        mend="install Python 3.11 or newer, then `./just --list` makes the environment anew",
+    )
+    yield Finding(
+        what="user",
+        state="ok",
+        found="root: each run gets a user id of its own" if os.geteuid() == 0 else f"user {os.geteuid()}",
+        needed=False,
+        why="as root every run has a host user id of its own; otherwise a user namespace of its own",
+    )
+
+
+def _processes(_: str) -> Iterator[Finding]:
+    root = os.geteuid() == 0
+    user = _in_child(lambda: _check(_libc.unshare(_NEWUSER)))
+    yield Finding(
+        what="user namespaces",
+        state="missing" if user else "ok",
+        found=user or "can be made",
+        needed=not root,
+        why="without root, a run's own user namespace is what its other namespaces stand on",
+        mend="as root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, and where AppArmor "
+        "restricts them: kernel.apparmor_restrict_unprivileged_userns=0",
+    )
+    pid = _in_child(lambda: _check(_libc.unshare(_NEWPID if root else _NEWUSER | _NEWPID)))
+    yield Finding(
+        what="PID namespaces",
+        state="missing" if pid else "ok",
+        found=pid or "can be made",
+        needed=True,
+        why="the death of a run's first process ends everything it started; nothing survives the kernel",
+        mend="in a container: run it with CAP_SYS_ADMIN, or allow user namespaces",
+    )
+    mapped = _in_child(lambda: _supported(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
+    yield Finding(
+        what="id-mapped mounts",
+        state="missing" if mapped else "ok",
+        found=mapped or "known to this kernel",
+        needed=root,
+        why="as root, a named folder is shown to the run that may write it as its own",
+        mend="run Linux 5.12 or newer, or Maniple as an ordinary user",
+    )
+    opened = _in_child(lambda: _supported(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
+    yield Finding(
+        what="openat2",
+        state="missing" if opened else "ok",
+        found=opened or "known to this kernel",
+        needed=True,
+        why="the Hand `files` opens paths by it, so that no link leads out of a named folder",
+        mend="run Linux 5.6 or newer; an old container runtime may also forbid it",
+    )
+
+
+def _confinement(_: str) -> Iterator[Finding]:
+    landlock = _libc.syscall(_SYS_LANDLOCK_CREATE, None, 0, 1)
+    yield Finding(
+        what="Landlock",
+        state="ok" if landlock > 0 else "missing",
+        found=f"version {landlock}" if landlock > 0 else "not there",
+        needed=False,
+        why="will keep a run from files outside its own folders, beneath all namespaces",
+        mend="boot with `landlock` in the list of lsm=, on Linux 5.13 or newer",
+    )
+    seccomp = _libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 and os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
+    yield Finding(
+        what="seccomp",
+        state="ok" if seccomp else "missing",
+        found="filters can be laid on" if seccomp else "not there",
+        needed=False,
+        why="will forbid a run the system calls that it does not need",
+        mend="run a Linux kernel built with CONFIG_SECCOMP_FILTER",
+    )
+    net = _in_child(lambda: _check(_libc.unshare(_NEWNET if os.geteuid() == 0 else _NEWUSER | _NEWNET)))
+    yield Finding(
+        what="network namespaces",
+        state="missing" if net else "ok",
+        found=net or "can be made",
+        needed=False,
+        why="will leave a run without any network of its own",
+        mend="as for PID namespaces",
+    )
+    where, writable = _cgroup()
+    yield Finding(
+        what="cgroups",
+        state="ok" if writable else "weak",
+        found=where,
+        needed=False,
+        why="will bound a run's memory as a whole; without them only rlimits do",
+        mend="run `maniple up` under systemd with Delegate=yes, or as root",
+    )
+
+
+def _cgroup() -> tuple[str, bool]:
+    """Which version there is, and whether groups can be made below this process's own."""
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return "none", False
+    for number, controllers, path in lines:
+        if number == "0" and os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+            folder = f"/sys/fs/cgroup{path}"
+            return f"version 2 at {folder}", os.access(folder, os.W_OK)
+        if "memory" in controllers.split(","):
+            folder = f"/sys/fs/cgroup/memory{path}"
+            folder = folder if os.path.isdir(folder) else "/sys/fs/cgroup/memory"
+            return f"version 1 at {folder}", os.access(folder, os.W_OK)
+    return "none that bounds memory", False
+
+
+def _disk(home: str) -> Iterator[Finding]:
+    place = _existing(home)
+    free = os.statvfs(place)
+    room = free.f_bavail * free.f_frsize
+    yield Finding(
+        what="disk space",
+        state="ok" if room > 256 << 20 else "weak" if room > 32 << 20 else "missing",
+        found=f"{room >> 20} MiB free at {place}",
+        needed=True,
+        why="the log keeps 16 MiB in reserve, and stops effects when it cannot grow",
+        mend="make room, or put the home on another disk with --home",
+    )
+    reserve = _can_reserve(place)
+    yield Finding(
+        what="fallocate",
+        state="ok" if not reserve else "weak",
+        found=reserve or f"works at {place}",
+        needed=False,
+        why="holds the log's reserve, so that a full disk still records refusals and reads",
+        mend="put the home on ext4, xfs, btrfs or tmpfs",
+    )
+    import time
+
+    now = time.time()
+    yield Finding(
+        what="clock",
+        state="ok" if now > 1_767_225_600 else "weak",
+        found=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)),
+        needed=False,
+        why="the log's times, and the ends of keys, follow it",
+        mend="set it, for instance by `timedatectl set-ntp true`",
+    )
+
+
+def _existing(path: str) -> str:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path) or "/"
+    return path
+
+
+def _can_reserve(folder: str) -> str:
+    """Why room cannot be allocated behind a file's end, "" when it can."""
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            call = _libc.fallocate
+            call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+            return "" if call(file.fileno(), _KEEP_SIZE, 0, 4096) == 0 else os.strerror(ctypes.get_errno())
+    except OSError as error:
+        return f"cannot be tried: {error.strerror}"
+
+
+def _check(result: int) -> int:
+    return 0 if result == 0 else ctypes.get_errno() or 1
+
+
+def _supported(result: int) -> int:
+    """A call made with arguments that cannot be right: any error but "no such call" tells that it is there."""
+    code = ctypes.get_errno() if result < 0 else 0
+    return code if code in (_ENOSYS, 1) else 0
+
+
+def _in_child(attempt: Callable[[], int]) -> str:
+    """Try something in a process of its own; why it failed, "" when it did not."""
+    child = os.fork()
+    if child == 0:
+        code = 255
+        try:
+            code = attempt()
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return "" if code == 0 else os.strerror(code) if 0 < code < 200 else "the attempt died"

@@ -1,0 +1,57 @@
+"""`maniple run-show` (acts)."""
+
+import click
+import msgspec
+
+from kernel.cli import drawing, history, logbook, screen
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+from kernel.cli.runs import took
+from wire.entries import Entry
+
+
+@command()
+@click.argument("run", metavar="RUN")
+@click.option(
+    "-n", "--most", metavar="N", type=click.IntRange(min=0), default=200, help="The last so many entries; 200 without."
+)
+def run_show(session: Session, run: str, most: int) -> None:
+    """One run in full, as the log tells it: its start, its confinement, every call it made and answered, its end.
+
+    The kernel need not run.
+    """
+    folder = logbook.folder_of(session.home)
+    of_run = [
+        entry for entry in logbook.entries(folder, needles=(run.encode(),)) if run in (entry.run, entry.principal)
+    ]
+    calls = {entry.call for entry in of_run if entry.kind == "run.start" and entry.call}
+    ends = (
+        [e for e in logbook.entries(folder, needles=[b'"call":%d,' % call for call in calls]) if e.call in calls]
+        if calls
+        else []
+    )
+    entries = sorted({entry.seq: entry for entry in (*of_run, *ends)}.values(), key=lambda entry: entry.seq)
+    found = history.gather(entries).get(run)
+    if found is None:
+        raise Ended(f"the log knows no run {run}: see `maniple runs`")
+    session.result(
+        {"run": found, "entries": [msgspec.to_builtins(entry) for entry in entries[-most:] if most]},
+        lambda: _drawn(found, entries[-most:] if most else []),
+    )
+
+
+def _drawn(run: history.PastRun, entries: list[Entry]) -> str:
+    about = screen.fields(
+        (
+            ("run", run.run),
+            ("hand", f"{run.hand} {run.version} ({run.kind})"),
+            ("started", run.started),
+            ("ended", f"{run.ended} after {took(run)}" if run.ended else "it lives, or its end was not recorded"),
+            ("outcome", screen.coloured(run.outcome, drawing.VERDICTS.get(run.outcome, ""))),
+            ("why", run.why),
+            ("process", run.exit),
+            ("used", f"{run.cpu_seconds:.2f}s of processor, {screen.size(run.memory_peak)} at most, {run.calls} calls"),
+            ("confined by", ", ".join(run.confinement)),
+        )
+    )
+    return "\n".join([about, "", *map(drawing.line, entries)]).rstrip()

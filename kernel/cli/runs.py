@@ -1,0 +1,49 @@
+"""`maniple runs` (acts)."""
+
+import click
+
+from kernel.cli import history, logbook, screen
+from kernel.cli.frame import Session, command, hand_names
+from wire.entries import time_micros
+
+
+@command()
+@click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
+@click.option("-n", "--most", metavar="N", type=click.IntRange(min=1), default=30, help="The last so many; 30 without.")
+def runs(session: Session, hand: str | None, most: int) -> None:
+    """Runs of the past and of now, the newest last, as the log tells them. The kernel need not run.
+
+    One in full: `maniple run-show RUN`. What lives now: `maniple ps`.
+    """
+    folder = logbook.folder_of(session.home)
+    found = list(history.gather(logbook.entries(folder, needles=history.NEEDLES)).values())
+    kept = [run for run in found if hand in (None, run.hand)][-most:]
+    session.result({"runs": kept}, lambda: _drawn(kept))
+
+
+def _drawn(found: list[history.PastRun]) -> str:
+    if not found:
+        return ""
+    return screen.table(
+        ("RUN", "HAND", "STARTED", "TOOK", "OUTCOME", "WHY"),
+        (
+            (
+                run.run,
+                f"{run.hand} {run.version}",
+                screen.moment(run.started),
+                took(run),
+                run.outcome,
+                run.why if run.outcome != "done" else "",
+            )
+            for run in found
+        ),
+        right=("TOOK",),
+        colour_of="OUTCOME",
+    )
+
+
+def took(run: history.PastRun) -> str:
+    """From a run's start to its end, "" while it lives."""
+    if not run.ended:
+        return ""
+    return screen.duration((time_micros(run.ended) - time_micros(run.started)) / 1_000_000)
