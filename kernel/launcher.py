@@ -126,7 +126,7 @@ class Launcher:
         self._numbers += 1
         run.number = self._numbers
         if os.geteuid() == 0:
-            run.uid = uid_of(hand.number, run.number if hand.is_task else None)
+            run.uid = uid_of(self._home.identity.hash_seed, hand.number, run.number if hand.is_task else None)
         passing = {"hand": _folder(self._home.at("hands", hand.folder))}
         try:
             scratch = self._own_folder("scratch", run.id, run.uid)

@@ -102,12 +102,19 @@ def _format(amount: int, units: dict[str, int]) -> str:
 UID_BASE: Final = 770_000_000
 UID_COUNT: Final = 65_536
 SERVICE_UIDS: Final = 4_096
-"""As root every run has a host user id of its own from this range: the first SERVICE_UIDS are for services, one each for as
-long as they are installed, since their `state/` belongs to them; the rest go round among task runs."""
+HOMES: Final = 16_384
+"""As root every run has a host user id of its own. Each home has UID_COUNT of them, in one of HOMES ranges from UID_BASE on,
+chosen by its seed: two kernels on one machine would else share ids, and with them the limit on processes. Of these the
+first SERVICE_UIDS are for services, one each for as long as they are installed, since their `state/` belongs to them; the
+rest go round among task runs."""
 
 
-def uid_of(installed: int, task_run: int | None) -> int:
-    """The host user id for a run: of the service that was installed as that number, or of that many-th task run."""
+def uid_of(seed: int, installed: int, task_run: int | None) -> int:
+    """The host user id for a run: of the service that was installed as that number, or of that many-th task run.
+
+    seed: the home's.
+    """
+    base = UID_BASE + seed % HOMES * UID_COUNT
     if task_run is None:
-        return UID_BASE + installed % SERVICE_UIDS
-    return UID_BASE + SERVICE_UIDS + task_run % (UID_COUNT - SERVICE_UIDS)
+        return base + installed % SERVICE_UIDS
+    return base + SERVICE_UIDS + task_run % (UID_COUNT - SERVICE_UIDS)

@@ -219,3 +219,13 @@ def test_secrets_and_strangers_are_hidden_when_shown() -> None:
         "token": settings.HIDDEN,
         "old": settings.HIDDEN,
     }
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.none() | st.integers(0, 10**9))
+def test_a_runs_user_id_is_in_its_homes_range_and_no_services_is_a_tasks(
+    seed: int, installed: int, task_run: int | None
+) -> None:
+    uid = values.uid_of(seed, installed, task_run)
+    first = values.UID_BASE + seed % values.HOMES * values.UID_COUNT
+    assert first <= uid < first + values.UID_COUNT < 2**31
+    assert (uid < first + values.SERVICE_UIDS) is (task_run is None)
