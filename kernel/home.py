@@ -86,8 +86,7 @@ class Home:
             raise HomeError(
                 f"a kernel already runs on {self.path} (process {pid}): see it with `maniple status`"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)  # in its place, which a full disk still has
         return descriptor
 
     def load(self, folder: str) -> Package:

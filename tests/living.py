@@ -83,8 +83,9 @@ def seal_key(home: Path | str) -> SigningKey:
 class Kernel:
     """The kernel of a home, as a process. `up` trusts the home's own sealing key when nothing is trusted yet."""
 
-    def __init__(self, home: Path | str) -> None:
-        self.home = Path(home)
+    def __init__(self, home: Path | str, module: str = "kernel.main") -> None:
+        """module: whose main() is the process's."""
+        self.home, self._module = Path(home), module
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -117,7 +118,7 @@ class Kernel:
         path = ":".join(filter(None, dict.fromkeys([str(ROOT), *sys.path])))
         with open(self.home / "run" / "kernel.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", STARTER, path, "kernel.main", str(self.home), str(ready)],
+                [sys.executable, "-I", "-c", STARTER, path, self._module, str(self.home), str(ready)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,95 @@
+"""Nothing false: a day in which nothing happens leaves no trace, and what is due comes when it is due."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from kernel.core import HOUSEKEEPING
+from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.system import fates
+from tests.system.fates import call, entries, entry, pid_of, state_of, table, until
+
+DAY = 24 * 3600.0
+
+SLEEPY = Source(
+    ECHO.toml.replace('"echo', '"sleepy').replace('kind = "service"', 'kind = "service"\nidle = "1h"'), ECHO.main
+)
+
+
+def pass_time(kernel: Kernel, seconds: float, step: float) -> None:
+    """Let so many seconds pass on the kernel's clock, in steps of at most so many."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asker:
+        asker.bind(os.path.join(folder, "asker"))
+        asker.settimeout(60)
+        asker.sendto(f"{seconds} {step}".encode(), str(kernel.home / "run" / "clock"))
+        assert asker.recv(100) == b"passed"
+
+
+def _seconds_up(kernel: Kernel) -> float:
+    (row,) = fates.runs(kernel, "echo")
+    return float(str(row["seconds"]))
+
+
+def test_24_idle_hours_bring_no_entry_no_restart_and_no_warning(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_day") as kernel:
+        install(kernel, ECHO)
+        install(kernel, SLEEPY)
+        call(kernel, "kernel.start", "echo")
+        at, began = pid_of(kernel, "echo"), _seconds_up(kernel)
+        before = int(str(table(call(kernel, "kernel.status"))["entries"]))
+        pass_time(kernel, DAY, HOUSEKEEPING / 3)
+        assert _seconds_up(kernel) - began >= DAY
+        after = int(str(table(call(kernel, "kernel.status"))["entries"]))
+        assert pid_of(kernel, "echo") == at
+        assert call(kernel, "echo.say", "", {"text": "still here"}) == {"text": "still here"}
+        kernel.down()
+        idle = entries(kernel.home)[before:after]
+        assert {(one.kind, one.method) for one in idle} <= {("call", "kernel.ps"), ("end", "kernel.ps")} | {
+            ("call", "kernel.status"), ("end", "kernel.status"),
+        }  # fmt: skip
+        assert len(idle) <= 4
+        assert kernel.log() == ""
+        assert not list((kernel.home / "output").glob("*.1"))
+
+
+def test_a_service_that_nobody_wants_up_stops_when_its_idle_time_is_over_and_not_before(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_day") as kernel:
+        install(kernel, SLEEPY)
+        call(kernel, "sleepy.say", "", {"text": "up"})
+        for _ in range(5):  # each call begins its idle time anew
+            pass_time(kernel, 3500, 10)
+            assert call(kernel, "sleepy.say", "", {"text": "up"}) == {"text": "up"}
+        assert len(entries(kernel.home, "run.start")) == 1
+        pass_time(kernel, 3700, 10)
+        entry(kernel.home, "run.end", why="idle")
+        until(lambda: state_of(kernel, "sleepy") == "stopped", "stopped")
+        before = len(entries(kernel.home, "run.start", "run.end", "hand.state"))
+        pass_time(kernel, DAY, 60)
+        assert len(entries(kernel.home, "run.start", "run.end", "hand.state")) == before == 2
+        assert kernel.log() == ""
+
+
+def test_the_kernel_itself_goes_round_only_for_its_housekeeping(tmp_path: Path) -> None:
+    """On the true clock: a kernel with nothing to do uses next to no processor time, and wakes for nothing."""
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, ECHO)
+        call(kernel, "kernel.start", "echo")
+        switches = Path(f"/proc/{kernel.pid}/status")
+
+        def woken() -> int:
+            told = dict(line.split(":\t", 1) for line in switches.read_text().splitlines())
+            return int(told["voluntary_ctxt_switches"])
+
+        def rested() -> bool:
+            before = woken()
+            os.sched_yield()
+            return woken() == before
+
+        until(rested, "at rest")
+        import threading
+
+        threading.Event().wait(1.2)  # the checkpoint of what was written last
+        before = woken()
+        threading.Event().wait(1.5)
+        assert woken() - before <= 2
