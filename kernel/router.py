@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.calls import OpenCall, chain
 from kernel.runs import Peer, Run, carried
 from manifests.grants import is_method
-from manifests.policy import Link, decide, normal, shown, within_state
+from manifests.policy import Link, decide, normal, shown, visible, within_state
 from manifests.schema import Provided
 from manifests.state import Installed
 from wire import codec, headers, limits
@@ -34,14 +34,15 @@ class Router:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
 
-    def turn(self) -> None:
-        """Read what has come, up to a bound, and act on each message."""
+    def turn(self) -> bool:
+        """Read what has come, up to a bound, and act on each message. Whether more may have come."""
         receive = self._kernel.bus.receive
         for _ in range(_AT_ONCE):
             message = receive()
             if message is None:
-                return
+                return False
             self._take(*message)
+        return True
 
     def _take(self, route: bytes, principal: str, frames: list[bytes]) -> None:
         kernel = self._kernel
@@ -201,7 +202,7 @@ class Router:
             mend = f"; a grant that would allow it: {grant}" if grant else ""
             kernel.log.append(
                 "refusal", principal=peer.principal, run=peer.run.id if peer.run else "", verdict="refused",
-                method=method if is_method(method) else shown(method), resource=shown(resource), why=shown(why + mend),
+                method=method if is_method(method) else shown(method), resource=shown(resource), why=visible(why + mend),
                 detail={"code": refusal.code},
             )  # fmt: skip
         told = headers.Refused(number=number, code=refusal.code, why=why, grant=grant, time=kernel.time())

@@ -76,8 +76,12 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
 
 
 def shown(resource: str) -> str:
-    """A resource for the log and for people: without a URL's query, with control characters made visible."""
-    text = resource.split("?", 1)[0] + "?…" if "://" in resource and "?" in resource else resource
+    """A resource for the log and for people, or words that may hold one: without a URL's query and what follows it."""
+    return visible(resource.split("?", 1)[0] + "?…" if "://" in resource and "?" in resource else resource)
+
+
+def visible(text: str) -> str:
+    """Words of the kernel's own with control and bidirectional characters made visible."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
 
 
