@@ -110,6 +110,11 @@ def under(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process with one thread has made and not reaped."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Those of them that still run; one that is dead, and waits to be reaped by the machine, does not."""
     found = []
