@@ -16,6 +16,7 @@ Admit = Callable[[bytes], str | None]
 """Raw 32 bytes of a public key → the principal it belongs to, or None."""
 
 SOCKET = "bus"
+_TURNED_AWAY = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _RECEIVE_AHEAD = 16  # messages read ahead from one peer: at most 16 bodies of memory for whoever floods
 
 
@@ -42,6 +43,10 @@ class Bus:
             self.router.setsockopt(option, setting)
         self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)
+        self.router.monitor("inproc://door", _TURNED_AWAY)
+        self.door = self._context.socket(zmq.PAIR)
+        self.door.setsockopt(zmq.LINGER, 0)
+        self.door.connect("inproc://door")
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
         os.chmod(
             SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder
@@ -80,8 +85,18 @@ class Bus:
             else:
                 self.zap.send_multipart((version, request, b"200", b"OK", principal.encode(), b""))
 
+    def turned_away(self) -> int:
+        """How many connections have failed to prove a key since the last look: another mechanism, a replay, a wrong key."""
+        count = 0
+        while self.door.poll(0):
+            self.door.recv_multipart()
+            count += 1
+        return count
+
     def close(self) -> None:
         """Flush what is on its way for a moment, and close."""
+        self.router.disable_monitor()
+        self.door.close()
         self.router.close()
         self.zap.close()
         self._context.term()

@@ -6,6 +6,7 @@ may happen is in manifests (policy, state, changes, lives) and wire (calls, rate
 
 import hashlib
 import os
+import signal
 import time
 import traceback
 from typing import Final
@@ -27,7 +28,7 @@ from kernel.methods import TABLE, Request
 from kernel.results import Results
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
-from kernel.supervisor import Supervisor
+from kernel.supervisor import GRACE, Supervisor
 from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
 from manifests.policy import shown
@@ -35,7 +36,7 @@ from manifests.state import Installed, State, fold, to_bytes
 from wire import codec, headers
 from wire.entries import NO_PREV, Cost, Entry, time_text
 from wire.errors import CodecError, Refusal
-from wire.ids import KERNEL, OPERATOR
+from wire.ids import KERNEL, NOBODY, OPERATOR
 from wire.rates import Tally
 
 HOUSEKEEPING: Final = 60.0
@@ -64,7 +65,7 @@ class Kernel:
         self.events = Events(self)
         self.supervisor = Supervisor(self)
         self.router = Router(self)
-        self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._keys.get)
+        self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
         self.launcher = Launcher(home, loop, self, keys.public)
         self.index()
 
@@ -148,6 +149,18 @@ class Kernel:
         if self._tally:
             self.loop.after(1.0, self._log_floods)
 
+    def _admit(self, key: bytes) -> str | None:
+        """Whose key it is. A run's lets in one connection, its first, which the runtime made before the Hand's code ran:
+
+        another one could choose its routing id, and libzmq aborts when it then gives that id to the next peer itself.
+        """
+        return OPERATOR if self._keys.get(key) == OPERATOR else self._keys.pop(key, None)
+
+    def turned_away(self) -> None:
+        """Log the connections that were not let in."""
+        for _ in range(self.bus.turned_away()):
+            self.tally(NOBODY, "connection", "a connection without CURVE, or with a key unknown, retired or in use")
+
     def digest_key(self, principal: str) -> bytes:
         """The key of the log's digests of a principal's bodies."""
         run = self.runs.get(principal)
@@ -172,11 +185,12 @@ class Kernel:
             self.supervisor.kill(peer.run, peer.run.unfit)
 
     def leave(self, peer: Peer, why: str) -> None:
-        """A peer leaves of its own will."""
+        """A peer leaves of its own will; a run's process has GRACE to end."""
         self.peers.pop(peer.route, None)
         self._dismiss(peer)
-        if peer.run is not None:
-            peer.run.why = peer.run.why or why
+        if (run := peer.run) is not None:
+            run.why, run.state = run.why or why, "left"
+            self.loop.after(GRACE, lambda: self.launcher.kill(run, signal.SIGKILL))
 
     def _dismiss(self, peer: Peer) -> None:
         self.events.forget(peer)

@@ -81,7 +81,7 @@ class Router:
             header = codec.decode_from_run(frames[0]) if frames else None
         except CodecError:
             header = None
-        is_late = principal != OPERATOR and (run is None or run.peer is not None or run.ended)
+        is_late = principal != OPERATOR and (run is None or run.state != "joining" or run.peer is not None or run.ended)
         if is_late or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
             kernel.tally(
                 principal, "malformed", "a connection whose first message is not Hello, or not the first of its key"

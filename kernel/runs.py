@@ -35,7 +35,7 @@ class Peer:
 
 
 class Run:
-    """One process. state: launching, joining, ready. serving: the calls that are open at it, by number.
+    """One process. state: launching, joining, ready, left. serving: the calls that are open at it, by number.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.

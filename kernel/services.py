@@ -69,7 +69,7 @@ class Services:
         if life.state == "stopped" and life.waiting:
             self.start(life)
         run = life.run
-        if life.state != "ready" or run is None or run.ended or run.paused:
+        if life.state != "ready" or run is None or run.peer is None or run.ended or run.paused:
             return
         while len(run.serving) < manifest.limits.in_flight and (number := life.waiting.next()) is not None:
             if number in kernel.exchange.calls:

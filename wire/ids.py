@@ -18,6 +18,8 @@ Principal = NewType("Principal", str)
 
 OPERATOR: Final = Principal("operator")
 KERNEL: Final = Principal("kernel")
+NOBODY: Final = Principal("nobody")
+"""In the log: whoever could not prove to be anybody."""
 ID_BYTES: Final = 10
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

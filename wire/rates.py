@@ -43,22 +43,20 @@ class Tally:
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._counts: dict[tuple[int, str, str], tuple[int, int]] = {}
 
     def count(self, principal: str, code: str, second: int, singly: int = 1) -> bool:
         """Count one. True if it is among the first of its second, and so is to be logged as it is."""
-        since, number, logged = self._counts.get((principal, code), (second, 0, 0))
-        if since != second:
-            number = logged = 0
+        number, logged = self._counts.get((second, principal, code), (0, 0))
         is_single = logged < singly
-        self._counts[principal, code] = (second, number + 1, logged + is_single)
+        self._counts[second, principal, code] = (number + 1, logged + is_single)
         return is_single
 
     def due(self, second: int) -> Iterator[tuple[str, str, int]]:
         """Take out those whose second is over: principal, reason, and how many beyond those that were logged."""
-        for (principal, code), (since, number, logged) in list(self._counts.items()):
+        for since, principal, code in list(self._counts):
             if since < second:
-                del self._counts[principal, code]
+                number, logged = self._counts.pop((since, principal, code))
                 if number > logged:
                     yield principal, code, number - logged
 
