@@ -7,6 +7,7 @@ from manifests.policy import Link
 from manifests.schema import Provided
 from wire.calls import CallLife
 from wire.entries import Cost
+from wire.headers import Chunk
 from wire.labels import join
 
 
@@ -17,12 +18,12 @@ class OpenCall(CallLife):
     route, caller_number: where the end goes; no route for the work of a task run. labels: what its reply is marked with so
     far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
     crashes: how often a provider died with it.
-    left: seconds to the deadline while it stands still.
+    left: seconds to the deadline while it stands still. upload: it has one; early: its chunks that came before its provider.
     """
 
     __slots__ = (
-        "body", "by", "caller", "caller_number", "children", "cpu_before", "crashes", "deadline", "labels", "left", "most",
-        "parent", "provided", "provider", "resource", "route", "timer",
+        "body", "by", "caller", "caller_number", "children", "cpu_before", "crashes", "deadline", "early", "labels", "left",
+        "most", "parent", "provided", "provider", "resource", "route", "timer", "upload",
     )  # fmt: skip
 
     def __init__(
@@ -32,7 +33,8 @@ class OpenCall(CallLife):
         super().__init__(number, upload=upload)
         self.caller, self.by, self.route, self.caller_number = caller, by, route, caller_number
         self.provided, self.resource, self.body, self.most = provided, resource, body, most
-        self.parent, self.deadline, self.labels = parent, deadline, labels
+        self.parent, self.deadline, self.labels, self.upload = parent, deadline, labels, upload
+        self.early: list[tuple[Chunk, bytes]] = []
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
         self.provider = ""
@@ -53,7 +55,7 @@ class OpenCall(CallLife):
     @property
     def may_be_made_again(self) -> bool:
         """Whether a provider's death leaves it possible to ask the next one, without anybody noticing."""
-        return self.state == "delivered" and not self.up and (not self.has_effect or self.provided.idempotent)
+        return self.state == "delivered" and not self.upload and (not self.has_effect or self.provided.idempotent)
 
     def mark(self, *labels: Iterable[str]) -> None:
         """Add labels; none is ever taken away."""

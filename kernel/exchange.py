@@ -80,9 +80,12 @@ class Exchange:
         left = max(1, int((call.deadline - kernel.loop.now()) * 1000))
         header = headers.Call(
             number=call.number, method=call.method, resource=call.resource, deadline=left, most=call.most,
-            upload=call.uploading, labels=call.shown_labels(), time=kernel.time(),
+            upload=call.upload, labels=call.shown_labels(), time=kernel.time(),
         )  # fmt: skip
         kernel.send(run.peer, header, call.body)
+        early, call.early = call.early, []
+        for chunk, body in early:
+            kernel.send(run.peer, replace(chunk, number=call.number, time=kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
         """A piece of a reply, to the caller. Raises NotNow beyond its credit. Late ones are nothing: the call has ended."""
@@ -103,6 +106,9 @@ class Exchange:
             return
         call.spend_up(last=header.last)
         call.mark(header.labels, carried(peer.run, call.parent))
+        if call.state == "open":  # within its credit, so at most a window of them
+            call.early.append((replace(header, labels=call.shown_labels()), body))
+            return
         provider = self._provider(call)
         if provider is not None and provider.run is not None:
             provider.run.mark(call.labels)
