@@ -15,6 +15,8 @@ from typing import Any, Final
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install
+from tests.system.fates import PATIENCE
+from wire import codec, headers
 
 Step = Mapping[str, object]
 Told = dict[str, Any]
@@ -181,6 +183,27 @@ def cast(kernel: Kernel, sources: Iterable[Source]) -> None:
     """Install actors, each with all that it asks for."""
     for source in sources:
         install(kernel, source)
+
+
+def rows(*methods: str) -> str:
+    """Rows of [capabilities]: each method on everything."""
+    return "".join(f'"{method}" = ["*"]\n' for method in dict.fromkeys(methods))
+
+
+def begin(client: Client, method: str, steps: Sequence[Step]) -> None:
+    """Have the operator call an actor, without waiting for what becomes of it."""
+    client._number += 2
+    client._send(headers.Call(number=client._number, method=method), {"steps": list(steps)})
+
+
+def answer(client: Client) -> list[Told]:
+    """What became of the steps of the call that was begun."""
+    while True:
+        message = client._receive(PATIENCE)
+        assert message is not None, "no answer came"
+        if isinstance(message[0], headers.Done):
+            value: Any = codec.decode_body(message[1])
+            return list(value["told"])
 
 
 def ask(client: Client, method: str, steps: Sequence[Step], on: str = "") -> list[Told]:
