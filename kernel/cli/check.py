@@ -13,7 +13,7 @@ class Checked(Struct, frozen=True, kw_only=True):
     """What `check --json` prints."""
 
     ok: bool
-    problems: tuple[Problem, ...]
+    problems: tuple[dict[str, object], ...]
 
 
 @command()
@@ -25,7 +25,10 @@ def check(session: Session, folder: str) -> None:
     class, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run.
     """
     problems = _problems(folder)
-    session.result(Checked(ok=not problems, problems=tuple(problems)), lambda: "\n".join(map(_drawn, problems)))
+    session.result(
+        Checked(ok=not problems, problems=tuple(problem._asdict() for problem in problems)),
+        lambda: "\n".join(map(_drawn, problems)),
+    )
     if problems:
         number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"
         raise Ended(f"{number} in {folder}: mend what is named, then `maniple check {folder}` again")

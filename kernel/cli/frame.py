@@ -88,7 +88,7 @@ def command(*, json: bool = True) -> Callable[[Function], click.Command]:
         options = [_home_option(), *([_json_option()] if json else [])]
 
         def callback(**given: object) -> None:
-            path = given.pop("home") or _outer_home()
+            path = given.pop("home") or _outer_home(click.get_current_context())
             is_json = bool(given.pop("json", False))
             function(Session(chosen_home(str(path) if path else None), json=is_json), **given)
 
@@ -102,10 +102,9 @@ def command(*, json: bool = True) -> Callable[[Function], click.Command]:
     return made
 
 
-def _outer_home() -> str | None:
+def _outer_home(ctx: click.Context) -> str | None:
     """--home as given before the command's name."""
-    root = click.get_current_context().find_root()
-    return root.params.get("home")
+    return ctx.find_root().params.get("home")
 
 
 def _home_option() -> click.Option:
@@ -126,13 +125,13 @@ def _manual(docstring: str) -> str:
     return "\n\n".join(f"\b\n{text}" if text.startswith("    ") else text for text in paragraphs)
 
 
-def hand_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+def hand_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Names of installed Hands, for the shell's completion; none when the kernel does not run."""
     from kernel.cli import told
     from wire.errors import ManipleError
 
     try:
-        with Session(chosen_home(_outer_home()), json=False).client() as client:
+        with Session(chosen_home(_outer_home(ctx)), json=False).client() as client:
             hands = told.read(client.call("kernel.hands").value, told.Rows).hands
     except (ManipleError, OSError):
         return []

@@ -1,0 +1,85 @@
+"""One home and one kernel for all tests of the command line, made and started by the command line itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import ECHO, Source, write_hand
+
+GREETER = Source(
+    """
+[hand]
+name = "greeter"
+version = "1.0.0"
+description = "Greets, fails or waits, as it is told."
+entry = "main:Greeter"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"echo.say" = ["*"]
+
+[settings.greeting]
+type = "string"
+default = "Hello"
+help = "What to say"
+
+[settings.times]
+type = "int"
+default = 1
+min = 1
+max = 9
+
+[settings.token]
+type = "string"
+secret = true
+""",
+    """
+import asyncio
+
+from runtime import Failure, Hand
+
+
+class Greeter(Hand):
+    async def run(self, who: str = "world", fail: bool = False, wait: bool = False) -> object:
+        print("printed", who)
+        await self.progress(1, 4, "thinking")
+        self.log.info("greeting", who=who)
+        if fail:
+            raise Failure("unkind", "it does not greet today")
+        if wait:
+            await asyncio.Event().wait()
+        reply = await self.kernel.call("echo.say", text=who)
+        return {"text": f"{self.settings['greeting']}, {reply.value['text']}!" * self.settings["times"]}
+""",
+)
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for Hands' folders, and whatever else a command is given."""
+    return tmp_path_factory.mktemp("places")
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory: pytest.TempPathFactory, places: Path) -> Iterator[Shell]:
+    """A home whose kernel runs, with the bundled Hands, `echo` (a service) and `greeter` (a task)."""
+    shell = Shell(tmp_path_factory.mktemp("cli") / "home")
+    shell.good("init")
+    shell.good("up")
+    try:
+        shell.good("install", write_hand(places / "echo", ECHO), "--yes")
+        shell.good("install", write_hand(places / "greeter", GREETER), "--yes")
+        yield shell
+    finally:
+        shell.run("down")
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Shell:
+    """A home with nothing in it, whose kernel does not run."""
+    shell = Shell(tmp_path / "home")
+    shell.good("init", "--no-hands")
+    return shell

@@ -1,0 +1,89 @@
+"""Runs `maniple` as people do: a process of its own, with its output, its words and its exit code (acts)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.living import ROOT
+
+MANIPLE = [sys.executable, "-I", str(ROOT / "kernel" / "cli" / "__main__.py")]
+WITHIN = 60.0
+
+
+class Ran(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> object:
+        """Its result."""
+        return json.loads(self.out)
+
+    def table(self) -> dict[str, object]:
+        """Its result, which is an object."""
+        told = self.json()
+        assert isinstance(told, dict)
+        return told
+
+
+class Shell:
+    """A shell with one home. Nothing of the caller's environment that could change a result reaches a command."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def run(self, *words: str | Path, stdin: str | bytes = "", cwd: Path | None = None, **variables: str) -> Ran:
+        """Run a command to its end."""
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [*MANIPLE, *map(str, words)],
+            input=given,
+            capture_output=True,
+            timeout=WITHIN,
+            cwd=cwd,
+            env=self.environment(**variables),
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def good(self, *words: str | Path, stdin: str | bytes = "", cwd: Path | None = None) -> str:
+        """The output of a command that succeeds."""
+        ran = self.run(*words, stdin=stdin, cwd=cwd)
+        assert ran.code == 0, f"{words}: {ran}"
+        return ran.out
+
+    def told(self, *words: str | Path) -> dict[str, object]:
+        """The JSON object that a command that succeeds prints."""
+        value = json.loads(self.good(*words, "--json"))
+        assert isinstance(value, dict)
+        return value
+
+    def begin(self, *words: str | Path) -> "subprocess.Popen[bytes]":
+        """Start a command that goes on."""
+        return subprocess.Popen(
+            [*MANIPLE, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment(),
+        )
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """What a command sees."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "MANIPLE_HOME": str(self.home),
+            "LANG": "C.UTF-8",
+        } | variables
+
+
+def is_one_clear_line(ran: Ran) -> bool:
+    """Whether an error is told as it should be: one line, no traceback, and a command to type next."""
+    return (
+        ran.err.count("\n") == 1 and ran.err.startswith("maniple: ") and "Traceback" not in ran.err and "`" in ran.err
+    )

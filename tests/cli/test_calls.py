@@ -1,0 +1,83 @@
+"""Calls from the command line: typed by what the method declares, streamed both ways, ended as they ended."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+
+
+@pytest.fixture(scope="module")
+def drawer(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that is a root named `drawer`."""
+    folder = tmp_path_factory.mktemp("drawer")
+    shell.good("roots", "add", "drawer", folder)
+    yield folder
+    shell.good("roots", "remove", "drawer")
+
+
+def test_a_call_prints_what_it_brings(shell: Shell) -> None:
+    told = shell.told("call", "echo.say", "text=42")
+    assert told == {"value": {"text": "42"}, "labels": [], "cost": None, "streamed": 0}
+    assert shell.told("call", "echo.say", 'text:="x y"')["value"] == {"text": "x y"}
+
+
+def test_arguments_are_typed_before_anything_is_sent(shell: Shell) -> None:
+    for words, why in (
+        (("echo.say",), "`text` is missing"),
+        (("echo.say", "txet=hi"), "did you mean `text`"),
+        (("echo.say", "text:=4"), "not a string"),
+        (("echo.say", "text"), "not key=value"),
+        (("files.stat",), "acts on a path"),
+        (("files.read", "drawer/x", "offset=many"), "`offset`"),
+    ):
+        ran = shell.run("call", *words)
+        assert (ran.code, why in ran.err) == (2, True), ran
+
+
+def test_bytes_stream_out_and_in_whole(shell: Shell, drawer: Path, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4096 * 3 + b"end"
+    (tmp_path / "up").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    told = shell.told("call", "files.write", "drawer/big", "--upload", tmp_path / "up")
+    assert told["value"] == {"size": len(content), "sha256": digest}
+    assert (drawer / "big").read_bytes() == content
+    down = tmp_path / "down"
+    told = shell.told("call", "files.read", "drawer/big", "--output", down)
+    assert told["streamed"] == len(content)
+    assert "files" in told["labels"]  # type: ignore[operator]
+    assert down.read_bytes() == content
+
+
+def test_streamed_bytes_go_to_stdout_and_the_value_to_stderr(shell: Shell, drawer: Path) -> None:
+    shell.good("call", "files.write", "drawer/note", "--upload", "-", stdin="piped\n")
+    ran = shell.run("call", "files.read", "drawer/note")
+    assert ran.out == "piped\n"
+    assert '"sha256"' in ran.err
+
+
+def test_ends_other_than_done_have_their_codes(shell: Shell, drawer: Path) -> None:
+    assert shell.run("call", "files.read", "drawer/absent").code == 1
+    assert shell.run("call", "files.read", "drawer/../etc").code == 4
+    ran = shell.run("call", "nobody.does")
+    assert ran.code == 4
+    assert "maniple methods" in ran.err
+    slow = shell.run("call", "kernel.sleep", "milliseconds=60000", "--timeout", "100ms")
+    assert slow.code == 1
+    assert "deadline" in slow.err or "within its time" in slow.err
+    assert shell.run("call", "echo.say", "text=x", "--timeout", "soon").code == 2
+    assert shell.run("call", "echo.say", "text=x", "--upload", "/nowhere/at/all").code == 1
+
+
+def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
+    out = shell.good("methods")
+    assert "echo.say" in out
+    assert "kernel.ps" not in out
+    assert "kernel.ps" in shell.good("methods", "--kernel")
+    assert "Say it back" in shell.good("methods", "echo.say")
+    rows = shell.told("methods", "echo")["methods"]
+    assert isinstance(rows, list)
+    assert [row["params"] for row in rows] == [{"text": "string"}]
+    assert shell.run("methods", "nobody").code == 2

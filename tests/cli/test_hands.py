@@ -1,0 +1,233 @@
+"""A Hand's way: made, checked, sealed, verified, installed, set up, watched, upgraded, removed."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import ECHO, write_hand
+
+
+@pytest.mark.parametrize("option", [(), ("--service",)])
+def test_a_new_hand_works_at_once(option: tuple[str, ...], shell: Shell, tmp_path: Path) -> None:
+    name = "fresh-service" if option else "fresh-task"
+    folder = shell.good("new", name, *option, "--into", tmp_path).strip()
+    assert shell.told("check", folder) == {"ok": True, "problems": []}
+    assert shell.told("install", folder, "--yes")["upgraded_from"] is None
+    if option:
+        assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"text": "Hello, Ada!"}
+    else:
+        assert shell.told("start", name, "who=Ada", "--wait")["value"] == {"text": "Hello, Ada!"}
+    shell.good("remove", name, "--purge")
+
+
+@pytest.mark.parametrize("name", ["Disk", "a_b", "../up", "-x-"])
+def test_a_bad_name_makes_nothing(name: str, shell: Shell, tmp_path: Path) -> None:
+    assert shell.run("new", "--into", tmp_path, "--", name).code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_never_writes_over_a_folder(shell: Shell, tmp_path: Path) -> None:
+    shell.good("new", "twice", "--into", tmp_path)
+    ran = shell.run("new", "twice", "--into", tmp_path)
+    assert ran.code == 1
+    assert "is there already" in ran.err
+
+
+def test_check_tells_every_problem_at_once(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "bad", ECHO)
+    text = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(text.replace('kind = "service"', 'kind = "demon"\ncolour = "red"'))
+    ran = shell.run("check", folder, "--json")
+    problems = ran.table()["problems"]
+    assert ran.code == 1
+    assert isinstance(problems, list)
+    assert [problem["line"] for problem in problems] == [6, 7]
+    assert all(problem["what"] and problem["instead"] for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "what"),
+    [
+        ("main.py", "class Echo(:\n", "not Python"),
+        ("main.py", "x = 1\n", "no class Echo"),
+        ("main.py", None, "not there"),
+        ("HAND.toml", "[hand\n", "not TOML"),
+    ],
+)
+def test_check_sees_what_stands_around_the_manifest(
+    file: str, content: str | None, what: str, shell: Shell, tmp_path: Path
+) -> None:
+    folder = write_hand(tmp_path / "hand", ECHO)
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(content)
+    ran = shell.run("check", folder)
+    assert ran.code == 1
+    assert what in ran.out
+
+
+def test_a_seal_verifies_until_anything_changes(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "hand", ECHO)
+    shell.good("seal", folder)
+    told = shell.told("verify", folder)
+    assert told["ok"] is True
+    assert sorted(told["files"]) == ["HAND.toml", "main.py"]  # type: ignore[call-overload]
+    (folder / "main.py").write_text("pass\n")
+    (folder / "more.txt").write_text("more\n")
+    ran = shell.run("verify", folder)
+    assert ran.code == 5
+    assert ran.out.splitlines() == ["main.py was changed after sealing", "more.txt was added after sealing"]
+
+
+def test_another_key_counts_only_once_it_is_trusted(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "hand", ECHO)
+    key = tmp_path / "ada.key"
+    public = shell.good("keys", "new", key, "--name", "example.org/ada").strip()
+    assert key.stat().st_mode & 0o077 == 0
+    shell.good("seal", folder, "--key", key)
+    assert shell.run("verify", folder).code == 5
+    assert shell.run("verify", folder, "--key", public).code == 0
+    assert shell.run("install", folder, "--yes").code == 4
+    shell.good("keys", "add", f"{key}.pub", "--hands", "ec*", "--expires", "90d")
+    assert shell.run("verify", folder).code == 0
+    key_id = public.split("+")[1]
+    shell.good("keys", "revoke", key_id)
+    ran = shell.run("install", folder, "--yes")
+    assert ran.code == 4
+    assert "revoked" in ran.err
+
+
+def test_what_cannot_be_sealed_is_named(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "hand", ECHO)
+    (folder / "link").symlink_to("main.py")
+    ran = shell.run("seal", folder)
+    assert (ran.code, "is a link" in ran.err) == (1, True)
+    (folder / "link").unlink()
+    (folder / "__pycache__").mkdir()
+    assert "--clean" in shell.run("seal", folder).err
+    shell.good("seal", folder, "--clean")
+    assert not (folder / "__pycache__").exists()
+
+
+def test_install_without_a_terminal_asks_for_yes_and_changes_nothing(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "unasked", "--into", tmp_path).strip()
+    ran = shell.run("install", folder, stdin="y\n")
+    assert ran.code == 2
+    assert "--yes" in ran.err
+    assert "unasked" not in shell.good("hands")
+    assert not [name for name in os.listdir(shell.home / "hands") if name.startswith("unasked")]
+
+
+def test_install_tells_in_words_what_is_asked_for(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "asker"
+    shell.good("new", "asker", "--into", tmp_path)
+    text = (folder / "HAND.toml").read_text()
+    asks = '"echo.say" = ["*"]\n"files.write" = ["data/**"]\n"nobody.does" = ["*"]\n'
+    (folder / "HAND.toml").write_text(text.replace("[capabilities]\n", f"[capabilities]\n{asks}"))
+    ran = shell.run("install", folder, "--yes")
+    assert ran.code == 0, ran
+    told = [line.split() for line in ran.err.splitlines()]
+    assert ["echo.say", "*", "changes", "nothing"] in told
+    assert ["files.write", "data/**", "changes", "this", "machine"] in told
+    assert ["nobody.does", "*", "nothing", "provides", "it", "yet"] in told
+    shell.good("remove", "asker")
+
+
+def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(places / "greeter", tmp_path / "greeter")
+    shell.good("revoke", "greeter", "echo.say")
+    manifest = folder / "HAND.toml"
+    text = manifest.read_text().replace('version = "1.0.0"', 'version = "1.1.0"')
+    manifest.write_text(text.replace('"echo.say" = ["*"]', '"echo.say" = ["*"]\n"kernel.sleep" = ["*"]'))
+    ran = shell.run("install", folder, "--yes", "--json")
+    assert ran.table()["granted"] == [{"method": "kernel.sleep", "allow": ["*"], "own": False}]
+    assert "echo.say" not in ran.err
+    held = shell.told("grants", "greeter")["grants"]
+    assert held == {"greeter": [{"method": "kernel.sleep", "allow": ["*"], "own": False}]}
+    older = shell.run("install", places / "greeter", "--yes")
+    assert older.code == 4
+    assert "older" in older.err
+    shell.good("grant", "greeter", "echo.say", "*")
+    assert [name for name in os.listdir(shell.home / "hands") if name.startswith("greeter")] == [ran.table()["folder"]]
+
+
+def test_an_altered_folder_does_not_start(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "altered", "--into", tmp_path).strip()
+    installed = shell.home / "hands" / str(shell.told("install", folder, "--yes")["folder"])
+    with (installed / "main.py").open("a") as file:
+        file.write("# more\n")
+    ran = shell.run("start", "altered", "--wait")
+    assert ran.code == 4
+    assert "main.py" in ran.err
+    shell.good("remove", "altered")
+
+
+def test_settings_are_read_changed_and_refused_whole(shell: Shell) -> None:
+    shell.good("settings", "greeter", "greeting=Hi", "times=2")
+    told = shell.told("settings", "greeter")["settings"]
+    assert isinstance(told, dict)
+    assert (told["greeting"]["value"], told["times"]["value"]) == ("Hi", 2)
+    assert shell.told("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hi, Bo!" * 2}
+    ran = shell.run("settings", "greeter", "greeting=Ho", "times=99")
+    assert ran.code == 1
+    assert "too large" in ran.err
+    assert shell.run("settings", "greeter", "nonsense=1").code == 1
+    assert "Hi" in shell.good("settings", "greeter")
+    shell.good("settings", "greeter", "--unset", "greeting", "--unset", "times")
+    assert shell.told("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hello, Bo!"}
+
+
+def test_a_secret_is_never_shown(shell: Shell) -> None:
+    shell.good("settings", "greeter", "--secret", "token", stdin="hush-hush\n")
+    for words in (("settings", "greeter"), ("settings", "greeter", "--json"), ("show", "greeter", "--json")):
+        out = shell.good(*words)
+        assert "hush-hush" not in out
+        assert "(secret)" in out
+    assert "hush-hush" not in (shell.home / "log" / "entries" / "000000.jsonl").read_text()
+
+
+def test_show_and_hands_tell_what_is_installed(shell: Shell) -> None:
+    hands = shell.told("hands")["hands"]
+    assert isinstance(hands, list)
+    names = {hand["name"] for hand in hands}
+    assert {"echo", "greeter", "files", "web", "machine", "data-pipeline", "monitoring"} <= names
+    out = shell.good("show", "echo")
+    assert "echo.say" in out
+    assert "Says it back." in out
+
+
+def test_logs_have_what_a_hand_printed_and_recorded(shell: Shell) -> None:
+    shell.good("start", "greeter", "who=Logged", "--wait")
+    out = shell.good("logs", "greeter")
+    assert "printed Logged" in out
+    assert "greeting who=Logged" in out
+    records = [json.loads(line) for line in shell.good("logs", "greeter", "--json").splitlines()]
+    assert {"text": "printed Logged"} in records
+    assert any(record.get("who") == "Logged" for record in records)
+    assert shell.good("logs", "greeter", "-n", "1").count("\n") == 1
+
+
+def test_logs_follow_what_comes(shell: Shell) -> None:
+    follower = shell.begin("logs", "greeter", "-f", "-n", "0")
+    try:
+        shell.good("start", "greeter", "who=Followed", "--wait")
+        assert follower.stdout is not None
+        assert any(b"printed Followed" in line for line in iter(follower.stdout.readline, b""))
+    finally:
+        follower.terminate()
+        follower.communicate()
+
+
+def test_remove_takes_everything_but_what_it_kept(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "goner", "--service", "--into", tmp_path).strip()
+    installed = shell.home / "hands" / str(shell.told("install", folder, "--yes")["folder"])
+    shell.good("call", "goner.greet")
+    kept = Path(str(shell.told("remove", "goner")["kept"]))
+    assert kept.is_dir()
+    assert not installed.exists()
+    assert shell.run("show", "goner").code == 1

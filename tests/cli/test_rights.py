@@ -1,0 +1,65 @@
+"""What a Hand may do is shown, given and taken back by the command line, and holds at once."""
+
+from pathlib import Path
+
+from tests.cli.shell import Shell
+
+
+def test_a_revoked_grant_is_missed_and_a_given_one_used(shell: Shell) -> None:
+    shell.good("revoke", "greeter", "echo.say")
+    ran = shell.run("start", "greeter", "--wait")
+    assert ran.code == 1
+    assert "echo.say" in ran.err
+    assert '"echo.say"' in shell.run("audit", "search", "--hand", "greeter", "--verdict", "refused").out
+    shell.good("grant", "greeter", "echo.say", "*")
+    assert shell.run("start", "greeter", "--wait").code == 0
+    assert "echo.say" in shell.good("grants", "greeter")
+
+
+def test_more_than_the_manifest_asks_for_cannot_be_granted(shell: Shell) -> None:
+    ran = shell.run("grant", "greeter", "files.write", "data/**")
+    assert ran.code == 4
+    assert "does not ask for" in ran.err
+
+
+def test_grants_of_nobody_is_wrong_usage(shell: Shell) -> None:
+    assert shell.run("grants", "nobody").code == 2
+    assert shell.run("revoke", "greeter", "web.fetch").code == 1
+
+
+def test_a_root_opens_a_folder_and_takes_it_back(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("alpha\n")
+    shell.good("roots", "add", "papers", tmp_path)
+    assert shell.told("roots")["roots"] == {"papers": str(tmp_path)}
+    assert shell.good("call", "files.read", "papers/a.txt") == "alpha\n"
+    shell.good("roots", "remove", "papers")
+    assert shell.told("roots", "list")["roots"] == {}
+    assert shell.run("call", "files.read", "papers/a.txt").code == 1
+    assert shell.run("roots", "remove", "papers").code == 1
+
+
+def test_the_home_itself_is_no_root(shell: Shell, tmp_path: Path) -> None:
+    for folder in (shell.home, shell.home / "keys", shell.home.parent, Path("/")):
+        ran = shell.run("roots", "add", "stolen", folder)
+        assert ran.code == 4, folder
+    assert shell.run("roots", "add", "nowhere", tmp_path / "none").code == 1
+
+
+def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> None:
+    old, new = (
+        shell.good("keys", "new", tmp_path / name, "--name", f"example.org/{name}").strip() for name in ("old", "new")
+    )
+    shell.good("keys", "add", old, "--hands", "some-*", "--most", "web.fetch=https://example.org/**")
+    shell.good("keys", "rotate", old.split("+")[1], new)
+    rows = shell.told("keys")["keys"]
+    assert isinstance(rows, list)
+    states = {row["name"]: row["state"] for row in rows}
+    assert states["example.org/old"] != "trusted"
+    assert states["example.org/new"] == "trusted"
+    (row,) = (row for row in rows if row["name"] == "example.org/new")
+    assert row["key"] == new
+    assert row["most"] == [{"method": "web.fetch", "allow": ["https://example.org/**"], "own": False}]
+    assert shell.run("keys", "revoke", "00000000").code == 1
+    assert shell.run("keys", "add", "not-a-key", "--hands", "*").code == 1
+    assert shell.run("keys", "add", new, "--hands", "*", "--expires", "soon").code == 2
+    assert shell.run("keys", "new", tmp_path / "old", "--name", "x").code == 1

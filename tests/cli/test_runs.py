@@ -1,0 +1,116 @@
+"""Runs begin, wait, are seen, and end, by the command line; and the log tells of them afterwards."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+
+from tests.cli.shell import Shell
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+def _live(shell: Shell, hand: str) -> list[dict[str, object]]:
+    runs = shell.told("ps")["runs"]
+    assert isinstance(runs, list)
+    return [run for run in runs if run["hand"] == hand]
+
+
+def test_start_prints_the_runs_id_and_wait_its_result(shell: Shell) -> None:
+    run = shell.good("start", "greeter", "who=Cy").strip()
+    assert run.startswith("r-")
+    ran = shell.run("start", "greeter", "who=Cy", "--wait")
+    assert json.loads(ran.out) == {"text": "Hello, Cy!"}
+    assert "is under way" in ran.err
+
+
+def test_a_run_that_fails_ends_the_command_with_1_and_its_reason(shell: Shell) -> None:
+    ran = shell.run("start", "greeter", "fail:=true", "--wait", "--json")
+    assert ran.code == 1
+    told = ran.table()
+    assert (told["outcome"], told["code"]) == ("failed", "unkind")
+    assert "it does not greet today" in ran.err
+    assert "maniple logs greeter" in ran.err
+
+
+def test_inputs_that_are_no_pairs_are_wrong_usage(shell: Shell) -> None:
+    for words in (("who",), ("who=a", "who=b"), ("fail:=maybe",), ("=x",)):
+        assert shell.run("start", "greeter", *words).code == 2, words
+
+
+def test_a_live_run_is_seen_and_cancelled(shell: Shell) -> None:
+    run = shell.good("start", "greeter", "wait:=true").strip()
+    until(lambda: any(row["progress"] for row in _live(shell, "greeter")))
+    assert "25% thinking" in shell.good("ps")
+    shell.good("cancel", run)
+    assert _live(shell, "greeter") == []
+    assert shell.run("cancel", run).code == 1
+    assert shell.run("cancel", "greeter").code == 2
+    told = shell.told("run-show", run)["run"]
+    assert isinstance(told, dict)
+    assert told["outcome"] == "cancelled"
+
+
+def test_stop_ends_every_run_of_a_hand(shell: Shell) -> None:
+    for _ in range(2):
+        shell.good("start", "greeter", "wait:=true")
+    assert shell.told("stop", "greeter") == {"stopped": 2}
+    assert shell.told("stop", "greeter") == {"stopped": 0}
+
+
+def test_a_service_goes_up_stands_still_goes_on_and_down(shell: Shell) -> None:
+    assert shell.told("start", "echo")["state"] == "ready"
+    (before,) = _live(shell, "echo")
+    shell.good("restart", "echo")
+    (after,) = _live(shell, "echo")
+    assert after["pid"] != before["pid"]
+    shell.good("pause", "echo")
+    ran = shell.run("call", "echo.say", "text=hi")
+    assert ran.code == 4
+    assert "maniple resume echo" in ran.err
+    shell.good("resume", "echo")
+    assert shell.run("call", "echo.say", "text=hi").code == 0
+    shell.good("stop", "echo")
+    assert _live(shell, "echo") == []
+    assert shell.run("restart", "greeter").code == 1
+
+
+def test_the_log_tells_of_runs_with_their_calls(shell: Shell) -> None:
+    run = str(shell.told("start", "greeter", "who=Past", "--wait")["run"])
+    rows = shell.told("runs", "greeter")["runs"]
+    assert isinstance(rows, list)
+    assert [row["outcome"] for row in rows if row["run"] == run] == ["done"]
+    assert shell.told("runs", "nobody") == {"runs": []}
+    told = shell.told("run-show", run)
+    entries = told["entries"]
+    assert isinstance(entries, list)
+    assert [entry["method"] for entry in entries if entry["kind"] == "call"] == ["run", "kernel.note", "echo.say"]
+    assert "echo.say" in shell.good("run-show", run)
+    assert shell.run("run-show", "r-0000000000000000").code == 1
+
+
+def test_ctrl_c_leaves_the_run_and_the_command_quietly(shell: Shell) -> None:
+    waiting = shell.begin("start", "greeter", "wait:=true", "--wait")
+    assert waiting.stderr is not None
+    assert b"is under way" in waiting.stderr.readline()
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    assert b"Traceback" not in err
+    assert len(_live(shell, "greeter")) == 1
+    shell.good("stop", "greeter")
+
+
+def test_a_table_that_nobody_reads_to_its_end_is_no_error_to_see(shell: Shell) -> None:
+    following = shell.begin("audit", "tail", "-n", "100000")
+    assert following.stdout is not None
+    following.stdout.close()
+    assert following.stderr is not None
+    assert following.stderr.read() == b""
+    assert following.wait(20) == 1

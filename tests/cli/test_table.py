@@ -1,0 +1,93 @@
+"""The table of commands, their files, their help and their completion are one thing."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import click
+import pytest
+
+from kernel.cli import commands
+from kernel.cli.main import cli
+from tests.cli.shell import Shell
+from tests.living import ROOT
+
+FOLDER = ROOT / "kernel" / "cli"
+
+
+def _files_of_commands() -> set[str]:
+    """Modules in which a function is made a command."""
+    found = set()
+    for path in FOLDER.glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and any(
+                isinstance(each, ast.Call) and getattr(each.func, "id", "") == "command" for each in node.decorator_list
+            ):
+                found.add(path.stem)
+                assert node.name == path.stem, f"{path.name} has the command {node.name}"
+    return found
+
+
+def test_every_row_has_its_file_and_every_file_its_row() -> None:
+    assert {commands.module_of(name) for name in commands.every()} == _files_of_commands()
+
+
+def test_each_group_of_the_table_is_in_a_section() -> None:
+    assert set(commands.GROUPS) <= set(commands.TOP)
+    assert set(commands.DEFAULTS) <= set(commands.GROUPS)
+
+
+@pytest.mark.parametrize("name", commands.every())
+def test_every_command_has_a_manual_page_that_names_its_arguments(name: str) -> None:
+    root = cli()
+    ctx = click.Context(root, info_name="maniple")
+    found: click.Command | None = root
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(ctx, word)
+        assert found is not None
+        ctx = click.Context(found, info_name=word, parent=ctx)
+    assert found is not None
+    page = found.get_help(ctx)
+    assert page.startswith(f"Usage: maniple {name}")
+    assert "--home" in page
+    module = importlib.import_module(f"kernel.cli.{commands.module_of(name)}")
+    assert (module.__doc__ or "").startswith(f"`maniple {name}`")
+
+
+def test_help_shows_every_command_in_its_section(tmp_path: Path) -> None:
+    ran = Shell(tmp_path).run("--help")
+    assert ran.code == 0
+    for title, rows in commands.SECTIONS.items():
+        assert f"{title}:" in ran.out
+        for name, text in rows.items():
+            line = next(line for line in ran.out.splitlines() if line.strip().startswith(f"{name} "))
+            assert text[:20] in line
+
+
+def test_no_command_at_all_shows_help_and_is_wrong_usage(tmp_path: Path) -> None:
+    ran = Shell(tmp_path).run()
+    assert (ran.code, ran.out) == (2, "")
+    assert "Usage: maniple" in ran.err
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(name: str, tmp_path: Path) -> None:
+    assert "_MANIPLE_COMPLETE" in Shell(tmp_path).good("completion", name)
+
+
+def _completed(shell: Shell, words: str) -> set[str]:
+    count = len(words.split()) - (0 if words.endswith(" ") else 1)
+    ran = shell.run(COMP_WORDS=words, COMP_CWORD=str(count), _MANIPLE_COMPLETE="bash_complete")
+    return {line.partition(",")[2] for line in ran.out.splitlines()}
+
+
+def test_completion_knows_commands_options_and_installed_hands(shell: Shell) -> None:
+    assert _completed(shell, "maniple au") == {"audit"}
+    assert {"verify", "verify-proof"} <= _completed(shell, "maniple audit ve")
+    assert "--wait" in _completed(shell, "maniple start echo --w")
+    assert _completed(shell, "maniple show gr") == {"greeter"}
+
+
+def test_completion_of_hands_without_a_kernel_is_empty(tmp_path: Path) -> None:
+    assert _completed(Shell(tmp_path / "none"), "maniple show gr") == set()
