@@ -47,6 +47,7 @@ class Bus:
         self.door = self._context.socket(zmq.PAIR)
         self.door.setsockopt(zmq.LINGER, 0)
         self.door.connect("inproc://door")
+        self.turned_away()  # only a socket that found nothing is woken by its descriptor
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
         os.chmod(
             SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder

@@ -1,0 +1,204 @@
+"""What attacks on a living kernel share: raw peers, Hands that obey a script, a neighbour's latency, and the accounts.
+
+A raw peer holds a key but none of the runtime's manners. A puppet is a sealed and confined run that does the same over
+its own link. Whatever they do, `besieged` demands at the end: no call without its one end, no fault of the kernel's own.
+"""
+
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from kernel.cli.client import Client, open_run_folder
+from tests.living import ECHO, Kernel, install, make_home
+from tests.system.hostile import ODD, PUPPET
+from tests.system.fates import entries, resident, table, until
+from wire import codec, headers, limits
+from wire.codec import NIL, Value
+from wire.entries import Entry
+from wire.headers import FromKernel, Header
+
+MIB = 1024 * 1024
+Frames = Sequence[bytes]
+PATIENCE_MS = 20_000
+
+
+class Raw:
+    """A raw peer on the bus, under any key. It sends what it is told, and reads only when asked."""
+
+    def __init__(self, home: Path, key: tuple[bytes, bytes] | None, *, routing_id: bytes = b"", path: str = "") -> None:
+        """key: public, secret in Z85; None: no CURVE. path: another socket than the home's."""
+        self._context = zmq.Context()
+        self.socket = self._context.socket(zmq.DEALER)
+        for option, value in ((zmq.LINGER, 0), (zmq.RECONNECT_IVL, -1), (zmq.SNDHWM, 0), (zmq.RCVHWM, 1)):
+            self.socket.setsockopt(option, value)
+        if key is not None:
+            self.socket.setsockopt(zmq.CURVE_SERVERKEY, (home / "keys" / "kernel.pub").read_bytes().strip())
+            self.socket.setsockopt(zmq.CURVE_PUBLICKEY, key[0])
+            self.socket.setsockopt(zmq.CURVE_SECRETKEY, key[1])
+        if routing_id:
+            self.socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        self.folder = open_run_folder(str(home))
+        self.path = path or f"/proc/self/fd/{self.folder}/bus"
+
+    def connect(self) -> Self:
+        self.socket.connect(f"ipc://{self.path}")
+        return self
+
+    def __enter__(self) -> Self:
+        return self.connect()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cut the link, whatever is on its way."""
+        if not self.socket.closed:
+            self.socket.close(linger=0)
+            self._context.term()
+            os.close(self.folder)
+
+    def hello(self) -> Self:
+        """Say Hello, and have it answered."""
+        self.send(headers.Hello(version=limits.PROTOCOL))
+        assert isinstance(self.must_take()[0], headers.Hello)
+        return self
+
+    def send(self, header: Header, body: bytes = NIL) -> None:
+        self.frames(codec.encode(header), body)
+
+    def frames(self, *frames: bytes) -> bool:
+        """Send any frames; False when nobody takes them any more."""
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def call(self, number: int, method: str, arguments: object = None, **more: object) -> None:
+        body = codec.encode_body({} if arguments is None else arguments)
+        self.send(headers.Call(number=number, method=method, **more), body)  # type: ignore[arg-type]
+
+    def take(self, milliseconds: int) -> tuple[FromKernel, bytes] | None:
+        """The next message, None if none comes."""
+        if not self.socket.poll(milliseconds):
+            return None
+        header, body = self.socket.recv_multipart()
+        return codec.decode_from_kernel(header), body
+
+    def must_take(self) -> tuple[FromKernel, bytes]:
+        found = self.take(PATIENCE_MS)
+        assert found is not None, "the kernel sends nothing"
+        return found
+
+    def end_of(self, number: int) -> headers.End:
+        """The end of one of its calls; what else comes before is passed over."""
+        while True:
+            header, _ = self.must_take()
+            if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled):
+                if header.number == number:
+                    return header
+
+
+def operators(home: Path) -> tuple[bytes, bytes]:
+    """The operator's key pair."""
+    secret = (home / "keys" / "operator.key").read_bytes().strip()
+    return zmq.curve_public(secret), secret
+
+
+def word(header: Header) -> bytes:
+    """A header's bytes, for scripts."""
+    return codec.encode(header)
+
+
+def play(client: Client, *steps: list[object], seconds: float = 60) -> dict[str, Value]:
+    """Run a puppet through its script; how it ended."""
+    found = client.call("kernel.start", "puppet", {"inputs": {"steps": list(steps)}, "wait": True}, seconds=seconds)
+    return table(found.value)
+
+
+def got(outcome: dict[str, Value]) -> list[Value]:
+    """What a puppet that came through took."""
+    assert outcome["outcome"] == "done", outcome
+    found = table(outcome["value"])["got"]
+    assert isinstance(found, list)
+    return found
+
+
+def latencies(client: Client, count: int = 60) -> list[float]:
+    """Seconds that a neighbour's calls take, in order of size."""
+    taken = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        client.call("echo.say", "", {"text": "still there?"})
+        taken.append(time.perf_counter() - begun)
+    return sorted(taken)
+
+
+def slowness(calm: list[float], under_attack: list[float]) -> float:
+    """How many times slower a neighbour's typical call is under attack."""
+    return statistics.median(under_attack) / statistics.median(calm)
+
+
+def open_calls(client: Client) -> int:
+    """Calls without an end, not counting the one that asks."""
+    count = table(client.call("kernel.status").value)["open_calls"]
+    assert isinstance(count, int)
+    return count - 1
+
+
+def settled(kernel: Kernel) -> None:
+    """No call is left without an end, and the kernel answers."""
+    with kernel.client() as client:
+        until(lambda: open_calls(client) == 0, "every call has its end")
+
+
+def memory(kernel: Kernel) -> int:
+    """The kernel's resident memory in bytes."""
+    return resident(kernel.pid)
+
+
+def floods(home: Path, code: str) -> tuple[list[Entry], list[Entry]]:
+    """The refusals with a reason, and the entries that count further ones."""
+    found = [one for one in entries(home, "refusal", "flood") if one.detail.get("code") == code]
+    return [one for one in found if one.kind == "refusal"], [one for one in found if one.kind == "flood"]
+
+
+def counted(home: Path, code: str) -> int:
+    """How many refusals with a reason the log tells of in all."""
+    first, more = floods(home, code)
+    return len(first) + sum(int(str(one.detail["count"])) for one in more)
+
+
+@contextmanager
+def besieged(folder: Path) -> Iterator[Kernel]:
+    """A kernel with a neighbour, a puppet and an odd provider; when all is over, its books must balance."""
+    home = make_home(folder / "home")
+    with Kernel(home) as kernel:
+        for hand in (ECHO, PUPPET, ODD):
+            install(kernel, hand)
+        with kernel.client() as client:
+            client.call("kernel.start", "echo")
+        yield kernel
+        settled(kernel)
+        kernel.down()
+        balanced(home)
+        assert "Traceback" not in kernel.log(), kernel.log()
+
+
+def balanced(home: Path) -> None:
+    """Every call that was recorded has exactly one end."""
+    calls = Counter(one.call for one in entries(home, "call"))
+    ends = Counter(one.call for one in entries(home, "end"))
+    assert set(calls.values()) <= {1}
+    assert set(ends.values()) <= {1}
+    assert calls == ends, f"calls without an end: {calls - ends}; ends without a call: {ends - calls}"
