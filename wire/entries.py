@@ -6,11 +6,10 @@ that hash as prev. Bodies are not in the log, only digests under a key that can 
 Called by the kernel's audit writer (Chain), by recovery and by verification (decode).
 """
 
-import hmac
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Final, Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Final, Required, TypedDict, Unpack
 
 from msgspec import Meta, Struct
 from msgspec.json import Decoder, Encoder
@@ -18,6 +17,9 @@ from msgspec.json import Decoder, Encoder
 from wire import canonical
 from wire.errors import CodecError, Unencodable
 from wire.merkle import Frontier
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 KINDS: Final = {
     "kernel.start": "the kernel started; detail: digests of the code that runs, and what this machine can enforce",
@@ -215,7 +217,20 @@ class Chain:
 
 def body_digest(key: bytes, body: bytes) -> Body:
     """What the log says of a body: HMAC-SHA-256 (RFC 2104) under the run's key, as a short body could be guessed."""
-    return Body(digest=hmac.digest(key, body, "sha256").hex(), size=len(body))
+    inner, outer = _pads(key)
+    inside = inner.copy()
+    inside.update(body)
+    outside = outer.copy()
+    outside.update(inside.digest())
+    return Body(digest=outside.hexdigest(), size=len(body))
+
+
+@lru_cache(maxsize=4096)
+def _pads(key: bytes) -> tuple["_Hash", "_Hash"]:
+    """Both halves of HMAC with the key taken in, begun once for each key: half the time of hmac.digest on a short body."""
+    block = key if len(key) <= 64 else sha256(key).digest()
+    pads = [bytes(byte ^ mask for byte in block.ljust(64, b"\0")) for mask in (0x36, 0x5C)]
+    return sha256(pads[0]), sha256(pads[1])
 
 
 def time_text(micros: int) -> str:
