@@ -81,7 +81,7 @@ class Home:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            pid = (os.read(descriptor, 32).decode(errors="replace").split() or ["unknown"])[0]
             os.close(descriptor)
             raise HomeError(
                 f"a kernel already runs on {self.path} (process {pid}): see it with `maniple status`"

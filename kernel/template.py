@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 from kernel import confine
@@ -38,13 +39,14 @@ def main(arguments: list[str]) -> None:
     alive, held = os.pipe()
     first = os.fork()
     if first:
-        send(end, encode(Warm(pid=first)), [os.pidfd_open(first)])
+        _tell(end, Warm(pid=first), [os.pidfd_open(first)])
         receive(end)  # the kernel adopts orphans from now on
         os._exit(0)
     os.close(held)
     os.read(alive, 1)  # the outer process is leaving, and reads nothing more
     os.close(alive)
-    receive(end)  # it is gone, and the kernel is this one's parent
+    if not receive(end)[0]:  # it is gone, and the kernel is this one's parent
+        os._exit(0)  # or gone too
     confine.control(confine.DIE_WITH_PARENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -70,7 +72,7 @@ class Template:
         self._epoll = select.epoll()
         self._epoll.register(end.fileno(), select.EPOLLIN)
         self._own_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        send(end, encode(Warm(pid=os.getpid())))
+        _tell(end, Warm(pid=os.getpid()))
 
     def serve(self) -> None:
         """Fork and reap until the kernel is gone."""
@@ -97,7 +99,7 @@ class Template:
         try:
             pid = os.fork()
         except OSError as error:
-            send(self._end, encode(Born(number=number, pid=0, why=str(error))))
+            _tell(self._end, Born(number=number, pid=0, why=str(error)))
             return
         else:
             if pid == 0:
@@ -105,7 +107,7 @@ class Template:
         finally:
             confine.enter(self._own_namespace, confine.NEWPID)
         pidfd = os.pidfd_open(pid)
-        send(self._end, encode(Born(number=number, pid=pid)), [pidfd])
+        _tell(self._end, Born(number=number, pid=pid), [pidfd])
         self._watch(pidfd, number, pid)
 
     def _sweep(self, name: str, folder: int) -> None:
@@ -128,7 +130,15 @@ class Template:
         _, status, usage = os.wait4(pid, 0)
         if number:
             cpu = round((usage.ru_utime + usage.ru_stime) * 1_000_000)
-            send(self._end, encode(Died(number=number, status=status, cpu=cpu, memory=usage.ru_maxrss * 1024)))
+            _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=usage.ru_maxrss * 1024))
+
+
+def _tell(end: socket.socket, packet: Warm | Born | Died, descriptors: Sequence[int] = ()) -> None:
+    """Tell the kernel something; when it is gone, so is this process."""
+    try:
+        send(end, encode(packet), descriptors)
+    except BrokenPipeError:
+        os._exit(0)
 
 
 if __name__ == "__main__":

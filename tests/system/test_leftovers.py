@@ -1,0 +1,271 @@
+"""A thousand starts and stops leave nothing behind: no process, descriptor, file, folder or memory."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import fates
+from tests.system.fates import call, entries, pid_of, state_of, table, until
+
+ERRAND = Source(
+    """
+[hand]
+name = "errand"
+version = "1.0.0"
+description = "Leaves files and processes behind, and comes home."
+entry = "main:Errand"
+kind = "task"
+autonomy = "full"
+""",
+    """
+import asyncio, os, time
+from runtime import Hand
+
+
+class Errand(Hand):
+    async def run(self, how: str = "well") -> object:
+        (self.scratch / "deep" / "folder").mkdir(parents=True)
+        (self.scratch / "deep" / "folder" / "file").write_text("left behind")
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                time.sleep(3600)
+            os._exit(0)
+        if how == "badly":
+            raise ValueError("as it was told")
+        if how == "never":
+            await asyncio.sleep(3600)
+        return how
+""",
+)
+
+STAYING = Source(
+    """
+[hand]
+name = "staying"
+version = "1.0.0"
+description = "Comes and goes as it is told."
+entry = "main:Staying"
+kind = "service"
+autonomy = "full"
+
+[restart]
+times = 1000
+within = "1s"
+
+[provides."staying.say"]
+summary = "Answer"
+resource = "none"
+effect = "read"
+""",
+    """
+from runtime import Call, Hand
+
+
+class Staying(Hand):
+    async def say(self, call: Call) -> object:
+        return {}
+""",
+)
+
+CROWD = 300
+
+FOREMAN = Source(
+    """
+[hand]
+name = "foreman"
+version = "1.0.0"
+description = "Sends out as many at once as its setting says."
+entry = "main:Foreman"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"kernel.spawn" = ["errand"]
+
+[limits]
+in_flight = 1000
+calls_per_minute = 100000
+
+[settings.errands]
+type = "int"
+default = 0
+""",
+    """
+import asyncio
+from runtime import Hand
+
+
+class Foreman(Hand):
+    async def run(self) -> object:
+        self.told = asyncio.Event()
+        await self.progress(1, 2)
+        await self.told.wait()
+        ends = await asyncio.gather(*(self.kernel.spawn_and_wait("errand") for _ in range(self.settings["errands"])))
+        return sum(one.outcome == "done" for one in ends)
+
+    async def on_settings(self, changed) -> None:
+        self.told.set()
+""",
+)
+
+GROWTH = 6 * 1024 * 1024
+"""Bytes that a process may be larger after hundreds of runs: what allocators keep, and the last thousand outcomes."""
+
+
+class Standing(Struct, frozen=True):
+    """What a kernel holds. resident: bytes of the kernel and of its template."""
+
+    descriptors: tuple[int, int]
+    zombies: int
+    processes: int
+    scratch: int
+    mounts: int
+    resident: tuple[int, int]
+
+
+def standing(kernel: Kernel) -> Standing:
+    both = kernel.pid, kernel.template_pid
+    return Standing(
+        descriptors=(fates.descriptors(both[0]), fates.descriptors(both[1])),
+        zombies=len(fates.zombies(kernel.pid)),
+        processes=len(fates.under(kernel.pid)),
+        scratch=len(os.listdir(kernel.home / "scratch")),
+        mounts=len(Path(f"/proc/{both[1]}/mounts").read_text().splitlines()),
+        resident=(fates.resident(both[0]), fates.resident(both[1])),
+    )
+
+
+def as_before(kernel: Kernel, before: Standing) -> None:
+    """Everything is as it was, as soon as what ends has ended."""
+
+    def same() -> bool:
+        now = standing(kernel)
+        return all(getattr(now, name) <= getattr(before, name) for name in Standing.__struct_fields__[:-1])
+
+    until(same, f"as before: {before}; now {standing(kernel)}")
+    for was, now in zip(before.resident, standing(kernel).resident, strict=True):
+        assert now - was < GROWTH, f"{(now - was) >> 10} KiB more"
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, ERRAND)
+        install(kernel, STAYING)
+        yield kernel
+
+
+def _errands(kernel: Kernel, count: int) -> None:
+    """So many runs, a few at a time, that end in every way there is."""
+    left = iter(range(count))
+
+    def some() -> None:
+        with kernel.client() as client:
+            for number in left:
+                how = ("well", "well", "well", "badly", "never")[number % 5]
+                told = table(
+                    client.call("kernel.start", "errand", {"inputs": {"how": how}, "wait": how != "never"}).value
+                )
+                if how == "never":
+                    client.call("kernel.stop", str(told["run"]))
+                else:
+                    assert told["outcome"] == ("done" if how == "well" else "failed"), told
+
+    threads = [threading.Thread(target=some) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _goes_round(kernel: Kernel, warm: int, count: int) -> None:
+    call(kernel, "staying.say")
+    call(kernel, "kernel.stop", "staying")
+    _errands(kernel, warm)
+    until(lambda: not fates.runs(kernel), "all runs gone")
+    before = standing(kernel)
+    _errands(kernel, count)
+    until(lambda: not fates.runs(kernel), "all runs gone")
+    as_before(kernel, before)
+    kernel.down()
+    starts, ends = entries(kernel.home, "run.start"), entries(kernel.home, "run.end")
+    assert len(starts) == len(ends) == warm + count + 1
+    assert os.listdir(kernel.home / "scratch") == []
+
+
+def test_hundreds_of_runs_leave_nothing_behind(kernel: Kernel) -> None:
+    _goes_round(kernel, 60, 200)
+
+
+@pytest.mark.soak
+def test_a_thousand_runs_leave_nothing_behind(kernel: Kernel) -> None:
+    _goes_round(kernel, 200, 1000)
+
+
+def test_services_that_start_stop_and_die_leave_nothing_behind(kernel: Kernel) -> None:
+    def round_about() -> None:
+        call(kernel, "kernel.start", "staying")
+        os.kill(pid_of(kernel, "staying"), signal.SIGKILL)
+        until(lambda: fates.runs(kernel) and state_of(kernel, "staying") == "ready", "up again")
+        call(kernel, "kernel.restart", "staying")
+        call(kernel, "kernel.stop", "staying")
+
+    round_about()
+    before = standing(kernel)
+    for _ in range(6):
+        round_about()
+    as_before(kernel, before)
+
+
+def test_links_of_operators_that_come_and_go_or_die_leave_nothing_behind(kernel: Kernel) -> None:
+    def link(*, politely: bool) -> None:
+        if politely:
+            call(kernel, "kernel.status")
+        elif (pid := os.fork()) == 0:
+            kernel.client().call("kernel.status")
+            os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            os.waitpid(pid, 0)
+
+    call(kernel, "staying.say")  # so the template is warm
+    for _ in range(10):
+        link(politely=True)
+    before = standing(kernel)
+    for number in range(100):
+        link(politely=number % 2 == 0)
+    as_before(kernel, before)
+
+
+def test_what_a_killed_kernel_left_in_scratch_is_swept_by_the_next(kernel: Kernel) -> None:
+    for _ in range(5):
+        call(kernel, "kernel.start", "errand", {"inputs": {"how": "never"}})
+    until(lambda: len(list((kernel.home / "scratch").glob("*/deep/folder/file"))) == 5, "five at work")
+    kernel.kill()
+    assert len(os.listdir(kernel.home / "scratch")) == 5
+    kernel.up()
+    until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
+    assert call(kernel, "kernel.start", "errand", {"wait": True}) is not None
+    assert len(entries(kernel.home, "note")) == 0  # the template is the one it was
+
+
+def test_the_kernel_answers_while_its_template_stands_still_and_then_every_run_has_its_turn(kernel: Kernel) -> None:
+    """It has more to tell the template than their socket takes, and does not wait for it."""
+    install(kernel, FOREMAN)
+    with kernel.client() as client:
+        foreman = str(table(client.call("kernel.start", "foreman").value)["run"])
+        until(lambda: fates.runs(kernel)[0]["progress"], "at work")
+        os.kill(kernel.template_pid, signal.SIGSTOP)
+        client.call("kernel.set", "foreman", {"values": {"errands": CROWD}})
+        until(lambda: int(str(table(client.call("kernel.status").value)["runs"])) == CROWD + 1, "all were asked for")
+        os.kill(kernel.template_pid, signal.SIGCONT)
+        told = table(client.call("kernel.wait", "", {"run": foreman}, seconds=100).value)
+        assert (told["outcome"], told["value"]) == ("done", CROWD), told
+    until(lambda: not fates.runs(kernel), "all gone")
+    until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
