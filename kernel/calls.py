@@ -17,12 +17,12 @@ class OpenCall(CallLife):
     caller: the run's id or `operator`; by: what policy sees of it, kept since a caller may be gone before its calls are.
     route, caller_number: where the end goes; no route for the work of a task run. labels: what its reply is marked with so
     far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
-    crashes: how often a provider died with it.
+    crashes: how often a provider died with it. cpu: seconds of processor time charged to it.
     left: seconds to the deadline while it stands still. upload: it has one; early: its chunks that came before its provider.
     """
 
     __slots__ = (
-        "body", "by", "caller", "caller_number", "children", "cpu_before", "crashes", "deadline", "early", "labels", "left",
+        "body", "by", "caller", "caller_number", "children", "cpu", "crashes", "deadline", "early", "labels", "left",
         "most", "parent", "provided", "provider", "resource", "route", "timer", "upload",
     )  # fmt: skip
 
@@ -39,7 +39,7 @@ class OpenCall(CallLife):
         self.timer: Timer | None = None
         self.provider = ""
         self.crashes = 0
-        self.cpu_before = 0.0
+        self.cpu = 0.0
         self.left = 0.0
 
     @property

@@ -48,9 +48,10 @@ class Exchange:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
         digest = body_digest(kernel.digest_key(call.caller), call.body)
-        return self._append(
-            call, "call", call.caller, "allowed", arguments=digest, detail={"effect": call.provided.effect}
-        )
+        detail: dict[str, object] = {"effect": call.provided.effect}
+        if call.most is not None:
+            detail["most"] = {"micro_dollars": call.most.micro_dollars, "tokens": call.most.tokens}
+        return self._append(call, "call", call.caller, "allowed", arguments=digest, detail=detail)
 
     def _append(
         self, call: OpenCall, kind: str, principal: str, verdict: str, why: str = "", arguments: Body | None = None,
@@ -74,7 +75,7 @@ class Exchange:
         if run.peer is None:
             return
         call.step("deliver")
-        call.provider, call.cpu_before = run.id, run.cpu_seconds()
+        call.provider = run.id
         run.serving[call.number] = call
         run.mark(call.labels)
         left = max(1, int((call.deadline - kernel.loop.now()) * 1000))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Life:
     """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet."""
 
-    __slots__ = ("deaths", "hand", "idle", "is_watched", "restart", "run", "state", "waiters", "waiting")
+    __slots__ = ("cpu", "deaths", "hand", "idle", "is_watched", "restart", "run", "state", "waiters", "waiting")
 
     def __init__(self, hand: Installed) -> None:
         self.hand = hand
@@ -33,7 +33,7 @@ class Life:
         self.waiters: list[OpenCall] = []
         self.idle: Timer | None = None
         self.restart: Timer | None = None
-        self.is_watched = False
+        self.is_watched, self.cpu = False, 0.0
 
 
 class Services:
@@ -75,7 +75,7 @@ class Services:
             if number in kernel.exchange.calls:
                 kernel.exchange.deliver(kernel.exchange.calls[number], run)
         if run.serving and not life.is_watched:
-            life.is_watched = True
+            life.is_watched, life.cpu = True, run.cpu_seconds()
             kernel.loop.after(1.0, lambda: self._watch_cpu(life))
         elif not run.serving and life.hand.id not in kernel.state.wanted:
             life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
@@ -89,13 +89,15 @@ class Services:
             self.stop(life, "idle")
 
     def _watch_cpu(self, life: Life) -> None:
-        """Each second while a service answers: one that used more processor time than a call may is ended, and the call."""
+        """Each second while a service answers: open calls share the processor time; the service of one past its limit ends."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
         life.is_watched = run is not None and bool(run.serving)
         if run is None or not life.is_watched:
             return
-        now = run.cpu_seconds()
-        for call in [one for one in run.serving.values() if now - one.cpu_before > most]:
+        before, life.cpu = life.cpu, run.cpu_seconds()
+        for call in run.serving.values():
+            call.cpu += (life.cpu - before) / len(run.serving)
+        for call in [one for one in run.serving.values() if one.cpu > most]:
             kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
             run.unfit = f"a call used more than its {most:g} s of processor time"
             kernel.supervisor.kill(run, run.unfit)
@@ -123,19 +125,22 @@ class Services:
             if hand.id in state.wanted and not hand.is_task and not is_held and self.life(hand).state == "stopped":
                 self.start(self.life(hand))
 
+    def start_needs(self, hand: Installed) -> None:
+        """Start the services that a Hand needs, before it. Raises Refusal when one is not installed."""
+        for name in hand.package.manifest.hand.needs:
+            needed = self._kernel.state.hands.get(name)
+            if needed is None:
+                raise Refusal("needs", f"{hand.name} needs {name}, which is not installed")
+            if not needed.is_task and self.life(needed).state == "stopped":
+                self.start(self.life(needed))
+
     def start(self, life: Life) -> None:
-        """Start a service, its needs first."""
+        """Start a service."""
         kernel = self._kernel
         if life.restart is not None:
             life.restart.cancel()
             life.restart = None
         try:
-            for name in life.hand.package.manifest.hand.needs:
-                needed = kernel.state.hands.get(name)
-                if needed is None:
-                    raise Refusal("needs", f"{life.hand.name} needs {name}, which is not installed")
-                if not needed.is_task and self.life(needed).state == "stopped":
-                    self.start(self.life(needed))
             life.run = kernel.supervisor.launch(life.hand, None)
             life.state = step(life.state, "start")
         except Refusal as refusal:

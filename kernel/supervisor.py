@@ -18,6 +18,7 @@ from kernel.services import Services
 from manifests import changes, settings
 from manifests.errors import SettingsInvalid
 from manifests.lives import first_to_stop, used_up
+from manifests.policy import visible
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
@@ -110,6 +111,7 @@ class Supervisor:
         """Begin a run's process. Raises Refusal, and has begun nothing then."""
         kernel = self._kernel
         seal = self.check_startable(hand)
+        self.services.start_needs(hand)
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), work)
         try:
             values = settings.check(hand.package.manifest.settings, kernel.settings_of(hand))
@@ -255,7 +257,7 @@ class Supervisor:
         run.ended, run.why = True, run.why or run.unfit or killed or ending(status)
         altered = None
         if run.unfit.startswith("altered: "):
-            altered = Refusal("seal", f"{run.name} does not start: {run.unfit[9:]}: seal and install it again")
+            altered = Refusal("seal", f"{run.name} does not start: {visible(run.unfit[9:])}: seal and install it again")
             kernel.refused_start(run.hand, altered)
         if run.work is not None and altered is not None:
             kernel.exchange.refuse(run.work, altered)

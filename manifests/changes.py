@@ -16,7 +16,7 @@ from manifests import capabilities, settings
 from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
 from manifests.schema import Capability, Provided, ResourceKind
-from manifests.seal import MANIFEST_FILE, Seal
+from manifests.seal import MANIFEST_FILE, Seal, signers
 from manifests.state import Installed, Package, State
 from manifests.trust import EVERYTHING, TrustedKey
 from wire.errors import NoteMalformed, Refusal
@@ -25,6 +25,23 @@ from wire.signing import VerifyKey
 Detail = dict[str, object]
 _MEND: Final = "look at it, then type `maniple install DIR` with a folder that you trust"
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
+
+BUNDLED: Final = frozenset(
+    (
+        "communication",
+        "data-pipeline",
+        "files",
+        "gateway",
+        "machine",
+        "mcp",
+        "memory",
+        "model",
+        "monitoring",
+        "scheduling",
+    )
+    + ("shell", "web", "web-automation")
+)
+"""Names, and so method prefixes, that no other key's Hand may take."""
 
 
 class ChangeInvalid(ManifestsError):
@@ -106,7 +123,8 @@ def _install(this: Asked) -> Decided:
         raise ChangeInvalid("folder is the name of a folder in the home's hands/")
     package = this.load(folder)
     hand = package.manifest.hand
-    judge(this.state, package, this.now)
+    sealed = judge(this.state, package, this.now)
+    _check_owner(this, hand.name, sealed)
     missing = [name for name in hand.needs if name not in this.state.hands]
     if missing:
         raise Refusal("needs", f"{hand.name} needs {', '.join(missing)}: install that first")
@@ -120,6 +138,20 @@ def _install(this: Asked) -> Decided:
     if hand.autostart and before is None:
         entries.append(("hand.state", {**whose, "state": "wanted"}))
     return Decided(entries=tuple(entries), hand=str(whose["hand"]))
+
+
+def _check_owner(this: Asked, name: str, sealed: Seal) -> None:
+    """A name has one owner: an upgrade is by the key of the version before, a bundled name is the home's own key's."""
+    if name in BUNDLED and this.state.trust.keys[0].id not in sealed.by:
+        raise Refusal("seal", f"the name {name} is kept for a bundled Hand, which only the home's own key may seal")
+    before = this.state.hands.get(name)
+    if before is None:
+        return
+    owners = {key_id for _, key_id in signers(before.package.seal)}
+    alive = [key.name for key in this.state.trust.keys if key.id in owners and key.is_usable(this.now)]
+    if alive and not owners & set(sealed.by):
+        mend = "rotate or revoke that key, or remove the Hand first"
+        raise Refusal("seal", f"{name} belongs to the key {alive[0]}, and this seal is by another: {mend}")
 
 
 def _remove(this: Asked) -> Decided:

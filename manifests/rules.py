@@ -42,6 +42,7 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
     paths: list[Path] = [("hand", "idle")] if "idle" in sections["hand"] else []
     if sections["hand"].get("autostart"):
         paths.append(("hand", "autostart"))
+    paths += [("restart", key) for key in sections["restart"]]
     if sections["confinement"].get("roots"):
         paths.append(("confinement", "roots"))
     paths += [("capabilities", method, "own") for method, row in capabilities.items() if row.get("own")]

@@ -5,7 +5,8 @@ are what the log's entries say, in order. A snapshot is this same value at one e
 whole log; deleting it loses nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from manifests.grants import GrantSet, asked, narrow
 from manifests.schema import Capability, HandSection, Manifest
+from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Entry
 from wire.errors import ManipleError
@@ -100,25 +102,30 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         folder=folder,
         number=before.number if before else state.installs,
         seal=str(detail["seal"]),
-        package=_loaded(load, folder, name, version),
+        package=_loaded(load, detail),
     )
     state.versions[name] = version
     state.quarantined.pop(hand, None)
 
 
-def _loaded(load: Load, folder: str, name: str, version: str) -> Package:
-    """What a folder holds; for one that is gone or broken since, a Hand without a seal, which never starts.
+def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
+    """What the folder holds, if that is what was installed; else a Hand without a seal, which offers and does nothing.
 
-    So a start reads the log of Hands that were removed or replaced, and one broken folder stops only its own Hand.
+    So a start reads the log of Hands that were removed or replaced, and a folder that was broken or altered while the
+    kernel was down stops only its own Hand, and changes nothing of what was shown at install.
     """
     try:
-        return load(folder)
+        package = load(str(detail["folder"]))
+        is_pinned = sha256(package.seal.encode()).hexdigest() == detail["seal"]
+        if is_pinned and f"\n{package.digest}  {MANIFEST_FILE}\n" in package.seal:
+            return package
     except ManipleError:
-        hand = HandSection(
-            name=name, version=version, description="Its folder cannot be read.", entry="main:Gone", kind="service",
-            autonomy="readonly",
-        )  # fmt: skip
-        return Package(seal="", manifest=Manifest(hand=hand), digest="")
+        pass
+    hand = HandSection(
+        name=str(detail["name"]), version=str(detail["version"]), description="Its folder is not as it was installed.",
+        entry="main:Gone", kind="service", autonomy="readonly",
+    )  # fmt: skip
+    return Package(seal="", manifest=Manifest(hand=hand), digest="")
 
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
@@ -171,8 +178,6 @@ def _hand_state(state: State, entry: Entry, _: Load) -> None:
             state.wanted.discard(hand)
         case "quarantined":
             state.quarantined[hand] = entry.why
-        case "mended":
-            state.quarantined.pop(hand, None)
 
 
 def _pause(state: State, entry: Entry, _: Load) -> None:

@@ -1,7 +1,7 @@
 """The trust store: which keys may seal which Hands, and the most that a Hand they sealed may be granted (pure).
 
 Separate because it is the root of every start: the kernel judges each seal here, at every start, in memory. A store is
-never changed; `add`, `rotate` and `revoke` return a new one, which the home signs and keeps.
+never changed; `add`, `rotate` and `revoke` return a new one, and the log keeps the entry that makes it so.
 
 Times are microseconds since the epoch. Revoking holds for ever and whatever the clock says. A key that stands in for
 another (issued by it, or rotated in for it) never gets more than that one has: neither Hands, nor grants, nor time.
@@ -52,6 +52,10 @@ class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def id(self) -> str:
         """Eight hex digits over name and key, as in signed notes."""
         return self.verify_key.id
+
+    def is_usable(self, now: int) -> bool:
+        """Whether its seals count at this moment."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
 
     def seals(self, hand: str) -> bool:
         """Whether it may seal a Hand of that name. An empty list of Hands means none."""
@@ -165,21 +169,6 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def _replaced(self, key: TrustedKey) -> Self:
         return self._with(tuple(key if one.id == key.id else one for one in self.keys))
-
-
-def encode(store: TrustStore) -> bytes:
-    """The store as JSON, which the home signs."""
-    return msgspec.json.encode(store)
-
-
-def decode(encoded: bytes) -> TrustStore:
-    """What `encode` wrote; msgspec.ValidationError or DecodeError when it is something else."""
-    return _decoder().decode(encoded)
-
-
-@lru_cache(maxsize=1)
-def _decoder() -> "msgspec.json.Decoder[TrustStore]":
-    return msgspec.json.Decoder(TrustStore)
 
 
 def _check_key(key: TrustedKey) -> None:

@@ -22,16 +22,14 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 KINDS: Final = {
-    "kernel.start": "the kernel started; detail: digests of the code that runs, and what this machine can enforce",
+    "kernel.start": "the kernel started; detail: digests of the code that runs",
     "kernel.stop": "the kernel stopped in order",
     "kernel.recovered": "the log was found cut short after a crash and goes on; detail: what was mended",
-    "hand.install": "a Hand was installed; detail: version, seal and what was granted",
+    "hand.install": "a Hand was installed; detail: version and seal",
     "hand.remove": "a Hand was removed with its grants",
-    "hand.start": "a start of a Hand was asked for",
     "hand.ready": "a service answered that it is ready",
-    "hand.end": "a service's process ended; detail: exit status and usage",
     "hand.state": "a Hand's state changed: backing off, paused, quarantined; why says for what reason",
-    "run.start": "a run's process was forked; detail: seal and limits",
+    "run.start": "a run's process is made; detail: whose, version and seal",
     "run.confined": "the confinement that a run applied to itself before any code of its Hand",
     "run.end": "a run ended; verdict: how; detail: exit status and usage",
     "call": "a call was allowed and goes to its provider; one with an effect goes only after this is on disk",
@@ -51,7 +49,6 @@ KINDS: Final = {
     "freeze": "the emergency stop: every run ended, no call but the operator's passes",
     "thaw": "the emergency stop was undone",
     "snapshot": "the kernel's state was written down; detail: its digest",
-    "spend": "what was spent outside any call's end",
     "note": "a text that a run or the operator put into the log",
 }
 """Every kind of entry and when it is written. A kind that is not here is not appended; reading does not mind it, so

@@ -22,7 +22,6 @@ from wire.errors import NoteMalformed, SignatureInvalid, Unencodable
 
 NAMESPACES: Final = {
     "snapshot": "the kernel's state at one entry of the log, from which it starts again",
-    "trust": "the trust store of a home: whose seals count, and for how much",
 }
 """What sign() may sign: the name that goes into the signed bytes, and what is signed under it."""
 

@@ -90,6 +90,8 @@ def _stop(request: Request) -> object:
     """Stop a service, every run of a task Hand, or one run by its id; answers when they are down."""
     kernel, call = request.kernel, request.call
     one = kernel.runs.get(call.resource)
+    if one is not None and request.run is not None and one.parent != request.run.id:
+        raise Failure("unknown run", f"{one.id} is not a run that you spawned")
     hand = one.hand if one is not None else request.hand()
     if one is not None and one.is_task:
         runs = [one]

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from manifests import trust
 from manifests.errors import SealRefused, TrustRefused
 from manifests.schema import Capability, Events, Manifest
 from manifests.seal import Seal, seal
@@ -266,12 +265,9 @@ def test_rotating_cannot_widen_and_needs_a_key_that_counts() -> None:
         store.rotate("00000000", **fields)
 
 
-def test_an_old_store_is_not_changed_and_a_store_survives_being_written() -> None:
-    store = TRUSTING.add(_key(THIRD, **NARROW)).revoke(AUTHOR_ID, now=NOW)
+def test_an_old_store_is_not_changed() -> None:
+    TRUSTING.add(_key(THIRD, **NARROW)).revoke(AUTHOR_ID, now=NOW)
     assert TRUSTING.find(AUTHOR_ID).revoked is None
-    assert trust.decode(trust.encode(store)) == store
-    with pytest.raises(msgspec.ValidationError):
-        trust.decode(b'{"keys":[],"all":true}')
 
 
 def test_the_homes_own_key_may_grant_whatever_a_hand_can_ask() -> None:

@@ -142,7 +142,8 @@ def test_two_known_keys_under_one_name_and_id_are_refused_before_either_is_belie
         open_note(TEXT + "\n" + PETER_LINE, [PETER, impostor])
 
 
-def test_a_signature_of_one_namespace_never_verifies_in_another() -> None:
+def test_a_signature_of_one_namespace_never_verifies_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(signing.NAMESPACES, "other", "a second type, so that there is one to mistake the first for")
     payload = b'{"seq":7}'
     for made in signing.NAMESPACES:
         signature = signing.sign(made, KEY, payload)

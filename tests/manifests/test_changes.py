@@ -1,0 +1,112 @@
+"""The operator's changes as decisions: who owns a name, and what is refused before anything is recorded."""
+
+import pytest
+
+from manifests import changes, seal
+from manifests.changes import CHANGES, Asked, ChangeInvalid
+from manifests.check import check
+from manifests.state import Package, State, fold
+from manifests.trust import EVERYTHING, TrustedKey, TrustStore
+from wire.entries import NO_PREV, Entry, time_text
+from wire.errors import Refusal
+from wire.signing import SigningKey
+
+NOW = 1_795_000_000_000_000
+HOME_KEY = SigningKey("home", bytes(32))
+OTHER_KEY = SigningKey("other", bytes([1] * 32))
+TEXT = """
+[hand]
+name = "{name}"
+version = "{version}"
+description = "Says something."
+entry = "main:Hand"
+kind = "service"
+autonomy = "full"
+[capabilities]
+"web.fetch" = ["https://example.org/**"]
+"""
+
+
+def _package(name: str, version: str, key: SigningKey) -> Package:
+    text = TEXT.format(name=name, version=version)
+    digests = {"HAND.toml": "0" * 64, "main.py": "1" * 64}
+    return Package(seal=seal.seal(name, version, digests, key), manifest=check(text), digest=digests["HAND.toml"])
+
+
+def _trusted(key: SigningKey) -> TrustedKey:
+    return TrustedKey(name=key.name, public=key.verify_key.public, hands=("*",), most=EVERYTHING, added=NOW)
+
+
+def _state() -> State:
+    return State(trust=TrustStore(keys=(_trusted(HOME_KEY), _trusted(OTHER_KEY))))
+
+
+def _asked(state: State, package: Package, resource: str = "", **arguments: object) -> Asked:
+    return Asked(
+        state=state,
+        resource=resource,
+        arguments=arguments,
+        now=NOW,
+        home="/srv/home",
+        new_id="h-0000000000000000",
+        methods=("web.fetch", "web.connect"),
+        load=lambda _: package,
+        real=lambda path: path,
+        secrets=lambda _: {},
+        same=lambda one, other: one == other,
+    )
+
+
+def _install(state: State, package: Package) -> None:
+    decided = CHANGES["kernel.install"].decide(_asked(state, package, folder="f"))
+    for kind, detail in decided.entries:
+        entry = Entry(seq=0, prev=NO_PREV, time=time_text(NOW), kind=kind, principal="operator", detail=detail)
+        fold(state, entry, lambda _: package)
+
+
+def test_an_upgrade_is_by_the_key_of_the_version_before() -> None:
+    state = _state()
+    _install(state, _package("news", "1.0.0", OTHER_KEY))
+    _install(state, _package("news", "1.1.0", OTHER_KEY))
+    with pytest.raises(Refusal, match="belongs to the key other"):
+        _install(state, _package("news", "1.2.0", HOME_KEY))
+    assert state.hands["news"].version == "1.1.0"
+
+
+def test_a_name_whose_key_was_revoked_may_pass_to_another_key() -> None:
+    state = _state()
+    _install(state, _package("news", "1.0.0", OTHER_KEY))
+    state.trust = state.trust.revoke(OTHER_KEY.verify_key.id, now=NOW)
+    _install(state, _package("news", "1.1.0", HOME_KEY))
+    assert state.hands["news"].version == "1.1.0"
+
+
+@pytest.mark.parametrize("name", sorted(changes.BUNDLED))
+def test_a_bundled_name_is_the_homes_own_keys(name: str) -> None:
+    with pytest.raises(Refusal, match="kept for a bundled Hand"):
+        _install(_state(), _package(name, "1.0.0", OTHER_KEY))
+    _install(_state(), _package(name, "1.0.0", HOME_KEY))
+
+
+@pytest.mark.parametrize("path", ["/", "/srv", "/srv/home", "/srv/home/keys"])
+def test_a_root_that_meets_the_home_is_refused(path: str) -> None:
+    package = _package("news", "1.0.0", HOME_KEY)
+    with pytest.raises(Refusal, match="leads to the home"):
+        CHANGES["kernel.root-add"].decide(_asked(_state(), package, "reports", path=path))
+
+
+def test_a_root_beside_the_home_is_named() -> None:
+    asked = _asked(_state(), _package("news", "1.0.0", HOME_KEY), "reports", path="/srv/homely")
+    assert CHANGES["kernel.root-add"].decide(asked).entries == (
+        ("root.add", {"name": "reports", "path": "/srv/homely"}),
+    )
+
+
+def test_no_more_is_granted_than_the_manifest_asks_for() -> None:
+    package, state = _package("news", "1.0.0", HOME_KEY), _state()
+    _install(state, package)
+    wide = [{"method": "web.fetch", "allow": ["https://**/**"]}]
+    with pytest.raises(Refusal, match="does not ask for"):
+        CHANGES["kernel.grant"].decide(_asked(state, package, "news", capabilities=wide))
+    with pytest.raises(ChangeInvalid, match="no Hand"):
+        CHANGES["kernel.grant"].decide(_asked(state, package, "newz", capabilities=[]))
