@@ -6,7 +6,9 @@ Every send is non-blocking: a peer that cannot take what it was promised is repo
 
 import os
 import stat
+import struct
 from collections.abc import Callable
+from typing import Final
 
 import zmq
 
@@ -16,7 +18,9 @@ Admit = Callable[[bytes], str | None]
 """Raw 32 bytes of a public key → the principal it belongs to, or None."""
 
 SOCKET = "bus"
-_TURNED_AWAY = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_CUT: Final = int(zmq.EVENT_DISCONNECTED)
+_AT_THE_DOOR: Final = _CUT | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_EVENT: Final = struct.Struct("=HI")
 _RECEIVE_AHEAD = 16  # messages read ahead from one peer: at most 16 bodies of memory for whoever floods
 
 
@@ -43,11 +47,11 @@ class Bus:
             self.router.setsockopt(option, setting)
         self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)
-        self.router.monitor("inproc://door", _TURNED_AWAY)
+        self.router.monitor("inproc://door", _AT_THE_DOOR)
         self.door = self._context.socket(zmq.PAIR)
         self.door.setsockopt(zmq.LINGER, 0)
         self.door.connect("inproc://door")
-        self.turned_away()  # only a socket that found nothing is woken by its descriptor
+        self.at_the_door()  # only a socket that found nothing is woken by its descriptor
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
         os.chmod(
             SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder
@@ -59,7 +63,8 @@ class Bus:
             frames = self.router.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return None
-        principal = frames[-1].get("User-Id")
+        self._last = frames[-1]
+        principal = self._last.get("User-Id")
         return frames[0].bytes, str(principal), [frame.bytes for frame in frames[1:]]
 
     def send(self, route: bytes, header: bytes, body: bytes) -> bool:
@@ -86,13 +91,25 @@ class Bus:
             else:
                 self.zap.send_multipart((version, request, b"200", b"OK", principal.encode(), b""))
 
-    def turned_away(self) -> int:
-        """How many connections have failed to prove a key since the last look: another mechanism, a replay, a wrong key."""
-        count = 0
+    def link(self) -> tuple[int, int]:
+        """The connection by which the last message came: its descriptor, and the inode of its socket (0: it is cut)."""
+        descriptor = int(self._last.get(zmq.SRCFD))
+        return descriptor, _inode(descriptor)
+
+    def is_cut(self, link: tuple[int, int]) -> bool:
+        """Whether a connection has ended; its descriptor may be another's by now."""
+        return _inode(link[0]) != link[1]
+
+    def at_the_door(self) -> list[int]:
+        """What happened since the last look: the descriptor of each connection that was cut, and -1 for each that could
+
+        not prove a key: without CURVE, a replay, a key that is nobody's.
+        """
+        found = []
         while self.door.poll(0):
-            self.door.recv_multipart()
-            count += 1
-        return count
+            event, descriptor = _EVENT.unpack(self.door.recv_multipart()[0])
+            found.append(descriptor if event == _CUT else -1)
+        return found
 
     def close(self) -> None:
         """Flush what is on its way for a moment, and close."""
@@ -101,3 +118,10 @@ class Bus:
         self.router.close()
         self.zap.close()
         self._context.term()
+
+
+def _inode(descriptor: int) -> int:
+    try:
+        return os.fstat(descriptor).st_ino
+    except OSError:
+        return 0

@@ -22,7 +22,7 @@ class OpenCall(CallLife):
     """
 
     __slots__ = (
-        "body", "by", "caller", "caller_number", "children", "cpu", "crashes", "deadline", "early", "labels", "left",
+        "alarm", "body", "by", "caller", "caller_number", "children", "cpu", "crashes", "deadline", "early", "labels", "left",
         "most", "parent", "provided", "provider", "resource", "route", "timer", "upload",
     )  # fmt: skip
 
@@ -37,6 +37,7 @@ class OpenCall(CallLife):
         self.early: list[tuple[Chunk, bytes]] = []
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
+        self.alarm: Timer | None = None
         self.provider = ""
         self.crashes = 0
         self.cpu = 0.0

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 import traceback
+from functools import partial
 from typing import Final
 
 from zmq.utils import z85
@@ -34,10 +35,14 @@ from manifests.changes import ChangeInvalid
 from manifests.policy import shown
 from manifests.state import Installed, State, fold, to_bytes
 from wire import codec, headers
+from wire.canonical import INT_LIMIT
 from wire.entries import NO_PREV, Cost, Entry, time_text
-from wire.errors import CodecError, Refusal
+from wire.errors import CodecError, Refusal, Unencodable
 from wire.ids import KERNEL, NOBODY, OPERATOR
 from wire.rates import Tally
+
+CUT_FOR: Final = 0.5
+"""Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
 
 HOUSEKEEPING: Final = 60.0
 """Seconds between looks at what grows: Hands' output, the log since its last snapshot."""
@@ -156,10 +161,19 @@ class Kernel:
         """
         return OPERATOR if self._keys.get(key) == OPERATOR else self._keys.pop(key, None)
 
-    def turned_away(self) -> None:
-        """Log the connections that were not let in."""
-        for _ in range(self.bus.turned_away()):
-            self.tally(NOBODY, "connection", "a connection without CURVE, or with a key unknown, retired or in use")
+    def look_at_the_door(self) -> None:
+        """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
+        for descriptor in self.bus.at_the_door():
+            if descriptor < 0:
+                self.tally(NOBODY, "connection", "a connection without CURVE, or with a key unknown, retired or in use")
+            elif any(peer.link[0] == descriptor for peer in self.peers.values()):
+                self.loop.after(CUT_FOR, partial(self._cut, descriptor))
+
+    def _cut(self, descriptor: int) -> None:
+        """Whoever was at the other end of this connection is gone without Bye."""
+        for peer in list(self.peers.values()):
+            if peer.link[0] == descriptor and self.bus.is_cut(peer.link):
+                self.leave(peer, "")
 
     def digest_key(self, principal: str) -> bytes:
         """The key of the log's digests of a principal's bodies."""
@@ -221,7 +235,7 @@ class Kernel:
             self.exchange.refuse(call, refusal)
         except Failure as failure:
             self.exchange.fail(call, failure.code, str(failure))
-        except (CodecError, ChangeInvalid, HomeError) as invalid:
+        except (CodecError, Unencodable, ChangeInvalid, HomeError) as invalid:
             self.exchange.fail(call, "arguments", str(invalid))
         except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this call its end, never everybody the kernel
             traceback.print_exc()
@@ -301,5 +315,5 @@ class Kernel:
         """Add what a call cost to its caller's run."""
         run = self.runs.get(call.caller)
         if run is not None and cost is not None:
-            run.cost += cost.micro_dollars
-            run.tokens += cost.tokens
+            run.cost = min(run.cost + cost.micro_dollars, INT_LIMIT - 1)
+            run.tokens = min(run.tokens + cost.tokens, INT_LIMIT - 1)

@@ -16,7 +16,7 @@ from manifests.policy import logged, shown
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Body, Cost, body_digest
-from wire.errors import Refusal
+from wire.errors import Late, Refusal
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -89,10 +89,10 @@ class Exchange:
             kernel.send(run.peer, replace(chunk, number=call.number, time=kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
-        """A piece of a reply, to the caller. Raises NotNow beyond its credit. Late ones are nothing: the call has ended."""
+        """A piece of a reply, to the caller. Raises NotNow beyond its credit, Late when the call has ended."""
         call = run.serving.get(header.number)
         if call is None:
-            return
+            raise Late(header.number)
         call.spend_down()
         call.mark(call.provided.labels, header.labels)
         caller = self._heard(call)
@@ -104,7 +104,7 @@ class Exchange:
         """A piece of an upload, to the provider. Raises NotNow beyond its credit, or after the last."""
         call = peer.made.get(header.number)
         if call is None:
-            return
+            raise Late(header.number)
         call.spend_up(last=header.last)
         call.mark(header.labels, carried(peer.run, call.parent))
         if call.state == "open":  # within its credit, so at most a window of them
@@ -121,7 +121,7 @@ class Exchange:
         down = headers.is_made_by_run(header.number)
         call = (peer.made if down else peer.run.serving if peer.run else {}).get(header.number)
         if call is None:
-            return
+            raise Late(header.number)
         call.credit(header.chunks, down=down)
         other = self._provider(call) if down else self._kernel.peers.get(call.route)
         if other is not None:
@@ -129,12 +129,13 @@ class Exchange:
             self._kernel.send(other, replace(header, number=number, time=self._kernel.time()), NIL)
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
-        """The end that a provider gives. Late ends are nothing: the call had its one end."""
+        """The end that a provider gives. Raises Late when the call had its one end before."""
         call = run.serving.get(header.number)
-        if call is not None:
-            run.mark(header.labels)
-            call.mark(call.provided.labels, header.labels)
-            self.end(call, header, body)
+        if call is None:
+            raise Late(header.number)
+        run.mark(header.labels)
+        call.mark(call.provided.labels, header.labels)
+        self.end(call, header, body)
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
@@ -142,8 +143,10 @@ class Exchange:
         if self.calls.pop(call.number, None) is None:
             return
         call.step("end")
-        if call.timer is not None:
-            call.timer.cancel()
+        call.body = b""
+        for timer in (call.timer, call.alarm):
+            if timer is not None:
+                timer.cancel()
         if call.parent is not None:
             call.parent.children.pop(call.number, None)
         for made in list(call.children.values()):

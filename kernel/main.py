@@ -64,7 +64,7 @@ def serve(kernel: Kernel) -> None:
     """Serve until told to end, then leave the home as a quick next start wants it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: kernel.loop.stop())
-    kernel.loop.run([(kernel.bus.router, kernel.router.turn), (kernel.bus.zap, kernel.bus.answer_zap), (kernel.bus.door, kernel.turned_away)])
+    kernel.loop.run([(kernel.bus.router, kernel.router.turn), (kernel.bus.zap, kernel.bus.answer_zap), (kernel.bus.door, kernel.look_at_the_door)])
     kernel.launcher.close()
     kernel.log.append("kernel.stop", principal="kernel")
     kernel.log.snapshot(to_bytes(kernel.state))

@@ -15,7 +15,7 @@ from manifests.schema import Provided
 from manifests.state import Installed
 from wire import codec, headers, limits
 from wire.codec import NIL
-from wire.errors import CodecError, NotNow, Refusal
+from wire.errors import CodecError, Late, NotNow, Refusal
 from wire.ids import OPERATOR
 from wire.labels import join
 from wire.rates import SINGLY, Rate
@@ -60,6 +60,9 @@ class Router:
             if len(frames) != 2 or len(frames[1]) > limits.BODY_MAX:
                 raise CodecError(f"a message has a header and a body of at most {limits.BODY_MAX} bytes")
             self._obey(peer, header, frames[1])
+        except Late:
+            if peer.late.take(kernel.loop.now()) == "flood":
+                kernel.end_peer(peer, "flood", "a flood of what concerns no open call")
         except (CodecError, NotNow) as error:
             kernel.end_peer(peer, "malformed", str(error))
         except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this peer its link, never everybody the kernel
@@ -91,7 +94,9 @@ class Router:
         if run is not None:
             bounds = run.hand.package.manifest.limits
             rate, in_flight = bounds.calls_per_minute, bounds.in_flight
-        peer = kernel.peers[route] = Peer(route, principal, run, Rate(rate, kernel.loop.now()), in_flight)
+        peer = kernel.peers[route] = Peer(
+            route, principal, run, Rate(rate, kernel.loop.now()), in_flight, kernel.bus.link()
+        )
         if run is not None:
             run.peer = peer
         kernel.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
@@ -112,8 +117,9 @@ class Router:
             case headers.Credit():
                 kernel.exchange.credit(peer, header)
             case headers.Cancel(number=number, why=why):
-                if number in peer.made:
-                    kernel.exchange.cancel(peer.made[number], why or "its caller took it back")
+                if number not in peer.made:
+                    raise Late(number)
+                kernel.exchange.cancel(peer.made[number], why or "its caller took it back")
             case headers.Publish() | headers.Subscribe():
                 self._event(peer, header, body)
             case headers.Ready() if run is not None:

@@ -13,20 +13,29 @@ from manifests.state import Installed
 from wire import limits
 from wire.ids import RunId
 from wire.labels import join
-from wire.rates import Rate
+from wire.rates import LATE_PER_MINUTE, Rate
 
 
 class Peer:
-    """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them."""
+    """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them.
 
-    __slots__ = ("event_credit", "events", "in_flight", "made", "missed", "principal", "rate", "route", "run", "topics")
+    link: the bus's name for the connection. late: how much it said of calls that are not open.
+    """
 
-    def __init__(self, route: bytes, principal: str, run: "Run | None", rate: Rate, in_flight: int) -> None:
+    __slots__ = (
+        "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route", "run", "topics",
+    )  # fmt: skip
+
+    def __init__(
+        self, route: bytes, principal: str, run: "Run | None", rate: Rate, in_flight: int, link: tuple[int, int]
+    ) -> None:
         self.route = route
         self.principal = principal
         self.run = run
         self.rate = rate
+        self.late = Rate(LATE_PER_MINUTE, time.monotonic())
         self.in_flight = in_flight
+        self.link = link
         self.made: dict[int, OpenCall] = {}
         self.topics: set[str] = set()
         self.events: deque[tuple[str, tuple[str, ...], bytes]] = deque()

@@ -24,7 +24,7 @@ from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
 from wire import headers, limits
 from wire.codec import NIL
-from wire.errors import Refusal
+from wire.errors import Late, Refusal
 from wire.ids import ID_BYTES, run_id
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Supervisor:
         """The Hand's start() has returned: its work, or the calls that wait, may come."""
         life = self.services.of(run)
         if run.state != "joining":
-            return
+            raise Late(0)
         run.state = "ready"
         if life is not None:
             self.services.ready(life, run)

@@ -6,6 +6,7 @@
     ├── NoteMalformed             text is not a signed note, a key, a checkpoint or a seal
     ├── SignatureInvalid          well formed, but no trusted key vouches for it
     ├── NotNow                    a peer did what its state of the protocol does not list
+    ├── Late                      a message concerns a call that is not open
     ├── Refusal                   a call is not allowed, and nobody saw it
     ├── ProofInvalid              a Merkle proof does not prove what it should
     └── LogInvalid                a log is not what was once written and signed
@@ -59,6 +60,13 @@ class LogInvalid(ManipleError):
 
 class NotNow(ManipleError):
     """An event that the state it meets does not list. A peer that caused it broke the protocol, and is ended."""
+
+
+class Late(ManipleError):
+    """A message concerns a call that has ended, or that never was: it is nothing, unless there is a flood of it.
+
+    One that an open call's state does not list raises NotNow instead, and ends its sender.
+    """
 
 
 class Refusal(ManipleError):

@@ -15,6 +15,9 @@ FLOOD: Final = 2.0
 SINGLY: Final = 16
 """Refused calls of one principal and reason that are logged each by itself within one second; more are counted."""
 
+LATE_PER_MINUTE: Final = 60_000
+"""Messages about calls that are not open any more: some cross an end on their way, a flood of them is a flood."""
+
 
 class Rate:
     """A token bucket that holds a minute's allowance. Clock in seconds, passed in."""

@@ -54,7 +54,7 @@ def _sleep(request: Request) -> object:
     if not isinstance(wait, int) or not 0 <= wait <= limits.DEADLINE_MAX:
         raise Failure("arguments", f"milliseconds is 0 to {limits.DEADLINE_MAX}")
     kernel, call = request.kernel, request.call
-    kernel.loop.after(wait / 1000, lambda: kernel.answer(call, {}))
+    call.alarm = kernel.loop.after(wait / 1000, lambda: kernel.answer(call, {}))
     return None
 
 
