@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -21,8 +22,18 @@ from wire import codec, headers, limits
 from wire.entries import Cost
 from wire.errors import CodecError
 
-HELLO_WITHIN: Final = 10.0
+HELLO_WITHIN: Final = 5.0
 """Seconds in which a kernel that listens must answer Hello."""
+
+SLICE: Final = 0.25
+"""Seconds of one poll."""
+
+_BROKEN: Final = (
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_DISCONNECTED
+)
 
 _UCRED: Final = struct.Struct("3i")
 
@@ -64,12 +75,7 @@ class Client:
         if self._pidfd >= 0:
             self._poller.register(self._pidfd, zmq.POLLIN)
         try:
-            self._send(headers.Hello(version=limits.PROTOCOL))
-            if self._receive(HELLO_WITHIN) is None:
-                raise Ended(
-                    f"the kernel of {home} (process {self.kernel_pid}) does not answer: if it stays so, "
-                    f"`kill -9 {self.kernel_pid}`, then `maniple up`"
-                )
+            self._greet()
         except BaseException:
             self.close()
             raise
@@ -89,6 +95,8 @@ class Client:
                 self._link.send_multipart((codec.encode(headers.Bye()), codec.NIL), zmq.NOBLOCK)
             except zmq.ZMQError:
                 pass  # the kernel is gone before
+            self._link.disable_monitor()
+            self._monitor.close(linger=0)
             self._link.close(linger=200)
             self._context.term()
         self._close_descriptors()
@@ -151,6 +159,19 @@ class Client:
 
     # the link -------------------------------------------------------------------------------------------------------
 
+    def _greet(self) -> None:
+        """Hello, and the kernel's answer. A key that the kernel does not know ends it at once, as the monitor tells."""
+        self._send(headers.Hello(version=limits.PROTOCOL))
+        self._poller.register(self._monitor, zmq.POLLIN)
+        try:
+            if self._receive(HELLO_WITHIN) is None:
+                raise Ended(
+                    f"the kernel of {self.home} (process {self.kernel_pid}) does not answer: if it stays so, "
+                    f"`kill -9 {self.kernel_pid}`, then `maniple up`"
+                )
+        finally:
+            self._poller.unregister(self._monitor)
+
     def _connect(self) -> "zmq.Socket[bytes]":
         secret, server = _key(self.home, "operator.key"), _key(self.home, "kernel.pub")
         link = self._context.socket(zmq.DEALER)
@@ -166,6 +187,7 @@ class Client:
             link.close()
             self._context.term()
             raise Ended(f"the keys in {self.home}/keys are damaged: restore that folder from a backup") from None
+        self._monitor = link.get_monitor_socket(_BROKEN)
         link.connect(f"ipc:///proc/self/fd/{self._run_folder}/bus")
         return link
 
@@ -183,25 +205,35 @@ class Client:
     def _receive(
         self, seconds: float | None, sender: "_Upload | None" = None
     ) -> tuple[headers.FromKernel, bytes] | None:
-        """The next message; None when none came in time. Raises NoKernel when the kernel has died."""
-        while True:
+        """The next message; None when none came in time. Raises NoKernel when the kernel has died.
+
+        A signal that arrives just before the poll would not end it, so the poll ends by itself often enough for Ctrl-C.
+        """
+        slices = inf if seconds is None else max(1, round(seconds / SLICE))
+        while slices > 0:
             source = sender.ready_from() if sender is not None else -1
             if source >= 0:
                 self._poller.register(source, zmq.POLLIN)
             try:
-                ready = dict(self._poller.poll(None if seconds is None else int(seconds * 1000)))
+                ready = dict(self._poller.poll(int(SLICE * 1000)))
             finally:
                 if source >= 0:
                     self._poller.unregister(source)
             if self._link in ready:
                 header, body = self._link.recv_multipart()
                 return codec.decode_from_kernel(header), body
+            if self._monitor in ready:
+                raise Ended(
+                    f"the kernel of {self.home} does not know the keys in {self.home}/keys: they are not what it "
+                    "started with; restore that folder from a backup"
+                )
             if self._pidfd in ready:
                 raise NoKernel(f"the kernel of {self.home} ended before it answered: `maniple up` starts it again")
             if sender is not None and source in ready:
                 sender.send_piece()
             elif not ready:
-                return None
+                slices -= 1
+        return None
 
     def _close_descriptors(self) -> None:
         for descriptor in (self._run_folder, self._pidfd):

@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     words = sys.argv[1:] if arguments is None else arguments
-    code = _run(words)
+    code = run(words)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -100,7 +100,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _run(words: list[str]) -> int:
+def run(words: list[str]) -> int:
+    """Run a command; its exit code, when everything is said."""
     try:
         code = cli().main(args=words, prog_name="maniple", standalone_mode=False)
         return code if isinstance(code, int) else Exit.DONE

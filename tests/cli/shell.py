@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,19 @@ class Shell:
             "MANIPLE_HOME": str(self.home),
             "LANG": "C.UTF-8",
         } | variables
+
+
+def copied_home(shell: Shell, to: Path) -> Shell:
+    """A shell with a copy of a home, whose kernel must not run; its socket is left out."""
+    return Shell(Path(shutil.copytree(shell.home, to, ignore=shutil.ignore_patterns("bus"))))
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def is_one_clear_line(ran: Ran) -> bool:

@@ -112,5 +112,6 @@ def test_a_table_that_nobody_reads_to_its_end_is_no_error_to_see(shell: Shell) -
     assert following.stdout is not None
     following.stdout.close()
     assert following.stderr is not None
-    assert following.stderr.read() == b""
+    with following.stderr as words:
+        assert words.read() == b""
     assert following.wait(20) == 1

@@ -59,9 +59,9 @@ def test_help_shows_every_command_in_its_section(tmp_path: Path) -> None:
     ran = Shell(tmp_path).run("--help")
     assert ran.code == 0
     for title, rows in commands.SECTIONS.items():
-        assert f"{title}:" in ran.out
+        section = ran.out.partition(f"\n{title}:\n")[2]
         for name, text in rows.items():
-            line = next(line for line in ran.out.splitlines() if line.strip().startswith(f"{name} "))
+            line = next(line for line in section.splitlines() if line.startswith(f"  {name} "))
             assert text[:20] in line
 
 
@@ -90,4 +90,4 @@ def test_completion_knows_commands_options_and_installed_hands(shell: Shell) -> 
 
 
 def test_completion_of_hands_without_a_kernel_is_empty(tmp_path: Path) -> None:
-    assert _completed(Shell(tmp_path / "none"), "maniple show gr") == set()
+    assert not any(_completed(Shell(tmp_path / "none"), "maniple show gr"))

@@ -1,0 +1,220 @@
+"""The log from the command line: read, searched, verified, proved and exported; and whatever is wrong with it named."""
+
+import base64
+import hashlib
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kernel.cli.client import Client
+from tests.cli.shell import Shell, copied_home
+from wire.merkle import leaf_hash
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A home with some fifty entries, whose kernel has gone down."""
+    shell = Shell(tmp_path_factory.mktemp("audit") / "home")
+    shell.good("init", "--no-hands")
+    shell.good("up")
+    for _ in range(8):
+        shell.good("ps")
+    shell.good("down")
+    return shell
+
+
+@pytest.fixture
+def copied(stopped: Shell, tmp_path: Path) -> Shell:
+    """A copy of that home, to be spoiled."""
+    return copied_home(stopped, tmp_path / "home")
+
+
+def _entries(shell: Shell) -> Path:
+    return shell.home / "log" / "entries" / "000000.jsonl"
+
+
+def _lines(shell: Shell) -> list[bytes]:
+    return _entries(shell).read_bytes().splitlines(keepends=True)
+
+
+def test_tail_gives_the_lines_exactly_as_they_stand(stopped: Shell) -> None:
+    lines = _lines(stopped)
+    assert stopped.good("audit", "tail", "--json", "-n", "5").encode().splitlines(keepends=True) == lines[-5:]
+    assert stopped.good("audit", "tail", "--json", "-n", "100000").encode() == b"".join(lines)
+    assert stopped.good("audit", "tail").count("\n") == 20
+    assert stopped.good("audit", "tail", "-n", "0") == ""
+
+
+def test_tail_follows_a_log_that_grows(shell: Shell) -> None:
+    follower = shell.begin("audit", "tail", "-f", "-n", "0", "--json")
+    try:
+        assert follower.stdout is not None
+        shell.good("call", "echo.say", "text=followed")
+        assert any(json.loads(line).get("method") == "echo.say" for line in iter(follower.stdout.readline, b""))
+    finally:
+        follower.terminate()
+        follower.communicate()
+
+
+def test_show_tells_an_entry_and_its_partner(shell: Shell) -> None:
+    shell.good("call", "echo.say", "text=shown")
+    (line,) = shell.good(
+        "audit", "search", "--kind", "call", "--method", "echo.*", "--json", "--since", "1m"
+    ).splitlines()[-1:]
+    told = shell.told("audit", "show", str(json.loads(line)["seq"]))
+    entry, partner = told["entry"], told["partner"]
+    assert isinstance(entry, dict)
+    assert isinstance(partner, dict)
+    assert (entry["kind"], partner["kind"], partner["verdict"]) == ("call", "end", "done")
+    assert shell.run("audit", "show", "99999999").code == 1
+
+
+def test_show_knows_a_body_by_its_digest(shell: Shell, tmp_path: Path) -> None:
+    shell.good("call", "echo.say", "text=weighed")
+    line = shell.good("audit", "search", "--kind", "end", "--method", "echo.say", "--json").splitlines()[-1]
+    end = str(json.loads(line)["seq"])
+    (tmp_path / "reply.json").write_text('{"text": "weighed"}')
+    assert shell.told("audit", "show", end, "--body", tmp_path / "reply.json") == {"seq": int(end), "body": "reply"}
+    (tmp_path / "raw").write_bytes(msgspec.msgpack.encode({"text": "weighed"}))
+    assert shell.run("audit", "show", end, "--body", tmp_path / "raw").code == 0
+    (tmp_path / "other").write_text('{"text": "changed"}')
+    assert shell.run("audit", "show", end, "--body", tmp_path / "other").code == 5
+
+
+def test_search_finds_what_is_all_that_is_asked_for(shell: Shell) -> None:
+    shell.run("call", "nobody.does")
+    found = [json.loads(line) for line in shell.good("audit", "search", "--verdict", "refused", "--json").splitlines()]
+    assert found
+    assert {entry["verdict"] for entry in found} == {"refused"}
+    starts = shell.good("audit", "search", "--kind", "run.*", "--hand", "greeter", "--json").splitlines()
+    assert all(json.loads(line)["kind"].startswith("run.") for line in starts)
+    assert shell.good("audit", "search", "--since", "2035-01-01") == ""
+    assert shell.good("audit", "search", "--until", "2001-01-01T00:00") == ""
+    assert "kernel.start" in shell.good("audit", "search", "kernel.start", "--most", "1")
+    assert shell.run("audit", "search", "--since", "yesterday-ish").code == 2
+
+
+def test_verify_holds_with_the_kernel_running_and_stopped(shell: Shell, stopped: Shell) -> None:
+    assert shell.told("audit", "verify")["ok"] is True
+    told = stopped.told("audit", "verify")
+    assert told["entries"] == told["signed"] == len(_lines(stopped))
+
+
+def test_verify_needs_nothing_secret(copied: Shell) -> None:
+    public = (copied.home / "keys" / "log.pub").read_text().strip()
+    shutil.rmtree(copied.home / "keys")
+    assert copied.run("audit", "verify").code == 1
+    assert copied.told("audit", "verify", "--key", public)["ok"] is True
+
+
+def _edited(lines: list[bytes]) -> list[bytes]:
+    return [line.replace(b"operator", b"0perator") if at == 9 else line for at, line in enumerate(lines)]
+
+
+SPOILED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "edited": _edited,
+    "dropped": lambda lines: lines[:9] + lines[10:],
+    "swapped": lambda lines: [*lines[:9], lines[10], lines[9], *lines[11:]],
+    "duplicated": lambda lines: [*lines[:10], *lines[9:]],
+    "reversed": lambda lines: lines[:9] + lines[:8:-1],
+    "not JSON": lambda lines: [*lines[:9], b"{\n", *lines[10:]],
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_spoiled_log_ends_with_5_and_names_its_first_bad_entry(how: str, copied: Shell) -> None:
+    lines = _lines(copied)
+    assert b"operator" in lines[9]
+    _entries(copied).write_bytes(b"".join(SPOILED[how](lines)))
+    ran = copied.run("audit", "verify")
+    assert ran.code == 5
+    assert f"entry {10 if how == 'duplicated' else 9}:" in ran.err
+
+
+def test_a_cut_tail_is_missed_even_with_all_else_in_order(copied: Shell) -> None:
+    lines = _lines(copied)
+    _entries(copied).write_bytes(b"".join(lines[:-3]))
+    ran = copied.run("audit", "verify")
+    assert (ran.code, f"entry {len(lines) - 3}: it is missing" in ran.err) == (5, True)
+
+
+def test_a_forked_log_is_found_against_an_older_checkpoint(stopped: Shell, copied: Shell, tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    shutil.copy(stopped.home / "log" / "checkpoint", held)
+    assert stopped.told("audit", "verify", "--checkpoint", held)["ok"] is True
+    shutil.rmtree(copied.home / "log")
+    copied.good("up")
+    with Client(str(copied.home)) as client:
+        for _ in range(60):
+            client.call("kernel.ps")
+    copied.good("down")
+    assert copied.told("audit", "verify")["ok"] is True
+    ran = copied.run("audit", "verify", "--checkpoint", held)
+    assert ran.code == 5
+    assert "held elsewhere" in ran.err
+
+
+def test_a_log_without_checkpoints_or_with_a_foreign_one_does_not_verify(copied: Shell, shell: Shell) -> None:
+    checkpoint = copied.home / "log" / "checkpoint"
+    foreign = shell.home / "log" / "checkpoint"
+    assert copied.run("audit", "verify", "--checkpoint", foreign).code == 5
+    checkpoint.write_text(checkpoint.read_text().replace("\n", "\n ", 1))
+    assert copied.run("audit", "verify").code == 5
+    checkpoint.unlink()
+    (copied.home / "log" / "checkpoints").unlink(missing_ok=True)
+    assert copied.run("audit", "verify").code == 5
+
+
+def test_a_proof_convinces_with_the_public_key_alone(stopped: Shell, tmp_path: Path) -> None:
+    public = (stopped.home / "keys" / "log.pub").read_text().strip()
+    line = _lines(stopped)[7].rstrip(b"\n")
+    proof = tmp_path / "entry.tlog-proof"
+    proof.write_text(stopped.good("audit", "prove", "7"))
+    assert base64.b64encode(line).decode() in proof.read_text()
+    nobody = Shell(tmp_path / "none")
+    told = nobody.told("audit", "verify-proof", proof, "--key", public)
+    assert (told["seq"], told["entry"]) == (7, line.decode())
+    assert stopped.run("audit", "verify-proof", "-", stdin=proof.read_text()).code == 0
+    as_json = stopped.told("audit", "prove", "7")
+    assert as_json["entry"] == line.decode()
+    assert leaf_hash(line) == hashlib.sha256(b"\0" + line).digest()
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_proof_with_anything_changed_does_not_verify(at: int, stopped: Shell, tmp_path: Path) -> None:
+    text = stopped.good("audit", "prove", "7")
+    place = at * len(text) // 5 + 7
+    letter = "A" if text[place] != "A" else "B"
+    (tmp_path / "proof").write_text(text[:place] + letter + text[place + 1 :])
+    assert stopped.run("audit", "verify-proof", tmp_path / "proof").code == 5
+
+
+def test_an_entry_that_is_not_there_cannot_be_proved(stopped: Shell) -> None:
+    assert stopped.run("audit", "prove", "99999999").code == 1
+
+
+def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) -> None:
+    public = (shell.home / "keys" / "log.pub").read_text().strip()
+    told = shell.told("audit", "export", tmp_path / "log")
+    stranger = Shell(tmp_path / "none")
+    verified = stranger.told("audit", "verify", "--from", tmp_path / "log", "--key", public)
+    assert verified["entries"] == verified["signed"] == told["entries"]
+    shell.good("audit", "export", tmp_path / "log.tar.gz")
+    with tarfile.open(tmp_path / "log.tar.gz") as archive:
+        names = {member.name for member in archive}
+        archive.extractall(tmp_path / "out", filter="data")
+    assert "maniple-log/entries/000000.jsonl" in names
+    assert not any("key" in name and not name.endswith(".pub") for name in names)
+    assert stranger.run("audit", "verify", "--from", tmp_path / "out" / "maniple-log").code == 0
+    assert shell.run("audit", "export", tmp_path / "log").code == 1
+
+
+def test_a_torn_tail_after_a_crash_is_no_damage(copied: Shell) -> None:
+    with _entries(copied).open("ab") as file:
+        file.write(b'{"kind":"ca')
+    assert copied.told("audit", "verify")["entries"] == len(_lines(copied)) - 1

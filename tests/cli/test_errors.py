@@ -1,0 +1,250 @@
+"""Whatever goes wrong, a person gets one clear line and the next command to type, and a script its exit code."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kernel.cli import commands
+from kernel.cli.main import run
+from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
+
+ARGUMENTS = {
+    "show": ["x"], "remove": ["x"], "settings": ["x"], "grant": ["x", "a.b", "*"], "revoke": ["x", "a.b"],
+    "roots add": ["x", "."], "roots remove": ["x"], "keys revoke": ["00000000"], "start": ["x"], "stop": ["x"],
+    "pause": ["x"], "resume": ["x"], "restart": ["x"], "cancel": ["r-0000000000000000"], "call": ["a.b"],
+}  # fmt: skip
+NEEDS_KERNEL = [*ARGUMENTS, "down", "status", "ps", "hands", "grants", "roots", "freeze", "thaw", "methods"]
+READS_HOME = [
+    "runs",
+    "run-show x",
+    "audit tail",
+    "audit verify",
+    "audit prove 1",
+    "audit show 1",
+    "keys list",
+    "logs x",
+]
+
+
+@pytest.mark.parametrize("name", NEEDS_KERNEL)
+def test_without_a_kernel_every_command_says_so_at_once(name: str, still_home: Shell) -> None:
+    ran = still_home.run(*name.split(), *ARGUMENTS.get(name, []))
+    assert (ran.code, ran.out) == (3, "")
+    assert is_one_clear_line(ran)
+    assert "maniple up" in ran.err
+
+
+@pytest.fixture(scope="module")
+def still_home(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    shell = Shell(tmp_path_factory.mktemp("errors") / "home")
+    shell.good("init", "--no-hands")
+    return shell
+
+
+@pytest.mark.parametrize("name", [*NEEDS_KERNEL[:3], "up", "ps", *READS_HOME])
+def test_without_a_home_every_command_says_how_to_make_one(name: str, tmp_path: Path) -> None:
+    ran = Shell(tmp_path / "none").run(*name.split(), *ARGUMENTS.get(name, []))
+    assert ran.code == 1
+    assert is_one_clear_line(ran)
+
+
+@pytest.mark.parametrize("name", commands.every())
+def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run([*name.split(), "--no-such-option"])
+    told = capsys.readouterr()
+    assert is_one_clear_line(Ran(code, told.out, told.err))
+    assert (code, told.out) == (2, "")
+
+
+@pytest.mark.parametrize("words", [("strat",), ("audit", "verfy"), ("nonsense",), ("start",), ("roots", "add", "x")])
+def test_a_mistyped_command_is_told_with_what_was_meant(words: tuple[str, ...], tmp_path: Path) -> None:
+    ran = Shell(tmp_path).run(*words)
+    assert ran.code == 2
+    assert is_one_clear_line(ran)
+    if words[-1] in ("strat", "verfy"):
+        assert "did you mean" in ran.err
+
+
+def test_the_mend_names_the_home_that_was_named(tmp_path: Path, still_home: Shell) -> None:
+    ran = Shell(tmp_path).run("--home", str(still_home.home), "ps")
+    assert f"`maniple --home {still_home.home} up`" in ran.err
+
+
+def _write(text: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_text(text)
+
+    return write
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "home.toml is not TOML": ("home.toml", _write("format = [")),
+    "home.toml of another format": ("home.toml", _write('format = 9\norigin = "x"\nhash_seed = 1\n')),
+    "home.toml misses a key": ("home.toml", _write("format = 1\n")),
+    "home.toml holds no text": ("home.toml", lambda path: path.write_bytes(b"\xff\xfe")),
+    "no log.key": ("keys/log.key", Path.unlink),
+    "a cut log.key": ("keys/log.key", _cut),
+    "a log.key of letters": ("keys/log.key", _write("not hex at all")),
+    "no kernel.key": ("keys/kernel.key", Path.unlink),
+    "a cut kernel.key": ("keys/kernel.key", _cut),
+    "no operator.key": ("keys/operator.key", Path.unlink),
+    "a cut operator.key": ("keys/operator.key", _cut),
+    "no keys": ("keys", shutil.rmtree),
+    "open to others": (".", lambda path: path.chmod(0o755)),
+    "a changed log": (
+        "log/entries/000000.jsonl",
+        lambda path: path.write_bytes(path.read_bytes().replace(b"a", b"b", 1)),
+    ),
+    "no checkpoint": ("log/checkpoint", _write("")),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_home_does_not_start_and_says_why(what: str, still_home: Shell, tmp_path: Path) -> None:
+    shell = copied_home(still_home, tmp_path / "home")
+    (shell.home / "log" / "snapshot").unlink(missing_ok=True)
+    path, spoil = DAMAGE[what]
+    spoil(shell.home / path)
+    ran = shell.run("up")
+    assert ran.code == 1, ran
+    assert ran.err.startswith("maniple: ")
+    assert ran.err.count("\n") == 1
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("key", ["operator.key", "kernel.pub"])
+def test_a_missing_or_damaged_key_of_the_operator_is_named(key: str, shell: Shell, tmp_path: Path) -> None:
+    linked = tmp_path / "home"
+    linked.mkdir(mode=0o700)
+    for name in ("home.toml", "run", "log"):
+        (linked / name).symlink_to(shell.home / name)
+    shutil.copytree(shell.home / "keys", linked / "keys")
+    other = Shell(linked)
+    assert other.run("status").code == 0
+    (linked / "keys" / key).write_text("x" * 40)
+    ran = other.run("status")
+    assert (ran.code, "Traceback" in ran.err) == (1, False)
+    (linked / "keys" / key).unlink()
+    ran = other.run("status")
+    assert (ran.code, key in ran.err) == (1, True)
+
+
+def test_a_stale_socket_is_no_kernel(still_home: Shell, tmp_path: Path) -> None:
+    shell = copied_home(still_home, tmp_path / "home")
+    with socket.socket(socket.AF_UNIX) as stale:
+        folder = os.open(shell.home / "run", os.O_PATH)
+        stale.bind(f"/proc/self/fd/{folder}/bus")
+        os.close(folder)
+    assert shell.run("ps").code == 3
+    shell.good("up")
+    shell.good("down")
+
+
+def test_whoever_listens_and_says_nothing_is_not_waited_for_for_ever(still_home: Shell, tmp_path: Path) -> None:
+    shell = copied_home(still_home, tmp_path / "home")
+    with socket.socket(socket.AF_UNIX) as silent:
+        folder = os.open(shell.home / "run", os.O_PATH)
+        silent.bind(f"/proc/self/fd/{folder}/bus")
+        os.close(folder)
+        silent.listen()
+        ran = shell.run("ps")
+    assert ran.code == 1
+    assert "does not answer" in ran.err
+
+
+def _into(path: str, *words: str | Path, shell: Shell) -> "subprocess.CompletedProcess[bytes]":
+    with open(path, "wb") as sink:
+        return subprocess.run(
+            [*MANIPLE, *map(str, words)], stdout=sink, stderr=subprocess.PIPE, env=shell.environment(), check=False
+        )
+
+
+@pytest.mark.parametrize("words", [("hands",), ("audit", "tail"), ("audit", "verify"), ("methods", "--json")])
+def test_a_result_that_finds_no_room_is_a_failure(words: tuple[str, ...], shell: Shell) -> None:
+    done = _into("/dev/full", *words, shell=shell)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"no space left" in done.stderr
+
+
+def test_closed_standard_descriptors_do_no_harm(shell: Shell) -> None:
+    for closing in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        line = " ".join([*map(_quoted, [*MANIPLE, "hands"]), closing])
+        done = subprocess.run(["sh", "-c", line], capture_output=True, env=shell.environment(), check=False)
+        assert done.returncode in (0, 1), closing
+        assert b"Traceback" not in done.stderr
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'"
+
+
+WITHOUT_PRIVILEGE = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: without them, modes hold for root, too
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def _without_privilege(*words: str | Path, shell: Shell) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command for which the modes of files hold, whoever runs these tests."""
+    command = [sys.executable, "-I", "-c", WITHOUT_PRIVILEGE, *MANIPLE, *map(str, words)]
+    return subprocess.run(command, capture_output=True, env=shell.environment(), check=False)
+
+
+@pytest.mark.parametrize(
+    ("shut", "words"),
+    [
+        (".", ("ps",)),
+        (".", ("up",)),
+        (".", ("audit", "verify")),
+        (".", ("logs", "echo")),
+        (".", ("init",)),
+        ("home.toml", ("up",)),
+        ("run", ("ps",)),
+        ("run", ("up",)),
+        ("log", ("audit", "tail")),
+        ("log", ("runs",)),
+        ("keys", ("keys",)),
+        ("output", ("logs", "echo")),
+    ],
+)
+def test_what_may_not_be_read_is_told(shut: str, words: tuple[str, ...], still_home: Shell, tmp_path: Path) -> None:
+    shell = copied_home(still_home, tmp_path / "home")
+    (shell.home / shut).chmod(0)
+    done = _without_privilege(*words, shell=shell)
+    (shell.home / shut).chmod(0o700)
+    assert done.returncode in (1, 3), done
+    assert done.stderr.startswith(b"maniple: "), done
+    assert done.stderr.count(b"\n") == 1
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_told_and_leaves_nothing_half_made(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        shell = Shell(disk / "home")
+        ran = shell.run("init")
+        assert ran.code == 1
+        assert ran.err.count("\n") == 1
+        assert "Traceback" not in ran.err
+        assert not shell.home.exists()
+        assert os.listdir(disk) == []
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

@@ -1,0 +1,183 @@
+"""The home and the kernel as a whole: made, started, looked at, frozen, thawed, stopped."""
+
+import os
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell, is_gone
+from tests.cli.test_runs import until
+
+
+def test_init_makes_a_home_that_only_its_owner_can_enter(still: Shell) -> None:
+    assert stat.S_IMODE(still.home.stat().st_mode) == 0o700
+    keys = sorted((still.home / "keys").iterdir())
+    assert {"log.key", "log.pub", "kernel.key", "kernel.pub", "operator.key", "seal.key"} <= {key.name for key in keys}
+    assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
+    assert not [name for name in os.listdir(still.home.parent) if name.startswith(".")]
+    assert still.told("audit", "verify")["ok"] is True
+
+
+def test_no_two_homes_share_a_key(still: Shell, tmp_path: Path) -> None:
+    other = Shell(tmp_path / "other")
+    other.good("init", "--no-hands")
+    for name in ("log.key", "kernel.key", "operator.key", "seal.key"):
+        assert (still.home / "keys" / name).read_bytes() != (other.home / "keys" / name).read_bytes()
+
+
+def test_init_refuses_what_is_there(still: Shell, tmp_path: Path) -> None:
+    before = (still.home / "home.toml").read_bytes()
+    ran = still.run("init")
+    assert ran.code == 1
+    assert "already" in ran.err
+    assert (still.home / "home.toml").read_bytes() == before
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    assert Shell(tmp_path / "full").run("init").code == 1
+    assert (tmp_path / "full" / "file").read_text() == "mine"
+
+
+def test_an_interrupted_init_is_typed_again(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    place = tmp_path / ".home.unfinished"
+    first = shell.begin("init")
+    until(lambda: (place / "run" / "bus").exists())
+    first.kill()
+    first.communicate()
+    assert not shell.home.exists()
+    shell.good("init", "--no-hands")
+    assert not place.exists()
+    shell.good("up")
+    shell.good("down")
+
+
+def test_up_status_and_down(still: Shell) -> None:
+    pid = still.told("up")["pid"]
+    told = still.told("status")
+    assert (told["pid"], told["home"], told["frozen"]) == (pid, str(still.home), False)
+    assert str(pid) in still.good("status")
+    assert os.getsid(int(str(pid))) == pid
+    assert still.told("down")["pid"] == pid
+    assert is_gone(int(str(pid)))
+    assert still.run("down").code == 3
+
+
+def test_a_kernel_in_the_foreground_is_the_process_that_was_started(still: Shell) -> None:
+    kernel = still.begin("up", "--foreground")
+    try:
+        until(lambda: still.run("status").code == 0)
+        assert still.told("status")["pid"] == kernel.pid
+        still.good("down")
+        assert kernel.wait(20) == 0
+    finally:
+        kernel.kill()
+        kernel.communicate()
+
+
+def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
+    for words in (("up",), ("up", "--foreground")):
+        ran = shell.run(*words)
+        assert ran.code == 1
+        assert "already" in ran.err
+
+
+def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
+    folder = still.good("new", "icy", "--service", "--into", still.home.parent).strip()
+    still.good("up")
+    still.good("install", folder, "--yes")
+    still.good("start", "icy")
+    assert still.told("freeze") == {"frozen": True, "ended": 1}
+    assert still.run("call", "icy.greet").code == 4
+    still.good("down")
+    still.good("up")
+    ran = still.run("call", "icy.greet")
+    assert (ran.code, "maniple thaw" in ran.err) == (4, True)
+    assert "frozen" in still.good("status")
+    still.good("thaw")
+    until(lambda: still.run("call", "icy.greet").code == 0)
+    still.good("down")
+
+
+def test_a_killed_kernel_is_no_kernel_at_once_and_up_recovers(still: Shell) -> None:
+    pid = int(str(still.told("up")["pid"]))
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: is_gone(pid))
+    assert (still.home / "run" / "bus").exists(), "a stale socket is what is tested"
+    assert still.run("ps").code == 3
+    still.good("up")
+    still.good("down")
+    assert still.told("audit", "verify")["ok"] is True
+
+
+def test_a_wait_ends_when_the_kernel_dies(still: Shell) -> None:
+    pid = int(str(still.told("up")["pid"]))
+    waiting = still.begin("call", "kernel.sleep", "milliseconds=60000", "--timeout", "60s")
+    until(lambda: still.told("status")["open_calls"] == 2)
+    os.kill(pid, signal.SIGKILL)
+    _, err = waiting.communicate(timeout=10)
+    assert waiting.returncode == 3
+    assert b"maniple up" in err
+
+
+def test_doctor_finds_what_this_machine_has(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "none")
+    ran = shell.run("doctor", "--json")
+    told = ran.table()
+    findings = told["findings"]
+    assert isinstance(findings, list)
+    assert ran.code == (0 if told["ok"] else 1)
+    assert {"Linux", "user namespaces", "PID namespaces", "Landlock", "seccomp", "cgroups", "disk space"} <= {
+        finding["what"] for finding in findings
+    }
+    assert all(finding["why"] for finding in findings)
+    assert all(finding["mend"] for finding in findings if finding["state"] != "ok")
+    assert "Landlock" in shell.run("doctor").out
+
+
+@pytest.mark.parametrize("where", ["before", "after", "variable"])
+def test_the_home_is_named_in_three_ways(where: str, shell: Shell, tmp_path: Path) -> None:
+    elsewhere = Shell(tmp_path / "none")
+    home = str(shell.home)
+    words = {"before": ("--home", home, "status"), "after": ("status", "--home", home), "variable": ("status",)}[where]
+    ran = (shell if where == "variable" else elsewhere).run(*words, "--json")
+    assert ran.table()["home"] == home
+
+
+def test_without_any_name_the_home_is_in_the_users_folder(tmp_path: Path) -> None:
+    ran = Shell(Path()).run("status", MANIPLE_HOME="", HOME=str(tmp_path))
+    assert f"{tmp_path}/.maniple" in ran.err
+
+
+def test_colours_are_for_terminals_that_want_them(shell: Shell) -> None:
+    assert "\033" not in shell.good("hands")
+    coloured = _on_a_terminal(shell, "hands")
+    assert b"\033[" in coloured
+    assert b"\033[" not in _on_a_terminal(shell, "hands", NO_COLOR="1")
+
+
+def test_a_table_fits_the_terminal(shell: Shell) -> None:
+    shown = _on_a_terminal(shell, "hands", NO_COLOR="1", COLUMNS="60").decode()
+    assert max(len(line) for line in shown.splitlines()) <= 60
+    assert "…" in shown
+    assert max(len(line) for line in shell.good("hands").splitlines()) > 60
+
+
+def _on_a_terminal(shell: Shell, *words: str, **variables: str) -> bytes:
+    """What a command writes to a pseudo-terminal."""
+    from tests.cli.shell import MANIPLE
+
+    ours, theirs = os.openpty()
+    environment = shell.environment(TERM="xterm", **variables)
+    subprocess.run([*MANIPLE, *words], stdout=theirs, env=environment, check=True)
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+    except OSError:
+        pass  # the other end is closed: all was read
+    os.close(ours)
+    return shown
