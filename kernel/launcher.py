@@ -61,7 +61,19 @@ class Launcher:
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         reach = {sys.prefix, sys.base_prefix, root, self._home.at("scratch"), self._home.at("state")}
         search = ":".join(filter(None, sys.path))
-        start = [sys.executable, "-s", "-S", "-P", "-c", STARTER, search, "kernel.template", "3", PRELOAD, *sorted(reach)]
+        start = [
+            sys.executable,
+            "-s",
+            "-S",
+            "-P",
+            "-c",
+            STARTER,
+            search,
+            "kernel.template",
+            "3",
+            PRELOAD,
+            *sorted(reach),
+        ]
         environment = {"PYTHONHASHSEED": str(self._home.identity.hash_seed), "PYTHONUTF8": "1"}
         pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
         self._pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
@@ -132,7 +144,7 @@ class Launcher:
             scratch = self._own_folder("scratch", run.id, run.uid)
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
-                passing[f"root:{name}"] = _folder(path)
+                passing[f"root:{name}"] = _root(path)
                 if run.uid is not None:  # it maps their ids in the mount namespace where they are
                     passing["mounts"] = passing.get("mounts") or os.open(
                         "/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC
@@ -275,6 +287,14 @@ class Launcher:
 
 def _folder(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _root(path: str) -> int:
+    folder = _folder(path)
+    if os.readlink(f"/proc/self/fd/{folder}") != path:
+        os.close(folder)
+        raise OSError(f"the root {path} leads elsewhere since it was named: `maniple roots remove`, then add it again")
+    return folder
 
 
 def _rlimits(manifest: schema.Manifest) -> Rlimits:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from manifests import capabilities, settings
 from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
+from manifests.roots import meets, read_mounts
 from manifests.schema import Capability, Provided, ResourceKind
 from manifests.seal import MANIFEST_FILE, Seal, signers
 from manifests.state import Installed, Package, State
@@ -52,7 +53,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     """One change that is asked for. resource: what it is about; now: microseconds since the epoch; home: its real path.
 
     new_id: for a Hand that is new; methods: all that exist; load: what a folder below `hands/` holds; real: the real path
-    of a folder, "" when it is none; same: whether two paths are one folder, under whatever names; secrets: a Hand's secret settings as they are, by its id.
+    of a folder, "" when it is none; mounts: the mount table; secrets: a Hand's secret settings as they are, by its id.
     """
 
     state: State
@@ -64,7 +65,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...]
     load: Callable[[str], Package]
     real: Callable[[str], str]
-    same: Callable[[str, str], bool]
+    mounts: Callable[[], str]
     secrets: Callable[[str], dict[str, object]]
 
     def hand(self) -> Installed:
@@ -226,15 +227,9 @@ def _add_root(this: Asked) -> Decided:
         raise ChangeInvalid(f"{path!r} is not a folder with an absolute path")
     if name in RESERVED_ROOTS:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
-    if any(this.same(one, home) for one in _upwards(real)) or any(this.same(real, one) for one in _upwards(home)):
+    if meets(real, home, read_mounts(this.mounts())):
         raise Refusal("roots", f"{path} holds, lies in or leads to the home {home}: no Hand may reach that")
     return Decided(entries=(("root.add", {"name": name, "path": real}),))
-
-
-def _upwards(path: str) -> list[str]:
-    """A real path, and every folder that holds it."""
-    parts = path.rstrip("/").split("/")
-    return ["/".join(parts[:count]) or "/" for count in range(len(parts), 0, -1)]
 
 
 def _remove_root(this: Asked) -> Decided:
