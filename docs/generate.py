@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from docs import cli_page
 from docs.drawn import BLOCKS
 from manifests import reference
 
@@ -34,6 +35,7 @@ def adr_index() -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/adr/README.md": adr_index,
+    "docs/cli.md": cli_page.page,
     "docs/hand-toml.md": reference.page,
 }
 

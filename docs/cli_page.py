@@ -1,0 +1,62 @@
+"""Draws docs/cli.md from the live command line: each command's own help, in the order of its table."""
+
+from collections.abc import Mapping
+
+import click
+
+from kernel.cli import commands
+from kernel.cli.main import cli
+
+WIDTH = 100
+
+HEAD = """# The command line
+
+Results go to stdout, words to stderr; `--json` gives a result to a program. The home is `--home`, else `$MANIPLE_HOME`,
+else `~/.maniple`. Colours only on a terminal, and not with `NO_COLOR`. Completion: `maniple completion --help`.
+
+| exit code | |
+|---|---|
+| 0 | done |
+| 1 | failed |
+| 2 | wrong usage |
+| 3 | the kernel does not run |
+| 4 | refused |
+| 5 | verification failed |
+| 130 | interrupted by Ctrl-C |
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    root = cli()
+    parts = [HEAD]
+    for title, rows in commands.SECTIONS.items():
+        parts.append(f"## {title}\n\n| | |\n|---|---|\n" + "\n".join(_rows(rows)) + "\n")
+        for name in rows:
+            full = [f"{name} {inner}" for inner in commands.GROUPS[name]] if name in commands.GROUPS else [name]
+            parts += [_command(root, each) for each in full]
+    return "\n".join(parts)
+
+
+def _rows(rows: Mapping[str, str]) -> list[str]:
+    """A line for each command of a section; those that hold others in lines of their own."""
+    lines = []
+    for name, about in rows.items():
+        inner = commands.GROUPS.get(name)
+        if inner is None:
+            lines.append(f"| [`{name}`](#maniple-{name}) | {about} |")
+        else:
+            lines += [f"| [`{name} {each}`](#maniple-{name}-{each}) | {of} |" for each, of in inner.items()]
+    return lines
+
+
+def _command(root: click.Group, name: str) -> str:
+    found: click.Command = root
+    ctx = click.Context(root, info_name="maniple")
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        inner = found.get_command(ctx, word)
+        assert inner is not None
+        found = inner
+        ctx = click.Context(found, info_name=word, parent=ctx, terminal_width=WIDTH, max_content_width=WIDTH)
+    return f"### maniple {name}\n\n```text\n{found.get_help(ctx)}\n```\n"
