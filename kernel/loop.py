@@ -1,56 +1,60 @@
-"""The kernel's loop (acts): one epoll for descriptors, one heap for timers, both under one poll of the zmq sockets.
+"""The kernel's loop (acts): one epoll for descriptors, one heap for timers, both under one poll of the bus's socket.
 
-Descriptors of runs (pidfds, pipes, launch talks) sit in the epoll, which is a single entry of the zmq poll: a thousand of
-them in the zmq poll itself cost ten times as much, by measurement.
+Descriptors of runs (pidfds, pipes, launch talks) sit in the epoll, which is a single entry of the zmq poll: a thousand
+of them in the zmq poll itself cost ten times as much, by measurement.
 """
 
 import heapq
+import os
 import select
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Final
 
 import zmq
 
-Act = Callable[[], None]
+Act = Callable[[], object]
+
+_CANCELLED: Final = 1_000
+"""Timers that may lie cancelled in the heap, beside half of it, before they are swept out."""
 
 
 class Timer:
     """Something to do at a moment; cancel() makes it nothing."""
 
-    __slots__ = ("act", "when")
+    __slots__ = ("_loop", "act")
 
-    def __init__(self, when: float, act: Act) -> None:
-        self.when = when
+    def __init__(self, loop: "Loop", act: Act) -> None:
+        self._loop = loop
         self.act: Act | None = act
-
-    def __lt__(self, other: "Timer") -> bool:
-        return self.when < other.when
 
     def cancel(self) -> None:
         """Never to be done."""
         self.act = None
+        self._loop.cancelled += 1
 
 
 class Loop:
-    """Waits for sockets, descriptors and moments, and calls what was registered for each."""
+    """Waits for the bus, descriptors and moments, and calls what was registered for each."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._acts: dict[int, Act] = {}
-        self._timers: list[Timer] = []
-        self._poller = zmq.Poller()
-        self._poller.register(self._epoll.fileno(), zmq.POLLIN)
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._numbers = 0
+        self.cancelled = 0
         self._stopped = False
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.watch(self._wake, _nothing)
 
     def now(self) -> float:
         """Seconds of a clock that never jumps."""
         return time.monotonic()
 
-    def watch(self, descriptor: int, act: Act) -> None:
+    def watch(self, descriptor: int, act: Act, *, hangup_only: bool = False) -> None:
         """Call act whenever the descriptor can be read, or its other end is gone."""
         self._acts[descriptor] = act
-        self._epoll.register(descriptor, select.EPOLLIN)
+        self._epoll.register(descriptor, 0 if hangup_only else select.EPOLLIN)
 
     def forget(self, descriptor: int) -> None:
         """Undo watch; the descriptor is still open."""
@@ -59,50 +63,49 @@ class Loop:
 
     def after(self, seconds: float, act: Act) -> Timer:
         """Call act once, so many seconds from now."""
-        timer = Timer(time.monotonic() + seconds, act)
-        heapq.heappush(self._timers, timer)
+        timer = Timer(self, act)
+        self._numbers += 1
+        heapq.heappush(self._timers, (self.now() + seconds, self._numbers, timer))
+        if self.cancelled > _CANCELLED + len(self._timers) // 2:
+            self._timers = [entry for entry in self._timers if entry[2].act is not None]
+            heapq.heapify(self._timers)
+            self.cancelled = 0
         return timer
 
     def stop(self) -> None:
-        """Let run() return after what it is doing."""
+        """Let run() return after what it is doing; a signal may call it."""
         self._stopped = True
+        os.eventfd_write(self._wake, 1)
 
-    def run(self, sockets: Sequence[tuple[zmq.Socket[bytes], Act]]) -> None:
-        """Serve until stop(). A socket's act must read until nothing is left, or leave the rest for the next turn."""
-        acts: dict[object, Act] = {}
-        for socket, act in sockets:
-            self._poller.register(socket, zmq.POLLIN)
-            acts[socket] = act
+    def run(self, bus: "zmq.Socket[bytes]", take: Act) -> None:
+        """Serve until stop(). take: read one message of the bus, and act on it."""
+        poll, both = zmq.zmq_poll, [(bus, int(zmq.POLLIN)), (self._epoll.fileno(), int(zmq.POLLIN))]
         while not self._stopped:
-            for ready, _ in self._poller.poll(self._patience()):
-                _guarded(acts.get(ready, self._serve_descriptors))
+            for ready, _ in poll(both, self._patience()):  # type: ignore[arg-type]  # its stub knows no descriptors
+                if ready is bus:
+                    take()
+                else:
+                    self._serve_descriptors()
             self._serve_timers()
 
     def _serve_descriptors(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
             act = self._acts.get(descriptor)
             if act is not None:
-                _guarded(act)
+                act()
 
     def _serve_timers(self) -> None:
-        timers, now = self._timers, time.monotonic()
-        while timers and (timers[0].when <= now or timers[0].act is None):
-            act = heapq.heappop(timers).act
+        now = self.now()
+        while self._timers and self._timers[0][0] <= now:
+            act = heapq.heappop(self._timers)[2].act
             if act is not None:
-                _guarded(act)
+                act()
 
-    def _patience(self) -> int | None:
-        timers = self._timers
-        while timers and timers[0].act is None:
-            heapq.heappop(timers)
-        if not timers:
-            return None
-        return max(0, int((timers[0].when - time.monotonic()) * 1000) + 1)
+    def _patience(self) -> int:
+        while self._timers and self._timers[0][2].act is None:
+            heapq.heappop(self._timers)
+        return max(0, int((self._timers[0][0] - time.monotonic()) * 1000) + 1) if self._timers else -1
 
 
-def _guarded(act: Act) -> None:
-    """A fault of the kernel's own costs what it was doing at that moment, and is written down; it never ends the kernel."""
-    try:
-        act()
-    except Exception:  # noqa: BLE001
-        traceback.print_exc()
+def _nothing() -> None:
+    pass

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from kernel.audit import Log
 from kernel.core import Kernel
 from kernel.home import Home
@@ -26,7 +28,7 @@ def main(arguments: list[str]) -> None:
     path, ready = arguments[0], int(arguments[1])
     os.umask(0o077)
     try:
-        kernel = opened(path)
+        kernel = opened(path, Loop())
     except (ManipleError, OSError) as error:
         os.write(ready, f"{error}\n".encode())
         sys.exit(1)
@@ -35,17 +37,20 @@ def main(arguments: list[str]) -> None:
     serve(kernel)
 
 
-def opened(path: str) -> Kernel:
+def opened(path: str, loop: Loop) -> Kernel:
     """A kernel on this home, its log recovered, its state restored. Raises HomeError, or OSError of its disk."""
     home = Home(path)
     home.lock()
     keys = home.keys()
     folder = Path(home.at("log"))
     found = recover(folder, key=keys.log.verify_key, origin=home.identity.origin)
-    state = from_bytes(found.state) if found.state is not None else State()
+    try:
+        state = from_bytes(found.state) if found.state is not None else State()
+    except msgspec.MsgspecError:  # written by another version: everything is in the log
+        os.unlink(folder / "snapshot")
+        state, found = State(), recover(folder, key=keys.log.verify_key, origin=home.identity.origin)
     for entry in found.entries:
         fold(state, entry, home.load)
-    loop = Loop()
     wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     log = Log(
         folder, key=keys.log, origin=home.identity.origin, chain=found.chain, wake=wake,
@@ -63,8 +68,17 @@ def opened(path: str) -> Kernel:
 def serve(kernel: Kernel) -> None:
     """Serve until told to end, then leave the home as a quick next start wants it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: kernel.loop.stop())
-    kernel.loop.run([(kernel.bus.router, kernel.router.turn), (kernel.bus.zap, kernel.bus.answer_zap), (kernel.bus.door, kernel.look_at_the_door)])
+    asked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # a signal alone does not wake the loop
+
+    def go_down() -> None:
+        os.eventfd_read(asked)
+        kernel.supervisor.stop_all(kernel.loop.stop)
+
+    kernel.loop.watch(asked, go_down)
+    signal.signal(signal.SIGTERM, lambda *_: os.eventfd_write(asked, 1))
+    kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
+    kernel.loop.watch(int(kernel.bus.door.FD), kernel.look_at_the_door)
+    kernel.loop.run(kernel.bus.router, kernel.router.turn)
     kernel.launcher.close()
     kernel.log.append("kernel.stop", principal="kernel")
     kernel.log.snapshot(to_bytes(kernel.state))

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _OPERATOR_RATE: Final = 6_000_000
 _OPERATOR_IN_FLIGHT: Final = 1_024
-_AT_ONCE: Final = 64  # messages read before timers and descriptors get their turn
 
 
 class Router:
@@ -34,15 +33,9 @@ class Router:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
 
-    def turn(self) -> bool:
-        """Read what has come, up to a bound, and act on each message. Whether more may have come."""
-        receive = self._kernel.bus.receive
-        for _ in range(_AT_ONCE):
-            message = receive()
-            if message is None:
-                return False
-            self._take(*message)
-        return True
+    def turn(self) -> None:
+        """Read one message, and act on it."""
+        self._take(*self._kernel.bus.receive())
 
     def _take(self, route: bytes, principal: str, frames: list[bytes]) -> None:
         kernel = self._kernel

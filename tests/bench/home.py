@@ -35,6 +35,7 @@ idle = "1d"
 
 [limits]
 in_flight = 256
+processes = 64
 
 [provides."{name}.say"]
 summary = "Say it back"
