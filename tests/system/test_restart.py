@@ -120,8 +120,16 @@ def test_the_state_is_the_same_from_the_snapshot_and_its_tail_and_from_the_log_a
 
 
 def _tampered(home: Path) -> bytes:
+    """Its state is another."""
+    raw = (home / "log" / "snapshot").read_bytes()
+    return raw.replace(b"wanted", b"wanter")
+
+
+def _tampered_elsewhere(home: Path) -> bytes:
+    """Its state is the same, and the entry it says it follows is another."""
     raw = bytearray((home / "log" / "snapshot").read_bytes())
-    raw[-20] ^= 1
+    at = raw.index(b"prev") + 10
+    raw[at] = ord("0") if raw[at] != ord("0") else ord("1")
     return bytes(raw)
 
 
@@ -165,7 +173,9 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
     return seal_snapshot(msgspec.structs.replace(found, state=state), key)
 
 
-@pytest.mark.parametrize("made", [_tampered, _of_another_home, _of_another_version, _not_in_the_log])
+@pytest.mark.parametrize(
+    "made", [_tampered, _tampered_elsewhere, _of_another_home, _of_another_version, _not_in_the_log]
+)
 def test_a_snapshot_that_is_not_this_homes_own_is_passed_over(kernel: Kernel, made: object) -> None:
     (kernel.home.parent / "files").mkdir()
     _changed(kernel)
