@@ -67,7 +67,6 @@ def opened(path: str, loop: Loop) -> Kernel:
 
 def serve(kernel: Kernel) -> None:
     """Serve until told to end, then leave the home as a quick next start wants it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # a signal alone does not wake the loop
 
     def go_down() -> None:
@@ -75,7 +74,8 @@ def serve(kernel: Kernel) -> None:
         kernel.supervisor.stop_all(kernel.loop.stop)
 
     kernel.loop.watch(asked, go_down)
-    signal.signal(signal.SIGTERM, lambda *_: os.eventfd_write(asked, 1))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.eventfd_write(asked, 1))
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
     kernel.loop.watch(int(kernel.bus.door.FD), kernel.look_at_the_door)
     kernel.loop.run(kernel.bus.router, kernel.router.turn)

@@ -9,7 +9,7 @@ from kernel.cli.frame import Session, command
 
 
 @command()
-@click.option("--foreground", is_flag=True, help="Be the kernel, until it goes down or gets Ctrl-C.")
+@click.option("--foreground", is_flag=True, help="Be the kernel, until `maniple down`, Ctrl-C or SIGTERM.")
 def up(session: Session, foreground: bool) -> None:
     """Start the kernel, and return when it answers.
 

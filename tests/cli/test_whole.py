@@ -65,16 +65,18 @@ def test_up_status_and_down(still: Shell) -> None:
     assert still.run("down").code == 3
 
 
-def test_a_kernel_in_the_foreground_is_the_process_that_was_started(still: Shell) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_kernel_in_the_foreground_is_the_process_that_was_started(end: signal.Signals, still: Shell) -> None:
     kernel = still.begin("up", "--foreground")
     try:
         until(lambda: still.run("status").code == 0)
         assert still.told("status")["pid"] == kernel.pid
-        still.good("down")
+        kernel.send_signal(end)
         assert kernel.wait(20) == 0
     finally:
         kernel.kill()
         kernel.communicate()
+    assert "kernel.stop" in still.good("audit", "tail")
 
 
 def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:

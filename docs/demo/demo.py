@@ -1,0 +1,195 @@
+"""What `./just demo` runs (acts): a home of its own, two Hands on real input, their log and its proof; under a minute.
+
+Everything is done by the command line, as separate processes, and shown as it is typed, so that a reader can do the
+same. Long results are shown by their beginning.
+Nothing outside a temporary folder is touched, and nothing is left behind.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parent.parent
+MANIPLE: Final = [sys.executable, "-I", str(ROOT / "kernel" / "cli" / "__main__.py")]
+WATCH: Final = 6.0
+"""Seconds for which `monitoring` watches this machine."""
+
+BROKEN: Final = (
+    "2016/02/30,0.0,12.8,5.0,4.7,sun\n",  # no such day
+    "2016/01/02,a lot,10.6,2.8,4.5,rain\n",  # not a number
+    "2016/01/03,1.0,11.7,7.2,2.3,hail\n",  # a kind of weather that the schema does not know
+)
+
+
+class Demo:
+    """One walk through. folder: where everything is; took: seconds of each part that is over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = folder / "data"
+        self.environment = {**os.environ, "MANIPLE_HOME": str(folder / "home")}
+        self.took: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, title: str, words: str) -> Iterator[None]:
+        """One part, announced, and timed."""
+        mark = _bold(f"{len(self.took) + 1}. {title}")
+        print(f"\n{mark}\n{words}\n", flush=True)
+        began = time.monotonic()
+        yield
+        self.took[title] = time.monotonic() - began
+        print(f"   ({self.took[title]:.1f} s)", flush=True)
+
+    def maniple(self, *words: str, code: int = 0, most: int = 40) -> None:
+        """Run a command in sight, with at most so many lines. Raises RuntimeError when it ends as it should not."""
+        print(_bold("$ maniple " + " ".join(map(_typed, words))), flush=True)
+        done = subprocess.run(
+            [*MANIPLE, *words],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        lines = done.stdout.splitlines()
+        print("\n".join([*lines[:most], *([f"… and {len(lines) - most} more lines"] if len(lines) > most else []), ""]))
+        if done.returncode != code:
+            raise RuntimeError(f"maniple {' '.join(words)} ended with {done.returncode}, and not with {code}")
+
+    def query(self, sql: str) -> None:
+        """Show rows of the database that the pipeline loaded."""
+        print(_bold(f'$ sqlite3 data/weather.db "{sql}"'), flush=True)
+        with closing(sqlite3.connect(f"file:{self.files / 'weather.db'}?mode=ro", uri=True)) as database:
+            cursor = database.execute(sql)
+            rows = [[str(column[0]) for column in cursor.description], *(list(map(_cell, row)) for row in cursor)]
+        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(flush=True)
+
+    # the parts ------------------------------------------------------------------------------------------------------
+
+    def home(self) -> None:
+        with self.part("A home and its kernel", "Fresh keys, a log, the bundled Hands sealed and installed."):
+            self.maniple("init")
+            self.maniple("up")
+
+    def watch(self) -> None:
+        with self.part(
+            "A Hand that watches this machine",
+            f"`monitoring` measures nothing itself: it asks the Hand `machine`, each second, for {WATCH:.0f} seconds.",
+        ):
+            self.maniple("settings", "monitoring", "interval=1s", most=3)
+            self.maniple("start", "monitoring")
+            time.sleep(WATCH)
+            self.maniple("call", "monitoring.report", most=24)
+            self.maniple("call", "monitoring.history", "machine", "metric=cpu_percent", "since=1m", "points=6", most=30)
+
+    def load(self) -> None:
+        with self.part(
+            "A Hand that loads rows",
+            "1,461 days of weather at Seattle, and three lines that are broken on purpose, into SQLite.",
+        ):
+            self.files.mkdir()
+            for name in ("seattle-weather.csv", "weather.toml"):
+                shutil.copy(HERE / name, self.files / name)
+            with (self.files / "seattle-weather.csv").open("a") as file:
+                file.writelines(BROKEN)
+            self.maniple("roots", "add", "data", str(self.files))
+            self.maniple("start", "data-pipeline", "spec=data/weather.toml", "--wait", most=12)
+            self.query(
+                "SELECT weather, sum(days) AS days, round(sum(precipitation)) AS rain_mm, max(warmest) AS warmest, "
+                "min(coldest) AS coldest FROM monthly GROUP BY weather"
+            )
+            self.query(
+                "SELECT year, month, weather, days, round(precipitation, 1) AS rain_mm FROM monthly "
+                "WHERE year = 2015 AND month <= 3 ORDER BY month, weather"
+            )
+            print("And the rows that were rejected, each beside its reason:\n")
+            self.query("SELECT * FROM monthly_rejected")
+
+    def look(self) -> None:
+        with self.part("What runs", "Each run is a process of its own; a task's run is gone with its work."):
+            self.maniple("ps")
+            self.maniple("runs")
+
+    def refuse(self) -> None:
+        private = self.folder / "private"
+        private.mkdir()
+        (private / "salaries.csv").write_text("name,salary\nAda,1\n")
+        with self.part(
+            "An attempt to read outside of a grant",
+            "There is another named folder, `private`. data-pipeline may read `data/**`, and nothing else.",
+        ):
+            self.maniple("roots", "add", "private", str(private))
+            self.maniple(
+                "start", "data-pipeline", "source=private/salaries.csv", "target=data/stolen.csv", "--wait", code=1
+            )
+            self.maniple("audit", "search", "--verdict", "refused")
+
+    def prove(self) -> None:
+        with self.part("The log, and its proof", "Every call is there, and a public key is all it takes to check it."):
+            self.maniple("audit", "tail", "-n", "8")
+            self.maniple("audit", "verify")
+
+    def down(self) -> None:
+        with self.part("Down", "In order: runs first, then the services that others need, then the kernel."):
+            self.maniple("down")
+            self.maniple("audit", "verify")
+
+    def everything(self) -> None:
+        """All parts, in order."""
+        for part in (self.home, self.watch, self.load, self.look, self.refuse, self.prove, self.down):
+            part()
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _typed(word: str) -> str:
+    return f"'{word}'" if any(char in word for char in " *'\"$") else word
+
+
+def _bold(text: str) -> str:
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        return f"\033[1m{text}\033[0m"
+    return text
+
+
+def main() -> int:
+    """Walk through; 1 when a part did not go as it should."""
+    began = time.monotonic()
+    print("Maniple: Hands as processes of their own, under a small kernel that checks and logs every call.")
+    with tempfile.TemporaryDirectory(prefix="maniple-demo-") as name:
+        demo = Demo(Path(name))
+        try:
+            demo.everything()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on
+            return 1
+        except (RuntimeError, OSError, sqlite3.Error, KeyboardInterrupt) as error:
+            print(f"\nThe demo stopped: {str(error) or 'interrupted'}", file=sys.stderr)
+            return 1
+        finally:
+            if "Down" not in demo.took:
+                subprocess.run([*MANIPLE, "down"], env=demo.environment, capture_output=True, check=False)
+    print(f"\n{_bold('What took how long')}")
+    for title, seconds in demo.took.items():
+        print(f"{seconds:6.1f} s  {title}")
+    print(f"{time.monotonic() - began:6.1f} s  in all. Your own home: `maniple init`, then `maniple --help`.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

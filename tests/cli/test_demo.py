@@ -1,0 +1,32 @@
+"""The demo that a newcomer sees first goes through, in its time, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.living import ROOT
+
+
+def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(tmp_path), "LANG": "C.UTF-8"}
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "demo" / "demo.py")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert time.monotonic() - began < 90
+    shown = done.stdout
+    assert '"rows_read": 1464' in shown
+    assert "sun      714" in shown
+    for reason in ('"2016/02/30" is not of the form', '"a lot" is not a number', "hail is not among"):
+        assert reason in shown
+    assert "data-pipeline holds no grant for files.stat on 'private/salaries.csv'" in shown
+    assert shown.count("The log holds: ") == 2
+    assert "machine: ok" in shown
+    assert list(tmp_path.iterdir()) == []
