@@ -19,7 +19,7 @@ from pipeline_files import Files
 from pipeline_job import Bench, Job
 from pipeline_look import ROWS_MAX, preview, problem_facts, problems_of
 from pipeline_spec import Spec
-from runtime import Call, Failure, Hand
+from runtime import Call, CallRefused, Failure, Hand
 
 PREVIEW_ROWS: Final = 20
 TELL_SECONDS: Final = 1.0
@@ -47,9 +47,11 @@ class DataPipeline(Hand):
         target = result["target"]
         assert isinstance(target, dict)
         event = {name: result[name] for name in ("name", "rows_read", "rows_written", "rows_rejected")}
-        await self.publish(
-            "loaded", {**event, "target": target["path"], "table": target["table"], "sha256": target["sha256"]}
-        )
+        body = {**event, "target": target["path"], "table": target["table"], "sha256": target["sha256"]}
+        try:
+            await self.publish("loaded", body)
+        except CallRefused as refused:  # whoever spawned this run may not publish it; the job is done all the same
+            self.log.warning("the event was not published", why=str(refused))
         self.log.info("loaded", **event, target=target["path"])
         return result
 
