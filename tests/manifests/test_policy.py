@@ -1,0 +1,193 @@
+"""One decision for every call: never wider than any link of its chain, up to the hop whose own it is, no further."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.grants import HAND_KERNEL_METHODS, GrantSet
+from manifests.policy import ABOUT_ONESELF, Link, decide, logged, normal, shown, within_state
+from manifests.schema import Capability, Effect, HandSection, Manifest, Provided
+from manifests.state import Installed, Package, State
+from wire.errors import Refusal
+from wire.ids import HandId
+from wire.limits import CHAIN_MAX
+
+METHODS = ("web.fetch", "web.connect", "files.read", "kernel.spawn")
+PATTERNS = ("*", "a/**", "a/b", "c/*")
+RESOURCES = ("a/b", "a/x", "c/d", "e")
+CAPABILITIES = st.builds(
+    lambda method, allow, own: Capability(method=method, allow=tuple(allow), own=own),
+    st.sampled_from((*METHODS, "web.*", "kernel.*")), st.lists(st.sampled_from(PATTERNS), max_size=2), st.booleans(),
+)  # fmt: skip
+LINKS = st.lists(
+    st.builds(
+        lambda caps, readonly: (tuple(caps), readonly), st.lists(CAPABILITIES, max_size=3), st.integers(0, 4).map(bool)
+    ),
+    min_size=1, max_size=5,
+)  # fmt: skip
+CALLS = st.tuples(st.sampled_from(METHODS), st.sampled_from(RESOURCES), st.sampled_from(["read", "write", "external"]))
+
+
+def _links(drawn: list[tuple[tuple[Capability, ...], bool]]) -> list[Link]:
+    return [
+        Link(hand=f"h-{number}", name=f"hand-{number}", grants=GrantSet.of(caps), readonly=not readonly)
+        for number, (caps, readonly) in enumerate(drawn)
+    ]
+
+
+def _provided(method: str, effect: Effect = "read") -> Provided:
+    return Provided(method=method, summary="", resource="path", effect=effect)
+
+
+def _allowed(chain: list[Link], call: tuple[str, str, Effect], provider: str = "h-p") -> bool:
+    method, resource, effect = call
+    try:
+        decide(chain, _provided(method, effect), resource, provider=provider)
+    except Refusal:
+        return False
+    return True
+
+
+@given(LINKS, CALLS)
+def test_a_call_needs_every_link_up_to_the_first_whose_own_it_is(
+    drawn: list[tuple[tuple[Capability, ...], bool]], call: tuple[str, str, Effect]
+) -> None:
+    chain = _links(drawn)
+    method, resource, effect = call
+    owners = [number for number, link in enumerate(chain) if link.grants and link.grants.owns(method, resource)]
+    counted = chain[: owners[0] + 1] if owners else chain
+    expected = all(
+        link.grants is not None and link.grants.allows(method, resource) and not (link.readonly and effect != "read")
+        for link in counted
+    )
+    assert _allowed(chain, call) is expected
+
+
+@given(LINKS, LINKS, CALLS)
+def test_a_longer_chain_never_allows_more(
+    drawn: list[tuple[tuple[Capability, ...], bool]], above: list[tuple[tuple[Capability, ...], bool]],
+    call: tuple[str, str, Effect],
+) -> None:  # fmt: skip
+    chain = _links(drawn)
+    longer = [*chain, *(Link(hand=f"x-{link.hand}", name=link.name, grants=link.grants) for link in _links(above))]
+    assert _allowed(chain, call) or not _allowed(longer, call)
+
+
+@given(LINKS, CALLS, st.data())
+def test_taking_a_capability_from_anybody_never_allows_more(
+    drawn: list[tuple[tuple[Capability, ...], bool]], call: tuple[str, str, Effect], data: st.DataObject
+) -> None:
+    number = data.draw(st.integers(0, len(drawn) - 1))
+    caps, readonly = drawn[number]
+    kept = tuple(one for one in caps if data.draw(st.booleans()))
+    fewer = [*drawn[:number], (kept, readonly), *drawn[number + 1 :]]
+    own_stays = [one.own for one in caps] == [False] * len(caps)
+    if own_stays or not _allowed(_links(drawn), call):
+        assert _allowed(_links(drawn), call) or not _allowed(_links(fewer), call)
+
+
+@given(LINKS, CALLS, st.integers(0, 4))
+def test_a_provider_in_the_chain_is_never_asked(
+    drawn: list[tuple[tuple[Capability, ...], bool]], call: tuple[str, str, Effect], number: int
+) -> None:
+    chain = _links(drawn)
+    assert not _allowed(chain, call, provider=chain[number % len(chain)].hand)
+
+
+@pytest.mark.parametrize(("length", "fine"), [(CHAIN_MAX, True), (CHAIN_MAX + 1, False)])
+def test_a_chain_has_an_end(length: int, fine: bool) -> None:
+    everything = GrantSet.of((Capability(method="web.*", allow=("*",)),))
+    chain = [Link(hand=f"h-{number}", name="x", grants=everything) for number in range(length)]
+    assert _allowed(chain, ("web.fetch", "a/b", "read")) is fine
+
+
+EVERYTHING = GrantSet.of((Capability(method="*", allow=("*",), own=True), Capability(method="kernel.*", allow=("*",))))
+
+
+@given(st.sampled_from(["install", "grant", "freeze", "thaw", "down", "key-add", "set", "home", "status"]) | st.text())
+def test_no_grant_at_all_reaches_a_method_of_the_operators(verb: str) -> None:
+    method = f"kernel.{verb}"
+    if method in HAND_KERNEL_METHODS:
+        return
+    named = GrantSet.of((Capability(method=method, allow=("*",), own=True),))
+    for grants in (EVERYTHING, named):
+        with pytest.raises(Refusal) as refusal:
+            decide([Link(hand="h", name="x", grants=grants)], _provided(method), "", provider="")
+        assert refusal.value.grant == ""
+
+
+def test_what_is_about_oneself_needs_no_grant_and_nothing_else_does_without() -> None:
+    bare = [Link(hand="h", name="x", grants=GrantSet(()), readonly=True)]
+    fine = {method for method in HAND_KERNEL_METHODS if _allowed(bare, (method, "x", "read"), provider="")}
+    assert fine == ABOUT_ONESELF
+    assert {"kernel.spawn", "kernel.stop", "kernel.pause", "kernel.resume", "kernel.publish", "kernel.subscribe"} == (
+        HAND_KERNEL_METHODS - ABOUT_ONESELF
+    )
+
+
+@given(st.sampled_from(["none", "name", "path", "url", "address"]), st.text(max_size=2000))
+def test_every_text_has_a_normal_form_or_a_refusal(kind: str, text: str) -> None:
+    row = Provided(method="x.y", summary="", resource=kind, effect="read")  # type: ignore[arg-type]
+    said = ""
+    try:
+        once = normal(row, text)
+        assert normal(row, once) == once
+    except Refusal as refusal:
+        said = refusal.code + refusal.why
+    assert said == "" or (said.startswith("resource") and said.isprintable())
+
+
+@given(st.text(), st.text(alphabet="abc=&", min_size=1))
+def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: str) -> None:
+    secret = f"Q{query}Q"
+    url = f"https://example.org/{path.replace('?', '')}?{secret}"
+    assert secret not in shown(url)
+    assert secret not in logged(url, b"key")
+    assert logged(url, b"key") != logged(url + "x", b"key")
+    assert shown(url).isprintable()
+
+
+# the state -----------------------------------------------------------------------------------------------------------
+
+
+def _installed(name: str) -> Installed:
+    manifest = Manifest(
+        hand=HandSection(name=name, version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full")
+    )
+    package = Package(seal="", manifest=manifest, digest="")
+    return Installed(
+        id=HandId(f"h-{name}"), name=name, version="1.0.0", folder=name, number=1, seal="", package=package
+    )
+
+
+CALLER, OWNER, OTHER = _installed("caller"), _installed("owner"), _installed("other")
+HELD = st.sets(st.sampled_from(["h-caller", "h-owner", "h-other"]))
+
+
+@given(HELD, HELD, st.booleans(), st.sampled_from([None, CALLER]), st.sampled_from([None, OWNER]),
+       st.sampled_from(["x.y", "kernel.status", "kernel.spawn"]))  # fmt: skip
+def test_whoever_is_held_neither_calls_nor_answers_and_the_operators_own_methods_always_pass(
+    paused: set[str],
+    quarantined: set[str],
+    frozen: bool,
+    caller: Installed | None,
+    owner: Installed | None,
+    method: str,
+) -> None:
+    hands = {one.name: one for one in (CALLER, OWNER, OTHER)}
+    state = State(hands=hands, paused=paused, quarantined=dict.fromkeys(quarantined, "it died"), frozen=frozen)
+    answers = OTHER if method == "kernel.spawn" else owner
+    expected = ""
+    if caller is not None or not method.startswith("kernel."):
+        if frozen:
+            expected = "frozen"
+        elif (caller is not None and caller.id in paused) or (answers is not None and answers.id in paused):
+            expected = "paused"
+        elif answers is not None and answers.id in quarantined:
+            expected = "quarantined"
+    code = ""
+    try:
+        within_state(state, caller, owner, method, "other")
+    except Refusal as refusal:
+        code = refusal.code
+    assert code == expected

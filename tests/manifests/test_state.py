@@ -1,0 +1,158 @@
+"""The state is what the entries say: the same from any snapshot on, and nothing of a removed Hand stays behind."""
+
+from hashlib import sha256
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.grants import asked
+from manifests.schema import Capability, HandSection, Manifest
+from manifests.seal import seal
+from manifests.state import Installed, Package, State, authority, fold, from_bytes, to_bytes
+from wire.entries import NO_PREV, Entry
+from wire.errors import ManipleError
+from wire.signing import SigningKey
+
+KEY = SigningKey("test", bytes(32))
+NAMES = ("alpha", "beta")
+METHODS = ("web.fetch", "files.read", "kernel.note")
+
+
+def _package(name: str, version: str) -> Package:
+    capabilities = tuple(Capability(method=one, allow=("a/**", "b")) for one in METHODS[:2])
+    section = HandSection(name=name, version=version, description="x", entry="m:C", kind="task", autonomy="full")
+    digest = sha256(f"{name} {version}".encode()).hexdigest()
+    text = seal(name, version, {"HAND.toml": digest}, KEY)
+    return Package(seal=text, manifest=Manifest(hand=section, capabilities=capabilities), digest=digest)
+
+
+def _load(folder: str) -> Package:
+    name, _, version = folder.partition("-")
+    if name not in NAMES:
+        raise ManipleError(f"{folder} is gone")
+    return _package(name, version)
+
+
+CAPABILITIES = st.lists(
+    st.builds(
+        lambda method, allow: {"method": method, "allow": sorted(allow), "own": False},
+        st.sampled_from(METHODS), st.sets(st.sampled_from(["a/**", "b", "c"]), min_size=1),
+    ),
+    min_size=1, max_size=3,
+)  # fmt: skip
+KINDS = (
+    "install", "remove", "grant", "revoke", "pause", "resume", "freeze", "thaw", "settings", "wanted", "unwanted",
+    "quarantined", "root.add", "root.remove", "run.start", "run.end", "note",
+)  # fmt: skip
+ACTS = st.lists(
+    st.tuples(
+        st.sampled_from(KINDS), st.sampled_from(NAMES), st.integers(0, 3), CAPABILITIES,
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
+    """Acts as entries that a kernel could have recorded: nothing is done to a Hand that is not installed."""
+    ids: dict[str, str] = {}
+    found: list[Entry] = []
+    for number, (act, name, extra, capabilities) in enumerate(acts):
+        kind, run, verdict = act, "", ""
+        detail: dict[str, Any] = {}
+        if act == "install":
+            ids.setdefault(name, f"h-{number}")
+            version = f"1.{number}.0"
+            pinned = sha256(_package(name, version).seal.encode()).hexdigest()
+            kind, detail = "hand.install", {"folder": f"{name}-{version}", "version": version, "seal": pinned}
+        elif act.startswith("root"):
+            detail = {"name": f"root-{extra}", "path": f"/srv/{extra}"}
+        elif act.startswith("run."):
+            run, detail = f"r-{extra}", {"kind": "task", "name": name}
+        elif act in ("freeze", "thaw", "note"):
+            pass
+        elif name not in ids:
+            continue
+        elif act in ("grant", "revoke"):
+            detail = {"capabilities": capabilities}
+        elif act == "settings":
+            detail = {"settings": f'{{"x":{extra}}}'}
+        elif act in ("wanted", "unwanted", "quarantined"):
+            kind, verdict = "hand.state", act
+        elif act == "remove":
+            kind = "hand.remove"
+        if act not in ("note", "freeze", "thaw") and not act.startswith(("root", "run.")):
+            detail = {"name": name, "hand": ids[name], **detail}
+            if act == "remove":
+                del ids[name]
+        found.append(
+            Entry(seq=number, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", kind=kind, principal="operator",
+                  run=run, verdict=verdict, detail=detail, call=2 * number)
+        )  # fmt: skip
+    return found
+
+
+def _folded(entries: list[Entry], state: State | None = None) -> State:
+    state = State() if state is None else state
+    for entry in entries:
+        fold(state, entry, _load)
+    return state
+
+
+@given(ACTS, st.floats(0, 1))
+def test_a_snapshot_anywhere_changes_nothing(acts: list[tuple[str, str, int, Any]], where: float) -> None:
+    entries = _entries(acts)
+    cut = int(len(entries) * where)
+    snapshot = to_bytes(_folded(entries[:cut]))
+    assert to_bytes(_folded(entries[cut:], from_bytes(snapshot))) == to_bytes(_folded(entries))
+
+
+@given(ACTS)
+def test_nothing_of_a_removed_hand_is_left_for_anybody(acts: list[tuple[str, str, int, Any]]) -> None:
+    entries = _entries(acts)
+    state = _folded(entries)
+    known = {hand.id for hand in state.hands.values()}
+    gone = {str(entry.detail["hand"]) for entry in entries if entry.kind == "hand.remove"}
+    assert not known & gone
+    for table in (state.grants, state.settings, state.quarantined, state.wanted, state.paused):
+        assert not set(table) & gone
+    assert set(state.versions) == {str(one.detail["name"]) for one in entries if one.kind == "hand.install"}
+
+
+@given(ACTS, st.sampled_from(METHODS), st.sampled_from(["a/x", "b", "c"]))
+def test_nobody_may_more_than_it_asks_for_nor_more_than_it_was_granted(
+    acts: list[tuple[str, str, int, Any]], method: str, resource: str
+) -> None:
+    state = _folded(_entries(acts))
+    for hand in state.hands.values():
+        if authority(state, hand).allows(method, resource):
+            held = state.grants.get(hand.id, ())
+            assert any(one.method == method for one in asked(hand.package.manifest))
+            assert any(one.method == method and {resource, "a/**"} & set(one.allow) for one in held)
+
+
+def _install(folder: str, name: str, pinned: str) -> Installed:
+    detail: dict[str, object] = {"hand": "h-1", "name": name, "version": "1.0.0", "folder": folder, "seal": pinned}
+    entry = Entry(seq=0, prev=NO_PREV, time="", kind="hand.install", principal="operator", detail=detail)
+    state = State()
+    fold(state, entry, _load)
+    return state.hands[name]
+
+
+def test_a_folder_that_is_not_what_was_installed_offers_and_asks_nothing() -> None:
+    pinned = sha256(_package("alpha", "1.0.0").seal.encode()).hexdigest()
+    assert _install("alpha-1.0.0", "alpha", pinned).package == _package("alpha", "1.0.0")
+    for folder in ("alpha-1.0.1", "beta-1.0.0", "gone"):
+        hand = _install(folder, "alpha", pinned)
+        assert hand.package.seal == ""
+        assert hand.package.manifest.provides == {}
+        assert hand.package.manifest.capabilities == ()
+        assert (hand.name, hand.id) == ("alpha", "h-1")
+
+
+def test_a_hand_keeps_its_number_through_upgrades_and_a_namesake_has_another() -> None:
+    entries = _entries([(act, "alpha", 0, []) for act in ("install", "install", "remove", "install")])
+    first, upgraded, later = (_folded(entries[:count]).hands["alpha"] for count in (1, 2, 4))
+    assert (first.id, first.number) == (upgraded.id, upgraded.number)
+    assert first.number != later.number
+    assert first.id != later.id
