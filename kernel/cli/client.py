@@ -22,6 +22,9 @@ from wire import codec, headers, limits
 from wire.entries import Cost
 from wire.errors import CodecError
 
+LAST_WORDS_MS: Final = 200
+"""Milliseconds that a message of a kernel that has ended may still be on its way through this process."""
+
 HELLO_WITHIN: Final = 5.0
 """Seconds in which a kernel that listens must answer Hello."""
 
@@ -228,6 +231,8 @@ class Client:
                     "started with; restore that folder from a backup"
                 )
             if self._pidfd in ready:
+                if self._link.poll(LAST_WORDS_MS):  # what it said last may come after its end
+                    continue
                 raise NoKernel(f"the kernel of {self.home} ended before it answered: `maniple up` starts it again")
             if sender is not None and source in ready:
                 sender.send_piece()
