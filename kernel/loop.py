@@ -104,7 +104,7 @@ class Loop:
     def _patience(self) -> int:
         while self._timers and self._timers[0][2].act is None:
             heapq.heappop(self._timers)
-        return max(0, int((self._timers[0][0] - time.monotonic()) * 1000) + 1) if self._timers else -1
+        return max(0, int((self._timers[0][0] - self.now()) * 1000) + 1) if self._timers else -1
 
 
 def _nothing() -> None:

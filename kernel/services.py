@@ -71,11 +71,12 @@ class Services:
         run = life.run
         if life.state != "ready" or run is None or run.peer is None or run.ended or run.paused:
             return
+        self._share(life, run)
         while len(run.serving) < manifest.limits.in_flight and (number := life.waiting.next()) is not None:
             if number in kernel.exchange.calls:
                 kernel.exchange.deliver(kernel.exchange.calls[number], run)
         if run.serving and not life.is_watched:
-            life.is_watched, life.cpu = True, run.cpu_seconds()
+            life.is_watched = True
             kernel.loop.after(1.0, lambda: self._watch_cpu(life))
         elif not run.serving and life.hand.id not in kernel.state.wanted:
             life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
@@ -88,15 +89,18 @@ class Services:
         else:
             self.stop(life, "idle")
 
+    def _share(self, life: Life, run: Run) -> None:
+        before, life.cpu = life.cpu, run.cpu_seconds()
+        for call in run.serving.values():
+            call.cpu += (life.cpu - before) / len(run.serving)
+
     def _watch_cpu(self, life: Life) -> None:
         """Each second while a service answers: open calls share the processor time; the service of one past its limit ends."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
         life.is_watched = run is not None and bool(run.serving)
         if run is None or not life.is_watched:
             return
-        before, life.cpu = life.cpu, run.cpu_seconds()
-        for call in run.serving.values():
-            call.cpu += (life.cpu - before) / len(run.serving)
+        self._share(life, run)
         for call in [one for one in run.serving.values() if one.cpu > most]:
             kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
             run.unfit = f"a call used more than its {most:g} s of processor time"
