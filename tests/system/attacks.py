@@ -1,7 +1,7 @@
 """What attacks on a living kernel share: raw peers, Hands that obey a script, a neighbour's latency, and the accounts.
 
 A raw peer holds a key but none of the runtime's manners. A puppet is a sealed and confined run that does the same over
-its own link. Whatever they do, `besieged` demands at the end: no call without its one end, no fault of the kernel's own.
+its own link. Whatever they do, `besieged` demands at the end: no call without its one end, no fault of the kernel's.
 """
 
 import os
@@ -18,8 +18,8 @@ import zmq
 
 from kernel.cli.client import Client, open_run_folder
 from tests.living import ECHO, Kernel, install, make_home
-from tests.system.hostile import ODD, PUPPET
 from tests.system.fates import entries, resident, table, until
+from tests.system.hostile import ODD, PUPPET
 from wire import codec, headers, limits
 from wire.codec import NIL, Value
 from wire.entries import Entry
@@ -104,9 +104,10 @@ class Raw:
         """The end of one of its calls; what else comes before is passed over."""
         while True:
             header, _ = self.must_take()
-            if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled):
-                if header.number == number:
-                    return header
+            match header:
+                case headers.Done() | headers.Failed() | headers.Refused() | headers.Cancelled():
+                    if header.number == number:
+                        return header
 
 
 def operators(home: Path) -> tuple[bytes, bytes]:
@@ -120,7 +121,12 @@ def word(header: Header) -> bytes:
     return codec.encode(header)
 
 
-def play(client: Client, *steps: list[object], seconds: float = 60) -> dict[str, Value]:
+def small(frame: bytes) -> object:
+    """A frame as a script tells it: what only repeats its last byte, in short."""
+    return frame if len(frame) < 10_000 else [frame.rstrip(frame[-1:]), frame[-1:], len(frame)]
+
+
+def play(client: Client, *steps: Sequence[object], seconds: float = 60) -> dict[str, Value]:
     """Run a puppet through its script; how it ended."""
     found = client.call("kernel.start", "puppet", {"inputs": {"steps": list(steps)}, "wait": True}, seconds=seconds)
     return table(found.value)

@@ -1,4 +1,4 @@
-"""Two sealed Hands that mean no good: a task that does to its link what it is told, and a service that answers wrongly."""
+"""Two sealed Hands that mean no good: a task that does to its link what it is told, a service that answers wrongly."""
 
 from tests.living import Source
 
@@ -50,6 +50,10 @@ class Puppet(Hand):
                     got.append(self.take(socket))
             elif step == "key":
                 got.append(self.key())
+            elif step == "until":
+                while not (message := self.take(socket))[0].startswith(rest[0]):
+                    got.append(message)
+                got.append(message)
             elif step == "leak":
                 Path("key").write_bytes(b"".join(self.key()))
                 Path("key").rename("leaked")
@@ -64,6 +68,7 @@ class Puppet(Hand):
         return [start.public, start.secret]
 
     def send(self, socket, frames):
+        frames = [one if isinstance(one, bytes) else one[0].ljust(one[2], one[1]) for one in frames]
         for frame in frames[:-1]:
             socket.send(frame, zmq.SNDMORE)
         socket.send(frames[-1], 0)
@@ -108,7 +113,7 @@ params = {{ {params} }}
             ("never", "read", ""),
             ("deaf", "read", ""),
             ("twice", "read", ""),
-            ("frames", "read", 'frames = "list"'),
+            ("frames", "external", 'frames = "list", linger = "bool"'),
             ("stream", "read", 'chunks = "int", size = "int"'),
             ("greedy", "read", ""),
             ("swallow", "read", ""),
@@ -152,12 +157,14 @@ class Odd(Hand):
             self.link.send(headers.Done(number=call.number), codec.encode_body("first"))
         return "second"
 
-    async def frames(self, call, frames):
-        """Whatever is asked, with the call's number where a text has an N."""
+    async def frames(self, call, frames, linger):
+        """Sends whatever is asked; then answers, or never does."""
         for frame in frames[:-1]:
             self.link._socket.send(frame, zmq.SNDMORE)
         self.link._socket.send(frames[-1], 0)
-        await asyncio.Event().wait()
+        if linger:
+            await asyncio.Event().wait()
+        return {}
 
     async def stream(self, call, chunks, size):
         for _ in range(chunks):
