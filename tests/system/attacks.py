@@ -173,15 +173,16 @@ def memory(kernel: Kernel) -> int:
     return resident(kernel.pid)
 
 
-def floods(home: Path, code: str) -> tuple[list[Entry], list[Entry]]:
-    """The refusals with a reason, and the entries that count further ones."""
-    found = [one for one in entries(home, "refusal", "flood") if one.detail.get("code") == code]
+def floods(home: Path, code: str, principal: str = "") -> tuple[list[Entry], list[Entry]]:
+    """The refusals with a reason, of one principal or all, and the entries that count further ones."""
+    of_code = [one for one in entries(home, "refusal", "flood") if one.detail.get("code") == code]
+    found = [one for one in of_code if principal in ("", one.principal)]
     return [one for one in found if one.kind == "refusal"], [one for one in found if one.kind == "flood"]
 
 
-def counted(home: Path, code: str) -> int:
+def counted(home: Path, code: str, principal: str = "") -> int:
     """How many refusals with a reason the log tells of in all."""
-    first, more = floods(home, code)
+    first, more = floods(home, code, principal)
     return len(first) + sum(int(str(one.detail["count"])) for one in more)
 
 
@@ -190,7 +191,7 @@ def besieged(folder: Path) -> Iterator[Kernel]:
     """A kernel with a neighbour, a puppet and an odd provider; when all is over, its books must balance."""
     home = make_home(folder / "home")
     with Kernel(home) as kernel:
-        for hand in (ECHO, PUPPET, ODD):
+        for hand in (ECHO, ODD, PUPPET):
             install(kernel, hand)
         with kernel.client() as client:
             client.call("kernel.start", "echo")

@@ -1,0 +1,153 @@
+"""Whoever asks too much is refused, then ended; the log says so in few words, and how much it was."""
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.living import Kernel
+from tests.system.attacks import Raw, besieged, counted, floods, got, operators, play, settled, word
+from tests.system.fates import call, descriptors, entries, entry, moment, until
+from wire import codec, headers
+from wire.codec import NIL, Value
+from wire.rates import SINGLY
+
+LIMIT = 300
+"""Calls a minute that a puppet may make."""
+
+NOW = 64
+"""Refill of an allowance while a test runs, and the slack of a flood's bound, in calls."""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with besieged(tmp_path_factory.mktemp("floods")) as kernel:
+        yield kernel
+
+
+SAY = codec.encode_body({"text": "hi"})
+REQUESTS: dict[str, list[bytes]] = {
+    "answered": [word(headers.Call(number=10_001, method="kernel.budget")), codec.encode_body({})],
+    "failing": [word(headers.Call(number=10_001, method="kernel.wait")), SAY],
+    "of a wrong resource": [word(headers.Call(number=10_001, method="odd.stream", resource="x")), SAY],
+    "of nobody": [word(headers.Call(number=10_001, method="nobody.knows")), SAY],
+    "the operator's": [word(headers.Call(number=10_001, method="kernel.down")), NIL],
+    "publications": [word(headers.Publish(number=10_001, event="noise")), SAY],
+    "ungranted events": [word(headers.Subscribe(number=10_001, event="echo.never")), NIL],
+}
+
+
+def is_told(kernel: Kernel, code: str, principal: str, count: int) -> bool:
+    """Whether the log tells of so many refusals."""
+    return counted(kernel.home, code, principal) == count
+
+
+def ends(messages: list[Value]) -> Counter[str]:
+    """How many of what a puppet took are ends of which kind, refusals by their reason."""
+    found: Counter[str] = Counter()
+    for message in messages:
+        assert isinstance(message, list)
+        assert isinstance(message[0], bytes)
+        header = codec.decode_from_kernel(message[0])
+        found[header.code if isinstance(header, headers.Refused) else type(header).__name__] += 1
+    return found
+
+
+@pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
+def test_every_askedcounts_whatever_becomes_of_it(kernel: Kernel, asked: list[bytes]) -> None:
+    """After a minute's allowance of them, no other call is let through either."""
+    count = LIMIT + 60
+    good = [word(headers.Call(number=10_003, method="echo.say")), SAY]
+    with kernel.client() as client:
+        for_each: list[list[object]] = [["send", *asked], ["take", 1]] * count
+        taken = got(play(client, *for_each, ["send", *good], ["take", 1]))
+    found = ends(taken)
+    assert LIMIT - 2 <= count + 1 - found["rate"] <= LIMIT + NOW, found
+    assert ends(taken[-1:]) == {"rate": 1}
+
+
+@pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
+def test_beyond_twice_its_limit_a_run_is_ended(kernel: Kernel, asked: list[bytes]) -> None:
+    with kernel.client() as client:
+        outcome = play(client, ["many", 3 * LIMIT, *asked], ["wait", "never"], seconds=30)
+    assert (outcome["outcome"], outcome["code"]) == ("failed", "ended")
+    assert "flood" in str(outcome["text"])
+    settled(kernel)
+    told = [one for one in entries(kernel.home, "refusal", "flood") if one.principal == outcome["run"]]
+    assert 0 < len(told) < 5 * SINGLY
+
+
+def test_a_flood_is_told_once_a_second_for_each_reason_with_its_count(kernel: Kernel) -> None:
+    """Not one of them is lost to the log, and not one is told twice."""
+    with kernel.client() as client:
+        one: list[list[object]] = [["send", word(headers.Call(number=10_001, method="nobody.knows")), NIL], ["take", 1]]
+        outcome = play(client, *one * (LIMIT + 100))
+    found, run = ends(got(outcome)), str(outcome["run"])
+    assert found["no provider"] + found["rate"] == LIMIT + 100
+    assert found["rate"] > 50
+    for code, count in found.items():
+        until(partial(is_told, kernel, code, run, count), f"all of {code!r} are told")
+        singly, together = floods(kernel.home, code, run)
+        assert max(Counter(int(moment(one)) for one in singly).values()) <= 2 * SINGLY  # seconds of two clocks
+        assert max(Counter(int(moment(one)) for one in together).values()) <= 2
+
+
+def test_a_flood_of_the_operators_is_told_in_few_words_too(kernel: Kernel) -> None:
+    before, size = counted(kernel.home, "no provider"), len(entries(kernel.home))
+    with Raw(kernel.home, operators(kernel.home)) as raw:
+        raw.hello()
+        for number in range(1, 20_001, 2):
+            raw.call(number, "nobody.knows")
+            if number % 100 == 99:
+                assert isinstance(raw.end_of(number), headers.Refused)
+    until(lambda: counted(kernel.home, "no provider") == before + 10_000, "all ten thousand are told of")
+    assert len(entries(kernel.home)) - size < 10 * SINGLY
+
+
+def test_calls_open_at_once_are_bounded(kernel: Kernel) -> None:
+    with kernel.client() as client:
+        steps = [
+            ["send", word(headers.Call(number=number, method="odd.never", deadline=60_000)), codec.encode_body({})]
+            for number in range(10_001, 10_041, 2)
+        ]
+        taken = got(play(client, *steps, ["take", 4], ["send", word(headers.Cancel(number=10_001)), NIL], ["take", 1]))
+    assert ends(taken) == {"in_flight": 4, "Cancelled": 1}
+    settled(kernel)
+
+
+def test_connections_by_the_thousand_leave_no_descriptor_and_no_peer_behind(kernel: Kernel) -> None:
+    """Some say Hello, some Bye, some nothing; all are cut."""
+    with kernel.client() as client:
+        client.call("kernel.status")
+        before = descriptors(kernel.pid)
+        for number in range(300):
+            with Raw(kernel.home, operators(kernel.home) if number % 3 else None) as raw:
+                if number % 3:
+                    raw.hello()
+                if number % 3 == 2:
+                    raw.call(1, "kernel.sleep", {"milliseconds": 60_000})
+        until(lambda: descriptors(kernel.pid) <= before, "every connection is closed")
+    settled(kernel)
+
+
+def test_half_open_connections_keep_nobody_out(kernel: Kernel) -> None:
+    folder = os.open(kernel.home / "run", os.O_PATH)
+    links = [socket.socket(socket.AF_UNIX) for _ in range(300)]
+    for number, link in enumerate(links):
+        link.connect(f"/proc/self/fd/{folder}/bus")
+        link.sendall(b"\xff" * (number % 12))
+    assert call(kernel, "echo.say", arguments={"text": "in between"}) == {"text": "in between"}
+    for link in links:
+        link.close()
+    os.close(folder)
+
+
+def test_the_log_says_who_was_ended_and_why(kernel: Kernel) -> None:
+    with kernel.client() as client:
+        run = str(play(client, ["send", b"junk", NIL], ["wait", "never"])["run"])
+    found = entry(kernel.home, "refusal", principal=run, code="malformed")
+    assert found.why.startswith("ended: not a header")
+    assert "not a header" in entry(kernel.home, "run.end", run=run).why
