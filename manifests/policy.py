@@ -93,7 +93,9 @@ def logged(resource: str, key: bytes) -> str:
     return f"{path}?hmac-sha256={hmac.digest(key, query.encode(), 'sha256').hex()}"
 
 
-def within_state(state: State, caller: Installed | None, owner: Installed | None, method: str, resource: str) -> None:
+def within_state(
+    state: State, caller: Installed | None, owner: Installed | None, method: str, resource: str = ""
+) -> None:
     """Raise Refusal while the home is frozen, or the Hand that calls or that answers is paused or quarantined.
 
     caller, owner: None for the operator and the kernel. The operator's kernel.* passes at any time. A Hand that is spawned
