@@ -263,7 +263,9 @@ class Launcher:
     def _end(self, number: int, status: int) -> None:
         """Take away the last traces of a run, and tell its owner."""
         run = self._runs.pop(number)
-        self._end_talk(run)
+        if run.talk is not None:  # why it did not start may lie there still
+            run.talk.setblocking(False)
+            self._hear(run, run.talk)
         descriptors.close_all([run.pidfd] if run.pidfd >= 0 else [])
         run.pid, run.pidfd = 0, -1
         try:
