@@ -12,10 +12,10 @@ from kernel.results import Outcome
 from kernel.runs import Run
 from manifests.state import Installed
 from wire import codec, headers
+from wire.errors import CodecError
 from wire.errors import Refusal
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_BY_OPERATOR: Final = "stopped by its operator"
 
 
 def _start(request: Request) -> object:
@@ -74,10 +74,16 @@ def _answer_when_ended(request: Request, run: str) -> None:
 
 
 def _told(run: str, outcome: Outcome) -> dict[str, object]:
-    value = msgspec.Raw(outcome.body) if outcome.body is not None else None
+    value, unreadable = None, ""
+    if outcome.body is not None:
+        try:
+            codec.decode_body(outcome.body)  # it becomes a part of the answer, which bytes that are no value would spoil
+            value = msgspec.Raw(outcome.body)
+        except CodecError as error:
+            unreadable = f"its value cannot be read: {error}"
     match outcome.header:
         case headers.Done():
-            return {"run": run, "outcome": "done", "value": value, "code": "", "text": ""}
+            return {"run": run, "outcome": "done", "value": value, "code": "", "text": unreadable}
         case headers.Failed(code=code, text=text):
             return {"run": run, "outcome": "failed", "value": value, "code": code, "text": text}
         case headers.Refused(code=code, why=why):
@@ -88,7 +94,7 @@ def _told(run: str, outcome: Outcome) -> dict[str, object]:
 
 def _stop(request: Request) -> object:
     """Stop a service, every run of a task Hand, or one run by its id; answers when they are down."""
-    kernel, call = request.kernel, request.call
+    kernel, call, why = request.kernel, request.call, f"stopped by {request.call.by.name}"
     one = kernel.runs.get(call.resource)
     if one is not None and request.run is not None and one.parent != request.run.id:
         raise Failure("unknown run", f"{one.id} is not a run that you spawned")
@@ -97,7 +103,7 @@ def _stop(request: Request) -> object:
         runs = [one]
     else:
         runs = [run for run in kernel.runs.values() if run.hand.id == hand.id]
-        kernel.supervisor.unwant(hand, _BY_OPERATOR)
+        kernel.supervisor.unwant(hand, why)
     left = {run.id for run in runs}
     if not left:
         return {"stopped": 0}
@@ -109,9 +115,9 @@ def _stop(request: Request) -> object:
 
     for run in runs:
         kernel.results.when_gone(run.id, partial(heard, run.id))
+        kernel.supervisor.stop(run, why)
         if run.work is not None:
-            kernel.exchange.cancel(run.work, _BY_OPERATOR)
-        kernel.supervisor.stop(run, _BY_OPERATOR)
+            kernel.exchange.cancel(run.work, why)
     return None
 
 
