@@ -151,8 +151,12 @@ class Log:
             os.eventfd_read(self._wake)
         except BlockingIOError:
             pass
-        while self._acts and self._acts[0][0] < self.durable:
-            self._acts.popleft()[1]()
+        try:
+            while self._acts and self._acts[0][0] < self.durable:
+                self._acts.popleft()[1]()
+        finally:  # one that raised leaves the others to the loop's next turn
+            if self._acts and self._acts[0][0] < self.durable:
+                os.eventfd_write(self._wake, 1)
 
     def keep_key(self, run: str, key: bytes) -> None:
         """Keep the key of a run's body digests; it is on disk before any entry that is appended later."""

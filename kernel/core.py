@@ -84,11 +84,11 @@ class Kernel:
         self.loop.after(HOUSEKEEPING, self._keep_house)
 
     def _keep_house(self) -> None:
-        for name in {run.name for run in self.runs.values()}:
+        self.loop.after(HOUSEKEEPING, self._keep_house)
+        for name in self.state.hands:
             output.trim(self.home, name)
         if self.log.size - self._snapshot_at > SNAPSHOT_AFTER:
             self._snapshot_at = self.log.snapshot(to_bytes(self.state))
-        self.loop.after(HOUSEKEEPING, self._keep_house)
 
     def finish(self, call: OpenCall) -> None:
         """Everything is down: answer the operator, and let the loop end."""

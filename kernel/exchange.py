@@ -78,7 +78,7 @@ class Exchange:
         call.provider = run.id
         run.serving[call.number] = call
         run.mark(call.labels)
-        left = max(1, int((call.deadline - kernel.loop.now()) * 1000))
+        left = min(limits.DEADLINE_MAX, max(1, int((call.deadline - kernel.loop.now()) * 1000)))
         header = headers.Call(
             number=call.number, method=call.method, resource=call.resource, deadline=left, most=call.most,
             upload=call.upload, labels=call.shown_labels(), time=kernel.time(),

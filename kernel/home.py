@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from kernel.errors import HomeError
 from manifests.state import Package
+from wire.errors import ManipleError
 from wire.signing import SigningKey
 
 FORMAT: Final = 1
@@ -67,10 +68,17 @@ class Home:
         """Read the kernel's keys. Raises HomeError for one that is missing or not a key."""
         import zmq
 
-        secret, operator = self._key("kernel.key"), self._key("operator.key")
-        seed = bytes.fromhex(self._key("log.key").decode())
-        log = SigningKey(self.identity.origin, seed)
-        return Keys(log=log, public=zmq.curve_public(secret), secret=secret, operator=zmq.curve_public(operator))
+        name = "log.key"
+        try:
+            log = SigningKey(self.identity.origin, bytes.fromhex(self._key(name).decode()))
+            publics = [zmq.curve_public(self._key(name := pair)) for pair in ("operator.key", "kernel.key")]
+        except (ValueError, ManipleError, zmq.ZMQError) as error:
+            if isinstance(error, HomeError):
+                raise
+            raise HomeError(f"{self.at('keys', name)} is damaged: restore it from a backup") from None
+        if publics[1] != self._key("kernel.pub"):
+            raise HomeError(f"{self.at('keys', 'kernel.key')} and kernel.pub are no pair: restore both from a backup")
+        return Keys(log=log, public=publics[1], secret=self._key("kernel.key"), operator=publics[0])
 
     def lock(self) -> int:
         """Keep a second kernel out for as long as the descriptor is open. Raises HomeError when one is there."""
@@ -110,6 +118,8 @@ class Home:
                 return msgspec.json.decode(file.read(), type=dict[str, object])
         except FileNotFoundError:
             return {}
+        except (OSError, msgspec.MsgspecError):
+            raise HomeError(f"{self.at('keys', hand + '.secrets')} is damaged: restore it from a backup") from None
 
     def keep_secrets(self, hand: str, secrets: dict[str, object]) -> None:
         """Write them, whole or not at all."""

@@ -8,6 +8,7 @@ import heapq
 import os
 import select
 import time
+import traceback
 from collections.abc import Callable
 from typing import Final
 
@@ -51,10 +52,10 @@ class Loop:
         """Seconds of a clock that never jumps."""
         return time.monotonic()
 
-    def watch(self, descriptor: int, act: Act, *, hangup_only: bool = False) -> None:
+    def watch(self, descriptor: int, act: Act) -> None:
         """Call act whenever the descriptor can be read, or its other end is gone."""
         self._acts[descriptor] = act
-        self._epoll.register(descriptor, 0 if hangup_only else select.EPOLLIN)
+        self._epoll.register(descriptor, select.EPOLLIN)
 
     def forget(self, descriptor: int) -> None:
         """Undo watch; the descriptor is still open."""
@@ -81,12 +82,15 @@ class Loop:
         """Serve until stop(). take: read one message of the bus, and act on it."""
         poll, both = zmq.zmq_poll, [(bus, int(zmq.POLLIN)), (self._epoll.fileno(), int(zmq.POLLIN))]
         while not self._stopped:
-            for ready, _ in poll(both, self._patience()):  # type: ignore[arg-type]  # its stub knows no descriptors
-                if ready is bus:
-                    take()
-                else:
-                    self._serve_descriptors()
-            self._serve_timers()
+            try:
+                for ready, _ in poll(both, self._patience()):  # type: ignore[arg-type]  # its stub knows no descriptors
+                    if ready is bus:
+                        take()
+                    else:
+                        self._serve_descriptors()
+                self._serve_timers()
+            except Exception:  # noqa: BLE001 - a fault of the kernel's own costs what it was doing, never the kernel
+                traceback.print_exc()
 
     def _serve_descriptors(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
@@ -104,7 +108,7 @@ class Loop:
     def _patience(self) -> int:
         while self._timers and self._timers[0][2].act is None:
             heapq.heappop(self._timers)
-        return max(0, int((self._timers[0][0] - self.now()) * 1000) + 1) if self._timers else -1
+        return max(0, int((self._timers[0][0] - time.monotonic()) * 1000) + 1) if self._timers else -1
 
 
 def _nothing() -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from kernel.audit import Log
 from kernel.core import Kernel
+from kernel.errors import HomeError
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.recovery import recover
@@ -44,6 +45,8 @@ def opened(path: str, loop: Loop) -> Kernel:
     keys = home.keys()
     folder = Path(home.at("log"))
     found = recover(folder, key=keys.log.verify_key, origin=home.identity.origin)
+    if found.chain.seq == 0 and os.listdir(home.at("hands")):
+        raise HomeError(f"the log of this home is gone from {folder}: restore that folder from a backup")
     try:
         state = from_bytes(found.state) if found.state is not None else State()
     except msgspec.MsgspecError:  # written by another version: everything is in the log

@@ -5,7 +5,8 @@ operator wants it up. What waits for one that may not start, or is given up, end
 """
 
 import random
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from kernel.calls import OpenCall
 from kernel.loop import Timer
@@ -17,6 +18,10 @@ from wire.rates import Turns
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
+
+
+START_MOST: Final = 60.0
+"""Seconds that a service's start() may take, or its `wall` if that is less."""
 
 
 class Life:
@@ -63,9 +68,7 @@ class Services:
     def feed(self, life: Life) -> None:
         """Give a service what waits for it, as much as it takes at once; start one that is down; note one that is idle."""
         kernel, manifest = self._kernel, life.hand.package.manifest
-        if life.idle is not None:
-            life.idle.cancel()
-            life.idle = None
+        _quiet(life)
         if life.state == "stopped" and life.waiting:
             self.start(life)
         run = life.run
@@ -90,6 +93,7 @@ class Services:
             self.stop(life, "idle")
 
     def _share(self, life: Life, run: Run) -> None:
+        """Charge what a service has used since the last look to the calls that are open at it now."""
         before, life.cpu = life.cpu, run.cpu_seconds()
         for call in run.serving.values():
             call.cpu += (life.cpu - before) / len(run.serving)
@@ -101,10 +105,12 @@ class Services:
         if run is None or not life.is_watched:
             return
         self._share(life, run)
-        for call in [one for one in run.serving.values() if one.cpu > most]:
-            kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
+        over = [one for one in run.serving.values() if one.cpu > most]
+        if over:
             run.unfit = f"a call used more than its {most:g} s of processor time"
             kernel.supervisor.kill(run, run.unfit)
+        for call in over:
+            kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
         kernel.loop.after(1.0, lambda: self._watch_cpu(life))
 
     def want(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
@@ -141,15 +147,21 @@ class Services:
     def start(self, life: Life) -> None:
         """Start a service."""
         kernel = self._kernel
-        if life.restart is not None:
-            life.restart.cancel()
-            life.restart = None
+        _quiet(life)
+        life.hand = kernel.state.by_id(life.hand.id) or life.hand  # it may have been upgraded meanwhile
         try:
             life.run = kernel.supervisor.launch(life.hand, None)
             life.state = step(life.state, "start")
+            patience = min(START_MOST, life.hand.package.manifest.limits.wall_ms / 1000)
+            kernel.loop.after(patience, partial(self._late, life, life.run, patience))
         except Refusal as refusal:
             kernel.refused_start(life.hand, refusal)
             self.abandon(life, refusal)
+
+    def _late(self, life: Life, run: Run, patience: float) -> None:
+        if life.run is run and life.state == "starting" and not run.ended and not run.paused:
+            run.unfit = f"start() did not return within {patience:g} s"
+            self._kernel.supervisor.kill(run, run.unfit)
 
     def ready(self, life: Life, run: Run) -> None:
         """The service's start() has returned: what waits for it may come."""
@@ -165,9 +177,7 @@ class Services:
 
     def stop(self, life: Life, why: str) -> None:
         """Stop a service, whatever it is doing."""
-        if life.restart is not None:
-            life.restart.cancel()
-            life.restart = None
+        _quiet(life)
         if life.state == "stopped":
             return
         life.state = step(life.state, "stop")
@@ -194,12 +204,7 @@ class Services:
         life.state = step(life.state, "died")
         if was_stopping:
             is_asked_for = life.hand.id in kernel.state.wanted or life.waiting or life.waiters
-            if (
-                is_asked_for
-                and not kernel.is_finishing
-                and kernel.state.by_id(life.hand.id)
-                and not kernel.state.frozen
-            ):
+            if is_asked_for and kernel.state.by_id(life.hand.id):
                 self.start(life)
             else:
                 self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))
@@ -224,3 +229,11 @@ class Services:
             self.start(life)
         else:
             life.state = step(life.state, "done")
+
+
+def _quiet(life: Life) -> None:
+    """Let go of what was to happen to a service by itself, its next start or its end for being idle."""
+    for timer in (life.restart, life.idle):
+        if timer is not None:
+            timer.cancel()
+    life.restart = life.idle = None

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from kernel.calls import OpenCall, chain
+from kernel.errors import HomeError
 from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import changes, settings
 from manifests.errors import SettingsInvalid
 from manifests.lives import first_to_stop, used_up
 from manifests.policy import visible
+from manifests.policy import within_state
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
@@ -58,6 +60,8 @@ class Supervisor:
     def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
         kernel = self._kernel
+        if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
+            raise Refusal("ended", "a run that was told to end starts nothing")
         deadline = kernel.loop.now() + hand.package.manifest.limits.wall_ms / 1000
         work = OpenCall(
             kernel.next_call(), cause.caller, cause.by, b"", 0, provided=_WORK, resource="", body=inputs, parent=cause.parent,
@@ -93,10 +97,9 @@ class Supervisor:
     def check_startable(self, hand: Installed) -> Seal:
         """The Hand's seal, if it may start now; else Refusal: frozen, paused, seal, trust, version, what it requires."""
         kernel, requires = self._kernel, hand.package.manifest.requires
-        if kernel.state.frozen:
-            raise Refusal("frozen", "everything is frozen: `maniple thaw` lets it go on")
-        if hand.id in kernel.state.paused:
-            raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")
+        if kernel.is_finishing:
+            raise Refusal("finishing", "the kernel is going down: `maniple up` when it is")
+        within_state(kernel.state, hand, None, "start")
         seal = changes.judge_installed(kernel.state, hand, kernel.time())
         path = os.environ.get("PATH", os.defpath).split(":")
         for binary in requires.binaries:
@@ -111,7 +114,6 @@ class Supervisor:
         """Begin a run's process. Raises Refusal, and has begun nothing then."""
         kernel = self._kernel
         seal = self.check_startable(hand)
-        self.services.start_needs(hand)
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), work)
         try:
             values = settings.check(hand.package.manifest.settings, kernel.settings_of(hand))
@@ -120,11 +122,12 @@ class Supervisor:
             )
         except SettingsInvalid as error:
             raise Refusal("settings", f"{hand.name} does not start: {'; '.join(error.problems)}") from None
-        except OSError as error:
+        except (OSError, HomeError) as error:
             raise Refusal("folder", f"{hand.name} does not start: {error}") from None
         if work is not None:
             work.provider = run.id
         kernel.begin_run(run)
+        self.services.start_needs(hand)
         return run
 
     def ready(self, run: Run) -> None:
@@ -157,14 +160,14 @@ class Supervisor:
         if run.peer is None:
             self.kill(run, why)
             return
-        run.ended = True
-        run.why = run.why or why
+        run.ended, run.why = True, run.why or why
+        kernel.loop.after(GRACE / 2, lambda: kernel.launcher.kill(run, signal.SIGTERM))
+        kernel.loop.after(GRACE, lambda: kernel.launcher.kill(run, signal.SIGKILL))
         if run.paused:
             self._stand_still(run, still=False)
         told = headers.Stop(why=why[: limits.WHY_MAX], grace=int(GRACE * 1000), time=kernel.time())
-        kernel.send(run.peer, told, NIL)
-        kernel.loop.after(GRACE / 2, lambda: kernel.launcher.kill(run, signal.SIGTERM))
-        kernel.loop.after(GRACE, lambda: kernel.launcher.kill(run, signal.SIGKILL))
+        if run.peer is not None:  # what was held back may have been its last word
+            kernel.send(run.peer, told, NIL)
 
     def kill(self, run: Run, why: str) -> None:
         """End a run's processes at once."""

@@ -30,6 +30,9 @@ from wire.headers import FromKernel, is_made_by_run
 from wire.launch import Start
 
 EXIT_STOPPED: Final = 0
+STOP_WHEN_BROKEN: Final = 2.0
+"""Seconds that the stop() of a Hand that has raised may take: its provider is deaf until then."""
+
 EXIT_RAISED: Final = 1
 EXIT_LINK_LOST: Final = 75
 
@@ -156,7 +159,7 @@ class Life:
                     return
                 await self._stopping.wait()
                 self._down()
-            await hand.stop()
+            await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
         except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
             self._break(_first(error))
         finally:
