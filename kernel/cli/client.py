@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Callable
 from math import inf
+from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -27,6 +28,10 @@ LAST_WORDS_MS: Final = 200
 
 HELLO_WITHIN: Final = 5.0
 """Seconds in which a kernel that listens must answer Hello."""
+
+QUIET: Final = 65.0
+QUIET_MOST: Final = 3600.0
+"""Seconds without a message in a call after which the link itself is tried: at first, and at most."""
 
 SLICE: Final = 0.25
 """Seconds of one poll."""
@@ -132,8 +137,10 @@ class Client:
         )
         self._send(header, {} if arguments is None else arguments)
         sender = _Upload(self, number, upload) if upload is not None else None
+        silence = _Silence(self)
         while True:
-            message = self._receive(None if tick is None else 1.0, sender)
+            message = self._receive(1.0, sender)
+            silence.is_broken(message is not None)
             if message is None:
                 if tick is not None:
                     tick()
@@ -153,6 +160,11 @@ class Client:
                     raise _not_done(said, body)
                 case _:
                     pass  # of an earlier call that had its end
+
+    def ask_for_little(self) -> None:
+        """Make a call whose end nobody waits for: any end says that the link is good."""
+        self._number += 2
+        self._send(headers.Call(number=self._number, method="kernel.budget"), {})
 
     def wait_for_exit(self, seconds: float) -> bool:
         """Whether the kernel's process is gone within so many seconds."""
@@ -245,6 +257,32 @@ class Client:
             if descriptor >= 0:
                 os.close(descriptor)
         self._run_folder = self._pidfd = -1
+
+
+class _Silence:
+    """Tells a call that takes long from a link that the kernel has dropped, which it does without a word."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._patience = QUIET
+        self._until = monotonic() + QUIET
+        self._has_asked = False
+
+    def is_broken(self, heard: bool) -> None:
+        """Called about once a second. After a long silence it asks for something small; Ended when that stays away, too."""
+        now = monotonic()
+        if heard:
+            self._until, self._has_asked = now + self._patience, False
+        elif now < self._until:
+            return
+        elif self._has_asked:
+            raise Ended(
+                f"the kernel of {self._client.home} has dropped this link: see {self._client.home}/run/kernel.log"
+            )
+        else:
+            self._patience = min(2 * self._patience, QUIET_MOST)
+            self._until, self._has_asked = now + HELLO_WITHIN, True
+            self._client.ask_for_little()
 
 
 class _Upload:
