@@ -126,6 +126,14 @@ def small(frame: bytes) -> object:
     return frame if len(frame) < 10_000 else [frame.rstrip(frame[-1:]), frame[-1:], len(frame)]
 
 
+def ask(method: str, arguments: object) -> list[list[object]]:
+    """The steps of one call whose end is taken."""
+    return [
+        ["send", word(headers.Call(number=10_001, method=method)), codec.encode_body(arguments)],
+        ["take", 1],
+    ]
+
+
 def play(client: Client, *steps: Sequence[object], seconds: float = 60) -> dict[str, Value]:
     """Run a puppet through its script; how it ended."""
     found = client.call("kernel.start", "puppet", {"inputs": {"steps": list(steps)}, "wait": True}, seconds=seconds)
