@@ -119,6 +119,17 @@ def test_nothing_of_a_removed_hand_is_left_for_anybody(acts: list[tuple[str, str
     assert set(state.versions) == {str(one.detail["name"]) for one in entries if one.kind == "hand.install"}
 
 
+def test_a_hand_that_had_everything_leaves_nothing() -> None:
+    given_to = ("install", "grant", "settings", "wanted", "pause", "quarantined")
+    had = _folded(_entries([(act, "alpha", 1, [{"method": "web.fetch", "allow": ["b"]}]) for act in given_to]))
+    tables = ("grants", "settings", "wanted", "paused", "quarantined")
+    assert all(getattr(had, table) for table in tables)
+    acts = [(act, "alpha", 1, [{"method": "web.fetch", "allow": ["b"]}]) for act in (*given_to, "remove")]
+    left = _folded(_entries(acts))
+    assert not any(getattr(left, table) for table in (*tables, "hands"))
+    assert left.versions == had.versions
+
+
 @given(ACTS, st.sampled_from(METHODS), st.sampled_from(["a/x", "b", "c"]))
 def test_nobody_may_more_than_it_asks_for_nor_more_than_it_was_granted(
     acts: list[tuple[str, str, int, Any]], method: str, resource: str

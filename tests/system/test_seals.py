@@ -316,8 +316,12 @@ def test_an_expired_key_starts_nothing_more(kernel: Kernel, client: Client, tmp_
 def test_revoking_a_key_stops_what_runs_by_it_and_it_starts_no_more(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
+    """At once: it is given no time to act in, as it is when it is only stopped."""
     key = _trust(client, "fallen")
-    install(kernel, _hand(tmp_path / "one", "fallen-service"), key=key)
+    fallen = _hand(tmp_path / "one", "fallen-service")
+    last_words = "\n    async def stop(self):\n        self.log.info('acting on')\n"
+    (fallen / "main.py").write_text((fallen / "main.py").read_text() + last_words)
+    install(kernel, fallen, key=key)
     install(kernel, _hand(tmp_path / "two", "standing"))
     for name in ("fallen-service", "standing"):
         client.call("kernel.start", name)
@@ -328,6 +332,7 @@ def test_revoking_a_key_stops_what_runs_by_it_and_it_starts_no_more(
         return {one["hand"] for one in told["runs"]}
 
     until(lambda: "fallen-service" not in running(), "it is stopped")
+    assert "acting on" not in (kernel.home / "output" / "fallen-service.log").read_text()
     assert "standing" in running()
     assert "was revoked" in _refused_start(kernel, client, "fallen-service")
     assert not_done(client, "kernel.key-add", "", {"key": key.verify_key.text(), "hands": ["*"]}).reason == "arguments"
