@@ -56,9 +56,8 @@ class Bus:
         self.door.connect("inproc://door")
         self.at_the_door()  # only a socket that found nothing is woken by its descriptor
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
-        os.chmod(
-            SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder
-        )  # runs reach it by descriptor, the folder stays shut
+        # runs reach it by descriptor; the folder it lies in stays shut
+        os.chmod(SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder)  # noqa: S103
 
     def receive(self) -> tuple[bytes, str, list[bytes]]:
         """The next message, which is there: route of its connection, principal, frames."""

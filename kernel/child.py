@@ -46,7 +46,7 @@ def run(descriptor: int, *, isolated: bool) -> None:
         if isolated:
             _execute_afresh()
         exit_code = _live(socket.socket(fileno=_LAUNCH))
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it was, the process ends below, and the log says why
         traceback.print_exc()
     finally:
         sys.stderr.flush()

@@ -17,7 +17,6 @@ from zmq.utils import z85
 from kernel import output
 from kernel.audit import Log, LogState
 from kernel.bus import Bus
-from kernel.calls import OpenCall
 from kernel.digests import code_digests
 from kernel.errors import Failure, HomeError
 from kernel.events import Events
@@ -26,10 +25,10 @@ from kernel.home import Home, Keys
 from kernel.launcher import Launcher
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
-from kernel.results import Results
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
 from kernel.supervisor import GRACE, Supervisor
+from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
 from manifests.policy import shown
@@ -40,6 +39,7 @@ from wire.entries import NO_PREV, Cost, Entry, time_text
 from wire.errors import CodecError, Refusal, Unencodable
 from wire.ids import KERNEL, NOBODY, OPERATOR
 from wire.rates import Tally
+from wire.results import Results
 
 CUT_FOR: Final = 0.5
 """Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from kernel.calls import OpenCall
 from kernel.runs import Peer, Run, carried
+from manifests.calls import OpenCall
 from manifests.policy import logged, shown
 from wire import headers, limits
 from wire.codec import NIL

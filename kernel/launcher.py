@@ -18,8 +18,21 @@ from kernel.runs import Run
 from manifests import schema
 from manifests.values import uid_of
 from wire.errors import CodecError
-from wire.launch import Born, Died, Fork, Go, Joining, Launch, Rlimits, Sweep, Unfit, Warm
-from wire.launch import decode, decode_template, encode  # fmt: skip
+from wire.launch import (  # fmt: skip
+    Born,
+    Died,
+    Fork,
+    Go,
+    Joining,
+    Launch,
+    Rlimits,
+    Sweep,
+    Unfit,
+    Warm,
+    decode,
+    decode_template,
+    encode,
+)
 
 PRELOAD: Final = "runtime.preload:preload"
 SERVE: Final = "runtime.main:join"

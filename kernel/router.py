@@ -7,8 +7,8 @@ allow at that moment, end the peer that sent them and nobody else.
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from kernel.calls import OpenCall, chain
 from kernel.runs import Peer, Run, carried
+from manifests.calls import OpenCall, chain
 from manifests.grants import is_method
 from manifests.policy import Link, decide, normal, shown, visible, within_state
 from manifests.schema import Provided

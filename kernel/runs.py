@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from socket import socket
 
-from kernel.calls import OpenCall
+from manifests.calls import OpenCall
 from manifests.grants import GrantSet
 from manifests.state import Installed
 from wire import limits
@@ -23,7 +23,8 @@ class Peer:
     """
 
     __slots__ = (
-        "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route", "run", "topics",
+        "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route", "run",
+        "topics",
     )  # fmt: skip
 
     def __init__(

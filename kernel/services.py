@@ -8,9 +8,9 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.calls import OpenCall
 from kernel.loop import Timer
 from kernel.runs import Run
+from manifests.calls import OpenCall
 from manifests.lives import after_death, backoff, step
 from manifests.state import Installed
 from wire.errors import Refusal
@@ -99,7 +99,7 @@ class Services:
             call.cpu += (life.cpu - before) / len(run.serving)
 
     def _watch_cpu(self, life: Life) -> None:
-        """Each second while a service answers: open calls share the processor time; the service of one past its limit ends."""
+        """Each second while a service answers: open calls share its processor time; one past its limit ends it."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
         life.is_watched = run is not None and bool(run.serving)
         if run is None or not life.is_watched:

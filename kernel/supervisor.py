@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kernel.calls import OpenCall, chain
 from kernel.errors import HomeError
 from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import changes, settings
+from manifests.calls import OpenCall, chain
 from manifests.errors import SettingsInvalid
 from manifests.lives import first_to_stop, used_up
-from manifests.policy import visible
-from manifests.policy import within_state
+from manifests.policy import visible, within_state
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
@@ -240,10 +239,9 @@ class Supervisor:
         for run in self._runs_of(hand):
             run.grants = authority(kernel.state, run.hand)
         now = authority(kernel.state, kernel.state.by_id(hand.id) or hand)
-        for call in {
-            link for call in kernel.exchange.calls.values() for link in chain(call) if link.by.hand == hand.id
-        }:
-            call.by = replace(call.by, grants=now)
+        for link in {link for call in kernel.exchange.calls.values() for link in chain(call)}:
+            if link.by.hand == hand.id:
+                link.by = replace(link.by, grants=now)
         kernel.events.recheck()
 
     def reroot(self) -> None:

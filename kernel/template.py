@@ -15,7 +15,6 @@ import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -139,7 +138,3 @@ def _tell(end: socket.socket, packet: Warm | Born | Died, descriptors: Sequence[
         send(end, encode(packet), descriptors)
     except BrokenPipeError:
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

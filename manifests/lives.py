@@ -40,7 +40,9 @@ def step(state: str, event: str) -> str:
     return after
 
 
-def after_death(restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool) -> tuple[str, tuple[float, ...]]:
+def after_death(
+    restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool
+) -> tuple[str, tuple[float, ...]]:
     """`done` (stay down), `start` (again, after backoff) or `give_up` (quarantine); and the deaths that count from now on.
 
     clean: it ended by itself with exit code 0. deaths: moments of those after which it was started again. What is longer

@@ -7,7 +7,6 @@ Times are microseconds since the epoch. Revoking holds for ever and whatever the
 another (issued by it, or rotated in for it) never gets more than that one has: neither Hands, nor grants, nor time.
 """
 
-from functools import lru_cache
 from typing import Final, Self
 
 import msgspec

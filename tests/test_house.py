@@ -225,11 +225,12 @@ def test_a_stranger_and_a_gap_at_the_top_are_found() -> None:
 def test_a_kernel_too_long_is_found_and_its_command_line_is_not_counted() -> None:
     assert house.kernel_length([("kernel/a.py", "a = 1\n" * 3_000), ("kernel/cli/a.py", "a = 1\n" * 9)]) == []
     assert len(house.kernel_length([("kernel/a.py", "a = 1\n" * 3_000), ("kernel/b.py", "b = 1\n")])) == 1
-    assert len(house.kernel_length([("kernel/a.py", "\n" * 4_001)])) == 1
+    assert len(house.kernel_length([("kernel/a.py", "\n" * 4_101)])) == 1
 
 
 def test_what_explains_is_not_counted_as_code() -> None:
-    text = '"""Says what it is.\n\nAnd why.\n"""\n\n# why\nA = 1\n"""What A is."""\n\n\ndef f() -> str:\n    """It."""\n    return "x"\n'
+    text = '"""Says what it is.\n\nAnd why.\n"""\n\n# why\nA = 1\n"""What A is."""\n\n\n'
+    text += 'def f() -> str:\n    """It."""\n    return "x"\n'
     assert house.code_lines(text) == 3
 
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from kernel.calls import OpenCall
 from kernel.errors import Failure
 from kernel.runs import Peer, Run
+from manifests.calls import OpenCall
 from manifests.errors import ParamsInvalid
 from manifests.params import check
 from manifests.schema import Effect, Provided, ResourceKind

@@ -4,16 +4,13 @@ import os
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
-from kernel.results import Outcome
 from kernel.runs import Run
 from manifests.state import Installed
 from wire import codec, headers
-from wire.errors import CodecError
-from wire.errors import Refusal
+from wire.errors import CodecError, Refusal
+from wire.results import Outcome
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -74,22 +71,21 @@ def _answer_when_ended(request: Request, run: str) -> None:
 
 
 def _told(run: str, outcome: Outcome) -> dict[str, object]:
-    value, unreadable = None, ""
-    if outcome.body is not None:
-        try:
-            codec.decode_body(outcome.body)  # it becomes a part of the answer, which bytes that are no value would spoil
-            value = msgspec.Raw(outcome.body)
-        except CodecError as error:
-            unreadable = f"its value cannot be read: {error}"
-    match outcome.header:
-        case headers.Done():
-            return {"run": run, "outcome": "done", "value": value, "code": "", "text": unreadable}
-        case headers.Failed(code=code, text=text):
-            return {"run": run, "outcome": "failed", "value": value, "code": code, "text": text}
-        case headers.Refused(code=code, why=why):
-            return {"run": run, "outcome": "refused", "value": None, "code": code, "text": why}
-        case headers.Cancelled(why=why):
-            return {"run": run, "outcome": "cancelled", "value": None, "code": "cancelled", "text": why}
+    end = outcome.header
+    verdict = type(end).__name__.lower()
+    code, text = (
+        getattr(end, "code", "" if verdict == "done" else verdict),
+        getattr(end, "text", getattr(end, "why", "")),
+    )
+    return {"run": run, "outcome": verdict, "value": _value(outcome.body), "code": code, "text": text}
+
+
+def _value(body: bytes | None) -> object:
+    """What a run returned, read here: bytes of a Hand's are never spliced into the kernel's own answer."""
+    try:
+        return None if body is None else codec.decode_body(body)
+    except CodecError:
+        return None
 
 
 def _stop(request: Request) -> object:
@@ -183,7 +179,10 @@ def resident(pid: int) -> int:
 
 METHODS = (
     method("start", "Start a Hand", _start, "name", "write", inputs="dict?", wait="bool?"),
-    method("spawn", "Run a task Hand within one's grants", _spawn, "name", "external", inputs="dict?", wait="bool?", detached="bool?"),
+    method(
+        "spawn", "Run a task Hand within one's grants", _spawn, "name", "external",
+        inputs="dict?", wait="bool?", detached="bool?",
+    ),
     method("wait", "How a run ended, when it has", _wait, run="string"),
     method("stop", "Stop a Hand or a run", _stop, "name", "external"),
     method("restart", "Stop a service and start it again", _restart, "name", "write"),

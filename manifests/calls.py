@@ -1,14 +1,21 @@
-"""What the kernel keeps of a call that has no end yet (values; its life is wire/calls.py)."""
+"""A call that has no end yet: what the kernel decides from, in one record (values; its life is wire/calls.py)."""
 
 from collections.abc import Iterable
+from typing import Protocol
 
-from kernel.loop import Timer
 from manifests.policy import Link
 from manifests.schema import Provided
 from wire.calls import CallLife
 from wire.entries import Cost
 from wire.headers import Chunk
 from wire.labels import join
+
+
+class Timer(Protocol):
+    """Something that was to happen at a moment."""
+
+    def cancel(self) -> None:
+        """Never to happen."""
 
 
 class OpenCall(CallLife):
