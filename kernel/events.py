@@ -38,9 +38,8 @@ class Events:
         """Grants have changed: nobody hears any more what it could not subscribe to now."""
         for event, peers in list(self._topics.items()):
             for peer in list(peers.values()):
-                work = peer.run.work if peer.run else None
-                refusal = self._kernel.router.check(peer, work, "kernel.subscribe", event)
-                if refusal is not None and refusal.code == "capability":
+                work, check = peer.run.work if peer.run else None, self._kernel.router.check
+                if getattr(check(peer, work, "kernel.subscribe", event), "code", "") == "capability":
                     self._drop(peer, event)
 
     def _drop(self, peer: Peer, event: str) -> None:

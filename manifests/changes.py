@@ -28,7 +28,8 @@ _MEND: Final = "look at it, then type `maniple install DIR` with a folder that y
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 BUNDLED: Final = frozenset(
-    "communication data-pipeline files gateway machine mcp memory model monitoring scheduling shell web web-automation".split()
+    {"communication", "data-pipeline", "files", "gateway", "machine", "mcp", "memory", "model", "monitoring"}
+    | {"scheduling", "shell", "web", "web-automation"}
 )
 """Names, and so method prefixes, that no other key's Hand may take."""
 

@@ -1,6 +1,7 @@
 """The operator's home: what is in it, and the changes of manifests/changes.py, each decided there, recorded, carried out."""
 
 import os
+from pathlib import Path
 
 from kernel.methods.request import Method, Request, method
 from manifests.changes import CHANGES, Asked
@@ -35,11 +36,6 @@ def _home(request: Request) -> object:
     return {"grants": grants, "roots": state.roots, "keys": state.trust.keys}
 
 
-def _mounts() -> str:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        return table.read()
-
-
 def _change(request: Request) -> object:
     """Decide, keep secrets, stop what is replaced, record, and let what lives follow."""
     kernel, call = request.kernel, request.call
@@ -47,7 +43,8 @@ def _change(request: Request) -> object:
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
         home=os.path.realpath(kernel.home.path), new_id=hand_id(os.urandom(ID_BYTES)), load=kernel.home.load,
         methods=tuple(one.method for one in kernel.catalogue.all()), secrets=kernel.home.secrets,
-        real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "", mounts=_mounts,
+        real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
+        mounts=lambda: Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"),
     )  # fmt: skip
     decided = CHANGES[call.method].decide(asked)
     if decided.secrets is not None:

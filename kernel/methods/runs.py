@@ -179,10 +179,7 @@ def resident(pid: int) -> int:
 
 METHODS = (
     method("start", "Start a Hand", _start, "name", "write", inputs="dict?", wait="bool?"),
-    method(
-        "spawn", "Run a task Hand within one's grants", _spawn, "name", "external",
-        inputs="dict?", wait="bool?", detached="bool?",
-    ),
+    method("spawn", "Run a task Hand", _spawn, "name", "external", inputs="dict?", wait="bool?", detached="bool?"),
     method("wait", "How a run ended, when it has", _wait, run="string"),
     method("stop", "Stop a Hand or a run", _stop, "name", "external"),
     method("restart", "Stop a service and start it again", _restart, "name", "write"),
