@@ -140,7 +140,7 @@ class Client:
         silence = _Silence(self)
         while True:
             message = self._receive(1.0, sender)
-            silence.is_broken(message is not None)
+            silence.consider(message is not None)
             if message is None:
                 if tick is not None:
                     tick()
@@ -268,17 +268,16 @@ class _Silence:
         self._until = monotonic() + QUIET
         self._has_asked = False
 
-    def is_broken(self, heard: bool) -> None:
-        """Called about once a second. After a long silence it asks for something small; Ended when that stays away, too."""
+    def consider(self, heard: bool) -> None:
+        """Called about once a second. A long silence makes it ask for something small; Ended when that stays away."""
         now = monotonic()
         if heard:
             self._until, self._has_asked = now + self._patience, False
         elif now < self._until:
             return
         elif self._has_asked:
-            raise Ended(
-                f"the kernel of {self._client.home} has dropped this link: see {self._client.home}/run/kernel.log"
-            )
+            home = self._client.home
+            raise Ended(f"the kernel of {home} has dropped this link: see `maniple status` and {home}/run/kernel.log")
         else:
             self._patience = min(2 * self._patience, QUIET_MOST)
             self._until, self._has_asked = now + HELLO_WITHIN, True
