@@ -30,6 +30,9 @@ def _spawn(request: Request) -> object:
     hand = request.hand()
     if not hand.is_task:
         raise Failure("arguments", f"{hand.name} is a service: call its methods instead")
+    calls, caller = request.kernel.exchange.calls.values(), request.call.caller
+    if sum(not call.route and call.caller == caller for call in calls) >= request.peer.in_flight:
+        raise Refusal("in_flight", f"{request.peer.in_flight} runs that it spawned still work: wait, or raise in_flight")
     return _begin(request, hand)
 
 

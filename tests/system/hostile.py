@@ -15,6 +15,7 @@ autonomy = "full"
 [capabilities]
 "echo.say" = ["*"]
 "odd.*" = ["*"]
+"kernel.spawn" = ["puppet"]
 "kernel.subscribe" = ["puppet.*"]
 "kernel.publish" = ["puppet.*"]
 

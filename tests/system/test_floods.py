@@ -1,6 +1,7 @@
 """Whoever asks too much is refused, then ended; the log says so in few words, and how much it was."""
 
 import os
+import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from tests.living import Kernel
 from tests.system.attacks import Raw, besieged, counted, floods, got, operators, play, settled, word
-from tests.system.fates import call, descriptors, entries, entry, moment, until
+from tests.system.fates import call, descriptors, entries, entry, moment, runs, until
 from wire import codec, headers
 from wire.codec import NIL, Value
 from wire.rates import SINGLY
@@ -57,7 +58,7 @@ def ends(messages: list[Value]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS)
-def test_every_askedcounts_whatever_becomes_of_it(kernel: Kernel, asked: list[bytes]) -> None:
+def test_every_request_counts_whatever_becomes_of_it(kernel: Kernel, asked: list[bytes]) -> None:
     """After a minute's allowance of them, no other call is let through either."""
     count = LIMIT + 60
     good = [word(headers.Call(number=10_003, method="echo.say")), SAY]
@@ -115,6 +116,19 @@ def test_calls_open_at_once_are_bounded(kernel: Kernel) -> None:
         ]
         taken = got(play(client, *steps, ["take", 4], ["send", word(headers.Cancel(number=10_001)), NIL], ["take", 1]))
     assert ends(taken) == {"in_flight": 4, "Cancelled": 1}
+    settled(kernel)
+
+
+def test_spawned_runs_that_still_work_are_bounded(kernel: Kernel) -> None:
+    """A run cannot fill the machine with runs, each of which could do the same."""
+    spawn = word(headers.Call(number=10_001, method="kernel.spawn", resource="puppet"))
+    waiting = codec.encode_body({"inputs": {"steps": [["wait", "never"]]}, "detached": True})
+    with kernel.client() as client:
+        one: list[list[object]] = [["send", spawn, waiting], ["take", 1]]
+        found = ends(got(play(client, *one * 20)))
+    for run in runs(kernel, "puppet"):
+        os.kill(int(str(run["pid"])), signal.SIGKILL)
+    assert found == {"Done": 16, "in_flight": 4}
     settled(kernel)
 
 
