@@ -77,7 +77,7 @@ class Kernel:
     def boot(self) -> None:
         """Record the start and what it found unfinished, and start what is wanted."""
         self.log.append("kernel.start", principal=KERNEL, detail=code_digests())
-        for run in list(self.state.unfinished):
+        for run in [*self.state.unfinished]:
             self.record("run.end", run=run, verdict="died", why="run ended: the kernel ended before it")
         self.launcher.sweep()
         self.supervisor.services.start_wanted()
@@ -307,8 +307,8 @@ class Kernel:
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """What was set for a Hand, its secrets among it."""
-        declared = hand.package.manifest.settings.values()
-        secrets = self.home.secrets(hand.id) if any(one.secret for one in declared) else {}
+        has_secrets = any(one.secret for one in hand.package.manifest.settings.values())
+        secrets = self.home.secrets(hand.id) if has_secrets else {}
         return {**self.state.settings.get(hand.id, {}), **secrets}
 
     def spent(self, call: OpenCall, cost: Cost | None) -> None:

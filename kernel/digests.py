@@ -18,8 +18,9 @@ def code_digests() -> dict[str, object]:
         for folder, folders, files in os.walk(os.path.join(root, package)):
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(files):
-                path = os.path.join(folder, name)
-                with open(path, "rb") as file:
-                    whole.update(f"{os.path.relpath(path, root)}\n".encode() + hashlib.sha256(file.read()).digest())
+                with open(os.path.join(folder, name), "rb") as file:
+                    whole.update(
+                        f"{os.path.relpath(file.name, root)}\n".encode() + hashlib.sha256(file.read()).digest()
+                    )
         digests[package] = whole.hexdigest()
     return digests

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from kernel.runs import Peer, Run, carried
 from manifests.calls import OpenCall
@@ -50,7 +50,7 @@ class Exchange:
         digest = body_digest(kernel.digest_key(call.caller), call.body)
         detail: dict[str, object] = {"effect": call.provided.effect}
         if call.most is not None:
-            detail["most"] = {"micro_dollars": call.most.micro_dollars, "tokens": call.most.tokens}
+            detail["most"] = asdict(call.most)
         return self._append(call, "call", call.caller, "allowed", arguments=digest, detail=detail)
 
     def _append(

@@ -204,7 +204,8 @@ class Services:
         life.state = step(life.state, "died")
         if was_stopping:
             is_asked_for = life.hand.id in kernel.state.wanted or life.waiting or life.waiters
-            if is_asked_for and kernel.state.by_id(life.hand.id):
+            is_held = kernel.is_finishing or kernel.state.frozen or kernel.state.by_id(life.hand.id) is None
+            if is_asked_for and not is_held:
                 self.start(life)
             else:
                 self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))

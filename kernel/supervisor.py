@@ -113,6 +113,7 @@ class Supervisor:
         """Begin a run's process. Raises Refusal, and has begun nothing then."""
         kernel = self._kernel
         seal = self.check_startable(hand)
+        self.services.start_needs(hand)
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), work)
         try:
             values = settings.check(hand.package.manifest.settings, kernel.settings_of(hand))
@@ -120,13 +121,12 @@ class Supervisor:
                 run, files={**seal.files, SEAL_FILE: hand.seal}, settings=values, roots=kernel.state.roots
             )
         except SettingsInvalid as error:
-            raise Refusal("settings", f"{hand.name} does not start: {'; '.join(error.problems)}") from None
+            raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
             raise Refusal("folder", f"{hand.name} does not start: {error}") from None
         if work is not None:
             work.provider = run.id
         kernel.begin_run(run)
-        self.services.start_needs(hand)
         return run
 
     def ready(self, run: Run) -> None:

@@ -32,7 +32,9 @@ def _spawn(request: Request) -> object:
         raise Failure("arguments", f"{hand.name} is a service: call its methods instead")
     calls, caller = request.kernel.exchange.calls.values(), request.call.caller
     if sum(not call.route and call.caller == caller for call in calls) >= request.peer.in_flight:
-        raise Refusal("in_flight", f"{request.peer.in_flight} runs that it spawned still work: wait, or raise in_flight")
+        raise Refusal(
+            "in_flight", f"{request.peer.in_flight} runs that it spawned still work: wait, or raise in_flight"
+        )
     return _begin(request, hand)
 
 
@@ -55,12 +57,11 @@ def _begin(request: Request, hand: Installed) -> object:
     return None
 
 
-def _wait(request: Request) -> object:
+def _wait(request: Request) -> None:
     """How a run ended, when it has. A Hand may wait for the runs it spawned."""
     if not request.kernel.results.known(request.text("run"), request.call.caller):
         raise Failure("unknown run", f"there is no run {request.text('run')!r} to wait for: see `maniple runs`")
     _answer_when_ended(request, request.text("run"))
-    return None
 
 
 def _answer_when_ended(request: Request, run: str) -> None:
@@ -74,26 +75,24 @@ def _answer_when_ended(request: Request, run: str) -> None:
 
 
 def _told(run: str, outcome: Outcome) -> dict[str, object]:
-    end = outcome.header
+    """What waits for a run hears. A Hand's bytes are read here, never spliced into the kernel's own answer."""
+    end, value = outcome.header, None
     verdict = type(end).__name__.lower()
     code, text = (
         getattr(end, "code", "" if verdict == "done" else verdict),
         getattr(end, "text", getattr(end, "why", "")),
     )
-    return {"run": run, "outcome": verdict, "value": _value(outcome.body), "code": code, "text": text}
-
-
-def _value(body: bytes | None) -> object:
-    """What a run returned, read here: bytes of a Hand's are never spliced into the kernel's own answer."""
     try:
-        return None if body is None else codec.decode_body(body)
-    except CodecError:
-        return None
+        value = None if outcome.body is None else codec.decode_body(outcome.body)
+    except CodecError as error:
+        text = f"{text}; what it returned cannot be read: {error}".removeprefix("; ")
+    return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}
 
 
 def _stop(request: Request) -> object:
     """Stop a service, every run of a task Hand, or one run by its id; answers when they are down."""
-    kernel, call, why = request.kernel, request.call, f"stopped by {request.call.by.name}"
+    kernel, call = request.kernel, request.call
+    why = f"stopped by {request.run.name if request.run else 'its operator'}"
     one = kernel.runs.get(call.resource)
     if one is not None and request.run is not None and one.parent != request.run.id:
         raise Failure("unknown run", f"{one.id} is not a run that you spawned")

@@ -57,11 +57,9 @@ def _thaw(request: Request) -> object:
     return {"frozen": False}
 
 
-def _down(request: Request) -> object:
+def _down(request: Request) -> None:
     """Stop everything in order, answer, and end the kernel."""
-    kernel, call = request.kernel, request.call
-    kernel.supervisor.stop_all(lambda: kernel.finish(call))
-    return None
+    request.kernel.supervisor.stop_all(lambda: request.kernel.finish(request.call))
 
 
 METHODS = (
