@@ -99,7 +99,7 @@ autonomy = "full"
 
 [limits]
 in_flight = 4
-wall = "1m"
+wall = "10m"
 
 [restart]
 when = "failure"
@@ -132,6 +132,8 @@ params = {{ {params} }}
             ("die-after", "read", ""),
             ("bye", "read", ""),
             ("nest", "read", 'milliseconds = "int"'),
+            ("orphan", "read", ""),
+            ("time-left", "read", ""),
         )
     ),
     '''
@@ -227,6 +229,15 @@ class Odd(Hand):
         """Makes a call that would take so long, with a deadline of its own that is later."""
         reply = await self.kernel.call("kernel.sleep", "", timeout=600, milliseconds=milliseconds)
         return {"slept": reply.value}
+
+    async def orphan(self, call):
+        """Makes a call that it never takes back."""
+        header = headers.Call(number=90_001, method="kernel.sleep", parent=call.number, deadline=600_000)
+        self.link.send(header, codec.encode_body({"milliseconds": 600_000}))
+        await asyncio.Event().wait()
+
+    async def time_left(self, call):
+        return {"milliseconds": call.deadline}
 
     async def bye(self, call):
         """Says Bye, and Hello again on the same connection, and lives on."""

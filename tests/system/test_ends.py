@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel
-from tests.system.attacks import MIB, Raw, besieged, memory, open_calls, operators, play, settled, small, word
+from tests.system.attacks import MIB, Raw, besieged, got, memory, open_calls, operators, play, settled, small, word
 from tests.system.fates import ended, entries, entry, moment, pid_of, runs, table, until
 from wire import codec, headers, limits
 from wire.entries import Entry
@@ -96,6 +96,18 @@ def test_a_nested_call_never_outlives_its_parent(kernel: Kernel, raw: Raw) -> No
     assert ends[1].verdict in ("failed", "cancelled")
 
 
+def test_a_nested_call_is_given_no_more_time_than_its_parent_has(kernel: Kernel) -> None:
+    """A puppet's work has two minutes; it asks for ten."""
+    asked = word(headers.Call(number=10_001, method="odd.time-left", deadline=600_000))
+    with kernel.client() as client:
+        (answer,) = got(play(client, ["send", asked, codec.encode_body({})], ["take", 1]))
+    assert isinstance(answer, list)
+    assert isinstance(answer[1], bytes)
+    left = table(codec.decode_body(answer[1]))["milliseconds"]
+    assert isinstance(left, int)
+    assert 100_000 < left <= 120_000
+
+
 def test_a_cancelled_call_ends_at_once_and_what_its_provider_says_later_is_nothing(kernel: Kernel, raw: Raw) -> None:
     raw.call(1, "odd.deaf", deadline=WORKING)
     with kernel.client() as client:
@@ -111,7 +123,8 @@ def test_a_cancelled_call_ends_at_once_and_what_its_provider_says_later_is_nothi
 
 
 def test_a_parents_end_takes_back_what_was_called_for_it(kernel: Kernel, raw: Raw) -> None:
-    raw.call(1, "odd.nest", {"milliseconds": 600_000}, deadline=WORKING)
+    """Also when its provider, who made the inner call, thinks nothing of it."""
+    raw.call(1, "odd.orphan", deadline=WORKING)
     with kernel.client() as client:
         until(lambda: open_calls(client) == 2, "both are open")
         raw.send(headers.Cancel(number=1))
