@@ -37,7 +37,7 @@ class Bus:
         self.zap.bind("inproc://zeromq.zap.01")
         self.router = self._context.socket(zmq.ROUTER)
         for option, setting in (
-            (zmq.LINGER, 200),
+            (zmq.LINGER, 2_000),
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.CURVE_SERVER, 1),
             (zmq.MAXMSGSIZE, limits.BODY_MAX + 64),

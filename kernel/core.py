@@ -308,8 +308,7 @@ class Kernel:
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """What was set for a Hand, its secrets among it."""
         has_secrets = any(one.secret for one in hand.package.manifest.settings.values())
-        secrets = self.home.secrets(hand.id) if has_secrets else {}
-        return {**self.state.settings.get(hand.id, {}), **secrets}
+        return {**self.state.settings.get(hand.id, {}), **(self.home.secrets(hand.id) if has_secrets else {})}
 
     def spent(self, call: OpenCall, cost: Cost | None) -> None:
         """Add what a call cost to its caller's run."""

@@ -201,8 +201,7 @@ class Supervisor:
         for name in sorted(left):
             run = kernel.runs[name]
             kernel.results.when_gone(name, partial(gone, name))
-            life = self.services.of(run)
-            if life is not None:
+            if (life := self.services.of(run)) is not None:
                 self.services.stop(life, "the kernel goes down")
             self.stop(run, "the kernel goes down")
 

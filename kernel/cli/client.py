@@ -23,7 +23,7 @@ from wire import codec, headers, limits
 from wire.entries import Cost
 from wire.errors import CodecError
 
-LAST_WORDS_MS: Final = 200
+LAST_WORDS_MS: Final = 500
 """Milliseconds that a message of a kernel that has ended may still be on its way through this process."""
 
 HELLO_WITHIN: Final = 5.0

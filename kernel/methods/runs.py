@@ -43,8 +43,7 @@ def _begin(request: Request, hand: Installed) -> object:
     detached = bool(request.arguments.get("detached"))
     run = request.kernel.supervisor.begin_work(request.call, hand, inputs, detached=detached)
     if request.arguments.get("wait"):
-        _answer_when_ended(request, run.id)
-        return None
+        return _answer_when_ended(request, run.id)
     kernel, call = request.kernel, request.call
 
     def begun(outcome: Outcome | None) -> None:
@@ -57,14 +56,14 @@ def _begin(request: Request, hand: Installed) -> object:
     return None
 
 
-def _wait(request: Request) -> None:
+def _wait(request: Request) -> object:
     """How a run ended, when it has. A Hand may wait for the runs it spawned."""
     if not request.kernel.results.known(request.text("run"), request.call.caller):
         raise Failure("unknown run", f"there is no run {request.text('run')!r} to wait for: see `maniple runs`")
-    _answer_when_ended(request, request.text("run"))
+    return _answer_when_ended(request, request.text("run"))
 
 
-def _answer_when_ended(request: Request, run: str) -> None:
+def _answer_when_ended(request: Request, run: str) -> object:
     kernel, call = request.kernel, request.call
 
     def ended(outcome: Outcome) -> None:
@@ -72,6 +71,7 @@ def _answer_when_ended(request: Request, run: str) -> None:
         kernel.answer(call, _told(run, outcome))
 
     kernel.results.wait(run, ended)
+    return None
 
 
 def _told(run: str, outcome: Outcome) -> dict[str, object]:
