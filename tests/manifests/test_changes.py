@@ -53,7 +53,7 @@ def _asked(state: State, package: Package, resource: str = "", **arguments: obje
         load=lambda _: package,
         real=lambda path: path,
         secrets=lambda _: {},
-        same=lambda one, other: one == other,
+        mounts=lambda: "",
     )
 
 
