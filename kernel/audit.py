@@ -23,7 +23,7 @@ from hashlib import sha256
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Final, Unpack
+from typing import Final, Literal, Unpack
 
 import msgspec
 
@@ -31,7 +31,8 @@ from kernel.errors import Failure
 from kernel.growing import Growing, replace, sync_folder
 from kernel.recovery import Snapshot, seal_snapshot, segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
-from wire.entries import Chain, Said, time_text
+from wire.entries import Chain, Said, body_digest, time_text
+from wire.errors import Unencodable
 from wire.ids import KERNEL
 from wire.signing import SigningKey
 
@@ -54,6 +55,8 @@ RETRY: Final = 1.0
 their checkpoint; from a failure to the next attempt."""
 
 HISTORY: Final = 4096
+LARGE: Final = 16 * 1024
+"""Entries between the checkpoints that are kept; bytes of a body that is not put off, to be free of it."""
 
 
 class LogState(IntEnum):
@@ -84,6 +87,7 @@ class Log:
         self._state, self._why = LogState.OK, ""
         self._lock = threading.Lock()  # over the chain and what is queued
         self._queue: list[bytes] = []
+        self._off: list[tuple[str, int, Literal["arguments", "reply"], tuple[bytes, bytes], Said]] = []  # see put_off()
         self._keys: list[bytes] = []
         self._snapshot: Snapshot | None = None
         self._behind = 0  # bytes of entries that are not on disk
@@ -107,7 +111,7 @@ class Log:
 
     @property
     def size(self) -> int:
-        return self._chain.seq
+        return self._chain.seq + len(self._off)
 
     @property
     def state(self) -> LogState:
@@ -123,9 +127,38 @@ class Log:
 
     def append(self, kind: str, **said: Unpack[Said]) -> int:
         """Add an entry and give its seq. Raises Unencodable for what is no entry, Failure when BEHIND is exceeded."""
+        self.flush()
+        self._check_room()
+        return self._add(kind, time_text(self._clock()), said)
+
+    def put_off(self, kind: str, part: Literal["arguments", "reply"], secret: tuple[bytes, bytes], said: Said) -> int:
+        """As append() of an entry with the digest of a body (secret: its key, and it), in its place now, computed later.
+
+        That is in flush(), which the loop calls when nothing else waits, and all here that needs the log's end. What
+        then turns out to be no entry, which no caller can bring about, is told by a note in its place.
+        """
+        self._check_room()
+        self._off.append((kind, self._clock(), part, secret, said))
+        seq = self.size - 1
+        if len(secret[1]) > LARGE:
+            self.flush()
+        return seq
+
+    def flush(self) -> None:
+        """Compute what was put off."""
+        off, self._off = self._off, []
+        for kind, clock, part, (key, body), said in off:
+            said[part] = body_digest(key, body)
+            try:
+                self._add(kind, time_text(clock), said)
+            except Unencodable as error:
+                self._add("note", time_text(clock), {"principal": KERNEL, "why": f"no {kind} can be told: {error}"})
+
+    def _check_room(self) -> None:
         if self._behind >= BEHIND[2]:
             raise Failure("log", f"the log takes no more entries: {self.why}")
-        time = time_text(self._clock())
+
+    def _add(self, kind: str, time: str, said: Said) -> int:
         with self._lock:
             seq = self._chain.seq
             line = self._chain.append(kind=kind, time=time, **said) + b"\n"
@@ -141,6 +174,7 @@ class Log:
         if seq < self.durable:
             act()
             return
+        self.flush()
         self._acts.append((seq, act))
         self._urgent = True
         self._ring()
@@ -165,6 +199,7 @@ class Log:
 
     def snapshot(self, state: bytes) -> int:
         """Keep the kernel's state as of now, to start from: adds its entry now, and the file once that is on disk."""
+        self.flush()
         size, prev, frontier = self.size, self._chain.prev, self._chain.frontier.to_list()
         with self._lock:
             self._snapshot = Snapshot(origin=self._origin, size=size, prev=prev, frontier=frontier, state=state)
@@ -172,6 +207,7 @@ class Log:
 
     def close(self) -> None:
         """Bring everything to disk, with a checkpoint over it. If the disk takes no more, durable stays below size."""
+        self.flush()
         self._closing = True
         self._ring()
         self._thread.join()

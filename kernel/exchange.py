@@ -6,7 +6,7 @@ on disk; a read waits for nothing. A call that has no end yet is in `calls`; wha
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import asdict, replace
 
@@ -15,8 +15,9 @@ from manifests.calls import OpenCall
 from manifests.policy import logged, shown
 from wire import headers, limits
 from wire.codec import NIL
-from wire.entries import Body, Cost, body_digest
+from wire.entries import Said
 from wire.errors import Late, Refusal
+from wire.ids import KERNEL
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -47,23 +48,21 @@ class Exchange:
         if call.parent is not None:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
-        digest = body_digest(kernel.digest_key(call.caller), call.body)
         detail: dict[str, object] = {"effect": call.provided.effect}
         if call.most is not None:
             detail["most"] = asdict(call.most)
-        return self._append(call, "call", call.caller, "allowed", arguments=digest, detail=detail)
+        said: Said = {"principal": call.caller, "verdict": "allowed", "detail": detail}
+        return self._log("call", call, "arguments", call.body, said)
 
-    def _append(
-        self, call: OpenCall, kind: str, principal: str, verdict: str, why: str = "", arguments: Body | None = None,
-        reply: Body | None = None, cost: Cost | None = None, detail: dict[str, object] | None = None,
-    ) -> int:  # fmt: skip
-        kernel = self._kernel
-        return kernel.log.append(
-            kind, principal=principal, verdict=verdict, run=kernel.run_of(call.caller), method=call.method, why=why,
-            resource=logged(call.resource, kernel.digest_key(call.caller)), labels=call.shown_labels(),
-            call=call.number, parent=call.parent.number if call.parent else 0, arguments=arguments, reply=reply, cost=cost,
-            detail=detail or {},
-        )  # fmt: skip
+    def _log(self, kind: str, call: OpenCall, part: Literal["arguments", "reply"], body: bytes, said: Said) -> int:
+        key = self._kernel.digest_key(call.caller)
+        said["call"], said["method"] = call.number, call.provided.method
+        said["resource"], said["run"] = logged(call.resource, key), self._kernel.run_of(call.caller)
+        if call.labels:
+            said["labels"] = call.shown_labels()
+        if call.parent is not None:
+            said["parent"] = call.parent.number
+        return self._kernel.log.put_off(kind, part, (key, body), said)
 
     def _if_open(self, call: OpenCall, act: Callable[[OpenCall], None]) -> None:
         if call.number in self.calls:
@@ -152,18 +151,20 @@ class Exchange:
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
         cost = None if isinstance(header, headers.Refused) else header.cost
-        reply = body_digest(kernel.digest_key(call.caller), body)
-        verdict, why = type(header).__name__.lower(), shown(headers.why(header))
-        seq = self._append(call, "end", call.provider or "kernel", verdict, why=why, reply=reply, cost=cost)
+        said: Said = {"principal": call.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
+        if why := headers.why(header):
+            said["why"] = shown(why)
+        seq = self._log("end", call, "reply", body, said)
         provider = kernel.runs.get(call.provider)
         if provider is not None:
             provider.serving.pop(call.number, None)
-            kernel.supervisor.call_ended(provider, call)
         kernel.spent(call, cost)
         if call.has_effect or cost is not None:
             kernel.log.after(seq, partial(self._tell, call, header, body))
         else:
             self._tell(call, header, body)
+        if provider is not None:
+            kernel.supervisor.call_ended(provider, call)
 
     def fail(self, call: OpenCall, code: str, text: str) -> None:
         """End a call in Failed, by the kernel, and let its provider know that nobody waits any more."""
@@ -232,10 +233,8 @@ class Exchange:
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
-        told = replace(header, number=call.caller_number, time=kernel.time())
-        if not isinstance(told, headers.Refused):
-            told = replace(told, labels=call.shown_labels())
-        kernel.send(peer, told, body)
+        marks = {} if isinstance(header, headers.Refused) else {"labels": call.shown_labels()}
+        kernel.send(peer, replace(header, number=call.caller_number, time=kernel.time(), **marks), body)
 
     def _heard(self, call: OpenCall) -> Peer | None:
         """The caller, which hears some of the reply now: what it is answering, and its run, carry its labels on."""

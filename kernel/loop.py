@@ -16,6 +16,10 @@ import zmq
 
 Act = Callable[[], object]
 
+REST: Final = 2
+ROUNDS: Final = 64
+"""Milliseconds without a message, and rounds with one, after which what was put off is done."""
+
 _CANCELLED: Final = 1_000
 """Timers that may lie cancelled in the heap, beside half of it, before they are swept out."""
 
@@ -78,17 +82,26 @@ class Loop:
         self._stopped = True
         os.eventfd_write(self._wake, 1)
 
-    def run(self, bus: "zmq.Socket[bytes]", take: Act) -> None:
-        """Serve until stop(). take: read one message of the bus, and act on it."""
+    def run(self, bus: "zmq.Socket[bytes]", take: Act, rest: Act) -> None:
+        """Serve until stop(). take: read one message of the bus, and act on it. rest: do what was put off.
+
+        rest comes when nothing has come for REST, so that nobody waits for it, and after ROUNDS rounds at the latest.
+        """
         poll, both = zmq.zmq_poll, [(bus, int(zmq.POLLIN)), (self._epoll.fileno(), int(zmq.POLLIN))]
+        rounds = 0
         while not self._stopped:
+            patience = min(REST, self._patience()) if rounds else self._patience()
             try:
-                for ready, _ in poll(both, self._patience()):  # type: ignore[arg-type]  # its stub knows no descriptors
+                found = poll(both, patience)  # type: ignore[arg-type]  # its stub knows no descriptors
+                for ready, _ in found:
                     if ready is bus:
                         take()
                     else:
                         self._serve_descriptors()
                 self._serve_timers()
+                rounds = rounds + 1 if found and rounds < ROUNDS else 0
+                if not rounds:
+                    rest()
             except Exception:  # noqa: BLE001 - a fault of the kernel's own costs what it was doing, never the kernel
                 traceback.print_exc()
 
@@ -106,9 +119,10 @@ class Loop:
                 act()
 
     def _patience(self) -> int:
+        """Milliseconds to the next timer, as poll takes them: an hour when there is none."""
         while self._timers and self._timers[0][2].act is None:
             heapq.heappop(self._timers)
-        return max(0, int((self._timers[0][0] - time.monotonic()) * 1000) + 1) if self._timers else -1
+        return max(0, int((self._timers[0][0] - self.now()) * 1000) + 1) if self._timers else 3_600_000
 
 
 def _nothing() -> None:

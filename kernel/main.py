@@ -81,7 +81,7 @@ def serve(kernel: Kernel) -> None:
         signal.signal(number, lambda *_: os.eventfd_write(asked, 1))
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
     kernel.loop.watch(int(kernel.bus.door.FD), kernel.look_at_the_door)
-    kernel.loop.run(kernel.bus.router, kernel.router.turn)
+    kernel.loop.run(kernel.bus.router, kernel.router.turn, kernel.log.flush)
     kernel.launcher.close()
     kernel.log.append("kernel.stop", principal="kernel")
     kernel.log.snapshot(to_bytes(kernel.state))

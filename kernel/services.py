@@ -50,7 +50,9 @@ class Services:
 
     def life(self, hand: Installed) -> Life:
         """The life of a service, `stopped` before its first start."""
-        life = self.lives.setdefault(hand.id, Life(hand))
+        life = self.lives.get(hand.id)
+        if life is None:
+            life = self.lives[hand.id] = Life(hand)
         life.hand = hand
         return life
 

@@ -14,7 +14,7 @@ from _thread import get_ident
 from typing import Final
 
 import zmq
-from zmq.backend import Context, Socket
+from zmq.backend import Context, Socket, zmq_poll
 
 from runtime.errors import LinkLost, WrongThread
 from wire import codec, limits
@@ -41,7 +41,7 @@ _OPTIONS: Final = (
 )
 _DEALER, _PAIR = int(zmq.DEALER), int(zmq.PAIR)
 _SERVERKEY, _PUBLICKEY, _SECRETKEY = int(zmq.CURVE_SERVERKEY), int(zmq.CURVE_PUBLICKEY), int(zmq.CURVE_SECRETKEY)
-_FD, _EVENTS, _RCVMORE = int(zmq.FD), int(zmq.EVENTS), int(zmq.RCVMORE)
+_FD = int(zmq.FD)
 _POLLIN, _NOBLOCK, _FIRST = int(zmq.POLLIN), int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _MONITOR: Final = "inproc://monitor"
 
@@ -61,6 +61,7 @@ class Link:
         self._socket.monitor(_MONITOR, _LOST)
         self._monitor = Socket(self._zmq, _PAIR)
         self._monitor.connect(_MONITOR)
+        self._both = [(self._socket, _POLLIN), (self._monitor, _POLLIN)]
         self._socket.connect(f"ipc:///proc/self/fd/{bus}")
         self.descriptors = frozenset((_number(self._socket, _FD), _number(self._monitor, _FD)))
 
@@ -100,35 +101,31 @@ class Link:
 
     def waiting(self) -> bool:
         """Whether `take` has something to do now."""
-        return bool(_number(self._socket, _EVENTS) & _POLLIN or _number(self._monitor, _EVENTS) & _POLLIN)
+        return bool(zmq_poll(self._both, 0))
 
     def take(self) -> tuple[FromKernel, bytes] | None:
         """The next message, None when none has come. LinkLost for bytes that are none, and when the link is gone."""
-        if not _number(self._socket, _EVENTS) & _POLLIN:
-            self._check_monitor()
+        ready = zmq_poll(self._both, 0)
+        if not ready:
             return None
-        frames = [self._socket.recv(_NOBLOCK)]
-        while _number(self._socket, _RCVMORE):
-            frames.append(self._socket.recv(_NOBLOCK))
-        if len(frames) != 2:
-            raise LinkLost(f"the kernel sent a message of {len(frames)} frames")
+        if ready[0][0] is self._monitor:
+            number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
+            raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
+        first = self._socket.recv(_NOBLOCK, copy=False)
+        second = self._socket.recv(_NOBLOCK, copy=False) if first.more else first
+        if second is first or second.more:
+            raise LinkLost("the kernel sent a message that is not a header and a body")
         try:
-            header = codec.decode_from_kernel(frames[0])
+            header = codec.decode_from_kernel(first.bytes)
         except CodecError as error:
             raise LinkLost(f"the kernel sent bytes that are no message: {error}") from None
-        return header, frames[1]
+        return header, second.bytes
 
     def close(self) -> None:
         """Give what is on its way a moment, then let go."""
         self._monitor.close(0)
         self._socket.close()
         self._zmq.term()
-
-    def _check_monitor(self) -> None:
-        if not _number(self._monitor, _EVENTS) & _POLLIN:
-            return
-        number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
-        raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
 
 
 def _number(socket: Socket, option: int) -> int:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 BUSY_ROUNDS: Final = 64
-"""Rounds of the loop after which a frame is taken though something is ready: a Hand that spins can still be stopped."""
+"""Rounds of the loop after which descriptors are looked at, and a frame is taken, though something is ready: a Hand
+that spins can still be stopped."""
 
 
 class IdleSelector(selectors.EpollSelector):
@@ -32,11 +33,11 @@ class IdleSelector(selectors.EpollSelector):
         self._waiting = waiting
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """The ready descriptors; of the bus's only one, and only in a round in which nothing else was ready before."""
+        """The ready descriptors, in a round in which nothing else was ready before; of the bus's only one."""
         idle = timeout is None or timeout > 0 or self._busy >= BUSY_ROUNDS
         if not idle:
             self._busy += 1
-            return [event for event in super().select(timeout) if event[0].fd not in self._bus]
+            return []
         self._busy = 0
         if not self._waiting():
             return self._one_of_the_bus(super().select(timeout))

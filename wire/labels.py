@@ -14,10 +14,13 @@ from wire import limits
 Labels = frozenset[str]
 
 ANY: Final = "*"
+_NONE: Final[Labels] = frozenset()
 EVERYTHING: Final[Labels] = frozenset((ANY,))
 
 
 def join(*sets: Iterable[str]) -> Labels:
     """All labels of all sets, or EVERYTHING when these are more than a header can carry."""
+    if not any(sets):
+        return _NONE
     together = frozenset().union(*sets)
     return EVERYTHING if ANY in together or len(together) > limits.LABELS_MAX else together

@@ -14,6 +14,7 @@ from kernel.audit import LogState
 from kernel.errors import Failure
 from kernel.recovery import read_notes, segments
 from tests.kernel.logs import ORIGIN, Opened, entries, signed, start, tree, verified, written
+from wire.entries import Said, body_digest
 from wire.errors import Unencodable
 
 
@@ -88,6 +89,35 @@ def test_a_refused_entry_leaves_the_log_as_it_was(opened: Opened) -> None:
     assert opened.note("after") == 1
     opened.close()
     assert verified(opened.folder).size == 2
+
+
+def test_what_was_put_off_keeps_its_place_its_time_and_its_digest(opened: Opened) -> None:
+    said = [Said(principal="r-1", method=f"web.fetch{number}") for number in range(2)]
+    assert opened.log.put_off("call", "arguments", (b"key", b"body"), said[0]) == 0
+    assert opened.log.put_off("end", "reply", (b"key", b"x" * audit.LARGE), said[1]) == 1
+    assert (opened.log.size, opened.note("after")) == (2, 2)
+    opened.synced()
+    first, second, last = entries(opened.folder)
+    assert (first.kind, first.method, first.arguments) == ("call", "web.fetch0", body_digest(b"key", b"body"))
+    assert (second.kind, second.reply) == ("end", body_digest(b"key", b"x" * audit.LARGE))
+    assert first.time < second.time < last.time
+
+
+def test_whoever_waits_for_what_was_put_off_waits_until_it_is_on_disk(opened: Opened) -> None:
+    done: list[int] = []
+    seq = opened.log.put_off("call", "arguments", (b"key", b"body"), Said(principal="r-1"))
+    opened.log.after(seq, lambda: done.append(opened.log.durable))
+    opened.until(lambda: done)
+    assert done == [1]
+
+
+def test_of_what_was_put_off_and_is_no_entry_a_note_tells_in_its_place(opened: Opened) -> None:
+    opened.log.put_off("no such kind", "reply", (b"key", b"body"), Said(principal="r-1"))
+    opened.note("after")
+    opened.synced()
+    first, _ = entries(opened.folder)
+    assert (first.kind, first.seq) == ("note", 0)
+    assert "no such kind" in first.why
 
 
 def test_what_is_said_of_an_entry_is_what_is_read(opened: Opened) -> None:
