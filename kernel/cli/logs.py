@@ -33,33 +33,36 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
             f"{hand} has printed nothing here: is it installed (`maniple hands`), and did it run (`maniple runs`)?"
         )
     kept: deque[bytes] = deque(maxlen=lines)
+    place = 0
     for each in (f"{path}.1", path):
+        place = 0
         if os.path.exists(each):
             with open(each, "rb") as file:
-                kept.extend(file)
+                for line in file:
+                    if line.endswith(b"\n") or not follow:
+                        kept.append(line)
+                        place += len(line)
     for line in kept:
         write(_drawn(line, json=session.json))
     if follow:
-        for line in _followed(path):
+        for line in _followed(path, place):
             write(_drawn(line, json=session.json))
 
 
-def _followed(path: str) -> Iterator[bytes]:
-    """Lines as they come; the file may be cut short, or begin anew, meanwhile."""
-    place = os.path.getsize(path) if os.path.exists(path) else 0
-    rest = b""
+def _followed(path: str, place: int) -> Iterator[bytes]:
+    """Whole lines as they come after a place; the file may be cut short, or begin anew, meanwhile."""
     while True:
         size = os.path.getsize(path) if os.path.exists(path) else 0
         if size < place:
             place = 0
+        whole: list[bytes] = []
         if size > place:
             with open(path, "rb") as file:
                 file.seek(place)
-                fresh = rest + file.read()
-                place = file.tell()
-            *whole, rest = fresh.split(b"\n")
-            yield from (line + b"\n" for line in whole)
-        else:
+                whole = [line for line in file if line.endswith(b"\n")]
+            place += sum(map(len, whole))
+        yield from whole
+        if not whole:
             time.sleep(LOOK_EVERY)
 
 

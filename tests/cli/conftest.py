@@ -78,8 +78,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory, places: Path) -> Iterator[Sh
 
 
 @pytest.fixture
-def still(tmp_path: Path) -> Shell:
-    """A home with nothing in it, whose kernel does not run."""
+def still(tmp_path: Path) -> Iterator[Shell]:
+    """A home with nothing in it, whose kernel does not run; one that is started ends with the test."""
     shell = Shell(tmp_path / "home")
     shell.good("init", "--no-hands")
-    return shell
+    yield shell
+    shell.run("down")

@@ -51,9 +51,10 @@ def test_tail_gives_the_lines_exactly_as_they_stand(stopped: Shell) -> None:
 
 
 def test_tail_follows_a_log_that_grows(shell: Shell) -> None:
-    follower = shell.begin("audit", "tail", "-f", "-n", "0", "--json")
+    follower = shell.begin("audit", "tail", "-f", "-n", "1", "--json")
     try:
         assert follower.stdout is not None
+        assert follower.stdout.readline(), "it has begun to follow"
         shell.good("call", "echo.say", "text=followed")
         assert any(json.loads(line).get("method") == "echo.say" for line in iter(follower.stdout.readline, b""))
     finally:

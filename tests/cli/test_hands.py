@@ -213,10 +213,12 @@ def test_logs_have_what_a_hand_printed_and_recorded(shell: Shell) -> None:
 
 
 def test_logs_follow_what_comes(shell: Shell) -> None:
-    follower = shell.begin("logs", "greeter", "-f", "-n", "0")
+    shell.good("start", "greeter", "who=Before", "--wait")
+    follower = shell.begin("logs", "greeter", "-f", "-n", "1")
     try:
-        shell.good("start", "greeter", "who=Followed", "--wait")
         assert follower.stdout is not None
+        assert follower.stdout.readline(), "it has begun to follow"
+        shell.good("start", "greeter", "who=Followed", "--wait")
         assert any(b"printed Followed" in line for line in iter(follower.stdout.readline, b""))
     finally:
         follower.terminate()
