@@ -29,12 +29,13 @@ import msgspec
 
 from kernel.errors import Failure
 from kernel.growing import Growing, replace, sync_folder
-from kernel.recovery import Snapshot, seal_snapshot, segment_path, segments
+from kernel.recovery import segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Said, body_digest, time_text
 from wire.errors import Unencodable
 from wire.ids import KERNEL
 from wire.signing import SigningKey
+from wire.snapshot import Snapshot, sealed
 
 SEGMENT: Final = 64 * 1024 * 1024
 """Bytes of entries after which they go on in the next file."""
@@ -289,7 +290,7 @@ class Log:
             try:
                 self._checkpoint()
                 if self._placed is not None and self._placed.size < self.durable:
-                    replace(self._folder / "snapshot", seal_snapshot(self._placed, self._key))
+                    replace(self._folder / "snapshot", sealed(self._placed, self._key))
                     self._placed = None
             finally:
                 self._keys_file.reserve()

@@ -9,30 +9,20 @@ import signal
 import sys
 from collections import deque
 from socket import socket
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from kernel import STARTER, descriptors, output
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.runs import Run
 from manifests import schema
+from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire.errors import CodecError
-from wire.launch import (  # fmt: skip
-    Born,
-    Died,
-    Fork,
-    Go,
-    Joining,
-    Launch,
-    Rlimits,
-    Sweep,
-    Unfit,
-    Warm,
-    decode,
-    decode_template,
-    encode,
-)
+from wire.launch import Born, Died, Fork, Go, Joining, Launch, Sweep, Unfit, Warm, decode, decode_template, encode
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
 
 PRELOAD: Final = "runtime.preload:preload"
 SERVE: Final = "runtime.main:join"
@@ -43,23 +33,10 @@ _UNLIMITED: Final = -1
 _AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
 
 
-class Owner(Protocol):
-    """Who decides: told what became of a launch."""
-
-    def joining(self, run: Run, public: bytes) -> None:
-        """The run is confined and will come to the bus with this key."""
-
-    def gone(self, run: Run, status: int) -> None:
-        """The run's process is reaped; status as waitpid gives it, or -1 if the template died with it."""
-
-    def template_gone(self) -> None:
-        """The template died, and with it every run."""
-
-
 class Launcher:
     """One template, and the runs it forked."""
 
-    def __init__(self, home: Home, loop: Loop, owner: Owner, server_key: bytes) -> None:
+    def __init__(self, home: Home, loop: Loop, owner: "Kernel", server_key: bytes) -> None:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
         self._runs: dict[int, Run] = {}
         self._numbers = 0
@@ -166,7 +143,7 @@ class Launcher:
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(
                 run=run.id, hand=hand.id, name=hand.name, version=hand.version, manifest=schema.encode(manifest), files=files,
-                settings=settings, rlimits=_rlimits(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
+                settings=settings, rlimits=rlimits_of(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
                 seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state, descriptors=tuple(passing),
             )  # fmt: skip
         except OSError:
@@ -310,14 +287,3 @@ def _root(path: str) -> int:
         os.close(folder)
         raise OSError(f"the root {path} leads elsewhere since it was named: `maniple roots remove`, then add it again")
     return folder
-
-
-def _rlimits(manifest: schema.Manifest) -> Rlimits:
-    limits = manifest.limits
-    return Rlimits(
-        memory=limits.memory,
-        cpu=max(1, limits.cpu_ms // 1000) if manifest.hand.kind == "task" else _UNLIMITED,
-        processes=limits.processes,
-        open_files=limits.open_files,
-        file_size=limits.file_size,
-    )

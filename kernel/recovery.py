@@ -15,28 +15,16 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from kernel.errors import LogDamaged
 from wire.checkpoint import open_checkpoints
-from wire.entries import LINE_MAX, NO_PREV, Chain, Entry, decode
+from wire.entries import LINE_MAX, Chain, Entry, decode
 from wire.errors import CodecError, LogInvalid, NoteMalformed, SignatureInvalid
 from wire.merkle import Frontier
-from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey, sign, verify
+from wire.signing import VerifyKey
+from wire.snapshot import Snapshot, opened
 from wire.verify import verify_lines
-
-
-class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The state after size entries, prev and frontier as Chain wants them, and where entry size stands."""
-
-    origin: str
-    size: int
-    prev: str = NO_PREV
-    frontier: list[str] = []
-    state: bytes | None = None
-    segment: int = 0
-    offset: int = 0
 
 
 class Recovered(Struct, kw_only=True):
@@ -123,20 +111,12 @@ def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     return notes
 
 
-def seal_snapshot(snapshot: Snapshot, key: SigningKey) -> bytes:
-    """The content of the file `snapshot`."""
-    content = msgspec.msgpack.encode(snapshot)
-    return sign("snapshot", key, content) + content
-
-
 def _snapshot(folder: Path, key: VerifyKey, origin: str) -> Snapshot | None:
     """The snapshot, if there is one to start from."""
     try:
-        raw = (folder / "snapshot").read_bytes()
-        verify("snapshot", key, raw[SIGNATURE_SIZE:], raw[:SIGNATURE_SIZE])
-        snapshot = msgspec.msgpack.decode(raw[SIGNATURE_SIZE:], type=Snapshot)
+        snapshot = opened((folder / "snapshot").read_bytes(), key)
         entry = decode(next(iter(Lines(folder, snapshot.segment, snapshot.offset)), b"")[:-1])
-    except (FileNotFoundError, SignatureInvalid, CodecError, msgspec.MsgspecError):
+    except (FileNotFoundError, SignatureInvalid, CodecError):
         return None
     digest = sha256(snapshot.state or b"").hexdigest()
     is_named = entry.kind == "snapshot" and entry.detail.get("digest") == digest

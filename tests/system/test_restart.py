@@ -15,12 +15,12 @@ import pytest
 
 from kernel import STARTER
 from kernel.home import Home
-from kernel.recovery import Snapshot, seal_snapshot
 from tests.living import ECHO, ROOT, Kernel, install, make_home
 from tests.system import fates
 from tests.system.fates import call, entries, pid_of, state_of, table, until
 from wire.codec import Value
 from wire.signing import SIGNATURE_SIZE
+from wire.snapshot import Snapshot, sealed
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
         raw = (home / "log" / "snapshot").read_bytes()
         assert hashlib.sha256(state).hexdigest() in json.dumps([one.detail for one in entries(home, "snapshot")])
         return raw
-    return seal_snapshot(msgspec.structs.replace(found, state=state), key)
+    return sealed(msgspec.structs.replace(found, state=state), key)
 
 
 @pytest.mark.parametrize(
