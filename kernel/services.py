@@ -70,7 +70,9 @@ class Services:
     def feed(self, life: Life) -> None:
         """Give a service what waits for it, as much as it takes at once; start one that is down; note one that is idle."""
         kernel, manifest = self._kernel, life.hand.package.manifest
-        _quiet(life)
+        if life.idle is not None:  # its next start, if it is backing off, is what the call waits for
+            life.idle.cancel()
+            life.idle = None
         if life.state == "stopped" and life.waiting:
             self.start(life)
         run = life.run

@@ -124,7 +124,7 @@ def test_a_cancelled_call_ends_at_once_and_what_its_provider_says_later_is_nothi
 
 def test_a_parents_end_takes_back_what_was_called_for_it(kernel: Kernel, raw: Raw) -> None:
     """Also when its provider, who made the inner call, thinks nothing of it."""
-    raw.call(1, "odd.orphan", deadline=WORKING)
+    raw.call(1, "odd.orphan", deadline=600_000)
     with kernel.client() as client:
         until(lambda: open_calls(client) == 2, "both are open")
         raw.send(headers.Cancel(number=1))
