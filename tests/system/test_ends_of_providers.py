@@ -51,6 +51,13 @@ def failed(raw: Raw, number: int) -> str:
     return end.code
 
 
+def test_a_call_to_a_provider_that_is_backing_off_waits_for_its_next_start(kernel: Kernel, raw: Raw) -> None:
+    os.kill(pid_of(kernel, "odd"), signal.SIGKILL)
+    until(lambda: state_of(kernel, "odd") == "backing_off", "odd has died")
+    raw.call(1, "odd.good", deadline=WORKING)
+    assert isinstance(raw.end_of(1), headers.Done)
+
+
 def test_three_ends_of_one_call_are_one(kernel: Kernel, raw: Raw) -> None:
     raw.call(1, "odd.twice")
     header, body = raw.must_take()
