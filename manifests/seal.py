@@ -109,7 +109,7 @@ def compare(sealed: Seal, found: Mapping[str, str]) -> tuple[Difference, ...]:
     differences: list[Difference] = []
     for path in sorted({*sealed.files, *found}):
         digest = found.get(path)
-        if digest is not None and not re.fullmatch(_DIGEST, digest):
+        if digest == LINK:
             differences.append(Difference(path=path, change="linked"))
         elif path == SEAL_FILE and path not in sealed.files:
             continue
