@@ -75,15 +75,31 @@ def worker(path: Path, server: bytes) -> None:
         send(body)
 
 
-class Broker:
-    """A broker and a worker behind it, each a process of its own."""
+def plain_broker(path: Path, public: bytes, secret: bytes) -> None:
+    """The same as most would write it, with pyzmq's multipart calls."""
+    server = router(path, public, secret)
+    while True:
+        sender, to, body = server.recv_multipart()
+        server.send_multipart((to, sender, body))
 
-    def __init__(self, path: Path) -> None:
+
+def plain_worker(path: Path, server: bytes) -> None:
+    """Its worker."""
+    peer = dealer(path, server, WORKER)
+    while True:
+        peer.send_multipart(peer.recv_multipart())
+
+
+class Broker:
+    """A broker and a worker behind it, each a process of its own. plain: with pyzmq's multipart calls."""
+
+    def __init__(self, path: Path, *, plain: bool = False) -> None:
         self.path = path
         self.public, secret = zmq.curve_keypair()
+        carry, answer = (plain_broker, plain_worker) if plain else (broker, worker)
         self._pids = [
-            started(lambda: broker(path, self.public, secret)),
-            started(lambda: worker(path, self.public)),
+            started(lambda: carry(path, self.public, secret)),
+            started(lambda: answer(path, self.public)),
         ]
 
     def client(self) -> "zmq.Socket[bytes]":
