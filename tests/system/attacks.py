@@ -95,8 +95,8 @@ class Raw:
         header, body = self.socket.recv_multipart()
         return codec.decode_from_kernel(header), body
 
-    def must_take(self) -> tuple[FromKernel, bytes]:
-        found = self.take(PATIENCE_MS)
+    def must_take(self, milliseconds: int = PATIENCE_MS) -> tuple[FromKernel, bytes]:
+        found = self.take(milliseconds)
         assert found is not None, "the kernel sends nothing"
         return found
 

@@ -300,14 +300,24 @@ def flooded(kernel: Kernel, flood: tuple[bytes, bytes], count: int) -> None:
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_a_flood_from_outside_leaves_a_neighbour_his_latency(kernel: Kernel, flood: tuple[bytes, bytes]) -> None:
+    flooded_from_outside(kernel, flood, 30_000)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_million_from_outside_leave_a_neighbour_his_latency(kernel: Kernel, flood: tuple[bytes, bytes]) -> None:
+    flooded_from_outside(kernel, flood, 1_000_000)
+
+
+def flooded_from_outside(kernel: Kernel, flood: tuple[bytes, bytes], count: int) -> None:
     def attack() -> Value:
         with Raw(kernel.home, operators(kernel.home)) as raw:
             raw.hello()
-            for _ in range(30_000):
+            for _ in range(count):
                 raw.frames(*flood)
             raw.send(headers.Hello(version=limits.PROTOCOL))
             raw.send(headers.Hello(version=limits.PROTOCOL))
-            while not isinstance(raw.must_take()[0], headers.Hello):
+            while not isinstance(raw.must_take(20_000 + count // 10)[0], headers.Hello):
                 pass
         return None
 
