@@ -17,6 +17,7 @@ MORE: Final = int(zmq.SNDMORE)
 WORKER: Final = b"worker"
 _NEWPID: Final = 0x20000000
 _NEWUSER: Final = 0x10000000
+_DIE_WITH_PARENT: Final = 1  # prctl(2)
 
 
 def started(act: Callable[[], None]) -> int:
@@ -25,6 +26,7 @@ def started(act: Callable[[], None]) -> int:
     if pid == 0:
         try:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
             act()
         finally:
             os._exit(0)
