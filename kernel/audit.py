@@ -42,11 +42,13 @@ SEGMENT: Final = 64 * 1024 * 1024
 
 RESERVE: Final = 16 * 1024 * 1024
 LAST: Final = 256 * 1024
-"""Bytes kept allocated behind the entries, and how many of them only the operator's calls may use."""
+"""Bytes kept allocated behind the entries, and how many of them only the operator's calls may use: SPENT comes when
+
+what waits for the disk would leave fewer, not only when they are on it."""
 
 KEYS_RESERVE: Final = 1024 * 1024
 
-BEHIND: Final = (16 * 1024 * 1024, 32 * 1024 * 1024, 64 * 1024 * 1024)
+BEHIND: Final = (8 * 1024 * 1024, 32 * 1024 * 1024, 64 * 1024 * 1024)
 """Bytes that wait for a slow disk: from the first on FULL, from the second on SPENT, from the third append raises."""
 
 LINGER: Final = 0.02
@@ -117,9 +119,10 @@ class Log:
     @property
     def state(self) -> LogState:
         """What may be asked of the log."""
-        if self._behind < BEHIND[0]:
-            return self._state
-        return LogState.SPENT if self._behind >= BEHIND[1] else max(LogState.FULL, self._state)
+        if self._state is LogState.OK and self._behind < BEHIND[0]:
+            return LogState.OK
+        is_spent = self._behind >= BEHIND[1] or self._entries.room - self._behind < LAST
+        return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
     @property
     def why(self) -> str:
@@ -140,10 +143,9 @@ class Log:
         """
         self._check_room()
         self._off.append((kind, self._clock(), part, secret, said))
-        seq = self.size - 1
-        if len(secret[1]) > LARGE:
+        if self._state is not LogState.OK or len(secret[1]) > LARGE:  # every byte counts, or this one has many
             self.flush()
-        return seq
+        return self.size - 1
 
     def flush(self) -> None:
         """Compute what was put off."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from kernel.audit import LAST, RESERVE, LogState
 from kernel.recovery import segments
 from tests.kernel.logs import Opened, entries, start, verified
+from wire.entries import Said
 
 TEXT = "x" * 2000
 
@@ -78,6 +79,25 @@ def whole_way(disk: Path) -> None:
     _settled(opened)
 
 
+def at_speed(disk: Path) -> None:
+    """Who writes faster than the disk takes it still finds SPENT in time: the operator's last bytes are there."""
+    opened = Opened(disk)
+    opened.note("first")
+    opened.synced()
+    _reserved(opened)
+    _fill(disk)
+    _use_until(opened, LogState.FULL)
+    secret, said = (b"key", b"body"), Said(principal="r-1", why=TEXT)
+    while opened.log.state is not LogState.SPENT:
+        opened.log.put_off("note", "arguments", secret, said.copy())
+    for _ in range(LAST // len(TEXT) // 2):
+        opened.note(TEXT)
+    opened.synced()
+    assert opened.log.why.startswith("the log has no reserve")
+    (disk / "filler").unlink()
+    _settled(opened)
+
+
 def restarts(disk: Path) -> None:
     """The reserve is still there for a kernel that stops, or is killed, and starts again on the full disk."""
     opened = Opened(disk)
@@ -122,4 +142,4 @@ def starts_full(disk: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"whole_way": whole_way, "restarts": restarts, "starts_full": starts_full}[sys.argv[1]](Path(sys.argv[2]))
+    {"whole_way": whole_way, "at_speed": at_speed, "restarts": restarts, "starts_full": starts_full}[sys.argv[1]](Path(sys.argv[2]))

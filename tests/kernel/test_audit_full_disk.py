@@ -14,7 +14,7 @@ MOUNT = {
 }
 
 
-@pytest.mark.parametrize("scenario", ["whole_way", "restarts", "starts_full"])
+@pytest.mark.parametrize("scenario", ["whole_way", "at_speed", "restarts", "starts_full"])
 @pytest.mark.parametrize("system", MOUNT)
 def test_a_full_disk_stops_effects_and_loses_nothing(tmp_path: Path, system: str, scenario: str) -> None:
     if os.geteuid() != 0 or shutil.which("unshare") is None:
