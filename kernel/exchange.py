@@ -82,10 +82,10 @@ class Exchange:
             number=call.number, method=call.method, resource=call.resource, deadline=left, most=call.most,
             upload=call.upload, labels=call.shown_labels(), time=kernel.time(),
         )  # fmt: skip
-        kernel.send(run.peer, header, call.body)
-        early, call.early = call.early, []
+        peer, early, call.early = run.peer, call.early, []
+        kernel.send(peer, header, call.body)
         for chunk, body in early:
-            kernel.send(run.peer, replace(chunk, number=call.number, time=kernel.time()), body)
+            kernel.send(peer, replace(chunk, number=call.number, time=kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
         """A piece of a reply, to the caller. Raises NotNow beyond its credit, Late when the call has ended."""

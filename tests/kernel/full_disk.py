@@ -141,5 +141,7 @@ def starts_full(disk: Path) -> None:
     assert start(disk / "log").chain.seq == 2
 
 
+SCENARIOS = {scenario.__name__: scenario for scenario in (whole_way, at_speed, restarts, starts_full)}
+
 if __name__ == "__main__":
-    {"whole_way": whole_way, "at_speed": at_speed, "restarts": restarts, "starts_full": starts_full}[sys.argv[1]](Path(sys.argv[2]))
+    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))

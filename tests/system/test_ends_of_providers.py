@@ -5,11 +5,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from kernel.cli.client import Client
-from tests.living import Kernel
+from tests.living import Kernel, Source, install
 from tests.system.attacks import Raw, ask, besieged, open_calls, operators, play, settled, word
 from tests.system.fates import call, ended, entries, entry, pid_of, runs, state_of, table, until
 from wire import codec, headers, limits
@@ -21,6 +22,47 @@ WORKING = 20_000
 
 AT_ONCE = 4
 """Calls that odd takes at a time."""
+
+BRITTLE = Source(
+    """
+[hand]
+name = "brittle"
+version = "1.0.0"
+description = "Dies the moment it is ready."
+entry = "main:Brittle"
+kind = "service"
+autonomy = "readonly"
+
+[provides."brittle.get"]
+summary = "Never answered"
+resource = "none"
+effect = "read"
+
+[restart]
+times = 1000
+within = "1s"
+""",
+    """
+import os, threading, time
+from runtime import Call, Hand
+
+
+class Brittle(Hand):
+    async def start(self) -> None:
+        open("here", "x").close()
+        while not os.path.exists("go"):
+            time.sleep(0.005)
+        threading.Thread(target=self.die, daemon=True).start()
+
+    def die(self) -> None:
+        time.sleep(0.1)
+        os._exit(9)
+
+    async def get(self, call: Call) -> object:
+        while True:
+            pass
+""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +272,44 @@ def test_a_provider_that_dies_again_and_again_leaves_no_caller_waiting(kernel: K
     assert set(fates) <= {"done", "poison", "ended"}
     assert fates.count("done") > 60
     settled(kernel)
+
+
+def test_calls_handed_to_a_provider_that_is_just_dying_are_not_lost(kernel: Kernel, raw: Raw) -> None:
+    """The first of them finds the link cut before the kernel has heard of the death; the others wait for the next start."""
+    install(kernel, BRITTLE)
+    fates: dict[int, str] = {}
+    numbers = range(1, 9, 2)
+    for number in numbers:
+        raw.call(number, "brittle.get", deadline=3 * WORKING)
+    while len(fates) < len(numbers):
+        die_when_ready(kernel, "brittle")  # the kernel may hear of the death first, and has handed it nothing then
+        while found := raw.take(50):
+            assert isinstance(found[0], headers.Failed)
+            fates[found[0].number] = found[0].code
+    assert fates == dict.fromkeys(numbers, "poison")
+
+
+def die_when_ready(kernel: Kernel, hand: str) -> None:
+    """The kernel, which stood still, hears of the Hand's readiness, its link's cut and its death at once."""
+    until(lambda: state_of(kernel, hand) == "starting", "it starts")
+    (row,), pid = runs(kernel, hand), pid_of(kernel, hand)
+    scratch = kernel.home / "scratch" / str(row["run"])
+    until((scratch / "here").exists, "it is in its start()")
+    os.kill(kernel.pid, signal.SIGSTOP)
+    try:
+        (scratch / "go").touch()
+        until(lambda: is_over(pid), "it has said that it is ready, and died")
+    finally:
+        os.kill(kernel.pid, signal.SIGCONT)
+    until(lambda: state_of(kernel, hand) != "starting", "its death is noticed")
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except FileNotFoundError:
+        return True
 
 
 def test_a_value_that_is_no_value_reaches_nobody_as_one(kernel: Kernel, raw: Raw) -> None:
