@@ -31,7 +31,7 @@ from kernel.errors import Failure
 from kernel.growing import Growing, replace, sync_folder
 from kernel.recovery import segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
-from wire.entries import Chain, Said, body_digest, time_text
+from wire.entries import Chain, Entry, Said, body_digest, time_text
 from wire.errors import Unencodable
 from wire.ids import KERNEL
 from wire.signing import SigningKey
@@ -115,6 +115,11 @@ class Log:
     @property
     def size(self) -> int:
         return self._chain.seq + len(self._off)
+
+    @property
+    def last(self) -> Entry:
+        """What append() added last."""
+        return self._chain.last
 
     @property
     def state(self) -> LogState:

@@ -35,7 +35,7 @@ from manifests.policy import shown
 from manifests.state import Installed, State, fold, to_bytes
 from wire import codec, headers
 from wire.canonical import INT_LIMIT
-from wire.entries import NO_PREV, Cost, Entry, time_text
+from wire.entries import Cost, time_text
 from wire.errors import CodecError, Refusal, Unencodable
 from wire.ids import KERNEL, NOBODY, OPERATOR
 from wire.rates import Tally
@@ -115,11 +115,7 @@ class Kernel:
         """Append an entry that may change the state, and let it."""
         detail = detail or {}
         seq = self.log.append(kind, principal=principal, run=run, verdict=verdict, why=why, detail=detail, call=call)
-        entry = Entry(
-            seq=seq, prev=NO_PREV, time=time_text(self.time()), kind=kind, principal=principal, run=run, verdict=verdict,
-            why=why, detail=detail,
-        )  # fmt: skip
-        fold(self.state, entry, self.home.load)
+        fold(self.state, self.log.last, self.home.load)
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
@@ -274,10 +270,6 @@ class Kernel:
         if run.uid is not None:
             detail["uid"] = run.uid
         self.log.append("run.confined", principal=KERNEL, run=run.id, detail=detail)
-
-    def gone(self, run: Run, status: int) -> None:
-        """A run's process has ended and is reaped."""
-        self.supervisor.gone(run, status)
 
     def end_run(self, run: Run, status: int, *, clean: bool) -> None:
         """Forget a run, and record how it ended."""

@@ -264,7 +264,7 @@ class Launcher:
             pass
         except OSError:
             self._order(run.id)
-        self._owner.gone(run, status)
+        self._owner.supervisor.gone(run, status)
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)

@@ -86,6 +86,11 @@ class Run:
         """Its Hand's name."""
         return self.hand.name
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it can be handed one more call; its link may turn out to be cut while it is handed several."""
+        return self.peer is not None and len(self.serving) < self.hand.package.manifest.limits.in_flight
+
     def mark(self, labels: Iterable[str]) -> None:
         """It has seen something with these labels: a task's work is of it from now on, too."""
         self.labels = join(self.labels, labels)

@@ -79,7 +79,7 @@ class Services:
         if life.state != "ready" or run is None or run.peer is None or run.ended or run.paused:
             return
         self._share(life, run)
-        while run.peer and len(run.serving) < manifest.limits.in_flight and (number := life.waiting.next()) is not None:
+        while run.has_room and (number := life.waiting.next()) is not None:
             if number in kernel.exchange.calls:
                 kernel.exchange.deliver(kernel.exchange.calls[number], run)
         if run.serving and not life.is_watched:

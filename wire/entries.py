@@ -178,7 +178,10 @@ class Chain:
     A new log: Chain(). An old one: seq and prev as after its last entry, and the frontier over all its leaves.
     """
 
-    __slots__ = ("_frontier", "_prev", "_seq")
+    __slots__ = ("_frontier", "_prev", "_seq", "last")
+
+    last: Entry
+    """What was added last."""
 
     def __init__(self, *, seq: int = 0, prev: str = NO_PREV, frontier: Frontier | None = None) -> None:
         self._frontier = Frontier() if frontier is None else frontier
@@ -204,11 +207,13 @@ class Chain:
 
     def append(self, **fields: Unpack[Fields]) -> bytes:
         """Adds the next entry and gives its line, without a newline. Raises Unencodable for what is no entry."""
-        line = encode(Entry(seq=self._seq, prev=self._prev, **fields))
+        entry = Entry(seq=self._seq, prev=self._prev, **fields)
+        line = encode(entry)
         leaf = sha256(b"\x00" + line).digest()
         self._frontier.append(leaf)
         self._prev = leaf.hex()
         self._seq += 1
+        self.last = entry
         return line
 
 
