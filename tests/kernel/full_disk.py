@@ -12,20 +12,10 @@ from pathlib import Path
 from kernel.audit import LAST, RESERVE, LogState
 from kernel.recovery import segments
 from tests.kernel.logs import Opened, entries, start, verified
+from tests.small_disk import fill
 from wire.entries import Said
 
 TEXT = "x" * 2000
-
-
-def _fill(disk: Path) -> None:
-    """Take every byte that is left, in ever smaller pieces."""
-    with (disk / "filler").open("ab", buffering=0) as filler:
-        size = 1 << 20
-        while size:
-            try:
-                filler.write(b"\1" * size)
-            except OSError:
-                size //= 2
 
 
 def _reserved(opened: Opened) -> None:
@@ -58,7 +48,7 @@ def whole_way(disk: Path) -> None:
     opened.note("first")
     opened.synced()
     _reserved(opened)
-    _fill(disk)
+    filler = fill(disk)
     assert opened.log.state is LogState.OK
     taken = _use_until(opened, LogState.FULL)
     assert "No space left" in opened.log.why
@@ -72,7 +62,7 @@ def whole_way(disk: Path) -> None:
         opened.until(lambda: opened.log.durable == opened.log.size or "cannot be written" in opened.log.why)
     lost, waiting = opened.log.durable, len(done)
     assert opened.log.durable < opened.log.size
-    (disk / "filler").unlink()
+    filler.unlink()
     opened.until(lambda: opened.log.state is LogState.OK)
     assert opened.log.durable > lost
     assert len(done) > waiting
@@ -85,7 +75,7 @@ def at_speed(disk: Path) -> None:
     opened.note("first")
     opened.synced()
     _reserved(opened)
-    _fill(disk)
+    filler = fill(disk)
     _use_until(opened, LogState.FULL)
     secret, said = (b"key", b"body"), Said(principal="r-1", why=TEXT)
     while opened.log.state is not LogState.SPENT:
@@ -94,7 +84,7 @@ def at_speed(disk: Path) -> None:
         opened.note(TEXT)
     opened.synced()
     assert opened.log.why.startswith("the log has no reserve")
-    (disk / "filler").unlink()
+    filler.unlink()
     _settled(opened)
 
 
@@ -104,7 +94,7 @@ def restarts(disk: Path) -> None:
     opened.note("first")
     opened.synced()
     _reserved(opened)
-    _fill(disk)
+    filler = fill(disk)
     opened.close()
     opened = Opened(disk)
     taken = _use_until(opened, LogState.FULL)
@@ -121,7 +111,7 @@ def restarts(disk: Path) -> None:
     assert opened.recovered.chain.seq == size + 1000
     taken += 1000 * 2000 + _use_until(opened, LogState.SPENT)
     assert taken > RESERVE * 3 // 4
-    (disk / "filler").unlink()
+    filler.unlink()
     _settled(opened)
 
 
@@ -131,12 +121,12 @@ def starts_full(disk: Path) -> None:
     (disk / "journal" / "keys").mkdir(parents=True)
     for path in ("log/entries/000000.jsonl", "journal/keys/000000.jsonl"):
         (disk / path).touch()
-    _fill(disk)
+    filler = fill(disk)
     opened = Opened(disk)
     opened.note("first")
     opened.until(lambda: opened.log.state is LogState.SPENT)
     assert opened.log.durable == 0
-    (disk / "filler").unlink()
+    filler.unlink()
     _settled(opened)
     assert start(disk / "log").chain.seq == 2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kernel.cli.client import Client
 from tests.living import Kernel, Source, install, make_home
+from tests.small_disk import fill
 from tests.system import fates
 from tests.system.fates import call, ended, entries, table, until
 
@@ -88,17 +89,6 @@ class Reader(Hand):
 URL = "https://example.org/"
 
 
-def _fill(disk: Path) -> None:
-    """Take every byte that is left, in ever smaller pieces."""
-    with (disk / "filler").open("ab", buffering=0) as filler:
-        size = 1 << 20
-        while size:
-            try:
-                filler.write(b"\1" * size)
-            except OSError:
-                size //= 2
-
-
 def _log_state(client: Client) -> str:
     return str(table(client.call("kernel.status").value)["log_state"])
 
@@ -127,7 +117,7 @@ def main(disk: Path) -> None:
     with kernel.client() as client:
         acknowledged = []
         assert ended(client, "pager.send") == "done"
-        _fill(disk)
+        filler = fill(disk)
         while _log_state(client) == "ok":  # the reader writes into the reserve, which cannot be had again
             if ended(client, "pager.send") == "done":
                 acknowledged.append(1)
@@ -146,7 +136,7 @@ def main(disk: Path) -> None:
             assert ended(client, method) == "done"
         assert ended(client, "kernel.pause", "reader") == "done"
 
-        (disk / "filler").unlink()
+        filler.unlink()
         until(lambda: _log_state(client) == "ok", "the log has its reserve again")
         assert _sent(client) == sent
         assert ended(client, "pager.send") == "done"
@@ -170,12 +160,12 @@ def _starts_full(disk: Path, kernel: Kernel) -> None:
     """A kernel that was killed comes up on a full disk, so that its operator can see what is wrong; nothing is lost."""
     call(kernel, "kernel.status")
     until(lambda: (disk / "home/log/entries/000000.jsonl").stat().st_blocks * 512 > 16 << 20, "the reserve is there")
-    _fill(disk)
+    filler = fill(disk)
     kernel.kill()
     kernel.up()
     with kernel.client() as client:
         assert ended(client, "kernel.hands") == "done"
-        (disk / "filler").unlink()
+        filler.unlink()
         until(lambda: _log_state(client) == "ok", "the log has its reserve again")
         assert ended(client, "kernel.start", "pager") == "done"
         assert ended(client, "pager.send") == "done"

@@ -1,34 +1,12 @@
 """A home's disk runs full: effects stop and say why, reads go on, then only the operator's; with room all goes on."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-MOUNT = {
-    "tmpfs": 'mount -t tmpfs -o size=64m,mode=700 none "$1"',
-    "ext4": 'truncate -s 64M "$1.img" && mkfs.ext4 -q -F "$1.img" && mount -o loop "$1.img" "$1"',
-}
+from tests.small_disk import SYSTEMS, on_small_disk
 
 
-@pytest.mark.parametrize("system", MOUNT)
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_full_disk_stops_effects_then_reads_and_nothing_is_lost(tmp_path: Path, system: str) -> None:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        pytest.skip("mounting a small disk needs root and unshare")
-    disk = tmp_path / "disk"
-    disk.mkdir(0o700)
-    mounted = f'{MOUNT[system]} || exit 77; chmod 700 "$1"; shift; exec "$@"'
-    run = [sys.executable, "-m", "tests.system.full_home", str(disk)]
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mounted, "sh", str(disk), *run],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    if done.returncode == 77:
-        pytest.skip(f"this machine mounts no {system}: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
+    on_small_disk(tmp_path, system, "tests.system.full_home")

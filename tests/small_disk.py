@@ -1,0 +1,62 @@
+"""A small disk of its own for a process (acts): mounted where only that process sees it, so that it can run full.
+
+    on_small_disk(tmp_path, "ext4", "tests.kernel.full_disk", "whole_way")
+
+runs `python -m tests.kernel.full_disk whole_way DISK` in a mount namespace of its own, which takes the mount with it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WITHIN = 240
+"""Seconds that such a process may take."""
+
+NOT_MOUNTED = 77
+"""How it ends on a machine that mounts no such disk."""
+
+SYSTEMS = {
+    "tmpfs": 'mount -t tmpfs -o size=64m,mode=700 none "$1"',
+    "ext4": 'truncate -s 64M "$1.img" && mkfs.ext4 -q -F "$1.img" && mount -o loop "$1.img" "$1"',
+}
+"""File systems, and the command that mounts an empty one of 64 MiB on $1."""
+
+
+def on_small_disk(folder: Path, system: str, module: str, *arguments: str) -> None:
+    """Run a module with arguments and a small disk below the folder; fails with its words unless it ends with 0.
+
+    Skips where nothing can be mounted.
+    """
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("mounting a small disk needs root and unshare")
+    disk = folder / "disk"
+    disk.mkdir(mode=0o700)
+    script = f'{{ {SYSTEMS[system]}; }} || exit {NOT_MOUNTED}; chmod 700 "$1"; shift; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", str(disk), sys.executable, "-m", module, *arguments, str(disk)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+    if done.returncode == NOT_MOUNTED:
+        pytest.skip(f"this machine mounts no {system}: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+
+
+def fill(disk: Path) -> Path:
+    """Take every byte that is left, in ever smaller pieces; the file that holds them, to remove for space again."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"\1" * size)
+            except OSError:
+                size //= 2
+    return filler
