@@ -1,6 +1,13 @@
 """The kernel: one loop that starts Hands as processes, carries and checks each call between them, and writes the log."""
 
+import sys
 from typing import Final
+
+if "typing_extensions" not in sys.modules:  # msgspec takes it if it is there, and does not need it: see docs/adr/0022
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+    import msgspec as msgspec
+
+    del sys.modules["typing_extensions"]
 
 STARTER: Final = (
     "import sys; sys.path[:0] = sys.argv.pop(1).split(':');"

@@ -77,15 +77,8 @@ def _live(end: socket.socket) -> int:
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)
         applied = _confine(launch, descriptors)
     except (NotFit, OSError) as error:
-        send(
-            end,
-            encode(
-                Unfit(
-                    code=getattr(error, "code", "confinement"),
-                    why=str(error).encode(errors="backslashreplace").decode(),
-                )
-            ),
-        )
+        why = str(error).encode(errors="backslashreplace").decode()
+        send(end, encode(Unfit(code=getattr(error, "code", "confinement"), why=why)))
         return EXIT_UNFIT
     import zmq
 

@@ -3,6 +3,7 @@
 It leaves no loop, no zmq context and no thread, none of which survives a fork.
 """
 
+import gc
 from importlib import import_module
 from typing import Final
 
@@ -16,7 +17,6 @@ MODULES: Final = (
     "manifests.params",
     "manifests.settings",
     "runtime.main",
-    "structlog",
     "traceback",
     "zmq",
 )
@@ -24,32 +24,61 @@ MODULES: Final = (
 
 _REHEARSALS: Final = 16
 
+_POOL: Final = 16 * 1024
+_SIZES: Final = range(48, 513, 16)
+"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c)."""
+
 
 def preload() -> None:
     """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template."""
     for name in MODULES:
         import_module(name)
-    from manifests import schema
-    from runtime import records
-
-    records.logger()
-    records.route_everything()
-    sample = schema.HandSection(name="", version="", description="", entry="", kind="task", autonomy="readonly")
-    schema.decode(schema.encode(schema.Manifest(hand=sample)))  # what msgspec works out about the types stays known
     for _ in range(_REHEARSALS):
         _rehearse()
+    gc.collect()
+    _fill.append(tuple(filler for size in _SIZES for filler in _fillers(size)))
+
+
+_fill: list[tuple[bytes, ...]] = []
+
+
+def _fillers(size: int) -> list[bytes]:
+    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool.
+
+    While these live, a run's new objects come to lie together in pages of its own. In the gaps, each would make another
+    shared page the run's, and leave the old one to the template alone.
+    """
+    taken: list[bytes] = []
+    row, enough = 0, _POOL // size - 4
+    while row < enough:
+        taken.append(bytes(size - bytes.__basicsize__ - 8))
+        row = row + 1 if len(taken) > 1 and id(taken[-1]) - id(taken[-2]) == size else 0
+    return taken[: -row - 1]
 
 
 def _rehearse() -> None:
-    """Make a loop, run it and close it, so that the interpreter specialises that code (PEP 659) in shared memory."""
+    """Do what each run does first, so that the interpreter specialises that code (PEP 659) in shared memory."""
     import asyncio
+    import threading
 
+    from manifests import schema
+    from runtime import records
     from runtime.loop import new_loop
+    from runtime.redact import Redactor
+    from runtime.settings import Settings
+    from wire import launch
 
     async def play() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.sleep(0))
 
+    threading._after_fork()  # type: ignore[attr-defined]  # nothing changes: there is one thread
+    launch.decode(launch.encode(launch.Go()))
+    hand = schema.HandSection(name="", version="", description="", entry="", kind="task", autonomy="readonly")
+    manifest = schema.decode(schema.encode(schema.Manifest(hand=hand)))
+    records.redact(Redactor(Settings(manifest.settings, {}).secrets()))
+    records.route_everything()
+    records.logger()
     loop, _ = new_loop()
     loop.run_until_complete(play())
     loop.close()

@@ -1,7 +1,8 @@
 """The Hand's log records (acts): one JSON object per line on stderr, which the kernel keeps for `maniple logs`.
 
 structlog makes them, also those of the standard library's logging. Every value passes the redactor on its way out.
-structlog is imported when the first record is made: the template has it loaded, a silent `exec` Hand never needs it.
+structlog is imported when the first record is made, without rich, which it would use for coloured screens: the template
+has it loaded, a silent `exec` Hand never needs it.
 """
 
 import io
@@ -36,7 +37,12 @@ def logger() -> "FilteringBoundLogger":
 
 
 def _new_logger() -> "FilteringBoundLogger":
+    loaded = sys.modules.get("rich")
+    sys.modules["rich"] = loaded  # type: ignore[assignment]  # None: not to be found, see docs/adr/0022
     import structlog
+
+    if loaded is None:
+        del sys.modules["rich"]
 
     if not structlog.is_configured():
         structlog.configure(

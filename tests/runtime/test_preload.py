@@ -65,3 +65,35 @@ print(threading.active_count(), len(os.listdir("/proc/self/fd")) - before, len(o
         [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
     )
     assert seen.stdout.split() == ["1", "0", "1"]
+
+
+def test_what_structlog_and_msgspec_would_like_is_not_loaded_and_can_be_had() -> None:
+    script = """
+import sys
+import kernel
+print("msgspec" in sys.modules, "typing_extensions" in sys.modules)
+from runtime.preload import preload
+preload()
+print("structlog" in sys.modules, "rich" in sys.modules)
+import rich, typing_extensions
+print(rich.__name__, typing_extensions.__name__)
+"""
+    seen = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
+    )
+    assert seen.stdout.split() == ["True", "False", "True", "False", "rich", "typing_extensions"]
+
+
+def test_new_objects_lie_together_after_preloading() -> None:
+    """A hundred objects of each of some sizes come to lie in no more pages than they fill, and the ends of one row."""
+    script = """
+from runtime.preload import preload
+preload()
+for size in (64, 128, 256, 512):
+    kept = [bytes(size - 41) for _ in range(100)]
+    print(len({id(one) // 4096 for one in kept}) * 4096 / (size * 100))
+"""
+    seen = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
+    )
+    assert all(float(share) <= 2.6 for share in seen.stdout.split()), seen.stdout
