@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session, command, write
+from kernel.cli.frame import Session, command, write, write_json
 from kernel.recovery import Lines
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
@@ -70,7 +70,10 @@ def audit_search(
             runs.add(entry.run)
         if not _is(entry, wanted, runs, line):
             continue
-        write(line.decode() if session.json else drawing.line(entry) + "\n")
+        if session.json:
+            write_json(line.decode(), exact=True)
+        else:
+            write(drawing.line(entry) + "\n")
         count += 1
         if count == most:
             session.say(f"The first {most}; there may be more: narrow it with --since, or raise --most")

@@ -5,7 +5,7 @@ import time
 import click
 
 from kernel.cli import drawing, logbook
-from kernel.cli.frame import Session, command, write
+from kernel.cli.frame import Session, command, write, write_json
 from kernel.cli.logs import LOOK_EVERY
 
 
@@ -21,15 +21,18 @@ def audit_tail(session: Session, follow: bool, lines: int) -> None:
     folder = logbook.folder_of(session.home)
     last, place = logbook.last_lines(folder, lines)
     for line in last:
-        write(_drawn(line, json=session.json))
+        _show(line, json=session.json)
     while follow:
         fresh = False
         for line in logbook.more_lines(folder, place):
             fresh = True
-            write(_drawn(line, json=session.json))
+            _show(line, json=session.json)
         if not fresh:
             time.sleep(LOOK_EVERY)
 
 
-def _drawn(line: bytes, *, json: bool) -> str:
-    return line.decode() if json else drawing.line(logbook.read(line)) + "\n"
+def _show(line: bytes, *, json: bool) -> None:
+    if json:
+        write_json(line.decode(), exact=True)
+    else:
+        write(drawing.line(logbook.read(line)) + "\n")

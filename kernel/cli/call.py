@@ -1,5 +1,6 @@
 """`maniple call` (acts)."""
 
+import codecs
 import sys
 from contextlib import ExitStack
 from typing import BinaryIO
@@ -7,10 +8,10 @@ from typing import BinaryIO
 import click
 from msgspec import Struct
 
-from kernel.cli import told, typed
+from kernel.cli import screen, told, typed
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NotDone
-from kernel.cli.frame import Session, as_json, command
+from kernel.cli.frame import Session, as_json, command, write
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
 from wire.entries import Cost
@@ -93,7 +94,7 @@ def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dic
 
 
 class _Sink:
-    """Where streamed bytes go."""
+    """Where streamed bytes go: as they are, but to a terminal as text that cannot act on it."""
 
     def __init__(self, stack: ExitStack, output: str | None) -> None:
         self._file: BinaryIO | None = None
@@ -101,6 +102,9 @@ class _Sink:
             self._file = stack.enter_context(open(output, "wb"))  # noqa: SIM115 - the stack closes it
         self.to_stdout = False
         self.count = 0
+        self._text = (
+            codecs.getincrementaldecoder("utf-8")("backslashreplace") if screen.is_terminal(sys.stdout) else None
+        )
 
     def take(self, piece: bytes) -> None:
         """Write a piece before more is asked for."""
@@ -109,6 +113,9 @@ class _Sink:
             self._file.write(piece)
         elif piece:
             self.to_stdout = True
+            if self._text is not None:
+                write(self._text.decode(piece))
+                return
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
 

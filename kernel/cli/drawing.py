@@ -22,7 +22,7 @@ def line(entry: Entry) -> str:
     detail = "" if what else _detail(entry)
     rest = " ".join(filter(None, (what or detail, entry.why)))
     who = entry.principal if entry.principal != entry.run else entry.run
-    head = f"{entry.seq:>6}  {screen.moment(entry.time)}  {entry.kind:<13} {who:<18}  "
+    head = f"{entry.seq:>6}  {screen.moment(entry.time)}  {screen.visible(entry.kind):<13} {screen.visible(who):<18}  "
     verdict = entry.verdict or ("" if what else "-")
     text = screen.visible(rest)
     if screen.is_terminal(sys.stdout):

@@ -1,5 +1,8 @@
 """What every command has (acts): --home, --json, its result on stdout, its words on stderr.
 
+say() and write() are the only ways out for text: what they are given may come from a Hand, and nothing in it reaches a
+terminal that is more than a character to see.
+
 A command is a function of a Session and its own arguments; its docstring is its manual page. `command()` makes the
 click command of it; table and help text of the whole stand in commands.py.
 """
@@ -11,7 +14,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
+from kernel.cli import screen
 from kernel.cli.exits import Ended
+from kernel.cli.hints import with_home
 
 if TYPE_CHECKING:
     from kernel.cli.client import Client
@@ -22,11 +27,15 @@ HOME_VARIABLE: Final = "MANIPLE_HOME"
 
 
 class Session:
-    """One run of a command. home: the home's path, absolute. json: whether the result is for a program."""
+    """One run of a command. home: the home's path, absolute. json: whether the result is for a program.
 
-    def __init__(self, home: str, *, json: bool) -> None:
+    named: the home as it was typed after --home, "" when it was not; hints repeat it.
+    """
+
+    def __init__(self, home: str, *, json: bool, named: str = "") -> None:
         self.home = home
         self.json = json
+        self.named = named
 
     def client(self) -> "Client":
         """A link to the kernel, for a `with`."""
@@ -36,19 +45,21 @@ class Session:
 
     def say(self, text: str = "") -> None:
         """Words for a person, on stderr."""
-        say(text)
+        say(with_home(text, self.named))
 
     def result(self, value: object, draw: Callable[[], str]) -> None:
         """The result, on stdout: the value as JSON, or drawn for people. draw is called only then."""
-        text = as_json(value) if self.json else draw()
-        write(text + "\n" if text else "")
+        if self.json:
+            write_json(as_json(value) + "\n")
+        elif text := draw():
+            write(with_home(text, self.named) + "\n")
 
 
 def say(text: str) -> None:
-    """A line on stderr; where nobody can hear it, nothing."""
+    """Lines on stderr; where nobody can hear them, nothing."""
     if sys.stderr is not None:
         try:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(screen.safe(text) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
             pass
@@ -56,16 +67,25 @@ def say(text: str) -> None:
 
 def write(text: str) -> None:
     """Text on stdout, there before this returns. Raises OSError when it cannot be taken."""
+    _write(screen.safe(text))
+
+
+def write_json(text: str, *, exact: bool = False) -> None:
+    """JSON on stdout, as write() does. exact: byte for byte, unless a terminal shows it."""
+    _write(text if exact and not screen.is_terminal(sys.stdout) else screen.safe_json(text))
+
+
+def _write(text: str) -> None:
     if sys.stdout is not None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 def as_json(value: object) -> str:
-    """A result for programs."""
+    """A result for programs; nothing in it acts on a terminal."""
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return screen.safe_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def chosen_home(option: str | None) -> str:
@@ -88,9 +108,9 @@ def command(*, json: bool = True) -> Callable[[Function], click.Command]:
         options = [_home_option(), *([_json_option()] if json else [])]
 
         def callback(**given: object) -> None:
-            path = given.pop("home") or _outer_home(click.get_current_context())
+            named = str(given.pop("home") or _outer_home(click.get_current_context()) or "")
             is_json = bool(given.pop("json", False))
-            function(Session(chosen_home(str(path) if path else None), json=is_json), **given)
+            function(Session(chosen_home(named), json=is_json, named=named), **given)
 
         return click.Command(
             function.__name__.replace("_", "-"),

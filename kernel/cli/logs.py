@@ -10,7 +10,7 @@ import msgspec
 
 from kernel.cli import screen
 from kernel.cli.exits import Ended
-from kernel.cli.frame import Session, command, hand_argument, write
+from kernel.cli.frame import Session, command, hand_argument, write, write_json
 
 LOOK_EVERY = 0.2
 """Seconds between looks at a file that is followed."""
@@ -43,10 +43,10 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
                         kept.append(line)
                         place += len(line)
     for line in kept:
-        write(_drawn(line, json=session.json))
+        _show(line, json=session.json)
     if follow:
         for line in _followed(path, place):
-            write(_drawn(line, json=session.json))
+            _show(line, json=session.json)
 
 
 def _followed(path: str, place: int) -> Iterator[bytes]:
@@ -66,11 +66,16 @@ def _followed(path: str, place: int) -> Iterator[bytes]:
             time.sleep(LOOK_EVERY)
 
 
-def _drawn(line: bytes, *, json: bool) -> str:
+def _show(line: bytes, *, json: bool) -> None:
     text = line.rstrip(b"\n").decode("utf-8", "replace")
     record = _record(text)
     if json:
-        return msgspec.json.encode(record or {"text": text}).decode() + "\n"
+        write_json(msgspec.json.encode(record or {"text": text}).decode() + "\n")
+    else:
+        write(_drawn(text, record))
+
+
+def _drawn(text: str, record: dict[str, object] | None) -> str:
     if record is None:
         return screen.visible(text) + "\n"
     level = str(record.pop("level", ""))

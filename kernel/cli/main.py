@@ -6,7 +6,6 @@ pipe that closed) become one line each; a fault of our own says so and where it 
 
 import importlib
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
@@ -16,6 +15,9 @@ import click
 from kernel.cli import commands
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import say
+from kernel.cli.hints import with_home
+from kernel.cli.screen import visible
+from manifests.errors import ManifestInvalid, Problem
 from wire.errors import ManipleError
 
 
@@ -119,6 +121,9 @@ def run(words: list[str]) -> int:
     except Ended as ended:
         _tell(str(ended), words)
         return ended.code
+    except ManifestInvalid as error:
+        say("maniple: " + "\n".join(_problem(each) for each in error.problems))
+        return Exit.FAILED
     except ManipleError as error:
         _tell(str(error), words)
         return Exit.FAILED
@@ -137,15 +142,19 @@ def run(words: list[str]) -> int:
 
 
 def _tell(text: str, words: list[str], *, mend: str = "") -> None:
-    """A sentence on stderr; the commands in it name the home that was named."""
+    """A sentence on stderr, in one line whatever it quotes; the commands in it name the home that was named."""
     if not text:
         return
     if mend and "`maniple" not in text:
         text = f"{text}: see `{mend}`"
-    named = _named_home(words)
-    if named and "--home" not in text:
-        text = text.replace("`maniple ", f"`maniple --home {shlex.quote(named)} ")
-    say(f"maniple: {text}")
+    say(f"maniple: {with_home(visible(text), _named_home(words))}")
+
+
+def _problem(problem: Problem) -> str:
+    """Two lines, whatever the file holds."""
+    return (
+        f"{visible(f'{problem.file}:{problem.line}:{problem.column}: {problem.what}')}\n    {visible(problem.instead)}"
+    )
 
 
 def _named_home(words: list[str]) -> str:

@@ -1,10 +1,12 @@
 """How results look to people (pure but for asking the terminal its size): tables, units, colours.
 
-Nothing a Hand wrote reaches a terminal as it is: control and bidirectional characters are made visible. On a terminal a
-table fits its width; elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
+Nothing a Hand wrote reaches a terminal as it is: control and bidirectional characters are made visible, in each cell by
+visible(), and once more by safe() or safe_json() in whatever frame.py writes. On a terminal a table fits its width;
+elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Final
@@ -21,6 +23,7 @@ STATE_COLOURS: Final = {
 }
 _NARROWEST: Final = 8
 _GAP: Final = "  "
+_OURS: Final = re.compile(rf"(\033\[(?:0|{'|'.join(map(str, COLOURS.values()))})m)")
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
@@ -28,11 +31,18 @@ def is_terminal(stream: IO[str] | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
+class Painted(str):
+    """A text that was made visible and then coloured: it is shown as it is."""
+
+    __slots__ = ()
+
+
 def coloured(text: str, colour: str, stream: IO[str] | None = None) -> str:
-    """The text in a colour, where colours are wanted. colour: a name of COLOURS, or "" for none."""
+    """One line, made visible, in a colour where colours are wanted. colour: a name of COLOURS, or "" for none."""
+    shown = visible(text)
     if not colour or not _wants_colour(sys.stdout if stream is None else stream):
-        return text
-    return f"\033[{COLOURS[colour]}m{text}\033[0m"
+        return shown
+    return Painted(f"\033[{COLOURS[colour]}m{shown}\033[0m")
 
 
 def _wants_colour(stream: IO[str] | None) -> bool:
@@ -49,6 +59,27 @@ def visible(text: object) -> str:
 
 def _escaped(char: str) -> str:
     return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char) or f"\\u{{{ord(char):x}}}"
+
+
+def safe(text: str) -> str:
+    """Lines with nothing in them that moves the cursor, hides or reorders anything; our own colours stay."""
+    return "\n".join(line if line.isprintable() else _safe_line(line) for line in text.split("\n"))
+
+
+def _safe_line(line: str) -> str:
+    return "".join(part if at % 2 else visible(part) for at, part in enumerate(_OURS.split(line)))
+
+
+def safe_json(text: str) -> str:
+    """JSON that means the same, and whose strings hold no character that acts on a terminal."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON escapes the controls below space itself
+    return "".join(char if char.isprintable() or char == "\n" else _json_escaped(char) for char in text)
+
+
+def _json_escaped(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def width_of(text: str) -> int:
@@ -113,13 +144,21 @@ def _line(cells: Sequence[str], widths: list[int], right: set[int], colour: str 
 
 def fields(rows: Iterable[tuple[str, object]]) -> str:
     """Names and values below each other; values of several lines are indented."""
-    kept = [(name, str(value)) for name, value in rows if value not in (None, "", (), [])]
+    kept = [
+        (name, value if isinstance(value, Painted) else str(value))
+        for name, value in rows
+        if value not in (None, "", (), [])
+    ]
     widest = max((len(name) for name, _ in kept), default=0)
-    return "\n".join(f"{coloured(name.ljust(widest), 'dim')}  {_indented(value, widest + 2)}" for name, value in kept)
+    return "\n".join(
+        f"{coloured(visible(name).ljust(widest), 'dim')}  {_indented(value, widest + 2)}" for name, value in kept
+    )
 
 
 def _indented(value: str, by: int) -> str:
-    return ("\n" + " " * by).join(visible(line) if "\033" not in line else line for line in value.split("\n"))
+    if isinstance(value, Painted):
+        return value
+    return ("\n" + " " * by).join(map(visible, value.split("\n")))
 
 
 def size(number: float) -> str:

@@ -51,9 +51,10 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...])
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
     log = f"{now.entries} entries, {now.durable} of them on disk"
-    if now.log_state != "ok":
-        log += "\n" + screen.coloured(f"{now.log_state}: {now.log_why}", "red")
-    troubled = "\n".join(f"{name}: {why}; `maniple start {name}` tries again" for name, why in now.quarantined.items())
+    trouble = screen.coloured(f"{now.log_state}: {now.log_why}", "red") if now.log_state != "ok" else ""
+    troubled = "\n".join(
+        f"{name}: {screen.visible(why)}; `maniple start {name}` tries again" for name, why in now.quarantined.items()
+    )
     return screen.fields(
         (
             ("kernel", f"process {now.pid}, up {up}, {now.cpu_seconds:.2f}s of processor, {screen.size(now.memory)}"),
@@ -66,6 +67,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...])
             ("spending", screen.dollars(sum(run.micro_dollars for run in live)) + " by the live runs" if live else ""),
             ("confinement", ", ".join(layers) or "nothing runs now; what this machine can do: `maniple doctor`"),
             ("log", log),
+            ("", trouble),
             ("log's name", now.origin),
         )
     )

@@ -1,0 +1,43 @@
+"""The next command to type acts on the home that was named: whoever types it as it stands needs to add nothing."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from kernel.cli.hints import with_home
+from tests.cli.shell import Shell
+from tests.living import ECHO, write_hand
+
+
+@pytest.mark.parametrize(
+    ("text", "home", "told"),
+    [
+        ("`maniple up`", "", "`maniple up`"),
+        ("`maniple up`, then `maniple ps`", "h", "`maniple --home h up`, then `maniple --home h ps`"),
+        ("`maniple init`, or another with --home", "h", "`maniple --home h init`, or another with --home"),
+        ("`maniple init --home /x`", "h", "`maniple init --home /x`"),
+        ("`maniple up`", "my home", "`maniple --home 'my home' up`"),
+        ("`maniple up`", r"a\1b", r"`maniple --home 'a\1b' up`"),
+        ("the Hand maniple up, `ls -ld`", "h", "the Hand maniple up, `ls -ld`"),
+    ],
+)
+def test_every_hint_names_the_home_once(text: str, home: str, told: str) -> None:
+    assert with_home(text, home) == told
+
+
+def test_hints_on_stderr_and_stdout_name_the_home_that_was_named(tmp_path: Path) -> None:
+    home, nobody = tmp_path / "my home", Shell(tmp_path / "none")
+    named = f"`maniple --home {shlex.quote(str(home))} "
+    assert f"{named}init`" in nobody.run("--home", home, "ps").err
+    assert f"{named}up`" in nobody.run("init", "--no-hands", "--home", home).err
+    assert f"{named}up`" in nobody.run("init", "--no-hands", "--home", home).err
+    try:
+        nobody.good("up", f"--home={home}")
+        assert (
+            f"{named}methods echo`"
+            in nobody.run("--home", home, "install", write_hand(tmp_path / "echo", ECHO), "--yes").err
+        )
+        assert f"{named}resume echo`" in nobody.good("--home", home, "pause", "echo")
+    finally:
+        nobody.run("down", "--home", home)
