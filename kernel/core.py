@@ -4,7 +4,6 @@ home → log → state; loop ← bus, template; router → policy → exchange �
 may happen is in manifests (policy, state, changes, lives) and wire (calls, rates), which are pure.
 """
 
-import hashlib
 import os
 import signal
 import time
@@ -120,11 +119,11 @@ class Kernel:
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
         """A Hand's state changed: wanted, unwanted, backing_off, quarantined."""
-        self.record("hand.state", verdict=verdict, why=shown(why), detail={"hand": hand.id, "name": hand.name})
+        self.record("hand.state", verdict=verdict, why=shown(why), detail=hand.named)
 
     def refused_start(self, hand: Installed, refusal: Refusal) -> None:
         """Record that a Hand was not let start."""
-        detail: dict[str, object] = {"code": refusal.code, "hand": hand.id, "name": hand.name}
+        detail = {"code": refusal.code, **hand.named}
         self.log.append("refusal", principal=KERNEL, verdict="refused", why=shown(refusal.why), detail=detail)
 
     def log_allows(self, *, operators: bool, effect: str) -> None:
@@ -253,12 +252,7 @@ class Kernel:
         """Note a run whose process is being made."""
         self.runs[run.id] = run
         self.log.keep_key(run.id, run.digest_key)
-        hand = run.hand
-        detail: dict[str, object] = {
-            "hand": hand.id, "name": hand.name, "version": hand.version, "kind": hand.package.manifest.hand.kind,
-            "seal": hashlib.sha256(hand.package.seal.encode()).hexdigest(),
-        }  # fmt: skip
-        self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
+        self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=run.hand.begun)
 
     def joining(self, run: Run, public: bytes) -> None:
         """A run is confined, and comes to the bus with this key (Z85)."""

@@ -8,16 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
 from manifests.calls import OpenCall
-from manifests.policy import logged, shown
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Said
 from wire.errors import Late, Refusal
-from wire.ids import KERNEL
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -48,21 +46,11 @@ class Exchange:
         if call.parent is not None:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
-        detail: dict[str, object] = {"effect": call.provided.effect}
-        if call.most is not None:
-            detail["most"] = asdict(call.most)
-        said: Said = {"principal": call.caller, "verdict": "allowed", "detail": detail}
-        return self._log("call", call, "arguments", call.body, said)
+        return self._log("call", call, "arguments", call.body, call.begun())
 
     def _log(self, kind: str, call: OpenCall, part: Literal["arguments", "reply"], body: bytes, said: Said) -> int:
-        key = self._kernel.digest_key(call.caller)
-        said["call"], said["method"] = call.number, call.provided.method
-        said["resource"], said["run"] = logged(call.resource, key), self._kernel.run_of(call.caller)
-        if call.labels:
-            said["labels"] = call.shown_labels()
-        if call.parent is not None:
-            said["parent"] = call.parent.number
-        return self._kernel.log.put_off(kind, part, (key, body), said)
+        key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
+        return self._kernel.log.put_off(kind, part, (key, body), call.about(said, key, run))
 
     def _if_open(self, call: OpenCall, act: Callable[[OpenCall], None]) -> None:
         if call.number in self.calls:
@@ -77,13 +65,8 @@ class Exchange:
         call.provider = run.id
         run.serving[call.number] = call
         run.mark(call.labels)
-        left = min(limits.DEADLINE_MAX, max(1, int((call.deadline - kernel.loop.now()) * 1000)))
-        header = headers.Call(
-            number=call.number, method=call.method, resource=call.resource, deadline=left, most=call.most,
-            upload=call.upload, labels=call.shown_labels(), time=kernel.time(),
-        )  # fmt: skip
         peer, early, call.early = run.peer, call.early, []
-        kernel.send(peer, header, call.body)
+        kernel.send(peer, call.delivered(kernel.loop.now(), kernel.time()), call.body)
         for chunk, body in early:
             kernel.send(peer, replace(chunk, number=call.number, time=kernel.time()), body)
 
@@ -96,8 +79,7 @@ class Exchange:
         call.mark(call.provided.labels, header.labels)
         caller = self._heard(call)
         if caller is not None:
-            number, labels = call.caller_number, call.shown_labels()
-            self._kernel.send(caller, replace(header, number=number, labels=labels, time=self._kernel.time()), body)
+            self._kernel.send(caller, call.passed(header, call.caller_number, self._kernel.time()), body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
         """A piece of an upload, to the provider. Raises NotNow beyond its credit, or after the last."""
@@ -112,8 +94,7 @@ class Exchange:
         provider = self._provider(call)
         if provider is not None and provider.run is not None:
             provider.run.mark(call.labels)
-            passed = replace(header, number=call.number, labels=call.shown_labels(), time=self._kernel.time())
-            self._kernel.send(provider, passed, body)
+            self._kernel.send(provider, call.passed(header, call.number, self._kernel.time()), body)
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
         """Room for more chunks, from whoever receives them. Raises NotNow for more than a window."""
@@ -151,10 +132,7 @@ class Exchange:
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
         cost = None if isinstance(header, headers.Refused) else header.cost
-        said: Said = {"principal": call.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
-        if why := headers.why(header):
-            said["why"] = shown(why)
-        seq = self._log("end", call, "reply", body, said)
+        seq = self._log("end", call, "reply", body, call.over(header))
         provider = kernel.runs.get(call.provider)
         if provider is not None:
             provider.serving.pop(call.number, None)

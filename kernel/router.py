@@ -8,16 +8,15 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from kernel.runs import Peer, Run, carried
-from manifests.calls import OpenCall, chain
-from manifests.grants import is_method
-from manifests.policy import Link, decide, normal, shown, visible, within_state
+from manifests import policy
+from manifests.calls import OpenCall, chain, opened
+from manifests.policy import Link, admit, decide, normal, refused, within_state
 from manifests.schema import Provided
 from manifests.state import Installed
 from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import CodecError, Late, NotNow, Refusal
 from wire.ids import OPERATOR
-from wire.labels import join
 from wire.rates import SINGLY, Rate
 
 if TYPE_CHECKING:
@@ -132,21 +131,19 @@ class Router:
             resource = normal(provided, resource)
             parent = self._parent(peer, header.parent)
             self._allow(peer, parent, provided, resource, owner)
-            call = self._opened(peer, header, provided, resource, parent, owner, body)
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
             return
+        call = opened(
+            header, self._kernel.next_call(), peer.principal, link_of(peer), peer.route, provided=provided, resource=resource,
+            body=body, parent=parent, labels=carried(peer.run, parent), owner=owner, now=self._kernel.loop.now(),
+        )  # fmt: skip
         self._kernel.exchange.begin(peer, call, self._kernel.deliver)
 
     def _admit(self, peer: Peer) -> None:
         """Count one more request of this peer. Raises Refusal beyond its limit, NotNow (which ends it) in a flood."""
-        verdict, rate = peer.rate.take(self._kernel.loop.now()), peer.rate.per_minute
-        if verdict == "flood":
-            raise NotNow(f"a flood: more than twice its {rate} calls a minute")
-        if verdict == "refuse":
-            raise Refusal("rate", f"more than its {rate} calls a minute: wait, or raise calls_per_minute")
-        if len(peer.made) >= peer.in_flight:
-            raise Refusal("in_flight", f"{peer.in_flight} calls are open already: await some, or raise in_flight")
+        pace = peer.rate.take(self._kernel.loop.now())
+        admit(pace, peer.rate.per_minute, len(peer.made), peer.in_flight)
 
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:
         """The call that the caller is answering: for a task run always its work, else the one it names, open at it."""
@@ -177,34 +174,13 @@ class Router:
             return refusal
         return None
 
-    def _opened(
-        self, peer: Peer, header: headers.Call, provided: Provided, resource: str, parent: OpenCall | None,
-        owner: Installed | None, body: bytes,
-    ) -> OpenCall:  # fmt: skip
-        now = self._kernel.loop.now()
-        deadline = now + (header.deadline or limits.DEADLINE_DEFAULT) / 1000
-        labels = join(header.labels, carried(peer.run, parent))
-        if owner is not None:
-            deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
-        if parent is not None:
-            deadline = min(deadline, parent.deadline)
-        return OpenCall(
-            self._kernel.next_call(), peer.principal, link_of(peer), peer.route, header.number, provided=provided,
-            resource=resource, body=body, parent=parent, deadline=deadline, labels=labels, most=header.most,
-            upload=header.upload,
-        )  # fmt: skip
-
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
         """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""
-        kernel, why, grant = self._kernel, refusal.why[: limits.WHY_MAX], refusal.grant
+        kernel, why = self._kernel, refusal.why[: limits.WHY_MAX]
         if kernel.counted(peer.principal, refusal.code, SINGLY):
-            mend = f"; a grant that would allow it: {grant}" if grant else ""
-            kernel.log.append(
-                "refusal", principal=peer.principal, run=peer.run.id if peer.run else "", verdict="refused",
-                method=method if is_method(method) else shown(method), resource=shown(resource), why=visible(why + mend),
-                detail={"code": refusal.code},
-            )  # fmt: skip
-        told = headers.Refused(number=number, code=refusal.code, why=why, grant=grant, time=kernel.time())
+            run = peer.run.id if peer.run else ""
+            kernel.log.append("refusal", **refused(refusal, peer.principal, run, method, resource))
+        told = headers.Refused(number=number, code=refusal.code, why=why, grant=refusal.grant, time=kernel.time())
         kernel.send(peer, told, NIL)
 
     def _event(self, peer: Peer, header: headers.Publish | headers.Subscribe, body: bytes) -> None:
@@ -228,7 +204,4 @@ class Router:
 def link_of(peer: Peer) -> Link:
     """A peer as policy sees it."""
     run = peer.run
-    if run is None:
-        return Link(hand="", name=peer.principal, grants=None)
-    readonly = run.hand.package.manifest.hand.autonomy == "readonly"
-    return Link(hand=run.hand.id, name=run.name, grants=run.grants, readonly=readonly)
+    return policy.link_of(peer.principal, run.hand if run else None, run.grants if run else None)

@@ -133,10 +133,8 @@ class Services:
 
     def start_wanted(self) -> None:
         """Start every service that is wanted and is not up."""
-        state = self._kernel.state
-        for hand in list(state.hands.values()):
-            is_held = state.frozen or hand.id in state.paused or hand.id in state.quarantined
-            if hand.id in state.wanted and not hand.is_task and not is_held and self.life(hand).state == "stopped":
+        for hand in self._kernel.state.to_be_up():
+            if self.life(hand).state == "stopped":
                 self.start(self.life(hand))
 
     def start_needs(self, hand: Installed) -> None:
@@ -172,8 +170,7 @@ class Services:
         if life.state != "starting":
             return
         life.state = step(life.state, "ready")
-        detail: dict[str, object] = {"hand": run.hand.id, "name": run.name}
-        self._kernel.record("hand.ready", principal=run.id, run=run.id, detail=detail)
+        self._kernel.record("hand.ready", principal=run.id, run=run.id, detail=run.hand.named)
         waiters, life.waiters = life.waiters, []
         for call in waiters:
             self._kernel.answer(call, {"run": run.id, "state": "ready"})

@@ -10,15 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from msgspec.structs import replace
-
 from kernel.errors import HomeError
 from kernel.runs import Run, ending
 from kernel.services import Services
-from manifests import changes, settings
-from manifests.calls import OpenCall, chain
+from manifests import calls, changes, settings
+from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
-from manifests.lives import first_to_stop, used_up
+from manifests.lives import check_requires, first_to_stop, shown_state, used_up
 from manifests.policy import visible, within_state
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
@@ -46,15 +44,10 @@ class Supervisor:
 
     def shown_state(self, hand: Installed, run: Run | None = None) -> str:
         """The state of a Hand, or of one of its runs, in the words that people see."""
-        kernel, life = self._kernel, self.services.lives.get(hand.id)
-        if hand.id in kernel.state.paused:
-            return "paused"
-        if hand.is_task:
-            working = [run] if run else self._runs_of(hand)
-            return "idle" if not working else "stopping" if working[0].ended else "working"
-        if hand.id in kernel.state.quarantined:
-            return "quarantined"
-        return life.state if life else "stopped"
+        life, working = self.services.lives.get(hand.id), [run] if run else self._runs_of(hand)
+        is_working, is_ending = bool(working), any(one.ended for one in working[:1])
+        state = life.state if life else "stopped"
+        return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending)
 
     def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
@@ -100,13 +93,7 @@ class Supervisor:
             raise Refusal("finishing", "the kernel is going down: `maniple up` when it is")
         within_state(kernel.state, hand, None, "start")
         seal = changes.judge_installed(kernel.state, hand, kernel.time())
-        path = os.environ.get("PATH", os.defpath).split(":")
-        for binary in requires.binaries:
-            if not any(os.access(os.path.join(folder, binary), os.X_OK) for folder in path):
-                raise Refusal("requires", f"{hand.name} requires the program {binary}: install it, then start again")
-        for name in requires.env:
-            if name not in os.environ:
-                raise Refusal("requires", f"{hand.name} requires ${name}: set it, then `maniple down` and `maniple up`")
+        check_requires(hand.name, requires, _is_program, os.environ)
         return seal
 
     def launch(self, hand: Installed, work: OpenCall | None) -> Run:
@@ -238,9 +225,7 @@ class Supervisor:
         for run in self._runs_of(hand):
             run.grants = authority(kernel.state, run.hand)
         now = authority(kernel.state, kernel.state.by_id(hand.id) or hand)
-        for link in {link for call in kernel.exchange.calls.values() for link in chain(call)}:
-            if link.by.hand == hand.id:
-                link.by = replace(link.by, grants=now)
+        calls.regrant(kernel.exchange.calls.values(), hand.id, now)
         kernel.events.recheck()
 
     def reroot(self) -> None:
@@ -275,3 +260,9 @@ class Supervisor:
 
     def _runs_of(self, hand: Installed) -> list[Run]:
         return [run for run in self._kernel.runs.values() if run.hand.id == hand.id]
+
+
+def _is_program(name: str) -> bool:
+    """Whether it can be started by this name."""
+    path = os.environ.get("PATH", os.defpath).split(":")
+    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in path)

@@ -1,14 +1,25 @@
-"""A call that has no end yet: what the kernel decides from, in one record (values; its life is wire/calls.py)."""
+"""A call that has no end yet: what the kernel decides from, in one record, and what is said of it to others and to the
+
+log (pure; its life is wire/calls.py).
+"""
 
 from collections.abc import Iterable
 from typing import Protocol
 
-from manifests.policy import Link
+from msgspec.structs import asdict, replace
+
+from manifests.grants import GrantSet
+from manifests.policy import Link, logged, shown
 from manifests.schema import Provided
+from manifests.state import Installed
+from wire import codec, headers, limits
 from wire.calls import CallLife
-from wire.entries import Cost
+from wire.entries import Cost, Said
+from wire.errors import CodecError
 from wire.headers import Chunk
+from wire.ids import KERNEL
 from wire.labels import join
+from wire.results import Outcome
 
 
 class Timer(Protocol):
@@ -72,6 +83,82 @@ class OpenCall(CallLife):
     def shown_labels(self) -> tuple[str, ...]:
         """Its labels as a header and the log have them."""
         return tuple(sorted(self.labels))
+
+    def delivered(self, now: float, time: int) -> headers.Call:
+        """What its provider gets. now: monotonic seconds; time: the kernel's clock."""
+        left = min(limits.DEADLINE_MAX, max(1, int((self.deadline - now) * 1000)))
+        return headers.Call(
+            number=self.number, method=self.method, resource=self.resource, deadline=left, most=self.most,
+            upload=self.upload, labels=self.shown_labels(), time=time,
+        )  # fmt: skip
+
+    def passed(self, chunk: Chunk, number: int, time: int) -> Chunk:
+        """A chunk of it as it goes on, under the number that its receiver knows the call by."""
+        return replace(chunk, number=number, labels=self.shown_labels(), time=time)
+
+    def begun(self) -> Said:
+        """What its first entry says of it alone."""
+        detail: dict[str, object] = {"effect": self.provided.effect}
+        if self.most is not None:
+            detail["most"] = asdict(self.most)
+        return {"principal": self.caller, "verdict": "allowed", "detail": detail}
+
+    def over(self, header: headers.End) -> Said:
+        """What its last entry says of it alone."""
+        cost = None if isinstance(header, headers.Refused) else header.cost
+        said: Said = {"principal": self.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
+        if why := headers.why(header):
+            said["why"] = shown(why)
+        return said
+
+    def about(self, said: Said, key: bytes, run: str) -> Said:
+        """An entry of it, completed with what both say. key: of its caller's digests; run: its caller, if that is one."""
+        said["call"], said["method"] = self.number, self.provided.method
+        said["resource"], said["run"] = logged(self.resource, key), run
+        if self.labels:
+            said["labels"] = self.shown_labels()
+        if self.parent is not None:
+            said["parent"] = self.parent.number
+        return said
+
+
+def opened(
+    header: headers.Call, number: int, caller: str, by: Link, route: bytes, *, provided: Provided, resource: str,
+    body: bytes, parent: OpenCall | None, labels: frozenset[str], owner: Installed | None, now: float,
+) -> OpenCall:  # fmt: skip
+    """The call that a caller's header asks for. labels: those it carries besides its own; owner: None for the kernel.
+
+    It lasts no longer than was asked, than its provider's `wall` and than the call it is made for. now: monotonic seconds.
+    """
+    deadline = now + (header.deadline or limits.DEADLINE_DEFAULT) / 1000
+    if owner is not None:
+        deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
+    if parent is not None:
+        deadline = min(deadline, parent.deadline)
+    return OpenCall(
+        number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
+        deadline=deadline, labels=join(header.labels, labels), most=header.most, upload=header.upload,
+    )  # fmt: skip
+
+
+def told(run: str, outcome: Outcome) -> dict[str, object]:
+    """What waits for a run hears. A Hand's bytes are read here, never spliced into the kernel's own answer."""
+    end, value = outcome.header, None
+    verdict = type(end).__name__.lower()
+    code = getattr(end, "code", "" if verdict == "done" else verdict)
+    text = getattr(end, "text", getattr(end, "why", ""))
+    try:
+        value = None if outcome.body is None else codec.decode_body(outcome.body)
+    except CodecError as error:
+        text = f"{text}; what it returned cannot be read: {error}".removeprefix("; ")
+    return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}
+
+
+def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet) -> None:
+    """A Hand's grants have changed: they hold in every chain it is in, from the next call on."""
+    for link in {link for call in calls for link in chain(call)}:
+        if link.by.hand == hand:
+            link.by = replace(link.by, grants=grants)
 
 
 def chain(call: OpenCall | None) -> list[OpenCall]:

@@ -4,10 +4,12 @@ What is wanted, what is, and whether it is paused are three variables: the opera
 survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
 """
 
+from collections.abc import Callable, Container
 from typing import Final
 
-from manifests.schema import Manifest, Restart
-from wire.errors import NotNow
+from manifests.schema import Manifest, Requires, Restart
+from manifests.state import Installed, State
+from wire.errors import NotNow, Refusal
 
 LIFE: Final = {
     ("stopped", "start"): "starting",
@@ -59,6 +61,28 @@ def used_up(manifest: Manifest, cpu: int) -> str:
     most = manifest.limits.cpu_ms
     over = manifest.hand.kind == "task" and cpu >= most * 1000
     return f"it used more than its {most / 1000:g} s of processor time" if over else ""
+
+
+def shown_state(state: State, hand: Installed, life: str, *, is_working: bool, is_ending: bool) -> str:
+    """The state of a Hand, or of one of its runs, in the words that people see.
+
+    life: its state in LIFE, for a service; is_working, is_ending: what there is of a task Hand's runs.
+    """
+    if hand.id in state.paused:
+        return "paused"
+    if hand.is_task:
+        return "stopping" if is_ending else "working" if is_working else "idle"
+    return "quarantined" if hand.id in state.quarantined else life
+
+
+def check_requires(name: str, requires: Requires, has_program: Callable[[str], bool], env: Container[str]) -> None:
+    """Raise Refusal when something that a Hand requires of the machine is not there."""
+    for binary in requires.binaries:
+        if not has_program(binary):
+            raise Refusal("requires", f"{name} requires the program {binary}: install it, then start again")
+    for variable in requires.env:
+        if variable not in env:
+            raise Refusal("requires", f"{name} requires ${variable}: set it, then `maniple down` and `maniple up`")
 
 
 def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:

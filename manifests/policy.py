@@ -13,11 +13,12 @@ from msgspec import Struct
 
 from manifests import capabilities
 from manifests.errors import ResourceInvalid
-from manifests.grants import HAND_KERNEL_METHODS, GrantSet, why_not
+from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, why_not
 from manifests.schema import Provided
 from manifests.state import Installed, State
 from wire import limits
-from wire.errors import Refusal
+from wire.entries import Said
+from wire.errors import NotNow, Refusal
 
 ABOUT_ONESELF: Final = frozenset(
     f"kernel.{verb}" for verb in ["check", "budget", "wait", "list", "describe", "settings", "sleep", "note"]
@@ -32,6 +33,27 @@ class Link(Struct, frozen=True, kw_only=True, gc=False):
     name: str
     grants: GrantSet | None
     readonly: bool = False
+
+
+def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> Link:
+    """A peer as a chain has it; hand: None for the operator."""
+    if hand is None:
+        return Link(hand="", name=principal, grants=None)
+    readonly = hand.package.manifest.hand.autonomy == "readonly"
+    return Link(hand=hand.id, name=hand.name, grants=grants, readonly=readonly)
+
+
+def admit(pace: str, per_minute: int, made: int, in_flight: int) -> None:
+    """One more request of a peer, at the pace that its Rate tells, with `made` calls open already.
+
+    Raises Refusal beyond its limits, NotNow, which ends it, in a flood.
+    """
+    if pace == "flood":
+        raise NotNow(f"a flood: more than twice its {per_minute} calls a minute")
+    if pace == "refuse":
+        raise Refusal("rate", f"more than its {per_minute} calls a minute: wait, or raise calls_per_minute")
+    if made >= in_flight:
+        raise Refusal("in_flight", f"{in_flight} calls are open already: await some, or raise in_flight")
 
 
 def normal(provided: Provided, resource: str) -> str:
@@ -83,6 +105,15 @@ def shown(resource: str) -> str:
 def visible(text: str) -> str:
     """Words of the kernel's own with control and bidirectional characters made visible."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
+
+
+def refused(refusal: Refusal, principal: str, run: str, method: str, resource: str) -> Said:
+    """What the log says of a call that was refused."""
+    mend = f"; a grant that would allow it: {refusal.grant}" if refusal.grant else ""
+    return {
+        "principal": principal, "run": run, "verdict": "refused", "method": method if is_method(method) else shown(method),
+        "resource": shown(resource), "why": visible(refusal.why[: limits.WHY_MAX] + mend), "detail": {"code": refusal.code},
+    }  # fmt: skip
 
 
 def logged(resource: str, key: bytes) -> str:

@@ -48,6 +48,17 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Whether each piece of its work has a run of its own; a service stays up instead."""
         return self.package.manifest.hand.kind == "task"
 
+    @property
+    def named(self) -> dict[str, object]:
+        """Which Hand an entry is about."""
+        return {"hand": self.id, "name": self.name}
+
+    @property
+    def begun(self) -> dict[str, object]:
+        """What an entry says of the Hand whose run begins."""
+        seal = sha256(self.package.seal.encode()).hexdigest()
+        return {**self.named, "version": self.version, "kind": self.package.manifest.hand.kind, "seal": seal}
+
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
     """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink."""
@@ -69,6 +80,12 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     def by_id(self, hand: str) -> Installed | None:
         """The installed Hand with this id."""
         return next((one for one in self.hands.values() if one.id == hand), None)
+
+    def to_be_up(self) -> list[Installed]:
+        """The services that are wanted, and not held back."""
+        held = self.paused | self.quarantined.keys()
+        wanted = [] if self.frozen else [one for one in self.hands.values() if one.id in self.wanted - held]
+        return [one for one in wanted if not one.is_task]
 
 
 Load = Callable[[str], Package]
@@ -235,6 +252,18 @@ def to_bytes(state: State) -> bytes:
 def from_bytes(raw: bytes) -> State:
     """The state of a snapshot whose signature was verified. Raises msgspec.MsgspecError when it is another version's."""
     return msgspec.msgpack.decode(raw, type=State)
+
+
+def summary(state: State) -> dict[str, object]:
+    """The home at a glance, Hands by their names."""
+    names: dict[str, str] = {hand.id: hand.name for hand in state.hands.values()}
+    return {
+        "frozen": state.frozen,
+        "hands": len(state.hands),
+        "wanted": sorted(names[hand] for hand in state.wanted if hand in names),
+        "paused": sorted(names[hand] for hand in state.paused if hand in names),
+        "quarantined": {names[hand]: why for hand, why in state.quarantined.items() if hand in names},
+    }
 
 
 def described(state: State) -> list[dict[str, object]]:

@@ -7,9 +7,10 @@ from typing import Final
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
 from kernel.runs import Run
+from manifests.calls import told
 from manifests.state import Installed
 from wire import codec, headers
-from wire.errors import CodecError, Refusal
+from wire.errors import Refusal
 from wire.results import Outcome
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -68,25 +69,10 @@ def _answer_when_ended(request: Request, run: str) -> object:
 
     def ended(outcome: Outcome) -> None:
         call.mark(outcome.labels)
-        kernel.answer(call, _told(run, outcome))
+        kernel.answer(call, told(run, outcome))
 
     kernel.results.wait(run, ended)
     return None
-
-
-def _told(run: str, outcome: Outcome) -> dict[str, object]:
-    """What waits for a run hears. A Hand's bytes are read here, never spliced into the kernel's own answer."""
-    end, value = outcome.header, None
-    verdict = type(end).__name__.lower()
-    code, text = (
-        getattr(end, "code", "" if verdict == "done" else verdict),
-        getattr(end, "text", getattr(end, "why", "")),
-    )
-    try:
-        value = None if outcome.body is None else codec.decode_body(outcome.body)
-    except CodecError as error:
-        text = f"{text}; what it returned cannot be read: {error}".removeprefix("; ")
-    return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}
 
 
 def _stop(request: Request) -> object:
@@ -140,7 +126,7 @@ def _resume(request: Request) -> object:
 def _paused(request: Request, kind: str, *, wanted: bool) -> object:
     kernel, hand = request.kernel, request.hand()
     if (hand.id in kernel.state.paused) is not wanted:
-        kernel.record(kind, principal=request.call.caller, detail={"hand": hand.id, "name": hand.name})
+        kernel.record(kind, principal=request.call.caller, detail=hand.named)
         kernel.supervisor.stand_still(hand, still=wanted)
     return {"name": hand.name, "state": kernel.supervisor.shown_state(hand)}
 

@@ -6,22 +6,18 @@ import time
 from kernel.audit import LogState
 from kernel.methods.request import Request, method
 from kernel.methods.runs import resident
+from manifests.state import summary
 from wire.entries import time_text
 
 
 def _status(request: Request) -> object:
-    kernel, state = request.kernel, request.kernel.state
-    names: dict[str, str] = {hand.id: hand.name for hand in state.hands.values()}
+    kernel = request.kernel
     return {
+        **summary(kernel.state),
         "pid": os.getpid(),
         "home": kernel.home.path,
         "started": time_text(kernel.started),
-        "frozen": state.frozen,
-        "hands": len(state.hands),
         "runs": len(kernel.runs),
-        "wanted": sorted(names[hand] for hand in state.wanted if hand in names),
-        "paused": sorted(names[hand] for hand in state.paused if hand in names),
-        "quarantined": {names[hand]: why for hand, why in state.quarantined.items() if hand in names},
         "open_calls": len(kernel.exchange.calls),
         "memory": resident(os.getpid()),
         "cpu_seconds": round(time.process_time(), 3),

@@ -1,10 +1,23 @@
 """When a Hand is started again, when it is given up, and in what order Hands stop."""
 
 import pytest
+from msgspec.structs import replace
 
-from manifests.lives import BACKOFF_FIRST, BACKOFF_MOST, LIFE, after_death, backoff, first_to_stop, step
-from manifests.schema import Restart
-from wire.errors import NotNow
+from manifests.lives import (
+    BACKOFF_FIRST,
+    BACKOFF_MOST,
+    LIFE,
+    after_death,
+    backoff,
+    check_requires,
+    first_to_stop,
+    shown_state,
+    step,
+)
+from manifests.schema import HandSection, Manifest, Requires, Restart, RunKind
+from manifests.state import Installed, Package, State
+from wire.errors import NotNow, Refusal
+from wire.ids import HandId
 
 RESTART = Restart(when="failure", times=3, within_ms=60_000)
 
@@ -75,3 +88,40 @@ def test_an_event_that_a_state_does_not_list_is_an_error() -> None:
             else:
                 with pytest.raises(NotNow):
                     step(state, event)
+
+
+def _installed(kind: RunKind = "service") -> Installed:
+    section = HandSection(name="one", version="1.0.0", description="x", entry="m:C", kind=kind, autonomy="full")
+    package = Package(seal="", manifest=Manifest(hand=section), digest="")
+    return Installed(id=HandId("h-1"), name="one", version="1.0.0", folder="one", number=1, seal="", package=package)
+
+
+def test_what_people_see_is_what_the_operator_wanted_first_and_what_is_so_then() -> None:
+    def seen(hand: Installed, state: State, *, working: bool = False, ending: bool = False) -> str:
+        return shown_state(state, hand, "ready", is_working=working, is_ending=ending)
+
+    service, task = _installed(), _installed("task")
+    assert seen(service, State()) == "ready"
+    assert seen(service, State(quarantined={"h-1": "it died"})) == "quarantined"
+    assert seen(service, State(quarantined={"h-1": "it died"}, paused={"h-1"})) == "paused"
+    assert seen(task, State()) == "idle"
+    assert seen(task, State(), working=True) == "working"
+    assert seen(task, State(), working=True, ending=True) == "stopping"
+
+
+def test_what_is_wanted_comes_up_unless_it_is_held_back() -> None:
+    hand = _installed()
+    wanted = State(hands={"one": hand}, wanted={"h-1"})
+    assert wanted.to_be_up() == [hand]
+    for held in ({"frozen": True}, {"paused": {"h-1"}}, {"quarantined": {"h-1": "it died"}}, {"wanted": set[str]()}):
+        assert replace(wanted, **held).to_be_up() == []
+    assert State(hands={"one": _installed("task")}, wanted={"h-1"}).to_be_up() == []
+
+
+def test_a_hand_whose_machine_lacks_something_is_told_what() -> None:
+    requires = Requires(binaries=("git",), env=("TOKEN",))
+    check_requires("one", requires, lambda name: name == "git", {"TOKEN": "x"})
+    with pytest.raises(Refusal, match="requires the program git"):
+        check_requires("one", requires, lambda _: False, {"TOKEN": "x"})
+    with pytest.raises(Refusal, match=r"requires \$TOKEN"):
+        check_requires("one", requires, lambda _: True, {})

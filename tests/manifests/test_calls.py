@@ -1,0 +1,111 @@
+"""What is made of a caller's header, what its provider and the log are told of it, and what a waiter hears at its end."""
+
+import pytest
+
+from manifests.calls import OpenCall, opened, regrant, told
+from manifests.grants import GrantSet
+from manifests.policy import Link, admit, link_of, refused
+from manifests.schema import Capability, HandSection, Limits, Manifest, Provided
+from manifests.state import Installed, Package
+from wire import codec, headers
+from wire.entries import Cost
+from wire.errors import NotNow, Refusal
+from wire.ids import HandId
+from wire.results import Outcome
+
+OPERATOR = Link(hand="", name="operator", grants=None)
+WRITE = Provided(method="web.fetch", summary="", resource="url", effect="write")
+URL = "https://example.org/a?token=1"
+
+
+def _hand(**limits: int) -> Installed:
+    section = HandSection(
+        name="web", version="1.0.0", description="x", entry="m:C", kind="service", autonomy="readonly"
+    )
+    package = Package(seal="s", manifest=Manifest(hand=section, limits=Limits(**limits)), digest="")
+    return Installed(id=HandId("h-1"), name="web", version="1.0.0", folder="web", number=1, seal="", package=package)
+
+
+def _opened(
+    deadline: int = 0, parent: OpenCall | None = None, owner: Installed | None = None, most: Cost | None = None
+) -> OpenCall:
+    header = headers.Call(number=7, method="web.fetch", deadline=deadline, labels=("secret",), most=most)
+    return opened(
+        header, 4, "r-1", OPERATOR, b"route", provided=WRITE, resource=URL, body=b"\xc0", parent=parent,
+        labels=frozenset(("web",)), owner=owner, now=100.0,
+    )  # fmt: skip
+
+
+def test_a_call_lasts_as_long_as_was_asked_and_no_longer_than_its_provider_or_its_parent() -> None:
+    assert _opened().deadline == 160
+    assert _opened(5_000).deadline == 105
+    assert _opened(5_000, owner=_hand(wall_ms=2_000)).deadline == 102
+    assert _opened(5_000, parent=_opened(1_000), owner=_hand(wall_ms=2_000)).deadline == 101
+
+
+def test_a_call_carries_its_own_labels_and_those_of_what_it_is_made_for() -> None:
+    call = _opened(5_000)
+    assert (call.caller_number, call.shown_labels()) == (7, ("secret", "web"))
+    header = call.delivered(99.0, 12)
+    assert (header.number, header.deadline, header.labels, header.time) == (4, 6_000, ("secret", "web"), 12)
+    assert call.delivered(1_000.0, 12).deadline == 1
+    chunk = call.passed(headers.Chunk(number=4), 7, 13)
+    assert (chunk.number, chunk.labels, chunk.time) == (7, ("secret", "web"), 13)
+
+
+def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> None:
+    call = _opened(parent=_opened(), most=Cost(micro_dollars=5, tokens=6))
+    begun = call.about(call.begun(), b"k" * 32, "r-1")
+    assert begun["detail"] == {"effect": "write", "most": {"micro_dollars": 5, "tokens": 6}}
+    assert (begun["call"], begun["parent"], begun["run"]) == (4, 4, "r-1")
+    assert begun["resource"].startswith("https://example.org/a?hmac-sha256=")
+    call.provider = "r-2"
+    over = call.over(headers.Failed(number=0, code="gone", text=f"not at {URL}", cost=Cost(micro_dollars=1, tokens=2)))
+    assert (over["principal"], over["verdict"], over["cost"]) == ("r-2", "failed", Cost(micro_dollars=1, tokens=2))
+    assert "token" not in over["why"]
+    assert "why" not in call.over(headers.Done(number=0))
+    assert call.over(headers.Refused(number=0, code="paused", why="later"))["cost"] is None
+
+
+def test_what_a_waiter_hears_is_read_and_never_spliced() -> None:
+    def heard(header: headers.End, body: bytes | None) -> dict[str, object]:
+        return told("r-1", Outcome(header=header, body=body, labels=frozenset()))
+
+    done = heard(headers.Done(number=0), codec.encode_body({"rows": 1}))
+    assert done == {"run": "r-1", "outcome": "done", "value": {"rows": 1}, "code": "", "text": ""}
+    assert heard(headers.Done(number=0), None)["value"] is None
+    assert str(heard(headers.Done(number=0), b"\xc1")["text"]).startswith("what it returned cannot be read")
+    failed = heard(headers.Failed(number=0, code="gone", text="away"), b"\xc0")
+    assert (failed["outcome"], failed["code"], failed["text"]) == ("failed", "gone", "away")
+    assert heard(headers.Cancelled(number=0, why="enough"), b"\xc0")["code"] == "cancelled"
+
+
+def test_new_grants_hold_in_every_chain_that_the_hand_is_in() -> None:
+    mine = GrantSet.of((Capability(method="web.fetch", allow=("*",)),))
+    above, below = _opened(), _opened()
+    below.parent, above.by = above, link_of("r-1", _hand(), mine)
+    regrant([below], "h-1", GrantSet.of(()))
+    assert above.by.grants is not None
+    assert not above.by.grants.allows("web.fetch", URL)
+    assert (below.by, above.by.readonly) == (OPERATOR, True)
+    assert link_of("operator", None, None) == OPERATOR
+
+
+@pytest.mark.parametrize(("pace", "made", "code"), [("ok", 2, "in_flight"), ("refuse", 0, "rate")])
+def test_a_request_beyond_a_limit_is_refused(pace: str, made: int, code: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        admit(pace, 60, made, 2)
+    assert refusal.value.code == code
+
+
+def test_a_request_within_the_limits_passes_and_a_flood_ends_its_peer() -> None:
+    admit("ok", 60, 1, 2)
+    with pytest.raises(NotNow):
+        admit("flood", 60, 0, 2)
+
+
+def test_a_refusal_in_the_log_names_the_grant_that_is_missing_and_no_secret() -> None:
+    said = refused(Refusal("capability", "no grant", '"web.fetch" = ["*"]'), "r-1", "r-1", "web.fetch", URL)
+    assert said["why"] == 'no grant; a grant that would allow it: "web.fetch" = ["*"]'
+    assert (said["resource"], said["detail"]) == ("https://example.org/a?…", {"code": "capability"})
+    assert refused(Refusal("method", "none"), "r-1", "", "a\u202eb", "")["method"] == "a\\u202eb"
