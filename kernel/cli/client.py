@@ -126,6 +126,7 @@ class Client:
         next is given when it returns. upload: sent as pieces while the reply comes. tick: called about
         once a second meanwhile.
         """
+        _check_lengths(method, resource)
         self._number += 2
         number = self._number
         header = headers.Call(
@@ -323,6 +324,17 @@ def listening(run_folder: int, home: str) -> int:
             raise Ended(f"the kernel's socket {home}/run/bus cannot be used: {error.strerror}") from None
         pid: int = _UCRED.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
         return pid
+
+
+def _check_lengths(method: str, resource: str) -> None:
+    """Raises Ended for what is too long for a header: the kernel drops the link of whoever sends it, without a word."""
+    for what, text, most in (("method's name", method, limits.METHOD_MAX), ("resource", resource, limits.RESOURCE_MAX)):
+        if len(text) > most:
+            raise Ended(
+                f"a {what} has at most {most} characters, and this has {len(text)}: `maniple methods` shows what can "
+                "be called, and on what",
+                Exit.USAGE,
+            )
 
 
 def _pidfd(pid: int) -> int:

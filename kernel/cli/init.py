@@ -73,28 +73,55 @@ def _refuse_existing(home: str) -> None:
 
 @contextmanager
 def _workplace(home: str) -> Iterator[str]:
-    """An empty folder beside the home's place, for one init at a time; gone afterwards, unless it was moved there."""
+    """An empty folder beside the home's place, for one init of it at a time; gone afterwards, unless it was moved there.
+
+    The lock is on that folder itself, so homes that are made side by side do not wait for one another.
+    """
     above, name = os.path.split(home)
-    place = os.path.join(above, f".{name.lstrip('.')}.unfinished")
-    lock = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = os.path.join(above, f".{name}.unfinished")
+    lock = _locked(place)
+    if lock < 0:
+        raise Ended(f"another `maniple init` of {home} is at work: wait for its end, then `maniple up`")
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Ended(f"another `maniple init` is at work in {above}: wait for its end") from None
-        _clear(place)
-        os.mkdir(place, 0o700)
-        try:
-            yield place
-        finally:
-            _clear(place)
+        _refuse_existing(home)  # the one that held the lock before may have made it
+        _empty(place)
+        yield place
     finally:
+        if _is_at(lock, place):
+            _empty(place)
+            os.rmdir(place)
         os.close(lock)
 
 
-def _clear(place: str) -> None:
-    """Remove what an interrupted init left, and end its kernel first."""
-    if not os.path.isdir(place):
+def _locked(place: str) -> int:
+    """A descriptor of the folder of that path, made if need be, whose lock this process holds; -1 if another does."""
+    while True:
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        try:
+            lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # whoever held it was done with it just now
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return -1
+        if _is_at(lock, place):
+            return lock
+        os.close(lock)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether a path still leads to the folder of a descriptor."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _empty(place: str) -> None:
+    """Remove all that an interrupted init left in its folder, and end its kernel first."""
+    if not os.listdir(place):
         return
     try:
         with Client(place) as client:
@@ -102,7 +129,11 @@ def _clear(place: str) -> None:
             client.wait_for_exit(60)
     except (NoKernel, Ended):
         _kill(place)
-    shutil.rmtree(place)
+    for each in os.scandir(place):
+        if each.is_dir(follow_symlinks=False):
+            shutil.rmtree(each)
+        else:
+            os.unlink(each)
 
 
 def _kill(place: str) -> None:

@@ -7,6 +7,7 @@ public half lies beside it, in FILE.pub, as a verifier key.
 import binascii
 import os
 import stat
+from contextlib import suppress
 
 from kernel.cli.exits import Ended
 from wire.errors import ManipleError
@@ -17,23 +18,36 @@ _ED25519 = b"\x01"
 
 
 def write(path: str, name: str) -> VerifyKey:
-    """A new key pair in two new files. Raises Ended when one is there; nothing is ever overwritten."""
+    """A new key pair in two new files. Raises Ended when one is there; nothing is overwritten, nothing left half-made."""
     seed = os.urandom(SEED_SIZE)
     key = SigningKey(name, seed).verify_key
     content = binascii.b2a_base64(_ED25519 + seed, newline=False).decode("ascii")
-    for file, text, mode in (
-        (path, f"{_PREFIX}{key.name}+{key.id}+{content}\n", 0o600),
-        (path + ".pub", key.text() + "\n", 0o644),
-    ):
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        except FileExistsError:
-            raise Ended(f"{file} is there already: name another file") from None
-        with open(descriptor, "w", encoding="ascii") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(descriptor)
+    made: list[str] = []
+    try:
+        for file, text, mode in (
+            (path, f"{_PREFIX}{key.name}+{key.id}+{content}\n", 0o600),
+            (path + ".pub", key.text() + "\n", 0o644),
+        ):
+            _write_new(file, text, mode, made)
+    except BaseException:
+        for file in made:
+            with suppress(OSError):
+                os.unlink(file)
+        raise
     return key
+
+
+def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
+    """A file that was not there, on disk. made: takes its path as soon as it is there."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        raise Ended(f"{file} is there already: name another file") from None
+    made.append(file)
+    with open(descriptor, "w", encoding="ascii") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(descriptor)
 
 
 def read(path: str) -> SigningKey:

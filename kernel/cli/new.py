@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import sys
 
 import click
@@ -77,8 +78,12 @@ def new(session: Session, name: str, service: bool, into: str | None) -> None:
         ),
         "README.md": README.format(name=name, use=use),
     }
-    for file, text in texts.items():
-        package.write(os.path.join(folder, file), text.encode())
+    try:
+        for file, text in texts.items():
+            package.write(os.path.join(folder, file), text.encode())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # it was not there before
+        raise
     session.result({"folder": folder, "files": sorted(texts)}, lambda: folder)
     session.say(f"It works as it is. Next: `maniple install {shlex.quote(folder)}`, then `{use}`")
     sys.stderr.flush()

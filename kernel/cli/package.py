@@ -7,6 +7,7 @@ sealed. So what is sealed here is what is found there.
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -58,7 +59,9 @@ def manifest_of(path: str) -> Manifest:
 
     file = os.path.join(path, seals.MANIFEST_FILE)
     try:
-        with open(file, "rb") as opened:
+        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise Ended(f"{file} is no plain file: put the manifest's text there, then `maniple check {path}`")
             raw = opened.read(LONGEST * 4 + 1)
         return check(raw.decode("utf-8"), file=file)
     except (FileNotFoundError, NotADirectoryError):
@@ -118,11 +121,16 @@ def copy(folder: Folder, seal: str, to: str) -> None:
 def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = True) -> None:
     """Write a file whole or not at all, and on disk."""
     new = f"{path}.new"
-    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    try:
+        with open(new, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(new)
+        raise
     if sync_folder:
         sync(os.path.dirname(os.path.abspath(path)))
 

@@ -1,0 +1,124 @@
+"""What a command began and could not finish is not left behind, and what lies in its way does not hold it up."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell, is_one_clear_line
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A disk that is full after so many bytes; skips the test where none can be mounted."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+@needs_root
+@pytest.mark.parametrize("size", ["4k", "8k"])
+@pytest.mark.parametrize("words", [("new", "greeter"), ("new", "greeter", "--service")])
+def test_a_new_hand_that_finds_no_room_leaves_no_folder(words: tuple[str, ...], size: str, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", size) as disk:
+        ran = Shell(tmp_path / "none").run(*words, "--into", disk)
+        assert ran.code == 1
+        assert is_one_clear_line(ran) or "no space left" in ran.err
+        assert os.listdir(disk) == []
+
+
+@needs_root
+def test_a_new_key_that_finds_no_room_leaves_neither_half(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "4k") as disk:
+        ran = Shell(tmp_path / "none").run("keys", "new", disk / "ada.key", "--name", "ada")
+        assert ran.code == 1
+        assert "no space left" in ran.err
+        assert os.listdir(disk) == []
+
+
+@needs_root
+def test_a_seal_that_finds_no_room_leaves_no_part_of_it(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "none")
+    shell.good("keys", "new", tmp_path / "ada.key", "--name", "ada")
+    with small_disk(tmp_path / "disk", "12k") as disk:
+        folder = shell.good("new", "greeter", "--into", disk).strip()
+        before = sorted(os.listdir(folder))
+        ran = shell.run("seal", folder, "--key", tmp_path / "ada.key")
+        assert ran.code == 1
+        assert sorted(os.listdir(folder)) == before
+
+
+def test_a_key_whose_public_half_is_there_already_is_not_half_made(tmp_path: Path) -> None:
+    (tmp_path / "ada.key.pub").write_text("somebody's\n")
+    ran = Shell(tmp_path / "none").run("keys", "new", tmp_path / "ada.key", "--name", "ada")
+    assert ran.code == 1
+    assert os.listdir(tmp_path) == ["ada.key.pub"]
+    assert (tmp_path / "ada.key.pub").read_text() == "somebody's\n"
+
+
+def test_homes_side_by_side_are_made_at_the_same_time(tmp_path: Path) -> None:
+    shells = [Shell(tmp_path / name) for name in ("a", ".a", "b", "c")]
+    making = [shell.begin("init", "--no-hands") for shell in shells]
+    ends = [(process.communicate(timeout=60)[1], process.returncode) for process in making]
+    assert [code for _, code in ends] == [0, 0, 0, 0], ends
+    assert sorted(os.listdir(tmp_path)) == [".a", "a", "b", "c"]
+    for shell in shells:
+        shell.good("audit", "verify")
+
+
+def test_one_home_is_made_by_one_init_of_several(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    making = [shell.begin("init", "--no-hands") for _ in range(4)]
+    ends = [(process.communicate(timeout=60)[1], process.returncode) for process in making]
+    assert sorted(code for _, code in ends) == [0, 1, 1, 1], ends
+    assert not [err for err, _ in ends if b"Traceback" in err]
+    assert os.listdir(tmp_path) == ["home"]
+    shell.good("audit", "verify")
+
+
+def test_a_link_in_the_place_of_an_unfinished_home_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("kept\n")
+    (tmp_path / ".home.unfinished").symlink_to(precious)
+    ran = Shell(tmp_path / "home").run("init", "--no-hands")
+    assert ran.code == 1
+    assert is_one_clear_line(ran)
+    assert (precious / "file").read_text() == "kept\n"
+
+
+@pytest.mark.parametrize("command", ["check", "seal", "verify", "install"])
+def test_a_pipe_in_the_place_of_a_manifest_is_told_at_once(command: str, tmp_path: Path) -> None:
+    folder = tmp_path / "pipes"
+    folder.mkdir()
+    os.mkfifo(folder / "HAND.toml")
+    ran = Shell(tmp_path / "none").run(command, folder)
+    assert (ran.code, ran.out) == (1, "")
+    assert is_one_clear_line(ran)
+    assert "HAND.toml is no plain file" in ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("call", "a." + "b" * 127), ("call", "files.read", "é" * 1025), ("show", "x" * 1025), ("start", "x" * 1025)],
+)
+def test_names_too_long_for_a_message_are_told_and_not_sent(words: tuple[str, ...], shell: Shell) -> None:
+    ran = shell.run(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert is_one_clear_line(ran)
+    assert "characters" in ran.err
+
+
+def test_the_longest_names_are_sent(shell: Shell) -> None:
+    assert shell.run("call", "a." + "b" * 126).code != 2
+    assert shell.run("show", "x" * 1024).code != 2
