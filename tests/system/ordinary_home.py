@@ -1,0 +1,103 @@
+"""A home of somebody who is not root, from `init` to `down`; run by test_ordinary_user.py as a process of that user.
+
+`python -m tests.system.ordinary_home FOLDER`; FOLDER is empty and the user's own. Ends with 0 when all held.
+"""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.cli.shell import Shell
+from tests.living import Source, write_hand
+from tests.system.fates import living, until
+
+PR_SET_CHILD_SUBREAPER = 36
+
+READER = Source(
+    """
+[hand]
+name = "reader"
+version = "1.0.0"
+description = "Reads one file, and how much memory this machine has."
+entry = "main:Reader"
+kind = "task"
+autonomy = "readonly"
+
+[capabilities]
+"files.read" = ["data/**"]
+"machine.stats" = ["*"]
+""",
+    """
+import os
+
+from runtime import Hand
+
+
+class Reader(Hand):
+    async def run(self, path: str) -> object:
+        async with self.kernel.stream("files.read", path) as stream:
+            text = b"".join([chunk async for chunk in stream])
+        machine = await self.kernel.call("machine.stats")
+        return {"text": text.decode(), "memory": machine.value["memory"]["total_bytes"], "user": os.getuid()}
+""",
+)
+
+
+def _adopt() -> None:
+    """From now on whoever loses its parent below this process becomes its child, so that nobody is missed."""
+    assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def _everybody() -> list[psutil.Process]:
+    return living(psutil.Process().children(recursive=True))
+
+
+def _reads_within_its_grant_only(shell: Shell, folder: Path) -> None:
+    shell.good("install", write_hand(folder / "reader", READER), "--yes")
+    for root in ("data", "private"):
+        (folder / root).mkdir()
+        (folder / root / "note.txt").write_text(f"of {root}")
+        shell.good("roots", "add", root, folder / root)
+    told = shell.told("start", "reader", "path=data/note.txt", "--wait")["value"]
+    assert told == {"text": "of data", "memory": psutil.virtual_memory().total, "user": os.getuid()}
+    ran = shell.run("start", "reader", "path=private/note.txt", "--wait")
+    assert ran.code != 0, ran
+    assert "holds no grant for files.read on 'private/note.txt'" in ran.err
+    assert "of private" not in ran.out
+
+
+def _lives(shell: Shell, folder: Path) -> None:
+    """The whole life of a home."""
+    shell.good("init")
+    shell.good("up")
+    for hand in ("files", "machine"):
+        shell.good("start", hand)
+    _reads_within_its_grant_only(shell, folder)
+    assert shell.good("call", "files.read", "data/note.txt") == "of data"
+    processes = shell.told("call", "machine.processes", "match=python")["value"]
+    assert isinstance(processes, dict)
+    assert processes["processes"]
+    assert len(_everybody()) >= 4  # the kernel, its template, `files` and `machine`
+    assert {tuple(one.uids()) for one in _everybody()} == {(os.getuid(),) * 3}
+    shell.good("down")
+    until(lambda: not _everybody(), "no process is left")
+    assert shell.told("audit", "verify")["ok"] is True
+
+
+def main(folder: Path) -> None:
+    """Live it as nobody special, and leave no process behind even where something did not hold."""
+    assert os.getuid() == os.geteuid() != 0
+    assert 0 not in os.getgroups()
+    _adopt()
+    try:
+        _lives(Shell(folder / "home"), folder)
+    finally:
+        for one in _everybody():
+            one.kill()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
