@@ -4,6 +4,7 @@ Each takes a batch and gives a batch. `Stepping` is what every step is to the ch
 pipeline_staging.py that must see all rows first: `feed` gives what is ready, `finish` gives what had to wait.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -26,7 +27,7 @@ class Stepping(Protocol):
         """There are no more rows; gives those that waited."""
 
 
-class OneByOne:
+class OneByOne(ABC):
     """Base of the steps that keep nothing back."""
 
     def __init__(self, before: Sequence[Column], columns: Sequence[Column]) -> None:
@@ -41,9 +42,9 @@ class OneByOne:
         """Nothing waited."""
         return iter(())
 
+    @abstractmethod
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
         """What the step does to some rows."""
-        raise NotImplementedError
 
 
 class Pick(OneByOne):
