@@ -26,7 +26,9 @@ _REHEARSALS: Final = 16
 
 _POOL: Final = 16 * 1024
 _SIZES: Final = range(48, 513, 16)
-"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c)."""
+_PATIENCE: Final = 50_000
+"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c); and
+how many are tried before they are found not to lie as expected."""
 
 
 def preload() -> None:
@@ -42,15 +44,17 @@ def preload() -> None:
 _fill: list[tuple[bytes, ...]] = []
 
 
-def _fillers(size: int) -> list[bytes]:
-    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool.
+def _fillers(size: int, pool: int = _POOL) -> list[bytes]:
+    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool; none when they
 
-    While these live, a run's new objects come to lie together in pages of its own. In the gaps, each would make another
+    do not, because this Python allocates in another way. While these live, a run's new objects come to lie together in pages of its own. In the gaps, each would make another
     shared page the run's, and leave the old one to the template alone.
     """
     taken: list[bytes] = []
-    row, enough = 0, _POOL // size - 4
+    row, enough = 0, pool // size - 4
     while row < enough:
+        if len(taken) > _PATIENCE:
+            return []
         taken.append(bytes(size - bytes.__basicsize__ - 8))
         row = row + 1 if len(taken) > 1 and id(taken[-1]) - id(taken[-2]) == size else 0
     return taken[: -row - 1]

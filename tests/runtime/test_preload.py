@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import preload
 from tests.runtime.peer import ROOT, Peer, provided
 from wire import headers
 
@@ -97,3 +98,7 @@ for size in (64, 128, 256, 512):
         [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
     )
     assert all(float(share) <= 2.6 for share in seen.stdout.split()), seen.stdout
+
+
+def test_a_python_that_allocates_in_another_way_is_left_as_it_is() -> None:
+    assert preload._fillers(64, pool=1 << 30) == []
