@@ -45,10 +45,11 @@ _fill: list[tuple[bytes, ...]] = []
 
 
 def _fillers(size: int, pool: int = _POOL) -> list[bytes]:
-    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool; none when they
+    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool.
 
-    do not, because this Python allocates in another way. While these live, a run's new objects come to lie together in pages of its own. In the gaps, each would make another
-    shared page the run's, and leave the old one to the template alone.
+    While these live, a run's new objects come to lie together in pages of its own. In the gaps, each would make another
+    shared page the run's, and leave the old one to the template alone. None when they come to lie in no such row, because
+    this Python allocates in another way.
     """
     taken: list[bytes] = []
     row, enough = 0, pool // size - 4
