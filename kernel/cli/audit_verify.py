@@ -41,10 +41,7 @@ def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None,
     Ends with 5 when anything is wrong, and names the first bad entry.
     """
     proof = evidence.find(session.home, key=key, folder=folder)
-    held = []
-    for path in checkpoint:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            held.append(file.read(64 * 1024))
+    held = [evidence.held(path, proof.key) for path in checkpoint]
     found = evidence.verified(proof, held, _progress if screen.is_terminal(sys.stderr) else None)
     if screen.is_terminal(sys.stderr):
         sys.stderr.write("\r\033[K")

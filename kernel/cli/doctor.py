@@ -4,7 +4,7 @@ from kernel.cli import machine, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 
-SHOWN = {"ok": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("missing", "red")}
+SHOWN = {"ok": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("missing", "red"), "unused": ("unused", "dim")}
 
 
 @command()
@@ -13,6 +13,9 @@ def doctor(session: Session) -> None:
 
     Each thing is tried, not guessed from a version. Neither home nor kernel is needed. Ends with 1 when something is
     missing that this version does not run without.
+
+    What is shown as unused confines no run, whatever this machine can do: this version of Maniple does not apply it
+    yet. What confines a run that lives now: `maniple ps --json`, `maniple show HAND`.
     """
     findings = machine.look(session.home)
     lacking = [one.what for one in findings if one.needed and one.state == "missing"]
@@ -27,4 +30,5 @@ def _drawn(one: machine.Finding) -> str:
     if one.state == "ok":
         return line
     needed = "needed: " if one.needed else ""
-    return f"{line}\n         {needed}{one.why}\n         mend: {one.mend}"
+    mend = f"\n         mend: {one.mend}" if one.mend else ""
+    return f"{line}\n         {needed}{one.why}{mend}"

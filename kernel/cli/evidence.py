@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import keyfile, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.recovery import Lines, read_notes
-from wire.checkpoint import open_checkpoint, open_checkpoints
+from wire.checkpoint import Checkpoint, open_checkpoint, open_checkpoints
 from wire.errors import LogInvalid, NoteMalformed, SignatureInvalid
 from wire.signing import VerifyKey
 from wire.verify import Verified, verify_lines
@@ -32,15 +32,30 @@ def find(home: str, *, key: str | None, folder: str | None) -> Evidence:
     return Evidence(folder=Path(folder), key=keyfile.public(told))
 
 
-def verified(evidence: Evidence, held: list[str], tick: Callable[[int], None] | None = None) -> Verified:
+def held(path: str, key: VerifyKey) -> Checkpoint:
+    """A checkpoint that was kept in a file. Raises Ended, which names the file: for what cannot be read (failed), and
+    for what is no checkpoint of this log, signed by its key (verification failed).
+    """
+    mend = "name a copy of log/checkpoint with --checkpoint, then `maniple audit verify` again"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            note = file.read(64 * 1024)
+    except OSError as error:
+        raise Ended(f"the checkpoint {path} cannot be read: {error.strerror}; {mend}") from None
+    try:
+        return open_checkpoint(note, [key], key.name)
+    except (NoteMalformed, SignatureInvalid) as error:
+        raise Ended(f"{path} is no checkpoint of this log: {error}; {mend}", Exit.UNVERIFIED) from None
+
+
+def verified(evidence: Evidence, held: list[Checkpoint], tick: Callable[[int], None] | None = None) -> Verified:
     """The whole log against its checkpoints and those held elsewhere. Raises Ended (verification failed)."""
     origin = evidence.key.name
     try:
         notes = read_notes(evidence.folder, origin)
-        known = [evidence.key]
-        own, kept = (list(open_checkpoints(some, known, origin)) for some in (notes, held))
+        own = list(open_checkpoints(notes, [evidence.key], origin))
         lines = Lines(evidence.folder)
-        found = verify_lines(_counted(lines, tick) if tick else lines, checkpoints=own, held=kept)
+        found = verify_lines(_counted(lines, tick) if tick else lines, checkpoints=own, held=held)
         if not notes:
             raise LogInvalid(0, "no checkpoint vouches for it, nor for any other")
     except LogInvalid as error:

@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-State = Literal["ok", "missing", "weak"]
+State = Literal["ok", "missing", "weak", "unused"]
+"""unused: Maniple does not apply it yet, whether this machine has it or not."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -109,40 +110,49 @@ def _processes(_: str) -> Iterator[Finding]:
 
 def _confinement(_: str) -> Iterator[Finding]:
     landlock = _libc.syscall(_SYS_LANDLOCK_CREATE, None, 0, 1)
-    yield Finding(
+    yield _unused(
         what="Landlock",
-        state="ok" if landlock > 0 else "missing",
-        found=f"version {landlock}" if landlock > 0 else "not there",
-        needed=False,
+        found=f"version {landlock}",
+        lack="" if landlock > 0 else "not there",
         why="will keep a run from files outside its own folders, beneath all namespaces",
         mend="boot with `landlock` in the list of lsm=, on Linux 5.13 or newer",
     )
     seccomp = _libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 and os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
-    yield Finding(
+    yield _unused(
         what="seccomp",
-        state="ok" if seccomp else "missing",
-        found="filters can be laid on" if seccomp else "not there",
-        needed=False,
+        found="filters can be laid on",
+        lack="" if seccomp else "not there",
         why="will forbid a run the system calls that it does not need",
         mend="run a Linux kernel built with CONFIG_SECCOMP_FILTER",
     )
     net = _in_child(lambda: _check(_libc.unshare(_NEWNET if os.geteuid() == 0 else _NEWUSER | _NEWNET)))
-    yield Finding(
+    yield _unused(
         what="network namespaces",
-        state="missing" if net else "ok",
-        found=net or "can be made",
-        needed=False,
+        found="can be made",
+        lack=net,
         why="will leave a run without any network of its own",
         mend="as for PID namespaces",
     )
     where, writable = _cgroup()
-    yield Finding(
+    yield _unused(
         what="cgroups",
-        state="ok" if writable else "weak",
         found=where,
-        needed=False,
-        why="will bound a run's memory as a whole; without them only rlimits do",
+        lack="" if writable else f"{where}, where no group can be made",
+        why="will bound a run's memory as a whole; until then only rlimits bound each process",
         mend="run `maniple up` under systemd with Delegate=yes, or as root",
+    )
+
+
+def _unused(*, what: str, found: str, lack: str, why: str, mend: str) -> Finding:
+    """A layer for which only the machine was looked at: no run is confined by it yet. lack: "" where it is there."""
+    has = f"this machine lacks it ({lack})" if lack else f"this machine has it ({found})"
+    return Finding(
+        what=what,
+        state="unused",
+        found=f"{has}; Maniple does not apply it yet",
+        needed=False,
+        why=why,
+        mend=mend if lack else "",
     )
 
 

@@ -6,6 +6,7 @@ pipe that closed) become one line each; a fault of our own says so and where it 
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
@@ -92,7 +93,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     words = sys.argv[1:] if arguments is None else arguments
-    code = run(words)
+    code = _run_until_interrupted(words)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -100,6 +101,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _close_stdout()
         code = code or int(Exit.FAILED)
     sys.exit(code)
+
+
+def _run_until_interrupted(words: list[str]) -> int:
+    """Run a command, which hears Ctrl-C as KeyboardInterrupt; before and after it, Ctrl-C just ends the process."""
+    quiet = signal.getsignal(signal.SIGINT)
+    try:
+        if quiet is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run(words)
+        if quiet is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, quiet)
+    except KeyboardInterrupt:  # between two lines of the edge itself
+        return Exit.INTERRUPTED
+    return code
 
 
 def run(words: list[str]) -> int:
@@ -115,8 +130,7 @@ def run(words: list[str]) -> int:
         message = error.format_message().rstrip(".")
         _tell(f"{message[:1].lower()}{message[1:]}", words, mend=f"{where} --help")
         return Exit.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        say("")
+    except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED
     except Ended as ended:
         _tell(str(ended), words)

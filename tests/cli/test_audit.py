@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kernel.cli.client import Client
-from tests.cli.shell import Shell, copied_home
+from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from wire.merkle import leaf_hash
 
 
@@ -219,3 +219,33 @@ def test_a_torn_tail_after_a_crash_is_no_damage(copied: Shell) -> None:
     with _entries(copied).open("ab") as file:
         file.write(b'{"kind":"ca')
     assert copied.told("audit", "verify")["entries"] == len(_lines(copied)) - 1
+
+
+def _kept(shell: Shell, to: Path, text: str | None = None) -> Path:
+    to.write_text((shell.home / "log" / "checkpoint").read_text() if text is None else text)
+    return to
+
+
+def test_a_checkpoint_that_is_none_is_named_and_not_the_log(shell: Shell, tmp_path: Path) -> None:
+    good = _kept(shell, tmp_path / "good")
+    assert shell.run("audit", "verify", "--checkpoint", good).code == 0
+    for text in (
+        "rubbish\n",
+        "",
+        good.read_text().replace("maniple.local", "other.local"),
+        good.read_text()[:-4] + "\n",
+    ):
+        bad = _kept(shell, tmp_path / "bad", text)
+        ran = shell.run("audit", "verify", "--checkpoint", good, "--checkpoint", bad)
+        assert ran.code == 5
+        assert is_one_clear_line(ran)
+        assert f"{bad} is no checkpoint of this log" in ran.err
+        assert "does not verify" not in ran.err.partition(str(bad))[0]
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(shell: Shell, tmp_path: Path) -> None:
+    for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        ran = shell.run("audit", "verify", "--checkpoint", path)
+        assert (ran.code, ran.out) == (1, "")
+        assert is_one_clear_line(ran)
+        assert f"the checkpoint {path} cannot be read: {why}" in ran.err

@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a
 def small_disk(place: Path, size: str) -> Iterator[Path]:
     """A disk that is full after so many bytes; skips the test where none can be mounted."""
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("nothing can be mounted here")
     try:

@@ -135,8 +135,21 @@ def test_doctor_finds_what_this_machine_has(tmp_path: Path) -> None:
         finding["what"] for finding in findings
     }
     assert all(finding["why"] for finding in findings)
-    assert all(finding["mend"] for finding in findings if finding["state"] != "ok")
-    assert "Landlock" in shell.run("doctor").out
+    assert all(finding["mend"] for finding in findings if finding["state"] in ("missing", "weak"))
+
+
+def test_doctor_calls_no_layer_ok_that_confines_no_run(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "none")
+    findings = shell.run("doctor", "--json").table()["findings"]
+    assert isinstance(findings, list)
+    unused = {finding["what"]: finding for finding in findings if finding["state"] == "unused"}
+    assert set(unused) == {"Landlock", "seccomp", "network namespaces", "cgroups"}
+    for finding in unused.values():
+        assert finding["found"].startswith(("this machine has it", "this machine lacks it"))
+        assert "Maniple does not apply it yet" in finding["found"]
+        assert (finding["mend"] != "") == finding["found"].startswith("this machine lacks it")
+    lines = shell.run("doctor").out.splitlines()
+    assert [line for line in lines if line.startswith("unused   Landlock: this machine ")]
 
 
 @pytest.mark.parametrize("where", ["before", "after", "variable"])

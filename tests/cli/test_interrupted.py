@@ -1,0 +1,50 @@
+"""Ctrl-C ends a command quietly and with 130, whenever it comes."""
+
+import signal
+import subprocess
+import time
+
+from tests.cli.shell import MANIPLE, Shell
+
+DELAYS = [at / 1000 for at in range(0, 120, 8)]
+OUR_START = b"from kernel.cli.main import main"
+
+
+def test_ctrl_c_while_a_command_starts_shows_no_traceback(shell: Shell) -> None:
+    """Of its first milliseconds the interpreter itself has some, before any line of Maniple's: those are not judged."""
+    codes = set()
+    for delay in DELAYS:
+        starting = shell.begin("ps")
+        time.sleep(delay)
+        starting.send_signal(signal.SIGINT)
+        _, err = starting.communicate(timeout=20)
+        assert OUR_START not in err, err.decode()
+        codes.add(starting.returncode)
+    assert 130 in codes
+
+
+def test_ctrl_c_ends_what_follows_a_log_without_a_word(shell: Shell) -> None:
+    following = shell.begin("audit", "tail", "-f", "-n", "1")
+    assert following.stdout is not None
+    assert following.stdout.readline()
+    following.send_signal(signal.SIGINT)
+    _, err = following.communicate(timeout=20)
+    assert (following.returncode, err.strip()) == (130, b"")
+
+
+def test_where_ctrl_c_is_to_be_ignored_it_stays_ignored(shell: Shell) -> None:
+    ignored = subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *MANIPLE, "audit", "tail", "-f", "-n", "1"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=shell.environment(),
+    )
+    assert ignored.stdout is not None
+    try:
+        assert ignored.stdout.readline()
+        ignored.send_signal(signal.SIGINT)
+        shell.run("call", "kernel.budget")
+        assert ignored.stdout.readline()
+    finally:
+        ignored.kill()
+        ignored.communicate()
