@@ -173,7 +173,7 @@ def test_a_run_s_key_is_on_disk_before_entries_that_come_after_it(opened: Opened
 
 
 def test_the_entries_go_on_in_the_next_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "SEGMENT", 2000)
+    monkeypatch.setattr(audit, "SEGMENT", 2000)  # three real files would be 192 MiB of entries
     opened = Opened(tmp_path)
     while len(segments(opened.folder)) < 4:
         for _ in range(12):
@@ -220,7 +220,7 @@ def test_a_disk_that_fails_stops_effects_and_loses_nothing(opened: Opened, devic
 
 
 def test_what_waits_for_a_disk_is_bounded(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "BEHIND", (1_000, 2_000, 3_000))
+    monkeypatch.setattr(audit, "BEHIND", (1_000, 2_000, 3_000))  # the real bound is 64 MiB of entries
     opened.note()
     opened.synced()
     with entries_go_to("/dev/full", opened.folder):

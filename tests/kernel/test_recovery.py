@@ -215,7 +215,7 @@ def test_a_log_whose_evidence_does_not_fit_is_refused(tmp_path: Path, damage: Ca
 
 
 def test_a_missing_file_between_others_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "SEGMENT", 500)
+    monkeypatch.setattr(audit, "SEGMENT", 500)  # three real files would be 192 MiB of entries
     for _ in range(4):
         written(tmp_path, 4)
     folder = tmp_path / "log"
@@ -297,7 +297,7 @@ def test_a_snapshot_of_which_the_log_does_not_speak_counts_for_nothing(tmp_path:
 
 
 def test_the_newest_snapshot_is_the_one_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "SEGMENT", 1000)
+    monkeypatch.setattr(audit, "SEGMENT", 1000)  # three real files would be 192 MiB of entries
     for number in range(5):
         opened = Opened(tmp_path)
         for _ in range(7):

@@ -104,7 +104,7 @@ def test_a_key_for_other_hands_does_not_count(hands: tuple[str, ...]) -> None:
 
 
 def test_a_key_for_a_family_of_hands_counts_for_it() -> None:
-    _judge(TrustStore().add(_key(AUTHOR, hands=("watch*",))))
+    assert _judge(TrustStore().add(_key(AUTHOR, hands=("watch*",)))).name == "watcher"
 
 
 @pytest.mark.parametrize(
@@ -274,4 +274,4 @@ def test_the_homes_own_key_may_grant_whatever_a_hand_can_ask() -> None:
     asks: Manifest = manifest(
         cap("web.*", "*", own=True), cap("kernel.*", "*"), cap("kernel.spawn", "web"), cap("a.b", "own")
     )
-    _judge(TRUSTING, manifest=asks)
+    assert _judge(TRUSTING, manifest=asks).name == "watcher"

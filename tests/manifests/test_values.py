@@ -171,10 +171,16 @@ def test_arguments_typed_on_the_command_line_are_read_by_their_type() -> None:
     ]
 
 
-@given(st.sampled_from(TYPES), st.text(max_size=40))
-def test_any_typed_text_is_read_or_refused(of_type: str, text: str) -> None:
+OF_TYPE = {
+    "string": str, "bool": bool, "bytes": bytes, "int": int, "float": float, "duration": float, "size": int,
+    "list": list, "dict": dict, "any": object,
+}  # fmt: skip
+
+
+@given(st.sampled_from(TYPES), st.text(max_size=40) | st.text('0123456789smhdkKMGiB.-[]{}":,', max_size=8))
+def test_any_typed_text_is_read_as_its_type_or_refused(of_type: str, text: str) -> None:
     with suppress(ValueInvalid):
-        convert(of_type, from_text(of_type, text))
+        assert isinstance(convert(of_type, from_text(of_type, text)), OF_TYPE[of_type])
 
 
 # settings ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import apsw
 import pytest
 
-from runtime import CallFailed, Reply
+from runtime import CallFailed, CallRefused, Reply
 from tests.hands.doubles import hand_module
 
 T = TypeVar("T")
@@ -32,17 +32,21 @@ class FakeKernel:
     """files.stat, files.read and files.write under one folder that stands for all roots.
 
     before_write: called with the path before a file is replaced. cut: chunks after which every read fails, None never.
+    refusal: what the kernel answers to every call instead, None for none.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.before_write: Callable[[str], None] = lambda _: None
         self.cut: int | None = None
+        self.refusal: CallRefused | None = None
         self.calls: list[tuple[str, str]] = []
         self.chunk = CHUNK
 
     async def call(self, method: str, resource: str, /, **arguments: object) -> Reply:
         self.calls.append((method, resource))
+        if self.refusal is not None:
+            raise self.refusal
         path = self.folder / resource
         if method != "files.stat":
             raise CallFailed("capability", f"{method} is not here")
@@ -70,6 +74,8 @@ class FakeStream:
         self.reply: Reply | None = None
 
     async def __aenter__(self) -> Self:
+        if self._kernel.refusal is not None:
+            raise self._kernel.refusal
         if self._read:
             if not self._path.is_file():
                 raise CallFailed("not found", f"{self._resource}: there is nothing of that name.")

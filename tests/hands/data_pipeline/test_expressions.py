@@ -16,6 +16,11 @@ KINDS = {"a": "int", "b": "float", "d": "decimal", "t": "text", "day": "date", "
 ROW = {"a": 7, "b": 2.5, "d": Decimal("1.10"), "t": "Rain", "day": date(2012, 12, 31), "yes": True, "two words": 3}
 
 
+OF_KIND = {
+    "int": (int,), "float": (float,), "decimal": (Decimal,), "text": (str,), "date": (date,), "bool": (bool,), None: (),
+}  # fmt: skip
+
+
 def work(text: str, **row: object) -> object:
     """The result for one row; the reason as ("fault", reason) where there is none."""
     parsed = expressions.parse(text)
@@ -205,11 +210,11 @@ def test_no_text_grows_beyond_its_limit() -> None:
 @given(st.text('ab1 +-*/%()<>=!,."andorntifels_[]{}:', max_size=60))
 def test_any_text_is_either_refused_or_an_expression_that_can_be_worked_out(text: str) -> None:
     try:
-        parsed = expressions.parse(text)
-        expressions.kind_of(parsed, KINDS)
+        kind = expressions.kind_of(expressions.parse(text), KINDS)
     except expressions.ExpressionInvalid:
         return
-    work(text)
+    found = work(text)
+    assert isinstance(found, (*OF_KIND[kind], tuple, type(None)))
 
 
 @given(st.lists(st.integers(0, 3) | st.none(), max_size=30))

@@ -8,7 +8,7 @@ import pytest
 
 from manifests.check import check
 from runtime import CallRefused, Failure
-from tests.hands.data_pipeline.conftest import FakeKernel, Place, run
+from tests.hands.data_pipeline.conftest import Place, run
 from tests.hands.doubles import HANDS, FakeCall, hand_module
 
 main = hand_module("data-pipeline", "main")
@@ -112,13 +112,8 @@ def test_the_setting_says_how_many_rejects_there_may_be(place: Place, hand: Hand
     assert run(hand.run(source="data/in.csv", target="data/out.csv"))["rows_rejected"] == 2
 
 
-def test_a_refused_call_ends_the_run_with_the_grant_that_would_allow_it(
-    place: Place, hand: HandOutside, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def refuse(_: object, method: str, resource: str, **__: object) -> object:
-        raise CallRefused("capability", f"{method} on {resource} is not granted", '"files.stat" = ["private/**"]')
-
-    monkeypatch.setattr(FakeKernel, "call", refuse)
+def test_a_refused_call_ends_the_run_with_the_grant_that_would_allow_it(place: Place, hand: HandOutside) -> None:
+    place.kernel.refusal = CallRefused("capability", "it is not granted", '"files.stat" = ["private/**"]')
     with pytest.raises(Failure) as raised:
         run(hand.run(source="private/in.csv", target="data/out.csv"))
     assert raised.value.code == "files"

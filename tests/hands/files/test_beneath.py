@@ -108,7 +108,7 @@ def test_a_fifo_swapped_in_after_the_look_neither_blocks_nor_is_read(
     (root / "file").touch()
     os.mkfifo(root / "fifo")
     tree = beneath.Tree({"r": root_fd}, opened_by)
-    monkeypatch.setattr(tree, "look", lambda _: (root / "file").stat())
+    monkeypatch.setattr(tree, "look", lambda _: (root / "file").stat())  # a real swap would miss the instant
     codes: list[str] = []
 
     def read() -> None:

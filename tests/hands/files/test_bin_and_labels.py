@@ -53,7 +53,7 @@ def test_a_file_replaced_while_it_is_deleted_comes_back(
             (root / "theirs").replace(root / "a")
         real(*arguments)
 
-    monkeypatch.setattr(bin_folder, "move_new", interposed)
+    monkeypatch.setattr(bin_folder, "move_new", interposed)  # a real program would miss the instant
     with pytest.raises(Failure) as failed:
         delete(desk, "root/a", expect=hashlib.sha256(b"old").hexdigest())
     assert failed.value.code == "conflict"
@@ -129,6 +129,7 @@ def labelled_desk(request: pytest.FixtureRequest, desk: Desk, root: Path, monkey
         def unsupported(*_: object) -> bytes:
             raise OSError(errno.EOPNOTSUPP, "not supported")
 
+        # Such a file system would have to be mounted, which only root can, and would be the machine's, not the test's.
         monkeypatch.setattr(os, "setxattr", unsupported)
         monkeypatch.setattr(os, "getxattr", unsupported)
     return desk
@@ -167,7 +168,7 @@ def test_a_write_that_breaks_just_after_its_rename_has_its_labels(
         real(*arguments)
         raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr(files, "put", broken)
+    monkeypatch.setattr(files, "put", broken)  # a real kill would miss the instant
     with pytest.raises(Failure):
         write_labelled(labelled_desk, "root/a", "web")
     assert (root / "a").exists()

@@ -113,7 +113,7 @@ def test_a_change_between_compare_and_swap_is_a_conflict_and_is_not_lost(
                 os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
         real(*arguments)
 
-    monkeypatch.setattr(whole_write, "rename_flags", interposed)
+    monkeypatch.setattr(whole_write, "rename_flags", interposed)  # a real program would miss the instant
     assert code_of(lambda: put(root, "a", b"new", sha(b"old"))) == "conflict"
     if change == "removed":
         assert not target.exists()
@@ -123,7 +123,9 @@ def test_a_change_between_compare_and_swap_is_a_conflict_and_is_not_lost(
 
 
 def test_a_filesystem_that_cannot_exchange_gets_a_second_look(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole_write.platform, "machine", lambda: "unknown")  # so renameat2 has no number
+    monkeypatch.setattr(
+        whole_write.platform, "machine", lambda: "unknown"
+    )  # renameat2 has no number; the test's own disk can exchange
     put(root, "a", b"old", "absent")
     put(root, "a", b"new", sha(b"old"))
     assert (root / "a").read_bytes() == b"new"
@@ -210,6 +212,7 @@ def test_bytes_are_on_disk_before_the_name_and_the_name_before_the_reply(
 
     if expect != "absent":
         (root / "a").write_bytes(b"old")
+    # Each calls the real one too. Which of them a disk has done shows only when power is cut, which no test can.
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "rename", renamed)
     monkeypatch.setattr(whole_write, "rename_flags", renamed_by_flags)
@@ -358,7 +361,7 @@ def test_what_a_killed_hand_left_is_swept_at_the_next_start(root: Path, root_fd:
 def test_a_folder_locked_for_too_long_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
-    monkeypatch.setattr(whole_write, "LOCK_WAIT", 0.01)
+    monkeypatch.setattr(whole_write, "LOCK_WAIT", 0.01)  # the real wait is five seconds
     with folder(root) as theirs:
         fcntl.flock(theirs, fcntl.LOCK_EX)
         assert code_of(lambda: put(root, "a", b"x")) == "busy"

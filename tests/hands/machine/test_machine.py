@@ -118,7 +118,7 @@ def test_one_broken_sensor_never_hides_the_others(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(psutil, broken, fail)
+    monkeypatch.setattr(psutil, broken, fail)  # see above
     found = ask("stats")
     assert found[name] is None
     assert name in {one["sensor"] for one in found["missing"]}

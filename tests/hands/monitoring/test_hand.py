@@ -64,7 +64,7 @@ class Running:
 async def running(
     world: World, state: Path, monkeypatch: pytest.MonkeyPatch, **given: object
 ) -> AsyncIterator[Running]:
-    monkeypatch.setattr(main, "now_ms", world.clock)  # the one place where the Hand reads the clock
+    monkeypatch.setattr(main, "now_ms", world.clock)  # hours go by; the one place where the Hand reads the clock
     settings = Settings(MANIFEST.settings, given)
     async with asyncio.TaskGroup() as group:
         hand = main.Monitoring.__new__(main.Monitoring)
@@ -272,7 +272,7 @@ def test_a_history_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path, mon
             def damaged(*_: object) -> None:
                 raise apsw.CorruptError("a page is wrong")
 
-            monkeypatch.setattr(it.hand.watcher, "take", damaged)  # a page cannot be made wrong under an open file
+            monkeypatch.setattr(it.hand.watcher, "take", damaged)  # SQLite would not see a wrong page behind its cache
             await it.rounds(3)
             report = await it.ask("report", since="1h")
             assert "set aside" in report["problems"][0]

@@ -61,12 +61,13 @@ def test_every_rule_can_clear(op: str, limit: int, unit: str) -> None:
     assert rules.signal(rule, rule.clear) == "good"
 
 
-@given(st.text(max_size=40))
-def test_no_text_breaks_the_parser(text: str) -> None:
+@given(st.text(max_size=40) | st.from_regex(r"[<>=!]{1,2} ?[0-9]{1,4}[kMG%]?( for [0-9]{1,3}[smh])?", fullmatch=True))
+def test_any_text_is_no_rule_or_one_that_reads_back_as_itself(text: str) -> None:
     try:
-        rules.parse_rule(text, "bytes")
+        rule = rules.parse_rule(text, "bytes")
     except rules.RuleInvalid:
-        pass
+        return
+    assert rules.parse_rule(rule.text, "bytes") == rule
 
 
 def test_without_settings_this_machine_is_watched() -> None:
