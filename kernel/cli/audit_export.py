@@ -36,6 +36,8 @@ def audit_export(session: Session, to: str) -> None:
     note, size, _ = evidence.newest(proof)
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
     above = os.path.dirname(os.path.abspath(to))
+    if not os.path.isdir(above):
+        raise Ended(f"{above} is not a folder that is there: make it first, then `maniple audit export {to}`")
     with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:
         place = os.path.join(scratch, "log")
         os.makedirs(os.path.join(place, "entries"))

@@ -5,12 +5,13 @@ import click
 from kernel.cli import evidence, proofs
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.usage import Whole
 from kernel.recovery import Lines
 from wire.merkle import inclusion_proof, leaf_hash, root_of
 
 
 @command()
-@click.argument("seq", metavar="SEQ", type=click.IntRange(min=0))
+@click.argument("seq", metavar="SEQ", type=Whole(0))
 def audit_prove(session: Session, seq: int) -> None:
     """Prove that one entry is in the log.
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, write, write_json
+from kernel.cli.usage import Whole
 from kernel.recovery import Lines
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
@@ -37,9 +38,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 @click.option("--verdict", default="", help="Such as refused, failed, died, done.")
 @click.option("--since", metavar="TIME", default="", help="From then on: 2026-11-21, 2026-11-21T08:30, or 15m for ago.")
 @click.option("--until", metavar="TIME", default="", help="Until then, in the same words.")
-@click.option(
-    "-n", "--most", metavar="N", type=click.IntRange(min=1), default=1000, help="At most so many; 1000 without."
-)
+@click.option("-n", "--most", metavar="N", type=Whole(1), default=1000, help="At most so many; 1000 without.")
 def audit_search(
     session: Session, text: tuple[str, ...], kind: str, hand: str, run: str, method: str, verdict: str, since: str,
     until: str, most: int,
@@ -116,4 +115,4 @@ def _moment(text: str) -> str:
             f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE
         ) from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return time_text(int(aware.timestamp() * 1_000_000))
+    return time_text(max(0, int(aware.timestamp() * 1_000_000)))  # no log is older than 1970

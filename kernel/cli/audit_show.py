@@ -6,11 +6,12 @@ import msgspec
 from kernel.cli import bodies, drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.usage import Whole
 from wire.entries import Entry
 
 
 @command()
-@click.argument("seq", metavar="SEQ", type=click.IntRange(min=0))
+@click.argument("seq", metavar="SEQ", type=Whole(0))
 @click.option("--body", metavar="FILE", type=click.Path(), help="Check that this was its arguments, or its reply.")
 def audit_show(session: Session, seq: int, body: str | None) -> None:
     """One entry of the log, every field; of a call also its end, of an end its call. The kernel need not run.

@@ -7,11 +7,12 @@ import click
 from kernel.cli import drawing, logbook
 from kernel.cli.frame import Session, command, write, write_json
 from kernel.cli.logs import LOOK_EVERY
+from kernel.cli.usage import Whole
 
 
 @command()
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
-@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=20, help="How many; 20 without.")
+@click.option("-n", "--lines", metavar="N", type=Whole(0), default=20, help="How many; 20 without.")
 def audit_tail(session: Session, follow: bool, lines: int) -> None:
     """The last entries of the log. The kernel need not run.
 

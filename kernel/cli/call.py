@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 
 from kernel.cli import screen, told, typed
-from kernel.cli.client import Client, Reply
+from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, write
 from manifests.errors import ValueInvalid
@@ -67,6 +67,7 @@ def call(
         maniple call files.write data/new.txt --upload - make_folders=true
     """
     seconds = _seconds(timeout)
+    check_words(method, "")
     with ExitStack() as stack:
         client = stack.enter_context(session.client())
         resource, arguments = _read(client, method, words)

@@ -18,6 +18,7 @@ from typing import Final, Protocol, Self
 import zmq
 from msgspec import Struct
 
+from kernel.cli import homes, screen
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from wire import codec, headers, limits
 from wire.entries import Cost
@@ -71,6 +72,7 @@ class Client:
         try:
             self.kernel_pid = listening(self._run_folder, home)
             if self.kernel_pid < 0:
+                homes.need(home)
                 raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
             self._pidfd = _pidfd(self.kernel_pid)
             self._context = zmq.Context()
@@ -126,7 +128,7 @@ class Client:
         next is given when it returns. upload: sent as pieces while the reply comes. tick: called about
         once a second meanwhile.
         """
-        _check_lengths(method, resource)
+        check_words(method, resource)
         self._number += 2
         number = self._number
         header = headers.Call(
@@ -326,9 +328,11 @@ def listening(run_folder: int, home: str) -> int:
         return pid
 
 
-def _check_lengths(method: str, resource: str) -> None:
-    """Raises Ended for what is too long for a header: the kernel drops the link of whoever sends it, without a word."""
+def check_words(method: str, resource: str) -> None:
+    """Raises Ended for what no header can hold: the kernel drops the link of whoever sends it, without a word."""
     for what, text, most in (("method's name", method, limits.METHOD_MAX), ("resource", resource, limits.RESOURCE_MAX)):
+        if not screen.is_text(text):
+            raise Ended(f"a {what} is UTF-8 text, and this is not: see `maniple methods`", Exit.USAGE)
         if len(text) > most:
             raise Ended(
                 f"a {what} has at most {most} characters, and this has {len(text)}: `maniple methods` shows what can "
@@ -364,9 +368,8 @@ def open_run_folder(home: str) -> int:
         pass
     except OSError as error:
         raise Ended(f"the home {home} cannot be used: {error.strerror}") from None
-    if os.path.isfile(os.path.join(home, "home.toml")):
-        raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
-    raise Ended(f"there is no home at {home}: make one with `maniple init`, or name another with --home")
+    homes.need(home)
+    raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
 
 
 def _key(home: str, name: str) -> bytes:

@@ -6,9 +6,9 @@ from kernel.cli.frame import Session, command, write
 
 
 @command(json=False)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(session: Session, shell: str) -> None:
-    """Print what makes a shell complete Maniple's commands, options, and names of Hands.
+    """Print what makes a shell complete Maniple's commands, options, and names of Hands. SHELL is bash, zsh or fish.
 
     maniple completion bash >> ~/.bashrc
 

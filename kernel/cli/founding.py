@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from kernel.cli import package
+from kernel.cli import homes, package
 from kernel.cli.exits import Ended
 from kernel.home import FOLDERS, FORMAT, Home
 from wire.errors import Unencodable
@@ -46,6 +46,7 @@ def sealing_key(origin: str, seed: bytes) -> SigningKey:
 
 def sealing_key_of(home: str) -> SigningKey:
     """The home's own sealing key, read. Raises HomeError for a home that is not whole, Ended for a key not there."""
+    homes.need(home)
     origin = Home(home).identity.origin
     path = os.path.join(home, "keys", "seal.key")
     try:

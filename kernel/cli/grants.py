@@ -19,7 +19,7 @@ def grants(session: Session, hand: str | None) -> None:
         held = told.read(client.call("kernel.home").value, rights.Home).grants
     if hand is not None:
         if hand not in held:
-            raise Ended(f"no Hand {hand!r} is installed: see `maniple hands`", Exit.USAGE)
+            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
         held = {hand: held[hand]}
     session.result({"grants": held}, lambda: _drawn(held))
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from kernel.cli import bundled, founding, starting
+from kernel.cli import bundled, founding, homes, starting
 from kernel.cli.client import Client, listening, open_run_folder
 from kernel.cli.exits import Ended, NoKernel
 from kernel.cli.frame import Session, command
@@ -65,7 +65,9 @@ def init(session: Session, no_hands: bool) -> None:
 
 
 def _refuse_existing(home: str) -> None:
-    if os.path.isfile(os.path.join(home, "home.toml")):
+    if homes.is_broken(home):
+        raise homes.none_at(home)
+    if homes.is_home(home):
         raise Ended(f"there is a home at {home} already: `maniple up` starts it, --home names another")
     if os.path.lexists(home) and (not os.path.isdir(home) or os.listdir(home)):
         raise Ended(f"{home} is there already and is no home: name another folder with --home")

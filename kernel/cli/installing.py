@@ -9,6 +9,7 @@ import msgspec
 
 from kernel.cli import package
 from kernel.cli.client import Client
+from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
 from manifests.schema import Capability
 from wire.codec import Value
@@ -17,7 +18,10 @@ from wire.codec import Value
 def install(client: Client, folder: Folder, seal: str, grants: Iterable[Capability]) -> Value:
     """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then."""
     name = f"{folder.name}-{folder.version}-{secrets.token_hex(4)}"
-    place = os.path.join(client.home, "hands", name)
+    hands = os.path.join(client.home, "hands")
+    if not os.path.isdir(hands):
+        raise Ended(f"the home's folder {hands} is missing: `maniple down`, then `maniple up`, which makes it anew")
+    place = os.path.join(hands, name)
     try:
         package.copy(folder, seal, place)
         told = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
+from kernel.cli import homes
 from kernel.cli.exits import Ended
 from kernel.recovery import Lines, segments
 from manifests.state import State, fold
@@ -24,8 +25,7 @@ _NEAR_END: Final = 1024 * 1024
 def folder_of(home: str) -> Path:
     """The folder of a home's log. Raises Ended when there is none."""
     folder = Path(home) / "log"
-    if not (Path(home) / "home.toml").is_file():
-        raise Ended(f"there is no home at {home}: make one with `maniple init`, or name another with --home")
+    homes.need(home)
     if not (folder / "entries").is_dir():
         raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
     return folder
@@ -109,6 +109,20 @@ def trust(home: str) -> TrustStore:
         if entry.kind in ("key.add", "key.revoke"):
             fold(state, entry, _no_package)
     return state.trust
+
+
+def installed(folder: Path) -> set[str]:
+    """The names of the Hands that are installed, as the log says."""
+    names: set[str] = set()
+    for entry in entries(folder, needles=(b'"kind":"hand.install"', b'"kind":"hand.remove"')):
+        match entry.kind:
+            case "hand.install":
+                names.add(str(entry.detail.get("name")))
+            case "hand.remove":
+                names.discard(str(entry.detail.get("name")))
+            case _:
+                pass
+    return names
 
 
 def _no_package(folder: str) -> NoReturn:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import click
 import msgspec
 
-from kernel.cli import screen
-from kernel.cli.exits import Ended
+from kernel.cli import logbook, screen
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_argument, write, write_json
+from kernel.cli.usage import Whole
+from manifests.names import is_hand_name
 
 LOOK_EVERY = 0.2
 """Seconds between looks at a file that is followed."""
@@ -19,24 +21,23 @@ LOOK_EVERY = 0.2
 @command()
 @hand_argument
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
-@click.option(
-    "-n", "--lines", metavar="N", type=click.IntRange(min=0), default=100, help="How many lines; 100 without."
-)
+@click.option("-n", "--lines", metavar="N", type=Whole(0), default=100, help="How many lines; 100 without.")
 def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     """What a Hand printed to stdout and stderr, and its log records, the newest last.
 
     The kernel need not run. With --json every line is an object: a record as it was written, or {"text": …}.
     """
+    folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")
-    if "/" in hand or not (os.path.exists(path) or os.path.exists(f"{path}.1")):
-        raise Ended(
-            f"{hand} has printed nothing here: is it installed (`maniple hands`), and did it run (`maniple runs`)?"
-        )
+    if not is_hand_name(hand) or not (_is_there(path) or _is_there(f"{path}.1")):
+        if hand not in logbook.installed(folder):
+            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
+        session.say(f"{hand} has printed nothing yet: see `maniple runs {hand}`")
     kept: deque[bytes] = deque(maxlen=lines)
     place = 0
     for each in (f"{path}.1", path):
         place = 0
-        if os.path.exists(each):
+        if _is_there(each):
             with open(each, "rb") as file:
                 for line in file:
                     if line.endswith(b"\n") or not follow:
@@ -47,6 +48,15 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     if follow:
         for line in _followed(path, place):
             _show(line, json=session.json)
+
+
+def _is_there(path: str) -> bool:
+    """Whether a file is there. Raises OSError when that may not be known."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _followed(path: str, place: int) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from kernel.cli import commands
+from kernel.cli import commands, usage
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import say
 from kernel.cli.hints import with_home
@@ -126,9 +126,7 @@ def run(words: list[str]) -> int:
         say(error.format_message())
         return Exit.USAGE
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx is not None else "maniple"
-        message = error.format_message().rstrip(".")
-        _tell(f"{message[:1].lower()}{message[1:]}", words, mend=f"{where} --help")
+        _tell(usage.told(error), words, mend=f"{usage.page(error, words)} --help")
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED

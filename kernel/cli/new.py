@@ -68,8 +68,10 @@ def new(session: Session, name: str, service: bool, into: str | None) -> None:
         os.mkdir(folder)
     except FileExistsError:
         raise Ended(f"{folder} is there already: choose another name, or `maniple check {folder}`") from None
-    except FileNotFoundError:
-        raise Ended(f"{into} is not there: make it first") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise Ended(
+            f"{into} is not a folder that is there: make it first, then `maniple new {name} --into {into}`"
+        ) from None
     use = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
     texts = {
         "HAND.toml": _toml(name, service=service),

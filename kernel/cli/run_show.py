@@ -7,14 +7,13 @@ from kernel.cli import drawing, history, logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from kernel.cli.runs import took
+from kernel.cli.usage import Whole
 from wire.entries import Entry
 
 
 @command()
 @click.argument("run", metavar="RUN")
-@click.option(
-    "-n", "--most", metavar="N", type=click.IntRange(min=0), default=200, help="The last so many entries; 200 without."
-)
+@click.option("-n", "--most", metavar="N", type=Whole(0), default=200, help="The last so many entries; 200 without.")
 def run_show(session: Session, run: str, most: int) -> None:
     """One run in full, as the log tells it: its start, its confinement, every call it made and answered, its end.
 

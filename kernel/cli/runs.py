@@ -3,13 +3,15 @@
 import click
 
 from kernel.cli import history, logbook, screen
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
+from kernel.cli.usage import Whole
 from wire.entries import time_micros
 
 
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
-@click.option("-n", "--most", metavar="N", type=click.IntRange(min=1), default=30, help="The last so many; 30 without.")
+@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last so many; 30 without.")
 def runs(session: Session, hand: str | None, most: int) -> None:
     """Runs of the past and of now, the newest last, as the log tells them. The kernel need not run.
 
@@ -18,6 +20,14 @@ def runs(session: Session, hand: str | None, most: int) -> None:
     folder = logbook.folder_of(session.home)
     found = list(history.gather(logbook.entries(folder, needles=history.NEEDLES)).values())
     kept = [run for run in found if hand in (None, run.hand)][-most:]
+    if hand is not None and not kept:
+        if hand in {run.run for run in found}:
+            raise Ended(f"{hand} is a run and no Hand: see `maniple run-show {hand}`", Exit.USAGE)
+        if hand not in logbook.installed(folder):
+            raise Ended(
+                f"no Hand '{hand}' is installed, and none of that name ever ran: see `maniple hands`", Exit.USAGE
+            )
+        session.say(f"{hand} has not run yet.")
     session.result({"runs": kept}, lambda: _drawn(kept))
 
 

@@ -82,6 +82,15 @@ def _json_escaped(char: str) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
+def is_text(word: str) -> bool:
+    """Whether a word that was typed is text, and not bytes that Python could not read as such."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def width_of(text: str) -> int:
     """Columns that a text takes on a terminal."""
     if text.isascii():

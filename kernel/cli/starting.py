@@ -46,7 +46,7 @@ def start(home: str) -> int:
         return process.pid
     if not said:
         raise Ended(f"the kernel ended before it was ready: see {home}/run/kernel.log")
-    raise Ended(said)
+    raise Ended(said if "`" in said else f"{said}; mend that, then `maniple up`")
 
 
 def _heard(descriptor: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from kernel.cli.exits import Ended, Exit
+from kernel.cli.screen import is_text
 from manifests.errors import ParamsInvalid, ValueInvalid
 from manifests.params import check, read
 from manifests.typed import from_text
@@ -26,6 +27,8 @@ def words(given: Iterable[str]) -> Words:
     texts: dict[str, str] = {}
     values: dict[str, object] = {}
     for word in given:
+        if not is_text(word):
+            raise Ended(f"`{word}` is not UTF-8 text", Exit.USAGE)
         name, equals, text = word.partition("=")
         is_json = name.endswith(":")
         name = name.removesuffix(":")

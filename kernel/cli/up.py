@@ -17,10 +17,11 @@ def up(session: Session, foreground: bool) -> None:
 
     With --foreground this process becomes the kernel, which is what a service supervisor wants.
     """
-    from kernel.cli import starting
+    from kernel.cli import homes, starting
     from kernel.cli.client import listening, open_run_folder
     from kernel.home import Home
 
+    homes.need(session.home)
     home = Home(session.home)
     os.makedirs(home.at("run"), mode=0o700, exist_ok=True)
     folder = open_run_folder(session.home)

@@ -1,0 +1,34 @@
+"""What is where a home should be (acts: it looks), and the sentence for when that is none."""
+
+import os
+from typing import Final
+
+from kernel.cli.exits import Ended
+
+_PARTS: Final = ("keys", "log")
+"""What only a home has, besides its home.toml."""
+
+
+def is_home(path: str) -> bool:
+    """Whether home.toml is there, which is written last: the rest was there once."""
+    return os.path.isfile(os.path.join(path, "home.toml"))
+
+
+def is_broken(path: str) -> bool:
+    """Whether it was a home, and has lost its home.toml."""
+    return not is_home(path) and all(os.path.isdir(os.path.join(path, part)) for part in _PARTS)
+
+
+def none_at(path: str) -> Ended:
+    """What to raise where a command needs a home and there is none."""
+    if is_broken(path):
+        return Ended(
+            f"the home {path} is not whole, its home.toml is missing: restore that file from a backup, then `maniple up`"
+        )
+    return Ended(f"there is no home at {path}: make one with `maniple init`, or name another with --home")
+
+
+def need(path: str) -> None:
+    """Raises Ended where there is no home."""
+    if not is_home(path):
+        raise none_at(path)

@@ -1,0 +1,154 @@
+"""What was typed wrongly, and what is not there, is told in our own words, with a code and a next command that help."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell, copied_home, is_one_clear_line
+from tests.living import Source, write_hand
+
+PLAIN = Source(
+    """
+[hand]
+name = "plain"
+version = "1.0.0"
+description = "Does nothing, and says nothing."
+entry = "main:Plain"
+kind = "task"
+autonomy = "readonly"
+""",
+    """
+from runtime import Hand
+
+
+class Plain(Hand):
+    async def run(self) -> object:
+        return None
+""",
+)
+
+
+@pytest.fixture
+def quiet(still: Shell, tmp_path: Path) -> Shell:
+    """A home with the Hand `plain`, which never ran."""
+    still.good("up")
+    still.good("install", write_hand(tmp_path / "plain", PLAIN), "--yes")
+    return still
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("audit show x", "SEQ: `x` is not a whole number from 0"),
+        ("audit show -- -1", "SEQ: `-1` is not a whole number from 0"),
+        ("audit tail -n -1", "--lines: `-1` is not a whole number from 0"),
+        ("audit tail -n 99999999999999999999999999", "is not a whole number from 0 to 999999999999999"),
+        ("audit prove 1e3", "SEQ: `1e3` is not a whole number"),
+        ("audit search -n ٣", "is not a whole number from 1"),
+        ("runs -n 0", "--most: `0` is not a whole number from 1"),
+        ("completion ksh", "SHELL: 'ksh' is not one of 'bash', 'zsh', 'fish'"),
+        ("completion", "SHELL is missing"),
+        ("call", "METHOD is missing"),
+        ("grant a b", "PATTERN is missing"),
+        ("keys new file", "--name is missing"),
+        ("ps extra words", "it takes no more words, and was given extra words"),
+        ("ps --jsonn", "there is no option --jsonn, did you mean --json"),
+        ("ps --home", "--home needs a value after it"),
+        ("start web --wait=3", "--wait takes no value: see `maniple start --help`"),
+        ("keys list --json=3", "--json takes no value: see `maniple keys list --help`"),
+    ],
+)
+def test_wrong_usage_is_told_in_our_own_words(words: str, told: str, tmp_path: Path) -> None:
+    ran = Shell(tmp_path / "none").run(*words.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert is_one_clear_line(ran)
+    assert told in ran.err
+
+
+@pytest.mark.parametrize("command", ["logs", "runs", "grants"])
+def test_a_hand_that_is_not_installed_is_told_alike_by_all(command: str, quiet: Shell) -> None:
+    ran = quiet.run(command, "nope")
+    assert (ran.code, ran.out) == (2, "")
+    assert is_one_clear_line(ran)
+    assert "no Hand 'nope' is installed" in ran.err
+
+
+@pytest.mark.parametrize("command", ["logs", "runs"])
+def test_a_hand_that_never_ran_is_no_error(command: str, quiet: Shell) -> None:
+    ran = quiet.run(command, "plain")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("plain has ")
+
+
+def test_a_hand_that_was_removed_still_has_its_runs_and_one_that_never_ran_is_gone(
+    quiet: Shell, tmp_path: Path
+) -> None:
+    run = str(quiet.told("start", "plain", "--wait")["run"])
+    quiet.good("remove", "plain")
+    assert run in quiet.good("runs", "plain")
+    assert "maniple run-show" in quiet.run("runs", run).err
+    quiet.good(
+        "install", write_hand(tmp_path / "second", PLAIN._replace(toml=PLAIN.toml.replace("plain", "second"))), "--yes"
+    )
+    quiet.good("remove", "second")
+    assert quiet.run("runs", "second").code == 2
+
+
+@pytest.mark.parametrize("words", ["logs x", "runs x", "ps", "up", "audit tail", "keys"])
+def test_a_home_that_is_not_there_is_told_with_how_to_make_one(words: str, tmp_path: Path) -> None:
+    ran = Shell(tmp_path / "none").run(*words.split())
+    assert ran.code == 1
+    assert "there is no home" in ran.err
+    assert "`maniple init`" in ran.err
+
+
+@pytest.mark.parametrize("words", ["init", "up", "ps", "runs", "logs x", "keys", "audit verify"])
+def test_a_home_that_lost_its_file_is_to_be_restored_and_not_made(words: str, still: Shell, tmp_path: Path) -> None:
+    broken = copied_home(still, tmp_path / "broken")
+    (broken.home / "home.toml").unlink()
+    ran = broken.run(*words.split())
+    assert (ran.code, ran.out) == (1, "")
+    assert is_one_clear_line(ran)
+    assert "home.toml is missing: restore that file" in ran.err
+    assert "maniple init" not in ran.err
+
+
+def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew(quiet: Shell, tmp_path: Path) -> None:
+    shutil.rmtree(quiet.home / "hands")
+    folder = write_hand(tmp_path / "second", PLAIN._replace(toml=PLAIN.toml.replace("plain", "second")))
+    ran = quiet.run("install", folder, "--yes")
+    assert ran.code == 1
+    assert "`maniple up`" in ran.err
+    quiet.good("down")
+    quiet.good("up")
+    quiet.good("install", folder, "--yes")
+
+
+@pytest.mark.parametrize("words", [("start", "plain", "--wait"), ("start", "plain")])
+def test_a_hand_that_was_altered_is_refused(words: tuple[str, ...], quiet: Shell) -> None:
+    (folder,) = (quiet.home / "hands").iterdir()
+    (folder / "main.py").write_text("print('other')\n")
+    ran = quiet.run(*words)
+    assert (ran.code, ran.out) == (4, "")
+    assert "was changed after sealing" in ran.err
+
+
+@pytest.mark.parametrize("words", [("call", b"kernel.ps\xff"), ("show", b"\xff"), ("start", b"plain", b"a=\xff")])
+def test_words_that_are_no_text_are_wrong_usage(words: tuple[str | bytes, ...], quiet: Shell) -> None:
+    ran = quiet.run(*map(os.fsdecode, words))
+    assert (ran.code, ran.out) == (2, "")
+    assert "UTF-8 text" in ran.err
+
+
+@pytest.mark.parametrize("words", [("audit", "export", "none/there/log"), ("new", "greeter", "--into", "none/there")])
+def test_a_folder_to_write_into_that_is_missing_is_named(words: tuple[str, ...], still: Shell, tmp_path: Path) -> None:
+    ran = still.run(*words, cwd=tmp_path)
+    assert ran.code == 1
+    assert is_one_clear_line(ran)
+    assert "none/there is not a folder that is there: make it first" in ran.err
+
+
+def test_a_search_from_before_all_logs_finds_everything(still: Shell) -> None:
+    assert still.good("audit", "search", "--since", "0001-01-01") == still.good("audit", "search")
