@@ -4,16 +4,21 @@ An event that a subscriber has no credit for waits, EVENT_WINDOW of them at most
 tells how many were missed. So a slow subscriber costs the kernel a bounded memory and nobody else anything.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kernel.runs import Peer
+from kernel.runs import Peer, carried
+from manifests.calls import OpenCall
 from wire import headers, limits
 from wire.entries import body_digest
-from wire.errors import NotNow
+from wire.errors import NotNow, Refusal
 from wire.labels import join
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
+
+
+TOPICS_MOST: Final = 256
+"""Events that one peer may hear."""
 
 
 class Events:
@@ -24,7 +29,9 @@ class Events:
         self._topics: dict[str, dict[bytes, Peer]] = {}
 
     def subscribe(self, peer: Peer, event: str) -> None:
-        """Let the peer hear an event from now on; asking twice is asking once."""
+        """Let the peer hear an event from now on; asking twice is asking once. Raises Refusal beyond TOPICS_MOST."""
+        if len(peer.topics) >= TOPICS_MOST and event not in peer.topics:
+            raise Refusal("subscriptions", f"it hears {TOPICS_MOST} events already, and that is the most")
         self._topics.setdefault(event, {})[peer.route] = peer
         peer.topics.add(event)
 
@@ -48,19 +55,16 @@ class Events:
         if not self._topics[event]:
             del self._topics[event]
 
-    def publish(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
-        """Record an event, and give it to everybody who subscribed to it. It carries all labels of its publisher's run."""
+    def publish(
+        self, peer: Peer, parent: OpenCall | None, event: str, labels: tuple[str, ...], body: bytes
+    ) -> None:  # fmt: skip
+        """Record an event, and give it to everybody who subscribed to it. It carries what a call made now would carry."""
         kernel, run = self._kernel, peer.run
-        seen, work = (run.labels, run.work.labels if run.work else ()) if run else ((), ())
-        marks = tuple(sorted(join(labels, seen, work)))
+        marks = tuple(sorted(join(labels, carried(run, parent))))
         kernel.log.append(
-            "event",
-            principal=peer.principal,
-            run=run.id if run else "",
-            method=event,
-            arguments=body_digest(kernel.digest_key(peer.principal), body),
-            labels=marks,
-        )
+            "event", principal=peer.principal, run=run.id if run else "", method=event, labels=marks,
+            parent=parent.number if parent else 0, arguments=body_digest(kernel.digest_key(peer.principal), body),
+        )  # fmt: skip
         for subscriber in list(self._topics.get(event, {}).values()):
             self.give(subscriber, event, marks, body)
 

@@ -190,14 +190,15 @@ class Router:
         provided, _ = kernel.catalogue.find("kernel.publish" if is_publishing else "kernel.subscribe")
         try:
             self._admit(peer)
-            self._allow(peer, self._parent(peer, 0), provided, normal(provided, event), None)
+            parent = self._parent(peer, header.parent)
+            self._allow(peer, parent, provided, normal(provided, event), None)
+            if isinstance(header, headers.Publish):
+                kernel.events.publish(peer, parent, event, header.labels, body)
+            else:
+                kernel.events.subscribe(peer, event)
         except Refusal as refusal:
             self._refuse(peer, header.number, provided.method, event, refusal)
             return
-        if isinstance(header, headers.Publish):
-            kernel.events.publish(peer, event, header.labels, body)
-        else:
-            kernel.events.subscribe(peer, event)
         kernel.send(peer, headers.Done(number=header.number, time=kernel.time()), NIL)
 
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from runtime.calls import Calls, Reply, Stream
+from runtime.calls import Calls, Reply, Stream, answering
 from runtime.errors import CallFailed
 from wire import codec, headers, limits
 from wire.entries import Cost
@@ -169,11 +169,12 @@ class KernelHandle:
 
     async def subscribe(self, event: str) -> None:
         """Hear `publisher.name` from now on, in on_event. Needs the event in [events] subscribes."""
-        await self._calls.ask(headers.Subscribe(number=0, event=event))
+        await self._calls.ask(headers.Subscribe(number=0, event=event, parent=answering.get()))
 
     async def publish(self, name: str, body: object = None, *, labels: tuple[str, ...] = ()) -> None:
         """Publish an event under this Hand's name. Needs it in [events] publishes."""
-        await self._calls.ask(headers.Publish(number=0, event=name, labels=labels), codec.encode_body(body))
+        header = headers.Publish(number=0, event=name, labels=labels, parent=answering.get())
+        await self._calls.ask(header, codec.encode_body(body))
 
     async def _ask(
         self,

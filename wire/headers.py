@@ -166,21 +166,27 @@ class Cancelled(Header, frozen=True, tag="cancelled"):
 
 
 class Subscribe(Header, frozen=True, tag="subscribe"):
-    """Sent by a run that wants to hear an event, `publisher.name`. Answered with Done or Refused. Needs `subscribes`."""
+    """Sent by a run that wants to hear an event, `publisher.name`. Answered with Done or Refused. Needs `subscribes`.
+
+    parent: the even number of the call that the run is answering while it asks, as for Call; 0 for none.
+    """
 
     number: Number
     event: Method
+    parent: Number = 0
 
 
 class Publish(Header, frozen=True, tag="publish"):
     """Sent by a run; the body is the event's. Answered with Done or Refused. Needs `publishes`.
 
-    event: the name without the publisher, which the kernel puts before it.
+    event: the name without the publisher, which the kernel puts before it. parent: the even number of the call that the
+    run is answering while it publishes, in whose name it does so, as for Call; 0 for none.
     """
 
     number: Number
     event: Method
     labels: Labels = ()
+    parent: Number = 0
 
 
 class Event(Header, frozen=True, tag="event"):

@@ -92,7 +92,11 @@ class Actor(Hand):
 
     async def make(self, step):
         if "publish" in step:
-            await self.kernel.publish(step["publish"], step.get("with"), labels=tuple(step.get("labels", ())))
+            header = headers.Publish(
+                number=0, event=step["publish"], labels=tuple(step.get("labels", ())),
+                parent=step.get("parent", answering.get()),
+            )
+            await self.kernel._calls.ask(header, codec.encode_body(step.get("with")))
             return {"end": "done"}
         if "subscribe" in step:
             await self.kernel.subscribe(step["subscribe"])

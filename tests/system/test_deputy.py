@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kernel.cli.client import Client
 from tests.living import Kernel, Source, install, make_home
 from tests.system.actors import actor, answer, ask, begin, cast, done, innermost, not_done, refused, rows, through
-from tests.system.fates import until
+from tests.system.fates import entries, until
 
 _RELAYS: Final = ("near", "middle", "far")
 _DO: Final = tuple(f"{name}.do" for name in (*_RELAYS, "owner", "vault", "reader", "errand"))
@@ -253,6 +253,34 @@ class Late(Hand):
     output = kernel.home / "output" / "late.log"
     until(lambda: output.exists() and output.read_text().count('"late: ') == 2, "it tried")
     assert output.read_text().count('"late: parent"') == 2
+
+
+def test_a_service_publishes_and_hears_for_a_caller_what_that_caller_may_and_check_knows(
+    kernel: Kernel, client: Client
+) -> None:
+    events = '[events]\npublishes = ["news"]\nsubscribes = ["herald.news"]'
+    cast(kernel, [actor("herald", more=events), actor("mute", rows("herald.do"))])
+    heard = '"kernel.publish" = ["herald.news"]\n"kernel.subscribe" = ["herald.news"]\n'
+    cast(kernel, [actor("voice", rows("herald.do") + heard)])
+    for verb, step in (("publish", {"publish": "news"}), ("subscribe", {"subscribe": "herald.news"})):
+        check = {"call": "kernel.check", "with": {"method": f"kernel.{verb}", "resource": "herald.news"}}
+        for caller, may in (("mute", False), ("voice", True)):
+            (through_it,) = ask(client, f"{caller}.do", [{"call": "herald.do", "with": {"steps": [check, step]}}])
+            said, told = done(through_it)["value"]["told"]
+            assert said["value"]["allowed"] is may
+            assert (told["end"], told.get("code", "")) == (("done", "") if may else ("refused", "capability"))
+    own = [{"publish": "news", "parent": 0}, {"publish": "news", "parent": 9_999_998}]
+    (through_it,) = ask(client, "mute.do", [{"call": "herald.do", "with": {"steps": own}}])
+    its_own, nobodys = done(through_it)["value"]["told"]
+    assert its_own["end"] == "done"
+    refused(nobodys, "parent")
+    until(lambda: len(_published(kernel)) == 2, "both are in the log")
+    assert [bool(parent) for parent in _published(kernel)] == [True, False]
+
+
+def _published(kernel: Kernel) -> list[int]:
+    """The calls for which herald published, in order."""
+    return [one.parent for one in entries(kernel.home, "event") if one.method == "herald.news"]
 
 
 # everything together -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from kernel.events import TOPICS_MOST
 from tests.living import Kernel
 from tests.system.attacks import Raw, besieged, counted, floods, got, operators, play, settled, word
 from tests.system.fates import call, descriptors, entries, entry, moment, runs, until
@@ -117,6 +118,22 @@ def test_calls_open_at_once_are_bounded(kernel: Kernel) -> None:
         taken = got(play(client, *steps, ["take", 4], ["send", word(headers.Cancel(number=10_001)), NIL], ["take", 1]))
     assert ends(taken) == {"in_flight": 4, "Cancelled": 1}
     settled(kernel)
+
+
+def test_events_that_one_peer_hears_are_bounded(kernel: Kernel) -> None:
+    with Raw(kernel.home, operators(kernel.home)) as raw:
+        raw.hello()
+        found: Counter[str] = Counter()
+        for number in range(TOPICS_MOST + 4):
+            raw.send(headers.Subscribe(number=2 * number + 1, event=f"puppet.noise-{number}"))
+            end = raw.end_of(2 * number + 1)
+            found[end.code if isinstance(end, headers.Refused) else "Done"] += 1
+        assert found == {"Done": TOPICS_MOST, "subscriptions": 4}
+        raw.send(headers.Subscribe(number=9_999, event="puppet.noise-0"))  # which it hears already
+        assert isinstance(raw.end_of(9_999), headers.Done)
+    with Raw(kernel.home, operators(kernel.home)) as raw:
+        raw.hello().send(headers.Subscribe(number=1, event="puppet.noise-0"))
+        assert isinstance(raw.end_of(1), headers.Done)
 
 
 def test_spawned_runs_that_still_work_are_bounded(kernel: Kernel) -> None:

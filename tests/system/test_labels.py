@@ -130,12 +130,14 @@ def test_a_run_without_a_parent_marks_its_upload_by_all_that_it_has_seen(client:
 # events --------------------------------------------------------------------------------------------------------------
 
 
-def test_an_event_carries_all_that_its_publisher_has_seen_and_marks_who_hears_it(client: Client) -> None:
+def test_an_event_carries_what_a_call_made_then_would_and_marks_who_hears_it(client: Client) -> None:
     _call(client, "hearer.do", {"subscribe": "herald.news"})
     _call(client, "herald.do", _TAINTED)
-    _call(client, "herald.do", {"publish": "news", "with": 1, "labels": ["said"]})
-    _, (heard,) = _call(client, "hearer.do", {"heard": 1})
-    assert set(heard["events"][0]["labels"]) == {"said", "web"}
+    for parent in ({}, {"parent": 0}):  # for the call that it answers, and for none
+        _call(client, "herald.do", {"publish": "news", "with": 1, "labels": ["said"], **parent})
+    _call(client, "herald.do", _TAINTED, {"publish": "news", "with": 2})
+    _, (heard,) = _call(client, "hearer.do", {"heard": 3})
+    assert [set(one["labels"]) for one in heard["events"]] == [{"said"}, {"said", "web"}, {"web"}]
     _, (told,) = _call(client, "hearer.do", {"call": "sink.do", "parent": 0})
     assert set(told["value"]["labels"]) == {"said", "web"}
 
@@ -147,7 +149,7 @@ def test_an_event_marks_the_work_of_a_task_that_hears_it(client: Client) -> None
     run: Any = client.call("kernel.start", "chore", more).value
     told: Any = None
     while told is None:
-        _call(client, "herald.do", {"publish": "news"})
+        _call(client, "herald.do", {"publish": "news", "parent": 0})
         runs: Any = client.call("kernel.ps").value
         if not any(one["run"] == run["run"] for one in runs["runs"]):
             told = client.call("kernel.wait", "", {"run": run["run"]}).value
@@ -231,7 +233,7 @@ def test_an_event_of_a_run_with_too_many_labels_ends_none_of_its_subscribers(ker
     _call(client, "victim.do", {"subscribe": "painted.loud"})
     for first in (0, 60):
         _call(client, "painted.do", {"reply": {}, "labels": [f"m-{first + number}" for number in range(60)]})
-    _call(client, "painted.do", {"publish": "loud"})
+    _call(client, "painted.do", {"publish": "loud", "parent": 0})
     _, (heard,) = _call(client, "victim.do", {"heard": 1})
     assert heard["events"][0]["labels"] == ["*"]
 
