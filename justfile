@@ -42,7 +42,7 @@ bench *args:
 
 # The long tests: thousands of kills and starts
 soak *args:
-    {{python}} -m pytest -m soak --hypothesis-profile=soak "$@"
+    {{python}} -m pytest -m soak --timeout=3600 --hypothesis-profile=soak "$@"
 
 # Write the generated pages
 docs:
