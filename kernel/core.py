@@ -5,12 +5,14 @@ may happen is in manifests (policy, state, changes, lives) and wire (calls, rate
 """
 
 import os
+import random
 import signal
 import time
 import traceback
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
 from zmq.utils import z85
 
 from kernel import output
@@ -30,8 +32,9 @@ from kernel.supervisor import GRACE, Supervisor
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
+from manifests.lives import after_template
 from manifests.policy import shown
-from manifests.state import Installed, State, fold, to_bytes
+from manifests.state import Installed, State, fold, to_bytes, unended
 from wire import codec, headers
 from wire.canonical import INT_LIMIT
 from wire.entries import Cost, time_text
@@ -58,8 +61,11 @@ class Kernel:
         self.peers: dict[bytes, Peer] = {}
         self.runs: dict[str, Run] = {}
         self.results = Results()
+        self.unkept: dict[str, dict[str, object]] = {}
         self.started = self.time()
         self.is_finishing = False
+        self.no_template = ""
+        self._has_template, self._template_deaths = True, 0
         self._snapshot_at = log.size
         self._keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}
         self._tally = Tally()
@@ -76,6 +82,9 @@ class Kernel:
     def boot(self) -> None:
         """Record the start and what it found unfinished, and start what is wanted."""
         self.log.append("kernel.start", principal=KERNEL, detail=code_digests())
+        for said in unended(self.state):
+            self.log.append("end", **said)
+        self.state.open.clear()
         for run in [*self.state.unfinished]:
             self.record("run.end", run=run, verdict="died", why="run ended: the kernel ended before it")
         self.launcher.sweep()
@@ -87,7 +96,23 @@ class Kernel:
         for name in self.state.hands:
             output.trim(self.home, name)
         if self.log.size - self._snapshot_at > SNAPSHOT_AFTER:
-            self._snapshot_at = self.log.snapshot(to_bytes(self.state))
+            self._snapshot_at = self._snapshot()
+
+    def _snapshot(self) -> int:
+        calls = self.exchange.calls.values()
+        left = {call.number: call.kept(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
+        return self.log.snapshot(to_bytes(replace(self.state, open=left)))
+
+    def close(self) -> None:
+        """After the loop's end: end what is left, and leave the home as a quick next start wants it."""
+        if self._has_template:
+            self.launcher.close()
+        for call in list(self.exchange.calls.values()):
+            self.exchange.fail(call, "finishing", "the kernel went down")
+        self.log.append("kernel.stop", principal=KERNEL)
+        self._snapshot()
+        self.log.close()
+        self.bus.close()
 
     def finish(self, call: OpenCall) -> None:
         """Everything is down: answer the operator, and let the loop end."""
@@ -256,7 +281,7 @@ class Kernel:
 
     def joining(self, run: Run, public: bytes) -> None:
         """A run is confined, and comes to the bus with this key (Z85)."""
-        run.state = "joining"
+        run.state, self._template_deaths = "joining", 0
         self.results.begun(run.id)
         run.key = z85.decode(public)
         self._keys[run.key] = run.id
@@ -279,17 +304,36 @@ class Kernel:
         self.results.gone(run.id)
 
     def template_gone(self) -> None:
-        """The template died, and every run with it: start another; what was wanted starts again."""
-        if not self.is_finishing:
-            self.log.append(
-                "note", principal=KERNEL, why="the template died, and with it every run; another is started"
-            )
+        """The template died, and every run with it: start another in a while, if that is of any use."""
+        self._has_template, self._template_deaths = False, self._template_deaths + 1
+        if self.is_finishing:
+            return
+        waits = bool(self.runs)
+        wait, self.no_template = after_template(self._template_deaths, random.random(), is_waited_for=waits)
+        then = "none is started any more" if self.no_template else f"another is started in {wait:.1f} s"
+        self.log.append("note", principal=KERNEL, why=f"the template died, and with it every run; {then}")
+        if not self.no_template:
+            self.loop.after(wait, self.start_template)
+
+    def start_template(self) -> None:
+        """Start a template when there is none; what is wanted starts again."""
+        if self._has_template or (self.is_finishing and not self.runs):
+            return
+        try:
             self.launcher.start_template()
-            self.supervisor.services.start_wanted()
+        except OSError:  # no room for one more process: as if it had died at once
+            self.template_gone()
+            return
+        self._has_template, self.no_template = True, ""
+        self.supervisor.services.start_wanted()
 
     def run_of(self, principal: str) -> str:
         """The run that a principal is, "" for the operator."""
         return principal if principal in self.runs else ""
+
+    def secrets_of(self, hand: str) -> dict[str, object]:
+        """A Hand's secrets as they will be when all that was asked for is kept."""
+        return self.unkept[hand] if hand in self.unkept else self.home.secrets(hand)
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """What was set for a Hand, its secrets among it."""

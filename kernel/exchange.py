@@ -122,6 +122,7 @@ class Exchange:
         kernel = self._kernel
         if self.calls.pop(call.number, None) is None:
             return
+        was_begun = call.was_begun
         call.step("end")
         call.body = b""
         for timer in (call.timer, call.alarm):
@@ -137,7 +138,7 @@ class Exchange:
         if provider is not None:
             provider.serving.pop(call.number, None)
         kernel.spent(call, cost)
-        if call.has_effect or cost is not None:
+        if (call.has_effect and was_begun) or cost is not None:
             kernel.log.after(seq, partial(self._tell, call, header, body))
         else:
             self._tell(call, header, body)
@@ -163,17 +164,16 @@ class Exchange:
         if call.number in self.calls:
             self.fail(call, "deadline", f"{call.method} did not end within its time")
 
-    def provider_died(self, run: Run) -> list[OpenCall]:
+    def provider_died(self, run: Run, *, is_crash: bool, may_repeat: bool) -> list[OpenCall]:
         """End what was open at a dead run, but for what may be made again: those calls are given back, as open."""
         again = []
         for call in list(run.serving.values()):
-            call.crashes += 1
+            call.crashes += is_crash
             if call.crashes > 1:
                 self.fail(call, "poison", f"{call.method} was open at two crashes of {run.name}")
-            elif call.may_be_made_again and not run.is_task:
+            elif call.may_be_made_again and may_repeat:
                 run.serving.pop(call.number)
-                call.step("redeliver")
-                call.provider = ""
+                call.take_back()
                 again.append(call)
             else:
                 self.fail(call, "ended", f"run ended: {run.why}")

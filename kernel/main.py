@@ -20,7 +20,7 @@ from kernel.errors import HomeError
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.recovery import recover
-from manifests.state import State, fold, from_bytes, to_bytes
+from manifests.state import State, fold, from_bytes
 from wire.errors import ManipleError
 
 
@@ -69,7 +69,7 @@ def opened(path: str, loop: Loop) -> Kernel:
 
 
 def serve(kernel: Kernel) -> None:
-    """Serve until told to end, then leave the home as a quick next start wants it."""
+    """Serve until told to end, and close."""
     asked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # a signal alone does not wake the loop
 
     def go_down() -> None:
@@ -82,8 +82,4 @@ def serve(kernel: Kernel) -> None:
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
     kernel.loop.watch(int(kernel.bus.door.FD), kernel.look_at_the_door)
     kernel.loop.run(kernel.bus.router, kernel.router.turn, kernel.log.flush)
-    kernel.launcher.close()
-    kernel.log.append("kernel.stop", principal="kernel")
-    kernel.log.snapshot(to_bytes(kernel.state))
-    kernel.bus.close()
-    kernel.log.close()
+    kernel.close()

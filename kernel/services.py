@@ -25,9 +25,16 @@ START_MOST: Final = 60.0
 
 
 class Life:
-    """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet."""
+    """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet.
 
-    __slots__ = ("cpu", "deaths", "hand", "idle", "is_watched", "restart", "run", "state", "waiters", "waiting")
+    is_final: it was stopped for good, so that its next process answers nothing that was open at this one. is_stale: it
+    stops as soon as no call is open at it.
+    """
+
+    __slots__ = (
+        "cpu", "deaths", "hand", "idle", "is_final", "is_stale", "is_watched", "restart", "run", "state", "waiters",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, hand: Installed) -> None:
         self.hand = hand
@@ -38,7 +45,8 @@ class Life:
         self.waiters: list[OpenCall] = []
         self.idle: Timer | None = None
         self.restart: Timer | None = None
-        self.is_watched, self.cpu = False, 0.0
+        self.is_watched = self.is_final = self.is_stale = False
+        self.cpu = 0.0
 
 
 class Services:
@@ -77,6 +85,9 @@ class Services:
             self.start(life)
         run = life.run
         if life.state != "ready" or run is None or run.peer is None or run.ended or run.paused:
+            return
+        if life.is_stale and not run.serving:
+            self.stop(life, "the roots have changed")
             return
         self._share(life, run)
         while run.has_room and (number := life.waiting.next()) is not None:
@@ -154,6 +165,7 @@ class Services:
         try:
             life.run = kernel.supervisor.launch(life.hand, None)
             life.state = step(life.state, "start")
+            life.is_final = life.is_stale = False
             patience = min(START_MOST, life.hand.package.manifest.limits.wall_ms / 1000)
             kernel.loop.after(patience, partial(self._late, life, life.run, patience))
         except Refusal as refusal:
@@ -176,27 +188,36 @@ class Services:
             self._kernel.answer(call, {"run": run.id, "state": "ready"})
         self.feed(life)
 
-    def stop(self, life: Life, why: str) -> None:
-        """Stop a service, whatever it is doing."""
+    def stop(self, life: Life, why: str, *, is_final: bool = False) -> None:
+        """Stop a service, whatever it is doing. is_final: also for those that wait for it now."""
         _quiet(life)
         if life.state == "stopped":
             return
-        life.state = step(life.state, "stop")
+        life.state, life.is_final = step(life.state, "stop"), is_final
+        if life.run is None or is_final:
+            self._turn_away(life, Refusal("stopped", f"{life.hand.name} was stopped: {why}"))
         if life.run is not None:
             self._kernel.supervisor.stop(life.run, why)
-        else:
-            self.abandon(life, Refusal("stopped", f"{life.hand.name} was stopped: {why}"))
 
     def abandon(self, life: Life, refusal: Refusal, state: str = "stopped") -> None:
         """Nobody need wait for this service any more."""
         life.state, life.run = state, None
+        self._turn_away(life, refusal)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Forget the lives of Hands that were removed."""
+        by_id = self._kernel.state.by_id
+        self.lives = {hand: life for hand, life in self.lives.items() if life.run is not None or by_id(hand)}
+
+    def _turn_away(self, life: Life, refusal: Refusal) -> None:
         ends, life.waiters = life.waiters, []
         while (number := life.waiting.next()) is not None:
             ends += [self._kernel.exchange.calls[number]] if number in self._kernel.exchange.calls else []
         for call in ends:
             self._kernel.exchange.refuse(call, refusal)
 
-    def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool) -> None:
+    def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:
         """A service's process has ended: start it again now, later, or not; `again` are calls it may still answer."""
         kernel, now = self._kernel, self._kernel.loop.now()
         for call in again:
@@ -212,7 +233,7 @@ class Services:
                 self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))
             return
         restart = life.hand.package.manifest.restart
-        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean)
+        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean, is_lost=is_lost)
         match verdict:
             case "start":
                 wait = backoff(len(life.deaths), random.random())

@@ -21,7 +21,7 @@ from manifests.policy import visible, within_state
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
-from wire import headers, limits
+from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import Late, Refusal
 from wire.ids import ID_BYTES, run_id
@@ -41,6 +41,7 @@ class Supervisor:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         self.services = Services(kernel)
+        self._untold: set[str] = set()
 
     def shown_state(self, hand: Installed, run: Run | None = None) -> str:
         """The state of a Hand, or of one of its runs, in the words that people see."""
@@ -91,6 +92,8 @@ class Supervisor:
         kernel, requires = self._kernel, hand.package.manifest.requires
         if kernel.is_finishing:
             raise Refusal("finishing", "the kernel is going down: `maniple up` when it is")
+        if kernel.no_template:
+            raise Refusal("template", f"{kernel.no_template}; `maniple start {hand.name}` tries again")
         within_state(kernel.state, hand, None, "start")
         seal = changes.judge_installed(kernel.state, hand, kernel.time())
         check_requires(hand.name, requires, _is_program, os.environ)
@@ -122,6 +125,7 @@ class Supervisor:
         if run.state != "joining":
             raise Late(0)
         run.state = "ready"
+        self._tell_settings(run)
         if life is not None:
             self.services.ready(life, run)
         elif run.work is not None and run.work.number in self._kernel.exchange.calls:
@@ -134,7 +138,7 @@ class Supervisor:
         if forget and hand.id in self._kernel.state.wanted:
             self._kernel.record_state(hand, "unwanted")
         if hand.id in self.services.lives:
-            self.services.stop(self.services.lives[hand.id], why)
+            self.services.stop(self.services.lives[hand.id], why, is_final=forget)
         for run in self._runs_of(hand):
             self.stop(run, why)
 
@@ -228,16 +232,35 @@ class Supervisor:
         calls.regrant(kernel.exchange.calls.values(), hand.id, now)
         kernel.events.recheck()
 
-    def reroot(self) -> None:
-        """Roots are opened when a run starts: the services that hold some start again at their next call."""
+    def reroot(self, *, at_once: bool) -> None:
+        """Roots are opened when a run starts: the services that hold some stop, and start again at their next call.
+
+        at_once: one of them is taken back; else each as soon as no call is open at it.
+        """
         for life in self.services.lives.values():
-            if life.hand.package.manifest.confinement.roots:
-                self.services.stop(life, "the roots have changed")
+            if life.run is not None and life.hand.package.manifest.confinement.roots:
+                life.is_stale = True
+                if at_once or not life.run.serving:
+                    self.services.stop(life, "the roots have changed")
+
+    def tell_settings(self, hand: str) -> None:
+        """Tell a Hand's runs its settings; one without a link yet when it is ready."""
+        for run in self._kernel.runs.values():
+            if run.hand.id == hand:
+                self._untold.add(run.id)
+                self._tell_settings(run)
+
+    def _tell_settings(self, run: Run) -> None:
+        if run.id in self._untold and run.peer is not None:
+            self._untold.discard(run.id)
+            body = codec.encode_body(self._kernel.settings_of(run.hand))
+            self._kernel.events.give(run.peer, "kernel.settings", (), body)
 
     def gone(self, run: Run, status: int) -> None:
         """A run's process has ended: end what was open at it and by it, and decide what comes after."""
         kernel, life = self._kernel, self.services.of(run)
-        clean = (status == 0 or run.ended) and not run.unfit
+        was_told, is_lost = run.ended and not run.unfit, status < 0 and not run.unfit
+        clean = was_told or (status == 0 and not run.unfit)
         killed = "" if status < 0 or not os.WIFSIGNALED(status) else used_up(run.hand.package.manifest, run.cpu)
         run.ended, run.why = True, run.why or run.unfit or killed or ending(status)
         altered = None
@@ -248,7 +271,9 @@ class Supervisor:
             kernel.exchange.refuse(run.work, altered)
         elif run.work is not None:
             kernel.exchange.fail(run.work, "ended", f"run ended: {run.why}")
-        again = kernel.exchange.provider_died(run)
+        may_repeat = life is not None and not life.is_final
+        again = kernel.exchange.provider_died(run, is_crash=not was_told, may_repeat=may_repeat)
+        self._untold.discard(run.id)
         kernel.end_run(run, status, clean=clean)
         for child in list(kernel.runs.values()):
             if child.parent == run.id:
@@ -256,7 +281,7 @@ class Supervisor:
         if life is not None and altered is not None:
             self.services.abandon(life, altered)
         elif life is not None:
-            self.services.died(life, run, again, clean=clean)
+            self.services.died(life, run, again, clean=clean, is_lost=is_lost)
 
     def _runs_of(self, hand: Installed) -> list[Run]:
         return [run for run in self._kernel.runs.values() if run.hand.id == hand.id]

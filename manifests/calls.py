@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from manifests.grants import GrantSet
 from manifests.policy import Link, logged, shown
 from manifests.schema import Provided
-from manifests.state import Installed
+from manifests.state import Installed, Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
 from wire.entries import Cost, Said
@@ -35,13 +35,14 @@ class OpenCall(CallLife):
     caller: the run's id or `operator`; by: what policy sees of it, kept since a caller may be gone before its calls are.
     route, caller_number: where the end goes; no route for the work of a task run. labels: what its reply is marked with so
     far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
-    crashes: how often a provider died with it. cpu: seconds of processor time charged to it.
-    left: seconds to the deadline while it stands still. upload: it has one; early: its chunks that came before its provider.
+    crashes: how often a provider died with it; was_taken_back: it was at one before. cpu: seconds of processor time charged
+    to it. left: seconds to the deadline while it stands still. upload: it has one; early: its chunks that came too early.
     """
 
     __slots__ = (
         "alarm", "body", "by", "caller", "caller_number", "children", "cpu", "crashes", "deadline", "early", "labels", "left",
         "most", "parent", "provided", "provider", "resource", "route", "timer", "upload",
+        "was_taken_back",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +59,7 @@ class OpenCall(CallLife):
         self.alarm: Timer | None = None
         self.provider = ""
         self.crashes = 0
+        self.was_taken_back = False
         self.cpu = 0.0
         self.left = 0.0
 
@@ -75,6 +77,16 @@ class OpenCall(CallLife):
     def may_be_made_again(self) -> bool:
         """Whether a provider's death leaves it possible to ask the next one, without anybody noticing."""
         return self.state == "delivered" and not self.upload and (not self.has_effect or self.provided.idempotent)
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether something may have been done for it, before its end."""
+        return self.state != "open" or self.was_taken_back
+
+    def take_back(self) -> None:
+        """Its provider is gone: it waits for the next one."""
+        self.step("redeliver")
+        self.provider, self.was_taken_back = "", True
 
     def mark(self, *labels: Iterable[str]) -> None:
         """Add labels; none is ever taken away."""
@@ -110,6 +122,12 @@ class OpenCall(CallLife):
         if why := headers.why(header):
             said["why"] = shown(why)
         return said
+
+    def kept(self, key: bytes, run: str) -> Open:
+        """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
+        parent = self.parent.number if self.parent else 0
+        resource, labels = logged(self.resource, key), self.shown_labels()
+        return Open(method=self.method, resource=resource, run=run, parent=parent, labels=labels)
 
     def about(self, said: Said, key: bytes, run: str) -> Said:
         """An entry of it, completed with what both say. key: of its caller's digests; run: its caller, if that is one."""

@@ -33,6 +33,9 @@ and starts again in a while. quarantined: it died too often, and stays down unti
 BACKOFF_FIRST: Final = 0.1
 BACKOFF_MOST: Final = 30.0
 
+TEMPLATES_MOST: Final = 5
+"""Templates that may die one after the other without a run that came up in between; then no other is started by itself."""
+
 
 def step(state: str, event: str) -> str:
     """The state after an event. Raises NotNow for one that the state does not list."""
@@ -43,17 +46,30 @@ def step(state: str, event: str) -> str:
 
 
 def after_death(
-    restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool
+    restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool, is_lost: bool = False
 ) -> tuple[str, tuple[float, ...]]:
     """`done` (stay down), `start` (again, after backoff) or `give_up` (quarantine); and the deaths that count from now on.
 
     clean: it ended by itself with exit code 0. deaths: moments of those after which it was started again. What is longer
     ago than `within` is forgotten, so whoever has held out for that long is back as soon as after the first time.
+    is_lost: it went with the template, which is no fault of its own and does not count.
     """
     recent = tuple(moment for moment in deaths if now - moment <= restart.within_ms / 1000)
     if restart.when == "never" or (clean and restart.when == "failure"):
         return "done", recent
+    if is_lost:
+        return "start", recent
     return ("give_up", ()) if len(recent) >= restart.times else ("start", (*recent, now))
+
+
+def after_template(deaths: int, chance: float, *, is_waited_for: bool) -> tuple[float, str]:
+    """Seconds until another template is started, after so many died with no run that came up; or why none is.
+
+    is_waited_for: runs wait for it, whose end only the next one's can bring.
+    """
+    if deaths < TEMPLATES_MOST or is_waited_for:
+        return backoff(deaths, chance), ""
+    return 0.0, f"the template, which makes every run, died {deaths} times before one came up: see run/kernel.log"
 
 
 def used_up(manifest: Manifest, cpu: int) -> str:

@@ -16,9 +16,9 @@ from manifests.grants import GrantSet, asked, narrow
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
-from wire.entries import Entry
+from wire.entries import Entry, Said
 from wire.errors import ManipleError
-from wire.ids import HandId
+from wire.ids import KERNEL, HandId
 
 
 class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,8 +60,21 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {**self.named, "version": self.version, "kind": self.package.manifest.hand.kind, "seal": seal}
 
 
+class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call that has no end yet, as far as its end's entry tells of it."""
+
+    method: str
+    resource: str = ""
+    run: str = ""
+    parent: int = 0
+    labels: tuple[str, ...] = ()
+
+
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink."""
+    """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink.
+
+    open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
+    """
 
     hands: dict[str, Installed] = {}
     versions: dict[str, str] = {}
@@ -73,6 +86,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     paused: set[str] = set()
     quarantined: dict[str, str] = {}
     unfinished: dict[str, str] = {}  # task runs: run → its Hand's name
+    open: dict[int, Open] = {}
     frozen: bool = False
     installs: int = 0
     calls: int = 0
@@ -214,6 +228,16 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
     state.unfinished.pop(entry.run, None)
 
 
+def _call(state: State, entry: Entry, _: Load) -> None:
+    state.open[entry.call] = Open(
+        method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels
+    )
+
+
+def _end(state: State, entry: Entry, _: Load) -> None:
+    state.open.pop(entry.call, None)
+
+
 def _freeze(state: State, _: Entry, __: Load) -> None:
     state.frozen = True
 
@@ -237,6 +261,8 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "resume": _resume,
     "run.start": _run_start,
     "run.end": _run_end,
+    "call": _call,
+    "end": _end,
     "freeze": _freeze,
     "thaw": _thaw,
 }
@@ -252,6 +278,17 @@ def to_bytes(state: State) -> bytes:
 def from_bytes(raw: bytes) -> State:
     """The state of a snapshot whose signature was verified. Raises msgspec.MsgspecError when it is another version's."""
     return msgspec.msgpack.decode(raw, type=State)
+
+
+def unended(state: State) -> list[Said]:
+    """The ends of the calls that had none when the kernel that carried them ended."""
+    return [
+        {
+            "principal": KERNEL, "call": number, "method": one.method, "resource": one.resource, "run": one.run,
+            "parent": one.parent, "labels": one.labels, "verdict": "failed", "why": "the kernel ended before it",
+        }
+        for number, one in state.open.items()
+    ]  # fmt: skip
 
 
 def summary(state: State) -> dict[str, object]:

@@ -1,13 +1,13 @@
 """The operator's home: what is in it, and the changes of manifests/changes.py, each decided there, recorded, carried out."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from kernel.methods.request import Method, Request, method
 from manifests.changes import CHANGES, Asked
 from manifests.settings import shown
 from manifests.state import described
-from wire import codec
 from wire.ids import ID_BYTES, hand_id
 
 
@@ -37,18 +37,16 @@ def _home(request: Request) -> object:
 
 
 def _change(request: Request) -> object:
-    """Decide, keep secrets, stop what is replaced, record, and let what lives follow."""
+    """Decide, stop what is replaced, record, keep secrets once that is on disk, and let what lives follow."""
     kernel, call = request.kernel, request.call
     asked = Asked(
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
         home=os.path.realpath(kernel.home.path), new_id=hand_id(os.urandom(ID_BYTES)), load=kernel.home.load,
-        methods=tuple(one.method for one in kernel.catalogue.all()), secrets=kernel.home.secrets,
+        methods=tuple(one.method for one in kernel.catalogue.all()), secrets=kernel.secrets_of,
         real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
         mounts=lambda: Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"),
     )  # fmt: skip
     decided = CHANGES[call.method].decide(asked)
-    if decided.secrets is not None:
-        kernel.home.keep_secrets(decided.hand, decided.secrets)
     before = kernel.state.by_id(decided.hand)
     if before is not None and call.method in ("kernel.install", "kernel.remove"):
         kernel.supervisor.unwant(before, "it is being replaced", forget=call.method == "kernel.remove")
@@ -57,26 +55,43 @@ def _change(request: Request) -> object:
         kernel.record(kind, principal=call.caller, call=call.number, verdict=verdict, detail=detail)
     if before is not None:
         kernel.supervisor.regrant(before)
+    if decided.secrets is not None:
+        kernel.unkept[decided.hand] = decided.secrets
+        told = partial(_keep_secrets, request, decided.hand, decided.secrets, decided.entries[0][1])
+        kernel.log.after(kernel.log.size - 1, told)
+        return None
     _follow(request, decided.hand)
     return {**decided.entries[0][1], "upgraded": before is not None}
 
 
+def _keep_secrets(request: Request, hand: str, secrets: dict[str, object], told: object) -> None:
+    """Their entry is on disk: write them, tell them to what lives, and answer."""
+    kernel = request.kernel
+    try:
+        kernel.home.keep_secrets(hand, secrets)
+    except OSError as error:
+        kernel.exchange.fail(request.call, "disk", f"the secrets could not be kept: {error.strerror}")
+    else:
+        _follow(request, hand)
+        kernel.answer(request.call, told)
+    if kernel.unkept.get(hand) is secrets:
+        del kernel.unkept[hand]
+
+
 def _follow(request: Request, hand_id: str) -> None:
     """What a change means for Hands that live."""
-    kernel, hand = request.kernel, request.kernel.state.by_id(hand_id)
+    kernel = request.kernel
     match request.call.method.removeprefix("kernel."):
         case "install" | "remove":
             kernel.index()
             kernel.supervisor.services.start_wanted()
-        case "root-add" | "root-remove":
-            kernel.supervisor.reroot()
+            kernel.supervisor.services.sweep()
+        case "root-add" | "root-remove" as verb:
+            kernel.supervisor.reroot(at_once=verb == "root-remove")
         case "key-rotate" | "key-revoke":
             kernel.supervisor.stop_untrusted()
-        case "set" if hand is not None:
-            body = codec.encode_body(kernel.settings_of(hand))
-            for run in kernel.runs.values():
-                if run.hand.id == hand_id and run.peer is not None:
-                    kernel.events.give(run.peer, "kernel.settings", (), body)
+        case "set":
+            kernel.supervisor.tell_settings(hand_id)
 
 
 METHODS = (

@@ -17,8 +17,9 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def _start(request: Request) -> object:
-    """One run of a task Hand, or a service up (answers when it is ready); mends a quarantine."""
+    """One run of a task Hand, or a service up (answers when it is ready); mends a quarantine and a lack of templates."""
     kernel, hand = request.kernel, request.hand()
+    kernel.start_template()
     if hand.is_task:
         return _begin(request, hand)
     if request.arguments.get("inputs"):

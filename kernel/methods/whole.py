@@ -18,6 +18,7 @@ def _status(request: Request) -> object:
         "home": kernel.home.path,
         "started": time_text(kernel.started),
         "runs": len(kernel.runs),
+        "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
         "memory": resident(os.getpid()),
         "cpu_seconds": round(time.process_time(), 3),

@@ -109,3 +109,21 @@ def test_a_refusal_in_the_log_names_the_grant_that_is_missing_and_no_secret() ->
     assert said["why"] == 'no grant; a grant that would allow it: "web.fetch" = ["*"]'
     assert (said["resource"], said["detail"]) == ("https://example.org/a?…", {"code": "capability"})
     assert refused(Refusal("method", "none"), "r-1", "", "a\u202eb", "")["method"] == "a\\u202eb"
+
+
+def test_a_call_that_never_reached_its_provider_was_never_begun() -> None:
+    call = _opened()
+    begun = [call.was_begun]
+    call.step("deliver")
+    begun.append(call.was_begun)
+    call.take_back()
+    begun.append(call.was_begun)
+    assert begun == [False, True, True]
+    assert (call.state, call.provider) == ("open", "")
+
+
+def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:
+    call = _opened(parent=_opened())
+    said, kept = call.about(call.begun(), b"k" * 32, "r-1"), call.kept(b"k" * 32, "r-1")
+    assert (kept.method, kept.resource, kept.run) == (said["method"], said["resource"], said["run"])
+    assert (kept.parent, kept.labels) == (said["parent"], said["labels"])

@@ -7,7 +7,9 @@ from manifests.lives import (
     BACKOFF_FIRST,
     BACKOFF_MOST,
     LIFE,
+    TEMPLATES_MOST,
     after_death,
+    after_template,
     backoff,
     check_requires,
     first_to_stop,
@@ -125,3 +127,16 @@ def test_a_hand_whose_machine_lacks_something_is_told_what() -> None:
         check_requires("one", requires, lambda _: False, {"TOKEN": "x"})
     with pytest.raises(Refusal, match=r"requires \$TOKEN"):
         check_requires("one", requires, lambda _: True, {})
+
+
+def test_a_death_with_the_template_does_not_count() -> None:
+    never = Restart(when="never", times=3, within_ms=60_000)
+    assert after_death(RESTART, (1.0, 2.0, 3.0), 4.0, clean=False, is_lost=True) == ("start", (1.0, 2.0, 3.0))
+    assert after_death(never, (), 4.0, clean=False, is_lost=True)[0] == "done"
+
+
+def test_templates_that_bring_nothing_up_are_tried_ever_more_slowly_and_then_no_more() -> None:
+    waits = [after_template(deaths, 0.0, is_waited_for=False) for deaths in range(1, TEMPLATES_MOST + 1)]
+    assert [wait for wait, _ in waits[:-1]] == [BACKOFF_FIRST * 2**number for number in range(TEMPLATES_MOST - 1)]
+    assert [bool(why) for _, why in waits] == [False] * (TEMPLATES_MOST - 1) + [True]
+    assert after_template(100, 0.0, is_waited_for=True) == (BACKOFF_MOST, "")

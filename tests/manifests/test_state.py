@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from manifests.grants import asked
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
-from manifests.state import Installed, Package, State, authority, fold, from_bytes, to_bytes
+from manifests.state import Installed, Package, State, authority, fold, from_bytes, to_bytes, unended
 from wire.entries import NO_PREV, Entry
 from wire.errors import ManipleError
 from wire.signing import SigningKey
@@ -44,6 +44,7 @@ CAPABILITIES = st.lists(
 KINDS = (
     "install", "remove", "grant", "revoke", "pause", "resume", "freeze", "thaw", "settings", "wanted", "unwanted",
     "quarantined", "root.add", "root.remove", "run.start", "run.end", "note",
+    "call", "end",
 )  # fmt: skip
 ACTS = st.lists(
     st.tuples(
@@ -69,7 +70,7 @@ def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
             detail = {"name": f"root-{extra}", "path": f"/srv/{extra}"}
         elif act.startswith("run."):
             run, detail = f"r-{extra}", {"kind": "task", "name": name}
-        elif act in ("freeze", "thaw", "note"):
+        elif act in ("freeze", "thaw", "note", "call", "end"):
             pass
         elif name not in ids:
             continue
@@ -81,13 +82,13 @@ def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
             kind, verdict = "hand.state", act
         elif act == "remove":
             kind = "hand.remove"
-        if act not in ("note", "freeze", "thaw") and not act.startswith(("root", "run.")):
+        if act not in ("note", "freeze", "thaw", "call", "end") and not act.startswith(("root", "run.")):
             detail = {"name": name, "hand": ids[name], **detail}
             if act == "remove":
                 del ids[name]
         found.append(
             Entry(seq=number, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", kind=kind, principal="operator",
-                  run=run, verdict=verdict, detail=detail, call=2 * number)
+                  run=run, verdict=verdict, detail=detail, call=2 * (extra if act in ("call", "end") else number))
         )  # fmt: skip
     return found
 
@@ -105,6 +106,20 @@ def test_a_snapshot_anywhere_changes_nothing(acts: list[tuple[str, str, int, Any
     cut = int(len(entries) * where)
     snapshot = to_bytes(_folded(entries[:cut]))
     assert to_bytes(_folded(entries[cut:], from_bytes(snapshot))) == to_bytes(_folded(entries))
+
+
+@given(ACTS)
+def test_every_call_without_an_end_is_told_of_once(acts: list[tuple[str, str, int, Any]]) -> None:
+    entries, left = _entries(acts), set[int]()
+    for entry in entries:
+        left = left | {entry.call} if entry.kind == "call" else left - {entry.call} if entry.kind == "end" else left
+    state = _folded(entries)
+    ends = unended(from_bytes(to_bytes(state)))
+    assert sorted(one["call"] for one in ends) == sorted(left)
+    assert all(one["verdict"] == "failed" for one in ends)
+    for number, one in enumerate(ends):
+        fold(state, Entry(seq=number, prev=NO_PREV, time="", kind="end", **one), _load)
+    assert unended(state) == []
 
 
 @given(ACTS)

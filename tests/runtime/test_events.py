@@ -84,9 +84,9 @@ def test_events_beyond_their_window_end_the_run(hand: Peer) -> None:
 
 
 def test_publishing_waits_for_its_answer(hand: Peer) -> None:
-    hand.call("test.tell")
+    number = hand.call("test.tell")
     publish, body = hand.expect(headers.Publish)
-    assert (publish.event, body) == ("loaded", {"rows": 3})
+    assert (publish.event, publish.parent, body) == ("loaded", number, {"rows": 3})
     hand.send(headers.Done(number=publish.number))
     assert hand.expect(headers.Done)[1] is None
 

@@ -1,0 +1,27 @@
+"""A kernel whose templates die at their start while HOME/state/lame is there. Started by test_template.py as a process.
+
+python -c STARTER SEARCH-PATH tests.system.lame HOME READY
+"""
+
+import os
+import sys
+from pathlib import Path
+
+
+def preload() -> None:
+    """What a template imports, if it lives."""
+    from runtime.preload import preload
+
+    state = next(Path(one) for one in sys.argv if one.endswith("/state"))  # one of the folders that runs reach
+    if (state / "lame").exists():
+        os._exit(7)
+    preload()
+
+
+def main(arguments: list[str]) -> None:
+    """Be the kernel of a home."""
+    from kernel import launcher
+    from kernel import main as kernel_main
+
+    launcher.PRELOAD = "tests.system.lame:preload"  # type: ignore[misc]
+    kernel_main.main(arguments)

@@ -1,0 +1,110 @@
+"""Every call has exactly one end, also one that its kernel did not live to see: the next kernel writes it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import fates
+from tests.system.actors import actor, begin
+from tests.system.attacks import balanced
+from tests.system.fates import call, entries, entry, until
+from wire import headers
+
+WORK = Source(
+    actor("work", kind="task").toml.split("\n[provides.")[0].replace("main:Actor", "main:Work"),
+    """
+import asyncio
+from runtime import Hand
+
+
+class Work(Hand):
+    async def run(self):
+        await asyncio.sleep(3600)
+""",
+)
+HOLD = [{"hold": True}]
+WHY = "the kernel ended before it"
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, actor("sink"))
+        install(kernel, actor("relay", '"sink.do" = ["*"]'))
+        install(kernel, WORK)
+        yield kernel
+
+
+def _open(kernel: Kernel) -> None:
+    """A call that is open, one that it made, and a task's work; all in the log, none with an end."""
+    with kernel.client() as client:
+        call(kernel, "kernel.start", "work")
+        begin(client, "relay.write", [{"call": "sink.do", "with": {"steps": HOLD}, "labels": ["secret"]}])
+        entry(kernel.home, "call", method="sink.do")
+        fates.pid_of(kernel, "sink")
+        kernel.kill()
+
+
+def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel(kernel: Kernel) -> None:
+    _open(kernel)
+    kernel.up()
+    lost = {method: entry(kernel.home, "end", why=WHY, method=method) for method in ("run", "relay.write", "sink.do")}
+    calls = {one.call: one for one in entries(kernel.home, "call")}
+    for end in lost.values():
+        begun = calls[end.call]
+        assert (end.verdict, end.principal) == ("failed", "kernel")
+        assert (end.run, end.resource, end.parent) == (begun.run, begun.resource, begun.parent)
+        assert end.labels == begun.labels
+    assert lost["sink.do"].labels == ("secret",)
+    kernel.down()
+    balanced(kernel.home)
+    kernel.up()
+    kernel.down()
+    balanced(kernel.home)
+    assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+def test_one_that_an_older_snapshot_knows_of_has_its_end_too(kernel: Kernel) -> None:
+    kernel.down()
+    frequent = Kernel(kernel.home, "tests.system.often")
+    with frequent:
+        before = len(entries(frequent.home, "snapshot"))
+        with frequent.client() as client:
+            begin(client, "relay.write", [{"call": "sink.do", "with": {"steps": HOLD}}])
+            entry(frequent.home, "call", method="sink.do")
+            until(lambda: len(entries(frequent.home, "snapshot")) > before + 1, "a snapshot while it is open")
+            newest = entries(frequent.home, "snapshot")[-1].seq
+            until(lambda: _size(frequent.home) >= newest, "its file is there")
+            frequent.kill()
+        frequent.up()
+        for method in ("relay.write", "sink.do"):
+            entry(frequent.home, "end", why=WHY, method=method)
+        frequent.down()
+        balanced(frequent.home)
+
+
+def _size(home: Path) -> int:
+    from kernel.home import Home
+    from wire.snapshot import opened
+
+    time.sleep(0.01)
+    path = home / "log" / "snapshot"
+    return opened(path.read_bytes(), Home(str(home)).keys().log.verify_key).size
+
+
+def test_a_kernel_that_goes_down_in_order_leaves_no_call_without_an_end(kernel: Kernel) -> None:
+    with kernel.client() as client:
+        begin(client, "kernel.sleep", [])  # refused for its arguments
+        client._number += 2
+        client._send(_sleep(client._number), {"milliseconds": 3_600_000})
+        entry(kernel.home, "call", method="kernel.sleep")
+        until(lambda: len(entries(kernel.home, "call")) > 1, "it sleeps")
+        kernel.down()
+    balanced(kernel.home)
+
+
+def _sleep(number: int) -> headers.Call:
+    return headers.Call(number=number, method="kernel.sleep", deadline=3_600_000)

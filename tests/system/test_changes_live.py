@@ -1,0 +1,157 @@
+"""What the operator changes, or stops, while services work: nothing that is open is lost, nothing that is gone comes back."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.system.actors import Step, actor, begin
+from tests.system.fates import call, ended, entries, entry, pid_of, runs, state_of, table, until
+
+HOLD: list[Step] = [{"hold": True}]
+TUNED = Source(
+    actor("tuned", more='[settings.pitch]\ntype = "int"\ndefault = 1\n[settings.word]\ntype = "string"\nsecret = true\n'
+          '[settings.name]\ntype = "string"\nsecret = true').toml
+    .replace("main:Actor", "main:Tuned"),
+    """
+import asyncio, pathlib
+from runtime import Hand
+
+
+class Tuned(Hand):
+    async def on_call(self, call, arguments):
+        return dict(self.settings)
+""",
+)  # fmt: skip
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        yield kernel
+
+
+def _held(kernel: Kernel, method: str) -> tuple[threading.Thread, list[str]]:
+    """A call that its actor holds open, and how it ends when it does."""
+    how: list[str] = []
+
+    def ask() -> None:
+        with kernel.client() as client:
+            how.append(ended(client, method, "", {"steps": HOLD}, seconds=60))
+
+    before = len([one for one in entries(kernel.home, "call") if one.method == method])
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: len([one for one in entries(kernel.home, "call") if one.method == method]) > before, "it is recorded")
+    until(lambda: [row for row in runs(kernel, method.split(".")[0]) if row["open"]], "it is at its provider")
+    return asking, how
+
+
+# roots ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_root_that_is_added_waits_for_the_calls_that_are_open(kernel: Kernel, tmp_path: Path) -> None:
+    install(kernel, actor("rooted", more="[confinement]\nroots = true"))
+    call(kernel, "rooted.do", "", {"steps": []})
+    first = pid_of(kernel, "rooted")
+    asking, how = _held(kernel, "rooted.write")
+    (tmp_path / "new").mkdir()
+    call(kernel, "kernel.root-add", "new", {"path": str(tmp_path / "new")})
+    assert call(kernel, "rooted.do", "", {"steps": [{"release": True}]})
+    asking.join()
+    assert how == ["done"]
+    entry(kernel.home, "run.end", why="the roots have changed")
+    call(kernel, "rooted.do", "", {"steps": []})
+    assert pid_of(kernel, "rooted") != first
+
+
+def test_a_root_that_is_taken_back_is_gone_at_once(kernel: Kernel, tmp_path: Path) -> None:
+    install(kernel, actor("rooted", more="[confinement]\nroots = true"))
+    call(kernel, "kernel.root-add", "old", {"path": _folder(tmp_path / "old")})
+    asking, how = _held(kernel, "rooted.write")
+    call(kernel, "kernel.root-remove", "old")
+    asking.join()
+    assert how == ["cancelled"]  # by its own process, which was told to end
+
+
+def _folder(path: Path) -> str:
+    path.mkdir()
+    return str(path)
+
+
+# stops ---------------------------------------------------------------------------------------------------------------
+
+
+def _deafen(kernel: Kernel) -> None:
+    """Let the service hear nothing any more, so that it is killed after its grace with all that is open at it."""
+    until(lambda: [row for row in runs(kernel, "sink") if row["open"]], "the call is at it")
+    os.kill(pid_of(kernel, "sink"), signal.SIGSTOP)
+
+
+def test_a_service_that_its_operator_stops_stays_down_whatever_was_open_at_it(kernel: Kernel) -> None:
+    install(kernel, actor("sink"))
+    asking, how = _held(kernel, "sink.do")
+    _deafen(kernel)
+    call(kernel, "kernel.stop", "sink")
+    asking.join()
+    assert how == ["ended"]
+    assert state_of(kernel, "sink") == "stopped"
+    assert len(entries(kernel.home, "run.start")) == 1
+
+
+def test_restarts_that_are_ordered_make_no_call_poisonous(kernel: Kernel) -> None:
+    install(kernel, actor("sink"))
+    asking, how = _held(kernel, "sink.do")
+    for times in range(2):  # it only reads: each process that is killed gives it to the next
+        _deafen(kernel)
+        call(kernel, "kernel.restart", "sink")
+        assert len(entries(kernel.home, "run.start")) == times + 2
+    call(kernel, "sink.do", "", {"steps": [{"release": True}]})
+    asking.join()
+    assert how == ["done"]
+
+
+def test_a_removed_hand_leaves_nothing_in_the_kernel_and_its_name_begins_anew(kernel: Kernel) -> None:
+    for _ in range(3):
+        install(kernel, ECHO)
+        call(kernel, "kernel.start", "echo")
+        call(kernel, "kernel.remove", "echo")
+    until(lambda: not runs(kernel), "all are down")
+    install(kernel, ECHO)
+    assert state_of(kernel, "echo") == "stopped"
+    assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
+
+
+# settings ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_that_is_changed_while_a_run_comes_up_reaches_it(kernel: Kernel) -> None:
+    install(kernel, TUNED)
+    with kernel.client() as asker:
+        for pitch in range(2, 12):
+            begin(asker, "tuned.do", [])  # its run begins to come up
+            until(lambda: runs(kernel, "tuned"), "it is made")
+            call(kernel, "kernel.set", "tuned", {"values": {"pitch": pitch, "word": f"secret {pitch}"}})
+            told = table(call(kernel, "tuned.do"))
+            assert (told["pitch"], told["word"]) == (pitch, f"secret {pitch}")
+            call(kernel, "kernel.stop", "tuned")
+
+
+def test_secrets_set_at_once_are_all_kept(kernel: Kernel) -> None:
+    install(kernel, TUNED)
+    asking = [
+        threading.Thread(target=call, args=(kernel, "kernel.set", "tuned", {"values": values}))
+        for values in ({"word": "hush"}, {"name": "ada"})
+    ]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    assert call(kernel, "tuned.do") == {"pitch": 1, "word": "hush", "name": "ada"}
+    kernel.kill()
+    kernel.up()
+    assert call(kernel, "tuned.do") == {"pitch": 1, "word": "hush", "name": "ada"}

@@ -1,0 +1,71 @@
+"""A template that cannot start is tried again ever more slowly, then no more: until the operator asks for a start."""
+
+import os
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from manifests.lives import TEMPLATES_MOST
+from tests.living import ECHO, Kernel, install, make_home
+from tests.system import fates
+from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
+
+NO_MORE = "none is started any more"
+
+
+@pytest.fixture
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("template") / "home"), "tests.system.lame") as kernel:
+        install(kernel, ECHO)
+        yield kernel
+
+
+def _break(kernel: Kernel) -> str:
+    """Kill the template, and let no other one live; why none is started any more."""
+    (kernel.home / "state" / "lame").touch()
+    os.kill(kernel.template_pid, signal.SIGKILL)
+    return until(lambda: str(table(call(kernel, "kernel.status"))["template"]), "it is given up")
+
+
+def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "echo")
+    assert table(call(kernel, "kernel.status"))["template"] == ""
+    why = _break(kernel)
+    assert f"died {TEMPLATES_MOST} times" in why
+    until(lambda: not fates.children(kernel.pid), "none is left")
+    entry(kernel.home, "note", why=f"the template died, and with it every run; {NO_MORE}")
+    deaths = [one for one in entries(kernel.home, "note") if "the template died" in one.why]
+    assert len(deaths) == TEMPLATES_MOST
+    gaps = [moment(after) - moment(before) for before, after in pairwise(deaths)]
+    assert all(gap >= 0.1 * 2**number for number, gap in enumerate(gaps))
+    with kernel.client() as client:
+        assert ended(client, "echo.say", "", {"text": "hi"}) == "template"
+        assert ended(client, "kernel.start", "echo") == "template"  # it is tried, and dies again
+    assert state_of(kernel, "echo") == "stopped"  # and not in quarantine, as it is not at fault
+    kernel.down()
+    assert "Traceback" not in kernel.log()
+    assert entries(kernel.home)[-2].kind == "kernel.stop"
+
+
+def test_one_that_was_given_up_is_tried_again_when_the_operator_starts_a_hand(kernel: Kernel) -> None:
+    _break(kernel)
+    (kernel.home / "state" / "lame").unlink()
+    assert table(call(kernel, "kernel.start", "echo"))["state"] == "ready"
+    assert table(call(kernel, "kernel.status"))["template"] == ""
+    assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
+
+
+def _is_another(kernel: Kernel, gone: int) -> bool:
+    return fates.children(kernel.pid) not in ([gone], [])
+
+
+def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) -> None:
+    for _ in range(TEMPLATES_MOST + 1):
+        call(kernel, "echo.say", "", {"text": "hi"})
+        template = kernel.template_pid
+        os.kill(template, signal.SIGKILL)
+        until(lambda gone=template: _is_another(kernel, gone), "another one is there")  # type: ignore[misc]
+    assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
+    assert not entries(kernel.home, "hand.state") or state_of(kernel, "echo") == "ready"
