@@ -28,11 +28,12 @@ class Life:
     """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet.
 
     is_final: it was stopped for good, so that its next process answers nothing that was open at this one. is_stale: it
-    stops as soon as no call is open at it.
+    stops as soon as no call is open at it. cpu: seconds its process had used at the last look; shares: what a call would
+    have been charged that was open at it all the time.
     """
 
     __slots__ = (
-        "cpu", "deaths", "hand", "idle", "is_final", "is_stale", "is_watched", "restart", "run", "state", "waiters",
+        "cpu", "deaths", "hand", "idle", "is_final", "is_stale", "is_watched", "restart", "run", "shares", "state", "waiters",
         "waiting",
     )  # fmt: skip
 
@@ -46,7 +47,7 @@ class Life:
         self.idle: Timer | None = None
         self.restart: Timer | None = None
         self.is_watched = self.is_final = self.is_stale = False
-        self.cpu = 0.0
+        self.cpu = self.shares = 0.0
 
 
 class Services:
@@ -92,6 +93,7 @@ class Services:
         self._share(life, run)
         while run.has_room and (number := life.waiting.next()) is not None:
             if number in kernel.exchange.calls:
+                kernel.exchange.calls[number].shares = life.shares
                 kernel.exchange.deliver(kernel.exchange.calls[number], run)
         if run.serving and not life.is_watched:
             life.is_watched = True
@@ -108,10 +110,13 @@ class Services:
             self.stop(life, "idle")
 
     def _share(self, life: Life, run: Run) -> None:
-        """Charge what a service has used since the last look to the calls that are open at it now."""
+        """Charge what a service has used since the last look to the calls that are open at it now, in even shares.
+
+        One sum serves all of them: a call has been charged what was added since it came.
+        """
         before, life.cpu = life.cpu, run.cpu_seconds()
-        for call in run.serving.values():
-            call.cpu += (life.cpu - before) / len(run.serving)
+        if run.serving:
+            life.shares += (life.cpu - before) / len(run.serving)
 
     def _watch_cpu(self, life: Life) -> None:
         """Each second while a service answers: open calls share its processor time; one past its limit ends it."""
@@ -120,7 +125,7 @@ class Services:
         if run is None or not life.is_watched:
             return
         self._share(life, run)
-        over = [one for one in run.serving.values() if one.cpu > most]
+        over = [one for one in run.serving.values() if life.shares - one.shares > most]
         if over:
             run.unfit = f"a call used more than its {most:g} s of processor time"
             kernel.supervisor.kill(run, run.unfit)
