@@ -35,13 +35,14 @@ class OpenCall(CallLife):
     caller: the run's id or `operator`; by: what policy sees of it, kept since a caller may be gone before its calls are.
     route, caller_number: where the end goes; no route for the work of a task run. labels: what its reply is marked with so
     far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
-    crashes: how often a provider died with it; was_taken_back: it was at one before. shares: what its provider had
-    charged to each call when it came there, in seconds of processor time. left: seconds to the deadline while it stands still. upload: it has one; early: its chunks that came too early.
+    crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
+    time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
+    upload: it has one; early: its chunks that came too early.
     """
 
     __slots__ = (
-        "alarm", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels", "left", "most",
-        "parent", "provided", "provider", "resource", "route", "shares", "timer", "upload", "was_taken_back",
+        "alarm", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels", "left",
+        "most", "parent", "provided", "provider", "resource", "route", "shares", "timer", "upload", "was_taken_back",
     )  # fmt: skip
 
     def __init__(
