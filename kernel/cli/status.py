@@ -18,6 +18,7 @@ class Status(Struct, frozen=True, kw_only=True):
     frozen: bool
     hands: int
     runs: int
+    template: str
     wanted: tuple[str, ...]
     paused: tuple[str, ...]
     quarantined: dict[str, str]
@@ -52,6 +53,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...])
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
     log = f"{now.entries} entries, {now.durable} of them on disk"
     trouble = screen.coloured(f"{now.log_state}: {now.log_why}", "red") if now.log_state != "ok" else ""
+    template = f"{now.template}; `maniple start HAND` tries again" if now.template else ""
     troubled = "\n".join(
         f"{name}: {screen.visible(why)}; `maniple start {name}` tries again" for name, why in now.quarantined.items()
     )
@@ -60,6 +62,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...])
             ("kernel", f"process {now.pid}, up {up}, {now.cpu_seconds:.2f}s of processor, {screen.size(now.memory)}"),
             ("home", now.home),
             ("state", held),
+            ("template", screen.coloured(template, "red")),
             ("hands", f"{now.hands} installed, {now.runs} live runs, {now.open_calls} calls under way"),
             ("wanted", ", ".join(now.wanted)),
             ("paused", ", ".join(now.paused)),

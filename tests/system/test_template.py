@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from manifests.lives import TEMPLATES_MOST
+from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system import fates
 from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
@@ -43,6 +44,8 @@ def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel
     with kernel.client() as client:
         assert ended(client, "echo.say", "", {"text": "hi"}) == "template"
         assert ended(client, "kernel.start", "echo") == "template"  # it is tried, and dies again
+    told = Shell(kernel.home).run("status").out
+    assert f"died {TEMPLATES_MOST + 1} times before one came up: see run/kernel.log; `maniple start HAND`" in told
     assert state_of(kernel, "echo") == "stopped"  # and not in quarantine, as it is not at fault
     kernel.down()
     assert "Traceback" not in kernel.log()
