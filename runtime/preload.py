@@ -3,6 +3,7 @@
 It leaves no loop, no zmq context and no thread, none of which survives a fork.
 """
 
+import ctypes
 import gc
 from importlib import import_module
 from typing import Final
@@ -26,9 +27,13 @@ _REHEARSALS: Final = 16
 
 _POOL: Final = 16 * 1024
 _SIZES: Final = range(48, 513, 16)
+_HEAP_SIZES: Final = (*range(4_104, 1_032, -256), *range(1_032, 8, -16))
+_AT_THE_END: Final = 100_000
+_HEAP_MOST: Final = 4 * 1024 * 1024
 _PATIENCE: Final = 50_000
-"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c); and
-how many are tried before they are found not to lie as expected."""
+"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c); of
+what malloc cuts from gaps, of what it has no gap for, and of all that is spent on filling them; and how many small
+objects are tried before they are found not to lie as expected."""
 
 
 def preload() -> None:
@@ -38,6 +43,7 @@ def preload() -> None:
     for _ in range(_REHEARSALS):
         _rehearse()
     gc.collect()
+    _fill_heap()
     _fill.append(tuple(filler for size in _SIZES for filler in _fillers(size)))
 
 
@@ -59,6 +65,17 @@ def _fillers(size: int, pool: int = _POOL) -> list[bytes]:
         taken.append(bytes(size - bytes.__basicsize__ - 8))
         row = row + 1 if len(taken) > 1 and id(taken[-1]) - id(taken[-2]) == size else 0
     return taken[: -row - 1]
+
+
+def _fill_heap(most: int = _HEAP_MOST) -> int:
+    """The same for the gaps of malloc(3), large ones first, up to the end of its heap; the bytes it took, for good."""
+    malloc = ctypes.CDLL(None).malloc
+    malloc.restype, malloc.argtypes = ctypes.c_size_t, (ctypes.c_size_t,)
+    end, taken = malloc(_AT_THE_END), 0
+    for size in _HEAP_SIZES:
+        while taken < most and malloc(size) < end:
+            taken += size
+    return taken
 
 
 def _rehearse() -> None:
