@@ -92,10 +92,13 @@ def runs(kernel: Kernel, hand: str = "") -> list[dict[str, Value]]:
 
 
 def pid_of(kernel: Kernel, hand: str) -> int:
-    """The first process of the one run of a Hand."""
-    (row,) = runs(kernel, hand)
-    assert isinstance(row["pid"], int)
-    return row["pid"]
+    """The first process of the one run of a Hand, as soon as there is one."""
+
+    def pid() -> int:
+        (row,) = runs(kernel, hand)
+        return int(str(row["pid"]))
+
+    return until(pid, f"{hand} has a process")
 
 
 def state_of(kernel: Kernel, hand: str) -> str:
