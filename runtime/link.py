@@ -105,13 +105,11 @@ class Link:
 
     def take(self) -> tuple[FromKernel, bytes] | None:
         """The next message, None when none has come. LinkLost for bytes that are none, and when the link is gone."""
-        ready = zmq_poll(self._both, 0)
-        if not ready:
+        try:
+            first = self._socket.recv(_NOBLOCK, copy=False)
+        except zmq.Again:
+            self._check_link()
             return None
-        if ready[0][0] is self._monitor:
-            number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
-            raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
-        first = self._socket.recv(_NOBLOCK, copy=False)
         second = self._socket.recv(_NOBLOCK, copy=False) if first.more else first
         if second is first or second.more:
             raise LinkLost("the kernel sent a message that is not a header and a body")
@@ -120,6 +118,14 @@ class Link:
         except CodecError as error:
             raise LinkLost(f"the kernel sent bytes that are no message: {error}") from None
         return header, second.bytes
+
+    def _check_link(self) -> None:
+        """Raises LinkLost when no message has come because none can any more."""
+        try:
+            number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
+        except zmq.Again:
+            return
+        raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
 
     def close(self) -> None:
         """Give what is on its way a moment, then let go."""
