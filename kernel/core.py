@@ -40,6 +40,7 @@ from wire.canonical import INT_LIMIT
 from wire.entries import Cost, time_text
 from wire.errors import CodecError, Refusal, Unencodable
 from wire.ids import KERNEL, NOBODY, OPERATOR
+from wire.launch import Confined
 from wire.rates import Tally
 from wire.results import Results
 
@@ -280,12 +281,16 @@ class Kernel:
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=run.hand.begun)
 
     def joining(self, run: Run, public: bytes) -> None:
-        """A run is confined, and comes to the bus with this key (Z85)."""
+        """A run is walled in but for the last layer, and comes to the bus with this key (Z85)."""
         run.state, self._template_deaths = "joining", 0
         self.results.begun(run.id)
         run.key = z85.decode(public)
         self._keys[run.key] = run.id
-        detail: dict[str, object] = {"applied": list(run.applied)}
+
+    def confined(self, run: Run, how: Confined) -> None:
+        """Every layer is laid on a run; what comes from it now may be its Hand's doing."""
+        run.applied, run.missing = how.applied, how.missing
+        detail: dict[str, object] = {"applied": [*how.applied], "missing": [*how.missing], "landlock": how.landlock}
         if run.uid is not None:
             detail["uid"] = run.uid
         self.log.append("run.confined", principal=KERNEL, run=run.id, detail=detail)

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.errors import HomeError
+from manifests.confinement.layers import NAMES
 from manifests.state import Package
 from wire.errors import ManipleError
 from wire.signing import SigningKey
@@ -30,11 +31,15 @@ _OPEN_TO_RUNS: Final = ("scratch", "state")  # 0711: what is inside belongs to s
 
 
 class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run."""
+    """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run.
+
+    require: layers of confinement (manifests/confinement/layers.py) without which no run starts.
+    """
 
     format: int
     origin: str
     hash_seed: int
+    require: tuple[str, ...] = ()
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -140,6 +145,9 @@ class Home:
             raise HomeError(f"{self.at('home.toml')} cannot be read: {error}; restore it from a backup") from None
         if identity.format != FORMAT:
             raise HomeError(f"the home {self.path} has format {identity.format}, and this Maniple knows {FORMAT}")
+        if unknown := set(identity.require).difference(NAMES):
+            known = f"{', '.join(sorted(unknown))}, which is no layer: choose from {', '.join(NAMES)}"
+            raise HomeError(f"{self.at('home.toml')} requires {known}")
         return identity
 
     def _key(self, name: str) -> bytes:

@@ -19,15 +19,30 @@ from manifests import schema
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire.errors import CodecError
-from wire.launch import Born, Died, Fork, Go, Joining, Launch, Sweep, Unfit, Warm, decode, decode_template, encode
+from wire.launch import (
+    Born,
+    Confined,
+    Died,
+    Fork,
+    Go,
+    Joining,
+    Launch,
+    Sweep,
+    Unfit,
+    Warm,
+    decode,
+    decode_template,
+    encode,
+)
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
+TEMPLATE: Final = "kernel.process.template"
 PRELOAD: Final = "runtime.preload:preload"
 SERVE: Final = "runtime.main:join"
-"""What the template imports before it forks, and where the runtime begins in a run: named to them, since the kernel
-imports nothing of it."""
+"""The template's module, what it imports before it forks, and where the runtime begins in a run: named to them, since the
+kernel imports nothing of either."""
 
 _UNLIMITED: Final = -1
 _AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
@@ -59,7 +74,7 @@ class Launcher:
             "-c",
             STARTER,
             search,
-            "kernel.template",
+            TEMPLATE,
             "3",
             PRELOAD,
             *sorted(reach),
@@ -95,7 +110,7 @@ class Launcher:
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:
         """The process that was exec'd made process 1 and may leave; then process 1 is the kernel's own child."""
-        from kernel.confine import ADOPT_ORPHANS, control
+        from kernel.process.confine import ADOPT_ORPHANS, control
 
         control(ADOPT_ORPHANS)
         descriptors.send(self._template, b"leave")
@@ -144,7 +159,8 @@ class Launcher:
             packet = Launch(
                 run=run.id, hand=hand.id, name=hand.name, version=hand.version, manifest=schema.encode(manifest), files=files,
                 settings=settings, rlimits=rlimits_of(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
-                seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state, descriptors=tuple(passing),
+                seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state,
+                require=self._home.identity.require, descriptors=tuple(passing),
             )  # fmt: skip
         except OSError:
             descriptors.close_all(list(passing.values()))
@@ -233,16 +249,22 @@ class Launcher:
             raw, passed = descriptors.receive(talk)
             descriptors.close_all(passed)
             match decode(raw) if raw else None:
-                case Joining(public=public, applied=applied) if not run.ended:
-                    run.applied = applied
+                case Joining(public=public) if not run.ended:
                     self._owner.joining(run, public)
                     descriptors.send(talk, encode(Go()))
+                    return
+                case Confined() as how:
+                    self._owner.confined(run, how)
                 case Unfit(code=code, why=why):
                     run.unfit = f"{code}: {why}"
         except (OSError, CodecError):
             pass  # it is not what it should be, or gone: its process's end tells
-        finally:
-            self._end_talk(run)
+        self._end_talk(run)
+
+    def hear_out(self, run: Run) -> None:
+        """Hear now what a run said before it did more on the bus."""
+        if run.talk is not None:
+            self._hear(run, run.talk)
 
     def _end_talk(self, run: Run) -> None:
         if run.talk is not None:

@@ -54,8 +54,8 @@ class Run:
 
     __slots__ = (
         "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "held", "id", "key", "labels", "memory",
-        "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "serving", "started", "state", "talk", "tokens",
-        "uid", "unfit", "why", "work",
+        "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "serving", "started", "state", "talk",
+        "tokens", "uid", "unfit", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -70,6 +70,7 @@ class Run:
         self.talk: socket | None = None
         self.key = b""
         self.applied: tuple[str, ...] = ()
+        self.missing: tuple[str, ...] = ()
         self.progress: dict[str, object] | None = None
         self.held: list[list[bytes]] = []
         self.parent = self.unfit = self.why = ""

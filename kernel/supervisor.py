@@ -122,7 +122,8 @@ class Supervisor:
     def ready(self, run: Run) -> None:
         """The Hand's start() has returned: its work, or the calls that wait, may come."""
         life = self.services.of(run)
-        if run.state != "joining":
+        self._kernel.launcher.hear_out(run)
+        if run.state != "joining" or not run.applied:
             raise Late(0)
         run.state = "ready"
         self._tell_settings(run)

@@ -10,6 +10,7 @@ from keyword import iskeyword
 from typing import Final
 
 from manifests import capabilities
+from manifests.confinement import layers
 from manifests.errors import PatternInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.grants import is_method_pattern
@@ -199,6 +200,16 @@ def _list(fits: Callable[[str], bool], wanted: str, instead: str) -> Reader:
     return read
 
 
+def _is_folder(text: str) -> bool:
+    """A path from the top, in its shortest form."""
+    return (
+        text.startswith("/")
+        and text != "/"
+        and not {"", ".", ".."}.intersection(text[1:].split("/"))
+        and "\0" not in text
+    )
+
+
 def _patterns(found: Findings, path: Path, value: object, key: Key) -> object:
     if not isinstance(value, list):
         return _refused(found, path, value, "a list of patterns", 'write a list, such as ["reports/**"]')
@@ -259,6 +270,12 @@ READERS: Final[dict[str, Reader]] = {
     "event patterns": _list(
         is_method_pattern, "publisher.event", 'write it like "data-pipeline.loaded" or "data-pipeline.*"'
     ),
+    "folders": _list(
+        _is_folder,
+        "a folder of this machine",
+        'write its whole path, without "..", and not "/" itself, such as "/proc"',
+    ),
+    "layers": _list(layers.NAMES.__contains__, "a layer of confinement", f"choose from {', '.join(layers.NAMES)}"),
     "name": _name,
     "names": _list(is_hand_name, "a name", 'write small letters, digits and single "-", such as "my-name"'),
     "patterns": _patterns,

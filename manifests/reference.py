@@ -7,6 +7,7 @@ schema.py, a bad file. `*` in a path stands for a name that the author chooses.
 
 from typing import Final, NamedTuple
 
+from manifests.confinement import layers
 from manifests.values import LIMITS, format_limit
 
 REQUIRED: Final = "required"
@@ -152,6 +153,28 @@ KEYS: Final[tuple[Key, ...]] = (
         "Services: the operator's granted roots are opened for it as directory descriptors.",
     ),
     Key(
+        "confinement.require",
+        "layers",
+        "[]",
+        "",
+        f"It does not start where one of these layers cannot be had: {', '.join(layers.NAMES)}.",
+    ),
+    Key(
+        "confinement.network",
+        "choice",
+        '"none"',
+        "",
+        "host: services whose work is the network itself; shown at install. none: it has no network at all.",
+        ("none", "host"),
+    ),
+    Key(
+        "confinement.outside_read",
+        "folders",
+        "[]",
+        "",
+        "Folders and files of this machine that it may read besides; shown at install.",
+    ),
+    Key(
         "settings.*.type",
         "choice",
         REQUIRED,
@@ -177,9 +200,6 @@ LATER: Final[dict[str, str]] = {
     "capabilities.*.approval": "will hold each such call until a person says yes",
     "budget": "will bound what the Hand may spend",
     "schedule": "will start the Hand by the clock or by events",
-    "confinement.require": "will refuse a start without the layers it names",
-    "confinement.network": "will open the machine's network to a service that the operator allows it",
-    "confinement.outside_read": "will let the Hand read folders outside its own",
     "metrics": "will declare counters and gauges that the Hand reports",
     "agent": "will make the Hand reason with a model",
 }

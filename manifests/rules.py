@@ -45,6 +45,8 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
     paths += [("restart", key) for key in sections["restart"]]
     if sections["confinement"].get("roots"):
         paths.append(("confinement", "roots"))
+    if sections["confinement"].get("network") == "host":
+        paths.append(("confinement", "network"))
     paths += [("capabilities", method, "own") for method, row in capabilities.items() if row.get("own")]
     for path in paths:
         found.at_key(

@@ -17,6 +17,7 @@ Autonomy: TypeAlias = Literal["readonly", "full"]
 Isolation: TypeAlias = Literal["fork", "exec"]
 ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address"]
 Effect: TypeAlias = Literal["read", "write", "external"]
+Network: TypeAlias = Literal["none", "host"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
@@ -92,9 +93,15 @@ class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[confinement]: roots = the operator's granted roots are opened for a service as directory descriptors."""
+    """[confinement]: roots = the operator's granted roots are opened for a service as directory descriptors.
+
+    require: layers without which it does not start. network: `host` leaves it the machine's. outside_read: paths.
+    """
 
     roots: bool = False
+    require: tuple[str, ...] = ()
+    network: Network = "none"
+    outside_read: tuple[str, ...] = ()
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ and then, over the run's own descriptor:
     kernel → run   Launch, with the descriptors that `descriptors` names, in that order
     run → kernel   Joining: the public half of the CURVE key pair that it made for itself
     kernel → run   Go: that key is known to the bus
+    run → kernel   Confined: it is on the bus, every layer is laid on, and no byte of the Hand's code has run
     run → kernel   Unfit: the run ends here instead, and why (an altered file, a layer that could not be applied)
 """
 
@@ -84,6 +85,7 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     manifest: the checked manifest as JSON; wire does not open it. descriptors: what each passed descriptor is, such as
     `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, opened by the run
     itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
+    require: the layers that the home wants every run to have.
     serve: where the runtime begins, `module:function`; the kernel's code does not know it.
     """
 
@@ -101,18 +103,29 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     serve: str
     scratch: str
     state: str
+    require: tuple[str, ...]
     descriptors: tuple[str, ...]
 
 
 class Joining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="joining"):
-    """Sent by the run. Answered with Go. public: its CURVE key, 40 characters of Z85; applied: the layers now in force."""
+    """Sent by the run. Answered with Go. public: its CURVE key, 40 characters of Z85."""
 
     public: bytes
-    applied: tuple[str, ...]
 
 
 class Go(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="go"):
     """Sent by the kernel. Answered on the bus, with Hello."""
+
+
+class Confined(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="confined"):
+    """Sent by the run before any of its Hand's code. Not answered. applied, missing: layers, see manifests/confinement.
+
+    landlock: the version of it that is in force.
+    """
+
+    applied: tuple[str, ...]
+    missing: tuple[str, ...]
+    landlock: int
 
 
 class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unfit"):
@@ -137,7 +150,7 @@ class Start(Struct, frozen=True, kw_only=True):
     secret: bytes
 
 
-Packet: TypeAlias = Launch | Joining | Go | Unfit
+Packet: TypeAlias = Launch | Joining | Go | Confined | Unfit
 _decoder: Final[msgspec.msgpack.Decoder[Packet]] = msgspec.msgpack.Decoder(Packet)
 _template_decoder: Final[msgspec.msgpack.Decoder[TemplatePacket]] = msgspec.msgpack.Decoder(TemplatePacket)
 

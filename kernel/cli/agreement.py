@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from manifests.grants import GrantSet, asked, exceeding
-from manifests.schema import Capability, Manifest, Provided
+from manifests.schema import Capability, Confinement, Manifest, Provided
 
 KINDS = {
     "task": "a task: a process of its own for each run",
@@ -38,6 +38,16 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         lines.append("It starts with the kernel, and stays up.")
     if manifest.confinement.roots and not (before and before.confinement.roots):
         lines.append("Every named folder (`maniple roots`) is opened for it.")
+    lines += _outside(manifest.confinement, before.confinement if before else Confinement())
+    return lines
+
+
+def _outside(asked: Confinement, before: Confinement) -> list[str]:
+    """What of this machine it is left, that other Hands are not."""
+    read = [path for path in asked.outside_read if path not in before.outside_read]
+    lines = [f"It reads {', '.join(read)} of this machine."] if read else []
+    if asked.network == "host" and before.network != "host":
+        lines.append("It has this machine's network: what it connects to is its own code's doing.")
     return lines
 
 

@@ -14,8 +14,9 @@ def doctor(session: Session) -> None:
     Each thing is tried, not guessed from a version. Neither home nor kernel is needed. Ends with 1 when something is
     missing that this version does not run without.
 
-    What is shown as unused confines no run, whatever this machine can do: this version of Maniple does not apply it
-    yet. What confines a run that lives now: `maniple ps --json`, `maniple show HAND`.
+    A layer that is missing is left out of every run, and shown as lacking wherever a run is shown; a Hand, or the home,
+    that requires it (`require` in HAND.toml's [confinement] or in home.toml) does not start. What is shown as unused
+    confines no run yet, whatever this machine can do. What confines a run now: `maniple ps --json`, `maniple show HAND`.
     """
     findings = machine.look(session.home)
     lacking = [one.what for one in findings if one.needed and one.state == "missing"]

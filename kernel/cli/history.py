@@ -26,6 +26,7 @@ class PastRun(Struct, kw_only=True):
     memory_peak: int = 0
     calls: int = 0
     confinement: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     seq: int = 0
 
 
@@ -47,8 +48,8 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
                 if entry.call:
                     work[entry.call] = entry.run
             case "run.confined" if entry.run in runs:
-                applied = entry.detail.get("applied")
-                runs[entry.run].confinement = tuple(map(str, applied)) if isinstance(applied, list) else ()
+                run = runs[entry.run]
+                run.confinement, run.lacking = (_names(entry.detail.get(name)) for name in ("applied", "missing"))
             case "run.end" if entry.run in runs:
                 _end(runs[entry.run], entry)
             case "end" if entry.call in work:
@@ -68,6 +69,10 @@ def _end(run: PastRun, entry: Entry) -> None:
     run.cpu_seconds = _number(detail.get("cpu_us")) / 1_000_000
     run.memory_peak = _number(detail.get("memory_peak"))
     run.calls = _number(detail.get("calls"))
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _number(value: object) -> int:

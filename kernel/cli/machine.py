@@ -8,6 +8,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from kernel.process import confine, landlock
+from manifests.confinement.layers import LAYERS
+
 State = Literal["ok", "missing", "weak", "unused"]
 """unused: Maniple does not apply it yet, whether this machine has it or not."""
 
@@ -24,13 +27,15 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
-_SYS_LANDLOCK_CREATE: Final = 444
 _SYS_OPENAT2: Final = 437
 _SYS_MOUNT_SETATTR: Final = 442
-_PR_GET_SECCOMP: Final = 21
-_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
+_NEWUSER, _NEWPID = confine.NEWUSER, confine.NEWPID
 _KEEP_SIZE: Final = 1
 _ENOSYS: Final = 38
+_LAYERS: Final = {layer.name: layer for layer in LAYERS}
+_LANDLOCK_WHOLE: Final = 6
+_LANDLOCK_SINCE: Final = ((3, "truncating"), (4, "TCP"), (5, "devices"), (6, "signals and abstract sockets"))
+"""The version from which on Landlock has all that Maniple uses, and what came with which."""
 
 
 def look(home: str) -> list[Finding]:
@@ -109,30 +114,36 @@ def _processes(_: str) -> Iterator[Finding]:
 
 
 def _confinement(_: str) -> Iterator[Finding]:
-    landlock = _libc.syscall(_SYS_LANDLOCK_CREATE, None, 0, 1)
-    yield _unused(
+    abi = landlock.version()
+    yield Finding(
         what="Landlock",
-        found=f"version {landlock}",
-        lack="" if landlock > 0 else "not there",
-        why="will keep a run from files outside its own folders, beneath all namespaces",
-        mend="boot with `landlock` in the list of lsm=, on Linux 5.13 or newer",
+        state="ok" if abi >= _LANDLOCK_WHOLE else "weak" if abi else "missing",
+        found=f"version {abi}{_lacks_of(abi)}" if abi else "not there",
+        needed=False,
+        why=_LAYERS["landlock"].stops,
+        mend=_LAYERS["landlock"].mend,
     )
-    seccomp = _libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 and os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
-    yield _unused(
+    seccomp = confine.has_seccomp()
+    yield Finding(
         what="seccomp",
-        found="filters can be laid on",
-        lack="" if seccomp else "not there",
-        why="will forbid a run the system calls that it does not need",
-        mend="run a Linux kernel built with CONFIG_SECCOMP_FILTER",
+        state="ok" if seccomp else "missing",
+        found="filters can be laid on" if seccomp else "not there",
+        needed=False,
+        why=_LAYERS["seccomp"].stops,
+        mend=_LAYERS["seccomp"].mend,
     )
-    net = _in_child(lambda: _check(_libc.unshare(_NEWNET if os.geteuid() == 0 else _NEWUSER | _NEWNET)))
-    yield _unused(
-        what="network namespaces",
-        found="can be made",
-        lack=net,
-        why="will leave a run without any network of its own",
-        mend="as for PID namespaces",
-    )
+    base = 0 if confine.is_root() else confine.NEWUSER
+    for name, flag in (("network", confine.NEWNET), ("ipc", confine.NEWIPC), ("mount", confine.NEWNS)):
+        why_not = _in_child(lambda flag=flag: _check(_libc.unshare(base | flag)))  # type: ignore[misc]
+        layer = _LAYERS[f"{name}-namespace"]
+        yield Finding(
+            what=f"{name} namespaces",
+            state="missing" if why_not else "ok",
+            found=why_not or "can be made",
+            needed=False,
+            why=layer.stops,
+            mend=layer.mend,
+        )
     where, writable = _cgroup()
     yield _unused(
         what="cgroups",
@@ -141,6 +152,12 @@ def _confinement(_: str) -> Iterator[Finding]:
         why="will bound a run's memory as a whole; until then only rlimits bound each process",
         mend="run `maniple up` under systemd with Delegate=yes, or as root",
     )
+
+
+def _lacks_of(abi: int) -> str:
+    """What an older Landlock leaves to the other layers."""
+    left = [what for since, what in _LANDLOCK_SINCE if abi < since]
+    return f", which leaves {', '.join(left)} to the other layers" if left else ""
 
 
 def _unused(*, what: str, found: str, lack: str, why: str, mend: str) -> Finding:

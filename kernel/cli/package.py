@@ -1,6 +1,6 @@
 """A Hand's folder on disk (acts): read, hashed, sealed and copied, exactly as the kernel's child will read it.
 
-The walk is that of kernel/child.py: links and odd files are refused, every plain file counts, HAND.seal alone is not
+The walk is that of kernel/process/child.py: links and odd files are refused, every plain file counts, HAND.seal alone is not
 sealed. So what is sealed here is what is found there.
 """
 

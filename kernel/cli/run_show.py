@@ -51,6 +51,7 @@ def _drawn(run: history.PastRun, entries: list[Entry]) -> str:
             ("process", run.exit),
             ("used", f"{run.cpu_seconds:.2f}s of processor, {screen.size(run.memory_peak)} at most, {run.calls} calls"),
             ("confined by", ", ".join(run.confinement)),
+            ("but not by", screen.lacking(run.lacking)),
         )
     )
     return "\n".join([about, "", *map(drawing.line, entries)]).rstrip()

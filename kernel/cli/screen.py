@@ -203,3 +203,9 @@ def moment(text: str) -> str:
 def ago(micros: int, now: int) -> str:
     """How long before now, both in microseconds."""
     return duration(max(0, now - micros) / 1_000_000)
+
+
+def lacking(layers: Iterable[str]) -> str:
+    """Layers that runs do not have here; "" when there is none."""
+    names = ", ".join(layers)
+    return coloured(f"{names}: this machine lacks them, see `maniple doctor`", "yellow") if names else ""

@@ -31,6 +31,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     grants: tuple[Capability, ...]
     settings: dict[str, object]
     confinement: tuple[str, ...]
+    lacking: tuple[str, ...]
 
 
 @command()
@@ -76,6 +77,7 @@ def _drawn(shown: Shown) -> str:
                 "\n".join(f"{name} {format_limit(name, value).strip(chr(34))}" for name, value in given.items()),
             ),
             ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
-            ("confined by", "\n".join(shown.confinement) or "nothing runs now"),
+            ("confined by", ", ".join(shown.confinement) or "nothing runs now"),
+            ("but not by", screen.lacking(shown.lacking)),
         )
     )

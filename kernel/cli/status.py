@@ -40,15 +40,17 @@ def status(session: Session) -> None:
         runs = client.call("kernel.ps").value
     live = told.read(runs, told.LiveRuns).runs
     layers = tuple(dict.fromkeys(layer for run in live for layer in run.confinement))
+    lacking = tuple(dict.fromkeys(layer for run in live for layer in run.lacking))
     shown = {
         **told.read(reply, dict[str, object]),
         "micro_dollars": sum(run.micro_dollars for run in live),
         "confinement": layers,
+        "lacking": lacking,
     }
-    session.result(shown, lambda: _drawn(told.read(reply, Status), live, layers))
+    session.result(shown, lambda: _drawn(told.read(reply, Status), live, layers, lacking))
 
 
-def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...]) -> str:
+def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
     log = f"{now.entries} entries, {now.durable} of them on disk"
@@ -69,6 +71,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...])
             ("quarantined", troubled),
             ("spending", screen.dollars(sum(run.micro_dollars for run in live)) + " by the live runs" if live else ""),
             ("confinement", ", ".join(layers) or "nothing runs now; what this machine can do: `maniple doctor`"),
+            ("but not by", screen.lacking(lacking)),
             ("log", log),
             ("", trouble),
             ("log's name", now.origin),

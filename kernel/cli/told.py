@@ -59,6 +59,7 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     seconds: float
     progress: Progress | None = None
     confinement: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 class LiveRuns(Struct, frozen=True, kw_only=True):

@@ -20,12 +20,14 @@ def _hands(request: Request) -> object:
 def _show(request: Request) -> object:
     """One Hand in full: its record as it is, its grants, its settings (secrets hidden) and its live confinement."""
     kernel, hand = request.kernel, request.hand()
+    live = next((run for run in kernel.runs.values() if run.hand.id == hand.id), None)
     return {
         "hand": hand,
         "state": kernel.supervisor.shown_state(hand),
         "grants": kernel.state.grants.get(hand.id, ()),
         "settings": shown(hand.package.manifest.settings, kernel.settings_of(hand)),
-        "confinement": next((run.applied for run in kernel.runs.values() if run.hand.id == hand.id), ()),
+        "confinement": live.applied if live else (),
+        "lacking": live.missing if live else (),
     }
 
 

@@ -153,6 +153,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "seconds": round(kernel.loop.now() - run.started, 1),
         "progress": run.progress,
         "confinement": run.applied,
+        "lacking": run.missing,
         "uid": run.uid,
     }
 

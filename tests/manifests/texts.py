@@ -54,6 +54,9 @@ within = "2m"
 
 [confinement]
 roots = true
+require = ["landlock", "seccomp"]
+network = "host"
+outside_read = ["/proc", "/sys"]
 
 [settings.target]
 type = "string"

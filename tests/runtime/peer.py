@@ -98,6 +98,7 @@ class Peer:
             serve="runtime.main:join",
             scratch=str(self.scratch),
             state=str(self.state) if kind == "service" else "",
+            require=(),
             descriptors=("bus",),
         )
         code = {"main.py": textwrap.dedent(source).encode(), **more.get("files", {})}

@@ -33,7 +33,7 @@ def _state(kernel: Kernel) -> list[Value]:
     """All that the log makes true, as the operator sees it."""
     shown = [table(call(kernel, "kernel.show", name)) for name in ("echo", "second")]
     for one in shown:
-        del one["confinement"], one["state"]  # of the live process
+        del one["confinement"], one["lacking"], one["state"]  # of the live process
     status = table(call(kernel, "kernel.status"))
     return [
         *shown,

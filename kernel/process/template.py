@@ -4,7 +4,7 @@ Started by exec, so there is no key of the kernel in its memory; process 1 of it
 every run; dead as soon as the kernel is (parent-death signal, and end of file on its socket). To it a run is a number
 and a descriptor. What it preloads is named to it as an argument, so that the kernel imports nothing of the runtime.
 
-    python -c STARTER SEARCH-PATH kernel.template SOCKET PRELOAD FOLDER…      FOLDER: what runs must be able to reach
+    python -c STARTER SEARCH-PATH kernel.process.template SOCKET PRELOAD FOLDER…      FOLDER: what runs must be able to reach
 
 The process that is exec'd here makes the namespace, forks process 1 of it and leaves; the kernel hears of process 1 by
 Warm. It never starts a thread, a zmq context or a wasm engine: none of these survives a fork.
@@ -18,9 +18,9 @@ import socket
 from collections.abc import Sequence
 from importlib import import_module
 
-from kernel import confine
-from kernel.child import run
 from kernel.descriptors import close_all, receive, send
+from kernel.process import confine, machine, mounts
+from kernel.process.child import run
 from wire.launch import Born, Died, Fork, Sweep, Warm, decode_template, encode
 
 
@@ -51,12 +51,13 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.setsid()
     if root:
-        confine.private_mounts()
+        mounts.private_mounts()
         os.umask(0o022)
-        confine.make_reachable(paths)
+        mounts.make_reachable(paths)
         os.umask(0o077)
     name, _, function = preload.partition(":")
     getattr(import_module(name), function)()
+    machine.probe()
     gc.collect()
     gc.freeze()
     Template(end).serve()

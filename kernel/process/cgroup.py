@@ -1,0 +1,67 @@
+"""A control group for each run (acts): bounds the memory of all its processes together. Version 1, where root may make them.
+
+The template makes one folder below its own group, which holds one for each run, named by the run's number; the run
+enters its own before it takes its ids, and the template removes it when it has reaped the run. What a template that was
+killed leaves behind, the next one of the same home removes.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Final
+
+_MOUNT: Final = "/sys/fs/cgroup/memory"
+_FOR_ITSELF: Final = 16 * 1024 * 1024
+"""Bytes beyond the declared memory: what the kernel keeps for the processes, so that Python hears of a limit first."""
+
+
+def prepare(name: str) -> str:
+    """The folder `name` for the groups of this template's runs, empty; "" where none can be made."""
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            own = _memory_group(line.rstrip("\n").split(":", 2) for line in file)
+        if own is None:
+            return ""
+        folder = os.path.join(own, name)
+        os.makedirs(folder, exist_ok=True)
+        for entry in os.scandir(folder):
+            if entry.is_dir():
+                os.rmdir(entry.path)
+        with open(os.path.join(folder, "memory.limit_in_bytes"), "r+b"):
+            return folder
+    except OSError:
+        return ""
+
+
+def enter(folder: str, number: int, memory: int) -> None:
+    """Put this process, and all it will make, into a group of its own that may use so many bytes."""
+    group = os.path.join(folder, str(number))
+    os.mkdir(group)
+    _write(group, "memory.limit_in_bytes", str(memory + _FOR_ITSELF))
+    if os.path.exists(os.path.join(group, "memory.memsw.limit_in_bytes")):
+        _write(group, "memory.memsw.limit_in_bytes", str(memory + _FOR_ITSELF))
+    _write(group, "cgroup.procs", "0")
+
+
+def leave(folder: str, number: int) -> bool:
+    """Remove the group of a run that is gone; whether the system ended a process of it for using too much."""
+    group = os.path.join(folder, str(number))
+    try:
+        with open(os.path.join(group, "memory.oom_control"), encoding="ascii") as file:
+            was_full = "oom_kill 0" not in file.read().splitlines()
+        os.rmdir(group)
+    except OSError:  # it never came so far, or the next sweep removes it
+        return False
+    return was_full
+
+
+def _memory_group(lines: Iterable[list[str]]) -> str | None:
+    for _, controllers, path in lines:
+        if "memory" in controllers.split(","):
+            found = _MOUNT + path
+            return found if os.path.isdir(found) else _MOUNT if os.path.isdir(_MOUNT) else None
+    return None
+
+
+def _write(group: str, name: str, text: str) -> None:
+    with open(os.path.join(group, name), "w", encoding="ascii") as file:
+        file.write(text)

@@ -1,0 +1,189 @@
+"""From the fork to the Hand's own code (acts): the first milliseconds of a run, while its process is still kernel code.
+
+The order is the contract of docs/life-of-a-run.md: descriptors, the launch packet, the Hand's files read and hashed, a
+session of its own, namespaces and ids, limits, no_new_privs, Landlock, capabilities, all before any thread exists; then
+the bus is joined, by the runtime function that the packet names, until Hello is answered; then seccomp, on all threads;
+then the Hand's code. What is hashed here are the very bytes that run.
+"""
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import stat
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import Final
+
+from kernel import STARTER
+from kernel.descriptors import close_all, receive, send
+from kernel.process import confine, landlock, machine, mounts
+from manifests import schema
+from manifests.confinement.landlock import Ruleset
+from manifests.confinement.plan import Machine, Plan, plan
+from manifests.seal import LINK, Seal, compare
+from wire.errors import Refusal
+from wire.launch import Confined, Go, Joining, Launch, Start, Unfit, decode, encode
+
+EXIT_UNFIT = 78
+"""The process's exit code when it ended before the Hand's code: EX_CONFIG of sysexits.h."""
+
+_LAUNCH = 3  # the descriptor of the launch talk, after everything else is closed
+
+
+_NAMESPACES: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
+
+
+def run(descriptor: int, *, isolated: bool, found: Machine | None = None) -> None:
+    """Be the run whose launch descriptor this is; never returns.
+
+    isolated: in an interpreter of its own. found: what is known of this machine, if it was told.
+    """
+    exit_code = EXIT_UNFIT
+    try:
+        if descriptor != _LAUNCH:
+            os.dup2(descriptor, _LAUNCH, inheritable=isolated)
+        os.closerange(_LAUNCH + 1, 1 << 20)
+        if isolated:
+            _execute_afresh()
+        exit_code = _live(socket.socket(fileno=_LAUNCH), found or machine.probe())
+    except BaseException:  # noqa: BLE001 - whatever it was, the process ends below, and the log says why
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+
+def main(arguments: list[str]) -> None:
+    """Entry of an isolated run, in its fresh interpreter; its argument tells what is known of this machine."""
+    os.environ.clear()
+    os.set_inheritable(_LAUNCH, False)
+    run(_LAUNCH, isolated=False, found=machine.from_text(arguments[0]))
+
+
+def _execute_afresh() -> None:
+    path = ":".join(entry for entry in sys.path if entry)
+    seed = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    start = ["-s", "-S", "-P", "-c", STARTER, path, "kernel.process.child", machine.to_text(machine.probe())]
+    os.execve(sys.executable, [sys.executable, *start], seed)
+
+
+def _live(end: socket.socket, found: Machine) -> int:
+    packet, passed = receive(end)
+    launch = decode(packet)
+    if not isinstance(launch, Launch):
+        return EXIT_UNFIT
+    descriptors = dict(zip(launch.descriptors, passed, strict=True))
+    import zmq
+
+    name, _, function = launch.serve.partition(":")
+    join = getattr(import_module(name), function)  # while everything can be read
+    try:
+        made = _planned(launch, found)
+        code = _sealed_bytes(descriptors.pop("hand"), launch.files)
+        _confine(launch, descriptors, made)
+    except (Refusal, OSError) as error:
+        why = str(error).encode(errors="backslashreplace").decode()
+        send(end, encode(Unfit(code=getattr(error, "code", "confinement"), why=why)))
+        return EXIT_UNFIT
+    public, secret = zmq.curve_keypair()
+    send(end, encode(Joining(public=public)))
+    answer, _ = receive(end)
+    if not answer or not isinstance(decode(answer), Go):
+        return EXIT_UNFIT
+    go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret))
+    send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
+    end.close()
+    return int(go())
+
+
+def _planned(launch: Launch, found: Machine) -> Plan:
+    """How this run is walled in on this machine. Raises Refusal when that is less than is required."""
+    return plan(
+        schema.decode(launch.manifest),
+        found,
+        folders=tuple(filter(None, (launch.scratch, launch.state))),
+        roots=[name for name in launch.descriptors if name.startswith("root:")],
+        required=launch.require,
+    )
+
+
+def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
+    """Every file of the Hand's folder, read once and hashed. Raises Refusal unless all are as they were sealed."""
+    found = dict(_walk(folder, ""))
+    os.close(folder)
+    digests = {path: LINK if raw is None else hashlib.sha256(raw).hexdigest() for path, raw in found.items()}
+    different = compare(Seal(name="", version="", files=files), digests)
+    if different:
+        raise Refusal("altered", "; ".join(map(str, different[:5])))
+    return {path: raw for path, raw in found.items() if raw is not None}
+
+
+def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:
+    """Each path below a folder with its bytes, None for what is neither a file nor a folder; no link is followed."""
+    for name in os.listdir(folder):
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        except OSError:
+            yield prefix + name, None
+            continue
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(mode):
+                yield from _walk(descriptor, f"{prefix}{name}/")
+            elif stat.S_ISREG(mode):
+                with open(descriptor, "rb", closefd=False) as file:
+                    yield prefix + name, file.read()
+            else:
+                yield prefix + name, None
+        finally:
+            os.close(descriptor)
+
+
+def _confine(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
+    """Lay on every layer but the last, in order."""
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    output = descriptors.pop("output")
+    for standard, descriptor in enumerate((nothing, output, output)):
+        os.dup2(descriptor, standard)
+    close_all((nothing, output))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.setsid()
+    random.seed(launch.seed)
+    confine.die_first()
+    _take_own(launch, descriptors, made)
+    os.chdir(launch.scratch)
+    if launch.state:
+        descriptors["state"] = os.open(launch.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    confine.limit(launch.rlimits)
+    confine.control(confine.NO_NEW_PRIVILEGES)
+    confine.control(confine.NOT_DUMPABLE)
+    if made.landlock is not None:
+        _lay_landlock(made.landlock, made.rules, descriptors)
+    confine.drop_capabilities()
+
+
+def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
+    """Its own namespaces and ids: as root a user id, which has no capability; otherwise a user namespace."""
+    if launch.uid is None:
+        confine.own_user_namespace()
+    elif "mounts" in descriptors:
+        mounts.map_roots(descriptors, launch.uid)
+    confine.bound_capabilities()
+    confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
+    if "mount" in made.unshared:
+        mounts.keep_private()
+        for folder in filter(None, (launch.scratch, launch.state)):
+            mounts.seal_folder(folder)
+    if launch.uid is not None:
+        confine.become(launch.uid)
+
+
+def _lay_landlock(rules: Ruleset, allowed: Iterable[tuple[str, int]], descriptors: dict[str, int]) -> None:
+    """Allow what the plan names, a descriptor that was given or a path."""
+    opened = {name: os.open(name, os.O_PATH | os.O_CLOEXEC) for name, _ in allowed if name not in descriptors}
+    landlock.lay_on(rules, [({**opened, **descriptors}[name], rights) for name, rights in allowed])
+    close_all([*opened.values()])

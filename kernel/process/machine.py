@@ -1,0 +1,66 @@
+"""What this machine can do for a run's confinement (acts): tried once by the template, and known to all that it forks."""
+
+import os
+import sys
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from kernel.process import confine, landlock
+from manifests.confinement.plan import NAMESPACES, Machine
+
+_FLAGS: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
+_PACKAGES: Final = ("kernel", "manifests", "memory", "runtime", "wire")
+_SYSTEM: Final = (
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
+    "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
+)  # fmt: skip
+_ONLINE: Final = (
+    "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
+    "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates",
+)  # fmt: skip
+"""Shared libraries and what they read of the system; what names and certificates are looked up in."""
+
+
+@lru_cache(maxsize=1)
+def probe() -> Machine:
+    """What there is. The namespaces are tried in a child, which as an ordinary user needs the template's user namespace."""
+    machine = os.uname().machine
+    return Machine(
+        is_root=confine.is_root(),
+        namespaces=tuple(name for name in NAMESPACES if _can(_FLAGS[name])),
+        landlock=landlock.version(),
+        seccomp=False,
+        architecture=machine,
+        readable=tuple(dict.fromkeys(filter(os.path.exists, (*_own(), *_SYSTEM)))),
+        online=tuple(filter(os.path.exists, _ONLINE)),
+    )
+
+
+def to_text(machine: Machine) -> str:
+    """What was found out, for an interpreter that starts afresh."""
+    return msgspec.json.encode(machine).decode()
+
+
+def from_text(text: str) -> Machine:
+    """What to_text() told."""
+    return msgspec.json.decode(text, type=Machine)
+
+
+def _own() -> list[str]:
+    """Where Python and Maniple lie; of Maniple its packages, since a home may lie beside them."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    search = [path for path in sys.path if os.path.isdir(path) and os.path.realpath(path) != root]
+    return [os.path.join(sys.base_prefix, "lib"), *search, *(os.path.join(root, package) for package in _PACKAGES)]
+
+
+def _can(flag: int) -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            confine.unshare(flag)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0

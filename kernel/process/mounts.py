@@ -1,0 +1,135 @@
+"""The mounts of the template and of a run (acts): what is reachable, by whom, and what nothing is executed from.
+
+Used by the template and by a run's process while it is still kernel code. Every function raises OSError, naming what
+failed. open_tree, move_mount and mount_setattr are Linux 5.12's.
+"""
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+from kernel.descriptors import pid_of
+from kernel.process.confine import NEWNS, NEWUSER, check, enter, libc, unshare
+
+_NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 1 << 12, 1 << 14, 1 << 18  # mount(2)
+_SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same numbers on every architecture
+_TREE_CLONE, _AT_EMPTY_PATH, _ATTR_IDMAP, _FROM_EMPTY_PATH = 1, 0x1000, 0x0010_0000, 4
+_HERE: Final = -100
+_EMPTY: Final = ctypes.c_char_p(b"")
+
+
+def private_mounts() -> None:
+    """A mount namespace of its own, from which nothing spreads to the machine's."""
+    unshare(NEWNS)
+    keep_private()
+
+
+def keep_private() -> None:
+    """What is mounted in this namespace from now on is seen in no other."""
+    check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
+
+
+def seal_folder(path: str) -> None:
+    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device."""
+    tree = _tree(_HERE, path.encode())
+    _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+    check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path.encode(), _FROM_EMPTY_PATH), "move_mount")
+    os.close(tree)
+
+
+def make_reachable(paths: Iterable[str]) -> None:
+    """Let any user id reach these folders, in this mount namespace only, whatever the modes of the folders above them.
+
+    Where a folder above is closed to others (a Python under /root, a home of mode 0700), an empty, open folder is
+    mounted over the topmost such one, and the wanted folders are bound again at their own places inside it: all else
+    below it disappears for the runs, which is what one would want.
+    """
+    wanted = sorted({os.path.realpath(path) for path in paths})
+    covers = {path: cover for path in wanted if (cover := _topmost_closed(path)) is not None}
+    sources = {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in covers}
+    for cover in sorted(set(covers.values())):
+        options = b"mode=0755,size=64k"
+        check(libc.mount(b"none", cover.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"cover {cover}")
+    for path, descriptor in sources.items():
+        os.makedirs(path, mode=0o755, exist_ok=True)
+        source = f"/proc/self/fd/{descriptor}".encode()
+        check(libc.mount(source, path.encode(), None, _BIND | _RECURSIVE, None), f"bind {path}")
+        os.close(descriptor)
+
+
+def _topmost_closed(path: str) -> str | None:
+    """The first folder above path that others may not enter; None when all are open."""
+    above = path.split("/")[1:-1]
+    for depth in range(1, len(above) + 1):
+        folder = "/" + "/".join(above[:depth])
+        if not os.stat(folder).st_mode & 0o001:
+            return folder
+    return None
+
+
+def map_roots(descriptors: dict[str, int], uid: int) -> None:
+    """Put in the place of each `root:NAME` one in which this uid is its owner: what it makes there is the owner's outside.
+
+    An id-mapped mount (Linux 5.12, mount_setattr(2)), detached, without set-uid programs, devices or execution; made in the
+    kernel's mount namespace, `mounts`, since this one's shows no more than runs need.
+    """
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    enter(descriptors["mounts"], NEWNS)
+    for name in [name for name in descriptors if name.startswith("root:")]:
+        folder = descriptors[name]
+        descriptors[name] = _mapped_tree(folder, uid)
+        os.close(folder)
+    enter(own, NEWNS)
+    os.close(own)
+    os.close(descriptors.pop("mounts"))
+
+
+def _mapped_tree(folder: int, uid: int) -> int:
+    owner = os.stat(folder)
+    tree = _tree(folder, b"")
+    namespace = _user_namespace(f"{owner.st_uid} {uid} 1", f"{owner.st_gid} {uid} 1")
+    try:
+        _set_attributes(tree, _ATTR_IDMAP | _NOSUID | _NODEV | _NOEXEC, namespace)
+    finally:
+        os.close(namespace)
+    return tree
+
+
+def _tree(folder: int, path: bytes) -> int:
+    """A descriptor of a detached mount of what lies there."""
+    flags = ctypes.c_uint(_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
+    return check(libc.syscall(_SYS_OPEN_TREE, folder, path, flags), "open_tree")
+
+
+def _set_attributes(tree: int, attributes: int, namespace: int = 0) -> None:
+    packed = struct.pack("QQQQ", attributes, 0, 0, namespace)
+    check(
+        libc.syscall(_SYS_MOUNT_SETATTR, tree, _EMPTY, _AT_EMPTY_PATH, packed, ctypes.c_size_t(len(packed))),
+        "mount_setattr",
+    )
+
+
+def _user_namespace(uids: str, gids: str) -> int:
+    """A descriptor of a new user namespace with these maps, kept alive by nothing but the descriptor."""
+    told, tell = os.pipe()
+    hold, release = os.pipe()
+    child = os.fork()
+    if child == 0:
+        libc.unshare(NEWUSER)
+        os.write(tell, b"x")
+        os.close(release)
+        os.read(hold, 1)
+        os._exit(0)
+    pidfd = os.pidfd_open(child)
+    try:
+        os.read(told, 1)
+        for name, line in (("uid_map", uids), ("gid_map", gids)):
+            with open(f"/proc/{pid_of(pidfd)}/{name}", "w") as table:
+                table.write(line)
+        return os.open(f"/proc/{pid_of(pidfd)}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        for descriptor in (pidfd, told, tell, hold, release):
+            os.close(descriptor)
+        os.waitpid(child, 0)

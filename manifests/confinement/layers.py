@@ -1,0 +1,45 @@
+"""The layers of a run's confinement (pure): one table, in the order in which they are laid on.
+
+Separate because four readers share it: the plan, HAND.toml's `require`, `maniple doctor`, and the docs. A run reports
+the names of those that it has, and of those that this machine could not give it.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Layer(NamedTuple):
+    """One layer. stops: what cannot be done through it. mend: what gives it to a machine that lacks it."""
+
+    name: str
+    stops: str
+    mend: str = "run Maniple on a newer Linux"
+
+
+_NAMESPACES: Final = "as root, or where ordinary users may make user namespaces: `maniple doctor` says what forbids it"
+
+LAYERS: Final = (
+    Layer("descriptors", "using what another process had open"),
+    Layer("environment", "reading what the kernel's environment holds, and steering libraries by it"),
+    Layer("session", "signals to and from a terminal, and typing into one"),
+    Layer("pid-namespace", "seeing or signalling other processes, and outliving one's own end", _NAMESPACES),
+    Layer("network-namespace", "every network of this machine, its loopback included", _NAMESPACES),
+    Layer("ipc-namespace", "System V and POSIX queues and shared memory of others", _NAMESPACES),
+    Layer("mount-namespace", "running programs, or opening devices, in folders that it may write", _NAMESPACES),
+    Layer("user-id", "whatever this machine allows its users: each run has a number of its own", "run Maniple as root"),
+    Layer("user-namespace", "capabilities over anything but its own namespaces", _NAMESPACES),
+    Layer("rlimits", "more memory, time, processes, descriptors and file size than declared"),
+    Layer("no-new-privileges", "gaining rights from set-uid programs and file capabilities"),
+    Layer("not-dumpable", "reading its memory from outside, and core files"),
+    Layer(
+        "landlock",
+        "using files outside its own folders; from version 4 on TCP, from 6 on signals and abstract sockets",
+        "boot with `landlock` in the list of lsm=, on Linux 5.13 or newer",
+    ),
+    Layer("capabilities", "every privilege of root, inside its namespaces as well"),
+    Layer(
+        "seccomp", "the system calls that it does not need",
+        "run a Linux built with CONFIG_SECCOMP_FILTER, on x86-64 or aarch64",
+    ),
+)  # fmt: skip
+
+NAMES: Final = tuple(layer.name for layer in LAYERS)

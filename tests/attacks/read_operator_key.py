@@ -1,0 +1,14 @@
+"""Read the key that makes one the operator, out of the home."""
+
+from tests.attacks.attack import Attack
+
+ATTACK = Attack(
+    code="""
+def attack(hand, given):
+    with open(given["home"] + "/keys/operator.key") as file:
+        return file.read()
+""",
+    stopped_by=("landlock", "user-id", "mount-namespace"),
+    refused="FileNotFoundError 2",
+    got=lambda found, given: len(str(found)) >= 40,
+)
