@@ -84,7 +84,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("keys", "add_key request_key keyctl", "The kernel's key rings belong to a user id, not to a run."),
     Family(
         "programs inside the kernel",
-        "bpf perf_event_open userfaultfd seccomp uretprobe",
+        "bpf perf_event_open userfaultfd seccomp",
         "The parts in which most ways out of a sandbox were found.",
     ),
     Family(
@@ -137,7 +137,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "terminals",
         "ioctl",
         "TIOCSTI and TIOCLINUX type for whoever owns the terminal; every other request is a driver's own language.",
-        but="seven requests that ask, or set a descriptor's flags",
+        but="seven requests that ask, or set a descriptor's flags; with `inet`, three about interfaces",
     ),
 )
 
