@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import cli_page
+from docs import cli_page, seccomp_page
 from docs.drawn import BLOCKS
 from manifests import reference
 
@@ -37,6 +37,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/adr/README.md": adr_index,
     "docs/cli.md": cli_page.page,
     "docs/hand-toml.md": reference.page,
+    "docs/seccomp.md": seccomp_page.page,
 }
 
 BLOCK: Final = re.compile(r"(<!-- drawn: ([\w ]+) -->\n).*?(<!-- /drawn -->)", re.DOTALL)

@@ -1,0 +1,33 @@
+"""The filter of system calls, laid on this process (acts); manifests/confinement decides what it holds."""
+
+import ctypes
+import os
+from typing import Final
+
+from manifests.confinement.refused import Answer
+from manifests.confinement.syscalls import ARCHITECTURES
+
+_SET_MODE_FILTER, _GET_ACTION_AVAIL = 1, 2
+_ALL_THREADS: Final = 1  # SECCOMP_FILTER_FLAG_TSYNC
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_known: Final = ARCHITECTURES.get(os.uname().machine)
+_NUMBER: Final = _known.numbers["seccomp"] if _known else -1  # no such call: ENOSYS
+
+
+def _seccomp(operation: int, flags: int, argument: bytes) -> int:
+    return int(_libc.syscall(_NUMBER, operation, flags, argument))
+
+
+def available() -> bool:
+    """Whether this machine's processor and kernel (Linux 4.14) can lay on the filters that are built for it."""
+    return _seccomp(_GET_ACTION_AVAIL, 0, Answer.KILL.value.to_bytes(4, "little")) == 0
+
+
+def lay_on(program: bytes) -> None:
+    """Filter every thread that this process has or will have, for good. no_new_privs is set already. OSError if not."""
+    code = ctypes.create_string_buffer(program)
+    length, address = len(program) // 8, ctypes.addressof(code)
+    failed = _seccomp(_SET_MODE_FILTER, _ALL_THREADS, length.to_bytes(8, "little") + address.to_bytes(8, "little"))
+    if failed:  # the number of a thread that has a filter of its own, or -1
+        number = ctypes.get_errno() if failed < 0 else 0
+        raise OSError(number, f"seccomp: {os.strerror(number) if failed < 0 else f'thread {failed} cannot join'}")

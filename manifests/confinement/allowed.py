@@ -1,0 +1,215 @@
+"""The allow-list of system calls: what a run may ask of the kernel once it has joined the bus, and who needs it (pure).
+
+The one table of the layer. program.py makes the filter from it, docs/seccomp.md shows it, and a property test holds
+the one against the other. What no row allows is refused (refused.py: with which answer). Rows only add: a call is
+allowed when any row that is in force names it and its condition holds, so a profile can widen and never narrow.
+
+To add a call: say who was seen to need it, by name, and give the narrowest condition that this one can live with.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from manifests.confinement import arguments
+from manifests.confinement.arguments import ALWAYS, Condition
+
+
+class Profile(StrEnum):
+    """What a run needs beyond what every run has.
+
+    EXEC: it may execute programs (`command` Hands, the shell). INET: it may open connections (services with
+    network = "host").
+    """
+
+    EXEC = "exec"
+    INET = "inet"
+
+
+class Row(NamedTuple):
+    """Calls (names separated by blanks) that are allowed, who needs them, and on what condition (`only` in words).
+
+    profile: with which it is in force; None for every run. A name that an architecture does not have is skipped there.
+    """
+
+    calls: str
+    who: str
+    when: Condition = ALWAYS
+    only: str = ""
+    profile: Profile | None = None
+
+
+TABLE: Final[tuple[Row, ...]] = (
+    # Every run has these.
+    Row("read write close readv writev lseek", "the interpreter: every file, pipe and socket; libzmq: its eventfds"),
+    Row("pread64 pwrite64 preadv pwritev preadv2 pwritev2", "SQLite; os.pread and its kin"),
+    Row("dup dup2 dup3 pipe pipe2 eventfd2", "the interpreter: pipes; libzmq: an eventfd for each mailbox"),
+    Row(
+        "fcntl",
+        "asyncio, libzmq: O_NONBLOCK; SQLite: locks; the interpreter: dup, close-on-exec",
+        arguments.DESCRIPTOR_AND_LOCK,
+        "to duplicate, for flags, and for locks: no lease, no signals, no sealing, no size of a pipe",
+    ),
+    Row(
+        "ioctl",
+        "the interpreter: isatty, set_blocking, get_terminal_size",
+        arguments.STREAM_REQUEST,
+        "TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX",
+    ),
+    Row("close_range", "the interpreter: os.closerange"),
+    Row("poll ppoll select pselect6", "libzmq, and Python's select"),
+    Row("epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2", "asyncio, libzmq"),
+    Row(
+        "open openat creat access faccessat faccessat2",
+        "the interpreter: files and imports; which files, Landlock decides",
+    ),
+    Row("openat2", "`files`: paths that cannot leave their root"),
+    Row("stat lstat fstat newfstatat statx statfs fstatfs", "the interpreter: files and imports; shutil.disk_usage"),
+    Row("getdents64 getcwd chdir fchdir readlink readlinkat", "the interpreter: imports, os.scandir"),
+    Row(
+        "mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat",
+        "tempfile, SQLite, `files`: in the run's own folders and roots",
+    ),
+    Row("umask chmod fchmod fchmodat fchmodat2 utimensat", "tempfile, shutil, `files`, `data-pipeline`"),
+    Row("getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr", "`files`: labels; shutil.copy2"),
+    Row("setxattr lsetxattr fsetxattr", "`files`: labels; shutil.copy2"),
+    Row(
+        "truncate ftruncate fallocate fadvise64 flock fsync fdatasync sendfile copy_file_range",
+        "SQLite, shutil, `files`, `data-pipeline`",
+    ),
+    Row("brk munmap mremap madvise msync", "glibc's malloc, threads' stacks, mmap of Python"),
+    Row("mlock munlock", "libsodium, below libzmq: keys stay out of swap"),
+    Row(
+        "mmap",
+        "malloc, threads' stacks, SQLite; dlopen of an extension module that is imported late",
+        arguments.MAP,
+        "nothing anonymous that is shared; executable only from a file, private, and not writable at once",
+    ),
+    Row("mprotect", "malloc, threads' stacks, dlopen", arguments.PROTECT, "never to make memory executable"),
+    Row("futex set_robust_list rseq exit sched_yield gettid", "threads"),
+    Row(
+        "clone",
+        "threads, os.fork",
+        arguments.THREAD_OR_FORK,
+        "a thread, or a plain fork: no namespace, no parent but the caller, no tracing",
+    ),
+    Row("sched_getscheduler sched_getparam sched_getaffinity getcpu", "libzmq's threads; os.cpu_count"),
+    Row(
+        "sched_setscheduler",
+        "libzmq's threads, which abort the process when it fails",
+        arguments.ORDINARY_SCHEDULING,
+        "SCHED_OTHER, which a thread has anyway",
+    ),
+    Row(
+        "prctl",
+        "names of threads: libzmq, Python from 3.14 on; names of memory: glibc",
+        arguments.NAMES,
+        "PR_SET_NAME, PR_GET_NAME, PR_SET_VMA",
+    ),
+    Row("exit_group wait4 waitid", "the interpreter: its end, os.waitpid; process 1 of a run reaps"),
+    Row("kill tgkill", "os.kill, os.abort; whom a signal reaches, PID namespace and Landlock decide"),
+    Row(
+        "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait rt_sigpending rt_sigsuspend sigaltstack pause",
+        "the interpreter's and asyncio's signals; faulthandler",
+    ),
+    Row("restart_syscall", "the kernel itself: a wait goes on after a pause of the run"),
+    Row("alarm getitimer setitimer", "Python's signal"),
+    Row(
+        "nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time",
+        "time.sleep; clocks, where the vDSO cannot tell",
+    ),
+    Row("getrandom", "os.urandom, random, secrets, libsodium"),
+    Row(
+        "getpid getppid getuid geteuid getgid getegid getgroups getresuid getresgid getpgid getpgrp getsid",
+        "libzmq, SQLite, tempfile, Python's os",
+    ),
+    Row("uname sysinfo getrusage times", "platform, os.sysconf, resource; glibc's qsort"),
+    Row(
+        "prlimit64",
+        "resource; glibc: the stack of a new thread",
+        arguments.ONESELF,
+        "the calling process, whose limits can only go down",
+    ),
+    Row(
+        "sendto",
+        "libzmq: the bus; asyncio: its self-pipe",
+        arguments.NO_ADDRESS,
+        "without an address: to whom the socket is connected already",
+    ),
+    Row("recvfrom sendmsg recvmsg", "libzmq: the bus; asyncio: its self-pipe"),
+    Row("shutdown getsockopt getsockname getpeername", "libzmq: the end of the link; asyncio"),
+    # With `exec`: what programs of any kind need.
+    Row("execve execveat", "starting a program; which, Landlock decides", profile=Profile.EXEC),
+    Row("fork vfork", "subprocess, shells, programs built with musl", profile=Profile.EXEC),
+    Row("clone", "posix_spawn", arguments.SPAWN, "a child that executes at once (CLONE_VM, CLONE_VFORK)", Profile.EXEC),
+    Row("set_tid_address", "the start of every program", profile=Profile.EXEC),
+    Row(
+        "arch_prctl",
+        "the start of every program on x86-64",
+        arguments.THREAD_POINTER,
+        "ARCH_SET_FS, ARCH_GET_FS",
+        Profile.EXEC,
+    ),
+    Row(
+        "mmap",
+        "just-in-time compilers, such as Node.js's",
+        arguments.MAP_CODE,
+        "nothing anonymous that is shared",
+        Profile.EXEC,
+    ),
+    Row("mprotect", "just-in-time compilers, such as Node.js's", profile=Profile.EXEC),
+    Row("setsid setpgid", "subprocess, shells: job control", profile=Profile.EXEC),
+    Row("getpriority", "nice", profile=Profile.EXEC),
+    Row("setpriority", "nice", arguments.ONESELF, "of processes, not of users", Profile.EXEC),
+    Row(
+        "timer_create timer_settime timer_gettime timer_getoverrun timer_delete",
+        "timeout, of coreutils",
+        profile=Profile.EXEC,
+    ),
+    Row("pidfd_open pidfd_send_signal", "asyncio's child watcher from 3.12 on; Go", profile=Profile.EXEC),
+    Row("tkill", "programs built with musl", profile=Profile.EXEC),
+    Row("capget", "ls, Node.js", profile=Profile.EXEC),
+    Row("prctl", "ls", arguments.BOUNDING_SET, "PR_CAPBSET_READ", Profile.EXEC),
+    Row("mknod", "mkfifo on x86-64", arguments.FIFO, "a named pipe", Profile.EXEC),
+    Row("mknodat", "mkfifo", arguments.FIFO_AT, "a named pipe", Profile.EXEC),
+    Row(
+        "socketpair",
+        "Node.js: pipes to its children; asyncio in a Python program: its self-pipe",
+        arguments.PAIR,
+        "AF_UNIX, SOCK_STREAM: connected from its birth to itself, and to nobody else ever",
+        Profile.EXEC,
+    ),
+    # With `inet`: what connections need.
+    Row(
+        "socket",
+        "`web`: connections, name lookup; psutil: the machine's interfaces",
+        arguments.INTERNET,
+        "AF_INET or AF_INET6 with SOCK_STREAM for TCP or SOCK_DGRAM for UDP: no raw one, no ICMP",
+        Profile.INET,
+    ),
+    Row("connect sendto", "`web`: connections, name lookup", profile=Profile.INET),
+    Row("sendmmsg recvmmsg", "glibc: name lookup", profile=Profile.INET),
+    Row(
+        "setsockopt",
+        "asyncio: TCP_NODELAY, SO_KEEPALIVE; glibc: IP_RECVERR in name lookup",
+        arguments.SOCKET_OPTION,
+        "time-outs, buffers, keep-alive, TCP_NODELAY, errors, IPV6_V6ONLY, SO_REUSEADDR",
+        Profile.INET,
+    ),
+    Row(
+        "ioctl",
+        "psutil: `machine` tells of the interfaces",
+        arguments.INTERFACE_REQUEST,
+        "SIOCGIFFLAGS, SIOCGIFMTU, SIOCETHTOOL",
+        Profile.INET,
+    ),
+)
+
+
+def in_force(profiles: frozenset[Profile]) -> dict[str, Condition]:
+    """The condition on which each call is allowed, with these profiles; what is not in it is refused."""
+    found: dict[str, Condition] = {}
+    for row in TABLE:
+        if row.profile is None or row.profile in profiles:
+            for call in row.calls.split():
+                found[call] = ALWAYS if ALWAYS in (row.when, found.get(call)) else found.get(call, ()) + row.when
+    return found

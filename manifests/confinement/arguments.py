@@ -1,0 +1,130 @@
+"""What some system calls may be given (pure): conditions on arguments, in the form that a filter can check.
+
+Separate from the table of allowed.py, whose rows name these, because here are the kernel's numbers, which are the same
+on x86-64 and aarch64. A filter sees six numbers of 64 bits and no memory, so what a pointer points to cannot be a condition.
+"""
+
+from typing import Final, NamedTuple, TypeAlias
+
+INT: Final = 0xFFFF_FFFF
+"""Mask of an argument that the kernel takes as 32 bits: it never looks at the upper half, and so neither does a filter."""
+
+LONG: Final = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class Bits(NamedTuple):
+    """The argument of this number (from 0), and-ed with mask, is one of values. Bits outside of mask do not matter."""
+
+    argument: int
+    mask: int
+    values: tuple[int, ...]
+
+
+Condition: TypeAlias = tuple[tuple[Bits, ...], ...]
+"""Holds when all tests of any one alternative hold."""
+
+ALWAYS: Final[Condition] = ((),)
+
+# mmap(2), mprotect(2) -------------------------------------------------------------------------------------------------
+
+_WRITE, _EXEC = 2, 4
+_SHARED, _ANONYMOUS = 1, 0x20  # MAP_SHARED_VALIDATE (3) has the first bit too, MAP_PRIVATE (2) has not
+_NOT_SHARED_MEMORY: Final = Bits(3, _SHARED | _ANONYMOUS, (0, _SHARED, _ANONYMOUS))
+
+MAP: Final[Condition] = (
+    (Bits(2, _EXEC, (0,)), _NOT_SHARED_MEMORY),
+    (Bits(2, _WRITE | _EXEC, (_EXEC,)), Bits(3, _SHARED | _ANONYMOUS, (0,))),
+)
+MAP_CODE: Final[Condition] = ((_NOT_SHARED_MEMORY,),)
+PROTECT: Final[Condition] = ((Bits(2, _EXEC, (0,)),),)
+
+# clone(2): the lower half of the flags; the lowest byte is the signal of the child's end ------------------------------
+
+_VM, _FS, _FILES, _SIGHAND, _THREAD = 0x100, 0x200, 0x400, 0x800, 0x1_0000
+_SYSVSEM, _SETTLS, _PARENT_SETTID, _DETACHED = 0x4_0000, 0x8_0000, 0x10_0000, 0x40_0000
+_CHILD_CLEARTID, _CHILD_SETTID = 0x20_0000, 0x100_0000
+_VFORK, _SIGCHLD = 0x4000, 17
+_AS_LIBRARIES_LIKE: Final = _SYSVSEM | _SETTLS | _PARENT_SETTID | _DETACHED | _CHILD_CLEARTID | _CHILD_SETTID
+
+THREAD_OR_FORK: Final[Condition] = (
+    (Bits(0, INT & ~_AS_LIBRARIES_LIKE, (_VM | _FS | _FILES | _SIGHAND | _THREAD,)),),
+    (Bits(0, INT & ~(_CHILD_CLEARTID | _CHILD_SETTID), (_SIGCHLD,)),),
+)
+SPAWN: Final[Condition] = ((Bits(0, INT, (_VM | _VFORK | _SIGCHLD,)),),)
+
+# fcntl(2), ioctl(2), prctl(2), arch_prctl(2): the command ------------------------------------------------------------
+
+_DUPFD, _DUPFD_CLOEXEC, _GETFD, _SETFD, _GETFL, _SETFL = 0, 1030, 1, 2, 3, 4
+_LOCKS: Final = (5, 6, 7, 36, 37, 38)  # F_GETLK, F_SETLK, F_SETLKW, and the same with OFD
+
+DESCRIPTOR_AND_LOCK: Final[Condition] = (
+    (Bits(1, INT, (_DUPFD, _DUPFD_CLOEXEC, _GETFD, _SETFD, _GETFL, _SETFL, *_LOCKS)),),
+)
+
+_TCGETS, _TCGETS2, _TIOCGWINSZ = 0x5401, 0x802C_542A, 0x5413
+_FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
+
+STREAM_REQUEST: Final[Condition] = (
+    (Bits(1, INT, (_TCGETS, _TCGETS2, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX)),),
+)
+
+_SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCETHTOOL = 0x8913, 0x8921, 0x8946
+
+INTERFACE_REQUEST: Final[Condition] = ((Bits(1, INT, (_SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCETHTOOL)),),)
+
+_SET_NAME, _GET_NAME, _SET_VMA = 15, 16, 0x5356_4D41
+_CAPBSET_READ = 23
+
+NAMES: Final[Condition] = ((Bits(0, INT, (_SET_NAME, _GET_NAME, _SET_VMA)),),)
+BOUNDING_SET: Final[Condition] = ((Bits(0, INT, (_CAPBSET_READ,)),),)
+
+_ARCH_SET_FS, _ARCH_GET_FS = 0x1002, 0x1003
+
+THREAD_POINTER: Final[Condition] = ((Bits(0, INT, (_ARCH_SET_FS, _ARCH_GET_FS)),),)
+
+# Processes -----------------------------------------------------------------------------------------------------------
+
+ONESELF: Final[Condition] = ((Bits(0, INT, (0,)),),)
+"""The first argument is 0: the calling process, or PRIO_PROCESS."""
+
+ORDINARY_SCHEDULING: Final[Condition] = ((Bits(1, INT, (0,)),),)
+"""SCHED_OTHER."""
+
+_IFMT, _IFIFO = 0o170000, 0o010000
+
+FIFO: Final[Condition] = ((Bits(1, _IFMT, (_IFIFO,)),),)
+FIFO_AT: Final[Condition] = ((Bits(2, _IFMT, (_IFIFO,)),),)
+
+# Sockets -------------------------------------------------------------------------------------------------------------
+
+_UNIX, _INET, _INET6 = 1, 2, 10
+_STREAM, _DGRAM, _NONBLOCK_CLOEXEC = 1, 2, 0x8_0800
+_TYPE: Final = INT & ~_NONBLOCK_CLOEXEC
+_TCP, _UDP = 6, 17
+
+INTERNET: Final[Condition] = (
+    (Bits(0, INT, (_INET, _INET6)), Bits(1, _TYPE, (_STREAM,)), Bits(2, INT, (0, _TCP))),
+    (Bits(0, INT, (_INET, _INET6)), Bits(1, _TYPE, (_DGRAM,)), Bits(2, INT, (0, _UDP))),
+)
+PAIR: Final[Condition] = ((Bits(0, INT, (_UNIX,)), Bits(1, _TYPE, (_STREAM,))),)
+
+NO_ADDRESS: Final[Condition] = ((Bits(4, LONG, (0,)),),)
+"""sendto(2) on a socket that is connected already: send(2) is this."""
+
+_SOL_IP, _SOL_SOCKET, _SOL_TCP, _SOL_IPV6 = 0, 1, 6, 41
+_REUSEADDR, _SNDBUF, _RCVBUF, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO = 2, 7, 8, 9, 13, 20, 21
+_TCP_NODELAY, _TCP_KEEPIDLE, _TCP_KEEPINTVL, _TCP_KEEPCNT, _TCP_USER_TIMEOUT = 1, 4, 5, 6, 18
+_IP_RECVERR, _IPV6_RECVERR, _IPV6_V6ONLY = 11, 25, 26
+
+SOCKET_OPTION: Final[Condition] = (
+    (
+        Bits(1, INT, (_SOL_SOCKET,)),
+        Bits(2, INT, (_REUSEADDR, _SNDBUF, _RCVBUF, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO)),
+    ),
+    (
+        Bits(1, INT, (_SOL_TCP,)),
+        Bits(2, INT, (_TCP_NODELAY, _TCP_KEEPIDLE, _TCP_KEEPINTVL, _TCP_KEEPCNT, _TCP_USER_TIMEOUT)),
+    ),
+    (Bits(1, INT, (_SOL_IP,)), Bits(2, INT, (_IP_RECVERR,))),
+    (Bits(1, INT, (_SOL_IPV6,)), Bits(2, INT, (_IPV6_RECVERR, _IPV6_V6ONLY))),
+)

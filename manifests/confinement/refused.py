@@ -1,0 +1,155 @@
+"""What becomes of a system call that no row of allowed.py allows (pure): its answer, and the families worth naming.
+
+The filter needs only the answer: EPERM; ENOSYS where a library then goes another way, and for what is newer than
+NEWEST_EXPECTED or does not exist; death for a call by another architecture's convention, whose numbers mean other calls.
+The families are for people: docs/seccomp.md shows them, and a test tries each, with the filter and without.
+"""
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from manifests.confinement.syscalls import Architecture
+
+NEWEST_EXPECTED: Final = 448
+"""process_mrelease, of Linux 5.15. Whoever uses a later call must live with a kernel that has it not, and so with ENOSYS."""
+
+
+class Answer(Enum):
+    """What the kernel does with a call: the value that a filter returns (SECCOMP_RET_*, seccomp(2))."""
+
+    ALLOW = 0x7FFF_0000
+    EPERM = 0x0005_0000 | 1
+    ENOSYS = 0x0005_0000 | 38
+    KILL = 0x8000_0000  # the whole process, not the thread
+
+
+class Family(NamedTuple):
+    """Calls that are refused for one reason. `but` in words: the part of them that allowed.py allows after all."""
+
+    name: str
+    calls: str
+    why: str
+    answer: Answer = Answer.EPERM
+    but: str = ""
+
+
+FAMILIES: Final[tuple[Family, ...]] = (
+    Family(
+        "new sockets",
+        "socket socketpair bind listen accept accept4 connect setsockopt sendmmsg recvmmsg",
+        "The bus and the loop's self-pipe are there before the filter is. No family is left: not AF_UNIX (a container "
+        "engine, a session bus), AF_NETLINK, AF_PACKET, AF_VSOCK or AF_ALG.",
+        but="with `inet`: TCP and UDP, outwards; with `exec`: a pair of streams",
+    ),
+    Family(
+        "programs",
+        "execve execveat fork vfork",
+        "A run is its Hand's hashed bytes and nothing else.",
+        but="with `exec`; a fork that stays what it is goes by clone",
+    ),
+    Family(
+        "clone3", "clone3", "Its flags lie in memory, where no filter can look. glibc then uses clone.", Answer.ENOSYS
+    ),
+    Family(
+        "namespaces and mounts",
+        "unshare setns chroot pivot_root mount umount2 open_tree move_mount fsopen fsconfig fsmount fspick "
+        "mount_setattr",
+        "They are how a process comes by rights over a world of its own, and by a large part of the kernel's code. "
+        "The same flags are refused to clone.",
+    ),
+    Family(
+        "memory without a file",
+        "memfd_create memfd_secret",
+        "A file that no folder holds could be mapped and executed. Who looks for them (wasmtime) does without.",
+        Answer.ENOSYS,
+    ),
+    Family(
+        "System V and POSIX messages, semaphores, shared memory",
+        "shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink "
+        "mq_timedsend mq_timedreceive mq_notify mq_getsetattr",
+        "Memory that no limit of the process counts, and ways between processes besides the bus.",
+    ),
+    Family(
+        "executable and shared memory",
+        "mmap mprotect pkey_mprotect pkey_alloc pkey_free remap_file_pages",
+        "Bytes that were written are not executed, and anonymous memory is nobody else's.",
+        but="ordinary memory, and libraries mapped from files",
+    ),
+    Family(
+        "other processes",
+        "ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_getfd "
+        "get_robust_list rt_sigqueueinfo rt_tgsigqueueinfo",
+        "Nobody reads, writes or takes from a process that is not himself.",
+    ),
+    Family("keys", "add_key request_key keyctl", "The kernel's key rings belong to a user id, not to a run."),
+    Family(
+        "programs inside the kernel",
+        "bpf perf_event_open userfaultfd seccomp",
+        "The parts in which most ways out of a sandbox were found.",
+    ),
+    Family(
+        "asynchronous I/O",
+        "io_uring_setup io_uring_enter io_uring_register",
+        "What goes through a ring passes no filter. libuv then uses its threads.",
+        Answer.ENOSYS,
+    ),
+    Family(
+        "old asynchronous I/O", "io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents", "Nobody needs it."
+    ),
+    Family(
+        "Landlock",
+        "landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+        "It is laid on already. Programs that would confine themselves (xz) take it that there is none.",
+        Answer.ENOSYS,
+    ),
+    Family(
+        "the machine",
+        "reboot kexec_load kexec_file_load init_module finit_module delete_module swapon swapoff acct quotactl "
+        "quotactl_fd syslog sethostname setdomainname vhangup nfsservctl lookup_dcookie iopl ioperm",
+        "The operator's alone.",
+    ),
+    Family("time", "settimeofday clock_settime adjtimex clock_adjtime", "The log stands on the machine's clock."),
+    Family(
+        "ids and capabilities",
+        "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset "
+        "chown fchown lchown fchownat personality modify_ldt",
+        "A run's ids are chosen before its code runs, and stay.",
+    ),
+    Family("files by handle", "open_by_handle_at name_to_handle_at", "They lead around every path."),
+    Family(
+        "watching files",
+        "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init fanotify_mark",
+        "Watches are counted per user, so one Hand could take them from all; tail then looks again and again.",
+    ),
+    Family(
+        "pipes without copies",
+        "splice tee vmsplice sync sync_file_range syncfs readahead mincore",
+        "Not needed; pages shared with a pipe, other files' state in the cache, and disks that everybody waits for.",
+    ),
+    Family(
+        "processors and priorities",
+        "sched_setaffinity sched_setattr sched_setparam setpriority ioprio_set ioprio_get mbind set_mempolicy "
+        "get_mempolicy migrate_pages move_pages membarrier mlockall mlock2 setrlimit",
+        "Who gets how much is the operator's decision.",
+        but="with `exec`: nice",
+    ),
+    Family(
+        "terminals",
+        "ioctl",
+        "TIOCSTI and TIOCLINUX type for whoever owns the terminal; every other request is a driver's own language.",
+        but="seven requests that ask, or set a descriptor's flags; with `inet`, three about interfaces",
+    ),
+)
+
+_NOT_THERE: Final = frozenset(
+    call for family in FAMILIES if family.answer is Answer.ENOSYS for call in family.calls.split()
+)
+
+
+def refusal(architecture: Architecture) -> dict[int, Answer]:
+    """The answer to each number of an architecture up to NEWEST_EXPECTED, for when no row allows it; to others, ENOSYS."""
+    return {
+        number: Answer.ENOSYS if call in _NOT_THERE else Answer.EPERM
+        for call, number in architecture.numbers.items()
+        if number <= NEWEST_EXPECTED
+    }
