@@ -15,15 +15,18 @@ import stat
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib import import_module
 from typing import Final
 
 from kernel import STARTER
 from kernel.descriptors import close_all, receive, send
-from kernel.process import confine, landlock, machine, mounts
+from kernel.process import confine, landlock, machine, mounts, seccomp
 from manifests import schema
+from manifests.confinement.allowed import Profile
 from manifests.confinement.landlock import Ruleset
 from manifests.confinement.plan import Machine, Plan, plan
+from manifests.confinement.program import build
 from manifests.seal import LINK, Seal, compare
 from wire.errors import Refusal
 from wire.launch import Confined, Go, Joining, Launch, Start, Unfit, decode, encode
@@ -95,9 +98,17 @@ def _live(end: socket.socket, found: Machine) -> int:
     if not answer or not isinstance(decode(answer), Go):
         return EXIT_UNFIT
     go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret))
+    if "seccomp" in made.applied:
+        seccomp.lay_on(call_filter(found.architecture, made.profiles))
     send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
     end.close()
     return int(go())
+
+
+@lru_cache(maxsize=4)
+def call_filter(architecture: str, profiles: frozenset[Profile]) -> bytes:
+    """The filter of system calls for these profiles; the template has made the usual ones before it forks."""
+    return build(architecture, profiles)
 
 
 def _planned(launch: Launch, found: Machine) -> Plan:

@@ -97,7 +97,9 @@ def is_root() -> bool:
 
 def has_seccomp() -> bool:
     """Whether this machine knows filters of system calls."""
-    return int(libc.prctl(_GET_SECCOMP, 0, 0, 0, 0)) >= 0 and os.path.exists("/proc/sys/kernel/process/seccomp/actions_avail")
+    return int(libc.prctl(_GET_SECCOMP, 0, 0, 0, 0)) >= 0 and os.path.exists(
+        "/proc/sys/kernel/process/seccomp/actions_avail"
+    )
 
 
 def die_first() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from kernel.process import confine, landlock
+from kernel.process import confine, landlock, seccomp
 from manifests.confinement.plan import NAMESPACES, Machine
 
 _FLAGS: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
@@ -31,7 +31,7 @@ def probe() -> Machine:
         is_root=confine.is_root(),
         namespaces=tuple(name for name in NAMESPACES if _can(_FLAGS[name])),
         landlock=landlock.version(),
-        seccomp=False,
+        seccomp=seccomp.available(),
         architecture=machine,
         readable=tuple(dict.fromkeys(filter(os.path.exists, (*_own(), *_SYSTEM)))),
         online=tuple(filter(os.path.exists, _ONLINE)),

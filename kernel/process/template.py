@@ -20,7 +20,7 @@ from importlib import import_module
 
 from kernel.descriptors import close_all, receive, send
 from kernel.process import confine, machine, mounts
-from kernel.process.child import run
+from kernel.process.child import call_filter, run
 from wire.launch import Born, Died, Fork, Sweep, Warm, decode_template, encode
 
 
@@ -57,7 +57,9 @@ def main(arguments: list[str]) -> None:
         os.umask(0o077)
     name, _, function = preload.partition(":")
     getattr(import_module(name), function)()
-    machine.probe()
+    found = machine.probe()
+    if found.seccomp:
+        call_filter(found.architecture, frozenset())
     gc.collect()
     gc.freeze()
     Template(end).serve()

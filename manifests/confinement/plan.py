@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from manifests.confinement import layers
+from manifests.confinement.allowed import Profile
 from manifests.confinement.landlock import READ, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.schema import Manifest
 from wire.errors import Refusal
@@ -45,7 +46,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     unshared: tuple[str, ...]
     landlock: Ruleset | None
     rules: tuple[tuple[str, int], ...]
-    profiles: frozenset[str]
+    profiles: frozenset[Profile]
     applied: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -77,10 +78,15 @@ def plan(
         rules=(
             *((path, READ) for path in readable), (NULL, READ | WRITE_FILE), *((one, WRITE) for one in (*folders, *roots)),
         ),
-        profiles=frozenset(["inet"] if is_online else []),
+        profiles=profiles(is_online=is_online),
         applied=applied,
         missing=missing,
     )  # fmt: skip
+
+
+def profiles(*, is_online: bool) -> frozenset[Profile]:
+    """What a run's system calls are widened by."""
+    return frozenset([Profile.INET] if is_online else [])
 
 
 def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -11,6 +11,6 @@ def attack(hand, given):
         return link.recv(16).decode()
 """,
     stopped_by=("network-namespace", "landlock", "seccomp"),
-    refused="PermissionError 13",
+    refused="PermissionError 1",
     got=lambda found, given: found == "welcome",
 )

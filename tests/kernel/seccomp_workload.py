@@ -1,6 +1,6 @@
 """What Hands do all day, each piece by itself, in a process that has joined a bus and then laid the filter on (acts).
 
-    python -m tests.kernel.process.seccomp_workload FOLDER [PROFILE…]
+    python -m tests.kernel.seccomp_workload FOLDER [PROFILE…]
 
 What a run has made before the filter is made here before it, in the same order: the loop, the context and its threads,
 a link with CURVE. Then every piece is done; the result, on stdout, is a JSON object from its name to "done" or to what

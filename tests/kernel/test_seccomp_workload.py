@@ -14,7 +14,7 @@ import pytest
 
 from kernel.process import seccomp
 from manifests.confinement.allowed import Profile
-from tests.kernel.process.seccomp_workload import PIECES
+from tests.kernel.seccomp_workload import PIECES
 
 pytestmark = pytest.mark.skipif(not seccomp.available(), reason="this machine has no filter of system calls")
 
@@ -32,7 +32,7 @@ REFUSED: Final[Mapping[str, str]] = {"callback": "MemoryError"}
 @cache
 def _results(*profiles: Profile) -> Mapping[str, str]:
     with TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.kernel.process.seccomp_workload", folder, *profiles]
+        command = [sys.executable, "-m", "tests.kernel.seccomp_workload", folder, *profiles]
         done = subprocess.run(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120
         )
