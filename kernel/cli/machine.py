@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from kernel.process import confine, landlock
+from kernel.process import confine, landlock, seccomp
 from manifests.confinement.layers import LAYERS
 
 State = Literal["ok", "missing", "weak", "unused"]
@@ -123,11 +123,11 @@ def _confinement(_: str) -> Iterator[Finding]:
         why=_LAYERS["landlock"].stops,
         mend=_LAYERS["landlock"].mend,
     )
-    seccomp = confine.has_seccomp()
+    has_filters = seccomp.available()
     yield Finding(
         what="seccomp",
-        state="ok" if seccomp else "missing",
-        found="filters can be laid on" if seccomp else "not there",
+        state="ok" if has_filters else "missing",
+        found="filters can be laid on" if has_filters else "not there",
         needed=False,
         why=_LAYERS["seccomp"].stops,
         mend=_LAYERS["seccomp"].mend,

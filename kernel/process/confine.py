@@ -25,7 +25,7 @@ NO_NEW_PRIVILEGES: Final = (38, 1)
 """prctl(2): be killed when the thread that made this process ends; no core file, and no look into its memory by its equals;
 become the parent of descendants whose own parent ends; gain no rights from any file that is executed, ever."""
 
-_GET_SECCOMP, _BOUND_READ, _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 21, 23, 24, 47, 4  # prctl(2)
+_BOUND_READ, _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 23, 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _OOM_SCORE: Final = "500"  # of -1000 to 1000, see proc(5)
 
@@ -93,13 +93,6 @@ def become(uid: int) -> None:
 def is_root() -> bool:
     """Whether this process may take user ids."""
     return os.geteuid() == 0
-
-
-def has_seccomp() -> bool:
-    """Whether this machine knows filters of system calls."""
-    return int(libc.prctl(_GET_SECCOMP, 0, 0, 0, 0)) >= 0 and os.path.exists(
-        "/proc/sys/kernel/process/seccomp/actions_avail"
-    )
 
 
 def die_first() -> None:

@@ -138,18 +138,20 @@ def test_doctor_finds_what_this_machine_has(tmp_path: Path) -> None:
     assert all(finding["mend"] for finding in findings if finding["state"] in ("missing", "weak"))
 
 
-def test_doctor_calls_no_layer_ok_that_confines_no_run(tmp_path: Path) -> None:
-    shell = Shell(tmp_path / "none")
+def test_doctor_calls_no_layer_ok_that_confines_no_run(shell: Shell) -> None:
     findings = shell.run("doctor", "--json").table()["findings"]
     assert isinstance(findings, list)
-    unused = {finding["what"]: finding for finding in findings if finding["state"] == "unused"}
-    assert set(unused) == {"Landlock", "seccomp", "network namespaces", "cgroups"}
-    for finding in unused.values():
-        assert finding["found"].startswith(("this machine has it", "this machine lacks it"))
-        assert "Maniple does not apply it yet" in finding["found"]
-        assert (finding["mend"] != "") == finding["found"].startswith("this machine lacks it")
-    lines = shell.run("doctor").out.splitlines()
-    assert [line for line in lines if line.startswith("unused   Landlock: this machine ")]
+    said = {finding["what"]: finding["state"] for finding in findings}
+    shell.good("start", "machine")
+    runs = shell.run("ps", "--json").table()["runs"]
+    assert isinstance(runs, list)
+    (run,) = [run for run in runs if run["hand"] == "machine"]
+    layers = {"Landlock": "landlock", "seccomp": "seccomp", "network namespaces": "network-namespace"}
+    for what, layer in layers.items():
+        assert (said[what] in ("ok", "weak")) == (layer in run["confinement"]), what
+        assert (said[what] == "missing") == (layer in run["lacking"]), what
+    unused = [finding for finding in findings if finding["state"] == "unused"]
+    assert all("Maniple does not apply it yet" in finding["found"] for finding in unused)
 
 
 @pytest.mark.parametrize("where", ["before", "after", "variable"])

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from kernel import confine, seccomp
+from kernel.process import confine, seccomp
 from manifests.confinement.allowed import Profile
 from manifests.confinement.program import build
 from manifests.confinement.syscalls import ARCHITECTURES

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from kernel import confine, seccomp
+from kernel.process import confine, seccomp
 from manifests.confinement.allowed import Profile
 from manifests.confinement.program import build
 from tests.kernel.filtered import CANNOT_BE_TOLD, EVERYTHING, MACHINE, NONE, lay_on, outcome
