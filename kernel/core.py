@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 from zmq.utils import z85
 
-from kernel import output
+from kernel import output, watch
 from kernel.audit import Log, LogState
 from kernel.bus import Bus
 from kernel.digests import code_digests
@@ -294,6 +294,8 @@ class Kernel:
         if run.uid is not None:
             detail["uid"] = run.uid
         self.log.append("run.confined", principal=KERNEL, run=run.id, detail=detail)
+        if "cgroup" in how.missing:
+            watch.begin(self, run)
 
     def end_run(self, run: Run, status: int, *, clean: bool) -> None:
         """Forget a run, and record how it ended."""

@@ -12,10 +12,12 @@ from socket import socket
 from typing import TYPE_CHECKING, Final
 
 from kernel import STARTER, descriptors, output
+from kernel.family import family
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.runs import Run
 from manifests import schema
+from manifests.lives import too_much_memory
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire.errors import CodecError
@@ -65,6 +67,7 @@ class Launcher:
         self._is_warm, self._pidfd = False, -1
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         reach = {sys.prefix, sys.base_prefix, root, self._home.at("scratch"), self._home.at("state")}
+        place = os.stat(self._home.path)
         search = ":".join(filter(None, sys.path))
         start = [
             sys.executable,
@@ -77,6 +80,7 @@ class Launcher:
             TEMPLATE,
             "3",
             PRELOAD,
+            f"maniple-{place.st_dev:x}-{place.st_ino:x}",
             *sorted(reach),
         ]
         environment = {"PYTHONHASHSEED": str(self._home.identity.hash_seed), "PYTHONUTF8": "1"}
@@ -104,8 +108,11 @@ class Launcher:
                 self._end(number, -1)
             case Born(number=number):
                 self._born(self._runs[number], passed[0])
-            case Died(number=number, status=status, cpu=cpu, memory=memory):
-                self._runs[number].cpu, self._runs[number].memory = cpu, memory
+            case Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
+                run = self._runs[number]
+                run.cpu, run.memory = cpu, memory
+                if was_full:
+                    run.unfit = run.unfit or too_much_memory(run.hand.package.manifest)
                 self._end(number, status)
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:
@@ -157,7 +164,8 @@ class Launcher:
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(
-                run=run.id, hand=hand.id, name=hand.name, version=hand.version, manifest=schema.encode(manifest), files=files,
+                run=run.id, number=run.number, hand=hand.id, name=hand.name, version=hand.version,
+                manifest=schema.encode(manifest), files=files,
                 settings=settings, rlimits=rlimits_of(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
                 seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state,
                 require=self._home.identity.require, descriptors=tuple(passing),
@@ -180,16 +188,12 @@ class Launcher:
         """Stop all processes of a run, or let them go on: parents before children, so that none escapes in between."""
         number = signal.SIGSTOP if run.paused else signal.SIGCONT
         self.kill(run, number)
-        family = [run.pid] if run.pid else []
-        for pid in family:  # it grows: one that is stopped reaps none and makes no more
-            try:
-                for thread in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
-                        for child in map(int, file.read().split()):
-                            family.append(child)
-                            os.kill(child, number)
-            except OSError:
-                continue  # it has ended
+        for pid in family(run.pid):
+            if pid != run.pid:
+                try:
+                    os.kill(pid, number)
+                except OSError:
+                    continue  # it has ended
 
     def sweep(self) -> None:
         """Remove the scratch folders that runs of an earlier kernel left behind."""

@@ -16,8 +16,8 @@ from kernel.services import Services
 from manifests import calls, changes, settings
 from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
-from manifests.lives import check_requires, first_to_stop, shown_state, used_up
-from manifests.policy import visible, within_state
+from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
+from manifests.policy import within_state
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
@@ -264,12 +264,10 @@ class Supervisor:
         clean = was_told or (status == 0 and not run.unfit)
         killed = "" if status < 0 or not os.WIFSIGNALED(status) else used_up(run.hand.package.manifest, run.cpu)
         run.ended, run.why = True, run.why or run.unfit or killed or ending(status)
-        altered = None
-        if run.unfit.startswith("altered: "):
-            altered = Refusal("seal", f"{run.name} does not start: {visible(run.unfit[9:])}: seal and install it again")
-            kernel.refused_start(run.hand, altered)
-        if run.work is not None and altered is not None:
-            kernel.exchange.refuse(run.work, altered)
+        if (refusal := unfit(run.name, run.unfit)) is not None:
+            kernel.refused_start(run.hand, refusal)
+        if run.work is not None and refusal is not None:
+            kernel.exchange.refuse(run.work, refusal)
         elif run.work is not None:
             kernel.exchange.fail(run.work, "ended", f"run ended: {run.why}")
         may_repeat = life is not None and not life.is_final
@@ -279,8 +277,8 @@ class Supervisor:
         for child in list(kernel.runs.values()):
             if child.parent == run.id:
                 self.stop(child, "the run that spawned it has ended")
-        if life is not None and altered is not None:
-            self.services.abandon(life, altered)
+        if life is not None and refusal is not None:
+            self.services.abandon(life, refusal)
         elif life is not None:
             self.services.died(life, run, again, clean=clean, is_lost=is_lost)
 

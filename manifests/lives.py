@@ -7,8 +7,10 @@ survive restarts, the life below is only what is so now. The docs draw their pic
 from collections.abc import Callable, Container
 from typing import Final
 
+from manifests.policy import visible
 from manifests.schema import Manifest, Requires, Restart
 from manifests.state import Installed, State
+from manifests.values import format_size
 from wire.errors import NotNow, Refusal
 
 LIFE: Final = {
@@ -77,6 +79,22 @@ def used_up(manifest: Manifest, cpu: int) -> str:
     most = manifest.limits.cpu_ms
     over = manifest.hand.kind == "task" and cpu >= most * 1000
     return f"it used more than its {most / 1000:g} s of processor time" if over else ""
+
+
+def too_much_memory(manifest: Manifest) -> str:
+    """Why a run was ended whose processes together held more than it may."""
+    return f"it used more than its {format_size(manifest.limits.memory)} of memory"
+
+
+def unfit(name: str, why: str) -> Refusal | None:
+    """The refusal of a Hand's start that its run's own word ("code: why") amounts to; None: it died, and may try again."""
+    code, _, reason = why.partition(": ")
+    match code:
+        case "altered":
+            return Refusal("seal", f"{name} does not start: {visible(reason)}: seal and install it again")
+        case "confinement":
+            return Refusal("confinement", f"{name} does not start: {visible(reason)}; `maniple doctor` tells more")
+    return None
 
 
 def shown_state(state: State, hand: Installed, life: str, *, is_working: bool, is_ending: bool) -> str:

@@ -57,12 +57,16 @@ class Born(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="b
 
 
 class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="died"):
-    """Sent by the template when it has reaped a run. status: as waitpid gives it; cpu: microseconds; memory: peak bytes."""
+    """Sent by the template when it has reaped a run. status: as waitpid gives it; cpu: microseconds; memory: peak bytes.
+
+    was_full: the system ended a process of it for using more memory than all of them may.
+    """
 
     number: int
     status: int
     cpu: int
     memory: int
+    was_full: bool
 
 
 TemplatePacket: TypeAlias = Fork | Sweep | Warm | Born | Died
@@ -85,11 +89,13 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     manifest: the checked manifest as JSON; wire does not open it. descriptors: what each passed descriptor is, such as
     `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, opened by the run
     itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
+    number: the run's, as the template knows it.
     require: the layers that the home wants every run to have.
     serve: where the runtime begins, `module:function`; the kernel's code does not know it.
     """
 
     run: str
+    number: int
     hand: str
     name: str
     version: str
@@ -129,7 +135,10 @@ class Confined(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unfit"):
-    """Sent by the run that cannot start. code: `altered` (a file is not what was sealed) or `confinement`."""
+    """Sent by the run that cannot start. code: `altered` (a file is not what was sealed), `confinement` (less
+
+    than is required), or `layer` (one that this machine has could not be laid on).
+    """
 
     code: str
     why: str

@@ -1,10 +1,9 @@
 """Beginning, watching and ending runs: start, spawn, wait, stop, restart, pause, resume, ps."""
 
-import os
 from functools import partial
-from typing import Final
 
 from kernel.errors import Failure
+from kernel.family import resident
 from kernel.methods.request import Request, method
 from kernel.runs import Run
 from manifests.calls import told
@@ -12,8 +11,6 @@ from manifests.state import Installed
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome
-
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def _start(request: Request) -> object:
@@ -156,15 +153,6 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "lacking": run.missing,
         "uid": run.uid,
     }
-
-
-def resident(pid: int) -> int:
-    """Resident memory of a process in bytes; 0 when it is gone."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * _PAGE
-    except (OSError, IndexError):
-        return 0
 
 
 METHODS = (

@@ -4,8 +4,8 @@ import os
 import time
 
 from kernel.audit import LogState
+from kernel.family import resident
 from kernel.methods.request import Request, method
-from kernel.methods.runs import resident
 from manifests.state import summary
 from wire.entries import time_text
 

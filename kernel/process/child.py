@@ -21,7 +21,7 @@ from typing import Final
 
 from kernel import STARTER
 from kernel.descriptors import close_all, receive, send
-from kernel.process import confine, landlock, machine, mounts, seccomp
+from kernel.process import cgroup, confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
 from manifests.confinement.landlock import Ruleset
@@ -90,7 +90,7 @@ def _live(end: socket.socket, found: Machine) -> int:
         _confine(launch, descriptors, made)
     except (Refusal, OSError) as error:
         why = str(error).encode(errors="backslashreplace").decode()
-        send(end, encode(Unfit(code=getattr(error, "code", "confinement"), why=why)))
+        send(end, encode(Unfit(code=getattr(error, "code", "layer"), why=why)))
         return EXIT_UNFIT
     public, secret = zmq.curve_keypair()
     send(end, encode(Joining(public=public)))
@@ -183,6 +183,8 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
         confine.own_user_namespace()
     elif "mounts" in descriptors:
         mounts.map_roots(descriptors, launch.uid)
+    if "cgroup" in made.applied:
+        cgroup.enter(made.cgroup, launch.number, launch.rlimits.memory)
     confine.bound_capabilities()
     confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
     if "mount" in made.unshared:

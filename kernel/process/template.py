@@ -4,7 +4,9 @@ Started by exec, so there is no key of the kernel in its memory; process 1 of it
 every run; dead as soon as the kernel is (parent-death signal, and end of file on its socket). To it a run is a number
 and a descriptor. What it preloads is named to it as an argument, so that the kernel imports nothing of the runtime.
 
-    python -c STARTER SEARCH-PATH kernel.process.template SOCKET PRELOAD FOLDER…      FOLDER: what runs must be able to reach
+    python -c STARTER SEARCH-PATH kernel.process.template SOCKET PRELOAD GROUP FOLDER…
+
+GROUP is the name of the control group of all runs, FOLDER what runs must be able to reach.
 
 The process that is exec'd here makes the namespace, forks process 1 of it and leaves; the kernel hears of process 1 by
 Warm. It never starts a thread, a zmq context or a wasm engine: none of these survives a fork.
@@ -18,15 +20,18 @@ import socket
 from collections.abc import Sequence
 from importlib import import_module
 
+from msgspec.structs import replace
+
 from kernel.descriptors import close_all, receive, send
-from kernel.process import confine, machine, mounts
+from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
+from manifests.confinement.plan import Machine
 from wire.launch import Born, Died, Fork, Sweep, Warm, decode_template, encode
 
 
 def main(arguments: list[str]) -> None:
     """Become the template that the arguments describe; never returns."""
-    number, preload, *paths = arguments
+    number, preload, group, *paths = arguments
     end = socket.socket(fileno=int(number))
     end.set_inheritable(False)
     os.environ.clear()
@@ -57,19 +62,19 @@ def main(arguments: list[str]) -> None:
         os.umask(0o077)
     name, _, function = preload.partition(":")
     getattr(import_module(name), function)()
-    found = machine.probe()
+    found = replace(machine.probe(), cgroup=cgroup.prepare(group) if root else "")
     if found.seccomp:
         call_filter(found.architecture, frozenset())
     gc.collect()
     gc.freeze()
-    Template(end).serve()
+    Template(end, found).serve()
 
 
 class Template:
     """The template's loop: one socket to the kernel, one pidfd per live run, one epoll."""
 
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
+    def __init__(self, end: socket.socket, found: Machine) -> None:
+        self._end, self._machine = end, found
         self._runs: dict[int, tuple[int, int]] = {}  # pidfd → run's number (0: a sweep), pid
         self._epoll = select.epoll()
         self._epoll.register(end.fileno(), select.EPOLLIN)
@@ -105,7 +110,7 @@ class Template:
             return
         else:
             if pid == 0:
-                run(descriptor, isolated=isolated)
+                run(descriptor, isolated=isolated, found=self._machine)
         finally:
             confine.enter(self._own_namespace, confine.NEWPID)
         pidfd = os.pidfd_open(pid)
@@ -131,8 +136,9 @@ class Template:
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         if number:
-            cpu = round((usage.ru_utime + usage.ru_stime) * 1_000_000)
-            _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=usage.ru_maxrss * 1024))
+            cpu, memory = round((usage.ru_utime + usage.ru_stime) * 1_000_000), usage.ru_maxrss * 1024
+            was_full = bool(self._machine.cgroup) and cgroup.leave(self._machine.cgroup, number)
+            _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full))
 
 
 def _tell(end: socket.socket, packet: Warm | Born | Died, descriptors: Sequence[int] = ()) -> None:

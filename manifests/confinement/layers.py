@@ -28,6 +28,10 @@ LAYERS: Final = (
     Layer("user-id", "whatever this machine allows its users: each run has a number of its own", "run Maniple as root"),
     Layer("user-namespace", "capabilities over anything but its own namespaces", _NAMESPACES),
     Layer("rlimits", "more memory, time, processes, descriptors and file size than declared"),
+    Layer(
+        "cgroup", "more memory in all its processes together; without it the kernel looks once a second",
+        "run Maniple as root where control groups of version 1 are mounted; version 2 is not used yet",
+    ),
     Layer("no-new-privileges", "gaining rights from set-uid programs and file capabilities"),
     Layer("not-dumpable", "reading its memory from outside, and core files"),
     Layer(

@@ -22,13 +22,15 @@ NULL: Final = "/dev/null"
 class Machine(Struct, frozen=True, kw_only=True):
     """What was found out about this machine, once, by trying it.
 
-    namespaces: those of NAMESPACES that can be made. landlock: its ABI, 0 without. seccomp: filters can be laid on.
-    machine: the architecture as uname tells it. readable: the files and folders that every run needs to read:
-    interpreter, libraries, Maniple's own code. online: what a run on the machine's network reads besides.
+    namespaces: those of NAMESPACES that can be made. cgroup: the folder for the groups of runs, "" without. landlock: its
+    ABI, 0 without. seccomp: filters can be laid on. architecture: as uname tells it. readable: the files and folders that
+    every run needs to read: interpreter, libraries, Maniple's own code. online: what a run on the machine's network reads
+    besides.
     """
 
     is_root: bool
     namespaces: tuple[str, ...]
+    cgroup: str = ""
     landlock: int
     seccomp: bool
     architecture: str
@@ -44,6 +46,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """
 
     unshared: tuple[str, ...]
+    cgroup: str
     landlock: Ruleset | None
     rules: tuple[tuple[str, int], ...]
     profiles: frozenset[Profile]
@@ -74,6 +77,7 @@ def plan(
         raise Refusal("confinement", f"it requires {names}, which it would not have here ({mend})")
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),
+        cgroup=machine.cgroup,
         landlock=ruleset(machine.landlock, is_online=is_online) if machine.landlock else None,
         rules=(
             *((path, READ) for path in readable), (NULL, READ | WRITE_FILE), *((one, WRITE) for one in (*folders, *roots)),
@@ -93,6 +97,7 @@ def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tupl
     """The layers that a run gets, and those that it lacks; one that it was declared not to want is neither."""
     has = {f"{one}-namespace": one in machine.namespaces for one in NAMESPACES}
     has |= {"landlock": machine.landlock > 0, "seccomp": machine.seccomp, "user-id": machine.is_root}
+    has["cgroup"] = machine.cgroup != ""
     spared = {"user-namespace"} if machine.is_root else set()  # its own user id, without capabilities, is more
     spared |= {"network-namespace"} if is_online else set()
     wanted = [name for name in layers.NAMES if name not in spared]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kernel import launcher
 from kernel import main as kernel_main
-from kernel.process import confine, machine, mounts, template
+from kernel.process import cgroup, confine, machine, mounts, template
 from manifests.confinement.plan import NAMESPACES
 
 
@@ -41,6 +41,8 @@ def _take_away(layers: frozenset[str]) -> None:
     options = {"no-new-privileges": confine.NO_NEW_PRIVILEGES, "not-dumpable": confine.NOT_DUMPABLE}
     skipped = {options[name] for name in layers if name in options}
     confine.control = lambda option: None if option in skipped else control(option)
+    if "cgroup" in layers:
+        cgroup.prepare = lambda name: ""
     if "pid-namespace" in layers:
         confine.unshare = lambda flags: unshare(flags & ~confine.NEWPID)
         confine.enter = _nothing  # type: ignore[assignment]

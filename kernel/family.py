@@ -1,0 +1,32 @@
+"""The processes of a run (acts): the first one and all that came of it, as /proc tells."""
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def family(pid: int) -> Iterator[int]:
+    """The process and its descendants, none for 0. Each comes before its children are looked for, so that who stops
+
+    one first is told of all that it has made: one that is stopped reaps none and makes no more.
+    """
+    found = [pid] if pid else []
+    for one in found:
+        yield one
+        try:
+            for thread in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{thread}/children", encoding="ascii") as file:
+                    found += map(int, file.read().split())
+        except OSError:
+            continue  # it has ended
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
