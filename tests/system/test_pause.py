@@ -137,6 +137,7 @@ def _still_for(seconds: float, kernel: Kernel) -> None:
     """Nothing is called, and nothing counted, for a while in which hundreds of calls would be made."""
     call(kernel, "kernel.note", "", {"text": "a mark"})
     until(lambda: entries(kernel.home, "note"), "what was on its way is on disk")
+    until(lambda: _calls(kernel) == len(_counted(kernel)), "what had been called is counted")
     before = _calls(kernel), len(_counted(kernel))
     threading.Event().wait(seconds)
     assert (_calls(kernel), len(_counted(kernel))) == before
