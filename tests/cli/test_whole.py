@@ -79,6 +79,18 @@ def test_a_kernel_in_the_foreground_is_the_process_that_was_started(end: signal.
     assert "kernel.stop" in still.good("audit", "tail")
 
 
+def test_a_kernel_in_the_foreground_keeps_its_standard_error(still: Shell) -> None:
+    kernel = still.begin("up", "--foreground")
+    try:
+        assert kernel.stderr is not None
+        assert kernel.stderr.readline() == b"ready\n"
+        assert still.run("status").code == 0
+        assert os.readlink(f"/proc/{kernel.pid}/fd/2") == os.readlink(f"/proc/self/fd/{kernel.stderr.fileno()}")
+    finally:
+        kernel.terminate()
+        kernel.communicate()
+
+
 def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
     for words in (("up",), ("up", "--foreground")):
         ran = shell.run(*words)
