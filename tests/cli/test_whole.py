@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell, is_gone
+from tests.cli.shell import MANIPLE, Shell, is_gone
 from tests.cli.test_runs import until
 
 
@@ -89,6 +89,17 @@ def test_a_kernel_in_the_foreground_keeps_its_standard_error(still: Shell) -> No
     finally:
         kernel.terminate()
         kernel.communicate()
+
+
+@pytest.mark.parametrize("closing", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: str, still: Shell) -> None:
+    line = f'exec "$@" {closing}'
+    done = subprocess.run(["sh", "-c", line, "sh", *MANIPLE, "up"], env=still.environment(), check=False, timeout=60)
+    pid = int(str(still.told("status")["pid"]))
+    shown = [os.readlink(f"/proc/{pid}/fd/{standard}") for standard in (0, 1, 2)]
+    still.good("down")
+    log = str(still.home / "run" / "kernel.log")
+    assert (done.returncode, shown) == (0, ["/dev/null", log, log])
 
 
 def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
