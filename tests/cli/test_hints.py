@@ -30,7 +30,7 @@ def test_every_hint_names_the_home_once(text: str, home: str, told: str) -> None
     assert with_home(text, home) == told
 
 
-@pytest.mark.parametrize("name", [b"a\nb", b"it's\x1b[2J\\", b"\xff\xe2\x80\xae"])
+@pytest.mark.parametrize("name", [b"a\nb", b"it's\x1b[2J\\", b"\xe2\x80\xae"])
 def test_a_hint_is_one_line_and_leads_a_shell_to_the_home_whatever_its_name(name: bytes, tmp_path: Path) -> None:
     home = os.fsencode(tmp_path) + b"/" + name
     ran = Shell(tmp_path / "none").run("--home", os.fsdecode(home), "ps")
