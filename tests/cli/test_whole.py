@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli.starting import LOG_MOST
 from tests.cli.shell import MANIPLE, Shell, is_gone
 from tests.cli.test_runs import until
 
@@ -107,6 +108,24 @@ def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
         ran = shell.run(*words)
         assert ran.code == 1
         assert "already" in ran.err
+
+
+def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell) -> None:
+    starts = [still.begin("up") for _ in range(5)]
+    told = [start.communicate(timeout=60)[1].decode() for start in starts]
+    pid = int(str(still.told("status")["pid"]))
+    log = os.readlink(f"/proc/{pid}/fd/2")
+    still.good("down")
+    assert sorted(start.returncode for start in starts) == [0, 1, 1, 1, 1], told
+    assert log == str(still.home / "run" / "kernel.log")
+
+
+def test_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> None:
+    log = still.home / "run" / "kernel.log"
+    log.write_bytes(b"x" * (LOG_MOST + 1))
+    still.good("up")
+    still.good("down")
+    assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MOST + 1, 0)
 
 
 def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
