@@ -1,6 +1,7 @@
 """The home and the kernel as a whole: made, started, looked at, frozen, thawed, stopped."""
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -126,6 +127,18 @@ def test_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> Non
     still.good("up")
     still.good("down")
     assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MOST + 1, 0)
+
+
+def test_a_kernel_takes_all_the_descriptors_that_it_may_have(still: Shell) -> None:
+    """With few a service's process is born and its kernel cannot take hold of it: its start never ends."""
+    folder = still.good("new", "icy", "--service", "--into", still.home.parent).strip()
+    few = ["sh", "-c", 'ulimit -Sn 26; exec "$@"', "sh", *MANIPLE, "up"]
+    subprocess.run(few, env=still.environment(), check=True, timeout=60, capture_output=True)
+    pid = int(str(still.told("status")["pid"]))
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2
+    still.good("install", folder, "--yes")
+    still.good("start", "icy")
+    still.good("down")
 
 
 def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
