@@ -14,10 +14,10 @@ run/                 bus (the socket), lock, kernel.log
 import fcntl
 import hashlib
 import os
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from kernel.errors import HomeError
 from manifests.confinement.layers import NAMES
@@ -37,8 +37,8 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     format: int
-    origin: str
-    hash_seed: int
+    origin: Annotated[str, Meta(pattern=r"^[^\s+]+\Z")]
+    hash_seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
     require: tuple[str, ...] = ()
 
 

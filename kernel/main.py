@@ -7,6 +7,7 @@ READY is a descriptor on which it says `ready` when the bus is bound, or one lin
 """
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -28,6 +29,8 @@ def main(arguments: list[str]) -> None:
     """Be the kernel of a home; returns when it has been told to end."""
     path, ready = arguments[0], int(arguments[1])
     os.umask(0o077)
+    # a run takes two descriptors or three of the kernel's; where there are none left, no run is born or dies any more
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     try:
         kernel = opened(path, Loop())
     except (ManipleError, OSError) as error:

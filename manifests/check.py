@@ -13,14 +13,16 @@ import msgspec
 
 from manifests import rules
 from manifests.errors import ManifestInvalid, Problem
-from manifests.findings import Findings
+from manifests.findings import Findings, spelled
+from manifests.positions import Path
 from manifests.readers import BAD, READERS, note_unknown, read_table
 from manifests.reference import AT, keys_of
 from manifests.schema import Capability, Manifest, Provided, Setting
 from manifests.typed import word
 
 LONGEST: Final = 128 * 1024
-"""Most characters of a HAND.toml."""
+DEEPEST: Final = 64
+"""Most characters of a HAND.toml, and most keys and indexes on the way to a value in it."""
 
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_SECTIONS: Final = ("hand", "events", "limits", "restart", "confinement", "requires")
@@ -65,11 +67,39 @@ def _load(text: str, file: str) -> dict[str, object]:
         problem = Problem(file, 1, 1, "the file is too long", f"keep it under {LONGEST // 1024} KiB")
         raise ManifestInvalid((problem,))
     try:
-        return tomllib.loads(text)
+        tree = tomllib.loads(text)
+        beyond = _beyond(tree)
     except RecursionError:
         raise ManifestInvalid((Problem(file, 1, 1, "the file is nested too deeply", "write flatter tables"),)) from None
     except ValueError as error:
         raise ManifestInvalid((_syntax_problem(str(error), text, file),)) from None
+    found = Findings()
+    for path in beyond:
+        found.at_value(
+            path, f"{spelled(path)} is a number of more than 64 bits, which TOML does not have", "write less"
+        )
+    if found:
+        raise ManifestInvalid(found.placed(text, file))
+    return tree
+
+
+def _beyond(tree: dict[str, object]) -> list[Path]:
+    """Where whole numbers stand that Python reads, and then cannot always write: with 0x they may have any length.
+
+    Raises RecursionError below DEEPEST, which dotted keys reach without any: to place what lies there would take long.
+    """
+    found: list[Path] = []
+    left: list[tuple[Path, object]] = [((), tree)]
+    while left:
+        path, value = left.pop()
+        if len(path) > DEEPEST:
+            raise RecursionError
+        if isinstance(value, dict | list):
+            rows = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [((*path, key), row) for key, row in rows]
+        elif isinstance(value, int) and value.bit_length() > 63:
+            found.append(path)
+    return found
 
 
 def _syntax_problem(error: str, text: str, file: str) -> Problem:

@@ -27,6 +27,12 @@ from wire.errors import CodecError
 LAST_WORDS_MS: Final = 500
 """Milliseconds that a message of a kernel that has ended may still be on its way through this process."""
 
+NEVER_MS: Final = 24 * 3_600_000
+"""Milliseconds to a new connection, long after the end of the kernel has ended the link. Not -1: libzmq then throws away
+
+what it has received, and nobody has read, as soon as the old one is cut: a kernel's last words.
+"""
+
 HELLO_WITHIN: Final = 5.0
 """Seconds in which a kernel that listens must answer Hello."""
 
@@ -107,7 +113,8 @@ class Client:
                 pass  # the kernel is gone before
             self._link.disable_monitor()
             self._monitor.close(linger=0)
-            self._link.close(linger=200)
+            is_gone = self._pidfd >= 0 and self.wait_for_exit(0)
+            self._link.close(linger=0 if is_gone else 200)  # milliseconds, to send the Bye
             self._context.term()
         self._close_descriptors()
 
@@ -195,7 +202,7 @@ class Client:
         link = self._context.socket(zmq.DEALER)
         link.setsockopt(zmq.LINGER, 0)
         link.setsockopt(zmq.SNDTIMEO, int(HELLO_WITHIN * 1000))
-        link.setsockopt(zmq.RECONNECT_IVL, -1)
+        link.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         link.setsockopt(zmq.MAXMSGSIZE, limits.BODY_MAX + limits.HEADER_MAX)
         try:
             link.setsockopt(zmq.CURVE_SECRETKEY, secret)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from kernel.cli import screen
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.hints import with_home
 
 if TYPE_CHECKING:
@@ -89,12 +89,18 @@ def as_json(value: object) -> str:
 
 
 def chosen_home(option: str | None) -> str:
-    """The home: --home, else MANIPLE_HOME, else ~/.maniple."""
+    """The home: --home, else MANIPLE_HOME, else ~/.maniple. Its path goes over the bus to every run, so it is text."""
     named = option or os.environ.get(HOME_VARIABLE) or "~/.maniple"
     home = os.path.expanduser(named)
     if home.startswith("~"):
         raise Ended("there is no home folder to put .maniple in: name a home with --home")
-    return os.path.abspath(home)
+    path = os.path.abspath(home)
+    if not screen.is_text(path):
+        raise Ended(
+            f"the path of a home is UTF-8 text, and {path} is not: name another, as in `maniple init --home DIR`",
+            Exit.USAGE,
+        )
+    return path
 
 
 def command(*, json: bool = True) -> Callable[[Function], click.Command]:

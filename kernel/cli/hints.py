@@ -15,5 +15,18 @@ def with_home(text: str, home: str) -> str:
     if not home:
         return text
     return _HINT.sub(
-        lambda hint: hint[0] if "--home" in hint[1] else f"`maniple --home {shlex.quote(home)}{hint[1]}`", text
+        lambda hint: hint[0] if "--home" in hint[1] else f"`maniple --home {_quoted(home)}{hint[1]}`", text
     )
+
+
+def _quoted(home: str) -> str:
+    """As a shell reads it, in one line of characters that can be seen: $'…' (POSIX.1-2024) where there are others."""
+    if home.isprintable():
+        return shlex.quote(home)
+    return "$'" + "".join(map(_spelled, home)) + "'"
+
+
+def _spelled(char: str) -> str:
+    if char.isprintable() and char not in "'\\":
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))

@@ -89,6 +89,7 @@ def cli() -> click.Group:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and end the process."""
+    _open_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -101,6 +102,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _close_stdout()
         code = code or int(Exit.FAILED)
     sys.exit(code)
+
+
+def _open_standard_descriptors() -> None:
+    """Whoever closed 0, 1 or 2 means nothing by it: what is opened next, and what a kernel is given, must not be these."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _run_until_interrupted(words: list[str]) -> int:

@@ -11,6 +11,9 @@ from kernel.cli.exits import Ended
 READY_WITHIN: Final = 60.0
 """Seconds in which a kernel must say that it is ready, or what is wrong; a long log takes some to recover."""
 
+LOG_MOST: Final = 1024 * 1024
+"""Bytes of run/kernel.log at which a start begins a new one."""
+
 
 def arguments(home: str, ready: int) -> list[str]:
     """What to execute for a kernel of this home that reports on descriptor `ready`."""
@@ -21,7 +24,7 @@ def arguments(home: str, ready: int) -> list[str]:
 def start(home: str) -> int:
     """Start a kernel that outlives this process, and give its process id once it answers. Raises Ended with its reason.
 
-    It has a session of its own; what it and its template write to stderr is run/kernel.log, the one before .1.
+    It has a session of its own; what it and its template write to stderr is added to run/kernel.log.
     """
     hear, ready = os.pipe()
     try:
@@ -65,9 +68,13 @@ def _heard(descriptor: int) -> str:
 
 
 def _kernel_log(home: str) -> IO[bytes]:
-    """run/kernel.log, opened anew for a kernel; the one before is kept as kernel.log.1."""
+    """run/kernel.log, at its end; one that has grown beyond LOG_MOST is moved to kernel.log.1 first.
+
+    Not opened anew for each: of several `up` at once all but one find in the end that a kernel is there, and would have
+    moved its log away from it.
+    """
     os.makedirs(os.path.join(home, "run"), mode=0o700, exist_ok=True)
     path = os.path.join(home, "run", "kernel.log")
-    if os.path.exists(path):
+    if os.path.exists(path) and os.path.getsize(path) > LOG_MOST:
         os.replace(path, path + ".1")
-    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))

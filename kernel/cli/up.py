@@ -30,8 +30,9 @@ def up(session: Session, foreground: bool) -> None:
     if pid >= 0:
         raise Ended(f"a kernel runs on {session.home} already (process {pid}): see it with `maniple status`")
     if foreground:
-        os.set_inheritable(2, True)
-        command = starting.arguments(session.home, 2)
+        ready = os.dup(2)  # which the kernel closes when it is ready; what it says later goes to stderr itself
+        os.set_inheritable(ready, True)
+        command = starting.arguments(session.home, ready)
         os.execv(command[0], command)
     pid = starting.start(session.home)
     session.result({"pid": pid, "home": session.home}, lambda: f"The kernel runs, process {pid}.")

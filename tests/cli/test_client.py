@@ -1,6 +1,7 @@
 """The operator's link by itself: what it does when the kernel drops it, and that it leaves nothing open."""
 
 import os
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ from kernel.cli import client as link
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from tests.cli.shell import Shell
+from wire import headers
 
 
 def test_a_link_that_the_kernel_dropped_is_noticed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +25,19 @@ def test_a_call_that_takes_long_is_waited_for(shell: Shell, monkeypatch: pytest.
     monkeypatch.setattr(link, "QUIET", 0.5)  # shorter than the call, which would else have to take long indeed
     with Client(str(shell.home)) as client:
         assert client.call("kernel.sleep", "", {"milliseconds": 3000}).value == {}
+
+
+def test_the_last_word_of_a_kernel_is_heard_after_its_end(still: Shell) -> None:
+    """Where a disk is quick the kernel is gone before its answer to `down` is read."""
+    still.good("up")
+    with Client(str(still.home)) as client:
+        client._send(headers.Call(number=1, method="kernel.down"), {})
+        assert client.wait_for_exit(30)
+        found = client._receive(5.0)
+        before = time.monotonic()
+    assert time.monotonic() - before < 0.15, "nobody is there to say Bye to"
+    assert found is not None
+    assert isinstance(found[0], headers.Done)
 
 
 def test_a_link_leaves_no_descriptor_open(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """Whatever goes wrong, a person gets one clear line and the next command to type, and a script its exit code."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -120,6 +121,21 @@ def test_a_damaged_home_does_not_start_and_says_why(what: str, still_home: Shell
     assert ran.err.startswith("maniple: ")
     assert ran.err.count("\n") == 1
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("hash_seed", "-1"), ("hash_seed", str(1 << 32)), ("origin", '""'), ("origin", '"a+b"')]
+)
+def test_a_home_toml_that_holds_what_no_home_has_is_named(
+    key: str, value: str, still_home: Shell, tmp_path: Path
+) -> None:
+    """With such a seed a kernel would start whose template dies at once; with such an origin log.key would be blamed."""
+    shell = copied_home(still_home, tmp_path / "home")
+    path = shell.home / "home.toml"
+    path.write_text(re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", path.read_text()))
+    ran = shell.run("up")
+    assert is_one_clear_line(ran)
+    assert (ran.code, str(path) in ran.err, key in ran.err) == (1, True, True), ran
 
 
 @pytest.mark.parametrize("key", ["operator.key", "kernel.pub"])

@@ -1,12 +1,15 @@
 """The next command to type acts on the home that was named: whoever types it as it stands needs to add nothing."""
 
+import os
+import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kernel.cli.hints import with_home
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, is_one_clear_line
 from tests.living import ECHO, write_hand
 
 
@@ -19,11 +22,23 @@ from tests.living import ECHO, write_hand
         ("`maniple init --home /x`", "h", "`maniple init --home /x`"),
         ("`maniple up`", "my home", "`maniple --home 'my home' up`"),
         ("`maniple up`", r"a\1b", r"`maniple --home 'a\1b' up`"),
+        ("`maniple up`", "a\n'b\udcff\\", r"`maniple --home $'a\x0a\x27b\xff\x5c' up`"),
         ("the Hand maniple up, `ls -ld`", "h", "the Hand maniple up, `ls -ld`"),
     ],
 )
 def test_every_hint_names_the_home_once(text: str, home: str, told: str) -> None:
     assert with_home(text, home) == told
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"it's\x1b[2J\\", b"\xe2\x80\xae"])
+def test_a_hint_is_one_line_and_leads_a_shell_to_the_home_whatever_its_name(name: bytes, tmp_path: Path) -> None:
+    home = os.fsencode(tmp_path) + b"/" + name
+    ran = Shell(tmp_path / "none").run("--home", os.fsdecode(home), "ps")
+    assert is_one_clear_line(ran)
+    hint = re.search(r"--home (.*) init`", ran.err)
+    assert hint is not None, ran.err
+    told = subprocess.run(["bash", "-c", f"printf %s {hint[1]}"], capture_output=True, check=True)
+    assert told.stdout == home
 
 
 def test_hints_on_stderr_and_stdout_name_the_home_that_was_named(tmp_path: Path) -> None:

@@ -142,6 +142,17 @@ def test_words_that_are_no_text_are_wrong_usage(words: tuple[str | bytes, ...], 
     assert "UTF-8 text" in ran.err
 
 
+@pytest.mark.parametrize("command", ["init", "up", "ps"])
+def test_a_home_whose_path_is_no_text_is_wrong_usage(command: str, tmp_path: Path) -> None:
+    """Its kernel would come up, and no run could be told where its scratch is."""
+    home = os.fsdecode(os.fsencode(tmp_path) + b"/a\xffb")
+    for ran in (Shell(tmp_path).run("--home", home, command), Shell(tmp_path).run(command, MANIPLE_HOME=home)):
+        assert (ran.code, ran.out) == (2, "")
+        assert is_one_clear_line(ran)
+        assert "UTF-8 text" in ran.err
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("words", [("audit", "export", "none/there/log"), ("new", "greeter", "--into", "none/there")])
 def test_a_folder_to_write_into_that_is_missing_is_named(words: tuple[str, ...], still: Shell, tmp_path: Path) -> None:
     ran = still.run(*words, cwd=tmp_path)

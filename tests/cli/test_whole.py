@@ -1,6 +1,7 @@
 """The home and the kernel as a whole: made, started, looked at, frozen, thawed, stopped."""
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell, is_gone
+from kernel.cli.starting import LOG_MOST
+from tests.cli.shell import MANIPLE, Shell, is_gone
 from tests.cli.test_runs import until
 
 
@@ -79,11 +81,64 @@ def test_a_kernel_in_the_foreground_is_the_process_that_was_started(end: signal.
     assert "kernel.stop" in still.good("audit", "tail")
 
 
+def test_a_kernel_in_the_foreground_keeps_its_standard_error(still: Shell) -> None:
+    kernel = still.begin("up", "--foreground")
+    try:
+        assert kernel.stderr is not None
+        assert kernel.stderr.readline() == b"ready\n"
+        assert still.run("status").code == 0
+        assert os.readlink(f"/proc/{kernel.pid}/fd/2") == os.readlink(f"/proc/self/fd/{kernel.stderr.fileno()}")
+    finally:
+        kernel.terminate()
+        kernel.communicate()
+
+
+@pytest.mark.parametrize("closing", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: str, still: Shell) -> None:
+    line = f'exec "$@" {closing}'
+    done = subprocess.run(["sh", "-c", line, "sh", *MANIPLE, "up"], env=still.environment(), check=False, timeout=60)
+    pid = int(str(still.told("status")["pid"]))
+    shown = [os.readlink(f"/proc/{pid}/fd/{standard}") for standard in (0, 1, 2)]
+    still.good("down")
+    log = str(still.home / "run" / "kernel.log")
+    assert (done.returncode, shown) == (0, ["/dev/null", log, log])
+
+
 def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
     for words in (("up",), ("up", "--foreground")):
         ran = shell.run(*words)
         assert ran.code == 1
         assert "already" in ran.err
+
+
+def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell) -> None:
+    starts = [still.begin("up") for _ in range(5)]
+    told = [start.communicate(timeout=60)[1].decode() for start in starts]
+    pid = int(str(still.told("status")["pid"]))
+    log = os.readlink(f"/proc/{pid}/fd/2")
+    still.good("down")
+    assert sorted(start.returncode for start in starts) == [0, 1, 1, 1, 1], told
+    assert log == str(still.home / "run" / "kernel.log")
+
+
+def test_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> None:
+    log = still.home / "run" / "kernel.log"
+    log.write_bytes(b"x" * (LOG_MOST + 1))
+    still.good("up")
+    still.good("down")
+    assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MOST + 1, 0)
+
+
+def test_a_kernel_takes_all_the_descriptors_that_it_may_have(still: Shell) -> None:
+    """With few a service's process is born and its kernel cannot take hold of it: its start never ends."""
+    folder = still.good("new", "icy", "--service", "--into", still.home.parent).strip()
+    few = ["sh", "-c", 'ulimit -Sn 26; exec "$@"', "sh", *MANIPLE, "up"]
+    subprocess.run(few, env=still.environment(), check=True, timeout=60, capture_output=True)
+    pid = int(str(still.told("status")["pid"]))
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2
+    still.good("install", folder, "--yes")
+    still.good("start", "icy")
+    still.good("down")
 
 
 def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:

@@ -97,8 +97,18 @@ def test_the_file_name_given_is_the_one_told() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["x = " + "[" * 20_000, "x = " + "9" * 5_000, "#" * (LONGEST + 1), "\ufeff[hand]", "x = \x00", "", "hand = 1\r\n"],
-    ids=["deep", "digits", "long", "bom", "nul", "empty", "crlf"],
+    [
+        "x = " + "[" * 20_000,
+        "x = " + "9" * 5_000,
+        "x = 0x" + "f" * 5_000,
+        "x" + ".x" * 2_000 + " = 1",
+        "#" * (LONGEST + 1),
+        "\ufeff[hand]",
+        "x = \x00",
+        "",
+        "hand = 1\r\n",
+    ],
+    ids=["deep", "digits", "hex", "dotted", "long", "bom", "nul", "empty", "crlf"],
 )
 def test_a_text_made_to_break_the_reader_is_only_refused(text: str) -> None:
     assert _problems(text)
