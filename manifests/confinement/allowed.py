@@ -106,6 +106,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "PR_SET_NAME, PR_GET_NAME, PR_SET_VMA",
     ),
     Row("exit_group wait4 waitid", "the interpreter: its end, os.waitpid; process 1 of a run reaps"),
+    Row("setsid setpgid", "os.setsid, shells: job control; leaving a session leaves no PID namespace"),
     Row("kill tgkill", "os.kill, os.abort; whom a signal reaches, PID namespace and Landlock decide"),
     Row(
         "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait rt_sigpending rt_sigsuspend sigaltstack pause",
@@ -157,7 +158,6 @@ TABLE: Final[tuple[Row, ...]] = (
         Profile.EXEC,
     ),
     Row("mprotect", "just-in-time compilers, such as Node.js's", profile=Profile.EXEC),
-    Row("setsid setpgid", "subprocess, shells: job control", profile=Profile.EXEC),
     Row("getpriority", "nice", profile=Profile.EXEC),
     Row("setpriority", "nice", arguments.ONESELF, "of processes, not of users", Profile.EXEC),
     Row(

@@ -68,7 +68,7 @@ class Pieces:
         for size in (1, 1000, MEBIBYTE):
             self._carry(b"x" * size)
 
-    def a_bus_of_its_own(self) -> None:
+    def bus_of_its_own(self) -> None:
         """Its threads start under the filter; inproc needs no socket."""
         with zmq.Context(1) as other, other.socket(zmq.PAIR) as one, other.socket(zmq.PAIR) as two:
             one.bind("inproc://x")

@@ -33,6 +33,7 @@ class Errand(Hand):
         (self.scratch / "deep" / "folder").mkdir(parents=True)
         (self.scratch / "deep" / "folder" / "file").write_text("left behind")
         if os.fork() == 0:
+            os.setsid()
             if os.fork() == 0:
                 time.sleep(3600)
             os._exit(0)

@@ -36,7 +36,7 @@ resource = "none"
 effect = "read"
 
 [provides."counter.child"]
-summary = "Have a grandchild that writes the time, again and again"
+summary = "Have a child that writes the time, again and again, from a session of its own"
 resource = "none"
 effect = "read"
 """,
@@ -60,6 +60,7 @@ class Counter(Hand):
 
     async def child(self, call: Call) -> object:
         if os.fork() == 0:
+            os.setsid()
             if os.fork() == 0:
                 while True:
                     os.pwrite(self.file, b"", 0)

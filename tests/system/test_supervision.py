@@ -62,6 +62,7 @@ class Subject(Hand):
     async def daemonise(self, call: Call) -> dict[str, object]:
         hear, tell = os.pipe()
         if os.fork() == 0:
+            os.setsid()
             if os.fork() == 0:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
