@@ -23,7 +23,8 @@ _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)  # plain numbers: to join zmq's ow
 _CUT: Final = int(zmq.EVENT_DISCONNECTED)
 _AT_THE_DOOR: Final = _CUT | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _EVENT: Final = struct.Struct("=HI")
-_RECEIVE_AHEAD = 16  # messages read ahead from one peer: at most 16 bodies of memory for whoever floods
+_RECEIVE_AHEAD = _SEND_AHEAD = 16
+"""Messages that libzmq keeps of one peer, or for it: so many bodies of memory for whoever floods, or does not read."""
 
 
 class Bus:
@@ -42,6 +43,7 @@ class Bus:
             (zmq.CURVE_SERVER, 1),
             (zmq.MAXMSGSIZE, limits.BODY_MAX + 64),
             (zmq.RCVHWM, _RECEIVE_AHEAD),
+            (zmq.SNDHWM, _SEND_AHEAD),
             (zmq.BACKLOG, 1024),
             (zmq.HANDSHAKE_IVL, 10_000),
             (zmq.HEARTBEAT_IVL, 0),
@@ -71,16 +73,18 @@ class Bus:
             if not frame.more:
                 return route, str(frame.get("User-Id")), frames
 
-    def send(self, route: bytes, header: bytes, body: bytes) -> bool:
-        """Send, or tell that this peer is gone or has not taken what it was sent before."""
+    def send(self, route: bytes, header: bytes, body: bytes) -> bool | None:
+        """Whether it was sent: None when this peer has not taken what it was sent before, False when it is gone."""
         try:
             self._send(route, _MORE)
             self._send(header, _MORE)
             self._send(body, _NOBLOCK)
         except zmq.ZMQError as error:
-            if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+            if error.errno == zmq.EHOSTUNREACH:
                 return False
-            raise
+            if error.errno != zmq.EAGAIN:
+                raise
+            return None
         return True
 
     def answer_zap(self) -> None:

@@ -47,6 +47,9 @@ from wire.results import Results
 CUT_FOR: Final = 0.5
 """Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
 
+SEND_AGAIN: Final = 0.005
+"""Seconds until what a peer has not taken is offered to it again."""
+
 HOUSEKEEPING: Final = 60.0
 """Seconds between looks at what grows: Hands' output, the log since its last snapshot."""
 
@@ -203,10 +206,30 @@ class Kernel:
 
     def send(self, peer: Peer, header: headers.Header, body: bytes) -> bool:
         """Send to a peer; one that is gone, or does not take what it was promised, is ended."""
-        if self.bus.send(peer.route, codec.encode(header), body):
+        raw, unsent = codec.encode(header), peer.unsent
+        taken = None if unsent else self.bus.send(peer.route, raw, body)
+        if taken:
+            return True
+        if taken is None and peer.keep(raw, body):
+            if len(unsent) == 1:
+                self.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
             return True
         self.end_peer(peer, "unreachable", "it does not take what it is sent")
         return False
+
+    def _send_unsent(self, peer: Peer) -> None:
+        """Send what a peer had not taken before, as far as it takes it now."""
+        while peer.unsent and self.peers.get(peer.route) is peer:
+            raw, body = peer.unsent[0]
+            taken = self.bus.send(peer.route, raw, body)
+            if taken is None:
+                self.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
+                return
+            if not taken:
+                self.end_peer(peer, "unreachable", "it does not take what it is sent")
+                return
+            peer.unsent.popleft()
+            peer.behind -= len(raw) + len(body)
 
     def end_peer(self, peer: Peer, code: str, why: str) -> None:
         """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from socket import socket
+from typing import Final
 
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
@@ -16,15 +17,20 @@ from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate
 
 
+UNSENT_MOST: Final = 16 * 1024 * 1024
+"""Bytes that are kept for a peer that does not read: more, and it is ended."""
+
+
 class Peer:
     """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them.
 
-    link: the bus's name for the connection. late: how much it said of calls that are not open.
+    link: the bus's name for the connection. late: how much it said of calls that are not open. unsent: what it has not
+    taken yet, in order; behind: bytes of that.
     """
 
     __slots__ = (
-        "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route", "run",
-        "topics",
+        "behind", "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route", "run",
+        "topics", "unsent",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +47,14 @@ class Peer:
         self.topics: set[str] = set()
         self.events: deque[tuple[str, tuple[str, ...], bytes]] = deque()
         self.event_credit = limits.EVENT_WINDOW
-        self.missed = 0
+        self.missed = self.behind = 0
+        self.unsent: deque[tuple[bytes, bytes]] = deque()
+
+    def keep(self, header: bytes, body: bytes) -> bool:
+        """Keep a message until the peer takes it; False when that would be more than is kept for anybody."""
+        self.behind += len(header) + len(body)
+        self.unsent.append((header, body))
+        return self.behind <= UNSENT_MOST
 
 
 class Run:

@@ -29,7 +29,7 @@ from tests.system.attacks import (
     small,
     word,
 )
-from tests.system.fates import ended, table, until
+from tests.system.fates import ended, entries, table, until
 from wire import codec, headers, limits
 from wire.codec import NIL, Value
 
@@ -365,3 +365,22 @@ def test_a_frame_beyond_all_bounds_is_cut_off_with_its_link(kernel: Kernel) -> N
         outcome = play(client, ["send", call_word(), small(bytes(10 * MIB))], ["wait", "never"], seconds=20)
     assert (outcome["outcome"], outcome["code"]) == ("failed", "ended"), outcome
     settled(kernel)
+
+
+def test_replies_that_nobody_reads_cost_no_more_than_what_is_kept_for_a_peer(kernel: Kernel) -> None:
+    before, counts = memory(kernel), [0, len(entries(kernel.home, "end"))]
+
+    def no_more_ended() -> bool:
+        threading.Event().wait(0.3)
+        counts.append(len(entries(kernel.home, "end")))
+        return counts[1] + 20 < counts[-2] == counts[-1]
+
+    with Raw(kernel.home, operators(kernel.home)) as raw:
+        raw.hello()
+        for number in range(1, 601, 2):
+            raw.call(number, "echo.say", {"text": "x" * 900_000}, deadline=60_000)
+        until(no_more_ended, "many have ended, and then no more")
+        settled(kernel)
+        assert memory(kernel) - before < GROWTH
+    with kernel.client() as client:
+        assert latencies(client, 3)
