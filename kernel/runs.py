@@ -16,7 +16,6 @@ from wire.ids import RunId
 from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate
 
-
 UNSENT_MOST: Final = 16 * 1024 * 1024
 """Bytes that are kept for a peer that does not read: more, and it is ended."""
 
