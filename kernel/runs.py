@@ -28,8 +28,8 @@ class Peer:
     """
 
     __slots__ = (
-        "behind", "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route", "run",
-        "topics", "unsent",
+        "behind", "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route",
+        "run", "topics", "unsent",
     )  # fmt: skip
 
     def __init__(
