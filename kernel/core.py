@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 from zmq.utils import z85
 
-from kernel import output, watch
+from kernel import output
 from kernel.audit import Log, LogState
 from kernel.bus import Bus
 from kernel.digests import code_digests
@@ -29,6 +29,7 @@ from kernel.methods import TABLE, Request
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
 from kernel.supervisor import GRACE, Supervisor
+from kernel.watch import Watch
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
@@ -78,6 +79,7 @@ class Kernel:
         self.exchange = Exchange(self)
         self.events = Events(self)
         self.supervisor = Supervisor(self)
+        self.watch = Watch(self)
         self.router = Router(self)
         self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
         self.launcher = Launcher(home, loop, self, keys.public)
@@ -317,8 +319,7 @@ class Kernel:
         if run.uid is not None:
             detail["uid"] = run.uid
         self.log.append("run.confined", principal=KERNEL, run=run.id, detail=detail)
-        if "cgroup" in how.missing:
-            watch.begin(self, run)
+        self.watch.begin(run)
 
     def end_run(self, run: Run, status: int, *, clean: bool) -> None:
         """Forget a run, and record how it ended."""

@@ -29,13 +29,15 @@ from wire.launch import (
     Go,
     Joining,
     Launch,
+    Measure,
+    Measured,
     Sweep,
     Unfit,
     Warm,
     decode,
     decode_template,
     encode,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -108,6 +110,9 @@ class Launcher:
                 self._end(number, -1)
             case Born(number=number):
                 self._born(self._runs[number], passed[0])
+            case Measured(number=number, size=size):
+                if number in self._runs:
+                    self._owner.watch.measured(self._runs[number], size)
             case Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory
@@ -194,6 +199,19 @@ class Launcher:
                     os.kill(pid, number)
                 except OSError:
                     continue  # it has ended
+
+    def measure(self, run: Run, most: int) -> None:
+        """Ask how much room the run's own folders take; its owner is told, if the template can be asked now."""
+        folders = [self._home.at("scratch", run.id)] + ([] if run.is_task else [self._home.at("state", run.hand.id)])
+        opened: list[int] = []
+        try:
+            opened += map(_folder, folders)
+            asked = encode(Measure(number=run.number, most=most))
+            descriptors.send(self._template, asked, opened, wait=False)
+        except OSError:
+            pass  # no room, or it is gone: the next look asks again
+        finally:
+            descriptors.close_all(opened)
 
     def sweep(self) -> None:
         """Remove the scratch folders that runs of an earlier kernel left behind."""

@@ -1,7 +1,8 @@
-"""Ends runs whose processes together hold more memory than they may, where no control group does it (acts).
+"""Ends runs that take more memory or disk than they may, in all their processes and files together (acts).
 
-Looked at once a second, so it is the weaker way, and a run says so: its `lacking` names the layer "cgroup". What a
-process shared with the template when it was made counts for none.
+Looked at once a second, for what no limit of the system bounds: the room of many files on a disk, and, where no control
+group can be made, the memory of many processes. There a run's `lacking` names the layer "cgroup": it is the weaker way.
+What a process shared with the template when it was made counts for none. Folders are measured by the template's children.
 """
 
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.family import family, resident
 from kernel.runs import Run
-from manifests.lives import too_much_memory
+from manifests.lives import too_much_disk, too_much_memory
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -18,17 +19,38 @@ EVERY: Final = 1.0
 """Seconds."""
 
 
-def begin(kernel: "Kernel", run: Run) -> None:
-    """Watch a run from now, when no code of its Hand has run, to its end."""
-    kernel.loop.after(EVERY, partial(_look, kernel, run, resident(run.pid)))
+class Watch:
+    """The looks at all runs."""
 
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
 
-def _look(kernel: "Kernel", run: Run, shared: int) -> None:
-    if run.id not in kernel.runs:
-        return
-    manifest = run.hand.package.manifest
-    if sum(max(0, resident(pid) - shared) for pid in family(run.pid)) > manifest.limits.memory:
-        run.unfit = run.unfit or too_much_memory(manifest)
-        kernel.supervisor.kill(run, run.unfit)
-        return
-    kernel.loop.after(EVERY, partial(_look, kernel, run, shared))
+    def begin(self, run: Run) -> None:
+        """Watch a run from now, when no code of its Hand has run, to its end."""
+        self._kernel.loop.after(EVERY, partial(self._look, run, resident(run.pid), -1.0))
+
+    def _look(self, run: Run, shared: int, before: float) -> None:
+        """shared: bytes of each process that are the template's; before: processor time at the last look.
+
+        A run whose first process did nothing since then, and had no other, holds what it held.
+        """
+        if run.id not in self._kernel.runs:
+            return
+        used = run.cpu_seconds()
+        if used != before:
+            most, processes = run.hand.package.manifest.limits, list(family(run.pid))
+            if "cgroup" in run.missing and sum(max(0, resident(one) - shared) for one in processes) > most.memory:
+                self._end(run, too_much_memory(run.hand.package.manifest))
+                return
+            self._kernel.launcher.measure(run, most.disk)
+            used = used if len(processes) == 1 else -1.0
+        self._kernel.loop.after(EVERY, partial(self._look, run, shared, used))
+
+    def measured(self, run: Run, size: int) -> None:
+        """What a run's own folders take, in bytes."""
+        if size > run.hand.package.manifest.limits.disk:
+            self._end(run, too_much_disk(run.hand.package.manifest))
+
+    def _end(self, run: Run, why: str) -> None:
+        run.unfit = run.unfit or why
+        self._kernel.supervisor.kill(run, run.unfit)

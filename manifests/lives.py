@@ -86,6 +86,11 @@ def too_much_memory(manifest: Manifest) -> str:
     return f"it used more than its {format_size(manifest.limits.memory)} of memory"
 
 
+def too_much_disk(manifest: Manifest) -> str:
+    """Why a run was ended whose own folders had grown larger than they may."""
+    return f"its files took more than its {format_size(manifest.limits.disk)} of disk"
+
+
 def unfit(name: str, why: str) -> Refusal | None:
     """The refusal of a Hand's start that its run's own word ("code: why") amounts to; None: it died, and may try again."""
     code, _, reason = why.partition(": ")

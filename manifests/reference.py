@@ -127,6 +127,9 @@ KEYS: Final[tuple[Key, ...]] = (
     _limit("processes", "The most processes; threads count too."),
     _limit("open_files", "The most open descriptors."),
     _limit("file_size", "The largest file it may write."),
+    _limit(
+        "disk", "The most room that its own folders may take, `scratch` and `state` together; looked at once a second."
+    ),
     _limit("calls_per_minute", "The most messages; refused, malformed and trivial ones count as well."),
     _limit("in_flight", "The most calls open at once."),
     Key(

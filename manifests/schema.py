@@ -72,7 +72,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call. memory and file_size in bytes."""
+    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call. memory, file_size and disk in bytes."""
 
     memory: int = LIMITS["memory"].default
     cpu_ms: int = LIMITS["cpu"].default
@@ -80,6 +80,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     processes: int = LIMITS["processes"].default
     open_files: int = LIMITS["open_files"].default
     file_size: int = LIMITS["file_size"].default
+    disk: int = LIMITS["disk"].default
     calls_per_minute: int = LIMITS["calls_per_minute"].default
     in_flight: int = LIMITS["in_flight"].default
 

@@ -37,6 +37,7 @@ LIMITS: Final[dict[str, Limit]] = {
     "processes": Limit("count", 8, 1, 1_024),
     "open_files": Limit("count", 64, 16, 65_536),
     "file_size": Limit("bytes", 100 * BYTES["MiB"], 0, BYTES["TiB"]),
+    "disk": Limit("bytes", BYTES["GiB"], BYTES["MiB"], 16 * BYTES["TiB"]),
     "calls_per_minute": Limit("count", 300, 1, 6_000_000),
     "in_flight": Limit("count", 16, 1, 1_024),
 }

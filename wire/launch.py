@@ -3,8 +3,8 @@
 The template never sees it: to the template a run is a number and a descriptor. Both talks go over SOCK_SEQPACKET
 pairs, so that a message and the descriptors that go with it (SCM_RIGHTS) arrive whole.
 
-    kernel → template   Fork, with the run's end of its own descriptor; Sweep
-    template → kernel   Warm, once; Born, with the run's pidfd; Died
+    kernel → template   Fork, with the run's end of its own descriptor; Sweep; Measure
+    template → kernel   Warm, once; Born, with the run's pidfd; Died; Measured
 
 and then, over the run's own descriptor:
 
@@ -39,6 +39,23 @@ class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     name: str
 
 
+class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measure"):
+    """Sent by the kernel with descriptors of folders. Answered with Measured, or not, if no process can be made for it.
+
+    most: more than so many bytes need not be counted.
+    """
+
+    number: int
+    most: int
+
+
+class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measured"):
+    """Sent by the template: the room that the folders for a run take on their disk. size: bytes."""
+
+    number: int
+    size: int
+
+
 class Warm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm"):
     """Sent by the template when it may be asked to fork, with a pidfd of its own."""
 
@@ -69,7 +86,7 @@ class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="d
     was_full: bool
 
 
-TemplatePacket: TypeAlias = Fork | Sweep | Warm | Born | Died
+TemplatePacket: TypeAlias = Fork | Sweep | Measure | Measured | Warm | Born | Died
 
 
 class Rlimits(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):

@@ -53,6 +53,7 @@ def _drawn(shown: Shown) -> str:
         "processes": limits.processes,
         "open_files": limits.open_files,
         "file_size": limits.file_size,
+        "disk": limits.disk,
         "calls_per_minute": limits.calls_per_minute,
         "in_flight": limits.in_flight,
     }

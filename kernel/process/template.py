@@ -17,7 +17,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ from kernel.descriptors import close_all, receive, send
 from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
 from manifests.confinement.plan import Machine
-from wire.launch import Born, Died, Fork, Sweep, Warm, decode_template, encode
+from wire.launch import Born, Died, Fork, Measure, Measured, Sweep, Warm, decode_template, encode
 
 
 def main(arguments: list[str]) -> None:
@@ -99,6 +99,8 @@ class Template:
                 self._fork(number, isolated, descriptors[0])
             case Sweep(name=name):
                 self._sweep(name, descriptors[0])
+            case Measure(number=number, most=most):
+                self._measure(number, most, descriptors)
         close_all(descriptors)
 
     def _fork(self, number: int, isolated: bool, descriptor: int) -> None:
@@ -118,12 +120,33 @@ class Template:
         self._watch(pidfd, number, pid)
 
     def _sweep(self, name: str, folder: int) -> None:
-        pid = os.fork()
-        if pid == 0:
-            from shutil import rmtree
+        from shutil import rmtree
 
-            rmtree(name, ignore_errors=True, dir_fd=folder)
-            os._exit(0)
+        self._aside(lambda: rmtree(name, ignore_errors=True, dir_fd=folder))
+
+    def _measure(self, number: int, most: int, folders: Sequence[int]) -> None:
+        def measure() -> None:
+            size = 0
+            for folder in folders:
+                for _, _, names, at in os.fwalk(".", dir_fd=folder):
+                    size += sum(_room(name, at) for name in (".", *names))
+                    if size > most:
+                        break
+            _tell(self._end, Measured(number=number, size=size))
+
+        self._aside(measure)
+
+    def _aside(self, act: Callable[[], object]) -> None:
+        """Do what may take a while in a process of its own; not at all when none can be made."""
+        try:
+            pid = os.fork()
+        except OSError:
+            return
+        if pid == 0:
+            try:
+                act()
+            finally:
+                os._exit(0)
         self._watch(os.pidfd_open(pid), 0, pid)
 
     def _watch(self, pidfd: int, number: int, pid: int) -> None:
@@ -141,7 +164,15 @@ class Template:
             _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full))
 
 
-def _tell(end: socket.socket, packet: Warm | Born | Died, descriptors: Sequence[int] = ()) -> None:
+def _room(name: str, folder: int) -> int:
+    """Bytes on disk of a file or of a folder itself; 0 when it is gone."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _tell(end: socket.socket, packet: Warm | Born | Died | Measured, descriptors: Sequence[int] = ()) -> None:
     """Tell the kernel something; when it is gone, so is this process."""
     try:
         send(end, encode(packet), descriptors)

@@ -63,6 +63,7 @@ wall = "20s"
 processes = 16
 open_files = 64
 file_size = "4MiB"
+disk = "64MiB"
 calls_per_minute = 300
 in_flight = 16
 """

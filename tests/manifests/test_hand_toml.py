@@ -212,7 +212,7 @@ def test_the_reference_page_shows_every_key_with_its_limits() -> None:
         assert f"| `{key.path.rpartition('.')[2]}` |" in page
         assert key.doc in page
     assert '"16MiB" to "64GiB"' in page
-    assert len(LIMITS) == 8
+    assert len(LIMITS) == 9
 
 
 def test_starting_from_a_snapshot_imports_nothing_heavy() -> None:
