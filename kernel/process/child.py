@@ -14,7 +14,7 @@ import socket
 import stat
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Final
@@ -24,7 +24,6 @@ from kernel.descriptors import close_all, receive, send
 from kernel.process import cgroup, confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
-from manifests.confinement.landlock import Ruleset
 from manifests.confinement.plan import Machine, Plan, plan
 from manifests.confinement.program import build
 from manifests.seal import LINK, Seal, compare
@@ -173,7 +172,7 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
     confine.control(confine.NO_NEW_PRIVILEGES)
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
-        _lay_landlock(made.landlock, made.rules, descriptors)
+        landlock.lay_on(made.landlock, [(descriptors.get(name, name), rights) for name, rights in made.rules])
     confine.drop_capabilities()
 
 
@@ -193,10 +192,3 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
             mounts.seal_folder(folder)
     if launch.uid is not None:
         confine.become(launch.uid)
-
-
-def _lay_landlock(rules: Ruleset, allowed: Iterable[tuple[str, int]], descriptors: dict[str, int]) -> None:
-    """Allow what the plan names, a descriptor that was given or a path."""
-    opened = {name: os.open(name, os.O_PATH | os.O_CLOEXEC) for name, _ in allowed if name not in descriptors}
-    landlock.lay_on(rules, [({**opened, **descriptors}[name], rights) for name, rights in allowed])
-    close_all([*opened.values()])

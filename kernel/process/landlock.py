@@ -22,17 +22,20 @@ def version() -> int:
     return max(0, int(libc.syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def lay_on(rules: Ruleset, allowed: Iterable[tuple[int, int]]) -> None:
-    """Restrict this process, and all it will make, to what is allowed: descriptors of files or folders, with rights.
+def lay_on(rules: Ruleset, allowed: Iterable[tuple[int | str, int]]) -> None:
+    """Restrict this process, and all it will make, to what is allowed: descriptors or paths, with rights.
 
     There must be no other thread: each would have to do it for itself. Raises OSError, naming what failed.
     """
     attributes = struct.pack("=QQQ", rules.files, rules.network, rules.scoped)
     size = next(size for abi, size in _SIZES if abi <= version())
     made = check(libc.syscall(_CREATE, attributes, ctypes.c_size_t(size), 0), "landlock_create_ruleset")
-    for descriptor, rights in allowed:
+    for place, rights in allowed:
+        descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC) if isinstance(place, str) else place
         fitting = rights if stat.S_ISDIR(os.fstat(descriptor).st_mode) else rights & OF_FILES
         rule = struct.pack("=Qi", fitting & rules.files, descriptor)
         check(libc.syscall(_ADD_RULE, made, _PATH_BENEATH, rule, 0), "landlock_add_rule")
+        if isinstance(place, str):  # one at a time: its descriptors are few already
+            os.close(descriptor)
     check(libc.syscall(_RESTRICT, made, 0), "landlock_restrict_self")
     os.close(made)
