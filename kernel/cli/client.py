@@ -180,7 +180,9 @@ class Client:
         """Whether the kernel's process is gone within so many seconds."""
         if self._pidfd < 0:
             return True
-        return bool(select.select([self._pidfd], [], [], seconds)[0])
+        gone = select.poll()
+        gone.register(self._pidfd, select.POLLIN)
+        return bool(gone.poll(seconds * 1000))
 
     # the link -------------------------------------------------------------------------------------------------------
 

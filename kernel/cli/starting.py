@@ -56,9 +56,11 @@ def _heard(descriptor: int) -> str:
     """The line the kernel says: `ready`, or what is wrong; "" when it died without a word."""
     import select
 
+    hears = select.poll()
+    hears.register(descriptor, select.POLLIN)
     said = b""
     while not said.endswith(b"\n"):
-        if not select.select([descriptor], [], [], READY_WITHIN)[0]:
+        if not hears.poll(READY_WITHIN * 1000):
             raise Ended("the kernel is still reading its log: try `maniple status` in a while")
         piece = os.read(descriptor, 4096)
         if not piece:
