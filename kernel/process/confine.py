@@ -5,6 +5,7 @@ OSError with the name of what failed; a layer that cannot be laid on ends the ru
 """
 
 import ctypes
+import errno
 import os
 import resource
 import struct
@@ -25,7 +26,7 @@ NO_NEW_PRIVILEGES: Final = (38, 1)
 """prctl(2): be killed when the thread that made this process ends; no core file, and no look into its memory by its equals;
 become the parent of descendants whose own parent ends; gain no rights from any file that is executed, ever."""
 
-_BOUND_READ, _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 23, 24, 47, 4  # prctl(2)
+_BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _OOM_SCORE: Final = "500"  # of -1000 to 1000, see proc(5)
 
@@ -104,9 +105,10 @@ def die_first() -> None:
 def bound_capabilities() -> None:
     """No file that is executed can give this process a capability, whatever its ids. Needs CAP_SETPCAP."""
     number = 0
-    while libc.prctl(_BOUND_READ, number, 0, 0, 0) >= 0:
-        control((_BOUND_DROP, number))
+    while libc.prctl(_BOUND_DROP, number, 0, 0, 0) >= 0:
         number += 1
+    if ctypes.get_errno() != errno.EINVAL or number == 0:  # EINVAL: there is no such capability
+        check(-1, f"dropping capability {number}")
 
 
 def drop_capabilities() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -33,8 +34,8 @@ def probe() -> Machine:
         landlock=landlock.version(),
         seccomp=seccomp.available(),
         architecture=machine,
-        readable=tuple(dict.fromkeys(filter(os.path.exists, (*_own(), *_SYSTEM)))),
-        online=tuple(filter(os.path.exists, _ONLINE)),
+        readable=_outermost((*_own(), *_SYSTEM)),
+        online=_outermost(_ONLINE),
     )
 
 
@@ -46,6 +47,12 @@ def to_text(machine: Machine) -> str:
 def from_text(text: str) -> Machine:
     """What to_text() told."""
     return msgspec.json.decode(text, type=Machine)
+
+
+def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Those that are there, without links, and without what lies within another of them."""
+    there = sorted({os.path.realpath(path) for path in paths if os.path.exists(path)})
+    return tuple(path for path in there if not any(path.startswith(f"{other}/") for other in there))
 
 
 def _own() -> list[str]:
