@@ -25,8 +25,18 @@ SHORTEST_WITHIN_MS: Final = 1_000
 MOST_RESTARTS: Final = 1_000
 
 
-def hand(found: Findings, section: Section) -> None:
-    """Names that are taken, and a Hand that needs itself."""
+CODE: Final[dict[str, str]] = {"entry": '"main:MyHand"', "command": '["node", "server.js"]'}
+"""The keys of [hand] of which one says what its code is, each with an example."""
+
+
+def hand(found: Findings, section: Section, raw: object) -> None:
+    """Names that are taken, a Hand that needs itself, and one without code, or with two kinds of it."""
+    given = [key for key in CODE if isinstance(raw, dict) and key in raw]
+    if isinstance(raw, dict) and not given:
+        examples = ", or ".join(f"{key} = {example}" for key, example in CODE.items())
+        found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}")
+    for key in given[1:]:
+        found.at_key(("hand", key), f"hand.{key} stands beside hand.{given[0]}", "leave one of them out")
     name = section.get("name")
     if name in RESERVED:
         found.at_value(("hand", "name"), f'"{name}" is a word of Maniple itself', "choose another name")

@@ -25,14 +25,15 @@ READ: Final[Effect] = "read"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs."""
+    """[hand]: who it is and how it runs. Exactly one of entry and command says what its code is."""
 
     name: str
     version: str
     description: str
-    entry: str
     kind: RunKind
     autonomy: Autonomy
+    entry: str = ""
+    command: tuple[str, ...] = ()
     isolation: Isolation = "fork"
     autostart: bool = False
     idle_ms: int = 60_000

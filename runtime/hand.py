@@ -28,6 +28,7 @@ from wire.codec import Value
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
 
     from structlog.typing import FilteringBoundLogger
 
@@ -46,7 +47,10 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a Hand finds itself: what main.py gives to every new one."""
+    """Where a Hand finds itself: what main.py gives to every new one.
+
+    place, pair: for a Hand that is a program, where its files lie, and the two ends of the talk with it.
+    """
 
     run: str
     manifest: Manifest
@@ -56,6 +60,8 @@ class Place(Struct, frozen=True, kw_only=True):
     scratch: Path
     state: Path | None
     roots: dict[str, int]
+    place: str = ""
+    pair: "tuple[socket.socket, socket.socket] | None" = None
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
 
 

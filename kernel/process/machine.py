@@ -20,7 +20,17 @@ _ONLINE: Final = (
     "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
     "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates",
 )  # fmt: skip
-"""Shared libraries and what they read of the system; what names and certificates are looked up in."""
+_PROGRAMS: Final = (
+    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+    "/usr/libexec", "/usr/local/lib",
+)  # fmt: skip
+_TOOLS: Final = (
+    "/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", "/etc/ssl", "/etc/pki",
+    "/etc/ca-certificates",
+)  # fmt: skip
+_PLACES: Final = ("/mnt", "/srv", "/media", "/opt")
+"""Shared libraries and what they read of the system; what names and certificates are looked up in; where the system's
+programs lie, and what these read; where nothing lies that a run need see."""
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +45,9 @@ def probe() -> Machine:
         architecture=machine,
         readable=tuple(dict.fromkeys(filter(os.path.exists, (*_own(), *_SYSTEM)))),
         online=tuple(filter(os.path.exists, _ONLINE)),
+        programs=tuple(filter(os.path.exists, _PROGRAMS)),
+        tools=tuple(filter(os.path.exists, _TOOLS)),
+        places=tuple(filter(os.path.isdir, _PLACES)),
     )
 
 

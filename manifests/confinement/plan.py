@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile
-from manifests.confinement.landlock import READ, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.confinement.landlock import READ, RUN, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.schema import Manifest
 from wire.errors import Refusal
 
@@ -25,6 +25,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     namespaces: those of NAMESPACES that can be made. landlock: its ABI, 0 without. seccomp: filters can be laid on.
     machine: the architecture as uname tells it. readable: the files and folders that every run needs to read:
     interpreter, libraries, Maniple's own code. online: what a run on the machine's network reads besides.
+    programs: folders of the system from which programs may be executed; tools: what these read besides. places: folders
+    at which nothing that runs need lies, so that a `command` Hand's files can be shown there.
     """
 
     is_root: bool
@@ -34,18 +36,23 @@ class Machine(Struct, frozen=True, kw_only=True):
     architecture: str
     readable: tuple[str, ...]
     online: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """What is done to one run. unshared: the namespaces that become its own. rules: path or descriptor's name → access.
 
-    profiles: what its system calls are widened by (manifests/confinement/allowed.py). applied: the layers that it has when
-    all of the plan is done; missing: those that this machine cannot give it.
+    place: where a `command` Hand's files are shown to it, "" for another. profiles: what its system calls are widened by
+    (manifests/confinement/allowed.py). applied: the layers that it has when all of the plan is done; missing: those that
+    this machine cannot give it.
     """
 
     unshared: tuple[str, ...]
     landlock: Ruleset | None
     rules: tuple[tuple[str, int], ...]
+    place: str
     profiles: frozenset[Profile]
     applied: tuple[str, ...]
     missing: tuple[str, ...]
@@ -60,9 +67,11 @@ def plan(
     read would hold the run's own folders, and with them the home.
     """
     asked, folders = manifest.confinement, tuple(folders)
-    is_online = asked.network == "host"
+    is_online, has_programs = asked.network == "host", bool(manifest.hand.command)
     readable = (*machine.readable, *(machine.online if is_online else ()), *asked.outside_read)
-    for path in readable:
+    programs = machine.programs if has_programs else ()
+    readable += machine.tools if has_programs else ()
+    for path in (*readable, *programs):
         if any(_holds(path, folder) for folder in folders):
             raise Refusal("confinement", f"runs must be able to read {path}, which holds the home: keep it elsewhere")
     applied, missing = _layers(machine, is_online=is_online)
@@ -72,21 +81,40 @@ def plan(
     if lacking:
         names, mend = ", ".join(one.name for one in lacking), "; ".join(f"{one.name}: {one.mend}" for one in lacking)
         raise Refusal("confinement", f"it requires {names}, which it would not have here ({mend})")
+    place = _place(machine, (*folders, *readable, *programs), applied) if manifest.hand.command else ""
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),
         landlock=ruleset(machine.landlock, is_online=is_online) if machine.landlock else None,
         rules=(
-            *((path, READ) for path in readable), (NULL, READ | WRITE_FILE), *((one, WRITE) for one in (*folders, *roots)),
+            *((path, READ) for path in readable), (NULL, READ | WRITE_FILE),
+            *((path, RUN) for path in (*programs, *filter(None, (place,)))),
+            *((one, WORK if has_programs else WRITE) for one in folders), *((one, WRITE) for one in roots),
         ),
-        profiles=profiles(is_online=is_online),
+        place=place,
+        profiles=profiles(is_online=is_online, has_programs=has_programs),
         applied=applied,
         missing=missing,
     )  # fmt: skip
 
 
-def profiles(*, is_online: bool) -> frozenset[Profile]:
+def profiles(*, is_online: bool, has_programs: bool = False) -> frozenset[Profile]:
     """What a run's system calls are widened by."""
-    return frozenset([Profile.INET] if is_online else [])
+    return frozenset(
+        profile for profile, is_needed in ((Profile.INET, is_online), (Profile.EXEC, has_programs)) if is_needed
+    )
+
+
+def _place(machine: Machine, needed: Iterable[str], applied: Iterable[str]) -> str:
+    """Where the files of a `command` Hand are shown. Raises Refusal where they cannot be: that needs mounts of its own."""
+    if "mount-namespace" not in applied:
+        mend = next(layer.mend for layer in layers.LAYERS if layer.name == "mount-namespace")
+        raise Refusal("confinement", f"a `command` Hand's files need a mount-namespace to be shown in ({mend})")
+    paths = tuple(needed)
+    for place in machine.places:
+        if not any(_holds(place, path) or _holds(path, place) for path in paths):
+            return place
+    tried = ", ".join(machine.places) or "/mnt, /srv, /media or /opt"
+    raise Refusal("confinement", f"a `command` Hand's files need a folder to be shown at, and {tried} cannot be one")
 
 
 def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
