@@ -50,6 +50,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     }
     rules.hand(found, sections["hand"], raw.get("hand"))
     rules.services_only(found, sections, capabilities)
+    rules.programs(found, sections)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])
     if found:

@@ -182,6 +182,21 @@ KEYS: Final[tuple[Key, ...]] = (
         "Folders and files of this machine that it may read besides; shown at install.",
     ),
     Key(
+        "confinement.programs",
+        "bool",
+        "false",
+        "",
+        "It may start the programs of this machine's system folders, as a command may anyway; shown at install.",
+    ),
+    Key(
+        "confinement.scratch",
+        "choice",
+        '"own"',
+        "",
+        "caller: tasks; a run that answers a call works in its caller's scratch folder; shown at install.",
+        ("own", "caller"),
+    ),
+    Key(
         "settings.*.type",
         "choice",
         REQUIRED,

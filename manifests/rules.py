@@ -64,6 +64,20 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
         )
 
 
+def programs(found: Findings, sections: Mapping[str, Section]) -> None:
+    """What a command has anyway, and what only a task can have."""
+    if sections["confinement"].get("programs") and sections["hand"].get("command"):
+        found.at_key(
+            ("confinement", "programs"), "confinement.programs says what hand.command says already", "leave it out"
+        )
+    if sections["confinement"].get("scratch") == "caller" and sections["hand"].get("kind") == "service":
+        found.at_key(
+            ("confinement", "scratch"),
+            "confinement.scratch is for tasks, and this Hand is a service with many callers at once",
+            'leave it out, or write kind = "task"',
+        )
+
+
 def method_asked(found: Findings, method: str) -> bool:
     """Whether a key of [capabilities] is a method that a Hand may ask for."""
     path = ("capabilities", method)

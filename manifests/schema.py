@@ -18,6 +18,7 @@ Isolation: TypeAlias = Literal["fork", "exec"]
 ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address"]
 Effect: TypeAlias = Literal["read", "write", "external"]
 Network: TypeAlias = Literal["none", "host"]
+Scratch: TypeAlias = Literal["own", "caller"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
@@ -97,12 +98,15 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """[confinement]: roots = the operator's granted roots are opened for a service as directory descriptors.
 
     require: layers without which it does not start. network: `host` leaves it the machine's. outside_read: paths.
+    programs: it may start the system's. scratch: `caller` lets a run that answers a call work in its caller's.
     """
 
     roots: bool = False
     require: tuple[str, ...] = ()
     network: Network = "none"
     outside_read: tuple[str, ...] = ()
+    programs: bool = False
+    scratch: Scratch = "own"
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

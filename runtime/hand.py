@@ -186,7 +186,7 @@ class Hand:
 
     async def _work(self, inputs: dict[str, object]) -> object:
         run = getattr(self, RUN, None)
-        if run is None:
+        if run is None or f"{self.name}.{RUN}" in self._place.manifest.provides:  # then it answers that
             raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
         try:
             inspect.signature(run).bind(**inputs)

@@ -16,11 +16,14 @@ FOLDERS: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 _RESTORED: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)
 """What Python, or the template, ignores; a program starts with every signal as it is by default."""
 
+_AGAIN: Final = 0.005  # seconds until those that were killed are looked for again
+
 
 def environment(scratch: str) -> dict[str, str]:
     """All that a program's environment holds."""
     return {
         "PATH": ":".join(FOLDERS), "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",  # git gives up at a configuration that it may not read
     }  # fmt: skip
 
 
@@ -63,11 +66,30 @@ class Program:
 
 
 def signal_all(number: int) -> None:
-    """Send a signal to every process of this run but this one."""
+    """Send a signal to every process of this run but this one, which must be the first of a PID namespace."""
+    if os.getpid() != 1:
+        raise RuntimeError("this would reach processes that are no program's of this run")
     try:
         os.kill(-1, number)
     except ProcessLookupError:
         pass  # there is none
+
+
+async def end_all() -> None:
+    """End every process of this run but this one, at once, and reap them; their usage then counts among the children's."""
+    signal_all(signal.SIGKILL)
+    while not _all_reaped():
+        await asyncio.sleep(_AGAIN)
+        signal_all(signal.SIGKILL)
+
+
+def _all_reaped() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def words_of(status: int) -> str:

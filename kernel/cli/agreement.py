@@ -48,6 +48,10 @@ def _outside(asked: Confinement, before: Confinement) -> list[str]:
     """What of this machine it is left, that other Hands are not."""
     read = [path for path in asked.outside_read if path not in before.outside_read]
     lines = [f"It reads {', '.join(read)} of this machine."] if read else []
+    if asked.programs and not before.programs:
+        lines.append("It starts programs of this machine's system folders.")
+    if asked.scratch == "caller" and before.scratch != "caller":
+        lines.append("It works in the scratch folder of whoever calls it.")
     if asked.network == "host" and before.network != "host":
         lines.append("It has this machine's network: what it connects to is its own code's doing.")
     return lines

@@ -189,7 +189,7 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dic
     if "mount" in made.unshared:
         mounts.keep_private()
         for folder in filter(None, (launch.scratch, launch.state)):
-            mounts.seal_folder(folder)
+            mounts.seal_folder(folder, launch.uid)
     if made.place:
         mounts.show(code, made.place)
     if launch.uid is not None:

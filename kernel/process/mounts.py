@@ -33,10 +33,18 @@ def keep_private() -> None:
     check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
-def seal_folder(path: str) -> None:
-    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device."""
-    tree = _tree(_HERE, path.encode())
-    _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+def seal_folder(path: str, uid: int | None) -> None:
+    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device; and this uid owns it.
+
+    One that is lent to the run has another owner outside, who will own what the run makes there.
+    """
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if uid is None or os.stat(folder).st_uid == uid:
+        tree = _tree(folder, b"")
+        _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+    else:
+        tree = _mapped_tree(folder, uid)
+    os.close(folder)
     check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path.encode(), _FROM_EMPTY_PATH), "move_mount")
     os.close(tree)
 

@@ -67,7 +67,7 @@ def plan(
     read would hold the run's own folders, and with them the home.
     """
     asked, folders = manifest.confinement, tuple(folders)
-    is_online, has_programs = asked.network == "host", bool(manifest.hand.command)
+    is_online, has_programs = asked.network == "host", asked.programs or bool(manifest.hand.command)
     readable = (*machine.readable, *(machine.online if is_online else ()), *asked.outside_read)
     programs = machine.programs if has_programs else ()
     readable += machine.tools if has_programs else ()
@@ -81,6 +81,8 @@ def plan(
     if lacking:
         names, mend = ", ".join(one.name for one in lacking), "; ".join(f"{one.name}: {one.mend}" for one in lacking)
         raise Refusal("confinement", f"it requires {names}, which it would not have here ({mend})")
+    if asked.scratch == "caller" and machine.is_root and "mount-namespace" not in applied:
+        raise Refusal("confinement", "it works in its caller's scratch, which it is shown in a mount-namespace only")
     place = _place(machine, (*folders, *readable, *programs), applied) if manifest.hand.command else ""
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),

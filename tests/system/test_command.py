@@ -146,7 +146,7 @@ def test_its_environment_is_small_and_its_folder_holds_what_was_sealed(kernel: K
     install(kernel, folder)
     told = str(client.call("found.do").value).split("|")
     names = {line.partition("=")[0]: line.partition("=")[2] for line in told if "=" in line}
-    assert names.keys() - {"PWD", "OLDPWD", "_", "SHLVL"} == {"PATH", "HOME", "TMPDIR", "LANG"}
+    assert names.keys() - {"PWD", "OLDPWD", "_", "SHLVL"} == {"PATH", "HOME", "TMPDIR", "LANG", "GIT_CONFIG_NOSYSTEM"}
     assert names["HOME"] == names["TMPDIR"]
     assert Path(names["HOME"]).parent == kernel.home / "scratch"
     assert told[-6:] == [names["PWD"], "./HAND.seal", "./HAND.toml", "./lib/word", "./main.py", "sealed"]

@@ -14,7 +14,7 @@ MACHINE = Machine(
     readable=("/usr/lib", "/opt/python/lib"), online=(), programs=("/bin", "/usr/bin"), tools=("/usr/share",),
     places=("/mnt", "/opt"),
 )  # fmt: skip
-HOME = ("/home/ann/scratch/r-1",)
+HOME = ("/var/maniple/scratch/r-1",)
 HAND = HandSection(name="x", version="1.0.0", description="x", entry="m:C", kind="service", autonomy="full")
 PYTHON = Manifest(hand=HAND)
 COMMAND = Manifest(hand=replace(HAND, entry="", command=("node", "server.js")))
