@@ -75,9 +75,7 @@ class Bridge(Hand):
         command = self._place.manifest.hand.command
         os.chdir(self._place.place)
         try:
-            self._program = programs.Program(
-                command, programs.environment(str(self.scratch)), {DESCRIPTOR: theirs.fileno()}
-            )
+            self._program = programs.Program(command, self.surroundings, {DESCRIPTOR: theirs.fileno()})
         except OSError as error:
             raise HandBroken(f"command = {list(command)}: {error.strerror or error}") from None
         finally:

@@ -49,7 +49,8 @@ class Event(Struct, frozen=True, kw_only=True):
 class Place(Struct, frozen=True, kw_only=True):
     """Where a Hand finds itself: what main.py gives to every new one.
 
-    place, pair: for a Hand that is a program, where its files lie, and the two ends of the talk with it.
+    surroundings: the environment of programs. place, pair: for a Hand that is one, where its files lie, and the two ends of
+    the talk with it.
     """
 
     run: str
@@ -60,6 +61,7 @@ class Place(Struct, frozen=True, kw_only=True):
     scratch: Path
     state: Path | None
     roots: dict[str, int]
+    surroundings: Mapping[str, str] = MappingProxyType({})
     place: str = ""
     pair: "tuple[socket.socket, socket.socket] | None" = None
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
@@ -114,6 +116,11 @@ class Hand:
         if self._place.state is None:
             raise HandBroken("a task has no state folder: write to self.scratch, or make the Hand a service")
         return self._place.state
+
+    @property
+    def surroundings(self) -> Mapping[str, str]:
+        """All that the environment of a program holds that this Hand starts (runtime.programs)."""
+        return self._place.surroundings
 
     @property
     def name(self) -> str:

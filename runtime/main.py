@@ -15,7 +15,7 @@ from typing import Final
 from manifests import schema
 from manifests.errors import SettingsInvalid
 from manifests.schema import Manifest
-from runtime import code, records
+from runtime import code, programs, records
 from runtime.calls import Calls
 from runtime.errors import HandBroken, LinkLost
 from runtime.hand import Event, Hand, Place
@@ -203,15 +203,25 @@ class Life:
             scratch=Path.cwd(),
             state=Path(launch.state) if launch.state else None,
             roots={name[5:]: number for name, number in descriptors.items() if name.startswith("root:")},
+            surroundings=programs.environment(str(Path.cwd()), has_proxy="proxy" in descriptors),
             place=self._start.place,
             pair=self._pair,
             begin=lambda work: self._in_background(group, work),
         )
+        if "proxy" in descriptors:
+            from runtime.proxy import Proxy
+
+            proxy = Proxy(place.kernel, descriptors["proxy"], self._open_calls)
+            self._in_background(group, proxy.serve())
         hand = kind.__new__(kind)
         hand._settle(place)
         kind.__init__(hand)
         hand._check()
         return hand
+
+    def _open_calls(self) -> tuple[int, ...]:
+        """The calls that this run is answering."""
+        return self._serving.open_calls if self._serving is not None else ()
 
     def _kind(self) -> type[Hand]:
         """The class that is this Hand: its own, or the bridge to its program."""

@@ -19,11 +19,17 @@ _RESTORED: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTER
 _AGAIN: Final = 0.005  # seconds until those that were killed are looked for again
 
 
-def environment(scratch: str) -> dict[str, str]:
-    """All that a program's environment holds."""
+PROXY: Final = "http://127.0.0.1:3128"
+"""Where runtime/proxy.py is, in the run's own network namespace (manifests/confinement/plan.py)."""
+
+
+def environment(scratch: str, *, has_proxy: bool) -> dict[str, str]:
+    """All that a program's environment holds. has_proxy: some hosts can be reached, through the run's proxy."""
+    proxies = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy") if has_proxy else ()
     return {
         "PATH": ":".join(FOLDERS), "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1",  # git gives up at a configuration that it may not read
+        **dict.fromkeys(proxies, PROXY),
     }  # fmt: skip
 
 

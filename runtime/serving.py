@@ -160,6 +160,11 @@ class Serving:
         self._closing = False
         self.raised = False
 
+    @property
+    def open_calls(self) -> tuple[int, ...]:
+        """The numbers of the calls that are being answered."""
+        return tuple(self._open)
+
     def take_call(self, header: headers.Call, body: bytes) -> None:
         """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already.
 

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from runtime import Call, Failure, Hand, programs
@@ -47,7 +48,7 @@ class Shell(Hand):
         outputs = [Output(call, number, bound, is_streamed=stream) for number in (_OUT, _ERR)]
         seconds = min(timeout or self.settings.of("timeout", float), call.deadline / 1000 - SPARE)
         begun = time.monotonic()
-        status, timed_out = await _run(_command(command, memory), str(self.scratch), seconds, outputs)
+        status, timed_out = await _run(_command(command, memory), self.surroundings, seconds, outputs)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         told: dict[str, object] = {
             "timed_out": timed_out,
@@ -65,12 +66,14 @@ class Shell(Hand):
         return told
 
 
-async def _run(command: list[str], scratch: str, seconds: float, outputs: list[Output]) -> tuple[int, bool]:
+async def _run(
+    command: list[str], surroundings: Mapping[str, str], seconds: float, outputs: list[Output]
+) -> tuple[int, bool]:
     """The status of the shell, and whether its time was over; nothing that it began is left when this returns."""
     pipes = [os.pipe() for _ in outputs]
     try:
         given = {number: written for number, (_, written) in zip((_OUT, _ERR), pipes, strict=True)}
-        program = programs.Program(command, programs.environment(scratch), given)
+        program = programs.Program(command, surroundings, given)
     finally:
         for _, written in pipes:
             os.close(written)

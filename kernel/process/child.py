@@ -14,7 +14,7 @@ import socket
 import stat
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Final
@@ -25,7 +25,7 @@ from kernel.process import confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
 from manifests.confinement.landlock import Ruleset
-from manifests.confinement.plan import Machine, Plan, plan
+from manifests.confinement.plan import PROXY_PORT, Machine, Plan, plan
 from manifests.confinement.program import build
 from manifests.seal import LINK, Seal, compare
 from wire.errors import Refusal
@@ -174,7 +174,7 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict
     confine.control(confine.NO_NEW_PRIVILEGES)
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
-        _lay_landlock(made.landlock, made.rules, descriptors)
+        _lay_landlock(made.landlock, made, descriptors)
     confine.drop_capabilities()
 
 
@@ -192,12 +192,15 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dic
             mounts.seal_folder(folder, launch.uid)
     if made.place:
         mounts.show(code, made.place)
+    if made.proxy:
+        descriptors["proxy"] = confine.listen_on_own_loopback(PROXY_PORT)
     if launch.uid is not None:
         confine.become(launch.uid)
 
 
-def _lay_landlock(rules: Ruleset, allowed: Iterable[tuple[str, int]], descriptors: dict[str, int]) -> None:
+def _lay_landlock(rules: Ruleset, made: Plan, descriptors: dict[str, int]) -> None:
     """Allow what the plan names, a descriptor that was given or a path."""
+    allowed = made.rules
     opened = {name: os.open(name, os.O_PATH | os.O_CLOEXEC) for name, _ in allowed if name not in descriptors}
-    landlock.lay_on(rules, [({**opened, **descriptors}[name], rights) for name, rights in allowed])
+    landlock.lay_on(rules, [({**opened, **descriptors}[name], rights) for name, rights in allowed], made.ports)
     close_all([*opened.values()])

@@ -12,11 +12,14 @@ from msgspec import Struct
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile
 from manifests.confinement.landlock import READ, RUN, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.grants import reaches
 from manifests.schema import Manifest
 from wire.errors import Refusal
 
 NAMESPACES: Final = ("network", "ipc", "mount")
 NULL: Final = "/dev/null"
+PROXY_PORT: Final = 3128
+"""Of the run's own loopback, where its bridge takes what its programs would connect to."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -44,15 +47,18 @@ class Machine(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """What is done to one run. unshared: the namespaces that become its own. rules: path or descriptor's name → access.
 
-    place: where a `command` Hand's files are shown to it, "" for another. profiles: what its system calls are widened by
-    (manifests/confinement/allowed.py). applied: the layers that it has when all of the plan is done; missing: those that
-    this machine cannot give it.
+    ports: TCP ports that may be connected to. place: where a `command` Hand's files are shown to it, "" for another.
+    proxy: its loopback is brought up, and a socket listens there for its bridge. profiles: what its system calls are
+    widened by (manifests/confinement/allowed.py). applied: the layers that it has when all of the plan is done; missing:
+    those that this machine cannot give it.
     """
 
     unshared: tuple[str, ...]
     landlock: Ruleset | None
     rules: tuple[tuple[str, int], ...]
+    ports: tuple[int, ...]
     place: str
+    proxy: bool
     profiles: frozenset[Profile]
     applied: tuple[str, ...]
     missing: tuple[str, ...]
@@ -84,6 +90,7 @@ def plan(
     if asked.scratch == "caller" and machine.is_root and "mount-namespace" not in applied:
         raise Refusal("confinement", "it works in its caller's scratch, which it is shown in a mount-namespace only")
     place = _place(machine, (*folders, *readable, *programs), applied) if manifest.hand.command else ""
+    proxy = has_programs and "network-namespace" in applied and _connects(manifest)
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),
         landlock=ruleset(machine.landlock, is_online=is_online) if machine.landlock else None,
@@ -92,18 +99,24 @@ def plan(
             *((path, RUN) for path in (*programs, *filter(None, (place,)))),
             *((one, WORK if has_programs else WRITE) for one in folders), *((one, WRITE) for one in roots),
         ),
+        ports=(PROXY_PORT,) if proxy else (),
         place=place,
-        profiles=profiles(is_online=is_online, has_programs=has_programs),
+        proxy=proxy,
+        profiles=profiles(is_online=is_online, has_programs=has_programs, has_proxy=proxy),
         applied=applied,
         missing=missing,
     )  # fmt: skip
 
 
-def profiles(*, is_online: bool, has_programs: bool = False) -> frozenset[Profile]:
+def profiles(*, is_online: bool, has_programs: bool = False, has_proxy: bool = False) -> frozenset[Profile]:
     """What a run's system calls are widened by."""
-    return frozenset(
-        profile for profile, is_needed in ((Profile.INET, is_online), (Profile.EXEC, has_programs)) if is_needed
-    )
+    needed = {Profile.INET: is_online or has_proxy, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
+    return frozenset(profile for profile, is_needed in needed.items() if is_needed)
+
+
+def _connects(manifest: Manifest) -> bool:
+    """Whether its programs may have something to connect to."""
+    return any(one.allow and reaches(one.method, "web.connect") for one in manifest.capabilities)
 
 
 def _place(machine: Machine, needed: Iterable[str], applied: Iterable[str]) -> str:

@@ -115,7 +115,7 @@ def _left(pattern: bytes) -> list[str]:
         ("mkfifo p; (echo through > p &) ; cat p", "through\n"),
         ("yes | head -n 2", "y\ny\n"),
         ("echo $HOME | grep -q scratch && test $HOME = $PWD && test $TMPDIR = $PWD && echo home", "home\n"),
-        ("env | cut -d= -f1 | grep -v _proxy | sort | tr '\\n' ' '", "GIT_CONFIG_NOSYSTEM HOME LANG PATH PWD TMPDIR "),
+        ("env | cut -d= -f1 | grep -vi _proxy | sort | tr '\\n' ' '", "GIT_CONFIG_NOSYSTEM HOME LANG PATH PWD TMPDIR "),
         ("cat", ""),
     ],
 )  # fmt: skip
