@@ -55,7 +55,7 @@ DECISIONS: Final = """\
 - **A pair of sockets** is for programs, and only of streams: one of datagrams could be pointed at any address later.
 - **openat2** keeps its flags in memory too; openat is asked for none either, and what is more than openat's makes paths
   narrower.
-- **No listening.** `inet` goes outwards; nothing bundled takes connections.
+- **No listening.** `inet` goes outwards; only a proxy takes connections, on a socket that listened before.
 
 ## Other people's lists
 
@@ -81,7 +81,11 @@ def _told(profile: Profile) -> str:
         case Profile.EXEC:
             return "Besides, for Hands that may run programs: `command` Hands, and the shell."
         case Profile.INET:
-            return 'Besides, for services with `network = "host"`.'
+            return (
+                'Besides, for services with `network = "host"`, and for programs that may reach their bridge\'s proxy.'
+            )
+        case Profile.PROXY:
+            return "Besides, where such a proxy is."
 
 
 def _code(calls: Iterable[str]) -> str:

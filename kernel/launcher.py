@@ -17,6 +17,7 @@ from kernel.home import Home
 from kernel.loop import Loop
 from kernel.runs import Run
 from manifests import schema
+from manifests.calls import lends
 from manifests.lives import too_much_memory
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
@@ -158,7 +159,11 @@ class Launcher:
             run.uid = uid_of(self._home.identity.hash_seed, hand.number, run.number if hand.is_task else None)
         passing = {"hand": _folder(self._home.at("hands", hand.folder))}
         try:
-            scratch = self._own_folder("scratch", run.id, run.uid)
+            lender = self._owner.runs.get(run.work.caller) if run.work and lends(run.work, manifest) else None
+            if lender is None:
+                scratch = self._own_folder("scratch", run.id, run.uid)
+            else:
+                run.scratch, scratch = lender.scratch, self._home.at("scratch", lender.scratch)
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
                 passing[f"root:{name}"] = _root(path)
@@ -302,13 +307,17 @@ class Launcher:
             self._hear(run, run.talk)
         descriptors.close_all([run.pidfd] if run.pidfd >= 0 else [])
         run.pid, run.pidfd = 0, -1
+        if all(other.scratch != run.scratch for other in self._runs.values()):
+            self._remove_scratch(run.scratch)
+        self._owner.supervisor.gone(run, status)
+
+    def _remove_scratch(self, name: str) -> None:
         try:
-            os.rmdir(run.id, dir_fd=self._scratch)
+            os.rmdir(name, dir_fd=self._scratch)
         except FileNotFoundError:
             pass
         except OSError:
-            self._order(run.id)
-        self._owner.supervisor.gone(run, status)
+            self._order(name)
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)

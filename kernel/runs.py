@@ -61,13 +61,13 @@ class Run:
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
-    held: messages that came while it was paused.
+    held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
     """
 
     __slots__ = (
         "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "held", "id", "key", "labels", "memory",
-        "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "serving", "started", "state", "talk",
-        "tokens", "uid", "unfit", "why", "work",
+        "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving", "started", "state",
+        "talk", "tokens", "uid", "unfit", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -86,6 +86,7 @@ class Run:
         self.progress: dict[str, object] | None = None
         self.held: list[list[bytes]] = []
         self.parent = self.unfit = self.why = ""
+        self.scratch: str = run
         self.ended = self.paused = False
         self.started = time.monotonic()
 

@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 
 from manifests.grants import GrantSet
 from manifests.policy import Link, logged, shown
-from manifests.schema import Provided
+from manifests.schema import Manifest, Provided
 from manifests.state import Installed, Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
@@ -137,6 +137,11 @@ class OpenCall(CallLife):
         if self.parent is not None:
             said["parent"] = self.parent.number
         return said
+
+
+def lends(call: OpenCall, to: Manifest) -> bool:
+    """Whether the run that answers this call works in the scratch folder of whoever made it."""
+    return to.confinement.scratch == "caller" and call.method in to.provides
 
 
 def opened(

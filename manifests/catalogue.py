@@ -16,6 +16,7 @@ class Catalogue:
     def __init__(self, own: Iterable[Provided], hands: Iterable[Installed]) -> None:
         self._own = {one.method: one for one in own}
         self._owners = {method: hand for hand in hands for method in hand.package.manifest.provides}
+        self._offered = {method: one for hand in self._owners.values() for method, one in hand.provides.items()}
 
     def find(self, method: str) -> tuple[Provided, Installed | None]:
         """What a method is, and the Hand that answers it, None for the kernel. Raises Refusal if none does."""
@@ -25,7 +26,7 @@ class Catalogue:
         owner = self._owners.get(method)
         if owner is None:
             raise Refusal("no provider", f"nothing provides {shown(method)!r}: see `maniple methods`")
-        return owner.package.manifest.provides[method], owner
+        return self._offered[method], owner
 
     def owner(self, method: str) -> str:
         """The name of the Hand that answers a method, or `kernel`."""
@@ -47,5 +48,4 @@ class Catalogue:
 
     def all(self) -> list[Provided]:
         """Every method, by name."""
-        offered = [hand.package.manifest.provides[method] for method, hand in self._owners.items()]
-        return sorted([*offered, *self._own.values()], key=lambda one: one.method)
+        return sorted([*self._offered.values(), *self._own.values()], key=lambda one: one.method)

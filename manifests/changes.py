@@ -121,7 +121,8 @@ def _install(this: Asked) -> Decided:
     before = this.state.hands.get(hand.name)
     whose: Detail = {"hand": before.id if before else this.new_id, "name": hand.name}
     seal = hashlib.sha256(package.seal.encode()).hexdigest()
-    entries = [("hand.install", {**whose, "version": hand.version, "folder": folder, "seal": seal})]
+    told: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal}
+    entries = [("hand.install", {**told, "as_declared": True} if this.arguments.get("as_declared") else told)]
     given = _agreed(package, this.arguments.get("grants") or [], (*this.methods, *package.manifest.provides))
     if given:
         entries.append(("grant", {**whose, "capabilities": _plain(given)}))
@@ -313,7 +314,7 @@ def _row(
 CHANGES: Final = {
     one.provided.method: one
     for one in (
-        _row("install", "Install a Hand", _install, "none", folder="string", grants="list?"),
+        _row("install", "Install a Hand", _install, "none", folder="string", grants="list?", as_declared="bool?"),
         _row("remove", "Remove a Hand", _remove),
         _row("grant", "Give a Hand capabilities", _grant, capabilities="list"),
         _row("revoke", "Take capabilities back", _revoke, method="string", allow="list?"),

@@ -50,8 +50,9 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
         name: rules.setting(found, name, read_table(found, "settings.*", ("settings", name), row))
         for name, row in named["settings"].items()
     }
-    rules.hand(found, sections["hand"])
+    rules.hand(found, sections["hand"], raw.get("hand"))
     rules.services_only(found, sections, capabilities)
+    rules.programs(found, sections)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])
     if found:

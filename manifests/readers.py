@@ -25,10 +25,12 @@ BAD: Final = object()
 """What a reader returns for a value it has refused."""
 
 LONGEST_TEXT: Final = 500
+LONGEST_COMMAND: Final = 64
 LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
 _ENTRY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
+_OWN_PROGRAM: Final = re.compile(r"\.(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)+", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 Reader = Callable[[Findings, Path, object, Key], object]
@@ -82,7 +84,6 @@ def _example(key: Key) -> str:
     examples = {
         "name": '"my-hand"',
         "version": '"1.0.0"',
-        "entry": '"main:MyHand"',
         "text": '"..."',
         "patterns": '["..."]',
     }
@@ -155,6 +156,23 @@ def _entry(found: Findings, path: Path, value: object, key: Key) -> object:
     return _refused(
         found, path, value, "module:Class", 'write the file without .py, a colon and the class, such as "main:MyHand"'
     )
+
+
+def _command(found: Findings, path: Path, value: object, key: Key) -> object:
+    if not isinstance(value, list) or not 0 < len(value) <= LONGEST_COMMAND:
+        return _refused(
+            found, path, value, "a program and its arguments", 'write a list of texts, such as ["node", "server.js"]'
+        )
+    good = True
+    for index, item in enumerate(value):
+        if not isinstance(item, str) or "\0" in item or len(item) > LONGEST_TEXT:
+            _refused(found, (*path, index), item, "an argument", "write a text without NUL, of at most 500 characters")
+            good = False
+        elif index == 0 and not (_PROGRAM.fullmatch(item) or _OWN_PROGRAM.fullmatch(item)):
+            wanted = "a program of the system's, or a file of the Hand's"
+            _refused(found, (*path, index), item, wanted, 'write its name, such as "node", or its place, "./server"')
+            good = False
+    return tuple(value) if good else BAD
 
 
 def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
@@ -264,6 +282,7 @@ READERS: Final[dict[str, Reader]] = {
     "bool": _bool,
     "choice": _choice,
     "choices": _choices,
+    "command": _command,
     "count": _count,
     "duration": _measure(parse_duration, "duration", '"60s"'),
     "entry": _entry,

@@ -56,7 +56,14 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("hand.name", "name", REQUIRED, "", "The Hand's name in kebab-case, at most 64 characters, unique in a home."),
     Key("hand.version", "version", REQUIRED, "", "A semantic version. An older one than last time does not start."),
     Key("hand.description", "text", REQUIRED, "", "One sentence for the person who decides about installing it."),
-    Key("hand.entry", "entry", REQUIRED, "", "The class that is the Hand, as module:Class, in the Hand's own folder."),
+    Key("hand.entry", "entry", NONE, "", "The class that is the Hand, as module:Class, in the Hand's own folder."),
+    Key(
+        "hand.command",
+        "command",
+        NONE,
+        "",
+        "Instead of entry: a program and its arguments, in any language, as docs/command.md says.",
+    ),
     Key(
         "hand.kind",
         "choice",
@@ -178,6 +185,21 @@ KEYS: Final[tuple[Key, ...]] = (
         "Folders and files of this machine that it may read besides; shown at install.",
     ),
     Key(
+        "confinement.programs",
+        "bool",
+        "false",
+        "",
+        "It may start the programs of this machine's system folders, as a command may anyway; shown at install.",
+    ),
+    Key(
+        "confinement.scratch",
+        "choice",
+        '"own"',
+        "",
+        "caller: tasks; a run that answers a call works in its caller's scratch folder; shown at install.",
+        ("own", "caller"),
+    ),
+    Key(
         "settings.*.type",
         "choice",
         REQUIRED,
@@ -198,7 +220,6 @@ KEYS: Final[tuple[Key, ...]] = (
 
 LATER: Final[dict[str, str]] = {
     "hand.wasm": "will run a WebAssembly module as the Hand",
-    "hand.command": "will run any program as the Hand, behind a bridge",
     "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
     "capabilities.*.approval": "will hold each such call until a person says yes",
     "budget": "will bound what the Hand may spend",

@@ -25,8 +25,18 @@ SHORTEST_WITHIN_MS: Final = 1_000
 MOST_RESTARTS: Final = 1_000
 
 
-def hand(found: Findings, section: Section) -> None:
-    """Names that are taken, and a Hand that needs itself."""
+CODE: Final[dict[str, str]] = {"entry": '"main:MyHand"', "command": '["node", "server.js"]'}
+"""The keys of [hand] of which one says what its code is, each with an example."""
+
+
+def hand(found: Findings, section: Section, raw: object) -> None:
+    """Names that are taken, a Hand that needs itself, and one without code, or with two kinds of it."""
+    given = [key for key in CODE if isinstance(raw, dict) and key in raw]
+    if isinstance(raw, dict) and not given:
+        examples = ", or ".join(f"{key} = {example}" for key, example in CODE.items())
+        found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}")
+    for key in given[1:]:
+        found.at_key(("hand", key), f"hand.{key} stands beside hand.{given[0]}", "leave one of them out")
     name = section.get("name")
     if name in RESERVED:
         found.at_value(("hand", "name"), f'"{name}" is a word of Maniple itself', "choose another name")
@@ -51,6 +61,20 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
     for path in paths:
         found.at_key(
             path, f"{spelled(path)} is for services, and this Hand is a task", 'leave it out, or write kind = "service"'
+        )
+
+
+def programs(found: Findings, sections: Mapping[str, Section]) -> None:
+    """What a command has anyway, and what only a task can have."""
+    if sections["confinement"].get("programs") and sections["hand"].get("command"):
+        found.at_key(
+            ("confinement", "programs"), "confinement.programs says what hand.command says already", "leave it out"
+        )
+    if sections["confinement"].get("scratch") == "caller" and sections["hand"].get("kind") == "service":
+        found.at_key(
+            ("confinement", "scratch"),
+            "confinement.scratch is for tasks, and this Hand is a service with many callers at once",
+            'leave it out, or write kind = "task"',
         )
 
 

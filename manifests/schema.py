@@ -18,6 +18,7 @@ Isolation: TypeAlias = Literal["fork", "exec"]
 ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address"]
 Effect: TypeAlias = Literal["read", "write", "external"]
 Network: TypeAlias = Literal["none", "host"]
+Scratch: TypeAlias = Literal["own", "caller"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
@@ -25,14 +26,15 @@ READ: Final[Effect] = "read"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs."""
+    """[hand]: who it is and how it runs. Exactly one of entry and command says what its code is."""
 
     name: str
     version: str
     description: str
-    entry: str
     kind: RunKind
     autonomy: Autonomy
+    entry: str = ""
+    command: tuple[str, ...] = ()
     isolation: Isolation = "fork"
     autostart: bool = False
     idle_ms: int = 60_000
@@ -97,12 +99,15 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """[confinement]: roots = the operator's granted roots are opened for a service as directory descriptors.
 
     require: layers without which it does not start. network: `host` leaves it the machine's. outside_read: paths.
+    programs: it may start the system's. scratch: `caller` lets a run that answers a call work in its caller's.
     """
 
     roots: bool = False
     require: tuple[str, ...] = ()
     network: Network = "none"
     outside_read: tuple[str, ...] = ()
+    programs: bool = False
+    scratch: Scratch = "own"
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

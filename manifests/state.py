@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from manifests.grants import GrantSet, asked, narrow
-from manifests.schema import Capability, HandSection, Manifest
+from manifests.schema import Capability, HandSection, Manifest, Provided
 from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Entry, Said
@@ -33,6 +34,7 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused.
 
     seal: SHA-256 in hex of its seal's text, as the log says; the package is what the folder held when it was read.
+    as_declared: the operator believes a program what its methods do.
     """
 
     id: HandId
@@ -42,6 +44,12 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     number: int
     seal: str
     package: Package
+    as_declared: bool = False
+
+    @property
+    def provides(self) -> dict[str, Provided]:
+        """Its methods, as was shown at install."""
+        return pinned(self.package.manifest, as_declared=self.as_declared)
 
     @property
     def is_task(self) -> bool:
@@ -58,6 +66,13 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What an entry says of the Hand whose run begins."""
         seal = sha256(self.package.seal.encode()).hexdigest()
         return {**self.named, "version": self.version, "kind": self.package.manifest.hand.kind, "seal": seal}
+
+
+def pinned(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
+    """What a Hand offers, with its effects: a program's act beyond this machine, whatever it declares of itself."""
+    if as_declared or not manifest.hand.command:
+        return manifest.provides
+    return {name: replace(one, effect="external") for name, one in manifest.provides.items()}
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,6 +149,7 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         number=before.number if before else state.installs,
         seal=str(detail["seal"]),
         package=_loaded(load, detail),
+        as_declared=bool(detail.get("as_declared")),
     )
     state.versions[name] = version
     state.quarantined.pop(hand, None)

@@ -28,6 +28,7 @@ from wire.codec import Value
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
 
     from structlog.typing import FilteringBoundLogger
 
@@ -46,7 +47,11 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a Hand finds itself: what main.py gives to every new one."""
+    """Where a Hand finds itself: what main.py gives to every new one.
+
+    surroundings: the environment of programs. place, pair: for a Hand that is one, where its files lie, and the two ends of
+    the talk with it.
+    """
 
     run: str
     manifest: Manifest
@@ -56,6 +61,9 @@ class Place(Struct, frozen=True, kw_only=True):
     scratch: Path
     state: Path | None
     roots: dict[str, int]
+    surroundings: Mapping[str, str] = MappingProxyType({})
+    place: str = ""
+    pair: "tuple[socket.socket, socket.socket] | None" = None
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
 
 
@@ -108,6 +116,11 @@ class Hand:
         if self._place.state is None:
             raise HandBroken("a task has no state folder: write to self.scratch, or make the Hand a service")
         return self._place.state
+
+    @property
+    def surroundings(self) -> Mapping[str, str]:
+        """All that the environment of a program holds that this Hand starts (runtime.programs)."""
+        return self._place.surroundings
 
     @property
     def name(self) -> str:
@@ -180,7 +193,7 @@ class Hand:
 
     async def _work(self, inputs: dict[str, object]) -> object:
         run = getattr(self, RUN, None)
-        if run is None:
+        if run is None or f"{self.name}.{RUN}" in self._place.manifest.provides:  # then it answers that
             raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
         try:
             inspect.signature(run).bind(**inputs)

@@ -6,6 +6,7 @@ Exit codes: 0 stopped as asked, 1 the Hand raised, 75 the link to the kernel was
 import asyncio
 import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 from manifests import schema
 from manifests.errors import SettingsInvalid
 from manifests.schema import Manifest
-from runtime import code, records
+from runtime import code, programs, records
 from runtime.calls import Calls
 from runtime.errors import HandBroken, LinkLost
 from runtime.hand import Event, Hand, Place
@@ -80,6 +81,7 @@ class Life:
         self._link = link
         self._loop = loop
         self._calls = Calls(link, manifest.limits.in_flight)
+        self._pair = socket.socketpair() if manifest.hand.command else None
         self._serving: Serving | None = None
         self._secrets = set(settings.secrets())
         self._background: set[asyncio.Task[None]] = set()
@@ -191,9 +193,7 @@ class Life:
 
     def _hand(self, group: asyncio.TaskGroup) -> Hand:
         launch, descriptors = self._start.launch, self._start.descriptors
-        kind = code.load(launch.name, self._start.code, self._manifest.hand.entry)
-        if not isinstance(kind, type) or not issubclass(kind, Hand):
-            raise HandBroken(f"entry = {self._manifest.hand.entry!r} is not a class made from runtime.Hand")
+        kind = self._kind()
         place = Place(
             run=launch.run,
             manifest=self._manifest,
@@ -203,13 +203,36 @@ class Life:
             scratch=Path.cwd(),
             state=Path(launch.state) if launch.state else None,
             roots={name[5:]: number for name, number in descriptors.items() if name.startswith("root:")},
+            surroundings=programs.environment(str(Path.cwd()), has_proxy="proxy" in descriptors),
+            place=self._start.place,
+            pair=self._pair,
             begin=lambda work: self._in_background(group, work),
         )
+        if "proxy" in descriptors:
+            from runtime.proxy import Proxy
+
+            proxy = Proxy(place.kernel, descriptors["proxy"], self._open_calls)
+            self._in_background(group, proxy.serve())
         hand = kind.__new__(kind)
         hand._settle(place)
         kind.__init__(hand)
         hand._check()
         return hand
+
+    def _open_calls(self) -> tuple[int, ...]:
+        """The calls that this run is answering."""
+        return self._serving.open_calls if self._serving is not None else ()
+
+    def _kind(self) -> type[Hand]:
+        """The class that is this Hand: its own, or the bridge to its program."""
+        if self._manifest.hand.command:
+            from runtime.bridge import Bridge
+
+            return Bridge
+        kind = code.load(self._start.launch.name, self._start.code, self._manifest.hand.entry)
+        if not isinstance(kind, type) or not issubclass(kind, Hand):
+            raise HandBroken(f"entry = {self._manifest.hand.entry!r} is not a class made from runtime.Hand")
+        return kind
 
     def _in_background(self, group: asyncio.TaskGroup, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         self._link.check_thread()

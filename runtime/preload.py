@@ -17,7 +17,9 @@ MODULES: Final = (
     "linecache",
     "manifests.params",
     "manifests.settings",
+    "runtime.bridge",
     "runtime.main",
+    "runtime.proxy",
     "traceback",
     "zmq",
 )

@@ -26,12 +26,12 @@ class Call:
 
     method, resource: as the kernel checked them. labels: what the arguments, and the upload so far, are marked with.
     most: what it may cost. number: the kernel's. deadline: milliseconds it was given; the kernel ends it then. upload:
-    what the caller streams.
+    what the caller streams; uploads: whether it streams something.
     """
 
     __slots__ = (
         "_added", "_chunks", "_cost", "_credit", "_finished", "_link", "_owed", "_uploading", "_waiters",
-        "deadline", "labels", "method", "most", "number", "resource",
+        "deadline", "labels", "method", "most", "number", "resource", "uploads",
     )  # fmt: skip
 
     def __init__(self, link: Link, header: headers.Call) -> None:
@@ -42,7 +42,7 @@ class Call:
         self.most = header.most
         self.deadline = header.deadline
         self._link = link
-        self._uploading = header.upload
+        self.uploads = self._uploading = header.upload
         self._chunks: deque[tuple[bytes, bool]] = deque()
         self._credit = limits.WINDOW
         self._owed = 0
@@ -159,6 +159,11 @@ class Serving:
         self._open: dict[int, tuple[Call, asyncio.Task[None]]] = {}
         self._closing = False
         self.raised = False
+
+    @property
+    def open_calls(self) -> tuple[int, ...]:
+        """The numbers of the calls that are being answered."""
+        return tuple(self._open)
 
     def take_call(self, header: headers.Call, body: bytes) -> None:
         """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already.

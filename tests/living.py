@@ -176,19 +176,22 @@ def install(
     grants: Iterable[Capability] | None = None,
     *,
     key: SigningKey | None = None,
+    as_declared: bool = False,
 ) -> dict[str, Value]:
     """Seal and install a Hand, with all it asks for unless grants say otherwise; what the kernel says of it.
 
-    hand: a folder, or a Source. key: the home's own by default.
+    hand: a folder, or a Source. key: the home's own by default. as_declared: a program is believed what its methods do.
     """
     if isinstance(hand, Source):
         with tempfile.TemporaryDirectory() as parent:
-            return install(kernel, write_hand(Path(parent) / "hand", hand), grants, key=key)
+            written = write_hand(Path(parent) / "hand", hand)
+            return install(kernel, written, grants, key=key, as_declared=as_declared)
     with tempfile.TemporaryDirectory() as parent:
         folder = package.read(str(_without_caches(Path(hand), Path(parent))))
         seal = package.sealed(folder, key or seal_key(kernel.home))
         with kernel.client() as client:
-            told = installing.install(client, folder, seal, asked(folder.manifest) if grants is None else grants)
+            wanted = asked(folder.manifest) if grants is None else grants
+            told = installing.install(client, folder, seal, wanted, as_declared=as_declared)
     assert isinstance(told, dict)
     return told
 

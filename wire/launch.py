@@ -164,13 +164,15 @@ class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 class Start(Struct, frozen=True, kw_only=True):
     """What the child, confined, hands to the runtime function that `Launch.serve` names; never on any wire.
 
-    code: path → the very bytes that were hashed. descriptors: name → number. public, secret: the run's CURVE pair (Z85).
+    code: path → the very bytes that were hashed; place: where they lie instead, for a Hand that is a program.
+    descriptors: name → number. public, secret: the run's CURVE pair (Z85).
     That function joins the bus and returns when Hello is answered, with a function that runs the Hand and returns the
     process's exit code; between the two the last layer of confinement is laid on.
     """
 
     launch: Launch
     code: dict[str, bytes]
+    place: str = ""
     descriptors: dict[str, int]
     public: bytes
     secret: bytes

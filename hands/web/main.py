@@ -67,6 +67,8 @@ class Web(Hand):
         async with _told(progress, None):
             async with self._link(host, int(port), progress, tls=False, seconds=timeout) as link:
                 try:
+                    if call.uploads:
+                        await call.send(b"")  # the connection is made
                     await carry(link, aiter(call.upload), call.send, carried)
                 except OSError as error:
                     raise WebFailed("broken off", f"The connection broke: {error.strerror or error}.") from None

@@ -38,6 +38,8 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         lines.append("It starts with the kernel, and stays up.")
     if manifest.confinement.roots and not (before and before.confinement.roots):
         lines.append("Every named folder (`maniple roots`) is opened for it.")
+    if hand.command and not (before and before.hand.command == hand.command):
+        lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
     lines += _outside(manifest.confinement, before.confinement if before else Confinement())
     return lines
 
@@ -46,6 +48,10 @@ def _outside(asked: Confinement, before: Confinement) -> list[str]:
     """What of this machine it is left, that other Hands are not."""
     read = [path for path in asked.outside_read if path not in before.outside_read]
     lines = [f"It reads {', '.join(read)} of this machine."] if read else []
+    if asked.programs and not before.programs:
+        lines.append("It starts programs of this machine's system folders.")
+    if asked.scratch == "caller" and before.scratch != "caller":
+        lines.append("It works in the scratch folder of whoever calls it.")
     if asked.network == "host" and before.network != "host":
         lines.append("It has this machine's network: what it connects to is its own code's doing.")
     return lines
@@ -78,11 +84,10 @@ def _below(pattern: str, method: str) -> bool:
     return pattern.endswith(".*") and method.startswith(pattern[:-1])
 
 
-def offers(manifest: Manifest, before: Manifest | None) -> list[tuple[str, str, str]]:
-    """Rows of what it offers that is new or other than before: the method, on what, what it does."""
-    known: Mapping[str, Provided] = before.provides if before else {}
+def offers(offered: Mapping[str, Provided], known: Mapping[str, Provided]) -> list[tuple[str, str, str]]:
+    """Rows of what it offers that is new or other than was known: the method, on what, what it does."""
     return [
         (name, "" if one.resource == "none" else f"on a {one.resource}", f"{EFFECTS[one.effect]}: {one.summary}")
-        for name, one in manifest.provides.items()
+        for name, one in offered.items()
         if name not in known or known[name] != one
     ]

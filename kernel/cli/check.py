@@ -49,6 +49,14 @@ def _problems(folder: str) -> list[Problem]:
             raise
         what, _, instead = str(error).partition(": ")
         return [*found, Problem(folder, 1, 1, what, instead)]
+    if manifest.hand.command:
+        program = manifest.hand.command[0]
+        file = program.removeprefix("./")
+        if program == file or file in files:
+            return found
+        return [
+            Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
+        ]
     return [*found, *_entry_problems(folder, manifest.hand.entry, files)]
 
 

@@ -16,8 +16,9 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import SealMalformed, SealRefused
 from manifests.grants import asked
-from manifests.schema import Manifest
+from manifests.schema import Manifest, Provided
 from manifests.seal import compare
+from manifests.state import pinned
 from manifests.trust import TrustStore
 
 
@@ -30,6 +31,12 @@ class Before(Struct, frozen=True):
 
     folder: str
     package: _Package
+    as_declared: bool
+
+    @property
+    def pinned(self) -> dict[str, Provided]:
+        """What it offers."""
+        return pinned(self.package.manifest, as_declared=self.as_declared)
 
 
 class _Shown(Struct, frozen=True):
@@ -40,12 +47,16 @@ class _Shown(Struct, frozen=True):
 @click.argument("folder", metavar="DIR", type=click.Path())
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option("--clean", is_flag=True, help="First remove __pycache__ folders, which Python left behind.")
-def install(session: Session, folder: str, yes: bool, clean: bool) -> None:
+@click.option("--effects-as-declared", is_flag=True, help="Believe a program (command = …) what its methods do.")
+def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_declared: bool) -> None:
     """Install or upgrade a Hand: checks it, shows in words what it asks for, asks, copies it, and grants.
 
     A Hand without a seal is sealed by the home's own key, as a part of this; one with a seal must be sealed by a key
     that is trusted (`maniple keys`), and be as it was sealed. An upgrade shows only what is new, and keeps grants and
     settings.
+
+    The methods of a Hand that is a program (command = [...]) count as acting beyond this machine, whatever it declares,
+    unless --effects-as-declared says otherwise.
 
     Less than it asks for: install it, then `maniple revoke HAND METHOD`.
     """
@@ -58,10 +69,11 @@ def install(session: Session, folder: str, yes: bool, clean: bool) -> None:
         before = _before(client, found.name)
         seal, sealed_by = _seal(session, client, found)
         wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
-        _show(session, client, found, before, sealed_by)
+        _show(session, client, found, before, sealed_by, as_declared=effects_as_declared)
         if not yes:
             _ask(found)
-        reply = installing.install(client, found, seal, asked(found.manifest) if before is None else wanted)
+        grants = asked(found.manifest) if before is None else wanted
+        reply = installing.install(client, found, seal, grants, as_declared=effects_as_declared)
     if before is not None:
         shutil.rmtree(os.path.join(session.home, "hands", before.folder), ignore_errors=True)
     session.result(
@@ -109,11 +121,14 @@ def _seal(session: Session, client: Client, found: package.Folder) -> tuple[str,
     return found.seal, ", ".join(f"{trust.find(key).name}+{key}" for key in judged.by)
 
 
-def _show(session: Session, client: Client, found: package.Folder, before: Before | None, sealed_by: str) -> None:
+def _show(
+    session: Session, client: Client, found: package.Folder, before: Before | None, sealed_by: str, *, as_declared: bool
+) -> None:
     """On stderr, what is to be decided."""
     manifest, old = found.manifest, before.package.manifest if before else None
     rows = told.read(client.call("kernel.describe").value, Methods).methods
-    effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in manifest.provides.items()}
+    offers = pinned(manifest, as_declared=as_declared)
+    effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
     for line in agreement.about(manifest, old):
         session.say(screen.visible(line))
     session.say(f"Sealed by {screen.visible(sealed_by)}.")
@@ -121,7 +136,7 @@ def _show(session: Session, client: Client, found: package.Folder, before: Befor
     more = "more " if before else ""
     session.say(f"It asks for {more}these:" if wanted else f"It asks for nothing{' more' if before else ''}.")
     _rows(session, wanted)
-    offered = agreement.offers(manifest, old)
+    offered = agreement.offers(offers, before.pinned if before else {})
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
         _rows(session, offered)

@@ -15,8 +15,13 @@ from manifests.schema import Capability
 from wire.codec import Value
 
 
-def install(client: Client, folder: Folder, seal: str, grants: Iterable[Capability]) -> Value:
-    """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then."""
+def install(
+    client: Client, folder: Folder, seal: str, grants: Iterable[Capability], *, as_declared: bool = False
+) -> Value:
+    """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then.
+
+    as_declared: a program is believed what its methods do.
+    """
     name = f"{folder.name}-{folder.version}-{secrets.token_hex(4)}"
     hands = os.path.join(client.home, "hands")
     if not os.path.isdir(hands):
@@ -24,7 +29,10 @@ def install(client: Client, folder: Folder, seal: str, grants: Iterable[Capabili
     place = os.path.join(hands, name)
     try:
         package.copy(folder, seal, place)
-        told = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
+        told = {
+            "folder": name, "grants": [msgspec.to_builtins(one) for one in grants],
+            **({"as_declared": True} if as_declared else {}),
+        }  # fmt: skip
         return client.call("kernel.install", "", told).value
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)

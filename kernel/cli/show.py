@@ -7,6 +7,7 @@ from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
 from manifests.schema import Capability, Manifest
 from manifests.seal import signers
+from manifests.state import pinned
 from manifests.values import format_limit
 
 
@@ -21,6 +22,7 @@ class _Installed(Struct, frozen=True):
     version: str
     folder: str
     package: _Package
+    as_declared: bool
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -45,6 +47,7 @@ def show(session: Session, hand: str) -> None:
 
 def _drawn(shown: Shown) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
+    offered = pinned(manifest, as_declared=hand.as_declared)
     section, limits, restart = manifest.hand, manifest.limits, manifest.restart
     given = {
         "memory": limits.memory,
@@ -69,7 +72,7 @@ def _drawn(shown: Shown) -> str:
             ("folder", f"hands/{hand.folder}"),
             ("needs", ", ".join(section.needs)),
             ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
-            ("offers", "\n".join(f"{name}  {one.effect}: {one.summary}" for name, one in manifest.provides.items())),
+            ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),
             ("settings", "\n".join(f"{name} = {value}" for name, value in shown.settings.items())),

@@ -24,7 +24,7 @@ from kernel.descriptors import close_all, receive, send
 from kernel.process import cgroup, confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
-from manifests.confinement.plan import Machine, Plan, plan
+from manifests.confinement.plan import PROXY_PORT, Machine, Plan, plan
 from manifests.confinement.program import build
 from manifests.seal import LINK, Seal, compare
 from wire.errors import Refusal
@@ -86,7 +86,7 @@ def _live(end: socket.socket, found: Machine) -> int:
     try:
         made = _planned(launch, found)
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)
-        _confine(launch, descriptors, made)
+        _confine(launch, descriptors, made, code)
     except (Refusal, OSError) as error:
         why = str(error).encode(errors="backslashreplace").decode()
         send(end, encode(Unfit(code=getattr(error, "code", "layer"), why=why)))
@@ -96,7 +96,8 @@ def _live(end: socket.socket, found: Machine) -> int:
     answer, _ = receive(end)
     if not answer or not isinstance(decode(answer), Go):
         return EXIT_UNFIT
-    go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret))
+    code = {} if made.place else code  # it lies at its place
+    go = join(Start(launch=launch, code=code, place=made.place, descriptors=descriptors, public=public, secret=secret))
     if "seccomp" in made.applied:
         seccomp.lay_on(call_filter(found.architecture, made.profiles))
     send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
@@ -153,7 +154,7 @@ def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:
             os.close(descriptor)
 
 
-def _confine(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
+def _confine(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
     """Lay on every layer but the last, in order."""
     nothing = os.open("/dev/null", os.O_RDONLY)
     output = descriptors.pop("output")
@@ -164,7 +165,7 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
     os.setsid()
     random.seed(launch.seed)
     confine.die_first()
-    _take_own(launch, descriptors, made)
+    _take_own(launch, descriptors, made, code)
     os.chdir(launch.scratch)
     if launch.state:
         descriptors["state"] = os.open(launch.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -172,11 +173,12 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
     confine.control(confine.NO_NEW_PRIVILEGES)
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
-        landlock.lay_on(made.landlock, [(descriptors.get(name, name), rights) for name, rights in made.rules])
+        allowed = [(descriptors.get(name, name), rights) for name, rights in made.rules]
+        landlock.lay_on(made.landlock, allowed, made.ports)
     confine.drop_capabilities()
 
 
-def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
+def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
     """Its own namespaces and ids: as root a user id, which has no capability; otherwise a user namespace."""
     if launch.uid is None:
         confine.own_user_namespace()
@@ -189,6 +191,10 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
     if "mount" in made.unshared:
         mounts.keep_private()
         for folder in filter(None, (launch.scratch, launch.state)):
-            mounts.seal_folder(folder)
+            mounts.seal_folder(folder, launch.uid)
+    if made.place:
+        mounts.show(code, made.place)
+    if made.proxy:
+        descriptors["proxy"] = confine.listen_on_own_loopback(PROXY_PORT)
     if launch.uid is not None:
         confine.become(launch.uid)

@@ -6,8 +6,10 @@ OSError with the name of what failed; a layer that cannot be laid on ends the ru
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
+import socket
 import struct
 from typing import Final
 
@@ -28,6 +30,7 @@ become the parent of descendants whose own parent ends; gain no rights from any 
 
 _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
+_SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
 _OOM_SCORE: Final = "500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -89,6 +92,15 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def listen_on_own_loopback(port: int) -> int:
+    """Bring up the loopback of this network namespace, which is this process's own; a socket that listens there."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    fcntl.ioctl(listener, _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP))
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    return listener.detach()
 
 
 def is_root() -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from kernel.process.confine import check, libc
-from manifests.confinement.landlock import OF_FILES, Ruleset
+from manifests.confinement.landlock import CONNECT_TCP, OF_FILES, Ruleset
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # the same numbers on every architecture
 _VERSION: Final = 1
-_PATH_BENEATH: Final = 1
+_PATH_BENEATH, _PORT = 1, 2
 _SIZES: Final = ((6, 24), (4, 16), (1, 8))
 """Bytes of the ruleset's attributes that each version knows, newest first."""
 
@@ -22,8 +22,10 @@ def version() -> int:
     return max(0, int(libc.syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def lay_on(rules: Ruleset, allowed: Iterable[tuple[int | str, int]]) -> None:
-    """Restrict this process, and all it will make, to what is allowed: descriptors or paths, with rights.
+def lay_on(rules: Ruleset, allowed: Iterable[tuple[int | str, int]], ports: Iterable[int]) -> None:
+    """Restrict this process, and all it will make, to what is allowed: descriptors or paths, with rights, and TCP ports
+
+    to connect to.
 
     There must be no other thread: each would have to do it for itself. Raises OSError, naming what failed.
     """
@@ -37,5 +39,8 @@ def lay_on(rules: Ruleset, allowed: Iterable[tuple[int | str, int]]) -> None:
         check(libc.syscall(_ADD_RULE, made, _PATH_BENEATH, rule, 0), "landlock_add_rule")
         if isinstance(place, str):  # one at a time: its descriptors are few already
             os.close(descriptor)
+    for port in ports if rules.network & CONNECT_TCP else ():
+        rule = struct.pack("=QQ", CONNECT_TCP, port)
+        check(libc.syscall(_ADD_RULE, made, _PORT, rule, 0), "landlock_add_rule")
     check(libc.syscall(_RESTRICT, made, 0), "landlock_restrict_self")
     os.close(made)

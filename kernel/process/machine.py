@@ -21,7 +21,17 @@ _ONLINE: Final = (
     "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
     "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates",
 )  # fmt: skip
-"""Shared libraries and what they read of the system; what names and certificates are looked up in."""
+_PROGRAMS: Final = (
+    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+    "/usr/libexec", "/usr/local/lib",
+)  # fmt: skip
+_TOOLS: Final = (
+    "/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", "/etc/ssl", "/etc/pki",
+    "/etc/ca-certificates",
+)  # fmt: skip
+_PLACES: Final = ("/mnt", "/srv", "/media", "/opt")
+"""Shared libraries and what they read of the system; what names and certificates are looked up in; where the system's
+programs lie, and what these read; where nothing lies that a run need see."""
 
 
 @lru_cache(maxsize=1)
@@ -36,6 +46,9 @@ def probe() -> Machine:
         architecture=machine,
         readable=_outermost((*_own(), *_SYSTEM)),
         online=_outermost(_ONLINE),
+        programs=_outermost(_PROGRAMS),
+        tools=_outermost(_TOOLS),
+        places=tuple(filter(os.path.isdir, _PLACES)),
     )
 
 

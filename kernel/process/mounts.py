@@ -7,13 +7,15 @@ failed. open_tree, move_mount and mount_setattr are Linux 5.12's.
 import ctypes
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kernel.descriptors import pid_of
 from kernel.process.confine import NEWNS, NEWUSER, check, enter, libc, unshare
 
-_NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 1 << 12, 1 << 14, 1 << 18  # mount(2)
+_READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _AGAIN = 1, 2, 4, 8, 1 << 5  # mount(2)
+_BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
+_PAGE: Final = 4096
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same numbers on every architecture
 _TREE_CLONE, _AT_EMPTY_PATH, _ATTR_IDMAP, _FROM_EMPTY_PATH = 1, 0x1000, 0x0010_0000, 4
 _HERE: Final = -100
@@ -31,12 +33,38 @@ def keep_private() -> None:
     check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
-def seal_folder(path: str) -> None:
-    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device."""
-    tree = _tree(_HERE, path.encode())
-    _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+def seal_folder(path: str, uid: int | None) -> None:
+    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device; and this uid owns it.
+
+    One that is lent to the run has another owner outside, who will own what the run makes there.
+    """
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if uid is None or os.stat(folder).st_uid == uid:
+        tree = _tree(folder, b"")
+        _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+    else:
+        tree = _mapped_tree(folder, uid)
+    os.close(folder)
     check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path.encode(), _FROM_EMPTY_PATH), "move_mount")
     os.close(tree)
+
+
+def show(files: Mapping[str, bytes], place: str) -> None:
+    """In this mount namespace these files, and nothing else, lie at this folder: for everybody to read and execute, and
+    for nobody to change.
+    """
+    size = sum(len(content) // _PAGE + 1 for content in files.values()) * _PAGE
+    options = f"mode=0755,size={size + _PAGE}".encode()
+    check(libc.mount(b"none", place.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"mount {place}")
+    before = os.umask(0o022)
+    for path, content in files.items():
+        file = os.path.join(place, path)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "xb", opener=lambda name, flags: os.open(name, flags, 0o755)) as opened:
+            opened.write(content)
+    os.umask(before)
+    flags = _AGAIN | _BIND | _READ_ONLY | _NOSUID | _NODEV
+    check(libc.mount(b"none", place.encode(), None, flags, None), f"seal {place}")
 
 
 def make_reachable(paths: Iterable[str]) -> None:

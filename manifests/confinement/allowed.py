@@ -18,11 +18,12 @@ class Profile(StrEnum):
     """What a run needs beyond what every run has.
 
     EXEC: it may execute programs (`command` Hands, the shell). INET: it may open connections (services with
-    network = "host").
+    network = "host"), or its programs may, to its bridge. PROXY: it takes those.
     """
 
     EXEC = "exec"
     INET = "inet"
+    PROXY = "proxy"
 
 
 class Row(NamedTuple):
@@ -201,6 +202,12 @@ TABLE: Final[tuple[Row, ...]] = (
         arguments.INTERFACE_REQUEST,
         "SIOCGIFFLAGS, SIOCGIFMTU, SIOCETHTOOL",
         Profile.INET,
+    ),
+    # With `proxy`: what the bridge needs beyond `exec` and `inet`.
+    Row(
+        "accept4",
+        "the bridge: connections of its run's programs, on a socket that listened before the filter was laid on",
+        profile=Profile.PROXY,
     ),
 )
 

@@ -18,6 +18,10 @@ READ: Final = READ_FILE | READ_DIR
 WRITE: Final = (
     READ | WRITE_FILE | TRUNCATE | REFER | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM
 )  # no devices, sockets or pipes that others could open, and nothing is executed
+RUN: Final = READ | EXECUTE
+WORK: Final = WRITE | MAKE_FIFO
+"""Where programs may be executed from; and what they may do in the run's own folders, named pipes included."""
+
 OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 """What a rule about a single file may hold."""
 

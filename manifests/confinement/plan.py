@@ -11,12 +11,15 @@ from msgspec import Struct
 
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile
-from manifests.confinement.landlock import READ, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.confinement.landlock import READ, RUN, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.grants import reaches
 from manifests.schema import Manifest
 from wire.errors import Refusal
 
 NAMESPACES: Final = ("network", "ipc", "mount")
 NULL: Final = "/dev/null"
+PROXY_PORT: Final = 3128
+"""Of the run's own loopback, where its bridge takes what its programs would connect to."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -25,7 +28,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     namespaces: those of NAMESPACES that can be made. cgroup: the folder for the groups of runs, "" without. landlock: its
     ABI, 0 without. seccomp: filters can be laid on. architecture: as uname tells it. readable: the files and folders that
     every run needs to read: interpreter, libraries, Maniple's own code. online: what a run on the machine's network reads
-    besides.
+    besides. programs: folders of the system from which programs may be executed; tools: what these read besides. places:
+    folders at which nothing that runs need lies, so that a `command` Hand's files can be shown there.
     """
 
     is_root: bool
@@ -36,19 +40,27 @@ class Machine(Struct, frozen=True, kw_only=True):
     architecture: str
     readable: tuple[str, ...]
     online: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """What is done to one run. unshared: the namespaces that become its own. rules: path or descriptor's name → access.
 
-    profiles: what its system calls are widened by (manifests/confinement/allowed.py). applied: the layers that it has when
-    all of the plan is done; missing: those that this machine cannot give it.
+    ports: TCP ports that may be connected to. place: where a `command` Hand's files are shown to it, "" for another.
+    proxy: its loopback is brought up, and a socket listens there for its bridge. profiles: what its system calls are
+    widened by (manifests/confinement/allowed.py). applied: the layers that it has when all of the plan is done; missing:
+    those that this machine cannot give it.
     """
 
     unshared: tuple[str, ...]
     cgroup: str
     landlock: Ruleset | None
     rules: tuple[tuple[str, int], ...]
+    ports: tuple[int, ...]
+    place: str
+    proxy: bool
     profiles: frozenset[Profile]
     applied: tuple[str, ...]
     missing: tuple[str, ...]
@@ -63,9 +75,11 @@ def plan(
     read would hold the run's own folders, and with them the home.
     """
     asked, folders = manifest.confinement, tuple(folders)
-    is_online = asked.network == "host"
+    is_online, has_programs = asked.network == "host", asked.programs or bool(manifest.hand.command)
     readable = (*machine.readable, *(machine.online if is_online else ()), *asked.outside_read)
-    for path in readable:
+    programs = machine.programs if has_programs else ()
+    readable += machine.tools if has_programs else ()
+    for path in (*readable, *programs):
         if any(_holds(path, folder) for folder in folders):
             raise Refusal("confinement", f"runs must be able to read {path}, which holds the home: keep it elsewhere")
     applied, missing = _layers(machine, is_online=is_online)
@@ -75,22 +89,50 @@ def plan(
     if lacking:
         names, mend = ", ".join(one.name for one in lacking), "; ".join(f"{one.name}: {one.mend}" for one in lacking)
         raise Refusal("confinement", f"it requires {names}, which it would not have here ({mend})")
+    if asked.scratch == "caller" and machine.is_root and "mount-namespace" not in applied:
+        raise Refusal("confinement", "it works in its caller's scratch, which it is shown in a mount-namespace only")
+    place = _place(machine, (*folders, *readable, *programs), applied) if manifest.hand.command else ""
+    proxy = has_programs and "network-namespace" in applied and _connects(manifest)
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),
         cgroup=machine.cgroup,
         landlock=ruleset(machine.landlock, is_online=is_online) if machine.landlock else None,
         rules=(
-            *((path, READ) for path in readable), (NULL, READ | WRITE_FILE), *((one, WRITE) for one in (*folders, *roots)),
+            *((path, READ) for path in readable), (NULL, READ | WRITE_FILE),
+            *((path, RUN) for path in (*programs, *filter(None, (place,)))),
+            *((one, WORK if has_programs else WRITE) for one in folders), *((one, WRITE) for one in roots),
         ),
-        profiles=profiles(is_online=is_online),
+        ports=(PROXY_PORT,) if proxy else (),
+        place=place,
+        proxy=proxy,
+        profiles=profiles(is_online=is_online, has_programs=has_programs, has_proxy=proxy),
         applied=applied,
         missing=missing,
     )  # fmt: skip
 
 
-def profiles(*, is_online: bool) -> frozenset[Profile]:
+def profiles(*, is_online: bool, has_programs: bool = False, has_proxy: bool = False) -> frozenset[Profile]:
     """What a run's system calls are widened by."""
-    return frozenset([Profile.INET] if is_online else [])
+    needed = {Profile.INET: is_online or has_proxy, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
+    return frozenset(profile for profile, is_needed in needed.items() if is_needed)
+
+
+def _connects(manifest: Manifest) -> bool:
+    """Whether its programs may have something to connect to."""
+    return any(one.allow and reaches(one.method, "web.connect") for one in manifest.capabilities)
+
+
+def _place(machine: Machine, needed: Iterable[str], applied: Iterable[str]) -> str:
+    """Where the files of a `command` Hand are shown. Raises Refusal where they cannot be: that needs mounts of its own."""
+    if "mount-namespace" not in applied:
+        mend = next(layer.mend for layer in layers.LAYERS if layer.name == "mount-namespace")
+        raise Refusal("confinement", f"a `command` Hand's files need a mount-namespace to be shown in ({mend})")
+    paths = tuple(needed)
+    for place in machine.places:
+        if not any(_holds(place, path) or _holds(path, place) for path in paths):
+            return place
+    tried = ", ".join(machine.places) or "/mnt, /srv, /media or /opt"
+    raise Refusal("confinement", f"a `command` Hand's files need a folder to be shown at, and {tried} cannot be one")
 
 
 def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -77,7 +77,7 @@ class FakeCall:
         resource: str,
         method: str = "",
         *,
-        upload: Iterable[bytes] | AsyncIterator[bytes] = (),
+        upload: Iterable[bytes] | AsyncIterator[bytes] | None = None,
         labels: Iterable[str] = (),
         on_chunk: Callable[[bytes], None] | None = None,
     ) -> None:
@@ -86,7 +86,8 @@ class FakeCall:
         self.labels = frozenset(labels)
         self.added: set[str] = set()
         self.sent: list[bytes] = []
-        self.upload = upload if isinstance(upload, AsyncIterator) else _each(upload)
+        self.uploads = upload is not None
+        self.upload = upload if isinstance(upload, AsyncIterator) else _each(upload or ())
         self._on_chunk = on_chunk
 
     @property

@@ -46,6 +46,38 @@ class Reader(Hand):
 )
 
 
+PROGRAM = Source(
+    """
+[hand]
+name = "program"
+version = "1.0.0"
+description = "Says what it has."
+command = ["./main.py"]
+kind = "service"
+autonomy = "readonly"
+
+[provides."program.say"]
+summary = "Say it"
+resource = "none"
+effect = "read"
+""",
+    """
+#!/bin/sh
+read -r hello <&3
+echo '{"type":"ready"}' >&3
+while read -r line <&3; do
+    case $line in
+        *'"type":"stop"'*) exit 0 ;;
+        *'"type":"call"'*)
+            id=${line#*'"id":'}
+            (echo x > main.py) 2>&-; (: > "$HOME/x") && said=scratch
+            echo "{\\"type\\":\\"done\\",\\"id\\":${id%%,*},\\"value\\":\\"$PWD $said $(wc -l < main.py)\\"}" >&3 ;;
+    esac
+done
+""",
+)
+
+
 def _adopt() -> None:
     """From now on whoever loses its parent below this process becomes its child, so that nobody is missed."""
     assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
@@ -69,6 +101,15 @@ def _reads_within_its_grant_only(shell: Shell, folder: Path) -> None:
     assert "of private" not in ran.out
 
 
+def _runs_programs(shell: Shell, folder: Path) -> None:
+    secret = folder / "home" / "keys" / "operator.key"
+    told = shell.told("call", "shell.run", f"command=echo ran | tr r R > f; cat f; cat {secret}; id -u")["value"]
+    assert isinstance(told, dict)
+    assert (told["stdout"], told["exit_status"]) == (f"Ran\n{os.getuid()}\n", 0), told
+    shell.good("install", write_hand(folder / "program", PROGRAM), "--yes")
+    assert str(shell.told("call", "program.say")["value"]).endswith(" scratch 12")
+
+
 def _lives(shell: Shell, folder: Path) -> None:
     """The whole life of a home."""
     shell.good("init")
@@ -76,6 +117,7 @@ def _lives(shell: Shell, folder: Path) -> None:
     for hand in ("files", "machine"):
         shell.good("start", hand)
     _reads_within_its_grant_only(shell, folder)
+    _runs_programs(shell, folder)
     assert shell.good("call", "files.read", "data/note.txt") == "of data"
     processes = shell.told("call", "machine.processes", "match=python")["value"]
     assert isinstance(processes, dict)

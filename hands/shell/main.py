@@ -1,0 +1,103 @@
+"""The Hand `shell`: one command line for each run, which is fresh, walled in, and ends with it (acts).
+
+Answers shell.run; what it takes and gives stands in HAND.toml and README.md. What a command line may reach is nothing of
+this code's: it is the confinement of the run (docs/command.md), whose process 1 this is.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from runtime import Call, Failure, Hand, programs
+from shell_output import LARGEST_KEPT, Output, opened
+
+SPARE: Final = 0.3
+"""Seconds before the call's own deadline in which the reply goes out."""
+
+KEPT: Final = 64 * 1024
+STREAMED: Final = 64 * 1024 * 1024
+"""Bytes of each of the two outputs that a caller gets who does not say how many: in the reply, and streamed."""
+
+_LIMITED: Final = 'ulimit -d "$0"; exec /bin/sh -c "$1"'
+_OUT, _ERR = 1, 2
+
+
+class Shell(Hand):
+    """Provides shell.run."""
+
+    async def run(
+        self,
+        call: Call,
+        command: str,
+        timeout: float | None = None,  # noqa: ASYNC109 (a param of the method)
+        memory: int | None = None,
+        most: int | None = None,
+        stream: bool = False,
+    ) -> dict[str, object]:
+        """shell.run. timeout: seconds; memory: bytes for each process; most: bytes of each output."""
+        allowed = _allowed_memory()
+        if memory is not None and not 0 < memory <= allowed:
+            raise Failure("arguments", f"memory is at most {allowed} bytes, which this Hand has itself")
+        if most is not None and not stream and most > LARGEST_KEPT:
+            raise Failure("arguments", f"most is at most {LARGEST_KEPT} bytes without stream")
+        bound = most if most is not None else STREAMED if stream else KEPT
+        outputs = [Output(call, number, bound, is_streamed=stream) for number in (_OUT, _ERR)]
+        seconds = min(timeout or self.settings.of("timeout", float), call.deadline / 1000 - SPARE)
+        begun = time.monotonic()
+        status, timed_out = await _run(_command(command, memory), self.surroundings, seconds, outputs)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        told: dict[str, object] = {
+            "timed_out": timed_out,
+            "cut": any(output.is_cut for output in outputs),
+            "cpu_us": round((used.ru_utime + used.ru_stime) * 1_000_000),
+            "memory": used.ru_maxrss * 1024,
+            "wall_us": round((time.monotonic() - begun) * 1_000_000),
+        }
+        if os.WIFSIGNALED(status):
+            told["signal"] = signal.Signals(os.WTERMSIG(status)).name
+        else:
+            told["exit_status"] = os.waitstatus_to_exitcode(status)
+        if not stream:
+            told |= {"stdout": outputs[0].text, "stderr": outputs[1].text}
+        return told
+
+
+async def _run(
+    command: list[str], surroundings: Mapping[str, str], seconds: float, outputs: list[Output]
+) -> tuple[int, bool]:
+    """The status of the shell, and whether its time was over; nothing that it began is left when this returns."""
+    pipes = [os.pipe() for _ in outputs]
+    try:
+        given = {number: written for number, (_, written) in zip((_OUT, _ERR), pipes, strict=True)}
+        program = programs.Program(command, surroundings, given)
+    finally:
+        for _, written in pipes:
+            os.close(written)
+    readers = [await opened(read) for read, _ in pipes]
+    async with asyncio.TaskGroup() as group:
+        for output, reader in zip(outputs, readers, strict=True):
+            group.create_task(output.take(reader))
+        try:
+            status = await program.wait(seconds)
+            timed_out = status is None
+            if status is None:
+                programs.signal_all(signal.SIGKILL)
+                status = await program.wait()
+        finally:
+            await programs.end_all()
+    assert status is not None
+    return status, timed_out
+
+
+def _command(command: str, memory: int | None) -> list[str]:
+    if memory is None:
+        return ["/bin/sh", "-c", command]
+    return ["/bin/sh", "-c", _LIMITED, str(memory // 1024), command]
+
+
+def _allowed_memory() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]

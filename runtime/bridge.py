@@ -1,0 +1,360 @@
+"""The Hand that a `command` Hand is to the bus (acts): process 1 of its run, between the link and the program.
+
+It holds the bus's socket, which the program never sees, starts the program, carries the messages of lines.py over a
+pair of sockets whose other end is the program's descriptor 3, forwards what is to stop, and reaps. A line that is no
+message, or that has no place, ends this run and nobody else's; the log names the line.
+
+Neither side is let run ahead of the other: the program is not read while a call's caller has no room for its chunks, and
+what is for the program waits until it reads.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Final, Never
+
+from manifests.errors import ParamsInvalid
+from manifests.params import check
+from runtime import lines, programs, records
+from runtime.calls import Stream, answering
+from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, HandBroken
+from runtime.hand import RUN, Event, Hand
+from runtime.lines import LineInvalid
+from runtime.serving import Call
+from wire import limits
+from wire.errors import CodecError
+
+DESCRIPTOR: Final = 3
+_STOP_SECONDS: Final = 1.5
+"""Between Stop and TERM, and between TERM and the end of process 1, with which the kernel ends the rest."""
+
+_LAST_WORDS: Final = 1.0  # seconds in which what an ended program wrote is still read
+_ROUNDS: Final = 100  # of the loop, in which the ends of calls are sent
+_TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info"))
+
+
+class _Answering:
+    """A call that the program answers: what it said of it, in order, and not yet passed on."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[lines.Chunk | lines.Done | lines.Failed] = asyncio.Queue(limits.WINDOW)
+
+    def close(self) -> None:
+        """Nobody listens any more; whoever waited for room goes on."""
+        while not self.said.empty():
+            self.said.get_nowait()
+
+
+class _Making:
+    """A call that the program makes, and what of its upload is not yet passed on."""
+
+    def __init__(self) -> None:
+        self.uploads: asyncio.Queue[lines.Upload] = asyncio.Queue(limits.WINDOW)
+        self.task: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """As above."""
+        while not self.uploads.empty():
+            self.uploads.get_nowait()
+
+
+class Bridge(Hand):
+    """Stands on the bus for a program."""
+
+    async def start(self) -> None:
+        """Start the program; returns when it has said that it is ready."""
+        self._answered: dict[int, _Answering] = {}
+        self._made: dict[int, _Making] = {}
+        self._newest = 0
+        self._is_heard = True
+        self._ready = asyncio.Event()
+        assert self._place.pair is not None
+        ours, theirs = self._place.pair
+        reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=lines.LONGEST)
+        command = self._place.manifest.hand.command
+        os.chdir(self._place.place)
+        try:
+            self._program = programs.Program(command, self.surroundings, {DESCRIPTOR: theirs.fileno()})
+        except OSError as error:
+            raise HandBroken(f"command = {list(command)}: {error.strerror or error}") from None
+        finally:
+            theirs.close()
+        await self._tell(self._hello())
+        reading = self.in_background(self._read(reader))
+        self.in_background(self._watch(reading))
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """Ask the program to end, then insist; what is left ends with this process."""
+        program = getattr(self, "_program", None)
+        if program is None or program.ended.done():
+            return
+        if self._is_heard:
+            self._writer.write(lines.encode(lines.Stop()))
+            await program.wait(_STOP_SECONDS)
+        if not program.ended.done():
+            programs.signal_all(signal.SIGTERM)
+            await program.wait(_STOP_SECONDS)
+
+    async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
+        """Let the program answer a call."""
+        provided = self._place.manifest.provides.get(call.method)
+        if call.method != RUN and provided is None:
+            raise HandBroken(f"{call.method} is not among what {self.name} provides")
+        try:
+            params = arguments if provided is None else check(provided.params, arguments)
+        except ParamsInvalid as invalid:
+            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        if self._program.ended.done():
+            raise Failure("ended", f"the program has ended: {programs.words_of(self._program.ended.result())}")
+        open_call = self._answered[call.number] = _Answering()
+        self._newest = max(self._newest, call.number)
+        uploading = asyncio.create_task(self._pass_upload(call, open_call)) if call.uploads else None
+        is_answered = False
+        try:
+            await self._tell(
+                lines.Asked(
+                    id=call.number,
+                    method=call.method,
+                    resource=call.resource,
+                    arguments=params,
+                    labels=call.labels,
+                    deadline=call.deadline,
+                    upload=call.uploads,
+                )
+            )
+            value = await self._answer(call, open_call)
+            is_answered = True
+            return value
+        except Failure:
+            is_answered = True
+            raise
+        finally:
+            del self._answered[call.number]
+            open_call.close()
+            if uploading is not None:
+                uploading.cancel()
+            if not is_answered:
+                self._writer.write(lines.encode(lines.Cancel(id=call.number)))
+
+    async def on_event(self, event: Event) -> None:
+        """Pass an event on."""
+        await self._tell(
+            lines.Event(
+                publisher=event.publisher,
+                name=event.name,
+                body=event.body,
+                labels=event.labels,
+                missed=event.missed,
+            )
+        )
+
+    async def on_settings(self, changed: frozenset[str]) -> None:
+        """Pass the new settings on."""
+        await self._tell(lines.Settings(settings=dict(self.settings)))
+
+    # calls that the program answers -----------------------------------------------------------------------------------
+
+    async def _answer(self, call: Call, open_call: _Answering) -> object:
+        while True:
+            match await open_call.said.get():
+                case lines.Chunk(piece=piece, labels=labels):
+                    call.add_labels(*labels)
+                    await call.send(piece)
+                case lines.Done(value=value, labels=labels, cost=cost):
+                    call.add_labels(*labels)
+                    if cost is not None:
+                        call.cost(tokens=cost.tokens, micro_dollars=cost.micro_dollars)
+                    return value
+                case lines.Failed(code=code, text=text, detail=detail):
+                    raise Failure(code, text, **detail)
+
+    async def _pass_upload(self, call: Call, open_call: _Answering) -> None:
+        try:
+            async for piece in call.upload:
+                await self._tell(lines.Upload(id=call.number, piece=piece))
+        except Failure as failure:  # a chunk that cannot be read
+            await open_call.said.put(lines.Failed(id=call.number, code=failure.code, text=failure.text))
+        await self._tell(lines.Upload(id=call.number, last=True))
+
+    # calls that the program makes -------------------------------------------------------------------------------------
+
+    async def _make(self, message: lines.Call, making: _Making) -> None:
+        """Make a call of the program's, and tell it the end."""
+        asked = message.method, message.resource, message.arguments
+        try:
+            if message.stream or message.upload:
+                stream = self.kernel.stream(
+                    *asked, timeout=message.timeout, at_most=message.most, upload=message.upload
+                )
+                await self._carry(message, stream, making)
+                reply = stream.reply
+            else:
+                reply = await self.kernel.call(*asked, timeout=message.timeout, at_most=message.most)
+        finally:
+            del self._made[message.id]
+            making.close()
+        await self._tell(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
+
+    async def _carry(self, message: lines.Call, stream: Stream, making: _Making) -> None:
+        async with stream:
+            uploading = asyncio.create_task(_upload(stream, making)) if message.upload else None
+            try:
+                while (piece := await stream.read()) is not None:
+                    await self._tell(lines.Chunk(id=message.id, piece=piece))
+            finally:
+                if uploading is not None:
+                    uploading.cancel()
+
+    def _request(self, number: int, parent: int, work: Coroutine[object, object, object]) -> asyncio.Task[None]:
+        """Let a request of the program's go on beside what it says next."""
+        return self.in_background(self._told(number, parent, work))
+
+    async def _told(self, number: int, parent: int, work: Coroutine[object, object, object]) -> None:
+        """Do it in the name of the call that it is for, and tell the program when it does not come to its end."""
+        answering.set(parent)
+        try:
+            told = await work
+        except (CallEnded, CodecError, ValueError) as error:
+            if number:
+                await self._tell(_ended(number, error))
+            else:
+                self.log.error("a request of the program's failed", why=str(error))
+        except asyncio.CancelledError:
+            if number:
+                self._writer.write(lines.encode(_ended(number, CallCancelled("the program took it back"))))
+            raise
+        else:
+            if number and told is _SAID:
+                await self._tell(lines.Done(id=number))
+
+    # the lines --------------------------------------------------------------------------------------------------------
+
+    def _hello(self) -> lines.Hello:
+        place = self._place
+        return lines.Hello(
+            protocol=lines.PROTOCOL, hand=self.name, version=self.version, kind=place.manifest.hand.kind, run=self.run_id,
+            scratch=str(self.scratch), state=str(place.state) if place.state else None,
+            settings=dict(self.settings),
+        )  # fmt: skip
+
+    async def _tell(self, message: lines.ToProgram) -> None:
+        """Write a line; waits until the program reads. One that is gone is no error here: _watch tells of it."""
+        self._writer.write(lines.encode(message))
+        try:
+            await self._writer.drain()
+        except ConnectionError:
+            pass
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        number = 0
+        while True:
+            number += 1
+            try:
+                line = await reader.readline()
+                if not line.endswith(b"\n"):
+                    if line:
+                        raise LineInvalid("it ends without a new line")
+                    return
+                await self._take(lines.decode(line))
+                await asyncio.sleep(0)  # what it began begins, and nobody waits for a program that talks without end
+            except ConnectionError:
+                return
+            except (LineInvalid, ValueError) as error:  # ValueError: longer than LONGEST
+                self._is_heard = False
+                await self._break(f"line {number} of what the program said is no message: {error}")
+
+    async def _take(self, message: lines.FromProgram) -> None:
+        match message:
+            case lines.Ready():
+                if self._ready.is_set():
+                    raise LineInvalid("it said `ready` already")
+                self._ready.set()
+            case lines.Chunk() | lines.Done() | lines.Failed():
+                await self._take_answer(message)
+            case lines.Call():
+                self._take_call(message)
+            case lines.Upload():
+                if (making := self._made.get(message.id)) is not None:
+                    await making.uploads.put(message)
+            case lines.Cancel():
+                if (making := self._made.get(message.id)) is not None and making.task is not None:
+                    making.task.cancel()
+            case lines.Log():
+                fields = {f"{name}_" if name in _TAKEN else name: value for name, value in message.fields.items()}
+                getattr(records.logger(), message.level)(message.event, **fields)
+            case lines.Progress(done=done, total=total, text=text):
+                self._request(message.id, message.parent, _said(self.progress(done, total, text)))
+            case lines.Publish(name=name, labels=labels):
+                work = self.kernel.publish(name, message.body, labels=labels)
+                self._request(message.id, message.parent, _said(work))
+            case lines.Subscribe(event=event):
+                self._request(message.id, message.parent, _said(self.kernel.subscribe(event)))
+
+    async def _take_answer(self, message: lines.Chunk | lines.Done | lines.Failed) -> None:
+        """Of a call that has ended meanwhile nobody wants to hear any more."""
+        open_call = self._answered.get(message.id)
+        if open_call is not None:
+            await open_call.said.put(message)
+        elif message.id > self._newest:
+            raise LineInvalid(f"it answers call {message.id}, which there is not")
+
+    def _take_call(self, message: lines.Call) -> None:
+        if message.id < 1 or message.id in self._made:
+            raise LineInvalid(f"call {message.id} is not a new number above 0")
+        making = self._made[message.id] = _Making()
+        making.task = self._request(message.id, message.parent, self._make(message, making))
+
+    async def _watch(self, reading: asyncio.Task[None]) -> None:
+        """The program's end is the run's: asked for, or by itself with nothing left to do, or it has failed."""
+        status = await asyncio.shield(self._program.ended)
+        await asyncio.wait((reading,), timeout=_LAST_WORDS)
+        why = f"the program ended: {programs.words_of(status)}"
+        if status or self._answered or not self._ready.is_set():
+            await self._break(why)
+        os.kill(os.getpid(), signal.SIGTERM)  # nothing is left to do: a stop in order
+
+    async def _break(self, why: str) -> Never:
+        """Fail what the program was to answer, and end the run."""
+        for number, open_call in self._answered.items():
+            open_call.close()
+            open_call.said.put_nowait(lines.Failed(id=number, code="ended", text=why))
+        for _ in range(_ROUNDS):  # a call whose caller has no room for a chunk ends with the run
+            if not self._answered:
+                break
+            await asyncio.sleep(0)
+        raise HandBroken(why)
+
+
+_SAID: Final = object()
+"""What a request is, that has no value of its own."""
+
+
+async def _said(work: Coroutine[object, object, None]) -> object:
+    await work
+    return _SAID
+
+
+async def _upload(stream: Stream, making: _Making) -> None:
+    """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
+    try:
+        while not (piece := await making.uploads.get()).last:
+            await stream.send(piece.piece)
+        if piece.piece:
+            await stream.send(piece.piece)
+        await stream.finish()
+    except CallEnded:
+        making.close()
+
+
+def _ended(number: int, error: Exception) -> lines.Ended:
+    match error:
+        case CallFailed(code=code, text=text, detail=detail):
+            return lines.Ended(id=number, end="failed", code=code, text=text, detail=detail)
+        case CallRefused(code=code, why=why, grant=grant):
+            return lines.Ended(id=number, end="refused", code=code, text=why, grant=grant)
+        case CallCancelled(why=why):
+            return lines.Ended(id=number, end="cancelled", code="cancelled", text=why)
+        case _:
+            return lines.Ended(id=number, end="failed", code="arguments", text=str(error))

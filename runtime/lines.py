@@ -1,0 +1,260 @@
+"""The line protocol between a `command` Hand's program and its bridge (pure): one JSON object a line, docs/command.md.
+
+Separate from bridge.py, which carries the lines, so that the protocol can be read and tested without a program. Each
+message is tagged by `type`. An `id` is the number of a call, and belongs to whoever made it: of a call that the program
+answers it was given by the bridge, of a call that the program makes by the program.
+
+Bytes are base64 text. Within a value (`arguments`, `value`, `body`, `detail`) they are the table {"$bytes": "..."}.
+"""
+
+import binascii
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wire.entries import Cost
+from wire.errors import ManipleError
+
+PROTOCOL: Final = 1
+LONGEST: Final = 8 * 1024 * 1024
+"""Bytes of a line: a body of the largest size fits, however its characters must be escaped."""
+
+_BYTES: Final = "$bytes"
+_VALUES: Final = ("arguments", "body", "detail", "settings", "value")
+"""Fields that hold what travels on the bus."""
+
+Table: TypeAlias = dict[str, object]
+
+
+class LineInvalid(ManipleError):
+    """A line of the program's that is none of these messages, or that has no place at that moment."""
+
+
+class _Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    pass
+
+
+# both ways ------------------------------------------------------------------------------------------------------------
+
+
+class Chunk(_Message, frozen=True, tag="chunk"):
+    """Sent by whoever answers call `id`: a piece of its reply, before its end. labels: the program's, for the reply."""
+
+    id: int
+    piece: bytes
+    labels: tuple[str, ...] = ()
+
+
+class Upload(_Message, frozen=True, tag="upload"):
+    """Sent by whoever made call `id` with an upload: a piece of it, or with `last` its end."""
+
+    id: int
+    piece: bytes = b""
+    last: bool = False
+
+
+class Cancel(_Message, frozen=True, tag="cancel"):
+    """Sent by whoever made call `id`, and wants it no more. The bridge answers with Failed, the program need not."""
+
+    id: int
+    why: str = ""
+
+
+class Done(_Message, frozen=True, tag="done"):
+    """Sent by whoever answered request `id`: its one end, with its value. labels, cost: what is added to the reply."""
+
+    id: int
+    value: object = None
+    labels: tuple[str, ...] = ()
+    cost: Cost | None = None
+
+
+# to the program -------------------------------------------------------------------------------------------------------
+
+
+class Hello(_Message, frozen=True, tag="hello"):
+    """Sent by the bridge first. Answered with Ready. scratch: the folder it may write; state: a service's, which stays."""
+
+    protocol: int
+    hand: str
+    version: str
+    kind: str
+    run: str
+    scratch: str
+    state: str | None
+    settings: Table
+
+
+class Asked(_Message, frozen=True, tag="call"):
+    """Sent by the bridge: a call to answer, with Chunks and one Done or Failed. A task's work is the method `run`.
+
+    deadline: milliseconds until the kernel ends it. upload: Uploads follow.
+    """
+
+    id: int
+    method: str
+    resource: str
+    arguments: Table
+    labels: tuple[str, ...]
+    deadline: int
+    upload: bool
+
+
+class Ended(_Message, frozen=True, tag="failed"):
+    """Sent by the bridge: request `id` of the program did not end in Done.
+
+    end: `failed`, `refused` or `cancelled`; grant: the line of HAND.toml that a refused one lacked; detail: the provider's.
+    """
+
+    id: int
+    end: Literal["failed", "refused", "cancelled"]
+    code: str
+    text: str
+    grant: str = ""
+    detail: Table = {}
+
+
+class Event(_Message, frozen=True, tag="event"):
+    """Sent by the bridge: an event that was subscribed to. missed: how many before it came too fast."""
+
+    publisher: str
+    name: str
+    body: object
+    labels: tuple[str, ...]
+    missed: int
+
+
+class Settings(_Message, frozen=True, tag="settings"):
+    """Sent by the bridge: the operator has changed the settings; these are all of them as they are now."""
+
+    settings: Table
+
+
+class Stop(_Message, frozen=True, tag="stop"):
+    """Sent by the bridge last: end now. TERM follows, and then KILL."""
+
+
+ToProgram: TypeAlias = Hello | Asked | Upload | Cancel | Done | Ended | Chunk | Event | Settings | Stop
+
+# from the program -----------------------------------------------------------------------------------------------------
+
+
+class Ready(_Message, frozen=True, tag="ready"):
+    """Sent by the program once: it has started, and calls may come."""
+
+
+class Call(_Message, frozen=True, tag="call"):
+    """Sent by the program: a call to make. Answered with one Done or Failed of the same id.
+
+    parent: the call it is made for, one that is being answered; a task's calls are its work's anyway. timeout: seconds.
+    stream: its reply comes in Chunks. upload: Uploads follow, and what is said of `stream` holds. most: what it may cost.
+    """
+
+    id: int
+    method: str
+    resource: str = ""
+    arguments: Table = {}
+    parent: int = 0
+    timeout: float | None = None
+    stream: bool = False
+    upload: bool = False
+    most: Cost | None = None
+
+
+class Failed(_Message, frozen=True, tag="failed"):
+    """Sent by the program: call `id`, which it answers, ends so. code: for programs; text: one sentence; detail: values."""
+
+    id: int
+    code: str
+    text: str
+    detail: Table = {}
+
+
+class Log(_Message, frozen=True, tag="log"):
+    """Sent by the program: a record for the Hand's log, secrets are hidden. Not answered."""
+
+    event: str
+    level: Literal["info", "warning", "error"] = "info"
+    fields: Table = {}
+
+
+class Progress(_Message, frozen=True, tag="progress"):
+    """Sent by the program: this run has come so far. Answered with Done or Failed if id is above 0."""
+
+    done: int
+    total: int
+    text: str = ""
+    id: int = 0
+    parent: int = 0
+
+
+class Publish(_Message, frozen=True, tag="publish"):
+    """Sent by the program: an event under the Hand's name. Answered with Done or Failed if id is above 0."""
+
+    name: str
+    body: object = None
+    labels: tuple[str, ...] = ()
+    id: int = 0
+    parent: int = 0
+
+
+class Subscribe(_Message, frozen=True, tag="subscribe"):
+    """Sent by the program: it wants to hear `publisher.event`. Answered with Done or Failed if id is above 0."""
+
+    event: str
+    id: int = 0
+    parent: int = 0
+
+
+FromProgram: TypeAlias = Ready | Call | Upload | Cancel | Done | Failed | Chunk | Log | Progress | Publish | Subscribe
+
+M = TypeVar("M", bound=_Message)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final[msgspec.json.Decoder[FromProgram]] = msgspec.json.Decoder(FromProgram)
+
+
+def encode(message: ToProgram) -> bytes:
+    """The message's line."""
+    return _encoder.encode(_with(message, plain)) + b"\n"
+
+
+def decode(line: bytes) -> FromProgram:
+    """The program's message. Raises LineInvalid, saying what is wrong with the line."""
+    try:
+        return _with(_decoder.decode(line), rich)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise LineInvalid(f"{error}: {line[:80].decode(errors='replace')!r}") from None
+
+
+def _with(message: M, change: Callable[[object], object]) -> M:
+    changed = {name: change(getattr(message, name)) for name in _VALUES if name in message.__struct_fields__}
+    return replace(message, **changed) if changed else message
+
+
+def plain(value: object) -> object:
+    """A value of the bus as JSON can hold it."""
+    if isinstance(value, bytes):
+        return {_BYTES: binascii.b2a_base64(value, newline=False).decode()}
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def rich(value: object) -> object:
+    """A value of JSON as the bus carries it. Raises LineInvalid for bytes that are not base64."""
+    if isinstance(value, dict):
+        text = value.get(_BYTES)
+        if len(value) == 1 and isinstance(text, str):
+            try:
+                return binascii.a2b_base64(text, strict_mode=True)
+            except (binascii.Error, ValueError) as error:
+                raise LineInvalid(f"{_BYTES} is not base64: {error}") from None
+        return {name: rich(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [rich(item) for item in value]
+    return value

@@ -1,0 +1,105 @@
+"""Programs of the system, started below process 1 of a run (acts): how each is started, waited for and ended.
+
+Used by the bridge of a `command` Hand, and by the Hand `shell`. Process 1 of a PID namespace can end all others with
+one signal, and is the parent of every orphan; so nothing that a program leaves behind outlives it.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+FOLDERS: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
+"""Where a program is looked for by its name."""
+
+_RESTORED: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)
+"""What Python, or the template, ignores; a program starts with every signal as it is by default."""
+
+_AGAIN: Final = 0.005  # seconds until those that were killed are looked for again
+
+
+PROXY: Final = "http://127.0.0.1:3128"
+"""Where runtime/proxy.py is, in the run's own network namespace (manifests/confinement/plan.py)."""
+
+
+def environment(scratch: str, *, has_proxy: bool) -> dict[str, str]:
+    """All that a program's environment holds. has_proxy: some hosts can be reached, through the run's proxy."""
+    proxies = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy") if has_proxy else ()
+    return {
+        "PATH": ":".join(FOLDERS), "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",  # git gives up at a configuration that it may not read
+        **dict.fromkeys(proxies, PROXY),
+    }  # fmt: skip
+
+
+def found(name: str) -> str:
+    """The path of a program: a name is looked for in FOLDERS, `./name` is one of the working folder. OSError if none."""
+    if "/" in name:
+        return name
+    for folder in FOLDERS:
+        path = os.path.join(folder, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(f"there is no program {name} in {', '.join(FOLDERS)}")
+
+
+class Program:
+    """A started program: a session of its own, and no descriptor but those it was given."""
+
+    def __init__(self, command: Sequence[str], surroundings: Mapping[str, str], given: Mapping[int, int]) -> None:
+        """Start it in the working folder. given: number in the program → descriptor here. OSError if it cannot be."""
+        loop = asyncio.get_running_loop()
+        actions = [(os.POSIX_SPAWN_DUP2, mine, number) for number, mine in given.items()]
+        path = found(command[0])
+        self.pid = os.posix_spawn(
+            path, list(command), surroundings, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESTORED
+        )
+        self._pidfd = os.pidfd_open(self.pid)
+        self.ended: asyncio.Future[int] = loop.create_future()
+        loop.add_reader(self._pidfd, self._reap)
+
+    def _reap(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        _, status = os.waitpid(self.pid, 0)
+        self.ended.set_result(status)
+
+    async def wait(self, seconds: float | None = None) -> int | None:
+        """Its status as waitpid gives it; None when it still runs after so many seconds."""
+        await asyncio.wait((self.ended,), timeout=seconds)
+        return self.ended.result() if self.ended.done() else None
+
+
+def signal_all(number: int) -> None:
+    """Send a signal to every process of this run but this one, which must be the first of a PID namespace."""
+    if os.getpid() != 1:
+        raise RuntimeError("this would reach processes that are no program's of this run")
+    try:
+        os.kill(-1, number)
+    except ProcessLookupError:
+        pass  # there is none
+
+
+async def end_all() -> None:
+    """End every process of this run but this one, at once, and reap them; their usage then counts among the children's."""
+    signal_all(signal.SIGKILL)
+    while not _all_reaped():
+        await asyncio.sleep(_AGAIN)
+        signal_all(signal.SIGKILL)
+
+
+def _all_reaped() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def words_of(status: int) -> str:
+    """How a program ended, in words."""
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit code {os.waitstatus_to_exitcode(status)}"

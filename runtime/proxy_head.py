@@ -1,0 +1,84 @@
+"""What a program asks of its run's proxy (pure): the head of an HTTP request (RFC 9110, 9112).
+
+Separate from proxy.py, which makes the connection, so that hostile heads can be tried without one. Whether a host may be
+reached is not decided here: the kernel does, on the resource.
+"""
+
+import binascii
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from wire.errors import ManipleError
+
+LONGEST: Final = 64 * 1024
+"""Bytes of a head."""
+
+_LINE: Final = re.compile(r"([A-Za-z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP/1\.[01]", re.ASCII)
+_FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.ASCII)
+_AUTHORITY: Final = re.compile(r"(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
+_HOP: Final = frozenset(("connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "upgrade"))
+
+
+class HeadInvalid(ManipleError):
+    """A head that no proxy should pass on. The text says why."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """address: as `web.connect` takes it. forward: what is sent first, nothing for a tunnel. call: for which, if said.
+
+    is_tunnel: it asked by CONNECT, and is told when the connection is made.
+    """
+
+    address: str
+    forward: bytes
+    is_tunnel: bool
+    call: int | None
+
+
+def read(head: bytes) -> Wanted:
+    """What a head asks for, up to and with its empty line. Raises HeadInvalid."""
+    first, *rest = head.removesuffix(b"\r\n\r\n").decode("latin-1").split("\r\n")
+    line = _LINE.fullmatch(first)
+    if line is None:
+        raise HeadInvalid("this is no request to a proxy")
+    method, target = line[1], line[2]
+    fields = [_field(text) for text in rest]
+    call = next((_call(value) for name, value in fields if name.lower() == "proxy-authorization"), None)
+    if method == "CONNECT":
+        return Wanted(address=_address(target, None), forward=b"", is_tunnel=True, call=call)
+    if not target.lower().startswith("http://"):
+        raise HeadInvalid("only http:// is passed on; other protocols go through CONNECT")
+    authority, path = re.fullmatch(r"([^/?#]*)(.*)", target[7:]).groups()  # type: ignore[union-attr]  # it always matches
+    kept = [f"{name}: {value}" for name, value in fields if name.lower() not in _HOP]
+    path = path if path.startswith("/") else f"/{path}"
+    text = "\r\n".join((f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""))
+    return Wanted(address=_address(authority, "80"), forward=text.encode("latin-1"), is_tunnel=False, call=call)
+
+
+def _address(authority: str, port: str | None) -> str:
+    match = _AUTHORITY.fullmatch(authority)
+    found = match[2] or port if match else None
+    if match is None or found is None:
+        raise HeadInvalid("it names no host and port")
+    return f"{match[1]}:{found}"
+
+
+def _field(line: str) -> tuple[str, str]:
+    match = _FIELD.fullmatch(line)
+    if match is None or any(ord(character) < 32 and character != "\t" for character in match[2]):
+        raise HeadInvalid("a line of its head is none")
+    return match[1], match[2]
+
+
+def _call(value: str) -> int:
+    """The user of `Basic`: a call's number."""
+    kind, _, encoded = value.partition(" ")
+    try:
+        user = binascii.a2b_base64(encoded, strict_mode=True).decode("ascii").partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        user = ""
+    if kind.lower() != "basic" or not user.isdecimal() or len(user) > 18:
+        raise HeadInvalid("the user of a proxy's URL is the number of a call")
+    return int(user)

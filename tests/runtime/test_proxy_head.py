@@ -1,0 +1,87 @@
+"""What a program asks of its proxy is read strictly: an address for the kernel to judge, and what is passed on."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime import proxy_head
+from runtime.proxy_head import HeadInvalid, Wanted
+
+
+def _head(first: str, *fields: str) -> bytes:
+    return "\r\n".join((first, *fields, "", "")).encode("latin-1")
+
+
+def test_a_tunnel_is_asked_for_by_connect() -> None:
+    wanted = proxy_head.read(_head("CONNECT example.org:443 HTTP/1.1", "Host: example.org:443", "User-Agent: curl"))
+    assert wanted == Wanted(address="example.org:443", forward=b"", is_tunnel=True, call=None)
+    assert proxy_head.read(_head("CONNECT [::1]:443 HTTP/1.0")).address == "[::1]:443"
+
+
+def test_a_plain_request_is_passed_on_as_its_server_expects_it() -> None:
+    wanted = proxy_head.read(_head(
+        "POST http://me@example.org/a?b=c HTTP/1.1", "Host: example.org", "Proxy-Connection: keep-alive", "Accept: */*",
+        "Connection: keep-alive, te", "TE: trailers", "Upgrade: h2c", "Content-Length: 3",
+    ))  # fmt: skip
+    assert wanted.address == "example.org:80"
+    assert wanted.forward == _head(
+        "POST /a?b=c HTTP/1.1", "Host: example.org", "Accept: */*", "Content-Length: 3", "Connection: close"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "address", "path"),
+    [
+        ("http://a:8080", "a:8080", "/"),
+        ("http://a?x", "a:80", "/?x"),
+        ("HTTP://A/", "A:80", "/"),
+        ("http://[2001:db8::1]/x", "[2001:db8::1]:80", "/x"),
+    ],
+)
+def test_an_address_and_a_path_are_taken_from_a_url(target: str, address: str, path: str) -> None:
+    wanted = proxy_head.read(_head(f"GET {target} HTTP/1.1"))
+    assert wanted.address == address
+    assert wanted.forward.startswith(f"GET {path} HTTP/1.1\r\n".encode())
+
+
+def test_the_user_of_the_proxys_url_names_the_call() -> None:
+    user = base64.b64encode(b"42:").decode()
+    assert proxy_head.read(_head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {user}")).call == 42
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        _head("CONNECT example.org HTTP/1.1"),
+        _head("CONNECT a b:443 HTTP/1.1"),
+        _head("CONNECT a:443:80 HTTP/1.1"),
+        _head("CONNECT a:443 HTTP/2"),
+        _head("GET / HTTP/1.1"),
+        _head("GET https://a/ HTTP/1.1"),
+        _head("GET ftp://a/ HTTP/1.1"),
+        _head("GET http:/// HTTP/1.1"),
+        _head("GET http://a/ HTTP/1.1", "no colon"),
+        _head("GET http://a/ HTTP/1.1", " folded: line"),
+        _head("GET http://a/ HTTP/1.1", "X: a\rb"),
+        _head("GET http://a/ HTTP/1.1", "X: a\nConnection: keep-alive"),
+        _head("CONNECT a:1 HTTP/1.1", "Proxy-Authorization: Basic ?"),
+        _head("CONNECT a:1 HTTP/1.1", "Proxy-Authorization: Bearer NDI6"),
+        _head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {base64.b64encode(b'ann:').decode()}"),
+        b"\r\n\r\n",
+    ],
+)
+def test_anything_else_is_refused(head: bytes) -> None:
+    with pytest.raises(HeadInvalid):
+        proxy_head.read(head)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_it(rest: bytes) -> None:
+    try:
+        wanted = proxy_head.read(b"GET http://a/ HTTP/1.1\r\n" + rest + b"\r\n\r\n")
+    except HeadInvalid:
+        return
+    assert wanted.forward.count(b"\r\n\r\n") == 1
+    assert wanted.forward.endswith(b"Connection: close\r\n\r\n")
