@@ -187,8 +187,7 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
     confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
     if "mount" in made.unshared:
         mounts.keep_private()
-        for folder in filter(None, (launch.scratch, launch.state)):
-            mounts.seal_folder(folder)
+        mounts.seal(filter(None, (launch.scratch, launch.state)))
     if launch.uid is not None:
         confine.become(launch.uid)
 

@@ -13,10 +13,10 @@ from typing import Final
 from kernel.descriptors import pid_of
 from kernel.process.confine import NEWNS, NEWUSER, check, enter, libc, unshare
 
-_NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 1 << 12, 1 << 14, 1 << 18  # mount(2)
+_READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 8, 1 << 12, 1 << 14, 1 << 18  # mount(2)
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same numbers on every architecture
 _TREE_CLONE, _AT_EMPTY_PATH, _ATTR_IDMAP, _FROM_EMPTY_PATH = 1, 0x1000, 0x0010_0000, 4
-_HERE: Final = -100
+_HERE, _ALL_BELOW = -100, 0x8000
 _EMPTY: Final = ctypes.c_char_p(b"")
 
 
@@ -31,12 +31,18 @@ def keep_private() -> None:
     check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
-def seal_folder(path: str) -> None:
-    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device."""
-    tree = _tree(_HERE, path.encode())
-    _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
-    check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path.encode(), _FROM_EMPTY_PATH), "move_mount")
-    os.close(tree)
+def seal(own: Iterable[str]) -> None:
+    """In this mount namespace only what lies in its own folders can be changed, and nothing there is executed or a device.
+
+    Landlock decides about contents and names; about modes, owners, times and attributes a mount that is only read does.
+    """
+    trees = {path.encode(): _tree(_HERE, path.encode()) for path in own}
+    for tree in trees.values():
+        _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+    _set_attributes(_HERE, _READ_ONLY, path=b"/", flags=_ALL_BELOW)
+    for path, tree in trees.items():
+        check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path, _FROM_EMPTY_PATH), "move_mount")
+        os.close(tree)
 
 
 def make_reachable(paths: Iterable[str]) -> None:
@@ -103,10 +109,12 @@ def _tree(folder: int, path: bytes) -> int:
     return check(libc.syscall(_SYS_OPEN_TREE, folder, path, flags), "open_tree")
 
 
-def _set_attributes(tree: int, attributes: int, namespace: int = 0) -> None:
+def _set_attributes(
+    tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", flags: int = _AT_EMPTY_PATH
+) -> None:
     packed = struct.pack("QQQQ", attributes, 0, 0, namespace)
     check(
-        libc.syscall(_SYS_MOUNT_SETATTR, tree, _EMPTY, _AT_EMPTY_PATH, packed, ctypes.c_size_t(len(packed))),
+        libc.syscall(_SYS_MOUNT_SETATTR, tree, ctypes.c_char_p(path), flags, packed, ctypes.c_size_t(len(packed))),
         "mount_setattr",
     )
 
