@@ -25,7 +25,7 @@ from kernel.process import confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
 from manifests.confinement.landlock import Ruleset
-from manifests.confinement.plan import Machine, Plan, plan
+from manifests.confinement.plan import Machine, Plan, check_outside, plan
 from manifests.confinement.program import build
 from manifests.seal import LINK, Seal, compare
 from wire.errors import Refusal
@@ -173,7 +173,7 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
     confine.control(confine.NO_NEW_PRIVILEGES)
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
-        _lay_landlock(made.landlock, made.rules, descriptors)
+        _lay_landlock(launch, made.landlock, made.rules, descriptors)
     confine.drop_capabilities()
 
 
@@ -192,8 +192,16 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan) -> None:
         confine.become(launch.uid)
 
 
-def _lay_landlock(rules: Ruleset, allowed: Iterable[tuple[str, int]], descriptors: dict[str, int]) -> None:
-    """Allow what the plan names, a descriptor that was given or a path."""
+def _lay_landlock(
+    launch: Launch, rules: Ruleset, allowed: Iterable[tuple[str, int]], descriptors: dict[str, int]
+) -> None:
+    """Allow what the plan names, a descriptor that was given or a path. Raises Refusal if one leads to the home."""
     opened = {name: os.open(name, os.O_PATH | os.O_CLOEXEC) for name, _ in allowed if name not in descriptors}
+    folders = [os.path.realpath(path) for path in (launch.scratch, launch.state) if path]
+    asked = schema.decode(launch.manifest).confinement.outside_read
+    for name, descriptor in opened.items():
+        if name not in (launch.scratch, launch.state):
+            real = os.readlink(f"/proc/self/fd/{descriptor}")
+            check_outside(name, real, folders, is_asked=name in asked)
     landlock.lay_on(rules, [({**opened, **descriptors}[name], rights) for name, rights in allowed])
     close_all([*opened.values()])
