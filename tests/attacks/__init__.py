@@ -1,0 +1,1 @@
+"""Attacks by hostile Hands, one file for each; docs/attacks.md lists them."""
