@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import cli_page, seccomp_page
+from docs import attacks_page, cli_page, seccomp_page
 from docs.drawn import BLOCKS
 from manifests import reference
 
@@ -35,6 +35,7 @@ def adr_index() -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/adr/README.md": adr_index,
+    "docs/attacks.md": attacks_page.page,
     "docs/cli.md": cli_page.page,
     "docs/hand-toml.md": reference.page,
     "docs/seccomp.md": seccomp_page.page,

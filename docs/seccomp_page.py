@@ -48,6 +48,8 @@ DECISIONS: Final = """\
 - **Shared anonymous memory** (Python's `mmap.mmap(-1, …)` unless told otherwise) counts against no limit of the
   process; memory shared with a file, as SQLite uses it, is the file's. `/dev/zero` mapped so would be the same thing
   by another name, so Landlock must not open it for writing.
+- **A mapping that grows downwards** (MAP_GROWSDOWN) is a stack to the system, whatever its size, and so counts against no
+  limit of data. No library here makes one.
 - **clone3** hides its flags in memory; with ENOSYS glibc uses clone, whose flags are checked: a thread, or a plain
   fork, and with `exec` the child of posix_spawn.
 - **sched_setscheduler** is allowed for the ordinary policy because libzmq's threads abort the process when it fails.

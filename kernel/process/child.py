@@ -15,7 +15,7 @@ import stat
 import sys
 import traceback
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Final
 
@@ -24,7 +24,7 @@ from kernel.descriptors import close_all, receive, send
 from kernel.process import cgroup, confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
-from manifests.confinement.plan import PROXY_PORT, Machine, Plan, plan
+from manifests.confinement.plan import PROXY_PORT, Machine, Plan, check_outside, plan
 from manifests.confinement.program import build
 from manifests.seal import LINK, Seal, compare
 from wire.errors import Refusal
@@ -174,7 +174,7 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
         allowed = [(descriptors.get(name, name), rights) for name, rights in made.rules]
-        landlock.lay_on(made.landlock, allowed, made.ports)
+        landlock.lay_on(made.landlock, allowed, made.ports, partial(_check_outside, launch))
     confine.drop_capabilities()
 
 
@@ -190,11 +190,18 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dic
     confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
     if "mount" in made.unshared:
         mounts.keep_private()
-        for folder in filter(None, (launch.scratch, launch.state)):
-            mounts.seal_folder(folder, launch.uid)
+        mounts.seal(filter(None, (launch.scratch, launch.state)), launch.uid)
     if made.place:
         mounts.show(code, made.place)
     if made.proxy:
         descriptors["proxy"] = confine.listen_on_own_loopback(PROXY_PORT)
     if launch.uid is not None:
         confine.become(launch.uid)
+
+
+def _check_outside(launch: Launch, path: str, real: str) -> None:
+    """Raises Refusal if what may be read at a path, which leads to the real one, would show something of the home."""
+    own = [folder for folder in (launch.scratch, launch.state) if folder]
+    if path not in own:
+        asked = schema.decode(launch.manifest).confinement.outside_read
+        check_outside(path, real, [os.path.realpath(folder) for folder in own], is_asked=path in asked)

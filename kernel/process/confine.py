@@ -31,6 +31,7 @@ become the parent of descendants whose own parent ends; gain no rights from any 
 _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
+_STACK: Final = 8 * 1024 * 1024  # bytes: what Linux gives a process unless told otherwise
 _OOM_SCORE: Final = "500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -74,14 +75,18 @@ def own_user_namespace() -> None:
 def limit(rlimits: Rlimits) -> None:
     """Lay the resource limits on this process and its future children. Memory is RLIMIT_DATA: RLIMIT_AS breaks threads.
 
-    The hard limit of processor time is one second above the soft one, whose signal the run may still hear.
+    The hard limit of processor time is one second above the soft one, whose signal the run may still hear. The stack counts
+    as no data, so nobody may raise what it has.
     """
+    stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    stack = _STACK if stack == resource.RLIM_INFINITY else min(stack, _STACK)
     for which, soft, hard in (
         (resource.RLIMIT_DATA, rlimits.memory, rlimits.memory),
         (resource.RLIMIT_CPU, rlimits.cpu, rlimits.cpu + 1 if rlimits.cpu > 0 else rlimits.cpu),
         (resource.RLIMIT_NPROC, rlimits.processes, rlimits.processes),
         (resource.RLIMIT_NOFILE, rlimits.open_files, rlimits.open_files),
         (resource.RLIMIT_FSIZE, rlimits.file_size, rlimits.file_size),
+        (resource.RLIMIT_STACK, stack, stack),
         (resource.RLIMIT_CORE, 0, 0),
     ):
         resource.setrlimit(which, (soft, hard))

@@ -4,7 +4,7 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from kernel.process.confine import check, libc
@@ -22,11 +22,14 @@ def version() -> int:
     return max(0, int(libc.syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def lay_on(rules: Ruleset, allowed: Iterable[tuple[int | str, int]], ports: Iterable[int]) -> None:
+def lay_on(
+    rules: Ruleset, allowed: Iterable[tuple[int | str, int]], ports: Iterable[int], look: Callable[[str, str], object]
+) -> None:
     """Restrict this process, and all it will make, to what is allowed: descriptors or paths, with rights, and TCP ports
 
     to connect to.
 
+    look: called with each path and the one that it leads to, before anything is restricted.
     There must be no other thread: each would have to do it for itself. Raises OSError, naming what failed.
     """
     attributes = struct.pack("=QQQ", rules.files, rules.network, rules.scoped)
@@ -34,6 +37,8 @@ def lay_on(rules: Ruleset, allowed: Iterable[tuple[int | str, int]], ports: Iter
     made = check(libc.syscall(_CREATE, attributes, ctypes.c_size_t(size), 0), "landlock_create_ruleset")
     for place, rights in allowed:
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC) if isinstance(place, str) else place
+        if isinstance(place, str):
+            look(place, os.readlink(f"/proc/self/fd/{descriptor}"))
         fitting = rights if stat.S_ISDIR(os.fstat(descriptor).st_mode) else rights & OF_FILES
         rule = struct.pack("=Qi", fitting & rules.files, descriptor)
         check(libc.syscall(_ADD_RULE, made, _PATH_BENEATH, rule, 0), "landlock_add_rule")

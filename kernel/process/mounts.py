@@ -18,7 +18,7 @@ _BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _PAGE: Final = 4096
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same numbers on every architecture
 _TREE_CLONE, _AT_EMPTY_PATH, _ATTR_IDMAP, _FROM_EMPTY_PATH = 1, 0x1000, 0x0010_0000, 4
-_HERE: Final = -100
+_HERE, _ALL_BELOW = -100, 0x8000
 _EMPTY: Final = ctypes.c_char_p(b"")
 
 
@@ -33,20 +33,29 @@ def keep_private() -> None:
     check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
-def seal_folder(path: str, uid: int | None) -> None:
-    """In this mount namespace nothing below the folder is executed, is set-uid, or is a device; and this uid owns it.
+def seal(own: Iterable[str], uid: int | None) -> None:
+    """In this mount namespace only what lies in its own folders can be changed, and nothing there is executed or a device.
 
-    One that is lent to the run has another owner outside, who will own what the run makes there.
+    Landlock decides about contents and names; about modes, owners, times and attributes a mount that is only read does.
+    uid: owns those folders here; one that is lent to the run has another owner outside, who will own what is made there.
     """
+    trees = {path.encode(): _own_tree(path, uid) for path in own}
+    _set_attributes(_HERE, _READ_ONLY, path=b"/", flags=_ALL_BELOW)
+    for path, tree in trees.items():
+        check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path, _FROM_EMPTY_PATH), "move_mount")
+        os.close(tree)
+
+
+def _own_tree(path: str, uid: int | None) -> int:
     folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    if uid is None or os.stat(folder).st_uid == uid:
+    try:
+        if uid is not None and os.stat(folder).st_uid != uid:
+            return _mapped_tree(folder, uid)
         tree = _tree(folder, b"")
         _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
-    else:
-        tree = _mapped_tree(folder, uid)
-    os.close(folder)
-    check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path.encode(), _FROM_EMPTY_PATH), "move_mount")
-    os.close(tree)
+        return tree
+    finally:
+        os.close(folder)
 
 
 def show(files: Mapping[str, bytes], place: str) -> None:
@@ -131,10 +140,12 @@ def _tree(folder: int, path: bytes) -> int:
     return check(libc.syscall(_SYS_OPEN_TREE, folder, path, flags), "open_tree")
 
 
-def _set_attributes(tree: int, attributes: int, namespace: int = 0) -> None:
+def _set_attributes(
+    tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", flags: int = _AT_EMPTY_PATH
+) -> None:
     packed = struct.pack("QQQQ", attributes, 0, 0, namespace)
     check(
-        libc.syscall(_SYS_MOUNT_SETATTR, tree, _EMPTY, _AT_EMPTY_PATH, packed, ctypes.c_size_t(len(packed))),
+        libc.syscall(_SYS_MOUNT_SETATTR, tree, ctypes.c_char_p(path), flags, packed, ctypes.c_size_t(len(packed))),
         "mount_setattr",
     )
 

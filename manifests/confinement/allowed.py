@@ -83,7 +83,8 @@ TABLE: Final[tuple[Row, ...]] = (
         "mmap",
         "malloc, threads' stacks, SQLite; dlopen of an extension module that is imported late",
         arguments.MAP,
-        "nothing anonymous that is shared; executable only from a file, private, and not writable at once",
+        "nothing anonymous that is shared, nothing that grows downwards; executable only from a file, private, and not "
+        "writable at once",
     ),
     Row("mprotect", "malloc, threads' stacks, dlopen", arguments.PROTECT, "never to make memory executable"),
     Row("futex set_robust_list rseq exit sched_yield gettid", "threads"),
@@ -155,7 +156,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "mmap",
         "just-in-time compilers, such as Node.js's",
         arguments.MAP_CODE,
-        "nothing anonymous that is shared",
+        "nothing anonymous that is shared, nothing that grows downwards",
         Profile.EXEC,
     ),
     Row("mprotect", "just-in-time compilers, such as Node.js's", profile=Profile.EXEC),

@@ -29,11 +29,12 @@ ALWAYS: Final[Condition] = ((),)
 
 _WRITE, _EXEC = 2, 4
 _SHARED, _ANONYMOUS = 1, 0x20  # MAP_SHARED_VALIDATE (3) has the first bit too, MAP_PRIVATE (2) has not
-_NOT_SHARED_MEMORY: Final = Bits(3, _SHARED | _ANONYMOUS, (0, _SHARED, _ANONYMOUS))
+_GROWS_DOWN = 0x100  # counts as a stack, whatever its size, and so against no limit of data
+_NOT_SHARED_MEMORY: Final = Bits(3, _SHARED | _ANONYMOUS | _GROWS_DOWN, (0, _SHARED, _ANONYMOUS))
 
 MAP: Final[Condition] = (
     (Bits(2, _EXEC, (0,)), _NOT_SHARED_MEMORY),
-    (Bits(2, _WRITE | _EXEC, (_EXEC,)), Bits(3, _SHARED | _ANONYMOUS, (0,))),
+    (Bits(2, _WRITE | _EXEC, (_EXEC,)), Bits(3, _SHARED | _ANONYMOUS | _GROWS_DOWN, (0,))),
 )
 MAP_CODE: Final[Condition] = ((_NOT_SHARED_MEMORY,),)
 PROTECT: Final[Condition] = ((Bits(2, _EXEC, (0,)),),)

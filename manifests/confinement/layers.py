@@ -24,7 +24,10 @@ LAYERS: Final = (
     Layer("pid-namespace", "seeing or signalling other processes, and outliving one's own end", _NAMESPACES),
     Layer("network-namespace", "every network of this machine, its loopback included", _NAMESPACES),
     Layer("ipc-namespace", "System V and POSIX queues and shared memory of others", _NAMESPACES),
-    Layer("mount-namespace", "running programs, or opening devices, in folders that it may write", _NAMESPACES),
+    Layer(
+        "mount-namespace", "changing anything outside its own folders, modes and times too; programs and devices in them",
+        _NAMESPACES,
+    ),
     Layer("user-id", "whatever this machine allows its users: each run has a number of its own", "run Maniple as root"),
     Layer("user-namespace", "capabilities over anything but its own namespaces", _NAMESPACES),
     Layer("rlimits", "more memory, time, processes, descriptors and file size than declared"),

@@ -71,8 +71,8 @@ def plan(
 ) -> Plan:
     """How a run is walled in. folders: its scratch and state; roots: names of the descriptors that it is given.
 
-    Raises Refusal ("confinement") when a layer is missing that the Hand or the home requires, or when what every run may
-    read would hold the run's own folders, and with them the home.
+    Raises Refusal ("confinement") when a layer is missing that the Hand or the home requires, or when what it may read
+    would hold the home; what it asks for besides may not lie in the home either.
     """
     asked, folders = manifest.confinement, tuple(folders)
     is_online, has_programs = asked.network == "host", asked.programs or bool(manifest.hand.command)
@@ -80,8 +80,7 @@ def plan(
     programs = machine.programs if has_programs else ()
     readable += machine.tools if has_programs else ()
     for path in (*readable, *programs):
-        if any(_holds(path, folder) for folder in folders):
-            raise Refusal("confinement", f"runs must be able to read {path}, which holds the home: keep it elsewhere")
+        check_outside(path, path, folders, is_asked=path in asked.outside_read)
     applied, missing = _layers(machine, is_online=is_online)
     lacking = [
         layer for layer in layers.LAYERS if layer.name in (*asked.require, *required) if layer.name not in applied
@@ -109,6 +108,19 @@ def plan(
         applied=applied,
         missing=missing,
     )  # fmt: skip
+
+
+def check_outside(path: str, real: str, folders: Iterable[str], *, is_asked: bool) -> None:
+    """Raise Refusal if what lies at path, which leads to the real one, would show something of the home.
+
+    folders: of the run, two below the home. is_asked: it is this Hand that wants it, not every run that needs it.
+    """
+    for folder in folders:
+        home = folder.rsplit("/", 2)[0]
+        if _holds(real, folder):
+            raise Refusal("confinement", f"runs must be able to read {path}, which holds the home: keep it elsewhere")
+        if is_asked and (_holds(home, real) or _holds(real, home)):
+            raise Refusal("confinement", f"it may not read {path}, which lies in the home")
 
 
 def profiles(*, is_online: bool, has_programs: bool = False, has_proxy: bool = False) -> frozenset[Profile]:

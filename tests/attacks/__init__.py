@@ -1,1 +1,1 @@
-"""Attacks on the confinement of runs, one file each, and the arena where they take place."""
+"""Attacks by hostile Hands, one file for each; docs/attacks.md lists them."""

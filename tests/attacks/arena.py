@@ -1,52 +1,71 @@
-"""Where attacks take place: a kernel, a neighbour that must not notice, and things of this machine worth attacking."""
+"""Where attacks take place: a kernel, a neighbour that must not notice, and what an attack must leave as it was (acts)."""
 
-import socket
-import threading
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernel.cli import told
 from kernel.cli.client import Client
-from tests.attacks.attack import MANIFEST, PUPPET, Attack, Given
-from tests.living import ECHO, Kernel, Source, install, make_home
+from manifests.values import UID_BASE
+from tests.attacks.attack import Attack, Given
+from tests.attacks.neighbour import BYSTANDER, NEIGHBOUR
+from tests.attacks.puppet import puppet
+from tests.living import Kernel, install, make_home
+from tests.system import fates
 from wire.codec import Value
 
-NEIGHBOUR: Final = Source(ECHO.toml.replace("echo", "neighbour"), ECHO.main)
 ON_TIME: Final = 1.0
 """Seconds in which the neighbour answers, whatever goes on beside it: a hundred times what it takes."""
 
+_EVERYBODYS: Final = ("/tmp", "/var/tmp", "/dev/shm")
+
+
+class Traces(NamedTuple):
+    """What an attack could leave behind, and must not: all as it was before it."""
+
+    processes: frozenset[int]
+    scratch: frozenset[str]
+    descriptors: tuple[int, int]
+    mounts: tuple[int, int]
+    files: frozenset[str]
+
 
 class Arena:
-    """A kernel with a puppet and a neighbour in it. layers: those that its runs lack."""
+    """A kernel with a neighbour in it. prey: what else of this machine may be attacked."""
 
-    def __init__(self, kernel: Kernel, place: Path, layers: frozenset[str]) -> None:
-        self.kernel, self.place, self.layers = kernel, place, layers
+    def __init__(self, kernel: Kernel, prey: Given) -> None:
+        self.kernel, self._prey = kernel, prey
+        self._puppets: dict[tuple[frozenset[str], tuple[tuple[str, str | int], ...]], str] = {}
         install(kernel, NEIGHBOUR)
-        install(kernel, Source(MANIFEST, PUPPET))
-        self._server = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._welcome, daemon=True).start()
+        install(kernel, BYSTANDER)
         with kernel.client() as client:
             client.call("neighbour.say", "", {"text": "up"})
             (self.neighbour,) = _live(client)
+        self.template = kernel.template_pid
+        self.before = self._quiet()
 
-    def given(self) -> Given:
+    def given(self) -> dict[str, str]:
         """What the attacker may know of this machine."""
+        (state,) = (self.kernel.home / "state").iterdir()
         return {
-            "home": str(self.kernel.home), "port": str(self._server.getsockname()[1]), "kernel": str(self.kernel.pid),
-            "template": str(self.kernel.template_pid), "neighbour": str(self.neighbour.pid),
-            "neighbour_run": self.neighbour.run, "place": str(self.place),
+            **self._prey, "home": str(self.kernel.home), "kernel": str(self.kernel.pid),
+            "template": str(self.template), "neighbour": str(self.neighbour.pid),
+            "neighbour_run": self.neighbour.run, "neighbour_state": str(state),
+            "neighbour_scratch": str(self.kernel.home / "scratch" / self.neighbour.run),
         }  # fmt: skip
 
-    def suffer(self, attack: Attack) -> dict[str, Value]:
-        """Let the attack run to its end; what came of it: got, or refused with text, or how the run ended as refused."""
-        given = {**self.given(), **attack.told(self.given())}
+    def suffer(self, attack: Attack, layers: frozenset[str] = frozenset()) -> dict[str, Value]:
+        """Let the attack run to its end, without layers where the kernel is a weakened one.
+
+        What came of it: got; or refused, with text; or how the run ended, as refused.
+        """
+        given, hand = {**self.given(), **attack.told(self.given())}, self._puppet(layers, attack.limits)
+        inputs = {"code": attack.code, "given": given}
         with self.kernel.client() as client:
-            begun = client.call("kernel.start", "puppet", {"inputs": {"code": attack.code, "given": given}}).value
-            assert isinstance(begun, dict)
-            outcome = client.call("kernel.wait", "", {"run": begun["run"]}).value
+            outcome = client.call("kernel.start", hand, {"inputs": inputs, "wait": True}, seconds=60).value
         assert isinstance(outcome, dict)
         if isinstance(outcome["value"], dict):
             return outcome["value"]
@@ -60,22 +79,61 @@ class Arena:
             assert time.monotonic() - begun < ON_TIME
             assert self.neighbour.pid in [run.pid for run in _live(client)]
 
-    def _welcome(self) -> None:
-        while True:
-            link, _ = self._server.accept()
-            with link:
-                link.sendall(b"welcome")
+    def check_clean(self) -> None:
+        """No process, file, mount or descriptor of the attacker's is left, as soon as his run's last trace is removed."""
+        fates.until(lambda: self._traces() == self.before, f"{self._traces()} is {self.before}", seconds=10)
+
+    def _puppet(self, layers: frozenset[str], limits: Mapping[str, str | int]) -> str:
+        """A Hand whose runs lack these layers, installed when it is first asked for."""
+        kind = layers, tuple(limits.items())
+        if kind not in self._puppets:
+            name = self._puppets[kind] = f"puppet-{len(self._puppets)}"
+            install(self.kernel, puppet(name, layers, limits))
+        return self._puppets[kind]
+
+    def _quiet(self) -> Traces:
+        """The traces, when they have not changed for a while: links that were closed are gone."""
+        seen = [self._traces()]
+        while len(seen) < 5 or len(set(seen[-5:])) > 1:
+            time.sleep(0.02)
+            seen.append(self._traces())
+        return seen[-1]
+
+    def _traces(self) -> Traces:
+        kernel, template = self.kernel.pid, self.template
+        return Traces(
+            processes=frozenset(one.pid for one in fates.under(kernel)),
+            scratch=frozenset(os.listdir(self.kernel.home / "scratch")),
+            descriptors=(fates.descriptors(kernel), fates.descriptors(template)),
+            mounts=(_mounts(kernel), _mounts(template)),
+            files=frozenset(path for folder in _EVERYBODYS for path in _of_runs(folder)),
+        )
 
 
 def _live(client: Client) -> tuple[told.LiveRun, ...]:
     return tuple(told.read(client.call("kernel.ps").value, told.LiveRuns).runs)
 
 
+def _mounts(pid: int) -> int:
+    return len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines())
+
+
+def _of_runs(folder: str) -> Iterator[str]:
+    """What lies in a folder of everybody's and belongs to an id that only runs have."""
+    for entry in os.scandir(folder):
+        try:
+            if entry.stat(follow_symlinks=False).st_uid >= UID_BASE:
+                yield entry.path
+        except FileNotFoundError:
+            continue  # somebody else's, and gone
+
+
 @contextmanager
-def opened(place: Path, layers: frozenset[str]) -> Iterator[Arena]:
-    """An arena in a new home below place, whose runs lack these layers."""
+def opened(place: Path, prey: Given, taken: frozenset[str] | None = None) -> Iterator[Arena]:
+    """An arena in a new home below place. taken: what a weakened kernel lacks for all runs; None for the real kernel."""
     place.mkdir()
     home = make_home(place / "home")
-    (home / "weakened").write_text("\n".join(sorted(layers)))
-    with Kernel(home, "tests.attacks.weakened" if layers else "kernel.main") as kernel:
-        yield Arena(kernel, place, layers)
+    if taken is not None:
+        (home / "weakened").write_text("\n".join(sorted(taken)))
+    with Kernel(home, "kernel.main" if taken is None else "tests.attacks.weakened") as kernel:
+        yield Arena(kernel, prey)

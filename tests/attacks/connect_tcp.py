@@ -12,5 +12,7 @@ def attack(hand, given):
 """,
     stopped_by=("network-namespace", "landlock", "seccomp"),
     refused="PermissionError 1",
+    stopped_for_user=("network-namespace", "landlock", "seccomp"),
     got=lambda found, given: found == "welcome",
+    source="Linux selftests, landlock/net_test: connect",
 )

@@ -9,12 +9,10 @@ import time
 def attack(hand, given):
     for number in range(40):
         (hand.scratch / str(number)).write_bytes(b"x" * 3_000_000)
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
-        pass
+    time.sleep(3)
     return sum(file.stat().st_size for file in hand.scratch.iterdir())
 """,
-    stopped_by=("disk",),
+    stopped_by=("watch",),
     refused="ended",
     got=lambda found, given: found == 120_000_000,
 )

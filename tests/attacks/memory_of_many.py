@@ -14,17 +14,20 @@ def attack(hand, given):
             for place in range(0, len(hog), 4096):
                 hog[place] = 1
             os.write(tell, b"x")
-            time.sleep(3)
+            time.sleep(5)
             os._exit(0)
     os.close(tell)
     held = 0
     while held < 4 and os.read(told, 1):
         held += 1
+    time.sleep(2.5)  # time for whoever looks only now and then
     if held < 4:
         raise MemoryError  # the others were ended by the system
     return held
 """,
     stopped_by=("cgroup",),
     refused="MemoryError",
+    as_user="ended",
+    stopped_for_user=("watch",),
     got=lambda found, given: found == 4,
 )

@@ -10,5 +10,7 @@ def attack(hand, given):
 """,
     stopped_by=("landlock", "user-id", "mount-namespace"),
     refused="FileNotFoundError 2",
+    as_user="PermissionError 13",
+    stopped_for_user=("landlock",),
     got=lambda found, given: len(str(found)) >= 40,
 )

@@ -5,28 +5,34 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.attacks import prey as machine
+from tests.attacks.all import ATTACKS
 from tests.attacks.arena import Arena, opened
-from tests.attacks.attack import Attack
+from tests.attacks.attack import Attack, Given
+from tests.attacks.weakened import OF_THE_KERNEL, OF_THE_TEMPLATE
+from wire.codec import Value
 
-FOLDER = Path(__file__).parent
-ATTACKS: dict[str, Attack] = {
-    path.stem: found
-    for path in sorted(FOLDER.glob("*.py"))
-    if (found := getattr(import_module(f"tests.attacks.{path.stem}"), "ATTACK", None))
-    if path.stem != "test_attacks"
-}
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="as root every layer is there; the rest: test_ordinary_user.py"
+)
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
+Arenas = Callable[[frozenset[str]], Arena]
 
 
 @pytest.fixture(scope="module")
-def walled() -> Iterator[Arena]:
-    with tempfile.TemporaryDirectory() as place, opened(Path(place, "arena"), frozenset()) as arena:
+def prey() -> Iterator[Given]:
+    with machine.laid_out() as found, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MANIPLE_SECRET_OF_THE_KERNEL", "what only the kernel knows")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def walled(prey: Given) -> Iterator[Arena]:
+    with tempfile.TemporaryDirectory() as place, opened(Path(place, "arena"), prey) as arena:
         yield arena
 
 
@@ -34,23 +40,54 @@ def walled() -> Iterator[Arena]:
 def test_an_attack_is_refused_and_nobody_notices(name: str, walled: Arena) -> None:
     attack = ATTACKS[name]
     met = walled.suffer(attack)
-    assert met.get("refused") == attack.refused, met
     walled.check_unharmed()
+    walled.check_clean()
+    assert met.get("refused", "") == attack.refused, met
+    assert not _succeeded(attack, met, walled)
 
 
 @pytest.fixture(scope="module")
-def weakened() -> Iterator[Callable[[frozenset[str]], Arena]]:
-    """The arena of each set of missing layers, made when it is first asked for."""
+def weakened(prey: Given) -> Iterator[Arenas]:
+    """The arena of each set of what is missing for all of its runs, made when it is first asked for."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
-        yield lru_cache(lambda layers: stack.enter_context(opened(Path(place, "-".join(sorted(layers))), layers)))
+
+        def lacking(taken: frozenset[str]) -> Arena:
+            return stack.enter_context(opened(Path(place, "-".join(["arena", *sorted(taken)])), prey, taken))
+
+        yield lru_cache(lacking)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_the_same_attack_succeeds_without_the_layers_that_stop_it(
-    name: str, weakened: Callable[[frozenset[str]], Arena]
-) -> None:
+def test_the_same_attack_succeeds_without_the_layers_that_stop_it(name: str, weakened: Arenas) -> None:
+    attack = _possible(name)
+    arena, met = _without(attack.stopped_by, attack, weakened)
+    assert _succeeded(attack, met, arena), met
+    arena.check_unharmed()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [(name, layer) for name, attack in ATTACKS.items() if len(attack.stopped_by) > 1 for layer in attack.stopped_by],
+)
+def test_each_of_the_layers_that_stop_an_attack_stops_it_alone(name: str, layer: str, weakened: Arenas) -> None:
+    attack = _possible(name)
+    arena, met = _without(tuple(one for one in attack.stopped_by if one != layer), attack, weakened)
+    assert not _succeeded(attack, met, arena), met
+
+
+def _possible(name: str) -> Attack:
     attack = ATTACKS[name]
-    arena = weakened(frozenset(attack.stopped_by))
-    met = arena.suffer(attack)
-    assert "got" in met, met
-    assert attack.got(met["got"], arena.given()), met
+    if why := attack.needs():
+        pytest.skip(why)
+    return attack
+
+
+def _without(layers: tuple[str, ...], attack: Attack, weakened: Arenas) -> tuple[Arena, dict[str, Value]]:
+    of_all = frozenset(layers) & (OF_THE_TEMPLATE | OF_THE_KERNEL.keys())
+    of_all |= {"watch"} if "cgroup" in layers else set()  # which stands in for it, a second later
+    arena = weakened(of_all)
+    return arena, arena.suffer(attack, frozenset(layers) - of_all)
+
+
+def _succeeded(attack: Attack, met: dict[str, Value], arena: Arena) -> bool:
+    return "got" in met and attack.got(met["got"], arena.given())

@@ -1,63 +1,184 @@
-"""A kernel whose runs lack some layers, to show that attacks succeed without them: only tests can start it.
+"""A kernel that lacks layers, to show that attacks succeed without them (acts): only tests can start it.
 
-Entry points of the kernel's and of the template's process. The layers that are taken away stand in the home, in
-`weakened`, one on each line; the kernel names them to the template in front of what it preloads.
+Entry points of the kernel's and of the template's process. A run lacks those that its Hand's description names
+(puppet.py), so one such kernel does for nearly all. What cannot be taken from one run alone stands in the home, in
+`weakened`, one on each line: OF_THE_TEMPLATE, and the decisions of the kernel itself, which OF_THE_KERNEL names. The
+kernel names them to the template in front of what it preloads.
 """
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
-from kernel import launcher, watch
+from kernel import events, exchange, launcher, router, watch
 from kernel import main as kernel_main
-from kernel.process import cgroup, confine, machine, mounts, template
-from manifests.confinement.plan import NAMESPACES
+from kernel.process import child, confine, mounts, template
+from kernel.runs import Peer, Run
+from manifests import schema
+from manifests.confinement.plan import NAMESPACES, Machine, Plan
+from tests.attacks.puppet import LACKS
+from wire.headers import Done
+from wire.launch import Launch
+from wire.rates import Rate
+
+OF_THE_TEMPLATE: Final = frozenset({"descriptors", "environment", "pid-namespace", "own-pid-namespace"})
+"""Layers that are laid on before it is known whose run it is. own-pid-namespace: the run's own and not the template's, for
+attacks that would reach all of this machine: they reach Maniple's runs."""
 
 
 def main(arguments: list[str]) -> None:
     """Be either: a kernel when the first argument is a home, a template when it is a descriptor."""
     if arguments[0].isdigit():
-        taken, preload = arguments[1].split("|")
-        _take_away(frozenset(taken.split()))
+        said, preload = arguments[1].split("|")
+        kernel, *taken = said.split()
+        _weaken_template(frozenset(taken), kernel)
         template.main([arguments[0], preload, *arguments[2:]])
         return
-    layers = Path(arguments[0], "weakened").read_text().split()
-    if "disk" in layers:  # the one limit that the kernel itself looks after
-        watch.Watch.measured = _nothing  # type: ignore[assignment]
+    layers = frozenset(Path(arguments[0], "weakened").read_text().split())
+    for name in layers - OF_THE_TEMPLATE:
+        OF_THE_KERNEL[name]()
+    if "environment" in layers:
+        _hand_environment_on()
+    told = " ".join([str(os.getpid()), *(layers & OF_THE_TEMPLATE)])
     launcher.TEMPLATE = "tests.attacks.weakened"  # type: ignore[misc]
-    launcher.PRELOAD = f"{' '.join(layers)}|{launcher.PRELOAD}"  # type: ignore[misc]
+    launcher.PRELOAD = f"{told}|{launcher.PRELOAD}"  # type: ignore[misc]
     kernel_main.main(arguments)
 
 
-def _take_away(layers: frozenset[str]) -> None:
-    found = machine.probe()
-    weaker = replace(
-        found,
-        namespaces=tuple(name for name in NAMESPACES if f"{name}-namespace" not in layers and name in found.namespaces),
-        landlock=0 if "landlock" in layers else found.landlock,
-        seccomp=found.seccomp and "seccomp" not in layers,
-    )
-    machine.probe = lambda: weaker  # type: ignore[assignment]
-    control, unshare = confine.control, confine.unshare
+def _weaken_template(taken: frozenset[str], kernel: str) -> None:
+    planned = child._planned
+
+    def weaker(launch: Launch, found: Machine) -> Plan:
+        layers = frozenset(schema.decode(launch.manifest).hand.description.partition(LACKS)[2].split())
+        if "user-id" in layers and launch.uid is not None:
+            os.chown(launch.scratch, 0, 0)  # whose run it is, must be able to use it
+        return planned(launch, _weaken_run(layers, found, kernel) if layers else found)
+
+    child._planned = weaker
+    if "descriptors" in taken:
+        os.closerange = _nothing
+    if "environment" in taken:
+        os.environ.clear = _nothing  # type: ignore[method-assign]
+    if taken & {"pid-namespace", "own-pid-namespace"}:
+        _keep_pid_namespace(kept="own-pid-namespace" in taken)
+
+
+def _keep_pid_namespace(*, kept: bool) -> None:
+    """No new PID namespace for runs; kept: the template's own, which it makes first, is made all the same."""
+    unshare, left = confine.unshare, [kept]
+
+    def fewer(flags: int) -> None:
+        if flags == confine.NEWPID and not (left and left.pop()):
+            return
+        unshare(flags)
+
+    confine.unshare = fewer
+    confine.enter = _nothing
+
+
+def _weaken_run(layers: frozenset[str], found: Machine, kernel: str) -> Machine:
+    """Take away what this process, a run from here on, would lay on; what it is to think that the machine can do."""
+    control = confine.control
     options = {"no-new-privileges": confine.NO_NEW_PRIVILEGES, "not-dumpable": confine.NOT_DUMPABLE}
     skipped = {options[name] for name in layers if name in options}
     confine.control = lambda option: None if option in skipped else control(option)
-    if "cgroup" in layers:
-        cgroup.prepare = lambda name: ""
-    if "pid-namespace" in layers:
-        confine.unshare = lambda flags: unshare(flags & ~confine.NEWPID)
-        confine.enter = _nothing  # type: ignore[assignment]
     for layer, names in {
         "rlimits": ("limit",), "user-id": ("become",), "capabilities": ("drop_capabilities", "bound_capabilities"),
     }.items():  # fmt: skip
         for name in names if layer in layers else ():
             setattr(confine, name, _nothing)
-    if "mount-namespace" in layers:  # the template's own, too, which covers closed folders
-        mounts.private_mounts = mounts.make_reachable = _nothing  # type: ignore[assignment]
+    if {"mount-namespace", "user-id"} <= layers and found.is_root:  # nor the template's: no other id could come in
+        namespace = os.open(f"/proc/{kernel}/ns/mnt", os.O_RDONLY)
+        _enter(namespace, confine.NEWNS)
+        os.close(namespace)
+    if "user-id" in layers:  # then it owns its folders as they are
+        seal = mounts.seal
+        mounts.seal = lambda own, uid: seal(own, None)
     if "session" in layers:
         os.setsid = _nothing
+    return replace(
+        found,
+        namespaces=tuple(name for name in NAMESPACES if f"{name}-namespace" not in layers and name in found.namespaces),
+        cgroup="" if "cgroup" in layers else found.cgroup,
+        landlock=0 if "landlock" in layers else found.landlock,
+        seccomp=found.seccomp and "seccomp" not in layers,
+    )
 
 
-def _nothing(*_: object) -> None:
+_enter: Final = confine.enter  # as it is before any is taken away
+
+
+# What the kernel itself decides ---------------------------------------------------------------------------------------
+
+
+def _hand_environment_on() -> None:
+    spawn = os.posix_spawn
+
+    def spawn_with_all(path: str, arguments: list[str], environment: Mapping[str, str], **more: object) -> int:
+        return spawn(path, arguments, {**os.environ, **environment}, **more)  # type: ignore[arg-type]
+
+    os.posix_spawn = spawn_with_all  # type: ignore[assignment]
+
+
+def _no_grants() -> None:
+    _put(router, "decide", _nothing)
+
+
+def _no_normal_forms() -> None:
+    _put(router, "normal", lambda _, resource: resource)
+
+
+def _no_rates() -> None:
+    _put(Rate, "take", lambda *_: "ok")
+
+
+def _no_deadlines() -> None:
+    _put(exchange.Exchange, "_expire", _nothing)
+
+
+def _no_bound_in_flight() -> None:
+    def unbounded(route: bytes, who: str, run: Run | None, rate: Rate, in_flight: int, link: tuple[int, int]) -> Peer:
+        return Peer(route, who, run, rate, in_flight * 100, link)
+
+    _put(router, "Peer", unbounded)
+
+
+def _no_provider_check() -> None:
+    def ends(self: exchange.Exchange, run: Run, header: Done, body: bytes) -> None:
+        if header.number in self.calls:
+            self.end(self.calls[header.number], header, body)
+
+    _put(exchange.Exchange, "provider_ends", ends)
+
+
+def _no_watch() -> None:
+    _put(watch.Watch, "begin", _nothing)
+
+
+def _no_bound_on_subscriptions() -> None:
+    _put(events, "TOPICS_MOST", 1_000_000)
+
+
+def _put(place: object, name: str, instead: object) -> None:
+    """Put something else in the place of what a module or a class has by this name."""
+    setattr(place, name, instead)
+
+
+OF_THE_KERNEL: Final[Mapping[str, Callable[[], None]]] = {
+    "grants": _no_grants,
+    "normal-forms": _no_normal_forms,
+    "rates": _no_rates,
+    "deadlines": _no_deadlines,
+    "in-flight": _no_bound_in_flight,
+    "provider-check": _no_provider_check,
+    "subscriptions": _no_bound_on_subscriptions,
+    "watch": _no_watch,
+}
+"""Decisions of the kernel's, in the names that attacks give them, and what takes each away."""
+
+
+def _nothing(*_: object, **more: object) -> None:
     """The layer that is not laid on."""

@@ -56,7 +56,7 @@ def _opened(stage: Path) -> str:
     return "".join(f"{{ {command}; }} || exit {NOT_MOUNTED}\n" for command in commands)
 
 
-def _as_user(command: list[str], stage: Path) -> list[str]:
+def as_user(command: list[str], stage: Path) -> list[str]:
     """The command as the ordinary user's, if this process is not one already."""
     if os.geteuid() != 0:
         return command
@@ -71,7 +71,7 @@ def _as_user(command: list[str], stage: Path) -> list[str]:
 
 def test_an_ordinary_user_has_all_of_it(place: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        _as_user([sys.executable, "-m", "tests.system.ordinary_home", str(place)], tmp_path),
+        as_user([sys.executable, "-m", "tests.system.ordinary_home", str(place)], tmp_path),
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,

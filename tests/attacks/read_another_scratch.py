@@ -1,0 +1,16 @@
+"""Read what another run keeps in its scratch folder."""
+
+from tests.attacks.attack import Attack
+from tests.attacks.neighbour import SECRET
+
+ATTACK = Attack(
+    code="""
+def attack(hand, given):
+    with open(given["neighbour_scratch"] + "/secret") as file:
+        return file.read()
+""",
+    stopped_by=("landlock", "user-id", "capabilities"),
+    refused="PermissionError 13",
+    stopped_for_user=("landlock",),
+    got=lambda found, given: found == SECRET,
+)

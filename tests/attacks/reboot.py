@@ -1,0 +1,13 @@
+"""Switch the machine off: with words that are not the magic ones, which the system refuses as such."""
+
+from tests.attacks.attack import Attack
+
+ATTACK = Attack(
+    code="""
+def attack(hand, given):
+    return past(22, "reboot", 0, 0, 0, 0)
+""",
+    stopped_by=("seccomp", "capabilities", "user-id"),
+    refused="PermissionError 1",
+    got=lambda found, given: found == "past",
+)

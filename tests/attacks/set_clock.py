@@ -1,0 +1,15 @@
+"""Change the time: by a tick that no clock can have, which the system refuses as such."""
+
+from tests.attacks.attack import Attack
+
+ATTACK = Attack(
+    code="""
+import struct
+
+def attack(hand, given):
+    return past(22, "adjtimex", struct.pack("=I", 0x4000) + bytes(204))
+""",
+    stopped_by=("seccomp", "capabilities", "user-id"),
+    refused="PermissionError 1",
+    got=lambda found, given: found == "past",
+)

@@ -1,0 +1,19 @@
+"""Compute for ever, deaf to the signal that says it has been enough: for 2.5 seconds of processor time, here."""
+
+from tests.attacks.attack import Attack
+
+ATTACK = Attack(
+    code="""
+import signal
+import time
+
+def attack(hand, given):
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    while time.process_time() < 2.5:
+        pass
+    return time.process_time()
+""",
+    stopped_by=("rlimits",),
+    refused="ended",
+    got=lambda found, given: isinstance(found, float),
+)

@@ -1,0 +1,83 @@
+"""With a layer taken away, a Hand or a home that requires it starts no run, says why and how to mend it, and logs it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from manifests.confinement.layers import LAYERS
+from tests.attacks.puppet import puppet
+from tests.living import Kernel, Source, install, make_home
+from tests.system.fates import call, entries, entry, table
+
+REMOVABLE: Final = ("network-namespace", "ipc-namespace", "mount-namespace", "landlock", "seccomp")
+"""Layers that a machine may lack, and the plan can miss."""
+
+CODE: Final = "def attack(hand, given): return 'ran'"
+
+
+def _requiring(layer: str, lacking: str, *, name: str = "puppet") -> Source:
+    source = puppet(name, {lacking}, {})
+    return Source(f'{source.toml}\n[confinement]\nrequire = ["{layer}"]\n', source.main)
+
+
+def _start(kernel: Kernel, hand: str) -> dict[str, object]:
+    inputs = {"code": CODE, "given": {}}
+    return dict(table(call(kernel, "kernel.start", hand, {"inputs": inputs, "wait": True})))
+
+
+@contextmanager
+def _weakened(place: Path, require: tuple[str, ...] = ()) -> Iterator[Kernel]:
+    home = make_home(place / "home")
+    (home / "weakened").write_text("")
+    settings = home / "home.toml"
+    if require:
+        settings.write_text(f"{settings.read_text()}\nrequire = {json.dumps(require)}\n")
+    with Kernel(home, "tests.attacks.weakened") as kernel:
+        yield kernel
+
+
+def _is_refused(kernel: Kernel, met: dict[str, object], layer: str) -> None:
+    (mend,) = [one.mend for one in LAYERS if one.name == layer]
+    assert (met["outcome"], met["code"], met["value"]) == ("refused", "confinement", None), met
+    assert f"it requires {layer}, which it would not have here ({layer}: {mend})" in str(met["text"]), met
+    assert f"it requires {layer}" in entry(kernel.home, "run.end", run=met["run"]).why
+    assert [one for one in entries(kernel.home, "refusal") if one.detail["code"] == "confinement" and layer in one.why]
+    assert met["run"] not in [one.run for one in entries(kernel.home, "run.confined")]
+
+
+@pytest.fixture(scope="module")
+def weakened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with _weakened(tmp_path_factory.mktemp("closed")) as kernel:
+        yield kernel
+
+
+@pytest.mark.parametrize("layer", REMOVABLE)
+def test_a_hand_that_requires_a_missing_layer_does_not_start(layer: str, weakened: Kernel) -> None:
+    install(weakened, _requiring(layer, layer, name=f"needs-{layer}"))
+    _is_refused(weakened, _start(weakened, f"needs-{layer}"), layer)
+
+
+@pytest.mark.parametrize("layer", REMOVABLE)
+def test_a_hand_that_requires_another_layer_starts_and_tells_what_it_lacks(layer: str, weakened: Kernel) -> None:
+    install(weakened, _requiring("rlimits", layer, name=f"lacks-{layer}"))
+    met = _start(weakened, f"lacks-{layer}")
+    assert met["value"] == {"got": "ran"}, met
+    confined = entry(weakened.home, "run.confined", run=met["run"])
+    assert confined.detail["missing"] == [layer]
+
+
+@pytest.mark.parametrize("layer", REMOVABLE)
+def test_in_a_home_that_requires_a_missing_layer_no_hand_starts(layer: str, tmp_path: Path) -> None:
+    with _weakened(tmp_path, (layer,)) as kernel:
+        install(kernel, puppet("puppet", {layer}, {}))
+        _is_refused(kernel, _start(kernel, "puppet"), layer)
+
+
+def test_what_this_machine_has_may_be_required(tmp_path: Path) -> None:
+    with _weakened(tmp_path, REMOVABLE) as kernel:
+        install(kernel, puppet("puppet", (), {}))
+        assert _start(kernel, "puppet")["value"] == {"got": "ran"}
