@@ -35,6 +35,7 @@ OTHERS: Final = """\
 | --- | --- |
 | the state of every thread of every kind of run; its namespaces and descriptors | `tests/attacks/test_state.py` |
 | a layer that is required and missing: no start, with the reason and its mend | `tests/attacks/test_fail_closed.py` |
+| a service with the network of the machine: TCP and UDP outwards, and nothing else | `tests/attacks/test_online.py` |
 | `outside_read` that names, holds, or leads to something of the home | `tests/attacks/test_outside_read.py` |
 | a machine with less never gets more; no rule that was not asked for | `tests/manifests/confinement/test_plan.py` |
 | every call of every refused family of system calls, with the filter and without | `tests/kernel/test_seccomp_refused.py` |

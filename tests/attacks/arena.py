@@ -45,15 +45,15 @@ class Arena:
             client.call("neighbour.say", "", {"text": "up"})
             (self.neighbour,) = _live(client)
         self.template = kernel.template_pid
+        (self._state,) = (kernel.home / "state").iterdir()
         self.before = self._quiet()
 
     def given(self) -> dict[str, str]:
         """What the attacker may know of this machine."""
-        (state,) = (self.kernel.home / "state").iterdir()
         return {
             **self._prey, "home": str(self.kernel.home), "kernel": str(self.kernel.pid),
             "template": str(self.template), "neighbour": str(self.neighbour.pid),
-            "neighbour_run": self.neighbour.run, "neighbour_state": str(state),
+            "neighbour_run": self.neighbour.run, "neighbour_state": str(self._state),
             "neighbour_scratch": str(self.kernel.home / "scratch" / self.neighbour.run),
         }  # fmt: skip
 
