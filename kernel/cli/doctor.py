@@ -15,8 +15,8 @@ def doctor(session: Session) -> None:
     missing that this version does not run without.
 
     A layer that is missing is left out of every run, and shown as lacking wherever a run is shown; a Hand, or the home,
-    that requires it (`require` in HAND.toml's [confinement] or in home.toml) does not start. What is shown as unused
-    confines no run yet, whatever this machine can do. What confines a run now: `maniple ps --json`, `maniple show HAND`.
+    that requires it (`require` in HAND.toml's [confinement] or in home.toml) does not start. What confines a run now:
+    `maniple ps --json`, `maniple show HAND`.
     """
     findings = machine.look(session.home)
     lacking = [one.what for one in findings if one.needed and one.state == "missing"]

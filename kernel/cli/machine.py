@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from kernel.process import confine, landlock, seccomp
+from kernel.process import cgroup, confine, landlock, seccomp
 from manifests.confinement.layers import LAYERS
 
 State = Literal["ok", "missing", "weak", "unused"]
-"""unused: Maniple does not apply it yet, whether this machine has it or not."""
+"""unused: this machine has it, and Maniple does not use it yet."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -144,14 +144,7 @@ def _confinement(_: str) -> Iterator[Finding]:
             why=layer.stops,
             mend=layer.mend,
         )
-    where, writable = _cgroup()
-    yield _unused(
-        what="cgroups",
-        found=where,
-        lack="" if writable else f"{where}, where no group can be made",
-        why="will bound a run's memory as a whole; until then only rlimits bound each process",
-        mend="run `maniple up` under systemd with Delegate=yes, or as root",
-    )
+    yield _groups()
 
 
 def _lacks_of(abi: int) -> str:
@@ -160,21 +153,29 @@ def _lacks_of(abi: int) -> str:
     return f", which leaves {', '.join(left)} to the other layers" if left else ""
 
 
-def _unused(*, what: str, found: str, lack: str, why: str, mend: str) -> Finding:
-    """A layer for which only the machine was looked at: no run is confined by it yet. lack: "" where it is there."""
-    has = f"this machine lacks it ({lack})" if lack else f"this machine has it ({found})"
+def _groups() -> Finding:
+    """Control groups: tried as root, where they are of version 1."""
+    where, is_second = _cgroup()
+    can = confine.is_root() and not is_second and _makes_groups()
     return Finding(
-        what=what,
-        state="unused",
-        found=f"{has}; Maniple does not apply it yet",
+        what="cgroups",
+        state="ok" if can else "unused" if is_second else "missing",
+        found=where if can or is_second else f"{where}: this user can make no group there",
         needed=False,
-        why=why,
-        mend=mend if lack else "",
+        why=f"{_LAYERS['cgroup'].stops}; Maniple does not use version 2 yet" if is_second else _LAYERS["cgroup"].stops,
+        mend=_LAYERS["cgroup"].mend,
     )
 
 
+def _makes_groups() -> bool:
+    folder = cgroup.prepare(f"maniple-doctor-{os.getpid()}")
+    if folder:
+        os.rmdir(folder)
+    return folder != ""
+
+
 def _cgroup() -> tuple[str, bool]:
-    """Which version there is, and whether groups can be made below this process's own."""
+    """Where this process's control group lies, and whether that is version 2."""
     try:
         with open("/proc/self/cgroup", encoding="ascii") as file:
             lines = [line.rstrip("\n").split(":", 2) for line in file]
@@ -182,12 +183,9 @@ def _cgroup() -> tuple[str, bool]:
         return "none", False
     for number, controllers, path in lines:
         if number == "0" and os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-            folder = f"/sys/fs/cgroup{path}"
-            return f"version 2 at {folder}", os.access(folder, os.W_OK)
+            return f"version 2 at /sys/fs/cgroup{path}", True
         if "memory" in controllers.split(","):
-            folder = f"/sys/fs/cgroup/memory{path}"
-            folder = folder if os.path.isdir(folder) else "/sys/fs/cgroup/memory"
-            return f"version 1 at {folder}", os.access(folder, os.W_OK)
+            return f"version 1 at /sys/fs/cgroup/memory{path}", False
     return "none that bounds memory", False
 
 
