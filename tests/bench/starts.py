@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from tests.bench.bare import Forker
 from tests.bench.home import ROOT, Kernel, Operator, install_echo, new_home, trust
 from tests.bench.samples import Row
 
+SPAWN: Final = get_context("spawn")
 IMPORTS: Final = "import zmq, msgspec, nacl.bindings"
 
 
@@ -72,7 +74,7 @@ def ps(folder: Path, rounds: int) -> list[Row]:
 def spawn(folder: Path, rounds: int) -> list[Row]:
     """From the operator's call of kernel.start to its answer, which comes when the service is ready."""
     home = new_home(folder / "home")
-    ours, bare = [], []
+    ours, bare, spawned = [], [], []
     with Forker(folder / "bare") as forker, Kernel(home).ready():
         operator = Operator(home).greeted()
         install_echo(home, operator, trust(home, operator), "echo")
@@ -86,8 +88,22 @@ def spawn(folder: Path, rounds: int) -> list[Row]:
             begun = time.perf_counter()
             forker.ready()
             bare.append((time.perf_counter() - begun) * 1000)
+            spawned.append(_multiprocessing() * 1000)
         operator.close()
-    what = "run: spawn → ready, beside fork + CURVE hello + one unshare"
+    what = "run: spawn → ready, fully confined, beside fork + CURVE hello + one unshare"
     ratio = Row(name="spawn", what=what, unit="ms", ours=tuple(ours), bare=tuple(bare), judged="ratio", limit=1.5)
     aim = Row(name="spawn-aim", what="the same, the aim", unit="ms", ours=tuple(ours), judged="median", limit=10)
-    return [ratio, aim]
+    what = "the same, beside a process of multiprocessing's spawn that only says hello, unconfined"
+    library = Row(name="spawn-mp", what=what, unit="ms", ours=tuple(ours), bare=tuple(spawned), judged="ratio", limit=1)
+    return [ratio, aim, library]
+
+
+def _multiprocessing() -> float:
+    near, far = SPAWN.Pipe()
+    begun = time.perf_counter()
+    process = SPAWN.Process(target=far.send, args=("hello",))
+    process.start()
+    near.recv()
+    taken = time.perf_counter() - begun
+    process.join()
+    return taken
