@@ -1,7 +1,7 @@
 """The processes of a run (acts): the first one and all that came of it, as /proc tells."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -30,3 +30,16 @@ def resident(pid: int) -> int:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
+
+
+def held(processes: Iterable[int]) -> int:
+    """Bytes that these processes hold, what several share counted once (PSS); as resident() where that cannot be read."""
+    return sum(map(_proportional, processes))
+
+
+def _proportional(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+    except OSError:
+        return resident(pid)

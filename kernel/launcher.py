@@ -174,7 +174,7 @@ class Launcher:
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(
-                run=run.id, number=run.number, hand=hand.id, name=hand.name, version=hand.version,
+                run=run.id, hand=hand.id, name=hand.name, version=hand.version,
                 manifest=schema.encode(manifest), files=files,
                 settings=settings, rlimits=rlimits_of(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
                 seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state,
@@ -247,7 +247,7 @@ class Launcher:
         is_isolated = run.hand.package.manifest.hand.isolation == "exec"
         talk, theirs = descriptors.pair()
         try:
-            fork = encode(Fork(number=run.number, isolated=is_isolated))
+            fork = encode(Fork(number=run.number, isolated=is_isolated, memory=launch.rlimits.memory))
             descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
         except OSError:
             talk.close()

@@ -1,14 +1,15 @@
 """Ends runs that take more memory or disk than they may, in all their processes and files together (acts).
 
 Looked at once a second, for what no limit of the system bounds: the room of many files on a disk, and, where no control
-group can be made, the memory of many processes. There a run's `lacking` names the layer "cgroup": it is the weaker way.
-What a process shared with the template when it was made counts for none. Folders are measured by the template's children.
+group can be made or before it is, the memory of many processes. Where there is none, a run's `lacking` names the layer
+"cgroup": this is the weaker way. What a process shared with the template when it was made counts for none; what it shares
+with others counts once, where this user may see that. Folders are measured by the template's children.
 """
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.family import family, resident
+from kernel.family import family, held, resident
 from kernel.runs import Run
 from manifests.lives import too_much_disk, too_much_memory
 
@@ -39,7 +40,7 @@ class Watch:
         used = run.cpu_seconds()
         if used != before:
             most, processes = run.hand.package.manifest.limits, list(family(run.pid))
-            if "cgroup" in run.missing and sum(max(0, resident(one) - shared) for one in processes) > most.memory:
+            if sum(max(0, resident(one) - shared) for one in processes) > most.memory and held(processes) > most.memory:
                 self._end(run, too_much_memory(run.hand.package.manifest))
                 return
             self._kernel.launcher.measure(run, most.disk)

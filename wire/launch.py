@@ -27,10 +27,14 @@ PACKET_MAX: Final = 160 * 1024
 
 
 class Fork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
-    """Sent by the kernel with one descriptor. Answered with Born, later with Died. isolated: exec a fresh interpreter."""
+    """Sent by the kernel with one descriptor. Answered with Born, later with Died. isolated: exec a fresh interpreter.
+
+    memory: the bytes that all its processes may use together.
+    """
 
     number: int
     isolated: bool
+    memory: int
 
 
 class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sweep"):
@@ -106,13 +110,11 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     manifest: the checked manifest as JSON; wire does not open it. descriptors: what each passed descriptor is, such as
     `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, opened by the run
     itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
-    number: the run's, as the template knows it.
     require: the layers that the home wants every run to have.
     serve: where the runtime begins, `module:function`; the kernel's code does not know it.
     """
 
     run: str
-    number: int
     hand: str
     name: str
     version: str

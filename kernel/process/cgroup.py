@@ -1,8 +1,9 @@
 """A control group for each run (acts): bounds the memory of all its processes together. Version 1, where root may make them.
 
-The template makes one folder below its own group, which holds one for each run, named by the run's number; the run
-enters its own before it takes its ids, and the template removes it when it has reaped the run. What a template that was
-killed leaves behind, the next one of the same home removes.
+The template makes one folder below its own group, which holds one for each run, named by the run's number. To move a
+process into a group takes the system up to 20 ms, so a child of the template's does it beside the run's own start, and the
+run may be some milliseconds into its Hand's code when it is done; one that cannot be moved is killed. What a template
+that was killed leaves behind, the next one of the same home removes.
 """
 
 import os
@@ -32,14 +33,18 @@ def prepare(name: str) -> str:
         return ""
 
 
-def enter(folder: str, number: int, memory: int) -> None:
-    """Put this process, and all it will make, into a group of its own that may use so many bytes."""
+def move(folder: str, number: int, process: int, memory: int) -> None:
+    """Put a process, and all it will make, into a group of its own that may use so many bytes. Raises OSError."""
     group = os.path.join(folder, str(number))
     os.mkdir(group)
-    _write(group, "memory.limit_in_bytes", str(memory + _FOR_ITSELF))
-    if os.path.exists(os.path.join(group, "memory.memsw.limit_in_bytes")):
-        _write(group, "memory.memsw.limit_in_bytes", str(memory + _FOR_ITSELF))
-    _write(group, "cgroup.procs", "0")
+    try:
+        _write(group, "memory.limit_in_bytes", str(memory + _FOR_ITSELF))
+        if os.path.exists(os.path.join(group, "memory.memsw.limit_in_bytes")):
+            _write(group, "memory.memsw.limit_in_bytes", str(memory + _FOR_ITSELF))
+        _write(group, "cgroup.procs", str(process))
+    except OSError:
+        os.rmdir(group)
+        raise
 
 
 def leave(folder: str, number: int) -> bool:

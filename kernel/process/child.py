@@ -21,7 +21,7 @@ from typing import Final
 
 from kernel import STARTER
 from kernel.descriptors import close_all, receive, send
-from kernel.process import cgroup, confine, landlock, machine, mounts, seccomp
+from kernel.process import confine, landlock, machine, mounts, seccomp
 from manifests import schema
 from manifests.confinement.allowed import Profile
 from manifests.confinement.plan import PROXY_PORT, Machine, Plan, check_outside, plan
@@ -184,8 +184,6 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dic
         confine.own_user_namespace()
     elif "mounts" in descriptors:
         mounts.map_roots(descriptors, launch.uid)
-    if "cgroup" in made.applied:
-        cgroup.enter(made.cgroup, launch.number, launch.rlimits.memory)
     confine.bound_capabilities()
     confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
     if "mount" in made.unshared:

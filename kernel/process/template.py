@@ -17,7 +17,10 @@ import os
 import select
 import signal
 import socket
+import sys
+import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 
 from msgspec.structs import replace
@@ -95,15 +98,15 @@ class Template:
         if not packet:
             os._exit(0)
         match decode_template(packet):
-            case Fork(number=number, isolated=isolated):
-                self._fork(number, isolated, descriptors[0])
+            case Fork(number=number, isolated=isolated, memory=memory):
+                self._fork(number, isolated, descriptors[0], memory)
             case Sweep(name=name):
                 self._sweep(name, descriptors[0])
             case Measure(number=number, most=most):
                 self._measure(number, most, descriptors)
         close_all(descriptors)
 
-    def _fork(self, number: int, isolated: bool, descriptor: int) -> None:
+    def _fork(self, number: int, isolated: bool, descriptor: int, memory: int) -> None:
         confine.unshare(confine.NEWPID)
         try:
             pid = os.fork()
@@ -118,6 +121,8 @@ class Template:
         pidfd = os.pidfd_open(pid)
         _tell(self._end, Born(number=number, pid=pid), [pidfd])
         self._watch(pidfd, number, pid)
+        if self._machine.cgroup:
+            self._aside(partial(_group, self._machine.cgroup, number, pid, pidfd, memory))
 
     def _sweep(self, name: str, folder: int) -> None:
         from shutil import rmtree
@@ -145,7 +150,10 @@ class Template:
         if pid == 0:
             try:
                 act()
+            except OSError:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(0)
         self._watch(os.pidfd_open(pid), 0, pid)
 
@@ -162,6 +170,15 @@ class Template:
             cpu, memory = round((usage.ru_utime + usage.ru_stime) * 1_000_000), usage.ru_maxrss * 1024
             was_full = bool(self._machine.cgroup) and cgroup.leave(self._machine.cgroup, number)
             _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full))
+
+
+def _group(folder: str, number: int, pid: int, pidfd: int, memory: int) -> None:
+    """Bound a run's memory, or end it."""
+    try:
+        cgroup.move(folder, number, pid, memory)
+    except OSError:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        raise
 
 
 def _room(name: str, folder: int) -> int:

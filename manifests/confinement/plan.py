@@ -55,7 +55,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     """
 
     unshared: tuple[str, ...]
-    cgroup: str
     landlock: Ruleset | None
     rules: tuple[tuple[str, int], ...]
     ports: tuple[int, ...]
@@ -94,7 +93,6 @@ def plan(
     proxy = has_programs and "network-namespace" in applied and _connects(manifest)
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),
-        cgroup=machine.cgroup,
         landlock=ruleset(machine.landlock, is_online=is_online) if machine.landlock else None,
         rules=(
             *((path, READ) for path in readable), (NULL, READ | WRITE_FILE),

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kernel import events, exchange, launcher, router, watch
 from kernel import main as kernel_main
-from kernel.process import child, confine, mounts, template
+from kernel.process import cgroup, child, confine, mounts, template
 from kernel.runs import Peer, Run
 from manifests import schema
 from manifests.confinement.plan import NAMESPACES, Machine, Plan
@@ -24,7 +24,7 @@ from wire.headers import Done
 from wire.launch import Launch
 from wire.rates import Rate
 
-OF_THE_TEMPLATE: Final = frozenset({"descriptors", "environment", "pid-namespace", "own-pid-namespace"})
+OF_THE_TEMPLATE: Final = frozenset({"cgroup", "descriptors", "environment", "pid-namespace", "own-pid-namespace"})
 """Layers that are laid on before it is known whose run it is. own-pid-namespace: the run's own and not the template's, for
 attacks that would reach all of this machine: they reach Maniple's runs."""
 
@@ -58,6 +58,8 @@ def _weaken_template(taken: frozenset[str], kernel: str) -> None:
         return planned(launch, _weaken_run(layers, found, kernel) if layers else found)
 
     child._planned = weaker
+    if "cgroup" in taken:
+        cgroup.prepare = lambda name: ""
     if "descriptors" in taken:
         os.closerange = _nothing
     if "environment" in taken:
@@ -102,7 +104,6 @@ def _weaken_run(layers: frozenset[str], found: Machine, kernel: str) -> Machine:
     return replace(
         found,
         namespaces=tuple(name for name in NAMESPACES if f"{name}-namespace" not in layers and name in found.namespaces),
-        cgroup="" if "cgroup" in layers else found.cgroup,
         landlock=0 if "landlock" in layers else found.landlock,
         seccomp=found.seccomp and "seccomp" not in layers,
     )

@@ -85,7 +85,6 @@ class Peer:
         bus = os.open(self.folder / "bus", os.O_PATH)
         launch = Launch(
             run="r-0000000000000000",
-            number=1,
             hand="h-0000000000000000",
             name="test",
             version="1.0.0",
