@@ -166,6 +166,10 @@ def test_nobody_can_change_what_was_sealed_and_nothing_that_it_wrote_is_executed
     told = [line.rpartition(": ")[2] for line in str(client.call("writer.do").value).split("|")]
     assert set(told[:5]) <= {"Read-only file system", "Permission denied"}
     assert told[5:] == ["Permission denied", "the systems is"]
+    (run,) = [one for one in _value(client, "kernel.ps")["runs"] if one["hand"] == "writer"]
+    mounts = [line.split() for line in Path(f"/proc/{run['pid']}/mountinfo").read_text().splitlines()]
+    (flags,) = {row[5] for row in mounts if row[4] in ("/mnt", "/srv", "/media", "/opt") and "tmpfs" in row}
+    assert {"ro", "nosuid", "nodev"} <= set(flags.split(","))
 
 
 def test_it_reads_no_home_and_no_secret_and_has_no_network(kernel: Kernel, client: Client) -> None:
