@@ -347,6 +347,12 @@ def test_a_command_line_has_three_descriptors_and_no_signal_is_ignored(client: C
     assert told["stdout"] == "[0, 1, 2] True\n", told
 
 
+@pytest.mark.parametrize("command", ["echo a\0b", f": {'x' * 200_000}"], ids=["nul", "long"])
+def test_a_command_that_no_program_can_be_given_is_refused(client: Client, command: str) -> None:
+    with pytest.raises(NotDone, match=r"the command cannot be run: .* \(arguments\)"):
+        _run(client, command)
+
+
 def test_it_has_no_work_of_its_own(client: Client) -> None:
     told: Any = client.call("kernel.start", "shell", {"inputs": {"command": "true"}, "wait": True}).value
     assert (told["outcome"], told["code"]) == ("failed", "arguments")
