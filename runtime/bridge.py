@@ -30,6 +30,9 @@ _STOP_SECONDS: Final = 1.5
 """Between Stop and TERM, and between TERM and the end of process 1, with which the kernel ends the rest."""
 
 _LAST_WORDS: Final = 1.0  # seconds in which what an ended program wrote is still read
+MOST_REQUESTS: Final = 2048
+"""Calls, events and the like that a program may have open at once, of which the kernel's `in_flight` are under way."""
+
 _ROUNDS: Final = 100  # of the loop, in which the ends of calls are sent
 _TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info"))
 
@@ -67,6 +70,7 @@ class Bridge(Hand):
         self._answered: dict[int, _Answering] = {}
         self._made: dict[int, _Making] = {}
         self._newest = 0
+        self._requests = 0
         self._is_heard = True
         self._ready = asyncio.Event()
         assert self._place.pair is not None
@@ -209,6 +213,10 @@ class Bridge(Hand):
 
     def _request(self, number: int, parent: int, work: Coroutine[object, object, object]) -> asyncio.Task[None]:
         """Let a request of the program's go on beside what it says next."""
+        if self._requests >= MOST_REQUESTS:
+            work.close()
+            raise LineInvalid(f"more than {MOST_REQUESTS} of its requests are open")
+        self._requests += 1
         return self.in_background(self._told(number, parent, work))
 
     async def _told(self, number: int, parent: int, work: Coroutine[object, object, object]) -> None:
@@ -228,6 +236,8 @@ class Bridge(Hand):
         else:
             if number and told is _SAID:
                 await self._tell(lines.Done(id=number))
+        finally:
+            self._requests -= 1
 
     # the lines --------------------------------------------------------------------------------------------------------
 
@@ -324,7 +334,7 @@ class Bridge(Hand):
             if not self._answered:
                 break
             await asyncio.sleep(0)
-        raise HandBroken(why)
+        raise HandBroken(why) from None
 
 
 _SAID: Final = object()

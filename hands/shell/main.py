@@ -46,7 +46,8 @@ class Shell(Hand):
             raise Failure("arguments", f"most is at most {LARGEST_KEPT} bytes without stream")
         bound = most if most is not None else STREAMED if stream else KEPT
         outputs = [Output(call, number, bound, is_streamed=stream) for number in (_OUT, _ERR)]
-        seconds = min(timeout or self.settings.of("timeout", float), call.deadline / 1000 - SPARE)
+        wanted = self.settings.of("timeout", float) if timeout is None else timeout
+        seconds = min(wanted, call.deadline / 1000 - SPARE)
         begun = time.monotonic()
         status, timed_out = await _run(_command(command, memory), self.surroundings, seconds, outputs)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -74,6 +75,10 @@ async def _run(
     try:
         given = {number: written for number, (_, written) in zip((_OUT, _ERR), pipes, strict=True)}
         program = programs.Program(command, surroundings, given)
+    except (OSError, ValueError) as error:  # longer than a program's arguments may be; a NUL
+        for read, _ in pipes:
+            os.close(read)
+        raise Failure("arguments", f"the command cannot be run: {error}") from None
     finally:
         for _, written in pipes:
             os.close(written)

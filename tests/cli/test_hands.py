@@ -138,6 +138,36 @@ def test_install_tells_in_words_what_is_asked_for(shell: Shell, tmp_path: Path) 
     shell.good("remove", "asker")
 
 
+def test_a_program_is_shown_as_such_and_is_believed_only_when_that_is_said(shell: Shell, tmp_path: Path) -> None:
+    program = write_hand(tmp_path / "program", ECHO._replace(toml=ECHO.toml.replace("echo", "program")))
+    text = (program / "HAND.toml").read_text()
+    (program / "HAND.toml").write_text(text.replace('entry = "main:Echo"', 'command = ["./main.py", "--fast"]'))
+    ran = shell.run("install", program, "--yes")
+    assert "It is a program of its own: ./main.py --fast." in ran.err
+    assert "acts beyond this machine: Say it back" in ran.err
+    assert "program.say  external: Say it back" in shell.good("show", "program")
+    (program / "HAND.toml").write_text((program / "HAND.toml").read_text().replace("1.0.0", "1.1.0"))
+    ran = shell.run("install", program, "--yes", "--effects-as-declared")
+    assert "changes nothing: Say it back" in ran.err
+    assert "program.say  read: Say it back" in shell.good("show", "program")
+    shell.good("remove", "program")
+    (program / "main.py").unlink()
+    for command in ("check", "install"):
+        ran = shell.run(command, program)
+        assert ran.code == 1
+        assert "./main.py" in ran.out + ran.err
+
+
+def test_what_programs_and_whose_folder_it_wants_is_told_at_install(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "runner", "--into", tmp_path).strip()
+    manifest = Path(folder) / "HAND.toml"
+    manifest.write_text(manifest.read_text() + '\n[confinement]\nprograms = true\nscratch = "caller"\n')
+    ran = shell.run("install", folder, "--yes")
+    assert "It starts programs of this machine's system folders." in ran.err
+    assert "It works in the scratch folder of whoever calls it." in ran.err
+    shell.good("remove", "runner")
+
+
 def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(places / "greeter", tmp_path / "greeter")
     shell.good("revoke", "greeter", "echo.say")

@@ -99,6 +99,10 @@ def _value(client: Client, method: str, /, **arguments: object) -> Any:
     return client.call(method, "", arguments).value
 
 
+def _is_down(client: Client, name: str) -> bool:
+    return name not in [one["hand"] for one in _value(client, "kernel.ps")["runs"]]
+
+
 def _wait_for(told: Any, within: float = 10.0) -> None:
     end = time.monotonic() + within
     while not told():
@@ -162,6 +166,10 @@ def test_nobody_can_change_what_was_sealed_and_nothing_that_it_wrote_is_executed
     told = [line.rpartition(": ")[2] for line in str(client.call("writer.do").value).split("|")]
     assert set(told[:5]) <= {"Read-only file system", "Permission denied"}
     assert told[5:] == ["Permission denied", "the systems is"]
+    (run,) = [one for one in _value(client, "kernel.ps")["runs"] if one["hand"] == "writer"]
+    mounts = [line.split() for line in Path(f"/proc/{run['pid']}/mountinfo").read_text().splitlines()]
+    (flags,) = {row[5] for row in mounts if row[4] in ("/mnt", "/srv", "/media", "/opt") and "tmpfs" in row}
+    assert {"ro", "nosuid", "nodev"} <= set(flags.split(","))
 
 
 def test_it_reads_no_home_and_no_secret_and_has_no_network(kernel: Kernel, client: Client) -> None:
@@ -257,6 +265,121 @@ told "{\\"type\\":\\"done\\",\\"id\\":$id}"
     assert sum(map(len, told["chunks"])) == 200 * 4000
 
 
+PARROT: Final = f"""
+#!{PYTHON}
+import base64, json, os, socket, sys
+link = socket.socket(fileno=3)
+talk = link.makefile("rw", encoding="utf-8")
+def tell(**message):
+    talk.write(json.dumps(message) + "\\n")
+    talk.flush()
+def hear(*types):
+    while True:
+        message = json.loads(talk.readline())
+        if message["type"] == "stop":
+            sys.exit(0)
+        if message["type"] in types:
+            return message
+def upload():
+    got = b""
+    while not (piece := hear("upload"))["last"]:
+        got += base64.b64decode(piece["piece"])
+    return {{"$bytes": base64.b64encode(got).decode()}}
+def write():
+    tell(type="call", id=5, parent=call["id"], method="files.write", resource="data/new.txt", upload=True)
+    for text in ("one ", "two"):
+        tell(type="upload", id=5, piece=base64.b64encode(text.encode()).decode())
+    tell(type="upload", id=5, last=True)
+    return hear("done", "failed")["type"]
+def cancel():
+    tell(type="call", id=6, method="kernel.sleep", arguments={{"milliseconds": 60000}}, parent=call["id"])
+    tell(type="cancel", id=6)
+    heard = hear("failed")
+    return [heard["id"], heard["end"]]
+def wrong():
+    tell(type="call", id=7, method="x" * 500)
+    return hear("failed")["code"]
+def event():
+    tell(type="subscribe", event="parrot.said", id=1)
+    hear("done")
+    tell(type="publish", name="said", body={{"n": [1, {{"$bytes": "aGk="}}]}}, id=2, parent=call["id"])
+    heard = hear("event")
+    return [heard["publisher"], heard["name"], heard["body"]]
+def unpublished():
+    tell(type="publish", name="other", id=3)
+    return hear("failed")["end"]
+def fail():
+    tell(type="failed", id=call["id"], code="sorry", text="It cannot be.", detail={{"why": {{"$bytes": "aGk="}}}})
+def many():
+    for number in range(3000):
+        tell(type="call", id=100 + number, method="kernel.sleep", arguments={{"milliseconds": 60000}})
+hear("hello")
+tell(type="ready")
+while True:
+    call = hear("call")
+    value = globals()[call["arguments"]["text"]]()
+    if value is not None:
+        tell(type="done", id=call["id"], value=value, labels=["parroted"])
+"""
+
+
+@pytest.fixture(scope="module")
+def parrot(kernel: Kernel) -> None:
+    if not os.access(PYTHON, os.X_OK):
+        pytest.skip("the system has no python3 of its own")
+    asks = (
+        '\n[events]\npublishes = ["said"]\nsubscribes = ["parrot.said"]\n[capabilities]\n"files.write" = ["data/**"]\n'
+    )
+    install(kernel, _hand("parrot", PARROT, more=asks + '"kernel.sleep" = ["*"]\n'))
+
+
+@pytest.mark.usefixtures("parrot")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("write", "done"),
+        ("cancel", [6, "cancelled"]),
+        ("wrong", "arguments"),
+        ("event", ["parrot", "said", {"n": [1, b"hi"]}]),
+        ("unpublished", "refused"),
+    ],
+)
+def test_what_a_program_asks_for_is_done_and_told(kernel: Kernel, client: Client, text: str, value: object) -> None:
+    reply = client.call("parrot.do", "", {"text": text})
+    assert reply.value == value
+    assert "parroted" in reply.labels
+    if text == "write":
+        assert (kernel.home.parent / "data" / "new.txt").read_text() == "one two"
+
+
+@pytest.mark.usefixtures("parrot")
+def test_a_failure_is_told_with_its_detail(client: Client) -> None:
+    with pytest.raises(NotDone, match=r"It cannot be. \(sorry\)"):
+        client.call("parrot.do", "", {"text": "fail"})
+
+
+@pytest.mark.usefixtures("parrot")
+def test_an_upload_reaches_the_program_whole(client: Client, tmp_path: Path) -> None:
+    sent = bytes(range(256)) * 1000
+    (tmp_path / "sent").write_bytes(sent)
+    with (tmp_path / "sent").open("rb") as source:
+        assert client.call("parrot.do", "", {"text": "upload"}, upload=source).value == sent
+
+
+@pytest.mark.usefixtures("parrot")
+def test_requests_without_end_end_that_run(kernel: Kernel, client: Client) -> None:
+    with pytest.raises(NotDone, match="more than 2048 of its requests are open"):
+        client.call("parrot.do", "", {"text": "many"})
+    _wait_for(lambda: _is_down(client, "parrot"))
+    assert client.call("parrot.do", "", {"text": "write"}).value == "done"
+
+
+def test_its_bridge_may_be_an_interpreter_of_its_own(kernel: Kernel, client: Client) -> None:
+    source = _says("isolated", "echo up")
+    install(kernel, source._replace(toml=source.toml.replace("kind =", 'isolation = "exec"\nkind =')))
+    assert client.call("isolated.do").value == "up"
+
+
 # its end --------------------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +387,7 @@ def test_a_program_that_dies_fails_its_calls_with_how_and_is_started_again(kerne
     install(kernel, _shell("mortal", f"case $line in *die*) exit 3 ;; esac\n{SAY.replace('{}', 'echo lives')}"))
     with pytest.raises(NotDone, match="the program ended: exit code 3"):
         client.call("mortal.do", "", {"text": "die"})
+    _wait_for(lambda: _is_down(client, "mortal"))  # a call on its way to one that dies fails with it
     assert client.call("mortal.do").value == "lives"
 
 

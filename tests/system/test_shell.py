@@ -336,6 +336,23 @@ def test_output_is_streamed_as_it_comes_each_piece_marked(client: Client) -> Non
     assert "stdout" not in told["reply"]
 
 
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+def test_a_command_line_has_three_descriptors_and_no_signal_is_ignored(client: Client) -> None:
+    look = (
+        "import fcntl, os, signal\n"
+        "def has(n):\n try:\n  return fcntl.fcntl(n, fcntl.F_GETFD) >= 0\n except OSError: pass\n"
+    )
+    look += "print([n for n in range(256) if has(n)], signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    told = _run(client, f"cat > look.py <<'END'\n{look}\nEND\n{PYTHON} look.py; trap")
+    assert told["stdout"] == "[0, 1, 2] True\n", told
+
+
+@pytest.mark.parametrize("command", ["echo a\0b", f": {'x' * 200_000}"], ids=["nul", "long"])
+def test_a_command_that_no_program_can_be_given_is_refused(client: Client, command: str) -> None:
+    with pytest.raises(NotDone, match=r"the command cannot be run: .* \(arguments\)"):
+        _run(client, command)
+
+
 def test_it_has_no_work_of_its_own(client: Client) -> None:
     told: Any = client.call("kernel.start", "shell", {"inputs": {"command": "true"}, "wait": True}).value
     assert (told["outcome"], told["code"]) == ("failed", "arguments")

@@ -93,6 +93,7 @@ class Hand {
   async * stream (parent, method, resource = '', args = {}) {
     const id = this.next++
     const come = []
+    let ended = false
     let wake = () => {}
     this.made.set(id, message => { come.push(message); wake() })
     this.tell({ type: 'call', id, parent, method, resource, arguments: args, stream: true })
@@ -100,12 +101,14 @@ class Hand {
       for (;;) {
         while (come.length === 0) await new Promise(resolve => { wake = resolve })
         const message = come.shift()
+        ended = message.type !== 'chunk'
         if (message.type === 'failed') throw new CallEnded(message)
         if (message.type === 'done') return message.value
         yield Buffer.from(message.piece, 'base64')
       }
     } finally {
       this.made.delete(id)
+      if (!ended) this.tell({ type: 'cancel', id })
     }
   }
 }
