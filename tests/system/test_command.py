@@ -1,9 +1,7 @@
 """A program as a Hand: it is called, calls, streams, stops and dies as any other Hand, and is walled in as any other."""
 
 import os
-import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,65 +10,12 @@ import pytest
 
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
-from tests.living import ECHO, ROOT, Kernel, Source, install, make_home, write_hand
-from tests.system.actors import actor, ask, cast, done, refused, rows
+from tests.living import ECHO, ROOT, Kernel, install, make_home, write_hand
+from tests.system.actors import actor, ask, cast, done, rows
+from tests.system.programs import SAY, a_hand, in_sh, is_down, output_of, says, value_of, wait_for
 
 NODE: Final = shutil.which("node", path="/usr/local/bin:/usr/bin:/bin")
 PYTHON: Final = "/usr/bin/python3"
-ALWAYS: Final = """#!/bin/sh
-told() { printf '%s\\n' "$1" >&3; }
-read -r hello <&3
-"""
-LOOP: Final = """
-told '{"type":"ready"}'
-while read -r line <&3; do
-    id=${line#*'"id":'}; id=${id%%,*}; id=${id%%\\}*}
-    case $line in
-        *'"type":"stop"'*) exit 0 ;;
-        *'"type":"call"'*) answer ;;
-    esac
-done
-"""
-
-
-def _hand(name: str, program: str, *, more: str = "", kind: str = "service") -> Source:
-    """A Hand whose command is ./main.py, a text in any language: `NAME.do` takes a text and gives a value."""
-    toml = f"""
-[hand]
-name = "{name}"
-version = "1.0.0"
-description = "A program."
-command = ["./main.py"]
-kind = "{kind}"
-autonomy = "full"
-
-[provides."{name}.do"]
-summary = "Do it"
-resource = "none"
-effect = "read"
-params = {{ text = "string?" }}
-
-[limits]
-processes = 32
-
-[restart]
-times = 100
-{more}
-"""
-    return Source(toml, program)
-
-
-def _shell(name: str, answer: str, before: str = "") -> Source:
-    """One in sh, which answers every call by this."""
-    return _hand(name, f"{ALWAYS}{before}\nanswer() {{\n{answer}\n}}\n{LOOP}")
-
-
-SAY: Final = """told "{\\"type\\":\\"done\\",\\"id\\":$id,\\"value\\":\\"$({})\\"}" """
-
-
-def _says(name: str, command: str) -> Source:
-    """One that answers with what a command prints, in one line."""
-    return _shell(name, SAY.replace("{}", f"{{ {command}; }} 2>&1 | tr '\\n\"\\\\' '|  ' | sed 's/|$//'", 1))
 
 
 @pytest.fixture(scope="module")
@@ -91,25 +36,6 @@ def client(kernel: Kernel) -> Iterator[Client]:
         yield client
 
 
-def _output(kernel: Kernel, name: str) -> str:
-    return (kernel.home / "output" / f"{name}.log").read_text()
-
-
-def _value(client: Client, method: str, /, **arguments: object) -> Any:
-    return client.call(method, "", arguments).value
-
-
-def _is_down(client: Client, name: str) -> bool:
-    return name not in [one["hand"] for one in _value(client, "kernel.ps")["runs"]]
-
-
-def _wait_for(told: Any, within: float = 10.0) -> None:
-    end = time.monotonic() + within
-    while not told():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 # the finished example -------------------------------------------------------------------------------------------------
 
 
@@ -128,23 +54,23 @@ def test_the_example_in_nodejs_counts_streams_logs_and_calls_in_its_callers_name
     assert "files" in told["labels"]
     (told,) = ask(client, "nosy.do", [look])
     assert (told["end"], told["code"]) == ("failed", "capability")
-    assert '"event":"counted","file":"data/cats.txt","words":4' in _output(kernel, "word-count")
+    assert '"event":"counted","file":"data/cats.txt","words":4' in output_of(kernel, "word-count")
     client.call("kernel.set", "word-count", {"values": {"stop_words": ["cat"]}})
-    _wait_for(lambda: _value(client, "word-count.text", text="the cat")["words"] == 1)
+    wait_for(lambda: value_of(client, "word-count.text", text="the cat")["words"] == 1)
 
 
 # what it finds --------------------------------------------------------------------------------------------------------
 
 
 def test_a_program_in_sh_answers_and_prints_to_its_log(kernel: Kernel, client: Client) -> None:
-    install(kernel, _shell("plain", "echo printed; echo complained >&2\n" + SAY.replace("{}", "echo answered")))
+    install(kernel, in_sh("plain", "echo printed; echo complained >&2\n" + SAY.replace("{}", "echo answered")))
     assert client.call("plain.do").value == "answered"
-    assert "printed\ncomplained\n" in _output(kernel, "plain")
+    assert "printed\ncomplained\n" in output_of(kernel, "plain")
 
 
 def test_its_environment_is_small_and_its_folder_holds_what_was_sealed(kernel: Kernel, client: Client) -> None:
     folder = kernel.home.parent / "found"
-    write_hand(folder, _says("found", "env | sort; pwd; find . -type f | sort; cat lib/word"))
+    write_hand(folder, says("found", "env | sort; pwd; find . -type f | sort; cat lib/word"))
     (folder / "lib").mkdir()
     (folder / "lib" / "word").write_text("sealed")
     install(kernel, folder)
@@ -159,14 +85,14 @@ def test_its_environment_is_small_and_its_folder_holds_what_was_sealed(kernel: K
 def test_nobody_can_change_what_was_sealed_and_nothing_that_it_wrote_is_executed(
     kernel: Kernel, client: Client
 ) -> None:
-    install(kernel, _says(
+    install(kernel, says(
         "writer", "echo x > new; echo x >> main.py; rm main.py; chmod 0 main.py; mv main.py other;"
         "cp /bin/true $HOME/mine && chmod 755 $HOME/mine && $HOME/mine; /bin/true && echo the systems is",
     ))  # fmt: skip
     told = [line.rpartition(": ")[2] for line in str(client.call("writer.do").value).split("|")]
     assert set(told[:5]) <= {"Read-only file system", "Permission denied"}
     assert told[5:] == ["Permission denied", "the systems is"]
-    (run,) = [one for one in _value(client, "kernel.ps")["runs"] if one["hand"] == "writer"]
+    (run,) = [one for one in value_of(client, "kernel.ps")["runs"] if one["hand"] == "writer"]
     mounts = [line.split() for line in Path(f"/proc/{run['pid']}/mountinfo").read_text().splitlines()]
     (flags,) = {row[5] for row in mounts if row[4] in ("/mnt", "/srv", "/media", "/opt") and "tmpfs" in row}
     assert {"ro", "nosuid", "nodev"} <= set(flags.split(","))
@@ -175,7 +101,7 @@ def test_nobody_can_change_what_was_sealed_and_nothing_that_it_wrote_is_executed
 def test_it_reads_no_home_and_no_secret_and_has_no_network(kernel: Kernel, client: Client) -> None:
     attempts = [f"cat {path}" for path in ("/etc/shadow", "/etc/passwd", kernel.home / "keys" / "operator.key")]
     attempts += [f"ls {kernel.home}", "ls /proc/self/", "ls /root", "cat /proc/1/environ", f"ls {kernel.home}/scratch"]
-    install(kernel, _says("thief", "; ".join(attempts)))
+    install(kernel, says("thief", "; ".join(attempts)))
     told = [line.rpartition(": ")[2] for line in str(client.call("thief.do").value).split("|")]
     assert len(told) == len(attempts)
     assert set(told) <= {"Permission denied", "No such file or directory"}
@@ -205,7 +131,7 @@ except OSError as error:
 print(json.dumps({{"type": "done", "id": call["id"], "value": [opened, reached]}}), file=for_lines)
 for_lines.readline()
 """
-    install(kernel, _hand("counter", program))
+    install(kernel, a_hand("counter", program))
     assert client.call("counter.do").value == [[0, 1, 2, 3], "Operation not permitted"]
 
 
@@ -225,11 +151,11 @@ for_lines.readline()
 def test_a_line_that_has_no_place_ends_that_run_and_the_log_names_it(
     kernel: Kernel, client: Client, line: str, why: str
 ) -> None:
-    install(kernel, _shell("wrong", f"told '{line}'"))
+    install(kernel, in_sh("wrong", f"told '{line}'"))
     try:
         with pytest.raises(NotDone, match=r"line [23] .* \(ended\)"):
             client.call("wrong.do")
-        _wait_for(lambda: why in _output(kernel, "wrong").replace('\\"', '"'))
+        wait_for(lambda: why in output_of(kernel, "wrong").replace('\\"', '"'))
         assert client.call("echo.say", "", {"text": "still here"}).value == {"text": "still here"}
     finally:
         client.call("kernel.remove", "wrong")
@@ -237,7 +163,7 @@ def test_a_line_that_has_no_place_ends_that_run_and_the_log_names_it(
 
 
 def test_a_line_without_an_end_is_bounded(kernel: Kernel, client: Client) -> None:
-    install(kernel, _shell("endless", "head -c 20000000 /dev/zero | tr '\\0' x >&3"))
+    install(kernel, in_sh("endless", "head -c 20000000 /dev/zero | tr '\\0' x >&3"))
     with pytest.raises(NotDone, match=r"line 2 .* \(ended\)"):
         client.call("endless.do")
 
@@ -246,7 +172,7 @@ def test_a_refused_call_is_told_with_the_grant_that_it_lacks(kernel: Kernel, cli
     ask_echo = (
         'told "{\\"type\\":\\"call\\",\\"id\\":7,\\"parent\\":$id,\\"method\\":\\"echo.say\\"}"\nread -r end <&3\n'
     )
-    install(kernel, _shell("asker", ask_echo + SAY.replace("{}", "echo $end | tr -d '\"\\\\'")))
+    install(kernel, in_sh("asker", ask_echo + SAY.replace("{}", "echo $end | tr -d '\"\\\\'")))
     told = str(client.call("asker.do").value)
     assert "type:failed,id:7,end:refused,code:capability" in told.replace('"', "")
     assert "echo.say" in told
@@ -258,7 +184,7 @@ piece=$(head -c 4000 /dev/zero | base64 -w0)
 n=0; while [ $n -lt 200 ]; do told "{\\"type\\":\\"chunk\\",\\"id\\":$id,\\"piece\\":\\"$piece\\"}"; n=$((n+1)); done
 told "{\\"type\\":\\"done\\",\\"id\\":$id}"
 """
-    install(kernel, _shell("flood", flood))
+    install(kernel, in_sh("flood", flood))
     cast(kernel, [actor("patient", rows("flood.do"))])
     (told,) = ask(client, "patient.do", [{"call": "flood.do"}])
     done(told)
@@ -330,7 +256,7 @@ def parrot(kernel: Kernel) -> None:
     asks = (
         '\n[events]\npublishes = ["said"]\nsubscribes = ["parrot.said"]\n[capabilities]\n"files.write" = ["data/**"]\n'
     )
-    install(kernel, _hand("parrot", PARROT, more=asks + '"kernel.sleep" = ["*"]\n'))
+    install(kernel, a_hand("parrot", PARROT, more=asks + '"kernel.sleep" = ["*"]\n'))
 
 
 @pytest.mark.usefixtures("parrot")
@@ -370,111 +296,5 @@ def test_an_upload_reaches_the_program_whole(client: Client, tmp_path: Path) -> 
 def test_requests_without_end_end_that_run(kernel: Kernel, client: Client) -> None:
     with pytest.raises(NotDone, match="more than 2048 of its requests are open"):
         client.call("parrot.do", "", {"text": "many"})
-    _wait_for(lambda: _is_down(client, "parrot"))
+    wait_for(lambda: is_down(client, "parrot"))
     assert client.call("parrot.do", "", {"text": "write"}).value == "done"
-
-
-def test_its_bridge_may_be_an_interpreter_of_its_own(kernel: Kernel, client: Client) -> None:
-    source = _says("isolated", "echo up")
-    install(kernel, source._replace(toml=source.toml.replace("kind =", 'isolation = "exec"\nkind =')))
-    assert client.call("isolated.do").value == "up"
-
-
-# its end --------------------------------------------------------------------------------------------------------------
-
-
-def test_a_program_that_dies_fails_its_calls_with_how_and_is_started_again(kernel: Kernel, client: Client) -> None:
-    install(kernel, _shell("mortal", f"case $line in *die*) exit 3 ;; esac\n{SAY.replace('{}', 'echo lives')}"))
-    with pytest.raises(NotDone, match="the program ended: exit code 3"):
-        client.call("mortal.do", "", {"text": "die"})
-    _wait_for(lambda: _is_down(client, "mortal"))  # a call on its way to one that dies fails with it
-    assert client.call("mortal.do").value == "lives"
-
-
-def test_a_command_that_is_not_there_is_told(kernel: Kernel, client: Client) -> None:
-    source = _shell("absent", "")
-    install(kernel, source._replace(toml=source.toml.replace("./main.py", "no-such-program").replace("100", "1")))
-    with pytest.raises(NotDone):
-        client.call("absent.do")
-    _wait_for(lambda: "there is no program no-such-program in /usr/local/bin" in _output(kernel, "absent"))
-
-
-def test_stop_is_told_and_then_insisted_upon_and_nothing_is_left(kernel: Kernel, client: Client) -> None:
-    stubborn = "trap '' TERM INT; setsid sleep 1000 & (trap '' TERM; sleep 1001) &\n"
-    source = _shell("stubborn", SAY.replace("{}", "echo up"), stubborn)
-    install(kernel, source._replace(main=source.main.replace("exit 0", ":")))
-    assert client.call("stubborn.do").value == "up"
-    (run,) = [one for one in _value(client, "kernel.ps")["runs"] if one["hand"] == "stubborn"]
-    begun = time.monotonic()
-    client.call("kernel.stop", "stubborn")
-    assert time.monotonic() - begun < 6
-    assert not Path(f"/proc/{run['pid']}").exists()
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        assert not re.search(rb"sleep\x00100[01]", _read(process))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
-
-
-def test_an_obedient_program_stops_at_once(kernel: Kernel, client: Client) -> None:
-    install(kernel, _says("obedient", "echo up"))
-    assert client.call("obedient.do").value == "up"
-    begun = time.monotonic()
-    client.call("kernel.stop", "obedient")
-    assert time.monotonic() - begun < 1
-
-
-def test_its_caller_leaving_is_told_by_cancel(kernel: Kernel, client: Client) -> None:
-    source = _shell("slow", "true")
-    main = source.main.replace(
-        '*\'"type":"stop"\'*)', '*\'"type":"cancel"\'*) echo cancelled $id ;;\n*\'"type":"stop"\'*)'
-    )
-    install(kernel, source._replace(main=main))
-    with pytest.raises(NotDone, match="deadline"):
-        client.call("slow.do", seconds=0.5)
-    _wait_for(lambda: "cancelled" in _output(kernel, "slow"))
-
-
-# tasks ----------------------------------------------------------------------------------------------------------------
-
-
-def test_a_task_gets_its_work_as_the_method_run(kernel: Kernel, client: Client) -> None:
-    source = _shell("worker", 'told \'{"type":"progress","done":1,"total":2}\'\n' + SAY.replace("{}", "echo worked"))
-    toml = source.toml.replace('kind = "service"', 'kind = "task"').partition("[restart]")[0]
-    install(kernel, source._replace(toml=toml))
-    told: Any = client.call("kernel.start", "worker", {"inputs": {"x": 1}, "wait": True}).value
-    assert (told["outcome"], told["value"]) == ("done", "worked")
-    assert client.call("worker.do").value == "worked"
-
-
-# what it is believed --------------------------------------------------------------------------------------------------
-
-
-def test_its_methods_act_beyond_this_machine_unless_the_operator_says_otherwise(kernel: Kernel, client: Client) -> None:
-    def effect() -> object:
-        return _value(client, "kernel.describe", method="pinned.do")["methods"][0]["effect"]
-
-    source = _says("pinned", "echo done")
-    install(kernel, source)
-    assert effect() == "external"
-    cautious = actor("cautious", rows("pinned.do"))
-    cast(kernel, [cautious._replace(toml=cautious.toml.replace('autonomy = "full"', 'autonomy = "readonly"'))])
-    refused(ask(client, "cautious.do", [{"call": "pinned.do"}])[0], "readonly")
-    client.call("kernel.remove", "pinned")
-    install(kernel, source, as_declared=True)
-    assert effect() == "read"
-    assert done(ask(client, "cautious.do", [{"call": "pinned.do"}])[0])["value"] == "done"
-
-
-def test_without_a_mount_namespace_it_does_not_start_and_says_why(tmp_path: Path) -> None:
-    home = make_home(tmp_path / "home")
-    (home / "weakened").write_text("mount-namespace")
-    with Kernel(home, "tests.attacks.weakened") as kernel, kernel.client() as client:
-        source = _says("walled", "echo up")
-        install(kernel, source._replace(toml=source.toml.replace("times = 100", "times = 1")))
-        with pytest.raises(NotDone, match="files need a mount-namespace to be shown in"):
-            client.call("walled.do")

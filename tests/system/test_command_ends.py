@@ -1,0 +1,145 @@
+"""How programs as Hands begin and end: they stop, die, are missing, and may not start, as any other Hand."""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from tests.attacks.puppet import LACKS
+from tests.living import ECHO, ROOT, Kernel, install, make_home
+from tests.system.actors import actor, ask, cast, done, refused, rows
+from tests.system.programs import SAY, in_sh, is_down, output_of, says, value_of, wait_for
+
+NODE: Final = shutil.which("node", path="/usr/local/bin:/usr/bin:/bin")
+PYTHON: Final = "/usr/bin/python3"
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    work = tmp_path_factory.mktemp("command")
+    (work / "data").mkdir()
+    (work / "data" / "cats.txt").write_text("the cat sat\non the mat\n")
+    with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
+        install(kernel, ROOT / "hands" / "files")
+        install(kernel, ECHO)
+        client.call("kernel.root-add", "data", {"path": str(work / "data")})
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def client(kernel: Kernel) -> Iterator[Client]:
+    with kernel.client() as client:
+        yield client
+
+
+def test_its_bridge_may_be_an_interpreter_of_its_own(kernel: Kernel, client: Client) -> None:
+    source = says("isolated", "echo up")
+    install(kernel, source._replace(toml=source.toml.replace("kind =", 'isolation = "exec"\nkind =')))
+    assert client.call("isolated.do").value == "up"
+
+
+# its end --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_dies_fails_its_calls_with_how_and_is_started_again(kernel: Kernel, client: Client) -> None:
+    install(kernel, in_sh("mortal", f"case $line in *die*) exit 3 ;; esac\n{SAY.replace('{}', 'echo lives')}"))
+    with pytest.raises(NotDone, match="the program ended: exit code 3"):
+        client.call("mortal.do", "", {"text": "die"})
+    wait_for(lambda: is_down(client, "mortal"))  # a call on its way to one that dies fails with it
+    assert client.call("mortal.do").value == "lives"
+
+
+def test_a_command_that_is_not_there_is_told(kernel: Kernel, client: Client) -> None:
+    source = in_sh("absent", "")
+    install(kernel, source._replace(toml=source.toml.replace("./main.py", "no-such-program").replace("100", "1")))
+    with pytest.raises(NotDone):
+        client.call("absent.do")
+    wait_for(lambda: "there is no program no-such-program in /usr/local/bin" in output_of(kernel, "absent"))
+
+
+def test_stop_is_told_and_then_insisted_upon_and_nothing_is_left(kernel: Kernel, client: Client) -> None:
+    stubborn = "trap '' TERM INT; setsid sleep 1000 & (trap '' TERM; sleep 1001) &\n"
+    source = in_sh("stubborn", SAY.replace("{}", "echo up"), stubborn)
+    install(kernel, source._replace(main=source.main.replace("exit 0", ":")))
+    assert client.call("stubborn.do").value == "up"
+    (run,) = [one for one in value_of(client, "kernel.ps")["runs"] if one["hand"] == "stubborn"]
+    begun = time.monotonic()
+    client.call("kernel.stop", "stubborn")
+    assert time.monotonic() - begun < 6
+    assert not Path(f"/proc/{run['pid']}").exists()
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        assert not re.search(rb"sleep\x00100[01]", _read(process))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_an_obedient_program_stops_at_once(kernel: Kernel, client: Client) -> None:
+    install(kernel, says("obedient", "echo up"))
+    assert client.call("obedient.do").value == "up"
+    begun = time.monotonic()
+    client.call("kernel.stop", "obedient")
+    assert time.monotonic() - begun < 1
+
+
+def test_its_caller_leaving_is_told_by_cancel(kernel: Kernel, client: Client) -> None:
+    source = in_sh("slow", "true")
+    main = source.main.replace(
+        '*\'"type":"stop"\'*)', '*\'"type":"cancel"\'*) echo cancelled $id ;;\n*\'"type":"stop"\'*)'
+    )
+    install(kernel, source._replace(main=main))
+    with pytest.raises(NotDone, match="deadline"):
+        client.call("slow.do", seconds=0.5)
+    wait_for(lambda: "cancelled" in output_of(kernel, "slow"))
+
+
+# tasks ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_gets_its_work_as_the_method_run(kernel: Kernel, client: Client) -> None:
+    source = in_sh("worker", 'told \'{"type":"progress","done":1,"total":2}\'\n' + SAY.replace("{}", "echo worked"))
+    toml = source.toml.replace('kind = "service"', 'kind = "task"').partition("[restart]")[0]
+    install(kernel, source._replace(toml=toml))
+    told: Any = client.call("kernel.start", "worker", {"inputs": {"x": 1}, "wait": True}).value
+    assert (told["outcome"], told["value"]) == ("done", "worked")
+    assert client.call("worker.do").value == "worked"
+
+
+# what it is believed --------------------------------------------------------------------------------------------------
+
+
+def test_its_methods_act_beyond_this_machine_unless_the_operator_says_otherwise(kernel: Kernel, client: Client) -> None:
+    def effect() -> object:
+        return value_of(client, "kernel.describe", method="pinned.do")["methods"][0]["effect"]
+
+    source = says("pinned", "echo done")
+    install(kernel, source)
+    assert effect() == "external"
+    cautious = actor("cautious", rows("pinned.do"))
+    cast(kernel, [cautious._replace(toml=cautious.toml.replace('autonomy = "full"', 'autonomy = "readonly"'))])
+    refused(ask(client, "cautious.do", [{"call": "pinned.do"}])[0], "readonly")
+    client.call("kernel.remove", "pinned")
+    install(kernel, source, as_declared=True)
+    assert effect() == "read"
+    assert done(ask(client, "cautious.do", [{"call": "pinned.do"}])[0])["value"] == "done"
+
+
+def test_without_a_mount_namespace_it_does_not_start_and_says_why(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    (home / "weakened").write_text("")
+    with Kernel(home, "tests.attacks.weakened") as kernel, kernel.client() as client:
+        source = says("walled", "echo up")
+        toml = source.toml.replace("A program.", f"A program{LACKS}mount-namespace").replace("times = 100", "times = 1")
+        install(kernel, source._replace(toml=toml))
+        with pytest.raises(NotDone, match="files need a mount-namespace to be shown in"):
+            client.call("walled.do")
