@@ -14,8 +14,8 @@ import socket
 import stat
 import sys
 import traceback
-from collections.abc import Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib import import_module
 from typing import Final
 
@@ -174,7 +174,7 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
         allowed = [(descriptors.get(name, name), rights) for name, rights in made.rules]
-        landlock.lay_on(made.landlock, allowed, made.ports, partial(_check_outside, launch))
+        landlock.lay_on(made.landlock, allowed, made.ports, _look_outside(launch))
     confine.drop_capabilities()
 
 
@@ -197,9 +197,14 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dic
         confine.become(launch.uid)
 
 
-def _check_outside(launch: Launch, path: str, real: str) -> None:
-    """Raises Refusal if what may be read at a path, which leads to the real one, would show something of the home."""
+def _look_outside(launch: Launch) -> Callable[[str, str], None]:
+    """What looks at each path that may be read, and where it leads: Refusal if it would show something of the home."""
     own = [folder for folder in (launch.scratch, launch.state) if folder]
-    if path not in own:
-        asked = schema.decode(launch.manifest).confinement.outside_read
-        check_outside(path, real, [os.path.realpath(folder) for folder in own], is_asked=path in asked)
+    real_own = [os.path.realpath(folder) for folder in own]
+    asked = schema.decode(launch.manifest).confinement.outside_read
+
+    def look(path: str, real: str) -> None:
+        if path not in own:
+            check_outside(path, real, real_own, is_asked=path in asked)
+
+    return look
