@@ -75,6 +75,7 @@ def _live(end: socket.socket) -> int:
     descriptors = dict(zip(launch.descriptors, passed, strict=True))
     try:
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)
+        artefact = _compiled(descriptors.pop("artefact"), launch.artefact) if launch.artefact else b""
         applied = _confine(launch, descriptors)
     except (NotFit, OSError) as error:
         why = str(error).encode(errors="backslashreplace").decode()
@@ -90,7 +91,7 @@ def _live(end: socket.socket) -> int:
     if not answer or not isinstance(decode(answer), Go):
         return EXIT_UNFIT
     end.close()
-    go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret))
+    go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret, artefact=artefact))
     return int(go())
 
 
@@ -103,6 +104,15 @@ def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
     if different:
         raise NotFit("altered", "; ".join(map(str, different[:5])))
     return {path: raw for path, raw in found.items() if raw is not None}
+
+
+def _compiled(descriptor: int, digest: str) -> bytes:
+    """A compiled module, which is native code. Raises NotFit unless it is what was compiled when the Hand was installed."""
+    with open(descriptor, "rb") as file:
+        artefact = file.read()
+    if hashlib.sha256(artefact).hexdigest() != digest:
+        raise NotFit("altered", "its compiled module was changed after it was installed")
+    return artefact
 
 
 def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:

@@ -115,6 +115,7 @@ class Exchange:
             raise Late(header.number)
         run.mark(header.labels)
         call.mark(call.provided.labels, header.labels)
+        run.used = run.used.and_then(header.used) if header.used is not None else run.used
         self.end(call, header, body)
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:

@@ -49,6 +49,8 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
         for name, row in named["settings"].items()
     }
     rules.hand(found, sections["hand"])
+    rules.what_runs(found, raw.get("hand"))
+    rules.wasm_only(found, sections)
     rules.services_only(found, sections, capabilities)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])

@@ -27,6 +27,7 @@ LONGEST_TEXT: Final = 500
 LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
 _ENTRY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WASM: Final = re.compile(r"(?!(?:.*/)?\.)[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*\.wa(?:sm|t)", re.ASCII)
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -156,6 +157,14 @@ def _entry(found: Findings, path: Path, value: object, key: Key) -> object:
     )
 
 
+def _wasm(found: Findings, path: Path, value: object, key: Key) -> object:
+    if isinstance(value, str) and len(value) <= LONGEST_SHOWN and _WASM.fullmatch(value):
+        return value
+    return _refused(
+        found, path, value, "a module in the Hand's folder", 'write its path there, such as "main.wasm" or "main.wat"'
+    )
+
+
 def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
     if isinstance(value, str):
         if value in key.choices:
@@ -275,5 +284,6 @@ READERS: Final[dict[str, Reader]] = {
         lambda text: _VARIABLE.fullmatch(text) is not None, "a variable's name", 'write it like "SLACK_TOKEN"'
     ),
     "version": _version,
+    "wasm": _wasm,
 }
 """By the type that reference.py names."""

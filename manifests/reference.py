@@ -55,7 +55,14 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("hand.name", "name", REQUIRED, "", "The Hand's name in kebab-case, at most 64 characters, unique in a home."),
     Key("hand.version", "version", REQUIRED, "", "A semantic version. An older one than last time does not start."),
     Key("hand.description", "text", REQUIRED, "", "One sentence for the person who decides about installing it."),
-    Key("hand.entry", "entry", REQUIRED, "", "The class that is the Hand, as module:Class, in the Hand's own folder."),
+    Key("hand.entry", "entry", NONE, "", "The class that is the Hand, as module:Class, in the Hand's own folder."),
+    Key(
+        "hand.wasm",
+        "wasm",
+        NONE,
+        "",
+        "Instead of entry: the WebAssembly module that is the Hand, .wasm or .wat, in its folder; see [wasm.md](wasm.md).",
+    ),
     Key(
         "hand.kind",
         "choice",
@@ -128,6 +135,7 @@ KEYS: Final[tuple[Key, ...]] = (
     _limit("file_size", "The largest file it may write."),
     _limit("calls_per_minute", "The most messages; refused, malformed and trivial ones count as well."),
     _limit("in_flight", "The most calls open at once."),
+    _limit("fuel", "WASM Hands: the most work for one call, about one unit for each instruction of the module."),
     Key(
         "restart.when",
         "choice",
@@ -171,7 +179,6 @@ KEYS: Final[tuple[Key, ...]] = (
 )
 
 LATER: Final[dict[str, str]] = {
-    "hand.wasm": "will run a WebAssembly module as the Hand",
     "hand.command": "will run any program as the Hand, behind a bridge",
     "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
     "capabilities.*.approval": "will hold each such call until a person says yes",

@@ -15,7 +15,7 @@ from manifests.positions import Path
 from manifests.schema import Setting
 from manifests.settings import check_one
 from manifests.typed import convert
-from manifests.values import LIMITS, format_limit
+from manifests.values import LIMITS, WASM_LEAST, format_limit
 
 Section = Mapping[str, object]
 
@@ -33,6 +33,36 @@ def hand(found: Findings, section: Section) -> None:
     needs = section.get("needs", ())
     if isinstance(needs, tuple) and name in needs:
         found.at_value(("hand", "needs", needs.index(name)), f'"{name}" needs itself', "leave it out")
+
+
+def what_runs(found: Findings, section: object) -> None:
+    """A Hand is a class or a module; section: as written, since one that a reader refused is there."""
+    if not isinstance(section, dict):
+        return
+    if "entry" in section and "wasm" in section:
+        found.at_key(("hand", "wasm"), "hand.wasm and hand.entry are both given", "leave one out")
+    elif "entry" not in section and "wasm" not in section:
+        found.at_key(("hand",), "hand.entry is missing", 'write entry = "main:MyHand", or wasm = "main.wasm"')
+
+
+def wasm_only(found: Findings, sections: Mapping[str, Section]) -> None:
+    """Keys that mean nothing for a module, or for a class; and the memory that a module's process needs at least."""
+    if "wasm" not in sections["hand"]:
+        if "fuel" in sections["limits"] and "entry" in sections["hand"]:
+            found.at_key(("limits", "fuel"), "limits.fuel is for WASM Hands, and this is a class", "leave it out")
+        return
+    paths: list[Path] = [("events", key) for key in sections["events"]]
+    if sections["confinement"].get("roots"):
+        paths.append(("confinement", "roots"))
+    for path in paths:
+        found.at_key(path, f"{spelled(path)} is not for WASM Hands, which only call and answer", "leave it out")
+    memory, least = sections["limits"].get("memory"), format_limit("memory", WASM_LEAST)
+    if isinstance(memory, int) and memory < WASM_LEAST:
+        found.at_value(
+            ("limits", "memory"),
+            f"limits.memory = {format_limit('memory', memory)} is too small for a WASM Hand",
+            f"write at least {least}",
+        )
 
 
 def services_only(found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section]) -> None:

@@ -24,14 +24,15 @@ READ: Final[Effect] = "read"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs."""
+    """[hand]: who it is and how it runs; of entry and wasm exactly one says something."""
 
     name: str
     version: str
     description: str
-    entry: str
     kind: RunKind
     autonomy: Autonomy
+    entry: str = ""
+    wasm: str = ""
     isolation: Isolation = "fork"
     autostart: bool = False
     idle_ms: int = 60_000
@@ -71,7 +72,8 @@ class Events(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call. memory and file_size in bytes."""
+    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call, fuel always does. memory and
+    file_size in bytes."""
 
     memory: int = LIMITS["memory"].default
     cpu_ms: int = LIMITS["cpu"].default
@@ -81,6 +83,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     file_size: int = LIMITS["file_size"].default
     calls_per_minute: int = LIMITS["calls_per_minute"].default
     in_flight: int = LIMITS["in_flight"].default
+    fuel: int = LIMITS["fuel"].default
 
 
 class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from runtime.wasm.program import Program
+
 RUN: Final = "run"
 """The method under which a task run is given its one piece of work."""
 
@@ -46,7 +48,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a Hand finds itself: what main.py gives to every new one."""
+    """Where a Hand finds itself: what main.py gives to every new one. seed: the run's; program: of a WASM Hand."""
 
     run: str
     manifest: Manifest
@@ -57,6 +59,8 @@ class Place(Struct, frozen=True, kw_only=True):
     state: Path | None
     roots: dict[str, int]
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
+    seed: int = 0
+    program: "Program | None" = None
 
 
 class Hand:

@@ -9,7 +9,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from manifests import schema
 from manifests.errors import SettingsInvalid
@@ -36,6 +36,9 @@ STOP_WHEN_BROKEN: Final = 2.0
 EXIT_RAISED: Final = 1
 EXIT_LINK_LOST: Final = 75
 
+if TYPE_CHECKING:
+    from runtime.wasm.program import Program
+
 SETTINGS_EVENT: Final = "kernel.settings"
 _ORPHAN_SECONDS: Final = 10.0
 
@@ -47,6 +50,7 @@ def join(start: Start) -> Callable[[], int]:
     """
     manifest = schema.decode(start.launch.manifest)
     settings = Settings(manifest.settings, start.launch.settings)
+    program = _program(start.artefact) if manifest.hand.wasm else None
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
     loop, selector = new_loop()
@@ -59,7 +63,7 @@ def join(start: Start) -> Callable[[], int]:
         return lambda: _not_joined(why)
     os.close(bus)
     selector.attend(link.descriptors, link.waiting)
-    life = Life(start, manifest, settings, link, loop)
+    life = Life(start, manifest, settings, link, loop, program)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1:
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)
@@ -72,13 +76,16 @@ class Life:
     """One run from its start to its exit code."""
 
     def __init__(
-        self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop
-    ) -> None:
+        self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop,
+        program: "Program | HandBroken | None",
+    ) -> None:  # fmt: skip
+        """program: of a WASM Hand, or why it cannot run."""
         self._start = start
         self._manifest = manifest
         self._settings = settings
         self._link = link
         self._loop = loop
+        self._program = program
         self._calls = Calls(link, manifest.limits.in_flight)
         self._serving: Serving | None = None
         self._secrets = set(settings.secrets())
@@ -191,7 +198,10 @@ class Life:
 
     def _hand(self, group: asyncio.TaskGroup) -> Hand:
         launch, descriptors = self._start.launch, self._start.descriptors
-        kind = code.load(launch.name, self._start.code, self._manifest.hand.entry)
+        program = self._program
+        if isinstance(program, HandBroken):
+            raise program
+        kind = _wasm_hand() if program else code.load(launch.name, self._start.code, self._manifest.hand.entry)
         if not isinstance(kind, type) or not issubclass(kind, Hand):
             raise HandBroken(f"entry = {self._manifest.hand.entry!r} is not a class made from runtime.Hand")
         place = Place(
@@ -204,6 +214,8 @@ class Life:
             state=Path(launch.state) if launch.state else None,
             roots={name[5:]: number for name, number in descriptors.items() if name.startswith("root:")},
             begin=lambda work: self._in_background(group, work),
+            seed=launch.seed,
+            program=program,
         )
         hand = kind.__new__(kind)
         hand._settle(place)
@@ -270,6 +282,23 @@ async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: fr
     publisher, _, name = header.event.partition(".")
     value = codec.decode_body(body)
     await hand.on_event(Event(publisher=publisher, name=name, body=value, labels=header.labels, missed=header.missed))
+
+
+def _program(artefact: bytes) -> "Program | HandBroken":
+    """A WASM Hand's program, loaded while that is still possible; why it cannot run is told where a Hand's bugs are."""
+    from runtime.wasm.ends import Unfit
+    from runtime.wasm.program import load_program
+
+    try:
+        return load_program(artefact)
+    except Unfit as unfit:
+        return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")
+
+
+def _wasm_hand() -> type[Hand]:
+    from runtime.wasm.hand import WasmHand
+
+    return WasmHand
 
 
 def _first(error: BaseException) -> BaseException:

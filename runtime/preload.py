@@ -18,6 +18,7 @@ MODULES: Final = (
     "manifests.params",
     "manifests.settings",
     "runtime.main",
+    "runtime.wasm.hand",
     "traceback",
     "zmq",
 )

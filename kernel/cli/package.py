@@ -73,7 +73,9 @@ def manifest_of(path: str) -> Manifest:
 
 
 def entry_problem(folder: Folder) -> str:
-    """Why the module that `entry` names cannot be there, or ""."""
+    """Why the module that `entry` or `wasm` names cannot be there, or ""."""
+    if wasm := folder.manifest.hand.wasm:
+        return "" if wasm in folder.files else f"wasm names {wasm}, but there is no such file"
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"
     return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"
