@@ -92,6 +92,7 @@ def _live(end: socket.socket) -> int:
         return EXIT_UNFIT
     end.close()
     go = join(Start(launch=launch, code=code, descriptors=descriptors, public=public, secret=secret, artefact=artefact))
+    del artefact  # it is loaded, and may be large
     return int(go())
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from manifests import schema
 from manifests.errors import SettingsInvalid
 from manifests.schema import Manifest
@@ -63,7 +65,7 @@ def join(start: Start) -> Callable[[], int]:
         return lambda: _not_joined(why)
     os.close(bus)
     selector.attend(link.descriptors, link.waiting)
-    life = Life(start, manifest, settings, link, loop, program)
+    life = Life(replace(start, artefact=b""), manifest, settings, link, loop, program)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1:
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)

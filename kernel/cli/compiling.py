@@ -9,10 +9,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import Final
 
+from msgspec import Struct
+
 from kernel import STARTER
-from kernel.cli import package
+from kernel.cli import package, told
+from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
 from manifests.state import Artefact
@@ -21,6 +25,18 @@ COMPILER: Final = "runtime.wasm.compiling"
 
 SECONDS: Final = 60
 """Processor time that compiling may take; it is ended after twice that in any case."""
+
+
+FRESH: Final = 600
+"""Seconds that what was compiled is left alone."""
+
+
+class _Installed(Struct, frozen=True):
+    artefact: Artefact | None = None
+
+
+class _Shown(Struct, frozen=True):
+    hand: _Installed
 
 
 def into(home: str, folder: Folder) -> Artefact:
@@ -57,6 +73,21 @@ def compiled(folder: Folder, seconds: int) -> tuple[str, bytes]:
     raise _wrong(
         folder, done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2] or "the compiler said nothing"
     )
+
+
+def sweep(client: Client) -> None:
+    """Remove what no installed Hand runs any more, but for what another `install` may be about to name."""
+    folder = os.path.join(client.home, "compiled")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    if not names:
+        return
+    hands = told.read(client.call("kernel.hands").value, told.Rows).hands
+    shown = (told.read(client.call("kernel.show", hand.name).value, _Shown).hand.artefact for hand in hands)
+    in_use = {one.key for one in shown if one is not None}
+    for name in names:
+        path = os.path.join(folder, name)
+        if name not in in_use and os.stat(path).st_mtime < time.time() - FRESH:
+            os.unlink(path)
 
 
 def _wrong(folder: Folder, why: str) -> Ended:

@@ -7,6 +7,7 @@ from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
 from manifests.schema import Capability, Manifest
 from manifests.seal import signers
+from manifests.state import Artefact
 from manifests.values import format_limit
 
 
@@ -21,6 +22,7 @@ class _Installed(Struct, frozen=True):
     version: str
     folder: str
     package: _Package
+    artefact: Artefact | None = None
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ def _drawn(shown: Shown) -> str:
         "file_size": limits.file_size,
         "calls_per_minute": limits.calls_per_minute,
         "in_flight": limits.in_flight,
-    }
+    } | ({"fuel": limits.fuel} if section.wasm else {})
     return screen.fields(
         (
             ("hand", f"{hand.name} {hand.version}"),
@@ -65,6 +67,7 @@ def _drawn(shown: Shown) -> str:
             ("sealed by", "\n".join(f"{name}+{key}" for name, key in signers(hand.package.seal))),
             ("id", hand.id),
             ("folder", f"hands/{hand.folder}"),
+            ("runs", f"{section.wasm}, compiled as {hand.artefact.key[:16]}" if hand.artefact else section.entry),
             ("needs", ", ".join(section.needs)),
             ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
             ("offers", "\n".join(f"{name}  {one.effect}: {one.summary}" for name, one in manifest.provides.items())),

@@ -42,9 +42,9 @@ from wire.entries import Used
 
 T = TypeVar("T")
 
-TABLE_ELEMENTS: Final = 100_000
-TABLES: Final = 16
-"""The most entries of all tables together, and the most tables."""
+TABLE_ELEMENTS: Final = 20_000
+TABLES: Final = 4
+"""The most entries of a table, and the most tables; they lie outside of a guest's own memory."""
 
 HOST_CALL: Final = 500
 """Fuel that a call of a host function costs, beside one for each byte that it moves: a guest that does nothing but call

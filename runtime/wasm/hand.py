@@ -26,7 +26,10 @@ from wire import codec
 from wire.errors import CodecError
 
 AT_ONCE: Final = 4
-"""Calls that a service answers at once, if its `in_flight` is not less; further ones wait."""
+"""Calls that a service answers at once, if `in_flight` and `processes` allow as many; further ones wait."""
+
+OWN_THREADS: Final = 3
+"""Threads that a run has beside those of its guests: the loop's, and two of the bus."""
 
 EARLY: Final = 0.025
 """Seconds by which a guest is interrupted before the kernel would end its call: so what it has used is still told."""
@@ -43,7 +46,8 @@ class WasmHand(Hand):
 
     def __init__(self) -> None:
         limits, hand = self._place.manifest.limits, self._place.manifest.hand
-        self._at_once = 1 if hand.kind == "task" else min(AT_ONCE, limits.in_flight)
+        room = max(1, limits.processes - OWN_THREADS)
+        self._at_once = 1 if hand.kind == "task" else min(AT_ONCE, limits.in_flight, room)
         self._memory = guest_memory(limits.memory, self._at_once)
 
     @property
