@@ -110,12 +110,12 @@ class Exchange:
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """The end that a provider gives. Raises Late when the call had its one end before."""
+        run.used = run.used.and_then(header.used) if header.used is not None else run.used
         call = run.serving.get(header.number)
         if call is None:
             raise Late(header.number)
         run.mark(header.labels)
         call.mark(call.provided.labels, header.labels)
-        run.used = run.used.and_then(header.used) if header.used is not None else run.used
         self.end(call, header, body)
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:

@@ -39,6 +39,7 @@ from runtime.wasm.library import (
 from runtime.wasm.library import Bytes as Vector
 from runtime.wasm.seeded import Seeded
 from wire.entries import Used
+from wire.limits import BODY_MAX
 
 T = TypeVar("T")
 
@@ -216,7 +217,11 @@ class Guest:
         if not self._module.functions[export].results:
             return b""
         answer = values[0].i64 & 0xFFFF_FFFF_FFFF_FFFF
-        return self.read(answer >> 32, answer & 0xFFFF_FFFF)
+        at, size = answer >> 32, answer & 0xFFFF_FFFF
+        self._within(at, size)
+        if size > BODY_MAX:
+            raise Ended("malformed", f"it answered with {size} bytes where {BODY_MAX} are the most")
+        return self.read(at, size)
 
     def _enter(self, export: str, values: "ctypes.Array[Value]") -> None:
         found, trap, name = Extern(), ctypes.c_void_p(), export.encode()

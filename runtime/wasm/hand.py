@@ -6,6 +6,7 @@ Each call is an instance of its own, on a thread of its own, with the fuel, the 
 
 import asyncio
 import contextvars
+import signal
 from typing import Final
 
 import msgspec
@@ -49,6 +50,7 @@ class WasmHand(Hand):
         room = max(1, limits.processes - OWN_THREADS)
         self._at_once = 1 if hand.kind == "task" else min(AT_ONCE, limits.in_flight, room)
         self._memory = guest_memory(limits.memory, self._at_once)
+        self._pauses = 0
 
     @property
     def _program(self) -> Program:
@@ -58,7 +60,12 @@ class WasmHand(Hand):
 
     async def start(self) -> None:
         """Ready to be called."""
+        signal.signal(signal.SIGCONT, self._resumed)
         self._program.begin(asyncio.get_running_loop(), self.kernel, self._at_once)
+
+    def _resumed(self, _: int, __: object) -> None:
+        """It was paused, which counts against no deadline: from now on the kernel alone knows when the open ones are."""
+        self._pauses += 1
 
     def _check(self) -> None:
         """Raises HandBroken for a module whose exports do not fit HAND.toml; `maniple install` has looked as well."""
@@ -128,7 +135,13 @@ class WasmHand(Hand):
         loop = asyncio.get_running_loop()
         given = call.deadline / 1000
         late = f"it did not end within its {given:g} s"
-        timer = loop.call_later(max(given - EARLY, given / 2), guest.interrupt, "deadline", late)
+        pauses = self._pauses
+
+        def expire() -> None:
+            if self._pauses == pauses:
+                guest.interrupt("deadline", late)
+
+        timer = loop.call_later(max(given - EARLY, given / 2), expire)
         work = contextvars.copy_context().run
         future = loop.run_in_executor(self._program.threads, work, _run, guest, export, inputs)
         try:

@@ -1,5 +1,6 @@
 """A WASM Hand as a run: on a real bus, its calls made by the run's loop while guests wait on threads of their own."""
 
+import signal
 import time
 
 import msgspec
@@ -138,6 +139,18 @@ def test_a_deadline_ends_a_guest_before_the_kernel_would_and_says_what_it_used(p
     assert 200_000 < failed.used.wall < 350_000
     assert time.monotonic() - begun < 5
     assert peer.stop() == 0
+
+
+def test_a_pause_does_not_count_against_the_deadline(peer: Peer) -> None:
+    peer.launch("", kind="task", wasm=running(LOOP), fuel=10**15).ready()
+    peer.send(headers.Call(number=2, method="run", deadline=400), {})
+    assert peer.process is not None
+    time.sleep(0.1)
+    for number, wait in ((signal.SIGSTOP, 0.6), (signal.SIGCONT, 0.6)):
+        peer.process.send_signal(number)
+        assert not peer.router.poll(int(wait * 1000)), "it ended, though it was not told to"
+    peer.send(headers.Cancel(number=2, why="its deadline"))
+    assert peer.expect(headers.Cancelled)[0].used is not None
 
 
 def test_a_guest_whose_call_is_cancelled_is_gone_and_the_next_call_is_answered(peer: Peer) -> None:
