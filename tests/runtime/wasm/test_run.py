@@ -2,10 +2,12 @@
 
 import signal
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from runtime.wasm.seeded import Seeded
 from tests.runtime.peer import Peer, provided
 from tests.runtime.wasm.guests import ECHO, running, wat
 from wire import headers, limits
@@ -124,6 +126,23 @@ def test_a_guest_that_sleeps_asks_the_kernel(peer: Peer) -> None:
     assert (call.method, arguments) == ("kernel.sleep", {"milliseconds": 1500})
     peer.send(headers.Done(number=call.number, time=2_000_000), {})
     peer.expect(headers.Done)
+
+
+DICE = """(i32.store16 (i32.const 510) (i32.const 0x10c4)) (call $random (i32.const 512) (i32.const 16))
+(i64.const 0x0000_01fe_0000_0012)"""
+
+
+def test_random_bytes_are_the_runs_and_for_a_service_the_calls(peer: Peer, tmp_path: Path) -> None:
+    random = '(import "maniple" "random" (func $random (param i32 i32)))'
+    peer.launch("", kind="task", wasm=running(DICE, imports=random)).ready()
+    assert peer.answer("run") == Seeded(b"7:0").take(16)  # 7 is the seed in its launch packet
+    (tmp_path / "service").mkdir()
+    service = Peer(tmp_path / "service")
+    try:
+        service.launch("", (provided("test.dice"),), wasm=wat(_method("dice", DICE), imports=random)).ready()
+        assert [service.answer("test.dice") for _ in range(2)] == [Seeded(b"7:2").take(16), Seeded(b"7:4").take(16)]
+    finally:
+        service.close()
 
 
 LOOP = "(loop (br 0)) (i64.const 0)"
@@ -253,4 +272,4 @@ def test_every_body_that_a_guest_hands_back_is_measured(peer: Peer) -> None:
     peer.call("run")
     failed, _ = peer.expect(headers.Failed)
     assert failed.code == "malformed"
-    assert str(limits.BODY_MAX) in failed.text
+    assert f"bytes where {limits.BODY_MAX} are the most" in failed.text

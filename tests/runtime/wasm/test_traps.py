@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from runtime.wasm.guest import TABLE_ELEMENTS, Guest
+from runtime.wasm.guest import HOST_CALL, TABLE_ELEMENTS, Guest
 from tests.runtime.wasm.guests import ECHO, MEBI, called, program, run, running, terms, wat
 
 TRAPS = {
@@ -89,6 +89,14 @@ def test_an_endless_loop_ends_within_its_fuel_wherever_it_is(where: str) -> None
     answer = run(ENDLESS[where], under=terms(fuel=3_000_000))
     assert answer.code == "fuel"
     assert answer.used.fuel == 3_000_000
+
+
+def test_a_call_of_the_host_costs_more_than_an_instruction() -> None:
+    now = '(import "maniple" "now" (func $now (result i64)))'
+    free, paid = (
+        run(running("(drop (call $now))" * times + "(i64.const 0)", imports=now)).used.fuel for times in (0, 3)
+    )
+    assert paid - free >= 3 * HOST_CALL
 
 
 @pytest.mark.parametrize("where", ENDLESS)
