@@ -69,6 +69,12 @@ def _reads_within_its_grant_only(shell: Shell, folder: Path) -> None:
     assert "of private" not in ran.out
 
 
+def _runs_a_module(shell: Shell, folder: Path) -> None:
+    shell.good("new", "guest", "--wasm", "--into", folder)
+    shell.good("install", folder / "guest", "--yes")
+    assert shell.told("start", "guest", "word=hi", "--wait")["value"] == {"heard": {"word": "hi"}}
+
+
 def _lives(shell: Shell, folder: Path) -> None:
     """The whole life of a home."""
     shell.good("init")
@@ -76,6 +82,7 @@ def _lives(shell: Shell, folder: Path) -> None:
     for hand in ("files", "machine"):
         shell.good("start", hand)
     _reads_within_its_grant_only(shell, folder)
+    _runs_a_module(shell, folder)
     assert shell.good("call", "files.read", "data/note.txt") == "of data"
     processes = shell.told("call", "machine.processes", "match=python")["value"]
     assert isinstance(processes, dict)

@@ -78,6 +78,14 @@ def test_a_module_is_compiled_at_install_and_answers(kernel: Kernel, client: Cli
     assert pinned == [artefact]
 
 
+def test_a_guest_may_have_an_interpreter_of_its_own_around_it(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    folder = guest(tmp_path / "guest", ECHO)
+    text = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(text.replace('kind = "task"', 'kind = "task"\nisolation = "exec"'))
+    install(kernel, folder)
+    assert _run(client, a=1)["value"] == {"a": 1}
+
+
 def test_what_a_guest_used_is_in_the_log_and_in_the_runs_end(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     install(kernel, guest(tmp_path / "guest", ECHO))
     run = _run(client)["run"]
