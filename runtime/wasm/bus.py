@@ -19,6 +19,8 @@ DONE, FAILED, REFUSED, CANCELLED = range(4)
 
 LEVELS: Final = ("info", "warning", "error")
 LONGEST_LINE: Final = 8 * 1024
+LINE: Final = 10_000
+"""Bytes of a record of a guest's; and the fuel that one costs beside its bytes: about the time that it takes to keep it."""
 
 
 LONGEST: Final = limits.DEADLINE_MAX / 1000
@@ -81,7 +83,7 @@ class Bus:
 def log(guest: Guest, level: int, text: int, size: int) -> int:
     """Write a line into the Hand's log; level: 0 information, 1 warning, 2 error. What is too long is cut."""
     kept = min(size, LONGEST_LINE)
-    guest.charge(kept)
+    guest.charge(LINE + kept)
     line = guest.read(text, kept).decode("utf-8", "replace")
     name = LEVELS[level] if level < len(LEVELS) else LEVELS[0]
     getattr(records.logger(), name)(line)

@@ -78,7 +78,7 @@ class WasmHand(Hand):
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
         """Answer by an instance of its own. Raises Failure with what ended it."""
         export, inputs, program = self._asked(call, arguments)
-        said: list[str] = []
+        said = Output()
         guest = Guest(self._program, self._terms(call, program, said))
         try:
             raw = await self._answered(call, guest, export, inputs)
@@ -87,11 +87,11 @@ class WasmHand(Hand):
             raise Failure(end.code, f"{self.name}: {end.text}") from None
         except Exited as end:
             if export != START or end.number:
-                raise Failure("exit", f"{self.name}: {end}", stdout="\n".join(said)) from None
+                raise Failure("exit", f"{self.name}: {end}", stdout=said.text()) from None
             answer = None
         except CodecError as error:
             raise Failure("malformed", f"{self.name}: what it answered is not msgpack: {error}") from None
-        return {"exit": 0, "stdout": "\n".join(said)} if export == START else answer
+        return {"exit": 0, "stdout": said.text()} if export == START else answer
 
     def _asked(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:
         """The export that answers, what it is given, and the arguments of a program."""
@@ -113,14 +113,8 @@ class WasmHand(Hand):
             )
         raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
 
-    def _terms(self, call: Call, program: tuple[bytes, ...], said: list[str]) -> Terms:
+    def _terms(self, call: Call, program: tuple[bytes, ...], said: "Output") -> Terms:
         limits, is_task = self._place.manifest.limits, self._place.manifest.hand.kind == "task"
-
-        def say(line: str, stream: str) -> None:
-            records.logger().info(line, stream=stream)
-            if stream == "stdout" and sum(map(len, said)) + len(line) <= STDOUT_MOST:
-                said.append(line)
-
         return Terms(
             fuel=limits.fuel,
             memory=self._memory,
@@ -128,7 +122,7 @@ class WasmHand(Hand):
             seed=f"{self._place.seed}:{0 if is_task else call.number}".encode(),
             arguments=program or (self.name.encode(),),
             environment=tuple(f"{name.upper()}={_text(value)}".encode() for name, value in self.settings.items()),
-            say=say,
+            say=said.take,
         )
 
     async def _answered(self, call: Call, guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
@@ -142,13 +136,14 @@ class WasmHand(Hand):
                 guest.interrupt("deadline", late)
 
         timer = loop.call_later(max(given - EARLY, given / 2), expire)
-        work = contextvars.copy_context().run
-        future = loop.run_in_executor(self._program.threads, work, _run, guest, export, inputs)
+        work = self._program.threads.submit(contextvars.copy_context().run, _run, guest, export, inputs)
+        future = asyncio.wrap_future(work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            guest.interrupt("cancelled", "its call was cancelled")
-            await asyncio.wait((future,), timeout=PATIENCE)
+            if not work.cancel():  # it has begun
+                guest.interrupt("cancelled", "its call was cancelled")
+                await asyncio.wait((future,), timeout=PATIENCE)
             raise
         finally:
             timer.cancel()
@@ -157,6 +152,25 @@ class WasmHand(Hand):
             used = guest.used()
             call.measured(used)
             self.log.info("metered", method=call.method, fuel=used.fuel, wall_us=used.wall, memory=used.memory)
+
+
+class Output:
+    """What a guest prints: records of the Hand's log; the beginning of its standard output is kept, as it may be an answer."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._room = STDOUT_MOST
+
+    def take(self, line: str, stream: str) -> None:
+        """One line, as it comes."""
+        records.logger().info(line, stream=stream)
+        if stream == "stdout" and self._room > 0:
+            self._lines.append(line[: self._room])
+            self._room -= len(line) + 1
+
+    def text(self) -> str:
+        """What was kept."""
+        return "\n".join(self._lines)
 
 
 def _run(guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:

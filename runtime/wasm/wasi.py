@@ -7,7 +7,7 @@ is about files or sockets is there, so that a module which imports it can be ins
 
 from typing import Final
 
-from runtime.wasm.bus import LONGEST_LINE, Bus, random
+from runtime.wasm.bus import LINE, LONGEST_LINE, Bus, random
 from runtime.wasm.ends import Exited
 from runtime.wasm.guest import PIECE, Guest
 
@@ -192,6 +192,8 @@ def finish(guest: Guest, fd: int) -> None:
 def _print(guest: Guest, fd: int, raw: bytes) -> None:
     *lines, rest = raw.split(b"\n")
     for line in lines:
+        guest.check()
+        guest.charge(LINE)
         guest.output[fd] += line
         guest.terms.say(guest.output[fd][:LONGEST_LINE].decode("utf-8", "replace"), STREAMS[fd])
         guest.output[fd].clear()

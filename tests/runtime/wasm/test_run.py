@@ -197,6 +197,19 @@ def test_a_guest_that_waits_for_its_call_does_not_keep_others_from_being_answere
     assert (done.number, value) == (slow, "at last")
 
 
+def test_a_call_that_waits_for_a_thread_is_cancelled_at_once(peer: Peer) -> None:
+    peer.launch("", (provided("test.spin"),), wasm=wat(_method("spin", LOOP)), fuel=10**15).ready()
+    spinning = [peer.call("test.spin") for _ in range(4)]
+    waiting = peer.call("test.spin")
+    begun = time.monotonic()
+    peer.send(headers.Cancel(number=waiting, why="not wanted"))
+    assert peer.expect(headers.Cancelled)[0].number == waiting
+    assert time.monotonic() - begun < 0.9
+    for number in spinning:
+        peer.send(headers.Cancel(number=number, why="enough"))
+        peer.expect(headers.Cancelled)
+
+
 def test_a_cancelled_guest_that_waits_for_its_call_takes_that_back(peer: Peer) -> None:
     peer.launch("", kind="task", wasm=CALLING).ready()
     number = peer.call("run")

@@ -6,6 +6,7 @@ import pytest
 
 from runtime.wasm import offered, wasi
 from runtime.wasm.ends import Exited
+from runtime.wasm.guest import Guest
 from tests.runtime.wasm.guests import Answer, called, program, run, running, terms, wat
 
 WASI = "wasi_snapshot_preview1"
@@ -161,6 +162,23 @@ def test_a_flood_of_output_ends_with_its_fuel() -> None:
         b"(func $alloc", b'(data (i32.const 16) "\\00\\00\\00\\00\\00\\10") (func $alloc'
     )
     assert run(text, under=terms(fuel=1_000_000)).code == "fuel"
+
+
+def test_a_flood_of_empty_lines_ends_with_its_fuel_and_at_once_when_it_is_interrupted() -> None:
+    body = """(memory.fill (i32.const 4096) (i32.const 10) (i32.const 60000))
+    (i32.store (i32.const 16) (i32.const 4096)) (i32.store (i32.const 20) (i32.const 60000))
+    (drop (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 32))) (i64.const 0)"""
+    text = running(body, imports=_import("fd_write"))
+    assert run(text, under=terms(fuel=10_000_000)).code == "fuel"
+    made, lines = program(text), []
+
+    def say(line: str, _: str) -> None:
+        lines.append(line)
+        guest.interrupt("deadline", "late")
+
+    guest = Guest(made, terms(say=say))
+    assert called(made, "run", b"\x80", guest=guest).code == "deadline"
+    assert lines == [""]
 
 
 def test_polling_a_stream_is_answered_at_once() -> None:
