@@ -155,7 +155,10 @@ class WasmHand(Hand):
 
 
 class Output:
-    """What a guest prints: records of the Hand's log; the beginning of its standard output is kept, as it may be an answer."""
+    """What a guest prints: records of the Hand's log.
+
+    The beginning of its standard output is kept as well, since it is a program's answer.
+    """
 
     def __init__(self) -> None:
         self._lines: list[str] = []
