@@ -36,9 +36,9 @@ def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
     (artefact,) = (shell.home / "compiled").iterdir()
     if "--service" in option:
         assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"heard": {"who": "Ada"}}
-        header, row = shell.good("ps").splitlines()
+        header, *rows = shell.good("ps").splitlines()
         assert "FUEL" in header
-        assert name in row
+        assert any(name in row for row in rows)
     else:
         assert shell.told("start", name, "who=Ada", "--wait")["value"] == {"heard": {"who": "Ada"}}
     shown = shell.good("show", name)
