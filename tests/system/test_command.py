@@ -12,6 +12,7 @@ import pytest
 
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
+from tests.attacks.puppet import LACKS
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home, write_hand
 from tests.system.actors import actor, ask, cast, done, refused, rows
 
@@ -348,9 +349,10 @@ def test_its_methods_act_beyond_this_machine_unless_the_operator_says_otherwise(
 
 def test_without_a_mount_namespace_it_does_not_start_and_says_why(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
-    (home / "weakened").write_text("mount-namespace")
+    (home / "weakened").touch()
     with Kernel(home, "tests.attacks.weakened") as kernel, kernel.client() as client:
         source = _says("walled", "echo up")
-        install(kernel, source._replace(toml=source.toml.replace("times = 100", "times = 1")))
+        toml = source.toml.replace("times = 100", "times = 1")
+        install(kernel, source._replace(toml=toml.replace("A program.", f"A program{LACKS}mount-namespace")))
         with pytest.raises(NotDone, match="files need a mount-namespace to be shown in"):
             client.call("walled.do")
