@@ -12,7 +12,7 @@ import traceback
 from functools import partial
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from zmq.utils import z85
 
 from kernel import output
@@ -331,6 +331,8 @@ class Kernel:
         detail: dict[str, object] = {
             "exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory, "calls": run.calls, "cost": run.cost,
         }  # fmt: skip
+        if run.hand.artefact is not None:
+            detail["used"] = asdict(run.used)
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
         self.results.gone(run.id)
 

@@ -110,6 +110,7 @@ class Exchange:
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """The end that a provider gives. Raises Late when the call had its one end before."""
+        run.used = run.used.and_then(header.used) if header.used is not None else run.used
         call = run.serving.get(header.number)
         if call is None:
             raise Late(header.number)

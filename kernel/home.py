@@ -4,6 +4,7 @@ home.toml            format, the log's origin, the hash seed of this home's runs
 keys/                log.key (signs checkpoints), log.pub (for strangers), kernel.key, kernel.pub and operator.key
                      (CURVE), seal.key (the operator's own sealing key, which only the command line reads)
 hands/FOLDER/        what was installed, one folder per version
+compiled/KEY         WebAssembly modules as native code, by digest of module, wasmtime and its settings
 log/  journal/       the log, and the keys of its bodies' digests
 scratch/RUN/         a run's own folder, gone with it          state/HAND/   a service's, kept
                      and the secret settings of each Hand
@@ -26,7 +27,7 @@ from wire.errors import ManipleError
 from wire.signing import SigningKey
 
 FORMAT: Final = 1
-FOLDERS: Final = ("keys", "hands", "log", "journal", "scratch", "state", "output", "run")
+FOLDERS: Final = ("keys", "hands", "compiled", "log", "journal", "scratch", "state", "output", "run")
 _OPEN_TO_RUNS: Final = ("scratch", "state")  # 0711: what is inside belongs to single runs
 
 

@@ -171,6 +171,8 @@ class Launcher:
                     passing["mounts"] = passing.get("mounts") or os.open(
                         "/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC
                     )
+            if hand.artefact is not None:
+                passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_RDONLY | os.O_CLOEXEC)
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(
@@ -179,6 +181,7 @@ class Launcher:
                 settings=settings, rlimits=rlimits_of(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
                 seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state,
                 require=self._home.identity.require, descriptors=tuple(passing),
+                artefact=hand.artefact.digest if hand.artefact is not None else "",
             )  # fmt: skip
         except OSError:
             descriptors.close_all(list(passing.values()))

@@ -12,6 +12,7 @@ from manifests.calls import OpenCall
 from manifests.grants import GrantSet
 from manifests.state import Installed
 from wire import limits
+from wire.entries import Used
 from wire.ids import RunId
 from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate
@@ -62,12 +63,13 @@ class Run:
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
+    used: by its guests, as it says.
     """
 
     __slots__ = (
         "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "held", "id", "key", "labels", "memory",
         "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving", "started", "state",
-        "talk", "tokens", "uid", "unfit", "why", "work",
+        "talk", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -77,6 +79,7 @@ class Run:
         self.peer: Peer | None = None
         self.serving: dict[int, OpenCall] = {}
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
+        self.used = Used()
         self.pidfd = -1
         self.uid: int | None = None
         self.talk: socket | None = None

@@ -120,6 +120,8 @@ class OpenCall(CallLife):
         said: Said = {"principal": self.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
         if why := headers.why(header):
             said["why"] = shown(why)
+        if not isinstance(header, headers.Refused) and header.used is not None:
+            said["detail"] = {"used": asdict(header.used)}
         return said
 
     def kept(self, key: bytes, run: str) -> Open:

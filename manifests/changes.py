@@ -18,7 +18,7 @@ from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_met
 from manifests.roots import meets, read_mounts
 from manifests.schema import Capability, Provided, ResourceKind
 from manifests.seal import MANIFEST_FILE, Seal, signers
-from manifests.state import Installed, Package, State
+from manifests.state import Artefact, Installed, Package, State
 from manifests.trust import EVERYTHING, TrustedKey
 from wire.errors import NoteMalformed, Refusal
 from wire.signing import VerifyKey
@@ -122,13 +122,25 @@ def _install(this: Asked) -> Decided:
     whose: Detail = {"hand": before.id if before else this.new_id, "name": hand.name}
     seal = hashlib.sha256(package.seal.encode()).hexdigest()
     told: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal}
-    entries = [("hand.install", {**told, "as_declared": True} if this.arguments.get("as_declared") else told)]
+    if this.arguments.get("as_declared"):
+        told["as_declared"] = True
+    if hand.wasm:
+        told["artefact"] = _plain(_artefact(this.arguments.get("artefact")))
+    entries = [("hand.install", told)]
     given = _agreed(package, this.arguments.get("grants") or [], (*this.methods, *package.manifest.provides))
     if given:
         entries.append(("grant", {**whose, "capabilities": _plain(given)}))
     if hand.autostart and before is None:
         entries.append(("hand.state", {**whose, "state": "wanted"}))
     return Decided(entries=tuple(entries), hand=str(whose["hand"]))
+
+
+def _artefact(told: object) -> Artefact:
+    """What whoever installs a WASM Hand has compiled, for the log to pin."""
+    try:
+        return msgspec.convert(told, Artefact)
+    except msgspec.ValidationError:
+        raise ChangeInvalid("a WASM Hand is installed with the key and digest of its compiled module") from None
 
 
 def _check_owner(this: Asked, name: str, sealed: Seal) -> None:
@@ -314,7 +326,16 @@ def _row(
 CHANGES: Final = {
     one.provided.method: one
     for one in (
-        _row("install", "Install a Hand", _install, "none", folder="string", grants="list?", as_declared="bool?"),
+        _row(
+            "install",
+            "Install a Hand",
+            _install,
+            "none",
+            folder="string",
+            grants="list?",
+            as_declared="bool?",
+            artefact="dict?",
+        ),
         _row("remove", "Remove a Hand", _remove),
         _row("grant", "Give a Hand capabilities", _grant, capabilities="list"),
         _row("revoke", "Take capabilities back", _revoke, method="string", allow="list?"),

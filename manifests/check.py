@@ -51,6 +51,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
         for name, row in named["settings"].items()
     }
     rules.hand(found, sections["hand"], raw.get("hand"))
+    rules.wasm_only(found, sections)
     rules.services_only(found, sections, capabilities)
     rules.programs(found, sections)
     rules.limits(found, sections["limits"])

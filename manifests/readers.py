@@ -29,6 +29,7 @@ LONGEST_COMMAND: Final = 64
 LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
 _ENTRY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WASM: Final = re.compile(r"(?!(?:.*/)?\.)[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*\.wa(?:sm|t)", re.ASCII)
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
 _OWN_PROGRAM: Final = re.compile(r"\.(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)+", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -175,6 +176,14 @@ def _command(found: Findings, path: Path, value: object, key: Key) -> object:
     return tuple(value) if good else BAD
 
 
+def _wasm(found: Findings, path: Path, value: object, key: Key) -> object:
+    if isinstance(value, str) and len(value) <= LONGEST_SHOWN and _WASM.fullmatch(value):
+        return value
+    return _refused(
+        found, path, value, "a module in the Hand's folder", 'write its path there, such as "main.wasm" or "main.wat"'
+    )
+
+
 def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
     if isinstance(value, str):
         if value in key.choices:
@@ -311,5 +320,6 @@ READERS: Final[dict[str, Reader]] = {
         lambda text: _VARIABLE.fullmatch(text) is not None, "a variable's name", 'write it like "SLACK_TOKEN"'
     ),
     "version": _version,
+    "wasm": _wasm,
 }
 """By the type that reference.py names."""

@@ -65,6 +65,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "Instead of entry: a program and its arguments, in any language, as docs/command.md says.",
     ),
     Key(
+        "hand.wasm",
+        "wasm",
+        NONE,
+        "",
+        "Instead of entry: the WebAssembly module that is the Hand, .wasm or .wat, in its folder; see [wasm.md](wasm.md).",
+    ),
+    Key(
         "hand.kind",
         "choice",
         REQUIRED,
@@ -139,6 +146,7 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     _limit("calls_per_minute", "The most messages; refused, malformed and trivial ones count as well."),
     _limit("in_flight", "The most calls open at once."),
+    _limit("fuel", "WASM Hands: the most work for one call, about one unit for each instruction of the module."),
     Key(
         "restart.when",
         "choice",
@@ -219,7 +227,6 @@ KEYS: Final[tuple[Key, ...]] = (
 )
 
 LATER: Final[dict[str, str]] = {
-    "hand.wasm": "will run a WebAssembly module as the Hand",
     "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
     "capabilities.*.approval": "will hold each such call until a person says yes",
     "budget": "will bound what the Hand may spend",

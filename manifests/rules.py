@@ -15,7 +15,7 @@ from manifests.positions import Path
 from manifests.schema import Setting
 from manifests.settings import check_one
 from manifests.typed import convert
-from manifests.values import LIMITS, format_limit
+from manifests.values import LIMITS, WASM_LEAST, format_limit
 
 Section = Mapping[str, object]
 
@@ -25,8 +25,13 @@ SHORTEST_WITHIN_MS: Final = 1_000
 MOST_RESTARTS: Final = 1_000
 
 
-CODE: Final[dict[str, str]] = {"entry": '"main:MyHand"', "command": '["node", "server.js"]'}
+CODE: Final[dict[str, str]] = {"entry": '"main:MyHand"', "command": '["node", "server.js"]', "wasm": '"main.wasm"'}
 """The keys of [hand] of which one says what its code is, each with an example."""
+
+WIDER: Final[dict[str, tuple[object, ...]]] = {
+    "network": ("none",), "outside_read": ((),), "programs": (False,), "roots": (False,), "scratch": ("own",)
+}  # fmt: skip
+"""The keys of [confinement] that let a run reach further, each with what says that it does not."""
 
 
 def hand(found: Findings, section: Section, raw: object) -> None:
@@ -43,6 +48,25 @@ def hand(found: Findings, section: Section, raw: object) -> None:
     needs = section.get("needs", ())
     if isinstance(needs, tuple) and name in needs:
         found.at_value(("hand", "needs", needs.index(name)), f'"{name}" needs itself', "leave it out")
+
+
+def wasm_only(found: Findings, sections: Mapping[str, Section]) -> None:
+    """Keys that mean nothing for a module, or for anything else; and the memory that a module's process needs at least."""
+    if "wasm" not in sections["hand"]:
+        if "fuel" in sections["limits"] and CODE.keys() & sections["hand"].keys():
+            found.at_key(("limits", "fuel"), "limits.fuel is for WASM Hands, and this is none", "leave it out")
+        return
+    paths: list[Path] = [("events", key) for key in sections["events"]]
+    paths += [("confinement", key) for key in WIDER if sections["confinement"].get(key) not in (None, *WIDER[key])]
+    for path in paths:
+        found.at_key(path, f"{spelled(path)} is not for WASM Hands, which only call and answer", "leave it out")
+    memory, least = sections["limits"].get("memory"), format_limit("memory", WASM_LEAST)
+    if isinstance(memory, int) and memory < WASM_LEAST:
+        found.at_value(
+            ("limits", "memory"),
+            f"limits.memory = {format_limit('memory', memory)} is too small for a WASM Hand",
+            f"write at least {least}",
+        )
 
 
 def services_only(found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section]) -> None:

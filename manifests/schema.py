@@ -26,7 +26,7 @@ READ: Final[Effect] = "read"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs. Exactly one of entry and command says what its code is."""
+    """[hand]: who it is and how it runs. Exactly one of entry, command and wasm says what its code is."""
 
     name: str
     version: str
@@ -35,6 +35,7 @@ class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     autonomy: Autonomy
     entry: str = ""
     command: tuple[str, ...] = ()
+    wasm: str = ""
     isolation: Isolation = "fork"
     autostart: bool = False
     idle_ms: int = 60_000
@@ -74,7 +75,8 @@ class Events(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call. memory, file_size and disk in bytes."""
+    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call, fuel always does. memory, file_size and disk
+    in bytes."""
 
     memory: int = LIMITS["memory"].default
     cpu_ms: int = LIMITS["cpu"].default
@@ -85,6 +87,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     disk: int = LIMITS["disk"].default
     calls_per_minute: int = LIMITS["calls_per_minute"].default
     in_flight: int = LIMITS["in_flight"].default
+    fuel: int = LIMITS["fuel"].default
 
 
 class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,10 +7,10 @@ whole log; deleting it loses nothing.
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from manifests.grants import GrantSet, asked, narrow
@@ -30,6 +30,16 @@ class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     digest: str
 
 
+class Artefact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A WASM Hand's module as native code. key: its name below `compiled/` of the home, the SHA-256 of what it was made
+
+    from (module, wasmtime's version and settings); digest: SHA-256 of itself.
+    """
+
+    key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused.
 
@@ -45,6 +55,7 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seal: str
     package: Package
     as_declared: bool = False
+    artefact: Artefact | None = None
 
     @property
     def provides(self) -> dict[str, Provided]:
@@ -150,6 +161,7 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         seal=str(detail["seal"]),
         package=_loaded(load, detail),
         as_declared=bool(detail.get("as_declared")),
+        artefact=msgspec.convert(detail["artefact"], Artefact) if "artefact" in detail else None,
     )
     state.versions[name] = version
     state.quarantined.pop(hand, None)

@@ -40,7 +40,22 @@ LIMITS: Final[dict[str, Limit]] = {
     "disk": Limit("bytes", BYTES["GiB"], BYTES["MiB"], 16 * BYTES["TiB"]),
     "calls_per_minute": Limit("count", 300, 1, 6_000_000),
     "in_flight": Limit("count", 16, 1, 1_024),
+    "fuel": Limit("count", 10_000_000_000, 1_000, 10**15),
 }
+
+WASM_OWN: Final = 64 * BYTES["MiB"]
+"""What a WASM Hand's process needs beside its guests: the interpreter, the compiled module, the threads' stacks."""
+
+WASM_LEAST: Final = 96 * BYTES["MiB"]
+"""The least `memory` of a WASM Hand."""
+
+
+def guest_memory(memory: int, at_once: int) -> int:
+    """Bytes that each of so many guests may have at once, in whole pages, when its Hand's process may have `memory`.
+
+    It depends on nothing that the machine does, so that a guest meets the same end each time.
+    """
+    return (memory - WASM_OWN) // at_once // 65_536 * 65_536
 
 
 def parse_duration(text: str) -> int:

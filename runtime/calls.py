@@ -27,11 +27,12 @@ answering: Final[ContextVar[int]] = ContextVar("answering", default=0)
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """A call that ended in Done: its value, what it is marked with, what it cost."""
+    """A call that ended in Done: its value, what it is marked with, what it cost, and the kernel's time (microseconds)."""
 
     value: Value
     labels: tuple[str, ...] = ()
     cost: Cost | None = None
+    time: int = 0
 
 
 class Outgoing:
@@ -285,7 +286,7 @@ def reply_of(end: tuple[headers.End, bytes]) -> Reply:
     header, body = end
     match header:
         case headers.Done():
-            return Reply(value=_value_of(body), labels=header.labels, cost=header.cost)
+            return Reply(value=_value_of(body), labels=header.labels, cost=header.cost, time=header.time)
         case headers.Failed():
             detail = _value_of(body)
             raise CallFailed(header.code, header.text, dict(detail) if isinstance(detail, dict) else None)

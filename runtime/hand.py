@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from runtime.wasm.program import Program
+
 RUN: Final = "run"
 """The method under which a task run is given its one piece of work."""
 
@@ -50,7 +52,7 @@ class Place(Struct, frozen=True, kw_only=True):
     """Where a Hand finds itself: what main.py gives to every new one.
 
     surroundings: the environment of programs. place, pair: for a Hand that is one, where its files lie, and the two ends of
-    the talk with it.
+    the talk with it. seed: the run's. program: of a WASM Hand.
     """
 
     run: str
@@ -65,6 +67,8 @@ class Place(Struct, frozen=True, kw_only=True):
     place: str = ""
     pair: "tuple[socket.socket, socket.socket] | None" = None
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
+    seed: int = 0
+    program: "Program | None" = None
 
 
 class Hand:

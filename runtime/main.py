@@ -10,7 +10,9 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from manifests import schema
 from manifests.errors import SettingsInvalid
@@ -37,6 +39,9 @@ STOP_WHEN_BROKEN: Final = 2.0
 EXIT_RAISED: Final = 1
 EXIT_LINK_LOST: Final = 75
 
+if TYPE_CHECKING:
+    from runtime.wasm.program import Program
+
 SETTINGS_EVENT: Final = "kernel.settings"
 _ORPHAN_SECONDS: Final = 10.0
 
@@ -48,6 +53,7 @@ def join(start: Start) -> Callable[[], int]:
     """
     manifest = schema.decode(start.launch.manifest)
     settings = Settings(manifest.settings, start.launch.settings)
+    program = _program(start.artefact) if manifest.hand.wasm else None
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
     loop, selector = new_loop()
@@ -60,7 +66,7 @@ def join(start: Start) -> Callable[[], int]:
         return lambda: _not_joined(why)
     os.close(bus)
     selector.attend(link.descriptors, link.waiting)
-    life = Life(start, manifest, settings, link, loop)
+    life = Life(replace(start, artefact=b""), manifest, settings, link, loop, program)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1:
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)
@@ -73,13 +79,16 @@ class Life:
     """One run from its start to its exit code."""
 
     def __init__(
-        self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop
-    ) -> None:
+        self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop,
+        program: "Program | HandBroken | None",
+    ) -> None:  # fmt: skip
+        """program: of a WASM Hand, or why it cannot run."""
         self._start = start
         self._manifest = manifest
         self._settings = settings
         self._link = link
         self._loop = loop
+        self._program = program
         self._calls = Calls(link, manifest.limits.in_flight)
         self._pair = socket.socketpair() if manifest.hand.command else None
         self._serving: Serving | None = None
@@ -207,6 +216,8 @@ class Life:
             place=self._start.place,
             pair=self._pair,
             begin=lambda work: self._in_background(group, work),
+            seed=launch.seed,
+            program=None if isinstance(self._program, HandBroken) else self._program,
         )
         if "proxy" in descriptors:
             from runtime.proxy import Proxy
@@ -224,7 +235,12 @@ class Life:
         return self._serving.open_calls if self._serving is not None else ()
 
     def _kind(self) -> type[Hand]:
-        """The class that is this Hand: its own, or the bridge to its program."""
+        """The class that is this Hand: its own, the bridge to its program, or what runs its WebAssembly module."""
+        program = self._program
+        if isinstance(program, HandBroken):
+            raise program
+        if program:
+            return _wasm_hand()
         if self._manifest.hand.command:
             from runtime.bridge import Bridge
 
@@ -293,6 +309,23 @@ async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: fr
     publisher, _, name = header.event.partition(".")
     value = codec.decode_body(body)
     await hand.on_event(Event(publisher=publisher, name=name, body=value, labels=header.labels, missed=header.missed))
+
+
+def _program(artefact: bytes) -> "Program | HandBroken":
+    """A WASM Hand's program, loaded while that is still possible; why it cannot run is told where a Hand's bugs are."""
+    from runtime.wasm.ends import Unfit
+    from runtime.wasm.program import load_program
+
+    try:
+        return load_program(artefact)
+    except Unfit as unfit:
+        return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")
+
+
+def _wasm_hand() -> type[Hand]:
+    from runtime.wasm.hand import WasmHand
+
+    return WasmHand
 
 
 def _first(error: BaseException) -> BaseException:

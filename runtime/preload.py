@@ -20,6 +20,7 @@ MODULES: Final = (
     "runtime.bridge",
     "runtime.main",
     "runtime.proxy",
+    "runtime.wasm.hand",
     "traceback",
     "zmq",
 )

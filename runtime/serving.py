@@ -14,7 +14,7 @@ from runtime.calls import answering, as_bytes
 from runtime.errors import CallFailed, Failure, LinkLost
 from runtime.link import Link
 from wire import codec, headers, limits
-from wire.entries import Cost
+from wire.entries import Cost, Used
 from wire.errors import CodecError
 from wire.labels import join
 
@@ -26,12 +26,13 @@ class Call:
 
     method, resource: as the kernel checked them. labels: what the arguments, and the upload so far, are marked with.
     most: what it may cost. number: the kernel's. deadline: milliseconds it was given; the kernel ends it then. upload:
-    what the caller streams; uploads: whether it streams something.
+    what the caller streams; uploads: whether it streams something. time: the kernel's clock when it was delivered, in
+    microseconds.
     """
 
     __slots__ = (
-        "_added", "_chunks", "_cost", "_credit", "_finished", "_link", "_owed", "_uploading", "_waiters",
-        "deadline", "labels", "method", "most", "number", "resource", "uploads",
+        "_added", "_chunks", "_cost", "_credit", "_finished", "_link", "_owed", "_uploading", "_used", "_waiters",
+        "deadline", "labels", "method", "most", "number", "resource", "time", "uploads",
     )  # fmt: skip
 
     def __init__(self, link: Link, header: headers.Call) -> None:
@@ -41,6 +42,7 @@ class Call:
         self.labels = header.labels
         self.most = header.most
         self.deadline = header.deadline
+        self.time = header.time
         self._link = link
         self.uploads = self._uploading = header.upload
         self._chunks: deque[tuple[bytes, bool]] = deque()
@@ -50,6 +52,7 @@ class Call:
         self._waiters: list[asyncio.Future[None]] = []
         self._added: set[str] = set()
         self._cost: Cost | None = None
+        self._used: Used | None = None
 
     async def send(self, chunk: bytes) -> None:
         """Stream one chunk to the caller; waits until there is room for it."""
@@ -75,6 +78,10 @@ class Call:
         """Add to what this call cost."""
         spent = self._cost or Cost(tokens=0, micro_dollars=0)
         self._cost = Cost(tokens=spent.tokens + tokens, micro_dollars=spent.micro_dollars + micro_dollars)
+
+    def measured(self, used: Used) -> None:
+        """Tell with its end what this call has used of the machine."""
+        self._used = used
 
     async def _next_of_upload(self) -> bytes | None:
         """The next chunk, None after the last."""
@@ -121,11 +128,11 @@ class Call:
         self._credit += chunks
         self._wake()
 
-    def _finish(self) -> tuple[tuple[str, ...], Cost | None]:
-        """Nothing more can be sent; the labels and the cost that its end carries."""
+    def _finish(self) -> tuple[tuple[str, ...], Cost | None, Used | None]:
+        """Nothing more can be sent; the labels, the cost and the measures that its end carries."""
         self._finished = True
         self._wake()
-        return tuple(sorted(self._added)), self._cost
+        return tuple(sorted(self._added)), self._cost, self._used
 
 
 class _Upload(AsyncIterator[bytes]):
@@ -205,8 +212,8 @@ class Serving:
         try:
             arguments = _arguments(body)
             reply = codec.encode_body(await self._answer(call, arguments))
-            labels, cost = call._finish()
-            self._end(call, headers.Done(number=call.number, labels=labels, cost=cost), reply)
+            labels, cost, used = call._finish()
+            self._end(call, headers.Done(number=call.number, labels=labels, cost=cost, used=used), reply)
         except asyncio.CancelledError as cancelled:
             self._cancelled(call, str(cancelled))
         except Failure as failure:
@@ -227,17 +234,18 @@ class Serving:
             self._cancelled(call, _NOT_FINISHED)
 
     def _cancelled(self, call: Call, why: str) -> None:
-        labels, cost = call._finish()
-        self._end(call, headers.Cancelled(number=call.number, why=fitting(why), labels=labels, cost=cost))
+        labels, cost, used = call._finish()
+        self._end(call, headers.Cancelled(number=call.number, why=fitting(why), labels=labels, cost=cost, used=used))
 
     def _failed(self, call: Call, code: str, text: str, detail: dict[str, object] | None = None) -> None:
-        labels, cost = call._finish()
+        labels, cost, used = call._finish()
         try:
             body = codec.encode_body(detail) if detail else codec.NIL
         except CodecError:
             body = codec.NIL
         code, text = fitting(code, limits.LABEL_MAX) or "failed", fitting(text)
-        self._end(call, headers.Failed(number=call.number, code=code, text=text, labels=labels, cost=cost), body)
+        end = headers.Failed(number=call.number, code=code, text=text, labels=labels, cost=cost, used=used)
+        self._end(call, end, body)
 
     def _end(self, call: Call, end: headers.Done | headers.Failed | headers.Cancelled, body: bytes = codec.NIL) -> None:
         try:

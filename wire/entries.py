@@ -81,6 +81,23 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     tokens: Number
 
 
+class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """What a call used of the machine, as the run that answered it reports. wall: microseconds; memory: bytes at the peak."""
+
+    fuel: Number = 0
+    wall: Number = 0
+    memory: Number = 0
+
+    def and_then(self, more: "Used") -> "Used":
+        """What both used, one after the other."""
+        most = canonical.INT_LIMIT - 1
+        return Used(
+            fuel=min(most, self.fuel + more.fuel),
+            wall=min(most, self.wall + more.wall),
+            memory=max(self.memory, more.memory),
+        )
+
+
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One entry. Its fields stand in alphabetical order, which is the order that RFC 8785 asks for.
 

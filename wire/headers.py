@@ -16,7 +16,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta, Struct
 
 from wire import limits
-from wire.entries import Cost
+from wire.entries import Cost, Used
 
 Number = Annotated[int, Meta(ge=0, lt=2**53)]
 Method = Annotated[str, Meta(max_length=limits.METHOD_MAX)]
@@ -116,13 +116,15 @@ class Cancel(Header, frozen=True, tag="cancel"):
 class Done(Header, frozen=True, tag="done"):
     """Sent by the provider: the call succeeded, and the body is its value. An end.
 
-    labels: what the reply is marked with, beyond what the kernel adds. cost: what it cost.
+    labels: what the reply is marked with, beyond what the kernel adds. cost: what it cost. used: what was measured of a
+    WASM Hand's guest, here and in the other ends.
     """
 
     number: Number
     labels: Labels = ()
     cost: Cost | None = None
     time: Number = 0
+    used: Used | None = None
 
 
 class Failed(Header, frozen=True, tag="failed"):
@@ -137,6 +139,7 @@ class Failed(Header, frozen=True, tag="failed"):
     labels: Labels = ()
     cost: Cost | None = None
     time: Number = 0
+    used: Used | None = None
 
 
 class Refused(Header, frozen=True, tag="refused"):
@@ -160,6 +163,7 @@ class Cancelled(Header, frozen=True, tag="cancelled"):
     labels: Labels = ()
     cost: Cost | None = None
     time: Number = 0
+    used: Used | None = None
 
 
 # events ------------------------------------------------------------------------------------------------------------

@@ -111,7 +111,8 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, opened by the run
     itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
     require: the layers that the home wants every run to have.
-    serve: where the runtime begins, `module:function`; the kernel's code does not know it.
+    serve: where the runtime begins, `module:function`; the kernel's code does not know it. artefact: SHA-256 in hex of
+    what the descriptor `artefact` holds, a compiled WebAssembly module; "" where there is none.
     """
 
     run: str
@@ -129,6 +130,7 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     scratch: str
     state: str
     require: tuple[str, ...]
+    artefact: str = ""
     descriptors: tuple[str, ...]
 
 
@@ -166,8 +168,8 @@ class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 class Start(Struct, frozen=True, kw_only=True):
     """What the child, confined, hands to the runtime function that `Launch.serve` names; never on any wire.
 
-    code: path → the very bytes that were hashed; place: where they lie instead, for a Hand that is a program.
-    descriptors: name → number. public, secret: the run's CURVE pair (Z85).
+    code: path → the very bytes that were hashed; place: where they lie instead, for a Hand that is a program. artefact: a
+    WASM Hand's compiled module, hashed likewise. descriptors: name → number. public, secret: the run's CURVE pair (Z85).
     That function joins the bus and returns when Hello is answered, with a function that runs the Hand and returns the
     process's exit code; between the two the last layer of confinement is laid on.
     """
@@ -178,6 +180,7 @@ class Start(Struct, frozen=True, kw_only=True):
     descriptors: dict[str, int]
     public: bytes
     secret: bytes
+    artefact: bytes = b""
 
 
 Packet: TypeAlias = Launch | Joining | Go | Confined | Unfit

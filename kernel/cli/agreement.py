@@ -34,6 +34,8 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         lines[0] += f" (an upgrade of {before.hand.version})"
     if before is None or (before.hand.kind, before.hand.autonomy) != (hand.kind, hand.autonomy):
         lines.append(f"It is {KINDS[hand.kind]}, and {AUTONOMY[hand.autonomy]}.")
+    if hand.wasm and not (before and before.hand.wasm):
+        lines.append("It is a WebAssembly module: it can do nothing but call, within its fuel and memory.")
     if hand.autostart and not (before and before.hand.autostart):
         lines.append("It starts with the kernel, and stays up.")
     if manifest.confinement.roots and not (before and before.confinement.roots):

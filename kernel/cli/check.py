@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import package, screen
+from kernel.cli import compiling, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
@@ -22,7 +22,8 @@ def check(session: Session, folder: str) -> None:
     """Every problem in a Hand's folder, each with its file, line, column, and what to write instead.
 
     HAND.toml is checked whole, and so is what stands around it: that the entry's module is there, is Python and has the
-    class, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run.
+    class, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run; a WASM Hand's module is
+    compiled, to see what it imports and exports.
     """
     problems = _problems(folder)
     session.result(
@@ -57,7 +58,19 @@ def _problems(folder: str) -> list[Problem]:
         return [
             Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
         ]
+    if manifest.hand.wasm:
+        return _module_problems(package.read(folder))
     return [*found, *_entry_problems(folder, manifest.hand.entry, files)]
+
+
+def _module_problems(folder: package.Folder) -> list[Problem]:
+    """What is wrong with the module that `wasm` names, found by compiling it as `install` does."""
+    try:
+        compiling.compiled(folder, compiling.SECONDS)
+    except Ended as error:
+        what, _, why = str(error).partition(": ")
+        return [Problem(what.removesuffix(" cannot be run"), 1, 1, why, "mend the module, or its [provides]")]
+    return []
 
 
 def _entry_problems(folder: str, entry: str, files: dict[str, bytes]) -> list[Problem]:

@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, founding, installing, package, rights, screen, told
+from kernel.cli import agreement, compiling, founding, installing, package, rights, screen, told
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -74,6 +74,7 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
             _ask(found)
         grants = asked(found.manifest) if before is None else wanted
         reply = installing.install(client, found, seal, grants, as_declared=effects_as_declared)
+        compiling.sweep(client)
     if before is not None:
         shutil.rmtree(os.path.join(session.home, "hands", before.folder), ignore_errors=True)
     session.result(

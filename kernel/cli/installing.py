@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kernel.cli import package
+from kernel.cli import compiling, package
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
@@ -28,11 +28,12 @@ def install(
         raise Ended(f"the home's folder {hands} is missing: `maniple down`, then `maniple up`, which makes it anew")
     place = os.path.join(hands, name)
     try:
+        told: dict[str, object] = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
+        if as_declared:
+            told["as_declared"] = True
+        if folder.manifest.hand.wasm:
+            told["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
         package.copy(folder, seal, place)
-        told = {
-            "folder": name, "grants": [msgspec.to_builtins(one) for one in grants],
-            **({"as_declared": True} if as_declared else {}),
-        }  # fmt: skip
         return client.call("kernel.install", "", told).value
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)

@@ -35,9 +35,31 @@ class {name_of_class}(Hand):
         return {{"text": f"Hello, {{who}}!"}}
 '''
 
+MODULE = """;; {title}: WebAssembly text. `maniple install` compiles it as it is; docs/wasm.md says what else there is.
+(module
+  (import "maniple" "log" (func $log (param $level i32) (param $at i32) (param $size i32)))
+  (memory (export "memory") 2)
+
+  (data (i32.const 0) "\\81\\a5heard")    ;; msgpack: a table of one, whose name is "heard"
+  (data (i32.const 16) "listening")
+
+  ;; Room for what the host gives, and 8 bytes before it. One instance answers one call, so nothing is given back.
+  (global $free (mut i32) (i32.const 1024))
+  (func (export "maniple_alloc") (param $size i32) (result i32)
+    (global.set $free (i32.add (i32.add (global.get $free) (local.get $size)) (i32.const 8)))
+    (i32.sub (global.get $free) (local.get $size)))
+
+  ;; The arguments lie at $at, in msgpack. The answer is the table above with them as its value.
+  (func (export "{export}") {parameters}(param $at i32) (param $size i32) (result i64)
+    (call $log (i32.const 0) (i32.const 16) (i32.const 9))
+    (memory.copy (i32.sub (local.get $at) (i32.const 7)) (i32.const 0) (i32.const 7))
+    (i64.or (i64.shl (i64.extend_i32_u (i32.sub (local.get $at) (i32.const 7))) (i64.const 32))
+            (i64.extend_i32_u (i32.add (local.get $size) (i32.const 7))))))
+"""
+
 README = """# {name}
 
-Says hello. Change `main.py` to what it should do, and write into `HAND.toml`
+Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 
 - what it may ask of others, under `[capabilities]`,
 - what it offers, under `[provides]`,
@@ -54,12 +76,13 @@ Says hello. Change `main.py` to what it should do, and write into `HAND.toml`
 @command()
 @click.argument("name", metavar="NAME")
 @click.option("--service", is_flag=True, help="One that stays up and answers calls, instead of a task.")
+@click.option("--wasm", is_flag=True, help="A WebAssembly module, instead of Python.")
 @click.option("--into", metavar="DIR", type=click.Path(), help="The folder to make it in, instead of this one.")
-def new(session: Session, name: str, service: bool, into: str | None) -> None:
+def new(session: Session, name: str, service: bool, wasm: bool, into: str | None) -> None:
     """Make the folder of a Hand that works: HAND.toml, about ten lines of Python, and a README.
 
     NAME is in kebab-case, such as disk-watch. It is a task Hand, which has a process per run; with --service one that
-    stays up.
+    stays up. With --wasm it is a module in WebAssembly text, which no tool has to build; docs/wasm.md has one in C.
     """
     if not is_hand_name(name):
         raise Ended(f"`{name}` is no name for a Hand: use lower-case words and dashes, such as disk-watch", Exit.USAGE)
@@ -74,11 +97,9 @@ def new(session: Session, name: str, service: bool, into: str | None) -> None:
         ) from None
     use = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
     texts = {
-        "HAND.toml": _toml(name, service=service),
-        "main.py": (SERVICE if service else TASK).format(
-            title=name.replace("-", " ").capitalize(), name_of_class=_class(name)
-        ),
-        "README.md": README.format(name=name, use=use),
+        "HAND.toml": _toml(name, service=service, wasm=wasm),
+        **_code(name, service=service, wasm=wasm),
+        "README.md": README.format(name=name, use=use, file="main.wat" if wasm else "main.py"),
     }
     try:
         for file, text in texts.items():
@@ -91,11 +112,19 @@ def new(session: Session, name: str, service: bool, into: str | None) -> None:
     sys.stderr.flush()
 
 
+def _code(name: str, *, service: bool, wasm: bool) -> dict[str, str]:
+    title = name.replace("-", " ").capitalize()
+    if wasm:
+        export, parameters = ("greet", "(param $of i32) (param $of_size i32) ") if service else ("run", "")
+        return {"main.wat": MODULE.format(title=title, export=export, parameters=parameters)}
+    return {"main.py": (SERVICE if service else TASK).format(title=title, name_of_class=_class(name))}
+
+
 def _class(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("-"))
 
 
-def _toml(name: str, *, service: bool) -> str:
+def _toml(name: str, *, service: bool, wasm: bool) -> str:
     import tomli_w
 
     manifest: dict[str, object] = {
@@ -103,7 +132,7 @@ def _toml(name: str, *, service: bool) -> str:
             "name": name,
             "version": "0.1.0",
             "description": "Says hello.",
-            "entry": f"main:{_class(name)}",
+            **({"wasm": "main.wat"} if wasm else {"entry": f"main:{_class(name)}"}),
             "kind": "service" if service else "task",
             "autonomy": "readonly",
         },
@@ -117,7 +146,7 @@ def _toml(name: str, *, service: bool) -> str:
                 "effect": "read",
                 "idempotent": True,
                 "params": {"who": "string?"},
-                "returns": {"text": "string"},
+                "returns": {"heard": "dict"} if wasm else {"text": "string"},
             }
         }
     return tomli_w.dumps(manifest)

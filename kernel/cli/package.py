@@ -73,12 +73,14 @@ def manifest_of(path: str) -> Manifest:
 
 
 def entry_problem(folder: Folder) -> str:
-    """Why what `entry` or `command` names cannot be there, or ""."""
+    """Why what `entry`, `command` or `wasm` names cannot be there, or ""."""
     program = next(iter(folder.manifest.hand.command), "")
     if program:
         file = program.removeprefix("./")
         is_missing = program != file and file not in folder.files
         return f"command names {program}, but there is no {file}" if is_missing else ""
+    if wasm := folder.manifest.hand.wasm:
+        return "" if wasm in folder.files else f"wasm names {wasm}, but there is no such file"
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"
     return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"

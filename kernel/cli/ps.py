@@ -8,8 +8,8 @@ from kernel.cli.frame import Session, command
 def ps(session: Session) -> None:
     """Live runs: what each is, does, uses and has cost.
 
-    CPU is processor time so far, MEMORY what is resident (RSS), CALLS those it made, OPEN those under way. Runs that
-    have ended are in `maniple runs`.
+    CPU is processor time so far, MEMORY what is resident (RSS), CALLS those it made, OPEN those under way, FUEL what the
+    guests of a WASM Hand have used. Runs that have ended are in `maniple runs`.
     """
     with session.client() as client:
         reply = client.call("kernel.ps").value
@@ -20,7 +20,7 @@ def _drawn(live: told.LiveRuns) -> str:
     if not live.runs:
         return ""
     return screen.table(
-        ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "COST", "PROGRESS"),
+        ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "COST", "PROGRESS"),
         (
             (
                 run.run,
@@ -32,11 +32,12 @@ def _drawn(live: told.LiveRuns) -> str:
                 screen.size(run.memory),
                 run.calls,
                 run.open,
+                "" if run.used is None else run.used.fuel,
                 screen.dollars(run.micro_dollars),
                 run.progress.shown() if run.progress else "",
             )
             for run in live.runs
         ),
-        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "COST"),
+        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "COST"),
         colour_of="STATE",
     )

@@ -6,7 +6,7 @@ import shutil
 import click
 from msgspec import Struct
 
-from kernel.cli import told
+from kernel.cli import compiling, told
 from kernel.cli.frame import Session, command, hand_argument
 
 
@@ -29,6 +29,7 @@ def remove(session: Session, hand: str, purge: bool) -> None:
     """
     with session.client() as client:
         removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
+        compiling.sweep(client)
     _delete(session, "hands", removed.folder)
     _delete(session, "keys", f"{removed.hand}.secrets")
     kept = os.path.join(session.home, "state", removed.hand)

@@ -5,9 +5,9 @@ from msgspec import Struct
 from kernel.cli import agreement, screen, told
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
-from manifests.schema import Capability, Manifest
+from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import signers
-from manifests.state import pinned
+from manifests.state import Artefact, pinned
 from manifests.values import format_limit
 
 
@@ -23,6 +23,7 @@ class _Installed(Struct, frozen=True):
     folder: str
     package: _Package
     as_declared: bool
+    artefact: Artefact | None = None
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -45,6 +46,12 @@ def show(session: Session, hand: str) -> None:
     session.result(reply, lambda: _drawn(told.read(reply, Shown)))
 
 
+def _what_runs(section: HandSection, artefact: Artefact | None) -> str:
+    if artefact is not None:
+        return f"{section.wasm}, compiled as {artefact.key[:16]}"
+    return section.entry or " ".join(section.command)
+
+
 def _drawn(shown: Shown) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
     offered = pinned(manifest, as_declared=hand.as_declared)
@@ -59,7 +66,7 @@ def _drawn(shown: Shown) -> str:
         "disk": limits.disk,
         "calls_per_minute": limits.calls_per_minute,
         "in_flight": limits.in_flight,
-    }
+    } | ({"fuel": limits.fuel} if section.wasm else {})
     return screen.fields(
         (
             ("hand", f"{hand.name} {hand.version}"),
@@ -70,6 +77,7 @@ def _drawn(shown: Shown) -> str:
             ("sealed by", "\n".join(f"{name}+{key}" for name, key in signers(hand.package.seal))),
             ("id", hand.id),
             ("folder", f"hands/{hand.folder}"),
+            ("runs", _what_runs(section, hand.artefact)),
             ("needs", ", ".join(section.needs)),
             ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in offered.values())),

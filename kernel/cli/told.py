@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli.exits import Ended
+from wire.entries import Used
 
 T = TypeVar("T")
 Tick = Callable[[], None]
@@ -44,7 +45,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class LiveRun(Struct, frozen=True, kw_only=True):
-    """A row of kernel.ps. seconds: since its start; memory: bytes resident."""
+    """A row of kernel.ps. seconds: since its start; memory: bytes resident; used: by the guests of a WASM Hand."""
 
     run: str
     hand: str
@@ -58,6 +59,7 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     micro_dollars: int
     seconds: float
     progress: Progress | None = None
+    used: Used | None = None
     confinement: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
 

@@ -147,6 +147,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "calls": run.calls,
         "open": len(run.serving) + (len(run.peer.made) if run.peer else 0),
         "micro_dollars": run.cost,
+        "used": run.used if run.hand.artefact is not None else None,
         "seconds": round(kernel.loop.now() - run.started, 1),
         "progress": run.progress,
         "confinement": run.applied,

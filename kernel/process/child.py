@@ -86,6 +86,7 @@ def _live(end: socket.socket, found: Machine) -> int:
     try:
         made = _planned(launch, found)
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)
+        artefact = _compiled(descriptors.pop("artefact"), launch.artefact) if launch.artefact else b""
         _confine(launch, descriptors, made, code)
     except (Refusal, OSError) as error:
         why = str(error).encode(errors="backslashreplace").decode()
@@ -97,7 +98,11 @@ def _live(end: socket.socket, found: Machine) -> int:
     if not answer or not isinstance(decode(answer), Go):
         return EXIT_UNFIT
     code = {} if made.place else code  # it lies at its place
-    go = join(Start(launch=launch, code=code, place=made.place, descriptors=descriptors, public=public, secret=secret))
+    start = Start(
+        launch=launch, code=code, place=made.place, artefact=artefact, descriptors=descriptors, public=public, secret=secret
+    )  # fmt: skip
+    go = join(start)
+    del start, artefact  # it is loaded, and may be large
     if "seccomp" in made.applied:
         seccomp.lay_on(call_filter(found.architecture, made.profiles))
     send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
@@ -131,6 +136,15 @@ def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
     if different:
         raise Refusal("altered", "; ".join(map(str, different[:5])))
     return {path: raw for path, raw in found.items() if raw is not None}
+
+
+def _compiled(descriptor: int, digest: str) -> bytes:
+    """A compiled module, which is native code. Raises Refusal unless it is what was compiled when the Hand was installed."""
+    with open(descriptor, "rb") as file:
+        artefact = file.read()
+    if hashlib.sha256(artefact).hexdigest() != digest:
+        raise Refusal("altered", "its compiled module was changed after it was installed")
+    return artefact
 
 
 def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:

@@ -24,6 +24,45 @@ def test_a_new_hand_works_at_once(option: tuple[str, ...], shell: Shell, tmp_pat
     shell.good("remove", name, "--purge")
 
 
+@pytest.mark.parametrize("option", [("--wasm",), ("--wasm", "--service")])
+def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
+    option: tuple[str, ...], shell: Shell, tmp_path: Path
+) -> None:
+    name = "fresh-module" if "--service" in option else "fresh-guest"
+    folder = shell.good("new", name, *option, "--into", tmp_path).strip()
+    assert shell.told("check", folder) == {"ok": True, "problems": []}
+    installed = shell.run("install", folder, "--yes")
+    assert "a WebAssembly module" in installed.err
+    (artefact,) = (shell.home / "compiled").iterdir()
+    if "--service" in option:
+        assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"heard": {"who": "Ada"}}
+        header, *rows = shell.good("ps").splitlines()
+        assert "FUEL" in header
+        assert any(name in row for row in rows)
+    else:
+        assert shell.told("start", name, "who=Ada", "--wait")["value"] == {"heard": {"who": "Ada"}}
+    shown = shell.good("show", name)
+    assert f"main.wat, compiled as {artefact.name[:16]}" in shown
+    assert "fuel 10000000000" in shown
+    os.utime(artefact, (1, 1))  # as if it had been there for long
+    shell.good("remove", name, "--purge")
+    assert not artefact.exists()
+
+
+def test_check_and_install_tell_what_a_module_lacks(shell: Shell, tmp_path: Path) -> None:
+    folder = Path(shell.good("new", "lacking", "--wasm", "--into", tmp_path).strip())
+    text = (folder / "main.wat").read_text()
+    (folder / "main.wat").write_text(text.replace('(export "run")', '(export "walk")'))
+    problems = shell.run("check", folder, "--json").table()["problems"]
+    assert isinstance(problems, list)
+    assert [one["what"] for one in problems] == ["it exports no function run(i32, i32) -> i64"]
+    ran = shell.run("install", folder, "--yes")
+    assert ran.code == 1
+    assert "it exports no function run" in ran.err
+    (folder / "main.wat").unlink()
+    assert "there is no such file" in shell.run("install", folder, "--yes").err
+
+
 @pytest.mark.parametrize("name", ["Disk", "a_b", "../up", "-x-"])
 def test_a_bad_name_makes_nothing(name: str, shell: Shell, tmp_path: Path) -> None:
     assert shell.run("new", "--into", tmp_path, "--", name).code == 2

@@ -8,7 +8,7 @@ from manifests.policy import Link, admit, link_of, refused
 from manifests.schema import Capability, HandSection, Limits, Manifest, Provided
 from manifests.state import Installed, Package
 from wire import codec, headers
-from wire.entries import Cost
+from wire.entries import Cost, Used
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
 from wire.results import Outcome
@@ -127,3 +127,11 @@ def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:
     said, kept = call.about(call.begun(), b"k" * 32, "r-1"), call.kept(b"k" * 32, "r-1")
     assert (kept.method, kept.resource, kept.run) == (said["method"], said["resource"], said["run"])
     assert (kept.parent, kept.labels) == (said["parent"], said["labels"])
+
+
+def test_what_a_guest_used_is_said_of_its_calls_end() -> None:
+    call = _opened()
+    used = Used(fuel=7, wall=9, memory=65_536)
+    for header in (headers.Done(number=4, used=used), headers.Failed(number=4, code="fuel", text="", used=used)):
+        assert call.over(header).get("detail") == {"used": {"fuel": 7, "wall": 9, "memory": 65_536}}
+    assert "detail" not in call.over(headers.Done(number=4))

@@ -5,7 +5,7 @@ import pytest
 from manifests import changes, seal
 from manifests.changes import CHANGES, Asked, ChangeInvalid
 from manifests.check import check
-from manifests.state import Package, State, fold
+from manifests.state import Artefact, Package, State, fold, from_bytes, to_bytes
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.entries import NO_PREV, Entry, time_text
 from wire.errors import Refusal
@@ -110,3 +110,46 @@ def test_no_more_is_granted_than_the_manifest_asks_for() -> None:
         CHANGES["kernel.grant"].decide(_asked(state, package, "news", capabilities=wide))
     with pytest.raises(ChangeInvalid, match="no Hand"):
         CHANGES["kernel.grant"].decide(_asked(state, package, "newz", capabilities=[]))
+
+
+def _wasm() -> Package:
+    package = _package("news", "1.0.0", HOME_KEY)
+    text = TEXT.format(name="news", version="1.0.0").replace('entry = "main:Hand"', 'wasm = "main.wat"')
+    return Package(seal=package.seal, manifest=check(text), digest=package.digest)
+
+
+ARTEFACT = {"key": "a" * 64, "digest": "b" * 64}
+
+
+def test_a_wasm_hand_is_installed_with_what_its_module_was_compiled_to() -> None:
+    state = _state()
+    package = _wasm()
+    decided = CHANGES["kernel.install"].decide(_asked(state, package, folder="f", artefact=ARTEFACT))
+    assert decided.entries[0][1]["artefact"] == ARTEFACT
+    entry = Entry(
+        seq=0,
+        prev=NO_PREV,
+        time=time_text(NOW),
+        kind="hand.install",
+        principal="operator",
+        detail=decided.entries[0][1],
+    )
+    fold(state, entry, lambda _: package)
+    assert state.hands["news"].artefact == Artefact(key="a" * 64, digest="b" * 64)
+    assert from_bytes(to_bytes(state)).hands["news"].artefact == state.hands["news"].artefact
+
+
+@pytest.mark.parametrize(
+    "artefact", [None, {}, "a", {**ARTEFACT, "key": "../x"}, {**ARTEFACT, "digest": "B" * 64}, {**ARTEFACT, "more": 1}]
+)
+def test_a_wasm_hand_without_a_proper_artefact_is_not_installed(artefact: object) -> None:
+    state = _state()
+    with pytest.raises(ChangeInvalid, match="key and digest"):
+        CHANGES["kernel.install"].decide(_asked(state, _wasm(), folder="f", artefact=artefact))
+
+
+def test_a_hand_that_is_a_class_keeps_no_artefact() -> None:
+    state = _state()
+    package = _package("news", "1.0.0", HOME_KEY)
+    decided = CHANGES["kernel.install"].decide(_asked(state, package, folder="f", artefact=ARTEFACT))
+    assert "artefact" not in decided.entries[0][1]

@@ -181,12 +181,15 @@ def test_every_default_in_the_table_is_what_the_schema_gives() -> None:
     sections: dict[str, list[str]] = {}
     for key in reference.KEYS:
         section, _, name = key.path.rpartition(".")
-        if "*" not in section and key.default not in (reference.REQUIRED, reference.NONE):
+        if "*" not in section and key.default not in (reference.REQUIRED, reference.NONE) and name != "fuel":
             sections.setdefault(section, []).append(f"{name} = {key.default}")
     required = re.sub(r"(?m)^(isolation|autostart|idle|needs) = .*\n", "", HEAD)
     written = required + "\n".join(sections.pop("hand")) + "\n"
     written += "".join(f"[{section}]\n" + "\n".join(rows) + "\n" for section, rows in sections.items())
     assert check(written) == check(required)
+    wasm = re.sub(r"(?ms)^entry = .*?$", 'wasm = "main.wat"', required)
+    fuel = reference.AT["limits.fuel"].default
+    assert check(f"{wasm}\n[limits]\nfuel = {fuel}\n") == check(wasm)
 
 
 def test_every_type_in_the_table_has_a_reader_and_every_key_a_meaning() -> None:
@@ -212,7 +215,7 @@ def test_the_reference_page_shows_every_key_with_its_limits() -> None:
         assert f"| `{key.path.rpartition('.')[2]}` |" in page
         assert key.doc in page
     assert '"16MiB" to "64GiB"' in page
-    assert len(LIMITS) == 9
+    assert len(LIMITS) == 10
 
 
 def test_starting_from_a_snapshot_imports_nothing_heavy() -> None:

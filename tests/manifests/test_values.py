@@ -235,3 +235,12 @@ def test_a_runs_user_id_is_in_its_homes_range_and_no_services_is_a_tasks(
     first = values.UID_BASE + seed % values.HOMES * values.UID_COUNT
     assert first <= uid < first + values.UID_COUNT < 2**31
     assert (uid < first + values.SERVICE_UIDS) is (task_run is None)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_guests_share_what_their_process_does_not_need_in_whole_pages(at_once: int) -> None:
+    for memory in (values.WASM_LEAST, values.WASM_LEAST + 1, 256 << 20, 64 << 30):
+        each = values.guest_memory(memory, at_once)
+        assert each % 65_536 == 0
+        assert 0 < each * at_once <= memory - values.WASM_OWN
+    assert values.guest_memory(values.WASM_LEAST, 1) == 32 << 20

@@ -13,6 +13,8 @@ import zmq
 
 from manifests import schema
 from manifests.schema import Events, HandSection, Limits, Manifest, Provided, Setting
+from manifests.values import LIMITS
+from runtime.wasm.engine import Engine, Module, binary_of
 from wire import codec, headers, limits
 from wire.headers import FromKernel, FromRun, Header
 from wire.launch import Launch, Rlimits, Start
@@ -27,7 +29,10 @@ def provided(method: str, **params: str) -> Provided:
 
 
 class More(TypedDict, total=False):
-    """What else a test may want. values: of the settings; files: beside main.py; warm: forked from a template."""
+    """What else a test may want. values: of the settings; files: beside main.py; warm: forked from a template.
+
+    wasm: a module as text, instead of main.py.
+    """
 
     kind: schema.RunKind
     settings: dict[str, Setting]
@@ -36,6 +41,9 @@ class More(TypedDict, total=False):
     entry: str
     in_flight: int
     warm: bool
+    wasm: bytes
+    fuel: int
+    memory: int
 
 
 class Peer:
@@ -73,13 +81,20 @@ class Peer:
     def launch_only(self, source: str, provides: tuple[Provided, ...] = (), **more: Unpack[More]) -> None:
         """Start the Hand; its Hello waits."""
         kind = more.get("kind", "service")
-        entry = more.get("entry", "main:Test")
+        wasm = more.get("wasm", b"")
+        entry, module = ("", "main.wat") if wasm else (more.get("entry", "main:Test"), "")
         manifest = Manifest(
-            hand=HandSection(name="test", version="1.0.0", description="", entry=entry, kind=kind, autonomy="full"),
+            hand=HandSection(
+                name="test", version="1.0.0", description="", entry=entry, wasm=module, kind=kind, autonomy="full"
+            ),
             provides={one.method: one for one in provides},
             events=Events(),
             settings=more.get("settings", {}),
-            limits=Limits(in_flight=more.get("in_flight", 16)),
+            limits=Limits(
+                in_flight=more.get("in_flight", 16),
+                fuel=more.get("fuel", LIMITS["fuel"].default),
+                memory=more.get("memory", LIMITS["memory"].default),
+            ),
         )
         public, secret = zmq.curve_keypair()
         bus = os.open(self.folder / "bus", os.O_PATH)
@@ -102,7 +117,10 @@ class Peer:
             descriptors=("bus",),
         )
         code = {"main.py": textwrap.dedent(source).encode(), **more.get("files", {})}
-        start = Start(launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret)
+        artefact = Module.compiled(Engine(), binary_of(wasm)).artefact() if wasm else b""
+        start = Start(
+            launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret, artefact=artefact
+        )
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", str(ROOT / "tests/runtime/child.py"), *(["warm"] * more.get("warm", False))],

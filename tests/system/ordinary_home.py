@@ -110,6 +110,12 @@ def _runs_programs(shell: Shell, folder: Path) -> None:
     assert str(shell.told("call", "program.say")["value"]).endswith(" scratch 12")
 
 
+def _runs_a_module(shell: Shell, folder: Path) -> None:
+    shell.good("new", "guest", "--wasm", "--into", folder)
+    shell.good("install", folder / "guest", "--yes")
+    assert shell.told("start", "guest", "word=hi", "--wait")["value"] == {"heard": {"word": "hi"}}
+
+
 def _lives(shell: Shell, folder: Path) -> None:
     """The whole life of a home."""
     shell.good("init")
@@ -118,6 +124,7 @@ def _lives(shell: Shell, folder: Path) -> None:
         shell.good("start", hand)
     _reads_within_its_grant_only(shell, folder)
     _runs_programs(shell, folder)
+    _runs_a_module(shell, folder)
     assert shell.good("call", "files.read", "data/note.txt") == "of data"
     processes = shell.told("call", "machine.processes", "match=python")["value"]
     assert isinstance(processes, dict)

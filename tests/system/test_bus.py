@@ -161,7 +161,7 @@ def test_what_has_no_meaning_now_is_nothing(kernel: Kernel, frames: list[bytes])
     with Raw(kernel.home, operators(kernel.home)) as victim, kernel.client() as client:
         victim.hello()
         victim.call(1, "odd.never", deadline=20_000)
-        outcome = play(client, ["send", *map(small, frames)], after, ["until", b"\x11\x95\xa4done\xcd\x27\x15"[1:]])
+        outcome = play(client, ["send", *map(small, frames)], after, ["until", b"\x11\x96\xa4done\xcd\x27\x15"[1:]])
         assert got(outcome), "the sender was ended"
         victim.call(3, "kernel.status")
         assert isinstance(victim.end_of(3), headers.Done)

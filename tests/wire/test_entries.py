@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import canonical, entries
-from wire.entries import Body, Chain, Cost, Entry, body_digest, time_micros, time_text
+from wire.entries import Body, Chain, Cost, Entry, Used, body_digest, time_micros, time_text
 from wire.errors import CodecError, Unencodable
 from wire.merkle import Frontier, leaf_hash, root_of
 
@@ -275,3 +275,10 @@ def test_a_time_outside_of_the_calendar_is_refused(micros: int) -> None:
 def test_a_time_in_another_spelling_is_refused(written: str) -> None:
     with pytest.raises(CodecError):
         time_micros(written)
+
+
+def test_what_was_used_adds_up_and_stays_a_number_that_the_log_takes() -> None:
+    both = Used(fuel=3, wall=5, memory=7).and_then(Used(fuel=1, wall=1, memory=2))
+    assert both == Used(fuel=4, wall=6, memory=7)
+    most = canonical.INT_LIMIT - 1
+    assert Used(fuel=most, wall=most).and_then(Used(fuel=most, wall=1)) == Used(fuel=most, wall=most)

@@ -42,7 +42,11 @@ def test_a_program_may_make_named_pipes_in_its_own_folders_and_not_in_roots() ->
 
 @pytest.mark.parametrize(
     ("folder", "reads", "place"),
-    [("/mnt/disk/home/scratch/r-1", (), ""), ("/srv/home", ("/mnt/disk",), ""), ("/opt/home", (), "/mnt")],
+    [
+        ("/mnt/disk/home/scratch/r-1", (), ""),
+        ("/srv/home/scratch/r-1", ("/mnt/disk",), ""),
+        ("/opt/home/scratch/r-1", (), "/mnt"),
+    ],
 )
 def test_its_files_hide_nothing_that_is_needed(folder: str, reads: tuple[str, ...], place: str) -> None:
     manifest = replace(COMMAND, confinement=Confinement(outside_read=reads))

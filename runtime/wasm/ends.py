@@ -1,0 +1,99 @@
+"""How a guest's call ends, and the words for it (pure).
+
+    Ended       raised on the guest's thread: it ends here, with this code and text; it becomes runtime.Failure
+    Exited      raised by proc_exit: a program has ended by itself, with this number
+    Unfit       a module that cannot be compiled, loaded or called at all; its text says why
+
+Codes: `fuel`, `deadline`, `memory`, `table`, `stack`, `trap`, `exit`, `cancelled`, `malformed`, and whatever a guest gives to
+`maniple.fail` itself.
+"""
+
+import re
+from typing import Final
+
+from manifests.values import format_size
+from wire.errors import ManipleError
+
+LONGEST_WHERE: Final = 200
+
+
+class Ended(ManipleError):
+    """The guest's call fails with this code and text."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class Exited(ManipleError):
+    """The guest called proc_exit."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"it ended with proc_exit({number})")
+        self.number = number
+
+
+class Unfit(ManipleError):
+    """The module, or this machine, is not fit to run it; the text says why."""
+
+
+TRAPS: Final = {
+    0: ("stack", "its stack is used up: it recursed too deep"),
+    1: ("trap", "it reached outside of its memory"),
+    2: ("trap", "an atomic access was not aligned"),
+    3: ("trap", "it reached outside of a table"),
+    4: ("trap", "it called an empty entry of a table"),
+    5: ("trap", "it called a function of another type"),
+    6: ("trap", "an integer overflowed"),
+    7: ("trap", "it divided by zero"),
+    8: ("trap", "it converted a number to an integer that cannot hold it"),
+    9: ("trap", "it reached `unreachable`, which is how compiled programs give up"),
+    10: ("deadline", "it was interrupted"),
+    11: ("fuel", "its fuel is used up"),
+    12: ("trap", "it waited on memory that is not shared"),
+    13: ("trap", "it used a null reference"),
+}
+"""wasmtime_trap_code_t → code and text."""
+
+_GAVE_UP: Final = frozenset((1, 9))
+_NEARLY: Final = 1024 * 1024
+
+_RESOURCES: Final = (
+    ("exceeds memory limits", "memory"),
+    ("memory count too high", "memory"),
+    ("exceeds table limits", "table"),
+    ("table count too high", "table"),
+    ("Cannot allocate memory", "memory"),
+    ("failed to create memory", "memory"),
+)
+"""What wasmtime says when an instance would be too large, and which limit that is."""
+
+
+def of_trap(code: int | None, message: str, *, memory: int, most: int) -> Ended:
+    """The end that a trap is. code: None for a trap without one; memory: bytes the guest had; most: that it could have.
+
+    A program that finds no more memory gives up by a trap: then the limit is the reason that helps.
+    """
+    where = _where(message)
+    if code in _GAVE_UP and memory > most - _NEARLY:
+        return Ended("memory", f"it had all the memory it may have, {format_size(most)}, and gave up{where}")
+    kind, text = TRAPS.get(-1 if code is None else code, ("trap", message.strip().rpartition("\n")[2]))
+    return Ended(kind, text + where)
+
+
+def of_error(message: str) -> Ended:
+    """The end that an error is which is no trap, such as an instance that would be too large."""
+    last = message.strip().rpartition("\n")[2].strip()
+    last = re.sub(r"^\d+: ", "", last)
+    for said, code in _RESOURCES:
+        if said in message:
+            return Ended(code, f"it cannot be instantiated: {last}")
+    return Ended("malformed", f"it cannot be instantiated: {last}")
+
+
+def _where(message: str) -> str:
+    """` in f, called by g`, of the innermost functions that have names; "" when none has."""
+    names = re.findall(r"^ +\d+: +0x[0-9a-f]+ - [^!\n]*!(.+?)(?:@[0-9a-f]+)?$", message, re.MULTILINE)
+    known = [name for name in names if not name.startswith("<")][:3]
+    return f" (in {', called by '.join(known)})"[:LONGEST_WHERE] if known else ""

@@ -1,0 +1,309 @@
+"""One call of a guest (acts through library.py): a store and an instance of its own, limits, memory, metering.
+
+A guest has a thread of its own, because its host functions must wait for the bus while the run's loop goes on. That loop
+hears cancellations, keeps deadlines, and makes every call itself: the thread hands it a coroutine, and waits. A guest on the
+loop's own thread would stop the loop it waits for, and one on a stack of its own (a greenlet) would move the frames that
+wasmtime keeps pointers to. Nothing of one call is seen by the next: memory, tables and globals are new each time.
+
+    guest = Guest(program, terms)
+    guest.call("run", arguments)          on its thread: the bytes that it answers with; raises Ended or Exited
+    guest.interrupt("deadline", why)      from the loop's thread
+    guest.used()                          afterwards: what it cost
+"""
+
+import asyncio
+import ctypes
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Final, Protocol, TypeVar
+
+from msgspec import Struct
+
+from runtime.wasm.ends import Ended, of_error, of_trap
+from runtime.wasm.engine import Module
+from runtime.wasm.library import (
+    EXTERN_FUNC,
+    EXTERN_MEMORY,
+    AtEpoch,
+    Extern,
+    Func,
+    Library,
+    Memory,
+    Value,
+    load,
+    message_of,
+    taken,
+)
+from runtime.wasm.library import Bytes as Vector
+from runtime.wasm.seeded import Seeded
+from wire.entries import Used
+from wire.limits import BODY_MAX
+
+T = TypeVar("T")
+
+TABLE_ELEMENTS: Final = 20_000
+TABLES: Final = 4
+"""The most entries of a table, and the most tables; they lie outside of a guest's own memory."""
+
+HOST_CALL: Final = 500
+"""Fuel that a call of a host function costs, beside one for each byte that it moves: a guest that does nothing but call
+them ends as well."""
+
+PIECE: Final = 64 * 1024
+"""Bytes that a host function deals with before it looks again whether the guest was interrupted."""
+
+_NAME: Final = b"memory"
+_ALLOCATE: Final = "maniple_alloc"
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What one call may use and see. fuel: units; memory: bytes; time: the kernel's clock in microseconds when it began.
+
+    arguments, environment: of a WASI program, in WASI's order. say: takes one line of output and the name of its stream.
+    """
+
+    fuel: int
+    memory: int
+    time: int
+    seed: bytes
+    arguments: tuple[bytes, ...]
+    environment: tuple[bytes, ...]
+    say: Callable[[str, str], None]
+
+
+class Runnable(Protocol):
+    """What a guest is an instance of. linked: a wasmtime_instance_pre_t; loop: of the run; functions: of its imports."""
+
+    module: Module
+    linked: int
+    loop: asyncio.AbstractEventLoop
+    functions: tuple[Callable[..., int], ...]
+
+
+class Guest:
+    """One call. now: the kernel's time as of the last word that this guest had from it, in microseconds.
+
+    output: what it wrote to 1 and 2 of a line that has no end yet.
+    """
+
+    def __init__(self, program: Runnable, terms: Terms) -> None:
+        self.terms, self.now = terms, terms.time
+        self.random = Seeded(terms.seed)
+        self.output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
+        self.program, self._module, self._loop = program, program.module, program.loop
+        self._library: Library = load()
+        self._context = self._caller = 0
+        self._waits: Future[object] | None = None
+        self._end: BaseException | None = None
+        self._interrupted: Ended | None = None
+        self._peak = 0
+        self._fuel = terms.fuel
+        self._wall = 0
+        self._instance = Func()
+
+    # from the loop's thread -------------------------------------------------------------------------------------------
+
+    def interrupt(self, code: str, text: str) -> None:
+        """End it at the next thing it does, if it has not ended by then."""
+        if self._interrupted is None:
+            self._interrupted = Ended(code, text)
+        self._module.engine.tick()
+        if (waits := self._waits) is not None:
+            waits.cancel()
+
+    def used(self) -> Used:
+        """What it has cost; right once `call` has returned."""
+        return Used(fuel=self.terms.fuel - self._fuel, wall=self._wall, memory=self._peak)
+
+    # on its own thread ------------------------------------------------------------------------------------------------
+
+    def call(self, export: str, *inputs: bytes) -> bytes:
+        """Instantiate, and call an export with these inputs; what it answers with. Raises Ended or Exited."""
+        begun = time.monotonic_ns()
+        library = self._library
+        store = library.wasmtime_store_new(self._module.engine.pointer, None, None)
+        self._context = library.wasmtime_store_context(store)
+        try:
+            _running.guest = self
+            library.wasmtime_store_limiter(store, self.terms.memory, TABLE_ELEMENTS, 1, TABLES, 1)
+            library.wasmtime_store_epoch_deadline_callback(store, _at_epoch, None, None)
+            library.wasmtime_context_set_fuel(self._context, self.terms.fuel)
+            library.wasmtime_context_set_epoch_deadline(self._context, 1)
+            self.check()
+            return self._calls(export, inputs)
+        finally:
+            self._fuel = self._left()
+            self._measure()
+            _running.guest = None
+            self._context = 0
+            library.wasmtime_store_delete(store)
+            self._wall = (time.monotonic_ns() - begun) // 1000
+
+    def check(self) -> None:
+        """Raises Ended when it was interrupted: each host function begins with this."""
+        if self._interrupted is not None:
+            raise self._interrupted
+
+    def wait(self, work: Coroutine[object, object, T]) -> T:
+        """Let the loop do this, and wait for what it comes to. Raises what it raises, Ended when interrupted meanwhile."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._waits = future  # type: ignore[assignment]  # only to be cancelled
+        try:
+            if self._interrupted is not None:
+                future.cancel()
+            return future.result()
+        except CancelledError:
+            self.check()
+            raise Ended("cancelled", "what it waited for was cancelled") from None
+        finally:
+            self._waits = None
+
+    def host(self, function: Callable[..., int], caller: int, values: list[int]) -> int:
+        """Be called by the guest; what the function gives. Keeps what it raises, for the end that the trap then is."""
+        before, self._caller = self._caller, caller
+        try:
+            self.check()
+            self.charge(HOST_CALL)
+            return function(self, *values)
+        except BaseException as error:
+            self._end = error
+            raise
+        finally:
+            self._caller = before
+
+    def charge(self, units: int) -> None:
+        """Take fuel for what a host function does. Raises Ended when there is not enough."""
+        left = self._left() - units
+        self._library.wasmtime_context_set_fuel(self._context, max(0, left))
+        if left < 0:
+            raise Ended("fuel", "its fuel is used up")
+
+    def read(self, at: int, size: int) -> bytes:
+        """Bytes of its memory. Raises Ended for an address outside of it."""
+        return ctypes.string_at(self._within(at, size), size)
+
+    def write(self, at: int, raw: bytes) -> None:
+        """Put bytes into its memory. Raises Ended for an address outside of it."""
+        ctypes.memmove(self._within(at, len(raw)), raw, len(raw))
+
+    def place(self, raw: bytes) -> int:
+        """Put bytes where its own allocator finds room for them; their address."""
+        if not raw:
+            return 0
+        values = (Value * 1)()
+        values[0].i32 = len(raw)
+        self._enter(_ALLOCATE, values)
+        at = values[0].u32
+        if at == 0:
+            raise Ended("memory", f"its {_ALLOCATE} found no room for {len(raw)} bytes")
+        self.charge(len(raw))
+        self.write(at, raw)
+        return at
+
+    def _calls(self, export: str, inputs: tuple[bytes, ...]) -> bytes:
+        trap = ctypes.c_void_p()
+        error = self._library.wasmtime_instance_pre_instantiate(
+            self.program.linked, self._context, ctypes.byref(self._instance), ctypes.byref(trap)
+        )
+        self._raise(error, trap)
+        if "_initialize" in self._module.functions:
+            self._enter("_initialize", (Value * 1)())
+        values = (Value * max(1, 2 * len(inputs)))()
+        for number, raw in enumerate(inputs):
+            values[2 * number].i32, values[2 * number + 1].i32 = self.place(raw), len(raw)
+        self._enter(export, values)
+        if not self._module.functions[export].results:
+            return b""
+        answer = values[0].i64 & 0xFFFF_FFFF_FFFF_FFFF
+        at, size = answer >> 32, answer & 0xFFFF_FFFF
+        self._within(at, size)
+        if size > BODY_MAX:
+            raise Ended("malformed", f"it answered with {size} bytes where {BODY_MAX} are the most")
+        return self.read(at, size)
+
+    def _enter(self, export: str, values: "ctypes.Array[Value]") -> None:
+        found, trap, name = Extern(), ctypes.c_void_p(), export.encode()
+        there = self._library.wasmtime_instance_export_get(
+            self._context, ctypes.byref(self._instance), name, len(name), ctypes.byref(found)
+        )
+        if not there or found.kind != EXTERN_FUNC:
+            raise Ended("malformed", f"the module exports no function {export}")
+        error = self._library.wasmtime_func_call_unchecked(
+            self._context, ctypes.byref(found.of.func), values, len(values), ctypes.byref(trap)
+        )
+        self._raise(error, trap)
+
+    def _raise(self, error: int, trap: ctypes.c_void_p) -> None:
+        """Raise what ended it, if something did."""
+        if not error and trap.value is None:
+            return
+        if error:
+            said: BaseException = of_error(message_of(error))
+        else:
+            said = self._trapped(trap)
+        ended, self._end = self._end or self._interrupted or said, None
+        raise ended
+
+    def _trapped(self, trap: ctypes.c_void_p) -> Ended:
+        code, said = ctypes.c_uint8(), Vector()
+        has_code = self._library.wasmtime_trap_code(trap, ctypes.byref(code))
+        self._library.wasm_trap_message(trap, ctypes.byref(said))
+        self._library.wasm_trap_delete(trap)
+        self._measure()
+        message = taken(said).rstrip(b"\0").decode("utf-8", "replace")
+        return of_trap(code.value if has_code else None, message, memory=self._peak, most=self.terms.memory)
+
+    def _left(self) -> int:
+        left = ctypes.c_uint64()
+        self._library.wasmtime_context_get_fuel(self._context, ctypes.byref(left))
+        return left.value
+
+    def _memory(self) -> Memory | None:
+        """Its memory; in a start function, which runs before there is an instance, only the caller knows it."""
+        found, there = Extern(), False
+        if self._caller:
+            there = bool(self._library.wasmtime_caller_export_get(self._caller, _NAME, len(_NAME), ctypes.byref(found)))
+        elif self._instance.store:
+            there = bool(
+                self._library.wasmtime_instance_export_get(
+                    self._context, ctypes.byref(self._instance), _NAME, len(_NAME), ctypes.byref(found)
+                )
+            )
+        return found.of.memory if there and found.kind == EXTERN_MEMORY else None
+
+    def _measure(self) -> None:
+        """A memory never shrinks, so its size at the end is its peak."""
+        memory = self._memory()
+        if memory is not None:
+            self._peak = self._library.wasmtime_memory_data_size(self._context, ctypes.byref(memory))
+
+    def _within(self, at: int, size: int) -> int:
+        memory = self._memory()
+        if memory is None:
+            raise Ended("malformed", "the module exports no memory called `memory`, through which it is spoken to")
+        most = self._library.wasmtime_memory_data_size(self._context, ctypes.byref(memory))
+        if at + size > most:
+            raise Ended("trap", f"it named {size} bytes at {at}, outside of its memory of {most} bytes")
+        return self._library.wasmtime_memory_data(self._context, ctypes.byref(memory)) + at
+
+
+_running: Final = threading.local()
+"""The guest that this thread runs, as `guest`."""
+
+
+def running() -> Guest:
+    """The guest that this thread runs."""
+    guest = _running.guest
+    assert isinstance(guest, Guest)
+    return guest
+
+
+def _look(_: int, __: int, more: "ctypes._Pointer[ctypes.c_uint64]", ___: "ctypes._Pointer[ctypes.c_uint8]") -> int:
+    """A tick came: go on to the next, unless it was meant for this guest."""
+    more[0] = 1
+    return 0 if running()._interrupted is None else load().wasmtime_error_new(b"interrupted")
+
+
+_at_epoch: Final = AtEpoch(_look)

@@ -1,0 +1,191 @@
+"""The Hand whose calls are answered by the exports of a WebAssembly module.
+
+A task's work is the export `run`, or the program `_start`; a provided method `greeter.say-hello` is the export `say_hello`.
+Each call is an instance of its own, on a thread of its own, with the fuel, the memory and the time of one call.
+"""
+
+import asyncio
+import contextvars
+import signal
+from typing import Final
+
+import msgspec
+
+from manifests.errors import ParamsInvalid
+from manifests.params import check
+from manifests.values import guest_memory
+from runtime import records
+from runtime.errors import Failure, HandBroken
+from runtime.hand import RUN, Hand
+from runtime.serving import Call
+from runtime.wasm import exports, wasi
+from runtime.wasm.ends import Ended, Exited, Unfit
+from runtime.wasm.exports import START
+from runtime.wasm.guest import Guest, Terms
+from runtime.wasm.program import Program
+from wire import codec
+from wire.errors import CodecError
+
+AT_ONCE: Final = 4
+"""Calls that a service answers at once, if `in_flight` and `processes` allow as many; further ones wait."""
+
+OWN_THREADS: Final = 3
+"""Threads that a run has beside those of its guests: the loop's, and two of the bus."""
+
+EARLY: Final = 0.025
+"""Seconds by which a guest is interrupted before the kernel would end its call: so what it has used is still told."""
+
+PATIENCE: Final = 1.0
+"""Seconds that a cancelled call waits for its guest to be gone; it ends at its next branch or host function."""
+
+STDOUT_MOST: Final = 64 * 1024
+"""Characters of a program's standard output that are its answer."""
+
+
+class WasmHand(Hand):
+    """Made by main.py for a manifest with `wasm`; nobody derives from it."""
+
+    def __init__(self) -> None:
+        limits, hand = self._place.manifest.limits, self._place.manifest.hand
+        room = max(1, limits.processes - OWN_THREADS)
+        self._at_once = 1 if hand.kind == "task" else min(AT_ONCE, limits.in_flight, room)
+        self._memory = guest_memory(limits.memory, self._at_once)
+        self._pauses = 0
+
+    @property
+    def _program(self) -> Program:
+        program = self._place.program
+        assert program is not None, "main.py loads it for a manifest with `wasm`"
+        return program
+
+    async def start(self) -> None:
+        """Ready to be called."""
+        signal.signal(signal.SIGCONT, self._resumed)
+        self._program.begin(asyncio.get_running_loop(), self.kernel, self._at_once)
+
+    def _resumed(self, _: int, __: object) -> None:
+        """It was paused, which counts against no deadline: from now on the kernel alone knows when the open ones are."""
+        self._pauses += 1
+
+    def _check(self) -> None:
+        """Raises HandBroken for a module whose exports do not fit HAND.toml; `maniple install` has looked as well."""
+        manifest = self._place.manifest
+        try:
+            exports.check(self._program.module, manifest.hand.kind, manifest.provides)
+        except Unfit as unfit:
+            raise HandBroken(f"{manifest.hand.wasm}: {unfit}") from None
+
+    async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
+        """Answer by an instance of its own. Raises Failure with what ended it."""
+        export, inputs, program = self._asked(call, arguments)
+        said = Output()
+        guest = Guest(self._program, self._terms(call, program, said))
+        try:
+            raw = await self._answered(call, guest, export, inputs)
+            answer = codec.decode_body(raw) if raw else None
+        except Ended as end:
+            raise Failure(end.code, f"{self.name}: {end.text}") from None
+        except Exited as end:
+            if export != START or end.number:
+                raise Failure("exit", f"{self.name}: {end}", stdout=said.text()) from None
+            answer = None
+        except CodecError as error:
+            raise Failure("malformed", f"{self.name}: what it answered is not msgpack: {error}") from None
+        return {"exit": 0, "stdout": said.text()} if export == START else answer
+
+    def _asked(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:
+        """The export that answers, what it is given, and the arguments of a program."""
+        if call.method != RUN:
+            provided = self._place.manifest.provides[call.method]
+            try:
+                params = check(provided.params, arguments)
+            except ParamsInvalid as invalid:
+                raise Failure("arguments", "; ".join(invalid.problems)) from None
+            return exports.name_of(call.method), (call.resource.encode(), codec.encode_body(params)), ()
+        functions = self._program.module.functions
+        if RUN in functions:
+            return RUN, (codec.encode_body(arguments),), ()
+        if START in functions:
+            return (
+                START,
+                (),
+                (self.name.encode(), *(f"{name}={_text(value)}".encode() for name, value in arguments.items())),
+            )
+        raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
+
+    def _terms(self, call: Call, program: tuple[bytes, ...], said: "Output") -> Terms:
+        limits, is_task = self._place.manifest.limits, self._place.manifest.hand.kind == "task"
+        return Terms(
+            fuel=limits.fuel,
+            memory=self._memory,
+            time=call.time,
+            seed=f"{self._place.seed}:{0 if is_task else call.number}".encode(),
+            arguments=program or (self.name.encode(),),
+            environment=tuple(f"{name.upper()}={_text(value)}".encode() for name, value in self.settings.items()),
+            say=said.take,
+        )
+
+    async def _answered(self, call: Call, guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
+        loop = asyncio.get_running_loop()
+        given = call.deadline / 1000
+        late = f"it did not end within its {given:g} s"
+        pauses = self._pauses
+
+        def expire() -> None:
+            if self._pauses == pauses:
+                guest.interrupt("deadline", late)
+
+        timer = loop.call_later(max(given - EARLY, given / 2), expire)
+        work = self._program.threads.submit(contextvars.copy_context().run, _run, guest, export, inputs)
+        future = asyncio.wrap_future(work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not work.cancel():  # it has begun
+                guest.interrupt("cancelled", "its call was cancelled")
+                await asyncio.wait((future,), timeout=PATIENCE)
+            raise
+        finally:
+            timer.cancel()
+            if future.done() and not future.cancelled():
+                future.exception()  # looked at, also where nobody waits for it any more
+            used = guest.used()
+            call.measured(used)
+            self.log.info("metered", method=call.method, fuel=used.fuel, wall_us=used.wall, memory=used.memory)
+
+
+class Output:
+    """What a guest prints: records of the Hand's log.
+
+    The beginning of its standard output is kept as well, since it is a program's answer.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._room = STDOUT_MOST
+
+    def take(self, line: str, stream: str) -> None:
+        """One line, as it comes."""
+        records.logger().info(line, stream=stream)
+        if stream == "stdout" and self._room > 0:
+            self._lines.append(line[: self._room])
+            self._room -= len(line) + 1
+
+    def text(self) -> str:
+        """What was kept."""
+        return "\n".join(self._lines)
+
+
+def _run(guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
+    """On the guest's thread."""
+    try:
+        return guest.call(export, *inputs)
+    finally:
+        for fd in list(guest.output):
+            wasi.finish(guest, fd)
+
+
+def _text(value: object) -> str:
+    """A value as a program takes it: text as it is, everything else as JSON. No zero byte ends it early."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text.replace("\0", "\ufffd")

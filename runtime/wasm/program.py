@@ -1,0 +1,97 @@
+"""A module that is ready to be called (acts): its imports are resolved once, then each call makes an instance of it.
+
+Made before the Hand's code may run, since loading native code needs executable memory and nothing after it does: all host
+functions are one callback of ctypes, whose number tells which is meant.
+"""
+
+import asyncio
+import ctypes
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from runtime.kernel_handle import KernelHandle
+from runtime.wasm import offered
+from runtime.wasm.bus import Bus
+from runtime.wasm.ends import Unfit
+from runtime.wasm.engine import THREAD_STACK, Engine, Module, Signature
+from runtime.wasm.guest import running
+from runtime.wasm.library import I32, I64, Bytes, HostFunction, Value, load, message_of
+
+_KINDS: Final = {"i": I32, "I": I64}
+
+
+class Program:
+    """A module, linked. guests: the threads that run it, at most so many at once."""
+
+    def __init__(self, module: Module) -> None:
+        """Raises Unfit for a module that imports what is not offered."""
+        offered.check(module.imports)
+        self.module = module
+        self.linked = _linked(module)
+
+    def begin(self, loop: asyncio.AbstractEventLoop, kernel: KernelHandle, at_once: int) -> None:
+        """From now on it can be called: by the run's loop, at most so many calls at once."""
+        self.loop = loop
+        bus = Bus(kernel)
+        self.functions = tuple(offered.function(one, bus) for one in self.module.imports)
+        threading.stack_size(THREAD_STACK)
+        self.threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="guest")
+
+
+def load_program(artefact: bytes) -> Program:
+    """The program that an artefact is; its digest has been checked. Raises Unfit for one of another version."""
+    return Program(Module.loaded(Engine(), artefact))
+
+
+def _linked(module: Module) -> int:
+    library, found = load(), ctypes.c_void_p()
+    linker = library.wasmtime_linker_new(module.engine.pointer)
+    for one in set(module.imports):  # one may be there twice
+        number = module.imports.index(one)
+        assert one.signature is not None, "checked before"
+        kind = _function_type(one.signature)
+        names = one.module.encode(), one.name.encode()
+        error = library.wasmtime_linker_define_func_unchecked(
+            linker, names[0], len(names[0]), names[1], len(names[1]), kind, _host_function, number, None
+        )
+        library.wasm_functype_delete(kind)
+        if error:
+            raise Unfit(message_of(error).strip())
+    error = library.wasmtime_linker_instantiate_pre(linker, module.pointer, ctypes.byref(found))
+    library.wasmtime_linker_delete(linker)
+    if error:
+        raise Unfit(message_of(error).strip())
+    assert found.value is not None
+    return found.value
+
+
+def _function_type(signature: Signature) -> int:
+    library, vectors = load(), []
+    for letters in signature:
+        kinds = (ctypes.c_void_p * len(letters))(*(library.wasm_valtype_new(_KINDS[letter]) for letter in letters))
+        vector = Bytes()
+        library.wasm_valtype_vec_new(ctypes.byref(vector), len(letters), kinds)
+        vectors.append(vector)
+    return library.wasm_functype_new(ctypes.byref(vectors[0]), ctypes.byref(vectors[1]))
+
+
+def _host(number: int | None, caller: int, values: "ctypes._Pointer[Value]", _: int) -> int:
+    """Every host function: the number of the import tells which. A trap for what it raises, which the guest keeps."""
+    try:
+        guest = running()
+        one, function = guest.program.module.imports[number or 0], guest.program.functions[number or 0]
+        assert one.signature is not None, "checked before"
+        given = [
+            values[at].u32 if letter == "i" else values[at].i64 & 0xFFFF_FFFF_FFFF_FFFF
+            for at, letter in enumerate(one.signature.parameters)
+        ]
+        answer = guest.host(function, caller, given)
+        if one.signature.results:
+            values[0].i64 = answer
+    except BaseException:  # noqa: BLE001 - the guest has kept it, and raises it when it has left the module
+        return load().wasmtime_trap_new(b"ended", 5)
+    return 0
+
+
+_host_function: Final = HostFunction(_host)

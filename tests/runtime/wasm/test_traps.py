@@ -1,0 +1,184 @@
+"""Whatever a guest does wrong, its call ends with a reason that names it, and the next call finds a clean instance."""
+
+import threading
+import time
+
+import pytest
+
+from runtime.wasm.guest import HOST_CALL, TABLE_ELEMENTS, Guest
+from tests.runtime.wasm.guests import ECHO, MEBI, called, program, run, running, terms, wat
+
+TRAPS = {
+    "unreachable": ("unreachable", "trap", "unreachable"),
+    "divides by zero": ("(i64.div_u (i64.const 1) (i64.const 0))", "trap", "divided by zero"),
+    "remainder by zero": ("(i64.rem_s (i64.const 1) (i64.const 0))", "trap", "divided by zero"),
+    "overflows": ("(i64.div_s (i64.const 0x8000000000000000) (i64.const -1))", "trap", "overflowed"),
+    "converts what does not fit": ("(i64.trunc_f64_s (f64.const 1e300))", "trap", "overflowed"),
+    "converts no number": ("(i64.trunc_f64_s (f64.const nan))", "trap", "converted"),
+    "reads outside": ("(i64.load (i32.const -8))", "trap", "outside of its memory"),
+    "writes outside": ("(i64.store (i32.const 65530) (i64.const 1)) (i64.const 0)", "trap", "outside of its memory"),
+    "fills outside": (
+        "(memory.fill (i32.const 1) (i32.const 0) (i32.const 65536)) (i64.const 0)",
+        "trap",
+        "outside of its memory",
+    ),
+    "recurses": ("(i64.add (i64.const 1) (call $run (local.get $at) (local.get $size)))", "stack", "recursed"),
+    "answers from outside": ("(i64.const 0xffff_ffff_0000_0010)", "trap", "outside of its memory"),
+    "answers more than it has": ("(i64.const 0x0000_0000_ffff_ffff)", "trap", "outside of its memory"),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_each_trap_is_named_and_leaves_nothing_behind(name: str) -> None:
+    body, code, words = TRAPS[name]
+    made = program(running(body))
+    first, second = called(made, "run", b"\x80"), called(made, "run", b"\x80")
+    assert (first.code, second.code) == (code, code)
+    assert words in str(first.what) == str(second.what)
+    assert first.used.fuel == second.used.fuel
+
+
+TABLE = "(type $f (func (result i64))) (table 2 funcref) (elem (i32.const 0) $other) (func $other (param i32))"
+TABLE_TRAPS = {
+    "beyond the table": ("(call_indirect (type $f) (i32.const 2))", "outside of a table"),
+    "an empty entry": ("(call_indirect (type $f) (i32.const 1))", "empty entry"),
+    "another type": ("(call_indirect (type $f) (i32.const 0))", "another type"),
+}
+
+
+@pytest.mark.parametrize("name", TABLE_TRAPS)
+def test_each_wrong_call_through_a_table_is_named(name: str) -> None:
+    body, words = TABLE_TRAPS[name]
+    answer = run(running(body).replace(b"(module ", b"(module " + TABLE.encode()))
+    assert answer.code == "trap"
+    assert words in str(answer.what)
+
+
+def test_the_functions_that_trapped_are_named() -> None:
+    body = '(func $inner unreachable) (func $outer (export "run") (param i32 i32) (result i64) (call $inner) (i64.const 0))'
+    assert str(run(wat(body)).what).endswith("(in inner, called by outer)")
+
+
+LOOP = "(loop (br 0)) (i64.const 0)"
+
+
+def test_an_endless_loop_ends_when_its_fuel_does() -> None:
+    answer = run(running(LOOP), under=terms(fuel=1_000_000))
+    assert answer.code == "fuel"
+    assert answer.used.fuel == 1_000_000
+
+
+ENDLESS = {
+    "in code": running(LOOP),
+    "in a start function": running("(i64.const 0)").replace(
+        b"(func $alloc", b"(start $s) (func $s (loop (br 0))) (func $alloc"
+    ),
+    "in _initialize": running("(i64.const 0)").replace(
+        b"(func $alloc", b'(func (export "_initialize") (loop (br 0))) (func $alloc'
+    ),
+    "in its allocator": wat(ECHO).replace(b"(local $at i32)", b"(local $at i32) (loop (br 0))", 1),
+    "in tail calls": running("(return_call $run (local.get $at) (local.get $size))"),
+    "in host calls": running(
+        "(loop (drop (call $now)) (br 0)) (i64.const 0)", imports='(import "maniple" "now" (func $now (result i64)))'
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ENDLESS)
+def test_an_endless_loop_ends_within_its_fuel_wherever_it_is(where: str) -> None:
+    answer = run(ENDLESS[where], under=terms(fuel=3_000_000))
+    assert answer.code == "fuel"
+    assert answer.used.fuel == 3_000_000
+
+
+def test_a_call_of_the_host_costs_more_than_an_instruction() -> None:
+    now = '(import "maniple" "now" (func $now (result i64)))'
+    free, paid = (
+        run(running("(drop (call $now))" * times + "(i64.const 0)", imports=now)).used.fuel for times in (0, 3)
+    )
+    assert paid - free >= 3 * HOST_CALL
+
+
+@pytest.mark.parametrize("where", ENDLESS)
+def test_an_endless_loop_ends_50_ms_after_its_deadline_wherever_it_is(where: str) -> None:
+    made = program(ENDLESS[where])
+    late = []
+    for _ in range(5):  # the best of five: others use this machine as well
+        guest = Guest(made, terms(fuel=10**15))
+        timer = threading.Timer(0.05, guest.interrupt, ("deadline", "late"))
+        begun = time.monotonic()
+        timer.start()
+        assert called(made, "run", b"\x80", guest=guest).code == "deadline"
+        late.append(time.monotonic() - begun - 0.05)
+        timer.join()
+        if late[-1] < 0.05:
+            return
+    raise AssertionError(f"it went on for {min(late):.3f} s")
+
+
+def test_a_guest_that_is_interrupted_before_it_begins_does_nothing() -> None:
+    made = program(running(LOOP))
+    guest = Guest(made, terms())
+    guest.interrupt("cancelled", "not wanted any more")
+    assert called(made, "run", b"\x80", guest=guest).code == "cancelled"
+
+
+GROW = "(loop (br_if 0 (i32.ne (i32.const -1) (memory.grow (i32.const 1)))))"
+
+
+def test_a_memory_bomb_stops_at_the_limit_and_says_so_when_it_gives_up() -> None:
+    answer = run(running(GROW + "unreachable"), under=terms(memory=8 * MEBI))
+    assert answer.code == "memory"
+    assert "8MiB" in str(answer.what)
+    assert answer.used.memory == 8 * MEBI
+
+
+def test_a_guest_that_is_told_there_is_no_more_memory_may_go_on() -> None:
+    assert run(running(GROW + "(i64.const 0)"), under=terms(memory=8 * MEBI)).what == b""
+
+
+def test_a_module_that_begins_with_too_much_memory_is_not_instantiated() -> None:
+    answer = run(running("(i64.const 0)", pages="400"))
+    assert answer.code == "memory"
+    assert "exceeds memory limits" in str(answer.what)
+
+
+def test_a_table_that_begins_too_large_is_not_instantiated() -> None:
+    table = f"(table {TABLE_ELEMENTS + 1} funcref)".encode()
+    answer = run(running("(i64.const 0)").replace(b"(module ", b"(module " + table))
+    assert answer.code == "table"
+
+
+def test_a_table_bomb_is_told_that_there_is_no_more() -> None:
+    grown = f"(table.grow $t (ref.null func) (i32.const {TABLE_ELEMENTS + 1}))"
+    body = f"(if (i32.ne (i32.const -1) {grown}) (then unreachable)) (i64.const 0)"
+    answer = run(running(body).replace(b"(module ", b"(module (table $t 0 funcref)"))
+    assert answer.what == b""
+
+
+def test_a_guest_whose_allocator_has_no_room_ends() -> None:
+    text = wat(ECHO).replace(b"(local.get $at))\n", b"(i32.const 0))\n", 1)
+    assert (run(text).code, "no room" in str(run(text).what)) == ("memory", True)
+
+
+def test_nothing_of_one_call_is_seen_by_the_next() -> None:
+    count = """(global $n (mut i32) (i32.const 0))
+    (func (export "run") (param i32 i32) (result i64)
+      (global.set $n (i32.add (global.get $n) (i32.const 1)))
+      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+      (i32.store8 (i32.const 16) (i32.add (global.get $n) (i32.load (i32.const 0))))
+      (i64.const 0x0000_0010_0000_0001))"""
+    made = program(wat(count))
+    assert [called(made, "run", b"\x80").what for _ in range(3)] == [b"\x02"] * 3
+
+
+def test_a_call_maps_no_executable_memory() -> None:
+    made = program(wat(ECHO))
+
+    def executable() -> set[str]:
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            return {line.split()[0] for line in maps if "x" in line.split()[1]}
+
+    before = executable()
+    assert called(made, "run", b"\x80").what == b"\x80"
+    assert executable() == before
