@@ -210,7 +210,9 @@ class Launcher:
 
     def measure(self, run: Run, most: int) -> None:
         """Ask how much room the run's own folders take; its owner is told, if the template can be asked now."""
-        folders = [self._home.at("scratch", run.id)] + ([] if run.is_task else [self._home.at("state", run.hand.id)])
+        folders = [self._home.at("scratch", run.scratch)] + (
+            [] if run.is_task else [self._home.at("state", run.hand.id)]
+        )
         opened: list[int] = []
         try:
             opened += map(_folder, folders)

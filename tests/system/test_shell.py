@@ -365,3 +365,14 @@ def test_a_tool_of_some_size_works(client: Client) -> None:
         client, "git init -q . && echo a > a && git add a && git -c user.name=a -c user.email=a commit -m first"
     )
     assert "1 file changed" in told["stdout"], told
+
+
+def test_what_it_writes_into_a_lent_folder_counts_as_its_own(tmp_path: Path) -> None:
+    hand = shutil.copytree(ROOT / "hands" / "shell", tmp_path / "shell", ignore=shutil.ignore_patterns("__pycache__"))
+    toml = hand / "HAND.toml"
+    toml.write_text(toml.read_text().replace("[limits]\n", '[limits]\ndisk = "16MiB"\n'))
+    with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        install(kernel, hand)
+        install(kernel, _worker("ann"))
+        with pytest.raises(NotDone, match="its files took more than its 16MiB of disk"):
+            _do(client, "ann", "for i in 1 2 3 4; do head -c 8000000 /dev/zero > f$i; done; sleep 4; echo done")
