@@ -100,7 +100,7 @@ class Kernel:
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)
         for name in self.state.hands:
-            output.trim(self.home, name)
+            output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
         if self.log.size - self._snapshot_at > SNAPSHOT_AFTER:
             self._snapshot_at = self._snapshot()
 

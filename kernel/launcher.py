@@ -173,6 +173,7 @@ class Launcher:
                     )
             if hand.artefact is not None:
                 passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_RDONLY | os.O_CLOEXEC)
+            output.trim(self._home, hand.name, manifest.limits.file_size)
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(

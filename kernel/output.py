@@ -3,7 +3,7 @@
     output/NAME.log, and NAME.log.1 before it: what `maniple logs NAME` shows
 
 The runs append to it themselves, so however much a Hand prints costs the kernel nothing; RLIMIT_FSIZE bounds what one can
-add, and trim() keeps the file short while a service lives for months.
+add, and trim() keeps the file short while a service lives for months, and so short that the next run can print, too.
 """
 
 import os
@@ -20,17 +20,21 @@ def opened(home: Home, hand: str, access: int = os.O_WRONLY) -> int:
     return os.open(home.at("output", f"{hand}.log"), _FLAGS | access, 0o600)
 
 
-def trim(home: Home, hand: str) -> None:
-    """Move what is in a file that has grown beyond FILE_MAX aside; runs that have it open go on at its beginning."""
+def trim(home: Home, hand: str, file_size: int) -> None:
+    """Move what is in a file that has grown beyond FILE_MAX aside; runs that have it open go on at its beginning.
+
+    file_size: bytes that a run may write into a file; half of them are left to it.
+    """
+    most = min(FILE_MAX, file_size // 2)
     descriptor = opened(home, hand, os.O_RDWR)
     try:
         size = os.fstat(descriptor).st_size
-        if size > FILE_MAX:
+        if size > most:
             aside = os.open(
                 home.at("output", f"{hand}.log.1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
             )
             try:
-                os.copy_file_range(descriptor, aside, FILE_MAX, size - FILE_MAX, 0)
+                os.copy_file_range(descriptor, aside, most, size - most, 0)
             except OSError:
                 pass  # no room to keep it: what matters is that it does not grow
             os.close(aside)

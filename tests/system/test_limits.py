@@ -176,3 +176,36 @@ def test_wall_time_counts_per_call_at_a_service_which_goes_on(kernel: Kernel) ->
         at = fates.pid_of(kernel, "hasty")
         assert ended(client, "hasty.wait", seconds=60) == "deadline"
         assert fates.pid_of(kernel, "hasty") == at
+
+
+CHATTERER = Source(
+    """
+[hand]
+name = "chatterer"
+version = "1.0.0"
+description = "Prints nearly as much as it may."
+entry = "main:Chatterer"
+kind = "task"
+autonomy = "full"
+
+[limits]
+file_size = "64KiB"
+""",
+    """
+from runtime import Hand
+
+
+class Chatterer(Hand):
+    async def run(self, number: int) -> object:
+        print("x" * 60_000, f"run {number} has printed", flush=True)
+        return {}
+""",
+)
+
+
+def test_what_a_run_printed_leaves_room_for_the_next(kernel: Kernel) -> None:
+    install(kernel, CHATTERER)
+    for number in range(1, 4):
+        told = table(call(kernel, "kernel.start", "chatterer", {"inputs": {"number": number}, "wait": True}))
+        assert told["outcome"] == "done", told
+        assert f"run {number} has printed" in (kernel.home / "output" / "chatterer.log").read_text()
