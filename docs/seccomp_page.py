@@ -88,6 +88,11 @@ def _told(profile: Profile) -> str:
             )
         case Profile.PROXY:
             return "Besides, where such a proxy is."
+        case Profile.CODE:
+            return (
+                "No run has it. What compiles a WASM Hand's module at install has every run's calls and these; it can open"
+                " no file and make no second process."
+            )
 
 
 def _code(calls: Iterable[str]) -> str:
