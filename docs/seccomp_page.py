@@ -44,7 +44,8 @@ DECISIONS: Final = """\
   that either*: its right to execute is asked about by execve, not by mmap. What decides is that nothing a run can
   write lies on a mount that allows execution. `exec` lifts all this but the sharing, because just-in-time compilers
   (Node.js, Java) write code. Without it, callbacks of ctypes that libffi makes at run time end in MemoryError: make
-  them before the filter, or not at all.
+  them before the filter, or not at all. The template makes none: each run would inherit the page they lie in. A WASM
+  Hand's code, and its callbacks, are there before the filter and closed to writing.
 - **Shared anonymous memory** (Python's `mmap.mmap(-1, …)` unless told otherwise) counts against no limit of the
   process; memory shared with a file, as SQLite uses it, is the file's. `/dev/zero` mapped so would be the same thing
   by another name, so Landlock must not open it for writing.
@@ -88,6 +89,11 @@ def _told(profile: Profile) -> str:
             )
         case Profile.PROXY:
             return "Besides, where such a proxy is."
+        case Profile.CODE:
+            return (
+                "No run has it. What compiles a WASM Hand's module at install has every run's calls and these; it can open"
+                " no file and make no second process."
+            )
 
 
 def _code(calls: Iterable[str]) -> str:

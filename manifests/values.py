@@ -124,6 +124,9 @@ chosen by its seed: two kernels on one machine would else share ids, and with th
 first SERVICE_UIDS are for services, one each for as long as they are installed, since their `state/` belongs to them; the
 rest go round among task runs."""
 
+COMPILER_UID: Final = UID_BASE - 1
+"""As root what compiles a module is nobody's run, and has this one."""
+
 
 def uid_of(seed: int, installed: int, task_run: int | None) -> int:
     """The host user id for a run: of the service that was installed as that number, or of that many-th task run.

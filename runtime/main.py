@@ -314,10 +314,12 @@ async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: fr
 def _program(artefact: bytes) -> "Program | HandBroken":
     """A WASM Hand's program, loaded while that is still possible; why it cannot run is told where a Hand's bugs are."""
     from runtime.wasm.ends import Unfit
-    from runtime.wasm.program import load_program
+    from runtime.wasm.program import keep_code, load_program
 
     try:
-        return load_program(artefact)
+        program = load_program(artefact)
+        keep_code()
+        return program
     except Unfit as unfit:
         return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")
 

@@ -1,6 +1,7 @@
 """A WASM Hand's module made into native code (acts), once, before it is installed: by a process that is given nothing else.
 
-That process is the runtime's, named here and not imported. Its output is kept below `compiled/` of the home, and its digest
+That process begins in kernel/process/compiler.py, which confines it; what compiles is the runtime's, named here and not
+imported. Its output is kept below `compiled/` of the home, and its digest
 goes into the log, where each start finds it. Two Hands with the same module share one file.
 """
 
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +21,7 @@ from kernel.cli import package, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
+from kernel.home import Home
 from manifests.state import Artefact
 
 COMPILER: Final = "runtime.wasm.compiling"
@@ -41,23 +44,26 @@ class _Shown(Struct, frozen=True):
 
 def into(home: str, folder: Folder) -> Artefact:
     """Compile the folder's module into the home. Raises Ended with what is wrong with it."""
-    key, artefact = compiled(folder, SECONDS)
+    key, artefact = compiled(folder, SECONDS, Home(home).identity.require)
     os.makedirs(os.path.join(home, "compiled"), mode=0o700, exist_ok=True)
     package.write(os.path.join(home, "compiled", key), artefact, mode=0o600)
     return Artefact(key=key, digest=hashlib.sha256(artefact).hexdigest())
 
 
-def compiled(folder: Folder, seconds: int) -> tuple[str, bytes]:
-    """The key and the artefact of a folder's module. Raises Ended with what is wrong with it."""
+def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tuple[str, bytes]:
+    """The key and the artefact of a folder's module. Raises Ended with what is wrong with it.
+
+    required: layers of confinement without which it is not compiled, besides those that the Hand requires.
+    """
     hand = folder.manifest.hand
     if problem := package.entry_problem(folder):
         raise Ended(f"{folder.path}: {problem}")
-    search = ":".join(filter(None, sys.path))
-    start = [sys.executable, "-s", "-S", "-P", "-c", STARTER, search, COMPILER, hand.wasm, str(seconds), hand.kind]
+    layers = ",".join((*folder.manifest.confinement.require, *required))
     try:
         done = subprocess.run(
-            [*start, *folder.manifest.provides], input=folder.files[hand.wasm], capture_output=True, env={}, cwd="/",
-            timeout=2 * seconds, start_new_session=True, check=False,
+            [*start(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides],
+            input=folder.files[hand.wasm], capture_output=True, env={}, cwd="/", timeout=2 * seconds,
+            start_new_session=True, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise _wrong(folder, f"compiling it took more than {2 * seconds} s") from None
@@ -73,6 +79,12 @@ def compiled(folder: Folder, seconds: int) -> tuple[str, bytes]:
     raise _wrong(
         folder, done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2] or "the compiler said nothing"
     )
+
+
+def start(required: str, seconds: int) -> list[str]:
+    """How a confined program begins, before its name and what it is told."""
+    search = ":".join(filter(None, sys.path))
+    return [sys.executable, "-s", "-S", "-P", "-c", STARTER, search, "kernel.process.compiler", required, str(seconds)]
 
 
 def sweep(client: Client) -> None:

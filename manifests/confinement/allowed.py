@@ -18,12 +18,14 @@ class Profile(StrEnum):
     """What a run needs beyond what every run has.
 
     EXEC: it may execute programs (`command` Hands, the shell). INET: it may open connections (services with
-    network = "host"), or its programs may, to its bridge. PROXY: it takes those.
+    network = "host"), or its programs may, to its bridge. PROXY: it takes those. CODE: it makes native code; no run does,
+    only what compiles modules when a Hand is installed.
     """
 
     EXEC = "exec"
     INET = "inet"
     PROXY = "proxy"
+    CODE = "code"
 
 
 class Row(NamedTuple):
@@ -210,6 +212,15 @@ TABLE: Final[tuple[Row, ...]] = (
         "the bridge: connections of its run's programs, on a socket that listened before the filter was laid on",
         profile=Profile.PROXY,
     ),
+    # With `code`: what compiling a module needs.
+    Row(
+        "mprotect",
+        "wasmtime, which does not give away what it compiled before it could run",
+        arguments.PROTECT_CODE,
+        "to make memory executable that can no longer be written",
+        Profile.CODE,
+    ),
+    Row("membarrier", "wasmtime on aarch64: all cores see the new code; known from its source", profile=Profile.CODE),
 )
 
 

@@ -38,6 +38,7 @@ MAP: Final[Condition] = (
 )
 MAP_CODE: Final[Condition] = ((_NOT_SHARED_MEMORY,),)
 PROTECT: Final[Condition] = ((Bits(2, _EXEC, (0,)),),)
+PROTECT_CODE: Final[Condition] = ((Bits(2, _WRITE | _EXEC, (_EXEC,)),),)
 
 # clone(2): the lower half of the flags; the lowest byte is the signal of the child's end ------------------------------
 

@@ -131,7 +131,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "sched_setaffinity sched_setattr sched_setparam setpriority ioprio_set ioprio_get mbind set_mempolicy "
         "get_mempolicy migrate_pages move_pages membarrier mlockall mlock2 setrlimit",
         "Who gets how much is the operator's decision.",
-        but="with `exec`: nice",
+        but="with `exec`: nice; with `code`: membarrier",
     ),
     Family(
         "terminals",

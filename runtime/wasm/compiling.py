@@ -2,42 +2,34 @@
 
 `maniple install` starts it, since a module is hostile bytes until it is compiled, and takes nothing from it but its output:
 the key under which the artefact is kept, in hex, a newline, and the artefact. What is wrong is said on standard error in one
-line, with exit code 1. Its limits are laid on before the first byte is read.
-
-    python -c STARTER SEARCH-PATH runtime.wasm.compiling NAME SECONDS KIND METHOD… <module >output
+line, with exit code 1. That process is confined between `prepare` and the first byte that is read, by
+kernel/process/compiler.py, whose arguments end in what this one takes: NAME KIND METHOD…
 """
 
 import hashlib
 import os
-import resource
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from runtime.wasm import exports, offered
 from runtime.wasm.ends import Unfit
 from runtime.wasm.engine import SETTINGS, Engine, Module, binary_of
-
-MEMORY: Final = 1024**3
-"""Bytes that compiling may take."""
+from runtime.wasm.library import load
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a module: what takes longer to compile than anybody waits need not be read."""
 
-_FILES: Final = 16
+
+def prepare(arguments: Sequence[str]) -> Callable[[], None]:
+    """Load everything, since no file can be opened later; what then compiles, and never returns."""
+    name, kind, *methods = arguments
+    load()
+    return partial(_compile, name, kind, methods)
 
 
-def main(arguments: list[str]) -> None:
-    """Compile what comes; never returns."""
-    name, seconds, kind, *methods = arguments
-    for which, most in (
-        (resource.RLIMIT_DATA, MEMORY),
-        (resource.RLIMIT_CPU, int(seconds)),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, _FILES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(which, (most, most))
-    os.environ.clear()
+def _compile(name: str, kind: str, methods: Sequence[str]) -> None:
     try:
         raw = sys.stdin.buffer.read(LARGEST + 1)
         if len(raw) > LARGEST:

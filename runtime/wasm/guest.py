@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
@@ -128,7 +129,7 @@ class Guest:
         try:
             _running.guest = self
             library.wasmtime_store_limiter(store, self.terms.memory, TABLE_ELEMENTS, 1, TABLES, 1)
-            library.wasmtime_store_epoch_deadline_callback(store, _at_epoch, None, None)
+            library.wasmtime_store_epoch_deadline_callback(store, at_epoch(), None, None)
             library.wasmtime_context_set_fuel(self._context, self.terms.fuel)
             library.wasmtime_context_set_epoch_deadline(self._context, 1)
             self.check()
@@ -306,4 +307,7 @@ def _look(_: int, __: int, more: "ctypes._Pointer[ctypes.c_uint64]", ___: "ctype
     return 0 if running()._interrupted is None else load().wasmtime_error_new(b"interrupted")
 
 
-_at_epoch: Final = AtEpoch(_look)
+@lru_cache(maxsize=1)
+def at_epoch() -> "ctypes._FuncPointer":
+    """What wasmtime calls at each tick of the epoch. Made when it is first asked for, see program.keep_code."""
+    return AtEpoch(_look)

@@ -6,8 +6,11 @@ functions are one callback of ctypes, whose number tells which is meant.
 
 import asyncio
 import ctypes
+import mmap
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Final
 
 from runtime.kernel_handle import KernelHandle
@@ -15,7 +18,7 @@ from runtime.wasm import offered
 from runtime.wasm.bus import Bus
 from runtime.wasm.ends import Unfit
 from runtime.wasm.engine import THREAD_STACK, Engine, Module, Signature
-from runtime.wasm.guest import running
+from runtime.wasm.guest import at_epoch, running
 from runtime.wasm.library import I32, I64, Bytes, HostFunction, Value, load, message_of
 
 _KINDS: Final = {"i": I32, "I": I64}
@@ -44,6 +47,20 @@ def load_program(artefact: bytes) -> Program:
     return Program(Module.loaded(Engine(), artefact))
 
 
+def keep_code() -> None:
+    """From now on nobody writes what is executed: ctypes makes its callbacks in pages of which both can be done.
+
+    That is why none is made before it is needed: the template would hand such a page to every run. Called once, in a run;
+    to make or free a callback later is a fault (SIGSEGV), and a run ends without freeing anything. Raises OSError.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for callback in (_host_function(), at_epoch()):
+        address = ctypes.cast(callback, ctypes.c_void_p).value or 0
+        page = ctypes.c_void_p(address // mmap.PAGESIZE * mmap.PAGESIZE)
+        if libc.mprotect(page, ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ | mmap.PROT_EXEC):
+            raise OSError(ctypes.get_errno(), f"mprotect: {os.strerror(ctypes.get_errno())}")
+
+
 def _linked(module: Module) -> int:
     library, found = load(), ctypes.c_void_p()
     linker = library.wasmtime_linker_new(module.engine.pointer)
@@ -53,7 +70,7 @@ def _linked(module: Module) -> int:
         kind = _function_type(one.signature)
         names = one.module.encode(), one.name.encode()
         error = library.wasmtime_linker_define_func_unchecked(
-            linker, names[0], len(names[0]), names[1], len(names[1]), kind, _host_function, number, None
+            linker, names[0], len(names[0]), names[1], len(names[1]), kind, _host_function(), number, None
         )
         library.wasm_functype_delete(kind)
         if error:
@@ -94,4 +111,6 @@ def _host(number: int | None, caller: int, values: "ctypes._Pointer[Value]", _: 
     return 0
 
 
-_host_function: Final = HostFunction(_host)
+@lru_cache(maxsize=1)
+def _host_function() -> "ctypes._FuncPointer":
+    return HostFunction(_host)

@@ -21,6 +21,7 @@ BENCHES: Final[dict[str, Callable[[Path, int], list[Row]]]] = {
     "start": starts.kernel_start,
     "ps": starts.ps,
     "spawn": starts.spawn,
+    "wasm": starts.wasm,
     "memory": footprint.memory,
     "idle": footprint.idle,
     "call": calls.one_caller,

@@ -13,6 +13,7 @@ import msgspec
 import zmq
 
 from kernel import STARTER
+from kernel.cli import compiling, package
 from manifests import seal
 from manifests.check import check
 from manifests.grants import asked
@@ -50,6 +51,12 @@ _CODE: Final = """from runtime import Call, Hand
 class Echo(Hand):
     async def say(self, call: Call, text: str) -> dict[str, object]:
         return {"text": text}
+"""
+_MODULE: Final = """(module
+  (memory (export "memory") 1)
+  (func (export "maniple_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "say") (param i32 i32) (param $at i32) (param $size i32) (result i64)
+    (i64.or (i64.shl (i64.extend_i32_u (local.get $at)) (i64.const 32)) (i64.extend_i32_u (local.get $size)))))
 """
 
 
@@ -167,13 +174,25 @@ def trust(home: Path, operator: Operator) -> SigningKey:
 
 def install_echo(home: Path, operator: Operator, key: SigningKey, name: str) -> None:
     """A service of a few lines that provides `name`.say."""
-    files = {"HAND.toml": _MANIFEST.format(name=name), "main.py": _CODE}
+    _install(home, operator, key, name, {"HAND.toml": _MANIFEST.format(name=name), "main.py": _CODE})
+
+
+def install_guest(home: Path, operator: Operator, key: SigningKey, name: str) -> None:
+    """The same in WebAssembly."""
+    text = _MANIFEST.format(name=name).replace('entry = "main:Echo"', 'wasm = "main.wat"')
+    _install(home, operator, key, name, {"HAND.toml": text, "main.wat": _MODULE})
+
+
+def _install(home: Path, operator: Operator, key: SigningKey, name: str, files: dict[str, str]) -> None:
     folder = f"{name}-1.0.0-{secrets.token_hex(4)}"
     place = home / "hands" / folder
     place.mkdir(parents=True)
     for file, text in files.items():
         (place / file).write_text(text)
     digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in files.items()}
+    more: dict[str, Value] = {}
+    if "main.wat" in files:
+        more["artefact"] = msgspec.to_builtins(compiling.into(str(home), package.read(str(place))))
     (place / "HAND.seal").write_text(seal.seal(name, "1.0.0", digests, key))
     grants = asked(check(files["HAND.toml"], file=name))
-    operator.call("kernel.install", folder=folder, grants=msgspec.to_builtins(grants))
+    operator.call("kernel.install", folder=folder, grants=msgspec.to_builtins(grants), **more)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.bare import Forker
-from tests.bench.home import ROOT, Kernel, Operator, install_echo, new_home, trust
+from tests.bench.home import ROOT, Kernel, Operator, install_echo, install_guest, new_home, trust
 from tests.bench.samples import Row
 
 SPAWN: Final = get_context("spawn")
@@ -107,3 +107,24 @@ def _multiprocessing() -> float:
     taken = time.perf_counter() - begun
     process.join()
     return taken
+
+
+def wasm(folder: Path, rounds: int) -> list[Row]:
+    """From the operator's call to its answer, where the service that answers must be started for it: in turns."""
+    home = new_home(folder / "home")
+    taken: dict[str, list[float]] = {"guest": [], "echo": []}
+    with Kernel(home).ready():
+        operator = Operator(home).greeted()
+        key = trust(home, operator)
+        install_guest(home, operator, key, "guest")
+        install_echo(home, operator, key, "echo")
+        for _ in range(rounds * 5 + 1):
+            for name, samples in taken.items():
+                begun = time.perf_counter()
+                operator.call(f"{name}.say", text="up")
+                samples.append((time.perf_counter() - begun) * 1000)
+                operator.call("kernel.stop", name)
+        operator.close()
+    more = tuple(ours - plain for ours, plain in zip(*(samples[1:] for samples in taken.values()), strict=True))
+    what = "run of a WASM Hand: call → start → answer, beyond the same of a Hand in Python"
+    return [Row(name="wasm", what=what, unit="ms", ours=more, judged="median", limit=10)]

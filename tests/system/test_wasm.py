@@ -56,7 +56,7 @@ def _run(client: Client, name: str = "guest", **inputs: Value) -> dict[str, Valu
     return table(client.call("kernel.start", name, {"inputs": inputs, "wait": True}).value)
 
 
-def _only_run(client: Client) -> dict[str, Value]:
+def only_run(client: Client) -> dict[str, Value]:
     runs = table(client.call("kernel.ps").value)["runs"]
     assert isinstance(runs, list)
     (only,) = runs
@@ -104,7 +104,7 @@ def test_a_service_answers_with_its_exports_and_ps_tells_what_it_used(
 ) -> None:
     install(kernel, ROOT / "docs" / "examples" / "wasm-wat")
     assert client.call("page.echo", "", {"text": "hello"}).value == {"text": "hello"}
-    used = table(_only_run(client)["used"])
+    used = table(only_run(client)["used"])
     assert isinstance(used["fuel"], int)
     assert used["fuel"] > 0
     assert used["memory"] == 4 * 65_536
@@ -234,7 +234,7 @@ def test_a_service_outlives_what_its_guests_do(kernel: Kernel, client: Client, t
     install(kernel, guest(tmp_path / "guest", "", kind="service", whole=f"(module {ALLOCATE} {exports})", more=more))
 
     def pid() -> Value:
-        return _only_run(client)["pid"]
+        return only_run(client)["pid"]
 
     client.call("guest.fine")
     before = pid()

@@ -4,13 +4,12 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from kernel import STARTER
+from kernel.cli import compiling
 from runtime.wasm import engine, exports, library, offered
 from runtime.wasm.compiling import LARGEST, key_of
 from runtime.wasm.ends import Unfit
@@ -23,20 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def _compile(raw: bytes, name: str = "main.wasm", seconds: int = 60, kind: str = "task") -> tuple[int, bytes, str]:
     """What the program that `maniple install` starts makes of a module."""
-    search = ":".join(filter(None, [str(ROOT), *sys.path]))
-    start = [
-        sys.executable,
-        "-s",
-        "-S",
-        "-P",
-        "-c",
-        STARTER,
-        search,
-        "runtime.wasm.compiling",
-        name,
-        str(seconds),
-        kind,
-    ]
+    start = [*compiling.start("", seconds), compiling.COMPILER, name, kind]
     done = subprocess.run(start, input=raw, capture_output=True, env={}, cwd="/", timeout=120, check=False)
     return done.returncode, done.stdout, done.stderr.decode()
 
@@ -127,7 +113,7 @@ def test_a_module_that_takes_long_to_compile_is_given_up() -> None:
 def test_a_module_that_takes_much_memory_to_compile_is_given_up() -> None:
     begun = time.monotonic()
     code, out, _ = _compile(BROAD)
-    assert (code, out) == (-signal.SIGABRT, b"")
+    assert (code in (-signal.SIGABRT, -signal.SIGSEGV), out) == (True, b"")  # process 1 hears no SIGABRT
     assert time.monotonic() - begun < 30
 
 

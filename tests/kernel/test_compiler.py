@@ -1,0 +1,109 @@
+"""What compiles a module is confined before it reads one byte of it, whatever the module makes of it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kernel.cli import compiling, package
+from kernel.cli.exits import Ended
+from manifests.values import COMPILER_UID
+from tests.living import make_home
+from tests.system.fates import living, until
+from tests.system.test_wasm import ECHO, guest
+
+HOSTILE = "tests.kernel.hostile_compiler"
+IS_ROOT = os.geteuid() == 0
+LACKING = "user-namespace" if IS_ROOT else "user-id"
+
+
+@contextmanager
+def _started(program: str, *arguments: str, required: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """One that waits for its module."""
+    command = [*compiling.start(required, 60), program, *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"SECRET": "s"}, cwd="/") as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _confined(first: subprocess.Popen[bytes]) -> tuple[int, dict[str, str]]:
+    """The process that has every layer, which is the first one's only child, and its status in /proc."""
+
+    def look() -> tuple[int, dict[str, str]] | None:
+        children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+        for pid in map(int, children):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            if status.get("Seccomp") == "2":
+                return pid, status
+        return None
+
+    found = until(look, "it is confined")
+    assert found
+    return found
+
+
+def test_it_has_every_layer_before_it_reads(tmp_path: Path) -> None:
+    with _started(compiling.COMPILER, "main.wat", "task") as first:
+        pid, status = _confined(first)
+        assert status["NoNewPrivs"] == "1"
+        assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+        assert status["NSpid"].split()[-1] == "1"
+        assert status["Threads"] == "1"
+        if IS_ROOT:
+            assert set(status["Uid"].split()) == set(status["Gid"].split()) == {str(COMPILER_UID)}
+            assert status["Groups"] == ""
+            own, its = Path("/proc/self/ns"), Path(f"/proc/{pid}/ns")  # nobody else may look into what is not dumpable
+            assert not [
+                kind for kind in ("net", "ipc", "mnt", "pid") if (own / kind).readlink() == (its / kind).readlink()
+            ]
+        out, said = first.communicate((guest(tmp_path / "guest", ECHO) / "main.wat").read_bytes(), timeout=60)
+    assert (first.returncode, said, out[64:65]) == (0, b"", b"\n")
+
+
+def test_what_has_taken_it_over_reaches_nothing(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with _started(HOSTILE, str(home / "keys" / "seal.key")) as first:
+        out, said = first.communicate(b"", timeout=60)
+    assert (first.returncode, said) == (0, b"")
+    found = json.loads(out)
+    assert (found.pop("uid"), found.pop("pid")) == (COMPILER_UID if IS_ROOT else os.getuid(), 1)
+    assert found.pop("environment") == {}
+    assert found.pop("signal its parent") == "No such process"
+    assert found.pop("fork") in ("Resource temporarily unavailable", "Operation not permitted")
+    assert set(found.values()) <= {"Permission denied", "Operation not permitted", "Read-only file system"}, found
+
+
+def test_it_ends_with_the_one_that_waits_for_it() -> None:
+    with _started(compiling.COMPILER, "main.wat", "task") as first:
+        confined = psutil.Process(_confined(first)[0])
+        first.kill()
+        first.wait()
+        until(lambda: not living([confined]), "it has ended")
+
+
+def test_without_a_layer_that_is_required_nothing_is_compiled(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    more = f'[confinement]\nrequire = ["{LACKING}"]'
+    required = package.read(str(guest(tmp_path / "picky", ECHO, name="picky", more=more)))
+    words = f"it requires {LACKING}, which it would not have here"
+    with pytest.raises(Ended, match=words):
+        compiling.compiled(required, 60)
+    easy = package.read(str(guest(tmp_path / "easy", ECHO, name="easy")))
+    compiling.into(str(home), easy)
+    with open(home / "home.toml", "a") as file:
+        file.write(f'require = ["{LACKING}"]\n')
+    with pytest.raises(Ended, match=words):
+        compiling.into(str(home), easy)
+
+
+def test_a_home_that_requires_a_control_group_still_compiles_what_is_one_process(tmp_path: Path) -> None:
+    compiling.compiled(package.read(str(guest(tmp_path / "guest", ECHO))), 60, ["cgroup", "seccomp", "landlock"])
