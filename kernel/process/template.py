@@ -12,6 +12,7 @@ The process that is exec'd here makes the namespace, forks process 1 of it and l
 Warm. It never starts a thread, a zmq context or a wasm engine: none of these survives a fork.
 """
 
+import contextlib
 import gc
 import os
 import select
@@ -176,8 +177,11 @@ def _group(folder: str, number: int, pid: int, pidfd: int, memory: int) -> None:
     """Bound a run's memory, or end it."""
     try:
         cgroup.move(folder, number, pid, memory)
+    except ProcessLookupError:
+        return  # it has ended already
     except OSError:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         raise
 
 
