@@ -23,8 +23,10 @@ _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)  # plain numbers: to join zmq's ow
 _CUT: Final = int(zmq.EVENT_DISCONNECTED)
 _AT_THE_DOOR: Final = _CUT | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _EVENT: Final = struct.Struct("=HI")
-_RECEIVE_AHEAD = _SEND_AHEAD = 16
-"""Messages that libzmq keeps of one peer, or for it: so many bodies of memory for whoever floods, or does not read."""
+_RECEIVE_AHEAD, _SEND_AHEAD = 16, 64
+"""Messages that libzmq keeps of one peer, and for it: so many bodies of memory for whoever floods, or does not read. Fewer
+for it would hold up honest peers, to whom many are sent at once.
+"""
 
 
 class Bus:

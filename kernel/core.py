@@ -48,7 +48,7 @@ from wire.results import Results
 CUT_FOR: Final = 0.5
 """Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
 
-SEND_AGAIN: Final = 0.005
+SEND_AGAIN: Final = 0.001
 """Seconds until what a peer has not taken is offered to it again."""
 
 HOUSEKEEPING: Final = 60.0
