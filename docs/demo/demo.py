@@ -49,8 +49,8 @@ class Demo:
         self.took[title] = time.monotonic() - began
         print(f"   ({self.took[title]:.1f} s)", flush=True)
 
-    def maniple(self, *words: str, code: int = 0, most: int = 40) -> None:
-        """Run a command in sight, with at most so many lines. Raises RuntimeError when it ends as it should not."""
+    def maniple(self, *words: str, code: int = 0, most: int = 40) -> str:
+        """Run a command in sight, with at most so many lines; what it printed. RuntimeError when it ends as it should not."""
         print(_bold("$ maniple " + " ".join(map(_typed, words))), flush=True)
         done = subprocess.run(
             [*MANIPLE, *words],
@@ -65,6 +65,7 @@ class Demo:
         print("\n".join([*lines[:most], *([f"… and {len(lines) - most} more lines"] if len(lines) > most else []), ""]))
         if done.returncode != code:
             raise RuntimeError(f"maniple {' '.join(words)} ended with {done.returncode}, and not with {code}")
+        return done.stdout
 
     def query(self, sql: str) -> None:
         """Show rows of the database that the pipeline loaded."""
@@ -137,6 +138,15 @@ class Demo:
             )
             self.maniple("audit", "search", "--verdict", "refused")
 
+    def confine(self) -> None:
+        with self.part(
+            "A Hand that ignores the bus",
+            "docs/demo/outlaw asks the kernel for nothing: it calls the operating system itself. Its run is walled in.",
+        ):
+            self.maniple("install", str(HERE / "outlaw"), "--yes", most=3)
+            run = self.maniple("start", "outlaw", f"home={self.folder / 'home'}", "--wait").split()[0]
+            self.maniple("run-show", run, most=9)
+
     def prove(self) -> None:
         with self.part("The log, and its proof", "Every call is there, and a public key is all it takes to check it."):
             self.maniple("audit", "tail", "-n", "8")
@@ -149,7 +159,7 @@ class Demo:
 
     def everything(self) -> None:
         """All parts, in order."""
-        for part in (self.home, self.watch, self.load, self.look, self.refuse, self.prove, self.down):
+        for part in (self.home, self.watch, self.load, self.look, self.refuse, self.confine, self.prove, self.down):
             part()
 
 

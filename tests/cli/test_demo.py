@@ -27,6 +27,17 @@ def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None
     for reason in ('"2016/02/30" is not of the form', '"a lot" is not a number', "hail is not among"):
         assert reason in shown
     assert "data-pipeline holds no grant for files.stat on 'private/salaries.csv'" in shown
+    refused = (
+        "read the operator's key",
+        "read /etc/passwd",
+        "leave a file in /tmp",
+        "open a connection",
+        "run a program",
+        "become root",
+    )
+    for attempt in refused:
+        assert f'"{attempt}": "refused: ' in shown
+    assert '"write in its own scratch": "done"' in shown
     assert shown.count("The log holds: ") == 2
     assert "machine: ok" in shown
     assert list(tmp_path.iterdir()) == []
