@@ -23,6 +23,15 @@ def family(pid: int) -> Iterator[int]:
             continue  # it has ended
 
 
+def stirs(pid: int) -> bool:
+    """Whether a process runs, or waits for something that would let it run: it was not stopped, or did not stay so."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(") ")[2][:1] in ("R", "S")
+    except OSError:
+        return False
+
+
 def resident(pid: int) -> int:
     """Resident memory of a process in bytes; 0 when it is gone."""
     try:

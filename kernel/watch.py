@@ -4,14 +4,16 @@ Looked at once a second, for what no limit of the system bounds: the room of man
 group can be made or before it is, the memory of many processes. Where there is none, a run's `lacking` names the layer
 "cgroup": this is the weaker way. What a process shared with the template when it was made counts for none; what it shares
 with others counts once, where this user may see that. Folders are measured by the template's children.
+
+Ends paused runs as well that do not stand still: of two processes of a run, each can wake the other again.
 """
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.family import family, held, resident
+from kernel.family import family, held, resident, stirs
 from kernel.runs import Run
-from manifests.lives import too_much_disk, too_much_memory
+from manifests.lives import NOT_STILL, too_much_disk, too_much_memory
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -28,15 +30,21 @@ class Watch:
 
     def begin(self, run: Run) -> None:
         """Watch a run from now, when no code of its Hand has run, to its end."""
-        self._kernel.loop.after(EVERY, partial(self._look, run, resident(run.pid), -1.0))
+        self._kernel.loop.after(EVERY, partial(self._look, run, resident(run.pid), -1.0, False))
 
-    def _look(self, run: Run, shared: int, before: float) -> None:
-        """shared: bytes of each process that are the template's; before: processor time at the last look.
+    def _look(self, run: Run, shared: int, before: float, stirred: bool) -> None:
+        """shared: bytes of each process that are the template's. At the last look: before, processor time; stirred, whether
+        it was paused and did not stand still.
 
         A run whose first process did nothing since then, and had no other, holds what it held.
         """
         if run.id not in self._kernel.runs:
             return
+        if stirs_now := run.paused and not run.ended and any(map(stirs, family(run.pid))):
+            if stirred:
+                self._end(run, NOT_STILL)
+                return
+            self._kernel.launcher.stand_still(run)
         used = run.cpu_seconds()
         if used != before:
             most, processes = run.hand.package.manifest.limits, list(family(run.pid))
@@ -45,7 +53,7 @@ class Watch:
                 return
             self._kernel.launcher.measure(run, most.disk)
             used = used if len(processes) == 1 else -1.0
-        self._kernel.loop.after(EVERY, partial(self._look, run, shared, used))
+        self._kernel.loop.after(EVERY, partial(self._look, run, shared, used, stirs_now))
 
     def measured(self, run: Run, size: int) -> None:
         """What a run's own folders take, in bytes."""

@@ -86,6 +86,9 @@ def too_much_memory(manifest: Manifest) -> str:
     return f"it used more than its {format_size(manifest.limits.memory)} of memory"
 
 
+NOT_STILL: Final = "it was paused, and its processes did not stand still"
+
+
 def too_much_disk(manifest: Manifest) -> str:
     """Why a run was ended whose own folders had grown larger than they may."""
     return f"its files took more than its {format_size(manifest.limits.disk)} of disk"

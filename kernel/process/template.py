@@ -27,7 +27,7 @@ from importlib import import_module
 from msgspec.structs import replace
 
 from kernel.descriptors import close_all, receive, send
-from kernel.process import cgroup, confine, machine, mounts
+from kernel.process import cgroup, confine, folders, machine, mounts
 from kernel.process.child import call_filter, run
 from manifests.confinement.plan import Machine
 from wire.launch import Born, Died, Fork, Measure, Measured, Sweep, Warm, decode_template, encode
@@ -126,19 +126,12 @@ class Template:
             self._aside(partial(_group, self._machine.cgroup, number, pid, pidfd, memory))
 
     def _sweep(self, name: str, folder: int) -> None:
-        from shutil import rmtree
+        self._aside(partial(folders.remove, name, folder))
 
-        self._aside(lambda: rmtree(name, ignore_errors=True, dir_fd=folder))
-
-    def _measure(self, number: int, most: int, folders: Sequence[int]) -> None:
+    def _measure(self, number: int, most: int, opened: Sequence[int]) -> None:
         def measure() -> None:
-            size = 0
-            for folder in folders:
-                for _, _, names, at in os.fwalk(".", dir_fd=folder):
-                    size += sum(_room(name, at) for name in (".", *names))
-                    if size > most:
-                        break
-            _tell(self._end, Measured(number=number, size=size))
+            folders.allow_depth()
+            _tell(self._end, Measured(number=number, size=sum(folders.measure(one, most) for one in opened)))
 
         self._aside(measure)
 
@@ -183,14 +176,6 @@ def _group(folder: str, number: int, pid: int, pidfd: int, memory: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         raise
-
-
-def _room(name: str, folder: int) -> int:
-    """Bytes on disk of a file or of a folder itself; 0 when it is gone."""
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
-    except OSError:
-        return 0
 
 
 def _tell(end: socket.socket, packet: Warm | Born | Died | Measured, descriptors: Sequence[int] = ()) -> None:

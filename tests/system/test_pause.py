@@ -258,3 +258,18 @@ def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Kerne
     assert fates.runs(kernel) == []
     call(kernel, "kernel.resume", "counter")
     until(lambda: state_of(kernel, "counter") == "ready", "it is up again")
+
+
+def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(kernel: Kernel) -> None:
+    """Two processes of a run can do this to each other; here the test does, which no order of signals can outrun."""
+    call(kernel, "kernel.start", "counter")
+    woken = psutil.Process(pid_of(kernel, "counter"))
+    call(kernel, "kernel.pause", "counter")
+
+    def is_gone() -> bool:
+        if woken.is_running():
+            woken.send_signal(signal.SIGCONT)
+        return not woken.is_running()
+
+    until(is_gone, "it is ended", 10)
+    assert "its processes did not stand still" in entry(kernel.home, "run.end").why

@@ -1,0 +1,83 @@
+"""Folders that somebody hostile has filled, measured and removed (acts): however deep they are, without recursion."""
+
+import os
+import resource
+from typing import Final
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def allow_depth() -> None:
+    """Let this process have as many folders open as the system allows it: measuring holds one for each level."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def measure(folder: int, most: int) -> int:
+    """Bytes on disk of a folder and all below it; something over `most` as soon as it is more, or cannot be looked through.
+
+    folder: a descriptor, left open.
+    """
+    size, open_folders = _room(".", folder), [(os.dup(folder), os.listdir(folder))]
+    try:
+        while open_folders and size <= most:
+            at, names = open_folders[-1]
+            if not names:
+                os.close(at)
+                open_folders.pop()
+                continue
+            name = names.pop()
+            size += _room(name, at)
+            try:
+                below = os.open(name, _FOLDER, dir_fd=at)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            open_folders.append((below, os.listdir(below)))
+    except OSError:  # deeper than descriptors go, or closed to this process
+        size = most + 1
+    finally:
+        for at, _ in open_folders:
+            os.close(at)
+    return size
+
+
+def remove(name: str, parent: int) -> None:
+    """Remove a folder that nobody uses any more, and all below it. OSError when something of it cannot be removed.
+
+    Folders below folders are moved up before theirs is removed, so that no depth matters.
+    """
+    top, moved, word = os.open(name, _FOLDER, dir_fd=parent), 0, os.urandom(8).hex()
+    try:
+        while names := os.listdir(top):
+            for entry in names:
+                if _unlinked(entry, top):
+                    continue
+                folder = os.open(entry, _FOLDER, dir_fd=top)
+                try:
+                    for below in os.listdir(folder):
+                        if not _unlinked(below, folder):
+                            moved += 1
+                            os.rename(below, f"{word}-{moved}", src_dir_fd=folder, dst_dir_fd=top)
+                finally:
+                    os.close(folder)
+                os.rmdir(entry, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _unlinked(name: str, folder: int) -> bool:
+    """Whether it was no folder, and is gone."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except IsADirectoryError:
+        return False
+    return True
+
+
+def _room(name: str, folder: int) -> int:
+    """Bytes on disk of a file or of a folder itself; 0 when it is gone."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
+    except OSError:
+        return 0
