@@ -1,11 +1,12 @@
 """`maniple remove` (acts)."""
 
+import contextlib
 import os
-import shutil
 
 import click
 from msgspec import Struct
 
+from kernel import folders
 from kernel.cli import compiling, told
 from kernel.cli.frame import Session, command, hand_argument
 
@@ -46,6 +47,9 @@ def remove(session: Session, hand: str, purge: bool) -> None:
 def _delete(session: Session, *parts: str) -> None:
     path = os.path.join(session.home, *parts)
     if os.path.isdir(path):
-        shutil.rmtree(path, ignore_errors=True)
+        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            folders.remove(os.path.basename(path), parent)
+        os.close(parent)
     elif os.path.lexists(path):
         os.unlink(path)

@@ -26,8 +26,9 @@ from importlib import import_module
 
 from msgspec.structs import replace
 
+from kernel import folders
 from kernel.descriptors import close_all, receive, send
-from kernel.process import cgroup, confine, folders, machine, mounts
+from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
 from manifests.confinement.plan import Machine
 from wire.launch import Born, Died, Fork, Measure, Measured, Sweep, Warm, decode_template, encode

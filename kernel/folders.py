@@ -46,16 +46,17 @@ def remove(name: str, parent: int) -> None:
 
     Folders below folders are moved up before theirs is removed, so that no depth matters.
     """
-    top, moved, word = os.open(name, _FOLDER, dir_fd=parent), 0, os.urandom(8).hex()
+    top, moved, word = _opened(name, parent), 0, os.urandom(8).hex()
     try:
         while names := os.listdir(top):
             for entry in names:
                 if _unlinked(entry, top):
                     continue
-                folder = os.open(entry, _FOLDER, dir_fd=top)
+                folder = _opened(entry, top)
                 try:
                     for below in os.listdir(folder):
                         if not _unlinked(below, folder):
+                            os.chmod(below, 0o700, dir_fd=folder)
                             moved += 1
                             os.rename(below, f"{word}-{moved}", src_dir_fd=folder, dst_dir_fd=top)
                 finally:
@@ -64,6 +65,14 @@ def remove(name: str, parent: int) -> None:
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=parent)
+
+
+def _opened(name: str, parent: int) -> int:
+    """The folder, to look into and to change, whatever its mode was."""
+    descriptor = os.open(name, os.O_PATH | _FOLDER, dir_fd=parent)
+    os.close(descriptor)  # no link
+    os.chmod(name, 0o700, dir_fd=parent)
+    return os.open(name, _FOLDER, dir_fd=parent)
 
 
 def _unlinked(name: str, folder: int) -> bool:

@@ -1,0 +1,83 @@
+"""Folders that somebody hostile has filled are measured and removed, whatever their depth, modes and entries."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel import folders
+
+DEPTH = 1500
+MOST = 1 << 40
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "filled").mkdir()
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def deep(tmp_path: Path, parent: int) -> Iterator[int]:
+    """A file of a mebibyte below many folders, removed in the end."""
+    before = os.getcwd()
+    try:
+        os.chdir(tmp_path / "filled")
+        for _ in range(DEPTH):
+            os.mkdir("d")
+            os.chdir("d")
+        Path("file").write_bytes(b"x" * (1 << 20))
+    finally:
+        os.chdir(before)
+    descriptor = os.open("filled", os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
+    yield descriptor
+    os.close(descriptor)
+    if (tmp_path / "filled").exists():
+        folders.remove("filled", parent)
+
+
+@pytest.fixture
+def limits() -> Iterator[tuple[int, int]]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_what_lies_deep_counts(deep: int, limits: tuple[int, int]) -> None:
+    if limits[1] < DEPTH + 100:
+        pytest.skip("this machine lets a process have few files open")
+    folders.allow_depth()
+    assert 1 << 20 <= folders.measure(deep, MOST) < MOST
+
+
+def test_what_is_deeper_than_can_be_looked_into_counts_as_too_much(deep: int, limits: tuple[int, int]) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    assert folders.measure(deep, MOST) > MOST
+
+
+def test_a_deep_folder_is_removed_with_few_descriptors(
+    deep: int, parent: int, limits: tuple[int, int], tmp_path: Path
+) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    folders.remove("filled", parent)
+    assert not (tmp_path / "filled").exists()
+
+
+def test_closed_folders_and_links_are_removed_and_nothing_that_links_lead_to(parent: int, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir(mode=0o755)
+    (tmp_path / "kept" / "file").touch()
+    for place in (tmp_path / "filled", tmp_path / "filled" / "a", tmp_path / "filled" / "a" / "b"):
+        place.mkdir(exist_ok=True)
+        (place / "link").symlink_to(tmp_path / "kept")
+        (place / "file").touch(mode=0)
+        os.mkfifo(place / "pipe")
+    (tmp_path / "filled" / "a" / "b").chmod(0)
+    (tmp_path / "filled" / "a").chmod(0)
+    folders.remove("filled", parent)
+    assert not (tmp_path / "filled").exists()
+    assert (tmp_path / "kept" / "file").exists()
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o755
