@@ -27,7 +27,8 @@ from importlib import import_module
 from msgspec.structs import replace
 
 from kernel import folders
-from kernel.descriptors import close_all, receive, send
+from kernel.descriptors import close_all, pid_of, receive, send
+from kernel.family import family
 from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
 from manifests.confinement.plan import Machine
@@ -132,7 +133,11 @@ class Template:
     def _measure(self, number: int, most: int, opened: Sequence[int]) -> None:
         def measure() -> None:
             folders.allow_depth()
-            _tell(self._end, Measured(number=number, size=sum(folders.measure(one, most) for one in opened)))
+            size = sum(folders.measure(one, most) for one in opened)
+            for pidfd, (found, _) in self._runs.items():
+                if found == number and size <= most:
+                    size += folders.measure_unlinked(family(pid_of(pidfd)), os.fstat(opened[0]).st_dev)
+            _tell(self._end, Measured(number=number, size=size))
 
         self._aside(measure)
 

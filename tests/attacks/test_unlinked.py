@@ -1,0 +1,42 @@
+"""Files that have no name any more count against a run's disk, whether they are open or only mapped; where root looks."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.arena import opened
+from tests.attacks.attack import Attack
+
+_FILL = Attack(
+    code="""
+import mmap
+import os
+import time
+
+def attack(hand, given):
+    kept = []
+    for number in range(40):
+        file = open("x", "wb+", buffering=0)
+        file.write(b"x" * 3_000_000)
+        os.unlink("x")
+        kept.append(file)
+        if number % 2:
+            kept[-1] = mmap.mmap(file.fileno(), 3_000_000)
+            file.close()
+    time.sleep(3)
+    return 3_000_000 * len(kept)
+""",
+    stopped_by=("watch",),
+    refused="ended",
+    got=lambda found, given: found == 120_000_000,
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not look at what the processes of a run have open")
+def test_files_without_names_count(tmp_path: Path) -> None:
+    with opened(tmp_path / "arena", {}) as arena:
+        met = arena.suffer(_FILL)
+        arena.check_unharmed()
+        arena.check_clean()
+    assert met.get("refused") == _FILL.refused, met
