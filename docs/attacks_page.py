@@ -37,6 +37,7 @@ OTHERS: Final = """\
 | a layer that is required and missing: no start, with the reason and its mend | `tests/attacks/test_fail_closed.py` |
 | a service with the network of the machine: TCP and UDP outwards, and nothing else | `tests/attacks/test_online.py` |
 | `outside_read` that names, holds, or leads to something of the home | `tests/attacks/test_outside_read.py` |
+| files without a name, open or only mapped, against the limit of disk | `tests/attacks/test_unlinked.py` |
 | a machine with less never gets more; no rule that was not asked for | `tests/manifests/confinement/test_plan.py` |
 | every call of every refused family of system calls, with the filter and without | `tests/kernel/test_seccomp_refused.py` |
 | a stranger's key, another's routing id, a second Hello, fields that no header has | `tests/system/test_identity.py` |
@@ -45,7 +46,8 @@ OTHERS: Final = """\
 
 ## What is not bounded yet
 
-- **The disk, by many files.** A run's single file is bounded, the sum of them is not.
+- **The disk, by files without a name.** They count where root looks at what a run's processes hold; an ordinary user
+  may not see it.
 - **Memory that is nobody's data.** Tables that map a large, empty address space, and what several processes of one run hold
   together, count against no limit of one process: a control group counts them.
 - **Names and dates.** Landlock decides about contents: whether a path exists, its size, mode and times can be asked for
