@@ -24,12 +24,23 @@ def family(pid: int) -> Iterator[int]:
 
 
 def stirs(pid: int) -> bool:
-    """Whether a process runs, or waits for something that would let it run: it was not stopped, or did not stay so."""
+    """Whether a thread of a process runs, or waits to: it was not stopped, or did not stay so.
+
+    All are asked, since the first one may have ended before the others.
+    """
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(") ")[2][:1] in ("R", "S")
+        return any(_state(f"/proc/{pid}/task/{thread}/stat") in ("R", "S") for thread in os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return False
+
+
+def _state(stat: str) -> str:
+    """The letter of a thread's state, as /proc has it; "" when it is gone."""
+    try:
+        with open(stat, encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(") ")[2][:1]
+    except OSError:
+        return ""
 
 
 def resident(pid: int) -> int:
