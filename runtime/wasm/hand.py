@@ -35,6 +35,9 @@ OWN_THREADS: Final = 3
 EARLY: Final = 0.025
 """Seconds by which a guest is interrupted before the kernel would end its call: so what it has used is still told."""
 
+SETTLE: Final = 0.005
+"""Seconds more: the end of a pause wakes the loop, whose timers are due by then, and the signal that tells of it, at once."""
+
 PATIENCE: Final = 1.0
 """Seconds that a cancelled call waits for its guest to be gone; it ends at its next branch or host function."""
 
@@ -132,10 +135,10 @@ class WasmHand(Hand):
         pauses = self._pauses
 
         def expire() -> None:
-            if self._pauses == pauses:
+            if self._pauses == pauses and not work.done():
                 guest.interrupt("deadline", late)
 
-        timer = loop.call_later(max(given - EARLY, given / 2), expire)
+        timer = loop.call_later(max(given - EARLY, given / 2), loop.call_later, SETTLE, expire)
         work = self._program.threads.submit(contextvars.copy_context().run, _run, guest, export, inputs)
         future = asyncio.wrap_future(work)
         try:
