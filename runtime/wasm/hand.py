@@ -7,6 +7,7 @@ Each call is an instance of its own, on a thread of its own, with the fuel, the 
 import asyncio
 import contextvars
 import signal
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -35,8 +36,11 @@ OWN_THREADS: Final = 3
 EARLY: Final = 0.025
 """Seconds by which a guest is interrupted before the kernel would end its call: so what it has used is still told."""
 
-SETTLE: Final = 0.005
-"""Seconds more: the end of a pause wakes the loop, whose timers are due by then, and the signal that tells of it, at once."""
+LATE: Final = 0.01
+SETTLE: Final = 0.1
+"""Seconds: a timer that comes later than the first may come at the end of a pause, which wakes the loop, and the signal that
+tells of it, in either order; then it is seen after the second whether it was one.
+"""
 
 PATIENCE: Final = 1.0
 """Seconds that a cancelled call waits for its guest to be gone; it ends at its next branch or host function."""
@@ -134,11 +138,17 @@ class WasmHand(Hand):
         late = f"it did not end within its {given:g} s"
         pauses = self._pauses
 
-        def expire() -> None:
-            if self._pauses == pauses and not work.done():
-                guest.interrupt("deadline", late)
+        due = loop.time() + max(given - EARLY, given / 2)
 
-        timer = loop.call_later(max(given - EARLY, given / 2), loop.call_later, SETTLE, expire)
+        def expire(*, is_settled: bool) -> None:
+            if self._pauses != pauses or work.done():
+                return
+            if is_settled or loop.time() < due + LATE:
+                guest.interrupt("deadline", late)
+            else:
+                loop.call_later(SETTLE, partial(expire, is_settled=True))
+
+        timer = loop.call_at(due, partial(expire, is_settled=False))
         work = self._program.threads.submit(contextvars.copy_context().run, _run, guest, export, inputs)
         future = asyncio.wrap_future(work)
         try:
