@@ -28,6 +28,7 @@ from wire.launch import (
     Died,
     Fork,
     Go,
+    Grouped,
     Joining,
     Launch,
     Measure,
@@ -38,7 +39,7 @@ from wire.launch import (
     decode,
     decode_template,
     encode,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -111,6 +112,9 @@ class Launcher:
                 self._end(number, -1)
             case Born(number=number):
                 self._born(self._runs[number], passed[0])
+            case Grouped(number=number) if number in self._runs:
+                self._runs[number].grouped = True
+                self._let_go(self._runs[number])
             case Measured(number=number, size=size):
                 if number in self._runs:
                     self._owner.watch.measured(self._runs[number], size)
@@ -288,16 +292,22 @@ class Launcher:
                     return
                 case Confined() as how:
                     self._owner.confined(run, how)
+                    self._let_go(run)
+                    return
                 case Unfit(code=code, why=why):
                     run.unfit = f"{code}: {why}"
         except (OSError, CodecError):
             pass  # it is not what it should be, or gone: its process's end tells
         self._end_talk(run)
 
-    def hear_out(self, run: Run) -> None:
-        """Hear now what a run said before it did more on the bus."""
-        if run.talk is not None:
-            self._hear(run, run.talk)
+    def _let_go(self, run: Run) -> None:
+        """Let the Hand's code begin once the run has every layer, its control group too, which is joined beside its start."""
+        if run.talk is not None and run.applied and (run.grouped or "cgroup" not in run.applied):
+            try:
+                descriptors.send(run.talk, encode(Go()))
+            except OSError:
+                pass  # it is gone: its process's end tells
+            self._end_talk(run)
 
     def _end_talk(self, run: Run) -> None:
         if run.talk is not None:

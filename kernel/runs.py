@@ -62,14 +62,15 @@ class Run:
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
+    grouped: it is in its control group.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
     used: by its guests, as it says.
     """
 
     __slots__ = (
-        "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "hand", "held", "id", "key", "labels", "memory",
-        "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving", "started", "state",
-        "talk", "tokens", "uid", "unfit", "used", "why", "work",
+        "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "grouped", "hand", "held", "id", "key", "labels",
+        "memory", "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving", "started",
+        "state", "talk", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -90,7 +91,7 @@ class Run:
         self.held: list[list[bytes]] = []
         self.parent = self.unfit = self.why = ""
         self.scratch: str = run
-        self.ended = self.paused = False
+        self.ended = self.paused = self.grouped = False
         self.started = time.monotonic()
 
     @property

@@ -122,7 +122,6 @@ class Supervisor:
     def ready(self, run: Run) -> None:
         """The Hand's start() has returned: its work, or the calls that wait, may come."""
         life = self.services.of(run)
-        self._kernel.launcher.hear_out(run)
         if run.state != "joining" or not run.applied:
             raise Late(0)
         run.state = "ready"

@@ -4,7 +4,7 @@ The template never sees it: to the template a run is a number and a descriptor. 
 pairs, so that a message and the descriptors that go with it (SCM_RIGHTS) arrive whole.
 
     kernel → template   Fork, with the run's end of its own descriptor; Sweep; Measure
-    template → kernel   Warm, once; Born, with the run's pidfd; Died; Measured
+    template → kernel   Warm, once; Born, with the run's pidfd; Grouped; Died; Measured
 
 and then, over the run's own descriptor:
 
@@ -12,6 +12,7 @@ and then, over the run's own descriptor:
     run → kernel   Joining: the public half of the CURVE key pair that it made for itself
     kernel → run   Go: that key is known to the bus
     run → kernel   Confined: it is on the bus, every layer is laid on, and no byte of the Hand's code has run
+    kernel → run   Go: it is in its control group, too, and the Hand's code may begin
     run → kernel   Unfit: the run ends here instead, and why (an altered file, a layer that could not be applied)
 """
 
@@ -77,6 +78,12 @@ class Born(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="b
     why: str = ""
 
 
+class Grouped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="grouped"):
+    """Sent by the template when a run is in its control group, if the machine has any; one that cannot be is killed."""
+
+    number: int
+
+
 class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="died"):
     """Sent by the template when it has reaped a run. status: as waitpid gives it; cpu: microseconds; memory: peak bytes.
 
@@ -90,7 +97,7 @@ class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="d
     was_full: bool
 
 
-TemplatePacket: TypeAlias = Fork | Sweep | Measure | Measured | Warm | Born | Died
+TemplatePacket: TypeAlias = Fork | Sweep | Measure | Measured | Warm | Born | Grouped | Died
 
 
 class Rlimits(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
@@ -141,11 +148,11 @@ class Joining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Go(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="go"):
-    """Sent by the kernel. Answered on the bus, with Hello."""
+    """Sent by the kernel after Joining, whose key is known to the bus now, and after Confined."""
 
 
 class Confined(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="confined"):
-    """Sent by the run before any of its Hand's code. Not answered. applied, missing: layers, see manifests/confinement.
+    """Sent by the run before any of its Hand's code. Answered with Go. applied, missing: layers, see manifests/confinement.
 
     landlock: the version of it that is in force.
     """

@@ -1,9 +1,9 @@
 """A control group for each run (acts): bounds the memory of all its processes together. Version 1, where root may make them.
 
 The template makes one folder below its own group, which holds one for each run, named by the run's number. To move a
-process into a group takes the system up to 20 ms, so a child of the template's does it beside the run's own start, and the
-run may be some milliseconds into its Hand's code when it is done; one that cannot be moved is killed. What a template
-that was killed leaves behind, the next one of the same home removes.
+process into a group takes the system up to 20 ms, so a child of the template's does it beside the run's own start; the
+Hand's code begins when both are done. One that cannot be moved is killed. What a template that was killed leaves behind,
+the next one of the same home removes.
 """
 
 import os

@@ -94,8 +94,7 @@ def _live(end: socket.socket, found: Machine) -> int:
         return EXIT_UNFIT
     public, secret = zmq.curve_keypair()
     send(end, encode(Joining(public=public)))
-    answer, _ = receive(end)
-    if not answer or not isinstance(decode(answer), Go):
+    if not _may_go(end):
         return EXIT_UNFIT
     code = {} if made.place else code  # it lies at its place
     start = Start(
@@ -106,8 +105,15 @@ def _live(end: socket.socket, found: Machine) -> int:
     if "seccomp" in made.applied:
         seccomp.lay_on(call_filter(found.architecture, made.profiles))
     send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
+    may_go = _may_go(end)
     end.close()
-    return int(go())
+    return int(go()) if may_go else EXIT_UNFIT
+
+
+def _may_go(end: socket.socket) -> bool:
+    """Wait for the kernel's word; False when it is gone."""
+    answer, _ = receive(end)
+    return bool(answer) and isinstance(decode(answer), Go)
 
 
 @lru_cache(maxsize=4)

@@ -32,7 +32,7 @@ from kernel.family import family
 from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
 from manifests.confinement.plan import Machine
-from wire.launch import Born, Died, Fork, Measure, Measured, Sweep, Warm, decode_template, encode
+from wire.launch import Born, Died, Fork, Grouped, Measure, Measured, Sweep, Warm, decode_template, encode
 
 
 def main(arguments: list[str]) -> None:
@@ -124,8 +124,20 @@ class Template:
         pidfd = os.pidfd_open(pid)
         _tell(self._end, Born(number=number, pid=pid), [pidfd])
         self._watch(pidfd, number, pid)
-        if self._machine.cgroup:
-            self._aside(partial(_group, self._machine.cgroup, number, pid, pidfd, memory))
+        if self._machine.cgroup and not self._aside(partial(self._group, number, pid, pidfd, memory)):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+    def _group(self, number: int, pid: int, pidfd: int, memory: int) -> None:
+        """Bound a run's memory, or end it."""
+        try:
+            cgroup.move(self._machine.cgroup, number, pid, memory)
+        except ProcessLookupError:
+            return  # it has ended already
+        except OSError:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            raise
+        _tell(self._end, Grouped(number=number))
 
     def _sweep(self, name: str, folder: int) -> None:
         self._aside(partial(folders.remove, name, folder))
@@ -141,12 +153,12 @@ class Template:
 
         self._aside(measure)
 
-    def _aside(self, act: Callable[[], object]) -> None:
-        """Do what may take a while in a process of its own; not at all when none can be made."""
+    def _aside(self, act: Callable[[], object]) -> bool:
+        """Do what may take a while in a process of its own; False, and not at all, when none can be made."""
         try:
             pid = os.fork()
         except OSError:
-            return
+            return False
         if pid == 0:
             try:
                 act()
@@ -156,6 +168,7 @@ class Template:
                 sys.stderr.flush()
                 os._exit(0)
         self._watch(os.pidfd_open(pid), 0, pid)
+        return True
 
     def _watch(self, pidfd: int, number: int, pid: int) -> None:
         self._runs[pidfd] = (number, pid)
@@ -172,19 +185,7 @@ class Template:
             _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full))
 
 
-def _group(folder: str, number: int, pid: int, pidfd: int, memory: int) -> None:
-    """Bound a run's memory, or end it."""
-    try:
-        cgroup.move(folder, number, pid, memory)
-    except ProcessLookupError:
-        return  # it has ended already
-    except OSError:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        raise
-
-
-def _tell(end: socket.socket, packet: Warm | Born | Died | Measured, descriptors: Sequence[int] = ()) -> None:
+def _tell(end: socket.socket, packet: Warm | Born | Grouped | Died | Measured, descriptors: Sequence[int] = ()) -> None:
     """Tell the kernel something; when it is gone, so is this process."""
     try:
         send(end, encode(packet), descriptors)
