@@ -69,8 +69,8 @@ class Run:
 
     __slots__ = (
         "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "grouped", "hand", "held", "id", "key", "labels",
-        "memory", "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving", "started",
-        "state", "talk", "tokens", "uid", "unfit", "used", "why", "work",
+        "memory", "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving",
+        "started", "state", "talk", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
