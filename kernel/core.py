@@ -16,7 +16,6 @@ from msgspec.structs import asdict, replace
 from zmq.utils import z85
 
 from kernel import output
-from kernel.audit import Log, LogState
 from kernel.bus import Bus
 from kernel.digests import code_digests
 from kernel.errors import Failure, HomeError
@@ -26,6 +25,7 @@ from kernel.home import Home, Keys
 from kernel.launcher import Launcher
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
+from kernel.record.log import Log, LogState
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
 from kernel.supervisor import GRACE, Supervisor

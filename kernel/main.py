@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from kernel.audit import Log
 from kernel.core import Kernel
 from kernel.errors import HomeError
 from kernel.home import Home
 from kernel.loop import Loop
-from kernel.recovery import recover
+from kernel.record.log import Log
+from kernel.record.recovery import recover
 from manifests.state import State, fold, from_bytes
 from wire.errors import ManipleError
 

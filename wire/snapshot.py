@@ -1,7 +1,7 @@
 """The kernel's state at one entry of the log, signed, so that a start need not read the whole log (pure).
 
 A file `snapshot` is a signature in the namespace of that name, and a packed Snapshot. Whether it counts is decided by the
-log: its own entry at that size must name the content's digest (kernel/recovery.py).
+log: its own entry at that size must name the content's digest (kernel/record/recovery.py).
 """
 
 import msgspec

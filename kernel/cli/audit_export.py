@@ -9,7 +9,7 @@ import click
 from kernel.cli import evidence
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from kernel.recovery import Lines, read_notes
+from kernel.record.recovery import Lines, read_notes
 
 README = """This is the log of a Maniple kernel, for whoever is to check it.
 

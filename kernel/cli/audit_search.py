@@ -10,7 +10,7 @@ from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, write, write_json
 from kernel.cli.usage import Whole
-from kernel.recovery import Lines
+from kernel.record.recovery import Lines
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
 from wire.entries import Entry, time_text

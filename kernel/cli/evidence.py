@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kernel.cli import keyfile, logbook
 from kernel.cli.exits import Ended, Exit
-from kernel.recovery import Lines, read_notes
+from kernel.record.recovery import Lines, read_notes
 from wire.checkpoint import Checkpoint, open_checkpoint, open_checkpoints
 from wire.errors import LogInvalid, NoteMalformed, SignatureInvalid
 from wire.signing import VerifyKey

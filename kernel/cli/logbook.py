@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from kernel.cli import homes
 from kernel.cli.exits import Ended
-from kernel.recovery import Lines, segments
+from kernel.record.recovery import Lines, segments
 from manifests.state import State, fold
 from manifests.trust import TrustStore
 from wire.entries import Entry, decode

@@ -3,9 +3,9 @@
 import os
 import time
 
-from kernel.audit import LogState
 from kernel.family import resident
 from kernel.methods.request import Request, method
+from kernel.record.log import LogState
 from manifests.state import summary
 from wire.entries import time_text
 

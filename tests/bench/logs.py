@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from kernel.audit import Log
-from kernel.recovery import Lines, read_notes, recover
+from kernel.record.log import Log
+from kernel.record.recovery import Lines, read_notes, recover
 from tests.bench.samples import Row
 from wire.entries import Body
 from wire.signing import SigningKey

@@ -9,8 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
-from kernel.audit import LAST, RESERVE, LogState
-from kernel.recovery import segments
+from kernel.record.log import LAST, RESERVE, LogState
+from kernel.record.recovery import segments
 from tests.kernel.logs import Opened, entries, start, verified
 from tests.small_disk import fill
 from wire.entries import Said

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kernel.audit import Log
-from kernel.recovery import Lines, Recovered, read_notes, recover
+from kernel.record.log import Log
+from kernel.record.recovery import Lines, Recovered, read_notes, recover
 from wire.checkpoint import open_checkpoint
 from wire.entries import Entry, decode
 from wire.signing import SigningKey

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel import audit
-from kernel.audit import LogState
 from kernel.errors import Failure
-from kernel.recovery import read_notes, segments
+from kernel.record import log as audit
+from kernel.record.log import LogState
+from kernel.record.recovery import read_notes, segments
 from tests.kernel.logs import ORIGIN, Opened, entries, signed, start, tree, verified, written
 from wire.entries import Said, body_digest
 from wire.errors import Unencodable

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel import audit
+from kernel.record import log as audit
 from tests.kernel.logs import Opened, entries, start, verified
 
 

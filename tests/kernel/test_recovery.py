@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kernel import audit
 from kernel.errors import LogDamaged
-from kernel.recovery import segment_path, segments
+from kernel.record import log as audit
+from kernel.record.recovery import segment_path, segments
 from tests.kernel.logs import KEY, ORIGIN, Opened, entries, start, tree, verified, written
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain

@@ -11,7 +11,7 @@ import psutil
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from kernel.home import Home
-from kernel.recovery import Lines, read_notes
+from kernel.record.recovery import Lines, read_notes
 from tests.living import Kernel
 from wire.codec import Value
 from wire.entries import Entry, decode

@@ -156,8 +156,8 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
     key = Home(str(home)).keys().log
     found = msgspec.msgpack.decode((home / "log" / "snapshot").read_bytes()[SIGNATURE_SIZE:], type=Snapshot)
     if named:  # the log with it, which is what that version would have written
-        from kernel.audit import Log
-        from kernel.recovery import recover
+        from kernel.record.log import Log
+        from kernel.record.recovery import recover
 
         folder, origin = home / "log", found.origin
         recovered = recover(folder, key=key.verify_key, origin=origin)

@@ -10,7 +10,7 @@ failed sync; nothing need be cut off, which would give the reserve away.
 
 Below the folder: entries/NNNNNN.jsonl, with RESERVE bytes behind the end (where the file system cannot, a full disk
 turns OK into SPENT at once); checkpoint, the newest, never ahead of the disk; checkpoints, one in HISTORY entries, to
-narrow down where a log was changed; snapshot, see kernel/recovery.py. The keys of bodies' digests lie, each on a line,
+narrow down where a log was changed; snapshot, see kernel/record/recovery.py. The keys of bodies' digests lie, each on a line,
 in ../journal/keys/000000.jsonl, on disk before later entries; one is erased by overwriting its digits in place.
 """
 
@@ -28,8 +28,8 @@ from typing import Final, Literal, Unpack
 import msgspec
 
 from kernel.errors import Failure
-from kernel.growing import Growing, replace, sync_folder
-from kernel.recovery import segment_path, segments
+from kernel.record.growing import Growing, replace, sync_folder
+from kernel.record.recovery import segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, Said, body_digest, time_text
 from wire.errors import Unencodable
