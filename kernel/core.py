@@ -26,9 +26,11 @@ from kernel.launcher import Launcher
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
 from kernel.record.log import Log, LogState
+from kernel.resuming import Resuming
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
 from kernel.supervisor import GRACE, Supervisor
+from kernel.tapes import Tape
 from kernel.watch import Watch
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
@@ -80,6 +82,7 @@ class Kernel:
         self.events = Events(self)
         self.supervisor = Supervisor(self)
         self.watch = Watch(self)
+        self.resuming = Resuming(self)
         self.router = Router(self)
         self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
         self.launcher = Launcher(home, loop, self, keys.public)
@@ -88,13 +91,15 @@ class Kernel:
     def boot(self) -> None:
         """Record the start and what it found unfinished, and start what is wanted."""
         self.log.append("kernel.start", principal=KERNEL, detail=code_digests())
-        for said in unended(self.state):
+        going_on = self.resuming.boot()
+        for said in unended(self.state, going_on):
             self.log.append("end", **said)
         self.state.open.clear()
-        for run in [*self.state.unfinished]:
+        for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
             self.record("run.end", run=run, verdict="died", why="run ended: the kernel ended before it")
-        self.launcher.sweep()
+        self.launcher.sweep(going_on)
         self.supervisor.services.start_wanted()
+        self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
 
     def _keep_house(self) -> None:
@@ -107,6 +112,10 @@ class Kernel:
     def _snapshot(self) -> int:
         calls = self.exchange.calls.values()
         left = {call.number: call.kept(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
+        left.update(self.resuming.opens())
+        for run in self.runs.values():
+            if run.tape is not None and run.id in self.state.unfinished:
+                self.state.unfinished[run.id].last = run.tape.last
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
     def close(self) -> None:
@@ -114,7 +123,8 @@ class Kernel:
         if self._has_template:
             self.launcher.close()
         for call in list(self.exchange.calls.values()):
-            self.exchange.fail(call, "finishing", "the kernel went down")
+            if not self.resuming.keeps(call):
+                self.exchange.fail(call, "finishing", "the kernel went down")
         self.log.append("kernel.stop", principal=KERNEL)
         self._snapshot()
         self.log.close()
@@ -206,7 +216,20 @@ class Kernel:
         run = self.runs.get(principal)
         return run.digest_key if run else self._operator_digests
 
-    def send(self, peer: Peer, header: headers.Header, body: bytes) -> bool:
+    def tape_of(self, call: OpenCall) -> Tape | None:
+        """The tape on which a call's caller hears of it; None for one without, or whose work the call is."""
+        run = self.runs.get(call.caller) if call.route else None
+        return run.tape if run is not None else None
+
+    def send(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
+        """Tell a peer something; a run with a tape hears it from there."""
+        tape = peer.run.tape if peer.run is not None else None
+        if tape is None or isinstance(header, headers.Hello | headers.Stop):
+            self.transmit(peer, header, body)
+        else:
+            tape.hear(header, body)
+
+    def transmit(self, peer: Peer, header: headers.FromKernel, body: bytes) -> bool:
         """Send to a peer; one that is gone, or does not take what it was promised, is ended."""
         raw, unsent = codec.encode(header), peer.unsent
         taken = None if unsent else self.bus.send(peer.route, raw, body)
@@ -254,7 +277,8 @@ class Kernel:
 
     def _dismiss(self, peer: Peer) -> None:
         self.events.forget(peer)
-        self.exchange.caller_gone(peer)
+        if peer.run is None or peer.run.tape is None:
+            self.exchange.caller_gone(peer)
         if peer.run is not None:
             peer.run.peer = None
             self._keys.pop(peer.run.key, None)
@@ -302,8 +326,14 @@ class Kernel:
     def begin_run(self, run: Run) -> None:
         """Note a run whose process is being made."""
         self.runs[run.id] = run
-        self.log.keep_key(run.id, run.digest_key)
-        self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=run.hand.begun)
+        detail = run.hand.begun
+        if run.tape is None or not run.tape.count:
+            self.log.keep_key(run.id, run.digest_key)
+        if run.tape is not None and run.began is not None:
+            detail |= {"asked": run.asked, "spawner": run.parent}
+            if not run.tape.count:
+                run.tape.put(run.began, bound=True)
+        self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def joining(self, run: Run, public: bytes) -> None:
         """A run is walled in but for the last layer, and comes to the bus with this key (Z85)."""
@@ -323,11 +353,7 @@ class Kernel:
 
     def end_run(self, run: Run, status: int, *, clean: bool) -> None:
         """Forget a run, and record how it ended."""
-        del self.runs[run.id]
-        if run.peer is not None:
-            self.peers.pop(run.peer.route, None)
-            self._dismiss(run.peer)
-        self._keys.pop(run.key, None)
+        self.forget(run)
         detail: dict[str, object] = {
             "exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory, "calls": run.calls, "cost": run.cost,
         }  # fmt: skip
@@ -335,6 +361,14 @@ class Kernel:
             detail["used"] = asdict(run.used)
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
         self.results.gone(run.id)
+
+    def forget(self, run: Run) -> None:
+        """A run's process is gone."""
+        del self.runs[run.id]
+        if run.peer is not None:
+            self.peers.pop(run.peer.route, None)
+            self._dismiss(run.peer)
+        self._keys.pop(run.key, None)
 
     def template_gone(self) -> None:
         """The template died, and every run with it: start another in a while, if that is of any use."""
@@ -359,6 +393,12 @@ class Kernel:
             return
         self._has_template, self.no_template = True, ""
         self.supervisor.services.start_wanted()
+        self.resuming.try_again()
+
+    def is_lent(self, run: Run) -> bool:
+        """Whether others may work for a run in its scratch folder."""
+        owners = {self.catalogue.owner(one.method) for one in self.catalogue.visible(run.grants)}
+        return any(self.state.hands[name].package.manifest.confinement.scratch == "caller" for name in owners & {*self.state.hands})
 
     def run_of(self, principal: str) -> str:
         """The run that a principal is, "" for the operator."""

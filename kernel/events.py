@@ -92,5 +92,4 @@ class Events:
             if peer.run is not None:
                 peer.run.mark(labels)
             told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time())
-            if not kernel.send(peer, told, body):
-                return
+            kernel.send(peer, told, body)

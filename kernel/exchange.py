@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
 from manifests.calls import OpenCall
+from manifests.lives import OUTCOME_UNKNOWN
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Said
@@ -31,6 +32,7 @@ class Exchange:
     def begin(self, peer: Peer, call: OpenCall, deliver: Callable[[OpenCall], None]) -> None:
         """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk."""
         peer.made[call.caller_number] = call
+        call.began = self._kernel.time()
         if peer.run is not None:
             peer.run.calls += 1
         seq = self.record(call)
@@ -41,12 +43,21 @@ class Exchange:
 
     def record(self, call: OpenCall) -> int:
         """Open a call: from here on it has exactly one end."""
-        kernel = self._kernel
+        self.open(call)
+        return self._log("call", call, "arguments", call.body, call.begun())
+
+    def open(self, call: OpenCall) -> None:
+        """Open a call that has its entry already."""
         self.calls[call.number] = call
         if call.parent is not None:
             call.parent.children[call.number] = call
+        kernel = self._kernel
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
-        return self._log("call", call, "arguments", call.body, call.begun())
+
+    def let_go(self, call: OpenCall) -> None:
+        """Forget an open call without giving it an end: it is made again later."""
+        self._withdraw(call, "its caller goes on later")
+        self._close(call)
 
     def _log(self, kind: str, call: OpenCall, part: Literal["arguments", "reply"], body: bytes, said: Said) -> int:
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
@@ -77,9 +88,11 @@ class Exchange:
             raise Late(header.number)
         call.spend_down()
         call.mark(call.provided.labels, header.labels)
-        caller = self._heard(call)
-        if caller is not None:
-            self._kernel.send(caller, call.passed(header, call.caller_number, self._kernel.time()), body)
+        caller, told = self._heard(call), call.passed(header, call.caller_number, self._kernel.time())
+        if (tape := self._kernel.tape_of(call)) is not None:
+            tape.hear(told, body)
+        elif caller is not None:
+            self._kernel.send(caller, told, body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
         """A piece of an upload, to the provider. Raises NotNow beyond its credit, or after the last."""
@@ -120,31 +133,50 @@ class Exchange:
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
-        kernel = self._kernel
-        if self.calls.pop(call.number, None) is None:
+        kernel, was_begun = self._kernel, call.was_begun
+        if not self._close(call):
             return
-        was_begun = call.was_begun
         call.step("end")
         call.body = b""
-        for timer in (call.timer, call.alarm):
-            if timer is not None:
-                timer.cancel()
-        if call.parent is not None:
-            call.parent.children.pop(call.number, None)
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
         cost = None if isinstance(header, headers.Refused) else header.cost
-        seq = self._log("end", call, "reply", body, call.over(header))
+        is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
+        if tape is not None:
+            self._heard(call)
+            tape.hear(self._told(call, header), body, bound=True, durable=is_lasting)
+            tape.made.pop(call.caller_number, None)
         provider = kernel.runs.get(call.provider)
+        if call.route == b"" and provider is not None:
+            kernel.resuming.ended(provider, call, header, body)
+        seq = self._log("end", call, "reply", body, call.over(header))
         if provider is not None:
             provider.serving.pop(call.number, None)
         kernel.spent(call, cost)
-        if (call.has_effect and was_begun) or cost is not None:
+        if tape is not None:
+            tape.pump()
+        elif is_lasting:
             kernel.log.after(seq, partial(self._tell, call, header, body))
         else:
             self._tell(call, header, body)
         if provider is not None:
             kernel.supervisor.call_ended(provider, call)
+
+    def _close(self, call: OpenCall) -> bool:
+        """Take a call out of those that are open; whether it was one."""
+        if self.calls.pop(call.number, None) is None:
+            return False
+        for timer in (call.timer, call.alarm):
+            if timer is not None:
+                timer.cancel()
+        if call.parent is not None:
+            call.parent.children.pop(call.number, None)
+        return True
+
+    def _told(self, call: OpenCall, header: headers.End) -> headers.End:
+        """A call's end as its caller hears it."""
+        marks = {} if isinstance(header, headers.Refused) else {"labels": call.shown_labels()}
+        return replace(header, number=call.caller_number, time=self._kernel.time(), **marks)
 
     def fail(self, call: OpenCall, code: str, text: str) -> None:
         """End a call in Failed, by the kernel, and let its provider know that nobody waits any more."""
@@ -176,6 +208,8 @@ class Exchange:
                 run.serving.pop(call.number)
                 call.take_back()
                 again.append(call)
+            elif call.was_begun and call.has_effect and not call.provided.idempotent and call.route:
+                self.fail(call, OUTCOME_UNKNOWN, f"run ended: {run.why}: look before you repeat {call.method}")
             else:
                 self.fail(call, "ended", f"run ended: {run.why}")
         return again
@@ -212,16 +246,15 @@ class Exchange:
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
-        marks = {} if isinstance(header, headers.Refused) else {"labels": call.shown_labels()}
-        kernel.send(peer, replace(header, number=call.caller_number, time=kernel.time(), **marks), body)
+        kernel.send(peer, self._told(call, header), body)
 
     def _heard(self, call: OpenCall) -> Peer | None:
         """The caller, which hears some of the reply now: what it is answering, and its run, carry its labels on."""
-        caller = self._kernel.peers.get(call.route)
+        caller, run = self._kernel.peers.get(call.route), self._kernel.runs.get(call.caller)
         if call.parent is not None:
             call.parent.mark(call.labels)
-        if caller is not None and caller.run is not None:
-            caller.run.mark(call.labels)
+        if run is not None and call.route:
+            run.mark(call.labels)
         return caller
 
     def _provider(self, call: OpenCall) -> Peer | None:

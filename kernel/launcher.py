@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections import deque
+from collections.abc import Container
 from socket import socket
 from typing import TYPE_CHECKING, Final
 
@@ -165,6 +166,8 @@ class Launcher:
         try:
             lender = self._owner.runs.get(run.work.caller) if run.work and lends(run.work, manifest) else None
             if lender is None:
+                if run.tape is not None and run.tape.count:
+                    self._renew(run)
                 scratch = self._own_folder("scratch", run.id, run.uid)
             else:
                 run.scratch, scratch = lender.scratch, self._home.at("scratch", lender.scratch)
@@ -183,8 +186,8 @@ class Launcher:
             packet = Launch(
                 run=run.id, hand=hand.id, name=hand.name, version=hand.version,
                 manifest=schema.encode(manifest), files=files,
-                settings=settings, rlimits=rlimits_of(manifest), uid=run.uid, server_key=self._server_key, serve=SERVE,
-                seed=int.from_bytes(os.urandom(7), "big"), scratch=scratch, state=state,
+                settings=settings, rlimits=rlimits_of(manifest, run.before), uid=run.uid, server_key=self._server_key, serve=SERVE,
+                seed=run.seed, clock=run.clock, scratch=scratch, state=state,
                 require=self._home.identity.require, descriptors=tuple(passing),
                 artefact=hand.artefact.digest if hand.artefact is not None else "",
             )  # fmt: skip
@@ -228,10 +231,11 @@ class Launcher:
         finally:
             descriptors.close_all(opened)
 
-    def sweep(self) -> None:
-        """Remove the scratch folders that runs of an earlier kernel left behind."""
+    def sweep(self, but: Container[str]) -> None:
+        """Remove the scratch folders that runs of an earlier kernel left behind; but for those of runs that go on."""
         for name in os.listdir(self._scratch):
-            self._order(name)
+            if name not in but:
+                self._order(name)
 
     def _order(self, order: tuple[Run, Launch, tuple[int, ...]] | str) -> None:
         """Ask the template for a run, or for the removal of a scratch folder, as soon as it can be told."""
@@ -323,9 +327,9 @@ class Launcher:
             self._hear(run, run.talk)
         descriptors.close_all([run.pidfd] if run.pidfd >= 0 else [])
         run.pid, run.pidfd = 0, -1
-        if all(other.scratch != run.scratch for other in self._runs.values()):
-            self._remove_scratch(run.scratch)
         self._owner.supervisor.gone(run, status)
+        if all(other.scratch != run.scratch for other in [*self._runs.values(), *self._owner.runs.values()]):
+            self._remove_scratch(run.scratch)
 
     def _remove_scratch(self, name: str) -> None:
         try:
@@ -334,6 +338,20 @@ class Launcher:
             pass
         except OSError:
             self._order(name)
+
+    def _renew(self, run: Run) -> None:
+        """Give a run's next process what its first had: an empty scratch folder; or as it is, when others write there for it."""
+        if self._owner.is_lent(run):
+            try:
+                run.uid = run.uid and os.lstat(self._home.at("scratch", run.id)).st_uid
+            except FileNotFoundError:
+                pass
+            return
+        try:
+            os.rename(run.id, f"{run.id}.{run.number}", src_dir_fd=self._scratch, dst_dir_fd=self._scratch)
+        except FileNotFoundError:
+            return
+        self._order(f"{run.id}.{run.number}")
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)

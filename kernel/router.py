@@ -15,7 +15,7 @@ from manifests.schema import Provided
 from manifests.state import Installed
 from wire import codec, headers, limits
 from wire.codec import NIL
-from wire.errors import CodecError, Late, NotNow, Refusal
+from wire.errors import CodecError, Diverged, Late, NotNow, Refusal
 from wire.ids import OPERATOR
 from wire.rates import SINGLY, Rate
 
@@ -51,7 +51,7 @@ class Router:
             header = codec.decode_from_run(frames[0])
             if len(frames) != 2 or len(frames[1]) > limits.BODY_MAX:
                 raise CodecError(f"a message has a header and a body of at most {limits.BODY_MAX} bytes")
-            self._obey(peer, header, frames[1])
+            self._hear(peer, header, frames[1])
         except Late:
             if peer.late.take(kernel.loop.now()) == "flood":
                 kernel.end_peer(peer, "flood", "a flood of what concerns no open call")
@@ -92,8 +92,26 @@ class Router:
         if run is not None:
             run.peer = peer
         kernel.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
+        if run is not None and run.tape is not None:
+            peer.made = run.tape.made
+            run.tape.pump()
 
-    def _obey(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
+    def _hear(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
+        """What a run says that has a tape, its tape hears first."""
+        run, taken = peer.run, header
+        if run is not None and run.tape is not None:
+            try:
+                found = run.tape.take(peer, header, body)
+            except Diverged as error:
+                self._kernel.resuming.diverged(run, str(error))
+                return
+            if found is None:
+                return
+            taken = found
+        self.obey(peer, taken, body)
+
+    def obey(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
+        """Do what a message asks for, if its sender may."""
         kernel, run = self._kernel, peer.run
         match header:
             case headers.Call():

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from socket import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
@@ -16,6 +16,13 @@ from wire.entries import Used
 from wire.ids import RunId
 from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate
+from wire.tape import Began
+
+if TYPE_CHECKING:
+    from kernel.tapes import Tape
+
+EXIT_LINK_LOST: Final = 75
+"""What a run ends with that lost its link to the kernel (EX_TEMPFAIL of sysexits.h): no fault of its Hand's."""
 
 UNSENT_MOST: Final = 16 * 1024 * 1024
 """Bytes that are kept for a peer that does not read: more, and it is ended."""
@@ -58,19 +65,22 @@ class Peer:
 
 
 class Run:
-    """One process. state: launching, joining, ready, left. serving: the calls that are open at it, by number.
+    """One process. state: waiting (it has none yet), launching, joining, ready, left. serving: the calls that are open at it, by number.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
     grouped: it is in its control group.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
-    used: by its guests, as it says.
+    used: by its guests, as it says. Of a run that can go on in another process: tape; began, what it was begun with; clock,
+    microseconds, and seed, of its first process; asked: the call that asked for it; before: the processor time of its earlier
+    processes, microseconds; count: records on its tape when this one was made; leaves: its process is ended, its work is not.
     """
 
     __slots__ = (
-        "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "grouped", "hand", "held", "id", "key", "labels",
-        "memory", "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving",
-        "started", "state", "talk", "tokens", "uid", "unfit", "used", "why", "work",
+        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "grants",
+        "grouped", "hand", "held", "id", "key", "labels", "leaves", "memory", "missing", "number", "parent", "paused", "peer",
+        "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state", "talk", "tape", "tokens", "uid", "unfit",
+        "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -91,8 +101,23 @@ class Run:
         self.held: list[list[bytes]] = []
         self.parent = self.unfit = self.why = ""
         self.scratch: str = run
-        self.ended = self.paused = self.grouped = False
+        self.ended = self.paused = self.grouped = self.leaves = False
+        self.tape: Tape | None = None
+        self.began: Began | None = None
+        self.asked = self.clock = self.before = self.count = 0
+        self.seed = int.from_bytes(os.urandom(7), "big")
         self.started = time.monotonic()
+
+    def next(self) -> "Run":
+        """The same run, to have another process."""
+        again = Run(self.id, self.hand, self.grants, self.digest_key, self.work)
+        again.labels, again.calls, again.cost, again.tokens = self.labels, self.calls, self.cost, self.tokens
+        again.tape, again.began, again.asked, again.clock, again.seed = (
+            self.tape, self.began, self.asked, self.clock, self.seed,
+        )  # fmt: skip
+        again.parent, again.used, again.progress, again.started = self.parent, self.used, self.progress, self.started
+        again.before, again.state = self.before + self.cpu, "waiting"
+        return again
 
     @property
     def is_task(self) -> bool:
@@ -128,6 +153,15 @@ class Run:
 def carried(run: Run | None, parent: OpenCall | None) -> frozenset[str]:
     """What goes with a call, or with more of its upload: the labels of what it is made for, else of all its run has seen."""
     return parent.labels if parent is not None else run.labels if run is not None else frozenset()
+
+
+def goes_on(status: int, *, is_told: bool, is_unfit: bool) -> bool:
+    """Whether a run whose process ended so is unfinished: nobody told it to end, it did not do so itself, nor hit a limit."""
+    if is_told or is_unfit:
+        return False
+    if status >= 0 and os.WIFSIGNALED(status):
+        return os.WTERMSIG(status) not in (signal.SIGXCPU, signal.SIGXFSZ)
+    return status < 0 or os.waitstatus_to_exitcode(status) == EXIT_LINK_LOST
 
 
 def ending(status: int) -> str:

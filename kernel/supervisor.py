@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.errors import HomeError
+from kernel.resuming import WORK
 from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import calls, changes, settings
@@ -18,7 +19,6 @@ from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
 from manifests.policy import within_state
-from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
 from wire import codec, headers, limits
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 GRACE: Final = 5.0
 """Seconds between asking a run to stop and killing its PID namespace; at half of it, it is sent TERM."""
-
-_WORK: Final = Provided(method="run", summary="The work of a task run", resource="none", effect="external")
 
 
 class Supervisor:
@@ -57,15 +55,16 @@ class Supervisor:
             raise Refusal("ended", "a run that was told to end starts nothing")
         deadline = kernel.loop.now() + hand.package.manifest.limits.wall_ms / 1000
         work = OpenCall(
-            kernel.next_call(), cause.caller, cause.by, b"", 0, provided=_WORK, resource="", body=inputs, parent=cause.parent,
+            kernel.next_call(), cause.caller, cause.by, b"", 0, provided=WORK, resource="", body=inputs, parent=cause.parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
-        run = self.launch(hand, work)
+        run = self._made(hand, work)
+        run.parent = "" if detached else kernel.run_of(cause.caller)
+        kernel.resuming.begin(run, work, cause)
+        self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)
-        if not detached:
-            run.parent = kernel.run_of(cause.caller)
-        elif work.parent is not None:
+        if detached and work.parent is not None:
             work.parent.children.pop(work.number)
         return run
 
@@ -101,12 +100,31 @@ class Supervisor:
 
     def launch(self, hand: Installed, work: OpenCall | None) -> Run:
         """Begin a run's process. Raises Refusal, and has begun nothing then."""
-        kernel = self._kernel
+        run = self._made(hand, work)
+        self._launch(run, self._kernel.settings_of(hand))
+        return run
+
+    def start_again(self, run: Run) -> None:
+        """Begin another process of a run that goes on. Raises Refusal, and has begun nothing then."""
+        kernel, told = self._kernel, run.began.settings if run.began else {}
+        secret = {name for name, one in run.hand.package.manifest.settings.items() if one.secret}
+        now = {name: value for name, value in kernel.settings_of(run.hand).items() if name in secret}
+        run.state = "launching"
+        try:
+            self._launch(run, {**told, **now})
+        except Refusal:
+            run.state = "waiting"
+            raise
+
+    def _made(self, hand: Installed, work: OpenCall | None) -> Run:
+        return Run(run_id(os.urandom(ID_BYTES)), hand, authority(self._kernel.state, hand), os.urandom(32), work)
+
+    def _launch(self, run: Run, given: dict[str, object]) -> None:
+        kernel, hand = self._kernel, run.hand
         seal = self.check_startable(hand)
         self.services.start_needs(hand)
-        run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), work)
         try:
-            values = settings.check(hand.package.manifest.settings, kernel.settings_of(hand))
+            values = settings.check(hand.package.manifest.settings, given)
             kernel.launcher.launch(
                 run, files={**seal.files, SEAL_FILE: hand.seal}, settings=values, roots=kernel.state.roots
             )
@@ -114,10 +132,9 @@ class Supervisor:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
             raise Refusal("folder", f"{hand.name} does not start: {error}") from None
-        if work is not None:
-            work.provider = run.id
+        if run.work is not None:
+            run.work.provider = run.id
         kernel.begin_run(run)
-        return run
 
     def ready(self, run: Run) -> None:
         """The Hand's start() has returned: its work, or the calls that wait, may come."""
@@ -129,7 +146,12 @@ class Supervisor:
         if life is not None:
             self.services.ready(life, run)
         elif run.work is not None and run.work.number in self._kernel.exchange.calls:
-            self._kernel.exchange.deliver(run.work, run)
+            if run.work.state == "open":
+                self._kernel.exchange.deliver(run.work, run)
+            else:
+                run.serving[run.work.number] = run.work
+            if run.tape is not None:
+                run.tape.pump()
         else:
             self.stop(run, "its work was taken back")
 
@@ -161,25 +183,34 @@ class Supervisor:
 
     def kill(self, run: Run, why: str) -> None:
         """End a run's processes at once."""
+        if run.state == "waiting":
+            self._kernel.resuming.give_up(run, why)
+            return
         run.ended = True
         run.why = run.why or why
         self._kernel.launcher.kill(run, signal.SIGKILL)
 
     def kill_all(self, why: str) -> int:
         """End every run's processes at once, and let no service come back by itself."""
-        runs = list(self._kernel.runs.values())
+        runs = [run for run in self._kernel.runs.values() if run.state != "waiting"]
         for run in runs:
-            self.kill(run, why)
+            self._leave(run, why)
         for life in self.services.lives.values():
             self.services.stop(life, why)
         return len(runs)
+
+    def _leave(self, run: Run, why: str) -> None:
+        """End a run's processes at once; one that has a tape goes on later."""
+        run.leaves = run.tape is not None and not run.ended
+        self.kill(run, why)
 
     def stop_all(self, then: Callable[[], None]) -> None:
         """Stop every run in order, those that others need last; then call what comes then."""
         kernel = self._kernel
         kernel.is_finishing = True
-        order = first_to_stop({run.name: run.hand.package.manifest.hand.needs for run in kernel.runs.values()})
-        left = {run.id for run in kernel.runs.values() if run.name in order}
+        live = [run for run in kernel.runs.values() if run.state != "waiting"]
+        order = first_to_stop({run.name: run.hand.package.manifest.hand.needs for run in live})
+        left = {run.id for run in kernel.runs.values() if run.name in order and run.state != "waiting"}
         if not left:
             then()
             return
@@ -194,7 +225,10 @@ class Supervisor:
             kernel.results.when_gone(name, partial(gone, name))
             if (life := self.services.of(run)) is not None:
                 self.services.stop(life, "the kernel goes down")
-            self.stop(run, "the kernel goes down")
+            if run.tape is None:
+                self.stop(run, "the kernel goes down")
+            else:
+                self._leave(run, "the kernel goes down")
 
     def stop_untrusted(self) -> None:
         """Stop whatever may not start any more, after a key was revoked."""
@@ -213,11 +247,14 @@ class Supervisor:
         for run in self._runs_of(hand):
             self._stand_still(run, still=still)
         if not still:
+            self._kernel.resuming.try_again()
             self.services.start_wanted()
             if hand.id in self.services.lives:
                 self.services.feed(self.services.lives[hand.id])
 
     def _stand_still(self, run: Run, *, still: bool) -> None:
+        if run.state == "waiting":
+            return
         run.paused = still
         self._kernel.launcher.stand_still(run)
         if not still:
@@ -259,6 +296,9 @@ class Supervisor:
     def gone(self, run: Run, status: int) -> None:
         """A run's process has ended: end what was open at it and by it, and decide what comes after."""
         kernel, life = self._kernel, self.services.of(run)
+        if kernel.resuming.takes(run, status):
+            kernel.results.gone(run.id)
+            return
         was_told, is_lost = run.ended and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)
         killed = "" if status < 0 or not os.WIFSIGNALED(status) else used_up(run.hand.package.manifest, run.cpu)
@@ -269,6 +309,7 @@ class Supervisor:
             kernel.exchange.refuse(run.work, refusal)
         elif run.work is not None:
             kernel.exchange.fail(run.work, "ended", f"run ended: {run.why}")
+        kernel.resuming.close(run)
         may_repeat = life is not None and not life.is_final
         again = kernel.exchange.provider_died(run, is_crash=not was_told, may_repeat=may_repeat)
         self._untold.discard(run.id)

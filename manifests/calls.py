@@ -37,11 +37,11 @@ class OpenCall(CallLife):
     far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
     crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
     time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
-    upload: it has one; early: its chunks that came too early.
+    upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
     """
 
     __slots__ = (
-        "alarm", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels", "left",
+        "alarm", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels", "left",
         "most", "parent", "provided", "provider", "resource", "route", "shares", "timer", "upload", "was_taken_back",
     )  # fmt: skip
 
@@ -58,7 +58,7 @@ class OpenCall(CallLife):
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
         self.provider = ""
-        self.crashes = 0
+        self.crashes = self.began = 0
         self.was_taken_back = False
         self.left = self.shares = 0.0
 

@@ -127,6 +127,22 @@ def check_requires(name: str, requires: Requires, has_program: Callable[[str], b
             raise Refusal("requires", f"{name} requires ${variable}: set it, then `maniple down` and `maniple up`")
 
 
+OUTCOME_UNKNOWN: Final = "outcome unknown"
+"""The code of Failed for a call that may or may not have had its effect, when nobody can know."""
+
+_PASSING: Final = frozenset({"finishing", "frozen", "paused", "quarantined", "template"})
+
+
+def passes(code: str) -> bool:
+    """Whether a start that was refused for this may be allowed later, without the Hand being changed."""
+    return code in _PASSING
+
+
+def in_order(manifest: Manifest) -> bool:
+    """Whether a run of this Hand asks in the same order whenever it is told the same: one in Python, with nobody beside it."""
+    return not (manifest.hand.command or manifest.hand.wasm or manifest.confinement.programs)
+
+
 def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:
     """Of running Hands, by name with what each needs, those that no other one needs; all of them if they need each other."""
     needed = {other for name, others in needs.items() for other in others if other != name}

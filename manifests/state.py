@@ -5,7 +5,7 @@ are what the log's entries say, in order. A snapshot is this same value at one e
 whole log; deleting it loses nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -87,13 +87,30 @@ def pinned(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call that has no end yet, as far as its end's entry tells of it."""
+    """A call that has no end yet, as far as its end's entry tells of it. seq, time: of the entry that it began with."""
 
     method: str
+    seq: int = -1
+    time: str = ""
     resource: str = ""
     run: str = ""
     parent: int = 0
     labels: tuple[str, ...] = ()
+
+
+class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard.
+
+    work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
+    entry of a call of its own. has_ended: see above.
+    """
+
+    name: str
+    work: int = 0
+    asked: int = 0
+    spawner: str = ""
+    last: int = -1
+    has_ended: bool = False
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -111,7 +128,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     wanted: set[str] = set()
     paused: set[str] = set()
     quarantined: dict[str, str] = {}
-    unfinished: dict[str, str] = {}  # task runs: run → its Hand's name
+    unfinished: dict[str, Unfinished] = {}  # by the run's id
     open: dict[int, Open] = {}
     frozen: bool = False
     installs: int = 0
@@ -248,22 +265,40 @@ def _resume(state: State, entry: Entry, _: Load) -> None:
 
 
 def _run_start(state: State, entry: Entry, _: Load) -> None:
-    if entry.detail.get("kind") == "task":
-        state.unfinished[entry.run] = str(entry.detail["name"])
+    detail = entry.detail
+    if detail.get("kind") == "task" and entry.run not in state.unfinished:
+        asked, spawner = detail.get("asked", 0), str(detail.get("spawner", ""))
+        state.unfinished[entry.run] = Unfinished(
+            name=str(detail["name"]), work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner
+        )  # fmt: skip
 
 
 def _run_end(state: State, entry: Entry, _: Load) -> None:
-    state.unfinished.pop(entry.run, None)
+    gone = state.unfinished.pop(entry.run, None)
+    for run in [name for name, one in state.unfinished.items() if one.has_ended and one.spawner == entry.run]:
+        del state.unfinished[run]
+    if gone is not None and gone.spawner in state.unfinished:
+        gone.has_ended = True
+        state.unfinished[entry.run] = gone
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
     state.open[entry.call] = Open(
-        method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels
-    )
+        method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
+        seq=entry.seq, time=entry.time,
+    )  # fmt: skip
+    _vouch(state, entry)
 
 
 def _end(state: State, entry: Entry, _: Load) -> None:
-    state.open.pop(entry.call, None)
+    if state.open.pop(entry.call, None) is not None:
+        _vouch(state, entry)
+
+
+def _vouch(state: State, entry: Entry) -> None:
+    """A run's tape must hold what this entry is about; the work of a run that it spawned is none of its own calls."""
+    if entry.run in state.unfinished and entry.method != "run":
+        state.unfinished[entry.run].last = entry.seq
 
 
 def _freeze(state: State, _: Entry, __: Load) -> None:
@@ -308,15 +343,22 @@ def from_bytes(raw: bytes) -> State:
     return msgspec.msgpack.decode(raw, type=State)
 
 
-def unended(state: State) -> list[Said]:
-    """The ends of the calls that had none when the kernel that carried them ended."""
+def unheard(number: int, one: Open, why: str) -> Said:
+    """The end of a call that nobody is left to hear of."""
+    return {
+        "principal": KERNEL, "call": number, "method": one.method, "resource": one.resource, "run": one.run,
+        "parent": one.parent, "labels": one.labels, "verdict": "failed", "why": why,
+    }  # fmt: skip
+
+
+def unended(state: State, going_on: Container[str]) -> list[Said]:
+    """The ends of the calls that had none when the kernel that carried them ended; but for those of runs that go on."""
+    works = {one.work for run, one in state.unfinished.items() if run in going_on}
     return [
-        {
-            "principal": KERNEL, "call": number, "method": one.method, "resource": one.resource, "run": one.run,
-            "parent": one.parent, "labels": one.labels, "verdict": "failed", "why": "the kernel ended before it",
-        }
+        unheard(number, one, "the kernel ended before it")
         for number, one in state.open.items()
-    ]  # fmt: skip
+        if one.run not in going_on and number not in works
+    ]
 
 
 def summary(state: State) -> dict[str, object]:

@@ -31,6 +31,7 @@ KINDS: Final = {
     "hand.state": "a Hand's state changed: backing off, paused, quarantined; why says for what reason",
     "run.start": "a run's process is made; detail: whose, version and seal",
     "run.confined": "the confinement that a run applied to itself before any code of its Hand",
+    "run.left": "a run's process ended before its work did; another one goes on with it",
     "run.end": "a run ended; verdict: how; detail: exit status and usage",
     "call": "a call was allowed and goes to its provider; one with an effect goes only after this is on disk",
     "end": "a call's one end; verdict: done, failed, refused or cancelled; with reply, cost and labels",

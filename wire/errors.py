@@ -9,7 +9,9 @@
     ├── Late                      a message concerns a call that is not open
     ├── Refusal                   a call is not allowed, and nobody saw it
     ├── ProofInvalid              a Merkle proof does not prove what it should
-    └── LogInvalid                a log is not what was once written and signed
+    ├── LogInvalid                a log is not what was once written and signed
+    ├── TapeDamaged               a run's tape is not what was once written
+    └── Diverged                  a run that goes through its tape asks for something else than it did
 
 Each class says when you get this one and not its neighbour. A text never holds a secret.
 """
@@ -56,6 +58,22 @@ class LogInvalid(ManipleError):
         super().__init__(f"entry {seq}: {why}")
         self.seq = seq
         self.why = why
+
+
+class TapeDamaged(ManipleError):
+    """A run's tape cannot be read from byte `at` on. A tape that can be read and does not fit raises Diverged."""
+
+    def __init__(self, at: int, why: str) -> None:
+        super().__init__(f"the tape cannot be read from byte {at} on: {why}")
+        self.at = at
+        self.why = why
+
+
+class Diverged(ManipleError):
+    """A run that is gone through again is not what it was: its code, or what it depends on beside its messages, has changed.
+
+    The text names the first difference.
+    """
 
 
 class NotNow(ManipleError):

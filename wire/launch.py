@@ -119,7 +119,8 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
     require: the layers that the home wants every run to have.
     serve: where the runtime begins, `module:function`; the kernel's code does not know it. artefact: SHA-256 in hex of
-    what the descriptor `artefact` holds, a compiled WebAssembly module; "" where there is none.
+    what the descriptor `artefact` holds, a compiled WebAssembly module; "" where there is none. clock: where the clock of a
+    run starts that can be gone through again, microseconds since 1970; 0 for one whose clock is the machine's.
     """
 
     run: str
@@ -138,6 +139,7 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     state: str
     require: tuple[str, ...]
     artefact: str = ""
+    clock: int = 0
     descriptors: tuple[str, ...]
 
 

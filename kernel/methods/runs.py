@@ -40,10 +40,12 @@ def _spawn(request: Request) -> object:
 def _begin(request: Request, hand: Installed) -> object:
     inputs = codec.encode_body(request.arguments.get("inputs") or {})
     detached = bool(request.arguments.get("detached"))
-    run = request.kernel.supervisor.begin_work(request.call, hand, inputs, detached=detached)
+    kernel, call = request.kernel, request.call
+    if before := kernel.resuming.spawned(call.number):  # by an earlier kernel, which died before it could tell
+        return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
+    run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached)
     if request.arguments.get("wait"):
         return _answer_when_ended(request, run.id)
-    kernel, call = request.kernel, request.call
 
     def begun(outcome: Outcome | None) -> None:
         if outcome is not None and isinstance(outcome.header, headers.Refused):
@@ -57,8 +59,6 @@ def _begin(request: Request, hand: Installed) -> object:
 
 def _wait(request: Request) -> object:
     """How a run ended, when it has. A Hand may wait for the runs it spawned."""
-    if not request.kernel.results.known(request.text("run"), request.call.caller):
-        raise Failure("unknown run", f"there is no run {request.text('run')!r} to wait for: see `maniple runs`")
     return _answer_when_ended(request, request.text("run"))
 
 
@@ -69,7 +69,13 @@ def _answer_when_ended(request: Request, run: str) -> object:
         call.mark(outcome.labels)
         kernel.answer(call, told(run, outcome))
 
-    kernel.results.wait(run, ended)
+    if kernel.results.known(run, call.caller):
+        kernel.results.wait(run, ended)
+        return None
+    before = kernel.resuming.outcome(run, call.caller)
+    if before is None:
+        raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
+    ended(before)
     return None
 
 

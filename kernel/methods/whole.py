@@ -46,11 +46,12 @@ def _freeze(request: Request) -> object:
 
 
 def _thaw(request: Request) -> object:
-    """Undo freeze: what is wanted starts again."""
+    """Undo freeze: what is wanted starts again, and what was unfinished goes on."""
     kernel = request.kernel
     if kernel.state.frozen:
         kernel.record("thaw", principal=request.call.caller)
         kernel.supervisor.services.start_wanted()
+        kernel.resuming.try_again()
     return {"frozen": False}
 
 

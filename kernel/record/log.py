@@ -11,7 +11,8 @@ failed sync; nothing need be cut off, which would give the reserve away.
 Below the folder: entries/NNNNNN.jsonl, with RESERVE bytes behind the end (where the file system cannot, a full disk
 turns OK into SPENT at once); checkpoint, the newest, never ahead of the disk; checkpoints, one in HISTORY entries, to
 narrow down where a log was changed; snapshot, see kernel/record/recovery.py. The keys of bodies' digests lie, each on a line,
-in ../journal/keys/000000.jsonl, on disk before later entries; one is erased by overwriting its digits in place.
+in ../journal/keys/000000.jsonl, on disk before later entries; one is erased by overwriting its digits in place. The tapes
+of runs, in ../journal/runs (kernel/record/journal.py), are on disk before entries that were appended after their records.
 """
 
 import os
@@ -29,6 +30,7 @@ import msgspec
 
 from kernel.errors import Failure
 from kernel.record.growing import Growing, replace, sync_folder
+from kernel.record.journal import Journal, TapeFile
 from kernel.record.recovery import segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, Said, body_digest, time_text
@@ -36,6 +38,7 @@ from wire.errors import Unencodable
 from wire.ids import KERNEL
 from wire.signing import SigningKey
 from wire.snapshot import Snapshot, sealed
+from wire.tape import Record
 
 SEGMENT: Final = 64 * 1024 * 1024
 """Bytes of entries after which they go on in the next file."""
@@ -73,7 +76,8 @@ class LogState(IntEnum):
 class Log:
     """The end of the log. Its methods are the main thread's, and none but close() waits for the disk.
 
-    size: entries appended. durable: entries known to be on disk, those with a lower seq.
+    size: entries appended. durable: entries known to be on disk, those with a lower seq. found: how many there were when
+    it was opened. journal: the tapes, which only tape() writes.
     """
 
     def __init__(
@@ -85,7 +89,8 @@ class Log:
         non-blocking eventfd, readable when entries came to disk or the state changed: the loop then calls settle().
         """
         self._chain, self._clock, self._wake = chain, clock, wake
-        self.durable = chain.seq
+        self.durable = self.found = chain.seq
+        self.journal = Journal(folder.parent / "journal")
         self._acts: deque[tuple[int, Callable[[], None]]] = deque()
         self._state, self._why = LogState.OK, ""
         self._lock = threading.Lock()  # over the chain and what is queued
@@ -124,15 +129,17 @@ class Log:
     @property
     def state(self) -> LogState:
         """What may be asked of the log."""
-        if self._state is LogState.OK and self._behind < BEHIND[0]:
+        behind = self._behind + self.journal.behind
+        if self._state is LogState.OK and behind < BEHIND[0]:
             return LogState.OK
-        is_spent = self._behind >= BEHIND[1] or self._entries.room - self._behind < LAST
+        is_spent = behind >= BEHIND[1] or self._entries.room - self._behind < LAST
         return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
     @property
     def why(self) -> str:
         """Why the state is not OK, for a person; empty when it is."""
-        return self._why or ("the disk does not keep up" if self._behind >= BEHIND[0] else "")
+        behind = self._behind + self.journal.behind
+        return self._why or ("the disk does not keep up" if behind >= BEHIND[0] else "")
 
     def append(self, kind: str, **said: Unpack[Said]) -> int:
         """Add an entry and give its seq. Raises Unencodable for what is no entry, Failure when BEHIND is exceeded."""
@@ -205,6 +212,14 @@ class Log:
         with self._lock:  # a newline first, too: a crash may have cut the line before
             self._keys.append(b"\n" + msgspec.json.encode({"run": run, "key": key.hex()}) + b"\n")
 
+    def tape(self, tape: TapeFile, record: Record, *, bound: bool) -> None:
+        """Add a record to a run's tape. bound: it counts only if the log has the entry that is appended next."""
+        self.journal.put(tape, record, self.size + bound)
+        with self._lock:
+            was_idle, self._idle = self._idle, False
+        if was_idle:
+            self._ring()
+
     def snapshot(self, state: bytes) -> int:
         """Keep the kernel's state as of now, to start from: adds its entry now, and the file once that is on disk."""
         self.flush()
@@ -236,7 +251,7 @@ class Log:
                 if not is_last:
                     self._rest()
                 self._take()
-                if self._lines or self._key_lines:
+                if self._lines or self._key_lines or not self.journal.is_idle:
                     self._store()
                 if is_last or (monotonic() >= self._due and not self._failed):
                     self._tidy()
@@ -250,7 +265,7 @@ class Log:
                 self._bell.acquire(timeout=left)
             return
         with self._lock:
-            self._idle = is_idle = not self._queue
+            self._idle = is_idle = not self._queue and self.journal.is_idle
         if is_idle and not self._closing:
             self._bell.acquire(timeout=-1 if self._due == inf else max(0.0, self._due - monotonic()))
         if not self._urgent and not self._closing:
@@ -267,6 +282,7 @@ class Log:
                 before = sum(map(len, self._lines[: self._snapshot.size - self.durable]))
                 place = {"segment": self._segment, "offset": self._entries.end + before}
                 self._placed, self._snapshot = msgspec.structs.replace(self._snapshot, **place), None
+        self.journal.take()
 
     def _store(self) -> None:
         """One write and one sync of all that was taken."""
@@ -276,7 +292,9 @@ class Log:
             if self._key_lines:
                 self._keys_file.put(b"".join(self._key_lines))
                 self._key_lines = []
-            self._entries.put(b"".join(self._lines))
+            self.journal.store()
+            if self._lines:
+                self._entries.put(b"".join(self._lines))
         except OSError as error:
             self._failed = True
             self._tell(LogState.SPENT, f"the log cannot be written: {error.strerror}")

@@ -1,0 +1,136 @@
+"""Tapes on disk: one file for each task run, written by the log's thread before the entries that need it (acts).
+
+journal/runs/RUN.tape holds records as wire/tape.py writes them. put() is the main thread's and waits for nothing; store()
+is the log's thread's, and brings all that was put to disk before it writes the entries that were appended meanwhile.
+What a crash left behind the last record, or what the log does not vouch for any more, cut() takes away at the next start.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from kernel.record.growing import sync_folder
+from wire.errors import TapeDamaged
+from wire.tape import Began, Placed, Record, key_of, read, write
+
+
+class TapeFile:
+    """One run's tape. secret: the key of its run's digests. end, check: where what is on disk ends."""
+
+    def __init__(self, path: Path, secret: bytes, *, end: int = 0, check: bytes = b"") -> None:
+        self.path, self.key = path, key_of(secret)
+        self.end, self.check = end, check
+
+    def records(self) -> Iterator[Placed]:
+        """What is on disk up to `end`, in order. Raises TapeDamaged, and OSError when it cannot be read."""
+        with open(self.path, "rb") as file:
+            for placed in read(file.read, self.key) if self.end else ():
+                yield placed
+                if placed.end >= self.end:
+                    return
+
+    def cut(self, entries: int) -> None:
+        """Take away what a log of so many entries does not vouch for, and what cannot be read behind what it does.
+
+        Whether something is missing then that it vouches for, its reader sees: a tape tells how many entries it needs.
+        """
+        self.end, self.check = 0, b""
+        with open(self.path, "r+b") as file:
+            try:
+                for placed in read(file.read, self.key):
+                    if placed.needs > entries:
+                        break
+                    self.end, self.check = placed.end, placed.check
+            except TapeDamaged:
+                pass
+            file.truncate(self.end)
+
+    def write(self, records: list[tuple[int, Record]]) -> None:
+        """Bring records to disk. After an OSError nothing counts as written: write the same again."""
+        check, parts = self.check, []
+        for needs, record in records:
+            raw, check = write(record, needs, self.key, check)
+            parts.append(raw)
+        content, is_new = b"".join(parts), self.end == 0
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            rest, at = memoryview(content), self.end
+            while rest:
+                count = os.pwrite(file, rest, at)
+                at, rest = at + count, rest[count:]
+            os.fdatasync(file)
+        finally:
+            os.close(file)
+        if is_new:
+            sync_folder(self.path.parent)
+        self.end, self.check = self.end + len(content), check
+
+
+class Journal:
+    """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "runs"
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keys = folder / "keys" / "000000.jsonl"
+        self._lock = Lock()
+        self.behind = 0
+        self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
+        self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
+
+    def tape(self, run: str, secret: bytes) -> TapeFile:
+        """A run's tape, new or as it is on disk."""
+        return TapeFile(self.folder / f"{run}.tape", secret)
+
+    def secret(self, run: str) -> bytes:
+        """The key of a run's digests. Raises TapeDamaged when it was erased, or is not there."""
+        found = b""
+        for line in self._keys.read_bytes().splitlines():
+            if f'"{run}"'.encode() in line:
+                found = line
+        try:
+            return bytes.fromhex(msgspec.json.decode(found, type=dict[str, str])["key"])
+        except (msgspec.MsgspecError, KeyError, ValueError):
+            raise TapeDamaged(0, "its key was erased, or is not there") from None
+
+    def put(self, tape: TapeFile, record: Record, needs: int) -> None:
+        """Add a record. needs: entries that the log must have for it to count."""
+        with self._lock:
+            self._put.setdefault(tape, []).append((needs, record))
+            self.behind += _size(record)
+
+    def take(self) -> None:
+        """What was put until now is what store() writes. Called when entries were taken, so that it has all they need."""
+        with self._lock:
+            put, self._put = self._put, {}
+        for tape, records in put.items():
+            self._taken.setdefault(tape, []).extend(records)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.behind
+
+    def store(self) -> None:
+        """Write what was taken. Raises OSError; what was written by then is not written again."""
+        while self._taken:
+            tape = next(iter(self._taken))
+            tape.write(self._taken[tape])
+            size = sum(_size(record) for _, record in self._taken.pop(tape))
+            with self._lock:
+                self.behind -= size
+
+
+def _size(record: Record) -> int:
+    return 64 + (len(record.inputs) if isinstance(record, Began) else len(record.body))
+
+
+def began(records: Iterator[Placed]) -> Began:
+    """What a tape's run was begun with. Raises TapeDamaged when that cannot be told."""
+    first = next(records, None)
+    if first is None or not isinstance(first.record, Began):
+        raise TapeDamaged(0, "it does not tell what its run was begun with")
+    return first.record

@@ -1,0 +1,296 @@
+"""Task runs that go on although their process ended, or the kernel, or the machine (acts on what wire/telling.py decides).
+
+A run whose process died unfinished gets another one, which is told from the tape what the one before was told. What may
+not start now (everything frozen, its Hand paused, the kernel on its way down) waits, without a process, until it may.
+A call that the log has no end of is made again if it only reads or is idempotent; otherwise its run is told that its
+outcome is unknown. The kernel's own methods know theirs: what they did is in the log.
+"""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from kernel.record.journal import TapeFile, began
+from kernel.runs import Peer, Run, ending, goes_on
+from kernel.tapes import Tape
+from manifests import policy
+from manifests.calls import OpenCall, chain, opened
+from manifests.grants import GrantSet
+from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
+from manifests.policy import Link, shown
+from manifests.schema import Provided
+from manifests.state import Open, Unfinished, authority, unheard
+from wire import codec, headers
+from wire.codec import NIL
+from wire.entries import time_micros
+from wire.errors import CodecError, ManipleError, Refusal, TapeDamaged
+from wire.headers import FromRun
+from wire.ids import OPERATOR, RunId
+from wire.results import Outcome
+from wire.tape import Began, Ended
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+WORK: Final = Provided(method="run", summary="The work of a task run", resource="none", effect="external")
+
+DEATHS_MOST: Final = 3
+"""Processes of one run that may die one after the other without coming any further."""
+
+
+class Resuming:
+    """The runs that have a tape, from their beginning to their end."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._waiting: dict[str, int] = {}  # runs without a process, and how much of their tape there is
+
+    def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
+        """Give a new run its tape; what it was begun with is put there when its process is made."""
+        kernel, hand = self._kernel, run.hand
+        log = kernel.log
+        run.tape = self._tape(run, log.journal.tape(run.id, run.digest_key))
+        links = [(link.caller, link.by.hand) for link in chain(work)]
+        run.asked, run.clock = cause.number, kernel.time()
+        secret = {name for name, one in hand.package.manifest.settings.items() if one.secret}
+        run.began = Began(
+            run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
+            inputs=work.body, work=work.number, caller=work.caller, chain=tuple(links), asked=cause.number,
+            parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
+            settings={name: value for name, value in kernel.settings_of(hand).items() if name not in secret},
+            deadline=hand.package.manifest.limits.wall_ms,
+        )  # fmt: skip
+
+    def _tape(self, run: Run, file: TapeFile) -> Tape:
+        run.seed = int.from_bytes(blake2b(b"maniple seed", key=run.digest_key, digest_size=7).digest(), "big")
+        return Tape(self._kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
+
+    # a process has ended ---------------------------------------------------------------------------------------------
+
+    def takes(self, run: Run, status: int) -> bool:
+        """Whether a run whose process ended goes on; then it is cared for."""
+        tape, kernel = run.tape, self._kernel
+        if tape is None or run.work is None or run.work.number not in kernel.exchange.calls:
+            return False
+        is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
+        if not run.leaves and not goes_on(status, is_told=run.ended, is_unfit=is_unfit):
+            return False
+        again, is_held = run.next(), run.leaves
+        if not is_held:
+            tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
+            if tape.deaths >= DEATHS_MOST:
+                run.unfit = f"its process died {tape.deaths} times without coming any further, last: {run.why or ending(status)}"
+                return False
+        self._leave(run, again, status, is_held=is_held)
+        return True
+
+    def _leave(self, run: Run, again: Run, status: int, *, is_held: bool) -> None:
+        kernel, tape = self._kernel, run.tape
+        assert tape is not None
+        again.count = tape.count
+        kernel.forget(run)
+        kernel.runs[run.id] = again
+        detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
+        seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=detail)
+        for call in list(tape.made.values()):
+            self._let_lie(call, tape, again=is_held)
+        self._waiting[run.id] = tape.rewind()
+        if not is_held:
+            wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
+            kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
+
+    def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
+        """An open call of a run without a process. again: its provider goes too, so what can be made again later is."""
+        kernel = self._kernel
+        if call.state == "streaming" or call.upload:
+            kernel.exchange.fail(call, "interrupted", "its caller's process died while it streamed")
+        elif again and may_be_made_again(call.provided):
+            tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
+            kernel.exchange.let_go(call)
+
+    def try_again(self, *only: str) -> None:
+        """Start the runs that wait and now may."""
+        for name in [name for name in self._waiting if not only or name in only]:
+            run = self._kernel.runs.get(name)
+            if run is None or run.tape is None:
+                self._waiting.pop(name, None)
+                continue
+            try:
+                self._kernel.supervisor.start_again(run)
+                run.tape.tell(self._waiting.pop(name))
+            except Refusal as refusal:
+                if not passes(refusal.code):
+                    self._kernel.refused_start(run.hand, refusal)
+                    self.give_up(run, refusal.why)
+            except (TapeDamaged, CodecError, OSError) as error:
+                self.give_up(run, f"its tape cannot be read: {error}")
+
+    def give_up(self, run: Run, why: str) -> None:
+        """End a run that has no process; one that has is killed."""
+        run.unfit = run.unfit or why
+        if run.number and run.state != "waiting":
+            self._kernel.supervisor.kill(run, why)
+            return
+        self._waiting.pop(run.id, None)
+        run.state = "left"
+        self._kernel.supervisor.gone(run, -1)
+
+    def diverged(self, run: Run, why: str) -> None:
+        """A run does not ask for what it asked for before: it stops, and says where."""
+        began = run.began
+        code = f"{began.name} {began.version}" if began is not None else run.name
+        self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
+        run.unfit = run.unfit or f"diverged: begun as {code}, {why}"
+        self._kernel.supervisor.kill(run, run.unfit)
+
+    def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
+        """A run's work has its end, whose entry comes next."""
+        if run.tape is not None:
+            run.tape.put(Ended(header=codec.encode(header), body=body, labels=work.shown_labels()), bound=True)
+
+    def close(self, run: Run) -> None:
+        """A run ends for good: so do the calls that it never came back to."""
+        run.tape, tape = None, run.tape
+        if tape is None:
+            return
+        for call in list(tape.made.values()):
+            self._kernel.exchange.cancel(call, "its caller is gone")
+        for number, one in tape.opens.values():
+            self._kernel.log.append("end", **unheard(number, one, "its caller never came back to it"))
+        tape.opens.clear()
+
+    def keeps(self, call: OpenCall) -> bool:
+        """Whether a call stays open while the kernel is down."""
+        runs = self._kernel.runs
+        return any(run.id in self._waiting and (run.work is call or call.caller == run.id) for run in runs.values())
+
+    def opens(self) -> Iterable[tuple[int, Open]]:
+        """The calls of runs that go on which only the log knows."""
+        for run in self._kernel.runs.values():
+            if run.tape is not None:
+                yield from run.tape.opens.values()
+
+    # the kernel has started ------------------------------------------------------------------------------------------
+
+    def boot(self) -> set[str]:
+        """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
+        state, taken = self._kernel.state, set[str]()
+        for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
+            if one.has_ended or one.work not in state.open:
+                continue
+            if one.spawner and one.spawner not in taken:
+                self._kernel.log.append("note", principal=run, run=run, why="the run that spawned it does not go on")
+                continue
+            try:
+                self._take_up(run, one)
+                taken.add(run)
+            except (ManipleError, OSError) as error:
+                self._kernel.log.append("note", principal=run, run=run, why=shown(f"it cannot go on: {error}"))
+        return taken
+
+    def _take_up(self, name: str, one: Unfinished) -> None:
+        kernel, state = self._kernel, self._kernel.state
+        secret = kernel.log.journal.secret(name)
+        file = kernel.log.journal.tape(name, secret)
+        file.cut(kernel.log.found)
+        told = began(file.records())
+        hand = state.by_id(told.hand)
+        if hand is None or hand.seal != told.seal:
+            raise TapeDamaged(0, f"{told.name} {told.version} is not what is installed now")
+        work = self._work(told)
+        run = Run(RunId(name), hand, authority(state, hand), secret, work)
+        run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
+        run.tape = tape = self._tape(run, file)
+        contents = tape.tell(1 << 60)
+        if contents.needs <= one.last:
+            raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
+        if contents.is_delivered:
+            work.step("deliver")
+        by_seq = {one.seq: (number, one) for number, one in state.open.items() if one.run == name}
+        for known in contents.known:
+            if known.seq in by_seq and not known.is_ended:
+                tape.opens[known.number] = by_seq.pop(known.seq)
+        if by_seq := {seq: one for seq, one in by_seq.items() if one[1].method != WORK.method}:
+            raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
+        work.provider, kernel.runs[run.id] = run.id, run
+        kernel.results.begin(run.id, told.caller)
+        kernel.exchange.open(work)
+        self._waiting[name] = tape.rewind()
+
+    def _work(self, told: Began) -> OpenCall:
+        """A run's work as it was, in the same names."""
+        kernel, now = self._kernel, self._kernel.loop.now()
+        parent: OpenCall | None = None
+        for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
+            number = (told.work, told.parent, 0)[min(depth, 2)]
+            found = kernel.exchange.calls.get(number)
+            if number and found is not None:
+                parent = found
+                continue
+            installed = kernel.state.by_id(hand) if hand else None
+            grants = authority(kernel.state, installed) if installed else None
+            by = policy.link_of(principal, installed, grants)
+            if hand and installed is None:  # it was removed, and whoever acts in its name may nothing
+                by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
+            parent = OpenCall(
+                number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
+                deadline=now + told.deadline / 1000, labels=frozenset(told.labels), most=told.most, upload=False,
+            )  # fmt: skip
+        assert parent is not None
+        return parent
+
+    def make_again(self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None) -> None:
+        """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
+        kernel, run = self._kernel, peer.run
+        assert run is not None and run.tape is not None
+        if isinstance(header, headers.Publish):
+            run.tape.hear(headers.Done(number=header.number, time=kernel.time()), NIL)
+            return
+        if left is None or not isinstance(header, headers.Call):
+            kernel.router.obey(peer, header, body)
+            return
+        number, one = left
+        provided, owner = kernel.catalogue.find(header.method)
+        call = opened(
+            header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
+            resource=policy.normal(provided, header.resource), body=body, parent=run.work, labels=run.labels, owner=owner,
+            now=kernel.loop.now(),
+        )  # fmt: skip
+        call.began = time_micros(one.time) if one.time else kernel.time()
+        run.tape.made[header.number] = call
+        kernel.exchange.open(call)
+        refusal = kernel.router.check(peer, run.work, header.method, header.resource)
+        if refusal is not None:
+            kernel.exchange.refuse(call, refusal)
+        elif owner is None or may_be_made_again(provided):
+            kernel.deliver(call)
+        else:
+            kernel.exchange.fail(call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it")
+
+    # what the kernel's own methods remember --------------------------------------------------------------------------
+
+    def spawned(self, asked: int) -> str:
+        """The run that a call of kernel.spawn has begun already, "" for none."""
+        return next((run for run, one in self._kernel.state.unfinished.items() if one.asked == asked and asked), "")
+
+    def outcome(self, run: str, caller: str) -> Outcome | None:
+        """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know, or it is not there."""
+        one = self._kernel.state.unfinished.get(run)
+        if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
+            return None
+        try:
+            file = self._kernel.log.journal.tape(run, self._kernel.log.journal.secret(run))
+            file.end = os.path.getsize(file.path)
+            ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
+            header = codec.decode_from_kernel(ended[-1].header)
+        except (OSError, ManipleError, IndexError):
+            return None
+        assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
+        return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))
+
+
+def may_be_made_again(provided: Provided) -> bool:
+    """Whether a call whose outcome was lost may be made again without anybody noticing."""
+    return provided.effect == "read" or provided.idempotent

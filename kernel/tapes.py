@@ -1,0 +1,243 @@
+"""The tape of a task run: everything goes onto it on its way to the run, and comes from it to the next process (acts).
+
+Separate from the connection, since it outlives it: a call that is open when the run's process dies ends on the tape. Two
+numbers of one request are kept apart here, the tape's, which the kernel knows, and that of the process at the other end.
+
+A message is put onto the tape when it is decided, and told when the entry that it needs is on disk: so the order on the
+tape is the order in which it is told, now and again.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from kernel.record.journal import TapeFile
+from kernel.runs import Peer, Run
+from manifests.calls import OpenCall
+from manifests.state import Open
+from wire import codec, headers, limits
+from wire.errors import Diverged, Late
+from wire.headers import FromKernel, FromRun, is_made_by_run
+from wire.tape import Asked, Heard, Placed, Record
+from wire.telling import Contents, Known, Telling, known_of, look_at
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+_REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
+KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
+
+
+class Tape:
+    """One run's tape. made: its open calls, by the tape's numbers. opens: those that only the log knows, an earlier
+
+    kernel's, with their entry's number. count: records so far. deaths: processes that died without adding one.
+    """
+
+    def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
+        self._kernel, self._run, self.file, self._in_order = kernel, run, file, in_order
+        self.made: dict[int, OpenCall] = {}
+        self.opens: dict[int, tuple[int, Open]] = {}
+        self.count = self.deaths = self._heard = 0
+        self.last = -1
+        self._telling: Telling | None = None
+        self._queue: deque[tuple[FromKernel, bytes, int]] = deque()
+        self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
+        self._theirs: dict[int, int] = {}
+        self._ours: dict[int, int] = {}
+        self._taken: set[int] = set()
+        self._is_telling = False
+
+    # from the run ----------------------------------------------------------------------------------------------------
+
+    def take(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
+        """What the kernel is to act on now, under the tape's numbers; None when nothing is to be done. Raises Diverged."""
+        match header:
+            case headers.Call() | headers.Publish() | headers.Subscribe():
+                return self._ask(peer, header, body)
+            case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(header.number):
+                return self._concern(header, body)
+            case headers.Done() | headers.Failed() | headers.Cancelled() if self._telling is not None:
+                unmet = self._telling.unmet
+                if unmet or self._telling.left:
+                    raise Diverged(f"its code has ended where it was to {f'ask for {unmet[0]}' if unmet else 'go on'}")
+        return header
+
+    def _ask(
+        self, peer: Peer, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes
+    ) -> FromRun | None:
+        on = header.method if isinstance(header, headers.Call) else header.event
+        resource = header.resource if isinstance(header, headers.Call) else ""
+        asked = Asked(number=header.number, kind=KINDS[type(header)], on=on, resource=resource, body=body)
+        known = self._telling.ask(known_of(asked)) if self._telling is not None else None
+        if known is None:
+            if self._telling is not None and self._telling.left:
+                self._waiting.append((header, body, None))
+                self.pump()
+                return None
+            return self._new(header, asked)
+        self._bind(known.number, header.number)
+        if known.kind == "subscribe":
+            self._kernel.events.subscribe(peer, known.on)
+        if not known.is_ended and known.number not in self.made:
+            self._waiting.append((replace(header, number=known.number), body, known))
+        self.pump()
+        return None
+
+    def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, asked: Asked) -> FromRun:
+        """A request that is not on the tape."""
+        number = header.number
+        while number in self._taken:
+            number = max(self._taken) + 2
+        self._bind(number, header.number)
+        self.put(replace(asked, number=number), bound=True)
+        return header if number == header.number else replace(header, number=number)
+
+    def _bind(self, ours: int, theirs: int) -> None:
+        self._theirs[ours], self._ours[theirs] = theirs, ours
+        self._taken.add(ours)
+
+    def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
+        """A message about an earlier request, or the credit of events (0)."""
+        number = self._ours.get(header.number, header.number)
+        header = header if number == header.number else replace(header, number=number)
+        if self._telling is not None and (number not in self.made if number else self._telling.left):
+            if isinstance(header, headers.Credit):
+                self._telling.credit(number, header.chunks)
+            elif any(getattr(one[0], "number", 0) == number for one in self._waiting):
+                self._waiting.append((header, body, None))
+            self.pump()
+            return None
+        return header
+
+    # to the run ------------------------------------------------------------------------------------------------------
+
+    def put(self, record: Record, *, bound: bool) -> None:
+        """Add a record. bound: it counts only with the entry that is appended next."""
+        log = self._kernel.log
+        self.count += 1
+        self.last = log.size if bound else self.last
+        log.tape(self.file, record, bound=bound)
+
+    def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
+        """Tell the run, now or when it can be. bound: see put; durable: not before the entry that comes next is on disk.
+
+        When bound, whoever appends that entry calls pump() then.
+        """
+        gate = self._kernel.log.size if durable else -1
+        is_secret = self._is_secret(header)
+        kept = Heard(header=codec.encode(header), body=b"" if is_secret else body, secret=is_secret)
+        self.put(kept, bound=bound)
+        self._heard += 1
+        self._queue.append((header, body, gate))
+        if not bound:
+            self.pump()
+
+    def pump(self) -> None:
+        """Tell what may be told."""
+        run = self._kernel.runs.get(self._run)
+        if self._is_telling or run is None or run.peer is None:
+            return
+        self._is_telling = True
+        try:
+            if self._telling is None or self._tell_again(self._telling, run):
+                self._tell_new(run)
+        except Diverged as error:
+            self._kernel.resuming.diverged(run, str(error))
+        finally:
+            self._is_telling = False
+
+    def _tell_again(self, telling: Telling, run: Run) -> bool:
+        """Tell from the tape; whether that is done."""
+        kernel, peer = self._kernel, run.peer
+        while peer is not None and (due := telling.due(is_ready=run.state == "ready")) is not None:
+            header, heard = due
+            body = self._secret(header) if heard.secret else heard.body
+            kernel.transmit(peer, self._numbered(header), body)
+            peer = run.peer
+        if telling.left or peer is None:
+            return False
+        peer.event_credit -= telling.under_way(0)
+        telling.credit(0, limits.EVENT_WINDOW)
+        waiting, self._waiting = self._waiting, deque()
+        if not telling.unmet:
+            self._telling = None
+        for asked, body, known in waiting:
+            if known is not None:
+                kernel.resuming.make_again(peer, asked, body, self.opens.pop(known.number, None))
+                continue
+            again = self._ask(peer, asked, body) if isinstance(asked, _REQUESTS) else asked
+            try:
+                if again is not None:
+                    kernel.router.obey(peer, again, body)
+            except Late:
+                continue
+        return True
+
+    def _tell_new(self, run: Run) -> None:
+        kernel = self._kernel
+        while self._queue and (peer := run.peer) is not None:
+            header, body, gate = self._queue[0]
+            if gate >= kernel.log.durable:
+                kernel.log.after(gate, self.pump)
+                return
+            number = getattr(header, "number", 0)
+            if (is_made_by_run(number) and number not in self._theirs) or (
+                isinstance(header, headers.Call) and run.state != "ready"
+            ):
+                return
+            self._queue.popleft()
+            kernel.transmit(peer, self._numbered(header), body)
+
+    def _numbered(self, header: FromKernel) -> FromKernel:
+        number = getattr(header, "number", 0)
+        theirs = self._theirs.get(number, number)
+        if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) and number:
+            self._theirs.pop(number, None)
+            self._ours.pop(theirs, None)
+        return header if theirs == number or isinstance(header, headers.Stop | headers.Event) else replace(header, number=theirs)
+
+    def _is_secret(self, header: FromKernel) -> bool:
+        if isinstance(header, headers.Event):
+            return header.event == "kernel.settings"
+        call = self.made.get(getattr(header, "number", 0))
+        return isinstance(header, headers.Done) and call is not None and call.method == "kernel.settings"
+
+    def _secret(self, header: FromKernel) -> bytes:
+        """A body that the tape does not keep, as it is now."""
+        settings = self._kernel.settings_of(self._kernel.runs[self._run].hand)
+        return codec.encode_body(settings if isinstance(header, headers.Event) else {"settings": settings})
+
+    # from one process to the next ------------------------------------------------------------------------------------
+
+    def rewind(self) -> int:
+        """Its process is gone: what was on its way to it is told to the next one, from the tape. How much that is."""
+        self._queue.clear()
+        self._waiting.clear()
+        self._telling = None
+        return self._heard
+
+    def tell(self, heard: int) -> Contents:
+        """From now on tell a new process, first so many messages from the tape. Raises TapeDamaged."""
+        self._theirs.clear()
+        self._ours.clear()
+        contents = look_at(_first(self.file, heard))
+        self.last = max(self.last, contents.needs - 1)
+        self._taken = {known.number for known in contents.known}
+        self._heard = max(self._heard, contents.heard)
+        self.count = max(self.count, 1 + len(contents.known) + contents.heard)
+        messages = (one.record for one in _first(self.file, heard) if isinstance(one.record, Heard))
+        self._telling = Telling(contents, messages, in_order=self._in_order)
+        return contents
+
+
+def _first(file: TapeFile, heard: int) -> Iterator[Placed]:
+    """A tape's records up to its first so many messages, and the requests behind them."""
+    for placed in file.records():
+        if isinstance(placed.record, Heard):
+            if not heard:
+                return
+            heard -= 1
+        yield placed

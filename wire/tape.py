@@ -1,0 +1,137 @@
+"""The tape of a task run (pure): what it was given and what it asked, in order, so that it can be gone through again.
+
+A tape is a row of records, each a length, a check and a packed record. The check is a keyed hash over the one before
+and this record, so one that was changed, dropped, moved or put in is found at its place. `needs` says how many entries
+the log must have for a record to count: the log is the only truth, and what a crash took from it is taken from the tape.
+
+    Began, once    what the run was begun with
+    Asked          a call, publication or subscription, as the run sent it
+    Heard          a message that the kernel gave it, in the order in which it gave them
+    Ended, last    how its work ended
+
+Written by kernel/record/journal.py; read there, by the kernel that resumes a run, and by `maniple replay`.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from wire.entries import Cost, Number
+from wire.errors import TapeDamaged
+
+CHECK: Final = 16
+"""Bytes of a record's check."""
+
+RECORD_MOST: Final = 2 * 1024 * 1024
+"""Bytes of a record, more than a header and a body together can have."""
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="began"):
+    """The run's beginning. clock: microseconds since 1970, what its clock shows until its first message.
+
+    inputs: the body of its work. settings: without the secret ones. caller: who asked for it; chain: in whose name, the
+    principals up the chain and their Hands' ids, innermost first. asked: number of the call that did. deadline: the
+    milliseconds its work may take. code: digests of what runs it, by the names in the log's `kernel.start`.
+    """
+
+    run: str
+    hand: str
+    name: str
+    version: str
+    seal: str
+    clock: int
+    inputs: bytes
+    settings: dict[str, object] = {}
+    work: Number
+    caller: str
+    chain: tuple[tuple[str, str], ...] = ()
+    asked: Number = 0
+    parent: Number = 0
+    spawner: str = ""
+    labels: tuple[str, ...] = ()
+    most: Cost | None = None
+    deadline: Number = 0
+    code: dict[str, str] = {}
+
+
+class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="asked"):
+    """A request of the run's. kind: `call`, `publish` or `subscribe`; number: the run's own; on: method or event."""
+
+    number: Number
+    kind: str
+    on: str
+    resource: str = ""
+    body: bytes = b""
+
+
+class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heard"):
+    """A message to the run: its header's bytes and its body. secret: the body holds secrets, and is not kept."""
+
+    header: bytes
+    body: bytes = b""
+    secret: bool = False
+
+
+class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
+    """The end of its work: the end's header and its body, and the labels of all it had seen."""
+
+    header: bytes
+    body: bytes = b""
+    labels: tuple[str, ...] = ()
+
+
+Record: TypeAlias = Began | Asked | Heard | Ended
+
+
+class Placed(Struct, frozen=True, kw_only=True, gc=False):
+    """A record as it was read. needs: entries the log must have; end: bytes of the tape up to its end; check: its check."""
+
+    record: Record
+    needs: int
+    end: int
+    check: bytes
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(tuple[int, Record]).decode
+
+
+def key_of(secret: bytes) -> bytes:
+    """The key of a tape's checks, from the key of the run's digests."""
+    return blake2b(b"maniple tape", key=secret, digest_size=32).digest()
+
+
+def write(record: Record, needs: int, key: bytes, before: bytes) -> tuple[bytes, bytes]:
+    """A record's bytes, and its check, which the next one takes as `before`; that of the first is empty."""
+    content = _encode((needs, record))
+    check = _check(key, before, content)
+    return _LENGTH.pack(len(content)) + check + content, check
+
+
+def read(take: Callable[[int], bytes], key: bytes) -> Iterator[Placed]:
+    """The records of a tape, in order. take: as a file's read(). Raises TapeDamaged at the first that is not as written."""
+    at, before, size = 0, b"", _LENGTH.size + CHECK
+    while head := take(size):
+        length = _LENGTH.unpack_from(head)[0] if len(head) == size else 0
+        content = take(length) if 0 < length <= RECORD_MOST else b""
+        if not content or len(content) < length:
+            raise TapeDamaged(at, "it breaks off")
+        check = head[_LENGTH.size :]
+        if check != _check(key, before, content):
+            raise TapeDamaged(at, "this is not what was written")
+        try:
+            needs, record = _decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise TapeDamaged(at, f"no record of this version: {error}") from None
+        at, before = at + size + length, check
+        yield Placed(record=record, needs=needs, end=at, check=check)
+
+
+def _check(key: bytes, before: bytes, content: bytes) -> bytes:
+    return blake2b(before + content, key=key, digest_size=CHECK).digest()

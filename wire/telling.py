@@ -1,0 +1,143 @@
+"""Going through a run's tape again (pure): what it asks is matched with what it asked, what it heard is told in order.
+
+A process that is told what the one before it was told asks for the same, since it takes one message at a time and has
+no other clock or chance. So the requests on the tape are met one by one and each message is told when the request that
+it belongs to has been made again. What is not on the tape comes after it.
+
+in_order: the requests must come in the tape's own order, as those of a Hand in Python do. Those of a program in another
+process may come in another one: there each is matched by what it is, and by how often it came before.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wire import codec, headers, limits
+from wire.errors import Diverged
+from wire.headers import FromKernel
+from wire.tape import Asked, Heard, Placed
+
+_ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
+
+
+class Known(Struct, frozen=True, kw_only=True, gc=False):
+    """A request on a tape. number: the run's; seq: of the log's entry of it, if it was allowed; is_ended: the tape has its end."""
+
+    number: int
+    kind: str
+    on: str
+    resource: str
+    digest: bytes
+    seq: int
+    is_ended: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.on}" + (f" on {self.resource!r}" if self.resource else "")
+
+    def is_like(self, other: "Known") -> bool:
+        """Whether both ask for the same."""
+        return (self.kind, self.on, self.resource, self.digest) == (other.kind, other.on, other.resource, other.digest)
+
+
+class Contents(Struct, kw_only=True):
+    """What a first look at a tape finds. heard: messages on it; needs: entries of the log that vouch for all of it.
+
+    is_delivered: the run was given its work.
+    """
+
+    known: list[Known]
+    heard: int
+    needs: int
+    is_delivered: bool
+
+
+def known_of(asked: Asked, seq: int = 0) -> Known:
+    """A request as it is matched."""
+    digest = blake2b(asked.body, digest_size=16).digest()
+    return Known(
+        number=asked.number, kind=asked.kind, on=asked.on, resource=asked.resource, digest=digest, seq=seq
+    )  # fmt: skip
+
+
+def look_at(records: Iterable[Placed]) -> Contents:
+    """What is on a tape."""
+    known: dict[int, Known] = {}
+    heard, needs, is_delivered = 0, 0, False
+    for placed in records:
+        needs = max(needs, placed.needs)
+        if isinstance(placed.record, Asked):
+            known[placed.record.number] = known_of(placed.record, placed.needs - 1)
+        elif isinstance(placed.record, Heard):
+            heard += 1
+            header = codec.decode_from_kernel(placed.record.header)
+            is_delivered = is_delivered or isinstance(header, headers.Call)
+            if isinstance(header, _ENDS) and header.number in known:
+                known[header.number] = replace(known[header.number], is_ended=True)
+    return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered)
+
+
+class Telling:
+    """One going-through. heard: the messages on the tape; count: how many they are."""
+
+    def __init__(self, contents: Contents, heard: Iterator[Heard], *, in_order: bool) -> None:
+        self._known, self._heard, self._in_order = deque(contents.known), heard, in_order
+        self.left = contents.heard
+        self._next: tuple[FromKernel, Heard] | None = None
+        self._numbers: dict[int, int] = {}  # on the tape → now
+        self._under_way: dict[int, int] = {}  # chunks told and not given credit for, by the number on the tape
+
+    @property
+    def unmet(self) -> list[Known]:
+        """The requests that have not been made again."""
+        return list(self._known)
+
+    def ask(self, asked: Known) -> Known | None:
+        """The request on the tape that this one is, None for a new one. Raises Diverged."""
+        if not self._known:
+            return None
+        if self._in_order:
+            known = self._known[0]
+            if not known.is_like(asked):
+                also = "" if (known.on, known.resource) != (asked.on, asked.resource) else ", with other arguments"
+                raise Diverged(f"it was to ask for {known}, and asks for {asked}{also}")
+        else:
+            known = next((one for one in self._known if one.is_like(asked)), asked)
+            if known is asked:
+                return None
+        self._known.remove(known)
+        self._numbers[known.number] = asked.number
+        return known
+
+    def due(self, *, is_ready: bool) -> tuple[FromKernel, Heard] | None:
+        """The next message, if it may be told now. is_ready: the Hand has started, and takes its work."""
+        if self._next is None and self.left:
+            record = next(self._heard)
+            self._next = codec.decode_from_kernel(record.header), record
+        if self._next is None:
+            return None
+        header, record = self._next
+        number = getattr(header, "number", 0)
+        if isinstance(header, headers.Call):
+            if not is_ready:
+                return None
+        elif isinstance(header, headers.Event) or (isinstance(header, headers.Chunk) and headers.is_made_by_run(number)):
+            window = limits.EVENT_WINDOW if number == 0 else limits.WINDOW
+            if (number and number not in self._numbers) or self._under_way.get(number, 0) >= window:
+                return None
+            self._under_way[number] = self._under_way.get(number, 0) + 1
+        elif headers.is_made_by_run(number) and number not in self._numbers:
+            return None
+        self._next, self.left = None, self.left - 1
+        return header, record
+
+    def credit(self, number: int, chunks: int) -> None:
+        """The run has dealt with so many of a call's chunks, or of its events (0). number: on the tape."""
+        self._under_way[number] = self._under_way.get(number, 0) - chunks
+
+    def under_way(self, number: int) -> int:
+        """Chunks of a call, or events (0), that the run has not dealt with."""
+        return max(0, self._under_way.get(number, 0))
