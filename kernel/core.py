@@ -229,18 +229,15 @@ class Kernel:
         else:
             tape.hear(header, body)
 
-    def transmit(self, peer: Peer, header: headers.FromKernel, body: bytes) -> bool:
+    def transmit(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
         """Send to a peer; one that is gone, or does not take what it was promised, is ended."""
         raw, unsent = codec.encode(header), peer.unsent
         taken = None if unsent else self.bus.send(peer.route, raw, body)
-        if taken:
-            return True
         if taken is None and peer.keep(raw, body):
             if len(unsent) == 1:
                 self.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
-            return True
-        self.end_peer(peer, "unreachable", "it does not take what it is sent")
-        return False
+        elif not taken:
+            self._unreached(peer, is_gone=taken is False)
 
     def _send_unsent(self, peer: Peer) -> None:
         """Send what a peer had not taken before, as far as it takes it now."""
@@ -251,10 +248,18 @@ class Kernel:
                 self.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
                 return
             if not taken:
-                self.end_peer(peer, "unreachable", "it does not take what it is sent")
+                self._unreached(peer, is_gone=True)
                 return
             peer.unsent.popleft()
             peer.behind -= len(raw) + len(body)
+
+    def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
+        """A peer cannot be told something. is_gone: there is no connection, and a run that can go on does in another process."""
+        if is_gone and peer.run is not None and peer.run.tape is not None:
+            self.leave(peer, "")
+            self.launcher.kill(peer.run, signal.SIGKILL)
+        else:
+            self.end_peer(peer, "unreachable", "it does not take what it is sent")
 
     def end_peer(self, peer: Peer, code: str, why: str) -> None:
         """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""

@@ -32,7 +32,6 @@ class Exchange:
     def begin(self, peer: Peer, call: OpenCall, deliver: Callable[[OpenCall], None]) -> None:
         """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk."""
         peer.made[call.caller_number] = call
-        call.began = self._kernel.time()
         if peer.run is not None:
             peer.run.calls += 1
         seq = self.record(call)
@@ -44,7 +43,9 @@ class Exchange:
     def record(self, call: OpenCall) -> int:
         """Open a call: from here on it has exactly one end."""
         self.open(call)
-        return self._log("call", call, "arguments", call.body, call.begun())
+        call.began = self._kernel.time()
+        call.seq = self._log("call", call, "arguments", call.body, call.begun())
+        return call.seq
 
     def open(self, call: OpenCall) -> None:
         """Open a call that has its entry already."""

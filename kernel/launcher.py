@@ -347,11 +347,12 @@ class Launcher:
             except FileNotFoundError:
                 pass
             return
+        aside = f"{run.id}.{os.urandom(4).hex()}"
         try:
-            os.rename(run.id, f"{run.id}.{run.number}", src_dir_fd=self._scratch, dst_dir_fd=self._scratch)
+            os.rename(run.id, aside, src_dir_fd=self._scratch, dst_dir_fd=self._scratch)
         except FileNotFoundError:
             return
-        self._order(f"{run.id}.{run.number}")
+        self._order(aside)
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)

@@ -53,7 +53,7 @@ class Resuming:
         log = kernel.log
         run.tape = self._tape(run, log.journal.tape(run.id, run.digest_key))
         links = [(link.caller, link.by.hand) for link in chain(work)]
-        run.asked, run.clock = cause.number, kernel.time()
+        run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
         secret = {name for name, one in hand.package.manifest.settings.items() if one.secret}
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
@@ -152,7 +152,8 @@ class Resuming:
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""
-        run.tape, tape = None, run.tape
+        tape = run.tape
+        run.tape = None
         if tape is None:
             return
         for call in list(tape.made.values()):
@@ -208,6 +209,8 @@ class Resuming:
             raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
         if contents.is_delivered:
             work.step("deliver")
+        left = state.open[work.number]
+        work.seq, work.began = left.seq, time_micros(left.time)
         by_seq = {one.seq: (number, one) for number, one in state.open.items() if one.run == name}
         for known in contents.known:
             if known.seq in by_seq and not known.is_ended:
@@ -258,7 +261,7 @@ class Resuming:
             resource=policy.normal(provided, header.resource), body=body, parent=run.work, labels=run.labels, owner=owner,
             now=kernel.loop.now(),
         )  # fmt: skip
-        call.began = time_micros(one.time) if one.time else kernel.time()
+        call.began, call.seq = time_micros(one.time), one.seq
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
         refusal = kernel.router.check(peer, run.work, header.method, header.resource)

@@ -22,6 +22,9 @@ from wire.rates import SINGLY, Rate
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
+ALARMS: Final = 2
+"""Calls that the loop of a run has open besides its Hand's: the one that its timers wait for, and the one before."""
+
 _OPERATOR_RATE: Final = 6_000_000
 _OPERATOR_IN_FLIGHT: Final = 1_024
 
@@ -85,7 +88,7 @@ class Router:
         rate, in_flight = _OPERATOR_RATE, _OPERATOR_IN_FLIGHT
         if run is not None:
             bounds = run.hand.package.manifest.limits
-            rate, in_flight = bounds.calls_per_minute, bounds.in_flight
+            rate, in_flight = bounds.calls_per_minute, bounds.in_flight + (ALARMS if run.clock else 0)
         peer = kernel.peers[route] = Peer(
             route, principal, run, Rate(rate, kernel.loop.now()), in_flight, kernel.bus.link()
         )

@@ -81,7 +81,8 @@ class Tape:
         self._bind(known.number, header.number)
         if known.kind == "subscribe":
             self._kernel.events.subscribe(peer, known.on)
-        if not known.is_ended and known.number not in self.made:
+        is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
+        if not is_ended and known.number not in self.made:
             self._waiting.append((replace(header, number=known.number), body, known))
         self.pump()
         return None
@@ -106,7 +107,7 @@ class Tape:
         if self._telling is not None and (number not in self.made if number else self._telling.left):
             if isinstance(header, headers.Credit):
                 self._telling.credit(number, header.chunks)
-            elif any(getattr(one[0], "number", 0) == number for one in self._waiting):
+            elif any(number_of(one[0]) == number for one in self._waiting):
                 self._waiting.append((header, body, None))
             self.pump()
             return None
@@ -183,7 +184,7 @@ class Tape:
             if gate >= kernel.log.durable:
                 kernel.log.after(gate, self.pump)
                 return
-            number = getattr(header, "number", 0)
+            number = number_of(header)
             if (is_made_by_run(number) and number not in self._theirs) or (
                 isinstance(header, headers.Call) and run.state != "ready"
             ):
@@ -192,7 +193,7 @@ class Tape:
             kernel.transmit(peer, self._numbered(header), body)
 
     def _numbered(self, header: FromKernel) -> FromKernel:
-        number = getattr(header, "number", 0)
+        number = number_of(header)
         theirs = self._theirs.get(number, number)
         if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) and number:
             self._theirs.pop(number, None)
@@ -202,7 +203,7 @@ class Tape:
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):
             return header.event == "kernel.settings"
-        call = self.made.get(getattr(header, "number", 0))
+        call = self.made.get(number_of(header))
         return isinstance(header, headers.Done) and call is not None and call.method == "kernel.settings"
 
     def _secret(self, header: FromKernel) -> bytes:
@@ -231,6 +232,13 @@ class Tape:
         messages = (one.record for one in _first(self.file, heard) if isinstance(one.record, Heard))
         self._telling = Telling(contents, messages, in_order=self._in_order)
         return contents
+
+
+def number_of(header: FromKernel | FromRun) -> int:
+    """The number of the request that a message concerns; 0 when it concerns none."""
+    number = getattr(header, "number", 0)
+    assert isinstance(number, int)
+    return number
 
 
 def _first(file: TapeFile, heard: int) -> Iterator[Placed]:

@@ -14,7 +14,7 @@ from manifests.schema import Manifest, Provided
 from manifests.state import Installed, Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
-from wire.entries import Cost, Said
+from wire.entries import Cost, Said, time_text
 from wire.errors import CodecError
 from wire.headers import Chunk
 from wire.ids import KERNEL
@@ -38,11 +38,12 @@ class OpenCall(CallLife):
     crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
     time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
+    seq: of its first entry.
     """
 
     __slots__ = (
         "alarm", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels", "left",
-        "most", "parent", "provided", "provider", "resource", "route", "shares", "timer", "upload", "was_taken_back",
+        "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload", "was_taken_back",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class OpenCall(CallLife):
         self.alarm: Timer | None = None
         self.provider = ""
         self.crashes = self.began = 0
+        self.seq = -1
         self.was_taken_back = False
         self.left = self.shares = 0.0
 
@@ -128,7 +130,10 @@ class OpenCall(CallLife):
         """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
         parent = self.parent.number if self.parent else 0
         resource, labels = logged(self.resource, key), self.shown_labels()
-        return Open(method=self.method, resource=resource, run=run, parent=parent, labels=labels)
+        return Open(
+            method=self.method, resource=resource, run=run, parent=parent, labels=labels, seq=self.seq,
+            time=time_text(self.began),
+        )  # fmt: skip
 
     def about(self, said: Said, key: bytes, run: str) -> Said:
         """An entry of it, completed with what both say. key: of its caller's digests; run: its caller, if that is one."""

@@ -8,6 +8,7 @@ it goes out at once, and is refused with a reason. A call that is given up sends
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Final, Self
@@ -38,10 +39,10 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Outgoing:
     """One open call: what has arrived of it and is not yet taken. given_up: nobody waits for it any more.
 
-    placed: it holds one of the `in_flight` places. streamed: its end may wait for the Hand.
+    placed: it holds one of the `in_flight` places. streamed: its end may wait for the Hand. ring: to be called at its end.
     """
 
-    __slots__ = ("chunks", "credit", "end", "given_up", "number", "placed", "streamed", "uploading", "waiters")
+    __slots__ = ("chunks", "credit", "end", "given_up", "number", "placed", "ring", "streamed", "uploading", "waiters")
 
     def __init__(self, number: int, *, upload: bool, streamed: bool, placed: bool) -> None:
         self.number = number
@@ -51,6 +52,7 @@ class Outgoing:
         self.streamed = streamed
         self.placed = placed
         self.given_up = False
+        self.ring: Callable[[bool], None] | None = None
         self.end: tuple[headers.End, bytes] | None = None
         self.waiters: list[asyncio.Future[None]] = []
 
@@ -136,6 +138,19 @@ class Calls:
         call = self._open[number] = Outgoing(number, upload=upload, streamed=streamed, placed=placed)
         return call
 
+    def alarm(self, milliseconds: int, ring: Callable[[bool], None]) -> Callable[[], None]:
+        """Have the kernel send a message in a while, and ring be called then; what is given takes that back.
+
+        ring hears whether it was due. It is the loop's own call: no place is taken, and the Hand sees nothing of it.
+        """
+        number, body = self._next, codec.encode_body({"milliseconds": milliseconds})
+        header = _call_header("kernel.sleep", "", milliseconds / 1000 + 60, None, upload=False)
+        self._link.send(replace(header, number=number, parent=0), body)
+        self._next += 2
+        call = self._open[number] = Outgoing(number, upload=False, streamed=False, placed=False)
+        call.ring = ring
+        return lambda: self.give_up(call, "an earlier alarm is set")
+
     def give_up(self, call: Outgoing, why: str, *, cancel: bool = True) -> None:
         """Nobody waits for this call any more: when it has no end yet, cancel it and forget what arrives."""
         if call.end is not None or call.given_up:
@@ -176,6 +191,8 @@ class Calls:
             self._places.release()
         call.end = header, body
         call.wake()
+        if call.ring is not None:
+            call.ring(not isinstance(header, headers.Cancelled))
 
     def _known(self, number: int) -> Outgoing:
         call = self._open.get(number)

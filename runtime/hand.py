@@ -10,6 +10,7 @@ Nothing here touches the bus; main.py drives it.
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
+from random import Random
 from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from manifests.params import check
 from manifests.schema import Manifest
 from runtime import records
 from runtime.calls import answering
+from runtime.clock import OwnClock, ToldClock
 from runtime.errors import Failure, HandBroken
 from runtime.kernel_handle import KernelHandle
 from runtime.serving import Call
@@ -29,6 +31,8 @@ from wire.codec import Value
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from datetime import datetime
+    from uuid import UUID
 
     from structlog.typing import FilteringBoundLogger
 
@@ -51,7 +55,7 @@ class Event(Struct, frozen=True, kw_only=True):
 class Place(Struct, frozen=True, kw_only=True):
     """Where a Hand finds itself: what main.py gives to every new one.
 
-    surroundings: the environment of programs. place, pair: for a Hand that is one, where its files lie, and the two ends of
+    clock: what shows the time. surroundings: the environment of programs. place, pair: for a Hand that is one, where its files lie, and the two ends of
     the talk with it. seed: the run's. program: of a WASM Hand.
     """
 
@@ -68,7 +72,9 @@ class Place(Struct, frozen=True, kw_only=True):
     pair: "tuple[socket.socket, socket.socket] | None" = None
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
     seed: int = 0
+    clock: ToldClock | OwnClock = OwnClock()
     program: "Program | None" = None
+    random: Random = Random()
 
 
 class Hand:
@@ -120,6 +126,27 @@ class Hand:
         if self._place.state is None:
             raise HandBroken("a task has no state folder: write to self.scratch, or make the Hand a service")
         return self._place.state
+
+    def now(self) -> "datetime":
+        """The time, in UTC. In a task run it moves only with what the run is told, so that it is the same when resumed."""
+        from datetime import UTC, datetime, timedelta
+
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._place.clock.micros())
+
+    @property
+    def random(self) -> Random:
+        """Chance with the run's own seed: when a task run is resumed, it draws the same again."""
+        return self._place.random
+
+    def uuid(self) -> "UUID":
+        """A random UUID (version 4) out of `random`."""
+        from uuid import UUID
+
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; in a task run the wait outlives its process. The same as self.kernel.sleep."""
+        await self.kernel.sleep(seconds)
 
     @property
     def surroundings(self) -> Mapping[str, str]:

@@ -4,25 +4,46 @@ Separate because of its one rule: a frame is taken only when the Hand's code can
 which concurrent code meets its frames depends on the frames alone, and a resumed run meets them as it first did.
 
 The selector is the one place that knows when the loop is idle: asyncio asks it to wait, not merely to look, only then.
+Where a run can be gone through again, time too is told: the loop's clock moves only with frames, and when nothing is
+ready but a timer is set, the loop asks the kernel to be woken for it. A Hand that spins gets a frame to go on with in the
+same way, whether or not one has come by itself, since when one comes is no part of what is told again.
+
 It is also where zmq's descriptor is dealt with. That descriptor is edge-triggered (zmq_getsockopt(3), ZMQ_FD): any send
 or receive may swallow its edge, so before every wait the sockets themselves are asked whether something has come.
 """
 
 import asyncio
 import selectors
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from itertools import count
+from typing import Any, Final, Protocol
 
 BUSY_ROUNDS: Final = 64
 """Rounds of the loop after which descriptors are looked at, and a frame is taken, though something is ready: a Hand
 that spins can still be stopped."""
 
 
-class IdleSelector(selectors.EpollSelector):
-    """Epoll that shows the bus as readable only when the loop is idle. waiting: whether the bus holds something now."""
+class Clock(Protocol):
+    """The clock of a run that can be gone through again."""
 
-    def __init__(self) -> None:
+    def seconds(self) -> float:
+        """What it shows, in seconds since 1970."""
+
+    def wake_after(self, seconds: float) -> None:
+        """Have a frame come so many seconds from now, unless one is to come before."""
+
+
+class IdleSelector(selectors.EpollSelector):
+    """Epoll that shows the bus as readable only when the loop is idle. waiting: whether the bus holds something now.
+
+    clock: None for a loop whose time is the machine's.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
         super().__init__()
+        self._clock = clock
+        self._is_woken = False
         self._bus: frozenset[int] = frozenset()
         self._waiting: Callable[[], bool] = _nothing
         self._busy = 0
@@ -38,12 +59,28 @@ class IdleSelector(selectors.EpollSelector):
         if not idle:
             self._busy += 1
             return []
+        if self._clock is not None:
+            return self._select_told(self._clock, timeout)
         self._busy = 0
         if not self._waiting():
             return self._one_of_the_bus(super().select(timeout))
         events = [event for event in super().select(0) if event[0].fd not in self._bus]
         descriptor = next(iter(self._bus))
         return [*events, (self.get_map()[descriptor], selectors.EVENT_READ)]
+
+    def _select_told(self, clock: Clock, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """As select(), and the loop goes on only with a frame, or with what came from no bus."""
+        if timeout is not None and not self._is_woken:
+            clock.wake_after(timeout)
+        if self._waiting():
+            descriptor = next(iter(self._bus))
+            self._busy, self._is_woken = 0, False
+            return [(self.get_map()[descriptor], selectors.EVENT_READ)]
+        events = super().select(None)
+        if not any(event[0].fd in self._bus for event in events):
+            self._is_woken = timeout is not None
+            return events
+        return [event for event in events if event[0].fd not in self._bus]
 
     def _one_of_the_bus(
         self, events: list[tuple[selectors.SelectorKey, int]]
@@ -56,7 +93,38 @@ def _nothing() -> bool:
     return False
 
 
-def new_loop() -> tuple[asyncio.SelectorEventLoop, IdleSelector]:
+class Told(asyncio.SelectorEventLoop):
+    """A loop whose time is told. Its tasks are hashed by their number: so sets of them have the same order each time."""
+
+    def __init__(self, selector: IdleSelector, clock: Clock) -> None:
+        self._told = clock
+        super().__init__(selector)
+        self.set_task_factory(_numbered)
+
+    def time(self) -> float:
+        """The clock's seconds."""
+        return self._told.seconds()
+
+
+_numbers = count()
+
+
+class _Task(asyncio.Task[Any]):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._number = next(_numbers)
+        super().__init__(*arguments, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+def _numbered(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any] | Generator[Any, None, Any], **options: Context | None
+) -> asyncio.Task[Any]:  # fmt: skip
+    return _Task(work, loop=loop, **options)
+
+
+def new_loop(clock: Clock | None = None) -> tuple[asyncio.SelectorEventLoop, IdleSelector]:
     """A loop and its selector; its self-pipe, the last AF_UNIX socket of the run, exists when this returns."""
-    selector = IdleSelector()
-    return asyncio.SelectorEventLoop(selector), selector
+    selector = IdleSelector(clock)
+    return asyncio.SelectorEventLoop(selector) if clock is None else Told(selector, clock), selector

@@ -10,6 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from manifests.errors import SettingsInvalid
 from manifests.schema import Manifest
 from runtime import code, programs, records
 from runtime.calls import Calls
+from runtime.clock import OwnClock, ToldClock
 from runtime.errors import HandBroken, LinkLost
 from runtime.hand import Event, Hand, Place
 from runtime.kernel_handle import KernelHandle
@@ -56,7 +58,8 @@ def join(start: Start) -> Callable[[], int]:
     program = _program(start.artefact) if manifest.hand.wasm else None
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
-    loop, selector = new_loop()
+    clock = ToldClock(start.launch.clock) if start.launch.clock else None
+    loop, selector = new_loop(clock)
     bus = start.descriptors["bus"]
     link = Link(bus=bus, server_key=start.launch.server_key, public=start.public, secret=start.secret)
     try:
@@ -66,9 +69,9 @@ def join(start: Start) -> Callable[[], int]:
         return lambda: _not_joined(why)
     os.close(bus)
     selector.attend(link.descriptors, link.waiting)
-    life = Life(replace(start, artefact=b""), manifest, settings, link, loop, program)
+    life = Life(replace(start, artefact=b""), manifest, settings, link, loop, program, clock)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
-    if os.getpid() == 1:
+    if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)
     for descriptor in link.descriptors:
         loop.add_reader(descriptor, life.take)
@@ -80,9 +83,9 @@ class Life:
 
     def __init__(
         self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop,
-        program: "Program | HandBroken | None",
+        program: "Program | HandBroken | None", clock: ToldClock | None,
     ) -> None:  # fmt: skip
-        """program: of a WASM Hand, or why it cannot run."""
+        """program: of a WASM Hand, or why it cannot run. clock: of a run that can be gone through again."""
         self._start = start
         self._manifest = manifest
         self._settings = settings
@@ -90,6 +93,10 @@ class Life:
         self._loop = loop
         self._program = program
         self._calls = Calls(link, manifest.limits.in_flight)
+        self._clock = clock
+        if clock is not None:
+            clock.attend(self._calls.alarm)
+            clock.bind()
         self._pair = socket.socketpair() if manifest.hand.command else None
         self._serving: Serving | None = None
         self._secrets = set(settings.secrets())
@@ -126,6 +133,8 @@ class Life:
         try:
             message = self._link.take()
             if message is not None:
+                if self._clock is not None:
+                    self._clock.take(message[0])
                 self._give(*message)
         except LinkLost as error:
             self._lost(error)
@@ -217,6 +226,8 @@ class Life:
             pair=self._pair,
             begin=lambda work: self._in_background(group, work),
             seed=launch.seed,
+            clock=self._clock or OwnClock(),
+            random=Random(launch.seed),
             program=None if isinstance(self._program, HandBroken) else self._program,
         )
         if "proxy" in descriptors:
