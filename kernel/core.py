@@ -26,11 +26,11 @@ from kernel.launcher import Launcher
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
 from kernel.record.log import Log, LogState
-from kernel.resuming import Resuming
+from kernel.record.resuming import Resuming
+from kernel.record.tapes import Tape
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
 from kernel.supervisor import GRACE, Supervisor
-from kernel.tapes import Tape
 from kernel.watch import Watch
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
@@ -254,7 +254,7 @@ class Kernel:
             peer.behind -= len(raw) + len(body)
 
     def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
-        """A peer cannot be told something. is_gone: there is no connection, and a run that can go on does in another process."""
+        """A peer cannot be told something. is_gone: it has no connection; a run that can goes on in another process."""
         if is_gone and peer.run is not None and peer.run.tape is not None:
             self.leave(peer, "")
             self.launcher.kill(peer.run, signal.SIGKILL)
@@ -403,7 +403,10 @@ class Kernel:
     def is_lent(self, run: Run) -> bool:
         """Whether others may work for a run in its scratch folder."""
         owners = {self.catalogue.owner(one.method) for one in self.catalogue.visible(run.grants)}
-        return any(self.state.hands[name].package.manifest.confinement.scratch == "caller" for name in owners & {*self.state.hands})
+        return any(
+            self.state.hands[name].package.manifest.confinement.scratch == "caller"
+            for name in owners & {*self.state.hands}
+        )
 
     def run_of(self, principal: str) -> str:
         """The run that a principal is, "" for the operator."""

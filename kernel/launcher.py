@@ -186,7 +186,8 @@ class Launcher:
             packet = Launch(
                 run=run.id, hand=hand.id, name=hand.name, version=hand.version,
                 manifest=schema.encode(manifest), files=files,
-                settings=settings, rlimits=rlimits_of(manifest, run.before), uid=run.uid, server_key=self._server_key, serve=SERVE,
+                settings=settings, uid=run.uid, rlimits=rlimits_of(manifest, run.before),
+                server_key=self._server_key, serve=SERVE,
                 seed=run.seed, clock=run.clock, scratch=scratch, state=state,
                 require=self._home.identity.require, descriptors=tuple(passing),
                 artefact=hand.artefact.digest if hand.artefact is not None else "",
@@ -340,7 +341,7 @@ class Launcher:
             self._order(name)
 
     def _renew(self, run: Run) -> None:
-        """Give a run's next process what its first had: an empty scratch folder; or as it is, when others write there for it."""
+        """Give a run's next process what its first had, an empty scratch folder; as it is, when others write there for it."""
         if self._owner.is_lent(run):
             try:
                 run.uid = run.uid and os.lstat(self._home.at("scratch", run.id)).st_uid

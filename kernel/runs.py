@@ -19,7 +19,7 @@ from wire.rates import LATE_PER_MINUTE, Rate
 from wire.tape import Began
 
 if TYPE_CHECKING:
-    from kernel.tapes import Tape
+    from kernel.record.tapes import Tape
 
 EXIT_LINK_LOST: Final = 75
 """What a run ends with that lost its link to the kernel (EX_TEMPFAIL of sysexits.h): no fault of its Hand's."""
@@ -65,7 +65,7 @@ class Peer:
 
 
 class Run:
-    """One process. state: waiting (it has none yet), launching, joining, ready, left. serving: the calls that are open at it, by number.
+    """One process. state: waiting (it has none yet), launching, joining, ready, left. serving: calls open at it, by number.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
@@ -79,8 +79,8 @@ class Run:
     __slots__ = (
         "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "grants",
         "grouped", "hand", "held", "id", "key", "labels", "leaves", "memory", "missing", "number", "parent", "paused", "peer",
-        "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state", "talk", "tape", "tokens", "uid", "unfit",
-        "used", "why", "work",
+        "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state", "talk", "tape", "tokens", "uid",
+        "unfit", "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.errors import HomeError
-from kernel.resuming import WORK
+from kernel.record.resuming import WORK
 from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import calls, changes, settings

@@ -42,8 +42,9 @@ class OpenCall(CallLife):
     """
 
     __slots__ = (
-        "alarm", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels", "left",
-        "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload", "was_taken_back",
+        "alarm", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels",
+        "left", "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload",
+        "was_taken_back",
     )  # fmt: skip
 
     def __init__(

@@ -139,7 +139,7 @@ def passes(code: str) -> bool:
 
 
 def in_order(manifest: Manifest) -> bool:
-    """Whether a run of this Hand asks in the same order whenever it is told the same: one in Python, with nobody beside it."""
+    """Whether a run of this Hand asks in the same order whenever it is told the same: in Python, with nobody beside it."""
     return not (manifest.hand.command or manifest.hand.wasm or manifest.confinement.programs)
 
 

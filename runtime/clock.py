@@ -19,7 +19,7 @@ _LONGEST: Final = limits.DEADLINE_MAX // 2
 """Milliseconds that are slept in one go; a longer sleep is several."""
 
 Ask = Callable[[int, Callable[[bool], None]], Callable[[], None]]
-"""Has a message sent after so many milliseconds, with what to call then, given whether it was; what it gives takes that back."""
+"""Has a message sent after so many milliseconds, with what to call then, given whether it was; gives what takes it back."""
 
 
 class ToldClock:

@@ -55,8 +55,8 @@ class Event(Struct, frozen=True, kw_only=True):
 class Place(Struct, frozen=True, kw_only=True):
     """Where a Hand finds itself: what main.py gives to every new one.
 
-    clock: what shows the time. surroundings: the environment of programs. place, pair: for a Hand that is one, where its files lie, and the two ends of
-    the talk with it. seed: the run's. program: of a WASM Hand.
+    clock: what shows the time; random: chance with the run's seed. surroundings: the environment of programs. place, pair:
+    for a Hand that is one, where its files lie, and the two ends of the talk with it. program: of a WASM Hand.
     """
 
     run: str

@@ -25,7 +25,10 @@ _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled
 
 
 class Known(Struct, frozen=True, kw_only=True, gc=False):
-    """A request on a tape. number: the run's; seq: of the log's entry of it, if it was allowed; is_ended: the tape has its end."""
+    """A request on a tape. number: the run's; seq: of its entry in the log, if it was allowed.
+
+    is_ended: the tape has its end.
+    """
 
     number: int
     kind: str
@@ -124,7 +127,9 @@ class Telling:
         if isinstance(header, headers.Call):
             if not is_ready:
                 return None
-        elif isinstance(header, headers.Event) or (isinstance(header, headers.Chunk) and headers.is_made_by_run(number)):
+        elif isinstance(header, headers.Event) or (
+            isinstance(header, headers.Chunk) and headers.is_made_by_run(number)
+        ):
             window = limits.EVENT_WINDOW if number == 0 else limits.WINDOW
             if (number and number not in self._numbers) or self._under_way.get(number, 0) >= window:
                 return None

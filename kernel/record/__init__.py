@@ -1,1 +1,1 @@
-"""What is written, and how it is found again: the log, its end after a crash, and the journal of bodies."""
+"""What is written, and how it is found again: the log, the tapes of runs, and what an earlier kernel left unfinished."""

@@ -151,7 +151,9 @@ def is_right(outcome: dict[str, object], counted: Counter[str], calls: int = CAL
         assert count == 1, f"{line} was done {count} times"
     known = {text.removeprefix("added ") for text in told if text.startswith("added ")}
     assert known <= {line.removeprefix("add ") for line in adds}, "it was told of what was never done"
-    assert {line.removeprefix("add ") for line in adds} <= known | set(unknown), "something was done that it was not told of"
+    assert {line.removeprefix("add ") for line in adds} <= known | set(unknown), (
+        "something was done that it was not told of"
+    )
 
 
 def outcome_of(kernel: Kernel, run: str) -> dict[str, object]:

@@ -57,7 +57,9 @@ class Tape:
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
                 return self._ask(peer, header, body)
-            case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(header.number):
+            case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
+                header.number
+            ):
                 return self._concern(header, body)
             case headers.Done() | headers.Failed() | headers.Cancelled() if self._telling is not None:
                 unmet = self._telling.unmet
@@ -198,7 +200,11 @@ class Tape:
         if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) and number:
             self._theirs.pop(number, None)
             self._ours.pop(theirs, None)
-        return header if theirs == number or isinstance(header, headers.Stop | headers.Event) else replace(header, number=theirs)
+        return (
+            header
+            if theirs == number or isinstance(header, headers.Stop | headers.Event)
+            else replace(header, number=theirs)
+        )
 
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import TapeFile, began
+from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, ending, goes_on
-from kernel.tapes import Tape
 from manifests import policy
 from manifests.calls import OpenCall, chain, opened
 from manifests.grants import GrantSet
@@ -81,7 +81,8 @@ class Resuming:
         if not is_held:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST:
-                run.unfit = f"its process died {tape.deaths} times without coming any further, last: {run.why or ending(status)}"
+                last = run.why or ending(status)
+                run.unfit = f"its process died {tape.deaths} times without coming any further, last: {last}"
                 return False
         self._leave(run, again, status, is_held=is_held)
         return True
@@ -247,7 +248,8 @@ class Resuming:
     def make_again(self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None) -> None:
         """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
         kernel, run = self._kernel, peer.run
-        assert run is not None and run.tape is not None
+        assert run is not None
+        assert run.tape is not None
         if isinstance(header, headers.Publish):
             run.tape.hear(headers.Done(number=header.number, time=kernel.time()), NIL)
             return
@@ -270,7 +272,9 @@ class Resuming:
         elif owner is None or may_be_made_again(provided):
             kernel.deliver(call)
         else:
-            kernel.exchange.fail(call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it")
+            kernel.exchange.fail(
+                call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it"
+            )
 
     # what the kernel's own methods remember --------------------------------------------------------------------------
 
@@ -279,7 +283,7 @@ class Resuming:
         return next((run for run, one in self._kernel.state.unfinished.items() if one.asked == asked and asked), "")
 
     def outcome(self, run: str, caller: str) -> Outcome | None:
-        """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know, or it is not there."""
+        """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
         one = self._kernel.state.unfinished.get(run)
         if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
             return None
