@@ -58,6 +58,9 @@ class Exchange:
     def let_go(self, call: OpenCall) -> None:
         """Forget an open call without giving it an end: it is made again later."""
         self._withdraw(call, "its caller goes on later")
+        provider = self._kernel.runs.get(call.provider)
+        if provider is not None:
+            provider.serving.pop(call.number, None)
         self._close(call)
 
     def _log(self, kind: str, call: OpenCall, part: Literal["arguments", "reply"], body: bytes, said: Said) -> int:

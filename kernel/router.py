@@ -45,8 +45,8 @@ class Router:
         if peer is None:
             self._greet(route, principal, frames)
             return
-        if peer.principal != principal:
-            return
+        if peer.principal != principal or (peer.run is not None and peer.run.leaves):
+            return  # the next process says again what this one says now
         if peer.run is not None and peer.run.paused:
             peer.run.held.append(frames)  # no more than was on its way: its process stands still
             return

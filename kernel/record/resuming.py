@@ -110,6 +110,7 @@ class Resuming:
         elif again and may_be_made_again(call.provided):
             tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
             kernel.exchange.let_go(call)
+            del tape.made[call.caller_number]
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""

@@ -114,12 +114,12 @@ def test_every_call_without_an_end_is_told_of_once(acts: list[tuple[str, str, in
     for entry in entries:
         left = left | {entry.call} if entry.kind == "call" else left - {entry.call} if entry.kind == "end" else left
     state = _folded(entries)
-    ends = unended(from_bytes(to_bytes(state)))
+    ends = unended(from_bytes(to_bytes(state)), ())
     assert sorted(one["call"] for one in ends) == sorted(left)
     assert all(one["verdict"] == "failed" for one in ends)
     for number, one in enumerate(ends):
         fold(state, Entry(seq=number, prev=NO_PREV, time="", kind="end", **one), _load)
-    assert unended(state) == []
+    assert unended(state, ()) == []
 
 
 @given(ACTS)
