@@ -209,7 +209,7 @@ class Kernel:
         """Whoever was at the other end of this connection is gone without Bye."""
         for peer in list(self.peers.values()):
             if peer.link[0] == descriptor and self.bus.is_cut(peer.link):
-                self.leave(peer, "")
+                self._lost(peer)
 
     def digest_key(self, principal: str) -> bytes:
         """The key of the log's digests of a principal's bodies."""
@@ -256,10 +256,15 @@ class Kernel:
     def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
         """A peer cannot be told something. is_gone: it has no connection; a run that can goes on in another process."""
         if is_gone and peer.run is not None and peer.run.tape is not None:
-            self.leave(peer, "")
-            self.launcher.kill(peer.run, signal.SIGKILL)
+            self._lost(peer)
         else:
             self.end_peer(peer, "unreachable", "it does not take what it is sent")
+
+    def _lost(self, peer: Peer) -> None:
+        """A peer's connection is gone; a run that can go on need not be waited for."""
+        self.leave(peer, "")
+        if peer.run is not None and peer.run.tape is not None:
+            self.launcher.kill(peer.run, signal.SIGKILL)
 
     def end_peer(self, peer: Peer, code: str, why: str) -> None:
         """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""

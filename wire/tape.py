@@ -29,6 +29,9 @@ CHECK: Final = 16
 RECORD_MOST: Final = 2 * 1024 * 1024
 """Bytes of a record, more than a header and a body together can have."""
 
+ASKED_MOST: Final = 16 * 1024
+"""Bytes of a request's body that is kept: larger ones would let a run that is refused everything fill the disk."""
+
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -61,13 +64,23 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="asked"):
-    """A request of the run's. kind: `call`, `publish` or `subscribe`; number: the run's own; on: method or event."""
+    """A request of the run's. kind: `call`, `publish` or `subscribe`; number: the run's own; on: method or event.
+
+    digest: BLAKE2b of its body; the body itself is kept up to ASKED_MOST bytes, since it would be made again.
+    """
 
     number: Number
     kind: str
     on: str
     resource: str = ""
-    body: bytes = b""
+    digest: bytes
+    body: bytes | None = None
+
+
+def asked(number: int, kind: str, on: str, resource: str, body: bytes) -> Asked:
+    """The record of a request."""
+    digest, kept = blake2b(body, digest_size=16).digest(), body if len(body) <= ASKED_MOST else None
+    return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=kept)
 
 
 class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heard"):

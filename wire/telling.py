@@ -10,7 +10,6 @@ process may come in another one: there each is matched by what it is, and by how
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -60,9 +59,8 @@ class Contents(Struct, kw_only=True):
 
 def known_of(asked: Asked, seq: int = 0) -> Known:
     """A request as it is matched."""
-    digest = blake2b(asked.body, digest_size=16).digest()
     return Known(
-        number=asked.number, kind=asked.kind, on=asked.on, resource=asked.resource, digest=digest, seq=seq
+        number=asked.number, kind=asked.kind, on=asked.on, resource=asked.resource, digest=asked.digest, seq=seq
     )  # fmt: skip
 
 

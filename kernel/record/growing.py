@@ -54,6 +54,11 @@ class Growing:
             self.room += piece
         self._is_short = False
 
+    def release(self) -> None:
+        """Give the room back to the disk, for somebody who needs it more."""
+        os.ftruncate(self._file, self.end)
+        self.room, self._is_short = 0, True
+
     def close(self, *, keep: bool) -> None:
         """Let go of the file; unless it is kept, its room goes back to the disk."""
         if not keep:

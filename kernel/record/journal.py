@@ -1,5 +1,7 @@
 """Tapes on disk: one file for each task run, written by the log's thread before the entries that need it (acts).
 
+On a full disk they take the room of journal/reserve, whatever they can of it, before they are as full as the disk.
+
 journal/runs/RUN.tape holds records as wire/tape.py writes them. put() is the main thread's and waits for nothing; store()
 is the log's thread's, and brings all that was put to disk before it writes the entries that were appended meanwhile.
 What a crash left behind the last record, or what the log does not vouch for any more, cut() takes away at the next start.
@@ -9,12 +11,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 import msgspec
 
-from kernel.record.growing import sync_folder
+from kernel.record.growing import Growing, sync_folder
 from wire.errors import TapeDamaged
 from wire.tape import Began, Placed, Record, key_of, read, write
+
+RESERVE: Final = 16 * 1024 * 1024
+"""Bytes kept allocated for tapes on a full disk."""
 
 
 class TapeFile:
@@ -75,6 +81,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "runs"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.reserve = Growing(folder / "reserve", reserve=RESERVE)
         self._keys = folder / "keys" / "000000.jsonl"
         self._lock = Lock()
         self.behind = 0
@@ -118,14 +125,20 @@ class Journal:
         """Write what was taken. Raises OSError; what was written by then is not written again."""
         while self._taken:
             tape = next(iter(self._taken))
-            tape.write(self._taken[tape])
+            try:
+                tape.write(self._taken[tape])
+            except OSError:
+                if not self.reserve.room:
+                    raise
+                self.reserve.release()
+                tape.write(self._taken[tape])
             size = sum(_size(record) for _, record in self._taken.pop(tape))
             with self._lock:
                 self.behind -= size
 
 
 def _size(record: Record) -> int:
-    return 64 + (len(record.inputs) if isinstance(record, Began) else len(record.body))
+    return 64 + len(record.inputs if isinstance(record, Began) else record.body or b"")
 
 
 def began(records: Iterator[Placed]) -> Began:

@@ -129,17 +129,15 @@ class Log:
     @property
     def state(self) -> LogState:
         """What may be asked of the log."""
-        behind = self._behind + self.journal.behind
-        if self._state is LogState.OK and behind < BEHIND[0]:
+        if self._state is LogState.OK and self._behind < BEHIND[0]:
             return LogState.OK
-        is_spent = behind >= BEHIND[1] or self._entries.room - self._behind < LAST
+        is_spent = self._behind >= BEHIND[1] or self._entries.room - self._behind < LAST
         return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
     @property
     def why(self) -> str:
         """Why the state is not OK, for a person; empty when it is."""
-        behind = self._behind + self.journal.behind
-        return self._why or ("the disk does not keep up" if behind >= BEHIND[0] else "")
+        return self._why or ("the disk does not keep up" if self._behind >= BEHIND[0] else "")
 
     def append(self, kind: str, **said: Unpack[Said]) -> int:
         """Add an entry and give its seq. Raises Unencodable for what is no entry, Failure when BEHIND is exceeded."""
@@ -236,6 +234,7 @@ class Log:
         self._thread.join()
         self._entries.close(keep=True)
         self._keys_file.close(keep=True)
+        self.journal.reserve.close(keep=True)
         self.settle()
 
     def _ring(self) -> None:
@@ -305,7 +304,8 @@ class Log:
         self.durable = self._tree.size
         os.eventfd_write(self._wake, 1)
         self._due = min(self._due, monotonic() + CHECKPOINT_AFTER)
-        if self._state is LogState.SPENT or self._entries.room < (LAST if self._state else RESERVE // 2):
+        is_low = self._entries.room < (LAST if self._state else RESERVE // 2)
+        if self._state is LogState.SPENT or is_low or not (self._state or self.journal.reserve.room):
             self._tidy()
 
     def _tidy(self) -> None:
@@ -320,6 +320,7 @@ class Log:
             finally:
                 self._keys_file.reserve()
                 self._entries.reserve()
+                self.journal.reserve.reserve()
             if self._entries.end >= SEGMENT and not self._failed:  # and under a checkpoint, since it was just signed
                 following = Growing(segment_path(self._folder, self._segment + 1), reserve=RESERVE)
                 self._entries.close(keep=False)

@@ -20,11 +20,15 @@ from manifests.state import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Asked, Heard, Placed, Record
+from wire.tape import Asked, Heard, Placed, Record, asked
 from wire.telling import Contents, Known, Telling, known_of, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
+
+BEHIND_MOST: Final = 4 * 1024 * 1024
+AGAIN: Final = 0.005
+"""Bytes that wait for the disk while runs are told more; seconds until it is looked at again."""
 
 _REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
@@ -72,14 +76,14 @@ class Tape:
     ) -> FromRun | None:
         on = header.method if isinstance(header, headers.Call) else header.event
         resource = header.resource if isinstance(header, headers.Call) else ""
-        asked = Asked(number=header.number, kind=KINDS[type(header)], on=on, resource=resource, body=body)
-        known = self._telling.ask(known_of(asked)) if self._telling is not None else None
+        record = asked(header.number, KINDS[type(header)], on, resource, body)
+        known = self._telling.ask(known_of(record)) if self._telling is not None else None
         if known is None:
             if self._telling is not None and self._telling.left:
                 self._waiting.append((header, body, None))
                 self.pump()
                 return None
-            return self._new(header, asked)
+            return self._new(header, record)
         self._bind(known.number, header.number)
         if known.kind == "subscribe":
             self._kernel.events.subscribe(peer, known.on)
@@ -89,13 +93,13 @@ class Tape:
         self.pump()
         return None
 
-    def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, asked: Asked) -> FromRun:
+    def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, record: Asked) -> FromRun:
         """A request that is not on the tape."""
         number = header.number
         while number in self._taken:
             number = max(self._taken) + 2
         self._bind(number, header.number)
-        self.put(replace(asked, number=number), bound=True)
+        self.put(replace(record, number=number), bound=True)
         return header if number == header.number else replace(header, number=number)
 
     def _bind(self, ours: int, theirs: int) -> None:
@@ -167,11 +171,11 @@ class Tape:
         waiting, self._waiting = self._waiting, deque()
         if not telling.unmet:
             self._telling = None
-        for asked, body, known in waiting:
+        for said, body, known in waiting:
             if known is not None:
-                kernel.resuming.make_again(peer, asked, body, self.opens.pop(known.number, None))
+                kernel.resuming.make_again(peer, said, body, self.opens.pop(known.number, None))
                 continue
-            again = self._ask(peer, asked, body) if isinstance(asked, _REQUESTS) else asked
+            again = self._ask(peer, said, body) if isinstance(said, _REQUESTS) else said
             try:
                 if again is not None:
                     kernel.router.obey(peer, again, body)
@@ -185,6 +189,9 @@ class Tape:
             header, body, gate = self._queue[0]
             if gate >= kernel.log.durable:
                 kernel.log.after(gate, self.pump)
+                return
+            if kernel.log.journal.behind > BEHIND_MOST:  # so a run gets no faster what its disk is slow to keep
+                kernel.loop.after(AGAIN, self.pump)
                 return
             number = number_of(header)
             if (is_made_by_run(number) and number not in self._theirs) or (

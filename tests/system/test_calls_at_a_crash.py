@@ -1,4 +1,7 @@
-"""Every call has exactly one end, also one that its kernel did not live to see: the next kernel writes it."""
+"""Every call has exactly one end, also one that its kernel did not live to see: the next kernel writes it.
+
+The work of a task run, and what that asked for, goes on instead (tests/system/test_resuming.py).
+"""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from tests.system.actors import actor, begin
 from tests.system.attacks import balanced
 from tests.system.fates import call, entries, entry, until
 from wire import headers
+from wire.entries import Entry
 
 WORK = Source(
     actor("work", kind="task").toml.split("\n[provides.")[0].replace("main:Actor", "main:Work"),
@@ -51,7 +55,7 @@ def _open(kernel: Kernel) -> None:
 def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel(kernel: Kernel) -> None:
     _open(kernel)
     kernel.up()
-    lost = {method: entry(kernel.home, "end", why=WHY, method=method) for method in ("run", "relay.write", "sink.do")}
+    lost = {method: entry(kernel.home, "end", why=WHY, method=method) for method in ("relay.write", "sink.do")}
     calls = {one.call: one for one in entries(kernel.home, "call")}
     for end in lost.values():
         begun = calls[end.call]
@@ -59,12 +63,21 @@ def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel(kernel: Kernel)
         assert (end.run, end.resource, end.parent) == (begun.run, begun.resource, begun.parent)
         assert end.labels == begun.labels
     assert lost["sink.do"].labels == ("secret",)
+    fates.pid_of(kernel, "work")
+    assert not entries_of_work(kernel.home)  # it goes on
+    call(kernel, "kernel.stop", "work")
+    assert [one.verdict for one in entries_of_work(kernel.home)] == ["cancelled"]
     kernel.down()
     balanced(kernel.home)
     kernel.up()
     kernel.down()
     balanced(kernel.home)
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+def entries_of_work(home: Path) -> list[Entry]:
+    """The ends of what a task run was begun for."""
+    return [one for one in entries(home, "end") if one.method == "run"]
 
 
 def test_one_that_an_older_snapshot_knows_of_has_its_end_too(kernel: Kernel) -> None:

@@ -161,16 +161,21 @@ def test_a_caller_that_says_bye_leaves_nothing_open(kernel: Kernel, raw: Raw) ->
     settled(kernel)
 
 
-def test_a_run_that_is_killed_leaves_nothing_open(kernel: Kernel) -> None:
+def test_a_run_that_is_killed_goes_on_and_leaves_nothing_open_when_it_is_stopped(kernel: Kernel) -> None:
     never = word(headers.Call(number=10_001, method="odd.never", deadline=600_000))
     with kernel.client() as client:
         steps = [["send", never, codec.encode_body({})], ["wait", "never"]]
         run = table(client.call("kernel.start", "puppet", {"inputs": {"steps": steps}}).value)["run"]
         until(lambda: open_calls(client) == 2, "its work and its call are open")
         os.kill(pid_of(kernel, "puppet"), signal.SIGKILL)
+        entry(kernel.home, "run.left", run=run)
+        until(lambda: pid_of(kernel, "puppet"), "its next process")
+        assert open_calls(client) == 2
+        client.call("kernel.stop", str(run))
         until(lambda: open_calls(client) == 0, "both have ended")
         outcome = table(client.call("kernel.wait", "", {"run": run}).value)
-    assert (outcome["outcome"], outcome["code"]) == ("failed", "ended")
+    assert outcome["outcome"] == "cancelled"
+    assert len([one for one in entries(kernel.home, "call") if one.method == "odd.never" and one.run == run]) == 1
 
 
 def test_a_reader_that_gives_no_credit_gets_a_window_and_holds_up_nobody(kernel: Kernel, raw: Raw) -> None:
