@@ -264,6 +264,7 @@ class Kernel:
         """A peer's connection is gone; a run that can go on need not be waited for."""
         self.leave(peer, "")
         if peer.run is not None and peer.run.tape is not None:
+            peer.run.state = "lost"
             self.launcher.kill(peer.run, signal.SIGKILL)
 
     def end_peer(self, peer: Peer, code: str, why: str) -> None:

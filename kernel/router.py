@@ -22,8 +22,9 @@ from wire.rates import SINGLY, Rate
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
+SLEEP: Final = "kernel.sleep"
 ALARMS: Final = 2
-"""Calls that the loop of a run has open besides its Hand's: the one that its timers wait for, and the one before."""
+"""Calls of it that the loop of a run has open besides its Hand's: the one that its timers wait for, and the one before."""
 
 _OPERATOR_RATE: Final = 6_000_000
 _OPERATOR_IN_FLIGHT: Final = 1_024
@@ -88,7 +89,7 @@ class Router:
         rate, in_flight = _OPERATOR_RATE, _OPERATOR_IN_FLIGHT
         if run is not None:
             bounds = run.hand.package.manifest.limits
-            rate, in_flight = bounds.calls_per_minute, bounds.in_flight + (ALARMS if run.clock else 0)
+            rate, in_flight = bounds.calls_per_minute, bounds.in_flight
         peer = kernel.peers[route] = Peer(
             route, principal, run, Rate(rate, kernel.loop.now()), in_flight, kernel.bus.link()
         )
@@ -147,7 +148,7 @@ class Router:
             raise NotNow(f"call {header.number} is not a new odd number")
         resource = header.resource
         try:
-            self._admit(peer)
+            self._admit(peer, header.method)
             provided, owner = self._kernel.catalogue.find(header.method)
             resource = normal(provided, resource)
             parent = self._parent(peer, header.parent)
@@ -161,10 +162,13 @@ class Router:
         )  # fmt: skip
         self._kernel.exchange.begin(peer, call, self._kernel.deliver)
 
-    def _admit(self, peer: Peer) -> None:
+    def _admit(self, peer: Peer, method: str) -> None:
         """Count one more request of this peer. Raises Refusal beyond its limit, NotNow (which ends it) in a flood."""
-        pace = peer.rate.take(self._kernel.loop.now())
-        admit(pace, peer.rate.per_minute, len(peer.made), peer.in_flight)
+        pace, made, most = peer.rate.take(self._kernel.loop.now()), len(peer.made), peer.in_flight
+        if made >= most and peer.run is not None and peer.run.clock:
+            sleeping = sum(call.method == SLEEP for call in peer.made.values())
+            made, most = (made, most + ALARMS) if method == SLEEP else (made - min(ALARMS, sleeping), most)
+        admit(pace, peer.rate.per_minute, made, most)
 
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:
         """The call that the caller is answering: for a task run always its work, else the one it names, open at it."""
@@ -210,7 +214,7 @@ class Router:
         event = f"{run.name if run else OPERATOR}.{header.event}" if is_publishing else header.event
         provided, _ = kernel.catalogue.find("kernel.publish" if is_publishing else "kernel.subscribe")
         try:
-            self._admit(peer)
+            self._admit(peer, provided.method)
             parent = self._parent(peer, header.parent)
             self._allow(peer, parent, provided, normal(provided, event), None)
             if isinstance(header, headers.Publish):

@@ -137,7 +137,7 @@ def _paused(request: Request, kind: str, *, wanted: bool) -> object:
 
 def _ps(request: Request) -> object:
     """Every live run: what it is, does, uses and has cost. memory: bytes resident; seconds: since its start."""
-    return {"runs": [_row(request, run) for run in request.kernel.runs.values()]}
+    return {"runs": [_row(request, run) for run in request.kernel.runs.values() if run.state != "waiting"]}
 
 
 def _row(request: Request, run: Run) -> dict[str, object]:

@@ -17,7 +17,7 @@ def _status(request: Request) -> object:
         "pid": os.getpid(),
         "home": kernel.home.path,
         "started": time_text(kernel.started),
-        "runs": len(kernel.runs),
+        "runs": sum(run.state != "waiting" for run in kernel.runs.values()),
         "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
         "memory": resident(os.getpid()),

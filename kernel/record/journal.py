@@ -19,7 +19,7 @@ from kernel.record.growing import Growing, sync_folder
 from wire.errors import TapeDamaged
 from wire.tape import Began, Placed, Record, key_of, read, write
 
-RESERVE: Final = 16 * 1024 * 1024
+RESERVE: Final = 4 * 1024 * 1024
 """Bytes kept allocated for tapes on a full disk."""
 
 

@@ -72,7 +72,7 @@ class Resuming:
     def takes(self, run: Run, status: int) -> bool:
         """Whether a run whose process ended goes on; then it is cared for."""
         tape, kernel = run.tape, self._kernel
-        if tape is None or run.work is None or run.work.number not in kernel.exchange.calls:
+        if tape is None or run.work is None or run.work.number not in kernel.exchange.calls or run.state == "left":
             return False
         is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
         if not run.leaves and not goes_on(status, is_told=run.ended, is_unfit=is_unfit):

@@ -113,7 +113,7 @@ def test_three_ends_of_one_call_are_one(kernel: Kernel, raw: Raw) -> None:
 
 def test_an_effect_whose_provider_dies_is_not_made_again(kernel: Kernel, raw: Raw) -> None:
     raw.call(1, "odd.die-external")
-    assert failed(raw, 1) == "ended"
+    assert failed(raw, 1) == "outcome unknown"
     up_again(kernel)
     assert raw.take(100) is None
 

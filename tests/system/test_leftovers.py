@@ -243,13 +243,18 @@ def test_links_of_operators_that_come_and_go_or_die_leave_nothing_behind(kernel:
     as_before(kernel, before)
 
 
-def test_what_a_killed_kernel_left_in_scratch_is_swept_by_the_next(kernel: Kernel) -> None:
+def test_what_runs_had_written_into_scratch_is_not_there_for_their_next_process(kernel: Kernel) -> None:
+    """It begins as the first did; and what a run that does not go on left behind is swept."""
     for _ in range(5):
         call(kernel, "kernel.start", "errand", {"inputs": {"how": "never"}})
     until(lambda: len(list((kernel.home / "scratch").glob("*/deep/folder/file"))) == 5, "five at work")
     kernel.kill()
     assert len(os.listdir(kernel.home / "scratch")) == 5
+    (kernel.home / "scratch" / "r-0000000000000000" / "deep").mkdir(parents=True)
     kernel.up()
+    until(lambda: len(list((kernel.home / "scratch").glob("*/deep/folder/file"))) == 5, "five at work again")
+    until(lambda: len(os.listdir(kernel.home / "scratch")) == 5, "swept")
+    call(kernel, "kernel.stop", "errand")
     until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
     assert call(kernel, "kernel.start", "errand", {"wait": True}) is not None
     assert len(entries(kernel.home, "note")) == 0  # the template is the one it was
