@@ -65,7 +65,7 @@ class Peer:
 
 
 class Run:
-    """One process. state: waiting (it has none yet), launching, joining, ready, left, lost. serving: calls open at it, by number.
+    """One process. state: waiting (it has none yet), launching, joining, ready, left, lost. serving: calls open at it.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.

@@ -176,7 +176,7 @@ def test_all_calls_at_a_dead_provider_and_those_that_wait_for_it_have_their_ends
         until(lambda: open_at(client, "odd") == AT_ONCE, "it answers as many as it takes")
     os.kill(pid_of(kernel, "odd"), signal.SIGKILL)
     first = [raw.must_take()[0] for _ in range(AT_ONCE)]
-    assert all(isinstance(one, headers.Failed) and one.code == "ended" for one in first)
+    assert all(isinstance(one, headers.Failed) and one.code == "outcome unknown" for one in first)
     call(kernel, "kernel.stop", "odd")
     rest = [raw.must_take()[0] for _ in range(len(numbers) - AT_ONCE)]
     assert {one.number for one in (*first, *rest)} == set(numbers)  # type: ignore[union-attr]
