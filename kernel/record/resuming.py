@@ -30,11 +30,15 @@ from wire.headers import FromRun
 from wire.ids import OPERATOR, RunId
 from wire.results import Outcome
 from wire.tape import Began, Ended
+from wire.telling import Known
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
 WORK: Final = Provided(method="run", summary="The work of a task run", resource="none", effect="external")
+
+INTERRUPTED: Final = "interrupted"
+"""The code of Failed for a stream that broke since its caller's process did."""
 
 DEATHS_MOST: Final = 3
 """Processes of one run that may die one after the other without coming any further."""
@@ -106,7 +110,7 @@ class Resuming:
         """An open call of a run without a process. again: its provider goes too, so what can be made again later is."""
         kernel = self._kernel
         if call.state == "streaming" or call.upload:
-            kernel.exchange.fail(call, "interrupted", "its caller's process died while it streamed")
+            kernel.exchange.fail(call, INTERRUPTED, "its caller's process died while it streamed")
         elif again and may_be_made_again(call.provided):
             tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
             kernel.exchange.let_go(call)
@@ -246,7 +250,9 @@ class Resuming:
         assert parent is not None
         return parent
 
-    def make_again(self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None) -> None:
+    def make_again(
+        self, peer: Peer, header: FromRun, body: bytes, known: Known, left: tuple[int, Open] | None
+    ) -> None:  # fmt: skip
         """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
         kernel, run = self._kernel, peer.run
         assert run is not None
@@ -270,6 +276,8 @@ class Resuming:
         refusal = kernel.router.check(peer, run.work, header.method, header.resource)
         if refusal is not None:
             kernel.exchange.refuse(call, refusal)
+        elif known.has_streamed:
+            kernel.exchange.fail(call, INTERRUPTED, "the kernel ended while it streamed")
         elif owner is None or may_be_made_again(provided):
             kernel.deliver(call)
         else:

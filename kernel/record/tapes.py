@@ -173,7 +173,7 @@ class Tape:
             self._telling = None
         for said, body, known in waiting:
             if known is not None:
-                kernel.resuming.make_again(peer, said, body, self.opens.pop(known.number, None))
+                kernel.resuming.make_again(peer, said, body, known, self.opens.pop(known.number, None))
                 continue
             again = self._ask(peer, said, body) if isinstance(said, _REQUESTS) else said
             try:
