@@ -101,6 +101,7 @@ class Kernel:
         self.supervisor.services.start_wanted()
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
+        self.resuming.look_for_rest()
 
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)
@@ -224,7 +225,7 @@ class Kernel:
     def send(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
         """Tell a peer something; a run with a tape hears it from there."""
         tape = peer.run.tape if peer.run is not None else None
-        if tape is None or isinstance(header, headers.Hello | headers.Stop):
+        if tape is None or isinstance(header, headers.Hello | headers.Still | headers.Stop):
             self.transmit(peer, header, body)
         else:
             tape.hear(header, body)

@@ -138,6 +138,8 @@ class Router:
                 self._event(peer, header, body)
             case headers.Ready() if run is not None:
                 kernel.supervisor.ready(run)
+            case headers.Resting() if run is not None:
+                kernel.resuming.rests(run)
             case headers.Bye(why=why):
                 kernel.leave(peer, why)
             case _:

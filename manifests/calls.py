@@ -38,12 +38,12 @@ class OpenCall(CallLife):
     crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
     time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
-    seq: of its first entry.
+    seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself.
     """
 
     __slots__ = (
-        "alarm", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels",
-        "left", "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload",
+        "alarm", "alarm_at", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early",
+        "labels", "left", "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload",
         "was_taken_back",
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ class OpenCall(CallLife):
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
         self.provider = ""
-        self.crashes = self.began = 0
+        self.crashes = self.began = self.alarm_at = 0
         self.seq = -1
         self.was_taken_back = False
         self.left = self.shares = 0.0

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wire import limits
-from wire.headers import FromKernel, Hello, Stop
+from wire.headers import FromKernel, Hello, Still, Stop
 
 _LONGEST: Final = limits.DEADLINE_MAX // 2
 """Milliseconds that are slept in one go; a longer sleep is several."""
@@ -36,7 +36,7 @@ class ToldClock:
 
     def take(self, header: FromKernel) -> None:
         """A message has come. What one process is told of itself is no part of what every one is told."""
-        if not isinstance(header, Hello | Stop):
+        if not isinstance(header, Hello | Still | Stop):
             self._micros = max(self._micros, header.time)
 
     def micros(self) -> int:

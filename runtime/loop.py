@@ -37,13 +37,14 @@ class Clock(Protocol):
 class IdleSelector(selectors.EpollSelector):
     """Epoll that shows the bus as readable only when the loop is idle. waiting: whether the bus holds something now.
 
-    clock: None for a loop whose time is the machine's.
+    clock: None for a loop whose time is the machine's. is_idle: nothing but a frame can make it go on, where there is one.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__()
         self._clock = clock
         self._is_woken = False
+        self.is_idle = False
         self._bus: frozenset[int] = frozenset()
         self._waiting: Callable[[], bool] = _nothing
         self._busy = 0
@@ -70,6 +71,8 @@ class IdleSelector(selectors.EpollSelector):
 
     def _select_told(self, clock: Clock, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """As select(), and the loop goes on only with a frame, or with what came from no bus."""
+        is_own = len(self.get_map()) > len(self._bus) + 1  # the bus, and the loop's self-pipe
+        self.is_idle = self._busy < BUSY_ROUNDS and not is_own
         if timeout is not None and not self._is_woken:
             clock.wake_after(timeout)
         if self._waiting():

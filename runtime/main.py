@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -25,7 +26,7 @@ from runtime.errors import HandBroken, LinkLost
 from runtime.hand import Event, Hand, Place
 from runtime.kernel_handle import KernelHandle
 from runtime.link import Link
-from runtime.loop import new_loop
+from runtime.loop import IdleSelector, new_loop
 from runtime.redact import Redactor
 from runtime.serving import Serving, fitting, one_line
 from runtime.settings import Settings
@@ -69,7 +70,7 @@ def join(start: Start) -> Callable[[], int]:
         return lambda: _not_joined(why)
     os.close(bus)
     selector.attend(link.descriptors, link.waiting)
-    life = Life(replace(start, artefact=b""), manifest, settings, link, loop, program, clock)
+    life = Life(replace(start, artefact=b""), manifest, settings, link, loop, selector, program, clock)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)
@@ -83,7 +84,7 @@ class Life:
 
     def __init__(
         self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop,
-        program: "Program | HandBroken | None", clock: ToldClock | None,
+        selector: IdleSelector, program: "Program | HandBroken | None", clock: ToldClock | None,
     ) -> None:  # fmt: skip
         """program: of a WASM Hand, or why it cannot run. clock: of a run that can be gone through again."""
         self._start = start
@@ -91,6 +92,7 @@ class Life:
         self._settings = settings
         self._link = link
         self._loop = loop
+        self._selector = selector
         self._program = program
         self._calls = Calls(link, manifest.limits.in_flight)
         self._clock = clock
@@ -163,6 +165,9 @@ class Life:
                 self._calls.take_end(header, body)
             case headers.Event():
                 self._take_event(header, body)
+            case headers.Still():
+                if self._clock is not None and self._is_alone():
+                    self._link.send(headers.Resting())
             case headers.Stop():
                 self.stop(header.why)
             case _:
@@ -240,6 +245,10 @@ class Life:
         kind.__init__(hand)
         hand._check()
         return hand
+
+    def _is_alone(self) -> bool:
+        """Whether nothing but a message can make this run go on: no thread, and no descriptor of its own."""
+        return threading.active_count() == 1 and self._selector.is_idle
 
     def _open_calls(self) -> tuple[int, ...]:
         """The calls that this run is answering."""

@@ -56,6 +56,16 @@ class Stop(Header, frozen=True, tag="stop"):
     time: Number = 0
 
 
+class Still(Header, frozen=True, tag="still"):
+    """Sent by the kernel to a run that seems only to wait for what may take long. Answered with Resting, if that is so."""
+
+    time: Number = 0
+
+
+class Resting(Header, frozen=True, tag="resting"):
+    """Sent by a run that does nothing and can be ended: it goes on in another process. Answered with its end, or not."""
+
+
 class Bye(Header, frozen=True, tag="bye"):
     """Sent by a run last, when it leaves of its own will. Answered with nothing: its key is retired."""
 
@@ -207,9 +217,11 @@ class Event(Header, frozen=True, tag="event"):
 
 End: TypeAlias = Done | Failed | Refused | Cancelled
 FromRun: TypeAlias = (
-    Hello | Ready | Bye | Call | Chunk | Credit | Cancel | Done | Failed | Cancelled | Subscribe | Publish
+    Hello | Ready | Resting | Bye | Call | Chunk | Credit | Cancel | Done | Failed | Cancelled | Subscribe | Publish
 )
-FromKernel: TypeAlias = Hello | Stop | Call | Chunk | Credit | Cancel | Done | Failed | Refused | Cancelled | Event
+FromKernel: TypeAlias = (
+    Hello | Still | Stop | Call | Chunk | Credit | Cancel | Done | Failed | Refused | Cancelled | Event
+)
 
 
 def is_made_by_run(number: int) -> bool:

@@ -103,7 +103,8 @@ def _stop(request: Request) -> object:
 
     for run in runs:
         kernel.results.when_gone(run.id, partial(heard, run.id))
-        kernel.supervisor.stop(run, why)
+        if run.state != "waiting":
+            kernel.supervisor.stop(run, why)
         if run.work is not None:
             kernel.exchange.cancel(run.work, why)
     return None

@@ -7,6 +7,7 @@ outcome is unknown. The kernel's own methods know theirs: what they did is in th
 """
 
 import os
+import signal
 from collections.abc import Iterable
 from functools import partial
 from hashlib import blake2b
@@ -40,6 +41,10 @@ WORK: Final = Provided(method="run", summary="The work of a task run", resource=
 INTERRUPTED: Final = "interrupted"
 """The code of Failed for a stream that broke since its caller's process did."""
 
+EVERY: Final = 5.0
+RESTS_FROM: Final = 30.0
+"""Seconds between looks for runs that only wait; how long a sleep must last to be worth a process."""
+
 DEATHS_MOST: Final = 3
 """Processes of one run that may die one after the other without coming any further."""
 
@@ -50,6 +55,8 @@ class Resuming:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         self._waiting: dict[str, int] = {}  # runs without a process, and how much of their tape there is
+        self._asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
+        self._asked: dict[str, int] = {}  # how long the tape was of those that were asked whether they rest
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape; what it was begun with is put there when its process is made."""
@@ -81,8 +88,8 @@ class Resuming:
         is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
         if not run.leaves and not goes_on(status, is_told=run.ended, is_unfit=is_unfit):
             return False
-        again, is_held = run.next(), run.leaves
-        if not is_held:
+        again, is_held = run.next(), run.leaves and run.id not in self._asleep
+        if not run.leaves:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST:
                 last = run.why or ending(status)
@@ -102,7 +109,9 @@ class Resuming:
         for call in list(tape.made.values()):
             self._let_lie(call, tape, again=is_held)
         self._waiting[run.id] = tape.rewind()
-        if not is_held:
+        if self._asleep.get(run.id, tape.count) != tape.count:  # it was told something on its way to sleep
+            self.wake(run.id)
+        if not run.leaves:
             wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
             kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
 
@@ -118,7 +127,7 @@ class Resuming:
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
-        for name in [name for name in self._waiting if not only or name in only]:
+        for name in [name for name in self._waiting if (name in only if only else name not in self._asleep)]:
             run = self._kernel.runs.get(name)
             if run is None or run.tape is None:
                 self._waiting.pop(name, None)
@@ -132,6 +141,40 @@ class Resuming:
                     self.give_up(run, refusal.why)
             except (TapeDamaged, CodecError, OSError) as error:
                 self.give_up(run, f"its tape cannot be read: {error}")
+
+    # a run that only waits -------------------------------------------------------------------------------------------
+
+    def look_for_rest(self) -> None:
+        """Ask the runs that seem only to wait whether they do; each EVERY seconds."""
+        kernel, now = self._kernel, self._kernel.time()
+        kernel.loop.after(EVERY, self.look_for_rest)
+        self._asked = {name: count for name, count in self._asked.items() if name in kernel.runs}
+        for run in kernel.runs.values():
+            if run.tape is None or not run.clock or run.peer is None or run.state != "ready" or run.paused or run.ended:
+                continue
+            if run.tape.is_quiet and all(lasts(call, now) for call in run.tape.made.values()):
+                if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
+                    kernel.transmit(run.peer, headers.Still(time=now), NIL)
+                self._asked[run.id] = run.tape.count
+
+    def rests(self, run: Run) -> None:
+        """A run says that it only waits: its process ends, and what it waits for takes it up again."""
+        if (
+            run.tape is not None
+            and self._asked.pop(run.id, -1) == run.tape.count
+            and run.tape.is_quiet
+            and not run.ended
+        ):
+            self._asleep[run.id] = run.tape.count
+            run.leaves, run.why = True, "it only waits"
+            self._kernel.launcher.kill(run, signal.SIGKILL)
+
+    def wake(self, run: str) -> None:
+        """A run that sleeps has something to hear."""
+        if run in self._asleep:
+            del self._asleep[run]
+            log = self._kernel.log
+            log.after(log.size - 1, partial(self.try_again, run))
 
     def give_up(self, run: Run, why: str) -> None:
         """End a run that has no process; one that has is killed."""
@@ -305,6 +348,13 @@ class Resuming:
             return None
         assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
         return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))
+
+
+def lasts(call: OpenCall, now: int) -> bool:
+    """Whether a call may well take longer than a process is kept for it. now: microseconds since 1970."""
+    return call.method == "kernel.wait" or (
+        call.method == "kernel.sleep" and call.alarm_at - now > RESTS_FROM * 1_000_000
+    )
 
 
 def may_be_made_again(provided: Provided) -> bool:

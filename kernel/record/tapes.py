@@ -142,9 +142,16 @@ class Tape:
         if not bound:
             self.pump()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the run was told all there is, and asked for nothing that waits."""
+        return bool(self.made) and self._telling is None and not self._queue and not self._waiting
+
     def pump(self) -> None:
         """Tell what may be told."""
         run = self._kernel.runs.get(self._run)
+        if run is not None and run.state == "waiting":
+            self._kernel.resuming.wake(self._run)
         if self._is_telling or run is None or run.peer is None:
             return
         self._is_telling = True

@@ -157,6 +157,55 @@ def test_a_frozen_run_goes_on_at_thaw(kernel: Kernel) -> None:
     chaos.is_right(chaos.outcome_of(kernel, run), chaos.done(kernel.home))
 
 
+WAITER = Source(
+    DREAMER.toml.replace("dreamer", "waiter").replace("Dreamer", "Waiter")
+    + '\n[capabilities]\n"kernel.spawn" = ["dreamer"]\n',
+    """
+import asyncio
+import time
+
+from runtime import Hand
+
+
+class Waiter(Hand):
+    async def run(self):
+        began = time.time()
+        child = self.kernel.spawn_and_wait("dreamer", {"seconds": 2.0})
+        await asyncio.gather(child, asyncio.sleep(3.0))
+        return time.time() - began
+""",
+)
+
+
+def test_runs_that_only_wait_have_no_process_until_they_go_on(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        install(kernel, DREAMER)
+        install(kernel, WAITER)
+        run = begin(kernel, "waiter")
+        entry(kernel.home, "run.left", why="it only waits", run=run)
+        until(lambda: len(entries(kernel.home, "run.left")) == 2, "both sleep")
+        until(lambda: not [row for row in fates.runs(kernel) if row["pid"]], "no process")
+        outcome = chaos.outcome_of(kernel, run)
+        assert outcome["outcome"] == "done"
+        assert 3.0 <= float(str(outcome["value"])) < 10.0
+        assert [one.run for one in entries(kernel.home, "run.start")].count(run) >= 2
+        kernel.down()
+        assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        install(kernel, DREAMER)
+        first, second = begin(kernel, "dreamer", seconds=3600.0), begin(kernel, "dreamer", seconds=4.0)
+        until(lambda: len(entries(kernel.home, "run.left")) == 2, "both sleep")
+        kernel.kill()
+        kernel.up()
+        until(lambda: len(entries(kernel.home, "run.left")) == 4, "both sleep again")
+        fates.call(kernel, "kernel.stop", first)
+        assert chaos.outcome_of(kernel, first)["outcome"] == "cancelled"
+        assert chaos.outcome_of(kernel, second)["outcome"] == "done"
+
+
 @pytest.mark.soak
 def test_a_thousand_kills_change_nothing(kernel: Kernel) -> None:
     chance, kills = random.Random(4), 0
