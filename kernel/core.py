@@ -6,10 +6,8 @@ may happen is in manifests (policy, state, changes, lives) and wire (calls, rate
 
 import os
 import random
-import signal
 import time
 import traceback
-from functools import partial
 from typing import Final
 
 from msgspec.structs import asdict, replace
@@ -23,6 +21,7 @@ from kernel.events import Events
 from kernel.exchange import Exchange
 from kernel.home import Home, Keys
 from kernel.launcher import Launcher
+from kernel.links import Links
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
 from kernel.record.log import Log, LogState
@@ -30,7 +29,7 @@ from kernel.record.resuming import Resuming
 from kernel.record.tapes import Tape
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
-from kernel.supervisor import GRACE, Supervisor
+from kernel.supervisor import Supervisor
 from kernel.watch import Watch
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
@@ -42,16 +41,10 @@ from wire import codec, headers
 from wire.canonical import INT_LIMIT
 from wire.entries import Cost, time_text
 from wire.errors import CodecError, Refusal, Unencodable
-from wire.ids import KERNEL, NOBODY, OPERATOR
+from wire.ids import KERNEL, OPERATOR
 from wire.launch import Confined
 from wire.rates import Tally
 from wire.results import Results
-
-CUT_FOR: Final = 0.5
-"""Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
-
-SEND_AGAIN: Final = 0.001
-"""Seconds until what a peer has not taken is offered to it again."""
 
 HOUSEKEEPING: Final = 60.0
 """Seconds between looks at what grows: Hands' output, the log since its last snapshot."""
@@ -74,10 +67,11 @@ class Kernel:
         self.no_template = ""
         self._has_template, self._template_deaths = True, 0
         self._snapshot_at = log.size
-        self._keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}
+        self.keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}
         self._tally = Tally()
         self._operator_digests = os.urandom(32)
         log.keep_key(f"{OPERATOR} {time_text(self.started)}", self._operator_digests)
+        self.links = Links(self)
         self.exchange = Exchange(self)
         self.events = Events(self)
         self.supervisor = Supervisor(self)
@@ -196,21 +190,7 @@ class Kernel:
 
         another one could choose its routing id, and libzmq aborts when it then gives that id to the next peer itself.
         """
-        return OPERATOR if self._keys.get(key) == OPERATOR else self._keys.pop(key, None)
-
-    def look_at_the_door(self) -> None:
-        """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
-        for descriptor in self.bus.at_the_door():
-            if descriptor < 0:
-                self.tally(NOBODY, "connection", "a connection without CURVE, or with a key unknown, retired or in use")
-            elif any(peer.link[0] == descriptor for peer in self.peers.values()):
-                self.loop.after(CUT_FOR, partial(self._cut, descriptor))
-
-    def _cut(self, descriptor: int) -> None:
-        """Whoever was at the other end of this connection is gone without Bye."""
-        for peer in list(self.peers.values()):
-            if peer.link[0] == descriptor and self.bus.is_cut(peer.link):
-                self._lost(peer)
+        return OPERATOR if self.keys.get(key) == OPERATOR else self.keys.pop(key, None)
 
     def digest_key(self, principal: str) -> bytes:
         """The key of the log's digests of a principal's bodies."""
@@ -221,79 +201,6 @@ class Kernel:
         """The tape on which a call's caller hears of it; None for one without, or whose work the call is."""
         run = self.runs.get(call.caller) if call.route else None
         return run.tape if run is not None else None
-
-    def send(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
-        """Tell a peer something; a run with a tape hears it from there."""
-        tape = peer.run.tape if peer.run is not None else None
-        if tape is None or isinstance(header, headers.Hello | headers.Still | headers.Stop):
-            self.transmit(peer, header, body)
-        else:
-            tape.hear(header, body)
-
-    def transmit(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
-        """Send to a peer; one that is gone, or does not take what it was promised, is ended."""
-        raw, unsent = codec.encode(header), peer.unsent
-        taken = None if unsent else self.bus.send(peer.route, raw, body)
-        if taken is None and peer.keep(raw, body):
-            if len(unsent) == 1:
-                self.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
-        elif not taken:
-            self._unreached(peer, is_gone=taken is False)
-
-    def _send_unsent(self, peer: Peer) -> None:
-        """Send what a peer had not taken before, as far as it takes it now."""
-        while peer.unsent and self.peers.get(peer.route) is peer:
-            raw, body = peer.unsent[0]
-            taken = self.bus.send(peer.route, raw, body)
-            if taken is None:
-                self.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
-                return
-            if not taken:
-                self._unreached(peer, is_gone=True)
-                return
-            peer.unsent.popleft()
-            peer.behind -= len(raw) + len(body)
-
-    def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
-        """A peer cannot be told something. is_gone: it has no connection; a run that can goes on in another process."""
-        if is_gone and peer.run is not None and peer.run.tape is not None:
-            self._lost(peer)
-        else:
-            self.end_peer(peer, "unreachable", "it does not take what it is sent")
-
-    def _lost(self, peer: Peer) -> None:
-        """A peer's connection is gone; a run that can go on need not be waited for."""
-        self.leave(peer, "")
-        if peer.run is not None and peer.run.tape is not None:
-            peer.run.state = "lost"
-            self.launcher.kill(peer.run, signal.SIGKILL)
-
-    def end_peer(self, peer: Peer, code: str, why: str) -> None:
-        """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""
-        if self.peers.pop(peer.route, None) is None:
-            return
-        if peer.run is not None or code != "unreachable":
-            self.tally(peer.principal, code, f"ended: {why}")
-        self._dismiss(peer)
-        if peer.run is not None:
-            peer.run.unfit = peer.run.unfit or f"ended by the kernel: {why}"
-            self.supervisor.kill(peer.run, peer.run.unfit)
-
-    def leave(self, peer: Peer, why: str) -> None:
-        """A peer leaves of its own will; a run's process has GRACE to end."""
-        self.peers.pop(peer.route, None)
-        self._dismiss(peer)
-        if (run := peer.run) is not None:
-            run.why, run.state = run.why or why, "left"
-            self.loop.after(GRACE, lambda: self.launcher.kill(run, signal.SIGKILL))
-
-    def _dismiss(self, peer: Peer) -> None:
-        self.events.forget(peer)
-        if peer.run is None or peer.run.tape is None:
-            self.exchange.caller_gone(peer)
-        if peer.run is not None:
-            peer.run.peer = None
-            self._keys.pop(peer.run.key, None)
 
     def deliver(self, call: OpenCall) -> None:
         """Bring an allowed and recorded call to whoever answers it."""
@@ -352,7 +259,7 @@ class Kernel:
         run.state, self._template_deaths = "joining", 0
         self.results.begun(run.id)
         run.key = z85.decode(public)
-        self._keys[run.key] = run.id
+        self.keys[run.key] = run.id
 
     def confined(self, run: Run, how: Confined) -> None:
         """Every layer is laid on a run; what comes from it now may be its Hand's doing."""
@@ -379,8 +286,8 @@ class Kernel:
         del self.runs[run.id]
         if run.peer is not None:
             self.peers.pop(run.peer.route, None)
-            self._dismiss(run.peer)
-        self._keys.pop(run.key, None)
+            self.links.dismiss(run.peer)
+        self.keys.pop(run.key, None)
 
     def template_gone(self) -> None:
         """The template died, and every run with it: start another in a while, if that is of any use."""

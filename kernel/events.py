@@ -92,4 +92,4 @@ class Events:
             if peer.run is not None:
                 peer.run.mark(labels)
             told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time())
-            kernel.send(peer, told, body)
+            kernel.links.send(peer, told, body)

@@ -81,9 +81,9 @@ class Exchange:
         run.serving[call.number] = call
         run.mark(call.labels)
         peer, early, call.early = run.peer, call.early, []
-        kernel.send(peer, call.delivered(kernel.loop.now(), kernel.time()), call.body)
+        kernel.links.send(peer, call.delivered(kernel.loop.now(), kernel.time()), call.body)
         for chunk, body in early:
-            kernel.send(peer, replace(chunk, number=call.number, time=kernel.time()), body)
+            kernel.links.send(peer, replace(chunk, number=call.number, time=kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
         """A piece of a reply, to the caller. Raises NotNow beyond its credit, Late when the call has ended."""
@@ -96,7 +96,7 @@ class Exchange:
         if (tape := self._kernel.tape_of(call)) is not None:
             tape.hear(told, body)
         elif caller is not None:
-            self._kernel.send(caller, told, body)
+            self._kernel.links.send(caller, told, body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
         """A piece of an upload, to the provider. Raises NotNow beyond its credit, or after the last."""
@@ -111,7 +111,7 @@ class Exchange:
         provider = self._provider(call)
         if provider is not None and provider.run is not None:
             provider.run.mark(call.labels)
-            self._kernel.send(provider, call.passed(header, call.number, self._kernel.time()), body)
+            self._kernel.links.send(provider, call.passed(header, call.number, self._kernel.time()), body)
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
         """Room for more chunks, from whoever receives them. Raises NotNow for more than a window."""
@@ -123,7 +123,7 @@ class Exchange:
         other = self._provider(call) if down else self._kernel.peers.get(call.route)
         if other is not None:
             number = call.number if down else call.caller_number
-            self._kernel.send(other, replace(header, number=number, time=self._kernel.time()), NIL)
+            self._kernel.links.send(other, replace(header, number=number, time=self._kernel.time()), NIL)
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """The end that a provider gives. Raises Late when the call had its one end before."""
@@ -241,7 +241,7 @@ class Exchange:
         provider = self._provider(call) if call.state in ("delivered", "streaming") else None
         if provider is not None:
             told = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
-            self._kernel.send(provider, told, NIL)
+            self._kernel.links.send(provider, told, NIL)
 
     def _tell(self, call: OpenCall, header: headers.End, body: bytes) -> None:
         kernel, peer = self._kernel, self._heard(call)
@@ -250,7 +250,7 @@ class Exchange:
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
-        kernel.send(peer, self._told(call, header), body)
+        kernel.links.send(peer, self._told(call, header), body)
 
     def _heard(self, call: OpenCall) -> Peer | None:
         """The caller, which hears some of the reply now: what it is answering, and its run, carry its labels on."""

@@ -83,6 +83,6 @@ def serve(kernel: Kernel) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os.eventfd_write(asked, 1))
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
-    kernel.loop.watch(int(kernel.bus.door.FD), kernel.look_at_the_door)
+    kernel.loop.watch(int(kernel.bus.door.FD), kernel.links.look_at_the_door)
     kernel.loop.run(kernel.bus.router, kernel.router.turn, kernel.log.flush)
     kernel.close()

@@ -58,12 +58,12 @@ class Router:
             self._hear(peer, header, frames[1])
         except Late:
             if peer.late.take(kernel.loop.now()) == "flood":
-                kernel.end_peer(peer, "flood", "a flood of what concerns no open call")
+                kernel.links.end(peer, "flood", "a flood of what concerns no open call")
         except (CodecError, NotNow) as error:
-            kernel.end_peer(peer, "malformed", str(error))
+            kernel.links.end(peer, "malformed", str(error))
         except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this peer its link, never everybody the kernel
             traceback.print_exc()
-            kernel.end_peer(peer, "fault", "its message met a fault of the kernel's own: see run/kernel.log")
+            kernel.links.end(peer, "fault", "its message met a fault of the kernel's own: see run/kernel.log")
 
     def release(self, run: Run) -> None:
         """What a run had sent when it was paused counts now."""
@@ -95,7 +95,7 @@ class Router:
         )
         if run is not None:
             run.peer = peer
-        kernel.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
+        kernel.links.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
         if run is not None and run.tape is not None:
             peer.made = run.tape.made
             run.tape.pump()
@@ -141,7 +141,7 @@ class Router:
             case headers.Resting() if run is not None:
                 kernel.resuming.rests(run)
             case headers.Bye(why=why):
-                kernel.leave(peer, why)
+                kernel.links.leave(peer, why)
             case _:
                 raise NotNow(f"{type(header).__name__} is not this peer's to send now")
 
@@ -208,7 +208,7 @@ class Router:
             run = peer.run.id if peer.run else ""
             kernel.log.append("refusal", **refused(refusal, peer.principal, run, method, resource))
         told = headers.Refused(number=number, code=refusal.code, why=why, grant=refusal.grant, time=kernel.time())
-        kernel.send(peer, told, NIL)
+        kernel.links.send(peer, told, NIL)
 
     def _event(self, peer: Peer, header: headers.Publish | headers.Subscribe, body: bytes) -> None:
         kernel, run = self._kernel, peer.run
@@ -226,7 +226,7 @@ class Router:
         except Refusal as refusal:
             self._refuse(peer, header.number, provided.method, event, refusal)
             return
-        kernel.send(peer, headers.Done(number=header.number, time=kernel.time()), NIL)
+        kernel.links.send(peer, headers.Done(number=header.number, time=kernel.time()), NIL)
 
 
 def link_of(peer: Peer) -> Link:

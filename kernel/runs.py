@@ -21,6 +21,9 @@ from wire.tape import Began
 if TYPE_CHECKING:
     from kernel.record.tapes import Tape
 
+GRACE: Final = 5.0
+"""Seconds between asking a run to stop and killing its PID namespace; at half of it, it is sent TERM."""
+
 EXIT_LINK_LOST: Final = 75
 """What a run ends with that lost its link to the kernel (EX_TEMPFAIL of sysexits.h): no fault of its Hand's."""
 

@@ -8,11 +8,11 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kernel.errors import HomeError
 from kernel.record.resuming import WORK
-from kernel.runs import Run, ending
+from kernel.runs import GRACE, Run, ending
 from kernel.services import Services
 from manifests import calls, changes, settings
 from manifests.calls import OpenCall
@@ -28,9 +28,6 @@ from wire.ids import ID_BYTES, run_id
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
-
-GRACE: Final = 5.0
-"""Seconds between asking a run to stop and killing its PID namespace; at half of it, it is sent TERM."""
 
 
 class Supervisor:
@@ -179,7 +176,7 @@ class Supervisor:
             self._stand_still(run, still=False)
         told = headers.Stop(why=why[: limits.WHY_MAX], grace=int(GRACE * 1000), time=kernel.time())
         if run.peer is not None:  # what was held back may have been its last word
-            kernel.send(run.peer, told, NIL)
+            kernel.links.send(run.peer, told, NIL)
 
     def kill(self, run: Run, why: str) -> None:
         """End a run's processes at once."""

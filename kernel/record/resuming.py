@@ -154,7 +154,7 @@ class Resuming:
                 continue
             if run.tape.is_quiet and all(lasts(call, now) for call in run.tape.made.values()):
                 if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
-                    kernel.transmit(run.peer, headers.Still(time=now), NIL)
+                    kernel.links.transmit(run.peer, headers.Still(time=now), NIL)
                 self._asked[run.id] = run.tape.count
 
     def rests(self, run: Run) -> None:

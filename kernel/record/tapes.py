@@ -169,7 +169,7 @@ class Tape:
         while peer is not None and (due := telling.due(is_ready=run.state == "ready")) is not None:
             header, heard = due
             body = self._secret(header) if heard.secret else heard.body
-            kernel.transmit(peer, self._numbered(header), body)
+            kernel.links.transmit(peer, self._numbered(header), body)
             peer = run.peer
         if telling.left or peer is None:
             return False
@@ -206,7 +206,7 @@ class Tape:
             ):
                 return
             self._queue.popleft()
-            kernel.transmit(peer, self._numbered(header), body)
+            kernel.links.transmit(peer, self._numbered(header), body)
 
     def _numbered(self, header: FromKernel) -> FromKernel:
         number = number_of(header)

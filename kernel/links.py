@@ -1,0 +1,118 @@
+"""The links to peers: what they are told, and how one ends that is gone, leaves, or does what it may not (acts).
+
+Separate from what messages mean (router.py): here a message is bytes that a peer takes or does not.
+"""
+
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from kernel.runs import GRACE, Peer
+from wire import codec, headers
+from wire.ids import NOBODY
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+CUT_FOR: Final = 0.5
+"""Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
+
+SEND_AGAIN: Final = 0.001
+"""Seconds until what a peer has not taken is offered to it again."""
+
+
+class Links:
+    """Every peer's link."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+
+    def look_at_the_door(self) -> None:
+        """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
+        for descriptor in self._kernel.bus.at_the_door():
+            if descriptor < 0:
+                self._kernel.tally(
+                    NOBODY, "connection", "a connection without CURVE, or with a key unknown, retired or in use"
+                )
+            elif any(peer.link[0] == descriptor for peer in self._kernel.peers.values()):
+                self._kernel.loop.after(CUT_FOR, partial(self._cut, descriptor))
+
+    def _cut(self, descriptor: int) -> None:
+        """Whoever was at the other end of this connection is gone without Bye."""
+        for peer in list(self._kernel.peers.values()):
+            if peer.link[0] == descriptor and self._kernel.bus.is_cut(peer.link):
+                self._lost(peer)
+
+    def send(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
+        """Tell a peer something; a run with a tape hears it from there."""
+        tape = peer.run.tape if peer.run is not None else None
+        if tape is None or isinstance(header, headers.Hello | headers.Still | headers.Stop):
+            self.transmit(peer, header, body)
+        else:
+            tape.hear(header, body)
+
+    def transmit(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
+        """Send to a peer; one that is gone, or does not take what it was promised, is ended."""
+        raw, unsent = codec.encode(header), peer.unsent
+        taken = None if unsent else self._kernel.bus.send(peer.route, raw, body)
+        if taken is None and peer.keep(raw, body):
+            if len(unsent) == 1:
+                self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
+        elif not taken:
+            self._unreached(peer, is_gone=taken is False)
+
+    def _send_unsent(self, peer: Peer) -> None:
+        """Send what a peer had not taken before, as far as it takes it now."""
+        while peer.unsent and self._kernel.peers.get(peer.route) is peer:
+            raw, body = peer.unsent[0]
+            taken = self._kernel.bus.send(peer.route, raw, body)
+            if taken is None:
+                self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
+                return
+            if not taken:
+                self._unreached(peer, is_gone=True)
+                return
+            peer.unsent.popleft()
+            peer.behind -= len(raw) + len(body)
+
+    def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
+        """A peer cannot be told something. is_gone: it has no connection; a run that can goes on in another process."""
+        if is_gone and peer.run is not None and peer.run.tape is not None:
+            self._lost(peer)
+        else:
+            self.end(peer, "unreachable", "it does not take what it is sent")
+
+    def _lost(self, peer: Peer) -> None:
+        """A peer's connection is gone; a run that can go on need not be waited for."""
+        self.leave(peer, "")
+        if peer.run is not None and peer.run.tape is not None:
+            peer.run.state = "lost"
+            self._kernel.launcher.kill(peer.run, signal.SIGKILL)
+
+    def end(self, peer: Peer, code: str, why: str) -> None:
+        """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""
+        if self._kernel.peers.pop(peer.route, None) is None:
+            return
+        if peer.run is not None or code != "unreachable":
+            self._kernel.tally(peer.principal, code, f"ended: {why}")
+        self.dismiss(peer)
+        if peer.run is not None:
+            peer.run.unfit = peer.run.unfit or f"ended by the kernel: {why}"
+            self._kernel.supervisor.kill(peer.run, peer.run.unfit)
+
+    def leave(self, peer: Peer, why: str) -> None:
+        """A peer leaves of its own will; a run's process has GRACE to end."""
+        self._kernel.peers.pop(peer.route, None)
+        self.dismiss(peer)
+        if (run := peer.run) is not None:
+            run.why, run.state = run.why or why, "left"
+            self._kernel.loop.after(GRACE, lambda: self._kernel.launcher.kill(run, signal.SIGKILL))
+
+    def dismiss(self, peer: Peer) -> None:
+        """A peer is gone: it hears nothing more, and its key opens nothing more."""
+        self._kernel.events.forget(peer)
+        if peer.run is None or peer.run.tape is None:
+            self._kernel.exchange.caller_gone(peer)
+        if peer.run is not None:
+            peer.run.peer = None
+            self._kernel.keys.pop(peer.run.key, None)
