@@ -115,6 +115,7 @@ def _all_gone(processes: list[int]) -> None:
         os.close(pidfd)
 
 
+@pytest.mark.alone
 def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_load(kernel: Kernel) -> None:
     took, late = [], []
     for _ in range(5):

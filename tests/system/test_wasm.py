@@ -210,6 +210,7 @@ def test_each_end_names_its_reason(kernel: Kernel, client: Client, tmp_path: Pat
     assert "used" in end.detail
 
 
+@pytest.mark.alone
 def test_a_deadline_is_kept_to_within_50_ms(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     install(kernel, guest(tmp_path / "guest", LOOP, more='[limits]\nwall = "500ms"\nfuel = 1_000_000_000_000_000'))
     late = []
