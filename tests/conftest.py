@@ -1,7 +1,41 @@
-"""What holds for every test: property tests make the same cases each time, and new ones only in `./just soak`."""
+"""What holds for every test: property tests make the same cases each time, and new ones only in `./just soak`.
 
+And as root each process of pytest's mounts for itself: what a test mounts is seen by what it starts, and changes nothing
+for tests that run beside it and count mounts. Nothing runs beside a test that is marked `alone`.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from kernel.process import confine, mounts
+from tests.turns import turn
+
+HERE = Path(__file__)
 
 settings.register_profile("test", derandomize=True, database=None, deadline=None)
 settings.register_profile("soak", deadline=None, max_examples=5000)
 settings.load_profile("test")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_mounts() -> None:
+    """A mount namespace of this process's own, where root can make one; where not, no test can mount either."""
+    if os.geteuid() == 0:
+        try:
+            confine.unshare(confine.NEWNS)
+            mounts.keep_private()
+        except OSError:
+            pass
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Under xdist each test has its turn, with its fixtures; the time that it waits for it is not its own."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with turn(HERE, HERE.parent, alone=item.get_closest_marker("alone") is not None):
+        return (yield)

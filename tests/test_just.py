@@ -67,7 +67,7 @@ def test_just_sets_up_and_hands_over(project: Path) -> None:
     wanted = (project / "requirements/dev.txt").read_text()
     (project / "requirements/dev.txt").write_text("pretend-just==1.0 --hash=sha256:" + "0" * 64 + "\n")
     with _start(project, "check") as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
     assert (process.returncode, out) == (1, "")
     assert "DO NOT MATCH THE HASHES" in err
     assert "could not be set up" in err
@@ -76,7 +76,7 @@ def test_just_sets_up_and_hands_over(project: Path) -> None:
     (project / "requirements/dev.txt").write_text(wanted)
     with _start(project, "check", "a b") as first, _start(project, "check", "a b") as second:
         for process in (first, second):
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=240)
             assert (process.returncode, err) == (0, "")
             assert out == f"--justfile\n{project}/justfile\ncheck\na b\n"
 
@@ -88,14 +88,14 @@ def test_just_sets_up_and_hands_over(project: Path) -> None:
 
     # Ready: nothing is installed again, so neither an index nor a Python to make it with is needed.
     with _start(project, "x", PIP_FIND_LINKS="", PYTHON="none") as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
     assert (out.split()[-1], err) == ("x", "")
 
     # Half-finished: no stamp, and a program missing.
     (project / ".venv/stamp").unlink()
     (project / ".venv/bin/just").unlink()
     with _start(project, "x") as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
     assert (out.split()[-1], err) == ("x", "")
 
 

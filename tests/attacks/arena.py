@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from kernel.cli import told
 from kernel.cli.client import Client
-from manifests.values import UID_BASE
+from kernel.home import Home
+from manifests.values import UID_COUNT, uid_of
 from tests.attacks.attack import Attack, Given
 from tests.attacks.neighbour import BYSTANDER, NEIGHBOUR
 from tests.attacks.puppet import puppet
@@ -45,6 +46,8 @@ class Arena:
             client.call("neighbour.say", "", {"text": "up"})
             (self.neighbour,) = _live(client)
         self.template = kernel.template_pid
+        first = uid_of(Home(str(kernel.home)).identity.hash_seed, 0, None)
+        self._ids = range(first, first + UID_COUNT)
         (self._state,) = (kernel.home / "state").iterdir()
         self.before = self._quiet()
 
@@ -106,7 +109,7 @@ class Arena:
             scratch=frozenset(os.listdir(self.kernel.home / "scratch")),
             descriptors=(fates.descriptors(kernel), fates.descriptors(template)),
             mounts=(_mounts(kernel), _mounts(template)),
-            files=frozenset(path for folder in _EVERYBODYS for path in _of_runs(folder)),
+            files=frozenset(path for folder in _EVERYBODYS for path in _of_runs(folder, self._ids)),
         )
 
 
@@ -118,11 +121,11 @@ def _mounts(pid: int) -> int:
     return len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines())
 
 
-def _of_runs(folder: str) -> Iterator[str]:
-    """What lies in a folder of everybody's and belongs to an id that only runs have."""
+def _of_runs(folder: str, ids: range) -> Iterator[str]:
+    """What lies in a folder of everybody's and belongs to an id that only runs of this home have."""
     for entry in os.scandir(folder):
         try:
-            if entry.stat(follow_symlinks=False).st_uid >= UID_BASE:
+            if entry.stat(follow_symlinks=False).st_uid in ids:
                 yield entry.path
         except FileNotFoundError:
             continue  # somebody else's, and gone

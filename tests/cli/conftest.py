@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, copied_home
 from tests.living import ECHO, Source, write_hand
 
 GREETER = Source(
@@ -77,10 +77,18 @@ def shell(tmp_path_factory: pytest.TempPathFactory, places: Path) -> Iterator[Sh
         shell.run("down")
 
 
-@pytest.fixture
-def still(tmp_path: Path) -> Iterator[Shell]:
-    """A home with nothing in it, whose kernel does not run; one that is started ends with the test."""
-    shell = Shell(tmp_path / "home")
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A home with nothing in it as `init` leaves it, to be copied."""
+    shell = Shell(tmp_path_factory.mktemp("made") / "home")
     shell.good("init", "--no-hands")
+    return shell
+
+
+@pytest.fixture
+def still(made: Shell, tmp_path: Path) -> Iterator[Shell]:
+    """A home with nothing in it, whose kernel does not run; one that is started ends with the test."""
+    shell = copied_home(made, tmp_path / "home")
     yield shell
-    shell.run("down")
+    if (shell.home / "run" / "bus").exists():
+        shell.run("down")

@@ -27,6 +27,7 @@ def test_a_call_that_takes_long_is_waited_for(shell: Shell, monkeypatch: pytest.
         assert client.call("kernel.sleep", "", {"milliseconds": 3000}).value == {}
 
 
+@pytest.mark.alone
 def test_the_last_word_of_a_kernel_is_heard_after_its_end(still: Shell) -> None:
     """Where a disk is quick the kernel is gone before its answer to `down` is read."""
     still.good("up")

@@ -34,18 +34,11 @@ READS_HOME = [
 
 
 @pytest.mark.parametrize("name", NEEDS_KERNEL)
-def test_without_a_kernel_every_command_says_so_at_once(name: str, still_home: Shell) -> None:
-    ran = still_home.run(*name.split(), *ARGUMENTS.get(name, []))
+def test_without_a_kernel_every_command_says_so_at_once(name: str, made: Shell) -> None:
+    ran = made.run(*name.split(), *ARGUMENTS.get(name, []))
     assert (ran.code, ran.out) == (3, "")
     assert is_one_clear_line(ran)
     assert "maniple up" in ran.err
-
-
-@pytest.fixture(scope="module")
-def still_home(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    shell = Shell(tmp_path_factory.mktemp("errors") / "home")
-    shell.good("init", "--no-hands")
-    return shell
 
 
 @pytest.mark.parametrize("name", [*NEEDS_KERNEL[:3], "up", "ps", *READS_HOME])
@@ -72,9 +65,9 @@ def test_a_mistyped_command_is_told_with_what_was_meant(words: tuple[str, ...], 
         assert "did you mean" in ran.err
 
 
-def test_the_mend_names_the_home_that_was_named(tmp_path: Path, still_home: Shell) -> None:
-    ran = Shell(tmp_path).run("--home", str(still_home.home), "ps")
-    assert f"`maniple --home {still_home.home} up`" in ran.err
+def test_the_mend_names_the_home_that_was_named(tmp_path: Path, made: Shell) -> None:
+    ran = Shell(tmp_path).run("--home", str(made.home), "ps")
+    assert f"`maniple --home {made.home} up`" in ran.err
 
 
 def _write(text: str) -> Callable[[Path], None]:
@@ -111,8 +104,8 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 
 @pytest.mark.parametrize("what", DAMAGE)
-def test_a_damaged_home_does_not_start_and_says_why(what: str, still_home: Shell, tmp_path: Path) -> None:
-    shell = copied_home(still_home, tmp_path / "home")
+def test_a_damaged_home_does_not_start_and_says_why(what: str, made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     (shell.home / "log" / "snapshot").unlink(missing_ok=True)
     path, spoil = DAMAGE[what]
     spoil(shell.home / path)
@@ -126,11 +119,9 @@ def test_a_damaged_home_does_not_start_and_says_why(what: str, still_home: Shell
 @pytest.mark.parametrize(
     ("key", "value"), [("hash_seed", "-1"), ("hash_seed", str(1 << 32)), ("origin", '""'), ("origin", '"a+b"')]
 )
-def test_a_home_toml_that_holds_what_no_home_has_is_named(
-    key: str, value: str, still_home: Shell, tmp_path: Path
-) -> None:
+def test_a_home_toml_that_holds_what_no_home_has_is_named(key: str, value: str, made: Shell, tmp_path: Path) -> None:
     """With such a seed a kernel would start whose template dies at once; with such an origin log.key would be blamed."""
-    shell = copied_home(still_home, tmp_path / "home")
+    shell = copied_home(made, tmp_path / "home")
     path = shell.home / "home.toml"
     path.write_text(re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", path.read_text()))
     ran = shell.run("up")
@@ -155,8 +146,8 @@ def test_a_missing_or_damaged_key_of_the_operator_is_named(key: str, shell: Shel
     assert (ran.code, key in ran.err) == (1, True)
 
 
-def test_a_stale_socket_is_no_kernel(still_home: Shell, tmp_path: Path) -> None:
-    shell = copied_home(still_home, tmp_path / "home")
+def test_a_stale_socket_is_no_kernel(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     with socket.socket(socket.AF_UNIX) as stale:
         folder = os.open(shell.home / "run", os.O_PATH)
         stale.bind(f"/proc/self/fd/{folder}/bus")
@@ -166,8 +157,8 @@ def test_a_stale_socket_is_no_kernel(still_home: Shell, tmp_path: Path) -> None:
     shell.good("down")
 
 
-def test_whoever_listens_and_says_nothing_is_not_waited_for_for_ever(still_home: Shell, tmp_path: Path) -> None:
-    shell = copied_home(still_home, tmp_path / "home")
+def test_whoever_listens_and_says_nothing_is_not_waited_for_for_ever(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     with socket.socket(socket.AF_UNIX) as silent:
         folder = os.open(shell.home / "run", os.O_PATH)
         silent.bind(f"/proc/self/fd/{folder}/bus")
@@ -236,8 +227,8 @@ def _without_privilege(*words: str | Path, shell: Shell) -> "subprocess.Complete
         ("output", ("logs", "echo")),
     ],
 )
-def test_what_may_not_be_read_is_told(shut: str, words: tuple[str, ...], still_home: Shell, tmp_path: Path) -> None:
-    shell = copied_home(still_home, tmp_path / "home")
+def test_what_may_not_be_read_is_told(shut: str, words: tuple[str, ...], made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     (shell.home / shut).chmod(0)
     done = _without_privilege(*words, shell=shell)
     (shell.home / shut).chmod(0o700)

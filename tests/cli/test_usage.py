@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,19 @@ class Plain(Hand):
 )
 
 
+@pytest.fixture(scope="module")
+def calm(made: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A home with the Hand `plain`, which never ran, and whose kernel runs: for tests that change nothing of it."""
+    shell = copied_home(made, tmp_path_factory.mktemp("calm") / "home")
+    shell.good("up")
+    shell.good("install", write_hand(shell.home.parent / "plain", PLAIN), "--yes")
+    yield shell
+    shell.run("down")
+
+
 @pytest.fixture
 def quiet(still: Shell, tmp_path: Path) -> Shell:
-    """A home with the Hand `plain`, which never ran."""
+    """The same for one test alone, which may change it."""
     still.good("up")
     still.good("install", write_hand(tmp_path / "plain", PLAIN), "--yes")
     return still
@@ -68,16 +79,16 @@ def test_wrong_usage_is_told_in_our_own_words(words: str, told: str, tmp_path: P
 
 
 @pytest.mark.parametrize("command", ["logs", "runs", "grants"])
-def test_a_hand_that_is_not_installed_is_told_alike_by_all(command: str, quiet: Shell) -> None:
-    ran = quiet.run(command, "nope")
+def test_a_hand_that_is_not_installed_is_told_alike_by_all(command: str, calm: Shell) -> None:
+    ran = calm.run(command, "nope")
     assert (ran.code, ran.out) == (2, "")
     assert is_one_clear_line(ran)
     assert "no Hand 'nope' is installed" in ran.err
 
 
 @pytest.mark.parametrize("command", ["logs", "runs"])
-def test_a_hand_that_never_ran_is_no_error(command: str, quiet: Shell) -> None:
-    ran = quiet.run(command, "plain")
+def test_a_hand_that_never_ran_is_no_error(command: str, calm: Shell) -> None:
+    ran = calm.run(command, "plain")
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.startswith("plain has ")
 
@@ -136,8 +147,8 @@ def test_a_hand_that_was_altered_is_refused(words: tuple[str, ...], quiet: Shell
 
 
 @pytest.mark.parametrize("words", [("call", b"kernel.ps\xff"), ("show", b"\xff"), ("start", b"plain", b"a=\xff")])
-def test_words_that_are_no_text_are_wrong_usage(words: tuple[str | bytes, ...], quiet: Shell) -> None:
-    ran = quiet.run(*map(os.fsdecode, words))
+def test_words_that_are_no_text_are_wrong_usage(words: tuple[str | bytes, ...], calm: Shell) -> None:
+    ran = calm.run(*map(os.fsdecode, words))
     assert (ran.code, ran.out) == (2, "")
     assert "UTF-8 text" in ran.err
 

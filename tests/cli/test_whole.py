@@ -14,13 +14,15 @@ from tests.cli.shell import MANIPLE, Shell, is_gone
 from tests.cli.test_runs import until
 
 
-def test_init_makes_a_home_that_only_its_owner_can_enter(still: Shell) -> None:
-    assert stat.S_IMODE(still.home.stat().st_mode) == 0o700
-    keys = sorted((still.home / "keys").iterdir())
+def test_init_makes_a_home_that_only_its_owner_can_enter(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home")
+    shell.good("init", "--no-hands")
+    assert stat.S_IMODE(shell.home.stat().st_mode) == 0o700
+    keys = sorted((shell.home / "keys").iterdir())
     assert {"log.key", "log.pub", "kernel.key", "kernel.pub", "operator.key", "seal.key"} <= {key.name for key in keys}
     assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
-    assert not [name for name in os.listdir(still.home.parent) if name.startswith(".")]
-    assert still.told("audit", "verify")["ok"] is True
+    assert not [name for name in os.listdir(shell.home.parent) if name.startswith(".")]
+    assert shell.told("audit", "verify")["ok"] is True
 
 
 def test_no_two_homes_share_a_key(still: Shell, tmp_path: Path) -> None:

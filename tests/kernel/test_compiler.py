@@ -40,7 +40,10 @@ def _confined(first: subprocess.Popen[bytes]) -> tuple[int, dict[str, str]]:
     def look() -> tuple[int, dict[str, str]] | None:
         children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
         for pid in map(int, children):
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            try:
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            except OSError:
+                continue  # it tried what this machine can do, and is gone
             status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
             if status.get("Seccomp") == "2":
                 return pid, status

@@ -73,6 +73,7 @@ def test_a_file_that_says_only_what_it_must_gets_the_defaults() -> None:
     assert manifest.hand.idle_ms == 60_000
 
 
+@pytest.mark.alone
 def test_a_manifest_survives_the_snapshot_and_is_read_quickly() -> None:
     manifest = check(EVERYTHING)
     encoded = schema.encode(manifest)

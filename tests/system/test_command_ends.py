@@ -84,6 +84,7 @@ def _read(file: Path) -> bytes:
         return b""
 
 
+@pytest.mark.alone
 def test_an_obedient_program_stops_at_once(kernel: Kernel, client: Client) -> None:
     install(kernel, says("obedient", "echo up"))
     assert client.call("obedient.do").value == "up"

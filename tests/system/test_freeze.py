@@ -115,6 +115,7 @@ def _all_gone(processes: list[int]) -> None:
         os.close(pidfd)
 
 
+@pytest.mark.alone
 def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_load(kernel: Kernel) -> None:
     took, late = [], []
     for _ in range(5):
@@ -127,7 +128,7 @@ def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_lo
             assert told["ended"] == 6
             assert ended(client, "echo.say", "", {"text": "x"}) == "frozen"
             assert ended(client, "kernel.start", "caller") == "frozen"
-            assert fates.runs(kernel) == []
+            until(lambda: not fates.runs(kernel), "all were reaped")
             late.append(_effects(kernel)[-1] - at)
             client.call("kernel.thaw")
     assert statistics.median(took) < 0.05, took
@@ -174,12 +175,14 @@ def test_freeze_survives_down_up_and_kill_and_thaw_undoes_it(kernel: Kernel) -> 
 
 def test_a_frozen_hand_that_was_backing_off_or_starting_does_not_come_back(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "echo")
-    os.kill(fates.pid_of(kernel, "echo"), signal.SIGKILL)
-    entry(kernel.home, "hand.state", verdict="backing_off")
+    at = fates.pid_of(kernel, "echo")
     with kernel.client() as client:
+        os.kill(at, signal.SIGKILL)
+        entry(kernel.home, "hand.state", verdict="backing_off")
         client.call("kernel.start", "caller", {"inputs": {"method": "echo.say"}})  # its process is not there yet
         frozen = table(client.call("kernel.freeze").value)
-    assert frozen["ended"] == 1
+    again = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "echo"][1:]
+    assert frozen["ended"] == 1 + len(again)  # none, but where a tenth of a second was not enough for the line before
     until(lambda: not fates.runs(kernel), "its process is gone")
     kernel.down()
     after = entry(kernel.home, "freeze").seq

@@ -5,6 +5,8 @@ import socket
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from kernel.core import HOUSEKEEPING
 from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system import fates
@@ -70,6 +72,7 @@ def test_a_service_that_nobody_wants_up_stops_when_its_idle_time_is_over_and_not
         assert kernel.log() == ""
 
 
+@pytest.mark.alone
 def test_the_kernel_itself_goes_round_only_for_its_housekeeping(tmp_path: Path) -> None:
     """On the true clock: a kernel with nothing to do uses next to no processor time, and wakes for nothing."""
     with Kernel(make_home(tmp_path / "home")) as kernel:

@@ -1,7 +1,8 @@
 """Maniple needs no root: an ordinary user makes a home, starts Hands, is refused, proves the log and leaves nothing.
 
-Tests that run as root become user 1000 for it. What that user must read, the interpreter and this tree, may lie where
-only root can go; then it is shown at its own path in a mount namespace, which nobody else sees and which ends with it.
+Tests that run as root become user 1000 for it, or 1001 in the second worker: the limit on processes counts a user's. What
+that user must read, the interpreter and this tree, may lie where only root can go; then it is shown at its own path in a
+mount namespace, which nobody else sees and which ends with it.
 """
 
 import os
@@ -18,7 +19,7 @@ import pytest
 from tests.living import ROOT
 from tests.small_disk import NOT_MOUNTED
 
-USER = 1000
+USER = 1000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 WITHIN = 120
 """Seconds that it may take."""
 

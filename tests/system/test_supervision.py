@@ -147,6 +147,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
+@pytest.mark.alone
 def test_a_killed_hand_is_noticed_within_50_ms_and_started_again_after_a_while(kernel: Kernel) -> None:
     late = []
     for _ in range(3):

@@ -72,7 +72,7 @@ def test_a_struct_is_spelled_like_the_dict_of_its_fields() -> None:
         [[1.5]],
         {"a": {"b": 0.1}},
         "\ud800",
-        object(),
+        pytest.param(object(), id="an object"),
     ],
     ids=repr,
 )

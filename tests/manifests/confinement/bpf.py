@@ -5,6 +5,7 @@ bounds, or an end without a return is an error, not an answer.
 """
 
 import struct
+from functools import cache
 from typing import Final
 
 from manifests.confinement.program import AND, AT_LEAST, EQUAL, FORMAT, JUMP, LOAD, RETURN
@@ -20,7 +21,7 @@ class ProgramInvalid(Exception):
 def evaluate(program: bytes, number: int, arch: int, args: tuple[int, ...]) -> tuple[int, int]:
     """What the program returns for a call, and after how many instructions. number: as the kernel sees it, 32 bits."""
     call = _CALL.pack(number - (1 << 32) if number >= 1 << 31 else number, arch, 0, *args)
-    code = list(FORMAT.iter_unpack(program))
+    code = _instructions(program)
     accumulator = at = steps = 0
     while at < len(code):
         operation, when, otherwise, value = code[at]
@@ -43,3 +44,9 @@ def evaluate(program: bytes, number: int, arch: int, args: tuple[int, ...]) -> t
             case _:
                 raise ProgramInvalid(f"operation {operation:#x}")
     raise ProgramInvalid("it ends without a return")
+
+
+@cache
+def _instructions(program: bytes) -> tuple[tuple[int, ...], ...]:
+    """A program taken apart, once for the millions of calls that are put to it."""
+    return tuple(FORMAT.iter_unpack(program))

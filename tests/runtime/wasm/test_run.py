@@ -197,6 +197,7 @@ def test_a_guest_that_waits_for_its_call_does_not_keep_others_from_being_answere
     assert (done.number, value) == (slow, "at last")
 
 
+@pytest.mark.alone
 def test_a_call_that_waits_for_a_thread_is_cancelled_at_once(peer: Peer) -> None:
     peer.launch("", (provided("test.spin"),), wasm=wat(_method("spin", LOOP)), fuel=10**15).ready()
     spinning = [peer.call("test.spin") for _ in range(4)]

@@ -99,6 +99,7 @@ def test_a_call_of_the_host_costs_more_than_an_instruction() -> None:
     assert paid - free >= 3 * HOST_CALL
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("where", ENDLESS)
 def test_an_endless_loop_ends_50_ms_after_its_deadline_wherever_it_is(where: str) -> None:
     made = program(ENDLESS[where])
