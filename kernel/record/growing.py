@@ -55,8 +55,9 @@ class Growing:
         self._is_short = False
 
     def release(self) -> None:
-        """Give the room back to the disk, for somebody who needs it more."""
+        """Give the room back to the disk, for somebody who needs it more: there at once, which ext4 promises only then."""
         os.ftruncate(self._file, self.end)
+        os.fsync(self._file)
         self.room, self._is_short = 0, True
 
     def close(self, *, keep: bool) -> None:

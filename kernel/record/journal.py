@@ -9,6 +9,7 @@ What a crash left behind the last record, or what the log does not vouch for any
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -130,11 +131,19 @@ class Journal:
             except OSError:
                 if not self.reserve.room:
                     raise
-                self.reserve.release()
-                tape.write(self._taken[tape])
+                self._write_into_reserve(tape)
             size = sum(_size(record) for _, record in self._taken.pop(tape))
             with self._lock:
                 self.behind -= size
+
+    def _write_into_reserve(self, tape: TapeFile) -> None:
+        """Write where the reserve was, and take back what is left of it before anybody else does."""
+        self.reserve.release()
+        try:
+            tape.write(self._taken[tape])
+        finally:
+            with suppress(OSError):  # the log's look at its reserves tells of it
+                self.reserve.reserve()
 
 
 def _size(record: Record) -> int:

@@ -131,7 +131,8 @@ class Log:
         """What may be asked of the log."""
         if self._state is LogState.OK and self._behind < BEHIND[0]:
             return LogState.OK
-        is_spent = self._behind >= BEHIND[1] or self._entries.room - self._behind < LAST
+        is_low = self._entries.room - self._behind < LAST or self.journal.reserve.room <= LAST
+        is_spent = self._behind >= BEHIND[1] or is_low
         return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
     @property
