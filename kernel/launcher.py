@@ -137,11 +137,15 @@ class Launcher:
 
     def _template_gone(self) -> None:
         self.close()
+        left = os.listdir(self._scratch)  # some of it the template may have been about to remove
         orders, self._queue = self._queue, deque()
         for order in orders:
             descriptors.close_all(() if isinstance(order, str) else order[2])
         for number in list(self._runs):
             self._end(number, -1)
+        for name in left:
+            if name not in self._queue:
+                self._remove_scratch(name)
         self._owner.template_gone()
 
     def close(self) -> None:
