@@ -172,6 +172,7 @@ class Launcher:
                 scratch = self._own_folder("scratch", run.id, run.uid)
             else:
                 run.scratch, scratch = lender.scratch, self._home.at("scratch", lender.scratch)
+                os.chmod(scratch, 0o700)  # an earlier one may have closed it to its owner
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
                 passing[f"root:{name}"] = _root(path)
@@ -224,7 +225,7 @@ class Launcher:
         )
         opened: list[int] = []
         try:
-            opened += map(_folder, folders)
+            opened += (_folder(path, os.O_PATH) for path in folders)  # their run may have closed them to its user
             asked = encode(Measure(number=run.number, most=most))
             descriptors.send(self._template, asked, opened, wait=False)
         except OSError:
@@ -350,8 +351,8 @@ class Launcher:
         return path
 
 
-def _folder(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+def _folder(path: str, access: int = os.O_RDONLY) -> int:
+    return os.open(path, access | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _root(path: str) -> int:

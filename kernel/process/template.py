@@ -151,6 +151,9 @@ class Template:
         """Have removed what is to be removed, as far as processes can be made for it."""
         while self._unswept and self._aside(partial(folders.remove, self._unswept[0], self._scratch)):
             self._unswept.popleft()
+        if not self._unswept and self._scratch >= 0:
+            os.close(self._scratch)
+            self._scratch = -1
 
     def _measure(self, number: int, most: int, opened: Sequence[int]) -> None:
         def measure() -> None:
