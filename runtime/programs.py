@@ -45,7 +45,11 @@ def found(name: str) -> str:
 
 
 class Program:
-    """A started program: a session of its own, and no descriptor but those it was given."""
+    """A started program: a session of its own, and no descriptor but those it was given.
+
+    From the first on, this run collects orphans at once: until then they count among its processes. So whoever starts
+    programs starts all of them so; another's wait for a child of his own could come too late.
+    """
 
     def __init__(self, command: Sequence[str], surroundings: Mapping[str, str], given: Mapping[int, int]) -> None:
         """Start it in the working folder. given: number in the program → descriptor here. OSError if it cannot be."""
@@ -58,6 +62,8 @@ class Program:
         self._pidfd = os.pidfd_open(self.pid)
         self.ended: asyncio.Future[int] = loop.create_future()
         _running[self.pid] = self
+        if os.getpid() == 1:
+            loop.add_signal_handler(signal.SIGCHLD, reap)
         loop.add_reader(self._pidfd, self._reap)
 
     def _reap(self) -> None:
