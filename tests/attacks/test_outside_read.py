@@ -135,6 +135,12 @@ def open_place() -> Iterator[Path]:
         yield Path(place)
 
 
+def test_what_is_not_there_is_told_with_what_to_do(kernel: Kernel, open_place: Path) -> None:
+    met = _met(kernel, open_place / "gone", "missing")
+    assert (met["outcome"], met["value"]) == ("refused", None), met
+    assert f"outside_read names {open_place}/gone, which no run can see: make it, or leave it out" in str(met["text"])
+
+
 def test_something_else_may(kernel: Kernel) -> None:
     met = _met(kernel, "/proc/sys/kernel", "modest")
     assert isinstance(met["value"], dict)
