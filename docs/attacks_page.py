@@ -34,13 +34,18 @@ OTHERS: Final = """\
 | what | where |
 | --- | --- |
 | the state of every thread of every kind of run; its namespaces and descriptors | `tests/attacks/test_state.py` |
+| each layer that is told of a run, of every kind, against what `/proc` says of its processes | `tests/attacks/test_told.py` |
 | a layer that is required and missing: no start, with the reason and its mend | `tests/attacks/test_fail_closed.py` |
 | a service with the network of the machine: TCP and UDP outwards, and nothing else | `tests/attacks/test_online.py` |
-| `outside_read` that names, holds, or leads to something of the home | `tests/attacks/test_outside_read.py` |
+| `outside_read` that leads to something of the home, at a start or later | `tests/attacks/test_outside_read.py` |
 | files without a name, open or only mapped, against the limit of disk | `tests/attacks/test_unlinked.py` |
 | a machine with less never gets more; no rule that was not asked for | `tests/manifests/confinement/test_plan.py` |
 | every call of every refused family of system calls, with the filter and without | `tests/kernel/test_seccomp_refused.py` |
 | a stranger's key, another's routing id, a second Hello, fields that no header has | `tests/system/test_identity.py` |
+| a program that talks to its bridge as none should; callers and providers too | `tests/system/test_command_hostile.py` |
+| hostile clients of a run's proxy | `tests/system/test_proxy_hostile.py` |
+| command lines that play with outputs, scratch and processes | `tests/system/test_shell_hostile.py` |
+| a module that took over its compiler: what it reaches, and what its answers do | `tests/kernel/test_compiler.py` |
 | a parent call that is another's | `tests/system/test_deputy.py` |
 | a run that ignores Stop and TERM; a kernel or template that dies | `tests/system/test_supervision.py` |
 

@@ -19,10 +19,12 @@ def allow_depth() -> None:
 def measure(folder: int, most: int) -> int:
     """Bytes on disk of a folder and all below it; something over `most` as soon as it is more, or cannot be looked through.
 
-    folder: a descriptor, left open.
+    folder: a descriptor, left open; O_PATH is enough, for whoever may open it only here.
     """
-    size, open_folders = _room(".", folder), [(os.dup(folder), os.listdir(folder))]
+    size, open_folders = _room(".", folder), list[tuple[int, list[str]]]()
     try:
+        top = os.open(".", _FOLDER, dir_fd=folder)
+        open_folders.append((top, os.listdir(top)))
         while open_folders and size <= most:
             at, names = open_folders[-1]
             if not names:

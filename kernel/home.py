@@ -143,7 +143,9 @@ class Home:
             with open(self.at("home.toml"), "rb") as file:
                 identity = msgspec.convert(tomllib.load(file), Identity)
         except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            raise HomeError(f"{self.at('home.toml')} cannot be read: {error}; restore it from a backup") from None
+            raise HomeError(
+                f"{self.at('home.toml')} cannot be read: {error}; mend that, or restore it from a backup"
+            ) from None
         if identity.format != FORMAT:
             raise HomeError(f"the home {self.path} has format {identity.format}, and this Maniple knows {FORMAT}")
         if unknown := set(identity.require).difference(NAMES):

@@ -138,11 +138,15 @@ class Launcher:
 
     def _template_gone(self) -> None:
         self.close()
+        left = os.listdir(self._scratch)  # some of it the template may have been about to remove
         orders, self._queue = self._queue, deque()
         for order in orders:
             descriptors.close_all(() if isinstance(order, str) else order[2])
         for number in list(self._runs):
             self._end(number, -1)
+        for name in left:
+            if name not in self._queue:
+                self._remove_scratch(name)
         self._owner.template_gone()
 
     def close(self) -> None:
@@ -171,6 +175,7 @@ class Launcher:
                 scratch = self._own_folder("scratch", run.id, run.uid)
             else:
                 run.scratch, scratch = lender.scratch, self._home.at("scratch", lender.scratch)
+                os.chmod(scratch, 0o700)  # an earlier one may have closed it to its owner
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
                 passing[f"root:{name}"] = _root(path)
@@ -224,7 +229,7 @@ class Launcher:
         )
         opened: list[int] = []
         try:
-            opened += map(_folder, folders)
+            opened += (_folder(path, os.O_PATH) for path in folders)  # their run may have closed them to its user
             asked = encode(Measure(number=run.number, most=most))
             descriptors.send(self._template, asked, opened, wait=False)
         except OSError:
@@ -366,8 +371,8 @@ class Launcher:
         return path
 
 
-def _folder(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+def _folder(path: str, access: int = os.O_RDONLY) -> int:
+    return os.open(path, access | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _root(path: str) -> int:

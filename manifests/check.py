@@ -54,6 +54,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     rules.wasm_only(found, sections)
     rules.services_only(found, sections, capabilities)
     rules.programs(found, sections)
+    rules.contradiction(found, sections)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])
     if found:

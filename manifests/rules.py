@@ -102,6 +102,18 @@ def programs(found: Findings, sections: Mapping[str, Section]) -> None:
         )
 
 
+def contradiction(found: Findings, sections: Mapping[str, Section]) -> None:
+    """A layer that is required, and given up by another key."""
+    asked = sections["confinement"]
+    required = asked.get("require")
+    if asked.get("network") == "host" and isinstance(required, tuple) and "network-namespace" in required:
+        found.at_key(
+            ("confinement", "network"),
+            "confinement.network is given up here, and confinement.require wants its namespace",
+            'leave out network = "host", or "network-namespace" in require',
+        )
+
+
 def method_asked(found: Findings, method: str) -> bool:
     """Whether a key of [capabilities] is a method that a Hand may ask for."""
     path = ("capabilities", method)

@@ -18,7 +18,7 @@ from manifests.errors import ParamsInvalid
 from manifests.params import check
 from runtime import lines, programs, records
 from runtime.calls import Stream, answering
-from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, HandBroken
+from runtime.errors import CallCancelled, CallEnded, CallFailed, Failure, HandBroken
 from runtime.hand import RUN, Event, Hand
 from runtime.lines import LineInvalid
 from runtime.serving import Call
@@ -34,7 +34,7 @@ MOST_REQUESTS: Final = 2048
 """Calls, events and the like that a program may have open at once, of which the kernel's `in_flight` are under way."""
 
 _ROUNDS: Final = 100  # of the loop, in which the ends of calls are sent
-_TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info"))
+_TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info", "self", "method_name"))
 
 
 class _Answering:
@@ -42,6 +42,7 @@ class _Answering:
 
     def __init__(self) -> None:
         self.said: asyncio.Queue[lines.Chunk | lines.Done | lines.Failed] = asyncio.Queue(limits.WINDOW)
+        self.is_asked = False
 
     def close(self) -> None:
         """Nobody listens any more; whoever waited for room goes on."""
@@ -112,12 +113,8 @@ class Bridge(Hand):
             raise Failure("arguments", "; ".join(invalid.problems)) from None
         if self._program.ended.done():
             raise Failure("ended", f"the program has ended: {programs.words_of(self._program.ended.result())}")
-        open_call = self._answered[call.number] = _Answering()
-        self._newest = max(self._newest, call.number)
-        uploading = asyncio.create_task(self._pass_upload(call, open_call)) if call.uploads else None
-        is_answered = False
         try:
-            await self._tell(
+            asked = lines.encode(
                 lines.Asked(
                     id=call.number,
                     method=call.method,
@@ -128,6 +125,15 @@ class Bridge(Hand):
                     upload=call.uploads,
                 )
             )
+        except CodecError as error:
+            raise Failure("arguments", f"{self.name} cannot be told them: {error}") from None
+        open_call = self._answered[call.number] = _Answering()
+        self._newest = max(self._newest, call.number)
+        uploading = asyncio.create_task(self._pass_upload(call, open_call)) if call.uploads else None
+        is_answered = False
+        try:
+            await self._write(asked)
+            open_call.is_asked = True
             value = await self._answer(call, open_call)
             is_answered = True
             return value
@@ -139,7 +145,7 @@ class Bridge(Hand):
             open_call.close()
             if uploading is not None:
                 uploading.cancel()
-            if not is_answered:
+            if open_call.is_asked and not is_answered:
                 self._writer.write(lines.encode(lines.Cancel(id=call.number)))
 
     async def on_event(self, event: Event) -> None:
@@ -199,7 +205,11 @@ class Bridge(Hand):
         finally:
             del self._made[message.id]
             making.close()
-        await self._tell(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
+        try:
+            told = lines.encode(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
+        except CodecError as error:
+            raise CallFailed("malformed", f"a reply that cannot be told here: {error}") from None
+        await self._write(told)
 
     async def _carry(self, message: lines.Call, stream: Stream, making: _Making) -> None:
         async with stream:
@@ -226,12 +236,12 @@ class Bridge(Hand):
             told = await work
         except (CallEnded, CodecError, ValueError) as error:
             if number:
-                await self._tell(_ended(number, error))
+                await self._write(lines.encode_end(number, error))
             else:
                 self.log.error("a request of the program's failed", why=str(error))
         except asyncio.CancelledError:
             if number:
-                self._writer.write(lines.encode(_ended(number, CallCancelled("the program took it back"))))
+                self._writer.write(lines.encode_end(number, CallCancelled("the program took it back")))
             raise
         else:
             if number and told is _SAID:
@@ -250,8 +260,16 @@ class Bridge(Hand):
         )  # fmt: skip
 
     async def _tell(self, message: lines.ToProgram) -> None:
-        """Write a line; waits until the program reads. One that is gone is no error here: _watch tells of it."""
-        self._writer.write(lines.encode(message))
+        """Write a message's line. Raises CodecError for a value that no line can tell."""
+        await self._write(lines.encode(message))
+
+    async def _write(self, line: bytes) -> None:
+        """Write a line when there is room for it, so that nothing gathers here for a program that does not read."""
+        await self._room()
+        self._writer.write(line)
+
+    async def _room(self) -> None:
+        """Wait until the program has read. One that is gone is no error here: _read and _watch tell of it."""
         try:
             await self._writer.drain()
         except ConnectionError:
@@ -266,14 +284,17 @@ class Bridge(Hand):
                 if not line.endswith(b"\n"):
                     if line:
                         raise LineInvalid("it ends without a new line")
-                    return
+                    break
                 await self._take(lines.decode(line))
                 await asyncio.sleep(0)  # what it began begins, and nobody waits for a program that talks without end
             except ConnectionError:
-                return
+                break
             except (LineInvalid, ValueError) as error:  # ValueError: longer than LONGEST
                 self._is_heard = False
                 await self._break(f"line {number} of what the program said is no message: {error}")
+        self._is_heard = False
+        if await self._program.wait(_LAST_WORDS) is None:
+            await self._break("the program closed descriptor 3, by which alone it is heard, and goes on")
 
     async def _take(self, message: lines.FromProgram) -> None:
         match message:
@@ -291,6 +312,7 @@ class Bridge(Hand):
             case lines.Cancel():
                 if (making := self._made.get(message.id)) is not None and making.task is not None:
                     making.task.cancel()
+                    await self._room()  # for its end, of which the program is told at once
             case lines.Log():
                 fields = {f"{name}_" if name in _TAKEN else name: value for name, value in message.fields.items()}
                 getattr(records.logger(), message.level)(message.event, **fields)
@@ -356,15 +378,3 @@ async def _upload(stream: Stream, making: _Making) -> None:
         await stream.finish()
     except CallEnded:
         making.close()
-
-
-def _ended(number: int, error: Exception) -> lines.Ended:
-    match error:
-        case CallFailed(code=code, text=text, detail=detail):
-            return lines.Ended(id=number, end="failed", code=code, text=text, detail=detail)
-        case CallRefused(code=code, why=why, grant=grant):
-            return lines.Ended(id=number, end="refused", code=code, text=why, grant=grant)
-        case CallCancelled(why=why):
-            return lines.Ended(id=number, end="cancelled", code="cancelled", text=why)
-        case _:
-            return lines.Ended(id=number, end="failed", code="arguments", text=str(error))

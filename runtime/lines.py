@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from runtime.errors import CallCancelled, CallFailed, CallRefused
 from wire.entries import Cost
-from wire.errors import ManipleError
+from wire.errors import CodecError, ManipleError
 
 PROTOCOL: Final = 1
 LONGEST: Final = 8 * 1024 * 1024
@@ -217,8 +218,32 @@ _decoder: Final[msgspec.json.Decoder[FromProgram]] = msgspec.json.Decoder(FromPr
 
 
 def encode(message: ToProgram) -> bytes:
-    """The message's line."""
-    return _encoder.encode(_with(message, plain)) + b"\n"
+    """The message's line. Raises CodecError for a value that JSON cannot tell: too deep, or of a type of its own."""
+    try:
+        return _encoder.encode(_with(message, plain)) + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CodecError(f"no JSON can tell this value: {error}") from None
+
+
+def encode_end(number: int, error: Exception) -> bytes:
+    """The line of how request `number` of the program's ended that did not end in Done; no detail that cannot be told."""
+    ended = _ended(number, error)
+    try:
+        return encode(ended)
+    except CodecError:
+        return encode(replace(ended, detail={}))
+
+
+def _ended(number: int, error: Exception) -> Ended:
+    match error:
+        case CallFailed(code=code, text=text, detail=detail):
+            return Ended(id=number, end="failed", code=code, text=text, detail=detail)
+        case CallRefused(code=code, why=why, grant=grant):
+            return Ended(id=number, end="refused", code=code, text=why, grant=grant)
+        case CallCancelled(why=why):
+            return Ended(id=number, end="cancelled", code="cancelled", text=why)
+        case _:
+            return Ended(id=number, end="failed", code="arguments", text=str(error))
 
 
 def decode(line: bytes) -> FromProgram:

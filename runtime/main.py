@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 SETTINGS_EVENT: Final = "kernel.settings"
 _ORPHAN_SECONDS: Final = 10.0
+"""Until process 1 of the namespace collects what orphans left behind: who waits for his own child gets it first."""
 
 
 def join(start: Start) -> Callable[[], int]:
@@ -73,7 +74,7 @@ def join(start: Start) -> Callable[[], int]:
     life = Life(replace(start, artefact=b""), manifest, settings, link, loop, selector, program, clock)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
-        loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, _reap)
+        loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, programs.reap)
     for descriptor in link.descriptors:
         loop.add_reader(descriptor, life.take)
     return life.go
@@ -360,16 +361,6 @@ def _first(error: BaseException) -> BaseException:
 def _not_joined(why: str) -> int:
     records.logger().error("the bus could not be joined", why=why)
     return EXIT_LINK_LOST
-
-
-def _reap() -> None:
-    """Collect what orphans left behind, as process 1 of the namespace must; late, so that who waits for his own child
-    gets it first."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
 
 
 def _record_of_loop(_: asyncio.AbstractEventLoop, happened: dict[str, object]) -> None:

@@ -45,7 +45,11 @@ def found(name: str) -> str:
 
 
 class Program:
-    """A started program: a session of its own, and no descriptor but those it was given."""
+    """A started program: a session of its own, and no descriptor but those it was given.
+
+    From the first on, this run collects orphans at once: until then they count among its processes. So whoever starts
+    programs starts all of them so; another's wait for a child of his own could come too late.
+    """
 
     def __init__(self, command: Sequence[str], surroundings: Mapping[str, str], given: Mapping[int, int]) -> None:
         """Start it in the working folder. given: number in the program → descriptor here. OSError if it cannot be."""
@@ -57,18 +61,41 @@ class Program:
         )
         self._pidfd = os.pidfd_open(self.pid)
         self.ended: asyncio.Future[int] = loop.create_future()
+        _running[self.pid] = self
+        if os.getpid() == 1:
+            loop.add_signal_handler(signal.SIGCHLD, reap)
         loop.add_reader(self._pidfd, self._reap)
 
     def _reap(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._pidfd)
-        os.close(self._pidfd)
         _, status = os.waitpid(self.pid, 0)
+        self._has_ended(status)
+
+    def _has_ended(self, status: int) -> None:
+        """It was reaped, whoever did it."""
+        del _running[self.pid]
+        self.ended.get_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
         self.ended.set_result(status)
 
     async def wait(self, seconds: float | None = None) -> int | None:
         """Its status as waitpid gives it; None when it still runs after so many seconds."""
         await asyncio.wait((self.ended,), timeout=seconds)
         return self.ended.result() if self.ended.done() else None
+
+
+_running: Final[dict[int, Program]] = {}
+"""By process id, those that nobody has reaped yet."""
+
+
+def reap() -> bool:
+    """Collect every process below this one that has ended, and tell a Program of its own end; whether none is left."""
+    try:
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if (program := _running.get(ended[0])) is not None:
+                program._has_ended(ended[1])
+    except ChildProcessError:
+        return True
+    return False
 
 
 def signal_all(number: int) -> None:
@@ -84,18 +111,9 @@ def signal_all(number: int) -> None:
 async def end_all() -> None:
     """End every process of this run but this one, at once, and reap them; their usage then counts among the children's."""
     signal_all(signal.SIGKILL)
-    while not _all_reaped():
+    while not reap():
         await asyncio.sleep(_AGAIN)
         signal_all(signal.SIGKILL)
-
-
-def _all_reaped() -> bool:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return True
-    return False
 
 
 def words_of(status: int) -> str:

@@ -27,6 +27,7 @@ PATIENCE: Final = 30.0
 
 _PIECE: Final = 64 * 1024
 _AT_ONCE: Final = 64
+_AGAIN: Final = 0.05  # seconds until a connection that could not be taken is tried again
 
 
 class Proxy:
@@ -44,7 +45,12 @@ class Proxy:
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._places.acquire()
-                link, _ = await loop.sock_accept(self._listener)
+                try:
+                    link, _ = await loop.sock_accept(self._listener)
+                except OSError:  # this run's descriptors are used up, or the program has left again
+                    self._places.release()
+                    await asyncio.sleep(_AGAIN)
+                    continue
                 reader, writer = await asyncio.open_connection(sock=link, limit=proxy_head.LONGEST)
                 task = group.create_task(self._serve(reader, writer))
                 task.add_done_callback(lambda _: self._places.release())

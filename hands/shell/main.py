@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from runtime import Call, Failure, Hand, programs
-from shell_output import LARGEST_KEPT, Output, opened
+from shell_output import LARGEST_KEPT, Output, Reader
 
 SPARE: Final = 0.3
 """Seconds before the call's own deadline in which the reply goes out."""
@@ -82,10 +82,10 @@ async def _run(
     finally:
         for _, written in pipes:
             os.close(written)
-    readers = [await opened(read) for read, _ in pipes]
+    readers = [await Reader(read).open() for read, _ in pipes]
     async with asyncio.TaskGroup() as group:
         for output, reader in zip(outputs, readers, strict=True):
-            group.create_task(output.take(reader))
+            group.create_task(output.take(reader.stream))
         try:
             status = await program.wait(seconds)
             timed_out = status is None
@@ -94,6 +94,8 @@ async def _run(
                 status = await program.wait()
         finally:
             await programs.end_all()
+            for reader in readers:
+                group.create_task(reader.end_when_empty())
     assert status is not None
     return status, timed_out
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from typing import Final
+import select
+from typing import Final, Self
 
 from runtime import Call
 
@@ -10,13 +11,36 @@ PIECE: Final = 32 * 1024
 LARGEST_KEPT: Final = 160 * 1024
 """Bytes: of each output, in a reply of at most a mebibyte, of which a byte that is no UTF-8 takes three."""
 
+_AGAIN: Final = 0.01  # seconds until it is looked again whether a pipe is empty
 
-async def opened(pipe: int) -> asyncio.StreamReader:
-    """A reader of the pipe, which it owns from now on; it reads ahead no more than a piece."""
-    reader = asyncio.StreamReader(limit=PIECE)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0))
-    return reader
+
+class Reader:
+    """What is read from a pipe. stream: where it comes; it reads ahead no more than a piece."""
+
+    def __init__(self, pipe: int) -> None:
+        """The pipe is the reader's from now on."""
+        self.stream = asyncio.StreamReader(limit=PIECE)
+        self._pipe = os.fdopen(pipe, "rb", buffering=0)
+
+    async def open(self) -> Self:
+        """Begin to read."""
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self.stream), self._pipe)
+        return self
+
+    async def end_when_empty(self) -> None:
+        """To be called when nobody is left who could write: the pipe is at its end when nothing is in it any more.
+
+        An end of it that lies in a socket nobody has keeps it open for as long as the system likes.
+        """
+        while not self._transport.is_closing():
+            waiting = select.poll()
+            waiting.register(self._pipe, select.POLLIN)
+            if not any(happened & select.POLLIN for _, happened in waiting.poll(0)):
+                self._transport.close()
+                self.stream.feed_eof()
+                return
+            await asyncio.sleep(_AGAIN)
 
 
 class Output:

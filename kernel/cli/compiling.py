@@ -1,18 +1,21 @@
 """A WASM Hand's module made into native code (acts), once, before it is installed: by a process that is given nothing else.
 
 That process begins in kernel/process/compiler.py, which confines it; what compiles is the runtime's, named here and not
-imported. Its output is kept below `compiled/` of the home, and its digest
-goes into the log, where each start finds it. Two Hands with the same module share one file.
+imported. What it answers may be a lie of the module's, so nothing of it decides what file is written: its output is kept
+below `compiled/` of the home under a name that is made here, and its digest goes into the log, where each start finds it.
+Two Hands with the same module share one file.
 """
 
 import hashlib
 import os
+import re
+import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -30,8 +33,23 @@ SECONDS: Final = 60
 """Processor time that compiling may take; it is ended after twice that in any case."""
 
 
+LARGEST: Final = 256 * 1024 * 1024
+"""Bytes of its answer. The largest module, all of it code, makes a third of that."""
+
+_WORDS: Final = 64 * 1024  # bytes of what it complains of
+_KEY: Final = re.compile(rb"[0-9a-f]{64}")
+_PIECE: Final = 64 * 1024
+
 FRESH: Final = 600
 """Seconds that what was compiled is left alone."""
+
+
+class _Answer(NamedTuple):
+    """What the process said on its two outputs, and its exit code as subprocess has it."""
+
+    out: bytes
+    words: bytes
+    exit_code: int
 
 
 class _Installed(Struct, frozen=True):
@@ -59,26 +77,82 @@ def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tupl
     if problem := package.entry_problem(folder):
         raise Ended(f"{folder.path}: {problem}")
     layers = ",".join((*folder.manifest.confinement.require, *required))
+    command = [*start(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides]
+    module = folder.files[hand.wasm]
     try:
-        done = subprocess.run(
-            [*start(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides],
-            input=folder.files[hand.wasm], capture_output=True, env={}, cwd="/", timeout=2 * seconds,
-            start_new_session=True, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+        said = _answer(command, module, 2 * seconds)
+    except TimeoutError:
         raise _wrong(folder, f"compiling it took more than {2 * seconds} s") from None
-    key, _, artefact = done.stdout.partition(b"\n")
-    if done.returncode == 0 and artefact:
-        return key.decode(), artefact
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    except OverflowError:
+        raise _wrong(folder, f"the compiler's answer is larger than {LARGEST >> 20} MiB") from None
+    made_from, _, artefact = said.out.partition(b"\n")
+    if said.exit_code == 0 and artefact and _KEY.fullmatch(made_from):
+        return hashlib.sha256(made_from + hashlib.sha256(module).digest()).hexdigest(), artefact
+    if said.exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
         raise _wrong(folder, f"compiling it took more than {seconds} s of processor time")
-    if done.returncode < 0:
+    if said.exit_code < 0:
         raise _wrong(
-            folder, f"compiling it was ended by {signal.Signals(-done.returncode).name}, most likely for its size"
+            folder, f"compiling it was ended by {signal.Signals(-said.exit_code).name}, most likely for its size"
         )
-    raise _wrong(
-        folder, done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2] or "the compiler said nothing"
-    )
+    words = said.words.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    raise _wrong(folder, words or "the compiler said nothing")
+
+
+def _answer(command: Sequence[str], given: bytes, seconds: float) -> _Answer:
+    """Start a process, give it these bytes, and take what it says, both at once: it may do either without the other.
+
+    Raises TimeoutError, and OverflowError for an answer without end; the process is ended then.
+    """
+    until, pipe = time.monotonic() + seconds, subprocess.PIPE
+    out, words, rest = bytearray(), bytearray(), memoryview(given)
+    with (
+        subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", start_new_session=True, bufsize=0
+        ) as process,
+        selectors.DefaultSelector() as ready,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        ready.register(process.stdin, selectors.EVENT_WRITE)
+        ready.register(process.stdout, selectors.EVENT_READ, (out, LARGEST))
+        ready.register(process.stderr, selectors.EVENT_READ, (words, _WORDS))
+        try:
+            while ready.get_map():
+                if (left := until - time.monotonic()) <= 0:
+                    raise TimeoutError
+                for key, _ in ready.select(left):
+                    if key.data is None:
+                        rest = _fed(key.fd, rest)
+                        if not rest:
+                            ready.unregister(process.stdin)
+                            process.stdin.close()
+                    elif _took(key.fd, *key.data):
+                        ready.unregister(key.fileobj)
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        finally:
+            process.kill()
+        return _Answer(bytes(out), bytes(words), process.wait())
+
+
+def _took(pipe: int, kept: bytearray, most: int) -> bool:
+    """Whether a pipe was at its end; what it had is kept. Raises OverflowError for more than most."""
+    piece = os.read(pipe, _PIECE)
+    kept += piece
+    if len(kept) > most:
+        raise OverflowError
+    return not piece
+
+
+def _fed(pipe: int, rest: memoryview) -> memoryview:
+    """What is left to be given after as much as there is room for; nothing when nobody takes it any more."""
+    try:
+        return rest[os.write(pipe, rest[:_PIECE]) :]
+    except BrokenPipeError:
+        return rest[:0]
 
 
 def start(required: str, seconds: int) -> list[str]:

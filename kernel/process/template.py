@@ -20,9 +20,11 @@ import signal
 import socket
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -33,6 +35,8 @@ from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
 from manifests.confinement.plan import Machine
 from wire.launch import Born, Died, Fork, Grouped, Measure, Measured, Sweep, Warm, decode_template, encode
+
+_AGAIN: Final = 0.1  # seconds until what no process could be made for is tried again
 
 
 def main(arguments: list[str]) -> None:
@@ -82,6 +86,8 @@ class Template:
     def __init__(self, end: socket.socket, found: Machine) -> None:
         self._end, self._machine = end, found
         self._runs: dict[int, tuple[int, int]] = {}  # pidfd → run's number (0: a sweep), pid
+        self._unswept: deque[str] = deque()
+        self._scratch = -1
         self._epoll = select.epoll()
         self._epoll.register(end.fileno(), select.EPOLLIN)
         self._own_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -90,11 +96,12 @@ class Template:
     def serve(self) -> None:
         """Fork and reap until the kernel is gone."""
         while True:
-            for descriptor, _ in self._epoll.poll():
+            for descriptor, _ in self._epoll.poll(_AGAIN if self._unswept else None):
                 if descriptor == self._end.fileno():
                     self._obey()
                 else:
                     self._reap(descriptor)
+            self._sweep()
 
     def _obey(self) -> None:
         packet, descriptors = receive(self._end)
@@ -104,7 +111,8 @@ class Template:
             case Fork(number=number, isolated=isolated, memory=memory):
                 self._fork(number, isolated, descriptors[0], memory)
             case Sweep(name=name):
-                self._sweep(name, descriptors[0])
+                self._unswept.append(name)
+                self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
             case Measure(number=number, most=most):
                 self._measure(number, most, descriptors)
         close_all(descriptors)
@@ -139,8 +147,13 @@ class Template:
             raise
         _tell(self._end, Grouped(number=number))
 
-    def _sweep(self, name: str, folder: int) -> None:
-        self._aside(partial(folders.remove, name, folder))
+    def _sweep(self) -> None:
+        """Have removed what is to be removed, as far as processes can be made for it."""
+        while self._unswept and self._aside(partial(folders.remove, self._unswept[0], self._scratch)):
+            self._unswept.popleft()
+        if not self._unswept and self._scratch >= 0:
+            os.close(self._scratch)
+            self._scratch = -1
 
     def _measure(self, number: int, most: int, opened: Sequence[int]) -> None:
         def measure() -> None:

@@ -85,7 +85,8 @@ def plan(
         layer for layer in layers.LAYERS if layer.name in (*asked.require, *required) if layer.name not in applied
     ]
     if lacking:
-        names, mend = ", ".join(one.name for one in lacking), "; ".join(f"{one.name}: {one.mend}" for one in lacking)
+        names = ", ".join(one.name for one in lacking)
+        mend = "; ".join(f"{one.name}: {_mend(one, machine, is_online=is_online)}" for one in lacking)
         raise Refusal("confinement", f"it requires {names}, which it would not have here ({mend})")
     if asked.scratch == "caller" and machine.is_root and "mount-namespace" not in applied:
         raise Refusal("confinement", "it works in its caller's scratch, which it is shown in a mount-namespace only")
@@ -157,6 +158,15 @@ def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tupl
         tuple(name for name in wanted if has.get(name, True)),
         tuple(name for name in wanted if not has.get(name, True)),
     )
+
+
+def _mend(layer: layers.Layer, machine: Machine, *, is_online: bool) -> str:
+    """What gives it to a run here; of one that is left out on purpose, what to write instead."""
+    if layer.name == "network-namespace" and is_online:
+        return 'it is what network = "host" does without, so leave one of the two out'
+    if layer.name == "user-namespace" and machine.is_root:
+        return "as root each run has a user-id of its own in its place, so require that"
+    return layer.mend
 
 
 def _holds(above: str, path: str) -> bool:

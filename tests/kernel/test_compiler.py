@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,3 +111,58 @@ def test_without_a_layer_that_is_required_nothing_is_compiled(tmp_path: Path) ->
 
 def test_a_home_that_requires_a_control_group_still_compiles_what_is_one_process(tmp_path: Path) -> None:
     compiling.compiled(package.read(str(guest(tmp_path / "guest", ECHO))), 60, ["cgroup", "seccomp", "landlock"])
+
+
+def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str) -> Path:
+    """A home into which a module was compiled by what lies; raises what that comes to."""
+    monkeypatch.setattr(compiling, "COMPILER", "tests.kernel.lying_compiler")
+    monkeypatch.setattr(compiling, "SECONDS", 2)
+    home = make_home(tmp_path / "home")
+    folder = guest(tmp_path / "guest", ECHO)
+    (folder / "main.wat").rename(folder / f"{lie}.wat")
+    text = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(text.replace("main.wat", f"{lie}.wat"))
+    before = _files(home)
+    try:
+        compiling.into(str(home), package.read(str(folder)))
+    finally:
+        changed = {path for path, content in _files(home).items() if before.get(path) != content}
+        assert {path.parent.name for path in changed} <= {"compiled"}, changed
+        assert not Path("/etc/maniple-was-here").exists()
+    return home
+
+
+def _files(home: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("lie", ["elsewhere", "absolute", "bytes"])
+def test_a_compiler_that_was_taken_over_does_not_say_where_its_answer_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    with pytest.raises(Ended, match="the compiler said nothing"):
+        _lied_to(tmp_path, monkeypatch, lie)
+
+
+def test_nor_does_it_answer_in_the_place_of_another_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = _lied_to(tmp_path, monkeypatch, "another")
+    assert [path.name for path in (home / "compiled").iterdir()] != ["a" * 64]
+
+
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [("endless", "answer is larger than"), ("complaint", "answer is larger than"), ("silent", "took more than")],
+)
+def test_one_that_answers_without_end_or_never_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, words: str
+) -> None:
+    with pytest.raises(Ended, match=words):
+        _lied_to(tmp_path, monkeypatch, lie)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < compiling.LARGEST + (512 << 20)
+
+
+def test_what_it_says_is_one_line_without_what_a_terminal_obeys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Ended, match="cannot be run: said\ufffd$"):
+        _lied_to(tmp_path, monkeypatch, "words")

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import lines
+from runtime.errors import CallFailed
 from runtime.lines import LineInvalid
 from wire.entries import Cost
+from wire.errors import CodecError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text()
 VALUES = st.recursive(
@@ -36,6 +38,17 @@ def test_bytes_are_base64_in_values_and_in_pieces() -> None:
     told = json.loads(lines.encode(lines.Done(id=1, value=[b"hi"])))
     assert told["value"] == [{"$bytes": base64.b64encode(b"hi").decode()}]
     assert lines.decode(b'{"type":"chunk","id":1,"piece":"aGk="}') == lines.Chunk(id=1, piece=b"hi")
+
+
+def test_a_value_that_no_line_can_tell_is_refused_as_such() -> None:
+    deep: object = None
+    for _ in range(700):
+        deep = [deep]
+    for value in (deep, msgspec.msgpack.Ext(5, b"x")):
+        with pytest.raises(CodecError, match="no JSON can tell"):
+            lines.encode(lines.Done(id=1, value=value))
+        told = json.loads(lines.encode_end(1, CallFailed("sorry", "It cannot be.", {"why": value})))
+        assert (told["code"], told["text"], told["detail"]) == ("sorry", "It cannot be.", {})
 
 
 def test_what_may_be_left_out_is_what_the_page_does_not_print_bold() -> None:

@@ -260,6 +260,42 @@ def test_what_runs_had_written_into_scratch_is_not_there_for_their_next_process(
     assert len(entries(kernel.home, "note")) == 0  # the template is the one it was
 
 
+_PIDS = Path("/sys/fs/cgroup/pids")
+"""Where control groups of version 1 bound how many processes there may be."""
+
+
+@pytest.fixture
+def crowded(kernel: Kernel) -> Iterator[Path]:
+    """A run's work lies in its scratch, it is gone, and the template could make no process to remove that."""
+    if not os.access(_PIDS / "cgroup.procs", os.W_OK):
+        pytest.skip("there is no control group here in which a fork fails")
+    run = str(table(call(kernel, "kernel.start", "errand", {"inputs": {"how": "never"}}))["run"])
+    until(lambda: list((kernel.home / "scratch").glob("*/deep/folder/file")), "at work")
+    group = _PIDS / f"maniple-test-{os.getpid()}"
+    group.mkdir()
+    (group / "cgroup.procs").write_text(str(kernel.template_pid))
+    (group / "pids.max").write_text("1")
+    call(kernel, "kernel.stop", run)
+    until(lambda: not fates.runs(kernel), "gone")
+    until(lambda: "max 0" not in (group / "pids.events").read_text(), "it could make none")
+    assert os.listdir(kernel.home / "scratch") == [run]
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text(), "empty")
+    group.rmdir()
+
+
+def test_a_scratch_is_removed_as_soon_as_there_is_room_for_another_process(kernel: Kernel, crowded: Path) -> None:
+    (crowded / "pids.max").write_text("max")
+    until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
+    kernel.down()
+
+
+def test_what_a_template_had_still_to_remove_when_it_died_is_removed_by_the_next(kernel: Kernel, crowded: Path) -> None:
+    os.kill(int((crowded / "cgroup.procs").read_text()), signal.SIGKILL)
+    until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
+    assert call(kernel, "kernel.start", "errand", {"wait": True}) is not None
+
+
 def test_the_kernel_answers_while_its_template_stands_still_and_then_every_run_has_its_turn(kernel: Kernel) -> None:
     """It has more to tell the template than their socket takes, and does not wait for it."""
     install(kernel, FOREMAN)

@@ -58,7 +58,8 @@ class Worker(Hand):
 )
 
 
-def _worker(name: str) -> Source:
+def worker(name: str) -> Source:
+    """A service that has commands run, as NAME.do."""
     return Source(WORKER.toml.replace("NAME", name), WORKER.main)
 
 
@@ -67,7 +68,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     work = tmp_path_factory.mktemp("shell")
     with Kernel(make_home(work / "home")) as kernel:
         install(kernel, ROOT / "hands" / "shell")
-        for source in (_worker("ann"), _worker("bob"), ECHO):
+        for source in (worker("ann"), worker("bob"), ECHO):
             install(kernel, source)
         yield kernel
 
@@ -78,12 +79,14 @@ def client(kernel: Kernel) -> Iterator[Client]:
         yield client
 
 
-def _run(client: Client, command: str, **more: object) -> dict[str, Any]:
+def run_in(client: Client, command: str, **more: object) -> dict[str, Any]:
+    """What the reply to a command line says that the operator has run."""
     told: Any = client.call("shell.run", "", {"command": command, **more}, seconds=60).value
     return dict(told)
 
 
-def _do(client: Client, who: str, command: str, **more: object) -> dict[str, Any]:
+def do_as(client: Client, who: str, command: str, **more: object) -> dict[str, Any]:
+    """What a worker tells that has a command line run."""
     told: Any = client.call(f"{who}.do", "", {"command": command, **more}, seconds=60).value
     return dict(told)
 
@@ -120,31 +123,31 @@ def _left(pattern: bytes) -> list[str]:
     ],
 )  # fmt: skip
 def test_everything_of_a_shell_works(client: Client, command: str, out: str) -> None:
-    told = _run(client, command)
+    told = run_in(client, command)
     assert (told["stdout"], told["exit_status"]) == (out, 0), told
     assert told["timed_out"] is told["cut"] is False
 
 
 def test_the_reply_tells_status_signal_and_usage_and_both_outputs_apart(client: Client) -> None:
-    told = _run(client, "echo out; echo err >&2; exit 7")
+    told = run_in(client, "echo out; echo err >&2; exit 7")
     assert (told["stdout"], told["stderr"], told["exit_status"]) == ("out\n", "err\n", 7)
     assert "signal" not in told
-    assert _run(client, "kill -TERM $$")["signal"] == "SIGTERM"
-    busy = _run(client, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 0.2")
+    assert run_in(client, "kill -TERM $$")["signal"] == "SIGTERM"
+    busy = run_in(client, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 0.2")
     assert busy["cpu_us"] > 20_000
     assert busy["wall_us"] > 200_000
-    assert _run(client, "printf '\\377'")["stdout"] == "\ufffd"
+    assert run_in(client, "printf '\\377'")["stdout"] == "\ufffd"
 
 
 @pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
 def test_peak_memory_is_told_and_bounded(client: Client) -> None:
     hog = f"{PYTHON} -c 'x = bytearray(100 << 20)'"
-    assert _run(client, hog)["memory"] > 100 << 20
-    told = _run(client, hog, memory=60 << 20)
+    assert run_in(client, hog)["memory"] > 100 << 20
+    told = run_in(client, hog, memory=60 << 20)
     assert told["exit_status"] == 1
     assert "MemoryError" in told["stderr"]
     with pytest.raises(NotDone, match="memory is at most 1073741824 bytes"):
-        _run(client, "true", memory=2 << 30)
+        run_in(client, "true", memory=2 << 30)
 
 
 # what is left ---------------------------------------------------------------------------------------------------------
@@ -154,14 +157,14 @@ def test_peak_memory_is_told_and_bounded(client: Client) -> None:
     "background", ["sleep 4711 &", "setsid sleep 4711 &", "(setsid sleep 4711 &) &", "nohup sleep 4711 >f &"]
 )
 def test_what_outlives_the_command_is_killed_and_does_not_hold_the_reply(client: Client, background: str) -> None:
-    told = _run(client, f"{background} echo begun")
+    told = run_in(client, f"{background} echo begun")
     assert told["stdout"] == "begun\n"
     assert told["wall_us"] < 3_000_000
     assert _left(b"sleep\0004711") == []
 
 
 def test_at_the_deadline_the_whole_tree_is_killed(client: Client) -> None:
-    told = _run(client, "trap '' TERM INT; echo begun; setsid sleep 4712 & sleep 4713", timeout=0.5)
+    told = run_in(client, "trap '' TERM INT; echo begun; setsid sleep 4712 & sleep 4713", timeout=0.5)
     assert (told["timed_out"], told["signal"], told["stdout"]) == (True, "SIGKILL", "begun\n")
     assert 500_000 <= told["wall_us"] < 2_000_000
     assert _left(b"sleep\000471") == []
@@ -190,11 +193,11 @@ def test_a_call_that_is_taken_back_leaves_nothing(kernel: Kernel) -> None:
 
 
 def test_a_flood_of_output_is_cut_and_goes_on(client: Client) -> None:
-    told = _run(client, "head -c 50000000 /dev/zero | tr '\\0' x; echo end >&2; exit 3", most=1000)
+    told = run_in(client, "head -c 50000000 /dev/zero | tr '\\0' x; echo end >&2; exit 3", most=1000)
     assert (len(told["stdout"]), told["stderr"], told["cut"], told["exit_status"]) == (1000, "end\n", True, 3)
     with pytest.raises(NotDone, match="most is at most 163840 bytes without stream"):
-        _run(client, "true", most=1 << 20)
-    whole = _run(
+        run_in(client, "true", most=1 << 20)
+    whole = run_in(
         client,
         "head -c 170000 /dev/zero | tr '\\0' '\\377'; head -c 170000 /dev/zero | tr '\\0' '\\377' >&2",
         most=163840,
@@ -203,7 +206,9 @@ def test_a_flood_of_output_is_cut_and_goes_on(client: Client) -> None:
 
 
 def test_a_fork_bomb_ends_with_its_call_and_nobody_else_notices(kernel: Kernel, client: Client) -> None:
-    bomb = threading.Thread(target=lambda: _bombed.append(_run(_another, "b() { b | b & }; b; sleep 100", timeout=2.0)))
+    bomb = threading.Thread(
+        target=lambda: _bombed.append(run_in(_another, "b() { b | b & }; b; sleep 100", timeout=2.0))
+    )
     _bombed: list[dict[str, Any]] = []
     with kernel.client() as _another:
         bomb.start()
@@ -216,7 +221,7 @@ def test_a_fork_bomb_ends_with_its_call_and_nobody_else_notices(kernel: Kernel, 
         bomb.join()
     assert slowest < 2
     assert _bombed[0]["wall_us"] < 10_000_000
-    assert _do(client, "ann", "echo ok")["reply"]["stdout"] == "ok\n"
+    assert do_as(client, "ann", "echo ok")["reply"]["stdout"] == "ok\n"
 
 
 # what it cannot -------------------------------------------------------------------------------------------------------
@@ -239,7 +244,7 @@ def _attempts(kernel: Kernel) -> dict[str, str]:
 def test_it_reaches_nothing_but_its_folder_and_the_systems_programs(kernel: Kernel, client: Client) -> None:
     (kernel.home.parent / "x").unlink(missing_ok=True)
     for what, command in _attempts(kernel).items():
-        told = _run(client, command)
+        told = run_in(client, command)
         assert told["exit_status"] != 0, (what, told)
         assert told["stdout"] == "", (what, told)
     assert not Path("/tmp/x").exists()
@@ -257,7 +262,7 @@ def test_it_has_no_network(client: Client, tries: str) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         tries = tries.replace("PORT", str(server.getsockname()[1]))
-        told = _run(client, f'{PYTHON} -c "import socket; {tries}"')
+        told = run_in(client, f'{PYTHON} -c "import socket; {tries}"')
     assert told["exit_status"] == 1
     assert "rror: " in told["stderr"]
 
@@ -266,11 +271,11 @@ def test_it_has_no_network(client: Client, tries: str) -> None:
 
 
 def test_it_works_in_its_callers_scratch_and_what_it_makes_there_is_its_callers(client: Client) -> None:
-    first = _do(client, "ann", "echo mine > a.txt; ls -ln a.txt | cut -d' ' -f3; id -u")
+    first = do_as(client, "ann", "echo mine > a.txt; ls -ln a.txt | cut -d' ' -f3; id -u")
     assert first["files"] == {"a.txt": "mine\n"}
     owner, uid = first["reply"]["stdout"].split()
     assert owner == uid
-    again = _do(client, "ann", "cat a.txt; rm a.txt")
+    again = do_as(client, "ann", "cat a.txt; rm a.txt")
     assert again["reply"]["stdout"] == "mine\n!"
     assert again["files"] == {}
 
@@ -280,7 +285,7 @@ def test_two_callers_at_once_see_nothing_of_each_other(kernel: Kernel) -> None:
 
     def work(who: str) -> None:
         with kernel.client() as link:
-            told[who] = _do(
+            told[who] = do_as(
                 link,
                 who,
                 f"echo {who} > {who}.txt; sleep 1; ls; cat ../*/*.txt; ls ..; ps ax | wc -l; kill -9 -1; echo on",
@@ -300,8 +305,8 @@ def test_two_callers_at_once_see_nothing_of_each_other(kernel: Kernel) -> None:
 def test_what_the_operator_runs_has_a_scratch_of_its_own_that_is_gone_afterwards(
     kernel: Kernel, client: Client
 ) -> None:
-    assert _run(client, "echo x > left; ls")["stdout"] == "left\n"
-    assert _run(client, "ls -A")["stdout"] == ""
+    assert run_in(client, "echo x > left; ls")["stdout"] == "left\n"
+    assert run_in(client, "ls -A")["stdout"] == ""
     end = time.monotonic() + 10
     while [one for one in os.listdir(kernel.home / "scratch") if (kernel.home / "scratch" / one / "left").exists()]:
         assert time.monotonic() < end
@@ -312,7 +317,7 @@ def test_a_scratch_that_was_lent_is_gone_after_both_ends(kernel: Kernel) -> None
     def begin() -> None:
         with kernel.client() as link:
             with pytest.raises(NotDone):
-                _do(link, "bob", "while :; do echo x > f$$; mkdir -p d; done", timeout=60.0)
+                do_as(link, "bob", "while :; do echo x > f$$; mkdir -p d; done", timeout=60.0)
 
     before = set(os.listdir(kernel.home / "scratch"))
     thread = threading.Thread(target=begin)
@@ -331,7 +336,7 @@ def test_a_scratch_that_was_lent_is_gone_after_both_ends(kernel: Kernel) -> None
 
 
 def test_output_is_streamed_as_it_comes_each_piece_marked(client: Client) -> None:
-    told = _do(client, "ann", "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three", streamed=True)
+    told = do_as(client, "ann", "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three", streamed=True)
     assert told["chunks"] == [b"\1one\n", b"\2two\n", b"\1three\n"]
     assert "stdout" not in told["reply"]
 
@@ -343,14 +348,14 @@ def test_a_command_line_has_three_descriptors_and_no_signal_is_ignored(client: C
         "def has(n):\n try:\n  return fcntl.fcntl(n, fcntl.F_GETFD) >= 0\n except OSError: pass\n"
     )
     look += "print([n for n in range(256) if has(n)], signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
-    told = _run(client, f"cat > look.py <<'END'\n{look}\nEND\n{PYTHON} look.py; trap")
+    told = run_in(client, f"cat > look.py <<'END'\n{look}\nEND\n{PYTHON} look.py; trap")
     assert told["stdout"] == "[0, 1, 2] True\n", told
 
 
 @pytest.mark.parametrize("command", ["echo a\0b", f": {'x' * 200_000}"], ids=["nul", "long"])
 def test_a_command_that_no_program_can_be_given_is_refused(client: Client, command: str) -> None:
     with pytest.raises(NotDone, match=r"the command cannot be run: .* \(arguments\)"):
-        _run(client, command)
+        run_in(client, command)
 
 
 def test_it_has_no_work_of_its_own(client: Client) -> None:
@@ -361,7 +366,7 @@ def test_it_has_no_work_of_its_own(client: Client) -> None:
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
 def test_a_tool_of_some_size_works(client: Client) -> None:
-    told = _run(
+    told = run_in(
         client, "git init -q . && echo a > a && git add a && git -c user.name=a -c user.email=a commit -m first"
     )
     assert "1 file changed" in told["stdout"], told
@@ -373,6 +378,6 @@ def test_what_it_writes_into_a_lent_folder_counts_as_its_own(tmp_path: Path) -> 
     toml.write_text(toml.read_text().replace("[limits]\n", '[limits]\ndisk = "16MiB"\n'))
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, hand)
-        install(kernel, _worker("ann"))
+        install(kernel, worker("ann"))
         with pytest.raises(NotDone, match="its files took more than its 16MiB of disk"):
-            _do(client, "ann", "for i in 1 2 3 4; do head -c 8000000 /dev/zero > f$i; done; sleep 4; echo done")
+            do_as(client, "ann", "for i in 1 2 3 4; do head -c 8000000 /dev/zero > f$i; done; sleep 4; echo done")

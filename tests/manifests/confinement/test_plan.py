@@ -97,7 +97,29 @@ def test_what_is_required_is_applied_or_the_start_is_refused(
         _plan(_hand(network, require=hand), machine, home)
     assert refused.value.code == "confinement"
     for layer in layers.LAYERS:
-        assert (f"{layer.name}: {layer.mend}" in str(refused.value)) == (layer.name in lacking)
+        is_spared = layer.name in {
+            "network-namespace" if network == "host" else "",
+            "user-namespace" if machine.is_root else "",
+        }
+        assert (f"{layer.name}: " in str(refused.value)) == (layer.name in lacking)
+        assert (f"{layer.name}: {layer.mend}" in str(refused.value)) == (layer.name in lacking and not is_spared)
+
+
+def test_a_layer_that_is_left_out_on_purpose_is_told_with_what_to_write_instead() -> None:
+    root = Machine(
+        is_root=True,
+        architecture="x86_64",
+        landlock=7,
+        seccomp=True,
+        cgroup="/g",
+        namespaces=("network", "ipc", "mount"),
+        readable=(),
+        online=(),
+    )
+    with pytest.raises(Refusal, match="as root each run has a user-id of its own in its place, so require that"):
+        _plan(_hand(require=("user-namespace",)), root)
+    with pytest.raises(Refusal, match='it is what network = "host" does without, so leave one of the two out'):
+        _plan(_hand("host", require=("network-namespace",)), root)
 
 
 @given(machines, networks, outsides)

@@ -1,0 +1,64 @@
+"""Programs below process 1 of a run: whoever collects one that has ended, whoever waits for it is told how."""
+
+import asyncio
+import os
+import signal
+import time
+from typing import Final
+
+import pytest
+
+from runtime import programs
+from runtime.programs import Program
+
+_NOTHING: Final = {"PATH": "/usr/bin:/bin"}
+
+
+async def _ended_unseen(*command: str) -> Program:
+    """A program that has ended while the loop did not look."""
+    program = Program(command, _NOTHING, {})
+    _let_end(program.pid)
+    return program
+
+
+def _let_end(pid: int) -> None:
+    """Hold the loop until it has ended; it stays to be collected."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_a_program_that_is_collected_as_an_orphan_has_ended_with_its_own_status() -> None:
+    async def found() -> int | None:
+        program = await _ended_unseen("/bin/sh", "-c", "exit 7")
+        assert programs.reap()
+        return await program.wait(5)
+
+    assert os.waitstatus_to_exitcode(asyncio.run(found()) or 0) == 7
+
+
+def test_one_that_is_seen_first_is_told_once() -> None:
+    async def found() -> int | None:
+        program = await _ended_unseen("/bin/sh", "-c", "kill -KILL $$")
+        status = await program.wait(5)
+        assert programs.reap()
+        return status
+
+    assert os.WTERMSIG(asyncio.run(found()) or 0) == signal.SIGKILL
+
+
+def test_orphans_are_collected_at_any_time_and_one_that_lives_is_left() -> None:
+    async def found() -> int | None:
+        program = Program(("/bin/sleep", "60"), _NOTHING, {})
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        _let_end(child)
+        assert not programs.reap()
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+        assert await program.wait(0.05) is None
+        os.kill(program.pid, signal.SIGTERM)
+        return await program.wait(5)
+
+    begun = time.monotonic()
+    assert os.WTERMSIG(asyncio.run(found()) or 0) == signal.SIGTERM
+    assert time.monotonic() - begun < 5

@@ -1,0 +1,70 @@
+"""A command line that plays with what it shares: its outputs, its caller's scratch folder, the processes it may have."""
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from tests.living import ROOT, Kernel, install, make_home
+from tests.system.test_shell import do_as, run_in, worker
+
+PYTHON: Final = "/usr/bin/python3"
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("shell") / "home")) as kernel:
+        install(kernel, ROOT / "hands" / "shell")
+        install(kernel, worker("ann"))
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def client(kernel: Kernel) -> Iterator[Client]:
+    with kernel.client() as client:
+        yield client
+
+
+def test_what_ran_in_the_background_and_has_ended_counts_no_more(client: Client) -> None:
+    told = run_in(client, "for i in $(seq 300); do (true &); sleep 0.002; done; echo end")
+    assert (told["stdout"], told["stderr"]) == ("end\n", "")
+
+
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+def test_an_output_that_lies_in_a_socket_which_nobody_has_does_not_hold_the_reply(client: Client) -> None:
+    send = "a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [1, 2, b.fileno()]))])"
+    code = f"import array, os, socket; a, b = socket.socketpair(); {send}; os.write(1, b'x' * 60000); print('sent')"
+    for _ in range(3):
+        told = run_in(client, f'{PYTHON} -c "{code}"')
+        assert (told["stdout"], told["stderr"]) == ("x" * 60000 + "sent\n", "")
+        assert told["wall_us"] < 700_000
+
+
+def test_a_scratch_that_was_closed_to_its_owner_is_open_to_the_next(client: Client) -> None:
+    with pytest.raises(NotDone, match="Permission"):
+        do_as(client, "ann", "chmod 0 .")
+    assert do_as(client, "ann", "echo on")["reply"]["stdout"] == "on\n"
+
+
+def test_two_commands_of_one_caller_share_its_scratch_and_nothing_else(kernel: Kernel) -> None:
+    told: list[dict[str, Any]] = []
+
+    def work() -> None:
+        with kernel.client() as link:
+            told.append(do_as(
+                link, "ann",
+                "mkfifo -m 600 p$$ ; mkdir -p both; echo $$ > both/$(cat /dev/urandom | head -c 8 | od -An -tx1 | tr -d ' ');"
+                "i=0; while [ $(ls both | wc -l) -lt 2 ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done;"
+                "kill -9 -1; sleep 0.3; ls both | wc -l; ls /proc | grep -c '^[0-9]'; rm -f p$$",
+            ))  # fmt: skip
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one["reply"]["stdout"].split()[:1] for one in told] == [["2"], ["2"]], told
