@@ -21,7 +21,8 @@ from wire.errors import TapeDamaged
 from wire.tape import Began, Placed, Record, key_of, read, write
 
 RESERVE: Final = 4 * 1024 * 1024
-"""Bytes kept allocated for tapes on a full disk."""
+LAST: Final = 256 * 1024
+"""Bytes kept allocated for tapes on a full disk, and how many of them are for what runs hear while they end."""
 
 
 class TapeFile:
@@ -77,7 +78,10 @@ class TapeFile:
 
 
 class Journal:
-    """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk."""
+    """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk.
+
+    is_low: so little of the reserve is left that runs may be told no more than what they end with.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "runs"
@@ -85,7 +89,7 @@ class Journal:
         self.reserve = Growing(folder / "reserve", reserve=RESERVE)
         self._keys = folder / "keys" / "000000.jsonl"
         self._lock = Lock()
-        self.behind = 0
+        self.behind, self.is_low = 0, False
         self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
@@ -136,6 +140,13 @@ class Journal:
             with self._lock:
                 self.behind -= size
 
+    def make_room(self) -> None:
+        """Have the reserve again. Raises OSError when only some of it could be had."""
+        try:
+            self.reserve.reserve()
+        finally:
+            self.is_low = self.reserve.room <= LAST or (self.is_low and self.reserve.room < RESERVE // 2)
+
     def _write_into_reserve(self, tape: TapeFile) -> None:
         """Write where the reserve was, and take back what is left of it before anybody else does."""
         self.reserve.release()
@@ -143,7 +154,7 @@ class Journal:
             tape.write(self._taken[tape])
         finally:
             with suppress(OSError):  # the log's look at its reserves tells of it
-                self.reserve.reserve()
+                self.make_room()
 
 
 def _size(record: Record) -> int:

@@ -131,7 +131,7 @@ class Log:
         """What may be asked of the log."""
         if self._state is LogState.OK and self._behind < BEHIND[0]:
             return LogState.OK
-        is_low = self._entries.room - self._behind < LAST or self.journal.reserve.room <= LAST
+        is_low = self._entries.room - self._behind < LAST or self.journal.is_low
         is_spent = self._behind >= BEHIND[1] or is_low
         return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
@@ -321,7 +321,7 @@ class Log:
             finally:
                 self._keys_file.reserve()
                 self._entries.reserve()
-                self.journal.reserve.reserve()
+                self.journal.make_room()
             if self._entries.end >= SEGMENT and not self._failed:  # and under a checkpoint, since it was just signed
                 following = Growing(segment_path(self._folder, self._segment + 1), reserve=RESERVE)
                 self._entries.close(keep=False)
