@@ -34,7 +34,7 @@ class Exchange:
         if peer.run is not None:
             peer.run.calls += 1
         seq = self.record(call)
-        if call.has_effect:
+        if call.is_recorded_first:
             self._kernel.log.after(seq, partial(self._if_open, call, deliver))
         else:
             deliver(call)
@@ -43,6 +43,7 @@ class Exchange:
         """Open a call: from here on it has exactly one end."""
         kernel = self._kernel
         self.calls[call.number] = call
+        kernel.budgets.reserve(call)
         if call.parent is not None:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
@@ -113,12 +114,13 @@ class Exchange:
         run.used = run.used.and_then(header.used) if header.used is not None else run.used
         call = run.serving.get(header.number)
         if call is None:
-            raise Late(header.number)
+            self._kernel.budgets.correct(run, header)
+            return
         run.mark(header.labels)
         call.mark(call.provided.labels, header.labels)
-        self.end(call, header, body)
+        self.end(call, header, body, is_word=True)
 
-    def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
+    def end(self, call: OpenCall, header: headers.End, body: bytes = NIL, *, is_word: bool = False) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
         kernel = self._kernel
         if self.calls.pop(call.number, None) is None:
@@ -133,12 +135,13 @@ class Exchange:
             call.parent.children.pop(call.number, None)
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
+        header = call.priced(header, was_begun=was_begun, is_word=is_word)
         cost = None if isinstance(header, headers.Refused) else header.cost
         seq = self._log("end", call, "reply", body, call.over(header))
         provider = kernel.runs.get(call.provider)
         if provider is not None:
             provider.serving.pop(call.number, None)
-        kernel.spent(call, cost)
+        kernel.budgets.settle(call, cost, is_word=is_word)
         if (call.has_effect and was_begun) or cost is not None:
             kernel.log.after(seq, partial(self._tell, call, header, body))
         else:

@@ -12,7 +12,7 @@ from manifests.calls import OpenCall
 from manifests.grants import GrantSet
 from manifests.state import Installed
 from wire import limits
-from wire.entries import Used
+from wire.entries import Cost, Used
 from wire.ids import RunId
 from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate
@@ -64,12 +64,12 @@ class Run:
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
     grouped: it is in its control group.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
-    used: by its guests, as it says.
+    used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when.
     """
 
     __slots__ = (
         "applied", "calls", "cost", "cpu", "digest_key", "ended", "grants", "grouped", "hand", "held", "id", "key", "labels",
-        "memory", "missing", "number", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving",
+        "memory", "missing", "number", "owing", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "serving",
         "started", "state", "talk", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
@@ -81,6 +81,7 @@ class Run:
         self.serving: dict[int, OpenCall] = {}
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
         self.used = Used()
+        self.owing: dict[int, tuple[OpenCall, Cost, int]] = {}
         self.pidfd = -1
         self.uid: int | None = None
         self.talk: socket | None = None

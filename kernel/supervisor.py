@@ -48,7 +48,8 @@ class Supervisor:
         life, working = self.services.lives.get(hand.id), [run] if run else self._runs_of(hand)
         is_working, is_ending = bool(working), any(one.ended for one in working[:1])
         state = life.state if life else "stopped"
-        return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending)
+        is_over = self._kernel.budgets.until(hand.id) > 0
+        return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
@@ -60,6 +61,8 @@ class Supervisor:
             kernel.next_call(), cause.caller, cause.by, b"", 0, provided=_WORK, resource="", body=inputs, parent=cause.parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
+        work.is_detached = detached
+        kernel.budgets.admit(cause.by, cause.parent, work.method, work.most, detached=detached)
         run = self.launch(hand, work)
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)

@@ -42,6 +42,7 @@ SECTIONS: Final[dict[str, str]] = {
     "provides.*": 'A method it offers, under its own name, such as [provides."monitoring.check"].',
     "events": "What it publishes and what it listens to.",
     "limits": "Per run; for a service, cpu and wall hold per call.",
+    "budget": "What it may spend on calls that cost, its own and those made for it, see [budgets.md](budgets.md).",
     "restart": "What happens when its process ends by itself.",
     "confinement": "What its process needs beyond the usual confinement.",
     "settings.*": "One typed setting, which the operator can read and change with `maniple settings`.",
@@ -148,6 +149,20 @@ KEYS: Final[tuple[Key, ...]] = (
     _limit("in_flight", "The most calls open at once."),
     _limit("fuel", "WASM Hands: the most work for one call, about one unit for each instruction of the module."),
     Key(
+        "budget.tokens",
+        "tokens",
+        NONE,
+        "tokens",
+        'The most tokens in each hour, day or month, such as "200k/day"; a list for several: ["20k/hour", "1M/month"].',
+    ),
+    Key(
+        "budget.dollars",
+        "dollars",
+        NONE,
+        "US dollars",
+        'The most money likewise, such as "2.00/day"; down to a millionth of a dollar.',
+    ),
+    Key(
         "restart.when",
         "choice",
         '"failure"',
@@ -229,7 +244,6 @@ KEYS: Final[tuple[Key, ...]] = (
 LATER: Final[dict[str, str]] = {
     "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
     "capabilities.*.approval": "will hold each such call until a person says yes",
-    "budget": "will bound what the Hand may spend",
     "schedule": "will start the Hand by the clock or by events",
     "metrics": "will declare counters and gauges that the Hand reports",
     "agent": "will make the Hand reason with a model",

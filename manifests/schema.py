@@ -20,6 +20,7 @@ Effect: TypeAlias = Literal["read", "write", "external"]
 Network: TypeAlias = Literal["none", "host"]
 Scratch: TypeAlias = Literal["own", "caller"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
+Window: TypeAlias = Literal["hour", "day", "month"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
 READ: Final[Effect] = "read"
@@ -113,6 +114,20 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     scratch: Scratch = "own"
 
 
+class Allowance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be spent in each window of one kind: tokens, or micro-dollars."""
+
+    amount: int
+    window: Window
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[budget]: all of its allowances hold at once; without one of a unit, nothing bounds that unit."""
+
+    tokens: tuple[Allowance, ...] = ()
+    dollars: tuple[Allowance, ...] = ()
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[settings.x]: one typed setting. default, choices, min and max are values as settings.py delivers them
     (a duration in seconds, a size in bytes); default None means that there is none."""
@@ -142,6 +157,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     provides: dict[str, Provided] = {}
     events: Events = Events()
     limits: Limits = Limits()
+    budget: Budget = Budget()
     restart: Restart = Restart()
     confinement: Confinement = Confinement()
     settings: dict[str, Setting] = {}

@@ -5,7 +5,7 @@ are what the log's entries say, in order. A snapshot is this same value at one e
 whole log; deleting it loses nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from manifests.budgets import NOTHING, Account, Ledger, Sum, cost_of, lost, paid_by, plus, set_over, sum_of
 from manifests.grants import GrantSet, asked, narrow
-from manifests.schema import Capability, HandSection, Manifest, Provided
+from manifests.schema import Budget, Capability, HandSection, Manifest, Provided, Window
 from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
-from wire.entries import Entry, Said
+from wire.entries import Cost, Entry, Said, time_micros
 from wire.errors import ManipleError
 from wire.ids import KERNEL, HandId
 
@@ -87,18 +88,27 @@ def pinned(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call that has no end yet, as far as its end's entry tells of it."""
+    """A call that has no end yet, as far as its end's entry tells of it.
+
+    most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
+    none; inner: what calls made for it have spent of its own.
+    """
 
     method: str
     resource: str = ""
     run: str = ""
     parent: int = 0
     labels: tuple[str, ...] = ()
+    most: Sum | None = None
+    payers: tuple[str, ...] = ()
+    within: int = 0
+    inner: Sum = (0, 0)
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
     """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink.
 
+    budgets: what the operator set, by a Hand's id, "" for the home; ledger: what was spent.
     open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
     """
 
@@ -112,6 +122,8 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     paused: set[str] = set()
     quarantined: dict[str, str] = {}
     unfinished: dict[str, str] = {}  # task runs: run → its Hand's name
+    budgets: dict[str, Budget] = {}
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
     open: dict[int, Open] = {}
     frozen: bool = False
     installs: int = 0
@@ -127,6 +139,9 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
         wanted = [] if self.frozen else [one for one in self.hands.values() if one.id in self.wanted - held]
         return [one for one in wanted if not one.is_task]
 
+
+WORK: Final = "run"
+"""The method of a task run's work, which no Hand can have. It costs nothing itself: what a run spends are its calls."""
 
 Load = Callable[[str], Package]
 """Folder's name → what is in it; raises ManipleError when it cannot be read."""
@@ -144,6 +159,16 @@ def fold(state: State, entry: Entry, load: Load) -> None:
 def authority(state: State, hand: Installed) -> GrantSet:
     """What a Hand may do: what its sealed manifest asks for, and of that what the operator granted."""
     return narrow(GrantSet.of(asked(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
+
+
+def accounts(state: State, payers: Iterable[str]) -> list[Account]:
+    """What those who pay for a call may spend: nothing bounds a Hand that was removed."""
+    found = []
+    for payer in payers:
+        hand = state.by_id(payer)
+        own = hand.package.manifest.budget if hand is not None else Budget()
+        found.append(Account(payer, hand.name if hand else "", set_over(own, state.budgets.get(payer))))
+    return found
 
 
 def _install(state: State, entry: Entry, load: Load) -> None:
@@ -189,7 +214,7 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    for table in (state.grants, state.settings, state.quarantined):
+    for table in (state.grants, state.settings, state.quarantined, state.budgets, state.ledger.spent):
         table.pop(gone.id, None)
     state.wanted.discard(gone.id)
     state.paused.discard(gone.id)
@@ -235,6 +260,8 @@ def _hand_state(state: State, entry: Entry, _: Load) -> None:
             state.quarantined.pop(hand, None)
         case "unwanted":
             state.wanted.discard(hand)
+        case "released":
+            state.quarantined.pop(hand, None)
         case "quarantined":
             state.quarantined[hand] = entry.why
 
@@ -257,13 +284,55 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
+    most, payers = entry.detail.get("most"), _payers(entry)
     state.open[entry.call] = Open(
-        method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels
-    )
+        method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
+        most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=_within(entry),
+    )  # fmt: skip
+    if payers:
+        state.ledger.tick(time_micros(entry.time))
+
+
+def _payers(entry: Entry) -> tuple[str, ...]:
+    """Who pays for a call, where it was reserved or has cost something."""
+    payers = entry.detail.get("payers")
+    return tuple(map(str, payers)) if isinstance(payers, list) else ()
+
+
+def _within(entry: Entry) -> int:
+    """The call out of whose `most` one is paid."""
+    within = entry.detail.get("within")
+    return within if isinstance(within, int) else 0
 
 
 def _end(state: State, entry: Entry, _: Load) -> None:
     state.open.pop(entry.call, None)
+    if entry.cost is None:
+        return
+    state.ledger.spend(_payers(entry), entry.cost, entry.method, time_micros(entry.time))
+    within = _within(entry)
+    while (above := state.open.get(within)) is not None:
+        state.open[within] = replace(above, inner=plus(above.inner, sum_of(entry.cost)))
+        within = above.within
+
+
+def _budget(state: State, entry: Entry, _: Load) -> None:
+    told, now = entry.detail, time_micros(entry.time)
+    match entry.verdict:
+        case "set":
+            hand = str(told["hand"])
+            state.budgets[hand] = msgspec.convert(told["budget"], Budget)
+            state.ledger.forget_told(hand)
+        case "corrected":
+            state.ledger.give_back(
+                _payers(entry), msgspec.convert(told["back"], Cost), msgspec.convert(told["at"], int)
+            )
+            if (more := msgspec.convert(told["more"], Cost)) != NOTHING:
+                state.ledger.spend(_payers(entry), more, str(told["method"]), now)
+        case _:
+            window = msgspec.convert(told["window"], Window)
+            percent = msgspec.convert(told["percent"], int)
+            state.ledger.note_told(str(told["hand"]), str(told["unit"]), window, percent, now)
 
 
 def _freeze(state: State, _: Entry, __: Load) -> None:
@@ -291,6 +360,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "run.end": _run_end,
     "call": _call,
     "end": _end,
+    "budget": _budget,
     "freeze": _freeze,
     "thaw": _thaw,
 }
@@ -309,14 +379,26 @@ def from_bytes(raw: bytes) -> State:
 
 
 def unended(state: State) -> list[Said]:
-    """The ends of the calls that had none when the kernel that carried them ended."""
-    return [
-        {
+    """The ends of the calls that had none when the kernel that carried them ended. What was reserved for one is counted
+
+    as spent: nobody can tell what it has cost. Later calls come first, so that those made for another do.
+    """
+    reserved = {number: one for number, one in state.open.items() if one.most is not None}
+    costs = lost(
+        {number: one.inner if one.method == WORK else one.most or (0, 0) for number, one in reserved.items()},
+        {number: one.within for number, one in reserved.items()},
+        {number: one.inner for number, one in reserved.items()},
+    )
+    ends: list[Said] = []
+    for number, one in sorted(state.open.items(), reverse=True):
+        said: Said = {
             "principal": KERNEL, "call": number, "method": one.method, "resource": one.resource, "run": one.run,
             "parent": one.parent, "labels": one.labels, "verdict": "failed", "why": "the kernel ended before it",
-        }
-        for number, one in state.open.items()
-    ]  # fmt: skip
+        }  # fmt: skip
+        if number in costs and one.method != WORK:
+            said["cost"], said["detail"] = cost_of(costs[number]), paid_by(one.payers, one.within)
+        ends.append(said)
+    return ends
 
 
 def summary(state: State) -> dict[str, object]:

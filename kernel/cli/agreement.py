@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from manifests.budgets import UNITS, allowances, written
 from manifests.grants import GrantSet, asked, exceeding
-from manifests.schema import Capability, Confinement, Manifest, Provided
+from manifests.schema import Budget, Capability, Confinement, Manifest, Provided
 
 KINDS = {
     "task": "a task: a process of its own for each run",
@@ -42,6 +43,11 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.command and not (before and before.hand.command == hand.command):
         lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
+    if manifest.budget != (before.budget if before else Budget()):
+        allowed = [written(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
+        lines.append(
+            f"It spends at most {', '.join(allowed)}." if allowed else "Nothing bounds what it spends any more."
+        )
     lines += _outside(manifest.confinement, before.confinement if before else Confinement())
     return lines
 

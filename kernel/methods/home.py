@@ -24,6 +24,8 @@ def _show(request: Request) -> object:
     return {
         "hand": hand,
         "state": kernel.supervisor.shown_state(hand),
+        "budget": [room.row for room in kernel.budgets.rooms([hand.id])],
+        "spent": kernel.state.ledger.told(hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
         "settings": shown(hand.package.manifest.settings, kernel.settings_of(hand)),
         "confinement": live.applied if live else (),
