@@ -11,24 +11,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import asdict
 
 from kernel.runs import Run
-from manifests.budgets import (
-    HOME,
-    USED_UP,
-    Bonds,
-    Room,
-    Sum,
-    cost_of,
-    is_for_good,
-    least_left,
-    minus,
-    over_until,
-    refusal,
-    sum_of,
-    written,
-)  # fmt: skip
-from manifests.calls import OpenCall, covering, paying
+from manifests.budgets import HOME, USED_UP, Bonds, Room, is_for_good, least_left, over_until, refusal, written
+from manifests.calls import OpenCall, accounts, covering, paying
+from manifests.ledger import Sum, cost_of, minus, sum_of
 from manifests.policy import Link
-from manifests.state import accounts
 from wire import codec, headers
 from wire.canonical import INT_LIMIT
 from wire.entries import Cost
@@ -52,9 +38,10 @@ class Budgets:
         self, by: Link, parent: OpenCall | None, method: str, most: Cost | None, *, detached: bool = False
     ) -> None:
         """Raises Refusal when a call's `most` does not fit, or it has none, its method costs, and nothing is left."""
-        state, now = self._kernel.state, self._kernel.time()
+        state = self._kernel.state
         if method.startswith("kernel.") or (most is None and method not in state.ledger.costly):
             return
+        now = self._kernel.time()
         state.ledger.tick(now)
         payers, within = accounts(state, paying(by, parent)), None if detached else covering(parent)
         short = self._bonds.short(state.ledger, payers, None if most is None else sum_of(most), within, now)

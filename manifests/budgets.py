@@ -8,23 +8,19 @@ spent at its end with what it cost. A call that is made for one with a `most` ta
 holds for every allowance, however calls interleave; only a provider that settles more than `most`, or a call without one,
 can break it, and then the excess is counted.
 
-Windows are hours, days and months of UTC. They go by budget time, which follows the kernel's clock and never goes back:
-after the clock was set back it goes on at half its pace until the clock has caught up, so that no window comes twice.
-
-The Ledger is part of the State: what it says is what the log's entries say. What is reserved is in no log: a call that
-has no end when its kernel dies is settled in full at the next start.
+What is spent is in the ledger (manifests/ledger.py), a part of the State: what the log's entries say. What is reserved is in
+no log: a call that has no end when its kernel dies is settled in full at the next start.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from manifests.amounts import WINDOWS, dollars_text, tokens_text
+from manifests.amounts import dollars_text, tokens_text
+from manifests.ledger import Ledger, Sum, end_of, minus, plus
 from manifests.schema import Allowance, Budget, Window
-from wire.canonical import INT_LIMIT
-from wire.entries import Cost, time_text
+from wire.entries import time_text
 from wire.errors import Refusal
 
 HOME: Final = ""
@@ -36,134 +32,6 @@ UNITS: Final = ("tokens", "micro_dollars")
 WARN_AT: Final = 80
 USED_UP: Final = 100
 """Percent of an allowance at which the operator is told."""
-
-_MICROS: Final[dict[Window, int]] = {"hour": 3_600_000_000, "day": 86_400_000_000}
-
-Sum: TypeAlias = tuple[int, int]
-"""Tokens and micro-dollars."""
-
-NOTHING: Final = Cost(tokens=0, micro_dollars=0)
-
-
-def sum_of(cost: Cost | None) -> Sum:
-    """A cost as a sum; none is nothing."""
-    return (cost.tokens, cost.micro_dollars) if cost is not None else (0, 0)
-
-
-def cost_of(amounts: Sum) -> Cost:
-    """A sum as a cost, as large as an entry can say."""
-    tokens, micro = (min(one, INT_LIMIT - 1) for one in amounts)
-    return Cost(tokens=tokens, micro_dollars=micro)
-
-
-def plus(one: Sum, other: Sum) -> Sum:
-    """Both together."""
-    return one[0] + other[0], one[1] + other[1]
-
-
-def minus(one: Sum, other: Sum) -> Sum:
-    """What is left, never less than nothing."""
-    return max(0, one[0] - other[0]), max(0, one[1] - other[1])
-
-
-# windows -----------------------------------------------------------------------------------------------------------------
-
-
-def number_of(window: Window, time: int) -> int:
-    """Which window of a kind a moment (microseconds since 1970) lies in, counted from 1970."""
-    if window == "month":
-        moment = datetime.fromtimestamp(time // 1_000_000, UTC)
-        return (moment.year - 1970) * 12 + moment.month - 1
-    return time // _MICROS[window]
-
-
-def end_of(window: Window, number: int) -> int:
-    """The moment at which a window ends, in microseconds since 1970."""
-    if window == "month":
-        year, month = divmod(number + 1, 12)
-        return int(datetime(1970 + year, month + 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-    return (number + 1) * _MICROS[window]
-
-
-# the ledger --------------------------------------------------------------------------------------------------------------
-
-
-class Tally(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What one payer has spent in the newest window of one kind. told: the percentage that was told, by unit."""
-
-    number: int = 0
-    spent: Sum = (0, 0)
-    told: dict[str, int] = {}
-
-
-class Ledger(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What was spent. clock: budget time; seen: the kernel's clock when it was that. spent: by payer and kind of window.
-
-    costly: methods of which a call has cost something.
-    """
-
-    clock: int = 0
-    seen: int = 0
-    spent: dict[str, dict[Window, Tally]] = {}
-    costly: set[str] = set()
-
-    def at(self, now: int) -> int:
-        """Budget time when the kernel's clock says now."""
-        return max(now, self.clock + max(0, now - self.seen) // 2)
-
-    def tick(self, now: int) -> None:
-        """Let budget time go on."""
-        self.clock, self.seen = self.at(now), now
-
-    def when(self, time: int) -> int:
-        """What the kernel's clock will say at a moment of budget time."""
-        return min(time, self.seen + 2 * (time - self.clock))
-
-    def tally(self, payer: str, window: Window, now: int) -> Tally:
-        """What a payer has spent in the window that now lies in, to read."""
-        number = number_of(window, self.at(now))
-        kept = self.spent.get(payer, {}).get(window)
-        return kept if kept is not None and kept.number >= number else Tally(number=number)
-
-    def told(self, payer: str, now: int) -> dict[str, dict[str, int]]:
-        """What a payer has spent in each of the windows that now lies in."""
-        spent = {window: self.tally(payer, window, now).spent for window in WINDOWS}
-        return {window: {"tokens": tokens, "micro_dollars": micro} for window, (tokens, micro) in spent.items()}
-
-    def _to_write(self, payer: str, window: Window) -> Tally:
-        number, tallies = number_of(window, self.clock), self.spent.setdefault(payer, {})
-        kept = tallies.get(window)
-        if kept is None or kept.number < number:
-            kept = tallies[window] = Tally(number=number)
-        return kept
-
-    def spend(self, payers: Iterable[str], cost: Cost, method: str, now: int) -> None:
-        """Count what a call cost with all who pay for it."""
-        self.tick(now)
-        if cost != NOTHING:
-            self.costly.add(method)
-        for payer in payers:
-            for window in WINDOWS:
-                tally = self._to_write(payer, window)
-                tally.spent = sum_of(cost_of(plus(tally.spent, sum_of(cost))))
-
-    def give_back(self, payers: Iterable[str], cost: Cost, spent_at: int) -> None:
-        """Take a charge back that was made at a moment of budget time, in the windows that are still the same."""
-        for payer in payers:
-            for window, tally in self.spent.get(payer, {}).items():
-                if tally.number == number_of(window, spent_at):
-                    tally.spent = minus(tally.spent, sum_of(cost))
-
-    def note_told(self, payer: str, unit: str, window: Window, percent: int, now: int) -> None:
-        """The operator was told how far a payer's window is used."""
-        self.tick(now)
-        self._to_write(payer, window).told[unit] = percent
-
-    def forget_told(self, payer: str) -> None:
-        """A payer's allowances have changed: what was told of them says nothing any more."""
-        for tally in self.spent.get(payer, {}).values():
-            tally.told.clear()
-
 
 # allowances --------------------------------------------------------------------------------------------------------------
 
@@ -415,7 +283,7 @@ def lost(most: Mapping[int, Sum], within: Mapping[int, int], spent: Mapping[int,
     for number in sorted(most, reverse=True):
         found[number] = minus(most[number], used.get(number, (0, 0)))
         above = within.get(number, 0)
-        while above in most:
+        while above and above in most:
             used[above] = plus(used.get(above, (0, 0)), found[number])
             above = within.get(above, 0)
     return found

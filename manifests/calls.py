@@ -8,11 +8,12 @@ from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
-from manifests.budgets import HOME, Bond, cost_of, paid_by
+from manifests.budgets import HOME, Account, Bond, paid_by, set_over
 from manifests.grants import GrantSet
+from manifests.ledger import cost_of
 from manifests.policy import Link, logged, shown
-from manifests.schema import Manifest, Provided
-from manifests.state import WORK, Installed, Open
+from manifests.schema import Budget, Manifest, Provided
+from manifests.state import WORK, Installed, Open, State
 from wire import codec, headers, limits
 from wire.calls import CallLife
 from wire.entries import Cost, Said
@@ -248,3 +249,13 @@ def covering(parent: OpenCall | None) -> Bond | None:
         if call.bond is not None or call.is_detached:
             return call.bond
     return None
+
+
+def accounts(state: State, payers: Iterable[str]) -> list[Account]:
+    """What those who pay for a call may spend: nothing bounds a Hand that was removed."""
+    found = []
+    for payer in payers:
+        hand = state.by_id(payer)
+        own = hand.package.manifest.budget if hand is not None else Budget()
+        found.append(Account(payer, hand.name if hand else "", set_over(own, state.budgets.get(payer))))
+    return found

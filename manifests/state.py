@@ -1,11 +1,11 @@
 """What the kernel knows, as a fold over the log (pure but for the loader it is given).
 
-There is no second source of truth: installs, grants, keys, roots, settings, what is wanted, paused, quarantined or frozen
-are what the log's entries say, in order. A snapshot is this same value at one entry, so that a start need not read the
+There is no second source of truth: installs, grants, keys, roots, settings, what is spent, wanted, paused, quarantined or
+frozen are what the log's entries say, in order. A snapshot is this same value at one entry, so that a start need not read the
 whole log; deleting it loses nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from manifests.budgets import NOTHING, Account, Ledger, Sum, cost_of, lost, paid_by, plus, set_over, sum_of
+from manifests.budgets import lost, paid_by
 from manifests.grants import GrantSet, asked, narrow
-from manifests.schema import Budget, Capability, HandSection, Manifest, Provided, Window
+from manifests.ledger import Ledger, Sum, cost_of, note, payers_of, plus, sum_of, within_of
+from manifests.schema import Budget, Capability, HandSection, Manifest, Provided
 from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Cost, Entry, Said, time_micros
@@ -161,16 +162,6 @@ def authority(state: State, hand: Installed) -> GrantSet:
     return narrow(GrantSet.of(asked(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
 
 
-def accounts(state: State, payers: Iterable[str]) -> list[Account]:
-    """What those who pay for a call may spend: nothing bounds a Hand that was removed."""
-    found = []
-    for payer in payers:
-        hand = state.by_id(payer)
-        own = hand.package.manifest.budget if hand is not None else Budget()
-        found.append(Account(payer, hand.name if hand else "", set_over(own, state.budgets.get(payer))))
-    return found
-
-
 def _install(state: State, entry: Entry, load: Load) -> None:
     detail = entry.detail
     folder, name, hand = str(detail["folder"]), str(detail["name"]), HandId(str(detail["hand"]))
@@ -284,55 +275,33 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
-    most, payers = entry.detail.get("most"), _payers(entry)
+    most, payers = entry.detail.get("most"), payers_of(entry)
     state.open[entry.call] = Open(
         method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
-        most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=_within(entry),
+        most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip
     if payers:
         state.ledger.tick(time_micros(entry.time))
-
-
-def _payers(entry: Entry) -> tuple[str, ...]:
-    """Who pays for a call, where it was reserved or has cost something."""
-    payers = entry.detail.get("payers")
-    return tuple(map(str, payers)) if isinstance(payers, list) else ()
-
-
-def _within(entry: Entry) -> int:
-    """The call out of whose `most` one is paid."""
-    within = entry.detail.get("within")
-    return within if isinstance(within, int) else 0
 
 
 def _end(state: State, entry: Entry, _: Load) -> None:
     state.open.pop(entry.call, None)
     if entry.cost is None:
         return
-    state.ledger.spend(_payers(entry), entry.cost, entry.method, time_micros(entry.time))
-    within = _within(entry)
-    while (above := state.open.get(within)) is not None:
+    note(state.ledger, entry)
+    within = within_of(entry)
+    while within and (above := state.open.get(within)) is not None:
         state.open[within] = replace(above, inner=plus(above.inner, sum_of(entry.cost)))
         within = above.within
 
 
 def _budget(state: State, entry: Entry, _: Load) -> None:
-    told, now = entry.detail, time_micros(entry.time)
-    match entry.verdict:
-        case "set":
-            hand = str(told["hand"])
-            state.budgets[hand] = msgspec.convert(told["budget"], Budget)
-            state.ledger.forget_told(hand)
-        case "corrected":
-            state.ledger.give_back(
-                _payers(entry), msgspec.convert(told["back"], Cost), msgspec.convert(told["at"], int)
-            )
-            if (more := msgspec.convert(told["more"], Cost)) != NOTHING:
-                state.ledger.spend(_payers(entry), more, str(told["method"]), now)
-        case _:
-            window = msgspec.convert(told["window"], Window)
-            percent = msgspec.convert(told["percent"], int)
-            state.ledger.note_told(str(told["hand"]), str(told["unit"]), window, percent, now)
+    if entry.verdict != "set":
+        note(state.ledger, entry)
+        return
+    hand = str(entry.detail["hand"])
+    state.budgets[hand] = msgspec.convert(entry.detail["budget"], Budget)
+    state.ledger.forget_told(hand)
 
 
 def _freeze(state: State, _: Entry, __: Load) -> None:

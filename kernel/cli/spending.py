@@ -7,8 +7,9 @@ from msgspec import Struct
 from kernel.cli import screen
 from kernel.cli.exits import Ended, Exit
 from manifests import amounts
-from manifests.budgets import Sum, sum_of, written
+from manifests.budgets import written
 from manifests.errors import ValueInvalid
+from manifests.ledger import Sum, sum_of
 from wire.entries import Cost
 
 

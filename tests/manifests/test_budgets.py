@@ -1,4 +1,4 @@
-"""Budgets are never overshot, whatever order calls begin and end in and whatever the clock does; what is lost counts in full."""
+"""Budgets are never overshot, in whatever order calls begin and end and the clock jumps; what is lost counts in full."""
 
 import pytest
 from hypothesis import given, settings
@@ -7,10 +7,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from manifests.amounts import dollars_text, parse_dollars, parse_tokens, tokens_text
 from manifests.budgets import (
-    HOME, NOTHING, UNITS, USED_UP, WARN_AT, Account, Bond, Bonds, Ledger, Sum, allowances, cost_of, end_of, is_for_good,
-    least_left, lost, minus, number_of, over_until, plus, refusal, set_over, sum_of, written
+    HOME,
+    UNITS,
+    USED_UP,
+    WARN_AT,
+    Account,
+    Bond,
+    Bonds,
+    allowances,
+    is_for_good,
+    least_left,
+    lost,
+    over_until,
+    refusal,
+    set_over,
+    written,
 )  # fmt: skip
 from manifests.errors import ValueInvalid
+from manifests.ledger import NOTHING, Ledger, Sum, cost_of, end_of, minus, number_of, plus, sum_of
 from manifests.schema import Allowance, Budget, Window
 from wire.entries import Cost, time_micros
 
@@ -235,7 +249,9 @@ def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
     home = Account(HOME, "", Budget(dollars=(Allowance(amount=2_000_000, window="hour"),)))
     short = bonds.short(ledger, [home], (0, 3_000_000), None, START)
     assert short is not None
-    assert "the home may spend 2.00 dollars an hour, has spent 1.50 dollars: 0.50 dollars are left" in refusal(short).why
+    assert (
+        "the home may spend 2.00 dollars an hour, has spent 1.50 dollars: 0.50 dollars are left" in refusal(short).why
+    )
     assert "no window has room for it, and `maniple budget dollars=…` allows more" in refusal(short).why
     assert not is_for_good(short)
 
@@ -281,7 +297,9 @@ def test_amounts_are_read_back_as_they_are_written(amount: int) -> None:
     assert parse_dollars(f"{dollars_text(amount)}/month") == Allowance(amount=amount, window="month")
 
 
-@pytest.mark.parametrize("text", ["", "/day", "1", "1/Day", "1/day ", "-1/day", "1.5/day", "1 k/day", "٣/day", "1e3/day"])
+@pytest.mark.parametrize(
+    "text", ["", "/day", "1", "1/Day", "1/day ", "-1/day", "1.5/day", "1 k/day", "٣/day", "1e3/day"]
+)
 def test_what_is_no_number_of_tokens_is_refused(text: str) -> None:
     with pytest.raises(ValueInvalid):
         parse_tokens(text)
