@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
+from manifests import paying
 from manifests.calls import OpenCall
 from wire import headers, limits
 from wire.codec import NIL
@@ -43,7 +44,7 @@ class Exchange:
         """Open a call: from here on it has exactly one end."""
         kernel = self._kernel
         self.calls[call.number] = call
-        kernel.budgets.reserve(call)
+        paying.opened(kernel.budgets.bonds, call)
         if call.parent is not None:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
@@ -135,8 +136,7 @@ class Exchange:
             call.parent.children.pop(call.number, None)
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
-        header = call.priced(header, was_begun=was_begun, is_word=is_word)
-        cost = None if isinstance(header, headers.Refused) else header.cost
+        header, cost = call.priced(header, was_begun=was_begun, is_word=is_word)
         seq = self._log("end", call, "reply", body, call.over(header))
         provider = kernel.runs.get(call.provider)
         if provider is not None:

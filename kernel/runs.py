@@ -10,9 +10,10 @@ from typing import Final
 
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
+from manifests.paying import Owed
 from manifests.state import Installed
 from wire import limits
-from wire.entries import Cost, Used
+from wire.entries import Used
 from wire.ids import RunId
 from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate
@@ -81,7 +82,7 @@ class Run:
         self.serving: dict[int, OpenCall] = {}
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
         self.used = Used()
-        self.owing: dict[int, tuple[OpenCall, Cost, int]] = {}
+        self.owing: dict[int, Owed] = {}
         self.pidfd = -1
         self.uid: int | None = None
         self.talk: socket | None = None

@@ -14,6 +14,7 @@ from kernel.errors import HomeError
 from kernel.runs import Run, ending
 from kernel.services import Services
 from manifests import calls, changes, settings
+from manifests.budgets import over_until
 from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
@@ -48,7 +49,7 @@ class Supervisor:
         life, working = self.services.lives.get(hand.id), [run] if run else self._runs_of(hand)
         is_working, is_ending = bool(working), any(one.ended for one in working[:1])
         state = life.state if life else "stopped"
-        is_over = self._kernel.budgets.until(hand.id) > 0
+        is_over = over_until(self._kernel.budgets.rooms([hand.id])) > 0
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
@@ -62,7 +63,7 @@ class Supervisor:
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
         work.is_detached = detached
-        kernel.budgets.admit(cause.by, cause.parent, work.method, work.most, detached=detached)
+        kernel.budgets.admit(cause.by, cause.parent, work.method, work.most, alone=detached)
         run = self.launch(hand, work)
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
-from manifests.budgets import HOME, Account, Bond, paid_by, set_over
+from manifests.budgets import HOME, Bond, paid_by
 from manifests.grants import GrantSet
 from manifests.ledger import cost_of
 from manifests.policy import Link, logged, shown
-from manifests.schema import Budget, Manifest, Provided
-from manifests.state import WORK, Installed, Open, State
+from manifests.schema import Manifest, Provided
+from manifests.state import WORK, Installed, Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
 from wire.entries import Cost, Said
@@ -152,15 +152,19 @@ class OpenCall(CallLife):
             said["detail"] = detail
         return said
 
-    def priced(self, header: headers.End, *, was_begun: bool, is_word: bool) -> headers.End:
-        """Its end with what it has cost. is_word: its provider's own; otherwise nobody can tell, and it is all that is left
+    def priced(self, header: headers.End, *, was_begun: bool, is_word: bool) -> tuple[headers.End, Cost | None]:
+        """Its end with what it has cost, and that. is_word: its provider's own.
 
-        of its `most`, unless it never reached its provider, or is a run's work, which spends by its calls.
+        Otherwise nobody can tell, and it is all that is left of its `most`, unless it never reached its provider, or is a
+        run's work, which spends by its calls.
         """
         is_known = is_word or not was_begun or self.method == WORK
-        if self.bond is None or is_known or isinstance(header, headers.Refused):
-            return header
-        return replace(header, cost=cost_of(self.bond.unspent))
+        if isinstance(header, headers.Refused):
+            return header, None
+        if self.bond is None or is_known:
+            return header, header.cost
+        cost = cost_of(self.bond.unspent)
+        return replace(header, cost=cost), cost
 
     def kept(self, key: bytes, run: str) -> Open:
         """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
@@ -249,13 +253,3 @@ def covering(parent: OpenCall | None) -> Bond | None:
         if call.bond is not None or call.is_detached:
             return call.bond
     return None
-
-
-def accounts(state: State, payers: Iterable[str]) -> list[Account]:
-    """What those who pay for a call may spend: nothing bounds a Hand that was removed."""
-    found = []
-    for payer in payers:
-        hand = state.by_id(payer)
-        own = hand.package.manifest.budget if hand is not None else Budget()
-        found.append(Account(payer, hand.name if hand else "", set_over(own, state.budgets.get(payer))))
-    return found

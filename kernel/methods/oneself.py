@@ -4,6 +4,7 @@ from typing import Final
 
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
+from manifests import paying
 from manifests.state import described
 from wire import limits
 
@@ -41,11 +42,8 @@ def _budget(request: Request) -> object:
     """What the run has spent, what a call of it might cost now, and how fast it may call."""
     kernel, run, rate = request.kernel, request.run, request.peer.rate.per_minute
     spent = (run.tokens, run.cost, run.calls) if run else (0, 0, 0)
-    tokens, micro = kernel.budgets.left(request.call.by, request.call.parent)
-    return {
-        "tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate, "tokens_left": tokens,
-        "micro_dollars_left": micro, "budget": [room.row for room in kernel.budgets.rooms([run.hand.id] if run else [])],
-    }  # fmt: skip
+    left = paying.of_caller(kernel.budgets.bonds, kernel.state, request.call.by, request.call.parent, kernel.time())
+    return {"tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate, **left}
 
 
 def _settings(request: Request) -> object:

@@ -6,7 +6,7 @@ import time
 from kernel.family import resident
 from kernel.methods.request import Request, method
 from kernel.record.log import LogState
-from manifests.budgets import HOME
+from manifests import paying
 from manifests.state import summary
 from wire.entries import time_text
 
@@ -27,8 +27,7 @@ def _status(request: Request) -> object:
         "durable": kernel.log.durable,
         "log_state": kernel.log.state.name.lower(),
         "log_why": kernel.log.why,
-        "budgets": [room.row for room in kernel.budgets.all_rooms()],
-        "spent": kernel.state.ledger.told(HOME, kernel.time()),
+        **paying.of_home(kernel.budgets.bonds, kernel.state, kernel.time()),
         "origin": kernel.home.identity.origin,
     }
 
