@@ -23,20 +23,31 @@ _LARGER: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 def parse_tokens(text: str) -> Allowance:
     """Of "1500/hour", "200k/day" or "5M/month"."""
     amount, window = _split(text, "200k/day")
-    match = _TOKENS.fullmatch(amount)
-    if match is None:
-        raise ValueInvalid(f'"{text}" is not a number of tokens', 'write a whole number, or one of k or M: "200k/day"')
-    return _allowance(text, int(match[1]) * _LARGER[match[2]], window, f"{MOST // MICRO}M")
+    return Allowance(amount=tokens_of(amount, f"/{window}"), window=window)
 
 
 def parse_dollars(text: str) -> Allowance:
     """Of "2/day", "0.05/hour" or "60.00/month"."""
     amount, window = _split(text, "2.00/day")
-    match = _DOLLARS.fullmatch(amount)
+    return Allowance(amount=dollars_of(amount, f"/{window}"), window=window)
+
+
+def tokens_of(text: str, per: str = "") -> int:
+    """Tokens of "1500", "200k" or "5M". per: what stood behind it."""
+    match = _TOKENS.fullmatch(text)
     if match is None:
-        mend = 'write dollars without a sign, at most six digits after the point, such as "2.00/day"'
-        raise ValueInvalid(f'"{text}" is not an amount of dollars', mend)
-    return _allowance(text, int(match[1]) * MICRO + int((match[2] or "").ljust(6, "0")), window, str(MOST // MICRO))
+        mend = f'write a whole number, or one of k or M, such as "200k{per}"'
+        raise ValueInvalid(f'"{text}{per}" is not a number of tokens', mend)
+    return _within_most(text, int(match[1]) * _LARGER[match[2]], f"{MOST // MICRO}M", per)
+
+
+def dollars_of(text: str, per: str = "") -> int:
+    """Micro-dollars of "2", "0.05" or "60.00". per: what stood behind it."""
+    match = _DOLLARS.fullmatch(text)
+    if match is None:
+        mend = f'write dollars without a sign, at most six digits after the point, such as "2.00{per}"'
+        raise ValueInvalid(f'"{text}{per}" is not an amount of dollars', mend)
+    return _within_most(text, int(match[1]) * MICRO + int((match[2] or "").ljust(6, "0")), str(MOST // MICRO), per)
 
 
 def _split(text: str, example: str) -> tuple[str, Window]:
@@ -48,10 +59,10 @@ def _split(text: str, example: str) -> tuple[str, Window]:
     raise ValueInvalid(said, f'write /hour, /day or /month after the amount, such as "{example}"')
 
 
-def _allowance(text: str, amount: int, window: Window, most: str) -> Allowance:
+def _within_most(text: str, amount: int, most: str, per: str) -> int:
     if amount > MOST:
-        raise ValueInvalid(f'"{text}" is too much', f'write at most "{most}/{window}"')
-    return Allowance(amount=amount, window=window)
+        raise ValueInvalid(f'"{text}{per}" is too much', f'write at most "{most}{per}"')
+    return amount
 
 
 def tokens_text(amount: int) -> str:

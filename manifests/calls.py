@@ -207,7 +207,7 @@ def opened(
         deadline = min(deadline, parent.deadline)
     return OpenCall(
         number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
-        deadline=deadline, labels=join(header.labels, labels), most=header.most, upload=header.upload,
+        deadline=deadline, labels=join(header.labels, labels), most=header.most or provided.most, upload=header.upload,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from manifests.schema import Allowance, Window
 from manifests.typed import split_type, word
 from manifests.values import parse_duration, parse_size
 from manifests.versions import is_version
+from wire.entries import Cost
 
 BAD: Final = object()
 """What a reader returns for a value it has refused."""
@@ -300,6 +301,27 @@ def _allowances(read: Callable[[str], Allowance], example: str) -> Reader:
     return reader
 
 
+def _cost(found: Findings, path: Path, value: object, key: Key) -> object:
+    example = 'write it like { tokens = "10k", dollars = "0.05" }'
+    if not isinstance(value, dict) or not value:
+        return _refused(found, path, value, "a cost", example)
+    good: dict[str, int] = {}
+    for unit, text in value.items():
+        at = (*path, unit)
+        if unit not in ("tokens", "dollars"):
+            found.at_key(at, f"{spelled(at)} is no unit of a cost", example)
+        elif not isinstance(text, str):
+            _refused(found, at, text, "an amount", "write it in quotes")
+        else:
+            try:
+                good[unit] = amounts.tokens_of(text) if unit == "tokens" else amounts.dollars_of(text)
+            except ValueInvalid as error:
+                found.at_value(at, f"{spelled(at)}: {error.why}", error.instead)
+    if len(good) < len(value):
+        return BAD
+    return Cost(tokens=good.get("tokens", 0), micro_dollars=good.get("dollars", 0))
+
+
 def _choices(found: Findings, path: Path, value: object, key: Key) -> object:
     if not isinstance(value, list) or not value:
         return _refused(found, path, value, "a list of values", 'write a list, such as ["low", "high"]')
@@ -319,6 +341,7 @@ READERS: Final[dict[str, Reader]] = {
     "choice": _choice,
     "choices": _choices,
     "command": _command,
+    "cost": _cost,
     "count": _count,
     "dollars": _allowances(amounts.parse_dollars, '"2.00/day"'),
     "duration": _measure(parse_duration, "duration", '"60s"'),

@@ -131,6 +131,13 @@ KEYS: Final[tuple[Key, ...]] = (
         ("read", "write", "external"),
     ),
     Key("provides.*.idempotent", "bool", "false", "", "May be made again when its outcome was lost."),
+    Key(
+        "provides.*.most",
+        "cost",
+        NONE,
+        "tokens, US dollars",
+        'What a call costs at most whose caller does not say: { tokens = "10k", dollars = "0.05" }. One left out is nothing.',
+    ),
     Key("provides.*.labels", "names", "[]", "", "What its replies are marked with."),
     Key("provides.*.params", "types", "{}", "", f"Its arguments and their types: {_PARAM_TYPES}."),
     Key("provides.*.returns", "types", "{}", "", "What its reply holds, with the same types."),

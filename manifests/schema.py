@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from manifests.values import LIMITS
+from wire.entries import Cost
 
 RunKind: TypeAlias = Literal["task", "service"]
 Autonomy: TypeAlias = Literal["readonly", "full"]
@@ -56,13 +57,14 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[provides."x.y"]: one method that the Hand answers."""
+    """[provides."x.y"]: one method that the Hand answers. most: what a call costs at most whose caller does not say."""
 
     method: str
     summary: str
     resource: ResourceKind
     effect: Effect
     idempotent: bool = False
+    most: Cost | None = None
     labels: tuple[str, ...] = ()
     params: dict[str, str] = {}
     returns: dict[str, str] = {}

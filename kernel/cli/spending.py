@@ -70,9 +70,8 @@ def most(given: Iterable[str]) -> Cost | None:
         key, equals, text = word.partition("=")
         if key not in ("tokens", "dollars") or not equals or key in found:
             raise Ended(f"--most: `{word}` is not tokens=NUMBER or dollars=AMOUNT, each once", Exit.USAGE)
-        read = amounts.parse_tokens if key == "tokens" else amounts.parse_dollars
         try:
-            found[key] = read(f"{text}/day").amount
+            found[key] = amounts.tokens_of(text) if key == "tokens" else amounts.dollars_of(text)
         except ValueInvalid:
             example = "tokens=2000 or tokens=2k" if key == "tokens" else "dollars=0.05"
             raise Ended(f"--most: `{word}` cannot be read: write it like {example}", Exit.USAGE) from None

@@ -26,6 +26,13 @@ effect = "read"
 params = { tokens = "int", seconds = "float?", how = "string?" }
 returns = { }
 
+[provides."costly.priced"]
+summary = "Cost something, and never more than it says"
+resource = "none"
+effect = "external"
+most = { tokens = "20", dollars = "0.01" }
+params = { tokens = "int" }
+
 [provides."costly.resell"]
 summary = "Cost something, and ask another for more"
 resource = "none"
@@ -56,6 +63,10 @@ class Costly(Hand):
             os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
+    async def priced(self, call: Call, tokens: int) -> dict[str, object]:
+        call.cost(tokens=tokens)
+        return {"most": call.most.tokens}
+
     async def resell(self, call: Call, tokens: int, more: int, most: int, seconds: float = 0.0) -> dict[str, object]:
         at_most = Cost(tokens=most, micro_dollars=most) if most else None
         await self.kernel.call("costly-two.spend", at_most=at_most, tokens=more)
@@ -66,7 +77,7 @@ class Costly(Hand):
 )
 
 COSTLY_TWO = Source(
-    COSTLY.toml.split('[provides."costly.resell"]')[0]
+    COSTLY.toml.split('[provides."costly.priced"]')[0]
     .replace('"costly"', '"costly-two"')
     .replace("costly.spend", "costly-two.spend")
     .replace('[capabilities]\n"costly-two.spend" = ["*"]\n', ""),

@@ -322,6 +322,22 @@ def test_a_call_without_most_counts_at_its_end_and_is_refused_when_nothing_is_le
     assert table(call(kernel, "kernel.check", "", {"method": "costly-two.spend"}))["allowed"] is True
 
 
+def test_a_call_whose_caller_says_no_most_has_the_one_that_its_provider_declares(kernel: Kernel, home: Path) -> None:
+    call(kernel, "kernel.budget-set", "", {"tokens": ["30/hour"]})
+    assert call(kernel, "costly.priced", "", {"tokens": 15}) == {"most": 20}
+    assert entry(home, "call", method="costly.priced").detail["most"] == {"tokens": 20, "micro_dollars": 10_000}
+    check = table(call(kernel, "kernel.check", "", {"method": "costly.priced"}))
+    assert (check["allowed"], check["code"]) == (False, "over_budget")
+    with pytest.raises(NotDone, match="15 tokens are left, and this needs 20 tokens"):
+        call(kernel, "costly.priced", "", {"tokens": 15})
+    with kernel.client() as client:
+        client.call("costly.priced", "", {"tokens": 15}, most=cost(15))
+        assert spent(kernel) == 30
+        client.call("kernel.budget-set", "", {"tokens": []})
+        client.call("costly.priced", "", {"tokens": 21})
+    assert state_of(kernel, "costly") == "quarantined"
+
+
 def test_what_a_call_costs_is_paid_by_every_hand_in_its_chain_and_the_home(kernel: Kernel) -> None:
     call(kernel, "kernel.budget-set", "", {"hand": "costly", "tokens": ["50/day"]})
     with kernel.client() as client:
