@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from manifests.budgets import UNITS, allowances, written
 from manifests.grants import GrantSet, asked, exceeding
+from manifests.ledger import sum_of
 from manifests.schema import Budget, Capability, Confinement, Manifest, Provided
 
 KINDS = {
@@ -92,10 +93,20 @@ def _below(pattern: str, method: str) -> bool:
     return pattern.endswith(".*") and method.startswith(pattern[:-1])
 
 
+def _price(one: Provided) -> str:
+    if one.most is None:
+        return ""
+    return f"; a call costs at most {' and '.join(map(written, UNITS, sum_of(one.most)))}"
+
+
 def offers(offered: Mapping[str, Provided], known: Mapping[str, Provided]) -> list[tuple[str, str, str]]:
     """Rows of what it offers that is new or other than was known: the method, on what, what it does."""
     return [
-        (name, "" if one.resource == "none" else f"on a {one.resource}", f"{EFFECTS[one.effect]}: {one.summary}")
+        (
+            name,
+            "" if one.resource == "none" else f"on a {one.resource}",
+            f"{EFFECTS[one.effect]}: {one.summary}{_price(one)}",
+        )
         for name, one in offered.items()
         if name not in known or known[name] != one
     ]

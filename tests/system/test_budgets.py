@@ -1,9 +1,11 @@
 """A budget is never exceeded, whoever asks at once and whatever is killed; what is spent is in the log, and is told."""
 
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install, make_home
 from tests.system.costly import ASKER, COSTLY, COSTLY_TWO
-from tests.system.fates import call, entries, entry, pid_of, state_of, table, until, verified
+from tests.system.fates import call, entries, entry, pid_of, runs, state_of, table, until, verified
 from wire.codec import Value
 from wire.entries import Cost
 
@@ -141,6 +143,36 @@ def test_what_is_killed_in_mid_call_leaves_no_sum_lower_than_what_was_spent(
     verified(home)
     kernel.up()
     assert spent(kernel) == right
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_dies_whenever_the_sum_is_never_lower_than_what_was_spent_nor_above_the_budget(
+    kernel: Kernel, home: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    inputs = {"calls": [{"tokens": 10, "at_most": 15, "seconds": 0.02}] * 5}
+    for _ in range(5):
+        with kernel.client() as client:
+            for _ in range(6):
+                client.call("kernel.start", "asker", {"inputs": inputs}, seconds=60)
+            time.sleep(chance.random() * 0.3)
+            victim = chance.choice(["kernel", "costly", "asker"])
+            rows = [row for row in runs(kernel, victim) if row["pid"]] if victim != "kernel" else []
+            if victim == "kernel":
+                kernel.kill()
+            elif rows:
+                with suppress(ProcessLookupError):
+                    os.kill(int(str(rows[0]["pid"])), signal.SIGKILL)
+        if victim == "kernel":
+            kernel.up()
+        assert spent(kernel) <= 1000
+    until(lambda: not runs(kernel, "asker"), "every run has ended")
+    assert 0 < counted(home) <= spent(kernel) <= 1000
+    kernel.down()
+    assert counted(home) <= in_log(home) <= 1000
+    (home / "log" / "snapshot").unlink()
+    kernel.up()
+    assert spent(kernel) == in_log(home)
 
 
 @pytest.mark.parametrize(
