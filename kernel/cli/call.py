@@ -27,6 +27,7 @@ class Described(Struct, frozen=True, kw_only=True):
     summary: str = ""
     effect: str = "read"
     idempotent: bool = False
+    most: Cost | None = None
     labels: tuple[str, ...] = ()
     provider: str = ""
 

@@ -49,6 +49,11 @@ def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
     costly.good("budget", "greeter", "--unset", "dollars")
 
 
+def test_what_a_method_costs_at_most_is_shown(costly: Shell) -> None:
+    assert "costs at most  20 tokens and 0.01 dollars" in costly.good("methods", "costly.priced")
+    assert "costs at most" not in costly.good("methods", "costly.spend")
+
+
 def test_a_run_can_be_given_no_more_than_is_left(costly: Shell) -> None:
     costly.good("budget", "dollars=2/hour")
     assert costly.run("start", "greeter", "--wait", "--most", "dollars=2.50").code == 4
