@@ -1,6 +1,13 @@
-"""Hands that cost and Hands that ask for it, for tests of budgets."""
+"""Hands that cost and Hands that ask for it, for tests of budgets; and what was spent, as each of those who count it says."""
 
-from tests.living import Source
+from pathlib import Path
+
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from tests.living import Kernel, Source
+from tests.system.fates import call, entries, table
+from wire.codec import Value
+from wire.entries import Cost
 
 COSTLY = Source(
     """
@@ -130,3 +137,55 @@ class Asker(Hand):
         return "done"
 """,
 )
+
+
+def cost(tokens: int) -> Cost:
+    return Cost(tokens=tokens, micro_dollars=tokens)
+
+
+def spend(kernel: Kernel, tokens: int, most: int | None, *, seconds: float = 0, **more: object) -> str:
+    """One call as the operator, for the home alone: how it ended."""
+    try:
+        with kernel.client() as client:
+            arguments = {"tokens": tokens, **more}
+            client.call("costly.spend", "", arguments, seconds=seconds, most=None if most is None else cost(most))
+    except NotDone as error:
+        return error.reason
+    return "done"
+
+
+def ask(client: Client, *calls: dict[str, object], most: int | None = None, **inputs: object) -> dict[str, Value]:
+    """One run of asker; what it returned."""
+    given = {"inputs": {"calls": calls, **inputs}, "wait": True}
+    told = table(
+        client.call("kernel.start", "asker", given, seconds=60, most=None if most is None else cost(most)).value
+    )
+    assert told["outcome"] == "done", told
+    return table(told["value"])
+
+
+def rooms(kernel: Kernel, name: str) -> dict[str, dict[str, Value]]:
+    """A Hand's budgets, or the home's, by unit and window."""
+    listed = table(call(kernel, "kernel.status"))["budgets"]
+    assert isinstance(listed, list)
+    return {f"{row['unit']!s}/{row['window']!s}": row for row in map(table, listed) if row["name"] == name}
+
+
+def spent(kernel: Kernel, window: str = "day") -> int:
+    """Tokens that the home has spent."""
+    by_window = table(table(call(kernel, "kernel.status"))["spent"])
+    return int(str(table(by_window[window])["tokens"]))
+
+
+def counted(home: Path) -> int:
+    """What the costly Hand itself knows it has spent."""
+    return sum(int(line) for file in home.glob("state/*/spent") for line in file.read_text().split())
+
+
+def in_log(home: Path) -> int:
+    """What the log says was spent, charges that were corrected as they were corrected."""
+    total = sum(one.cost.tokens for one in entries(home, "end") if one.cost is not None)
+    for one in entries(home, "budget"):
+        if one.verdict == "corrected":
+            total += int(str(one.detail["more"]["tokens"])) - int(str(one.detail["back"]["tokens"]))  # type: ignore[index]
+    return total
