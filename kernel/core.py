@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 from zmq.utils import z85
 
 from kernel import output
+from kernel.budgets import Budgets
 from kernel.bus import Bus
 from kernel.digests import code_digests
 from kernel.errors import Failure, HomeError
@@ -36,10 +37,10 @@ from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
 from manifests.lives import after_template
 from manifests.policy import shown
-from manifests.state import Installed, State, fold, to_bytes, unended
+from manifests.state import Installed, State, fold, to_bytes
+from manifests.unended import unended
 from wire import codec, headers
-from wire.canonical import INT_LIMIT
-from wire.entries import Cost, time_text
+from wire.entries import time_text
 from wire.errors import CodecError, Refusal, Unencodable
 from wire.ids import KERNEL, OPERATOR
 from wire.launch import Confined
@@ -72,6 +73,7 @@ class Kernel:
         self._operator_digests = os.urandom(32)
         log.keep_key(f"{OPERATOR} {time_text(self.started)}", self._operator_digests)
         self.links = Links(self)
+        self.budgets = Budgets(self)
         self.exchange = Exchange(self)
         self.events = Events(self)
         self.supervisor = Supervisor(self)
@@ -88,6 +90,7 @@ class Kernel:
         going_on = self.resuming.boot()
         for said in unended(self.state, going_on):
             self.log.append("end", **said)
+            fold(self.state, self.log.last, self.home.load)
         self.state.open.clear()
         for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
             self.record("run.end", run=run, verdict="died", why="run ended: the kernel ended before it")
@@ -334,10 +337,3 @@ class Kernel:
         """What was set for a Hand, its secrets among it."""
         has_secrets = any(one.secret for one in hand.package.manifest.settings.values())
         return {**self.state.settings.get(hand.id, {}), **(self.home.secrets(hand.id) if has_secrets else {})}
-
-    def spent(self, call: OpenCall, cost: Cost | None) -> None:
-        """Add what a call cost to its caller's run."""
-        run = self.runs.get(call.caller)
-        if run is not None and cost is not None:
-            run.cost = min(run.cost + cost.micro_dollars, INT_LIMIT - 1)
-            run.tokens = min(run.tokens + cost.tokens, INT_LIMIT - 1)

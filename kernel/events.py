@@ -65,8 +65,12 @@ class Events:
             "event", principal=peer.principal, run=run.id if run else "", method=event, labels=marks,
             parent=parent.number if parent else 0, arguments=body_digest(kernel.digest_key(peer.principal), body),
         )  # fmt: skip
+        self.announce(event, body, marks)
+
+    def announce(self, event: str, body: bytes, labels: tuple[str, ...] = ()) -> None:
+        """Give an event to everybody who subscribed to it."""
         for subscriber in list(self._topics.get(event, {}).values()):
-            self.give(subscriber, event, marks, body)
+            self.give(subscriber, event, labels, body)
 
     def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
         """Send an event to one peer, now or when it has credit."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
+from manifests import paying
 from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
 from wire import headers, limits
@@ -35,7 +36,7 @@ class Exchange:
         if peer.run is not None:
             peer.run.calls += 1
         seq = self.record(call)
-        if call.has_effect:
+        if call.is_recorded_first:
             self._kernel.log.after(seq, partial(self._if_open, call, deliver))
         else:
             deliver(call)
@@ -49,10 +50,12 @@ class Exchange:
 
     def open(self, call: OpenCall) -> None:
         """Open a call that has its entry already."""
+        kernel = self._kernel
         self.calls[call.number] = call
+        if call.bond is None:
+            paying.opened(kernel.budgets.bonds, call)
         if call.parent is not None:
             call.parent.children[call.number] = call
-        kernel = self._kernel
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
 
     def let_go(self, call: OpenCall) -> None:
@@ -130,12 +133,13 @@ class Exchange:
         run.used = run.used.and_then(header.used) if header.used is not None else run.used
         call = run.serving.get(header.number)
         if call is None:
-            raise Late(header.number)
+            self._kernel.budgets.correct(run, header)
+            return
         run.mark(header.labels)
         call.mark(call.provided.labels, header.labels)
-        self.end(call, header, body)
+        self.end(call, header, body, is_word=True)
 
-    def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
+    def end(self, call: OpenCall, header: headers.End, body: bytes = NIL, *, is_word: bool = False) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
         kernel, was_begun = self._kernel, call.was_begun
         if not self._close(call):
@@ -144,7 +148,7 @@ class Exchange:
         call.body = b""
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
-        cost = None if isinstance(header, headers.Refused) else header.cost
+        header, cost = call.priced(header, was_begun=was_begun, is_word=is_word)
         is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
             self._heard(call)
@@ -156,7 +160,7 @@ class Exchange:
         seq = self._log("end", call, "reply", body, call.over(header))
         if provider is not None:
             provider.serving.pop(call.number, None)
-        kernel.spent(call, cost)
+        kernel.budgets.settle(call, cost, is_word=is_word)
         if tape is not None:
             tape.pump()
         elif is_lasting:

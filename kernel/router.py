@@ -155,6 +155,7 @@ class Router:
             resource = normal(provided, resource)
             parent = self._parent(peer, header.parent)
             self._allow(peer, parent, provided, resource, owner)
+            self._kernel.budgets.admit(link_of(peer), parent, header.method, header.most or provided.most)
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
             return
@@ -197,6 +198,7 @@ class Router:
         try:
             provided, owner = self._kernel.catalogue.find(method)
             self._allow(peer, parent, provided, normal(provided, resource), owner)
+            self._kernel.budgets.admit(link_of(peer), parent, method, provided.most)
         except Refusal as refusal:
             return refusal
         return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
+from manifests.paying import Owed
 from manifests.state import Installed
 from wire import limits
 from wire.entries import Used
@@ -74,16 +75,17 @@ class Run:
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
     grouped: it is in its control group.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
-    used: by its guests, as it says. Of a run that can go on in another process: tape; began, what it was begun with; clock,
-    microseconds, and seed, of its first process; asked: the call that asked for it; before: the processor time of its earlier
-    processes, microseconds; count: records on its tape when this one was made; leaves: its process is ended, its work is not.
+    used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when. Of a run that
+    can go on in another process: tape; began, what it was begun with; clock, microseconds, and seed, of its first process;
+    asked: the call that asked for it; before: processor time of its earlier processes, microseconds; count: records on its
+    tape when this one was made; leaves: its process is ended, its work is not.
     """
 
     __slots__ = (
-        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "grants",
-        "grouped", "hand", "held", "id", "key", "labels", "leaves", "memory", "missing", "number", "parent", "paused", "peer",
-        "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state", "talk", "tape", "tokens", "uid",
-        "unfit", "used", "why", "work",
+        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended",
+        "grants", "grouped", "hand", "held", "id", "key", "labels", "leaves", "memory", "missing", "number", "owing",
+        "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state",
+        "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -94,6 +96,7 @@ class Run:
         self.serving: dict[int, OpenCall] = {}
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
         self.used = Used()
+        self.owing: dict[int, Owed] = {}
         self.pidfd = -1
         self.uid: int | None = None
         self.talk: socket | None = None

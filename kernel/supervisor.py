@@ -15,6 +15,7 @@ from kernel.record.resuming import WORK
 from kernel.runs import GRACE, Run, ending
 from kernel.services import Services
 from manifests import calls, changes, settings
+from manifests.budgets import over_until
 from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
@@ -43,7 +44,8 @@ class Supervisor:
         life, working = self.services.lives.get(hand.id), [run] if run else self._runs_of(hand)
         is_working, is_ending = bool(working), any(one.ended for one in working[:1])
         state = life.state if life else "stopped"
-        return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending)
+        is_over = over_until(self._kernel.budgets.rooms([hand.id])) > 0
+        return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
@@ -55,6 +57,8 @@ class Supervisor:
             kernel.next_call(), cause.caller, cause.by, b"", 0, provided=WORK, resource="", body=inputs, parent=cause.parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
+        work.is_detached = detached
+        kernel.budgets.admit(cause.by, cause.parent, work.method, work.most, alone=detached)
         run = self._made(hand, work)
         run.parent = "" if detached else kernel.run_of(cause.caller)
         kernel.resuming.begin(run, work, cause)

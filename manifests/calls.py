@@ -8,10 +8,12 @@ from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
+from manifests.budgets import HOME, Bond, paid_by
 from manifests.grants import GrantSet
+from manifests.ledger import cost_of
 from manifests.policy import Link, logged, shown
 from manifests.schema import Manifest, Provided
-from manifests.state import Installed, Open
+from manifests.state import WORK, Installed, Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
 from wire.entries import Cost, Said, time_text
@@ -38,13 +40,14 @@ class OpenCall(CallLife):
     crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
     time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
-    seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself.
+    seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself. bond: what is reserved for it.
+    is_detached: it outlives what it was made for, and is paid for by itself.
     """
 
     __slots__ = (
-        "alarm", "alarm_at", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early",
-        "labels", "left", "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload",
-        "was_taken_back",
+        "alarm", "alarm_at", "began", "body", "bond", "by", "caller", "caller_number", "children", "crashes", "deadline",
+        "early", "is_detached", "labels", "left", "most", "parent", "provided", "provider", "resource", "route", "seq",
+        "shares", "timer", "upload", "was_taken_back",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +65,8 @@ class OpenCall(CallLife):
         self.provider = ""
         self.crashes = self.began = self.alarm_at = 0
         self.seq = -1
-        self.was_taken_back = False
+        self.was_taken_back = self.is_detached = False
+        self.bond: Bond | None = None
         self.left = self.shares = 0.0
 
     @property
@@ -76,9 +80,25 @@ class OpenCall(CallLife):
         return self.provided.effect != "read"
 
     @property
+    def is_recorded_first(self) -> bool:
+        """Whether its provider gets it only when its entry is on disk: no effect, and no spending, without a record."""
+        return self.has_effect or self.bond is not None
+
+    @property
     def may_be_made_again(self) -> bool:
-        """Whether a provider's death leaves it possible to ask the next one, without anybody noticing."""
-        return self.state == "delivered" and not self.upload and (not self.has_effect or self.provided.idempotent)
+        """Whether a provider's death leaves it possible to ask the next one, without anybody noticing or paying twice."""
+        is_harmless = not self.has_effect or self.provided.idempotent
+        return self.state == "delivered" and not self.upload and is_harmless and self.bond is None
+
+    @property
+    def payers(self) -> tuple[str, ...]:
+        """Who pays for it: every Hand in its chain, and the home."""
+        return paying(self.by, self.parent)
+
+    @property
+    def covered(self) -> Bond | None:
+        """What was reserved for the nearest of those that it is made for."""
+        return None if self.is_detached else covering(self.parent)
 
     @property
     def was_begun(self) -> bool:
@@ -115,6 +135,8 @@ class OpenCall(CallLife):
         detail: dict[str, object] = {"effect": self.provided.effect}
         if self.most is not None:
             detail["most"] = asdict(self.most)
+        if self.bond is not None:
+            detail |= paid_by(self.bond.payers, self.bond.within.number if self.bond.within else 0)
         return {"principal": self.caller, "verdict": "allowed", "detail": detail}
 
     def over(self, header: headers.End) -> Said:
@@ -123,18 +145,41 @@ class OpenCall(CallLife):
         said: Said = {"principal": self.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
         if why := headers.why(header):
             said["why"] = shown(why)
+        detail: dict[str, object] = {}
         if not isinstance(header, headers.Refused) and header.used is not None:
-            said["detail"] = {"used": asdict(header.used)}
+            detail["used"] = asdict(header.used)
+        if cost is not None:
+            detail |= paid_by(self.payers, self.covered.number if self.covered else 0)
+        if detail:
+            said["detail"] = detail
         return said
+
+    def priced(self, header: headers.End, *, was_begun: bool, is_word: bool) -> tuple[headers.End, Cost | None]:
+        """Its end with what it has cost, and that. is_word: its provider's own.
+
+        Otherwise nobody can tell, and it is all that is left of its `most`, unless it never reached its provider, or is a
+        run's work, which spends by its calls.
+        """
+        is_known = is_word or not was_begun or self.method == WORK
+        if isinstance(header, headers.Refused):
+            return header, None
+        if self.bond is None or is_known:
+            return header, header.cost
+        cost = cost_of(self.bond.unspent)
+        return replace(header, cost=cost), cost
 
     def kept(self, key: bytes, run: str) -> Open:
         """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
         parent = self.parent.number if self.parent else 0
         resource, labels = logged(self.resource, key), self.shown_labels()
-        return Open(
+        kept = Open(
             method=self.method, resource=resource, run=run, parent=parent, labels=labels, seq=self.seq,
             time=time_text(self.began),
         )  # fmt: skip
+        if (bond := self.bond) is None:
+            return kept
+        within = bond.within.number if bond.within else 0
+        return replace(kept, most=bond.most, payers=bond.payers, within=within, inner=bond.inner)
 
     def about(self, said: Said, key: bytes, run: str) -> Said:
         """An entry of it, completed with what both say. key: of its caller's digests; run: its caller, if that is one."""
@@ -167,7 +212,7 @@ def opened(
         deadline = min(deadline, parent.deadline)
     return OpenCall(
         number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
-        deadline=deadline, labels=join(header.labels, labels), most=header.most, upload=header.upload,
+        deadline=deadline, labels=join(header.labels, labels), most=header.most or provided.most, upload=header.upload,
     )  # fmt: skip
 
 
@@ -198,3 +243,18 @@ def chain(call: OpenCall | None) -> list[OpenCall]:
         links.append(call)
         call = call.parent
     return links
+
+
+def paying(by: Link, parent: OpenCall | None) -> tuple[str, ...]:
+    """Who pays for a call by one principal, made for another call: each Hand in its chain once, and the home."""
+    hands = dict.fromkeys([by.hand, *(call.by.hand for call in chain(parent))])
+    hands.pop("", None)
+    return (*hands, HOME)
+
+
+def covering(parent: OpenCall | None) -> Bond | None:
+    """What is reserved for the nearest of a chain that has something reserved, as far as one ends with the other."""
+    for call in chain(parent):
+        if call.bond is not None or call.is_detached:
+            return call.bond
+    return None

@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from manifests import capabilities, settings
-from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused
+from manifests import amounts, capabilities, settings
+from manifests.budgets import HOME
+from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused, ValueInvalid
 from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
 from manifests.roots import meets, read_mounts
-from manifests.schema import Capability, Provided, ResourceKind
+from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKind
 from manifests.seal import MANIFEST_FILE, Seal, signers
 from manifests.state import Artefact, Installed, Package, State
 from manifests.trust import EVERYTHING, TrustedKey
@@ -303,6 +304,36 @@ def _set(this: Asked) -> Decided:
     return Decided(entries=(("settings", detail),), hand=hand.id, secrets=hidden if hidden != secrets else None)
 
 
+def _budget(this: Asked) -> Decided:
+    """What a Hand may spend whatever its manifest says, or the home when none is named; [] takes the operator's word back."""
+    name = this.text("hand")
+    if name and name not in this.state.hands:
+        raise ChangeInvalid(f"no Hand {name!r} is installed: see `maniple hands`")
+    hand = this.state.hands[name].id if name else HOME
+    before = this.state.budgets.get(hand, Budget())
+    try:
+        after = Budget(
+            tokens=_allowances(this.arguments.get("tokens"), before.tokens, amounts.parse_tokens),
+            dollars=_allowances(this.arguments.get("dollars"), before.dollars, amounts.parse_dollars),
+        )
+    except ValueInvalid as error:
+        raise ChangeInvalid(f"{error.why}: {error.instead}") from None
+    detail: Detail = {"hand": hand, "name": name, "budget": _plain(after), "state": "set"}
+    return Decided(entries=(("budget", detail),), hand=hand)
+
+
+def _allowances(
+    given: object, before: tuple[Allowance, ...], read: Callable[[str], Allowance]
+) -> tuple[Allowance, ...]:
+    """Amounts for windows, each once; as before when none are given."""
+    if not isinstance(given, list):
+        return before
+    found = tuple(read(str(one)) for one in given)
+    if len({one.window for one in found}) < len(found):
+        raise ChangeInvalid("two amounts are for the same window: leave one out")
+    return found
+
+
 def _whose(hand: Installed) -> Detail:
     return {"hand": hand.id, "name": hand.name}
 
@@ -344,6 +375,15 @@ CHANGES: Final = {
         _row("key-add", "Trust a key", _add_key, "none", key="string", hands="list", most="list?", expires="int?"),
         _row("key-rotate", "Replace a key", _rotate_key, key="string"),
         _row("key-revoke", "Trust a key no more", _revoke_key),
+        _row(
+            "budget-set",
+            "Bound what a Hand, or the home, may spend",
+            _budget,
+            "none",
+            hand="string?",
+            tokens="list?",
+            dollars="list?",
+        ),
         _row("set", "Change a Hand's settings", _set, values="dict", typed="bool?"),
     )
 }

@@ -25,7 +25,7 @@ DEEPEST: Final = 64
 """Most characters of a HAND.toml, and most keys and indexes on the way to a value in it."""
 
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_PLAIN_SECTIONS: Final = ("hand", "events", "limits", "restart", "confinement", "requires")
+_PLAIN_SECTIONS: Final = ("hand", "events", "limits", "budget", "restart", "confinement", "requires")
 _NAMED_SECTIONS: Final = ("capabilities", "provides", "settings")
 
 

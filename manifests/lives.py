@@ -105,16 +105,23 @@ def unfit(name: str, why: str) -> Refusal | None:
     return None
 
 
-def shown_state(state: State, hand: Installed, life: str, *, is_working: bool, is_ending: bool) -> str:
+def shown_state(
+    state: State, hand: Installed, life: str, *, is_working: bool, is_ending: bool, is_over: bool = False
+) -> str:
     """The state of a Hand, or of one of its runs, in the words that people see.
 
-    life: its state in LIFE, for a service; is_working, is_ending: what there is of a task Hand's runs.
+    life: its state in LIFE, for a service; is_working, is_ending: what there is of a task Hand's runs; is_over: its budget
+    is used up.
     """
     if hand.id in state.paused:
         return "paused"
-    if hand.is_task:
-        return "stopping" if is_ending else "working" if is_working else "idle"
-    return "quarantined" if hand.id in state.quarantined else life
+    if hand.is_task and is_ending:
+        return "stopping"
+    if hand.id in state.quarantined:
+        return "quarantined"
+    if is_over:
+        return "over_budget"
+    return ("working" if is_working else "idle") if hand.is_task else life
 
 
 def check_requires(name: str, requires: Requires, has_program: Callable[[str], bool], env: Container[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from keyword import iskeyword
 from typing import Final
 
-from manifests import capabilities
+from manifests import amounts, capabilities
 from manifests.confinement import layers
 from manifests.errors import PatternInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
@@ -17,9 +17,11 @@ from manifests.grants import is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
 from manifests.positions import Path
 from manifests.reference import AT, LATER, LATER_CHOICES, REQUIRED, Key, keys_of
+from manifests.schema import Allowance, Window
 from manifests.typed import split_type, word
 from manifests.values import parse_duration, parse_size
 from manifests.versions import is_version
+from wire.entries import Cost
 
 BAD: Final = object()
 """What a reader returns for a value it has refused."""
@@ -273,6 +275,53 @@ def _types(found: Findings, path: Path, value: object, key: Key) -> object:
     return good if len(good) == len(value) else BAD
 
 
+def _allowances(read: Callable[[str], Allowance], example: str) -> Reader:
+    """What may be spent: one amount for a window, or a list of them for different ones."""
+
+    def reader(found: Findings, path: Path, value: object, key: Key) -> object:
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            return _refused(found, path, value, "an amount for a window", f"write it like {example}, or leave it out")
+        good: dict[Window, Allowance] = {}
+        for index, item in enumerate(items):
+            at = (*path, index) if isinstance(value, list) else path
+            if not isinstance(item, str):
+                _refused(found, at, item, "an amount for a window", f"write it in quotes, such as {example}")
+                continue
+            try:
+                one = read(item)
+            except ValueInvalid as error:
+                found.at_value(at, f"{spelled(at)}: {error.why}", error.instead)
+                continue
+            if one.window in good:
+                found.at_value(at, f"{spelled(path)} has two amounts for one {one.window}", "leave one out")
+            good.setdefault(one.window, one)
+        return tuple(good.values()) if len(good) == len(items) else BAD
+
+    return reader
+
+
+def _cost(found: Findings, path: Path, value: object, key: Key) -> object:
+    example = 'write it like { tokens = "10k", dollars = "0.05" }'
+    if not isinstance(value, dict) or not value:
+        return _refused(found, path, value, "a cost", example)
+    good: dict[str, int] = {}
+    for unit, text in value.items():
+        at = (*path, unit)
+        if unit not in ("tokens", "dollars"):
+            found.at_key(at, f"{spelled(at)} is no unit of a cost", example)
+        elif not isinstance(text, str):
+            _refused(found, at, text, "an amount", "write it in quotes")
+        else:
+            try:
+                good[unit] = amounts.tokens_of(text) if unit == "tokens" else amounts.dollars_of(text)
+            except ValueInvalid as error:
+                found.at_value(at, f"{spelled(at)}: {error.why}", error.instead)
+    if len(good) < len(value):
+        return BAD
+    return Cost(tokens=good.get("tokens", 0), micro_dollars=good.get("dollars", 0))
+
+
 def _choices(found: Findings, path: Path, value: object, key: Key) -> object:
     if not isinstance(value, list) or not value:
         return _refused(found, path, value, "a list of values", 'write a list, such as ["low", "high"]')
@@ -292,7 +341,9 @@ READERS: Final[dict[str, Reader]] = {
     "choice": _choice,
     "choices": _choices,
     "command": _command,
+    "cost": _cost,
     "count": _count,
+    "dollars": _allowances(amounts.parse_dollars, '"2.00/day"'),
     "duration": _measure(parse_duration, "duration", '"60s"'),
     "entry": _entry,
     "event patterns": _list(
@@ -314,6 +365,7 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "size": _measure(parse_size, "size", '"256MiB"'),
     "text": _text,
+    "tokens": _allowances(amounts.parse_tokens, '"200k/day"'),
     "types": _types,
     "value": _any,
     "variables": _list(

@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from manifests.values import LIMITS
+from wire.entries import Cost
 
 RunKind: TypeAlias = Literal["task", "service"]
 Autonomy: TypeAlias = Literal["readonly", "full"]
@@ -20,6 +21,7 @@ Effect: TypeAlias = Literal["read", "write", "external"]
 Network: TypeAlias = Literal["none", "host"]
 Scratch: TypeAlias = Literal["own", "caller"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
+Window: TypeAlias = Literal["hour", "day", "month"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
 READ: Final[Effect] = "read"
@@ -55,13 +57,14 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[provides."x.y"]: one method that the Hand answers."""
+    """[provides."x.y"]: one method that the Hand answers. most: what a call costs at most whose caller does not say."""
 
     method: str
     summary: str
     resource: ResourceKind
     effect: Effect
     idempotent: bool = False
+    most: Cost | None = None
     labels: tuple[str, ...] = ()
     params: dict[str, str] = {}
     returns: dict[str, str] = {}
@@ -113,6 +116,20 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     scratch: Scratch = "own"
 
 
+class Allowance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be spent in each window of one kind: tokens, or micro-dollars."""
+
+    amount: int
+    window: Window
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[budget]: all of its allowances hold at once; without one of a unit, nothing bounds that unit."""
+
+    tokens: tuple[Allowance, ...] = ()
+    dollars: tuple[Allowance, ...] = ()
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[settings.x]: one typed setting. default, choices, min and max are values as settings.py delivers them
     (a duration in seconds, a size in bytes); default None means that there is none."""
@@ -142,6 +159,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     provides: dict[str, Provided] = {}
     events: Events = Events()
     limits: Limits = Limits()
+    budget: Budget = Budget()
     restart: Restart = Restart()
     confinement: Confinement = Confinement()
     settings: dict[str, Setting] = {}

@@ -1,11 +1,11 @@
 """What the kernel knows, as a fold over the log (pure but for the loader it is given).
 
-There is no second source of truth: installs, grants, keys, roots, settings, what is wanted, paused, quarantined or frozen
-are what the log's entries say, in order. A snapshot is this same value at one entry, so that a start need not read the
+There is no second source of truth: installs, grants, keys, roots, settings, what is spent, wanted, paused, quarantined or
+frozen are what the log's entries say, in order. A snapshot is this same value at one entry, so that a start need not read the
 whole log; deleting it loses nothing.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -14,12 +14,13 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from manifests.grants import GrantSet, asked, narrow
-from manifests.schema import Capability, HandSection, Manifest, Provided
+from manifests.ledger import Ledger, Sum, note, payers_of, plus, sum_of, within_of
+from manifests.schema import Budget, Capability, HandSection, Manifest, Provided
 from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
-from wire.entries import Entry, Said
+from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
-from wire.ids import KERNEL, HandId
+from wire.ids import HandId
 
 
 class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +88,11 @@ def pinned(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call that has no end yet, as far as its end's entry tells of it. seq, time: of the entry that it began with."""
+    """A call that has no end yet, as far as its end's entry tells of it. seq, time: of the entry that it began with.
+
+    most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
+    none; inner: what calls made for it have spent of its own.
+    """
 
     method: str
     seq: int = -1
@@ -96,6 +101,10 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: str = ""
     parent: int = 0
     labels: tuple[str, ...] = ()
+    most: Sum | None = None
+    payers: tuple[str, ...] = ()
+    within: int = 0
+    inner: Sum = (0, 0)
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +125,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
     """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink.
 
+    budgets: what the operator set, by a Hand's id, "" for the home; ledger: what was spent.
     open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
     """
 
@@ -129,6 +139,8 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     paused: set[str] = set()
     quarantined: dict[str, str] = {}
     unfinished: dict[str, Unfinished] = {}  # by the run's id
+    budgets: dict[str, Budget] = {}
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
     open: dict[int, Open] = {}
     frozen: bool = False
     installs: int = 0
@@ -144,6 +156,9 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
         wanted = [] if self.frozen else [one for one in self.hands.values() if one.id in self.wanted - held]
         return [one for one in wanted if not one.is_task]
 
+
+WORK: Final = "run"
+"""The method of a task run's work, which no Hand can have. It costs nothing itself: what a run spends are its calls."""
 
 Load = Callable[[str], Package]
 """Folder's name → what is in it; raises ManipleError when it cannot be read."""
@@ -206,7 +221,7 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    for table in (state.grants, state.settings, state.quarantined):
+    for table in (state.grants, state.settings, state.quarantined, state.budgets, state.ledger.spent):
         table.pop(gone.id, None)
     state.wanted.discard(gone.id)
     state.paused.discard(gone.id)
@@ -252,6 +267,8 @@ def _hand_state(state: State, entry: Entry, _: Load) -> None:
             state.quarantined.pop(hand, None)
         case "unwanted":
             state.wanted.discard(hand)
+        case "released":
+            state.quarantined.pop(hand, None)
         case "quarantined":
             state.quarantined[hand] = entry.why
 
@@ -283,22 +300,42 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
+    most, payers = entry.detail.get("most"), payers_of(entry)
     state.open[entry.call] = Open(
         method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
         seq=entry.seq, time=entry.time,
+        most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip
     _vouch(state, entry)
+    if payers:
+        state.ledger.tick(time_micros(entry.time))
 
 
 def _end(state: State, entry: Entry, _: Load) -> None:
     if state.open.pop(entry.call, None) is not None:
         _vouch(state, entry)
+    if entry.cost is None:
+        return
+    note(state.ledger, entry)
+    within = within_of(entry)
+    while within and (above := state.open.get(within)) is not None:
+        state.open[within] = replace(above, inner=plus(above.inner, sum_of(entry.cost)))
+        within = above.within
 
 
 def _vouch(state: State, entry: Entry) -> None:
     """A run's tape must hold what this entry is about; the work of a run that it spawned is none of its own calls."""
-    if entry.run in state.unfinished and entry.method != "run":
+    if entry.run in state.unfinished and entry.method != WORK:
         state.unfinished[entry.run].last = entry.seq
+
+
+def _budget(state: State, entry: Entry, _: Load) -> None:
+    if entry.verdict != "set":
+        note(state.ledger, entry)
+        return
+    hand = str(entry.detail["hand"])
+    state.budgets[hand] = msgspec.convert(entry.detail["budget"], Budget)
+    state.ledger.forget_told(hand)
 
 
 def _freeze(state: State, _: Entry, __: Load) -> None:
@@ -326,6 +363,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "run.end": _run_end,
     "call": _call,
     "end": _end,
+    "budget": _budget,
     "freeze": _freeze,
     "thaw": _thaw,
 }
@@ -341,48 +379,3 @@ def to_bytes(state: State) -> bytes:
 def from_bytes(raw: bytes) -> State:
     """The state of a snapshot whose signature was verified. Raises msgspec.MsgspecError when it is another version's."""
     return msgspec.msgpack.decode(raw, type=State)
-
-
-def unheard(number: int, one: Open, why: str) -> Said:
-    """The end of a call that nobody is left to hear of."""
-    return {
-        "principal": KERNEL, "call": number, "method": one.method, "resource": one.resource, "run": one.run,
-        "parent": one.parent, "labels": one.labels, "verdict": "failed", "why": why,
-    }  # fmt: skip
-
-
-def unended(state: State, going_on: Container[str]) -> list[Said]:
-    """The ends of the calls that had none when the kernel that carried them ended; but for those of runs that go on."""
-    works = {one.work for run, one in state.unfinished.items() if run in going_on}
-    return [
-        unheard(number, one, "the kernel ended before it")
-        for number, one in state.open.items()
-        if one.run not in going_on and number not in works
-    ]
-
-
-def summary(state: State) -> dict[str, object]:
-    """The home at a glance, Hands by their names."""
-    names: dict[str, str] = {hand.id: hand.name for hand in state.hands.values()}
-    return {
-        "frozen": state.frozen,
-        "hands": len(state.hands),
-        "wanted": sorted(names[hand] for hand in state.wanted if hand in names),
-        "paused": sorted(names[hand] for hand in state.paused if hand in names),
-        "quarantined": {names[hand]: why for hand, why in state.quarantined.items() if hand in names},
-    }
-
-
-def described(state: State) -> list[dict[str, object]]:
-    """What is installed, by name: each Hand's record but for its manifest and seal."""
-    return [
-        {
-            "name": hand.name,
-            "version": hand.version,
-            "kind": hand.package.manifest.hand.kind,
-            "description": hand.package.manifest.hand.description,
-            "wanted": hand.id in state.wanted,
-            "why": state.quarantined.get(hand.id, ""),
-        }
-        for _, hand in sorted(state.hands.items())
-    ]

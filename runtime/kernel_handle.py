@@ -32,12 +32,19 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """What this run has spent so far, and how many calls it may make in a minute."""
+    """What this run has spent so far, and how many calls it may make in a minute.
+
+    tokens_left, micro_dollars_left: what its next call might cost, None where no budget bounds it. budget: its own Hand's
+    allowances, each with unit, window, amount, spent, reserved, left, percent and the moment at which it ends.
+    """
 
     tokens: int
     micro_dollars: int
     calls: int
     calls_per_minute: int
+    tokens_left: int | None
+    micro_dollars_left: int | None
+    budget: tuple[dict[str, object], ...]
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

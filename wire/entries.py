@@ -44,6 +44,7 @@ KINDS: Final = {
     "key.revoke": "a key was revoked or replaced",
     "root.add": "a folder was given a name that file grants refer to",
     "root.remove": "a named folder was taken back",
+    "budget": "a budget: nearly or wholly used up, set by the operator, or a charge corrected; verdict: which",
     "settings": "settings were changed; detail: which, never a secret",
     "pause": "a Hand was paused: its calls wait",
     "resume": "a paused Hand goes on",

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from manifests.budgets import UNITS, allowances, written
 from manifests.grants import GrantSet, asked, exceeding
-from manifests.schema import Capability, Confinement, Manifest, Provided
+from manifests.ledger import sum_of
+from manifests.schema import Budget, Capability, Confinement, Manifest, Provided
 
 KINDS = {
     "task": "a task: a process of its own for each run",
@@ -42,6 +44,11 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.command and not (before and before.hand.command == hand.command):
         lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
+    if manifest.budget != (before.budget if before else Budget()):
+        allowed = [written(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
+        lines.append(
+            f"It spends at most {', '.join(allowed)}." if allowed else "Nothing bounds what it spends any more."
+        )
     lines += _outside(manifest.confinement, before.confinement if before else Confinement())
     return lines
 
@@ -86,10 +93,20 @@ def _below(pattern: str, method: str) -> bool:
     return pattern.endswith(".*") and method.startswith(pattern[:-1])
 
 
+def _price(one: Provided) -> str:
+    if one.most is None:
+        return ""
+    return f"; a call costs at most {' and '.join(map(written, UNITS, sum_of(one.most)))}"
+
+
 def offers(offered: Mapping[str, Provided], known: Mapping[str, Provided]) -> list[tuple[str, str, str]]:
     """Rows of what it offers that is new or other than was known: the method, on what, what it does."""
     return [
-        (name, "" if one.resource == "none" else f"on a {one.resource}", f"{EFFECTS[one.effect]}: {one.summary}")
+        (
+            name,
+            "" if one.resource == "none" else f"on a {one.resource}",
+            f"{EFFECTS[one.effect]}: {one.summary}{_price(one)}",
+        )
         for name, one in offered.items()
         if name not in known or known[name] != one
     ]

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, told, typed
+from kernel.cli import screen, spending, told, typed
 from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, write
@@ -27,6 +27,7 @@ class Described(Struct, frozen=True, kw_only=True):
     summary: str = ""
     effect: str = "read"
     idempotent: bool = False
+    most: Cost | None = None
     labels: tuple[str, ...] = ()
     provider: str = ""
 
@@ -52,9 +53,11 @@ class Result(Struct, frozen=True, kw_only=True):
 @click.option("--upload", metavar="FILE", type=click.Path(), help="Stream a file to the method; - is stdin.")
 @click.option("--output", metavar="FILE", type=click.Path(), help="Where bytes that it streams go, instead of stdout.")
 @click.option("--timeout", metavar="TIME", help="How long it may take, such as 90s; 60s without.")
+@click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What it may cost: tokens=2000, dollars=0.05.")
 def call(
-    session: Session, method: str, words: tuple[str, ...], upload: str | None, output: str | None, timeout: str | None
-) -> None:
+    session: Session, method: str, words: tuple[str, ...], upload: str | None, output: str | None, timeout: str | None,
+    most: tuple[str, ...],
+) -> None:  # fmt: skip
     """Make one call as the operator, and print what it brings.
 
     RESOURCE is what the method acts on, unless it acts on nothing. Arguments are read as the method declares them
@@ -66,14 +69,14 @@ def call(
 
         maniple call files.write data/new.txt --upload - make_folders=true
     """
-    seconds = _seconds(timeout)
+    seconds, at_most = _seconds(timeout), spending.most(most)
     check_words(method, "")
     with ExitStack() as stack:
         client = stack.enter_context(session.client())
         resource, arguments = _read(client, method, words)
         source = _source(stack, upload) if upload is not None else None
         sink = _Sink(stack, output)
-        reply = client.call(method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source)
+        reply = client.call(method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source, most=at_most)
     _show(session, reply, sink)
 
 
@@ -129,6 +132,8 @@ def _show(session: Session, reply: Reply, sink: _Sink) -> None:
     session.result(result, lambda: as_json(reply.value))
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")
+    if not session.json and (cost := spending.cost(reply.cost)):
+        session.say(f"cost: {cost}")
 
 
 def _source(stack: ExitStack, upload: str) -> BinaryIO:

@@ -128,12 +128,13 @@ class Client:
         chunk: Callable[[bytes], None] | None = None,
         upload: Source | None = None,
         tick: Callable[[], None] | None = None,
+        most: Cost | None = None,
     ) -> Reply:
         """Make a call and wait for its end. Raises NotDone for any end but Done.
 
         seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the
         next is given when it returns. upload: sent as pieces while the reply comes. tick: called about
-        once a second meanwhile.
+        once a second meanwhile. most: what it may cost.
         """
         check_words(method, resource)
         self._number += 2
@@ -144,6 +145,7 @@ class Client:
             resource=resource,
             deadline=min(int(seconds * 1000), limits.DEADLINE_MAX),
             upload=upload is not None,
+            most=most,
         )
         self._send(header, {} if arguments is None else arguments)
         sender = _Upload(self, number, upload) if upload is not None else None

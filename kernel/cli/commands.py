@@ -33,6 +33,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "grants": "Who holds what",
         "grant": "Give a Hand a capability that it asks for",
         "revoke": "Take a capability back",
+        "budget": "What may be spent, and what was",
         "roots": "Named folders that file grants refer to",
         "keys": "Keys whose seals are trusted",
     },

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import screen, told
+from kernel.cli import screen, spending, told
 from kernel.cli.call import Described, Methods
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
@@ -57,6 +57,7 @@ def _in_full(row: Described) -> str:
             ("effect", row.effect + (", may be made again" if row.idempotent else "")),
             ("arguments", "\n".join(f"{name}  {of}" for name, of in row.params.items()) or "none"),
             ("returns", "\n".join(f"{name}  {of}" for name, of in row.returns.items())),
+            ("costs at most", spending.cost(row.most)),
             ("labels", ", ".join(row.labels)),
             ("provider", row.provider),
         )

@@ -20,7 +20,7 @@ def _drawn(live: told.LiveRuns) -> str:
     if not live.runs:
         return ""
     return screen.table(
-        ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "COST", "PROGRESS"),
+        ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST", "PROGRESS"),
         (
             (
                 run.run,
@@ -33,11 +33,12 @@ def _drawn(live: told.LiveRuns) -> str:
                 run.calls,
                 run.open,
                 "" if run.used is None else run.used.fuel,
+                run.tokens or "",
                 screen.dollars(run.micro_dollars),
                 run.progress.shown() if run.progress else "",
             )
             for run in live.runs
         ),
-        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "COST"),
+        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST"),
         colour_of="STATE",
     )

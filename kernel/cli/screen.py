@@ -16,6 +16,7 @@ STATE_COLOURS: Final = {
     "ready": "green",
     "working": "green",
     "quarantined": "red",
+    "over_budget": "red",
     "backing_off": "yellow",
     "paused": "yellow",
     "starting": "yellow",

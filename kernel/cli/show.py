@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from kernel.cli import agreement, screen, told
+from kernel.cli import agreement, screen, spending, told
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
 from manifests.schema import Capability, HandSection, Manifest
@@ -33,6 +33,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     state: str
     grants: tuple[Capability, ...]
     settings: dict[str, object]
+    budget: tuple[spending.Room, ...]
+    spent: spending.Spent
     confinement: tuple[str, ...]
     lacking: tuple[str, ...]
 
@@ -88,6 +90,8 @@ def _drawn(shown: Shown) -> str:
                 "limits",
                 "\n".join(f"{name} {format_limit(name, value).strip(chr(34))}" for name, value in given.items()),
             ),
+            ("budget", "\n".join(room.told() for room in shown.budget)),
+            ("has spent", spending.spent(shown.spent)),
             ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
             ("confined by", ", ".join(shown.confinement) or "nothing runs now"),
             ("but not by", screen.lacking(shown.lacking)),

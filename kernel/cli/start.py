@@ -6,7 +6,7 @@ import time
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, told, typed
+from kernel.cli import screen, spending, told, typed
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, hand_argument
@@ -24,7 +24,8 @@ class Started(Struct, frozen=True, kw_only=True):
 @hand_argument
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--wait", is_flag=True, help="Wait until the run has ended, and print its result.")
-def start(session: Session, hand: str, words: tuple[str, ...], wait: bool) -> None:
+@click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What the run may cost: tokens=2000, dollars=0.05.")
+def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most: tuple[str, ...]) -> None:
     """Begin one run of a task Hand, with its inputs, or bring a service up; prints the run's id.
 
     key=value is a text, key:=JSON any value: `maniple start data-pipeline spec=data/load.toml`. A service that is up is
@@ -32,9 +33,9 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool) -> No
 
     With --wait, a run that failed ends this command with 1, one that was refused with 4.
     """
-    given = typed.inputs(typed.words(words))
+    given, at_most = typed.inputs(typed.words(words)), spending.most(most)
     with session.client() as client:
-        reply = client.call("kernel.start", hand, {"inputs": given}, seconds=120).value
+        reply = client.call("kernel.start", hand, {"inputs": given}, seconds=120, most=at_most).value
         begun = told.read(reply, Started)
         if begun.state:
             session.result(reply, lambda: f"{begun.run}  {hand} is {begun.state}")

@@ -4,7 +4,7 @@ import time
 
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import screen, spending, told
 from kernel.cli.frame import Session, command
 from wire.entries import time_micros
 
@@ -30,6 +30,8 @@ class Status(Struct, frozen=True, kw_only=True):
     log_state: str
     log_why: str
     origin: str
+    budgets: tuple[spending.Room, ...]
+    spent: spending.Spent
 
 
 @command()
@@ -69,7 +71,11 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
             ("wanted", ", ".join(now.wanted)),
             ("paused", ", ".join(now.paused)),
             ("quarantined", troubled),
-            ("spending", screen.dollars(sum(run.micro_dollars for run in live)) + " by the live runs" if live else ""),
+            ("spending", _spending(now, live)),
+            (
+                "budgets",
+                "\n".join(f"{room.name or 'the home'}: {room.told()}" for room in now.budgets if _matters(room)),
+            ),
             ("confinement", ", ".join(layers) or "nothing runs now; what this machine can do: `maniple doctor`"),
             ("but not by", screen.lacking(lacking)),
             ("log", log),
@@ -77,3 +83,14 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
             ("log's name", now.origin),
         )
     )
+
+
+def _spending(now: Status, live: tuple[told.LiveRun, ...]) -> str:
+    """What the home has spent, and of that the runs that live."""
+    by_live = screen.dollars(sum(run.micro_dollars for run in live)) + " by the live runs" if live else ""
+    return "; ".join(filter(None, (spending.spent(now.spent), by_live)))
+
+
+def _matters(room: spending.Room) -> bool:
+    """The home's budgets always; a Hand's when they are nearly used up. All of them: `maniple budget`."""
+    return not room.name or room.percent > 0

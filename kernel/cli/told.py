@@ -56,6 +56,7 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     memory: int
     calls: int
     open: int
+    tokens: int
     micro_dollars: int
     seconds: float
     progress: Progress | None = None

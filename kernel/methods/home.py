@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from kernel.methods.request import Method, Request, method
+from manifests import paying
 from manifests.changes import CHANGES, Asked
+from manifests.glance import described
 from manifests.settings import shown
-from manifests.state import described
 from wire.ids import ID_BYTES, hand_id
 
 
@@ -24,6 +25,7 @@ def _show(request: Request) -> object:
     return {
         "hand": hand,
         "state": kernel.supervisor.shown_state(hand),
+        **paying.of_hand(kernel.budgets.bonds, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
         "settings": shown(hand.package.manifest.settings, kernel.settings_of(hand)),
         "confinement": live.applied if live else (),

@@ -4,7 +4,8 @@ from typing import Final
 
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
-from manifests.state import described
+from manifests import paying
+from manifests.glance import described
 from wire import limits
 
 ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
@@ -38,10 +39,11 @@ def _list(request: Request) -> object:
 
 
 def _budget(request: Request) -> object:
-    """What the run has spent, and how fast it may call."""
-    run, rate = request.run, request.peer.rate.per_minute
+    """What the run has spent, what a call of it might cost now, and how fast it may call."""
+    kernel, run, rate = request.kernel, request.run, request.peer.rate.per_minute
     spent = (run.tokens, run.cost, run.calls) if run else (0, 0, 0)
-    return {"tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate}
+    left = paying.of_caller(kernel.budgets.bonds, kernel.state, request.call.by, request.call.parent, kernel.time())
+    return {"tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate, **left}
 
 
 def _settings(request: Request) -> object:
@@ -78,7 +80,7 @@ METHODS = (
     method("check", "Would a call be allowed, and why not", _check, method="string", resource="string?"),
     method("describe", "What a method or a Hand offers", _describe, method="string?", hand="string?"),
     method("list", "The Hands that may be asked", _list),
-    method("budget", "What the run has spent", _budget),
+    method("budget", "What the run has spent, and what is left", _budget),
     method("settings", "The Hand's settings", _settings),
     method("sleep", "Answer later", _sleep, milliseconds="int"),
     method("note", "Put a sentence, or progress, into the log", _note, text="string", done="int?", total="int?"),

@@ -17,6 +17,8 @@ def _start(request: Request) -> object:
     """One run of a task Hand, or a service up (answers when it is ready); mends a quarantine and a lack of templates."""
     kernel, hand = request.kernel, request.hand()
     kernel.start_template()
+    if hand.is_task and hand.id in kernel.state.quarantined:
+        kernel.record_state(hand, "released")
     if hand.is_task:
         return _begin(request, hand)
     if request.arguments.get("inputs"):
@@ -153,6 +155,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "memory": resident(run.pid),
         "calls": run.calls,
         "open": len(run.serving) + (len(run.peer.made) if run.peer else 0),
+        "tokens": run.tokens,
         "micro_dollars": run.cost,
         "used": run.used if run.hand.artefact is not None else None,
         "seconds": round(kernel.loop.now() - run.started, 1),

@@ -6,7 +6,8 @@ import time
 from kernel.family import resident
 from kernel.methods.request import Request, method
 from kernel.record.log import LogState
-from manifests.state import summary
+from manifests import paying
+from manifests.glance import summary
 from wire.entries import time_text
 
 
@@ -26,6 +27,7 @@ def _status(request: Request) -> object:
         "durable": kernel.log.durable,
         "log_state": kernel.log.state.name.lower(),
         "log_why": kernel.log.why,
+        **paying.of_home(kernel.budgets.bonds, kernel.state, kernel.time()),
         "origin": kernel.home.identity.origin,
     }
 

@@ -22,7 +22,8 @@ from manifests.grants import GrantSet
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
 from manifests.policy import Link, shown
 from manifests.schema import Provided
-from manifests.state import Open, Unfinished, authority, unheard
+from manifests.state import Open, Unfinished, authority, fold
+from manifests.unended import unmade
 from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros
@@ -120,7 +121,7 @@ class Resuming:
         kernel = self._kernel
         if call.state == "streaming" or call.upload:
             kernel.exchange.fail(call, INTERRUPTED, "its caller's process died while it streamed")
-        elif again and may_be_made_again(call.provided):
+        elif again and may_be_made_again(call.provided) and call.bond is None:
             tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
             kernel.exchange.let_go(call)
             del tape.made[call.caller_number]
@@ -207,8 +208,11 @@ class Resuming:
             return
         for call in list(tape.made.values()):
             self._kernel.exchange.cancel(call, "its caller is gone")
-        for number, one in tape.opens.values():
-            self._kernel.log.append("end", **unheard(number, one, "its caller never came back to it"))
+        for said in unmade(dict(tape.opens.values()), "its caller never came back to it"):
+            self._kernel.log.append("end", **said)
+            fold(self._kernel.state, self._kernel.log.last, self._kernel.home.load)
+        for bond in tape.bonds.values():
+            self._kernel.budgets.bonds.close(bond)
         tape.opens.clear()
 
     def keeps(self, call: OpenCall) -> bool:
@@ -269,7 +273,18 @@ class Resuming:
         work.provider, kernel.runs[run.id] = run.id, run
         kernel.results.begin(run.id, told.caller)
         kernel.exchange.open(work)
+        self._reserve(work, left, tape)
         self._waiting[name] = tape.rewind()
+
+    def _reserve(self, work: OpenCall, left: Open, tape: Tape) -> None:
+        """What was reserved for a run's work and calls stays so until they have their ends."""
+        bonds = self._kernel.budgets.bonds
+        if work.bond is not None:
+            bonds.spend(work.bond, left.inner)
+        for number, one in tape.opens.values():
+            if one.most is not None:
+                within = work.bond if one.within == work.number else None
+                tape.bonds[number] = bonds.open(number, one.payers, one.most, within)
 
     def _work(self, told: Began) -> OpenCall:
         """A run's work as it was, in the same names."""
@@ -291,6 +306,7 @@ class Resuming:
                 deadline=now + told.deadline / 1000, labels=frozenset(told.labels), most=told.most, upload=False,
             )  # fmt: skip
         assert parent is not None
+        parent.is_detached = bool(told.parent and not told.spawner)
         return parent
 
     def make_again(
@@ -313,7 +329,8 @@ class Resuming:
             resource=policy.normal(provided, header.resource), body=body, parent=run.work, labels=run.labels, owner=owner,
             now=kernel.loop.now(),
         )  # fmt: skip
-        call.began, call.seq = time_micros(one.time), one.seq
+        call.began, call.seq, call.was_taken_back = time_micros(one.time), one.seq, True
+        call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
         refusal = kernel.router.check(peer, run.work, header.method, header.resource)
@@ -321,7 +338,7 @@ class Resuming:
             kernel.exchange.refuse(call, refusal)
         elif known.has_streamed:
             kernel.exchange.fail(call, INTERRUPTED, "the kernel ended while it streamed")
-        elif owner is None or may_be_made_again(provided):
+        elif owner is None or (may_be_made_again(provided) and one.most is None):
             kernel.deliver(call)
         else:
             kernel.exchange.fail(

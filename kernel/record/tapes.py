@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from kernel.record.journal import TapeFile
 from kernel.runs import Peer, Run
+from manifests.budgets import Bond
 from manifests.calls import OpenCall
 from manifests.state import Open
 from wire import codec, headers, limits
@@ -37,13 +38,15 @@ KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscr
 class Tape:
     """One run's tape. made: its open calls, by the tape's numbers. opens: those that only the log knows, an earlier
 
-    kernel's, with their entry's number. count: records so far. deaths: processes that died without adding one.
+    kernel's, with their entry's number; bonds: what is reserved for these. count: records so far. deaths: processes that
+    died without adding one.
     """
 
     def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
         self._kernel, self._run, self.file, self._in_order = kernel, run, file, in_order
         self.made: dict[int, OpenCall] = {}
         self.opens: dict[int, tuple[int, Open]] = {}
+        self.bonds: dict[int, Bond] = {}
         self.count = self.deaths = self._heard = 0
         self.last = -1
         self._telling: Telling | None = None

@@ -158,6 +158,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
     "provides.*": schema.Provided,
     "events": schema.Events,
     "limits": schema.Limits,
+    "budget": schema.Budget,
     "restart": schema.Restart,
     "confinement": schema.Confinement,
     "settings.*": schema.Setting,

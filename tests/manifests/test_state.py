@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from manifests.grants import asked
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
-from manifests.state import Installed, Package, State, authority, fold, from_bytes, to_bytes, unended
-from wire.entries import NO_PREV, Entry
+from manifests.state import Installed, Package, State, authority, fold, from_bytes, to_bytes
+from manifests.unended import unended
+from wire.entries import NO_PREV, Cost, Entry
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 
 KEY = SigningKey("test", bytes(32))
+COST = Cost(tokens=7, micro_dollars=3)
 NAMES = ("alpha", "beta")
 METHODS = ("web.fetch", "files.read", "kernel.note")
 
@@ -44,8 +46,11 @@ CAPABILITIES = st.lists(
 KINDS = (
     "install", "remove", "grant", "revoke", "pause", "resume", "freeze", "thaw", "settings", "wanted", "unwanted",
     "quarantined", "root.add", "root.remove", "run.start", "run.end", "note",
-    "call", "end",
+    "call", "end", "reserved", "settled", "corrected", "set", "warning",
 )  # fmt: skip
+UNCHANGING = ("freeze", "thaw", "note", "call", "end", "reserved", "settled", "corrected", "set", "warning")
+"""Acts that concern no installed Hand."""
+
 ACTS = st.lists(
     st.tuples(
         st.sampled_from(KINDS), st.sampled_from(NAMES), st.integers(0, 3), CAPABILITIES,
@@ -70,7 +75,18 @@ def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
             detail = {"name": f"root-{extra}", "path": f"/srv/{extra}"}
         elif act.startswith("run."):
             run, detail = f"r-{extra}", {"kind": "task", "name": name}
-        elif act in ("freeze", "thaw", "note", "call", "end"):
+        elif act in ("reserved", "settled"):
+            kind, detail = "call" if act == "reserved" else "end", {"payers": [name, ""], "within": 2 * extra - 2}
+            if act == "reserved":
+                detail["most"] = {"tokens": 10 * extra, "micro_dollars": 5}
+        elif act in ("corrected", "set", "warning"):
+            kind, verdict = "budget", act
+            detail = {
+                "payers": [name], "at": 1_795_000_000_000_000, "method": "a.b", "back": {"tokens": 1, "micro_dollars": 0},
+                "more": {"tokens": 0, "micro_dollars": extra}, "hand": name, "unit": "tokens", "window": "day",
+                "percent": 80, "budget": {"tokens": [{"amount": extra, "window": "hour"}]},
+            }  # fmt: skip
+        elif act in UNCHANGING:
             pass
         elif name not in ids:
             continue
@@ -82,13 +98,14 @@ def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
             kind, verdict = "hand.state", act
         elif act == "remove":
             kind = "hand.remove"
-        if act not in ("note", "freeze", "thaw", "call", "end") and not act.startswith(("root", "run.")):
+        if act not in UNCHANGING and not act.startswith(("root", "run.")):
             detail = {"name": name, "hand": ids[name], **detail}
             if act == "remove":
                 del ids[name]
         found.append(
             Entry(seq=number, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", kind=kind, principal="operator",
-                  run=run, verdict=verdict, detail=detail, call=2 * (extra if act in ("call", "end") else number))
+                  run=run, verdict=verdict, detail=detail, cost=COST if act == "settled" else None,
+                  call=2 * (extra if act in ("call", "end", "reserved", "settled") else number))
         )  # fmt: skip
     return found
 
@@ -118,7 +135,7 @@ def test_every_call_without_an_end_is_told_of_once(acts: list[tuple[str, str, in
     assert sorted(one["call"] for one in ends) == sorted(left)
     assert all(one["verdict"] == "failed" for one in ends)
     for number, one in enumerate(ends):
-        fold(state, Entry(seq=number, prev=NO_PREV, time="", kind="end", **one), _load)
+        fold(state, Entry(seq=number, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", kind="end", **one), _load)
     assert unended(state, ()) == []
 
 

@@ -1,0 +1,80 @@
+"""`maniple budget` (acts)."""
+
+import click
+from msgspec import Struct
+
+from kernel.cli import screen, spending, told, typed
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command, hand_names
+from manifests.budgets import written
+
+KEYS = ("tokens", "dollars")
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """What kernel.status has of budgets. spent: by the home."""
+
+    budgets: tuple[spending.Room, ...]
+    spent: spending.Spent
+
+
+@command()
+@click.argument("words", metavar="[HAND] [KEY=VALUE]...", nargs=-1, shell_complete=hand_names)
+@click.option("--unset", metavar="KEY", multiple=True, help="Take your word back: HAND.toml's holds again, or nothing.")
+def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> None:
+    """What may be spent, and what was: of the whole home and of each Hand; or set it.
+
+    Without HAND it is the home's budget, which holds for everything together. KEY is tokens or dollars, VALUE an amount
+    for an hour, a day or a month, several joined by commas. What is set here holds instead of what a Hand's HAND.toml
+    says, for that key, at once.
+
+        maniple budget dollars=5.00/day
+
+        maniple budget researcher tokens=50k/hour,400k/day
+    """
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1 or (names and words[0] != names[0]):
+        raise Ended("name one Hand, before its amounts: `maniple budget HAND tokens=200k/day`", Exit.USAGE)
+    hand = names[0] if names else ""
+    given = typed.words(word for word in words if "=" in word)
+    for key in (*given.names, *unset):
+        if key not in KEYS or key in given.values:
+            raise Ended(f"`{key}` is no key of a budget: write tokens=200k/day or dollars=2.00/day", Exit.USAGE)
+    wanted = {key: text.split(",") for key, text in given.texts.items()} | {key: list[str]() for key in unset}
+    with session.client() as client:
+        if wanted:
+            client.call("kernel.budget-set", "", {"hand": hand, **wanted})
+        elif hand:
+            client.call("kernel.show", hand)  # which says so when there is none
+        status = told.read(client.call("kernel.status").value, Status)
+    rooms = [room for room in status.budgets if not hand or room.name == hand]
+    session.result({"budgets": rooms, "spent": status.spent}, lambda: _drawn(rooms, status.spent, hand))
+
+
+def _drawn(rooms: list[spending.Room], spent: spending.Spent, hand: str) -> str:
+    lines = []
+    if rooms:
+        lines.append(
+            screen.table(
+                ("WHOSE", "BUDGET", "SPENT", "RESERVED", "LEFT", "STATE", "ENDS (UTC)"),
+                (
+                    (
+                        room.name or "the home",
+                        written(room.unit, room.amount, room.window),
+                        written(room.unit, room.spent),
+                        written(room.unit, room.reserved) if room.reserved else "",
+                        written(room.unit, room.left),
+                        "over_budget" if room.is_used_up else f"{room.percent} %" if room.percent else "ok",
+                        screen.moment(room.ends),
+                    )
+                    for room in rooms
+                ),
+                right=("SPENT", "RESERVED", "LEFT"),
+                colour_of="STATE",
+            )
+        )
+    elif hand:
+        lines.append(f"Nothing bounds what {hand} spends: `maniple budget {hand} tokens=200k/day` does.")
+    if not hand:
+        lines.append(f"Spent by the home: {spending.spent(spent) or 'nothing'}.")
+    return "\n\n".join(lines)

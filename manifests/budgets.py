@@ -1,0 +1,289 @@
+"""Budgets (pure): what each payer has spent, what is reserved, and whether a call's `most` still fits.
+
+A call is paid for by every Hand in its chain and by the home. `most` is reserved with each of them before the call, and
+spent at its end with what it cost. A call that is made for one with a `most` takes its own out of that. So at any moment
+
+    spent in the window + reserved ≤ the allowance
+
+holds for every allowance, however calls interleave; only a provider that settles more than `most`, or a call without one,
+can break it, and then the excess is counted.
+
+What is spent is in the ledger (manifests/ledger.py), a part of the State: what the log's entries say. What is reserved is in
+no log: a call that has no end when its kernel dies is settled in full at the next start.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from manifests.amounts import dollars_text, tokens_text
+from manifests.ledger import Ledger, Sum, end_of, minus, plus
+from manifests.schema import Allowance, Budget, Window
+from wire.entries import time_text
+from wire.errors import Refusal
+
+HOME: Final = ""
+"""The payer that the home is; all others are Hands, by their ids."""
+
+UNITS: Final = ("tokens", "micro_dollars")
+"""In the order of a Sum; the keys of a budget are tokens and dollars."""
+
+WARN_AT: Final = 80
+USED_UP: Final = 100
+"""Percent of an allowance at which the operator is told."""
+
+# allowances --------------------------------------------------------------------------------------------------------------
+
+
+class Account(NamedTuple):
+    """One who pays: its id, or HOME; its name for people; what it may spend."""
+
+    payer: str
+    name: str
+    budget: Budget
+
+
+class Room(Struct, frozen=True, kw_only=True):
+    """One allowance as it stands now, in its unit. payer: whose; percent: of the last that was told; ends: by the
+
+    kernel's clock, in microseconds.
+    """
+
+    payer: str
+    name: str
+    unit: str
+    window: Window
+    amount: int
+    spent: int
+    reserved: int
+    told: int
+    ends: int
+
+    @property
+    def left(self) -> int:
+        """What can still be reserved."""
+        return max(0, self.amount - self.spent - self.reserved)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it is spent, or so nearly that a call was refused for what is spent alone."""
+        return self.spent >= self.amount or self.told >= USED_UP
+
+    @property
+    def percent(self) -> int:
+        """How much of it is used, as far as the operator is told of it."""
+        if self.is_used_up:
+            return USED_UP
+        return WARN_AT if self.spent * 100 >= self.amount * WARN_AT else 0
+
+    def told_as(self, percent: int) -> dict[str, object]:
+        """What an entry says of it, and how far it is used."""
+        return {
+            "hand": self.payer, "name": self.name, "unit": self.unit, "window": self.window, "amount": self.amount,
+            "spent": self.spent, "percent": percent, "ends": time_text(self.ends),
+        }  # fmt: skip
+
+    @property
+    def row(self) -> dict[str, object]:
+        """How it stands, for whoever asks."""
+        return {**self.told_as(self.percent), "reserved": self.reserved, "left": self.left}
+
+
+def set_over(own: Budget, by_operator: Budget | None) -> Budget:
+    """What holds of a Hand's own budget and what the operator set: for each unit, the operator's word if there is one."""
+    if by_operator is None:
+        return own
+    return Budget(tokens=by_operator.tokens or own.tokens, dollars=by_operator.dollars or own.dollars)
+
+
+def allowances(budget: Budget) -> Iterator[tuple[int, Allowance]]:
+    """All of a budget, each with the place of its unit in a Sum."""
+    for one in budget.tokens:
+        yield 0, one
+    for one in budget.dollars:
+        yield 1, one
+
+
+def key_of(unit: str) -> str:
+    """The key of a budget that is counted in this unit."""
+    return "dollars" if unit == "micro_dollars" else unit
+
+
+def written(unit: str, amount: int, window: str = "") -> str:
+    """An amount for people: `200k tokens a day`, `2.00 dollars a day`."""
+    text = f"{tokens_text(amount)} tokens" if unit == "tokens" else f"{dollars_text(amount)} dollars"
+    return text + (f" {'an' if window == 'hour' else 'a'} {window}" if window else "")
+
+
+# reservations ------------------------------------------------------------------------------------------------------------
+
+
+class Bond:
+    """What is reserved for one open call. within: that of the call it is made for, out of which it is taken.
+
+    anew: payers with whom it is reserved itself; the others have it in `within`. unspent: what is left of most; lent: what of
+    that is reserved for calls made for this one.
+    """
+
+    __slots__ = ("anew", "lent", "most", "number", "payers", "unspent", "within")
+
+    def __init__(self, number: int, payers: tuple[str, ...], most: Sum, within: "Bond | None") -> None:
+        self.number, self.payers, self.most, self.within = number, payers, most, within
+        self.anew = payers if within is None else tuple(one for one in payers if one not in within.payers)
+        self.unspent, self.lent = most, (0, 0)
+
+    @property
+    def inner(self) -> Sum:
+        """What was spent of it, all by calls made for its own, which has not ended."""
+        return minus(self.most, self.unspent)
+
+    @property
+    def left(self) -> Sum:
+        """What it can still be spent on, or lent."""
+        return minus(self.unspent, self.lent)
+
+
+class Short(NamedTuple):
+    """Why something does not fit: the allowance, or None for the `most` of a call above; what was needed, and was left."""
+
+    room: Room | None
+    unit: str
+    needed: int
+    left: int
+
+
+class Bonds:
+    """Everything that is reserved now, by payer."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Sum] = {}
+
+    def rooms(self, ledger: Ledger, account: Account, now: int) -> list[Room]:
+        """Every allowance of one payer as it stands."""
+        held = self._held.get(account.payer, (0, 0))
+        found = []
+        for place, one in allowances(account.budget):
+            tally = ledger.tally(account.payer, one.window, now)
+            found.append(
+                Room(
+                    payer=account.payer, name=account.name, unit=UNITS[place], window=one.window, amount=one.amount,
+                    spent=tally.spent[place], reserved=held[place], told=tally.told.get(UNITS[place], 0),
+                    ends=ledger.when(end_of(one.window, tally.number)),
+                )
+            )  # fmt: skip
+        return found
+
+    def short(
+        self, ledger: Ledger, accounts: Sequence[Account], most: Sum | None, within: Bond | None, now: int
+    ) -> Short | None:
+        """The first thing for which a call does not fit. most: None for one that says none, which needs some room."""
+        if within is not None:
+            left = within.left
+            if most is None and left == (0, 0):
+                return Short(None, UNITS[0], 1, 0)
+            for place, needed in enumerate(most or ()):
+                if needed > left[place]:
+                    return Short(None, UNITS[place], needed, left[place])
+        for account in accounts:
+            if most is not None and within is not None and account.payer in within.payers:
+                continue
+            for room in self.rooms(ledger, account, now):
+                needed = 1 if most is None else most[UNITS.index(room.unit)]
+                if needed > room.left:
+                    return Short(room, room.unit, needed, room.left)
+        return None
+
+    def open(self, number: int, payers: tuple[str, ...], most: Sum, within: Bond | None) -> Bond:
+        """Reserve what was found to fit."""
+        bond = Bond(number, payers, most, within)
+        for payer in bond.anew:
+            self._held[payer] = plus(self._held.get(payer, (0, 0)), most)
+        if within is not None:
+            within.lent = plus(within.lent, most)
+        return bond
+
+    def spend(self, bond: Bond | None, amounts: Sum) -> None:
+        """What was reserved is spent now, as far as it goes: of this call, and of those it was made for."""
+        while bond is not None:
+            before = bond.unspent
+            self._shrink(bond, minus(before, amounts))
+            bond = bond.within
+
+    def close(self, bond: Bond) -> None:
+        """Its call has its end: what is left is free again."""
+        self._shrink(bond, (0, 0))
+
+    def _shrink(self, bond: Bond, to: Sum) -> None:
+        freed, bond.unspent = minus(bond.unspent, to), to
+        for payer in bond.anew:
+            left = minus(self._held.pop(payer, (0, 0)), freed)
+            if left != (0, 0):
+                self._held[payer] = left
+        if bond.within is not None:
+            bond.within.lent = minus(bond.within.lent, freed)
+
+
+def refusal(short: Short) -> Refusal:
+    """What the caller is told: which budget, how much, and when its window ends."""
+    needed = written(short.unit, short.needed)
+    room = short.room
+    if room is None:
+        left = written(short.unit, short.left)
+        return Refusal("over_budget", f"the call that this one is made for may cost {left} more, and this one {needed}")
+    whose = room.name if room.payer else "the home"
+    allowed, left = written(room.unit, room.amount, room.window), written(room.unit, room.left)
+    reserved = f", and calls under way may take {written(room.unit, room.reserved)}" if room.reserved else ""
+    end = (
+        "no window has room for it"
+        if short.needed > room.amount
+        else f"the {room.window} ends {time_text(room.ends)[:16]}Z"
+    )
+    mend = f"`maniple budget {room.name} {key_of(room.unit)}=…`".replace("  ", " ")
+    return Refusal(
+        "over_budget",
+        f"{whose} may spend {allowed}, has spent {written(room.unit, room.spent)}{reserved}: {left} are left, and this "
+        f"needs {needed}; {end}, and {mend} allows more",
+    )
+
+
+def is_for_good(short: Short) -> bool:
+    """Whether only the next window has room for it, whatever the calls under way will have cost: this one is used up."""
+    return short.room is not None and short.room.amount >= short.needed > short.room.amount - short.room.spent
+
+
+def over_until(rooms: Iterable[Room]) -> int:
+    """When the last of the used up windows ends, by the kernel's clock; 0 when none is used up."""
+    return max((room.ends for room in rooms if room.is_used_up), default=0)
+
+
+def paid_by(payers: Iterable[str], within: int) -> dict[str, object]:
+    """What an entry says of who pays. within: the number of the call out of whose `most` it is taken, 0 for none."""
+    return {"payers": [*payers], "within": within} if within else {"payers": [*payers]}
+
+
+def least_left(rooms: Iterable[Room], within: Bond | None) -> tuple[int | None, ...]:
+    """What is left of each unit, where all of these hold; None where nothing bounds it."""
+    found: list[int | None] = [None, None] if within is None else [*within.left]
+    for room in rooms:
+        place, held = UNITS.index(room.unit), within is not None and room.payer in within.payers
+        before = found[place]
+        if not held:
+            found[place] = room.left if before is None else min(before, room.left)
+    return tuple(found)
+
+
+def lost(most: Mapping[int, Sum], within: Mapping[int, int], spent: Mapping[int, Sum]) -> dict[int, Sum]:
+    """What calls without an end are settled with: all of their `most` that calls made for them have not spent.
+
+    By number: most, the call out of whose each is taken, and what such calls have spent of each. The numbers of calls are
+    higher than those of what they are made for.
+    """
+    used, found = dict(spent), dict[int, Sum]()
+    for number in sorted(most, reverse=True):
+        found[number] = minus(most[number], used.get(number, (0, 0)))
+        above = within.get(number, 0)
+        while above and above in most:
+            used[above] = plus(used.get(above, (0, 0)), found[number])
+            above = within.get(above, 0)
+    return found

@@ -1,0 +1,30 @@
+"""What is installed, and the home, at a glance (pure): tables for people and programs, made from the State."""
+
+from manifests.state import State
+
+
+def summary(state: State) -> dict[str, object]:
+    """The home at a glance, Hands by their names."""
+    names: dict[str, str] = {hand.id: hand.name for hand in state.hands.values()}
+    return {
+        "frozen": state.frozen,
+        "hands": len(state.hands),
+        "wanted": sorted(names[hand] for hand in state.wanted if hand in names),
+        "paused": sorted(names[hand] for hand in state.paused if hand in names),
+        "quarantined": {names[hand]: why for hand, why in state.quarantined.items() if hand in names},
+    }
+
+
+def described(state: State) -> list[dict[str, object]]:
+    """What is installed, by name: each Hand's record but for its manifest and seal."""
+    return [
+        {
+            "name": hand.name,
+            "version": hand.version,
+            "kind": hand.package.manifest.hand.kind,
+            "description": hand.package.manifest.hand.description,
+            "wanted": hand.id in state.wanted,
+            "why": state.quarantined.get(hand.id, ""),
+        }
+        for _, hand in sorted(state.hands.items())
+    ]

@@ -1,0 +1,310 @@
+"""Budgets are never overshot, in whatever order calls begin and end and the clock jumps; what is lost counts in full."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from manifests.amounts import dollars_text, parse_dollars, parse_tokens, tokens_text
+from manifests.budgets import (
+    HOME,
+    UNITS,
+    USED_UP,
+    WARN_AT,
+    Account,
+    Bond,
+    Bonds,
+    allowances,
+    is_for_good,
+    least_left,
+    lost,
+    over_until,
+    refusal,
+    set_over,
+    written,
+)  # fmt: skip
+from manifests.errors import ValueInvalid
+from manifests.ledger import NOTHING, Ledger, Sum, cost_of, end_of, minus, number_of, plus, sum_of
+from manifests.schema import Allowance, Budget, Window
+from wire.entries import Cost, time_micros
+
+DAY = 86_400_000_000
+HOUR = DAY // 24
+START = time_micros("2026-11-26T10:30:00.000000Z")
+HANDS = ("h-a", "h-b", "h-c")
+
+
+def tokens(*amounts: tuple[int, Window]) -> Budget:
+    return Budget(tokens=tuple(Allowance(amount=amount, window=window) for amount, window in amounts))
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Hands ask, are answered, die and ask within what they answer, in any order, while the clock goes where it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger, self.bonds, self.now, self.number = Ledger(), Bonds(), START, 0
+        self.open: dict[int, Bond] = {}
+        self.budgets = {
+            HOME: Budget(
+                tokens=(Allowance(amount=300, window="day"),), dollars=(Allowance(amount=200, window="month"),)
+            ),
+            "h-a": tokens((100, "hour"), (150, "day")),
+            "h-b": tokens((120, "month")),
+            "h-c": Budget(),
+        }
+        self.kept: dict[tuple[str, str, int, int], int] = {}
+        """By payer, window, its number and the unit: what this test itself has seen spent."""
+
+    def accounts(self, payers: tuple[str, ...]) -> list[Account]:
+        return [Account(payer, payer, self.budgets[payer]) for payer in payers]
+
+    @rule(by=st.sampled_from(HANDS), most=st.tuples(st.integers(0, 80), st.integers(0, 60)), above=st.integers(0, 50))
+    def begin(self, by: str, most: Sum, above: int) -> None:
+        within = list(self.open.values())[above] if above < len(self.open) else None
+        payers = (by, HOME) if within is None else tuple(dict.fromkeys((by, *within.payers)))
+        self.ledger.tick(self.now)
+        if self.bonds.short(self.ledger, self.accounts(payers), most, within, self.now) is None:
+            self.number += 2
+            self.open[self.number] = self.bonds.open(self.number, payers, most, within)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 1_000), part=st.integers(0, 100))
+    def end(self, which: int, part: int) -> None:
+        """A call ends, those made for it before, with a part of what it may still cost; 100: nobody could tell."""
+        number = sorted(self.open)[which % len(self.open)]
+        bond = self.open[number]
+        for made in [one for one in self.open if self.open[one].within is bond]:
+            self.end(sorted(self.open).index(made), part)
+        tokens, micro = bond.unspent
+        self.settle(bond, (tokens * part // 100, micro * part // 100))
+        self.bonds.close(self.open.pop(number))
+
+    def settle(self, bond: Bond, spent: Sum) -> None:
+        self.ledger.spend(bond.payers, cost_of(spent), "x.y", self.now)
+        self.bonds.spend(bond, spent)
+        for payer in bond.payers:
+            for window in ("hour", "day", "month"):
+                for place in (0, 1):
+                    key = (payer, window, number_of(window, self.ledger.clock), place)
+                    self.kept[key] = self.kept.get(key, 0) + spent[place]
+
+    @rule(by=st.integers(-3 * DAY, 3 * DAY))
+    def clock_jumps(self, by: int) -> None:
+        self.now = max(0, self.now + by)
+
+    @rule(by=st.integers(0, 2 * HOUR))
+    def time_goes_on(self, by: int) -> None:
+        self.now += by
+
+    @rule()
+    def kernel_is_killed(self) -> None:
+        """Nothing is reserved any more; what was is spent."""
+        most = {number: bond.most for number, bond in self.open.items()}
+        within = {number: bond.within.number for number, bond in self.open.items() if bond.within is not None}
+        spent = {number: bond.inner for number, bond in self.open.items()}
+        for number, left in lost(most, within, spent).items():
+            self.settle(self.open[number], left)
+        self.bonds, self.open = Bonds(), {}
+
+    @invariant()
+    def no_allowance_is_ever_exceeded(self) -> None:
+        for (payer, window, _, place), spent in self.kept.items():
+            for unit, one in allowances(self.budgets[payer]):
+                assert (unit, one.window) != (place, window) or spent <= one.amount
+
+    @invariant()
+    def what_is_spent_and_reserved_fits(self) -> None:
+        for account in self.accounts((HOME, *HANDS)):
+            for room in self.bonds.rooms(self.ledger, account, self.now):
+                assert room.spent + room.reserved <= room.amount
+                assert room.left == room.amount - room.spent - room.reserved
+
+    @invariant()
+    def what_is_reserved_is_what_open_calls_may_still_cost(self) -> None:
+        for account in self.accounts((HOME, *HANDS)):
+            alone = (0, 0)
+            for bond in self.open.values():
+                if account.payer in bond.anew:
+                    alone = plus(alone, bond.unspent)
+            for room in self.bonds.rooms(self.ledger, account, self.now):
+                assert room.reserved == alone[UNITS.index(room.unit)]
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+@given(st.lists(st.integers(-400 * DAY, 400 * DAY), max_size=30))
+def test_budget_time_never_goes_back_and_no_faster_than_the_clock(jumps: list[int]) -> None:
+    ledger, now = Ledger(), START
+    ledger.tick(now)
+    for jump in jumps:
+        before, seen, now = ledger.clock, now, max(0, now + jump)
+        ledger.tick(now)
+        assert before <= ledger.clock
+        assert ledger.clock - before <= max(0, now - seen)
+
+
+def test_after_the_clock_was_set_back_a_window_still_ends_and_no_window_comes_twice() -> None:
+    ledger, bonds, account = Ledger(), Bonds(), Account("h-a", "a", tokens((100, "day")))
+    ledger.spend(["h-a"], Cost(tokens=100, micro_dollars=0), "x.y", START)
+    for now in (START - 1, START - DAY, START - 400 * DAY):
+        ledger.tick(now)
+        (room,) = bonds.rooms(ledger, account, now)
+        assert (room.spent, room.is_used_up) == (100, True)
+        assert bonds.rooms(ledger, account, room.ends - 1)[0].spent == 100
+        assert bonds.rooms(ledger, account, room.ends)[0].spent == 0
+        assert now < room.ends <= now + 2 * DAY
+
+
+def test_windows_are_those_of_utc() -> None:
+    assert end_of("hour", number_of("hour", START)) == time_micros("2026-11-26T11:00:00.000000Z")
+    assert end_of("day", number_of("day", START)) == time_micros("2026-11-27T00:00:00.000000Z")
+    assert end_of("month", number_of("month", START)) == time_micros("2026-12-01T00:00:00.000000Z")
+    assert end_of("month", number_of("month", START + 30 * DAY)) == time_micros("2027-01-01T00:00:00.000000Z")
+    for window in ("hour", "day", "month"):
+        end = end_of(window, number_of(window, START))
+        assert number_of(window, end) == number_of(window, end - 1) + 1 == number_of(window, START) + 1
+
+
+def test_a_new_window_begins_with_nothing_spent() -> None:
+    ledger, bonds = Ledger(), Bonds()
+    account = Account("h-a", "a", tokens((100, "hour"), (150, "day")))
+    ledger.spend(["h-a"], Cost(tokens=100, micro_dollars=0), "x.y", START)
+    short = bonds.short(ledger, [account], (60, 0), None, START)
+    assert short is not None
+    assert short.room is not None
+    assert (short.room.window, short.left, is_for_good(short)) == ("hour", 0, True)
+    short = bonds.short(ledger, [account], (60, 0), None, START + HOUR)
+    assert short is not None
+    assert short.room is not None
+    assert (short.room.window, short.left) == ("day", 50)
+    assert bonds.short(ledger, [account], (50, 0), None, START + HOUR) is None
+    assert bonds.short(ledger, [account], (100, 0), None, START + DAY) is None
+
+
+def test_a_call_for_another_is_paid_out_of_what_that_may_cost() -> None:
+    ledger, bonds = Ledger(), Bonds()
+    above, home = Account("h-a", "a", tokens((100, "day"))), Account(HOME, "", tokens((100, "day")))
+    provider = Account("h-b", "b", tokens((30, "day")))
+    outer = bonds.open(2, ("h-a", HOME), (100, 0), None)
+    payers = [provider, above, home]
+    assert bonds.short(ledger, payers, (30, 0), outer, START) is None
+    inner = bonds.open(4, ("h-b", "h-a", HOME), (30, 0), outer)
+    short = bonds.short(ledger, [above, home], (71, 0), outer, START)
+    assert short is not None
+    assert (short.room, short.left) == (None, 70)
+    assert "may cost 70 tokens more, and this one 71 tokens" in refusal(short).why
+    assert least_left(bonds.rooms(ledger, above, START), outer) == (70, 0)
+    ledger.spend(inner.payers, cost_of((20, 0)), "x.y", START)
+    bonds.spend(inner, (20, 0))
+    bonds.close(inner)
+    assert (outer.unspent, outer.left) == ((80, 0), (80, 0))
+    assert [room.reserved for room in bonds.rooms(ledger, above, START)] == [80]
+    assert [room.reserved for room in bonds.rooms(ledger, provider, START)] == [0]
+
+
+def test_what_is_lost_is_counted_once() -> None:
+    most = {2: (100, 10), 4: (60, 10), 6: (20, 0)}
+    assert lost(most, {4: 2, 6: 4}, {2: (30, 0), 4: (10, 0)}) == {6: (20, 0), 4: (30, 10), 2: (20, 0)}
+    assert lost({2: (5, 5)}, {2: 0}, {2: (9, 0)}) == {2: (0, 5)}
+
+
+def test_a_charge_is_taken_back_only_in_the_windows_it_was_made_in() -> None:
+    ledger = Ledger()
+    ledger.spend(["h-a"], Cost(tokens=50, micro_dollars=5), "x.y", START)
+    at = ledger.clock
+    ledger.spend(["h-a"], Cost(tokens=10, micro_dollars=1), "x.y", START + HOUR)
+    ledger.give_back(["h-a", "h-gone"], Cost(tokens=40, micro_dollars=5), at)
+    spent = ledger.told("h-a", START + HOUR)
+    assert spent["hour"] == {"tokens": 10, "micro_dollars": 1}
+    assert spent["day"] == spent["month"] == {"tokens": 20, "micro_dollars": 1}
+
+
+def test_a_call_without_most_needs_some_room() -> None:
+    ledger, bonds, account = Ledger(), Bonds(), Account("h-a", "a", tokens((100, "day")))
+    assert bonds.short(ledger, [account], None, None, START) is None
+    held = bonds.open(2, ("h-a",), (100, 0), None)
+    assert bonds.short(ledger, [account], None, None, START) is not None
+    assert bonds.short(ledger, [account], None, bonds.open(4, (), (0, 0), None), START) is not None
+    bonds.close(held)
+    assert bonds.short(ledger, [account], None, None, START) is None
+
+
+def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
+    ledger, bonds = Ledger(), Bonds()
+    ledger.spend(["h-a", HOME], Cost(tokens=150_000, micro_dollars=1_500_000), "x.y", START)
+    bonds.open(2, ("h-a", HOME), (20_000, 0), None)
+    mine = Account("h-a", "summariser", tokens((200_000, "day")))
+    short = bonds.short(ledger, [mine], (50_000, 0), None, START)
+    assert short is not None
+    assert refusal(short).code == "over_budget"
+    assert refusal(short).why == (
+        "summariser may spend 200k tokens a day, has spent 150k tokens, and calls under way may take 20k tokens: 30k tokens "
+        "are left, and this needs 50k tokens; the day ends 2026-11-27T00:00Z, and `maniple budget summariser tokens=…` "
+        "allows more"
+    )
+    assert not is_for_good(short)
+    home = Account(HOME, "", Budget(dollars=(Allowance(amount=2_000_000, window="hour"),)))
+    short = bonds.short(ledger, [home], (0, 3_000_000), None, START)
+    assert short is not None
+    assert (
+        "the home may spend 2.00 dollars an hour, has spent 1.50 dollars: 0.50 dollars are left" in refusal(short).why
+    )
+    assert "no window has room for it, and `maniple budget dollars=…` allows more" in refusal(short).why
+    assert not is_for_good(short)
+
+
+def test_how_far_a_window_is_used_is_told_once() -> None:
+    ledger, bonds, account = Ledger(), Bonds(), Account("h-a", "a", tokens((100, "day")))
+
+    def percent() -> int:
+        return bonds.rooms(ledger, account, START)[0].percent
+
+    ledger.spend(["h-a"], Cost(tokens=79, micro_dollars=0), "x.y", START)
+    assert (percent(), over_until(bonds.rooms(ledger, account, START))) == (0, 0)
+    ledger.spend(["h-a"], Cost(tokens=1, micro_dollars=0), "x.y", START)
+    assert percent() == WARN_AT
+    ledger.note_told("h-a", "tokens", "day", USED_UP, START)
+    assert percent() == USED_UP
+    assert over_until(bonds.rooms(ledger, account, START)) == time_micros("2026-11-27T00:00:00.000000Z")
+    assert bonds.rooms(ledger, account, START + DAY)[0].told == 0
+    ledger.forget_told("h-a")
+    assert percent() == WARN_AT
+    ledger.spend(["h-a"], Cost(tokens=20, micro_dollars=0), "x.y", START)
+    assert percent() == USED_UP
+
+
+def test_the_operators_word_stands_over_the_hands_for_each_unit() -> None:
+    own = Budget(tokens=(Allowance(amount=1, window="day"),), dollars=(Allowance(amount=2, window="day"),))
+    his = tokens((5, "hour"))
+    assert set_over(own, None) == own
+    assert set_over(own, his) == Budget(tokens=his.tokens, dollars=own.dollars)
+
+
+def test_methods_that_cost_nothing_are_not_costly() -> None:
+    ledger = Ledger()
+    ledger.spend(["h-a"], NOTHING, "x.free", START)
+    ledger.spend(["h-a"], Cost(tokens=0, micro_dollars=1), "x.dear", START)
+    assert ledger.costly == {"x.dear"}
+    assert sum_of(None) == (0, 0) == minus((1, 1), (2, 3))
+
+
+@given(st.integers(0, 10**15))
+def test_amounts_are_read_back_as_they_are_written(amount: int) -> None:
+    assert parse_tokens(f"{tokens_text(amount)}/day") == Allowance(amount=amount, window="day")
+    assert parse_dollars(f"{dollars_text(amount)}/month") == Allowance(amount=amount, window="month")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/day", "1", "1/Day", "1/day ", "-1/day", "1.5/day", "1 k/day", "٣/day", "1e3/day"]
+)
+def test_what_is_no_number_of_tokens_is_refused(text: str) -> None:
+    with pytest.raises(ValueInvalid):
+        parse_tokens(text)
+
+
+def test_amounts_for_people() -> None:
+    assert written("tokens", 200_000, "day") == "200k tokens a day"
+    assert written("micro_dollars", 50_000, "hour") == "0.05 dollars an hour"
