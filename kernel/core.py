@@ -35,6 +35,7 @@ from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
 from manifests.lives import after_template
 from manifests.policy import shown
+from manifests.schedules import RESCHEDULING
 from manifests.state import Installed, State, fold, to_bytes, unended
 from wire import codec, headers
 from wire.canonical import INT_LIMIT
@@ -146,6 +147,8 @@ class Kernel:
         detail = detail or {}
         seq = self.log.append(kind, principal=principal, run=run, verdict=verdict, why=why, detail=detail, call=call)
         fold(self.state, self.log.last, self.home.load)
+        if kind in RESCHEDULING:
+            self.events.tell("kernel.schedules", {"hand": str(detail.get("name", ""))})
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
@@ -299,11 +302,12 @@ class Kernel:
             return
         self.exchange.end(call, headers.Done(number=0), body)
 
-    def begin_run(self, run: Run) -> None:
-        """Note a run whose process is being made."""
+    def begin_run(self, run: Run, fired: str) -> None:
+        """Note a run whose process is being made. fired: the key of the firing that begins it, "" for none."""
         self.runs[run.id] = run
         self.log.keep_key(run.id, run.digest_key)
-        self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=run.hand.begun)
+        detail = run.hand.begun | ({"fired": fired} if fired else {})
+        self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def joining(self, run: Run, public: bytes) -> None:
         """A run is walled in but for the last layer, and comes to the bus with this key (Z85)."""

@@ -18,6 +18,7 @@ from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
 from manifests.policy import within_state
+from manifests.schedules import SCHEDULE
 from manifests.schema import Provided
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
@@ -50,17 +51,21 @@ class Supervisor:
         state = life.state if life else "stopped"
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending)
 
-    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
-        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
+    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "") -> Run:
+        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
+
+        fired: the key of the firing that begins it, in the name of the schedule: nobody's above the Hand's own.
+        """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
             raise Refusal("ended", "a run that was told to end starts nothing")
         deadline = kernel.loop.now() + hand.package.manifest.limits.wall_ms / 1000
+        by, parent = (cause.by, cause.parent) if not fired else (SCHEDULE, None)
         work = OpenCall(
-            kernel.next_call(), cause.caller, cause.by, b"", 0, provided=_WORK, resource="", body=inputs, parent=cause.parent,
+            kernel.next_call(), cause.caller, by, b"", 0, provided=_WORK, resource="", body=inputs, parent=parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
-        run = self.launch(hand, work)
+        run = self.launch(hand, work, fired)
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)
         if not detached:
@@ -99,7 +104,7 @@ class Supervisor:
         check_requires(hand.name, requires, _is_program, os.environ)
         return seal
 
-    def launch(self, hand: Installed, work: OpenCall | None) -> Run:
+    def launch(self, hand: Installed, work: OpenCall | None, fired: str = "") -> Run:
         """Begin a run's process. Raises Refusal, and has begun nothing then."""
         kernel = self._kernel
         seal = self.check_startable(hand)
@@ -116,7 +121,7 @@ class Supervisor:
             raise Refusal("folder", f"{hand.name} does not start: {error}") from None
         if work is not None:
             work.provider = run.id
-        kernel.begin_run(run)
+        kernel.begin_run(run, fired)
         return run
 
     def ready(self, run: Run) -> None:

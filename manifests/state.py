@@ -17,9 +17,12 @@ from manifests.grants import GrantSet, asked, narrow
 from manifests.schema import Capability, HandSection, Manifest, Provided
 from manifests.seal import MANIFEST_FILE
 from manifests.trust import TrustedKey, TrustStore
-from wire.entries import Entry, Said
+from wire.entries import Entry, Said, time_micros
 from wire.errors import ManipleError
 from wire.ids import KERNEL, HandId
+
+FIRED_KEPT: Final = 16
+"""Scheduled runs of a Hand that are known by their keys; whoever fires asks for them one after the other."""
 
 
 class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +47,8 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused.
 
     seal: SHA-256 in hex of its seal's text, as the log says; the package is what the folder held when it was read.
-    as_declared: the operator believes a program what its methods do.
+    as_declared: the operator believes a program what its methods do. since: when its [schedule] became what it is,
+    microseconds since the epoch, 0 without one.
     """
 
     id: HandId
@@ -56,6 +60,7 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     package: Package
     as_declared: bool = False
     artefact: Artefact | None = None
+    since: int = 0
 
     @property
     def provides(self) -> dict[str, Provided]:
@@ -100,6 +105,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink.
 
     open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
+    fired: by a Hand's id its last FIRED_KEPT scheduled runs, by the key of the firing that began each.
     """
 
     hands: dict[str, Installed] = {}
@@ -113,6 +119,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     quarantined: dict[str, str] = {}
     unfinished: dict[str, str] = {}  # task runs: run → its Hand's name
     open: dict[int, Open] = {}
+    fired: dict[str, dict[str, str]] = {}
     frozen: bool = False
     installs: int = 0
     calls: int = 0
@@ -163,8 +170,18 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         as_declared=bool(detail.get("as_declared")),
         artefact=msgspec.convert(detail["artefact"], Artefact) if "artefact" in detail else None,
     )
+    state.hands[name] = _scheduled(state.hands[name], before, entry)
     state.versions[name] = version
     state.quarantined.pop(hand, None)
+
+
+def _scheduled(hand: Installed, before: Installed | None, entry: Entry) -> Installed:
+    """With the moment from which its schedule counts: an upgrade that leaves the schedule as it was goes on with it."""
+    schedule = hand.package.manifest.schedule
+    if schedule is None:
+        return hand
+    is_same = before is not None and before.package.manifest.schedule == schedule
+    return replace(hand, since=before.since if before is not None and is_same else time_micros(entry.time))
 
 
 def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
@@ -189,7 +206,7 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    for table in (state.grants, state.settings, state.quarantined):
+    for table in (state.grants, state.settings, state.quarantined, state.fired):
         table.pop(gone.id, None)
     state.wanted.discard(gone.id)
     state.paused.discard(gone.id)
@@ -250,6 +267,11 @@ def _resume(state: State, entry: Entry, _: Load) -> None:
 def _run_start(state: State, entry: Entry, _: Load) -> None:
     if entry.detail.get("kind") == "task":
         state.unfinished[entry.run] = str(entry.detail["name"])
+    if "fired" in entry.detail:
+        begun = state.fired.setdefault(str(entry.detail["hand"]), {})
+        begun[str(entry.detail["fired"])] = entry.run
+        while len(begun) > FIRED_KEPT:
+            del begun[next(iter(begun))]
 
 
 def _run_end(state: State, entry: Entry, _: Load) -> None:
