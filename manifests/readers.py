@@ -343,7 +343,9 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "inputs": _tree(check_inputs, "inputs", 'write it like { path = "reports/daily.csv", day = "$time" }'),
     "layers": _list(layers.NAMES.__contains__, "a layer of confinement", f"choose from {', '.join(layers.NAMES)}"),
-    "moment": _spelled(check_moment, "time", 'write date and time in quotes, such as "2026-12-01T09:00"'),
+    "moment": _spelled(
+        check_moment, "text with date and time", 'write date and time in quotes, such as "2026-12-01T09:00"'
+    ),
     "name": _name,
     "names": _list(is_hand_name, "a name", 'write small letters, digits and single "-", such as "my-name"'),
     "patterns": _patterns,

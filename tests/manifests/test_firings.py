@@ -26,7 +26,7 @@ YEARS: Final = {
     "Europe/Dublin": (2022, 2026),  # whose winter time is the exception
 }
 EXPRESSIONS: Final = (
-    "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/20 0-3 * * *", "7 * * * *", "*/15 * * * 0,5", "30 */2 * * 1-5",
+    "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/20 0-3 * * 0,5,6", "7 * * * 0,1,5", "*/15 * * * 0,5", "30 */2 * * 1-5",
     "0 9 1,15 * 1", "59 23 28-31 * *", "0 12 29 2 *",
 )  # fmt: skip
 
@@ -71,8 +71,9 @@ def test_quiet_hours_end_at_the_first_minute_that_is_not_quiet(name: str) -> Non
         if at < len(loud) and (not expected or expected[-1] < loud[at]):
             expected.append(loud[at])
     with_quiet = plan(Schedule(cron="20 */3 * * *", timezone=name, quiet=spans))
-    found = list(with_quiet.all(wall.milliseconds(start) - 1, wall.milliseconds(end) - 1))
-    assert found == expected
+    begin = wall.milliseconds(start) + 86_400_000  # what was put off before the walk began is not in it
+    found = list(with_quiet.all(begin, wall.milliseconds(end) - 1))
+    assert found == [one for one in expected if one > begin]
 
 
 @pytest.mark.parametrize(
