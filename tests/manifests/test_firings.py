@@ -26,7 +26,7 @@ YEARS: Final = {
     "Europe/Dublin": (2022, 2026),  # whose winter time is the exception
 }
 EXPRESSIONS: Final = (
-    "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/20 0-3 * * 0,5,6", "7 * * * 0,1,5", "*/15 * * * 0,5", "30 */2 * * 1-5",
+    "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/20 0-3 * * 0,5,6", "7 * * * 0,5", "*/15 * * * 0", "30 */2 * * 1-5",
     "0 9 1,15 * 1", "59 23 28-31 * *", "0 12 29 2 *",
 )  # fmt: skip
 
@@ -54,16 +54,20 @@ def test_four_years_of_a_zone_are_those_of_the_minute_walk(name: str, expression
     assert len(expected) >= 1
 
 
-@pytest.mark.parametrize("name", YEARS)
-def test_quiet_hours_end_at_the_first_minute_that_is_not_quiet(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "year"),
+    [("Australia/Lord_Howe", 2024), ("Africa/Casablanca", 2024), ("Antarctica/Troll", 2024), ("Pacific/Apia", 2011)],
+)
+def test_quiet_hours_end_at_the_first_minute_that_is_not_quiet(name: str, year: int) -> None:
     spans = ("22:30-02:30", "02:30-03:10", "12:00-12:01")
-    start, end = minutes_of(name)
+    start, end = datetime(year, 1, 10, 12, tzinfo=UTC), datetime(year + 1, 1, 10, 12, tzinfo=UTC)
     loud: list[int] = []
     for moment, shown, count in wall.walked(name, start, end):
+        first = shown.hour * 60 + shown.minute
         for minute in range(count):
-            clock = (shown + minute * wall.MINUTE).strftime("%H:%M")
-            if not (clock >= "22:30" or clock < "03:10" or clock == "12:00"):
-                loud.append(wall.milliseconds(moment + minute * wall.MINUTE))
+            clock = (first + minute) % 1440
+            if 190 <= clock < 1350 and clock != 720:
+                loud.append(wall.milliseconds(moment) + minute * 60_000)
     asked = (wall.milliseconds(one) for one in wall.firings("20 */3 * * *", name, start, end))
     expected: list[int] = []
     for one in asked:
