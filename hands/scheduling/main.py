@@ -8,6 +8,7 @@ import os
 import time
 from typing import Final
 
+import apsw
 import msgspec
 from msgspec import Struct
 
@@ -45,7 +46,11 @@ class _Page(Struct, frozen=True):
 
 
 class _Begun(Struct, frozen=True):
+    """again: it began before, and may have ended unheard."""
+
     run: str
+    again: bool = False
+    working: bool = True
 
 
 def now_ms() -> int:
@@ -67,6 +72,7 @@ class Scheduling(Hand):
         self.places = asyncio.Semaphore(TOGETHER)
         self.hears: set[str] = set()
         self.problems: dict[str, str] = {}
+        self.is_behind = False
         await self.kernel.subscribe("kernel.schedules")
         await self.kernel.subscribe("kernel.fired")
         await self._follow("")
@@ -94,6 +100,12 @@ class Scheduling(Hand):
 
     async def on_event(self, event: Event) -> None:
         """What is scheduled has changed, a scheduled run has ended, or something happened that begins runs."""
+        try:
+            await self._hear_of(event)
+        except apsw.Error as error:
+            self._fall_behind(error)
+
+    async def _hear_of(self, event: Event) -> None:
         now = now_ms()
         if event.missed:
             self.log.warning("events were missed", count=event.missed)
@@ -158,15 +170,34 @@ class Scheduling(Hand):
         """Turn when something is due, for ever. Anything unforeseen ends the run, which is restarted."""
         while True:
             self.changed.clear()
-            now = now_ms()
-            self.book.turn(now)
-            self._pump_all()
+            try:
+                if self.is_behind:
+                    await self._catch_up()
+                self.book.turn(now_ms())
+                self._pump_all()
+            except apsw.Error as error:
+                self._fall_behind(error)
+                await asyncio.sleep(AGAIN_S)
             wait = min(LOOK_MOST_S, max(0.0, (self.book.wake_at() - now_ms()) / 1000))
             if wait:
                 try:
                     await asyncio.wait_for(self.changed.wait(), wait)
                 except TimeoutError:
                     pass
+
+    def _fall_behind(self, error: apsw.Error) -> None:
+        """The disk takes nothing now: what is known in memory may be more than is kept."""
+        self.is_behind = True
+        self.problems["disk"] = f"nothing can be kept, so nothing is started: {error}"
+        self.log.error("nothing can be kept", why=str(error))
+        self.changed.set()
+
+    async def _catch_up(self) -> None:
+        """Begin anew with what is kept, and with what the kernel says."""
+        self.book = Book(self.store, now_ms())
+        self.is_behind = False
+        await self._follow("")
+        self.problems.pop("disk", None)
 
     async def _recheck(self) -> None:
         while True:
@@ -192,8 +223,10 @@ class Scheduling(Hand):
         try:
             while (entry := self.book.entries.get(hand)) is not None:
                 firing = self.book.ready(entry, now_ms())
-                if firing is None or not await self._fire(entry, firing):
+                if self.is_behind or firing is None or not await self._fire(entry, firing):
                     return
+        except apsw.Error as error:
+            self._fall_behind(error)
         finally:
             self.asking.discard(hand)
 
@@ -221,7 +254,8 @@ class Scheduling(Hand):
             return await self._later()
         except CallEnded:
             return await self._later()
-        self.book.began(firing, msgspec.convert(reply.value, _Begun).run, now_ms())
+        begun = msgspec.convert(reply.value, _Begun)
+        self.book.began(firing, begun.run, now_ms(), is_working=begun.working)
         return True
 
     async def _later(self) -> bool:

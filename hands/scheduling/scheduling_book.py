@@ -78,6 +78,7 @@ class Book:
             self._left.setdefault(firing.hand, []).append(firing)
         self._heap: list[tuple[int, str, int]] = []
         self._by_event: dict[str, set[str]] = {}
+        self._by_name: dict[str, str] = {}
         self._ended: dict[str, str] = {}
         self._waiting: set[str] = set()
 
@@ -104,7 +105,7 @@ class Book:
         if before is not None and before.schedule.on:
             self._by_event[before.schedule.on].discard(told.hand)
         entry.turned = before.turned + 1 if before is not None else 0
-        self.entries[told.hand] = entry
+        self.entries[told.hand], self._by_name[told.name] = entry, told.hand
         if told.schedule.on:
             self._by_event.setdefault(told.schedule.on, set()).add(told.hand)
         self._wake(entry)
@@ -116,6 +117,8 @@ class Book:
         self._left.pop(hand, None)
         if entry is not None and entry.schedule.on:
             self._by_event[entry.schedule.on].discard(hand)
+        if entry is not None and self._by_name.get(entry.name) == hand:
+            del self._by_name[entry.name]
         with self._store.round():
             self._store.forget(hand)
 
@@ -181,9 +184,8 @@ class Book:
         found = [entry for entry in found if fits(entry.schedule.where, body)]
         if not found:
             return []
-        publisher = event.partition(".")[0]
-        runs = (depth for one in self.entries.values() if one.name == publisher for depth in one.running.values())
-        depth = 1 + max(runs, default=0)
+        publisher = self.entries.get(self._by_name.get(event.partition(".")[0], ""))
+        depth = 1 + max(publisher.running.values() if publisher is not None else (), default=0)
         loops = []
         with self._store.round():
             for entry in found:
@@ -243,11 +245,11 @@ class Book:
         must_wait = first.made_up or entry.schedule.overlap != "replace"
         return None if entry.running and must_wait else first
 
-    def began(self, firing: Pending, run: str, now: int) -> None:
-        """The kernel began a run for a firing, now or before."""
+    def began(self, firing: Pending, run: str, now: int, *, is_working: bool = True) -> None:
+        """The kernel began a run for a firing; is_working: False for one that it began before and that has ended."""
         self._over(firing, self._row(firing, "fired", now, run=run, outcome=self._ended.get(run, "")))
         entry = self.entries.get(firing.hand)
-        if entry is not None and run not in self._ended:
+        if entry is not None and is_working and run not in self._ended:
             entry.running[run] = firing.depth
 
     def overlapped(self, firing: Pending, why: str, now: int) -> None:

@@ -28,9 +28,10 @@ def _fire(request: Request) -> object:
     asked = Fired(key=key, due=due, event=event, body=request.arguments.get("body"))
     if not 0 < len(asked.key) <= KEY_MOST or not asked.key.isascii():
         raise Refusal("schedule", f"a key has 1 to {KEY_MOST} characters of ASCII")
-    firing = decide(kernel.state, hand, asked, _working(kernel))
+    working = _working(kernel)
+    firing = decide(kernel.state, hand, asked, working)
     if firing.before:
-        return {"run": firing.before, "again": True}
+        return {"run": firing.before, "again": True, "working": firing.before in working}
     if not asked.event:  # nothing that the caller has seen goes into the run
         call.labels = frozenset()
     inputs = codec.encode_body(firing.inputs)

@@ -97,7 +97,7 @@ class World:
                     if self.hands[hand.removeprefix("h-")].overlap != "skip":
                         break
                 else:
-                    self.book.began(firing, begun, self.now)
+                    self.book.began(firing, begun, self.now, is_working=begun in self.runs)
 
     def _fire(self, firing: Any) -> str | None:
         key = (firing.hand, firing.key)

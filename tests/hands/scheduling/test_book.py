@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,3 +239,26 @@ def test_the_history_is_bounded(world: World) -> None:
     world.schedule("a", Schedule(every_ms=1_000))
     world.go(400 * SECOND, step=SECOND)
     assert len(world.told("a")) <= storing.KEPT + storing.PRUNE_EVERY + 1
+
+
+def test_on_a_full_disk_nothing_begins_and_afterwards_nothing_twice(world: World) -> None:
+    world.schedule("a", Schedule(every_ms=1_000, missed="all", overlap="queue"))
+    world.go(10 * SECOND)
+    connection = world.store._connection
+    pages = connection.pragma("page_count")
+    assert connection.pragma("max_page_count", pages) == pages
+    with pytest.raises(apsw.Error):
+        world.go(2_000 * SECOND, step=SECOND)
+    begun = len(world.begun)
+    with pytest.raises(apsw.Error):
+        world.go(2 * SECOND, step=SECOND)
+    assert len(world.begun) - begun <= 1
+    connection.pragma("max_page_count", 100_000)
+    world.book = booking.Book(world.store, world.now)
+    world.tell("a")
+    world.runs.clear()
+    world.go(30 * SECOND)
+    planned = world.planned("a")
+    assert planned[:10] == list(range(1, 11))
+    assert planned == sorted(set(planned))
+    assert planned[-1] >= (world.now - START) // SECOND - 1
