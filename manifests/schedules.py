@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from manifests.grants import GrantSet
 from manifests.occasions import filled, fits
@@ -86,12 +87,14 @@ def rows(state: State, working: Collection[str], *, after: str = "", only: str =
 
 
 def _row(state: State, hand: Installed, working: Collection[str]) -> dict[str, object]:
+    """What whoever keeps the time needs to know of a scheduled Hand; its inputs are none of that."""
+    schedule = hand.package.manifest.schedule or Schedule()
     held = "frozen" if state.frozen else "paused" if hand.id in state.paused else ""
     return {
         "name": hand.name,
         "hand": hand.id,
         "since": hand.since,
-        "schedule": hand.package.manifest.schedule,
+        "schedule": replace(schedule, inputs={}),
         "held": held or ("quarantined" if hand.id in state.quarantined else ""),
         "running": [run for run in state.fired.get(hand.id, {}).values() if run in working],
     }

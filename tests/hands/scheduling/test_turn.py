@@ -1,5 +1,8 @@
 """What is due is started, what is late is made up as the schedule says, and a clock that is set back starts nothing twice."""
 
+from datetime import UTC, datetime
+from functools import cache
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +10,21 @@ from hypothesis import strategies as st
 from manifests.firings import Plan
 from manifests.schema import Missed, Schedule
 from tests.hands.doubles import hand_module
+from tests.manifests import wall
 
 turning = hand_module("scheduling", "scheduling_turn")
 MINUTE = 60_000
 NOW = 29_000_000 * MINUTE
+ODD = {
+    name: (datetime(year, 1, 10, 12, tzinfo=UTC), datetime(year + 1, 1, 10, 12, tzinfo=UTC))
+    for name, year in (
+        ("Australia/Lord_Howe", 2025),
+        ("Pacific/Chatham", 2025),
+        ("Africa/Casablanca", 2025),
+        ("Antarctica/Troll", 2025),
+        ("Pacific/Apia", 2011),
+    )
+}
 
 
 def plan(missed: Missed = "latest", every: int = MINUTE, jitter: int = 0) -> Plan:
@@ -87,6 +101,32 @@ def test_however_it_is_turned_each_firing_is_dealt_with_once_and_in_order(
     assert all(one.due(planned) > now for planned in one.all(cursor, now))
     if missed == "all":
         assert given_up == 0
+
+
+@cache
+def walk(name: str, expression: str) -> tuple[int, ...]:
+    return tuple(wall.milliseconds(at) for at in wall.firings(expression, name, *ODD[name]))
+
+
+@given(
+    st.sampled_from(sorted(ODD)),
+    st.sampled_from(["30 2 * * *", "*/15 * * * *", "10,40 0-3 * * *"]),
+    st.integers(0, 360 * 24),
+    st.lists(st.integers(-20 * 3_600, 3 * 86_400) | st.integers(1, 1_800), min_size=1, max_size=60),
+)
+def test_through_jumps_and_sleeps_all_firings_are_those_of_the_minute_walk(
+    name: str, expression: str, begin: int, steps: list[int]
+) -> None:
+    one = Plan(Schedule(cron=expression, timezone=name, missed="all"), since=0, seed="h")
+    latest = now = start = wall.milliseconds(ODD[name][0]) + begin * 3_600_000
+    cursor, fired = start, []
+    for step in steps:
+        now = min(max(now + step * 1_000, latest - 20 * 3_600_000), wall.milliseconds(ODD[name][1]) - 1)
+        latest = max(latest, now)
+        turn = turning.turn(one, turning.set_back(cursor, now), now)
+        cursor = turn.cursor
+        fired += [due.planned for due in turn.fire]
+    assert fired == [at for at in walk(name, expression) if start < at <= latest]
 
 
 def test_a_clock_that_is_set_back_is_waited_for_and_one_that_was_wrong_is_not() -> None:
