@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.schema import Schedule
+from manifests.state import FIRED_KEPT
 from tests.hands.doubles import hand_module
 
 booking: Any = hand_module("scheduling", "scheduling_book")
@@ -102,8 +103,9 @@ class World:
     def _fire(self, firing: Any) -> str | None:
         key = (firing.hand, firing.key)
         run = f"r-{firing.hand}-{firing.key}"
-        if key in self.begun:
+        if key in [one for one in self.begun if one[0] == firing.hand][-FIRED_KEPT:]:
             return run
+        assert key not in self.begun, "it began twice"
         working = [name for name, (hand, _, end) in self.runs.items() if hand == firing.hand and end > self.now]
         if working and self.hands[firing.name].overlap != "replace":
             return None
