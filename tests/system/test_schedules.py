@@ -157,6 +157,19 @@ def test_an_event_starts_who_waits_for_it_with_what_it_says(kernel: Kernel, clie
     assert begun(kernel.home, "deaf") == []
 
 
+def test_a_run_by_an_event_carries_its_labels_and_one_by_the_clock_none(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("hears", 'on = "source.loaded"'))
+    install(kernel, actor("source", more='[events]\npublishes = ["loaded"]'))
+    until(lambda: following(client, "hears"), "it is known")
+    done(ask(client, "source.do", [{"publish": "loaded", "labels": ["web"]}])[0])
+    until(lambda: ended(client, "hears"), "a run by an event")
+    install(kernel, beat("tick", 'every = "1s"'))
+    until(lambda: ended(client, "tick"), "a run by the clock, begun by who has heard the event")
+    by_event, by_clock = begun(kernel.home, "hears")[0][1], begun(kernel.home, "tick")[0][1]
+    ends = {one.principal: one.labels for one in entries(kernel.home, "end") if one.method == "run"}
+    assert (ends[by_event], ends[by_clock]) == (("web",), ())
+
+
 def test_hands_that_start_each_other_are_stopped_and_told(kernel: Kernel, client: Client) -> None:
     more = 'overlap = "queue"\ninputs = { publish = "done", lasts = 0.05 }'
     install(kernel, beat("ping", f'on = "pong.done"\n{more}'))
