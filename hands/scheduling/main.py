@@ -12,6 +12,7 @@ import apsw
 import msgspec
 from msgspec import Struct
 
+from manifests.errors import ManifestsError
 from manifests.occasions import found
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Hand
 from scheduling_book import Book, Entry, Scheduled
@@ -152,7 +153,7 @@ class Scheduling(Hand):
         try:
             self.book.keep(told, now_ms())
             self.problems.pop(told.name, None)
-        except (ValueError, OverflowError) as error:  # a calendar of another version's
+        except ManifestsError as error:  # its zone is none of this version's
             self.problems[told.name] = str(error)
 
     async def _hear(self) -> None:
