@@ -217,8 +217,10 @@ class Book:
         """Keep a firing that is to begin a run, unless another one is in its way."""
         is_busy = bool(entry.running or entry.pending)
         if is_busy and entry.schedule.overlap == "skip" and not made_up:
-            which = f", as {next(iter(entry.running))}" if entry.running else ""
-            self._tell(entry, "skipped", planned, now, why=f"the run before still works{which}")
+            why = "the start before is not done yet"
+            if entry.running:
+                why = f"the run before still works, as {next(iter(entry.running))}"
+            self._tell(entry, "skipped", planned, now, why=why)
             return
         if len(entry.pending) >= QUEUE_MOST and not made_up:
             self._tell(entry, "skipped", planned, now, why=f"{QUEUE_MOST} firings wait already")
