@@ -37,6 +37,7 @@ from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
 from manifests.lives import after_template
 from manifests.policy import shown
+from manifests.schedules import RESCHEDULING
 from manifests.state import Installed, State, fold, to_bytes
 from manifests.unended import unended
 from wire import codec, headers
@@ -154,6 +155,8 @@ class Kernel:
         detail = detail or {}
         seq = self.log.append(kind, principal=principal, run=run, verdict=verdict, why=why, detail=detail, call=call)
         fold(self.state, self.log.last, self.home.load)
+        if kind in RESCHEDULING:
+            self.events.tell("kernel.schedules", {"hand": str(detail.get("name", ""))})
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
@@ -248,7 +251,7 @@ class Kernel:
     def begin_run(self, run: Run) -> None:
         """Note a run whose process is being made."""
         self.runs[run.id] = run
-        detail = run.hand.begun
+        detail = run.hand.begun | ({"fired": run.fired} if run.fired else {})
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.runs import Peer, carried
 from manifests.calls import OpenCall
-from wire import headers, limits
+from wire import codec, headers, limits
 from wire.entries import body_digest
 from wire.errors import NotNow, Refusal
 from wire.labels import join
@@ -71,6 +71,11 @@ class Events:
         """Give an event to everybody who subscribed to it."""
         for subscriber in list(self._topics.get(event, {}).values()):
             self.give(subscriber, event, labels, body)
+
+    def tell(self, event: str, body: object) -> None:
+        """An event of the kernel's own, to everybody who subscribed to it."""
+        for subscriber in list(self._topics.get(event, {}).values()):
+            self.give(subscriber, event, (), codec.encode_body(body))
 
     def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
         """Send an event to one peer, now or when it has credit."""

@@ -75,14 +75,15 @@ class Run:
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
     grouped: it is in its control group.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
-    used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when. Of a run that
+    used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when. fired: the
+    firing of its schedule that began it. Of a run that
     can go on in another process: tape; began, what it was begun with; clock, microseconds, and seed, of its first process;
     asked: the call that asked for it; before: processor time of its earlier processes, microseconds; count: records on its
     tape when this one was made; leaves: its process is ended, its work is not.
     """
 
     __slots__ = (
-        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended",
+        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "fired",
         "grants", "grouped", "hand", "held", "id", "key", "labels", "leaves", "memory", "missing", "number", "owing",
         "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state",
         "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
@@ -105,7 +106,7 @@ class Run:
         self.missing: tuple[str, ...] = ()
         self.progress: dict[str, object] | None = None
         self.held: list[list[bytes]] = []
-        self.parent = self.unfit = self.why = ""
+        self.parent = self.unfit = self.why = self.fired = ""
         self.scratch: str = run
         self.ended = self.paused = self.grouped = self.leaves = False
         self.tape: Tape | None = None
@@ -121,6 +122,7 @@ class Run:
         again.tape, again.began, again.asked, again.clock, again.seed = (
             self.tape, self.began, self.asked, self.clock, self.seed,
         )  # fmt: skip
+        again.fired = self.fired
         again.parent, again.used, again.progress, again.started = self.parent, self.used, self.progress, self.started
         again.before, again.state = self.before + self.cpu, "waiting"
         return again

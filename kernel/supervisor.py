@@ -20,6 +20,7 @@ from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
 from manifests.policy import within_state
+from manifests.schedules import SCHEDULE
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import Installed, authority
 from wire import codec, headers, limits
@@ -47,20 +48,24 @@ class Supervisor:
         is_over = over_until(self._kernel.budgets.rooms([hand.id])) > 0
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
-    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
-        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
+    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "") -> Run:
+        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
+
+        fired: the key of the firing that begins it, in the name of the schedule: nobody's above the Hand's own.
+        """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
             raise Refusal("ended", "a run that was told to end starts nothing")
         deadline = kernel.loop.now() + hand.package.manifest.limits.wall_ms / 1000
+        by, parent = (cause.by, cause.parent) if not fired else (SCHEDULE, None)
         work = OpenCall(
-            kernel.next_call(), cause.caller, cause.by, b"", 0, provided=WORK, resource="", body=inputs, parent=cause.parent,
+            kernel.next_call(), cause.caller, by, b"", 0, provided=WORK, resource="", body=inputs, parent=parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
         work.is_detached = detached
-        kernel.budgets.admit(cause.by, cause.parent, work.method, work.most, alone=detached)
+        kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
         run = self._made(hand, work)
-        run.parent = "" if detached else kernel.run_of(cause.caller)
+        run.parent, run.fired = "" if detached else kernel.run_of(cause.caller), fired
         kernel.resuming.begin(run, work, cause)
         self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from manifests import rules
+from manifests import rules, schedule_rules
 from manifests.errors import ManifestInvalid, Problem
 from manifests.findings import Findings, spelled
 from manifests.positions import Path
@@ -25,7 +25,7 @@ DEEPEST: Final = 64
 """Most characters of a HAND.toml, and most keys and indexes on the way to a value in it."""
 
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_PLAIN_SECTIONS: Final = ("hand", "events", "limits", "budget", "restart", "confinement", "requires")
+_PLAIN_SECTIONS: Final = ("hand", "events", "limits", "budget", "restart", "confinement", "schedule", "requires")
 _NAMED_SECTIONS: Final = ("capabilities", "provides", "settings")
 
 
@@ -57,6 +57,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     rules.contradiction(found, sections)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])
+    schedule_rules.schedule(found, sections, raw)
     if found:
         raise ManifestInvalid(found.placed(text, file))
     return _built(sections, capabilities, provides, settings)
@@ -187,6 +188,7 @@ def _built(
 ) -> Manifest:
     """The Structs, from values that the readers accepted."""
     whole: dict[str, object] = {name: _fields(name, values) for name, values in sections.items()}
+    whole["schedule"] = whole["schedule"] or None
     whole["capabilities"] = [
         msgspec.convert({"method": method, **row}, Capability) for method, row in capabilities.items()
     ]

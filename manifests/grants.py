@@ -20,11 +20,13 @@ HAND_KERNEL_METHODS: Final = frozenset(
         "kernel.budget",
         "kernel.check",
         "kernel.describe",
+        "kernel.fire",
         "kernel.list",
         "kernel.note",
         "kernel.pause",
         "kernel.publish",
         "kernel.resume",
+        "kernel.schedules",
         "kernel.settings",
         "kernel.sleep",
         "kernel.spawn",
@@ -198,14 +200,20 @@ def expand(pattern: str, methods: Iterable[str]) -> tuple[str, ...]:
 
 
 def asked(manifest: Manifest) -> tuple[Capability, ...]:
-    """Everything a Hand asks for: its capabilities, and its events as kernel.publish and kernel.subscribe."""
+    """Everything a Hand asks for: its capabilities, and its events as kernel.publish and kernel.subscribe.
+
+    A Hand that an event starts hears that event, by whoever starts it.
+    """
     events = manifest.events
+    heard = events.subscribes
+    if manifest.schedule is not None and manifest.schedule.on and manifest.schedule.on not in heard:
+        heard = (*heard, manifest.schedule.on)
     published = tuple(f"{manifest.hand.name}.{event}" for event in events.publishes)
     asks = list(manifest.capabilities)
     if published:
         asks.append(Capability(method="kernel.publish", allow=published))
-    if events.subscribes:
-        asks.append(Capability(method="kernel.subscribe", allow=events.subscribes))
+    if heard:
+        asks.append(Capability(method="kernel.subscribe", allow=heard))
     return tuple(asks)
 
 

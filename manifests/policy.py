@@ -130,13 +130,13 @@ def within_state(
     """Raise Refusal while the home is frozen, or the Hand that calls or that answers is paused or quarantined.
 
     caller, owner: None for the operator and the kernel. The operator's kernel.* passes at any time. A Hand that is spawned
-    counts as the one that answers.
+    or fired counts as the one that answers.
     """
     if caller is None and method.startswith("kernel."):
         return
     if state.frozen:
         raise Refusal("frozen", "everything is frozen: `maniple thaw` lets it go on")
-    owner = state.hands.get(resource) if method == "kernel.spawn" else owner
+    owner = state.hands.get(resource) if method in ("kernel.spawn", "kernel.fire") else owner
     for hand in (caller, owner):
         if hand is not None and hand.id in state.paused:
             raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from keyword import iskeyword
 from typing import Final
 
-from manifests import amounts, capabilities
+from manifests import amounts, capabilities, cron, quiet, zones
 from manifests.confinement import layers
 from manifests.errors import PatternInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
-from manifests.grants import is_method_pattern
+from manifests.grants import is_method, is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
+from manifests.occasions import check_filter, check_inputs, check_moment
 from manifests.positions import Path
 from manifests.reference import AT, LATER, LATER_CHOICES, REQUIRED, Key, keys_of
 from manifests.schema import Allowance, Window
@@ -200,9 +201,15 @@ def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _measure(parse: Callable[[str], int], of: str, example: str) -> Reader:
+    return _spelled(parse, of, f"write a number and a unit in quotes, such as {example}")
+
+
+def _spelled(parse: Callable[[str], object], of: str, instead: str) -> Reader:
+    """A text that has a form of its own."""
+
     def read(found: Findings, path: Path, value: object, key: Key) -> object:
         if not isinstance(value, str):
-            return _refused(found, path, value, f"a {of}", f"write a number and a unit in quotes, such as {example}")
+            return _refused(found, path, value, f"a {of}", instead)
         try:
             return parse(value)
         except ValueInvalid as error:
@@ -322,6 +329,34 @@ def _cost(found: Findings, path: Path, value: object, key: Key) -> object:
     return Cost(tokens=good.get("tokens", 0), micro_dollars=good.get("dollars", 0))
 
 
+def _spans(found: Findings, path: Path, value: object, key: Key) -> object:
+    if not isinstance(value, list):
+        return _refused(found, path, value, "a list of spans of a day", 'write a list, such as ["22:00-07:00"]')
+    read = _spelled(quiet.check, "span of a day", 'write it like "22:00-07:00"')
+    good = [read(found, (*path, index), item, key) is not BAD for index, item in enumerate(value)]
+    return tuple(value) if all(good) else BAD
+
+
+def _event(found: Findings, path: Path, value: object, key: Key) -> object:
+    if isinstance(value, str) and is_method(value):
+        return value
+    return _refused(found, path, value, "publisher.event", 'write one event, such as "data-pipeline.loaded"')
+
+
+def _tree(check: Callable[[dict[str, object]], dict[str, str]], of: str, instead: str) -> Reader:
+    """A table whose rows a function of its own knows; what it says of a row is told where that stands."""
+
+    def read(found: Findings, path: Path, value: object, key: Key) -> object:
+        if not isinstance(value, dict):
+            return _refused(found, path, value, f"a table of {of}", instead)
+        wrong = check(value)
+        for name, why in wrong.items():
+            found.at_key((*path, name) if name else path, f"{spelled((*path, name) if name else path)} {why}", instead)
+        return BAD if wrong else value
+
+    return read
+
+
 def _choices(found: Findings, path: Path, value: object, key: Key) -> object:
     if not isinstance(value, list) or not value:
         return _refused(found, path, value, "a list of values", 'write a list, such as ["low", "high"]')
@@ -344,17 +379,24 @@ READERS: Final[dict[str, Reader]] = {
     "cost": _cost,
     "count": _count,
     "dollars": _allowances(amounts.parse_dollars, '"2.00/day"'),
+    "cron": _spelled(cron.check, "cron expression", 'write five fields in quotes, such as "0 9 * * mon-fri"'),
     "duration": _measure(parse_duration, "duration", '"60s"'),
     "entry": _entry,
+    "event": _event,
     "event patterns": _list(
         is_method_pattern, "publisher.event", 'write it like "data-pipeline.loaded" or "data-pipeline.*"'
     ),
+    "filter": _tree(check_filter, "paths and values", 'write it like { level = "high", rows = { above = 100 } }'),
     "folders": _list(
         _is_folder,
         "a folder of this machine",
         'write its whole path, without "..", and not "/" itself, such as "/proc"',
     ),
+    "inputs": _tree(check_inputs, "inputs", 'write it like { path = "reports/daily.csv", day = "$time" }'),
     "layers": _list(layers.NAMES.__contains__, "a layer of confinement", f"choose from {', '.join(layers.NAMES)}"),
+    "moment": _spelled(
+        check_moment, "text with date and time", 'write date and time in quotes, such as "2026-12-01T09:00"'
+    ),
     "name": _name,
     "names": _list(is_hand_name, "a name", 'write small letters, digits and single "-", such as "my-name"'),
     "patterns": _patterns,
@@ -364,6 +406,7 @@ READERS: Final[dict[str, Reader]] = {
         'write it without its folder, such as "ffmpeg"',
     ),
     "size": _measure(parse_size, "size", '"256MiB"'),
+    "spans": _spans,
     "text": _text,
     "tokens": _allowances(amounts.parse_tokens, '"200k/day"'),
     "types": _types,
@@ -373,5 +416,6 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "version": _version,
     "wasm": _wasm,
+    "zone": _spelled(zones.check, "time zone", 'write an IANA name in quotes, such as "Europe/Berlin"'),
 }
 """By the type that reference.py names."""

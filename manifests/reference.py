@@ -45,6 +45,7 @@ SECTIONS: Final[dict[str, str]] = {
     "budget": "What it may spend on calls that cost, its own and those made for it, see [budgets.md](budgets.md).",
     "restart": "What happens when its process ends by itself.",
     "confinement": "What its process needs beyond the usual confinement.",
+    "schedule": "When the Hand `scheduling` starts it: one of cron, every, at and on; see [schedules](schedules.md).",
     "settings.*": "One typed setting, which the operator can read and change with `maniple settings`.",
     "requires": "What must be on the machine; checked before a start.",
 }
@@ -229,6 +230,31 @@ KEYS: Final[tuple[Key, ...]] = (
         "caller: tasks; a run that answers a call works in its caller's scratch folder; shown at install.",
         ("own", "caller"),
     ),
+    Key("schedule.cron", "cron", NONE, "", "Minute, hour, day of month, month, day of week."),
+    Key("schedule.every", "duration", NONE, "time", "So long from one start to the next; at least a second."),
+    Key("schedule.at", "moment", NONE, "", 'Once, at this time of the zone, such as "2026-12-01T09:00".'),
+    Key("schedule.on", "event", NONE, "", "At each event of this name, publisher.event, which it may hear."),
+    Key("schedule.where", "filter", "{}", "", "With on: what values in the event's body must be, by their path."),
+    Key("schedule.timezone", "zone", '"UTC"', "", 'The zone whose clocks count, by its IANA name: "Europe/Berlin".'),
+    Key(
+        "schedule.missed",
+        "choice",
+        '"latest"',
+        "",
+        "What of the starts that nobody was there for is made up: none, the last one, or all.",
+        ("skip", "latest", "all"),
+    ),
+    Key(
+        "schedule.overlap",
+        "choice",
+        '"skip"',
+        "",
+        "While its last scheduled run still works: skip this start, queue it, or replace that run.",
+        ("skip", "queue", "replace"),
+    ),
+    Key("schedule.jitter", "duration", '"0s"', "time", "Each start is put off by up to so much, always by the same."),
+    Key("schedule.quiet", "spans", "[]", "", 'Spans of a day, "22:00-07:00": starts in them wait for their end.'),
+    Key("schedule.inputs", "inputs", "{}", "", "What each run is given; $time and $event stand for what started it."),
     Key(
         "settings.*.type",
         "choice",
@@ -251,7 +277,6 @@ KEYS: Final[tuple[Key, ...]] = (
 LATER: Final[dict[str, str]] = {
     "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
     "capabilities.*.approval": "will hold each such call until a person says yes",
-    "schedule": "will start the Hand by the clock or by events",
     "metrics": "will declare counters and gauges that the Hand reports",
     "agent": "will make the Hand reason with a model",
 }

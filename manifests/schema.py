@@ -22,6 +22,8 @@ Network: TypeAlias = Literal["none", "host"]
 Scratch: TypeAlias = Literal["own", "caller"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
 Window: TypeAlias = Literal["hour", "day", "month"]
+Missed: TypeAlias = Literal["skip", "latest", "all"]
+Overlap: TypeAlias = Literal["skip", "queue", "replace"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
 READ: Final[Effect] = "read"
@@ -151,6 +153,25 @@ class Requires(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     env: tuple[str, ...] = ()
 
 
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[schedule]: exactly one of cron, every_ms, at and on says when; what the others mean stands in firings.py.
+
+    at: wall time of the zone. where: by the path of a value in the event's body, what it must be. quiet: spans of a day.
+    """
+
+    cron: str = ""
+    every_ms: int = 0
+    at: str = ""
+    on: str = ""
+    where: dict[str, object] = {}
+    timezone: str = "UTC"
+    missed: Missed = "latest"
+    overlap: Overlap = "skip"
+    jitter_ms: int = 0
+    quiet: tuple[str, ...] = ()
+    inputs: dict[str, object] = {}
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole HAND.toml, checked."""
 
@@ -162,6 +183,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     budget: Budget = Budget()
     restart: Restart = Restart()
     confinement: Confinement = Confinement()
+    schedule: Schedule | None = None
     settings: dict[str, Setting] = {}
     requires: Requires = Requires()
 

@@ -22,6 +22,9 @@ from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
 
+FIRED_KEPT: Final = 16
+"""Scheduled runs of a Hand that are known by their keys; whoever fires asks for them one after the other."""
+
 
 class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an installed folder holds: its seal's text, its checked manifest, and the SHA-256 of that in hex."""
@@ -45,7 +48,8 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused.
 
     seal: SHA-256 in hex of its seal's text, as the log says; the package is what the folder held when it was read.
-    as_declared: the operator believes a program what its methods do.
+    as_declared: the operator believes a program what its methods do. since: when its [schedule] became what it is,
+    microseconds since the epoch, 0 without one.
     """
 
     id: HandId
@@ -57,6 +61,7 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     package: Package
     as_declared: bool = False
     artefact: Artefact | None = None
+    since: int = 0
 
     @property
     def provides(self) -> dict[str, Provided]:
@@ -127,6 +132,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
 
     budgets: what the operator set, by a Hand's id, "" for the home; ledger: what was spent.
     open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
+    fired: by a Hand's id its last FIRED_KEPT scheduled runs, by the key of the firing that began each.
     """
 
     hands: dict[str, Installed] = {}
@@ -142,6 +148,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     budgets: dict[str, Budget] = {}
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     open: dict[int, Open] = {}
+    fired: dict[str, dict[str, str]] = {}
     frozen: bool = False
     installs: int = 0
     calls: int = 0
@@ -195,8 +202,18 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         as_declared=bool(detail.get("as_declared")),
         artefact=msgspec.convert(detail["artefact"], Artefact) if "artefact" in detail else None,
     )
+    state.hands[name] = _scheduled(state.hands[name], before, entry)
     state.versions[name] = version
     state.quarantined.pop(hand, None)
+
+
+def _scheduled(hand: Installed, before: Installed | None, entry: Entry) -> Installed:
+    """With the moment from which its schedule counts: an upgrade that leaves the schedule as it was goes on with it."""
+    schedule = hand.package.manifest.schedule
+    if schedule is None:
+        return hand
+    is_same = before is not None and before.package.manifest.schedule == schedule
+    return replace(hand, since=before.since if before is not None and is_same else time_micros(entry.time))
 
 
 def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
@@ -221,7 +238,7 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    for table in (state.grants, state.settings, state.quarantined, state.budgets, state.ledger.spent):
+    for table in (state.grants, state.settings, state.quarantined, state.budgets, state.fired, state.ledger.spent):
         table.pop(gone.id, None)
     state.wanted.discard(gone.id)
     state.paused.discard(gone.id)
@@ -288,6 +305,11 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
         state.unfinished[entry.run] = Unfinished(
             name=str(detail["name"]), work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner
         )  # fmt: skip
+    if "fired" in detail:
+        begun = state.fired.setdefault(str(detail["hand"]), {})
+        begun[str(detail["fired"])] = entry.run
+        while len(begun) > FIRED_KEPT:
+            del begun[next(iter(begun))]
 
 
 def _run_end(state: State, entry: Entry, _: Load) -> None:

@@ -28,9 +28,11 @@ KERNEL_MAY: Final = frozenset(sys.stdlib_module_names) - KERNEL_NOT | {
 }
 CLI_MAY: Final = KERNEL_MAY | {"click", "tomli_w"}
 
-# What decides may import only what cannot reach outside: no clock, no randomness, no descriptor.
+# What decides may import only what cannot reach outside: no clock, no randomness, no descriptor. The rules of time zones are
+# a table, as idna's are, which Python keeps in files: manifests/zones.py reads those of the pinned package (docs/adr/0030).
 PURE_MAY: Final = frozenset(
     {"abc", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum"}
+    | {"cronsim", "importlib.resources", "zoneinfo"}
     | {
         "fnmatch",
         "functools",

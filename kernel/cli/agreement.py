@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from manifests.budgets import UNITS, allowances, written
 from manifests.grants import GrantSet, asked, exceeding
 from manifests.ledger import sum_of
-from manifests.schema import Budget, Capability, Confinement, Manifest, Provided
+from manifests.schedule_words import in_words
+from manifests.schema import Budget, Capability, Confinement, Manifest, Provided, Schedule
+from wire.entries import time_text
 
 KINDS = {
     "task": "a task: a process of its own for each run",
@@ -15,6 +17,7 @@ AUTONOMY = {
     "readonly": "may only read",
     "full": "does not ask before it acts",
 }
+STARTS_SHOWN = 3
 EFFECTS = {
     "read": "changes nothing",
     "write": "changes this machine",
@@ -28,8 +31,8 @@ def new_in(manifest: Manifest, before: Manifest | None) -> tuple[Capability, ...
     return wanted if before is None else exceeding(wanted, GrantSet.of(asked(before)))
 
 
-def about(manifest: Manifest, before: Manifest | None) -> list[str]:
-    """Who it is, and how it runs."""
+def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
+    """Who it is, and how it runs. now: milliseconds since the epoch."""
     hand = manifest.hand
     lines = [f"{hand.name} {hand.version}: {hand.description}"]
     if before is not None:
@@ -40,6 +43,8 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         lines.append("It is a WebAssembly module: it can do nothing but call, within its fuel and memory.")
     if hand.autostart and not (before and before.hand.autostart):
         lines.append("It starts with the kernel, and stays up.")
+    if manifest.schedule is not None and manifest.schedule != (before and before.schedule):
+        lines.append(f"It starts by itself: {in_words(manifest.schedule)}{_starts(manifest.schedule, now)}.")
     if manifest.confinement.roots and not (before and before.confinement.roots):
         lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.command and not (before and before.hand.command == hand.command):
@@ -51,6 +56,20 @@ def about(manifest: Manifest, before: Manifest | None) -> list[str]:
         )
     lines += _outside(manifest.confinement, before.confinement if before else Confinement())
     return lines
+
+
+def _starts(schedule: Schedule, now: int) -> str:
+    """The first moments at which it will start if it is installed now, but for jitter, which no Hand has before that."""
+    from manifests.firings import Plan
+
+    plan, after = Plan(schedule, since=now, seed=""), now
+    moments: list[str] = []
+    while len(moments) < STARTS_SHOWN and (found := plan.next(after)) is not None:
+        after = found
+        moments.append(time_text(found * 1000)[:19].replace("T", " "))
+    if not moments:
+        return "" if schedule.on else "; that is over"
+    return f"; first at {', '.join(moments)} UTC"
 
 
 def _outside(asked: Confinement, before: Confinement) -> list[str]:

@@ -47,6 +47,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "runs": "Runs of the past and of now, from the log",
         "run-show": "One run in full, from the log",
         "cancel": "Stop one run",
+        "schedules": "When Hands start by themselves, and what came of it",
     },
     "Calls and the log": {
         "call": "Make one call as the operator",
@@ -71,6 +72,11 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "rotate": "Trust a new key in the place of an old one",
         "revoke": "Trust a key no more, for ever",
     },
+    "schedules": {
+        "list": "When each Hand starts next",
+        "history": "What was started, missed and skipped, and why",
+        "run": "Start a Hand now as its schedule would",
+    },
     "audit": {
         "tail": "The last entries",
         "show": "One entry, with its call or its end",
@@ -81,9 +87,9 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "export": "Write the log out for somebody who is to check it",
     },
 }
-"""Commands that hold others. `roots` and `keys` alone mean their `list`."""
+"""Commands that hold others. `roots`, `keys` and `schedules` alone mean their `list`."""
 
-DEFAULTS: Final[Mapping[str, str]] = {"roots": "list", "keys": "list"}
+DEFAULTS: Final[Mapping[str, str]] = {"roots": "list", "keys": "list", "schedules": "list"}
 
 TOP: Final[Mapping[str, str]] = {name: help for rows in SECTIONS.values() for name, help in rows.items()}
 

@@ -130,7 +130,7 @@ def _show(
     rows = told.read(client.call("kernel.describe").value, Methods).methods
     offers = pinned(manifest, as_declared=as_declared)
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
-    for line in agreement.about(manifest, old):
+    for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):
         session.say(screen.visible(line))
     session.say(f"Sealed by {screen.visible(sealed_by)}.")
     wanted = agreement.requests(agreement.new_in(manifest, old), effects)

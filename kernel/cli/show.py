@@ -5,7 +5,8 @@ from msgspec import Struct
 from kernel.cli import agreement, screen, spending, told
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
-from manifests.schema import Capability, HandSection, Manifest
+from manifests.schedule_words import in_words
+from manifests.schema import Capability, HandSection, Manifest, Schedule
 from manifests.seal import signers
 from manifests.state import Artefact, pinned
 from manifests.values import format_limit
@@ -54,6 +55,15 @@ def _what_runs(section: HandSection, artefact: Artefact | None) -> str:
     return section.entry or " ".join(section.command)
 
 
+def _scheduled(schedule: Schedule | None) -> str:
+    if schedule is None:
+        return ""
+    lines = [in_words(schedule), f"while it works: {schedule.overlap}"]
+    if not schedule.on:
+        lines[1] += f"; missed: {schedule.missed}"
+    return "\n".join(lines + [f"{name} = {value!r}" for name, value in schedule.inputs.items()])
+
+
 def _drawn(shown: Shown) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
     offered = pinned(manifest, as_declared=hand.as_declared)
@@ -85,6 +95,7 @@ def _drawn(shown: Shown) -> str:
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),
+            ("scheduled", _scheduled(manifest.schedule)),
             ("settings", "\n".join(f"{name} = {value}" for name, value in shown.settings.items())),
             (
                 "limits",

@@ -48,6 +48,12 @@ def _begin(request: Request, hand: Installed) -> object:
     run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached)
     if request.arguments.get("wait"):
         return _answer_when_ended(request, run.id)
+    return answer_when_begun(request, run)
+
+
+def answer_when_begun(request: Request, run: Run) -> object:
+    """Answer with a run's id when its files were found as they were sealed."""
+    kernel, call = request.kernel, request.call
 
     def begun(outcome: Outcome | None) -> None:
         if outcome is not None and isinstance(outcome.header, headers.Refused):

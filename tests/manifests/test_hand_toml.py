@@ -186,12 +186,16 @@ def test_every_default_in_the_table_is_what_the_schema_gives() -> None:
         if "*" not in section and key.default not in (reference.REQUIRED, reference.NONE) and name != "fuel":
             sections.setdefault(section, []).append(f"{name} = {key.default}")
     required = re.sub(r"(?m)^(isolation|autostart|idle|needs) = .*\n", "", HEAD)
-    written = required + "\n".join(sections.pop("hand")) + "\n"
+    written, schedule = required + "\n".join(sections.pop("hand")) + "\n", sections.pop("schedule")
     written += "".join(f"[{section}]\n" + "\n".join(rows) + "\n" for section, rows in sections.items())
     assert check(written) == check(required)
     wasm = re.sub(r"(?ms)^entry = .*?$", 'wasm = "main.wat"', required)
     fuel = reference.AT["limits.fuel"].default
     assert check(f"{wasm}\n[limits]\nfuel = {fuel}\n") == check(wasm)
+    task = required.replace('kind = "service"', 'kind = "task"')
+    for when, others in (('every = "1h"', ("where",)), ('on = "web.seen"', ("missed", "jitter"))):
+        rows = "\n".join(row for row in schedule if not row.startswith(others))
+        assert check(f"{task}\n[schedule]\n{when}\n{rows}\n") == check(f"{task}\n[schedule]\n{when}\n")
 
 
 def test_every_type_in_the_table_has_a_reader_and_every_key_a_meaning() -> None:

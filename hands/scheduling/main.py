@@ -1,0 +1,264 @@
+"""The Hand that starts others: it follows what the kernel says is scheduled, and asks it for each run when that is due
+
+(acts; thin). What is due is decided in scheduling_turn, what is kept of it in scheduling_store; here are clock and bus.
+"""
+
+import asyncio
+import os
+import time
+from typing import Final
+
+import apsw
+import msgspec
+from msgspec import Struct
+
+from manifests.errors import ManifestsError
+from manifests.occasions import found
+from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Hand
+from scheduling_book import Book, Entry, Scheduled
+from scheduling_desk import history_answer, next_answer
+from scheduling_store import Pending, Store
+from wire import codec
+from wire.entries import time_text
+
+Answer = dict[str, object]
+
+LOOK_MOST_S: Final = 15.0
+"""The clock is looked at so often at least, so that a jump is noticed."""
+
+AGAIN_S: Final = 5.0
+"""Seconds until the kernel is asked again for what it could not begin just now."""
+
+RECHECK_S: Final = 60.0
+"""Seconds between looks at whether runs still work whose end was not heard of, while there are any."""
+
+TOGETHER: Final = 64
+"""Runs that are asked for at once."""
+
+LATER: Final = frozenset(
+    {"paused", "frozen", "quarantined", "rate", "in_flight", "log", "finishing", "template", "roots"}
+)
+"""Refusals that pass: the firing stays, and is asked for again."""
+
+
+class _Page(Struct, frozen=True):
+    hands: tuple[Scheduled, ...]
+    more: bool
+
+
+class _Begun(Struct, frozen=True):
+    """again: it began before, and may have ended unheard."""
+
+    run: str
+    again: bool = False
+    working: bool = True
+
+
+def now_ms() -> int:
+    """The wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Scheduling(Hand):
+    """scheduling.next and .history; publishes loop."""
+
+    async def start(self) -> None:
+        """Open what was kept, follow the kernel, and begin to keep time."""
+        self.store = Store(self.state, now=now_ms())
+        for note in self.store.notes:
+            self.log.warning(note)
+        self.book = Book(self.store, now_ms())
+        self.changed = asyncio.Event()
+        self.asking: set[str] = set()
+        self.places = asyncio.Semaphore(TOGETHER)
+        self.hears: set[str] = set()
+        self.problems: dict[str, str] = {}
+        self.is_behind = False
+        await self.kernel.subscribe("kernel.schedules")
+        await self.kernel.subscribe("kernel.fired")
+        await self._follow("")
+        self.tasks = [self.in_background(work) for work in (self._keep_time(), self._recheck())]
+
+    async def stop(self) -> None:
+        """Stop keeping time, and close the file."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.store.close()
+
+    # what is asked ---------------------------------------------------------------------------------------------------
+
+    async def next(self, call: Call, hand: str = "", most: int = 1_000) -> Answer:
+        """Answer scheduling.next."""
+        answer = next_answer(self.book, hand, max(1, most), now_ms())
+        return {"hands": answer, "problems": [f"{name}: {why}" for name, why in sorted(self.problems.items())]}
+
+    async def history(self, call: Call, hand: str = "", most: int = 50) -> Answer:
+        """Answer scheduling.history."""
+        return {"history": history_answer(self.store.history(hand, min(max(1, most), 2_000)))}
+
+    # what the kernel says ----------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: Event) -> None:
+        """What is scheduled has changed, a scheduled run has ended, or something happened that begins runs."""
+        try:
+            await self._hear_of(event)
+        except apsw.Error as error:
+            self._fall_behind(error)
+
+    async def _hear_of(self, event: Event) -> None:
+        now = now_ms()
+        if event.missed:
+            self.log.warning("events were missed", count=event.missed)
+            self.problems["events"] = f"{event.missed} were missed at {time_text(now * 1000)[:19]}Z"
+            await self._follow("")
+        match f"{event.publisher}.{event.name}":
+            case "kernel.schedules":
+                await self._follow(str(found(event.body, "hand") or ""))
+            case "kernel.fired":
+                hand, name, key, run, outcome = (
+                    str(found(event.body, one) or "") for one in ("hand", "name", "key", "run", "outcome")
+                )
+                self.book.ended(hand, name, key, run, outcome, now)
+                self._pump(hand)
+            case name:
+                for hand in self.book.heard(name, event.body, now, f"on {os.urandom(12).hex()}"):
+                    self.log.warning("an event started a Hand too often", event_name=name, hand=hand)
+                    await self.publish("loop", {"hand": hand, "event": name})
+                self._pump_all()
+
+    async def _follow(self, only: str) -> None:
+        """Take over what is scheduled now: of one Hand, or of all."""
+        known: set[str] = set()
+        after, more = "", True
+        while more:
+            reply = await self.kernel.call("kernel.schedules", after=after, only=only)
+            page = msgspec.convert(reply.value, _Page)
+            for told in page.hands:
+                known.add(told.hand)
+                self._keep(told)
+                after = told.name
+            more = page.more and not only
+        if only:
+            gone = [one.hand for one in self.book.entries.values() if one.name == only and one.hand not in known]
+        else:
+            gone = self.book.gone(known)
+        for hand in gone:
+            self.book.drop(hand)
+        await self._hear()
+        self.changed.set()
+        self._pump_all()
+
+    def _keep(self, told: Scheduled) -> None:
+        try:
+            self.book.keep(told, now_ms())
+            self.problems.pop(told.name, None)
+        except ManifestsError as error:  # its zone is none of this version's
+            self.problems[told.name] = str(error)
+
+    async def _hear(self) -> None:
+        for event in sorted(self.book.events() - self.hears):
+            try:
+                await self.kernel.subscribe(event)
+                self.hears.add(event)
+                self.problems.pop(event, None)
+            except CallEnded as error:
+                self.problems[event] = f"cannot be heard: {error}"
+
+    # the time ----------------------------------------------------------------------------------------------------------
+
+    async def _keep_time(self) -> None:
+        """Turn when something is due, for ever. Anything unforeseen ends the run, which is restarted."""
+        while True:
+            self.changed.clear()
+            try:
+                if self.is_behind:
+                    await self._catch_up()
+                self.book.turn(now_ms())
+                self._pump_all()
+            except apsw.Error as error:
+                self._fall_behind(error)
+                await asyncio.sleep(AGAIN_S)
+            wait = min(LOOK_MOST_S, max(0.0, (self.book.wake_at() - now_ms()) / 1000))
+            if wait:
+                try:
+                    await asyncio.wait_for(self.changed.wait(), wait)
+                except TimeoutError:
+                    pass
+
+    def _fall_behind(self, error: apsw.Error) -> None:
+        """The disk takes nothing now: what is known in memory may be more than is kept."""
+        self.is_behind = True
+        self.problems["disk"] = f"nothing can be kept, so nothing is started: {error}"
+        self.log.error("nothing can be kept", why=str(error))
+        self.changed.set()
+
+    async def _catch_up(self) -> None:
+        """Begin anew with what is kept, and with what the kernel says."""
+        self.book = Book(self.store, now_ms())
+        self.is_behind = False
+        await self._follow("")
+        self.problems.pop("disk", None)
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            for entry in [one for one in self.book.entries.values() if one.running]:
+                await self._follow(entry.name)
+
+    # runs --------------------------------------------------------------------------------------------------------------
+
+    def _pump_all(self) -> None:
+        for hand in self.book.to_ask():
+            self._pump(hand)
+
+    def _pump(self, hand: str) -> None:
+        """Ask for a Hand's runs, one after the other, beside everything else."""
+        if hand not in self.asking and hand in self.book.entries:
+            entry = self.book.entries[hand]
+            if self.book.ready(entry, now_ms()) is not None:
+                self.asking.add(hand)
+                self.in_background(self._ask_for(hand))
+
+    async def _ask_for(self, hand: str) -> None:
+        try:
+            while (entry := self.book.entries.get(hand)) is not None:
+                firing = self.book.ready(entry, now_ms())
+                if self.is_behind or firing is None or not await self._fire(entry, firing):
+                    return
+        except apsw.Error as error:
+            self._fall_behind(error)
+        finally:
+            self.asking.discard(hand)
+
+    async def _fire(self, entry: Entry, firing: Pending) -> bool:
+        """Ask the kernel for one run; whether to go on with the Hand's next one."""
+        more: Answer = {"event": firing.event, "body": codec.decode_body(firing.body)} if firing.event else {}
+        try:
+            async with self.places:
+                reply = await self.kernel.call(
+                    "kernel.fire", entry.name, more, key=firing.key, due=time_text(firing.planned * 1000)
+                )
+        except CallRefused as refused:
+            if refused.code == "overlap":
+                self.book.overlapped(firing, str(refused), now_ms())
+                await self._follow(entry.name)
+                return entry.schedule.overlap == "skip"
+            if refused.code in LATER:
+                return await self._later()
+            self.book.refused(firing, f"{refused.code}: {refused}", now_ms())
+            return True
+        except CallFailed as failed:
+            if failed.code in ("unknown hand", "arguments", "too large"):
+                self.book.refused(firing, str(failed), now_ms())
+                return True
+            return await self._later()
+        except CallEnded:
+            return await self._later()
+        begun = msgspec.convert(reply.value, _Begun)
+        self.book.began(firing, begun.run, now_ms(), is_working=begun.working)
+        return True
+
+    async def _later(self) -> bool:
+        await asyncio.sleep(AGAIN_S)
+        return True

@@ -1,0 +1,304 @@
+"""Every schedule there is and what is due of it (acts on the store, on what scheduling_turn.py decides; it knows no bus).
+
+Separate from main.py so that a test can turn it on a clock of its own. Whoever uses it tells it what the kernel says
+(`keep`, `drop`, `began`, `ended`), calls `turn` when `wake_at` has come, and asks for the runs that `ready` names. Each call
+is a round of the store's, so that what it decided is on the disk when it returns.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from manifests.firings import LAST_MS, Plan
+from manifests.occasions import fits
+from manifests.schema import Schedule
+from scheduling_store import Pending, Row, Store
+from scheduling_turn import set_back, turn, wake_at
+from wire import codec
+from wire.codec import Value
+from wire.entries import time_text
+
+QUEUE_MOST: Final = 100
+"""Firings of one Hand that wait for its runs."""
+
+DEPTH_MOST: Final = 8
+"""Events of runs that events of runs began: a loop of schedules goes round no further."""
+
+EVENTS_MOST: Final = 120
+"""Runs of one Hand that events begin within EVENTS_WITHIN_MS."""
+
+EVENTS_WITHIN_MS: Final = 60_000
+ENDED_KEPT: Final = 1_000
+
+
+class Scheduled(Struct, frozen=True, kw_only=True):
+    """A scheduled Hand, as kernel.schedules tells. held: why nothing starts it now; running: its scheduled runs that work."""
+
+    name: str
+    hand: str
+    since: int
+    schedule: Schedule
+    held: str = ""
+    running: tuple[str, ...] = ()
+
+
+class Entry:
+    """One schedule now. running: its runs that work, with the depth of each. pending: what is to begin a run, in order."""
+
+    __slots__ = ("cursor", "events", "hand", "held", "name", "pending", "plan", "running", "since", "turned")
+
+    def __init__(self, told: Scheduled, cursor: int) -> None:
+        self.hand, self.name, self.since, self.cursor = told.hand, told.name, told.since, cursor
+        self.plan = Plan(told.schedule, since=told.since // 1000, seed=told.hand)
+        self.held = told.held
+        self.running: dict[str, int] = dict.fromkeys(told.running, 0)
+        self.pending: deque[Pending] = deque()
+        self.events: deque[int] = deque()
+        self.turned = 0
+
+    @property
+    def schedule(self) -> Schedule:
+        """What its manifest says."""
+        return self.plan.schedule
+
+
+class Book:
+    """All schedules, by Hand. walked: the latest moment that was turned to."""
+
+    def __init__(self, store: Store, now: int) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.walked = now
+        self._store = store
+        self._cursors = store.cursors()
+        self._left: dict[str, list[Pending]] = {}
+        for firing in store.pending():
+            self._left.setdefault(firing.hand, []).append(firing)
+        self._heap: list[tuple[int, str, int]] = []
+        self._by_event: dict[str, set[str]] = {}
+        self._by_name: dict[str, str] = {}
+        self._ended: dict[str, str] = {}
+        self._waiting: set[str] = set()
+
+    # what the kernel says --------------------------------------------------------------------------------------------
+
+    def keep(self, told: Scheduled, now: int) -> None:
+        """A Hand is scheduled so, from now on."""
+        before = self.entries.get(told.hand)
+        since, done = self._cursors.get(told.hand, (told.since, told.since // 1000))
+        if since != told.since:
+            done = told.since // 1000
+            self._left.pop(told.hand, None)
+            with self._store.round():
+                self._store.forget(told.hand, only_pending=True)
+                self._store.move(told.hand, told.since, done)
+        self._cursors[told.hand] = (told.since, done)
+        entry = Entry(told, set_back(done, now))
+        if before is not None and before.since == told.since:
+            entry.pending, entry.events = before.pending, before.events
+            entry.running = {run: before.running.get(run, 0) for run in told.running}
+        entry.pending.extend(self._left.pop(told.hand, []))
+        if entry.pending:
+            self._waiting.add(told.hand)
+        if before is not None and before.schedule.on:
+            self._by_event[before.schedule.on].discard(told.hand)
+        entry.turned = before.turned + 1 if before is not None else 0
+        self.entries[told.hand], self._by_name[told.name] = entry, told.hand
+        if told.schedule.on:
+            self._by_event.setdefault(told.schedule.on, set()).add(told.hand)
+        self._wake(entry)
+
+    def drop(self, hand: str) -> None:
+        """A Hand is gone, or scheduled no more."""
+        entry = self.entries.pop(hand, None)
+        self._cursors.pop(hand, None)
+        self._left.pop(hand, None)
+        if entry is not None and entry.schedule.on:
+            self._by_event[entry.schedule.on].discard(hand)
+        if entry is not None and self._by_name.get(entry.name) == hand:
+            del self._by_name[entry.name]
+        with self._store.round():
+            self._store.forget(hand)
+
+    def gone(self, known: Iterable[str]) -> list[str]:
+        """Of Hands that something is kept of, those that are not among the known."""
+        return sorted((self.entries.keys() | self._cursors.keys() | self._left.keys()) - set(known))
+
+    def events(self) -> set[str]:
+        """The events that begin runs."""
+        return {event for event, hands in self._by_event.items() if hands}
+
+    # the time --------------------------------------------------------------------------------------------------------
+
+    def turn(self, now: int) -> None:
+        """Deal with what is due. A clock that is far behind where it was says when it is, from now on."""
+        if set_back(self.walked, now) != self.walked:
+            for entry in self.entries.values():
+                entry.cursor = min(entry.cursor, now)
+                self._wake(entry)
+        self.walked = now
+        due = []
+        while self._heap and self._heap[0][0] <= now:
+            _, hand, turned = heapq.heappop(self._heap)
+            if hand in self.entries and self.entries[hand].turned == turned:
+                due.append(self.entries[hand])
+        if due:
+            with self._store.round():
+                for entry in due:
+                    self._deal(entry, now)
+
+    def wake_at(self) -> int:
+        """When to turn again, at the latest."""
+        return self._heap[0][0] if self._heap else LAST_MS
+
+    def _deal(self, entry: Entry, now: int) -> None:
+        decided = turn(entry.plan, entry.cursor, now)
+        if decided.missed:
+            first, last = (time_text(at * 1000)[:19] + "Z" for at in (decided.first, decided.last))
+            why = f"nobody was there from {first} to {last}" if decided.missed > 1 else f"nobody was there at {first}"
+            self._tell(entry, "missed", decided.last, now, why=why, count=decided.missed)
+        for due in decided.fire:
+            self._plan(
+                entry, now, due.planned, key=f"at {due.planned}", due=entry.plan.due(due.planned), made_up=due.made_up
+            )
+        entry.cursor = decided.cursor
+        self._cursors[entry.hand] = (entry.since, entry.cursor)
+        self._store.move(entry.hand, entry.since, entry.cursor)
+        self._wake(entry)
+
+    def _wake(self, entry: Entry) -> None:
+        entry.turned += 1
+        at = None if entry.held else wake_at(entry.plan, entry.cursor)
+        if entry.pending and not entry.held and entry.pending[0].due > self.walked:
+            at = min(at or LAST_MS, entry.pending[0].due)
+        if at is not None:
+            heapq.heappush(self._heap, (at, entry.hand, entry.turned))
+
+    # events ----------------------------------------------------------------------------------------------------------
+
+    def heard(self, event: str, body: Value, now: int, key: str) -> list[str]:
+        """An event came: keep what it begins. Returns the Hands for which it went round too often, once for each."""
+        found = [self.entries[hand] for hand in sorted(self._by_event.get(event, ())) if hand in self.entries]
+        found = [entry for entry in found if fits(entry.schedule.where, body)]
+        if not found:
+            return []
+        publisher = self.entries.get(self._by_name.get(event.partition(".")[0], ""))
+        depth = 1 + max(publisher.running.values() if publisher is not None else (), default=0)
+        loops = []
+        with self._store.round():
+            for entry in found:
+                if depth > DEPTH_MOST:
+                    why = f"a loop: {event} came of {DEPTH_MOST} runs, each begun by an event of the one before"
+                elif len(self._lately(entry, now)) >= EVENTS_MOST:
+                    why = f"{event} began {EVENTS_MOST} runs of it within {EVENTS_WITHIN_MS // 1000} s"
+                else:
+                    entry.events.append(now)
+                    due = entry.plan.quiet_until(now)
+                    raw = codec.encode_body(body)
+                    self._plan(entry, now, now, key=key, due=due, event=event, depth=depth, body=raw)
+                    continue
+                if self._tell(entry, "skipped", now, now, why=why):
+                    loops.append(entry.name)
+        return loops
+
+    def _lately(self, entry: Entry, now: int) -> deque[int]:
+        while entry.events and not 0 <= now - entry.events[0] < EVENTS_WITHIN_MS:
+            entry.events.popleft()
+        return entry.events
+
+    # runs ------------------------------------------------------------------------------------------------------------
+
+    def _plan(
+        self, entry: Entry, now: int, planned: int, *, key: str, due: int, made_up: bool = False, event: str = "",
+        depth: int = 0, body: bytes = b"",
+    ) -> None:  # fmt: skip
+        """Keep a firing that is to begin a run, unless another one is in its way."""
+        is_busy = bool(entry.running or entry.pending)
+        if is_busy and entry.schedule.overlap == "skip" and not made_up:
+            why = "the start before is not done yet"
+            if entry.running:
+                why = f"the run before still works, as {next(iter(entry.running))}"
+            self._tell(entry, "skipped", planned, now, why=why)
+            return
+        if len(entry.pending) >= QUEUE_MOST and not made_up:
+            self._tell(entry, "skipped", planned, now, why=f"{QUEUE_MOST} firings wait already")
+            return
+        firing = Pending(
+            hand=entry.hand, name=entry.name, key=key, planned=planned, due=due, made_up=made_up, event=event, depth=depth,
+            body=body,
+        )  # fmt: skip
+        if self._store.add(firing):
+            entry.pending.append(firing)
+            self._waiting.add(entry.hand)
+            if due > now:
+                self._wake(entry)
+
+    def to_ask(self) -> list[str]:
+        """The Hands with firings that wait."""
+        return [hand for hand in sorted(self._waiting) if hand in self.entries]
+
+    def ready(self, entry: Entry, now: int) -> Pending | None:
+        """The firing of a Hand that may ask for its run now."""
+        if entry.held or not entry.pending or entry.pending[0].due > now:
+            return None
+        first = entry.pending[0]
+        must_wait = first.made_up or entry.schedule.overlap != "replace"
+        return None if entry.running and must_wait else first
+
+    def began(self, firing: Pending, run: str, now: int, *, is_working: bool = True) -> None:
+        """The kernel began a run for a firing; is_working: False for one that it began before and that has ended."""
+        self._over(firing, self._row(firing, "fired", now, run=run, outcome=self._ended.get(run, "")))
+        entry = self.entries.get(firing.hand)
+        if entry is not None and is_working and run not in self._ended:
+            entry.running[run] = firing.depth
+
+    def overlapped(self, firing: Pending, why: str, now: int) -> None:
+        """The kernel says that a run still works: what `overlap` says."""
+        entry = self.entries.get(firing.hand)
+        if entry is not None and entry.schedule.overlap == "skip" and not firing.made_up:
+            self._over(firing, self._row(firing, "skipped", now, why=why))
+
+    def refused(self, firing: Pending, why: str, now: int) -> None:
+        """The kernel begins no run for a firing, and would not if it was asked again."""
+        self._over(firing, self._row(firing, "refused", now, why=why))
+
+    def ended(self, hand: str, name: str, key: str, run: str, outcome: str, now: int) -> None:
+        """A scheduled run has ended. One that is not known was begun by its operator."""
+        self._ended[run] = outcome
+        if len(self._ended) > ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+        entry = self.entries.get(hand)
+        if entry is not None:
+            entry.running.pop(run, None)
+        is_asked = entry is not None and any(one.key == key for one in entry.pending)
+        with self._store.round():
+            if not self._store.ended(run, outcome) and not is_asked:
+                self._store.tell(
+                    Row(
+                        at=now, hand=hand, name=name, what="fired", planned=now, key=key, run=run, outcome=outcome,
+                        why="by its operator",
+                    )
+                )  # fmt: skip
+
+    def _over(self, firing: Pending, row: Row) -> None:
+        entry = self.entries.get(firing.hand)
+        if entry is not None and firing in entry.pending:
+            entry.pending.remove(firing)
+        if entry is None or not entry.pending:
+            self._waiting.discard(firing.hand)
+        with self._store.round():
+            self._store.became(firing, row)
+
+    def _row(self, firing: Pending, what: str, now: int, *, run: str = "", outcome: str = "", why: str = "") -> Row:
+        why = why or (f"on {firing.event}" if firing.event else "made up" if firing.made_up else "")
+        key = firing.key if what != "skipped" else ""
+        return Row(
+            at=now, hand=firing.hand, name=firing.name, what=what, planned=firing.planned, key=key, run=run,
+            outcome=outcome, why=why,
+        )  # fmt: skip
+
+    def _tell(self, entry: Entry, what: str, planned: int, now: int, *, why: str, count: int = 1) -> bool:
+        row = Row(at=now, hand=entry.hand, name=entry.name, what=what, planned=planned, why=why, count=count)
+        return self._store.tell(row)

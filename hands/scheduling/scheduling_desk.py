@@ -1,0 +1,59 @@
+"""What scheduling answers (pure): rows about schedules and their past."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from manifests.schedule_words import in_words
+from scheduling_book import Book, Entry
+from scheduling_store import Row
+from scheduling_turn import wake_at
+from wire.entries import time_text
+
+Answer = dict[str, object]
+THEN: Final = 3
+"""Firings after the next one that are told, when one Hand is asked for."""
+
+
+def next_answer(book: Book, hand: str, most: int, now: int) -> list[Answer]:
+    """The scheduled Hands, those first that are due first."""
+    wanted = [entry for entry in book.entries.values() if hand in ("", entry.name)]
+    due = {entry.hand: wake_at(entry.plan, max(entry.cursor, now)) for entry in wanted}
+    ordered = sorted(wanted, key=lambda entry: (due[entry.hand] is None, due[entry.hand] or 0, entry.name))
+    return [_row(entry, due[entry.hand], now, is_alone=bool(hand)) for entry in ordered[:most]]
+
+
+def _row(entry: Entry, due: int | None, now: int, *, is_alone: bool) -> Answer:
+    row: Answer = {
+        "hand": entry.name,
+        "schedule": in_words(entry.schedule),
+        "next": "" if due is None else moment(due),
+        "held": entry.held,
+        "running": list(entry.running),
+        "waiting": len(entry.pending),
+    }
+    if is_alone:
+        planned, then = max(entry.cursor, now), []
+        for _ in range(1 + THEN):
+            following = entry.plan.next(planned)
+            if following is None:
+                break
+            planned = following
+            then.append(moment(entry.plan.due(planned)))
+        row["then"] = then
+    return row
+
+
+def history_answer(rows: Iterable[Row]) -> list[Answer]:
+    """Rows of the past."""
+    return [
+        {
+            "at": moment(row.at), "hand": row.name, "what": row.what, "planned": moment(row.planned), "run": row.run,
+            "outcome": row.outcome, "why": row.why, "count": row.count,
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def moment(milliseconds: int) -> str:
+    """A moment as the log writes it."""
+    return time_text(milliseconds * 1000)

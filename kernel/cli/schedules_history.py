@@ -1,0 +1,80 @@
+"""`maniple schedules history` (acts)."""
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kernel.cli import history, logbook, screen, told
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command, hand_names
+from kernel.cli.usage import Whole
+
+
+class _Past(Struct, frozen=True, kw_only=True):
+    """A row of scheduling.history."""
+
+    at: str
+    hand: str
+    what: str
+    planned: str
+    run: str
+    outcome: str
+    why: str
+    count: int
+
+
+class _History(Struct, frozen=True, kw_only=True):
+    """scheduling.history."""
+
+    history: tuple[_Past, ...]
+
+
+@command()
+@click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
+@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last so many; 30 without.")
+def schedules_history(session: Session, hand: str | None, most: int) -> None:
+    """What schedules started, missed and skipped, and why, the newest last. Times are UTC.
+
+    PLANNED is when it was to be, OUTCOME how the run ended, COUNT how many starts one row stands for. A run in full:
+    `maniple run-show RUN`.
+    """
+    with session.client() as client:
+        reply = client.call("scheduling.history", "", {"hand": hand or "", "most": most}, seconds=60).value
+        if hand is not None:
+            installed = {one.name for one in told.read(client.call("kernel.hands").value, told.Rows).hands}
+            if hand not in installed and not told.read(reply, _History).history:
+                raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
+    rows = _completed(session, told.read(reply, _History).history)
+    session.result({"history": rows}, lambda: _drawn(rows))
+
+
+def _completed(session: Session, rows: tuple[_Past, ...]) -> tuple[_Past, ...]:
+    """How runs ended while nobody followed them, from the log."""
+    if all(row.outcome or not row.run for row in rows):
+        return rows
+    runs = history.gather(logbook.entries(logbook.folder_of(session.home), needles=history.NEEDLES))
+    return tuple(
+        replace(row, outcome=runs[row.run].outcome) if row.run in runs and not row.outcome else row for row in rows
+    )
+
+
+def _drawn(rows: tuple[_Past, ...]) -> str:
+    if not rows:
+        return ""
+    return screen.table(
+        ("PLANNED", "HAND", "WHAT", "RUN", "OUTCOME", "COUNT", "WHY"),
+        (
+            (
+                screen.moment(row.planned),
+                row.hand,
+                row.what,
+                row.run,
+                row.outcome,
+                str(row.count) if row.count > 1 else "",
+                screen.visible(row.why),
+            )
+            for row in rows
+        ),
+        right=("COUNT",),
+        colour_of="OUTCOME",
+    )

@@ -1,0 +1,21 @@
+"""`maniple schedules run` (acts)."""
+
+import time
+
+from kernel.cli import told
+from kernel.cli.frame import Session, command, hand_argument
+from kernel.cli.start import Started
+from wire.entries import time_text
+
+
+@command()
+@hand_argument
+def schedules_run(session: Session, hand: str) -> None:
+    """Start a Hand now as its schedule would: with the inputs that stand there, and as its `overlap` says.
+
+    Prints the run's id. With inputs of your own: `maniple start HAND key=value`.
+    """
+    now = time.time_ns() // 1000
+    with session.client() as client:
+        reply = client.call("kernel.fire", hand, {"key": f"now {now}", "due": time_text(now)}, seconds=120).value
+    session.result(reply, lambda: told.read(reply, Started).run)

@@ -1,0 +1,67 @@
+"""What is scheduled, and its start, for the Hand `scheduling` (acts on what manifests/schedules.py decides)."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kernel.methods.request import Request, method
+from kernel.methods.runs import answer_when_begun
+from manifests.schedules import KEY_MOST, Fired, decide, rows
+from manifests.state import Installed
+from wire import codec, headers
+from wire.errors import Refusal
+from wire.results import Outcome
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+
+def _schedules(request: Request) -> object:
+    """Every Hand that has a schedule, a page of them by name, or one of them."""
+    working = _working(request.kernel)
+    return rows(request.kernel.state, working, after=request.text("after"), only=request.text("only"))
+
+
+def _fire(request: Request) -> object:
+    """A scheduled run, once for each key, with the Hand's own inputs and grants; what its overlap replaces ends."""
+    kernel, hand, call = request.kernel, request.hand(), request.call
+    key, due, event = map(request.text, ("key", "due", "event"))
+    asked = Fired(key=key, due=due, event=event, body=request.arguments.get("body"))
+    if not 0 < len(asked.key) <= KEY_MOST or not asked.key.isascii():
+        raise Refusal("schedule", f"a key has 1 to {KEY_MOST} characters of ASCII")
+    working = _working(kernel)
+    firing = decide(kernel.state, hand, asked, working)
+    if firing.before:
+        return {"run": firing.before, "again": True, "working": firing.before in working}
+    if not asked.event:  # nothing that the caller has seen goes into the run
+        call.labels = frozenset()
+    inputs = codec.encode_body(firing.inputs)
+    for run in (kernel.runs[name] for name in firing.replaced):
+        kernel.supervisor.stop(run, "replaced by its next scheduled run")
+        if run.work is not None:
+            kernel.exchange.cancel(run.work, "replaced by its next scheduled run")
+    begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key)
+    kernel.results.wait(begun.id, partial(_ended, kernel, hand, asked.key, begun.id))
+    return answer_when_begun(request, begun)
+
+
+def _ended(kernel: "Kernel", hand: Installed, key: str, run: str, outcome: Outcome) -> None:
+    """Tell those who follow schedules how it ended; in the kernel's own words, so without the labels of its reply."""
+    verdict = type(outcome.header).__name__.lower()
+    why = outcome.header.code if isinstance(outcome.header, headers.Refused) else ""
+    told = {"hand": hand.id, "name": hand.name, "key": key, "run": run, "outcome": verdict, "why": why}
+    kernel.events.tell("kernel.fired", told)
+
+
+def _working(kernel: "Kernel") -> set[str]:
+    """The runs whose work has not ended."""
+    calls = kernel.exchange.calls
+    return {run.id for run in kernel.runs.values() if run.work is not None and run.work.number in calls}
+
+
+METHODS = (
+    method("schedules", "Every Hand that has a schedule", _schedules, after="string?", only="string?"),
+    method(
+        "fire", "Begin a scheduled run, once for each key", _fire, "name", "external", key="string", due="string",
+        event="string?", body="any?",
+    ),
+)  # fmt: skip

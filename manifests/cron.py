@@ -1,0 +1,51 @@
+"""Cron expressions: what is one, and at which times of the wall clock it holds (pure; what zones do to it: firings.py).
+
+Five fields, minute, hour, day of month, month, day of week, with lists, ranges, steps and English names; `L` is the last
+day of a month, `LW` its last working day, `fri#2` its second Friday, `5L` its last one. As in Debian's cron a day must
+fit both day fields when one of them begins with `*`, else either. The package `cronsim` reads and counts them, in wall
+clock time only: what it does with daylight saving is not used.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from manifests.errors import ValueInvalid
+
+_WRITE: Final = 'write minute, hour, day, month and weekday, such as "0 9 * * mon-fri"'
+_ANY_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the wall clock has no zone here
+LONGEST: Final = 200
+
+
+def check(text: str) -> str:
+    """The expression as it was given. Raises ValueInvalid for one that is malformed, or that holds on no day at all."""
+    from cronsim import CronSimError
+
+    fields = text.split()
+    if len(fields) != 5 or len(text) > LONGEST:
+        found = f"{len(fields)} fields" if len(text) <= LONGEST else f"{len(text)} characters"
+        raise ValueInvalid(f'"{text[:80]}" has {found}, and a cron expression has five fields', _WRITE)
+    try:
+        next(wall_times(text, _ANY_DAY))
+    except CronSimError as error:
+        what = str(error).replace("Bad ", "its ").replace("day-of-", "day of ")
+        raise ValueInvalid(f'"{text}" is no cron expression: {what} cannot be', _WRITE) from None
+    except StopIteration:
+        raise ValueInvalid(f'"{text}" names a day that never comes', _WRITE) from None
+    return text
+
+
+def wall_times(text: str, after: datetime) -> Iterator[datetime]:
+    """The times of the wall clock, without a zone, at which a checked expression holds, later than `after`."""
+    from cronsim import CronSim
+
+    return iter(CronSim(text, after))
+
+
+@lru_cache(maxsize=4096)
+def is_for_every_hour(text: str) -> bool:
+    """Whether its hour field names all hours of a day, so that it is a rhythm rather than times of day."""
+    from cronsim import CronSim
+
+    return len(CronSim(text, _ANY_DAY).hours) == 24

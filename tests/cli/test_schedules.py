@@ -1,0 +1,106 @@
+"""What a schedule will start is shown before it is installed, while it goes on, and afterwards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.cli.test_runs import until
+from tests.living import Source, write_hand
+
+CHIME = Source(
+    """
+[hand]
+name = "chime"
+version = "1.0.0"
+description = "Strikes."
+entry = "main:Chime"
+kind = "task"
+autonomy = "full"
+
+[schedule]
+cron = "0 9 * * mon-fri"
+timezone = "Europe/Berlin"
+quiet = ["22:00-07:00"]
+inputs = { strikes = 3 }
+""",
+    """
+from runtime import Hand
+
+
+class Chime(Hand):
+    async def run(self, strikes: int) -> object:
+        return strikes
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def installed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What installing `chime` said."""
+    folder = write_hand(tmp_path_factory.mktemp("chime") / "chime", CHIME)
+    ran = shell.run("install", folder, "--yes")
+    assert ran.code == 0
+    yield ran.err
+    shell.good("remove", "chime")
+
+
+def listed(shell: Shell) -> dict[str, Any]:
+    rows: Any = shell.told("schedules")["hands"]
+    return {row["hand"]: row for row in rows}
+
+
+def past(shell: Shell, *words: str) -> list[dict[str, Any]]:
+    rows: Any = shell.told("schedules", "history", *words)["history"]
+    return list(rows)
+
+
+def test_install_shows_what_it_will_start(installed: str) -> None:
+    assert "It starts by itself: cron 0 9 * * mon-fri in Europe/Berlin, not in 22:00-07:00; first at 20" in installed
+    assert installed.count(" 08:00:00") + installed.count(" 07:00:00") == 3
+
+
+def test_schedules_lists_what_comes_next(shell: Shell, installed: str) -> None:
+    until(lambda: "chime" in listed(shell))
+    row = listed(shell)["chime"]
+    assert row["next"][10:19] in ("T08:00:00", "T07:00:00")
+    text = shell.good("schedules", "list")
+    assert "chime" in text
+    assert "cron 0 9 * * mon-fri in Europe/Berlin" in text
+    assert "cron 0 9 * * mon-fri in Europe/Berlin" in shell.good("show", "chime")
+
+
+def test_a_start_by_hand_has_the_inputs_of_the_schedule_and_is_in_the_history(shell: Shell, installed: str) -> None:
+    until(lambda: "chime" in listed(shell))
+    run = shell.good("schedules", "run", "chime").strip()
+    until(lambda: [row for row in past(shell, "chime") if row["run"] == run and row["outcome"]])
+    row = next(row for row in past(shell) if row["run"] == run)
+    assert (row["what"], row["outcome"], row["why"]) == ("fired", "done", "by its operator")
+    assert run in shell.good("schedules", "history", "-n", "5")
+
+
+def test_a_paused_hand_is_shown_as_held_and_not_started(shell: Shell, installed: str) -> None:
+    shell.good("pause", "chime")
+    until(lambda: listed(shell)["chime"]["held"] == "paused")
+    assert "paused" in shell.good("schedules")
+    assert shell.run("schedules", "run", "chime").code == 4
+    shell.good("resume", "chime")
+    until(lambda: listed(shell)["chime"]["held"] == "")
+
+
+def test_what_has_no_schedule_is_told_so(shell: Shell, installed: str) -> None:
+    ran = shell.run("schedules", "run", "greeter")
+    assert ran.code == 4
+    assert "greeter has no [schedule]" in ran.err
+    assert shell.run("schedules", "history", "nobody").code == 2
+    assert past(shell, "greeter") == []
+
+
+def test_a_wrong_schedule_is_found_by_check(shell: Shell, tmp_path: Path) -> None:
+    wrong = CHIME.toml.replace("0 9 * * mon-fri", "0 25 * * *").replace("Europe/Berlin", "Berlin")
+    ran = shell.run("check", write_hand(tmp_path / "chime", Source(wrong, CHIME.main)))
+    assert ran.code == 1
+    assert 'HAND.toml:10:8: schedule.cron: "0 25 * * *" is no cron expression: its hour cannot be' in ran.out + ran.err
+    assert 'did you mean "Europe/Berlin"?' in ran.out + ran.err

@@ -1,0 +1,195 @@
+"""A Hand's schedule starts it: in its own name, with its own inputs and grants, and nobody else can start it so."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from tests.living import ECHO, Kernel, install, make_home
+from tests.system.actors import Told, actor, ask, cast, done, rows
+from tests.system.beats import SCHEDULING, beat, begun, ended, following, history, told
+from tests.system.fates import entries, until
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, SCHEDULING)
+        yield kernel
+
+
+@pytest.fixture
+def client(kernel: Kernel) -> Iterator[Client]:
+    with kernel.client() as client:
+        yield client
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def fire(client: Client, who: str, hand: str, arguments: dict[str, object]) -> Told:
+    """Have an actor fire a Hand."""
+    return ask(client, f"{who}.do", [{"call": "kernel.fire", "on": hand, "with": arguments}])[0]
+
+
+def test_every_second_a_run_begins_with_the_inputs_of_its_schedule(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("tick", 'every = "1s"\ninputs = { when = "$time", say = "hi" }'))
+    found = until(lambda: ended(client, "tick")[2:], "three runs")
+    assert {row["outcome"] for row in found} == {"done"}
+    values = [told(client, "kernel.wait", "", {"run": row["run"]}) for row in ended(client, "tick")]
+    assert [one["value"]["when"] for one in values] == [row["planned"] for row in ended(client, "tick")]
+    times = [seconds(row["planned"]) for row in ended(client, "tick")]
+    assert all(round(later - sooner) == 1 for sooner, later in pairwise(times))
+    assert all(0 <= seconds(row["at"]) - seconds(row["planned"]) < 10 for row in history(client, "tick"))
+
+
+def test_a_scheduled_run_has_its_own_hands_grants_and_no_others(kernel: Kernel, client: Client) -> None:
+    install(kernel, ECHO)
+    inputs = 'every = "1s"\ninputs = { ask = "echo.say", say = "x" }'
+    install(kernel, beat("may", inputs, '"echo.say" = ["*"]'))
+    install(kernel, beat("asks", inputs, '"echo.say" = ["*"]'), grants=[])
+    assert until(lambda: ended(client, "may"), "a run that may")[0]["outcome"] == "done"
+    assert until(lambda: ended(client, "asks"), "a run that may not")[0]["outcome"] == "failed"
+    scheduling = told(client, "kernel.show", "scheduling")
+    assert "echo" not in str(scheduling["grants"])
+    assert "asks holds no grant for echo.say" in str(entries(kernel.home, "refusal"))
+
+
+def test_who_may_fire_starts_only_what_is_scheduled_as_it_is_scheduled(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("later", 'at = "2999-01-01T00:00"\ninputs = { say = "mine" }'))
+    install(kernel, beat("event", 'on = "web.seen"\nwhere = { rows = 5 }'))
+    cast(kernel, [actor("idle", "", kind="task"), actor("firing", rows("kernel.fire")), actor("other", "")])
+    due: dict[str, object] = {"key": "k", "due": "2026-11-26T00:00:00.000000Z"}
+    assert fire(client, "other", "later", due)["code"] == "capability"
+    assert fire(client, "firing", "idle", due)["code"] == "schedule"
+    assert fire(client, "firing", "firing", due)["code"] == "schedule"
+    events: list[dict[str, object]] = [{"event": "web.gone"}, {"event": "web.seen", "body": {"rows": 6}}]
+    for more in events:
+        answer = fire(client, "firing", "event", due | more)
+        assert answer["code"] == "schedule"
+    inputs: dict[str, object] = {"inputs": {"say": "yours"}}
+    assert fire(client, "firing", "later", due | inputs)["code"] == "arguments"
+    run = done(fire(client, "firing", "later", due))["value"]["run"]
+    outcome = told(client, "kernel.wait", "", {"run": run})
+    assert outcome["value"]["say"] == "mine"
+
+
+def test_the_same_key_never_begins_two_runs_also_after_a_crash(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("later", 'at = "2999-01-01T00:00"'))
+    due = {"key": "at 1", "due": "2026-11-26T00:00:00.000000Z"}
+    first = told(client, "kernel.fire", "later", due)
+    client.call("kernel.wait", "", {"run": first["run"]})
+    again = told(client, "kernel.fire", "later", due)
+    assert again == first | {"again": True, "working": False}
+    until(lambda: begun(kernel.home, "later"), "the start in the log")
+    kernel.kill()
+    kernel.up()
+    with kernel.client() as after:
+        assert told(after, "kernel.fire", "later", due) == again
+        assert told(after, "kernel.fire", "later", due | {"key": "at 2"}) != again
+    assert [key for key, _ in begun(kernel.home, "later")] == ["at 1", "at 2"]
+
+
+def test_overlap_is_kept_whoever_asks(kernel: Kernel, client: Client) -> None:
+    for overlap in ("skip", "queue", "replace"):
+        install(kernel, beat(overlap, f'at = "2999-01-01T00:00"\noverlap = "{overlap}"\ninputs = {{ lasts = 60 }}'))
+    due = "2026-11-26T00:00:00.000000Z"
+    until(lambda: following(client, "replace"), "it is known")
+    runs = {}
+    for overlap in ("skip", "queue", "replace"):
+        runs[overlap] = told(client, "kernel.fire", overlap, {"key": "1", "due": due})["run"]
+    for overlap in ("skip", "queue"):
+        with pytest.raises(NotDone) as refused:
+            client.call("kernel.fire", overlap, {"key": "2", "due": due})
+        assert refused.value.reason == "overlap"
+    client.call("kernel.fire", "replace", {"key": "2", "due": due})
+    outcome = told(client, "kernel.wait", "", {"run": runs["replace"]})
+    assert outcome["outcome"] == "cancelled"
+    assert until(lambda: ended(client, "replace"), "its history")[0]["outcome"] == "cancelled"
+
+
+def test_one_slow_run_delays_nobody(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("slow", 'every = "1s"\ninputs = { lasts = 600 }'))
+    install(kernel, beat("quick", 'every = "1s"'))
+    until(lambda: ended(client, "quick")[3:], "four runs beside a slow one")
+    assert [row["what"] for row in history(client, "slow")] == ["fired", "skipped"]
+    assert "still works" in history(client, "slow")[1]["why"]
+
+
+def test_pause_upgrade_and_removal_are_followed(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("tick", 'every = "1s"\nmissed = "skip"'))
+    until(lambda: ended(client, "tick"), "a run")
+    client.call("kernel.pause", "tick")
+    until(lambda: following(client, "tick")["held"] == "paused", "it is held")
+    before = len(begun(kernel.home, "tick"))
+    with kernel.client() as second:
+        second.call("kernel.sleep", "", {"milliseconds": 2_500})
+    assert len(begun(kernel.home, "tick")) == before
+    client.call("kernel.resume", "tick")
+    until(lambda: len(begun(kernel.home, "tick")) > before, "it goes on")
+    install(kernel, beat("tick", 'at = "2999-01-01T00:00"', version="1.1.0"))
+    until(lambda: following(client, "tick")["next"].startswith("2999"), "the new schedule")
+    client.call("kernel.remove", "tick")
+    until(lambda: following(client, "tick") == {}, "nothing is left of it")
+    assert ended(client, "tick")
+
+
+def test_an_event_starts_who_waits_for_it_with_what_it_says(kernel: Kernel, client: Client) -> None:
+    install(
+        kernel,
+        beat("hears", 'on = "loads.loaded"\nwhere = { rows = { above = 10 } }\ninputs = { event = "$event.rows" }'),
+    )
+    install(kernel, beat("deaf", 'on = "loads.loaded"'), grants=[])
+    install(kernel, beat("loads", 'at = "2999-01-01T00:00"'))
+    until(lambda: following(client, "deaf"), "it is known")
+    for rows_ in (5, 20):
+        client.call("kernel.start", "loads", {"inputs": {"publish": "loaded", "body": {"rows": rows_}}, "wait": True})
+    run = until(lambda: ended(client, "hears"), "a run")[0]["run"]
+    assert told(client, "kernel.wait", "", {"run": run})["value"]["event"] == 20
+    assert len(begun(kernel.home, "hears")) == 1
+    refusals = until(lambda: ended(client, "deaf", "refused"), "refusals")
+    assert "may not hear loads.loaded" in refusals[0]["why"]
+    assert begun(kernel.home, "deaf") == []
+
+
+def test_a_run_by_an_event_carries_its_labels_and_one_by_the_clock_none(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("hears", 'on = "source.loaded"'))
+    install(kernel, actor("source", more='[events]\npublishes = ["loaded"]'))
+    until(lambda: following(client, "hears"), "it is known")
+    done(ask(client, "source.do", [{"publish": "loaded", "labels": ["web"]}])[0])
+    until(lambda: ended(client, "hears"), "a run by an event")
+    install(kernel, beat("tick", 'every = "1s"'))
+    until(lambda: ended(client, "tick"), "a run by the clock, begun by who has heard the event")
+    by_event, by_clock = begun(kernel.home, "hears")[0][1], begun(kernel.home, "tick")[0][1]
+    ends = {one.principal: one.labels for one in entries(kernel.home, "end") if one.method == "run"}
+    assert (ends[by_event], ends[by_clock]) == (("web",), ())
+
+
+def test_hands_that_start_each_other_are_stopped_and_told(kernel: Kernel, client: Client) -> None:
+    more = 'overlap = "queue"\ninputs = { publish = "done", lasts = 0.05 }'
+    install(kernel, beat("ping", f'on = "pong.done"\n{more}'))
+    install(kernel, beat("pong", f'on = "ping.done"\n{more}'))
+    until(lambda: following(client, "pong"), "it is known")
+    client.call("kernel.start", "ping", {"inputs": {"publish": "done"}, "wait": True})
+    skipped = until(lambda: ended(client, "ping", "skipped") + ended(client, "pong", "skipped"), "the end of the loop")
+    assert "a loop" in skipped[0]["why"]
+    assert len(begun(kernel.home, "ping")) + len(begun(kernel.home, "pong")) == 8
+    assert until(lambda: [one for one in entries(kernel.home, "event") if one.method == "scheduling.loop"], "its event")
+
+
+def test_a_frozen_home_starts_nothing_and_goes_on(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("tick", 'every = "1s"'))
+    until(lambda: ended(client, "tick"), "a run")
+    client.call("kernel.freeze")
+    frozen = len(begun(kernel.home, "tick"))
+    client.call("kernel.sleep", "", {"milliseconds": 1_500})
+    assert len(begun(kernel.home, "tick")) <= frozen + 1
+    client.call("kernel.thaw")
+    until(lambda: len(begun(kernel.home, "tick")) > frozen + 1, "it goes on")
+    keys = [key for key, _ in begun(kernel.home, "tick")]
+    assert len(keys) == len(set(keys))

@@ -1,0 +1,90 @@
+"""Kill scheduling or the kernel at any moment: no firing begins two runs, and none is lost."""
+
+import os
+import random
+import signal
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from kernel.cli.client import Client
+from tests.living import Kernel, install, make_home
+from tests.system.beats import SCHEDULING, beat, begun, ended, told
+from tests.system.fates import until, verified
+
+EVERY = 'every = "1s"\nmissed = "all"\noverlap = "queue"'
+
+
+def kill_scheduling(client: Client) -> None:
+    """End its process from outside."""
+    for run in told(client, "kernel.ps")["runs"]:
+        if run["hand"] == "scheduling" and run["pid"]:
+            os.kill(run["pid"], signal.SIGKILL)
+
+
+def wait_for_a_moment(home: Path, chance: random.Random, turn: int) -> None:
+    """Any moment, and each second time the one at which a run has just begun, of which scheduling may not know yet."""
+    if turn % 2:
+        count = len(begun(home, "tick"))
+        until(lambda: len(begun(home, "tick")) > count, "the next run", 60)
+    else:
+        time.sleep(chance.uniform(0.4, 1.8))
+
+
+def check_keys(home: Path) -> None:
+    keys = [int(key.removeprefix("at ")) for key, _ in begun(home, "tick")]
+    assert keys == sorted(set(keys)), "a firing began two runs, or out of order"
+    assert all(later - sooner == 1_000 for sooner, later in pairwise(keys)), "one was lost"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_scheduling_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        install(kernel, SCHEDULING)
+        install(kernel, beat("tick", EVERY))
+        for turn in range(4):
+            wait_for_a_moment(kernel.home, chance, turn)
+            kill_scheduling(client)
+        count = len(begun(kernel.home, "tick"))
+        until(lambda: len(begun(kernel.home, "tick")) >= max(8, count + 2), "it goes on", 60)
+        check_keys(kernel.home)
+        client.call("kernel.pause", "tick")
+        kernel.down()
+    verified(kernel.home)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_kernel_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, SCHEDULING)
+        install(kernel, beat("tick", EVERY))
+        for turn in range(4):
+            wait_for_a_moment(kernel.home, chance, turn)
+            kernel.kill()
+            kernel.up()
+        count = len(begun(kernel.home, "tick"))
+        until(lambda: len(begun(kernel.home, "tick")) >= max(8, count + 2), "it goes on", 60)
+        check_keys(kernel.home)
+        kernel.down()
+    verified(kernel.home)
+
+
+def test_what_was_missed_while_nobody_was_there_is_one_run(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, SCHEDULING)
+        install(kernel, beat("strict", 'every = "3s"\nmissed = "skip"'))
+        with kernel.client() as client:
+            until(lambda: ended(client, "strict"), "a run")
+        kernel.down()
+        time.sleep(16)
+        kernel.up()
+        with kernel.client() as client:
+            missed = until(lambda: ended(client, "strict", "missed"), "what was missed is told")
+            assert 1 <= missed[0]["count"] <= 5
+            assert "nobody was there" in missed[0]["why"]
+            until(lambda: len(ended(client, "strict")) > 1, "it goes on")
+        kernel.down()
