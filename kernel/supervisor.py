@@ -50,12 +50,18 @@ class Supervisor:
         state = life.state if life else "stopped"
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending)
 
-    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool) -> Run:
-        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name."""
+    def begin_work(
+        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, seconds: float | None = None
+    ) -> Run:
+        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
+
+        seconds: that it may take, if less than its Hand's `wall`.
+        """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
             raise Refusal("ended", "a run that was told to end starts nothing")
-        deadline = kernel.loop.now() + hand.package.manifest.limits.wall_ms / 1000
+        wall = hand.package.manifest.limits.wall_ms / 1000
+        deadline = kernel.loop.now() + min(wall, wall if seconds is None else seconds)
         work = OpenCall(
             kernel.next_call(), cause.caller, cause.by, b"", 0, provided=_WORK, resource="", body=inputs, parent=cause.parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
