@@ -177,7 +177,8 @@ class _Reading:
                 return ast.List(elts=[self.checked(item, below) for item in items], ctx=ast.Load())
             case ast.Call():
                 return self._call(node, below)
-        raise ExpressionInvalid(f"{type(node).__name__} cannot stand in an expression", _SEE)
+        what = node.op if isinstance(node, ast.BinOp | ast.UnaryOp) else node
+        raise ExpressionInvalid(f"{type(what).__name__} cannot stand in an expression", _SEE)
 
     def _call(self, node: ast.Call, depth: int) -> ast.expr:
         if not isinstance(node.func, ast.Name) or node.keywords:

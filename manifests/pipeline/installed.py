@@ -141,7 +141,7 @@ def _everything(hand: Known) -> bool:
 
 def _check_given(found: Findings, path: Path, work: Work, hand: Known, scope: Scope, binding: Binding) -> None:
     """The inputs against the Hand's params: names, and types where both are known."""
-    if hand.params is None:
+    if hand.params is None or found.has(path):
         return
     for name in work.given:
         if name not in hand.params and not hand.takes_more:
@@ -155,7 +155,7 @@ def _check_given(found: Findings, path: Path, work: Work, hand: Known, scope: Sc
     for name, of in hand.params.items():
         of_type, may_miss = split_type(of)
         if name not in work.given:
-            if not may_miss:
+            if not may_miss and not found.has((*path, name)):
                 found.at_key(
                     path, f'"{hand.name}" needs the input "{name}" ({of_type})', f"write {name} = ... under with"
                 )

@@ -209,7 +209,10 @@ def steps(found: Findings, section: str, raw: object) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for name, inner in raw.items():
         path: Path = (section, name)
-        if not is_field(name) or name in (STOP, SKIP):
+        if name in (STOP, SKIP):
+            found.at_key(path, f'"{name}" is a word of on_failure, and no name of a step', "choose another name")
+            continue
+        if not is_field(name):
             found.at_key(path, f'"{name}" cannot be the name of a step', 'write small letters, digits and "_"')
             continue
         read = table(found, f"{section}.*", path, inner)

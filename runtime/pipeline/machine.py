@@ -206,11 +206,14 @@ class Machine:
     def _open(self, course: _Course) -> bool:
         """Begin a step, or its next item, if it is its turn; whether anything changed."""
         step = course.step
-        if course.state == "waiting" and all(self._courses[name].state == "over" for name in step.needs):
-            self._begin_step(course)
-            return True
-        has_room = len(self._pieces) < self._pipeline.parallel and course.under_way < max(1, step.parallel)
-        if course.state != "open" or course.next >= len(course.items) or not has_room:
+        if course.state == "over" or len(self._pieces) >= self._pipeline.parallel:
+            return False
+        if course.state == "waiting":
+            is_its_turn = all(self._courses[name].state == "over" for name in step.needs)
+            if is_its_turn:
+                self._begin_step(course)
+            return is_its_turn
+        if course.next >= len(course.items) or course.under_way >= step.parallel:
             return False
         index = course.next
         course.next += 1
