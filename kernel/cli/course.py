@@ -32,13 +32,14 @@ class Try(Struct, kw_only=True):
 class Piece(Struct, kw_only=True):
     """A piece of a pipeline run. state: working, waiting (for its next try), skipped, or as its last try ended.
 
-    items: how many it goes over, -1 for none.
+    items: how many it goes over, -1 for none; done: how many of them are.
     """
 
     name: PieceName
     state: str = "working"
     why: str = ""
     items: int = -1
+    done: int = 0
     tries: list[Try] = []
 
 
@@ -50,6 +51,7 @@ class Course:
         self.pieces: dict[str, dict[PieceName, Piece]] = {}
         self._work: dict[int, str] = {}
         self._spawned_by: dict[str, str] = {}
+        self._spawned: dict[str, list[str]] = {}
 
     def take(self, entry: Entry) -> None:
         """Let one entry tell."""
@@ -63,6 +65,7 @@ class Course:
                     self._work[entry.call] = entry.run
             case "call" if entry.call in self._work:
                 self._spawned_by[self._work[entry.call]] = entry.principal
+                self._spawned.setdefault(entry.principal, []).append(self._work[entry.call])
             case "end" if entry.call in self._work:
                 self._end(self.tries[self._work[entry.call]], entry)
             case "run.end" if entry.run in self.tries and not self.tries[entry.run].ended:
@@ -93,7 +96,19 @@ class Course:
 
     def of(self, run: str) -> list[Piece]:
         """The pieces of a run as they are now, in the order in which they began."""
-        return [self._now(piece) for piece in self.pieces.get(run, {}).values()]
+        pieces = [self._now(piece) for piece in self.pieces.get(run, {}).values()]
+        return [self._over_all(piece, pieces) if piece.items >= 0 else piece for piece in pieces]
+
+    def _over_all(self, piece: Piece, pieces: list[Piece]) -> Piece:
+        """A step that goes over items: working while one of them is, else done or failed; done counts the items that are."""
+        states = [
+            one.state for one in pieces if one.name.step == piece.name.step and one.name.role in ("step", "stand-in")
+        ]
+        states.remove(piece.state)
+        done = states.count("done")
+        is_open = not {"working", "waiting"}.isdisjoint(states)
+        state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
+        return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 
     def _now(self, piece: Piece) -> Piece:
         if not piece.tries or (piece.state == "waiting" and piece.tries[-1].outcome != "working"):
@@ -105,9 +120,8 @@ class Course:
         """A run, and every run that was made under it."""
         if run in self.tries:
             yield self.tries[run]
-        for other, spawner in self._spawned_by.items():
-            if spawner == run:
-                yield from self.under(other)
+        for other in self._spawned.get(run, ()):
+            yield from self.under(other)
 
     def cost(self, run: str) -> int:
         """Micro-dollars that a run and all under it have cost."""

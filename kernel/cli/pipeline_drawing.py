@@ -100,19 +100,14 @@ def _rows_of(step: str, pieces: list[Piece]) -> list[tuple[str, str, str, list[T
     over = next((piece for piece in pieces if piece.items >= 0), None)
     if over is None:
         return [_row_of(piece) for piece in pieces]
-    each = [piece for piece in pieces if piece is not over]
-    states = [piece.state for piece in each]
-    done = sum(state == "done" for state in states)
-    if "working" in states or "waiting" in states:
-        state = "working"
-    else:
-        state = "done" if done == over.items else "failed" if "failed" in states else "working"
+    each = sorted((piece for piece in pieces if piece is not over), key=lambda piece: piece.name.index)
     shown = each if over.items <= ITEMS_SHOWN else [piece for piece in each if piece.state != "done"]
-    return [(f"{step}  {done} of {over.items}", state, "", []), *(_row_of(piece) for piece in shown)]
+    whole = (f"{step}  {over.done} of {over.items}", over.state, "", list[Try]())
+    return [whole, *(_row_of(piece, "  ") for piece in shown)]
 
 
-def _row_of(piece: Piece) -> tuple[str, str, str, list[Try]]:
-    return str(piece.name), piece.state, piece.why, piece.tries
+def _row_of(piece: Piece, indent: str = "") -> tuple[str, str, str, list[Try]]:
+    return f"{indent}{piece.name}", piece.state, piece.why, piece.tries
 
 
 def _line(

@@ -137,7 +137,7 @@ def pieces(course: Course, run: str) -> list[dict[str, object]]:
             for one in piece.tries
         ]
         row: dict[str, object] = {"name": str(piece.name), "state": piece.state, "why": piece.why, "tries": tries}
-        found.append({**row, "items": piece.items} if piece.items >= 0 else row)
+        found.append({**row, "items": piece.items, "done": piece.done} if piece.items >= 0 else row)
     return found
 
 

@@ -40,7 +40,7 @@ def _spawn(request: Request) -> object:
 def _begin(request: Request, hand: Installed) -> object:
     inputs = codec.encode_body(request.arguments.get("inputs") or {})
     detached, most = bool(request.arguments.get("detached")), request.arguments.get("timeout")
-    seconds = float(most) if isinstance(most, float) and most > 0 else None
+    seconds = most if isinstance(most, float) else None
     run = request.kernel.supervisor.begin_work(request.call, hand, inputs, detached=detached, seconds=seconds)
     if request.arguments.get("wait"):
         return _answer_when_ended(request, run.id)

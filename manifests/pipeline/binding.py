@@ -189,13 +189,14 @@ class Binding:
 
     def _ring(self, name: str) -> list[str]:
         """The shortest way from a step over what it needs back to itself."""
-        ways = [[name]]
+        ways, seen = [[name]], {name}
         while ways:
             way = ways.pop(0)
             for other in self.needs.get(way[-1], ()):
                 if other == name:
                     return [*way, name]
-                if other not in way and name in self._above(other):
+                if other not in seen:
+                    seen.add(other)
                     ways.append([*way, other])
         raise AssertionError(name)
 

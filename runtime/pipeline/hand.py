@@ -17,6 +17,7 @@ from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, Hand
 from runtime.hand import Hand
 from runtime.kernel_handle import Outcome
 from runtime.pipeline.machine import Begin, End, Machine, Note, Result, Sleep
+from wire.errors import CodecError
 
 _TEXT_MOST: Final = 500
 
@@ -83,6 +84,8 @@ class PipelineHand(Hand):
             return End(code=error.code, text=error.why)
         except CallCancelled as error:
             return End(code="cancelled", text=str(error))
+        except CodecError as error:  # its inputs, which came from other steps
+            return End(code="too large", text=str(error))
 
     async def _waited(self, run: str) -> Outcome:
         """How a run ended, however long that takes."""
