@@ -87,6 +87,7 @@ class Course:
         match noted.how:
             case "begun":
                 piece.tries.append(self.tries[noted.run])
+                piece.state, piece.why = "working", ""
             case "items":
                 piece.items = noted.number
             case "waits":
