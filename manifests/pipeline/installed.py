@@ -5,7 +5,6 @@ it, or a pipeline's inputs; None where they cannot be known.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from msgspec import Struct
@@ -101,6 +100,8 @@ def _works(pipeline: Pipeline, binding: Binding) -> Iterator[tuple[Path, Work, S
 
 
 def _nearest(name: str, hands: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, hands, n=1)
     return f'did you mean "{close[0]}"?' if close else "see `maniple hands` for what is installed"
 
@@ -141,6 +142,8 @@ def _everything(hand: Known) -> bool:
 
 def _check_given(found: Findings, path: Path, work: Work, hand: Known, scope: Scope, binding: Binding) -> None:
     """The inputs against the Hand's params: names, and types where both are known."""
+    from difflib import get_close_matches
+
     if hand.params is None or found.has(path):
         return
     for name in work.given:
