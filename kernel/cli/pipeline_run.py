@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing
 
 import click
 
@@ -49,9 +50,9 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
             session.result(reply, lambda: run)
             return
         session.say(f"{run} of {name} is under way.")
-        view = _View(session, pipeline, run, course, place, is_shown=watch)
-        outcome = told.read(outcome_of(client, run, view.tick).value, told.Outcome)
-        view.over()
+        with closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
+            outcome = told.read(outcome_of(client, run, view.tick).value, told.Outcome)
+            view.tick()
     value = outcome.value
     ran = Ran(
         run=run, outcome=outcome.outcome, value=value, code=outcome.code, text=outcome.text,
@@ -93,9 +94,8 @@ class _View:
         elif self._is_shown:
             self._tell()
 
-    def over(self) -> None:
-        """The run has ended: what was not seen yet is shown."""
-        self.tick()
+    def close(self) -> None:
+        """Let go of its own link to the kernel."""
         if self._client is not None:
             self._client.close()
 

@@ -1,6 +1,9 @@
 """`maniple pipeline`, as people type it, and the worked example of docs/pipelines.md."""
 
+import contextlib
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +101,25 @@ def test_run_reads_inputs_as_their_types_say_and_prints_the_outputs(greetings: S
     assert "one: done\n" in ran.err
 
 
+def test_a_terminal_shows_a_tree_that_is_drawn_over(greetings: Shell) -> None:
+    mine, theirs = os.openpty()
+    words = [*MANIPLE, "pipeline", "run", "greetings", "who=Ada", "times=2", "--watch"]
+    environment = greetings.environment(COLUMNS="100", TERM="xterm", NO_COLOR="1")
+    shown = subprocess.Popen(words, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+    os.close(theirs)
+    drawn = b""
+    with contextlib.suppress(OSError):  # the other end is closed when the command has ended
+        while piece := os.read(mine, 4096):
+            drawn += piece
+    os.close(mine)
+    assert shown.wait(30) == 0
+    last = re.sub(r"\x1b\[\d*[KAJ]|\r", "", drawn.decode().rpartition("\x1b[K" + "greetings")[2]).splitlines()
+    assert [line.split()[:2] for line in last[1:]] == [
+        ["├─", "one"], ["├─", "two"], ["├─", "two[0]"], ["└─", "two[1]"],
+    ]  # fmt: skip
+    assert all("done" in line for line in last)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -114,7 +136,8 @@ def test_run_refuses_inputs_that_do_not_fit(greetings: Shell, words: tuple[str, 
 def test_a_run_that_fails_ends_the_command_with_1_and_says_where_to_look(greetings: Shell) -> None:
     ran = greetings.run("pipeline", "run", "greetings", "who=somebody", "--watch")
     assert ran.code == 1
-    assert "two[0]: failed: unkind: it does not greet today\nundo of one: done\n" in ran.err
+    assert "two[0]: failed: unkind: it does not greet today\n" in ran.err
+    assert "undo of one: done\n" in ran.err
     assert "the run failed: two[0]: it does not greet today (unkind)" in ran.err
     (look,) = re.findall(r"`maniple (pipeline show greetings --run r-\w+)`", ran.err)
     shown = greetings.good(*look.split())
@@ -165,6 +188,20 @@ def test_without_a_kernel_the_commands_end_with_3(still: Shell, places: Path) ->
     file.write_text(GREETINGS)
     for words in (("check", file), ("add", file), ("list",), ("run", "x"), ("show", "x"), ("remove", "x")):
         assert still.run("pipeline", *words).code == 3, words
+
+
+def test_the_folder_of_a_pipeline_is_checked_and_verified_as_any_hand_is(greetings: Shell, tmp_path: Path) -> None:
+    hand: Any = greetings.told("show", "greetings")["hand"]
+    folder = shutil.copytree(greetings.home / "hands" / hand["folder"], tmp_path / "greetings")
+    assert greetings.run("check", folder).code == 0
+    assert greetings.run("verify", folder).code == 0
+    file = folder / "greetings.pipeline.toml"
+    file.write_text(file.read_text().replace("steps.one.text", "steps.none.text"))
+    ran = greetings.run("check", folder)
+    assert (ran.code, 'there is no step "none"' in ran.out) == (1, True)
+    assert greetings.run("verify", folder).code == 5
+    file.unlink()
+    assert "is not there" in greetings.run("check", folder).out
 
 
 # the worked example --------------------------------------------------------------------------------------------------
