@@ -88,9 +88,10 @@ def _signature(client: Client, hand: Installed) -> Signature:
             return Signature()
     if section.kind != "task" or not section.entry:
         return Signature()
+    file = section.entry.partition(":")[0].replace(".", "/") + ".py"
     try:
-        return of_entry(section.entry, package.read(place).files)
-    except (Ended, ManifestInvalid):
+        return of_entry(section.entry, {file: read_file(os.path.join(place, file)).encode()})
+    except Ended:
         return Signature()
 
 

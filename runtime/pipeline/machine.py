@@ -147,7 +147,7 @@ class Machine:
     def woke(self, piece: int) -> list[Action]:
         """The time before a next try is over. A piece that was given up meanwhile is passed over."""
         one = self._pieces.get(piece)
-        if one is not None and one.is_waiting:
+        if one is not None:
             one.is_waiting = False
             self._try(one)
         return self._on()

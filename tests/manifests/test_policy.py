@@ -67,6 +67,17 @@ def test_a_call_needs_every_link_up_to_the_first_whose_own_it_is(
     assert _allowed(chain, call) is expected
 
 
+def test_what_is_lent_counts_above_the_caller_and_not_for_him() -> None:
+    lent = GrantSet.of([Capability(method="files.read", allow=("a/**",), lent=True)])
+    held = GrantSet.of([Capability(method="files.read", allow=("*",))])
+    lender, child = Link(hand="h-1", name="lender", grants=lent), Link(hand="h-2", name="child", grants=held)
+    call: tuple[str, str, Effect] = ("files.read", "a/x", "read")
+    assert _allowed([child, lender], call)
+    assert not _allowed([lender], call)
+    assert not _allowed([lender, child], call)
+    assert not _allowed([child, lender], ("files.read", "c/d", "read"))
+
+
 @given(LINKS, LINKS, CALLS)
 def test_a_longer_chain_never_allows_more(
     drawn: list[tuple[tuple[Capability, ...], bool]], above: list[tuple[tuple[Capability, ...], bool]],

@@ -84,6 +84,19 @@ count = "${steps.flaky.count}"
     assert ran(client, "again")["value"] == {"count": 3}
 
 
+def test_a_wait_for_the_next_try_keeps_nobody_when_another_step_has_failed(kernel: Kernel, client: Client) -> None:
+    add(kernel, "patient", """
+[steps.flaky]
+hand = "worker"
+with = { text = "x", fail = 9 }
+retry = { times = 5, backoff = "1h" }
+[steps.other]
+hand = "worker"
+with = { text = "y", fail = 9, seconds = 0.5 }
+""")  # fmt: skip
+    assert ran(client, "patient")["text"].startswith("other: ")
+
+
 def test_a_step_whose_process_dies_is_tried_again_if_that_is_named(kernel: Kernel, client: Client) -> None:
     add(kernel, "dies", """
 [steps.a]

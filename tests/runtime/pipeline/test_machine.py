@@ -202,6 +202,12 @@ needs = ["long"]
     assert (drive.result.step, drive.result.undone) == ("short", ("long",))
 
 
+def test_a_step_that_fails_after_another_has_no_stand_in_any_more() -> None:
+    made = pipeline(STAND_IN + '[steps.c]\nhand = "worker"\n')
+    drive = Drive(made, answer=failing("a", "c"), choose=lambda open_: len(open_) - 1)
+    assert (drive.names, drive.result.step) == (["a", "c"], "c")
+
+
 UNDO = """
 [steps.a]
 hand = "worker"
