@@ -16,7 +16,8 @@ SHORTEST_MS: Final = 100
 
 SECTIONS: Final[dict[str, str]] = {
     "pipeline": "Which pipeline it is, and what a whole run of it may take.",
-    "inputs": "What a run is given: a row per input, its name and its type.",
+    "inputs": 'What a run is given: a row per input, its name and its type, `day = "string"`. The types are those of '
+    "`params` in [HAND.toml](hand-toml.md); with ? at its end it may be left out, and is null then.",
     "lends": "The most that its steps' runs may do. Without it: what their Hands were granted when it was added.",
     "steps.*": "A step: one run of a task Hand, or with for_each one for each item of a list.",
     "finally.*": "A step that runs at the end, however that came: in the order of the file, one after the other.",
@@ -70,6 +71,12 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
 )
 
+_SHOWN: Final = {
+    "codes": "list of codes", "condition": "expression", "failure": "text", "fields": "list of steps", "given": "table",
+    "items": "list or expression", "retry": "table", "undo": "table",
+}  # fmt: skip
+"""Types in words for the reference."""
+
 LATER: Final[dict[str, str]] = {
     "steps.*.approval": "will hold the step until a person says yes",
     "schedule": "will start the pipeline by the clock or by events",
@@ -94,13 +101,12 @@ def page() -> str:
         lines += ["", f"## [{section.replace('*', 'NAME')}]", "", doc]
         if keys := keys_of(section):
             lines += ["", "| key | type | default | unit | meaning |", "|---|---|---|---|---|"]
-            lines += [
-                f"| `{name}` | {key.type} | {_default(key)} | {key.unit} | {key.doc} |" for name, key in keys.items()
-            ]
+            lines += [_row(name, key) for name, key in keys.items()]
     lines += ["", "## Later", "", "These are refused until they do something:", ""]
     lines += [f"- `{path.replace('*', 'NAME')}` {doc}" for path, doc in LATER.items()]
     return "\n".join(lines) + "\n"
 
 
-def _default(key: Key) -> str:
-    return key.default if key.default in (REQUIRED, NONE) else f"`{key.default}`"
+def _row(name: str, key: Key) -> str:
+    default = key.default if key.default in (REQUIRED, NONE) else f"`{key.default}`"
+    return f"| `{name}` | {_SHOWN.get(key.type, key.type)} | {default} | {key.unit} | {key.doc} |"

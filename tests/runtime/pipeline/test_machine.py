@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime.pipeline.machine import Begin, End
+from manifests.pipeline.keys import KEYS
+from runtime.pipeline.machine import HOPELESS, Begin, End
 from tests.runtime.pipeline.driven import DONE, Drive, pipeline
 
+AT = {key.path: key for key in KEYS}
 FAILED = End(code="broken", text="it broke")
 
 
@@ -127,6 +129,10 @@ def test_after_its_last_try_a_step_has_failed() -> None:
 @pytest.mark.parametrize(("code", "tries"), [("capability", 1), ("arguments", 1), ("cancelled", 1), ("ended", 4)])
 def test_what_trying_again_does_not_mend_is_not_tried_again(code: str, tries: int) -> None:
     assert len(Drive(pipeline(RETRY), answer=failing("flaky", code=code)).begun) == tries
+
+
+def test_the_reference_names_every_code_that_is_not_tried_again() -> None:
+    assert f"{', '.join(sorted(HOPELESS))}." in AT["retry.on"].doc
 
 
 @pytest.mark.parametrize(("code", "tries"), [("busy", 4), ("broken", 1), ("arguments", 4)])
