@@ -12,6 +12,7 @@ from kernel.cli import logbook
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from manifests.errors import ManifestInvalid
+from tests.cli.shell import is_gone
 from tests.living import Kernel, Source, install, make_home
 from tests.system.fates import until
 from tests.system.piped import add, begin, furnish, ledger, live, outcome, ran
@@ -360,3 +361,34 @@ def test_the_log_of_a_pipeline_run_verifies_and_tells_which_run_is_which_step(ke
     assert len(spawned) == 2
     methods = {entry.method for entry in entries if entry.kind == "call" and entry.principal == run}
     assert methods == {"kernel.spawn", "kernel.wait", "kernel.note", "run"}
+
+
+def test_a_paused_pipeline_begins_nothing_until_it_is_resumed(kernel: Kernel, client: Client) -> None:
+    add(kernel, "calm", """
+[steps.a]
+hand = "worker"
+with = { text = "a", seconds = 0.5 }
+[steps.b]
+hand = "worker"
+needs = ["a"]
+with = { text = "b" }
+""")  # fmt: skip
+    run = begin(client, "calm")
+    until(lambda: ledger(client) == ["book/a a"], "the first step has begun")
+    client.call("kernel.pause", "calm")
+    until(lambda: live(client) == ["calm"], "the first step is over")
+    client.call("kernel.resume", "calm")
+    assert outcome(client, run)["outcome"] == "done"
+    assert ledger(client) == ["book/a a", "book/a b"]
+
+
+def test_a_kernel_that_is_killed_in_the_middle_leaves_no_run_of_a_pipeline_behind(kernel: Kernel) -> None:
+    add(kernel, "long", LONG)
+    with kernel.client() as client:
+        begin(client, "long")
+        until(lambda: len(ledger(client)) == 3, "all three have begun")
+        told: Any = client.call("kernel.ps").value
+        pids = [row["pid"] for row in told["runs"]]
+    kernel.kill()
+    until(lambda: all(map(is_gone, pids)), "every process is gone")
+    kernel.up()
