@@ -14,6 +14,7 @@ from typing import Final
 from docs import attacks_page, cli_page, seccomp_page
 from docs.drawn import BLOCKS
 from manifests import reference
+from manifests.pipeline import keys
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MARK: Final = "<!-- Made by `./just docs`; change what it is made from. -->\n"
@@ -38,6 +39,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/attacks.md": attacks_page.page,
     "docs/cli.md": cli_page.page,
     "docs/hand-toml.md": reference.page,
+    "docs/pipeline-toml.md": keys.page,
     "docs/seccomp.md": seccomp_page.page,
 }
 

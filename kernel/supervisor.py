@@ -48,15 +48,20 @@ class Supervisor:
         is_over = over_until(self._kernel.budgets.rooms([hand.id])) > 0
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
-    def begin_work(self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "") -> Run:
+    def begin_work(
+        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "",
+        seconds: float | None = None,
+    ) -> Run:  # fmt: skip
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
 
-        fired: the key of the firing that begins it, in the name of the schedule: nobody's above the Hand's own.
+        seconds: that it may take, if less than its Hand's `wall`. fired: the key of the firing that begins it, in the name of
+        the schedule: nobody's above the Hand's own.
         """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
             raise Refusal("ended", "a run that was told to end starts nothing")
-        deadline = kernel.loop.now() + hand.package.manifest.limits.wall_ms / 1000
+        wall = hand.package.manifest.limits.wall_ms / 1000
+        deadline = kernel.loop.now() + min(wall, wall if seconds is None else seconds)
         by, parent = (cause.by, cause.parent) if not fired else (SCHEDULE, None)
         work = OpenCall(
             kernel.next_call(), cause.caller, by, b"", 0, provided=WORK, resource="", body=inputs, parent=parent,

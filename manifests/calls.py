@@ -224,6 +224,8 @@ def told(run: str, outcome: Outcome) -> dict[str, object]:
     text = getattr(end, "text", getattr(end, "why", ""))
     try:
         value = None if outcome.body is None else codec.decode_body(outcome.body)
+        if outcome.body is None:
+            text = f"{text}; what it returned is too large to be kept for later".removeprefix("; ")
     except CodecError as error:
         text = f"{text}; what it returned cannot be read: {error}".removeprefix("; ")
     return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from manifests import amounts, capabilities, settings
 from manifests.budgets import HOME
@@ -184,6 +185,7 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
     except (msgspec.ValidationError, PatternInvalid) as error:
         raise ChangeInvalid(f"these are no capabilities: {error}") from None
     name, asks = package.manifest.hand.name, asked(package.manifest)
+    given = tuple(_as_asked(one, GrantSet.of(asks)) for one in given)
     beyond = exceeding(given, GrantSet.of(asks))
     if beyond:
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
@@ -191,10 +193,16 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
             "capability", f"{name} does not ask for {as_text(beyond[0])} in its manifest; it asks for {all_asks}"
         )
     return [
-        Capability(method=method, allow=one.allow, own=one.own)
+        replace(one, method=method)
         for one in given
         for method in (expand(one.method, methods) if one.method.endswith("*") else (one.method,))
     ]
+
+
+def _as_asked(one: Capability, asks: GrantSet) -> Capability:
+    """What a Hand asks for only to lend is granted so, whoever grants it in whatever words."""
+    lent = replace(one, lent=True)
+    return lent if exceeding((one,), asks) and not exceeding((lent,), asks) else one
 
 
 def _revoke(this: Asked) -> Decided:
@@ -210,9 +218,7 @@ def _revoke(this: Asked) -> Decided:
     if not gone:
         raise ChangeInvalid(f"{hand.name} holds no such grant: see `maniple grants {hand.name}`")
     left = [
-        Capability(
-            method=one.method, allow=tuple(pattern for pattern in one.allow if pattern not in names), own=one.own
-        )
+        replace(one, allow=tuple(pattern for pattern in one.allow if pattern not in names))
         for one in gone
         if names and set(one.allow) - names
     ]

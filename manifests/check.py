@@ -26,12 +26,12 @@ DEEPEST: Final = 64
 
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_SECTIONS: Final = ("hand", "events", "limits", "budget", "restart", "confinement", "schedule", "requires")
-_NAMED_SECTIONS: Final = ("capabilities", "provides", "settings")
+_NAMED_SECTIONS: Final = ("capabilities", "lends", "provides", "settings")
 
 
 def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     """The manifest; ManifestInvalid with every problem. file: the name that the problems carry."""
-    raw = _load(text, file)
+    raw = load(text, file)
     found = Findings()
     sections = {name: read_table(found, name, (name,), raw[name]) if name in raw else {} for name in _PLAIN_SECTIONS}
     named = {name: _named(found, name, raw.get(name, {})) for name in _NAMED_SECTIONS}
@@ -45,6 +45,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
             "begin with [hand], and name, version, description, entry, kind and autonomy",
         )
     capabilities = _capabilities(found, named["capabilities"])
+    lends = lent(found, named["lends"])
     provides = _provides(found, named["provides"], sections["hand"].get("name"))
     settings = {
         name: rules.setting(found, name, read_table(found, "settings.*", ("settings", name), row))
@@ -53,6 +54,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     rules.hand(found, sections["hand"], raw.get("hand"))
     rules.wasm_only(found, sections)
     rules.services_only(found, sections, capabilities)
+    rules.tasks_only(found, sections["hand"])
     rules.programs(found, sections)
     rules.contradiction(found, sections)
     rules.limits(found, sections["limits"])
@@ -60,10 +62,10 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     schedule_rules.schedule(found, sections, raw)
     if found:
         raise ManifestInvalid(found.placed(text, file))
-    return _built(sections, capabilities, provides, settings)
+    return _built(sections, capabilities, lends, provides, settings)
 
 
-def _load(text: str, file: str) -> dict[str, object]:
+def load(text: str, file: str) -> dict[str, object]:
     """The TOML as dicts; ManifestInvalid when it is none."""
     import tomllib
 
@@ -145,7 +147,7 @@ def _unquoted(section: str, name: str, row: object) -> str:
     """The rest of a method that was written without quotes, so that TOML took it apart at its dots; or ""."""
     if section == "settings" or not isinstance(row, dict) or "." in name or not row:
         return ""
-    if not keys_of(f"{section}.*").keys().isdisjoint(row) or "approval" in row:
+    if section != "lends" and (not keys_of(f"{section}.*").keys().isdisjoint(row) or "approval" in row):
         return ""
     inner, below = next(iter(row.items()))
     if section == "provides" and not isinstance(below, dict):
@@ -170,6 +172,18 @@ def _capabilities(found: Findings, rows: Mapping[str, object]) -> dict[str, dict
     return good
 
 
+def lent(found: Findings, rows: Mapping[str, object]) -> tuple[Capability, ...]:
+    """The capabilities of [lends]: each row is just the list."""
+    key, good = AT["lends.*"], []
+    for method, row in rows.items():
+        path = ("lends", method)
+        if rules.method_asked(found, method, "lends"):
+            allow = READERS[key.type](found, path, row, key)
+            if isinstance(allow, tuple):
+                good.append(Capability(method=method, allow=allow, lent=True))
+    return tuple(good)
+
+
 def _provides(found: Findings, rows: Mapping[str, object], name: object) -> dict[str, dict[str, object]]:
     good: dict[str, dict[str, object]] = {}
     functions: dict[str, str] = {}
@@ -183,6 +197,7 @@ def _provides(found: Findings, rows: Mapping[str, object], name: object) -> dict
 def _built(
     sections: Mapping[str, dict[str, object]],
     capabilities: Mapping[str, dict[str, object]],
+    lends: tuple[Capability, ...],
     provides: Mapping[str, dict[str, object]],
     settings: Mapping[str, Setting | None],
 ) -> Manifest:
@@ -192,6 +207,7 @@ def _built(
     whole["capabilities"] = [
         msgspec.convert({"method": method, **row}, Capability) for method, row in capabilities.items()
     ]
+    whole["lends"] = lends
     whole["provides"] = {
         method: msgspec.convert({"method": method, **row}, Provided) for method, row in provides.items()
     }

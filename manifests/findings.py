@@ -22,6 +22,10 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self._rows)
 
+    def has(self, path: Path) -> bool:
+        """Whether there is a problem with exactly this."""
+        return any(row[0] == path for row in self._rows)
+
     def at_key(self, path: Path, what: str, instead: str) -> None:
         """A problem that is about the key itself, or about something missing below it."""
         self._rows.append((path, False, what, instead))

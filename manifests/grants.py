@@ -11,6 +11,8 @@ only those of HAND_KERNEL_METHODS; every other one is the operator's and needs i
 from collections.abc import Iterable
 from typing import Final, Self
 
+from msgspec.structs import replace
+
 from manifests import capabilities as kinds
 from manifests.schema import Capability, Manifest
 from wire.limits import METHOD_MAX
@@ -82,10 +84,11 @@ def covers(capability: Capability, method: str, resource: str) -> bool:
 
 
 def includes(wide: Capability, narrow: Capability) -> bool:
-    """Whether `wide` allows everything that `narrow` allows, `own` included. Total."""
+    """Whether `wide` allows everything that `narrow` allows, `own` included and not merely lent. Total."""
     return not narrow.allow or (
         reaches(wide.method, narrow.method)
         and (wide.own or not narrow.own)
+        and (narrow.lent or not wide.lent)
         and all(any(kinds.includes(mine, its) for mine in wide.allow) for its in narrow.allow)
     )
 
@@ -104,7 +107,7 @@ class GrantSet:
         self.layers: Final[tuple[Layer, ...]] = tuple(tuple(layer) for layer in layers)
         self._exact: tuple[dict[str, list[Capability]], ...] | None = None
         self._wild: tuple[list[Capability], ...] = ()
-        self._cache: dict[tuple[str, str], tuple[bool, bool]] = {}
+        self._cache: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
 
     @classmethod
     def of(cls, capabilities: Iterable[Capability]) -> Self:
@@ -112,8 +115,16 @@ class GrantSet:
         return cls((capabilities,))
 
     def allows(self, method: str, resource: str) -> bool:
-        """Whether the method may be called on the resource, which must be in normal form. Total."""
+        """Whether the method may be called on the resource, which must be in normal form: by whoever holds the set, or,
+
+        where it is only lent, by what he spawned. Total.
+        """
         return self._verdict(method, resource)[0]
+
+    def lends(self, method: str, resource: str) -> bool:
+        """Whether it is allowed, but to nobody who holds the set himself. Total."""
+        allowed, _, himself = self._verdict(method, resource)
+        return allowed and not himself
 
     def owns(self, method: str, resource: str) -> bool:
         """Whether it may be called for any caller, because every layer covers it with `own = true`. Total."""
@@ -122,7 +133,7 @@ class GrantSet:
     def mentions(self, method: str) -> bool:
         """Whether there is any resource on which the method might be allowed: what a list of methods shows. Total."""
         return bool(self.layers) and all(
-            any(one.allow and reaches(one.method, method) for one in layer) for layer in self.layers
+            any(one.allow and reaches(one.method, method) and not one.lent for one in layer) for layer in self.layers
         )
 
     def includes(self, capability: Capability) -> bool:
@@ -138,7 +149,7 @@ class GrantSet:
     def __repr__(self) -> str:
         return f"GrantSet({self.layers!r})"
 
-    def _verdict(self, method: str, resource: str) -> tuple[bool, bool]:
+    def _verdict(self, method: str, resource: str) -> tuple[bool, bool, bool]:
         known = self._cache.get((method, resource))
         if known is not None:
             return known
@@ -149,15 +160,16 @@ class GrantSet:
             self._cache[method, resource] = verdict
         return verdict
 
-    def _work_out(self, method: str, resource: str) -> tuple[bool, bool]:
+    def _work_out(self, method: str, resource: str) -> tuple[bool, bool, bool]:
         if self._exact is None:
             self._exact, self._wild = _sorted_out(self.layers)
-        allowed = owned = bool(self.layers)
+        allowed = owned = himself = bool(self.layers)
         for exact, wild in zip(self._exact, self._wild, strict=True):
             covering = [one for one in (*exact.get(method, ()), *wild) if covers(one, method, resource)]
             allowed = allowed and bool(covering)
             owned = owned and any(one.own for one in covering)
-        return allowed, owned
+            himself = himself and any(not one.lent for one in covering)
+        return allowed, owned, himself
 
 
 NOTHING: Final = GrantSet(())
@@ -184,13 +196,9 @@ def exceeding(wanted: Iterable[Capability], most: GrantSet) -> tuple[Capability,
     """The wanted capabilities reduced to the patterns that go beyond `most`; empty when all are within it."""
     beyond = []
     for one in wanted:
-        patterns = tuple(
-            pattern
-            for pattern in one.allow
-            if not most.includes(Capability(method=one.method, allow=(pattern,), own=one.own))
-        )
+        patterns = tuple(pattern for pattern in one.allow if not most.includes(replace(one, allow=(pattern,))))
         if patterns:
-            beyond.append(Capability(method=one.method, allow=patterns, own=one.own))
+            beyond.append(replace(one, allow=patterns))
     return tuple(beyond)
 
 
@@ -200,7 +208,7 @@ def expand(pattern: str, methods: Iterable[str]) -> tuple[str, ...]:
 
 
 def asked(manifest: Manifest) -> tuple[Capability, ...]:
-    """Everything a Hand asks for: its capabilities, and its events as kernel.publish and kernel.subscribe.
+    """Everything a Hand asks for: its capabilities, its events as kernel.publish and kernel.subscribe, what it lends.
 
     A Hand that an event starts hears that event, by whoever starts it.
     """
@@ -214,13 +222,14 @@ def asked(manifest: Manifest) -> tuple[Capability, ...]:
         asks.append(Capability(method="kernel.publish", allow=published))
     if heard:
         asks.append(Capability(method="kernel.subscribe", allow=heard))
-    return tuple(asks)
+    return (*asks, *manifest.lends)
 
 
 def as_text(capability: Capability) -> str:
-    """A capability as its row in [capabilities]."""
+    """A capability as its row in [capabilities], or in [lends]."""
     allow = "[" + ", ".join(map(_quoted, capability.allow)) + "]"
-    return f"{_quoted(capability.method)} = " + (f"{{ allow = {allow}, own = true }}" if capability.own else allow)
+    row = f"{_quoted(capability.method)} = " + (f"{{ allow = {allow}, own = true }}" if capability.own else allow)
+    return f"{row} for what it spawns" if capability.lent else row
 
 
 def why_not(grants: GrantSet, method: str, resource: str) -> str:
@@ -260,10 +269,7 @@ def _sorted_out(
 
 def _layer_includes(layer: Layer, narrow: Capability) -> bool:
     """Whether each pattern of a capability is within some capability of the layer."""
-    return all(
-        any(includes(wide, Capability(method=narrow.method, allow=(pattern,), own=narrow.own)) for wide in layer)
-        for pattern in narrow.allow
-    )
+    return all(any(includes(wide, replace(narrow, allow=(pattern,))) for wide in layer) for pattern in narrow.allow)
 
 
 def _includes_all(wide: Layer, narrow: Layer) -> bool:

@@ -89,6 +89,9 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
             raise Refusal("readonly", f"{link.name} has autonomy readonly, and {method} has effect {provided.effect}")
         if link.grants is None:
             return
+        if link is caller and link.grants.lends(method, resource):
+            lent = f"{link.name} may lend {method} on {shown(resource)!r} to what it spawns, and not use it itself"
+            raise Refusal("capability", lent)
         if not link.grants.allows(method, resource):
             grant = why_not(link.grants, method, resource)
             whose = "" if link is caller else f" (in whose name {caller.name} calls)"

@@ -33,6 +33,7 @@ LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
 _ENTRY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _WASM: Final = re.compile(r"(?!(?:.*/)?\.)[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*\.wa(?:sm|t)", re.ASCII)
+_PIPELINE: Final = re.compile(r"[a-z][a-z0-9-]*\.pipeline\.toml", re.ASCII)
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
 _OWN_PROGRAM: Final = re.compile(r"\.(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)+", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -184,6 +185,14 @@ def _wasm(found: Findings, path: Path, value: object, key: Key) -> object:
         return value
     return _refused(
         found, path, value, "a module in the Hand's folder", 'write its path there, such as "main.wasm" or "main.wat"'
+    )
+
+
+def _pipeline(found: Findings, path: Path, value: object, key: Key) -> object:
+    if isinstance(value, str) and len(value) <= LONGEST_SHOWN and _PIPELINE.fullmatch(value):
+        return value
+    return _refused(
+        found, path, value, "a pipeline in the Hand's folder", 'write its file there, such as "nightly.pipeline.toml"'
     )
 
 
@@ -400,6 +409,7 @@ READERS: Final[dict[str, Reader]] = {
     "name": _name,
     "names": _list(is_hand_name, "a name", 'write small letters, digits and single "-", such as "my-name"'),
     "patterns": _patterns,
+    "pipeline": _pipeline,
     "programs": _list(
         lambda text: _PROGRAM.fullmatch(text) is not None,
         "a program's name",

@@ -39,6 +39,7 @@ def _limit(name: str, doc: str) -> Key:
 SECTIONS: Final[dict[str, str]] = {
     "hand": "Who the Hand is and how it runs.",
     "capabilities": "Everything it may ask for, a row per method; nothing else is possible.",
+    "lends": "What the runs that it spawns may ask for besides, in its name, and it itself may not; shown so at install.",
     "provides.*": 'A method it offers, under its own name, such as [provides."monitoring.check"].',
     "events": "What it publishes and what it listens to.",
     "limits": "Per run; for a service, cpu and wall hold per call.",
@@ -72,6 +73,13 @@ KEYS: Final[tuple[Key, ...]] = (
         NONE,
         "",
         "Instead of entry: the WebAssembly module that is the Hand, .wasm or .wat, in its folder; see [wasm.md](wasm.md).",
+    ),
+    Key(
+        "hand.pipeline",
+        "pipeline",
+        NONE,
+        "",
+        "Instead of entry: the pipeline that is the Hand, in its folder, as `maniple pipeline add` puts it there.",
     ),
     Key(
         "hand.kind",
@@ -113,6 +121,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "false",
         "",
         "Services: used for every caller, whatever the caller is granted; shown so at install.",
+    ),
+    Key(
+        "lends.*",
+        "patterns",
+        NONE,
+        "",
+        'A row per method, and in it patterns of resources: `"files.read" = ["reports/**"]`.',
     ),
     Key("provides.*.summary", "text", REQUIRED, "", "What the method does, in one line."),
     Key(

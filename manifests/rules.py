@@ -25,7 +25,10 @@ SHORTEST_WITHIN_MS: Final = 1_000
 MOST_RESTARTS: Final = 1_000
 
 
-CODE: Final[dict[str, str]] = {"entry": '"main:MyHand"', "command": '["node", "server.js"]', "wasm": '"main.wasm"'}
+CODE: Final[dict[str, str]] = {
+    "entry": '"main:MyHand"', "command": '["node", "server.js"]', "wasm": '"main.wasm"',
+    "pipeline": '"nightly.pipeline.toml"',
+}  # fmt: skip
 """The keys of [hand] of which one says what its code is, each with an example."""
 
 WIDER: Final[dict[str, tuple[object, ...]]] = {
@@ -88,6 +91,12 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
         )
 
 
+def tasks_only(found: Findings, section: Section) -> None:
+    """A pipeline has a run of its own for each piece of work."""
+    if "pipeline" in section and section.get("kind") == "service":
+        found.at_value(("hand", "kind"), "hand.kind is service, and a pipeline is a task", 'write kind = "task"')
+
+
 def programs(found: Findings, sections: Mapping[str, Section]) -> None:
     """What a command has anyway, and what only a task can have."""
     if sections["confinement"].get("programs") and sections["hand"].get("command"):
@@ -114,9 +123,9 @@ def contradiction(found: Findings, sections: Mapping[str, Section]) -> None:
         )
 
 
-def method_asked(found: Findings, method: str) -> bool:
-    """Whether a key of [capabilities] is a method that a Hand may ask for."""
-    path = ("capabilities", method)
+def method_asked(found: Findings, method: str, section: str = "capabilities") -> bool:
+    """Whether a key of [capabilities] or [lends] is a method that a Hand may ask for."""
+    path = (section, method)
     if not grants.is_method_pattern(method):
         instead = 'write it in quotes like "web.fetch" or "web.*"' + (
             "; each kind of method has its own row" if method in ("*", "**") else ""

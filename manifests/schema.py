@@ -30,7 +30,7 @@ READ: Final[Effect] = "read"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs. Exactly one of entry, command and wasm says what its code is."""
+    """[hand]: who it is and how it runs. Exactly one of entry, command, wasm and pipeline says what its code is."""
 
     name: str
     version: str
@@ -40,6 +40,7 @@ class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     entry: str = ""
     command: tuple[str, ...] = ()
     wasm: str = ""
+    pipeline: str = ""
     isolation: Isolation = "fork"
     autostart: bool = False
     idle_ms: int = 60_000
@@ -50,12 +51,13 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A method pattern and the resource patterns it may be used on; an empty `allow` covers nothing.
 
     own: a service may use it whoever its caller is (otherwise a call made while answering also needs the caller's
-    grant).
+    grant). lent: it is there for the runs that the Hand spawns, and for no call of its own.
     """
 
     method: str
     allow: tuple[str, ...]
     own: bool = False
+    lent: bool = False
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +179,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     hand: HandSection
     capabilities: tuple[Capability, ...] = ()
+    lends: tuple[Capability, ...] = ()
     provides: dict[str, Provided] = {}
     events: Events = Events()
     limits: Limits = Limits()

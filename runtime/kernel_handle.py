@@ -123,12 +123,23 @@ class KernelHandle:
         """What this run has spent."""
         return await self._ask(Budget, "kernel.budget")
 
-    async def spawn(self, hand: str, inputs: Mapping[str, object] | None = None, *, detached: bool = False) -> str:
-        """Start a run of a task Hand, with at most this run's own grants; its id, at once.
+    async def spawn(
+        self,
+        hand: str,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        detached: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  the kernel keeps the time
+    ) -> str:
+        """Start a run of a task Hand, with at most this run's own grants and what it lends; its id, at once.
 
-        detached: it goes on when this run ends. Needs "kernel.spawn" for the Hand's name.
+        detached: it goes on when this run ends. timeout: seconds that its work may take, if less than its Hand's `wall`;
+        then it failed, with the code `deadline`. Needs "kernel.spawn" for the Hand's name.
         """
-        spawned = await self._ask(_Spawned, "kernel.spawn", hand, inputs=dict(inputs or {}), detached=detached)
+        most = {} if timeout is None else {"timeout": timeout}
+        spawned = await self._ask(
+            _Spawned, "kernel.spawn", hand, arguments=most, inputs=dict(inputs or {}), detached=detached
+        )
         return spawned.run
 
     async def spawn_and_wait(self, hand: str, inputs: Mapping[str, object] | None = None) -> Outcome:

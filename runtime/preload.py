@@ -6,6 +6,8 @@ It leaves no loop, no zmq context and no thread, none of which survives a fork.
 import ctypes
 import gc
 from importlib import import_module
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
 from typing import Final
 
 MODULES: Final = (
@@ -26,6 +28,9 @@ MODULES: Final = (
 )
 """What nearly every run needs."""
 
+COMPILED: Final = ("runtime.pipeline.evaluate", "runtime.pipeline.hand", "runtime.pipeline.machine", "simpleeval")
+"""What only some runs import, in processes that can leave no bytecode for the next: it is made here, and not kept."""
+
 _REHEARSALS: Final = 16
 
 _POOL: Final = 16 * 1024
@@ -43,11 +48,20 @@ def preload() -> None:
     """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template."""
     for name in MODULES:
         import_module(name)
+    for name in COMPILED:
+        _compile(name)
     for _ in range(_REHEARSALS):
         _rehearse()
     gc.collect()
     _fill_heap()
     _fill.append(tuple(filler for size in _SIZES for filler in _fillers(size)))
+
+
+def _compile(name: str) -> None:
+    """Have a module's bytecode lie beside it, if that can be written."""
+    spec = find_spec(name)
+    if spec is not None and isinstance(spec.loader, InspectLoader):
+        spec.loader.get_code(name)
 
 
 _fill: list[tuple[bytes, ...]] = []

@@ -48,7 +48,7 @@ PURE_MAY: Final = frozenset(
         "msgspec",
     }
     | {"nacl.bindings", "nacl.exceptions", "operator", "re", "string", "struct", "tomllib", "types", "typing"}
-    | {"unicodedata", "urllib.parse", "warnings"}
+    | {"ast", "unicodedata", "urllib.parse", "warnings"}
 )
 PURE_CALLS_NOT: Final = frozenset(
     {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}  # names

@@ -119,6 +119,20 @@ class Demo:
             print("And the rows that were rejected, each beside its reason:\n")
             self.query("SELECT * FROM monthly_rejected")
 
+    def pipe(self) -> None:
+        with self.part(
+            "A pipeline of Hands",
+            "What `monitoring` measured goes into a CSV, `data-pipeline` adds it up, and a page is written from that: three "
+            "runs, one after the other.\nThe pipeline itself may only begin them; what they may do it lends.",
+        ):
+            watch = HERE / "watch"
+            shutil.copy(watch / "samples.toml", self.files / "samples.toml")
+            self.maniple("install", str(watch / "clerk"), "--yes", most=1)
+            self.maniple("pipeline", "add", str(watch / "machine-report.pipeline.toml"), "--yes", most=14)
+            self.maniple("pipeline", "run", "machine-report", "--watch")
+            self.maniple("pipeline", "show", "machine-report")
+            print((self.files / "machine.md").read_text(), flush=True)
+
     def look(self) -> None:
         with self.part("What runs", "Each run is a process of its own; a task's run is gone with its work."):
             self.maniple("ps")
@@ -159,7 +173,8 @@ class Demo:
 
     def everything(self) -> None:
         """All parts, in order."""
-        for part in (self.home, self.watch, self.load, self.look, self.refuse, self.confine, self.prove, self.down):
+        first = (self.home, self.watch, self.load, self.pipe)
+        for part in (*first, self.look, self.refuse, self.confine, self.prove, self.down):
             part()
 
 

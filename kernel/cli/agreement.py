@@ -47,6 +47,8 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
         lines.append(f"It starts by itself: {in_words(manifest.schedule)}{_starts(manifest.schedule, now)}.")
     if manifest.confinement.roots and not (before and before.confinement.roots):
         lines.append("Every named folder (`maniple roots`) is opened for it.")
+    if hand.pipeline and not (before and before.hand.pipeline):
+        lines.append("It is a pipeline: it only begins runs of other Hands, which act in its name.")
     if hand.command and not (before and before.hand.command == hand.command):
         lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
     if manifest.budget != (before.budget if before else Budget()):
@@ -92,6 +94,8 @@ def requests(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[t
         what = _effect(one.method, effects)
         if one.own:
             what += "; for whoever calls it"
+        if one.lent:
+            what += "; by the runs it spawns, not by itself"
         rows.append((one.method, ", ".join(one.allow) or "nothing", what))
     return rows
 

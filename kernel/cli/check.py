@@ -28,7 +28,7 @@ def check(session: Session, folder: str) -> None:
     problems = _problems(folder)
     session.result(
         Checked(ok=not problems, problems=tuple(problem._asdict() for problem in problems)),
-        lambda: "\n".join(map(_drawn, problems)),
+        lambda: "\n".join(map(drawn, problems)),
     )
     if problems:
         number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"
@@ -58,9 +58,25 @@ def _problems(folder: str) -> list[Problem]:
         return [
             Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
         ]
+    if manifest.hand.pipeline:
+        return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
         return _module_problems(package.read(folder))
     return [*found, *_entry_problems(folder, manifest.hand.entry, files)]
+
+
+def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[Problem]:
+    """What is wrong with the pipeline of an unpacked Hand, wherever it may be added."""
+    from manifests.pipeline import check as pipelines
+
+    shown = f"{folder.rstrip('/')}/{file}"
+    if file not in files:
+        return [Problem(shown, 1, 1, "the file that pipeline names is not there", f"write {file}, or change pipeline")]
+    try:
+        pipelines.check(files[file].decode("utf-8", "replace"), file=shown)
+    except ManifestInvalid as error:
+        return [*error.problems]
+    return []
 
 
 def _module_problems(folder: package.Folder) -> list[Problem]:
@@ -99,6 +115,7 @@ def _entry_problems(folder: str, entry: str, files: dict[str, bytes]) -> list[Pr
     return []
 
 
-def _drawn(problem: Problem) -> str:
+def drawn(problem: Problem) -> str:
+    """A problem, in two lines."""
     where = screen.coloured(f"{problem.file}:{problem.line}:{problem.column}:", "bold")
     return f"{where} {screen.visible(problem.what)}\n    {screen.visible(problem.instead)}"

@@ -49,6 +49,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "cancel": "Stop one run",
         "schedules": "When Hands start by themselves, and what came of it",
     },
+    "Pipelines": {
+        "pipeline": "Pipelines of Hands: check, add, run and see them",
+    },
     "Calls and the log": {
         "call": "Make one call as the operator",
         "methods": "All that can be called",
@@ -71,6 +74,14 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "add": "Trust a key to seal Hands",
         "rotate": "Trust a new key in the place of an old one",
         "revoke": "Trust a key no more, for ever",
+    },
+    "pipeline": {
+        "check": "Every problem in a pipeline's file",
+        "add": "Add or upgrade a pipeline: shows what it asks for, and asks",
+        "list": "Every pipeline",
+        "run": "One run of a pipeline",
+        "show": "A pipeline's graph, and a run's time line",
+        "remove": "Remove a pipeline",
     },
     "schedules": {
         "list": "When each Hand starts next",

@@ -11,7 +11,8 @@ from manifests.schema import Capability
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
 def grants(session: Session, hand: str | None) -> None:
-    """Who holds what: each Hand's methods, on what it may use them, and whether for whoever calls it (own).
+    """Who holds what: each Hand's methods, on what it may use them, and whether for whoever calls it (own),
+    or only for the runs that it spawns (lent).
 
     A grant on files begins with the name of a root: see `maniple roots`. Take one back with `maniple revoke`.
     """
@@ -26,7 +27,7 @@ def grants(session: Session, hand: str | None) -> None:
 
 def _drawn(held: dict[str, tuple[Capability, ...]]) -> str:
     rows = [
-        (name, one.method, ", ".join(one.allow), "yes" if one.own else "")
+        (name, one.method, ", ".join(one.allow), "yes" if one.own else "lent" if one.lent else "")
         for name, capabilities in sorted(held.items())
         for one in sorted(capabilities, key=lambda one: one.method)
     ]

@@ -66,15 +66,24 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
     if problem := package.entry_problem(found):
         raise Ended(f"{folder}: {problem}; see `maniple check {folder}`")
     with session.client() as client:
-        before = _before(client, found.name)
-        seal, sealed_by = _seal(session, client, found)
-        wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
-        _show(session, client, found, before, sealed_by, as_declared=effects_as_declared)
-        if not yes:
-            _ask(found)
-        grants = asked(found.manifest) if before is None else wanted
-        reply = installing.install(client, found, seal, grants, as_declared=effects_as_declared)
-        compiling.sweep(client)
+        carry_out(session, client, found, yes=yes, as_declared=effects_as_declared)
+    session.say(f"Next: {_next(found.manifest)}")
+
+
+def carry_out(
+    session: Session, client: Client, found: package.Folder, *, yes: bool, as_declared: bool = False, next_: str = ""
+) -> None:
+    """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
+    that nobody could be asked."""
+    before = _before(client, found.name)
+    seal, sealed_by = _seal(session, client, found)
+    wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
+    _show(session, client, found, before, sealed_by, as_declared=as_declared)
+    if not yes:
+        _ask(found, next_ or f"maniple install {found.path} --yes")
+    grants = asked(found.manifest) if before is None else wanted
+    reply = installing.install(client, found, seal, grants, as_declared=as_declared)
+    compiling.sweep(client)
     if before is not None:
         shutil.rmtree(os.path.join(session.home, "hands", before.folder), ignore_errors=True)
     session.result(
@@ -88,7 +97,6 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
         },
         lambda: f"{found.name} {found.version} is {'upgraded' if before else 'installed'}.",
     )
-    session.say(f"Next: {_next(found.manifest)}")
 
 
 def _before(client: Client, name: str) -> Before | None:
@@ -154,12 +162,11 @@ def _rows(session: Session, rows: list[tuple[str, str, str]]) -> None:
         )
 
 
-def _ask(found: package.Folder) -> None:
+def _ask(found: package.Folder, next_: str) -> None:
     """Raises Ended when nobody says yes."""
     if not screen.is_terminal(sys.stdin):
         raise Ended(
-            f"{found.name} was not installed: there is no terminal to ask at; look at what it asks for, then "
-            f"`maniple install {found.path} --yes`",
+            f"{found.name} was not installed: there is no terminal to ask at; look at what it asks for, then `{next_}`",
             Exit.USAGE,
         )
     if not click.confirm("Install it, and grant that?", default=False, err=True):

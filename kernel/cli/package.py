@@ -73,7 +73,7 @@ def manifest_of(path: str) -> Manifest:
 
 
 def entry_problem(folder: Folder) -> str:
-    """Why what `entry`, `command` or `wasm` names cannot be there, or ""."""
+    """Why what `entry`, `command`, `wasm` or `pipeline` names cannot be there, or ""."""
     program = next(iter(folder.manifest.hand.command), "")
     if program:
         file = program.removeprefix("./")
@@ -81,6 +81,8 @@ def entry_problem(folder: Folder) -> str:
         return f"command names {program}, but there is no {file}" if is_missing else ""
     if wasm := folder.manifest.hand.wasm:
         return "" if wasm in folder.files else f"wasm names {wasm}, but there is no such file"
+    if pipeline := folder.manifest.hand.pipeline:
+        return "" if pipeline in folder.files else f"pipeline names {pipeline}, but there is no such file"
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"
     return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"

@@ -28,6 +28,14 @@ def remove(session: Session, hand: str, purge: bool) -> None:
     What it kept in its state folder stays until --purge, but no later Hand of the same name gets it: a Hand is known by
     an id, which never comes back.
     """
+    left = take_away(session, hand, purge=purge)
+    session.result({"name": hand, "kept": left}, lambda: f"{hand} is removed.")
+    if left:
+        session.say(f"What it kept is still in {left}")
+
+
+def take_away(session: Session, hand: str, *, purge: bool) -> str | None:
+    """Remove a Hand; the folder that still holds what it kept, if there is one."""
     with session.client() as client:
         removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
         compiling.sweep(client)
@@ -38,10 +46,7 @@ def remove(session: Session, hand: str, purge: bool) -> None:
         _delete(session, "state", removed.hand)
         _delete(session, "output", f"{hand}.log")
         _delete(session, "output", f"{hand}.log.1")
-    left = kept if os.path.isdir(kept) else None
-    session.result({"name": hand, "kept": left}, lambda: f"{hand} is removed.")
-    if left:
-        session.say(f"What it kept is still in {left}")
+    return kept if os.path.isdir(kept) else None
 
 
 def _delete(session: Session, *parts: str) -> None:

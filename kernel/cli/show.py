@@ -17,7 +17,9 @@ class _Package(Struct, frozen=True):
     manifest: Manifest
 
 
-class _Installed(Struct, frozen=True):
+class Installed(Struct, frozen=True):
+    """A Hand as kernel.show tells it."""
+
     id: str
     name: str
     version: str
@@ -30,7 +32,7 @@ class _Installed(Struct, frozen=True):
 class Shown(Struct, frozen=True, kw_only=True):
     """kernel.show."""
 
-    hand: _Installed
+    hand: Installed
     state: str
     grants: tuple[Capability, ...]
     settings: dict[str, object]
@@ -52,7 +54,7 @@ def show(session: Session, hand: str) -> None:
 def _what_runs(section: HandSection, artefact: Artefact | None) -> str:
     if artefact is not None:
         return f"{section.wasm}, compiled as {artefact.key[:16]}"
-    return section.entry or " ".join(section.command)
+    return section.entry or section.pipeline or " ".join(section.command)
 
 
 def _scheduled(schedule: Schedule | None) -> str:

@@ -46,24 +46,23 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
         session.say(f"{begun.run} of {hand} is under way.")
         outcome = told.read(_waited(session, client, begun.run).value, told.Outcome)
     session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
-    _end(outcome, hand)
+    end(outcome, hand)
 
 
-def _end(outcome: told.Outcome, hand: str) -> None:
-    """Raises Ended for a run that did not succeed."""
+def end(outcome: told.Outcome, hand: str, *, more: str = "") -> None:
+    """Raises Ended for a run that did not succeed. more: where else to look than at its Hand's log and its own."""
     if outcome.outcome == "done":
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    raise Ended(
-        f"the run {outcome.outcome}: {why}; see `maniple logs {hand}` and `maniple run-show {outcome.run}`", code
-    )
+    look = more or f"`maniple logs {hand}` and `maniple run-show {outcome.run}`"
+    raise Ended(f"the run {outcome.outcome}: {why}; see {look}", code)
 
 
 def _waited(session: Session, client: Client, run: str) -> Reply:
     """The run's outcome; on a terminal, how far it is meanwhile."""
     if not screen.is_terminal(sys.stderr):
-        return _outcome(client, run)
+        return outcome_of(client, run)
     with session.client() as second:
         began = time.monotonic()
 
@@ -76,13 +75,14 @@ def _waited(session: Session, client: Client, run: str) -> Reply:
             sys.stderr.flush()
 
         try:
-            return _outcome(client, run, tick)
+            return outcome_of(client, run, tick)
         finally:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
 
 
-def _outcome(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:
+def outcome_of(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:
+    """How a run ended, however long that takes: kernel.wait."""
     while True:
         try:
             return client.call("kernel.wait", "", {"run": run}, seconds=DEADLINE_MAX / 1000, tick=tick)

@@ -41,11 +41,12 @@ def _spawn(request: Request) -> object:
 
 def _begin(request: Request, hand: Installed) -> object:
     inputs = codec.encode_body(request.arguments.get("inputs") or {})
-    detached = bool(request.arguments.get("detached"))
+    detached, most = bool(request.arguments.get("detached")), request.arguments.get("timeout")
+    seconds = most if isinstance(most, float) else None
     kernel, call = request.kernel, request.call
     if before := kernel.resuming.spawned(call.number):  # by an earlier kernel, which died before it could tell
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
-    run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached)
+    run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached, seconds=seconds)
     if request.arguments.get("wait"):
         return _answer_when_ended(request, run.id)
     return answer_when_begun(request, run)
@@ -174,7 +175,8 @@ def _row(request: Request, run: Run) -> dict[str, object]:
 
 METHODS = (
     method("start", "Start a Hand", _start, "name", "write", inputs="dict?", wait="bool?"),
-    method("spawn", "Run a task Hand", _spawn, "name", "external", inputs="dict?", wait="bool?", detached="bool?"),
+    method("spawn", "Run a task Hand", _spawn, "name", "external", inputs="dict?", wait="bool?", detached="bool?",
+           timeout="duration?"),
     method("wait", "How a run ended, when it has", _wait, run="string"),
     method("stop", "Stop a Hand or a run", _stop, "name", "external"),
     method("restart", "Stop a service and start it again", _restart, "name", "write"),

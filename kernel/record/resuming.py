@@ -72,7 +72,7 @@ class Resuming:
             inputs=work.body, work=work.number, caller=work.caller, chain=tuple(links), asked=cause.number,
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
             settings={name: value for name, value in kernel.settings_of(hand).items() if name not in secret},
-            deadline=hand.package.manifest.limits.wall_ms,
+            deadline=int((work.deadline - kernel.loop.now()) * 1000),
         )  # fmt: skip
 
     def _tape(self, run: Run, file: TapeFile) -> Tape:

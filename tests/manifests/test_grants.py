@@ -18,7 +18,11 @@ METHODS = st.sampled_from(
 )
 METHOD_PATTERNS = METHODS | st.sampled_from(["web.*", "files.*", "memory.*", "memory.graph.*", "kernel.*", "*"])
 CAPABILITIES = st.builds(
-    Capability, method=METHOD_PATTERNS, allow=st.lists(PATTERNS, max_size=2).map(tuple), own=st.booleans()
+    Capability,
+    method=METHOD_PATTERNS,
+    allow=st.lists(PATTERNS, max_size=2).map(tuple),
+    own=st.booleans(),
+    lent=st.booleans(),
 )
 SETS = st.lists(CAPABILITIES, max_size=3).map(GrantSet.of) | st.just(NOTHING)
 
@@ -45,6 +49,7 @@ def test_what_a_capability_includes_it_covers(wide: Capability, slim: Capability
     if grants.includes(wide, slim) and grants.covers(slim, method, resource):
         assert grants.covers(wide, method, resource)
         assert wide.own or not slim.own
+        assert slim.lent or not wide.lent
 
 
 @given(CAPABILITIES)
@@ -64,6 +69,8 @@ def test_narrowing_allows_exactly_what_every_part_allows(parts: list[GrantSet], 
     result = narrow(*parts)
     assert result.allows(method, resource) is (bool(parts) and all(part.allows(method, resource) for part in parts))
     assert result.owns(method, resource) is (bool(parts) and all(part.owns(method, resource) for part in parts))
+    himself = [part.allows(method, resource) and not part.lends(method, resource) for part in parts]
+    assert (result.allows(method, resource) and not result.lends(method, resource)) is (bool(parts) and all(himself))
 
 
 @given(st.lists(SETS, min_size=1, max_size=4), METHODS, RESOURCES)
@@ -185,8 +192,20 @@ def test_events_are_asked_for_like_everything_else() -> None:
 
 @given(SETS, METHODS, RESOURCES)
 def test_a_method_that_a_set_does_not_mention_is_never_allowed(one: GrantSet, method: str, resource: str) -> None:
-    if one.allows(method, resource):
+    if one.allows(method, resource) and not one.lends(method, resource):
         assert one.mentions(method)
+
+
+def test_what_is_lent_is_allowed_to_others_alone() -> None:
+    lent = Capability(method="files.read", allow=("reports/**",), lent=True)
+    held = GrantSet.of([lent, cap("files.read", "reports/a")])
+    assert (held.allows("files.read", "reports/b"), held.lends("files.read", "reports/b")) == (True, True)
+    assert (held.allows("files.read", "reports/a"), held.lends("files.read", "reports/a")) == (True, False)
+    assert (held.allows("files.read", "x"), held.lends("files.read", "x")) == (False, False)
+    assert not GrantSet.of([lent]).mentions("files.read")
+    assert exceeding([cap("files.read", "reports/b")], GrantSet.of([lent])) == (cap("files.read", "reports/b"),)
+    assert exceeding([lent], GrantSet.of([cap("files.read", "reports/**")])) == ()
+    assert grants.as_text(lent) == '"files.read" = ["reports/**"] for what it spawns'
 
 
 def test_a_method_with_an_empty_list_is_not_mentioned() -> None:

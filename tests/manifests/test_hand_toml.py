@@ -169,7 +169,8 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
 @pytest.mark.parametrize("section", _STRUCTS)
 def test_the_table_of_keys_and_the_schema_agree(section: str) -> None:
     fields = {field.name: field for field in msgspec.structs.fields(_STRUCTS[section])}
-    fields.pop("method", None)
+    for given_by_its_place in ("method", "lent"):
+        fields.pop(given_by_its_place, None)
     keys = reference.keys_of(section)
     named = {f"{name}_ms" if key.type == "duration" else name: key for name, key in keys.items()}
     assert named.keys() == fields.keys()

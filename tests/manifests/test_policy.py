@@ -16,8 +16,9 @@ METHODS = ("web.fetch", "web.connect", "files.read", "kernel.spawn")
 PATTERNS = ("*", "a/**", "a/b", "c/*")
 RESOURCES = ("a/b", "a/x", "c/d", "e")
 CAPABILITIES = st.builds(
-    lambda method, allow, own: Capability(method=method, allow=tuple(allow), own=own),
+    lambda method, allow, own, lent: Capability(method=method, allow=tuple(allow), own=own, lent=lent),
     st.sampled_from((*METHODS, "web.*", "kernel.*")), st.lists(st.sampled_from(PATTERNS), max_size=2), st.booleans(),
+    st.integers(0, 3).map(lambda number: number == 0),
 )  # fmt: skip
 LINKS = st.lists(
     st.builds(
@@ -57,10 +58,24 @@ def test_a_call_needs_every_link_up_to_the_first_whose_own_it_is(
     owners = [number for number, link in enumerate(chain) if link.grants and link.grants.owns(method, resource)]
     counted = chain[: owners[0] + 1] if owners else chain
     expected = all(
-        link.grants is not None and link.grants.allows(method, resource) and not (link.readonly and effect != "read")
+        link.grants is not None
+        and link.grants.allows(method, resource)
+        and not (link is chain[0] and link.grants.lends(method, resource))
+        and not (link.readonly and effect != "read")
         for link in counted
     )
     assert _allowed(chain, call) is expected
+
+
+def test_what_is_lent_counts_above_the_caller_and_not_for_him() -> None:
+    lent = GrantSet.of([Capability(method="files.read", allow=("a/**",), lent=True)])
+    held = GrantSet.of([Capability(method="files.read", allow=("*",))])
+    lender, child = Link(hand="h-1", name="lender", grants=lent), Link(hand="h-2", name="child", grants=held)
+    call: tuple[str, str, Effect] = ("files.read", "a/x", "read")
+    assert _allowed([child, lender], call)
+    assert not _allowed([lender], call)
+    assert not _allowed([lender, child], call)
+    assert not _allowed([child, lender], ("files.read", "c/d", "read"))
 
 
 @given(LINKS, LINKS, CALLS)

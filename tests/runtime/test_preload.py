@@ -85,6 +85,22 @@ print(rich.__name__, typing_extensions.__name__)
     assert seen.stdout.split() == ["True", "False", "True", "False", "rich", "typing_extensions"]
 
 
+def test_what_only_some_runs_import_is_compiled_for_them_and_not_kept(tmp_path: Path) -> None:
+    script = """
+import sys
+from runtime.preload import COMPILED, preload
+preload()
+print(*set(COMPILED) & set(sys.modules))
+"""
+    seen = subprocess.run(
+        [sys.executable, "-X", f"pycache_prefix={tmp_path}", "-c", script],
+        cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert seen.stdout.split() == []
+    made = {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
+    assert {name.rpartition(".")[2] for name in preload.COMPILED} <= made
+
+
 def test_new_objects_lie_together_after_preloading() -> None:
     """A hundred objects of each of some sizes come to lie in no more pages than they fill, and the ends of one row."""
     script = """

@@ -291,6 +291,17 @@ def test_a_service_nobody_calls_stops_when_idle_but_not_while_another_needs_it(t
         assert call(kernel, "below.say") == {}  # and at its next call it is there again
 
 
+def test_a_service_whose_idle_is_0s_never_stops_for_that(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        never = needing("never", "")
+        install(kernel, Source(never.toml.replace('idle = "100ms"', 'idle = "0s"'), never.main))
+        install(kernel, needing("other", ""))
+        call(kernel, "never.say")
+        call(kernel, "other.say")
+        entry(kernel.home, "run.end", why="idle")
+        assert [row["hand"] for row in fates.runs(kernel)] == ["never"]
+
+
 def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_made_again(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "subject")
     with kernel.client() as client:

@@ -1,0 +1,129 @@
+"""How far a pipeline run is, from the log's entries (pure): its pieces, their runs, and the pieces of those.
+
+A run's notes tell which run belongs to which piece (manifests/pipeline/notes.py); that it made that run itself, the entries
+of its work tell, so that no note of another's counts. Entries may come while the run goes on.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from manifests.pipeline import notes
+from manifests.pipeline.notes import PieceName
+from wire.entries import Entry, time_micros
+
+NEEDLES: Final = (b'"kind":"note"', b'"kind":"run.', b'"method":"run"', b'"cost":{')
+"""What a line of the log holds that says something of a pipeline run, or of what a run has cost."""
+
+
+class Try(Struct, kw_only=True):
+    """One run of a piece. Times in microseconds, 0 while unknown. outcome: working, done, failed, refused, cancelled…"""
+
+    run: str
+    hand: str = ""
+    started: int = 0
+    ended: int = 0
+    outcome: str = "working"
+    why: str = ""
+    micro_dollars: int = 0
+
+
+class Piece(Struct, kw_only=True):
+    """A piece of a pipeline run. state: working, waiting (for its next try), skipped, or as its last try ended.
+
+    items: how many it goes over, -1 for none; done: how many of them are.
+    """
+
+    name: PieceName
+    state: str = "working"
+    why: str = ""
+    items: int = -1
+    done: int = 0
+    tries: list[Try] = []
+
+
+class Course:
+    """Everything that entries told so far of runs and their pieces."""
+
+    def __init__(self) -> None:
+        self.tries: dict[str, Try] = {}
+        self.pieces: dict[str, dict[PieceName, Piece]] = {}
+        self._work: dict[int, str] = {}
+        self._spawned_by: dict[str, str] = {}
+        self._spawned: dict[str, list[str]] = {}
+
+    def take(self, entry: Entry) -> None:
+        """Let one entry tell."""
+        if entry.cost is not None and entry.run in self.tries:
+            self.tries[entry.run].micro_dollars += entry.cost.micro_dollars
+        match entry.kind:
+            case "run.start":
+                one = Try(run=entry.run, hand=str(entry.detail.get("name", "")), started=time_micros(entry.time))
+                self.tries[entry.run] = one
+                if entry.call:
+                    self._work[entry.call] = entry.run
+            case "call" if entry.call in self._work:
+                self._spawned_by[self._work[entry.call]] = entry.principal
+                self._spawned.setdefault(entry.principal, []).append(self._work[entry.call])
+            case "end" if entry.call in self._work:
+                self._end(self.tries[self._work[entry.call]], entry)
+            case "run.end" if entry.run in self.tries and not self.tries[entry.run].ended:
+                self._end(self.tries[entry.run], entry)
+            case "note":
+                self._note(entry)
+            case _:
+                pass
+
+    def _end(self, one: Try, entry: Entry) -> None:
+        one.ended, one.outcome, one.why = time_micros(entry.time), entry.verdict, entry.why
+
+    def _note(self, entry: Entry) -> None:
+        noted = notes.read(entry.why)
+        if noted is None or (noted.run and self._spawned_by.get(noted.run) != entry.run):
+            return
+        pieces = self.pieces.setdefault(entry.run, {})
+        piece = pieces.setdefault(noted.name, Piece(name=noted.name, tries=[]))
+        match noted.how:
+            case "begun":
+                piece.tries.append(self.tries[noted.run])
+                piece.state, piece.why = "working", ""
+            case "items":
+                piece.items = noted.number
+            case "waits":
+                piece.state, piece.why = "waiting", noted.why
+            case how:
+                piece.state, piece.why = how, noted.why
+
+    def of(self, run: str) -> list[Piece]:
+        """The pieces of a run as they are now, in the order in which they began."""
+        pieces = [self._now(piece) for piece in self.pieces.get(run, {}).values()]
+        return [self._over_all(piece, pieces) if piece.items >= 0 else piece for piece in pieces]
+
+    def _over_all(self, piece: Piece, pieces: list[Piece]) -> Piece:
+        """A step that goes over items: working while one of them is, else done or failed; done counts the items that are."""
+        states = [
+            one.state for one in pieces if one.name.step == piece.name.step and one.name.role in ("step", "stand-in")
+        ]
+        states.remove(piece.state)
+        done = states.count("done")
+        is_open = not {"working", "waiting"}.isdisjoint(states)
+        state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
+        return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
+
+    def _now(self, piece: Piece) -> Piece:
+        if not piece.tries or (piece.state == "waiting" and piece.tries[-1].outcome != "working"):
+            return piece
+        last = piece.tries[-1]
+        return Piece(name=piece.name, state=last.outcome, why=last.why, items=piece.items, tries=piece.tries)
+
+    def under(self, run: str) -> Iterator[Try]:
+        """A run, and every run that was made under it."""
+        if run in self.tries:
+            yield self.tries[run]
+        for other in self._spawned.get(run, ()):
+            yield from self.under(other)
+
+    def cost(self, run: str) -> int:
+        """Micro-dollars that a run and all under it have cost."""
+        return sum(one.micro_dollars for one in self.under(run))

@@ -1,0 +1,57 @@
+"""`maniple pipeline list` (acts)."""
+
+from msgspec import Struct
+
+from kernel.cli import pipelines, screen
+from kernel.cli.frame import Session, command
+from kernel.cli.pipelines import Added
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One row. steps: how many, [finally] among them; hands: whose runs it makes."""
+
+    name: str
+    version: str
+    description: str
+    inputs: dict[str, str]
+    steps: int
+    hands: tuple[str, ...]
+
+
+@command()
+def pipeline_list(session: Session) -> None:
+    """Every pipeline that was added: what it takes, and the Hands whose runs it makes."""
+    with session.client() as client:
+        found = [_row(one) for one in pipelines.every(client)]
+    session.result({"pipelines": found}, lambda: _drawn(found))
+    if not found:
+        session.say("No pipeline was added yet: `maniple pipeline add FILE`")
+
+
+def _row(one: Added) -> Listed:
+    pipeline = one.pipeline
+    return Listed(
+        name=pipeline.name,
+        version=one.version,
+        description=pipeline.description,
+        inputs=pipeline.inputs,
+        steps=len(pipeline.steps) + len(pipeline.last),
+        hands=pipeline.hands(),
+    )
+
+
+def _drawn(found: list[Listed]) -> str:
+    if not found:
+        return ""
+    rows = (
+        (
+            one.name,
+            one.version,
+            str(one.steps),
+            " ".join(f"{name}={of}" for name, of in one.inputs.items()),
+            ", ".join(one.hands),
+            one.description,
+        )
+        for one in found
+    )
+    return screen.table(("PIPELINE", "VERSION", "STEPS", "INPUTS", "HANDS", "DOES"), rows, right=("STEPS",))

@@ -1,0 +1,137 @@
+"""`maniple pipeline run` (acts)."""
+
+import sys
+import time
+from contextlib import closing
+
+import click
+
+from kernel.cli import logbook, pipeline_drawing, pipelines, screen, told, typed
+from kernel.cli.client import Client
+from kernel.cli.course import NEEDLES, Course
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, as_json, command
+from kernel.cli.start import Started, end, outcome_of
+from kernel.record.recovery import Lines
+from manifests.errors import ParamsInvalid
+from manifests.params import check
+from manifests.pipeline.schema import Pipeline
+
+
+class Ran(told.Outcome, frozen=True, kw_only=True):
+    """What `pipeline run --json` prints of a run that it waited for. steps: its pieces, as `pipeline show` has them."""
+
+    steps: list[dict[str, object]]
+    micro_dollars: int
+
+
+@command()
+@click.argument("name", metavar="PIPELINE", shell_complete=pipelines.names)
+@click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--watch", is_flag=True, help="Show how it goes on, until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait until it has ended, and print its outputs.")
+def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: bool, wait: bool) -> None:
+    """Begin one run of a pipeline, with its inputs; prints the run's id, or with --watch and --wait its outputs.
+
+    key=value is read as the input's type says, key:=JSON is any value. With --watch, a terminal shows a tree of its steps,
+    with how far they are, their times and costs; elsewhere each change is a line.
+
+    Stop it, and everything under it, with `maniple cancel RUN`. A run that failed ends this command with 1, one that was
+    refused with 4.
+    """
+    with session.client() as client:
+        pipeline = pipelines.added(client, name).pipeline
+        given = _given(pipeline, words)
+        course = Course()
+        place = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
+        reply = client.call("kernel.start", name, {"inputs": given}, seconds=120).value
+        run = told.read(reply, Started).run
+        if not watch and not wait:
+            session.result(reply, lambda: run)
+            return
+        session.say(f"{run} of {name} is under way.")
+        with closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
+            outcome = told.read(outcome_of(client, run, view.tick).value, told.Outcome)
+            view.tick()
+    value = outcome.value
+    ran = Ran(
+        run=run, outcome=outcome.outcome, value=value, code=outcome.code, text=outcome.text,
+        steps=pipelines.pieces(course, run), micro_dollars=course.cost(run),
+    )  # fmt: skip
+    session.result(ran, lambda: "" if value is None else as_json(value))
+    end(outcome, name, more=f"`maniple pipeline show {name} --run {run}`")
+
+
+def _given(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
+    given = typed.arguments(pipeline.inputs, typed.words(words))
+    try:
+        check(pipeline.inputs, given)
+    except ParamsInvalid as error:
+        raise Ended("; ".join(error.problems), Exit.USAGE) from None
+    return given
+
+
+class _View:
+    """What is seen of a run while it goes on: drawn over on a terminal, else a line for each change."""
+
+    def __init__(
+        self, session: Session, pipeline: Pipeline, run: str, course: Course, place: Lines, *, is_shown: bool
+    ) -> None:
+        self._session, self._pipeline, self._run, self._course, self._place = session, pipeline, run, course, place
+        self._folder = logbook.folder_of(session.home)
+        self._is_shown, self._draws = is_shown, is_shown and screen.is_terminal(sys.stderr)
+        self._lines = 0
+        self._told: dict[str, str] = {}
+        self._client: Client | None = None
+
+    def tick(self) -> None:
+        """Look at what came since."""
+        for line in logbook.more_lines(self._folder, self._place):
+            if any(needle in line for needle in NEEDLES):
+                self._course.take(logbook.read(line))
+        if self._draws:
+            self._draw(self._live())
+        elif self._is_shown:
+            self._tell()
+
+    def close(self) -> None:
+        """Let go of its own link to the kernel."""
+        if self._client is not None:
+            self._client.close()
+
+    def _live(self) -> dict[str, str]:
+        """What live runs say of how far they are."""
+        if self._client is None:
+            self._client = self._session.client()
+        rows = told.read(self._client.call("kernel.ps").value, told.LiveRuns).runs
+        return {one.run: one.progress.shown() for one in rows if one.progress is not None and one.run != self._run}
+
+    def _draw(self, live: dict[str, str]) -> None:
+        width = screen.terminal_width() - 1
+        now = time.time_ns() // 1000
+        lines = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, live)
+        up = f"\033[{self._lines}A" if self._lines else ""
+        drawn = "".join(f"\033[K{_fitted(line, width)}\n" for line in lines)
+        sys.stderr.write(f"\r{up}{drawn}\033[J")
+        sys.stderr.flush()
+        self._lines = len(lines)
+
+    def _tell(self) -> None:
+        for piece in self._course.of(self._run):
+            name, said = str(piece.name), piece.state
+            if piece.items >= 0:
+                said = f"over {piece.items}"
+            elif piece.state == "working" and len(piece.tries) > 1:
+                said = f"working, try {len(piece.tries)}"
+            if self._told.get(name) != said:
+                self._told[name] = said
+                why = f": {piece.why}" if piece.why and piece.state not in ("done", "working") else ""
+                self._session.say(f"{name}: {said}{screen.visible(why)}")
+
+
+def _fitted(line: str, width: int) -> str:
+    """A line that does not wrap; one with colours is short enough, or loses them."""
+    plain = line
+    for code in ("\033[0m", *(f"\033[{number}m" for number in screen.COLOURS.values())):
+        plain = plain.replace(code, "")
+    return line if screen.width_of(plain) <= width else screen.cut(plain, width)

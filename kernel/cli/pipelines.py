@@ -1,0 +1,155 @@
+"""Pipelines as the command line has them (acts): a file read and checked against what is installed, and found again.
+
+What is installed is asked of the kernel; what a Hand's `run` takes is read from its folder in the home.
+"""
+
+import os
+from collections.abc import Iterable
+
+import click
+import msgspec
+from msgspec import Struct
+
+from kernel.cli import package, told
+from kernel.cli.client import Client
+from kernel.cli.course import Course
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, chosen_home
+from kernel.cli.show import Installed, Shown
+from manifests.errors import ManifestInvalid
+from manifests.grants import asked
+from manifests.pipeline.check import check
+from manifests.pipeline.folder import file_of
+from manifests.pipeline.installed import Known
+from manifests.pipeline.schema import Pipeline
+from manifests.pipeline.signature import Signature, of_entry
+from manifests.schema import Capability
+from wire.errors import ManipleError
+
+LARGEST = 512 * 1024
+
+
+class Added(Struct, frozen=True):
+    """A pipeline that is installed. folder: of its files, below the home; text: of its pipeline."""
+
+    pipeline: Pipeline
+    version: str
+    folder: str
+    text: str
+
+
+def read_file(path: str) -> str:
+    """The text of a pipeline's file. Raises Ended when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(LARGEST + 1)
+    except IsADirectoryError:
+        raise Ended(f"{path} is a folder: name the file in it, NAME.pipeline.toml", Exit.USAGE) from None
+    except OSError as error:
+        raise Ended(f"{path} cannot be read: {error.strerror}; name a file NAME.pipeline.toml", Exit.USAGE) from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Ended(f"{path} is not UTF-8 text: save it as UTF-8") from None
+
+
+def installed(client: Client) -> dict[str, Known]:
+    """Every installed Hand, as the checker knows it."""
+    rows = told.read(client.call("kernel.hands").value, told.Rows).hands
+    return {row.name: _known(client, row.name) for row in rows}
+
+
+def _known(client: Client, name: str) -> Known:
+    shown = told.read(client.call("kernel.show", name).value, Shown)
+    section = shown.hand.package.manifest.hand
+    is_pipeline = bool(section.pipeline)
+    signature = _signature(client, shown.hand)
+    provides_run = f"{name}.run" in shown.hand.package.manifest.provides
+    return Known(
+        name=name,
+        is_task=section.kind == "task",
+        is_pipeline=is_pipeline,
+        has_work=signature.found and not provides_run,
+        params=signature.params,
+        takes_more=signature.more,
+        asks=asked(shown.hand.package.manifest),
+        granted=shown.grants,
+    )
+
+
+def _signature(client: Client, hand: Installed) -> Signature:
+    section = hand.package.manifest.hand
+    place = os.path.join(client.home, "hands", hand.folder)
+    if section.pipeline:
+        try:
+            text = read_file(os.path.join(place, section.pipeline))
+            return Signature(params=check(text, file=section.pipeline).inputs)
+        except (Ended, ManifestInvalid):
+            return Signature()
+    if section.kind != "task" or not section.entry:
+        return Signature()
+    file = section.entry.partition(":")[0].replace(".", "/") + ".py"
+    try:
+        return of_entry(section.entry, {file: read_file(os.path.join(place, file)).encode()})
+    except Ended:
+        return Signature()
+
+
+def every(client: Client) -> list[Added]:
+    """Every pipeline that is installed, by name."""
+    rows = told.read(client.call("kernel.hands").value, told.Rows).hands
+    shown = (told.read(client.call("kernel.show", row.name).value, Shown).hand for row in rows)
+    return [_opened(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
+
+
+def names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of installed pipelines, for the shell's completion; none when the kernel does not run."""
+    try:
+        with Session(chosen_home(ctx.find_root().params.get("home")), json=False).client() as client:
+            return [one.pipeline.name for one in every(client) if one.pipeline.name.startswith(incomplete)]
+    except (ManipleError, OSError):
+        return []
+
+
+def _opened(client: Client, hand: Installed) -> Added:
+    section = hand.package.manifest.hand
+    folder = os.path.join(client.home, "hands", hand.folder)
+    text = read_file(os.path.join(folder, section.pipeline))
+    return Added(check(text, file=section.pipeline), hand.version, folder, text)
+
+
+def added(client: Client, name: str) -> Added:
+    """An installed pipeline by its name. Raises Ended for what is none."""
+    rows = told.read(client.call("kernel.hands").value, told.Rows).hands
+    if name not in {row.name for row in rows}:
+        raise Ended(f"no pipeline {name} is there: see `maniple pipeline list`", Exit.USAGE)
+    hand = told.read(client.call("kernel.show", name).value, Shown).hand
+    if not hand.package.manifest.hand.pipeline:
+        raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`", Exit.USAGE)
+    return _opened(client, hand)
+
+
+def pieces(course: Course, run: str) -> list[dict[str, object]]:
+    """The pieces of a run for programs, each with its runs; the pieces of those below them."""
+    found: list[dict[str, object]] = []
+    for piece in course.of(run):
+        tries = [
+            {**msgspec.to_builtins(one), "micro_dollars": course.cost(one.run), "steps": pieces(course, one.run)}
+            for one in piece.tries
+        ]
+        row: dict[str, object] = {"name": str(piece.name), "state": piece.state, "why": piece.why, "tries": tries}
+        found.append({**row, "items": piece.items, "done": piece.done} if piece.items >= 0 else row)
+    return found
+
+
+def folder(pipeline: Pipeline, text: str, lends: Iterable[Capability]) -> package.Folder:
+    """The Hand that a pipeline becomes: its folder's files, not yet sealed."""
+    import tomli_w
+
+    from manifests.check import check as check_manifest
+    from manifests.pipeline.folder import manifest_of
+    from manifests.seal import MANIFEST_FILE
+
+    toml = tomli_w.dumps(manifest_of(pipeline, lends))
+    files = {MANIFEST_FILE: toml.encode(), file_of(pipeline.name): text.encode()}
+    return package.Folder(path=pipeline.name, manifest=check_manifest(toml), files=files, seal="")

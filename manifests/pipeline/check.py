@@ -1,0 +1,74 @@
+"""From the text of a NAME.pipeline.toml to a Pipeline, or to every problem in it at once (pure).
+
+Called by the command line with what is installed, and by the interpreter without: then Hands are not looked at, since
+the kernel refuses what is not there. Problems are those of HAND.toml: file, line, column, what is wrong, what to write.
+"""
+
+from collections.abc import Mapping
+
+from manifests.check import lent, load
+from manifests.errors import ManifestInvalid
+from manifests.findings import Findings, spelled
+from manifests.names import is_field
+from manifests.pipeline.binding import Binding
+from manifests.pipeline.installed import Known, against
+from manifests.pipeline.reading import Table, head, steps
+from manifests.pipeline.schema import Pipeline
+from manifests.readers import BAD, READERS
+from manifests.reference import AT
+from manifests.typed import word
+
+DAY_MS = 86_400_000
+
+
+def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> Pipeline:
+    """The pipeline; ManifestInvalid with every problem. file: the name that the problems carry; hands: what is installed."""
+    raw = load(text, file)
+    found = Findings()
+    section = head(found, raw, file)
+    inputs = _inputs(found, raw.get("inputs", {}))
+    lends = lent(found, _plain_table(found, "lends", raw["lends"])) if "lends" in raw else None
+    rows = steps(found, "steps", raw["steps"]) if "steps" in raw else {}
+    if not raw.get("steps"):
+        found.at_key((), "there is no step", 'write [steps.first], and in it hand = "..."')
+    last = steps(found, "finally", raw.get("finally", {}))
+    binding = Binding(found, inputs, rows, last)
+    bound, after = binding.steps(), binding.last()
+    outputs = _plain_table(found, "outputs", raw.get("outputs", {}))
+    for name in outputs:
+        if not is_field(name):
+            found.at_key(("outputs", name), f'"{name}" cannot be the name of an output', 'write small letters and "_"')
+    binding.outputs(outputs)
+    made = _built(section, inputs=inputs, lends=lends, steps=bound, last=after, outputs=dict(outputs))
+    if hands is not None:
+        against(found, made, hands, binding)
+    if found:
+        raise ManifestInvalid(found.placed(text, file))
+    return made
+
+
+def _inputs(found: Findings, raw: object) -> dict[str, str]:
+    read = READERS["types"](found, ("inputs",), raw, AT["provides.*.params"])
+    if read is not BAD and isinstance(read, dict):
+        return {str(name): str(of) for name, of in read.items()}
+    return {str(name): "any?" for name in raw} if isinstance(raw, dict) else {}
+
+
+def _plain_table(found: Findings, section: str, raw: object) -> Table:
+    if isinstance(raw, dict):
+        return raw
+    found.at_value((section,), f"{spelled((section,))} is {word(raw)}, not a table", f"write [{section}] as a table")
+    return {}
+
+
+def _built(section: Table, **rest: object) -> Pipeline:
+    """The Struct; what could not be read has a place holder, since then there is a problem anyway."""
+    wall, parallel = section.get("wall", DAY_MS), section.get("parallel", 8)
+    return Pipeline(
+        name=str(section.get("name", "")),
+        version=str(section.get("version", "")),
+        description=str(section.get("description", "")),
+        wall_ms=wall if isinstance(wall, int) else DAY_MS,
+        parallel=parallel if isinstance(parallel, int) else 8,
+        **rest,  # type: ignore[arg-type]  # each is of its field's type, as check() shows
+    )

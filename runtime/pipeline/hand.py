@@ -1,0 +1,113 @@
+"""The Hand that a pipeline is (acts on what machine.py decides): it makes runs, waits for them, and notes which is what.
+
+It calls kernel.spawn, kernel.wait, kernel.sleep and kernel.note, and nothing else. What it does depends on its inputs and
+on the order of the replies alone, so that a run that is resumed comes to where it was: no clock, no chance, no thread.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from manifests import params
+from manifests.errors import ManifestInvalid, ParamsInvalid
+from manifests.pipeline import notes
+from manifests.pipeline.check import check
+from manifests.pipeline.schema import Pipeline
+from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
+from runtime.hand import Hand
+from runtime.kernel_handle import Outcome
+from runtime.pipeline.machine import Begin, End, Machine, Note, Result, Sleep
+from wire.errors import CodecError
+
+_TEXT_MOST: Final = 500
+
+
+class PipelineHand(Hand):
+    """Follows the pipeline that its HAND.toml names."""
+
+    async def start(self) -> None:
+        """Read the pipeline: a file that is in order when it is added, and sealed since."""
+        file = self._place.manifest.hand.pipeline
+        try:
+            text = self.files[file].decode()
+            self._pipeline: Pipeline = check(text, file=file)
+        except KeyError:
+            raise HandBroken(f"pipeline = {file!r}, but there is no such file: add the pipeline again") from None
+        except (UnicodeDecodeError, ManifestInvalid) as error:
+            raise HandBroken(f"{file} is no pipeline that this version runs: {error}") from None
+
+    async def run(self, **inputs: object) -> object:
+        """Go through the pipeline; its outputs, or the failure of the step that failed first."""
+        try:
+            given = params.check(self._pipeline.inputs, inputs)
+        except ParamsInvalid as invalid:
+            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        machine = Machine(self._pipeline, given)
+        events: asyncio.Queue[tuple[int, End | None]] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            tasks: list[asyncio.Task[None]] = []
+            actions = machine.begin()
+            while True:
+                tasks = [task for task in tasks if not task.done()]
+                for action in actions:
+                    if isinstance(action, Note):
+                        await self.progress(*machine.progress, action.text[:_TEXT_MOST])
+                    else:
+                        tasks.append(group.create_task(self._act(action, machine, events)))
+                if machine.result is not None:
+                    break
+                piece, end = await events.get()
+                actions = machine.woke(piece) if end is None else machine.ended(piece, end)
+            for task in tasks:  # those that waited for a next try which nobody wants any more
+                task.cancel()
+        return _returned(machine.result)
+
+    async def _act(
+        self, action: "Begin | Sleep", machine: Machine, events: "asyncio.Queue[tuple[int, End | None]]"
+    ) -> None:
+        if isinstance(action, Sleep):
+            await self.kernel.sleep(action.milliseconds / 1000)
+            await events.put((action.piece, None))
+        else:
+            await events.put((action.piece, await self._made(action, machine)))
+
+    async def _made(self, action: Begin, machine: Machine) -> End:
+        """A run, from its beginning to its end."""
+        try:
+            timeout = action.timeout_ms / 1000 if action.timeout_ms else None
+            run = await self.kernel.spawn(action.hand, action.given, timeout=timeout)
+            await self.progress(*machine.progress, notes.begun(action.name, run, action.tries))
+            return _end(await self._waited(run))
+        except CallFailed as error:
+            return End(code=error.code, text=error.text)
+        except CallRefused as error:
+            return End(code=error.code, text=error.why)
+        except CallCancelled as error:
+            return End(code="cancelled", text=str(error))
+        except CodecError as error:  # its inputs, which came from other steps
+            return End(code="too large", text=str(error))
+
+    async def _waited(self, run: str) -> Outcome:
+        """How a run ended, however long that takes."""
+        while True:
+            try:
+                return await self.kernel.wait(run)
+            except CallFailed as error:
+                if error.code != "deadline":
+                    raise
+
+
+def _end(outcome: Outcome) -> End:
+    if outcome.outcome != "done":
+        return End(code=outcome.code or outcome.outcome, text=outcome.text)
+    if outcome.text:  # it was done, and what it returned is not there
+        return End(code="lost", text=outcome.text)
+    return End(value=outcome.value)
+
+
+def _returned(result: Result) -> object:
+    """The outputs. Raises Failure for a pipeline that failed."""
+    if not result.code:
+        return result.value
+    more: dict[str, Iterable[str]] = {"undone": list(result.undone), "left": list(result.left)}
+    raise Failure(result.code[:64], f"{result.step}: {result.text}"[:_TEXT_MOST], step=result.step, **more)

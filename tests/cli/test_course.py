@@ -1,0 +1,150 @@
+"""How far a pipeline run is: what the log's entries tell, drawn as a tree and as a time line."""
+
+from kernel.cli import pipeline_drawing
+from kernel.cli.course import Course
+from manifests.pipeline import notes
+from manifests.pipeline.notes import PieceName
+from tests.runtime.pipeline.driven import pipeline
+from wire.entries import Chain, Cost, Entry, decode, time_text
+
+SECOND = 1_000_000
+
+
+class Told:
+    """Entries as a kernel writes them, a second apart."""
+
+    def __init__(self) -> None:
+        self.course = Course()
+        self._chain = Chain()
+        self._now = 0
+        self._calls = 0
+
+    def _take(self, kind: str, **said: object) -> None:
+        self._now += SECOND
+        line = self._chain.append(kind=kind, time=time_text(self._now), **{"principal": "kernel", **said})  # type: ignore[arg-type]
+        entry: Entry = decode(line)
+        self.course.take(entry)
+
+    def begin(self, run: str, hand: str, by: str = "operator") -> int:
+        """A run begins, at somebody's wish; the number of its work."""
+        self._calls += 2
+        self._take("run.start", run=run, call=self._calls, detail={"name": hand})
+        self._take("call", principal=by, call=self._calls, method="run", verdict="allowed")
+        return self._calls
+
+    def end(self, work: int, verdict: str = "done", why: str = "") -> None:
+        """A run's work ends."""
+        self._take("end", call=work, method="run", verdict=verdict, why=why)
+
+    def note(self, run: str, text: str) -> None:
+        """A run notes something."""
+        self._take("note", principal=run, run=run, why=text)
+
+    def cost(self, run: str, micro_dollars: int) -> None:
+        """A call of a run has cost something."""
+        cost = Cost(micro_dollars=micro_dollars, tokens=0)
+        self._take("end", run=run, call=999, method="model.complete", verdict="done", cost=cost)
+
+
+MADE = pipeline('[steps.a]\nhand = "worker"\n[steps.b]\nhand = "worker"\nneeds = ["a"]\n')
+
+
+def tree(told: Told, live: dict[str, str] | None = None) -> list[str]:
+    """The tree of the run r-top, a minute after the beginning."""
+    return pipeline_drawing.tree(told.course, "r-top", MADE, 60 * SECOND, live or {})
+
+
+def test_a_run_under_way_shows_what_is_done_what_goes_on_and_what_is_to_come() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    first = told.begin("r-one", "worker", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    lines = tree(told, {"r-one": "40% reading"})
+    assert lines[0].startswith("made  r-top")
+    assert "working" in lines[0]
+    assert lines[1].startswith("├─ a ")
+    assert lines[1].endswith("40% reading")
+    assert lines[2].startswith("└─ b ")
+    assert lines[2].endswith("to come")
+    told.cost("r-one", 12_300)
+    told.end(first)
+    lines = tree(told)
+    assert "done" in lines[1]
+    assert "$0.0123" in lines[1]
+    assert "$0.0123" in lines[0]
+
+
+def test_a_try_that_failed_and_the_wait_for_the_next_are_shown() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.end(told.begin("r-one", "worker", by="r-top"), "failed", "it broke")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.told(PieceName("a"), "waits", "2s to try 2: broken: it broke"))
+    assert "waiting" in tree(told)[1]
+    assert tree(told)[1].endswith("2s to try 2: broken: it broke")
+    told.end(told.begin("r-two", "worker", by="r-top"))
+    told.note("r-top", notes.begun(PieceName("a"), "r-two", 2))
+    assert "done" in tree(told)[1]
+    assert tree(told)[1].endswith("try 2")
+
+
+def test_the_pieces_of_a_pipeline_under_a_pipeline_are_shown_below_it() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.begin("r-sub", "inner", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-sub", 1))
+    told.begin("r-low", "worker", by="r-sub")
+    told.note("r-sub", notes.begun(PieceName("deep"), "r-low", 1))
+    told.cost("r-low", 500_000)
+    lines = tree(told)
+    assert lines[2].startswith("│  └─ deep ")
+    assert all("$0.5000" in line for line in lines[:3])
+    assert "    deep  " in pipeline_drawing.time_line(told.course, "r-top", 60 * SECOND)
+
+
+def test_of_many_items_only_those_that_are_not_done_have_a_line() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.note("r-top", notes.items(PieceName("a"), 20))
+    for number in range(20):
+        work = told.begin(f"r-i{number}", "worker", by="r-top")
+        told.note("r-top", notes.begun(PieceName("a", number), f"r-i{number}", 1))
+        if number != 7:
+            told.end(work)
+    lines = tree(told)
+    assert "a  19 of 20" in lines[1]
+    assert "working" in lines[1]
+    assert [line for line in lines if "a[" in line] == [lines[2]]
+    assert "a[7]" in lines[2]
+
+
+def test_a_note_of_a_run_that_somebody_else_made_does_not_count() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.begin("r-other", "worker")
+    told.note("r-top", notes.begun(PieceName("a"), "r-other", 1))
+    assert tree(told)[1].endswith("to come")
+
+
+def test_what_a_hand_wrote_cannot_act_on_the_terminal() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.end(told.begin("r-one", "worker", by="r-top"), "failed", "red \033[31m\nand \u202e more")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    assert all(line.isprintable() for line in tree(told, {"r-one": "\033[2J"}))
+
+
+def test_a_time_line_shows_each_run_as_a_bar_from_its_start_to_its_end() -> None:
+    told = Told()
+    top = told.begin("r-top", "made")  # at 1 s
+    first = told.begin("r-one", "worker", by="r-top")  # at 3 s
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.end(first)  # at 6 s
+    second = told.begin("r-two", "worker", by="r-top")  # at 7 s
+    told.note("r-top", notes.begun(PieceName("b"), "r-two", 1))
+    told.end(second)
+    told.end(top)  # at 11 s
+    whole, one, two = pipeline_drawing.time_line(told.course, "r-top", 0).split("\n")
+    bars = [line.split("│")[1] for line in (whole, one, two)]
+    assert [(bar.count("█"), bar.index("█")) for bar in bars] == [(40, 0), (13, 8), (13, 24)]
+    assert one.split()[-2:] == ["3.0s", "done"]

@@ -1,0 +1,141 @@
+"""Pipelines in a living kernel: Hands for their steps that do as they are told, and what a run of them came to."""
+
+from typing import Any, Final
+
+from kernel.cli import installing, package, pipelines
+from kernel.cli.client import Client
+from manifests.grants import asked
+from manifests.pipeline.check import check
+from manifests.pipeline.folder import file_of
+from manifests.pipeline.installed import lends_of
+from tests.living import Kernel, Source, install, seal_key
+
+LEDGER: Final = Source(
+    """
+[hand]
+name = "ledger"
+version = "1.0.0"
+description = "Keeps what was written into it, in order."
+entry = "main:Ledger"
+kind = "service"
+autonomy = "full"
+idle = "0s"
+
+[provides."ledger.add"]
+summary = "Write a line"
+resource = "path"
+effect = "write"
+params = { text = "string" }
+returns = { count = "int" }
+
+[provides."ledger.all"]
+summary = "Every line"
+resource = "none"
+effect = "read"
+""",
+    """
+from runtime import Call, Hand
+
+
+class Ledger(Hand):
+    async def start(self):
+        self.lines = []
+
+    async def add(self, call: Call, text: str) -> object:
+        self.lines.append(f"{call.resource} {text}")
+        return {"count": sum(line == self.lines[-1] for line in self.lines)}
+
+    async def all(self, call: Call) -> object:
+        return {"lines": self.lines}
+""",
+)
+
+WORKER: Final = Source(
+    """
+[hand]
+name = "worker"
+version = "1.0.0"
+description = "Writes a line into the ledger, and waits, fails or dies as it is told."
+entry = "main:Worker"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"ledger.add" = ["book/**"]
+"kernel.sleep" = ["*"]
+""",
+    """
+import os
+
+from runtime import Failure, Hand
+
+
+class Worker(Hand):
+    async def run(
+        self, text: str = "", on: str = "book/a", seconds: float = 0.0, fail: int = 0, die: bool = False,
+        give: object = None,
+    ) -> object:
+        made = await self.kernel.call("ledger.add", on, text=text)
+        await self.kernel.sleep(seconds)
+        if die:
+            os._exit(9)
+        if made.value["count"] <= fail:
+            raise Failure("flaky", f"it fails the first {fail} times")
+        return {"text": text, "count": made.value["count"], "give": give}
+""",
+)
+
+HEAD: Final = """
+[pipeline]
+name = "NAME"
+version = "1.0.0"
+description = "Made for a test."
+"""
+
+
+def furnish(kernel: Kernel) -> None:
+    """Install the Hands of the steps."""
+    install(kernel, LEDGER)
+    install(kernel, WORKER)
+
+
+def add(kernel: Kernel, name: str, text: str) -> dict[str, Any]:
+    """Add a pipeline as `maniple pipeline add` does; text: its file after [pipeline]."""
+    whole = HEAD.replace("NAME", name) + text
+    with kernel.client() as client:
+        hands = pipelines.installed(client)
+        made = check(whole, file=file_of(name), hands=hands)
+        folder = pipelines.folder(made, whole, lends_of(made, hands))
+        seal = package.sealed(folder, seal_key(kernel.home))
+        told = installing.install(client, folder, seal, asked(folder.manifest))
+    assert isinstance(told, dict)
+    return told
+
+
+def begin(client: Client, name: str, **inputs: object) -> str:
+    """Begin a run of a pipeline; its id."""
+    told: Any = client.call("kernel.start", name, {"inputs": inputs}).value
+    return str(told["run"])
+
+
+def outcome(client: Client, run: str) -> dict[str, Any]:
+    """How a run ended."""
+    told: Any = client.call("kernel.wait", "", {"run": run}, seconds=60).value
+    return dict(told)
+
+
+def ran(client: Client, name: str, **inputs: object) -> dict[str, Any]:
+    """How a whole run of a pipeline ended."""
+    return outcome(client, begin(client, name, **inputs))
+
+
+def ledger(client: Client) -> list[str]:
+    """What was written into the ledger so far."""
+    told: Any = client.call("ledger.all").value
+    return list(told["lines"])
+
+
+def live(client: Client) -> list[str]:
+    """The Hands that have runs now, services left out."""
+    told: Any = client.call("kernel.ps").value
+    return sorted(row["hand"] for row in told["runs"] if row["hand"] != "ledger")

@@ -1,0 +1,394 @@
+"""Pipelines with a real kernel and real runs: every feature of a step, what stops them, and what they may not do."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kernel.cli import logbook
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from manifests.errors import ManifestInvalid
+from tests.cli.shell import is_gone
+from tests.living import Kernel, Source, install, make_home
+from tests.system.fates import until
+from tests.system.piped import add, begin, furnish, ledger, live, outcome, ran
+
+
+@pytest.fixture
+def kernel(tmp_path: Any) -> Iterator[Kernel]:
+    """A kernel with the Hands of the steps."""
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        furnish(kernel)
+        yield kernel
+        kernel.down()
+
+
+@pytest.fixture
+def client(kernel: Kernel) -> Iterator[Client]:
+    with kernel.client() as client:
+        yield client
+
+
+def test_the_output_of_a_step_is_the_input_of_the_next(kernel: Kernel, client: Client) -> None:
+    add(kernel, "two", """
+[inputs]
+word = "string"
+[steps.first]
+hand = "worker"
+with = { text = "${inputs.word}" }
+[steps.second]
+hand = "worker"
+with = { text = "${steps.first.text}, again" }
+[outputs]
+text = "${steps.second.text}"
+""")  # fmt: skip
+    assert ran(client, "two", word="hello")["value"] == {"text": "hello, again"}
+    assert ledger(client) == ["book/a hello", "book/a hello, again"]
+
+
+def test_inputs_of_another_type_are_refused_before_anything_runs(kernel: Kernel, client: Client) -> None:
+    add(kernel, "typed", '[inputs]\nnumber = "int"\n[steps.a]\nhand = "worker"\n')
+    assert ran(client, "typed", number="three")["code"] == "arguments"
+    assert ledger(client) == []
+
+
+def test_a_step_goes_over_items_side_by_side(kernel: Kernel, client: Client) -> None:
+    add(kernel, "fan", """
+[steps.each]
+hand = "worker"
+for_each = ["a", "b", "c", "d"]
+parallel = 4
+with = { text = "${item}", seconds = 0.4 }
+[outputs]
+texts = "${steps.each}"
+""")  # fmt: skip
+    began = time.monotonic()
+    value = ran(client, "fan")["value"]
+    assert [one["text"] for one in value["texts"]] == ["a", "b", "c", "d"]
+    assert time.monotonic() - began < 1.5
+    assert sorted(ledger(client)) == ["book/a a", "book/a b", "book/a c", "book/a d"]
+
+
+def test_a_step_that_fails_is_tried_again(kernel: Kernel, client: Client) -> None:
+    add(kernel, "again", """
+[steps.flaky]
+hand = "worker"
+with = { text = "x", fail = 2 }
+retry = { times = 2, backoff = "50ms" }
+[outputs]
+count = "${steps.flaky.count}"
+""")  # fmt: skip
+    assert ran(client, "again")["value"] == {"count": 3}
+
+
+def test_a_wait_for_the_next_try_keeps_nobody_when_another_step_has_failed(kernel: Kernel, client: Client) -> None:
+    add(kernel, "patient", """
+[steps.flaky]
+hand = "worker"
+with = { text = "x", fail = 9 }
+retry = { times = 5, backoff = "1h" }
+[steps.other]
+hand = "worker"
+with = { text = "y", fail = 9, seconds = 0.5 }
+""")  # fmt: skip
+    assert ran(client, "patient")["text"].startswith("other: ")
+
+
+def test_a_step_whose_process_dies_is_tried_again_if_that_is_named(kernel: Kernel, client: Client) -> None:
+    add(kernel, "dies", """
+[steps.a]
+hand = "worker"
+with = { text = "x", die = true }
+retry = { times = 1, backoff = "10ms", on = ["ended"] }
+""")  # fmt: skip
+    told = ran(client, "dies")
+    assert (told["outcome"], told["code"]) == ("failed", "ended")
+    assert ledger(client) == ["book/a x", "book/a x"]
+
+
+def test_a_step_that_takes_too_long_ends_and_has_failed(kernel: Kernel, client: Client) -> None:
+    add(kernel, "slow", """
+[steps.slow]
+hand = "worker"
+with = { text = "x", seconds = 30 }
+timeout = "300ms"
+""")  # fmt: skip
+    began = time.monotonic()
+    told = ran(client, "slow")
+    assert (told["outcome"], told["code"]) == ("failed", "deadline")
+    assert time.monotonic() - began < 10
+    until(lambda: live(client) == [], "all runs are gone")
+
+
+FAILS = """
+[steps.bad]
+hand = "worker"
+with = { text = "bad", fail = 9 }
+on_failure = "HOW"
+[steps.after]
+hand = "worker"
+needs = ["bad"]
+with = { text = "${'nothing' if steps.bad == null else steps.bad.text}" }
+[steps.spare]
+hand = "worker"
+with = { text = "in its place, ${failure.code}" }
+[steps.user]
+hand = "worker"
+when = "${false}"
+on_failure = "spare"
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome_", "lines"),
+    [
+        ("stop", "failed", ["bad"]),
+        ("skip", "done", ["bad", "nothing"]),
+        ("spare", "done", ["bad", "in its place, flaky", "in its place, flaky"]),
+    ],
+)
+def test_a_failure_stops_or_is_passed_over_or_another_step_stands_in(
+    kernel: Kernel, client: Client, how: str, outcome_: str, lines: list[str]
+) -> None:
+    add(kernel, "fails", FAILS.replace("HOW", how))
+    assert ran(client, "fails")["outcome"] == outcome_
+    assert ledger(client) == [f"book/a {line}" for line in lines]
+
+
+def test_a_failure_undoes_what_was_done_and_then_the_end_comes(kernel: Kernel, client: Client) -> None:
+    add(kernel, "undone", """
+[steps.one]
+hand = "worker"
+with = { text = "one" }
+undo = { hand = "worker", with = { text = "not ${output.text}" } }
+[steps.two]
+hand = "worker"
+needs = ["one"]
+for_each = ["x", "y"]
+with = { text = "two ${item}" }
+undo = { hand = "worker", with = { text = "not two ${item}" } }
+[steps.three]
+hand = "worker"
+needs = ["two"]
+with = { text = "three", fail = 1 }
+[finally.end]
+hand = "worker"
+with = { text = "${outcome}: ${failure.step}" }
+""")  # fmt: skip
+    told = ran(client, "undone")
+    assert (told["code"], told["text"]) == ("flaky", "three: it fails the first 1 times")
+    assert told["value"] == {"step": "three", "undone": ["two[1]", "two[0]", "one"], "left": []}
+    lines = [line.removeprefix("book/a ") for line in ledger(client)]
+    assert lines == ["one", "two x", "two y", "three", "not two y", "not two x", "not one", "failed: three"]
+
+
+def test_a_pipeline_runs_another_and_gets_its_outputs(kernel: Kernel, client: Client) -> None:
+    add(kernel, "inner", """
+[inputs]
+word = "string"
+[steps.a]
+hand = "worker"
+with = { text = "${inputs.word}" }
+[outputs]
+text = "${upper(steps.a.text)}"
+""")  # fmt: skip
+    add(kernel, "outer", """
+[steps.below]
+pipeline = "inner"
+for_each = ["a", "b"]
+with = { word = "${item}" }
+[outputs]
+all = "${at(steps.below, 1)}"
+""")  # fmt: skip
+    assert ran(client, "outer")["value"] == {"all": {"text": "B"}}
+
+
+def test_a_pipeline_that_would_run_itself_through_another_is_refused(kernel: Kernel) -> None:
+    add(kernel, "inner", '[steps.a]\nhand = "worker"\n')
+    add(kernel, "outer", '[steps.a]\npipeline = "inner"\n')
+    with pytest.raises(ManifestInvalid, match="outer runs inner"):
+        add(kernel, "inner", '[steps.a]\npipeline = "outer"\n')
+
+
+# authority -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_may_do_the_less_of_what_its_hand_and_the_pipeline_are_granted(kernel: Kernel, client: Client) -> None:
+    text = """
+[lends]
+"ledger.add" = ["book/a"]
+"kernel.sleep" = ["*"]
+[inputs]
+on = "string"
+[steps.a]
+hand = "worker"
+with = { on = "${inputs.on}" }
+"""
+    add(kernel, "narrow", text)
+    assert ran(client, "narrow", on="book/a")["outcome"] == "done"
+    told = ran(client, "narrow", on="book/b")
+    assert "in whose name worker calls" in told["text"]
+    client.call("kernel.revoke", "narrow", {"method": "ledger.add"})
+    assert ran(client, "narrow", on="book/a")["outcome"] == "failed"
+    client.call("kernel.grant", "narrow", {"capabilities": [{"method": "ledger.add", "allow": ["book/a"]}]})
+    assert ran(client, "narrow", on="book/a")["outcome"] == "done"
+    client.call("kernel.revoke", "worker", {"method": "ledger.add"})
+    assert ran(client, "narrow", on="book/a")["outcome"] == "failed"
+    assert ledger(client) == ["book/a ", "book/a "]
+
+
+LENDER = Source(
+    """
+[hand]
+name = "lender"
+version = "1.0.0"
+description = "Lends what it may not use."
+entry = "main:Lender"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"kernel.spawn" = ["worker"]
+
+[lends]
+"ledger.add" = ["book/**"]
+"kernel.sleep" = ["*"]
+"kernel.spawn" = ["lender"]
+""",
+    """
+from runtime import CallRefused, Hand
+
+
+class Lender(Hand):
+    async def run(self) -> object:
+        told = await self.kernel.check("ledger.add", "book/a")
+        refused = {}
+        for method, on in (("ledger.add", "book/a"), ("kernel.spawn", "lender")):
+            try:
+                await self.kernel.call(method, on, {"text": "its own"} if on == "book/a" else {})
+            except CallRefused as error:
+                refused[method] = error.code
+        outcome = await self.kernel.spawn_and_wait("worker", {"text": "its child's"})
+        listed = [row["method"] for row in await self.kernel.describe(hand="kernel")]
+        return {"check": told.allowed, "refused": refused, "child": outcome.outcome, "sleeps": "kernel.sleep" in listed}
+""",
+)
+
+
+def test_what_a_hand_lends_it_cannot_use_itself(kernel: Kernel, client: Client) -> None:
+    install(kernel, LENDER)
+    value = ran(client, "lender")["value"]
+    assert value["check"] is False
+    assert value["refused"] == {"ledger.add": "capability", "kernel.spawn": "capability"}
+    assert value["child"] == "done"
+    assert ledger(client) == ["book/a its child's"]
+
+
+def test_a_pipeline_whose_file_was_changed_does_not_start(kernel: Kernel, client: Client) -> None:
+    folder = add(kernel, "sealed", '[steps.a]\nhand = "worker"\n')["folder"]
+    file = kernel.home / "hands" / str(folder) / "sealed.pipeline.toml"
+    file.chmod(0o600)
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(NotDone) as end:
+        begin(client, "sealed")
+    assert end.value.reason == "seal"
+
+
+# stopping ------------------------------------------------------------------------------------------------------------
+
+LONG = """
+[steps.each]
+hand = "worker"
+for_each = [1, 2, 3]
+parallel = 3
+with = { text = "begun", seconds = 60 }
+undo = { hand = "worker", with = { text = "undone" } }
+[steps.after]
+hand = "worker"
+needs = ["each"]
+with = { text = "after" }
+[finally.end]
+hand = "worker"
+with = { text = "end" }
+"""
+
+
+def test_cancel_stops_everything_under_it(kernel: Kernel, client: Client) -> None:
+    add(kernel, "inner", LONG)
+    add(kernel, "long", '[steps.below]\npipeline = "inner"\n')
+    run = begin(client, "long")
+    until(lambda: len(ledger(client)) == 3, "all three have begun")
+    client.call("kernel.stop", run)
+    assert outcome(client, run)["outcome"] == "cancelled"
+    until(lambda: live(client) == [], "all runs are gone")
+    assert ledger(client) == ["book/a begun"] * 3
+
+
+def test_a_pipeline_whose_process_is_killed_ends_and_so_does_everything_under_it(
+    kernel: Kernel, client: Client
+) -> None:
+    add(kernel, "long", LONG)
+    run = begin(client, "long")
+    until(lambda: len(ledger(client)) == 3, "all three have begun")
+    told: Any = client.call("kernel.ps").value
+    os.kill(next(row["pid"] for row in told["runs"] if row["run"] == run), signal.SIGKILL)
+    assert outcome(client, run)["outcome"] == "failed"
+    until(lambda: live(client) == [], "all runs are gone")
+
+
+def test_a_run_that_is_cancelled_under_it_is_a_failure_of_its_step(kernel: Kernel, client: Client) -> None:
+    add(kernel, "long", LONG.replace("for_each = [1, 2, 3]\nparallel = 3", "for_each = [1]"))
+    run = begin(client, "long")
+    until(lambda: len(ledger(client)) == 1, "it has begun")
+    told: Any = client.call("kernel.ps").value
+    client.call("kernel.stop", next(row["run"] for row in told["runs"] if row["hand"] == "worker"))
+    assert outcome(client, run)["code"] == "cancelled"
+    assert ledger(client) == ["book/a begun", "book/a end"]
+
+
+def test_the_log_of_a_pipeline_run_verifies_and_tells_which_run_is_which_step(kernel: Kernel, client: Client) -> None:
+    add(kernel, "two", '[steps.a]\nhand = "worker"\n[steps.b]\nhand = "worker"\nneeds = ["a"]\n')
+    run = begin(client, "two")
+    assert outcome(client, run)["outcome"] == "done"
+    entries = list(logbook.entries(logbook.folder_of(str(kernel.home))))
+    notes = [entry.why for entry in entries if entry.kind == "note" and entry.run == run]
+    assert [note.partition(":")[0] for note in notes] == ["a", "b"]
+    spawned = [entry for entry in entries if entry.kind == "call" and entry.method == "run" and entry.principal == run]
+    assert len(spawned) == 2
+    methods = {entry.method for entry in entries if entry.kind == "call" and entry.principal == run}
+    assert methods == {"kernel.spawn", "kernel.wait", "kernel.note", "run"}
+
+
+def test_a_paused_pipeline_begins_nothing_until_it_is_resumed(kernel: Kernel, client: Client) -> None:
+    add(kernel, "calm", """
+[steps.a]
+hand = "worker"
+with = { text = "a", seconds = 0.5 }
+[steps.b]
+hand = "worker"
+needs = ["a"]
+with = { text = "b" }
+""")  # fmt: skip
+    run = begin(client, "calm")
+    until(lambda: ledger(client) == ["book/a a"], "the first step has begun")
+    client.call("kernel.pause", "calm")
+    until(lambda: live(client) == ["calm"], "the first step is over")
+    client.call("kernel.resume", "calm")
+    assert outcome(client, run)["outcome"] == "done"
+    assert ledger(client) == ["book/a a", "book/a b"]
+
+
+def test_a_kernel_that_is_killed_in_the_middle_leaves_no_run_of_a_pipeline_behind(kernel: Kernel) -> None:
+    add(kernel, "long", LONG)
+    with kernel.client() as client:
+        begin(client, "long")
+        until(lambda: len(ledger(client)) == 3, "all three have begun")
+        told: Any = client.call("kernel.ps").value
+        pids = [row["pid"] for row in told["runs"]]
+    kernel.kill()
+    until(lambda: all(map(is_gone, pids)), "every process is gone")
+    kernel.up()
