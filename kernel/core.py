@@ -35,10 +35,11 @@ from kernel.watch import Watch
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
 from manifests.changes import ChangeInvalid
+from manifests.installed import Installed
 from manifests.lives import after_template
 from manifests.policy import shown
 from manifests.schedules import RESCHEDULING
-from manifests.state import Installed, State, fold, to_bytes
+from manifests.state import State, fold, to_bytes
 from manifests.unended import unended
 from wire import codec, headers
 from wire.entries import time_text

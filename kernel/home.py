@@ -22,7 +22,7 @@ from msgspec import Meta, Struct
 
 from kernel.errors import HomeError
 from manifests.confinement.layers import NAMES
-from manifests.state import Package
+from manifests.installed import Package
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from kernel.runs import Peer, Run, carried
 from manifests import policy
 from manifests.calls import OpenCall, chain, opened
+from manifests.installed import Installed
 from manifests.policy import Link, admit, decide, normal, refused, within_state
 from manifests.schema import Provided
-from manifests.state import Installed
 from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import CodecError, Diverged, Late, NotNow, Refusal

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
+from manifests.installed import Installed
 from manifests.paying import Owed
-from manifests.state import Installed
 from wire import limits
 from wire.entries import Used
 from wire.ids import RunId

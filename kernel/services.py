@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from kernel.loop import Timer
 from kernel.runs import Run
 from manifests.calls import OpenCall
+from manifests.installed import Installed
 from manifests.lives import after_death, backoff, step
-from manifests.state import Installed
 from wire.errors import Refusal
 from wire.rates import Turns
 

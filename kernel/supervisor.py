@@ -18,11 +18,12 @@ from manifests import calls, changes, settings
 from manifests.budgets import over_until
 from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
+from manifests.installed import Installed
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
 from manifests.policy import within_state
 from manifests.schedules import SCHEDULE
 from manifests.seal import SEAL_FILE, Seal
-from manifests.state import Installed, authority
+from manifests.state import authority
 from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import Late, Refusal

@@ -10,10 +10,11 @@ from msgspec.structs import asdict, replace
 
 from manifests.budgets import HOME, Bond, paid_by
 from manifests.grants import GrantSet
+from manifests.installed import Installed
 from manifests.ledger import cost_of
 from manifests.policy import Link, logged, shown
 from manifests.schema import Manifest, Provided
-from manifests.state import WORK, Installed, Open
+from manifests.state import WORK, Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
 from wire.entries import Cost, Said, time_text

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from manifests.grants import GrantSet
+from manifests.installed import Installed
 from manifests.policy import ABOUT_ONESELF, shown
 from manifests.schema import Provided
-from manifests.state import Installed
 from wire.errors import Refusal
 from wire.ids import KERNEL
 

@@ -17,10 +17,11 @@ from manifests import amounts, capabilities, settings
 from manifests.budgets import HOME
 from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused, ValueInvalid
 from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
+from manifests.installed import Artefact, Installed, Package
 from manifests.roots import meets, read_mounts
 from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKind
 from manifests.seal import MANIFEST_FILE, Seal, signers
-from manifests.state import Artefact, Installed, Package, State
+from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
 from wire.errors import NoteMalformed, Refusal
 from wire.signing import VerifyKey

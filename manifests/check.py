@@ -15,9 +15,10 @@ from manifests import rules, schedule_rules
 from manifests.errors import ManifestInvalid, Problem
 from manifests.findings import Findings, spelled
 from manifests.positions import Path
-from manifests.readers import BAD, READERS, note_unknown, read_table
+from manifests.readers import BAD, READERS
 from manifests.reference import AT, keys_of
 from manifests.schema import Capability, Manifest, Provided, Setting
+from manifests.tables import note_unknown, read_table
 from manifests.typed import word
 
 LONGEST: Final = 128 * 1024

@@ -7,9 +7,10 @@ survive restarts, the life below is only what is so now. The docs draw their pic
 from collections.abc import Callable, Container
 from typing import Final
 
+from manifests.installed import Installed
 from manifests.policy import visible
 from manifests.schema import Manifest, Requires, Restart
-from manifests.state import Installed, State
+from manifests.state import State
 from manifests.values import format_size
 from wire.errors import NotNow, Refusal
 

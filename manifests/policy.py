@@ -14,8 +14,9 @@ from msgspec import Struct
 from manifests import capabilities
 from manifests.errors import ResourceInvalid
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, why_not
+from manifests.installed import Installed
 from manifests.schema import Provided
-from manifests.state import Installed, State
+from manifests.state import State
 from wire import limits
 from wire.entries import Said
 from wire.errors import NotNow, Refusal

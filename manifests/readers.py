@@ -17,7 +17,7 @@ from manifests.grants import is_method, is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
 from manifests.occasions import check_filter, check_inputs, check_moment
 from manifests.positions import Path
-from manifests.reference import AT, LATER, LATER_CHOICES, REQUIRED, Key, keys_of
+from manifests.reference import LATER_CHOICES, Key
 from manifests.schema import Allowance, Window
 from manifests.typed import split_type, word
 from manifests.values import parse_duration, parse_size
@@ -41,51 +41,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 Reader = Callable[[Findings, Path, object, Key], object]
 
 
-def read_table(found: Findings, section: str, path: Path, raw: object) -> dict[str, object]:
-    """The good values of one table by their key; everything else in it is noted. section as in reference.SECTIONS."""
-    if not isinstance(raw, dict):
-        found.at_value(
-            path, f"{spelled(path)} is {word(raw)}, not a table", f"write [{spelled(path)}] on a line of its own"
-        )
-        return {}
-    keys = keys_of(section)
-    values: dict[str, object] = {}
-    for name, value in raw.items():
-        if name in keys:
-            read = READERS[keys[name].type](found, (*path, name), value, keys[name])
-            if read is not BAD:
-                values[name] = read
-        else:
-            note_unknown(found, section, (*path, name))
-    for name, key in keys.items():
-        if key.default == REQUIRED and name not in raw:
-            found.at_key(path, f"{spelled((*path, name))} is missing", f"write {name} = {_example(key)}")
-    return values
-
-
-def note_unknown(found: Findings, section: str, path: Path) -> None:
-    """Notes a key that the section does not have: comes later, belongs elsewhere, or is a slip of the pen."""
-    name = str(path[-1])
-    later = LATER.get(f"{section}.{name}" if section else name)
-    if later is not None:
-        what = spelled(path) if section else f"[{name}]"
-        found.at_key(path, f"{what} {later}; it comes later", "leave it out for now")
-        return
-    from difflib import get_close_matches
-
-    names = keys_of(section) if section else {one.partition(".")[0]: None for one in AT}
-    close = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.6)
-    elsewhere = [key.path for key in AT.values() if key.path.endswith(f".{name}") and "*" not in key.path]
-    if close:
-        instead = f'did you mean "{close[0]}"?'
-    elif elsewhere:
-        instead = f"it belongs in [{elsewhere[0].rpartition('.')[0]}]"
-    else:
-        instead = f"there are {', '.join(names)}"
-    found.at_key(path, f"{spelled(path)} is not a {'key' if section else 'section'} of HAND.toml", instead)
-
-
-def _example(key: Key) -> str:
+def example(key: Key) -> str:
     examples = {
         "name": '"my-hand"',
         "version": '"1.0.0"',
@@ -203,10 +159,10 @@ def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
         later = LATER_CHOICES.get((key.path, value))
         if later is not None:
             found.at_value(
-                path, f'{spelled(path)} = "{value}" {later}; it comes later', f"write {_example(key)} for now"
+                path, f'{spelled(path)} = "{value}" {later}; it comes later', f"write {example(key)} for now"
             )
             return BAD
-    return _refused(found, path, value, "one of its values", f"write {_example(key)}")
+    return _refused(found, path, value, "one of its values", f"write {example(key)}")
 
 
 def _measure(parse: Callable[[str], int], of: str, example: str) -> Reader:

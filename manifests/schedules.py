@@ -12,10 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from manifests.grants import GrantSet
+from manifests.installed import Installed
 from manifests.occasions import filled, fits
 from manifests.policy import Link
 from manifests.schema import Schedule
-from manifests.state import Installed, State, authority
+from manifests.state import State, authority
 from wire.entries import time_micros
 from wire.errors import CodecError, Refusal
 

@@ -185,7 +185,7 @@ class Book:
         if not found:
             return []
         publisher = self.entries.get(self._by_name.get(event.partition(".")[0], ""))
-        depth = 1 + max(publisher.running.values() if publisher is not None else (), default=0)
+        depth = 1 + _deepest(publisher)
         loops = []
         with self._store.round():
             for entry in found:
@@ -302,3 +302,10 @@ class Book:
     def _tell(self, entry: Entry, what: str, planned: int, now: int, *, why: str, count: int = 1) -> bool:
         row = Row(at=now, hand=entry.hand, name=entry.name, what=what, planned=planned, why=why, count=count)
         return self._store.tell(row)
+
+
+def _deepest(entry: Entry | None) -> int:
+    """How many events of scheduled runs lie behind what a Hand's runs do now, the one that is being begun too."""
+    if entry is None:
+        return 0
+    return max(*entry.running.values(), *(one.depth for one in list(entry.pending)[:1]), 0, 0)

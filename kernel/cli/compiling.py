@@ -25,7 +25,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
 from kernel.home import Home
-from manifests.state import Artefact
+from manifests.installed import Artefact
 
 COMPILER: Final = "runtime.wasm.compiling"
 

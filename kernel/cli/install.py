@@ -16,9 +16,9 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import SealMalformed, SealRefused
 from manifests.grants import asked
+from manifests.installed import pinned
 from manifests.schema import Manifest, Provided
 from manifests.seal import compare
-from manifests.state import pinned
 from manifests.trust import TrustStore
 
 

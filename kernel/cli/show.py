@@ -5,10 +5,10 @@ from msgspec import Struct
 from kernel.cli import agreement, screen, spending, told
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
+from manifests.installed import Artefact, pinned
 from manifests.schedule_words import in_words
 from manifests.schema import Capability, HandSection, Manifest, Schedule
 from manifests.seal import signers
-from manifests.state import Artefact, pinned
 from manifests.values import format_limit
 
 

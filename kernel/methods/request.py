@@ -9,9 +9,9 @@ from kernel.errors import Failure
 from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
 from manifests.errors import ParamsInvalid
+from manifests.installed import Installed
 from manifests.params import check
 from manifests.schema import Effect, Provided, ResourceKind
-from manifests.state import Installed
 
 if TYPE_CHECKING:
     from kernel.core import Kernel

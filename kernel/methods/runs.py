@@ -7,7 +7,7 @@ from kernel.family import resident
 from kernel.methods.request import Request, method
 from kernel.runs import Run
 from manifests.calls import told
-from manifests.state import Installed
+from manifests.installed import Installed
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from kernel.methods.request import Request, method
 from kernel.methods.runs import answer_when_begun
+from manifests.installed import Installed
 from manifests.schedules import KEY_MOST, Fired, decide, rows
-from manifests.state import Installed
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome

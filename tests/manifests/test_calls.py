@@ -4,9 +4,9 @@ import pytest
 
 from manifests.calls import OpenCall, opened, regrant, told
 from manifests.grants import GrantSet
+from manifests.installed import Installed, Package
 from manifests.policy import Link, admit, link_of, refused
 from manifests.schema import Capability, HandSection, Limits, Manifest, Provided
-from manifests.state import Installed, Package
 from wire import codec, headers
 from wire.entries import Cost, Used
 from wire.errors import NotNow, Refusal

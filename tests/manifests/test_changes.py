@@ -5,7 +5,8 @@ import pytest
 from manifests import changes, seal
 from manifests.changes import CHANGES, Asked, ChangeInvalid
 from manifests.check import check
-from manifests.state import Artefact, Package, State, fold, from_bytes, to_bytes
+from manifests.installed import Artefact, Package
+from manifests.state import State, fold, from_bytes, to_bytes
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.entries import NO_PREV, Entry, time_text
 from wire.errors import Refusal

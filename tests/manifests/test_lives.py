@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from manifests.installed import Installed, Package
 from manifests.lives import (
     BACKOFF_FIRST,
     BACKOFF_MOST,
@@ -17,7 +18,7 @@ from manifests.lives import (
     step,
 )
 from manifests.schema import HandSection, Manifest, Requires, Restart, RunKind
-from manifests.state import Installed, Package, State
+from manifests.state import State
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
 

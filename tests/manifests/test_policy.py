@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet
+from manifests.installed import Installed, Package
 from manifests.policy import ABOUT_ONESELF, Link, decide, logged, normal, shown, within_state
 from manifests.schema import Capability, Effect, HandSection, Manifest, Provided
-from manifests.state import Installed, Package, State
+from manifests.state import State
 from wire.errors import Refusal
 from wire.ids import HandId
 from wire.limits import CHAIN_MAX

@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from manifests.grants import GrantSet
+from manifests.installed import Installed, Package
 from manifests.schedules import PAGE, Fired, decide, rows
 from manifests.schema import Capability, Events, Schedule
-from manifests.state import FIRED_KEPT, Installed, Package, State, fold
+from manifests.state import FIRED_KEPT, State, fold
 from tests.manifests.texts import cap, manifest
 from wire.entries import Entry, time_text
 from wire.errors import Refusal

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.grants import asked
+from manifests.installed import Installed, Package
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
-from manifests.state import Installed, Package, State, authority, fold, from_bytes, to_bytes
+from manifests.state import State, authority, fold, from_bytes, to_bytes
 from manifests.unended import unended
 from wire.entries import NO_PREV, Cost, Entry
 from wire.errors import ManipleError

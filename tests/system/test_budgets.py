@@ -72,12 +72,10 @@ def test_what_is_killed_in_mid_call_leaves_no_sum_lower_than_what_was_spent(
             os.kill(pid_of(kernel, "costly" if victim == "provider" else "asker"), signal.SIGKILL)
     if victim == "kernel":
         kernel.up()
-    right = 45 if victim == "run" else 105  # whoever had it in hand tells what it has cost, or nobody can
+    right = 45 if victim == "run" else 105  # a run goes on, and its call with it; else nobody can tell what it has cost
     until(lambda: rooms(kernel, "asker")["tokens/day"]["spent"] == right, f"{right} are spent")
     assert rooms(kernel, "asker")["tokens/day"]["reserved"] == 0
     assert spent(kernel) == right
-    if victim == "run":
-        assert entry(home, "budget", verdict="corrected").detail["back"] == {"tokens": 60, "micro_dollars": 60}
     for _ in range(2):
         kernel.kill()
         (home / "log" / "snapshot").unlink(missing_ok=True)

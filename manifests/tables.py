@@ -1,0 +1,51 @@
+"""A table of HAND.toml against the keys that its section has (pure): each value by its reader, everything else noted."""
+
+from manifests.findings import Findings, spelled
+from manifests.positions import Path
+from manifests.readers import BAD, READERS, example
+from manifests.reference import AT, LATER, REQUIRED, keys_of
+from manifests.typed import word
+
+
+def read_table(found: Findings, section: str, path: Path, raw: object) -> dict[str, object]:
+    """The good values of one table by their key; everything else in it is noted. section as in reference.SECTIONS."""
+    if not isinstance(raw, dict):
+        found.at_value(
+            path, f"{spelled(path)} is {word(raw)}, not a table", f"write [{spelled(path)}] on a line of its own"
+        )
+        return {}
+    keys = keys_of(section)
+    values: dict[str, object] = {}
+    for name, value in raw.items():
+        if name in keys:
+            read = READERS[keys[name].type](found, (*path, name), value, keys[name])
+            if read is not BAD:
+                values[name] = read
+        else:
+            note_unknown(found, section, (*path, name))
+    for name, key in keys.items():
+        if key.default == REQUIRED and name not in raw:
+            found.at_key(path, f"{spelled((*path, name))} is missing", f"write {name} = {example(key)}")
+    return values
+
+
+def note_unknown(found: Findings, section: str, path: Path) -> None:
+    """Notes a key that the section does not have: comes later, belongs elsewhere, or is a slip of the pen."""
+    name = str(path[-1])
+    later = LATER.get(f"{section}.{name}" if section else name)
+    if later is not None:
+        what = spelled(path) if section else f"[{name}]"
+        found.at_key(path, f"{what} {later}; it comes later", "leave it out for now")
+        return
+    from difflib import get_close_matches
+
+    names = keys_of(section) if section else {one.partition(".")[0]: None for one in AT}
+    close = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.6)
+    elsewhere = [key.path for key in AT.values() if key.path.endswith(f".{name}") and "*" not in key.path]
+    if close:
+        instead = f'did you mean "{close[0]}"?'
+    elif elsewhere:
+        instead = f"it belongs in [{elsewhere[0].rpartition('.')[0]}]"
+    else:
+        instead = f"there are {', '.join(names)}"
+    found.at_key(path, f"{spelled(path)} is not a {'key' if section else 'section'} of HAND.toml", instead)
