@@ -5,16 +5,26 @@ is the log's thread's, and brings all that was put to disk before it writes the 
 What a crash left behind the last record, or what the log does not vouch for any more, cut() takes away at the next start.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 import msgspec
 
 from kernel.record.growing import sync_folder
 from wire.errors import TapeDamaged
 from wire.tape import Began, Placed, Record, key_of, read, write
+
+RESERVE: Final = 8 * 1024 * 1024
+LAST: Final = RESERVE // 2
+"""Bytes kept allocated in a file of their own, for tapes on a full disk; and how many of them are left to what may be done
+
+then at all, the operator's calls and refusals."""
+
+_PIECE: Final = 128 * 1024
 
 
 class TapeFile:
@@ -70,7 +80,10 @@ class TapeFile:
 
 
 class Journal:
-    """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk."""
+    """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk.
+
+    room: bytes of the reserve, which store() gives to a tape that finds none elsewhere.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "runs"
@@ -78,6 +91,8 @@ class Journal:
         self._keys = folder / "keys" / "000000.jsonl"
         self._lock = Lock()
         self.behind = 0
+        self._spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.room = os.fstat(self._spare).st_size
         self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
@@ -114,12 +129,37 @@ class Journal:
         """Whether there is nothing to write."""
         return not self.behind
 
+    def reserve(self) -> None:
+        """Fill the reserve up, piece by piece. Raises OSError when only some of it could be had."""
+        while self.room < RESERVE:
+            os.posix_fallocate(self._spare, self.room, _PIECE)
+            self.room += _PIECE
+
+    def _give(self, size: int) -> bool:
+        """Let a tape have so much of the reserve, in pieces; whether there is as much."""
+        if self.room < size:
+            return False
+        self.room -= -(-size // _PIECE) * _PIECE
+        os.ftruncate(self._spare, self.room)
+        os.fsync(self._spare)  # some file systems give out again only what a commit has freed
+        return True
+
+    def close(self) -> None:
+        """Let go of the reserve's file; it stays."""
+        os.close(self._spare)
+
     def store(self) -> None:
         """Write what was taken. Raises OSError; what was written by then is not written again."""
         while self._taken:
             tape = next(iter(self._taken))
-            tape.write(self._taken[tape])
-            size = sum(_size(record) for _, record in self._taken.pop(tape))
+            size = sum(_size(record) for _, record in self._taken[tape])
+            try:
+                tape.write(self._taken[tape])
+            except OSError as error:
+                if error.errno != errno.ENOSPC or not self._give(size):
+                    raise
+                continue
+            del self._taken[tape]
             with self._lock:
                 self.behind -= size
 

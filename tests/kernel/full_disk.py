@@ -119,7 +119,8 @@ def starts_full(disk: Path) -> None:
     """A home's first start on a disk without room ends in SPENT and comes to life when there is some."""
     (disk / "log" / "entries").mkdir(parents=True)
     (disk / "journal" / "keys").mkdir(parents=True)
-    for path in ("log/entries/000000.jsonl", "journal/keys/000000.jsonl"):
+    (disk / "journal" / "runs").mkdir()
+    for path in ("log/entries/000000.jsonl", "journal/keys/000000.jsonl", "journal/reserve"):
         (disk / path).touch()
     filler = fill(disk)
     opened = Opened(disk)

@@ -6,6 +6,7 @@
 import sys
 from pathlib import Path
 
+from kernel.record.journal import LAST, RESERVE
 from kernel.record.log import LogState
 from tests.kernel.logs import Opened, start, verified
 from tests.small_disk import fill
@@ -19,21 +20,24 @@ def asked(number: int) -> Asked:
 
 
 def main(disk: Path) -> None:
-    """A disk that takes entries still, from the log's reserve, and no tape: what needs a tape waits for it."""
+    """Room, then only the reserves, of log and tapes, then neither; room again, and nothing was lost."""
     opened = Opened(disk)
     tape = opened.log.journal.tape("r-1", SECRET)
     opened.log.tape(tape, asked(0), bound=True)
     opened.note("0")
     opened.synced()
+    opened.until(lambda: (disk / "journal" / "reserve").stat().st_size == RESERVE)
     filler = fill(disk)
-    put = 1
+    put, in_reserve = 1, 0
     while opened.log.state is not LogState.SPENT:
         assert put < 20_000
         opened.log.tape(tape, asked(put), bound=True)
         seq = opened.note(str(put))
         opened.log.after(seq, lambda: None)
         opened.until(lambda: opened.log.durable > seq or opened.log.state is LogState.SPENT)
+        in_reserve += opened.log.durable > seq and opened.log.state is LogState.FULL
         put += 1
+    assert in_reserve > (RESERVE - LAST) // 3000
     assert "No space left" in opened.log.why
     assert opened.log.durable <= put
     filler.unlink()
