@@ -105,11 +105,18 @@ class Resuming:
     def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
         """An open call of a run without a process. again: its provider goes too, so what can be made again later is."""
         kernel = self._kernel
-        if call.state == "streaming" or call.upload:
-            kernel.exchange.fail(call, "interrupted", "its caller's process died while it streamed")
-        elif again and may_be_made_again(call.provided):
-            tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
-            kernel.exchange.let_go(call)
+        if call.upload and not tape.in_order:
+            code = "interrupted" if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
+            kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
+        elif again and may_be_made_again(call.provided) and call.state != "streaming" and not call.upload:
+            self.put_back(call)
+
+    def put_back(self, call: OpenCall) -> None:
+        """An open call of a run without a process: it is made when the next one asks for it again."""
+        tape = self._kernel.tape_of(call)
+        if tape is not None:
+            tape.opens[call.caller_number] = (call.number, call.kept(self._kernel.digest_key(call.caller), call.caller))
+            self._kernel.exchange.let_go(call)
             del tape.made[call.caller_number]
 
     def try_again(self, *only: str) -> None:
@@ -246,8 +253,13 @@ class Resuming:
         assert parent is not None
         return parent
 
-    def make_again(self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None) -> None:
-        """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
+    def make_again(
+        self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool
+    ) -> None:
+        """A request that the log has no end of. left: its number there, and what its entry says; None: it had none.
+
+        is_begun: its caller has heard some of it, and must not hear that again.
+        """
         kernel, run = self._kernel, peer.run
         assert run is not None
         assert run.tape is not None
@@ -270,12 +282,14 @@ class Resuming:
         refusal = kernel.router.check(peer, run.work, header.method, header.resource)
         if refusal is not None:
             kernel.exchange.refuse(call, refusal)
-        elif owner is None or may_be_made_again(provided):
-            kernel.deliver(call)
-        else:
+        elif not may_be_made_again(provided) and owner is not None:
             kernel.exchange.fail(
                 call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it"
             )
+        elif is_begun:
+            kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when the kernel ended")
+        else:
+            kernel.deliver(call)
 
     # what the kernel's own methods remember --------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Asked, Heard, Placed, Record
-from wire.telling import Contents, Known, Telling, known_of, look_at
+from wire.telling import Contents, Known, Streams, Telling, known_of, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -37,7 +37,7 @@ class Tape:
     """
 
     def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
-        self._kernel, self._run, self.file, self._in_order = kernel, run, file, in_order
+        self._kernel, self._run, self.file, self.in_order = kernel, run, file, in_order
         self.made: dict[int, OpenCall] = {}
         self.opens: dict[int, tuple[int, Open]] = {}
         self.count = self.deaths = self._heard = 0
@@ -48,6 +48,7 @@ class Tape:
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
         self._taken: set[int] = set()
+        self._streams = Streams()
         self._is_telling = False
 
     # from the run ----------------------------------------------------------------------------------------------------
@@ -70,8 +71,7 @@ class Tape:
     def _ask(
         self, peer: Peer, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes
     ) -> FromRun | None:
-        on = header.method if isinstance(header, headers.Call) else header.event
-        resource = header.resource if isinstance(header, headers.Call) else ""
+        on, resource = (header.method, header.resource) if isinstance(header, headers.Call) else (header.event, "")
         asked = Asked(number=header.number, kind=KINDS[type(header)], on=on, resource=resource, body=body)
         known = self._telling.ask(known_of(asked)) if self._telling is not None else None
         if known is None:
@@ -104,16 +104,24 @@ class Tape:
 
     def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
         """A message about an earlier request, or the credit of events (0)."""
-        number = self._ours.get(header.number, header.number)
+        number, telling = self._ours.get(header.number, header.number), self._telling
         header = header if number == header.number else replace(header, number=number)
-        if self._telling is not None and (number not in self.made if number else self._telling.left):
-            if isinstance(header, headers.Credit):
-                self._telling.credit(number, header.chunks)
-            elif any(number_of(one[0]) == number for one in self._waiting):
-                self._waiting.append((header, body, None))
-            self.pump()
-            return None
-        return header
+        is_told = telling is not None and (number not in self.made if number else telling.left > 0)
+        fresh: FromRun | None = header
+        match header:
+            case headers.Credit():
+                if telling is not None:
+                    telling.credit(number, header.chunks)
+                chunks = header.chunks - self._streams.repeated(number, header.chunks)
+                fresh = replace(header, chunks=chunks) if chunks else None
+            case headers.Chunk() if not is_told:
+                fresh = None if self._streams.repeated(-number, 1, body) else header
+            case headers.Cancel():
+                self._streams.leave(number)
+        if is_told and any(number_of(one[0]) == number for one in self._waiting):
+            self._waiting.append((header, body, None))
+        self.pump()
+        return None if is_told else fresh
 
     # to the run ------------------------------------------------------------------------------------------------------
 
@@ -169,7 +177,8 @@ class Tape:
             self._telling = None
         for asked, body, known in waiting:
             if known is not None:
-                kernel.resuming.make_again(peer, asked, body, self.opens.pop(known.number, None))
+                left = self.opens.pop(known.number, None)
+                kernel.resuming.make_again(peer, asked, body, left, is_begun=known.is_begun)
                 continue
             again = self._ask(peer, asked, body) if isinstance(asked, _REQUESTS) else asked
             try:
@@ -187,9 +196,9 @@ class Tape:
                 kernel.log.after(gate, self.pump)
                 return
             number = number_of(header)
-            if (is_made_by_run(number) and number not in self._theirs) or (
-                isinstance(header, headers.Call) and run.state != "ready"
-            ):
+            is_unasked = is_made_by_run(number) and number not in self._theirs
+            has_no_room = isinstance(header, headers.Chunk) and self._streams.is_behind(number)
+            if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
             self._queue.popleft()
             kernel.transmit(peer, self._numbered(header), body)
@@ -200,11 +209,7 @@ class Tape:
         if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) and number:
             self._theirs.pop(number, None)
             self._ours.pop(theirs, None)
-        return (
-            header
-            if theirs == number or isinstance(header, headers.Stop | headers.Event)
-            else replace(header, number=theirs)
-        )
+        return header if theirs == number else replace(header, number=theirs)
 
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):
@@ -224,6 +229,7 @@ class Tape:
         self._queue.clear()
         self._waiting.clear()
         self._telling = None
+        self._streams.rewind(self.made)
         return self._heard
 
     def tell(self, heard: int) -> Contents:
@@ -236,7 +242,7 @@ class Tape:
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
         messages = (one.record for one in _first(self.file, heard) if isinstance(one.record, Heard))
-        self._telling = Telling(contents, messages, in_order=self._in_order)
+        self._telling = Telling(contents, messages, in_order=self.in_order)
         return contents
 
 

@@ -17,7 +17,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged
 from wire.headers import FromKernel
 from wire.tape import Asked, Began, Heard, Placed, Record
-from wire.telling import Contents, Known, Telling, known_of, look_at
+from wire.telling import Contents, Known, Streams, Telling, known_of, look_at
 
 WORK = 2
 
@@ -271,3 +271,33 @@ def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:
     assert look_at([]) == Contents(known=[], heard=0, needs=0, is_delivered=False)
     assert str(contents.known[0]) == "call a.b"
     assert isinstance(contents.known[1], Known)
+
+
+def test_what_a_process_says_again_of_an_open_stream_nobody_hears_twice() -> None:
+    streams = Streams()
+    assert [streams.repeated(1, 3), streams.repeated(1, 2), streams.repeated(-3, 1, b"a")] == [0, 0, 0]
+    streams.rewind({1, 3})
+    assert streams.is_behind(1)
+    assert [streams.repeated(1, 4), streams.repeated(1, 4)] == [4, 1]
+    assert not streams.is_behind(1)
+    assert [streams.repeated(-3, 1, b"a"), streams.repeated(-3, 1, b"b")] == [1, 0]
+    streams.rewind({1})
+    assert [streams.repeated(1, 9), streams.repeated(-3, 1, b"a")] == [8, 0]
+
+
+def test_an_upload_of_something_else_is_a_difference() -> None:
+    streams = Streams()
+    for body in (b"a", b"b"):
+        streams.repeated(-1, 1, body)
+    streams.rewind({1})
+    streams.repeated(-1, 1, b"a")
+    with pytest.raises(Diverged, match="it uploads something else than it did"):
+        streams.repeated(-1, 1, b"c")
+
+
+def test_a_stream_that_is_left_is_not_waited_for() -> None:
+    streams = Streams()
+    streams.repeated(1, 3)
+    streams.rewind({1})
+    streams.leave(1)
+    assert not streams.is_behind(1)
