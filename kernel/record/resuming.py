@@ -299,12 +299,11 @@ class Resuming:
 
     def outcome(self, run: str, caller: str) -> Outcome | None:
         """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
-        one = self._kernel.state.unfinished.get(run)
-        if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
-            return None
         try:
             file = self._kernel.log.journal.tape(run, self._kernel.log.journal.secret(run))
             file.end = os.path.getsize(file.path)
+            if caller not in (OPERATOR, began(file.records()).caller):
+                return None
             ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
             header = codec.decode_from_kernel(ended[-1].header)
         except (OSError, ManipleError, IndexError):
