@@ -281,8 +281,8 @@ class Kernel:
             self.loop.after(GRACE, lambda: self.launcher.kill(run, signal.SIGKILL))
 
     def _dismiss(self, peer: Peer) -> None:
-        self.events.forget(peer)
-        if peer.run is None or peer.run.tape is None:
+        if peer.run is None or peer.run.tape is None:  # else the next process makes its calls, and hears its events
+            self.events.forget(peer)
             self.exchange.caller_gone(peer)
         if peer.run is not None:
             peer.run.peer = None

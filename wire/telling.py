@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from wire import codec, headers, limits
 from wire.errors import Diverged
-from wire.headers import FromKernel
+from wire.headers import FromKernel, FromRun
 from wire.tape import Asked, Heard, Placed
 
 _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
@@ -84,6 +84,23 @@ def look_at(records: Iterable[Placed]) -> Contents:
                 is_ended = isinstance(header, _ENDS)
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
     return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered)
+
+
+def first(records: Iterable[Placed], heard: int) -> Iterator[Placed]:
+    """A tape's records up to its first so many messages, and the requests behind them."""
+    for placed in records:
+        if isinstance(placed.record, Heard):
+            if not heard:
+                return
+            heard -= 1
+        yield placed
+
+
+def number_of(header: FromKernel | FromRun) -> int:
+    """The number of the request that a message concerns; 0 when it concerns none."""
+    number = getattr(header, "number", 0)
+    assert isinstance(number, int)
+    return number
 
 
 class Telling:
@@ -154,7 +171,8 @@ class Telling:
 class Streams:
     """What a run's processes have sent for its open streams: credit by a call's number, chunks of uploads by -number.
 
-    The streams stay open when a process dies. The next one says again what that had said, which nobody is to hear twice.
+    Events are stream 0. The streams stay open when a process dies. The next one says again what that had said, which nobody
+    is to hear twice.
     """
 
     def __init__(self) -> None:

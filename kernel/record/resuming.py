@@ -21,6 +21,7 @@ from manifests.grants import GrantSet
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
 from manifests.policy import Link, shown
 from manifests.schema import Provided
+from manifests.settings import apart
 from manifests.state import Open, Unfinished, authority, unheard
 from wire import codec, headers
 from wire.codec import NIL
@@ -45,7 +46,7 @@ class Resuming:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self._waiting: dict[str, int] = {}  # runs without a process, and how much of their tape there is
+        self._waiting: dict[str, tuple[int, int]] = {}  # runs without a process: messages on the tape, entry it needs
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape; what it was begun with is put there when its process is made."""
@@ -54,12 +55,11 @@ class Resuming:
         run.tape = self._tape(run, log.journal.tape(run.id, run.digest_key))
         links = [(link.caller, link.by.hand) for link in chain(work)]
         run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
-        secret = {name for name, one in hand.package.manifest.settings.items() if one.secret}
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
             inputs=work.body, work=work.number, caller=work.caller, chain=tuple(links), asked=cause.number,
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
-            settings={name: value for name, value in kernel.settings_of(hand).items() if name not in secret},
+            settings=apart(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=hand.package.manifest.limits.wall_ms,
         )  # fmt: skip
 
@@ -97,19 +97,17 @@ class Resuming:
         seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=detail)
         for call in list(tape.made.values()):
             self._let_lie(call, tape, again=is_held)
-        self._waiting[run.id] = tape.rewind()
-        if not is_held:
-            wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
-            kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
+        self._waiting[run.id] = tape.rewind(), seq
+        wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
+        kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
 
     def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
-        """An open call of a run without a process. again: its provider goes too, so what can be made again later is."""
-        kernel = self._kernel
-        if call.upload and not tape.in_order:
-            code = "interrupted" if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
-            kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
-        elif again and may_be_made_again(call.provided) and call.state != "streaming" and not call.upload:
+        """An open call of a run without a process. again: its provider goes too, so it is as after the kernel's end."""
+        if again:
             self.put_back(call)
+        elif call.upload and not tape.in_order:
+            code = "interrupted" if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
+            self._kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
 
     def put_back(self, call: OpenCall) -> None:
         """An open call of a run without a process: it is made when the next one asks for it again."""
@@ -126,9 +124,11 @@ class Resuming:
             if run is None or run.tape is None:
                 self._waiting.pop(name, None)
                 continue
+            if self._waiting[name][1] >= self._kernel.log.durable:
+                continue
             try:
                 self._kernel.supervisor.start_again(run)
-                run.tape.tell(self._waiting.pop(name))
+                run.tape.tell(self._waiting.pop(name)[0])
             except Refusal as refusal:
                 if not passes(refusal.code):
                     self._kernel.refused_start(run.hand, refusal)
@@ -165,6 +165,8 @@ class Resuming:
         run.tape = None
         if tape is None:
             return
+        if tape.peer is not None:
+            self._kernel.events.forget(tape.peer)
         for call in list(tape.made.values()):
             self._kernel.exchange.cancel(call, "its caller is gone")
         for number, one in tape.opens.values():
@@ -229,7 +231,7 @@ class Resuming:
         work.provider, kernel.runs[run.id] = run.id, run
         kernel.results.begin(run.id, told.caller)
         kernel.exchange.open(work)
-        self._waiting[name] = tape.rewind()
+        self._waiting[name] = tape.rewind(), -1
 
     def _work(self, told: Began) -> OpenCall:
         """A run's work as it was, in the same names."""
@@ -284,10 +286,10 @@ class Resuming:
             kernel.exchange.refuse(call, refusal)
         elif not may_be_made_again(provided) and owner is not None:
             kernel.exchange.fail(
-                call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it"
+                call, OUTCOME_UNKNOWN, f"{header.method} had begun when all was ended: look before you repeat it"
             )
         elif is_begun:
-            kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when the kernel ended")
+            kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when all was ended")
         else:
             kernel.deliver(call)
 

@@ -8,7 +8,6 @@ tape is the order in which it is told, now and again.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -16,12 +15,13 @@ from msgspec.structs import replace
 from kernel.record.journal import TapeFile
 from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
+from manifests.settings import kept
 from manifests.state import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Asked, Heard, Placed, Record
-from wire.telling import Contents, Known, Streams, Telling, known_of, look_at
+from wire.tape import Asked, Heard, Record
+from wire.telling import Contents, Known, Streams, Telling, first, known_of, look_at, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -42,6 +42,7 @@ class Tape:
         self.opens: dict[int, tuple[int, Open]] = {}
         self.count = self.deaths = self._heard = 0
         self.last = -1
+        self.peer: Peer | None = None
         self._telling: Telling | None = None
         self._queue: deque[tuple[FromKernel, bytes, int]] = deque()
         self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
@@ -49,7 +50,16 @@ class Tape:
         self._ours: dict[int, int] = {}
         self._taken: set[int] = set()
         self._streams = Streams()
-        self._is_telling = False
+        self._is_telling = self._counts_events = False
+
+    def greet(self, peer: Peer) -> None:
+        """A process has come: it may be told, and hears of what the one before had subscribed to."""
+        if self.peer is not None:
+            self._kernel.events.hand_over(self.peer, peer)
+        elif self._telling is not None:  # an earlier kernel's: what it was told of events is counted while it is told
+            self._counts_events, peer.event_credit = True, 0
+        peer.made, self.peer = self.made, peer
+        self.pump()
 
     # from the run ----------------------------------------------------------------------------------------------------
 
@@ -106,7 +116,7 @@ class Tape:
         """A message about an earlier request, or the credit of events (0)."""
         number, telling = self._ours.get(header.number, header.number), self._telling
         header = header if number == header.number else replace(header, number=number)
-        is_told = telling is not None and (number not in self.made if number else telling.left > 0)
+        is_told = telling is not None and (number not in self.made if number else self._counts_events)
         fresh: FromRun | None = header
         match header:
             case headers.Credit():
@@ -139,8 +149,8 @@ class Tape:
         """
         gate = self._kernel.log.size if durable else -1
         is_secret = self._is_secret(header)
-        kept = Heard(header=codec.encode(header), body=b"" if is_secret else body, secret=is_secret)
-        self.put(kept, bound=bound)
+        on_tape = self._said(header, body, whole=False) if is_secret else body
+        self.put(Heard(header=codec.encode(header), body=on_tape, secret=is_secret), bound=bound)
         self._heard += 1
         self._queue.append((header, body, gate))
         if not bound:
@@ -165,13 +175,14 @@ class Tape:
         kernel, peer = self._kernel, run.peer
         while peer is not None and (due := telling.due(is_ready=run.state == "ready")) is not None:
             header, heard = due
-            body = self._secret(header) if heard.secret else heard.body
+            body = self._said(header, heard.body, whole=True) if heard.secret else heard.body
             kernel.transmit(peer, self._numbered(header), body)
             peer = run.peer
         if telling.left or peer is None:
             return False
-        peer.event_credit -= telling.under_way(0)
-        telling.credit(0, limits.EVENT_WINDOW)
+        if self._counts_events:
+            self._counts_events = False
+            kernel.events.credit(peer, limits.EVENT_WINDOW - telling.under_way(0))
         waiting, self._waiting = self._waiting, deque()
         if not telling.unmet:
             self._telling = None
@@ -197,7 +208,7 @@ class Tape:
                 return
             number = number_of(header)
             is_unasked = is_made_by_run(number) and number not in self._theirs
-            has_no_room = isinstance(header, headers.Chunk) and self._streams.is_behind(number)
+            has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)
             if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
             self._queue.popleft()
@@ -217,10 +228,11 @@ class Tape:
         call = self.made.get(number_of(header))
         return isinstance(header, headers.Done) and call is not None and call.method == "kernel.settings"
 
-    def _secret(self, header: FromKernel) -> bytes:
-        """A body that the tape does not keep, as it is now."""
-        settings = self._kernel.settings_of(self._kernel.runs[self._run].hand)
-        return codec.encode_body(settings if isinstance(header, headers.Event) else {"settings": settings})
+    def _said(self, header: FromKernel, body: bytes, *, whole: bool) -> bytes:
+        """A body of settings without the secret ones, as the tape keeps it; or whole, with those of now."""
+        hand = self._kernel.runs[self._run].hand
+        now = self._kernel.settings_of(hand) if whole else {}
+        return kept(hand.package.manifest.settings, body, now, is_all=isinstance(header, headers.Event))
 
     # from one process to the next ------------------------------------------------------------------------------------
 
@@ -229,35 +241,18 @@ class Tape:
         self._queue.clear()
         self._waiting.clear()
         self._telling = None
-        self._streams.rewind(self.made)
+        self._streams.rewind({0, *self.made})
         return self._heard
 
     def tell(self, heard: int) -> Contents:
         """From now on tell a new process, first so many messages from the tape. Raises TapeDamaged."""
         self._theirs.clear()
         self._ours.clear()
-        contents = look_at(_first(self.file, heard))
+        contents = look_at(first(self.file.records(), heard))
         self.last = max(self.last, contents.needs - 1)
         self._taken = {known.number for known in contents.known}
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
-        messages = (one.record for one in _first(self.file, heard) if isinstance(one.record, Heard))
+        messages = (one.record for one in first(self.file.records(), heard) if isinstance(one.record, Heard))
         self._telling = Telling(contents, messages, in_order=self.in_order)
         return contents
-
-
-def number_of(header: FromKernel | FromRun) -> int:
-    """The number of the request that a message concerns; 0 when it concerns none."""
-    number = getattr(header, "number", 0)
-    assert isinstance(number, int)
-    return number
-
-
-def _first(file: TapeFile, heard: int) -> Iterator[Placed]:
-    """A tape's records up to its first so many messages, and the requests behind them."""
-    for placed in file.records():
-        if isinstance(placed.record, Heard):
-            if not heard:
-                return
-            heard -= 1
-        yield placed
