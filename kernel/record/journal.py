@@ -2,7 +2,7 @@
 
 journal/runs/RUN.tape holds records as wire/tape.py writes them. put() is the main thread's and waits for nothing; store()
 is the log's thread's, and brings all that was put to disk before it writes the entries that were appended meanwhile.
-What a crash left behind the last record, or what the log does not vouch for any more, cut() takes away at the next start.
+What a crash left behind the last record, or what the log does not vouch for any more, cut() leaves out at the next start.
 """
 
 import errno
@@ -43,12 +43,13 @@ class TapeFile:
                     return
 
     def cut(self, entries: int) -> None:
-        """Take away what a log of so many entries does not vouch for, and what cannot be read behind what it does.
+        """Leave out what a log of so many entries does not vouch for, and what cannot be read behind what it does.
 
         Whether something is missing then that it vouches for, its reader sees: a tape tells how many entries it needs.
+        If nothing is, he calls settle(); until then all is there still, for whoever looks into it.
         """
         self.end, self.check = 0, b""
-        with open(self.path, "r+b") as file:
+        with open(self.path, "rb") as file:
             try:
                 for placed in read(file.read, self.key):
                     if placed.needs > entries:
@@ -56,7 +57,12 @@ class TapeFile:
                     self.end, self.check = placed.end, placed.check
             except TapeDamaged:
                 pass
+
+    def settle(self) -> None:
+        """Take away for good what cut() left out: else it would count again when the log has grown."""
+        with open(self.path, "r+b") as file:
             file.truncate(self.end)
+            os.fsync(file.fileno())
 
     def write(self, records: list[tuple[int, Record]]) -> None:
         """Bring records to disk. After an OSError nothing counts as written: write the same again."""

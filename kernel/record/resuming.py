@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import TapeFile, began
 from kernel.record.tapes import Tape
-from kernel.runs import Peer, Run, ending, goes_on
+from kernel.runs import Peer, Run, ending, goes_on, was_killed
 from manifests import policy
 from manifests.calls import OpenCall, chain, opened
 from manifests.grants import GrantSet
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WORK: Final = Provided(method="run", summary="The work of a task run", resource="none", effect="external")
 
 DEATHS_MOST: Final = 3
-"""Processes of one run that may die one after the other without coming any further."""
+"""Processes of one run that may die one after the other without coming any further, unless the last was killed."""
 
 
 class Resuming:
@@ -80,7 +80,7 @@ class Resuming:
         again, is_held = run.next(), run.leaves
         if not is_held:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
-            if tape.deaths >= DEATHS_MOST:
+            if tape.deaths >= DEATHS_MOST and not was_killed(status):
                 last = run.why or ending(status)
                 run.unfit = f"its process died {tape.deaths} times without coming any further, last: {last}"
                 return False
@@ -120,11 +120,8 @@ class Resuming:
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
         for name in [name for name in self._waiting if not only or name in only]:
-            run = self._kernel.runs.get(name)
-            if run is None or run.tape is None:
-                self._waiting.pop(name, None)
-                continue
-            if self._waiting[name][1] >= self._kernel.log.durable:
+            run = self._kernel.runs[name]
+            if run.tape is None or self._waiting[name][1] >= self._kernel.log.durable:
                 continue
             try:
                 self._kernel.supervisor.start_again(run)
@@ -228,6 +225,7 @@ class Resuming:
                 tape.opens[known.number] = by_seq.pop(known.seq)
         if by_seq := {seq: one for seq, one in by_seq.items() if one[1].method != WORK.method}:
             raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
+        file.settle()
         work.provider, kernel.runs[run.id] = run.id, run
         kernel.results.begin(run.id, told.caller)
         kernel.exchange.open(work)

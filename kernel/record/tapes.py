@@ -246,8 +246,7 @@ class Tape:
 
     def tell(self, heard: int) -> Contents:
         """From now on tell a new process, first so many messages from the tape. Raises TapeDamaged."""
-        self._theirs.clear()
-        self._ours.clear()
+        self._theirs, self._ours = {}, {}
         contents = look_at(first(self.file.records(), heard))
         self.last = max(self.last, contents.needs - 1)
         self._taken = {known.number for known in contents.known}

@@ -70,6 +70,8 @@ def test_a_tape_that_is_torn_at_any_byte_keeps_its_whole_records_and_is_written_
         path.write_bytes(whole[:size])
         tape = on_disk(path)
         tape.cut(5)
+        assert path.stat().st_size == size
+        tape.settle()
         kept = sum(end <= size for end in ends)
         assert (len(records(tape)), tape.end, path.stat().st_size) == (kept, *[([0, *ends])[kept]] * 2)
         tape.write([(6, asked(9))])
@@ -97,6 +99,10 @@ def test_what_a_shorter_log_does_not_vouch_for_is_cut_off(tmp_path: Path) -> Non
         tape.cut(entries)
         assert tape.end == ([0, *ends])[min(entries, 5)]
         assert [placed.needs for placed in tape.records()] == list(range(1, min(entries, 5) + 1))
+        tape.settle()
+        again = on_disk(path)
+        again.cut(9)  # a log that has grown since brings nothing back
+        assert again.end == tape.end
 
 
 def test_a_tape_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
