@@ -219,8 +219,10 @@ class Kernel:
         if owner is not None:
             self.supervisor.deliver(call, owner)
             return
-        peer = self.peers.get(call.route)
+        run = self.runs.get(call.caller)
+        peer = run.peer if run else self.peers.get(call.route)
         if peer is None:
+            self.resuming.put_back(call)
             return
         call.step("deliver")
         try:

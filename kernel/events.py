@@ -41,6 +41,14 @@ class Events:
             self._drop(peer, event)
         peer.events.clear()
 
+    def hand_over(self, before: Peer, peer: Peer) -> None:
+        """A run's next process hears what the one before did, and what has come meanwhile."""
+        for event in before.topics:
+            self.subscribe(peer, event)
+        peer.events, before.events = before.events, peer.events
+        peer.missed, peer.event_credit = before.missed, before.event_credit
+        self.forget(before)
+
     def recheck(self) -> None:
         """Grants have changed: nobody hears any more what it could not subscribe to now."""
         for event, peers in list(self._topics.items()):

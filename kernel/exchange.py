@@ -123,10 +123,12 @@ class Exchange:
         if call is None:
             raise Late(header.number)
         call.credit(header.chunks, down=down)
-        other = self._provider(call) if down else self._kernel.peers.get(call.route)
-        if other is not None:
-            number = call.number if down else call.caller_number
-            self._kernel.links.send(other, replace(header, number=number, time=self._kernel.time()), NIL)
+        other, tape = self._provider(call) if down else self._kernel.peers.get(call.route), self._kernel.tape_of(call)
+        told = replace(header, number=call.number if down else call.caller_number, time=self._kernel.time())
+        if not down and tape is not None:
+            tape.hear(told, NIL)
+        elif other is not None:
+            self._kernel.links.send(other, told, NIL)
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """The end that a provider gives. Raises Late when the call had its one end before."""

@@ -110,8 +110,8 @@ class Links:
 
     def dismiss(self, peer: Peer) -> None:
         """A peer is gone: it hears nothing more, and its key opens nothing more."""
-        self._kernel.events.forget(peer)
-        if peer.run is None or peer.run.tape is None:
+        if peer.run is None or peer.run.tape is None:  # else the next process makes its calls, and hears its events
+            self._kernel.events.forget(peer)
             self._kernel.exchange.caller_gone(peer)
         if peer.run is not None:
             peer.run.peer = None

@@ -97,8 +97,7 @@ class Router:
             run.peer = peer
         kernel.links.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
         if run is not None and run.tape is not None:
-            peer.made = run.tape.made
-            run.tape.pump()
+            run.tape.greet(peer)
 
     def _hear(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
         """What a run says that has a tape, its tape hears first."""

@@ -172,6 +172,11 @@ def goes_on(status: int, *, is_told: bool, is_unfit: bool) -> bool:
     return status < 0 or os.waitstatus_to_exitcode(status) == EXIT_LINK_LOST
 
 
+def was_killed(status: int) -> bool:
+    """Whether a run's first process was ended from outside: nothing in its namespace can send that one KILL."""
+    return status < 0 or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL)
+
+
 def ending(status: int) -> str:
     """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
     if status < 0:

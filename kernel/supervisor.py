@@ -119,11 +119,10 @@ class Supervisor:
     def start_again(self, run: Run) -> None:
         """Begin another process of a run that goes on. Raises Refusal, and has begun nothing then."""
         kernel, told = self._kernel, run.began.settings if run.began else {}
-        secret = {name for name, one in run.hand.package.manifest.settings.items() if one.secret}
-        now = {name: value for name, value in kernel.settings_of(run.hand).items() if name in secret}
+        _, secret = settings.apart(run.hand.package.manifest.settings, kernel.settings_of(run.hand))
         run.state = "launching"
         try:
-            self._launch(run, {**told, **now})
+            self._launch(run, {**told, **secret})
         except Refusal:
             run.state = "waiting"
             raise
@@ -213,7 +212,7 @@ class Supervisor:
 
     def _leave(self, run: Run, why: str) -> None:
         """End a run's processes at once; one that has a tape goes on later."""
-        run.leaves = run.tape is not None and not run.ended
+        run.leaves = run.leaves or (run.tape is not None and not run.ended)
         self.kill(run, why)
 
     def stop_all(self, then: Callable[[], None]) -> None:
@@ -222,7 +221,8 @@ class Supervisor:
         kernel.is_finishing = True
         live = [run for run in kernel.runs.values() if run.state != "waiting"]
         order = first_to_stop({run.name: run.hand.package.manifest.hand.needs for run in live})
-        left = {run.id for run in kernel.runs.values() if run.name in order and run.state != "waiting"}
+        leaving = {run.id for run in live if run.tape is not None}  # before those that answer them
+        left = leaving or {run.id for run in live if run.name in order}
         if not left:
             then()
             return

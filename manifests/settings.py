@@ -10,6 +10,7 @@ from typing import Final
 from manifests.errors import SettingsInvalid, ValueInvalid
 from manifests.schema import Setting
 from manifests.typed import convert, from_text
+from wire import codec
 
 HIDDEN: Final = "(secret)"
 
@@ -91,3 +92,21 @@ def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
     if close:
         return f"`{name}` is not a setting; did you mean `{close[0]}`?"
     return f"`{name}` is not a setting; " + (f"there are {', '.join(settings)}" if settings else "this Hand has none")
+
+
+def apart(declared: Mapping[str, Setting], values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """The values that may be kept and shown, and the secret ones."""
+    plain: dict[str, object] = {}
+    secret: dict[str, object] = {}
+    for name, value in values.items():
+        (secret if name in declared and declared[name].secret else plain)[name] = value
+    return plain, secret
+
+
+def kept(declared: Mapping[str, Setting], body: bytes, now: Mapping[str, object], *, is_all: bool) -> bytes:
+    """A body of settings in which the secret ones are those of now. is_all: it is the table itself, not a reply with it."""
+    value = codec.decode_body(body)
+    table = value if is_all or not isinstance(value, dict) else value["settings"]
+    assert isinstance(table, dict)
+    told = apart(declared, table)[0] | apart(declared, now)[1]
+    return codec.encode_body(told if is_all else {"settings": told})

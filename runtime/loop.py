@@ -13,8 +13,10 @@ or receive may swallow its edge, so before every wait the sockets themselves are
 """
 
 import asyncio
+import concurrent.futures
 import selectors
-from collections.abc import Callable, Coroutine, Generator
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from contextvars import Context
 from itertools import count
 from typing import Any, Final, Protocol
@@ -48,6 +50,8 @@ class IdleSelector(selectors.EpollSelector):
         self._bus: frozenset[int] = frozenset()
         self._waiting: Callable[[], bool] = _nothing
         self._busy = 0
+        self.finish = _nothing
+        """Takes what a thread has done for the loop; whether there was something."""
 
     def attend(self, descriptors: frozenset[int], waiting: Callable[[], bool]) -> None:
         """From now on treat these descriptors, all of them registered, as the bus."""
@@ -70,7 +74,10 @@ class IdleSelector(selectors.EpollSelector):
         return [*events, (self.get_map()[descriptor], selectors.EVENT_READ)]
 
     def _select_told(self, clock: Clock, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        """As select(), and the loop goes on only with a frame, or with what came from no bus."""
+        """As select(), and the loop goes on only with a frame, with a thread's work, or with what came from no bus."""
+        if self.finish():
+            self._busy = 0
+            return []
         is_own = len(self.get_map()) > len(self._bus) + 1  # the bus, and the loop's self-pipe
         self.is_idle = self._busy < BUSY_ROUNDS and not is_own
         if timeout is not None and not self._is_woken:
@@ -97,34 +104,84 @@ def _nothing() -> bool:
 
 
 class Told(asyncio.SelectorEventLoop):
-    """A loop whose time is told. Its tasks are hashed by their number: so sets of them have the same order each time."""
+    """A loop whose time is told. Its tasks and futures are hashed by a number: so sets of them have the same order each
+
+    time. What threads work out for it is taken when nothing else is ready, before any frame, and what was begun first
+    comes first: so a run waits for its threads, and how long they take is no part of what it meets.
+    """
 
     def __init__(self, selector: IdleSelector, clock: Clock) -> None:
         self._told = clock
+        self._threads: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
+        self._pool: concurrent.futures.Executor | None = None
+        selector.finish = self._finish
         super().__init__(selector)
         self.set_task_factory(_numbered)
+        asyncio.as_completed = asyncio.tasks.as_completed = _as_completed  # type: ignore[assignment]
 
     def time(self) -> float:
         """The clock's seconds."""
         return self._told.seconds()
 
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future with a number."""
+        return _Future(loop=self)
+
+    def run_in_executor(
+        self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
+    ) -> asyncio.Future[Any]:
+        """Have a thread do something; asyncio.to_thread comes here."""
+        if executor is None:
+            executor = self._pool = self._pool or concurrent.futures.ThreadPoolExecutor()
+        future = self.create_future()
+        self._threads.append((executor.submit(function, *arguments), future))
+        return future
+
+    def _finish(self) -> bool:
+        """Wait for the thread's work that was begun first, and take it; whether there is any."""
+        while self._threads:
+            work, future = self._threads.popleft()
+            if future.cancelled():
+                work.cancel()
+                continue
+            error = work.exception()
+            if error is None:
+                future.set_result(work.result())
+            else:
+                future.set_exception(error)
+            return True
+        return False
+
 
 _numbers = count()
 
 
-class _Task(asyncio.Task[Any]):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._number = next(_numbers)
-        super().__init__(*arguments, **options)
+class _Future(asyncio.Future[Any]):
+    _number = -1
 
     def __hash__(self) -> int:
+        if self._number < 0:
+            self._number = next(_numbers)
         return self._number
+
+
+class _Task(asyncio.Task[Any]):
+    _number = -1
+    __hash__ = _Future.__hash__
 
 
 def _numbered(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any] | Generator[Any, None, Any], **options: Context | None
 ) -> asyncio.Task[Any]:  # fmt: skip
-    return _Task(work, loop=loop, **options)
+    return _Task(work, loop=loop, **options)  # type: ignore[arg-type]  # they are the task's own
+
+
+_by_address: Final = asyncio.as_completed
+
+
+def _as_completed(works: Iterable[Any], *, timeout: float | None = None) -> Iterator[asyncio.Future[Any]]:
+    """asyncio's own begins coroutines in the order of their addresses."""
+    return _by_address([asyncio.ensure_future(work) for work in works], timeout=timeout)
 
 
 def new_loop(clock: Clock | None = None) -> tuple[asyncio.SelectorEventLoop, IdleSelector]:

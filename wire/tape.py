@@ -77,7 +77,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     body: bytes | None = None
 
 
-def asked(number: int, kind: str, on: str, resource: str, body: bytes) -> Asked:
+def asked(number: int, kind: str, on: str, resource: str = "", body: bytes = b"") -> Asked:
     """The record of a request."""
     digest, kept = blake2b(body, digest_size=16).digest(), body if len(body) <= ASKED_MOST else None
     return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=kept)

@@ -8,8 +8,9 @@ in_order: the requests must come in the tape's own order, as those of a Hand in 
 process may come in another one: there each is matched by what it is, and by how often it came before.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Iterator
+from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from wire import codec, headers, limits
 from wire.errors import Diverged
-from wire.headers import FromKernel
+from wire.headers import FromKernel, FromRun
 from wire.tape import Asked, Heard, Placed
 
 _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
@@ -26,7 +27,7 @@ _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled
 class Known(Struct, frozen=True, kw_only=True, gc=False):
     """A request on a tape. number: the run's; seq: of its entry in the log, if it was allowed.
 
-    is_ended: the tape has its end; has_streamed: chunks of its reply, or credit for its upload.
+    is_begun: the tape has something of it, a chunk or credit for one; is_ended: it has its end.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
     resource: str
     digest: bytes
     seq: int
+    is_begun: bool = False
     is_ended: bool = False
     has_streamed: bool = False
 
@@ -77,11 +79,28 @@ def look_at(records: Iterable[Placed]) -> Contents:
             heard += 1
             header = codec.decode_from_kernel(placed.record.header)
             is_delivered = is_delivered or isinstance(header, headers.Call)
-            if isinstance(header, _ENDS) and header.number in known:
-                known[header.number] = replace(known[header.number], is_ended=True)
-            elif isinstance(header, headers.Chunk | headers.Credit) and header.number in known:
-                known[header.number] = replace(known[header.number], has_streamed=True)
+            number = getattr(header, "number", 0)
+            if number in known and not (known[number].is_begun and isinstance(header, headers.Chunk)):
+                is_ended = isinstance(header, _ENDS)
+                known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
     return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered)
+
+
+def first(records: Iterable[Placed], heard: int) -> Iterator[Placed]:
+    """A tape's records up to its first so many messages, and the requests behind them."""
+    for placed in records:
+        if isinstance(placed.record, Heard):
+            if not heard:
+                return
+            heard -= 1
+        yield placed
+
+
+def number_of(header: FromKernel | FromRun) -> int:
+    """The number of the request that a message concerns; 0 when it concerns none."""
+    number = getattr(header, "number", 0)
+    assert isinstance(number, int)
+    return number
 
 
 class Telling:
@@ -147,3 +166,44 @@ class Telling:
     def under_way(self, number: int) -> int:
         """Chunks of a call, or events (0), that the run has not dealt with."""
         return max(0, self._under_way.get(number, 0))
+
+
+class Streams:
+    """What a run's processes have sent for its open streams: credit by a call's number, chunks of uploads by -number.
+
+    Events are stream 0. The streams stay open when a process dies. The next one says again what that had said, which nobody
+    is to hear twice.
+    """
+
+    def __init__(self) -> None:
+        self._said: Counter[int] = Counter()
+        self._again: Counter[int] = Counter()  # how much of it the present process has not said yet
+        self._sums: dict[
+            tuple[int, int], bytes
+        ] = {}  # hashes over uploads: of all that was sent, of what is said again
+
+    def repeated(self, stream: int, count: int, body: bytes = b"") -> int:
+        """How much of this was said before. Raises Diverged at the end of what was, if an upload is of something else."""
+        again = min(self._again[stream], count)
+        self._again[stream] -= again
+        self._said[stream] += count - again
+        if stream < 0:
+            side = stream, again
+            self._sums[side] = blake2b(self._sums.get(side, b"") + body, digest_size=16).digest()
+            if again and not self._again[stream] and self._sums[side] != self._sums[stream, 0]:
+                raise Diverged("it uploads something else than it did")
+        return again
+
+    def is_behind(self, stream: int) -> bool:
+        """Whether the process has not said all again: it may have no room for more than it was told before."""
+        return self._again[stream] > 0
+
+    def leave(self, stream: int) -> None:
+        """The process wants no more of it."""
+        self._again[stream] = 0
+
+    def rewind(self, still: Container[int]) -> None:
+        """Another process begins. still: the calls that are open."""
+        self._said = +Counter({stream: count for stream, count in self._said.items() if abs(stream) in still})
+        self._again = self._said.copy()
+        self._sums = {side: value for side, value in self._sums.items() if side[0] in self._said and not side[1]}

@@ -112,7 +112,9 @@ def _stop(request: Request) -> object:
 
     for run in runs:
         kernel.results.when_gone(run.id, partial(heard, run.id))
-        if run.state != "waiting":
+        if run.state == "waiting":  # nobody is to be asked, and its work ends as that of others does
+            run.why = why
+        else:
             kernel.supervisor.stop(run, why)
         if run.work is not None:
             kernel.exchange.cancel(run.work, why)

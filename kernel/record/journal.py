@@ -1,28 +1,30 @@
 """Tapes on disk: one file for each task run, written by the log's thread before the entries that need it (acts).
 
-On a full disk they take the room of journal/reserve, whatever they can of it, before they are as full as the disk.
-
 journal/runs/RUN.tape holds records as wire/tape.py writes them. put() is the main thread's and waits for nothing; store()
 is the log's thread's, and brings all that was put to disk before it writes the entries that were appended meanwhile.
-What a crash left behind the last record, or what the log does not vouch for any more, cut() takes away at the next start.
+What a crash left behind the last record, or what the log does not vouch for any more, cut() leaves out at the next start.
 """
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 import msgspec
 
-from kernel.record.growing import Growing, sync_folder
+from kernel.record.growing import sync_folder
 from wire.errors import TapeDamaged
 from wire.tape import Began, Placed, Record, key_of, read, write
 
-RESERVE: Final = 4 * 1024 * 1024
-LAST: Final = 256 * 1024
-"""Bytes kept allocated for tapes on a full disk, and how many of them are for what runs hear while they end."""
+RESERVE: Final = 8 * 1024 * 1024
+LAST: Final = RESERVE // 2
+"""Bytes kept allocated in a file of their own, for tapes on a full disk; and how many of them are left to what may be done
+
+then at all, the operator's calls and refusals."""
+
+_PIECE: Final = 128 * 1024
 
 
 class TapeFile:
@@ -41,12 +43,13 @@ class TapeFile:
                     return
 
     def cut(self, entries: int) -> None:
-        """Take away what a log of so many entries does not vouch for, and what cannot be read behind what it does.
+        """Leave out what a log of so many entries does not vouch for, and what cannot be read behind what it does.
 
         Whether something is missing then that it vouches for, its reader sees: a tape tells how many entries it needs.
+        If nothing is, he calls settle(); until then all is there still, for whoever looks into it.
         """
         self.end, self.check = 0, b""
-        with open(self.path, "r+b") as file:
+        with open(self.path, "rb") as file:
             try:
                 for placed in read(file.read, self.key):
                     if placed.needs > entries:
@@ -54,7 +57,12 @@ class TapeFile:
                     self.end, self.check = placed.end, placed.check
             except TapeDamaged:
                 pass
+
+    def settle(self) -> None:
+        """Take away for good what cut() left out: else it would count again when the log has grown."""
+        with open(self.path, "r+b") as file:
             file.truncate(self.end)
+            os.fsync(file.fileno())
 
     def write(self, records: list[tuple[int, Record]]) -> None:
         """Bring records to disk. After an OSError nothing counts as written: write the same again."""
@@ -80,16 +88,17 @@ class TapeFile:
 class Journal:
     """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk.
 
-    is_low: so little of the reserve is left that runs may be told no more than what they end with.
+    room: bytes of the reserve, which store() gives to a tape that finds none elsewhere.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "runs"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.reserve = Growing(folder / "reserve", reserve=RESERVE)
         self._keys = folder / "keys" / "000000.jsonl"
         self._lock = Lock()
-        self.behind, self.is_low = 0, False
+        self.behind = 0
+        self._spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.room = os.fstat(self._spare).st_size
         self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
@@ -126,39 +135,43 @@ class Journal:
         """Whether there is nothing to write."""
         return not self.behind
 
+    def reserve(self) -> None:
+        """Fill the reserve up, piece by piece. Raises OSError when only some of it could be had."""
+        while self.room < RESERVE:
+            os.posix_fallocate(self._spare, self.room, _PIECE)
+            self.room += _PIECE
+
+    def _give(self, size: int) -> bool:
+        """Let a tape have so much of the reserve, in pieces; whether there is as much."""
+        if self.room < size:
+            return False
+        self.room -= -(-size // _PIECE) * _PIECE
+        os.ftruncate(self._spare, self.room)
+        os.fsync(self._spare)  # some file systems give out again only what a commit has freed
+        return True
+
+    def close(self) -> None:
+        """Let go of the reserve's file; it stays."""
+        os.close(self._spare)
+
     def store(self) -> None:
         """Write what was taken. Raises OSError; what was written by then is not written again."""
         while self._taken:
             tape = next(iter(self._taken))
+            size = sum(_size(record) for _, record in self._taken[tape])
             try:
                 tape.write(self._taken[tape])
-            except OSError:
-                if not self.reserve.room:
+            except OSError as error:
+                if error.errno != errno.ENOSPC or not self._give(size):
                     raise
-                self._write_into_reserve(tape)
-            size = sum(_size(record) for _, record in self._taken.pop(tape))
+                continue
+            del self._taken[tape]
             with self._lock:
                 self.behind -= size
 
-    def make_room(self) -> None:
-        """Have the reserve again. Raises OSError when only some of it could be had."""
-        try:
-            self.reserve.reserve()
-        finally:
-            self.is_low = self.reserve.room <= LAST or (self.is_low and self.reserve.room < RESERVE // 2)
-
-    def _write_into_reserve(self, tape: TapeFile) -> None:
-        """Write where the reserve was, and take back what is left of it before anybody else does."""
-        self.reserve.release()
-        try:
-            tape.write(self._taken[tape])
-        finally:
-            with suppress(OSError):  # the log's look at its reserves tells of it
-                self.make_room()
-
 
 def _size(record: Record) -> int:
-    return 64 + len(record.inputs if isinstance(record, Began) else record.body or b"")
+    return 64 + (len(record.inputs) if isinstance(record, Began) else len(record.body or b""))
 
 
 def began(records: Iterator[Placed]) -> Began:

@@ -29,6 +29,7 @@ from typing import Final, Literal, Unpack
 import msgspec
 
 from kernel.errors import Failure
+from kernel.record import journal
 from kernel.record.growing import Growing, replace, sync_folder
 from kernel.record.journal import Journal, TapeFile
 from kernel.record.recovery import segment_path, segments
@@ -131,8 +132,9 @@ class Log:
         """What may be asked of the log."""
         if self._state is LogState.OK and self._behind < BEHIND[0]:
             return LogState.OK
-        is_low = self._entries.room - self._behind < LAST or self.journal.is_low
-        is_spent = self._behind >= BEHIND[1] or is_low
+        is_spent = (
+            self._behind >= BEHIND[1] or self._entries.room - self._behind < LAST or self.journal.room < journal.LAST
+        )
         return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
     @property
@@ -235,7 +237,7 @@ class Log:
         self._thread.join()
         self._entries.close(keep=True)
         self._keys_file.close(keep=True)
-        self.journal.reserve.close(keep=True)
+        self.journal.close()
         self.settle()
 
     def _ring(self) -> None:
@@ -305,8 +307,8 @@ class Log:
         self.durable = self._tree.size
         os.eventfd_write(self._wake, 1)
         self._due = min(self._due, monotonic() + CHECKPOINT_AFTER)
-        is_low = self._entries.room < (LAST if self._state else RESERVE // 2)
-        if self._state is LogState.SPENT or is_low or not (self._state or self.journal.reserve.room):
+        is_short = self._entries.room < (LAST if self._state else RESERVE // 2)
+        if self._state is LogState.SPENT or is_short or (0 < self.journal.room < journal.RESERVE and not self._state):
             self._tidy()
 
     def _tidy(self) -> None:
@@ -321,7 +323,7 @@ class Log:
             finally:
                 self._keys_file.reserve()
                 self._entries.reserve()
-                self.journal.make_room()
+                self.journal.reserve()
             if self._entries.end >= SEGMENT and not self._failed:  # and under a checkpoint, since it was just signed
                 following = Growing(segment_path(self._folder, self._segment + 1), reserve=RESERVE)
                 self._entries.close(keep=False)
@@ -329,7 +331,7 @@ class Log:
                 following.reserve()
         except OSError as error:
             self._due = monotonic() + RETRY
-            is_spent = self._failed or self._entries.room < LAST
+            is_spent = self._failed or self._entries.room < LAST or self.journal.room < journal.LAST
             self._tell(LogState.SPENT if is_spent else LogState.FULL, f"the log has no reserve: {error.strerror}")
         else:
             self._tell(LogState.OK, "")

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import TapeFile, began
 from kernel.record.tapes import Tape
-from kernel.runs import Peer, Run, ending, goes_on
+from kernel.runs import Peer, Run, ending, goes_on, was_killed
 from manifests import policy
 from manifests.calls import OpenCall, chain, opened
 from manifests.grants import GrantSet
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
 from manifests.policy import Link, shown
 from manifests.schema import Provided
+from manifests.settings import apart
 from manifests.state import Open, Unfinished, authority, fold
 from manifests.unended import unmade
 from wire import codec, headers
@@ -32,7 +33,6 @@ from wire.headers import FromRun
 from wire.ids import OPERATOR, RunId
 from wire.results import Outcome
 from wire.tape import Began, Ended
-from wire.telling import Known
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -47,7 +47,7 @@ RESTS_FROM: Final = 30.0
 """Seconds between looks for runs that only wait; how long a sleep must last to be worth a process."""
 
 DEATHS_MOST: Final = 3
-"""Processes of one run that may die one after the other without coming any further."""
+"""Processes of one run that may die one after the other without coming any further, unless the last was killed."""
 
 
 class Resuming:
@@ -55,7 +55,7 @@ class Resuming:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self._waiting: dict[str, int] = {}  # runs without a process, and how much of their tape there is
+        self._waiting: dict[str, tuple[int, int]] = {}  # runs without a process: messages on the tape, entry it needs
         self._asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
         self._asked: dict[str, int] = {}  # how long the tape was of those that were asked whether they rest
 
@@ -66,12 +66,11 @@ class Resuming:
         run.tape = self._tape(run, log.journal.tape(run.id, run.digest_key))
         links = [(link.caller, link.by.hand) for link in chain(work)]
         run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
-        secret = {name for name, one in hand.package.manifest.settings.items() if one.secret}
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
             inputs=work.body, work=work.number, caller=work.caller, chain=tuple(links), asked=cause.number,
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
-            settings={name: value for name, value in kernel.settings_of(hand).items() if name not in secret},
+            settings=apart(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=int((work.deadline - kernel.loop.now()) * 1000),
         )  # fmt: skip
 
@@ -92,7 +91,7 @@ class Resuming:
         again, is_held = run.next(), run.leaves and run.id not in self._asleep
         if not run.leaves:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
-            if tape.deaths >= DEATHS_MOST:
+            if tape.deaths >= DEATHS_MOST and not was_killed(status):
                 last = run.why or ending(status)
                 run.unfit = f"its process died {tape.deaths} times without coming any further, last: {last}"
                 return False
@@ -109,33 +108,41 @@ class Resuming:
         seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=detail)
         for call in list(tape.made.values()):
             self._let_lie(call, tape, again=is_held)
-        self._waiting[run.id] = tape.rewind()
-        if self._asleep.get(run.id, tape.count) != tape.count:  # it was told something on its way to sleep
-            self.wake(run.id)
-        if not run.leaves:
-            wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
-            kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
+        self._waiting[run.id] = tape.rewind(), seq
+        if run.id in self._asleep:
+            if self._asleep[run.id] != tape.count:  # it was told something on its way to sleep
+                self.wake(run.id)
+            return
+        wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
+        kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
 
     def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
-        """An open call of a run without a process. again: its provider goes too, so what can be made again later is."""
-        kernel = self._kernel
-        if call.state == "streaming" or call.upload:
-            kernel.exchange.fail(call, INTERRUPTED, "its caller's process died while it streamed")
-        elif again and may_be_made_again(call.provided) and call.bond is None:
-            tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
-            kernel.exchange.let_go(call)
+        """An open call of a run without a process. again: its provider goes too, so it is as after the kernel's end."""
+        if again:
+            self.put_back(call)
+        elif call.upload and not tape.in_order:
+            code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
+            self._kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
+
+    def put_back(self, call: OpenCall) -> None:
+        """An open call of a run without a process: it is made when the next one asks for it again."""
+        tape = self._kernel.tape_of(call)
+        if tape is not None:
+            tape.opens[call.caller_number] = (call.number, call.kept(self._kernel.digest_key(call.caller), call.caller))
+            if call.bond is not None:
+                tape.bonds[call.number] = call.bond
+            self._kernel.exchange.let_go(call)
             del tape.made[call.caller_number]
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
         for name in [name for name in self._waiting if (name in only if only else name not in self._asleep)]:
-            run = self._kernel.runs.get(name)
-            if run is None or run.tape is None:
-                self._waiting.pop(name, None)
+            run = self._kernel.runs[name]
+            if run.tape is None or self._waiting[name][1] >= self._kernel.log.durable:
                 continue
             try:
                 self._kernel.supervisor.start_again(run)
-                run.tape.tell(self._waiting.pop(name))
+                run.tape.tell(self._waiting.pop(name)[0])
             except Refusal as refusal:
                 if not passes(refusal.code):
                     self._kernel.refused_start(run.hand, refusal)
@@ -206,6 +213,8 @@ class Resuming:
         run.tape = None
         if tape is None:
             return
+        if tape.peer is not None:
+            self._kernel.events.forget(tape.peer)
         for call in list(tape.made.values()):
             self._kernel.exchange.cancel(call, "its caller is gone")
         for said in unmade(dict(tape.opens.values()), "its caller never came back to it"):
@@ -270,11 +279,12 @@ class Resuming:
                 tape.opens[known.number] = by_seq.pop(known.seq)
         if by_seq := {seq: one for seq, one in by_seq.items() if one[1].method != WORK.method}:
             raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
+        file.settle()
         work.provider, kernel.runs[run.id] = run.id, run
         kernel.results.begin(run.id, told.caller)
         kernel.exchange.open(work)
         self._reserve(work, left, tape)
-        self._waiting[name] = tape.rewind()
+        self._waiting[name] = tape.rewind(), -1
 
     def _reserve(self, work: OpenCall, left: Open, tape: Tape) -> None:
         """What was reserved for a run's work and calls stays so until they have their ends."""
@@ -310,9 +320,12 @@ class Resuming:
         return parent
 
     def make_again(
-        self, peer: Peer, header: FromRun, body: bytes, known: Known, left: tuple[int, Open] | None
-    ) -> None:  # fmt: skip
-        """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
+        self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool
+    ) -> None:
+        """A request that the log has no end of. left: its number there, and what its entry says; None: it had none.
+
+        is_begun: its caller has heard some of it, and must not hear that again.
+        """
         kernel, run = self._kernel, peer.run
         assert run is not None
         assert run.tape is not None
@@ -336,14 +349,14 @@ class Resuming:
         refusal = kernel.router.check(peer, run.work, header.method, header.resource)
         if refusal is not None:
             kernel.exchange.refuse(call, refusal)
-        elif known.has_streamed:
-            kernel.exchange.fail(call, INTERRUPTED, "the kernel ended while it streamed")
-        elif owner is None or (may_be_made_again(provided) and one.most is None):
-            kernel.deliver(call)
-        else:
+        elif not may_be_made_again(provided, one.most) and owner is not None:
             kernel.exchange.fail(
-                call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it"
+                call, OUTCOME_UNKNOWN, f"{header.method} had begun when all was ended: look before you repeat it"
             )
+        elif is_begun:
+            kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when all was ended")
+        else:
+            kernel.deliver(call)
 
     # what the kernel's own methods remember --------------------------------------------------------------------------
 
@@ -353,12 +366,11 @@ class Resuming:
 
     def outcome(self, run: str, caller: str) -> Outcome | None:
         """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
-        one = self._kernel.state.unfinished.get(run)
-        if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
-            return None
         try:
             file = self._kernel.log.journal.tape(run, self._kernel.log.journal.secret(run))
             file.end = os.path.getsize(file.path)
+            if caller not in (OPERATOR, began(file.records()).caller):
+                return None
             ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
             header = codec.decode_from_kernel(ended[-1].header)
         except (OSError, ManipleError, IndexError):
@@ -374,6 +386,6 @@ def lasts(call: OpenCall, now: int) -> bool:
     )
 
 
-def may_be_made_again(provided: Provided) -> bool:
-    """Whether a call whose outcome was lost may be made again without anybody noticing."""
-    return provided.effect == "read" or provided.idempotent
+def may_be_made_again(provided: Provided, most: object = None) -> bool:
+    """Whether a call whose outcome was lost may be made again without anybody noticing. most: what it may cost, if it may."""
+    return most is None and (provided.effect == "read" or provided.idempotent)

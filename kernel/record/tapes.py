@@ -8,7 +8,6 @@ tape is the order in which it is told, now and again.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -17,12 +16,13 @@ from kernel.record.journal import TapeFile
 from kernel.runs import Peer, Run
 from manifests.budgets import Bond
 from manifests.calls import OpenCall
+from manifests.settings import kept
 from manifests.state import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Asked, Heard, Placed, Record, asked
-from wire.telling import Contents, Known, Telling, known_of, look_at
+from wire.tape import Asked, Heard, Record, asked
+from wire.telling import Contents, Known, Streams, Telling, first, known_of, look_at, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -43,19 +43,30 @@ class Tape:
     """
 
     def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
-        self._kernel, self._run, self.file, self._in_order = kernel, run, file, in_order
+        self._kernel, self._run, self.file, self.in_order = kernel, run, file, in_order
         self.made: dict[int, OpenCall] = {}
         self.opens: dict[int, tuple[int, Open]] = {}
         self.bonds: dict[int, Bond] = {}
         self.count = self.deaths = self._heard = 0
         self.last = -1
+        self.peer: Peer | None = None
         self._telling: Telling | None = None
         self._queue: deque[tuple[FromKernel, bytes, int]] = deque()
         self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
         self._taken: set[int] = set()
-        self._is_telling = False
+        self._streams = Streams()
+        self._is_telling = self._counts_events = False
+
+    def greet(self, peer: Peer) -> None:
+        """A process has come: it may be told, and hears of what the one before had subscribed to."""
+        if self.peer is not None:
+            self._kernel.events.hand_over(self.peer, peer)
+        elif self._telling is not None:  # an earlier kernel's: what it was told of events is counted while it is told
+            self._counts_events, peer.event_credit = True, 0
+        peer.made, self.peer = self.made, peer
+        self.pump()
 
     # from the run ----------------------------------------------------------------------------------------------------
 
@@ -77,8 +88,7 @@ class Tape:
     def _ask(
         self, peer: Peer, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes
     ) -> FromRun | None:
-        on = header.method if isinstance(header, headers.Call) else header.event
-        resource = header.resource if isinstance(header, headers.Call) else ""
+        on, resource = (header.method, header.resource) if isinstance(header, headers.Call) else (header.event, "")
         record = asked(header.number, KINDS[type(header)], on, resource, body)
         known = self._telling.ask(known_of(record)) if self._telling is not None else None
         if known is None:
@@ -111,16 +121,24 @@ class Tape:
 
     def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
         """A message about an earlier request, or the credit of events (0)."""
-        number = self._ours.get(header.number, header.number)
+        number, telling = self._ours.get(header.number, header.number), self._telling
         header = header if number == header.number else replace(header, number=number)
-        if self._telling is not None and (number not in self.made if number else self._telling.left):
-            if isinstance(header, headers.Credit):
-                self._telling.credit(number, header.chunks)
-            elif any(number_of(one[0]) == number for one in self._waiting):
-                self._waiting.append((header, body, None))
-            self.pump()
-            return None
-        return header
+        is_told = telling is not None and (number not in self.made if number else self._counts_events)
+        fresh: FromRun | None = header
+        match header:
+            case headers.Credit():
+                if telling is not None:
+                    telling.credit(number, header.chunks)
+                chunks = header.chunks - self._streams.repeated(number, header.chunks)
+                fresh = replace(header, chunks=chunks) if chunks else None
+            case headers.Chunk() if not is_told:
+                fresh = None if self._streams.repeated(-number, 1, body) else header
+            case headers.Cancel():
+                self._streams.leave(number)
+        if is_told and any(number_of(one[0]) == number for one in self._waiting):
+            self._waiting.append((header, body, None))
+        self.pump()
+        return None if is_told else fresh
 
     # to the run ------------------------------------------------------------------------------------------------------
 
@@ -138,8 +156,8 @@ class Tape:
         """
         gate = self._kernel.log.size if durable else -1
         is_secret = self._is_secret(header)
-        kept = Heard(header=codec.encode(header), body=b"" if is_secret else body, secret=is_secret)
-        self.put(kept, bound=bound)
+        on_tape = self._said(header, body, whole=False) if is_secret else body
+        self.put(Heard(header=codec.encode(header), body=on_tape, secret=is_secret), bound=bound)
         self._heard += 1
         self._queue.append((header, body, gate))
         if not bound:
@@ -171,19 +189,21 @@ class Tape:
         kernel, peer = self._kernel, run.peer
         while peer is not None and (due := telling.due(is_ready=run.state == "ready")) is not None:
             header, heard = due
-            body = self._secret(header) if heard.secret else heard.body
+            body = self._said(header, heard.body, whole=True) if heard.secret else heard.body
             kernel.links.transmit(peer, self._numbered(header), body)
             peer = run.peer
         if telling.left or peer is None:
             return False
-        peer.event_credit -= telling.under_way(0)
-        telling.credit(0, limits.EVENT_WINDOW)
+        if self._counts_events:
+            self._counts_events = False
+            kernel.events.credit(peer, limits.EVENT_WINDOW - telling.under_way(0))
         waiting, self._waiting = self._waiting, deque()
         if not telling.unmet:
             self._telling = None
         for said, body, known in waiting:
             if known is not None:
-                kernel.resuming.make_again(peer, said, body, known, self.opens.pop(known.number, None))
+                left = self.opens.pop(known.number, None)
+                kernel.resuming.make_again(peer, said, body, left, is_begun=known.is_begun)
                 continue
             again = self._ask(peer, said, body) if isinstance(said, _REQUESTS) else said
             try:
@@ -204,9 +224,9 @@ class Tape:
                 kernel.loop.after(AGAIN, self.pump)
                 return
             number = number_of(header)
-            if (is_made_by_run(number) and number not in self._theirs) or (
-                isinstance(header, headers.Call) and run.state != "ready"
-            ):
+            is_unasked = is_made_by_run(number) and number not in self._theirs
+            has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)
+            if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
             self._queue.popleft()
             kernel.links.transmit(peer, self._numbered(header), body)
@@ -217,11 +237,7 @@ class Tape:
         if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) and number:
             self._theirs.pop(number, None)
             self._ours.pop(theirs, None)
-        return (
-            header
-            if theirs == number or isinstance(header, headers.Stop | headers.Event)
-            else replace(header, number=theirs)
-        )
+        return header if theirs == number else replace(header, number=theirs)
 
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):
@@ -229,10 +245,11 @@ class Tape:
         call = self.made.get(number_of(header))
         return isinstance(header, headers.Done) and call is not None and call.method == "kernel.settings"
 
-    def _secret(self, header: FromKernel) -> bytes:
-        """A body that the tape does not keep, as it is now."""
-        settings = self._kernel.settings_of(self._kernel.runs[self._run].hand)
-        return codec.encode_body(settings if isinstance(header, headers.Event) else {"settings": settings})
+    def _said(self, header: FromKernel, body: bytes, *, whole: bool) -> bytes:
+        """A body of settings without the secret ones, as the tape keeps it; or whole, with those of now."""
+        hand = self._kernel.runs[self._run].hand
+        now = self._kernel.settings_of(hand) if whole else {}
+        return kept(hand.package.manifest.settings, body, now, is_all=isinstance(header, headers.Event))
 
     # from one process to the next ------------------------------------------------------------------------------------
 
@@ -241,34 +258,17 @@ class Tape:
         self._queue.clear()
         self._waiting.clear()
         self._telling = None
+        self._streams.rewind({0, *self.made})
         return self._heard
 
     def tell(self, heard: int) -> Contents:
         """From now on tell a new process, first so many messages from the tape. Raises TapeDamaged."""
-        self._theirs.clear()
-        self._ours.clear()
-        contents = look_at(_first(self.file, heard))
+        self._theirs, self._ours = {}, {}
+        contents = look_at(first(self.file.records(), heard))
         self.last = max(self.last, contents.needs - 1)
         self._taken = {known.number for known in contents.known}
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
-        messages = (one.record for one in _first(self.file, heard) if isinstance(one.record, Heard))
-        self._telling = Telling(contents, messages, in_order=self._in_order)
+        messages = (one.record for one in first(self.file.records(), heard) if isinstance(one.record, Heard))
+        self._telling = Telling(contents, messages, in_order=self.in_order)
         return contents
-
-
-def number_of(header: FromKernel | FromRun) -> int:
-    """The number of the request that a message concerns; 0 when it concerns none."""
-    number = getattr(header, "number", 0)
-    assert isinstance(number, int)
-    return number
-
-
-def _first(file: TapeFile, heard: int) -> Iterator[Placed]:
-    """A tape's records up to its first so many messages, and the requests behind them."""
-    for placed in file.records():
-        if isinstance(placed.record, Heard):
-            if not heard:
-                return
-            heard -= 1
-        yield placed

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from tests.bench import calls, footprint, logs, machine, starts
+from tests.bench import calls, footprint, logs, machine, resuming, starts
 from tests.bench.samples import Result, Row, page
 
 BENCHES: Final[dict[str, Callable[[Path, int], list[Row]]]] = {
@@ -27,6 +27,8 @@ BENCHES: Final[dict[str, Callable[[Path, int], list[Row]]]] = {
     "call": calls.one_caller,
     "calls": calls.many_callers,
     "log": logs.log,
+    "resume": resuming.resume,
+    "journal": resuming.journal,
     "many": footprint.many,
 }
 LARGE: Final = ("many",)

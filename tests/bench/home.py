@@ -174,16 +174,17 @@ def trust(home: Path, operator: Operator) -> SigningKey:
 
 def install_echo(home: Path, operator: Operator, key: SigningKey, name: str) -> None:
     """A service of a few lines that provides `name`.say."""
-    _install(home, operator, key, name, {"HAND.toml": _MANIFEST.format(name=name), "main.py": _CODE})
+    install(home, operator, key, name, {"HAND.toml": _MANIFEST.format(name=name), "main.py": _CODE})
 
 
 def install_guest(home: Path, operator: Operator, key: SigningKey, name: str) -> None:
     """The same in WebAssembly."""
     text = _MANIFEST.format(name=name).replace('entry = "main:Echo"', 'wasm = "main.wat"')
-    _install(home, operator, key, name, {"HAND.toml": text, "main.wat": _MODULE})
+    install(home, operator, key, name, {"HAND.toml": text, "main.wat": _MODULE})
 
 
-def _install(home: Path, operator: Operator, key: SigningKey, name: str, files: dict[str, str]) -> None:
+def install(home: Path, operator: Operator, key: SigningKey, name: str, files: dict[str, str]) -> None:
+    """Write, seal and install a Hand with all it asks for. files: by name."""
     folder = f"{name}-1.0.0-{secrets.token_hex(4)}"
     place = home / "hands" / folder
     place.mkdir(parents=True)

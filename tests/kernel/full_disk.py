@@ -118,8 +118,8 @@ def restarts(disk: Path) -> None:
 def starts_full(disk: Path) -> None:
     """A home's first start on a disk without room ends in SPENT and comes to life when there is some."""
     (disk / "log" / "entries").mkdir(parents=True)
-    for name in ("keys", "runs"):
-        (disk / "journal" / name).mkdir(parents=True)
+    (disk / "journal" / "keys").mkdir(parents=True)
+    (disk / "journal" / "runs").mkdir()
     for path in ("log/entries/000000.jsonl", "journal/keys/000000.jsonl", "journal/reserve"):
         (disk / path).touch()
     filler = fill(disk)

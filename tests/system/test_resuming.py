@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,18 +36,17 @@ def begin(kernel: Kernel, hand: str = "journey", **inputs: object) -> str:
     return str(told["run"])
 
 
-def kill(kernel: Kernel, victim: str) -> None:
+def kill(kernel: Kernel, victim: str, run: str = "journey", provider: str = "ledger") -> None:
     """End the processes of one kind, or all; those that are there."""
     if victim in ("kernel", "all"):
         kernel.kill()
         kernel.up()
         return
-    pids = [
-        int(str(row["pid"])) for row in fates.runs(kernel, {"run": "journey", "provider": "ledger"}.get(victim, ""))
-    ]
+    pids = [int(str(row["pid"])) for row in fates.runs(kernel, {"run": run, "provider": provider}.get(victim, ""))]
     for pid in fates.children(kernel.pid) if victim == "template" else pids:
         if pid:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it had ended
+                os.kill(pid, signal.SIGKILL)
 
 
 def calls_made(kernel: Kernel) -> int:

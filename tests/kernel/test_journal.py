@@ -1,0 +1,251 @@
+"""Tapes on disk: torn at any byte, written again after a failure, and never behind the log that vouches for them."""
+
+import itertools
+import os
+import random
+import select
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from kernel.record.journal import Journal, TapeFile, began
+from tests.kernel.logs import Opened, start, written
+from tests.small_disk import SYSTEMS, on_small_disk
+from wire import tape as tapes
+from wire.errors import TapeDamaged
+from wire.tape import Asked, Began, Heard, Record
+
+SECRET = bytes(range(32))
+BEGAN = Began(
+    run="r-1", hand="h-1", name="n", version="1", seal="s", clock=1, inputs=b"in", work=2, caller="operator"
+)  # fmt: skip
+
+
+def asked(number: int, size: int = 3) -> Asked:
+    return tapes.asked(number, "call", "ledger.add", body=bytes([number % 256]) * size)
+
+
+def on_disk(path: Path, secret: bytes = SECRET) -> TapeFile:
+    """A tape as the next kernel finds it, before it has looked."""
+    return TapeFile(path, secret)
+
+
+def records(tape: TapeFile) -> list[Record]:
+    return [placed.record for placed in tape.records()]
+
+
+def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    one, other = journal.tape("r-1", SECRET), journal.tape("r-2", SECRET)
+    journal.put(one, BEGAN, 1)
+    journal.put(other, BEGAN, 2)
+    journal.put(one, asked(1), 3)
+    journal.take()
+    journal.put(one, asked(3), 4)
+    journal.store()
+    assert (records(one), records(other)) == ([BEGAN, asked(1)], [BEGAN])
+    journal.take()
+    journal.store()
+    assert records(one) == [BEGAN, asked(1), asked(3)]
+    assert journal.is_idle
+    assert (tmp_path / "runs" / "r-1.tape").stat().st_mode & 0o777 == 0o600
+
+
+def torn(tmp_path: Path) -> tuple[bytes, list[int]]:
+    """The bytes of a tape of five records, each of which needs one entry more; and where each ends."""
+    tape = TapeFile(tmp_path / "whole.tape", SECRET)
+    ends = []
+    several: tuple[Record, ...] = (BEGAN, asked(1), asked(3), Heard(header=b"h", body=b"b"), asked(5))
+    for needs, record in enumerate(several, start=1):
+        tape.write([(needs, record)])
+        ends.append(tape.end)
+    return tape.path.read_bytes(), ends
+
+
+def test_a_tape_that_is_torn_at_any_byte_keeps_its_whole_records_and_is_written_on_behind_them(tmp_path: Path) -> None:
+    whole, ends = torn(tmp_path)
+    path = tmp_path / "r-1.tape"
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        tape = on_disk(path)
+        tape.cut(5)
+        assert path.stat().st_size == size
+        tape.settle()
+        kept = sum(end <= size for end in ends)
+        assert (len(records(tape)), tape.end, path.stat().st_size) == (kept, *[([0, *ends])[kept]] * 2)
+        tape.write([(6, asked(9))])
+        again = on_disk(path)
+        again.cut(6)
+        assert records(again) == [*records(tape)[:kept], asked(9)]
+
+
+def test_zeros_where_the_bytes_never_came_are_a_torn_end(tmp_path: Path) -> None:
+    whole, ends = torn(tmp_path)
+    path = tmp_path / "r-1.tape"
+    for size in range(ends[2], len(whole)):
+        path.write_bytes(whole[:size] + bytes(len(whole) - size + 512))
+        tape = on_disk(path)
+        tape.cut(5)
+        assert tape.end == max(end for end in ends if end <= size)
+
+
+def test_what_a_shorter_log_does_not_vouch_for_is_cut_off(tmp_path: Path) -> None:
+    whole, ends = torn(tmp_path)
+    path = tmp_path / "r-1.tape"
+    for entries in range(7):
+        path.write_bytes(whole)
+        tape = on_disk(path)
+        tape.cut(entries)
+        assert tape.end == ([0, *ends])[min(entries, 5)]
+        assert [placed.needs for placed in tape.records()] == list(range(1, min(entries, 5) + 1))
+        tape.settle()
+        again = on_disk(path)
+        again.cut(9)  # a log that has grown since brings nothing back
+        assert again.end == tape.end
+
+
+def test_a_tape_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        on_disk(tmp_path / "r-1.tape").cut(9)
+    path = tmp_path / "r-2.tape"
+    path.write_bytes(b"")
+    tape = on_disk(path)
+    tape.cut(9)
+    with pytest.raises(TapeDamaged, match="does not tell what its run was begun with"):
+        began(tape.records())
+
+
+def test_a_tape_is_read_with_its_own_key_or_not_at_all(tmp_path: Path) -> None:
+    torn(tmp_path)
+    tape = on_disk(tmp_path / "whole.tape", bytes(32))
+    tape.end = 1 << 20
+    with pytest.raises(TapeDamaged, match="this is not what was written"):
+        records(tape)
+
+
+def test_a_key_that_was_erased_or_never_was_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    keys = tmp_path / "keys" / "000000.jsonl"
+    keys.write_bytes(b'\n{"run":"r-1","key":"%s"}\n\n{"run":"r-2","key":"%s"}\n' % (b"ab" * 32, b"-" * 64))
+    journal = Journal(tmp_path)
+    assert journal.secret("r-1") == b"\xab" * 32
+    for run in ("r-2", "r-3"):
+        with pytest.raises(TapeDamaged, match="its key was erased, or is not there"):
+            journal.secret(run)
+
+
+def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    tapes = [journal.tape(f"r-{n}", SECRET) for n in range(3)]
+    for tape in tapes:
+        journal.put(tape, BEGAN, 1)
+    journal.take()
+    chance, pwrite = random.Random(1), os.pwrite
+
+    def fail(file: int, content: memoryview, at: int) -> int:  # a disk that fails now and then is not to be had
+        if chance.random() < 0.7:
+            pwrite(file, bytes(chance.randrange(len(content))), at)
+            raise OSError(5, "Input/output error")
+        return pwrite(file, content, at)
+
+    monkeypatch.setattr("kernel.record.journal.os.pwrite", fail)
+    for tries in itertools.count():
+        try:
+            journal.store()
+            break
+        except OSError:
+            assert not journal.is_idle
+            journal.put(tapes[0], asked(tries), 2)
+            journal.take()
+    assert journal.is_idle
+    assert [records(tape)[0] for tape in tapes] == [BEGAN] * 3
+    assert records(tapes[0])[1:] == [asked(number) for number in range(len(records(tapes[0])) - 1)]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_full_disk_holds_back_the_entries_that_need_the_tape_and_loses_nothing(tmp_path: Path, system: str) -> None:
+    on_small_disk(tmp_path, system, "tests.kernel.full_tape")
+
+
+def test_the_log_cut_at_any_byte_of_its_last_entries_leaves_the_tape_that_belongs_to_it(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    tape = opened.log.journal.tape("r-1", SECRET)
+    opened.log.tape(tape, BEGAN, bound=True)
+    opened.note("entry 0")
+    opened.close()
+    os.unlink(tmp_path / "log" / "checkpoint")  # what it covers may not be cut off
+    whole = (tmp_path / "log" / "entries" / "000000.jsonl").read_bytes().rstrip(b"\0")
+    assert whole.count(b"\n") == 1
+    folder = written(tmp_path / "more", 0)
+    for size in range(len(whole) + 1):
+        (folder / "entries" / "000000.jsonl").write_bytes(whole[:size])
+        found = start(folder).chain.seq
+        again = on_disk(_copied(tape.path, tmp_path / "copy.tape"))
+        again.cut(found)
+        assert (found, len(records(again))) == ((1, 1) if size == len(whole) else (0, 0))
+
+
+def _copied(path: Path, to: Path) -> Path:
+    to.write_bytes(path.read_bytes())
+    return to
+
+
+def _write_for_ever(home: Path, pipe: int, life: int) -> None:
+    """A kernel of three runs: each entry has its record before it; what has come to disk is told over the pipe."""
+    chance = random.Random(life)
+    opened = Opened(home)
+    tapes = [opened.log.journal.tape(f"r-{life}-{n}", SECRET) for n in range(3)]
+    for tape in tapes:
+        opened.log.tape(tape, BEGAN, bound=True)
+        opened.note(tape.path.name)
+    for number in itertools.count():
+        tape = chance.choice(tapes)
+        if chance.random() < 0.3:
+            opened.log.tape(tape, Heard(header=b"h", body=bytes(chance.randrange(3000))), bound=False)
+        opened.log.tape(tape, asked(number, chance.randrange(3000)), bound=True)
+        seq = opened.note(tape.path.name)
+        if chance.random() < 0.5:
+            opened.log.after(seq, partial(_say, pipe, seq))
+        if chance.random() < 0.2:
+            select.select([opened.wake], [], [], chance.choice((0, 0.002)))
+            opened.log.settle()
+
+
+def _say(pipe: int, seq: int) -> None:
+    os.write(pipe, b"%d\n" % seq)
+
+
+def test_whatever_instant_the_writer_is_killed_at_no_entry_is_on_disk_without_its_record(tmp_path: Path) -> None:
+    chance, seen = random.Random(7), 0
+    for life in range(40):
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(ours)
+                _write_for_ever(tmp_path, theirs, life)
+            finally:
+                os._exit(1)
+        os.close(theirs)
+        os.read(ours, 1)
+        select.select([], [], [], chance.random() * 0.05)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ours)
+        recovered = start(tmp_path / "log")
+        names = [entry.why for entry in recovered.entries]
+        for n in range(3):
+            path = tmp_path / "journal" / "runs" / f"r-{life}-{n}.tape"
+            mine = [seq for seq, name in enumerate(names) if name == path.name]
+            if not mine:
+                continue
+            tape = on_disk(path)
+            tape.cut(recovered.chain.seq)
+            bound = [one.needs - 1 for one in tape.records() if not isinstance(one.record, Heard)]
+            assert bound == mine
+            seen += len(mine)
+    assert seen > 1000

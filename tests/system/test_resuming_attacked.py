@@ -1,0 +1,217 @@
+"""Whatever else happens to a run while it has no process, or goes through its tape: it goes on, or says why it cannot."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import chaos
+from tests.system.fates import call, entries, entry
+from tests.system.test_resuming import DREAMER, begin, kill
+
+SLOW = Source(
+    chaos.LEDGER.toml.replace("ledger", "slow").replace("Ledger", "Slow")
+    + """
+[provides."slow.tick"]
+summary = "Publish ticks"
+resource = "none"
+effect = "read"
+params = { first = "int", count = "int" }
+
+[events]
+publishes = ["tick"]
+
+[limits]
+calls_per_minute = 100000
+""",
+    """
+import asyncio
+import os
+
+from runtime import Call, Hand
+
+
+class Slow(Hand):
+    async def start(self):
+        self.file = os.open(self.state / "done", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    async def tick(self, call: Call, first: int, count: int):
+        for n in range(first, first + count):
+            await self.publish("tick", n)
+
+    async def read(self, call: Call):
+        await asyncio.sleep(0.5)
+        return {"text": "read"}
+
+    async def add(self, call: Call, text: str):
+        os.write(self.file, f"add {text}\\n".encode())
+        await asyncio.sleep(0.5)
+        return {"text": "added"}
+
+    async def set(self, call: Call, text: str):
+        os.write(self.file, f"set {text}\\n".encode())
+        await asyncio.sleep(0.5)
+        return {"text": "set"}
+""",
+)
+
+LISTENER = Source(
+    """
+[hand]
+name = "listener"
+version = "1.0.0"
+description = "Hears, and is set."
+entry = "main:Listener"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"slow.*" = ["*"]
+"kernel.spawn" = ["dreamer"]
+
+[events]
+publishes = ["beat"]
+subscribes = ["slow.tick"]
+
+[settings.depth]
+type = "int"
+default = 0
+help = "How deep"
+
+[settings.word]
+type = "string"
+secret = true
+help = "What nobody sees"
+""",
+    """
+import asyncio
+
+from runtime import CallCancelled, CallFailed, CallRefused, Hand
+
+
+class Listener(Hand):
+    met = ()
+
+    async def start(self):
+        self.met = []
+        await self.kernel.subscribe("slow.tick")
+
+    async def on_event(self, event):
+        self.met.append(event.body)
+
+    async def on_settings(self, changed):
+        self.met.append([self.settings["depth"], self.settings["word"][::-1]])
+
+    async def run(self, method="", seconds=1.5, wait=False, detached=False):
+        try:
+            if method:
+                reply = await self.kernel.call(f"slow.{method}", "n", {} if method == "read" else {"text": "x"})
+                return reply.value["text"]
+            if wait:
+                child = await self.kernel.spawn("dreamer", {"seconds": 0.2}, detached=detached)
+                await self.sleep(seconds)
+                return (await self.kernel.wait(child)).outcome
+            await self.sleep(seconds)
+        except CallFailed as error:
+            return error.code
+        except CallRefused as error:
+            return f"refused {error.code}"
+        except CallCancelled as error:
+            return "cancelled"
+        return self.met
+""",
+)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        for hand in (SLOW, DREAMER, LISTENER):
+            install(kernel, hand)
+        yield kernel
+
+
+def value(kernel: Kernel, run: str) -> object:
+    outcome = chaos.outcome_of(kernel, run)
+    assert outcome["outcome"] == "done", outcome
+    return outcome["value"]
+
+
+def sleeping(kernel: Kernel, **inputs: object) -> str:
+    """A run of the listener, which sleeps."""
+    run = begin(kernel, "listener", **inputs)
+    entry(kernel.home, "call", method="kernel.sleep", run=run)
+    return run
+
+
+def test_a_thaw_that_follows_a_freeze_at_once_finds_every_run(kernel: Kernel) -> None:
+    runs = [sleeping(kernel, seconds=0.5) for _ in range(4)]
+    with kernel.client() as client:
+        for _ in range(3):
+            client.call("kernel.freeze")
+            client.call("kernel.thaw")
+    for run in runs:
+        assert value(kernel, run) == []
+
+
+def test_what_settings_a_run_was_told_it_is_told_again_but_for_the_secret_ones(kernel: Kernel) -> None:
+    run = sleeping(kernel, seconds=2.0)
+    for depth in (1, 2, 3):
+        call(kernel, "kernel.set", "listener", {"values": {"depth": depth, "word": f"secret word {depth}"}})
+    time.sleep(0.3)
+    kill(kernel, "run", "listener")
+    assert value(kernel, run) == [[depth, "secret word 3"[::-1]] for depth in (1, 2, 3)]
+    tape = (kernel.home / "journal" / "runs" / f"{run}.tape").read_bytes()
+    assert b"depth" in tape
+    assert not any(word in tape for word in (b"secret word", b"word 3"))
+
+
+@pytest.mark.parametrize("method", ["read", "set", "add"])
+def test_a_call_that_is_open_when_the_kernel_goes_down_has_its_end_or_an_unknown_outcome(
+    kernel: Kernel, method: str
+) -> None:
+    run = begin(kernel, "listener", method=method)
+    entry(kernel.home, "call", method=f"slow.{method}")
+    time.sleep(0.15)
+    kernel.down()
+    kernel.up()
+    met = value(kernel, run)
+    assert met == {"read": "read", "set": "set", "add": "outcome unknown"}[method]
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_run_that_waits_for_one_that_it_spawned_hears_of_it_after_a_crash(kernel: Kernel, *, detached: bool) -> None:
+    run = begin(kernel, "listener", wait=True, detached=detached, seconds=0.8)
+    entry(kernel.home, "run.end")
+    kernel.kill()
+    kernel.up()
+    assert value(kernel, run) == "done"
+
+
+def tick(kernel: Kernel, first: int, count: int) -> None:
+    call(kernel, "slow.tick", "", {"first": first, "count": count})
+
+
+def test_an_event_that_comes_while_a_run_has_no_process_is_told_to_the_next(kernel: Kernel) -> None:
+    run = sleeping(kernel, seconds=2.5)
+    for n in range(0, 40, 8):
+        tick(kernel, n, 4)
+        kill(kernel, "run", "listener")
+        tick(kernel, n + 4, 4)
+    assert value(kernel, run) == [*range(40)]
+
+
+def test_more_events_than_a_window_are_told_to_a_run_that_went_through_its_tape(kernel: Kernel) -> None:
+    run = sleeping(kernel, seconds=4.0)
+    tick(kernel, 0, 300)
+    kill(kernel, "run", "listener")
+    for first in range(300, 600, 50):
+        tick(kernel, first, 50)
+        time.sleep(0.02)
+    met = value(kernel, run)
+    assert isinstance(met, list)
+    assert met == sorted(met)
+    assert met[:64] == [*range(64)]
+    assert len(entries(kernel.home, "run.left")) == 1

@@ -1,0 +1,192 @@
+"""A run that cannot go on says why, and what its operator does to one that has no process counts as ever."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.system import chaos, fates
+from tests.system.fates import call, entries, entry, until
+from tests.system.test_resuming import DREAMER, begin, kill
+
+CRASHER = Source(
+    DREAMER.toml.replace("dreamer", "crasher").replace("Dreamer", "Crasher"),
+    """
+import ctypes
+import os
+
+from runtime import Hand
+
+
+class Crasher(Hand):
+    async def run(self, how="exit"):
+        await self.kernel.note("about to crash")
+        if how == "exit":
+            os._exit(3)
+        if how == "75":
+            os._exit(75)
+        ctypes.string_at(0)
+""",
+)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        for hand in (DREAMER, CRASHER, ECHO):
+            install(kernel, hand)
+        yield kernel
+
+
+def dreaming(kernel: Kernel, seconds: float = 1.0) -> str:
+    run = begin(kernel, "dreamer", seconds=seconds)
+    entry(kernel.home, "call", method="kernel.sleep", run=run)
+    return run
+
+
+def ended(kernel: Kernel, run: str) -> str:
+    """Why a run ended that did not end well."""
+    outcome = chaos.outcome_of(kernel, run)
+    assert outcome["outcome"] != "done", outcome
+    return str(outcome["text"])
+
+
+def of(kernel: Kernel, run: str) -> Path:
+    return kernel.home / "journal" / "runs" / f"{run}.tape"
+
+
+@pytest.mark.parametrize("how", ["exit", "75", "segfault"])
+def test_a_run_that_crashes_itself_ends_and_says_how(kernel: Kernel, how: str) -> None:
+    run = begin(kernel, "crasher", how=how)
+    why = ended(kernel, run)
+    assert {"exit": "exit code 3", "75": "exit code 75", "segfault": "SIGSEGV"}[how] in why
+    assert len(entries(kernel.home, "run.start")) == {"exit": 1, "75": 4, "segfault": 4}[how]
+
+
+def test_a_run_that_is_killed_from_outside_again_and_again_goes_on(kernel: Kernel) -> None:
+    run = dreaming(kernel, 2.0)
+    for times in range(6):
+        until(lambda: [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "it has a process")
+        kill(kernel, "run", "dreamer")
+        until(lambda before=times: len(entries(kernel.home, "run.left")) > before, "it is gone")  # type: ignore[misc]
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+    assert len(entries(kernel.home, "run.left")) == 6
+
+
+@pytest.mark.parametrize("damage", ["byte", "torn", "missing", "key", "empty"])
+def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(kernel: Kernel, damage: str) -> None:
+    run = dreaming(kernel, 60.0)
+    kernel.kill()
+    path = of(kernel, run)
+    whole = path.read_bytes()
+    keys = kernel.home / "journal" / "keys" / "000000.jsonl"
+    match damage:
+        case "byte":
+            path.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
+        case "torn":
+            path.write_bytes(whole[: len(whole) // 2])
+        case "missing":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "key":
+            lines = keys.read_bytes().split(b"\n")
+            keys.write_bytes(b"\n".join(b"-" * len(one) if run.encode() in one else one for one in lines))
+    kernel.up()
+    notes = until(
+        lambda: [one.why for one in entries(kernel.home, "note") if one.why.startswith("it cannot go on")], "a note"
+    )
+    assert len(notes) == 1
+    wanted = {
+        "missing": "No such file",
+        "key": "its key was erased",
+        "empty": "does not tell what its run was begun with",
+    }
+    assert wanted.get(damage, "it lacks what entry") in notes[0] or "breaks off" in notes[0]
+    end = entry(kernel.home, "run.end", run=run)
+    assert end.verdict == "died"
+    if damage in ("byte", "torn"):  # what is left of it is evidence
+        assert len(path.read_bytes()) >= len(whole) // 2
+    kernel.down()
+    fates.verified(kernel.home)
+
+
+def test_a_run_without_a_process_is_stopped_and_cancelled_and_ends(kernel: Kernel) -> None:
+    runs = [dreaming(kernel, 60.0) for _ in range(2)]
+    call(kernel, "kernel.freeze")
+    until(lambda: not [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "no process")
+    with kernel.client() as client:
+        for run in runs:
+            client.call("kernel.stop", run)
+        client.call("kernel.thaw")
+    for run in runs:
+        outcome = chaos.outcome_of(kernel, run)
+        assert outcome["outcome"] == "cancelled", outcome
+    time.sleep(0.3)
+    assert fates.runs(kernel, "dreamer") == []
+    starts = [one.run for one in entries(kernel.home, "run.start")]
+    assert all(starts.count(run) == 1 for run in runs)
+
+
+def test_a_hand_that_is_removed_while_its_run_has_no_process_ends_it(kernel: Kernel) -> None:
+    run = dreaming(kernel, 60.0)
+    call(kernel, "kernel.freeze")
+    until(lambda: not [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "no process")
+    call(kernel, "kernel.remove", "dreamer")
+    assert ended(kernel, run)
+    call(kernel, "kernel.thaw")
+    assert fates.runs(kernel, "dreamer") == []
+
+
+def test_a_paused_run_that_is_killed_waits_until_it_is_resumed(kernel: Kernel) -> None:
+    run = dreaming(kernel, 0.5)
+    call(kernel, "kernel.pause", "dreamer")
+    kill(kernel, "run", "dreamer")
+    entry(kernel.home, "run.left", run=run)
+    kernel.kill()
+    kernel.up()
+    time.sleep(0.8)
+    assert not [row for row in fates.runs(kernel, "dreamer") if row["pid"]]
+    call(kernel, "kernel.resume", "dreamer")
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+
+
+def test_a_hand_that_was_upgraded_meanwhile_is_not_run_on_the_old_ones_tape(kernel: Kernel) -> None:
+    run = dreaming(kernel, 60.0)
+    call(kernel, "kernel.freeze")
+    until(lambda: not [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "no process")
+    install(kernel, Source(DREAMER.toml.replace("1.0.0", "1.1.0"), DREAMER.main.replace("str(seen)", "repr(seen)")))
+    call(kernel, "kernel.thaw")
+    assert "it is being replaced" in ended(kernel, run)
+
+
+def test_many_runs_at_once_go_on_when_the_kernel_dies_twice_in_a_row(kernel: Kernel) -> None:
+    runs = [dreaming(kernel, 3.0) for _ in range(20)]
+    kernel.kill()
+    kernel.up()
+    time.sleep(0.3)
+    kernel.kill()
+    kernel.up()
+    time.sleep(0.1)
+    kernel.down()
+    kernel.up()
+    for run in runs:
+        assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+
+
+def test_a_stopped_process_that_is_killed_while_it_is_told_goes_on(kernel: Kernel) -> None:
+    run = dreaming(kernel, 1.5)
+    for wait in (0.0, 0.005, 0.01, 0.02, 0.03, 0.05):
+        kill(kernel, "run", "dreamer")
+        time.sleep(wait)
+        for row in fates.runs(kernel, "dreamer"):
+            if row["pid"]:
+                try:
+                    os.kill(int(str(row["pid"])), signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"

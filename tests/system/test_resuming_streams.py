@@ -1,0 +1,200 @@
+"""Streams that are open when a run's process, its provider or the kernel dies: nothing of one comes twice, and what came
+is kept.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import chaos
+from tests.system.fates import entries, until
+from tests.system.test_resuming import begin, kill
+
+SPRING = Source(
+    """
+[hand]
+name = "spring"
+version = "1.0.0"
+description = "Streams, and takes what is streamed."
+entry = "main:Spring"
+kind = "service"
+autonomy = "full"
+idle = "60s"
+
+[provides."spring.flow"]
+summary = "Numbers, one by one"
+resource = "none"
+effect = "read"
+params = { count = "int", rest = "int?", first = "int?" }
+
+[provides."spring.pump"]
+summary = "Numbers that cost something"
+resource = "none"
+effect = "external"
+params = { count = "int", rest = "int?", first = "int?" }
+
+[provides."spring.fill"]
+summary = "Take an upload"
+resource = "none"
+effect = "write"
+idempotent = true
+params = { rest = "int?" }
+
+[restart]
+when = "always"
+times = 1000
+within = "1m"
+""",
+    """
+import asyncio
+
+from runtime import Call, Hand
+
+
+class Spring(Hand):
+    async def flow(self, call: Call, count: int, rest: int = 0, first: int = 0) -> object:
+        for n in range(count):
+            if n >= first:
+                await asyncio.sleep(rest / 1000)
+            await call.send(str(n).encode())
+        return {"count": count}
+
+    pump = flow
+
+    async def fill(self, call: Call, rest: int = 0) -> object:
+        taken = []
+        async for chunk in call.upload:
+            taken.append(chunk.decode())
+            await asyncio.sleep(rest / 1000)
+        return {"taken": taken}
+""",
+)
+
+DRINKER = Source(
+    """
+[hand]
+name = "drinker"
+version = "1.0.0"
+description = "Tells all that it met."
+entry = "main:Drinker"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"spring.*" = ["*"]
+""",
+    """
+from runtime import CallFailed, Hand
+
+
+class Drinker(Hand):
+    async def run(self, method="spring.flow", count=12, rest=30, first=0, slowly=0):
+        met = []
+        try:
+            async with self.kernel.stream(method, count=count, rest=rest, first=first) as stream:
+                async for chunk in stream:
+                    met.append(chunk.decode())
+                    if slowly:
+                        await self.sleep(slowly / 1000)
+            met.append(stream.reply.value)
+        except CallFailed as error:
+            met.append([error.code, error.text])
+        await self.kernel.note(f"met {len(met)}")
+        return met
+""",
+)
+
+PORTER = Source(
+    DRINKER.toml.replace("drinker", "porter").replace("Drinker", "Porter"),
+    """
+from runtime import CallFailed, Hand
+
+
+class Porter(Hand):
+    async def run(self, count=20, rest=30):
+        try:
+            async with self.kernel.stream("spring.fill", upload=True, rest=rest) as stream:
+                for n in range(count):
+                    await stream.send(str(n).encode())
+            return stream.reply.value
+        except CallFailed as error:
+            return [error.code, error.text]
+""",
+)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        for hand in (SPRING, DRINKER, PORTER):
+            install(kernel, hand)
+        yield kernel
+
+
+def value(kernel: Kernel, run: str) -> object:
+    outcome = chaos.outcome_of(kernel, run)
+    assert outcome["outcome"] == "done", outcome
+    return outcome["value"]
+
+
+WHOLE = [*map(str, range(12)), {"count": 12}]
+
+
+@pytest.mark.parametrize("after", [0.1, 0.25])
+def test_a_stream_goes_on_when_the_process_that_reads_it_dies(kernel: Kernel, after: float) -> None:
+    for slowly in (0, 40):
+        run = begin(kernel, "drinker", slowly=slowly)
+        until(lambda: len(entries(kernel.home, "call")), "it calls")
+        for _ in range(3):
+            time.sleep(after)
+            kill(kernel, "run", "drinker")
+        assert value(kernel, run) == WHOLE
+    assert len(entries(kernel.home, "run.left")) >= 2
+    calls = [one for one in entries(kernel.home, "call") if one.method == "spring.flow"]
+    assert len(calls) == 2
+
+
+def test_a_stream_that_had_begun_when_the_kernel_died_keeps_what_came_and_ends(kernel: Kernel) -> None:
+    run = begin(kernel, "drinker", rest=60)
+    time.sleep(0.35)
+    kernel.kill()
+    kernel.up()
+    met = value(kernel, run)
+    assert isinstance(met, list)
+    assert met[:-1] == [str(n) for n in range(len(met) - 1)]
+    assert met[-1][0] == "interrupted"
+    assert len(met) > 1
+
+
+def test_a_stream_with_an_effect_that_had_begun_when_the_kernel_died_has_an_unknown_outcome(kernel: Kernel) -> None:
+    run = begin(kernel, "drinker", method="spring.pump", rest=60)
+    time.sleep(0.35)
+    kernel.kill()
+    kernel.up()
+    met = value(kernel, run)
+    assert isinstance(met, list)
+    assert met[:-1] == [str(n) for n in range(len(met) - 1)]
+    assert met[-1][0] == "outcome unknown"
+
+
+def test_an_upload_goes_on_when_the_process_that_makes_it_dies(kernel: Kernel) -> None:
+    run = begin(kernel, "porter")
+    until(lambda: [one for one in entries(kernel.home, "call") if one.method == "spring.fill"], "it uploads")
+    for _ in range(2):
+        time.sleep(0.15)
+        kill(kernel, "run", "porter")
+    assert value(kernel, run) == {"taken": [str(n) for n in range(20)]}
+    assert len(entries(kernel.home, "run.left")) == 2
+
+
+def test_an_upload_that_had_begun_when_the_kernel_died_is_whole_or_ends(kernel: Kernel) -> None:
+    for after in (0.0, 0.1, 0.4):
+        run = begin(kernel, "porter")
+        time.sleep(after)
+        kernel.kill()
+        kernel.up()
+        met = value(kernel, run)
+        assert met == {"taken": [str(n) for n in range(20)]} or met[0] == "interrupted", met  # type: ignore[index]
