@@ -22,7 +22,7 @@ def check(home: str, file: str, call: Entry, entry: Entry) -> str:
 
     call: the entry that has the caller, whose key the digests of both are made with. Raises Ended when there is no key.
     """
-    key = _key_of(home, call)
+    key = key_of(home, call)
     with open(file, "rb") as opened:
         raw = opened.read(limits.BODY_MAX * 4)
     for name, digest in (("arguments", entry.arguments), ("reply", entry.reply)):
@@ -42,7 +42,7 @@ def _readings(raw: bytes) -> list[bytes]:
         return [raw]
 
 
-def _key_of(home: str, call: Entry) -> bytes:
+def key_of(home: str, call: Entry) -> bytes:
     """The digest key of a call's caller: a run's own, or that of the operator since the kernel's last start before."""
     path = os.path.join(home, "journal", "keys", "000000.jsonl")
     found = ""

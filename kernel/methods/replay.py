@@ -1,0 +1,69 @@
+"""Replaying a run: the code of a task Hand, given again what its run was given, with nobody else to hear it."""
+
+import os
+from hashlib import sha256
+
+import msgspec
+from msgspec.structs import replace
+
+from kernel.errors import Failure
+from kernel.methods.request import Request, method
+from kernel.record.journal import began
+from kernel.record.replaying import Replayed
+from kernel.runs import Run
+from manifests.changes import judge
+from manifests.state import Artefact, Installed, authority
+from wire import limits
+from wire.errors import TapeDamaged
+from wire.ids import ID_BYTES, run_id
+from wire.tape import seed_of
+
+
+def _replay(request: Request) -> object:
+    """The run that the resource names again; each message that it is told is a piece of the reply, and its Done the verdict.
+
+    folder: below the home's `hands/`, with other code, sealed. step: no message before there is credit for it.
+    """
+    kernel, call, name = request.kernel, request.call, request.call.resource
+    try:
+        secret = kernel.log.journal.secret(name)
+        file = kernel.log.journal.tape(name, secret)
+        live = kernel.runs.get(name)
+        file.end = live.tape.file.end if live is not None and live.tape is not None else os.path.getsize(file.path)
+        told = began(file.records())
+        hand = _changed(request, told.hand) if request.text("folder") else kernel.state.by_id(told.hand)
+        if hand is None or hand.name != told.name:
+            raise Failure("unknown hand", f"{told.name}, whose run this was, is not installed: see `maniple hands`")
+        run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
+        run.began, run.clock, run.seed = told, told.clock, seed_of(secret)
+        run.tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)
+    except FileNotFoundError:
+        raise Failure("tape", f"there is no tape of {name}: only runs that start or spawn began have one") from None
+    except TapeDamaged as error:
+        raise Failure("tape", str(error)) from None
+    kernel.supervisor.start_again(run)
+    call.provider, run.serving[call.number] = run.id, call
+    return None
+
+
+def _changed(request: Request, hand: str) -> Installed | None:
+    """The Hand as the folder has it, for this run alone."""
+    kernel, folder = request.kernel, request.text("folder")
+    before = kernel.state.by_id(hand)
+    if before is None or "/" in folder or folder.startswith("."):
+        return None
+    package = kernel.home.load(folder)
+    judge(kernel.state, package, kernel.time())
+    try:
+        artefact = msgspec.convert(request.arguments.get("artefact"), Artefact | None)
+    except msgspec.ValidationError as error:
+        raise Failure("arguments", f"artefact: {error}") from None
+    section, seal = package.manifest.hand, sha256(package.seal.encode()).hexdigest()
+    return replace(
+        before, name=section.name, version=section.version, folder=folder, seal=seal, package=package, artefact=artefact
+    )  # fmt: skip
+
+
+METHODS = (
+    method("replay", "A run again from its tape", _replay, "name", folder="string?", artefact="dict?", step="bool?"),
+)  # fmt: skip
