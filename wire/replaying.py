@@ -92,7 +92,8 @@ class Replay:
         self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
-        self._met = self._told = 0
+        self._met = self._told = self._said = 0
+        self._beaten: tuple[int, int, float] | None = None
         self._is_ready = False
         self.verdict: Verdict | None = None
 
@@ -109,6 +110,7 @@ class Replay:
 
     def take(self, header: FromRun, body: bytes) -> None:
         """The run says something."""
+        self._said += 1
         match header:
             case headers.Ready():
                 self._is_ready = True
@@ -163,20 +165,20 @@ class Replay:
 
     # to the run ------------------------------------------------------------------------------------------------------
 
-    def next(self) -> tuple[FromKernel, Heard, Step] | None:
-        """What the run is to be told now, if anything is."""
+    def next(self) -> tuple[FromKernel, Heard, bytes] | None:
+        """What the run is to be told now, if anything is, and its Step as a body, in JSON."""
         due = self._telling.due(is_ready=self._is_ready) if self.verdict is None else None
         if due is None:
             return None
         header, heard = due
         self._told += 1
         number = getattr(header, "number", 0)
-        step = self._step(header, heard, self._asked.get(number))
+        step = msgspec.json.encode(self._step(header, heard, self._asked.get(number)))
         if isinstance(header, _ENDS):
             self._asked.pop(number, None)
         self._look()
         theirs = self._theirs.get(number, number)
-        return (header if theirs == number else replace(header, number=theirs)), heard, step
+        return (header if theirs == number else replace(header, number=theirs)), heard, codec.encode_body(step)
 
     def _step(self, header: FromKernel, heard: Heard, asked: Asked | None) -> Step:
         cost = _cost(header) if isinstance(header, _ENDS) else None
@@ -194,11 +196,16 @@ class Replay:
 
     # what comes of it ------------------------------------------------------------------------------------------------
 
-    def stands_still(self) -> None:
-        """The run waits, and nothing that it waits for is on the tape."""
-        unmet = self._telling.unmet
-        recorded = shown(self._find(unmet[0].number)) if unmet else None
-        self._differs(f"it waits where it was to {'ask' if unmet else 'end'}", recorded)
+    def beat(self, cpu: float) -> None:
+        """Called from time to time with the seconds of processor time that the run has used; -1.0 while it need not go on.
+
+        One that has neither worked nor said nor heard anything since the last time waits for what is not on the tape.
+        """
+        before, self._beaten = self._beaten, (self._said, self._told, round(cpu, 1))
+        if before == self._beaten and cpu >= 0:
+            unmet = self._telling.unmet
+            recorded = shown(self._find(unmet[0].number)) if unmet else None
+            self._differs(f"it waits where it was to {'ask' if unmet else 'end'}", recorded)
 
     def _is_over(self, difference: Difference | None = None) -> None:
         self.verdict = self.verdict or Verdict(

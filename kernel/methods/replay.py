@@ -1,7 +1,9 @@
 """Replaying a run: the code of a task Hand, given again what its run was given, with nobody else to hear it."""
 
 import os
+from functools import partial
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +19,9 @@ from wire import limits
 from wire.errors import TapeDamaged
 from wire.ids import ID_BYTES, run_id
 from wire.tape import seed_of
+
+STILL: Final = 10.0
+"""Seconds without a message or any work of its process after which a replayed run waits for what never comes."""
 
 
 def _replay(request: Request) -> object:
@@ -36,14 +41,24 @@ def _replay(request: Request) -> object:
             raise Failure("unknown hand", f"{told.name}, whose run this was, is not installed: see `maniple hands`")
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
         run.began, run.clock, run.seed = told, told.clock, seed_of(secret)
-        run.tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)
+        run.tape = tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)
     except FileNotFoundError:
         raise Failure("tape", f"there is no tape of {name}: only runs that start or spawn began have one") from None
     except TapeDamaged as error:
         raise Failure("tape", str(error)) from None
     kernel.supervisor.start_again(run)
     call.provider, run.serving[call.number] = run.id, call
+    _look_after(request, run, tape)
     return None
+
+
+def _look_after(request: Request, run: Run, tape: Replayed) -> None:
+    """A run that waits for what is not on its tape would never tell."""
+    if not run.ended:
+        is_waiting = run.state == "ready" and tape.credit and not run.paused
+        tape.replay.beat(run.cpu_seconds() if is_waiting else -1.0)
+        tape.pump()
+        request.kernel.loop.after(STILL, partial(_look_after, request, run, tape))
 
 
 def _changed(request: Request, hand: str) -> Installed | None:
