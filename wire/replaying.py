@@ -238,12 +238,13 @@ def shown(asked: Asked) -> dict[str, object]:
 
 
 def readable(body: bytes, *, most: int = SHOWN_MOST) -> object:
-    """A body's value; None for one that is larger, or that cannot be read."""
+    """A body's value, bytes as the text that they are; None for what is larger, or cannot be read."""
     if len(body) > most:
         return None
     try:
-        return codec.decode_body(body)
-    except CodecError:
+        value = codec.decode_body(body)
+        return value.decode() if isinstance(value, bytes) else value
+    except (CodecError, UnicodeDecodeError):
         return None
 
 
