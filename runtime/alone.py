@@ -5,6 +5,7 @@ Hand's compiled module, is made here.
 """
 
 import os
+import random
 import sys
 
 import msgspec
@@ -22,6 +23,7 @@ def main() -> None:
         from runtime.wasm.engine import Engine, Module, binary_of
 
         start = replace(start, artefact=Module.compiled(Engine(), binary_of(start.code[module])).artefact())
+    random.seed(start.launch.seed)
     os._exit(join(start)())
 
 

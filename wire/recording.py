@@ -72,8 +72,8 @@ def written(records: Iterable[Record], *, seed: int, hash_seed: int) -> Iterator
     for record in records:
         match record:
             case Began():
-                about = {**structs.asdict(record), "inputs": None}
-                began = {name: value for name, value in about.items() if value not in (None, "", (), {}, 0)}
+                began = _fields(record)
+                del began["inputs"]
                 yield _text(Top(seed=seed, hash_seed=hash_seed, began=began, **_body(record.inputs)))
             case Asked():
                 about = {"number": record.number, "kind": record.kind, "on": record.on, "resource": record.resource}
@@ -138,13 +138,17 @@ def _bytes_of(line: Top | _Line) -> bytes:
 def _header(raw: bytes) -> dict[str, object]:
     """A header's type and the fields of it that say something."""
     header = codec.decode_from_kernel(raw)
-    told = {field.name: getattr(header, field.name) for field in structs.fields(header)}
-    said = {
-        field.name: msgspec.to_builtins(told[field.name])
-        for field in structs.fields(header)
-        if told[field.name] != field.default
+    return {"type": str(header.__struct_config__.tag), **_fields(header)}
+
+
+def _fields(of: Struct) -> dict[str, object]:
+    """The fields that are not at their default."""
+    told = ((field, getattr(of, field.name)) for field in structs.fields(of))
+    return {
+        field.name: msgspec.to_builtins(value)
+        for field, value in told
+        if value != field.default and value not in ((), {})
     }
-    return {"type": str(header.__struct_config__.tag), **said}
 
 
 def _header_of(told: dict[str, object]) -> bytes:

@@ -270,13 +270,21 @@ def _where(then: object, now: object) -> str:
                 return f" at {path}: {len(then)} items became {len(now)}"
             path, then, now = f"{path}[{at}]", then[at], now[at]
         else:
-            return f" at {path.removeprefix('.arguments') or 'the whole'}: {_word(then)} became {_word(now)}"
+            return f" at {path.removeprefix('.arguments') or 'the whole'}: {_words(then, now)}"
     return ""
 
 
 _NOTHING: Final = msgspec.UNSET
+_WORD_MOST: Final = 100
 
 
-def _word(value: object) -> str:
-    text = "nothing" if value is _NOTHING else msgspec.json.encode(value).decode()
-    return text if len(text) <= 120 else f"{text[:120]}…"
+def _words(then: object, now: object) -> str:
+    """What became what; of long texts what stands where they part."""
+    texts = ["nothing" if one is _NOTHING else msgspec.json.encode(one).decode() for one in (then, now)]
+    both = min(map(len, texts))
+    parts = next((at for at in range(both) if texts[0][at] != texts[1][at]), both)
+    start = max(0, parts - _WORD_MOST // 4) if max(map(len, texts)) > _WORD_MOST else 0
+    cut = [
+        ("…" * (start > 0)) + one[start : start + _WORD_MOST] + ("…" * (len(one) > start + _WORD_MOST)) for one in texts
+    ]
+    return " became ".join(cut)
