@@ -139,6 +139,39 @@ def test_a_wasm_hands_run_replays(kernel: Kernel, tmp_path: Path) -> None:
     assert replay(kernel, run).code == 0
 
 
+def test_a_run_with_an_interpreter_of_its_own_replays_with_sets_in_the_same_order(kernel: Kernel) -> None:
+    install(kernel, ALONE)
+    run = begin(kernel, "alone")
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+    for _ in range(3):
+        said = replay(kernel, run)
+        assert said.code == 0, said.words
+
+
+ALONE = Source(
+    """
+[hand]
+name = "alone"
+version = "1.0.0"
+description = "Has an interpreter of its own."
+entry = "main:Alone"
+kind = "task"
+autonomy = "full"
+isolation = "exec"
+""",
+    """
+from runtime import Hand
+
+
+class Alone(Hand):
+    async def run(self):
+        for name in {f"name {n}" for n in range(9)}:
+            await self.kernel.note(name)
+        return {"drawn": self.random.random()}
+""",
+)
+
+
 def test_a_programs_run_replays_by_what_it_asks(kernel: Kernel, tmp_path: Path) -> None:
     program = write_hand(tmp_path / "program", PROGRAM)
     (program / "main.py").chmod(0o755)
