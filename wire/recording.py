@@ -76,8 +76,8 @@ def written(records: Iterable[Record], *, seed: int, hash_seed: int) -> Iterator
                 del began["inputs"]
                 yield _text(Top(seed=seed, hash_seed=hash_seed, began=began, **_body(record.inputs)))
             case Asked():
-                about = {"number": record.number, "kind": record.kind, "on": record.on, "resource": record.resource}
-                yield _text(_Line(asked={name: one for name, one in about.items() if one != ""}, **_body(record.body)))
+                asked = {name: one for name, one in _fields(record).items() if name != "body"}
+                yield _text(_Line(asked=asked, **_body(record.body)))
             case Heard():
                 body: _Body = {} if record.secret else _body(record.body)
                 yield _text(_Line(heard=_header(record.header), secret=record.secret, **body))

@@ -267,7 +267,7 @@ def _where(then: object, now: object) -> str:
         elif isinstance(then, list) and isinstance(now, list) and (both := min(len(then), len(now))):
             at = next((n for n in range(both) if then[n] != now[n]), -1)
             if at < 0:
-                return f" at {path}: {len(then)} items became {len(now)}"
+                return f" at {path.removeprefix('.arguments')}: {len(then)} items became {len(now)}"
             path, then, now = f"{path}[{at}]", then[at], now[at]
         else:
             return f" at {path.removeprefix('.arguments') or 'the whole'}: {_words(then, now)}"

@@ -37,8 +37,8 @@ def _replay(request: Request) -> object:
         file.end = live.tape.file.end if live is not None and live.tape is not None else os.path.getsize(file.path)
         told = began(file.records())
         hand = _changed(request, told.hand) if request.text("folder") else kernel.state.by_id(told.hand)
-        if hand is None or hand.name != told.name:
-            raise Failure("unknown hand", f"{told.name}, whose run this was, is not installed: see `maniple hands`")
+        if hand is None or hand.name != told.name or not hand.is_task:
+            raise Failure("unknown hand", f"{told.name}, whose run this was, is no task Hand here: see `maniple hands`")
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
         run.began, run.clock, run.seed = told, told.clock, seed_of(secret)
         run.tape = tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)

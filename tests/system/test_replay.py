@@ -1,12 +1,17 @@
 """`maniple replay`: a recorded run again, from its tape alone, with its own code or with another's."""
 
 import os
+import pty
+import select
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.living import ROOT, Kernel, Source, install, make_home, write_hand
@@ -295,6 +300,23 @@ def test_with_a_step_at_a_time_the_kernel_tells_no_message_before_there_is_credi
         client.call("kernel.replay", journey, {"step": True}, seconds=60, chunk=slowly)
     assert len(pieces) == 13
     assert time.monotonic() - began > 13 * 0.05
+
+
+def test_on_a_terminal_a_step_waits_for_enter(kernel: Kernel, journey: str) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "kernel.cli", "replay", journey, "--step", "--json", "--home", str(kernel.home)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        for count in range(1, 14):
+            row = msgspec.json.decode(command.stdout.readline())
+            assert row["count"] == count
+            ready, _, _ = select.select([command.stdout], [], [], 0.1)
+            assert not ready, "it did not wait"
+            os.write(ours, b"\n")
+        assert b"verdict" in command.stdout.readline()
+        assert command.wait(10) == 0
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_whoever_gives_up_ends_the_replayed_run(kernel: Kernel, journey: str) -> None:
