@@ -5,9 +5,9 @@
     {"heard": {"type": "done", "number": 1, "time": …}, "body": {…}}
     {"ended": {"type": "done", "number": 12}, "body": {…}, "labels": [… ]}                    last
 
-A body stands there as its value, or as base64 under `bytes` where JSON has no room for it; one that held secrets is `secret`,
-and not there. hash_seed is what the order of Python's sets depends on. Written by `maniple replay --save`, read by
-runtime/replayed.py.
+A body stands there as its value, bytes that are text as `text`; what JSON has no room for as base64 under `bytes`. One that
+held secrets is `secret`, and not there. hash_seed is what the order of Python's sets depends on. Written by `maniple replay
+--save`, read by runtime/replayed.py.
 """
 
 from base64 import b64decode, b64encode
@@ -36,6 +36,7 @@ class Top(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hash_seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
     began: dict[str, object]
     body: object = msgspec.UNSET
+    text: str | msgspec.UnsetType = msgspec.UNSET
     bytes: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -44,6 +45,7 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     heard: dict[str, object] | None = None
     ended: dict[str, object] | None = None
     body: object = msgspec.UNSET
+    text: str | msgspec.UnsetType = msgspec.UNSET
     bytes: str = ""
     labels: tuple[str, ...] = ()
     secret: bool = False
@@ -51,6 +53,7 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
 class _Body(TypedDict, total=False):
     body: object
+    text: str
     bytes: str
 
 
@@ -122,9 +125,11 @@ def _body(raw: bytes) -> _Body:
         return {}
     try:
         value = codec.decode_body(raw)
+        if isinstance(value, bytes) and codec.encode_body(value) == raw:
+            return {"text": value.decode()}
         if codec.encode_body(msgspec.json.decode(msgspec.json.encode(value))) == raw:
             return {"body": value}
-    except (CodecError, msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+    except (CodecError, msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
     return {"bytes": b64encode(raw).decode()}
 
@@ -132,6 +137,8 @@ def _body(raw: bytes) -> _Body:
 def _bytes_of(line: Top | _Line) -> bytes:
     if line.body is not msgspec.UNSET:
         return codec.encode_body(line.body)
+    if line.text is not msgspec.UNSET:
+        return codec.encode_body(line.text.encode())
     return b64decode(line.bytes or "", validate=True)
 
 

@@ -305,7 +305,7 @@ def test_with_a_step_at_a_time_the_kernel_tells_no_message_before_there_is_credi
 def test_on_a_terminal_a_step_waits_for_enter(kernel: Kernel, journey: str) -> None:
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "kernel.cli", "replay", journey, "--step", "--json", "--home", str(kernel.home)]
-    with subprocess.Popen(words, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+    with subprocess.Popen(words, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, bufsize=0) as command:
         assert command.stdout is not None
         for count in range(1, 14):
             row = msgspec.json.decode(command.stdout.readline())
