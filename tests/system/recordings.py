@@ -64,6 +64,7 @@ description = "Does many things at once."
 entry = "main:Racer"
 kind = "task"
 autonomy = "full"
+needs = ["slow"]
 
 [capabilities]
 "slow.*" = ["*"]
