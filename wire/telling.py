@@ -27,7 +27,7 @@ _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled
 class Known(Struct, frozen=True, kw_only=True, gc=False):
     """A request on a tape. number: the run's; seq: of its entry in the log, if it was allowed.
 
-    is_ended: the tape has its end.
+    is_ended: the tape has its end. is_streamed: it has pieces of it, or of the credit for an upload.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
     seq: int
     is_ended: bool = False
+    is_streamed: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.on}" + (f" on {self.resource!r}" if self.resource else "")
@@ -80,6 +81,8 @@ def look_at(records: Iterable[Placed]) -> Contents:
             is_delivered = is_delivered or isinstance(header, headers.Call)
             if isinstance(header, _ENDS) and header.number in known:
                 known[header.number] = replace(known[header.number], is_ended=True)
+            elif isinstance(header, headers.Chunk | headers.Credit) and header.number in known:
+                known[header.number] = replace(known[header.number], is_streamed=True)
     return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered)
 
 

@@ -5,6 +5,7 @@ log: so each body on a tape is compared with the digest that the log has of it, 
 """
 
 import hmac
+import os
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -33,14 +34,14 @@ class Recorded(Struct, frozen=True, kw_only=True):
 def load(home: str, run: str) -> Recorded:
     """A run's tape. Raises Ended: there is none, or (unverified) it is not what was recorded, and where."""
     folder = logbook.folder_of(home)
-    entries = [one for one in logbook.entries(folder, needles=(run.encode(),)) if one.run == run]
+    entries = [one for one in logbook.entries(folder, needles=(os.fsencode(run),)) if one.run == run]
     start = next((one for one in entries if one.kind == "run.start"), None)
     if start is None:
         raise Ended(f"the log knows no run {run}: see `maniple runs`", Exit.USAGE)
     code = f"{start.detail.get('name')} {start.detail.get('version')}"
     work = _work(folder, start.call)
     path = Path(home, "journal", "runs", f"{run}.tape")
-    if "asked" not in start.detail:
+    if "asked" not in start.detail or not start.call:
         raise Ended(
             f"{run} of {code} has no tape: only runs of task Hands that `maniple start` or a Hand began have one"
         )
@@ -132,15 +133,14 @@ def _compare_work(home: str, told: Began, placed: Iterable[Placed], start: Entry
         raise TapeDamaged(0, f"it is not of the run that entry {start.seq} of the log began")
     if "call" not in work:
         return
-    key = bodies.key_of(home, work["call"])
-    if not _fits(key, told.inputs, work["call"].arguments):
+    if not _fits(bodies.key_of(home, work["call"], work["call"].time), told.inputs, work["call"].arguments):
         raise TapeDamaged(0, f"its inputs are not those that entry {work['call'].seq} of the log has the digest of")
     if "end" not in work:
         return
     last = next((one for one in placed if isinstance(one.record, End)), None)
     if last is None or not isinstance(last.record, End):
         raise TapeDamaged(list(placed)[-1].end, f"it lacks the end of its run, entry {work['end'].seq} of the log")
-    if not _fits(key, last.record.body, work["end"].reply):
+    if not _fits(bodies.key_of(home, work["call"], work["end"].time), last.record.body, work["end"].reply):
         raise TapeDamaged(
             last.end, f"the end before it is not what entry {work['end'].seq} of the log has the digest of"
         )

@@ -29,6 +29,7 @@ from wire.headers import FromRun
 from wire.ids import OPERATOR, RunId
 from wire.results import Outcome
 from wire.tape import Began, Ended, seed_of
+from wire.telling import Known
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -245,7 +246,9 @@ class Resuming:
         assert parent is not None
         return parent
 
-    def make_again(self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None) -> None:
+    def make_again(
+        self, peer: Peer, header: FromRun, body: bytes, known: Known, left: tuple[int, Open] | None
+    ) -> None:  # fmt: skip
         """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
         kernel, run = self._kernel, peer.run
         assert run is not None
@@ -269,12 +272,14 @@ class Resuming:
         refusal = kernel.router.check(peer, run.work, header.method, header.resource)
         if refusal is not None:
             kernel.exchange.refuse(call, refusal)
-        elif owner is None or may_be_made_again(provided):
-            kernel.deliver(call)
-        else:
+        elif owner is not None and not may_be_made_again(provided):
             kernel.exchange.fail(
                 call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it"
             )
+        elif known.is_streamed:
+            kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when the kernel ended")
+        else:
+            kernel.deliver(call)
 
     # what the kernel's own methods remember --------------------------------------------------------------------------
 

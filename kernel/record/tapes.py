@@ -169,7 +169,7 @@ class Tape:
             self._telling = None
         for asked, body, known in waiting:
             if known is not None:
-                kernel.resuming.make_again(peer, asked, body, self.opens.pop(known.number, None))
+                kernel.resuming.make_again(peer, asked, body, known, self.opens.pop(known.number, None))
                 continue
             again = self._ask(peer, asked, body) if isinstance(asked, _REQUESTS) else asked
             try:

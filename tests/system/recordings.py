@@ -31,7 +31,7 @@ params = { seconds = "float" }
 summary = "Count, as a stream, whatever is uploaded meanwhile"
 resource = "name"
 effect = "read"
-params = { most = "int" }
+params = { most = "int", rest = "float?" }
 """,
     """
 import asyncio
@@ -47,10 +47,12 @@ class Slow(Hand):
         call.cost(tokens=3, micro_dollars=7)
         return {"name": call.resource}
 
-    async def count(self, call: Call, most: int) -> dict[str, object]:
+    async def count(self, call: Call, most: int, rest: float = 0.0) -> dict[str, object]:
         got = [piece async for piece in call.upload] if call.uploads else []
         for number in range(most):
             await call.send(b"%d" % number)
+            if rest:
+                await asyncio.sleep(rest)
         return {"got": len(got)}
 """,
 )
