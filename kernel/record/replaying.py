@@ -49,9 +49,7 @@ class Replayed(Tape):
     def pump(self) -> None:
         """Tell what may be told, and show it; then what has come of it."""
         kernel, run, number = self._kernel, self._of, self._call.number
-        while (
-            number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()) is not None
-        ):
+        while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()):
             self.credit -= 1
             kernel.transmit(run.peer, due[0], self._secret(due[0]) if due[1].secret else due[1].body)
             kernel.exchange.reply_chunk(run, headers.Chunk(number=number), due[2])

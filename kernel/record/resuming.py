@@ -246,9 +246,7 @@ class Resuming:
         assert parent is not None
         return parent
 
-    def make_again(
-        self, peer: Peer, header: FromRun, body: bytes, known: Known, left: tuple[int, Open] | None
-    ) -> None:  # fmt: skip
+    def make_again(self, peer: Peer, header: FromRun, body: bytes, known: Known, left: tuple[int, Open] | None) -> None:
         """A request that the log has no end of. left: its number there, and what its entry says; None: it had none."""
         kernel, run = self._kernel, peer.run
         assert run is not None
@@ -273,9 +271,8 @@ class Resuming:
         if refusal is not None:
             kernel.exchange.refuse(call, refusal)
         elif owner is not None and not may_be_made_again(provided):
-            kernel.exchange.fail(
-                call, OUTCOME_UNKNOWN, f"{header.method} had begun when the kernel ended: look before you repeat it"
-            )
+            why = f"{header.method} had begun when the kernel ended: look before you repeat it"
+            kernel.exchange.fail(call, OUTCOME_UNKNOWN, why)
         elif known.is_streamed:
             kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when the kernel ended")
         else:
