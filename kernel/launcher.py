@@ -189,7 +189,7 @@ class Launcher:
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = Launch(
-                run=run.id, hand=hand.id, name=hand.name, version=hand.version,
+                run=run.began.run if run.began else run.id, hand=hand.id, name=hand.name, version=hand.version,
                 manifest=schema.encode(manifest), files=files,
                 settings=settings, uid=run.uid, rlimits=rlimits_of(manifest, run.before),
                 server_key=self._server_key, serve=SERVE,

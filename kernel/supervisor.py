@@ -133,7 +133,8 @@ class Supervisor:
     def _launch(self, run: Run, given: dict[str, object]) -> None:
         kernel, hand = self._kernel, run.hand
         seal = self.check_startable(hand)
-        self.services.start_needs(hand)
+        if run.work is not None or not hand.is_task:  # one that is replayed has no work: nobody will hear it
+            self.services.start_needs(hand)
         try:
             values = settings.check(hand.package.manifest.settings, given)
             kernel.launcher.launch(

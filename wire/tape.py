@@ -120,6 +120,11 @@ def key_of(secret: bytes) -> bytes:
     return blake2b(b"maniple tape", key=secret, digest_size=32).digest()
 
 
+def seed_of(secret: bytes) -> int:
+    """The seed of a run's chance, from the key of its digests: so each of its processes draws the same."""
+    return int.from_bytes(blake2b(b"maniple seed", key=secret, digest_size=7).digest(), "big")
+
+
 def write(record: Record, needs: int, key: bytes, before: bytes) -> tuple[bytes, bytes]:
     """A record's bytes, and its check, which the next one takes as `before`; that of the first is empty."""
     content = _encode((needs, record))

@@ -38,7 +38,6 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
     seq: int
     is_begun: bool = False
     is_ended: bool = False
-    has_streamed: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.on}" + (f" on {self.resource!r}" if self.resource else "")

@@ -22,7 +22,7 @@ def check(home: str, file: str, call: Entry, entry: Entry) -> str:
 
     call: the entry that has the caller, whose key the digests of both are made with. Raises Ended when there is no key.
     """
-    key = _key_of(home, call)
+    key = key_of(home, call, entry.time)
     with open(file, "rb") as opened:
         raw = opened.read(limits.BODY_MAX * 4)
     for name, digest in (("arguments", entry.arguments), ("reply", entry.reply)):
@@ -42,8 +42,8 @@ def _readings(raw: bytes) -> list[bytes]:
         return [raw]
 
 
-def _key_of(home: str, call: Entry) -> bytes:
-    """The digest key of a call's caller: a run's own, or that of the operator since the kernel's last start before."""
+def key_of(home: str, call: Entry, time: str) -> bytes:
+    """The digest key of a call's caller at a time: a run's own, or the operator's since the kernel's last start before."""
     path = os.path.join(home, "journal", "keys", "000000.jsonl")
     found = ""
     with open(path, "rb") as file:
@@ -54,7 +54,7 @@ def _key_of(home: str, call: Entry) -> bytes:
                 continue  # an empty line, or one that a crash cut short
             if call.principal == OPERATOR:
                 name, _, since = row.run.partition(" ")
-                if name == OPERATOR and since <= call.time:
+                if name == OPERATOR and since <= time:
                     found = row.key
             elif row.run == call.principal:
                 found = row.key

@@ -46,6 +46,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "restart": "Stop a service and start it again",
         "runs": "Runs of the past and of now, from the log",
         "run-show": "One run in full, from the log",
+        "replay": "One run again, from its tape: with its own code, or with changed code",
         "cancel": "Stop one run",
         "schedules": "When Hands start by themselves, and what came of it",
     },

@@ -35,6 +35,8 @@ EXIT_UNFIT = 78
 
 _LAUNCH = 3  # the descriptor of the launch talk, after everything else is closed
 
+_HASH_SEED: Final = os.environ.get("PYTHONHASHSEED", "random")
+"""The home's, from when the template had an environment: the order of sets is the same in each process of a run."""
 
 _NAMESPACES: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
 
@@ -68,7 +70,7 @@ def main(arguments: list[str]) -> None:
 
 def _execute_afresh() -> None:
     path = ":".join(entry for entry in sys.path if entry)
-    seed = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    seed = {"PYTHONHASHSEED": _HASH_SEED, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     start = ["-s", "-S", "-P", "-c", STARTER, path, "kernel.process.child", machine.to_text(machine.probe())]
     os.execve(sys.executable, [sys.executable, *start], seed)
 

@@ -113,9 +113,11 @@ class Journal:
             if f'"{run}"'.encode() in line:
                 found = line
         try:
-            return bytes.fromhex(msgspec.json.decode(found, type=dict[str, str])["key"])
+            if (key := bytes.fromhex(msgspec.json.decode(found, type=dict[str, str])["key"])).strip(b"\0"):
+                return key
         except (msgspec.MsgspecError, KeyError, ValueError):
-            raise TapeDamaged(0, "its key was erased, or is not there") from None
+            pass  # as for one of zeros
+        raise TapeDamaged(0, "its key was erased, or is not there")
 
     def put(self, tape: TapeFile, record: Record, needs: int) -> None:
         """Add a record. needs: entries that the log must have for it to count."""

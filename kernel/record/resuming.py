@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import Iterable
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import TapeFile, began
@@ -32,7 +31,7 @@ from wire.errors import CodecError, ManipleError, Refusal, TapeDamaged
 from wire.headers import FromRun
 from wire.ids import OPERATOR, RunId
 from wire.results import Outcome
-from wire.tape import Began, Ended
+from wire.tape import Began, Ended, seed_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -75,7 +74,7 @@ class Resuming:
         )  # fmt: skip
 
     def _tape(self, run: Run, file: TapeFile) -> Tape:
-        run.seed = int.from_bytes(blake2b(b"maniple seed", key=run.digest_key, digest_size=7).digest(), "big")
+        run.seed = seed_of(run.digest_key)
         return Tape(self._kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
 
     # a process has ended ---------------------------------------------------------------------------------------------

@@ -1,0 +1,146 @@
+"""Runs as their tapes tell them (acts): read from the home's files, and held against the signed log.
+
+A tape's checks are made with a key that lies in the same home. Whoever holds that can write another tape, and no other
+log: so each body on a tape is compared with the digest that the log has of it, and each call in the log is looked for.
+"""
+
+import hmac
+import os
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from msgspec import Struct
+
+from kernel.cli import bodies, logbook
+from kernel.cli.exits import Ended, Exit
+from kernel.record.journal import Journal, began
+from wire import codec, headers
+from wire.entries import Body, Entry, body_digest
+from wire.errors import TapeDamaged
+from wire.tape import Asked, Began, Heard, Placed, key_of, read
+from wire.tape import Ended as End
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A run's tape, verified. secret: the key of its digests. is_whole: the run has ended."""
+
+    began: Began
+    records: tuple[Placed, ...]
+    secret: bytes
+    is_whole: bool
+
+
+def load(home: str, run: str) -> Recorded:
+    """A run's tape. Raises Ended: there is none, or (unverified) it is not what was recorded, and where."""
+    folder = logbook.folder_of(home)
+    entries = [one for one in logbook.entries(folder, needles=(os.fsencode(run),)) if one.run == run]
+    start = next((one for one in entries if one.kind == "run.start"), None)
+    if start is None:
+        raise Ended(f"the log knows no run {run}: see `maniple runs`", Exit.USAGE)
+    code = f"{start.detail.get('name')} {start.detail.get('version')}"
+    work = _work(folder, start.call)
+    path = Path(home, "journal", "runs", f"{run}.tape")
+    if "asked" not in start.detail or not start.call:
+        raise Ended(
+            f"{run} of {code} has no tape: only runs of task Hands that `maniple start` or a Hand began have one"
+        )
+    placed: list[Placed] = []
+    try:
+        secret = Journal(Path(home, "journal")).secret(run)
+        try:
+            with open(path, "rb") as file:
+                placed.extend(read(file.read, key_of(secret)))  # up to where it is damaged, in any case
+        except TapeDamaged as damage:
+            if "end" in work or damage.why != "it breaks off":  # else it is being written
+                raise
+        except FileNotFoundError:
+            raise TapeDamaged(0, "it was erased, or is not there") from None
+        told = began(iter(placed))
+        _compare(placed, entries, secret)
+        _compare_work(home, told, placed, start, work)
+    except TapeDamaged as damage:
+        near = _near(placed, damage.at)
+        raise Ended(f"{run} of {code} cannot be replayed: {damage}{near}", Exit.UNVERIFIED) from None
+    return Recorded(began=told, records=tuple(placed), secret=secret, is_whole="end" in work)
+
+
+def _work(folder: Path, call: int) -> dict[str, Entry]:
+    """The entries of the call that is the run's work, by their kind."""
+    if not call:
+        return {}
+    found = logbook.entries(folder, needles=(b'"call":%d,' % call,))
+    return {one.kind: one for one in found if one.call == call and one.kind in ("call", "end")}
+
+
+def _near(placed: list[Placed], at: int) -> str:
+    """Which request lies before a byte of the tape."""
+    asked = [one.record for one in placed if one.end <= at and isinstance(one.record, Asked)]
+    return f", behind request {asked[-1].number} ({asked[-1].on})" if asked else ""
+
+
+def _compare(placed: list[Placed], entries: list[Entry], secret: bytes) -> None:
+    """Raises TapeDamaged where a call, or its end, is not what the log says of it.
+
+    Of the records that need one entry, only one need be what it is about: a refusal among many has none of its own.
+    """
+    by_seq = {one.seq: one for one in entries if one.kind in ("call", "end") and one.method != "run"}
+    starts = {id(one): start for one, start in zip(placed, [0, *(one.end for one in placed)], strict=False)}
+    unseen = {seq: one for seq, one in by_seq.items() if one.kind == "call"}
+    for needs, group in groupby(sorted(placed, key=lambda one: one.needs), key=lambda one: one.needs):
+        entry = by_seq.get(needs - 1)
+        about = [one for one in group if entry is not None and _kind(one) == entry.kind]
+        if entry is None or not about:
+            continue
+        unseen.pop(entry.seq, None)
+        if not any(_is_it(one, entry, secret) for one in about):
+            raise TapeDamaged(starts[id(about[-1])], f"this is not what entry {entry.seq} of the log has the digest of")
+    for seq, entry in unseen.items():
+        if not any(isinstance(one.record, Asked) and _is_it(one, entry, secret) for one in placed):
+            raise TapeDamaged(placed[-1].end, f"it lacks the call of entry {seq}, {entry.method}")
+
+
+def _kind(one: Placed) -> str:
+    """The kind of entry that a record may have."""
+    if isinstance(one.record, Asked):
+        return "call"
+    if isinstance(one.record, Heard):
+        header = codec.decode_from_kernel(one.record.header)
+        return "end" if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) else ""
+    return ""
+
+
+def _is_it(one: Placed, entry: Entry, secret: bytes) -> bool:
+    record = one.record
+    if isinstance(record, Asked):
+        return record.on == entry.method and (record.body is None or _fits(secret, record.body, entry.arguments))
+    if isinstance(record, Heard):
+        verdict = type(codec.decode_from_kernel(record.header)).__name__.lower()
+        return verdict == entry.verdict and (record.secret or _fits(secret, record.body, entry.reply))
+    return False
+
+
+def _fits(key: bytes, body: bytes, said: Body | None) -> bool:
+    return said is not None and hmac.compare_digest(body_digest(key, body).digest, said.digest)
+
+
+def _compare_work(home: str, told: Began, placed: Iterable[Placed], start: Entry, work: dict[str, Entry]) -> None:
+    """Raises TapeDamaged when the run's inputs, its code or its end are not what the log says."""
+    detail = start.detail
+    if (told.run, told.hand, told.name, told.version) != (
+        start.run, detail.get("hand"), detail.get("name"), detail.get("version"),
+    ):  # fmt: skip
+        raise TapeDamaged(0, f"it is not of the run that entry {start.seq} of the log began")
+    if "call" not in work:
+        return
+    if not _fits(bodies.key_of(home, work["call"], work["call"].time), told.inputs, work["call"].arguments):
+        raise TapeDamaged(0, f"its inputs are not those that entry {work['call'].seq} of the log has the digest of")
+    if "end" not in work:
+        return
+    last = next((one for one in placed if isinstance(one.record, End)), None)
+    if last is None or not isinstance(last.record, End):
+        raise TapeDamaged(list(placed)[-1].end, f"it lacks the end of its run, entry {work['end'].seq} of the log")
+    if not _fits(bodies.key_of(home, work["call"], work["end"].time), last.record.body, work["end"].reply):
+        raise TapeDamaged(
+            last.end, f"the end before it is not what entry {work['end'].seq} of the log has the digest of"
+        )

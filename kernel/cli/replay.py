@@ -1,0 +1,148 @@
+"""`maniple replay` (acts)."""
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import msgspec
+
+from kernel.cli import compiling, drawing, founding, package, recorded, screen, told
+from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.frame import Session, command, write, write_json
+from kernel.home import Home
+from wire.limits import DEADLINE_MAX
+from wire.recording import written
+from wire.replaying import Difference, Step, Verdict
+from wire.tape import seed_of
+
+
+@command()
+@click.argument("run", metavar="RUN")
+@click.option("--against", metavar="DIR", type=click.Path(), help="With the code of this Hand's folder instead.")
+@click.option("--step", is_flag=True, help="On a terminal, wait for Enter after each message.")
+@click.option("--save", metavar="DIR", type=click.Path(), help="Write its recording into DIR instead of replaying it.")
+def replay(session: Session, run: str, against: str | None, step: bool, save: str | None) -> None:
+    """A task run again, from its tape: the same code is given the same messages, and what it asks for is compared.
+
+    Nothing is called and nothing is changed: what the run asks for is answered from the tape. Each message that it is
+    told is a line: the request it ends, on what, how, the reply or its size, the cost, the labels, and the run's own clock.
+
+    The tape is checked first, byte by byte, and against what the signed log says of each call. Whoever comes to another
+    request or to another end than the recorded run ends this command with 5, as does a tape that is damaged or erased.
+
+    With --against, the recorded messages meet changed code: DIR is a Hand's folder of the same name. It is sealed with
+    the home's own key for this one run, confined as every other, and never installed.
+
+    With --save, the recording becomes DIR/RUN.jsonl: for a test that runs without a kernel, see docs/replay.md. The kernel
+    need not run for that.
+
+    With --json each line is an object; the last one is the verdict.
+    """
+    found = recorded.load(session.home, run)
+    if save is not None:
+        session.result({"file": (path := _saved(session, found, save))}, lambda: path)
+        return
+    waits = step and screen.is_terminal(sys.stdin)
+    with session.client() as client, _folder(session, found, against) as folder:
+        clock = [found.began.clock]
+
+        def show(piece: bytes) -> None:
+            one = msgspec.json.decode(piece, type=Step)
+            clock[0] = clock[0] or one.clock
+            if session.json:
+                write_json(piece.decode() + "\n")
+            else:
+                write(_line(one, clock[0]) + "\n")
+            if waits:
+                sys.stdin.readline()
+
+        try:
+            asked = {**folder, "step": True} if waits else folder
+            reply = client.call("kernel.replay", run, asked, seconds=DEADLINE_MAX / 1000, chunk=show).value
+            verdict = told.read(reply, Verdict)
+        except NotDone as error:
+            if error.reason not in ("ended", "tape"):
+                raise
+            raise Ended(f"{run} of {_code(found)} does not come to its end again: {error}", Exit.UNVERIFIED) from None
+    _conclude(session, found, verdict, against)
+
+
+def _conclude(session: Session, found: recorded.Recorded, verdict: Verdict, against: str | None) -> None:
+    """Tell what came of it. Raises Ended for a difference."""
+    if session.json:
+        write_json(msgspec.json.encode({"verdict": verdict}).decode() + "\n")
+    if verdict.difference is None:
+        came = f"to the same end, {verdict.end}" if verdict.end else "as far as it is recorded, it goes on"
+        session.say(f"The same {verdict.requests} requests, and {came}.")
+        return
+    if not session.json:
+        write(_drawn(verdict.difference) + "\n")
+    code = f"the code in {against}" if against else "its code as it is installed now"
+    raise Ended(
+        f"{found.began.run} of {_code(found)} and {code} differ after {verdict.requests} requests: "
+        f"{verdict.difference.why}",
+        Exit.UNVERIFIED,
+    )
+
+
+def _code(found: recorded.Recorded) -> str:
+    return f"{found.began.name} {found.began.version}"
+
+
+def _saved(session: Session, found: recorded.Recorded, folder: str) -> str:
+    """Write the recording; the path of its file."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f"{found.began.run}.jsonl")
+    hash_seed = Home(session.home).identity.hash_seed
+    lines = written((one.record for one in found.records), seed=seed_of(found.secret), hash_seed=hash_seed)
+    package.write(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+    return path
+
+
+@contextmanager
+def _folder(session: Session, found: recorded.Recorded, against: str | None) -> Iterator[dict[str, object]]:
+    """What to tell the kernel of a folder with other code, sealed in the home for as long as that is replayed."""
+    if against is None:
+        yield {}
+        return
+    folder = package.read(against, skip_caches=True)
+    if folder.name != found.began.name:
+        raise Ended(f"{against} is the Hand {folder.name}, and {found.began.run} is of {found.began.name}", Exit.USAGE)
+    asked: dict[str, object] = {"folder": f"replay-{folder.name}-{secrets.token_hex(4)}"}
+    if folder.manifest.hand.wasm:
+        asked["artefact"] = msgspec.to_builtins(compiling.into(session.home, folder))
+    place = os.path.join(session.home, "hands", str(asked["folder"]))
+    try:
+        package.copy(folder, package.sealed(folder, founding.sealing_key_of(session.home)), place)
+        yield asked
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _line(step: Step, began: int) -> str:
+    """One message in one line; on a terminal, cut to its width."""
+    after = f"+{(step.clock - began) / 1_000_000:.3f}s"
+    what = " ".join(filter(None, (step.on, step.resource)))
+    number = str(step.number or "")
+    reply = msgspec.json.encode(step.value).decode() if step.value is not None else ""
+    cost = f"{screen.dollars(step.cost.micro_dollars)} {step.cost.tokens} tokens" if step.cost is not None else ""
+    labels = f"[{', '.join(step.labels)}]" if step.labels else ""
+    rest = "  ".join(filter(None, (cost, labels, step.why, reply or (screen.size(step.size) if step.size > 1 else ""))))
+    head = f"{number:>6}  {after:>11}  {screen.visible(what):<34}  "
+    text = screen.visible(rest)
+    if screen.is_terminal(sys.stdout):
+        text = screen.cut(text, max(20, screen.terminal_width() - len(head) - 11))
+    return f"{head}{screen.coloured(f'{step.said:<9}', drawing.VERDICTS.get(step.said, ''))}  {text}".rstrip()
+
+
+def _drawn(difference: Difference) -> str:
+    """Then and now, below each other."""
+    words = [
+        (name, screen.visible(msgspec.json.encode(value).decode()) if value is not None else "nothing")
+        for name, value in (("recorded", difference.recorded), ("now", difference.now))
+    ]
+    return screen.fields(words)

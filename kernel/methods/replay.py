@@ -1,0 +1,85 @@
+"""Replaying a run: the code of a task Hand, given again what its run was given, with nobody else to hear it."""
+
+import os
+from functools import partial
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from kernel.errors import Failure
+from kernel.methods.request import Request, method
+from kernel.record.journal import began
+from kernel.record.replaying import Replayed
+from kernel.runs import Run
+from manifests.changes import judge
+from manifests.installed import Artefact, Installed
+from manifests.state import authority
+from wire import limits
+from wire.errors import TapeDamaged
+from wire.ids import ID_BYTES, run_id
+from wire.tape import seed_of
+
+STILL: Final = 10.0
+"""Seconds without a message or any work of its process after which a replayed run waits for what never comes."""
+
+
+def _replay(request: Request) -> object:
+    """The run that the resource names again; each message that it is told is a piece of the reply, and its Done the verdict.
+
+    folder: below the home's `hands/`, with other code, sealed. step: no message before there is credit for it.
+    """
+    kernel, call, name = request.kernel, request.call, request.call.resource
+    try:
+        secret = kernel.log.journal.secret(name)
+        file = kernel.log.journal.tape(name, secret)
+        live = kernel.runs.get(name)
+        file.end = live.tape.file.end if live is not None and live.tape is not None else os.path.getsize(file.path)
+        told = began(file.records())
+        hand = _changed(request, told.hand) if request.text("folder") else kernel.state.by_id(told.hand)
+        if hand is None or hand.name != told.name or not hand.is_task:
+            raise Failure("unknown hand", f"{told.name}, whose run this was, is no task Hand here: see `maniple hands`")
+        run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
+        run.began, run.clock, run.seed = told, told.clock, seed_of(secret)
+        run.tape = tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)
+    except FileNotFoundError:
+        raise Failure("tape", f"there is no tape of {name}: only runs that start or spawn began have one") from None
+    except TapeDamaged as error:
+        raise Failure("tape", str(error)) from None
+    kernel.supervisor.start_again(run)
+    call.provider, run.serving[call.number] = run.id, call
+    _look_after(request, run, tape)
+    return None
+
+
+def _look_after(request: Request, run: Run, tape: Replayed) -> None:
+    """A run that waits for what is not on its tape would never tell."""
+    if not run.ended:
+        is_waiting = run.state == "ready" and tape.credit and not run.paused
+        tape.replay.beat(run.cpu_seconds() if is_waiting else -1.0)
+        tape.pump()
+        request.kernel.loop.after(STILL, partial(_look_after, request, run, tape))
+
+
+def _changed(request: Request, hand: str) -> Installed | None:
+    """The Hand as the folder has it, for this run alone."""
+    kernel, folder = request.kernel, request.text("folder")
+    before = kernel.state.by_id(hand)
+    if before is None or "/" in folder or folder.startswith("."):
+        return None
+    package = kernel.home.load(folder)
+    judge(kernel.state, package, kernel.time())
+    try:
+        artefact = msgspec.convert(request.arguments.get("artefact"), Artefact | None)
+    except msgspec.ValidationError as error:
+        raise Failure("arguments", f"artefact: {error}") from None
+    section, seal = package.manifest.hand, sha256(package.seal.encode()).hexdigest()
+    return replace(
+        before, name=section.name, version=section.version, folder=folder, seal=seal, package=package, artefact=artefact
+    )  # fmt: skip
+
+
+METHODS = (
+    method("replay", "A run again from its tape", _replay, "name", folder="string?", artefact="dict?", step="bool?"),
+)  # fmt: skip

@@ -1,0 +1,60 @@
+"""A run that is replayed: a process of its own, whose every request is answered from a recorded run's tape (acts).
+
+It is a run as any other, confined and watched, but for two things: what it says goes to wire/replaying.py and nowhere else,
+and what it is shown doing goes to the operator, as the stream of the one call that it answers, `kernel.replay`.
+"""
+
+from typing import TYPE_CHECKING
+
+from kernel.record.journal import TapeFile
+from kernel.record.tapes import Tape
+from kernel.runs import Peer, Run
+from manifests.calls import OpenCall
+from manifests.lives import in_order
+from wire import headers
+from wire.headers import FromKernel, FromRun
+from wire.replaying import Replay
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+
+class Replayed(Tape):
+    """The tape of a run that is replayed, which is only read. credit: messages that it may be told yet.
+
+    One that comes to no end otherwise is ended by its call's deadline, or when the operator takes the call back.
+    """
+
+    def __init__(self, kernel: "Kernel", run: Run, file: TapeFile, call: OpenCall, credit: int) -> None:
+        """Raises TapeDamaged."""
+        super().__init__(kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
+        self.replay = Replay(file.records, in_order=self.in_order)
+        self._of, self._call, self.credit = run, call, credit
+        self.count = 1  # it is begun already, and nothing is added
+
+    def take(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
+        """Nothing but its farewell is for the kernel."""
+        self._of.state = "ready" if isinstance(header, headers.Ready) else self._of.state
+        self.replay.take(header, body)
+        self.pump()
+        return header if isinstance(header, headers.Bye) else None
+
+    def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
+        """What the operator says of the call: go on, or stop."""
+        self.credit += getattr(header, "chunks", 0)
+        self.pump()
+        if isinstance(header, headers.Cancel):
+            self._kernel.supervisor.kill(self._of, "its replay was taken back")
+
+    def pump(self) -> None:
+        """Tell what may be told, and show it; then what has come of it."""
+        kernel, run, number = self._kernel, self._of, self._call.number
+        while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()):
+            self.credit -= 1
+            body = self._said(due[0], due[1].body, whole=True) if due[1].secret else due[1].body
+            kernel.links.transmit(run.peer, due[0], body)
+            kernel.exchange.reply_chunk(run, headers.Chunk(number=number), due[2])
+        if self.replay.verdict is not None and number in run.serving:
+            kernel.answer(self._call, self.replay.verdict)
+        if number not in run.serving:
+            kernel.supervisor.kill(run, f"it replayed {self.replay.began.run}")

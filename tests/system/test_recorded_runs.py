@@ -1,0 +1,102 @@
+"""A recording as a project keeps it: saved by the command line, played by a test without any kernel."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.replayed import Differs, replayed
+from tests.living import ROOT, Kernel, install, make_home, write_hand
+from tests.system import chaos
+from tests.system.recordings import RACER, SLOW, maniple
+from tests.system.test_resuming import begin
+from tests.system.test_wasm import ECHO, guest
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project: recordings in `runs`, Hands beside it, and no kernel any more."""
+    work = tmp_path_factory.mktemp("project")
+    (work / "data").mkdir()
+    (work / "data" / "in.csv").write_text("name,age\nann,41\nbob,42\n")
+    with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
+        chaos.prepare(kernel)
+        for hand in (ROOT / "hands" / "files", ROOT / "hands" / "data-pipeline", SLOW, RACER):
+            install(kernel, hand)
+        install(kernel, guest(work / "guest", ECHO))
+        client.call("kernel.set", "racer", {"values": {"token": "hush-hush", "pace": 0.02}})
+        client.call("kernel.root-add", "data", {"path": str(work / "data")})
+        inputs: dict[str, dict[str, object]] = {
+            "journey": {"calls": 6, "wide": 2}, "racer": {}, "guest": {"a": 1.5},
+            "data-pipeline": {"source": "data/in.csv", "target": "data/out.jsonl"},
+        }  # fmt: skip
+        for name, given in inputs.items():
+            run = begin(kernel, name, **given)
+            assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+            said = maniple(kernel.home, "replay", run, "--save", str(work / "runs"))
+            assert said.code == 0, said.words
+            (work / "runs" / f"{run}.jsonl").rename(work / "runs" / f"{name}.jsonl")
+        kernel.down()
+    (work / "data" / "in.csv").unlink()
+    write_hand(work / "journey", chaos.JOURNEY)
+    write_hand(work / "racer", RACER)
+    return work
+
+
+def test_the_same_code_makes_the_recorded_calls(folder: Path) -> None:
+    verdict = replayed(folder / "runs" / "journey.jsonl", folder / "journey")
+    assert (verdict.requests, verdict.end) == (6, "done")
+
+
+def test_parts_that_compete_do_so_in_the_recorded_order(folder: Path) -> None:
+    for _ in range(3):
+        replayed(folder / "runs" / "racer.jsonl", folder / "racer", secrets={"token": "hush-hush"})
+
+
+def test_no_secret_is_on_a_recording(folder: Path) -> None:
+    assert "hush" not in (folder / "runs" / "racer.jsonl").read_text()
+
+
+def test_a_bundled_hands_recording_plays(folder: Path) -> None:
+    verdict = replayed(folder / "runs" / "data-pipeline.jsonl", ROOT / "hands" / "data-pipeline")
+    assert verdict.requests > 3
+    assert not (folder / "data" / "in.csv").exists()
+
+
+def test_a_wasm_hands_recording_plays(folder: Path, tmp_path: Path) -> None:
+    replayed(folder / "runs" / "guest.jsonl", folder / "guest")
+    other = guest(tmp_path / "other", ECHO.replace("(local.get $size)", "(i32.const 1)"))
+    with pytest.raises(Differs, match="another end"):
+        replayed(folder / "runs" / "guest.jsonl", other)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('f"{n} {self', 'f"{n}: {self', 'request 3 of the run is the same with other arguments at .text: "1 0'),
+        ("import time", "import no_such_module", "No module named 'no_such_module'"),
+        ("self.unknown = []", "self.unknown = []; await asyncio.Event().wait()", "it waits where it was to ask"),
+        ("self.unknown = []", "self.unknown = []; import os; os._exit(3)", "its process ended before its work did"),
+    ],
+)
+def test_changed_code_fails_the_test_and_says_where(folder: Path, tmp_path: Path, old: str, new: str, why: str) -> None:
+    other = write_hand(tmp_path / "other", chaos.JOURNEY._replace(main=chaos.JOURNEY.main.replace(old, new)))
+    with pytest.raises(Differs) as failed:
+        replayed(folder / "runs" / "journey.jsonl", other, patience=1.0)
+    assert why in str(failed.value)
+
+
+def test_pytest_has_a_fixture_for_it(folder: Path) -> None:
+    (folder / "conftest.py").write_text('pytest_plugins = ["runtime.pytest_replayed"]\n')
+    (folder / "test_it.py").write_text(
+        "def test_recorded(replayed):\n    replayed('runs/journey.jsonl', 'journey')\n\n\n"
+        "def test_another(replayed):\n    replayed('runs/journey.jsonl', 'racer')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder), str(folder / "test_it.py")],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "racer differs from journey 1.0.0" in done.stdout

@@ -1,0 +1,172 @@
+"""Going through a tape with nobody at the other end: what counts as the same, and what is named as the first difference."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.wire.test_recording import BEGAN
+from wire import codec, headers, tape
+from wire.codec import NIL
+from wire.entries import Cost
+from wire.errors import TapeDamaged
+from wire.headers import FromKernel
+from wire.replaying import Replay, Verdict
+from wire.tape import Asked, Ended, Heard, Placed, Record
+
+WORK = 12
+
+
+def asked(number: int, on: str, value: object = None) -> Asked:
+    return tape.asked(number, "call", on, body=codec.encode_body(value))
+
+
+def heard(header: FromKernel, value: object = None) -> Heard:
+    return Heard(header=codec.encode(header), body=codec.encode_body(value))
+
+
+def ended(header: headers.End, value: object = None) -> Ended:
+    return Ended(header=codec.encode(header), body=codec.encode_body(value))
+
+
+TASK = heard(headers.Call(number=WORK, method="run", time=5), {})
+DONE = ended(headers.Done(number=WORK), "both")
+TWO = (TASK, asked(1, "a.one"), asked(3, "a.two"), heard(headers.Done(number=3, time=7)), heard(headers.Done(number=1)))
+
+
+class Player:
+    """A run that is replayed, driven by hand."""
+
+    def __init__(self, *records: Record, in_order: bool = True) -> None:
+        def placed() -> Iterator[Placed]:
+            for record in (BEGAN, *records):
+                yield Placed(record=record, needs=0, end=0, check=b"")
+
+        self.replay = Replay(placed, in_order=in_order)
+        self.told: list[FromKernel] = []
+        self.says(headers.Ready())
+
+    def says(self, header: headers.FromRun, value: object = None) -> None:
+        self.replay.take(header, NIL if value is None else codec.encode_body(value))
+        while (due := self.replay.next()) is not None:
+            self.told.append(due[0])
+
+    def calls(self, number: int, on: str, value: object = None) -> None:
+        self.says(headers.Call(number=number, method=on), value)
+
+    @property
+    def verdict(self) -> Verdict:
+        assert self.replay.verdict is not None
+        return self.replay.verdict
+
+    @property
+    def why(self) -> str:
+        assert self.verdict.difference is not None
+        return self.verdict.difference.why
+
+
+def test_each_message_is_told_when_what_it_answers_was_asked() -> None:
+    run = Player(*TWO, DONE)
+    assert [type(one) for one in run.told] == [headers.Call]
+    run.calls(1, "a.one")
+    assert len(run.told) == 1  # the end of the other comes first
+    run.calls(3, "a.two")
+    assert [getattr(one, "number", 0) for one in run.told] == [WORK, 3, 1]
+    run.says(headers.Done(number=WORK), "both")
+    assert (run.verdict.difference, run.verdict.requests, run.verdict.messages) == (None, 2, 3)
+
+
+def test_requests_in_another_order_are_a_difference_where_order_is_known() -> None:
+    run = Player(*TWO, DONE)
+    run.calls(1, "a.two")
+    assert run.why == "request 1 of the run is something else"
+
+
+def test_a_program_may_ask_in_another_order_and_by_other_numbers() -> None:
+    run = Player(*TWO, DONE, in_order=False)
+    run.calls(1, "a.two")
+    run.calls(3, "a.one")
+    assert [getattr(one, "number", 0) for one in run.told] == [WORK, 1, 3]
+    run.says(headers.Done(number=WORK), "both")
+    assert run.verdict.difference is None
+
+
+def test_what_a_program_did_not_ask_for_is_a_difference() -> None:
+    run = Player(*TWO, DONE, in_order=False)
+    run.calls(1, "a.three")
+    assert run.why == "it asks for what the recorded run did not ask for"
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        (headers.Done(number=WORK), "other"),
+        (headers.Failed(number=WORK, code="bad", text="it is"), "both"),
+        (headers.Done(number=WORK, cost=Cost(micro_dollars=1, tokens=1)), "both"),
+    ],
+)
+def test_another_end_is_a_difference(header: headers.Done | headers.Failed, value: object) -> None:
+    run = Player(*TWO, DONE)
+    run.calls(1, "a.one")
+    run.calls(3, "a.two")
+    run.says(header, value)
+    assert run.why.startswith("it comes to another end")
+
+
+def test_what_a_run_does_not_wait_for_is_no_difference() -> None:
+    run = Player(*TWO, heard(headers.Cancelled(number=5)), DONE)
+    run.calls(1, "a.one")
+    run.calls(3, "a.two")
+    run.says(headers.Done(number=WORK), "both")
+    assert run.verdict.difference is None
+
+
+def test_a_run_that_was_ended_from_outside_is_compared_up_to_there() -> None:
+    run = Player(*TWO, ended(headers.Failed(number=0, code="deadline", text="too late")))
+    run.calls(1, "a.one")
+    run.calls(3, "a.two")
+    assert (run.verdict.difference, run.verdict.end) == (None, "failed deadline: too late")
+
+
+def test_a_run_that_goes_on_is_compared_as_far_as_it_is() -> None:
+    run = Player(*TWO)
+    run.calls(1, "a.one")
+    assert run.replay.verdict is None
+    run.calls(3, "a.two")
+    assert (run.verdict.difference, run.verdict.end) == (None, "")
+
+
+def test_what_is_behind_the_end_is_not_compared() -> None:
+    run = Player(*TWO, DONE, asked(5, "a.three"))
+    run.calls(1, "a.one")
+    run.calls(3, "a.two")
+    run.says(headers.Done(number=WORK), "both")
+    assert run.verdict.difference is None
+
+
+def test_a_run_that_neither_works_nor_speaks_waits_for_what_is_not_there() -> None:
+    run = Player(*TWO, DONE)
+    run.replay.beat(0.5)
+    run.replay.beat(0.9)
+    run.calls(1, "a.one")
+    run.replay.beat(0.9)
+    run.replay.beat(-1.0)
+    assert run.replay.verdict is None
+    run.replay.beat(0.9)
+    run.replay.beat(0.9)
+    assert run.why == "it waits where it was to ask"
+
+
+def test_the_place_of_a_difference_is_named_also_in_long_texts() -> None:
+    text = "a" * 500
+    run = Player(TASK, asked(1, "a.one", {"list": [1, {"text": text + "b"}]}), DONE)
+    run.calls(1, "a.one", {"list": [1, {"text": text + "c"}]})
+    assert " at .list[1].text: …" in run.why
+    assert 'ab" became …' in run.why
+    run = Player(TASK, asked(1, "a.one", {"list": [1, 2]}), DONE)
+    run.calls(1, "a.one", {"list": [1, 2, 3]})
+    assert run.why.endswith(" at .list: 2 items became 3")
+
+
+def test_a_tape_without_a_beginning_is_refused() -> None:
+    with pytest.raises(TapeDamaged):
+        Replay(lambda: iter(()), in_order=True)

@@ -1,0 +1,290 @@
+"""A run gone through again with nobody at the other end (pure): its tape answers all it asks, and is only read.
+
+Telling (wire/telling.py) matches and tells, as for a run that goes on; here nothing comes after the tape. The run has come to
+the same end, or there is a first difference: a request that the recorded run did not make, one it made that stays away, or
+another end. What was recorded up to its end counts; a run that was ended from outside, or goes on still, is compared so far.
+
+Used by the kernel for `maniple replay` (kernel/record/replaying.py), and by tests (runtime/replayed.py).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wire import codec, headers
+from wire.entries import Cost
+from wire.errors import CodecError, Diverged, TapeDamaged
+from wire.headers import FromKernel, FromRun
+from wire.tape import Asked, Began, Ended, Heard, Placed, asked
+from wire.telling import Telling, known_of, look_at
+
+SHOWN_MOST: Final = 2_048
+"""Bytes of a body that is shown whole; of a larger one its size."""
+
+_KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
+_ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
+
+Records = Callable[[], Iterator[Placed]]
+"""Gives a tape's records from the first on, each time it is called."""
+
+
+class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message that the run was told. said: its kind in lower case, such as `done`. count: messages so far.
+
+    number, kind, on, resource, arguments: of the request it belongs to, as recorded; 0 and "" for what belongs to none.
+    value: the body, None when size says that it is larger than SHOWN_MOST. clock: the run's, microseconds since 1970.
+    """
+
+    count: int
+    said: str
+    clock: int
+    size: int
+    number: int = 0
+    kind: str = ""
+    on: str = ""
+    resource: str = ""
+    arguments: object = None
+    why: str = ""
+    value: object = None
+    cost: Cost | None = None
+    labels: tuple[str, ...] = ()
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """Where a run first was not what it had been. recorded, now: what was done then and now, None for nothing."""
+
+    why: str
+    recorded: object = None
+    now: object = None
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What came of it. end: how the recorded run ended, "" when its tape has no end. requests, messages: met and told."""
+
+    run: str
+    recorded: str
+    requests: int
+    messages: int
+    end: str
+    difference: Difference | None = None
+
+
+class Replay:
+    """One going-through. in_order: see Telling. verdict: None until there is one.
+
+    Give take() what the run says, and tell it what next() gives, until there is a verdict.
+    """
+
+    def __init__(self, records: Records, *, in_order: bool) -> None:
+        """Raises TapeDamaged."""
+        self._records = records
+        self._end: tuple[headers.End, Ended] | None = None
+        first = next(records(), None)
+        if first is None or not isinstance(first.record, Began):
+            raise TapeDamaged(0, "it does not tell what its run was begun with")
+        self.began = first.record
+        contents = look_at(self._until_end())
+        heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
+        self._telling = Telling(contents, heard, in_order=in_order)
+        self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
+        self._theirs: dict[int, int] = {}
+        self._ours: dict[int, int] = {}
+        self._met = self._told = self._said = 0
+        self._beaten: tuple[int, int, float] | None = None
+        self._is_ready = False
+        self.verdict: Verdict | None = None
+
+    def _until_end(self) -> Iterator[Placed]:
+        for placed in self._records():
+            if isinstance(placed.record, Ended):
+                header = codec.decode_from_kernel(placed.record.header)
+                assert isinstance(header, _ENDS)
+                self._end = header, placed.record
+                return
+            yield placed
+
+    # from the run ----------------------------------------------------------------------------------------------------
+
+    def take(self, header: FromRun, body: bytes) -> None:
+        """The run says something."""
+        self._said += 1
+        match header:
+            case headers.Ready():
+                self._is_ready = True
+            case headers.Call() | headers.Publish() | headers.Subscribe():
+                self._ask(header, body)
+            case headers.Credit(number=number, chunks=chunks):
+                self._telling.credit(self._ours.get(number, number), chunks)
+            case headers.Done() | headers.Failed() | headers.Cancelled():
+                self._ends(header, body)
+        self._look()
+
+    def _ask(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> None:
+        on = header.method if isinstance(header, headers.Call) else header.event
+        resource = header.resource if isinstance(header, headers.Call) else ""
+        request = asked(header.number, _KINDS[type(header)], on, resource, body)
+        try:
+            known = self._telling.ask(known_of(request))
+        except Diverged:
+            self._differs_from(self._find(self._telling.unmet[0].number), request)
+            return
+        if known is not None:
+            self._met += 1
+            self._asked[known.number] = replace(request, number=known.number)
+            self._theirs[known.number], self._ours[header.number] = header.number, known.number
+        elif self._is_whole or self._telling.unmet:
+            self._differs("it asks for what the recorded run did not ask for", now=shown(request))
+
+    def _ends(self, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
+        if unmet := self._telling.unmet:
+            ending = {"end": told_end(header), "value": readable(body)}
+            self._differs("it ends where it was to ask for more", shown(self._find(unmet[0].number)), ending)
+        elif self._end is None or not self._is_whole:
+            self._is_over()
+        else:
+            end, ended = self._end
+            if (told_end(end), _cost(end), ended.body) == (told_end(header), _cost(header), body):
+                self._is_over()
+            else:
+                then = {"end": told_end(end), "value": readable(ended.body)}
+                now = {"end": told_end(header), "value": readable(body)}
+                self._differs(f"it comes to another end{_where(then, now)}", then, now)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the recorded run came to its end by itself: an end that the kernel gave has no number."""
+        return self._end is not None and self._end[0].number != 0
+
+    def _look(self) -> None:
+        """Where the recorded run was cut off, this one has come as far."""
+        if self.verdict is None and not self._is_whole and not self._telling.left and not self._telling.unmet:
+            self._is_over()
+
+    # to the run ------------------------------------------------------------------------------------------------------
+
+    def next(self) -> tuple[FromKernel, Heard, bytes] | None:
+        """What the run is to be told now, if anything is, and its Step as a body, in JSON."""
+        due = self._telling.due(is_ready=self._is_ready) if self.verdict is None else None
+        if due is None:
+            return None
+        header, heard = due
+        self._told += 1
+        number = getattr(header, "number", 0)
+        step = msgspec.json.encode(self._step(header, heard, self._asked.get(number)))
+        if isinstance(header, _ENDS):
+            self._asked.pop(number, None)
+        self._look()
+        theirs = self._theirs.get(number, number)
+        return (header if theirs == number else replace(header, number=theirs)), heard, codec.encode_body(step)
+
+    def _step(self, header: FromKernel, heard: Heard, asked: Asked | None) -> Step:
+        cost = _cost(header) if isinstance(header, _ENDS) else None
+        about = {"on": asked.on, "resource": asked.resource, "kind": asked.kind} if asked is not None else {}
+        if isinstance(header, headers.Call):
+            about = {"kind": "work", "on": header.method}
+        elif isinstance(header, headers.Event):
+            about = {"kind": "event", "on": header.event}
+        return Step(
+            count=self._told, said=type(header).__name__.lower(), clock=header.time, size=len(heard.body),
+            number=getattr(header, "number", 0), arguments=readable(asked.body) if asked is not None else None,
+            why=headers.why(header) if isinstance(header, _ENDS) else getattr(header, "why", ""),
+            value=None if heard.secret else readable(heard.body), cost=cost, labels=getattr(header, "labels", ()), **about,
+        )  # fmt: skip
+
+    # what comes of it ------------------------------------------------------------------------------------------------
+
+    def beat(self, cpu: float) -> None:
+        """Called from time to time with the seconds of processor time that the run has used; -1.0 while it need not go on.
+
+        One that has neither worked nor said nor heard anything since the last time waits for what is not on the tape.
+        """
+        before, self._beaten = self._beaten, (self._said, self._told, round(cpu, 1))
+        if before == self._beaten and cpu >= 0:
+            unmet = self._telling.unmet
+            recorded = shown(self._find(unmet[0].number)) if unmet else None
+            self._differs(f"it waits where it was to {'ask' if unmet else 'end'}", recorded)
+
+    def _is_over(self, difference: Difference | None = None) -> None:
+        self.verdict = self.verdict or Verdict(
+            run=self.began.run, recorded=f"{self.began.name} {self.began.version}", requests=self._met,
+            messages=self._told, end=told_end(self._end[0]) if self._end is not None else "", difference=difference,
+        )  # fmt: skip
+
+    def _differs(self, why: str, recorded: object = None, now: object = None) -> None:
+        self._is_over(Difference(why=why, recorded=recorded, now=now))
+
+    def _differs_from(self, then: Asked, asked: Asked) -> None:
+        recorded, now = shown(then), shown(asked)
+        is_same = (then.kind, then.on, then.resource) == (asked.kind, asked.on, asked.resource)
+        also = f"the same with other arguments{_where(recorded, now)}" if is_same else "something else"
+        self._differs(f"request {then.number} of the run is {also}", recorded, now)
+
+    def _find(self, number: int) -> Asked:
+        """A request on the tape, which is known to be there."""
+        return next(
+            one.record for one in self._records() if isinstance(one.record, Asked) and one.record.number == number
+        )
+
+
+def shown(asked: Asked) -> dict[str, object]:
+    """A request as people read it."""
+    return {
+        "number": asked.number, "kind": asked.kind, "on": asked.on, "resource": asked.resource,
+        "arguments": readable(asked.body, most=16 * SHOWN_MOST),
+    }  # fmt: skip
+
+
+def readable(body: bytes | None, *, most: int = SHOWN_MOST) -> object:
+    """A body's value, bytes as the text that they are; None for what is larger, or cannot be read."""
+    if body is None or len(body) > most:
+        return None
+    try:
+        value = codec.decode_body(body)
+        return value.decode() if isinstance(value, bytes) else value
+    except (CodecError, UnicodeDecodeError):
+        return None
+
+
+def told_end(end: headers.End) -> str:
+    """An end in words."""
+    return f"{type(end).__name__.lower()} {headers.why(end)}".rstrip()
+
+
+def _cost(end: headers.End) -> Cost | None:
+    return None if isinstance(end, headers.Refused) else end.cost
+
+
+def _where(then: object, now: object) -> str:
+    """The first place in which two values differ, as ` at .text: "a" became "b"`; "" for none."""
+    path = ""
+    while then != now:
+        if isinstance(then, dict) and isinstance(now, dict):
+            key = next(one for one in [*then, *now] if then.get(one, _NOTHING) != now.get(one, _NOTHING))
+            path, then, now = f"{path}.{key}", then.get(key, _NOTHING), now.get(key, _NOTHING)
+        elif isinstance(then, list) and isinstance(now, list) and (both := min(len(then), len(now))):
+            at = next((n for n in range(both) if then[n] != now[n]), -1)
+            if at < 0:
+                return f" at {path.removeprefix('.arguments')}: {len(then)} items became {len(now)}"
+            path, then, now = f"{path}[{at}]", then[at], now[at]
+        else:
+            return f" at {path.removeprefix('.arguments') or 'the whole'}: {_words(then, now)}"
+    return ""
+
+
+_NOTHING: Final = msgspec.UNSET
+_WORD_MOST: Final = 100
+
+
+def _words(then: object, now: object) -> str:
+    """What became what; of long texts what stands where they part."""
+    texts = ["nothing" if one is _NOTHING else msgspec.json.encode(one).decode() for one in (then, now)]
+    both = min(map(len, texts))
+    parts = next((at for at in range(both) if texts[0][at] != texts[1][at]), both)
+    start = max(0, parts - _WORD_MOST // 4) if max(map(len, texts)) > _WORD_MOST else 0
+    cut = [
+        ("…" * (start > 0)) + one[start : start + _WORD_MOST] + ("…" * (len(one) > start + _WORD_MOST)) for one in texts
+    ]
+    return " became ".join(cut)
