@@ -9,7 +9,7 @@ from wire import codec, headers
 from wire.entries import Cost, Used
 from wire.errors import CodecError
 from wire.recording import read, written
-from wire.tape import Asked, Began, Ended, Heard, Record, asked
+from wire.tape import ASKED_MOST, Began, Ended, Heard, Record, asked
 
 BEGAN = Began(
     run="r-0000000000000000", hand="h-0000000000000000", name="walker", version="1.0.0", seal="5" * 64, clock=0,
@@ -38,7 +38,8 @@ told = (
     | st.builds(headers.Credit, number=numbers, chunks=st.integers(1, 8))
 )  # fmt: skip
 records = (
-    st.builds(Asked, number=numbers, kind=st.sampled_from(["call", "publish"]), on=texts, resource=texts, body=bodies)
+    st.builds(asked, number=numbers, kind=st.sampled_from(["call", "publish"]), on=texts, resource=texts, body=bodies)
+    | st.builds(asked, number=numbers, kind=st.just("call"), on=texts, body=st.just(bytes(ASKED_MOST + 1)))
     | st.builds(Heard, header=told.map(codec.encode), body=bodies)
     | st.builds(Heard, header=told.map(codec.encode), secret=st.just(True))
     | st.builds(Ended, header=told.map(codec.encode), body=bodies, labels=labels)
