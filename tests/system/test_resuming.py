@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,9 @@ def kill(kernel: Kernel, victim: str) -> None:
         int(str(row["pid"])) for row in fates.runs(kernel, {"run": "journey", "provider": "ledger"}.get(victim, ""))
     ]
     for pid in fates.children(kernel.pid) if victim == "template" else pids:
-        if pid:
-            os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended by itself, or with another one
+            if pid:
+                os.kill(pid, signal.SIGKILL)
 
 
 def calls_made(kernel: Kernel) -> int:
