@@ -25,6 +25,7 @@ from kernel.launcher import Launcher
 from kernel.links import Links
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
+from kernel.record.keeping import Keeping
 from kernel.record.log import Log, LogState
 from kernel.record.resuming import Resuming
 from kernel.record.tapes import Tape
@@ -81,6 +82,7 @@ class Kernel:
         self.supervisor = Supervisor(self)
         self.watch = Watch(self)
         self.resuming = Resuming(self)
+        self.keeping = Keeping(self)
         self.router = Router(self)
         self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
         self.launcher = Launcher(home, loop, self, keys.public)
@@ -101,6 +103,7 @@ class Kernel:
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
         self.resuming.look_for_rest()
+        self.keeping.look()
 
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)

@@ -23,6 +23,7 @@ from msgspec import Meta, Struct
 from kernel.errors import HomeError
 from manifests.confinement.layers import NAMES
 from manifests.installed import Package
+from manifests.keeping import Keep
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 
@@ -34,13 +35,15 @@ _OPEN_TO_RUNS: Final = ("scratch", "state")  # 0711: what is inside belongs to s
 class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run.
 
-    require: layers of confinement (manifests/confinement/layers.py) without which no run starts.
+    require: layers of confinement (manifests/confinement/layers.py) without which no run starts. journal: how long what runs
+    were told is kept.
     """
 
     format: int
     origin: Annotated[str, Meta(pattern=r"^[^\s+]+\Z")]
     hash_seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
     require: tuple[str, ...] = ()
+    journal: Keep = Keep()
 
 
 class Keys(Struct, frozen=True, kw_only=True):

@@ -51,6 +51,7 @@ KINDS: Final = {
     "freeze": "the emergency stop: every run ended, no call but the operator's passes",
     "thaw": "the emergency stop was undone",
     "snapshot": "the kernel's state was written down; detail: its digest",
+    "erase": "what a run was told was erased, with the key of its digests; why says for what reason",
     "note": "a text that a run or the operator put into the log",
 }
 """Every kind of entry and when it is written. A kind that is not here is not appended; reading does not mind it, so

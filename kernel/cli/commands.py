@@ -48,6 +48,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "run-show": "One run in full, from the log",
         "replay": "One run again, from its tape: with its own code, or with changed code",
         "cancel": "Stop one run",
+        "erase": "Erase what a run that has ended was told",
         "schedules": "When Hands start by themselves, and what came of it",
     },
     "Pipelines": {

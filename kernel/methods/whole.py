@@ -57,6 +57,14 @@ def _thaw(request: Request) -> object:
     return {"frozen": False}
 
 
+def _erase(request: Request) -> object:
+    """Erase what a run was told, and the key of its digests; every proof of the log stays as it is."""
+    kernel, call = request.kernel, request.call
+    kernel.keeping.erase(request.text("run"), call.caller, "by the operator")
+    kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, {"run": request.text("run"), "erased": True}))
+    return None
+
+
 def _down(request: Request) -> None:
     """Stop everything in order, answer, and end the kernel."""
     request.kernel.supervisor.stop_all(lambda: request.kernel.finish(request.call))
@@ -66,5 +74,6 @@ METHODS = (
     method("status", "The kernel at a glance", _status),
     method("freeze", "Emergency stop", _freeze),
     method("thaw", "Undo the emergency stop", _thaw, "none", "write"),
+    method("erase", "Erase what a run was told", _erase, "none", "write", run="string"),
     method("down", "Stop everything, in order", _down, "none", "write"),
 )

@@ -15,8 +15,10 @@ from typing import Final
 import msgspec
 
 from kernel.record.growing import sync_folder
-from wire.errors import TapeDamaged
-from wire.tape import Began, Placed, Record, key_of, read, write
+from wire.codec import decode_from_kernel
+from wire.errors import CodecError, TapeDamaged
+from wire.headers import Done
+from wire.tape import Began, Ended, Placed, Record, key_of, read, write
 
 RESERVE: Final = 8 * 1024 * 1024
 LAST: Final = RESERVE // 2
@@ -99,6 +101,7 @@ class Journal:
         self.behind = 0
         self._spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.room = os.fstat(self._spare).st_size
+        self._erased: list[str] = []
         self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
@@ -118,6 +121,12 @@ class Journal:
         except (msgspec.MsgspecError, KeyError, ValueError):
             pass  # as for one of zeros
         raise TapeDamaged(0, "its key was erased, or is not there")
+
+    def erase(self, run: str) -> None:
+        """Have a run's tape and key erased, on disk before any entry that is appended later."""
+        with self._lock:
+            self._erased.append(run)
+            self.behind += 1
 
     def put(self, tape: TapeFile, record: Record, needs: int) -> None:
         """Add a record. needs: entries that the log must have for it to count."""
@@ -157,7 +166,12 @@ class Journal:
         os.close(self._spare)
 
     def store(self) -> None:
-        """Write what was taken. Raises OSError; what was written by then is not written again."""
+        """Write and erase what was taken. Raises OSError; what was done by then is not done again."""
+        while self._erased:
+            self._erase(self._erased[0])
+            with self._lock:
+                del self._erased[0]
+                self.behind -= 1
         while self._taken:
             tape = next(iter(self._taken))
             size = sum(_size(record) for _, record in self._taken[tape])
@@ -170,6 +184,28 @@ class Journal:
             del self._taken[tape]
             with self._lock:
                 self.behind -= size
+
+    def _erase(self, run: str) -> None:
+        key = b"0" * 64
+        with open(self._keys, "r+b") as file:
+            content, name = file.read(), f'{{"run":"{run}","key":"'.encode()
+            at = content.find(name)
+            if at >= 0 and len(content) >= at + len(name) + len(key):
+                os.pwrite(file.fileno(), key, at + len(name))
+                os.fdatasync(file.fileno())
+        (self.folder / f"{run}.tape").unlink(missing_ok=True)
+        sync_folder(self.folder)
+
+
+def ended_done(journal: Journal, run: str) -> bool:
+    """Whether the work of a run ended in `done`; not, when its tape does not tell."""
+    try:
+        file = journal.tape(run, journal.secret(run))
+        file.end = os.path.getsize(file.path)
+        ends = [one.record for one in file.records() if isinstance(one.record, Ended)]
+        return bool(ends) and isinstance(decode_from_kernel(ends[-1].header), Done)
+    except (OSError, TapeDamaged, CodecError):
+        return False
 
 
 def _size(record: Record) -> int:

@@ -1,0 +1,60 @@
+"""Erasing what runs were told: when the operator says so, and when it is old (acts on what manifests/keeping.py decides)."""
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from kernel.record.journal import ended_done
+from manifests.keeping import Kept, over
+from manifests.policy import shown
+from wire.errors import Refusal
+from wire.ids import KERNEL
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+EVERY: Final = 3600.0
+"""Seconds between looks at what is old."""
+
+AT_ONCE: Final = 1_000
+"""Tapes that one look erases at most."""
+
+
+class Keeping:
+    """The tapes of runs that have ended."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._outcomes: dict[str, bool] = {}
+
+    def erase(self, run: str, principal: str, why: str) -> None:
+        """Erase a run's tape and key, and say so in the log. Raises Refusal for one that has not ended, or has none."""
+        kernel, path = self._kernel, self._kernel.log.journal.folder / f"{run}.tape"
+        if run in kernel.runs:
+            raise Refusal("alive", f"{run} has not ended: `maniple cancel {run}` first")
+        if not run.startswith("r-") or not path.exists():
+            raise Refusal("unknown run", f"there is no tape of a run {shown(run)!r}: see `maniple runs`")
+        kernel.log.journal.erase(run)
+        kernel.log.append("erase", principal=principal, run=run, why=why)
+
+    def look(self) -> None:
+        """Erase what is old, now and each EVERY seconds."""
+        kernel, now = self._kernel, self._kernel.time() / 1_000_000
+        kernel.loop.after(EVERY, self.look)
+        found, keep = [], kernel.home.identity.journal
+        with os.scandir(kernel.log.journal.folder) as files:
+            for file in files:
+                run, status = file.name.removesuffix(".tape"), file.stat()
+                if run in kernel.runs or run in kernel.state.unfinished:
+                    continue
+                age, young = now - status.st_mtime, min(keep.days, keep.failed_days) * 86_400
+                is_done = age > young and self._is_done(run)
+                found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done or age <= young))
+        for run, why in over(found, keep)[:AT_ONCE]:
+            self._outcomes.pop(run, None)
+            self.erase(run, KERNEL, why)
+
+    def _is_done(self, run: str) -> bool:
+        """Whether a run's work ended in `done`, as far as its tape can be read."""
+        if run not in self._outcomes:
+            self._outcomes[run] = ended_done(self._kernel.log.journal, run)
+        return self._outcomes[run]

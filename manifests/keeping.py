@@ -1,0 +1,50 @@
+"""How long the tapes of runs that have ended are kept (pure): by age, by outcome and by the room of all of them.
+
+A run that failed is kept longer, since it is the one that people come back to. Beyond the room for all, the oldest go first.
+What is erased is what a run was told, and the key of its digests; the log, and every proof of it, stays as it is.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+DAY: Final = 86_400.0
+
+Days = Annotated[int, Meta(ge=0, le=36_500)]
+
+
+class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[journal] of home.toml. days: of a run that ended in `done`; failed_days: of any other; mib: room for all, in MiB."""
+
+    days: Days = 30
+    failed_days: Days = 90
+    mib: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1024
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A tape whose run has ended. age: seconds since it was written last; size: bytes. is_done: its work ended in `done`."""
+
+    run: str
+    age: float
+    size: int
+    is_done: bool
+
+
+def over(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:
+    """The runs whose tapes go, each with why, the oldest first."""
+    gone: list[tuple[str, str]] = []
+    left: list[Kept] = []
+    for tape in sorted(tapes, key=lambda one: (-one.age, one.run)):
+        days = keep.days if tape.is_done else keep.failed_days
+        if tape.age > days * DAY:
+            gone.append((tape.run, f"older than {days} days"))
+        else:
+            left.append(tape)
+    room = sum(tape.size for tape in left) - keep.mib * 1024 * 1024
+    for tape in left:
+        if room <= 0:
+            break
+        room -= tape.size
+        gone.append((tape.run, f"the oldest of more than {keep.mib} MiB"))
+    return gone

@@ -1,0 +1,44 @@
+"""How long tapes are kept: by age, by outcome, by the room of all."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.keeping import DAY, Keep, Kept, over
+
+TAPES = st.lists(
+    st.builds(
+        Kept, run=st.uuids().map(str), age=st.floats(0, 200 * DAY), size=st.integers(0, 2**30), is_done=st.booleans()
+    ),
+    max_size=12,
+    unique_by=lambda tape: tape.run,
+)
+
+
+def tape(run: str, days: float, *, mib: int = 1, done: bool = True) -> Kept:
+    return Kept(run=run, age=days * DAY, size=mib * 1024 * 1024, is_done=done)
+
+
+def test_what_is_old_goes_and_what_failed_is_kept_longer() -> None:
+    tapes = [
+        tape("old", 31),
+        tape("young", 29),
+        tape("failed", 31, done=False),
+        tape("failed long ago", 91, done=False),
+    ]
+    assert over(tapes, Keep()) == [("failed long ago", "older than 90 days"), ("old", "older than 30 days")]
+
+
+def test_beyond_the_room_for_all_the_oldest_go() -> None:
+    tapes = [tape("a", 3, mib=400), tape("b", 2, mib=400), tape("c", 1, mib=400)]
+    assert over(tapes, Keep()) == [("a", "the oldest of more than 1024 MiB")]
+    assert over(tapes, Keep(mib=400)) == [(run, "the oldest of more than 400 MiB") for run in "ab"]
+    assert over(tapes, Keep(days=0)) == [(run, "older than 0 days") for run in "abc"]
+
+
+@given(TAPES, st.builds(Keep, days=st.integers(0, 100), failed_days=st.integers(0, 100), mib=st.integers(1, 4096)))
+def test_what_is_left_is_young_and_has_room(tapes: list[Kept], keep: Keep) -> None:
+    gone = [run for run, _ in over(tapes, keep)]
+    left = [tape for tape in tapes if tape.run not in gone]
+    assert len(gone) == len(set(gone)) == len(tapes) - len(left)
+    assert all(one.age <= (keep.days if one.is_done else keep.failed_days) * DAY for one in left)
+    assert sum(one.size for one in left) <= keep.mib * 1024 * 1024

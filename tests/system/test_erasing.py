@@ -1,0 +1,86 @@
+"""What a run was told can be erased, by its operator or when it is old; the log and every proof of it stay."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import Kernel, make_home
+from tests.system import chaos, fates
+from tests.system.fates import call, ended, entries, entry, until
+from tests.system.test_resuming import begin
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        chaos.prepare(kernel)
+        yield kernel
+
+
+def tape(kernel: Kernel, run: str) -> Path:
+    return kernel.home / "journal" / "runs" / f"{run}.tape"
+
+
+def key(kernel: Kernel, run: str) -> str:
+    lines = (kernel.home / "journal" / "keys" / "000000.jsonl").read_text().splitlines()
+    (line,) = (line for line in lines if f'"{run}"' in line)
+    return line.split('"key":"')[1][:64]
+
+
+def test_an_erased_run_leaves_neither_tape_nor_key_and_every_proof_holds(kernel: Kernel) -> None:
+    kept, gone = begin(kernel, calls=3), begin(kernel, calls=3)
+    for run in (kept, gone):
+        assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+        until(lambda of=run: entry(kernel.home, "run.end", run=of), "its end")  # type: ignore[misc]
+    before = key(kernel, kept)
+    with kernel.client() as client:
+        assert ended(client, "kernel.erase", "", {"run": gone}) == "done"
+        assert not tape(kernel, gone).exists()
+        assert set(key(kernel, gone)) == {"0"}
+        assert ended(client, "kernel.erase", "", {"run": gone}) == "unknown run"
+        for odd in ("", "../keys/x", "r-nobody"):
+            assert ended(client, "kernel.erase", "", {"run": odd}) == "unknown run"
+    assert tape(kernel, kept).exists()
+    assert key(kernel, kept) == before
+    erased = entry(kernel.home, "erase", run=gone)
+    assert (erased.principal, erased.why) == ("operator", "by the operator")
+    kernel.down()
+    assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+def test_the_command_asks_and_says_what_it_did(kernel: Kernel) -> None:
+    run = begin(kernel, calls=3)
+    chaos.outcome_of(kernel, run)
+    until(lambda: entry(kernel.home, "run.end", run=run), "its end")
+    shell = Shell(kernel.home)
+    asked = shell.run("erase", run)
+    assert (asked.code, tape(kernel, run).exists()) == (2, True)
+    assert f"maniple erase {run} --yes" in asked.err
+    assert shell.good("erase", run, "--yes") == f"What {run} was told is erased.\n"
+    assert not tape(kernel, run).exists()
+
+
+def test_a_run_that_has_not_ended_keeps_its_tape(kernel: Kernel) -> None:
+    run = begin(kernel, rest=0.5)
+    with kernel.client() as client:
+        assert ended(client, "kernel.erase", "", {"run": run}) == "alive"
+    assert tape(kernel, run).exists()
+
+
+def test_what_is_old_is_erased_when_a_kernel_starts(kernel: Kernel) -> None:
+    young, old = begin(kernel, calls=3), begin(kernel, calls=3)
+    for run in (young, old):
+        chaos.outcome_of(kernel, run)
+    kernel.down()
+    home = kernel.home / "home.toml"
+    home.write_text(home.read_text() + "\n[journal]\ndays = 10\n")
+    os.utime(tape(kernel, old), (0, time.time() - 11 * 86_400))
+    kernel.up()
+    assert entry(kernel.home, "erase", run=old).why == "older than 10 days"
+    until(lambda: not tape(kernel, old).exists(), "it is erased")
+    assert tape(kernel, young).exists()
+    assert call(kernel, "kernel.status") is not None
