@@ -181,7 +181,15 @@ ASKING = """
 """
 
 
-SPENT = {"tokens": 5, "micro_dollars": 6, "calls": 7, "calls_per_minute": 300}
+SPENT = {
+    "tokens": 5,
+    "micro_dollars": 6,
+    "calls": 7,
+    "calls_per_minute": 300,
+    "tokens_left": None,
+    "micro_dollars_left": 7,
+    "budget": [],
+}
 ENDED = {"run": "r-1", "outcome": "done", "value": [4], "code": "", "text": ""}
 METHODS = {"methods": [{"method": "a.b"}]}
 
