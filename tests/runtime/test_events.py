@@ -181,7 +181,7 @@ ASKING = """
 """
 
 
-SPENT = {
+SPENT: dict[str, object] = {
     "tokens": 5,
     "micro_dollars": 6,
     "calls": 7,
