@@ -42,8 +42,8 @@ class TapeFile:
                 if placed.end >= self.end:
                     return
 
-    def cut(self, entries: int) -> None:
-        """Leave out what a log of so many entries does not vouch for, and what cannot be read behind what it does.
+    def cut(self, entries: int) -> Iterator[Placed]:
+        """The records that a log of so many entries vouches for; what is behind them, or cannot be read, is left out.
 
         Whether something is missing then that it vouches for, its reader sees: a tape tells how many entries it needs.
         If nothing is, he calls settle(); until then all is there still, for whoever looks into it.
@@ -55,6 +55,7 @@ class TapeFile:
                     if placed.needs > entries:
                         break
                     self.end, self.check = placed.end, placed.check
+                    yield placed
             except TapeDamaged:
                 pass
 

@@ -31,6 +31,7 @@ from wire.headers import FromRun
 from wire.ids import OPERATOR, RunId
 from wire.results import Outcome
 from wire.tape import Began, Ended
+from wire.telling import first, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -46,7 +47,8 @@ class Resuming:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self._waiting: dict[str, tuple[int, int]] = {}  # runs without a process: messages on the tape, entry it needs
+        # Runs without a process: how many messages it is to be told (-1: that is settled), which entry must be on disk.
+        self._waiting: dict[str, tuple[int, int]] = {}
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape; what it was begun with is put there when its process is made."""
@@ -125,7 +127,9 @@ class Resuming:
                 continue
             try:
                 self._kernel.supervisor.start_again(run)
-                run.tape.tell(self._waiting.pop(name)[0])
+                heard, _ = self._waiting.pop(name)
+                if heard >= 0:
+                    run.tape.tell(look_at(first(run.tape.file.records(), heard)))
             except Refusal as refusal:
                 if not passes(refusal.code):
                     self._kernel.refused_start(run.hand, refusal)
@@ -203,7 +207,7 @@ class Resuming:
         kernel, state = self._kernel, self._kernel.state
         secret = kernel.log.journal.secret(name)
         file = kernel.log.journal.tape(name, secret)
-        file.cut(kernel.log.found)
+        contents = look_at(file.cut(kernel.log.found))
         told = began(file.records())
         hand = state.by_id(told.hand)
         if hand is None or hand.seal != told.seal:
@@ -212,7 +216,7 @@ class Resuming:
         run = Run(RunId(name), hand, authority(state, hand), secret, work)
         run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
         run.tape = tape = self._tape(run, file)
-        contents = tape.tell(1 << 60)
+        tape.tell(contents)
         if contents.needs <= one.last:
             raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
         if contents.is_delivered:
@@ -229,7 +233,7 @@ class Resuming:
         work.provider, kernel.runs[run.id] = run.id, run
         kernel.results.begin(run.id, told.caller)
         kernel.exchange.open(work)
-        self._waiting[name] = tape.rewind(), -1
+        self._waiting[name] = -1, -1
 
     def _work(self, told: Began) -> OpenCall:
         """A run's work as it was, in the same names."""

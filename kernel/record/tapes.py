@@ -21,7 +21,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Asked, Heard, Record
-from wire.telling import Contents, Known, Streams, Telling, first, known_of, look_at, number_of
+from wire.telling import Contents, Known, Streams, Telling, first, known_of, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -244,14 +244,13 @@ class Tape:
         self._streams.rewind({0, *self.made})
         return self._heard
 
-    def tell(self, heard: int) -> Contents:
-        """From now on tell a new process, first so many messages from the tape. Raises TapeDamaged."""
+    def tell(self, contents: Contents) -> None:
+        """From now on tell a new process, first what is on the tape."""
         self._theirs, self._ours = {}, {}
-        contents = look_at(first(self.file.records(), heard))
         self.last = max(self.last, contents.needs - 1)
         self._taken = {known.number for known in contents.known}
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
-        messages = (one.record for one in first(self.file.records(), heard) if isinstance(one.record, Heard))
+        records = first(self.file.records(), contents.heard)
+        messages = (one.record for one in records if isinstance(one.record, Heard))
         self._telling = Telling(contents, messages, in_order=self.in_order)
-        return contents
