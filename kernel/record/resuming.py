@@ -53,13 +53,12 @@ class Resuming:
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape; what it was begun with is put there when its process is made."""
         kernel, hand = self._kernel, run.hand
-        log = kernel.log
-        run.tape = self._tape(run, log.journal.tape(run.id, run.digest_key))
-        links = [(link.caller, link.by.hand) for link in chain(work)]
+        run.tape = self._tape(run, kernel.log.journal.tape(run.id, run.digest_key))
         run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
-            inputs=work.body, work=work.number, caller=work.caller, chain=tuple(links), asked=cause.number,
+            inputs=work.body, work=work.number, caller=work.caller, asked=cause.number,
+            chain=tuple((one.caller, one.by.hand) for one in chain(work)),
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
             settings=apart(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=hand.package.manifest.limits.wall_ms,
@@ -79,29 +78,27 @@ class Resuming:
         is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
         if not run.leaves and not goes_on(status, is_told=run.ended, is_unfit=is_unfit):
             return False
-        again, is_held = run.next(), run.leaves
-        if not is_held:
+        if not run.leaves:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST and not was_killed(status):
                 last = run.why or ending(status)
                 run.unfit = f"its process died {tape.deaths} times without coming any further, last: {last}"
                 return False
-        self._leave(run, again, status, is_held=is_held)
+        self._leave(run, tape, status)
         return True
 
-    def _leave(self, run: Run, again: Run, status: int, *, is_held: bool) -> None:
-        kernel, tape = self._kernel, run.tape
-        assert tape is not None
+    def _leave(self, run: Run, tape: Tape, status: int) -> None:
+        kernel, again = self._kernel, run.next()
         again.count = tape.count
         kernel.forget(run)
         kernel.runs[run.id] = again
-        detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
-        seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=detail)
+        used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
+        seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=used)
         for call in list(tape.made.values()):
-            self._let_lie(call, tape, again=is_held)
+            self._let_lie(call, tape, again=run.leaves)
         self._waiting[run.id] = tape.rewind(), seq
-        wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
-        kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
+        then = partial(kernel.log.after, seq, partial(self.try_again, run.id))
+        kernel.loop.after(backoff(tape.deaths, 0.0) if tape.deaths else 0.0, then)
 
     def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
         """An open call of a run without a process. again: its provider goes too, so it is as after the kernel's end."""
@@ -149,10 +146,8 @@ class Resuming:
 
     def diverged(self, run: Run, why: str) -> None:
         """A run does not ask for what it asked for before: it stops, and says where."""
-        began = run.began
-        code = f"{began.name} {began.version}" if began is not None else run.name
         self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
-        run.unfit = run.unfit or f"diverged: begun as {code}, {why}"
+        run.unfit = run.unfit or f"diverged: begun as {run.name} {run.hand.version}, {why}"
         self._kernel.supervisor.kill(run, run.unfit)
 
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
@@ -162,8 +157,7 @@ class Resuming:
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""
-        tape = run.tape
-        run.tape = None
+        tape, run.tape = run.tape, None
         if tape is None:
             return
         if tape.peer is not None:
@@ -241,8 +235,7 @@ class Resuming:
         parent: OpenCall | None = None
         for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
             number = (told.work, told.parent, 0)[min(depth, 2)]
-            found = kernel.exchange.calls.get(number)
-            if number and found is not None:
+            if found := kernel.exchange.calls.get(number):
                 parent = found
                 continue
             installed = kernel.state.by_id(hand) if hand else None

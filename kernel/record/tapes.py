@@ -26,7 +26,7 @@ from wire.telling import Contents, Known, Streams, Telling, first, known_of, num
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-_REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
+REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 
 
@@ -90,7 +90,8 @@ class Tape:
                 self.pump()
                 return None
             return self._new(header, asked)
-        self._bind(known.number, header.number)
+        if not self.in_order:
+            self._bind(known.number, header.number)
         if known.kind == "subscribe":
             self._kernel.events.subscribe(peer, known.on)
         is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
@@ -191,7 +192,7 @@ class Tape:
                 left = self.opens.pop(known.number, None)
                 kernel.resuming.make_again(peer, asked, body, left, is_begun=known.is_begun)
                 continue
-            again = self._ask(peer, asked, body) if isinstance(asked, _REQUESTS) else asked
+            again = self._ask(peer, asked, body) if isinstance(asked, REQUESTS) else asked
             try:
                 if again is not None:
                     kernel.router.obey(peer, again, body)
@@ -207,7 +208,8 @@ class Tape:
                 kernel.log.after(gate, self.pump)
                 return
             number = number_of(header)
-            is_unasked = is_made_by_run(number) and number not in self._theirs
+            is_awaited = self._telling is not None and self._telling.awaits(number)
+            is_unasked = is_made_by_run(number) and (is_awaited or number not in self._theirs)
             has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)
             if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
@@ -246,7 +248,8 @@ class Tape:
 
     def tell(self, contents: Contents) -> None:
         """From now on tell a new process, first what is on the tape."""
-        self._theirs, self._ours = {}, {}
+        self._theirs = contents.numbered() if self.in_order else {}
+        self._ours = {number: known for known, number in self._theirs.items()}
         self.last = max(self.last, contents.needs - 1)
         self._taken = {known.number for known in contents.known}
         self._heard = max(self._heard, contents.heard)
