@@ -4,6 +4,7 @@ A Hand starts only if its seal, trust, version and revocation are right at that 
 task Hand has a fresh run per piece of work; services are kept up by kernel/services.py.
 """
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 GRACE: Final = 5.0
 """Seconds between asking a run to stop and killing its PID namespace; at half of it, it is sent TERM."""
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Supervisor:
@@ -130,7 +133,8 @@ class Supervisor:
         except SettingsInvalid as error:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
-            raise Refusal("folder", f"{hand.name} does not start: {error}") from None
+            code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
+            raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:
             run.work.provider = run.id
         kernel.begin_run(run)
