@@ -26,6 +26,9 @@ then at all, the operator's calls and refusals."""
 
 _PIECE: Final = 128 * 1024
 
+SLOW: Final = 4 * 1024 * 1024
+"""Bytes that wait for the disk, beyond which streams wait too."""
+
 
 class TapeFile:
     """One run's tape. secret: the key of its run's digests. end, check: where what is on disk ends."""
@@ -98,8 +101,8 @@ class Journal:
         self._keys = folder / "keys" / "000000.jsonl"
         self._lock = Lock()
         self.behind = 0
-        self._spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.room = os.fstat(self._spare).st_size
+        self.spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.room = os.fstat(self.spare).st_size
         self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
@@ -139,7 +142,7 @@ class Journal:
     def reserve(self) -> None:
         """Fill the reserve up, piece by piece. Raises OSError when only some of it could be had."""
         while self.room < RESERVE:
-            os.posix_fallocate(self._spare, self.room, _PIECE)
+            os.posix_fallocate(self.spare, self.room, _PIECE)
             self.room += _PIECE
 
     def _give(self, size: int) -> bool:
@@ -147,13 +150,9 @@ class Journal:
         if self.room < size:
             return False
         self.room -= -(-size // _PIECE) * _PIECE
-        os.ftruncate(self._spare, self.room)
-        os.fsync(self._spare)  # some file systems give out again only what a commit has freed
+        os.ftruncate(self.spare, self.room)
+        os.fsync(self.spare)  # some file systems give out again only what a commit has freed
         return True
-
-    def close(self) -> None:
-        """Let go of the reserve's file; it stays."""
-        os.close(self._spare)
 
     def store(self) -> None:
         """Write what was taken. Raises OSError; what was written by then is not written again."""

@@ -81,8 +81,9 @@ class Resuming:
         if not run.leaves:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST and not was_killed(status):
-                last = run.why or ending(status)
-                run.unfit = f"its process died {tape.deaths} times without coming any further, last: {last}"
+                run.unfit = (
+                    f"its process died {tape.deaths} times and came no further, last: {run.why or ending(status)}"
+                )
                 return False
         self._leave(run, tape, status)
         return True
@@ -95,18 +96,14 @@ class Resuming:
         used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
         seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=used)
         for call in list(tape.made.values()):
-            self._let_lie(call, tape, again=run.leaves)
+            if run.leaves:  # the call's provider goes too: it is as after the kernel's end
+                self.put_back(call)
+            elif call.upload and not tape.in_order:
+                code = "interrupted" if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
+                kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
         self._waiting[run.id] = tape.rewind(), seq
         then = partial(kernel.log.after, seq, partial(self.try_again, run.id))
         kernel.loop.after(backoff(tape.deaths, 0.0) if tape.deaths else 0.0, then)
-
-    def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
-        """An open call of a run without a process. again: its provider goes too, so it is as after the kernel's end."""
-        if again:
-            self.put_back(call)
-        elif call.upload and not tape.in_order:
-            code = "interrupted" if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
-            self._kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
 
     def put_back(self, call: OpenCall) -> None:
         """An open call of a run without a process: it is made when the next one asks for it again."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kernel.record.journal import TapeFile
+from kernel.record.journal import SLOW, TapeFile
 from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
 from manifests.settings import kept
@@ -208,6 +208,9 @@ class Tape:
                 kernel.log.after(gate, self.pump)
                 return
             number = number_of(header)
+            if isinstance(header, headers.Chunk) and kernel.log.journal.behind > SLOW:  # its stream waits for the disk
+                kernel.loop.after(0.02, self.pump)  # seconds, as long as the log lingers
+                return
             is_awaited = self._telling is not None and self._telling.awaits(number)
             is_unasked = is_made_by_run(number) and (is_awaited or number not in self._theirs)
             has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)

@@ -11,7 +11,7 @@ from tests.system.fates import entry
 from tests.system.test_resuming import begin, kill
 
 CHUNKS = 400
-MOST = 120 * 1024 * 1024
+MOST = 80 * 1024 * 1024
 
 BULK = Source(
     """
