@@ -111,6 +111,7 @@ class Kernel:
             output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
         if self.log.size - self._snapshot_at > SNAPSHOT_AFTER:
             self._snapshot_at = self._snapshot()
+        self.resuming.try_again()  # there may be room now
 
     def _snapshot(self) -> int:
         calls = self.exchange.calls.values()

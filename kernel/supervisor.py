@@ -4,11 +4,12 @@ A Hand starts only if its seal, trust, version and revocation are right at that 
 task Hand has a fresh run per piece of work; services are kept up by kernel/services.py.
 """
 
+import errno
 import os
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel.errors import HomeError
 from kernel.record.resuming import WORK
@@ -31,6 +32,8 @@ from wire.ids import ID_BYTES, run_id
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Supervisor:
@@ -143,7 +146,8 @@ class Supervisor:
         except SettingsInvalid as error:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
-            raise Refusal("folder", f"{hand.name} does not start: {error}") from None
+            code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
+            raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:
             run.work.provider = run.id
         kernel.begin_run(run)

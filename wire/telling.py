@@ -24,6 +24,11 @@ from wire.tape import Asked, Heard, Placed
 _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
 
+AHEAD: Final = 32
+SMALL: Final = 4096
+"""Messages that may be told before their request has come, each of so many bytes at most: see Telling.due."""
+
+
 class Known(Struct, frozen=True, kw_only=True, gc=False):
     """A request on a tape. number: the run's; seq: of its entry in the log, if it was allowed.
 
@@ -57,6 +62,10 @@ class Contents(Struct, kw_only=True):
     heard: int
     needs: int
     is_delivered: bool
+
+    def numbered(self) -> dict[int, int]:
+        """What a process that asks in the same order calls each request, as its loop numbers them."""
+        return {known.number: 2 * n + 1 for n, known in enumerate(self.known)}
 
 
 def known_of(asked: Asked, seq: int = 0) -> Known:
@@ -109,13 +118,18 @@ class Telling:
         self._known, self._heard, self._in_order = deque(contents.known), heard, in_order
         self.left = contents.heard
         self._next: tuple[FromKernel, Heard] | None = None
-        self._numbers: dict[int, int] = {}  # on the tape → now
+        self._awaited = {known.number for known in contents.known}
+        self._ahead: set[int] = set()  # requests that have not come, of which the run is told
         self._under_way: dict[int, int] = {}  # chunks told and not given credit for, by the number on the tape
 
     @property
     def unmet(self) -> list[Known]:
         """The requests that have not been made again."""
         return list(self._known)
+
+    def awaits(self, number: int) -> bool:
+        """Whether a request on the tape has not been made again yet."""
+        return number in self._awaited
 
     def ask(self, asked: Known) -> Known | None:
         """The request on the tape that this one is, None for a new one. Raises Diverged."""
@@ -131,11 +145,16 @@ class Telling:
             if known is asked:
                 return None
         self._known.remove(known)
-        self._numbers[known.number] = asked.number
+        self._ahead.discard(known.number)
+        self._awaited.discard(known.number)
         return known
 
     def due(self, *, is_ready: bool) -> tuple[FromKernel, Heard] | None:
-        """The next message, if it may be told now. is_ready: the Hand has started, and takes its work."""
+        """The next message, if it may be told now. is_ready: the Hand has started, and takes its work.
+
+        One that asks in order takes a message only when it has asked for all that it does without: so it may be sent some
+        before their requests have come, and neither side waits for the other.
+        """
         if self._next is None and self.left:
             record = next(self._heard)
             self._next = codec.decode_from_kernel(record.header), record
@@ -150,11 +169,13 @@ class Telling:
             isinstance(header, headers.Chunk) and headers.is_made_by_run(number)
         ):
             window = limits.EVENT_WINDOW if number == 0 else limits.WINDOW
-            if (number and number not in self._numbers) or self._under_way.get(number, 0) >= window:
+            if (number and number in self._awaited) or self._under_way.get(number, 0) >= window:
                 return None
             self._under_way[number] = self._under_way.get(number, 0) + 1
-        elif headers.is_made_by_run(number) and number not in self._numbers:
-            return None
+        elif headers.is_made_by_run(number) and number in self._awaited:
+            if not self._in_order or len(self._ahead) >= AHEAD or len(record.body) > SMALL:
+                return None
+            self._ahead.add(number)
         self._next, self.left = None, self.left - 1
         return header, record
 

@@ -28,6 +28,9 @@ then at all, the operator's calls and refusals."""
 
 _PIECE: Final = 128 * 1024
 
+SLOW: Final = 4 * 1024 * 1024
+"""Bytes that wait for the disk, beyond which streams wait too."""
+
 
 class TapeFile:
     """One run's tape. secret: the key of its run's digests. end, check: where what is on disk ends."""
@@ -44,8 +47,8 @@ class TapeFile:
                 if placed.end >= self.end:
                     return
 
-    def cut(self, entries: int) -> None:
-        """Leave out what a log of so many entries does not vouch for, and what cannot be read behind what it does.
+    def cut(self, entries: int) -> Iterator[Placed]:
+        """The records that a log of so many entries vouches for; what is behind them, or cannot be read, is left out.
 
         Whether something is missing then that it vouches for, its reader sees: a tape tells how many entries it needs.
         If nothing is, he calls settle(); until then all is there still, for whoever looks into it.
@@ -57,6 +60,7 @@ class TapeFile:
                     if placed.needs > entries:
                         break
                     self.end, self.check = placed.end, placed.check
+                    yield placed
             except TapeDamaged:
                 pass
 
@@ -99,8 +103,8 @@ class Journal:
         self._keys = folder / "keys" / "000000.jsonl"
         self._lock = Lock()
         self.behind = 0
-        self._spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.room = os.fstat(self._spare).st_size
+        self.spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.room = os.fstat(self.spare).st_size
         self._erased: list[str] = []
         self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
@@ -149,7 +153,7 @@ class Journal:
     def reserve(self) -> None:
         """Fill the reserve up, piece by piece. Raises OSError when only some of it could be had."""
         while self.room < RESERVE:
-            os.posix_fallocate(self._spare, self.room, _PIECE)
+            os.posix_fallocate(self.spare, self.room, _PIECE)
             self.room += _PIECE
 
     def _give(self, size: int) -> bool:
@@ -157,13 +161,9 @@ class Journal:
         if self.room < size:
             return False
         self.room -= -(-size // _PIECE) * _PIECE
-        os.ftruncate(self._spare, self.room)
-        os.fsync(self._spare)  # some file systems give out again only what a commit has freed
+        os.ftruncate(self.spare, self.room)
+        os.fsync(self.spare)  # some file systems give out again only what a commit has freed
         return True
-
-    def close(self) -> None:
-        """Let go of the reserve's file; it stays."""
-        os.close(self._spare)
 
     def store(self) -> None:
         """Write and erase what was taken. Raises OSError; what was done by then is not done again."""

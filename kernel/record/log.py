@@ -237,7 +237,7 @@ class Log:
         self._thread.join()
         self._entries.close(keep=True)
         self._keys_file.close(keep=True)
-        self.journal.close()
+        os.close(self.journal.spare)
         self.settle()
 
     def _ring(self) -> None:

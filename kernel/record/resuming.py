@@ -32,6 +32,7 @@ from wire.headers import FromRun
 from wire.ids import OPERATOR, RunId
 from wire.results import Outcome
 from wire.tape import Began, Ended, seed_of
+from wire.telling import first, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -54,20 +55,20 @@ class Resuming:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self._waiting: dict[str, tuple[int, int]] = {}  # runs without a process: messages on the tape, entry it needs
+        # Runs without a process: how many messages it is to be told (-1: that is settled), which entry must be on disk.
+        self._waiting: dict[str, tuple[int, int]] = {}
         self._asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
         self._asked: dict[str, int] = {}  # how long the tape was of those that were asked whether they rest
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape; what it was begun with is put there when its process is made."""
         kernel, hand = self._kernel, run.hand
-        log = kernel.log
-        run.tape = self._tape(run, log.journal.tape(run.id, run.digest_key))
-        links = [(link.caller, link.by.hand) for link in chain(work)]
+        run.tape = self._tape(run, kernel.log.journal.tape(run.id, run.digest_key))
         run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
-            inputs=work.body, work=work.number, caller=work.caller, chain=tuple(links), asked=cause.number,
+            inputs=work.body, work=work.number, caller=work.caller, asked=cause.number,
+            chain=tuple((one.caller, one.by.hand) for one in chain(work)),
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
             settings=apart(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=int((work.deadline - kernel.loop.now()) * 1000),
@@ -87,41 +88,36 @@ class Resuming:
         is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
         if not run.leaves and not goes_on(status, is_told=run.ended, is_unfit=is_unfit):
             return False
-        again, is_held = run.next(), run.leaves and run.id not in self._asleep
         if not run.leaves:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
-            if tape.deaths >= DEATHS_MOST and not was_killed(status):
-                last = run.why or ending(status)
-                run.unfit = f"its process died {tape.deaths} times without coming any further, last: {last}"
+            if tape.deaths >= DEATHS_MOST and (run.state == "lost" or not was_killed(status)):
+                run.unfit = (
+                    f"its process died {tape.deaths} times and came no further, last: {run.why or ending(status)}"
+                )
                 return False
-        self._leave(run, again, status, is_held=is_held)
+        self._leave(run, tape, status)
         return True
 
-    def _leave(self, run: Run, again: Run, status: int, *, is_held: bool) -> None:
-        kernel, tape = self._kernel, run.tape
-        assert tape is not None
+    def _leave(self, run: Run, tape: Tape, status: int) -> None:
+        kernel, again = self._kernel, run.next()
         again.count = tape.count
         kernel.forget(run)
         kernel.runs[run.id] = again
-        detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
-        seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=detail)
+        used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
+        seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=used)
         for call in list(tape.made.values()):
-            self._let_lie(call, tape, again=is_held)
+            if run.leaves and run.id not in self._asleep:  # its provider goes too: it is as after the kernel's end
+                self.put_back(call)
+            elif call.upload and not tape.in_order:
+                code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
+                kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
         self._waiting[run.id] = tape.rewind(), seq
         if run.id in self._asleep:
             if self._asleep[run.id] != tape.count:  # it was told something on its way to sleep
                 self.wake(run.id)
             return
-        wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
-        kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
-
-    def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
-        """An open call of a run without a process. again: its provider goes too, so it is as after the kernel's end."""
-        if again:
-            self.put_back(call)
-        elif call.upload and not tape.in_order:
-            code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
-            self._kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
+        then = partial(kernel.log.after, seq, partial(self.try_again, run.id))
+        kernel.loop.after(backoff(tape.deaths, 0.0) if tape.deaths else 0.0, then)
 
     def put_back(self, call: OpenCall) -> None:
         """An open call of a run without a process: it is made when the next one asks for it again."""
@@ -141,7 +137,9 @@ class Resuming:
                 continue
             try:
                 self._kernel.supervisor.start_again(run)
-                run.tape.tell(self._waiting.pop(name)[0])
+                heard, _ = self._waiting.pop(name)
+                if heard >= 0:
+                    run.tape.tell(look_at(first(run.tape.file.records(), heard)))
             except Refusal as refusal:
                 if not passes(refusal.code):
                     self._kernel.refused_start(run.hand, refusal)
@@ -195,10 +193,8 @@ class Resuming:
 
     def diverged(self, run: Run, why: str) -> None:
         """A run does not ask for what it asked for before: it stops, and says where."""
-        began = run.began
-        code = f"{began.name} {began.version}" if began is not None else run.name
         self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
-        run.unfit = run.unfit or f"diverged: begun as {code}, {why}"
+        run.unfit = run.unfit or f"diverged: begun as {run.name} {run.hand.version}, {why}"
         self._kernel.supervisor.kill(run, run.unfit)
 
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
@@ -208,8 +204,7 @@ class Resuming:
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""
-        tape = run.tape
-        run.tape = None
+        tape, run.tape = run.tape, None
         if tape is None:
             return
         if tape.peer is not None:
@@ -256,7 +251,7 @@ class Resuming:
         kernel, state = self._kernel, self._kernel.state
         secret = kernel.log.journal.secret(name)
         file = kernel.log.journal.tape(name, secret)
-        file.cut(kernel.log.found)
+        contents = look_at(file.cut(kernel.log.found))
         told = began(file.records())
         hand = state.by_id(told.hand)
         if hand is None or hand.seal != told.seal:
@@ -265,7 +260,7 @@ class Resuming:
         run = Run(RunId(name), hand, authority(state, hand), secret, work)
         run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
         run.tape = tape = self._tape(run, file)
-        contents = tape.tell(1 << 60)
+        tape.tell(contents)
         if contents.needs <= one.last:
             raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
         if contents.is_delivered:
@@ -283,7 +278,7 @@ class Resuming:
         kernel.results.begin(run.id, told.caller)
         kernel.exchange.open(work)
         self._reserve(work, left, tape)
-        self._waiting[name] = tape.rewind(), -1
+        self._waiting[name] = -1, -1
 
     def _reserve(self, work: OpenCall, left: Open, tape: Tape) -> None:
         """What was reserved for a run's work and calls stays so until they have their ends."""
@@ -301,8 +296,7 @@ class Resuming:
         parent: OpenCall | None = None
         for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
             number = (told.work, told.parent, 0)[min(depth, 2)]
-            found = kernel.exchange.calls.get(number)
-            if number and found is not None:
+            if found := kernel.exchange.calls.get(number):
                 parent = found
                 continue
             installed = kernel.state.by_id(hand) if hand else None
@@ -353,7 +347,7 @@ class Resuming:
                 call, OUTCOME_UNKNOWN, f"{header.method} had begun when all was ended: look before you repeat it"
             )
         elif is_begun:
-            kernel.exchange.fail(call, "interrupted", f"{header.method} was streaming when all was ended")
+            kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
         else:
             kernel.deliver(call)
 

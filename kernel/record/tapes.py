@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kernel.record.journal import TapeFile
+from kernel.record.journal import SLOW, TapeFile
 from kernel.runs import Peer, Run
 from manifests.budgets import Bond
 from manifests.calls import OpenCall
@@ -22,7 +22,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Asked, Heard, Record, asked
-from wire.telling import Contents, Known, Streams, Telling, first, known_of, look_at, number_of
+from wire.telling import Contents, Known, Streams, Telling, first, known_of, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -31,7 +31,7 @@ BEHIND_MOST: Final = 4 * 1024 * 1024
 AGAIN: Final = 0.005
 """Bytes that wait for the disk while runs are told more; seconds until it is looked at again."""
 
-_REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
+REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 
 
@@ -97,7 +97,8 @@ class Tape:
                 self.pump()
                 return None
             return self._new(header, record)
-        self._bind(known.number, header.number)
+        if not self.in_order:
+            self._bind(known.number, header.number)
         if known.kind == "subscribe":
             self._kernel.events.subscribe(peer, known.on)
         is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
@@ -205,7 +206,7 @@ class Tape:
                 left = self.opens.pop(known.number, None)
                 kernel.resuming.make_again(peer, said, body, left, is_begun=known.is_begun)
                 continue
-            again = self._ask(peer, said, body) if isinstance(said, _REQUESTS) else said
+            again = self._ask(peer, said, body) if isinstance(said, REQUESTS) else said
             try:
                 if again is not None:
                     kernel.router.obey(peer, again, body)
@@ -224,7 +225,11 @@ class Tape:
                 kernel.loop.after(AGAIN, self.pump)
                 return
             number = number_of(header)
-            is_unasked = is_made_by_run(number) and number not in self._theirs
+            if isinstance(header, headers.Chunk) and kernel.log.journal.behind > SLOW:  # its stream waits for the disk
+                kernel.loop.after(0.02, self.pump)  # seconds, as long as the log lingers
+                return
+            is_awaited = self._telling is not None and self._telling.awaits(number)
+            is_unasked = is_made_by_run(number) and (is_awaited or number not in self._theirs)
             has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)
             if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
@@ -261,14 +266,14 @@ class Tape:
         self._streams.rewind({0, *self.made})
         return self._heard
 
-    def tell(self, heard: int) -> Contents:
-        """From now on tell a new process, first so many messages from the tape. Raises TapeDamaged."""
-        self._theirs, self._ours = {}, {}
-        contents = look_at(first(self.file.records(), heard))
+    def tell(self, contents: Contents) -> None:
+        """From now on tell a new process, first what is on the tape."""
+        self._theirs = contents.numbered() if self.in_order else {}
+        self._ours = {number: known for known, number in self._theirs.items()}
         self.last = max(self.last, contents.needs - 1)
         self._taken = {known.number for known in contents.known}
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
-        messages = (one.record for one in first(self.file.records(), heard) if isinstance(one.record, Heard))
+        records = first(self.file.records(), contents.heard)
+        messages = (one.record for one in records if isinstance(one.record, Heard))
         self._telling = Telling(contents, messages, in_order=self.in_order)
-        return contents

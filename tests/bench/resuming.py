@@ -79,13 +79,14 @@ def resume(folder: Path, rounds: int) -> list[Row]:
         files = {"HAND.toml": _MANIFEST.format(name="caller", kind="task"), "main.py": _LONG}
         install(home, operator, key, "caller", files)
         operator.call("kernel.start", "caller")
-        _first(home, "note", 0, "all are made")
+        _first(home, "note", Lines(home / "log"), "all are made")
         _kill(kernel)
     for _ in range(rounds):
-        size = len(list(Lines(home / "log")))
+        before = Lines(home / "log")
+        list(before)
         begun = time.time()
         with Kernel(home) as kernel:
-            ours.append((_first(home, "call", size) - begun) * 1000)
+            ours.append((_first(home, "call", before) - begun) * 1000)
             _kill(kernel)
     what = f"resume of a run with {CALLS:,} recorded calls: start of the kernel → the run's next live call"
     return [Row(name="resume", what=what, unit="ms", ours=tuple(ours), judged="median", limit=2000)]
@@ -130,13 +131,14 @@ def _kill(kernel: Kernel) -> None:
     kernel.wait()
 
 
-def _first(home: Path, kind: str, after: int, why: str = "") -> float:
-    """The moment of the first entry of a kind behind so many, as soon as it is on disk; of calls, of the echo's."""
+def _first(home: Path, kind: str, after: Lines, why: str = "") -> float:
+    """The moment of the first entry of a kind behind what was read, as soon as it is on disk; of calls, of the echo's."""
     from datetime import datetime
 
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        for line in list(Lines(home / "log"))[after:]:
+        after = Lines(home / "log", after.segment, after.offset)
+        for line in after:
             entry = decode(line[:-1])
             if entry.kind == kind and entry.why == why and (kind != "call" or entry.method == "echo.say"):
                 return datetime.fromisoformat(entry.time).timestamp()

@@ -215,3 +215,32 @@ def test_more_events_than_a_window_are_told_to_a_run_that_went_through_its_tape(
     assert met == sorted(met)
     assert met[:64] == [*range(64)]
     assert len(entries(kernel.home, "run.left")) == 1
+
+
+def test_the_time_that_the_kernel_is_down_counts_against_no_limit(kernel: Kernel) -> None:
+    toml = DREAMER.toml.replace("dreamer", "hurried") + '\n[limits]\nwall = "4s"\n'
+    install(kernel, Source(toml, DREAMER.main))
+    run = begin(kernel, "hurried", seconds=2.0)
+    entry(kernel.home, "call", method="kernel.sleep", run=run)
+    kernel.kill()
+    time.sleep(4.0)
+    kernel.up()
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+
+
+def test_a_provider_that_crashes_on_every_call_is_told_as_such_and_so_it_is_after_a_crash(kernel: Kernel) -> None:
+    bomb = Source(
+        SLOW.toml.replace("slow", "bomb").replace("Slow", "Bomb"),
+        SLOW.main.replace("Slow", "Bomb").replace("await asyncio.sleep(0.5)", "os._exit(9)"),
+    )
+    caller = LISTENER.main.replace("slow.", "bomb.")
+    install(kernel, bomb)
+    install(kernel, Source(LISTENER.toml.replace("listener", "brave").replace("slow.", "bomb."), caller))
+    for method, wanted in (("read", {"poison"}), ("set", {"poison"}), ("add", {"outcome unknown"})):
+        run = begin(kernel, "brave", method=method)
+        assert value(kernel, run) in wanted
+        kernel.kill()
+        kernel.up()
+        assert value(kernel, run) in wanted
+        done = (next((kernel.home / "state").glob("*/done")).read_text()).count(f"{method} ")
+        assert done == {"read": 0, "set": 2, "add": 1}[method]

@@ -1,7 +1,9 @@
 """A run that cannot go on says why, and what its operator does to one that has no process counts as ever."""
 
 import os
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +178,29 @@ def test_many_runs_at_once_go_on_when_the_kernel_dies_twice_in_a_row(kernel: Ker
     kernel.up()
     for run in runs:
         assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_run_for_which_there_is_no_room_waits_until_there_is(kernel: Kernel) -> None:
+    run = dreaming(kernel, 0.5)
+    kernel.kill()
+    scratch = kernel.home / "scratch"
+    shutil.rmtree(scratch)
+    scratch.mkdir(mode=0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1,mode=700", "none", scratch], check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        kernel.up()
+        time.sleep(0.5)
+        assert entries(kernel.home, "run.end") == []
+        subprocess.run(["mount", "-o", "remount,nr_inodes=1000", scratch], check=True)
+        call(kernel, "kernel.freeze")
+        call(kernel, "kernel.thaw")
+        outcome = chaos.outcome_of(kernel, run)
+        assert outcome["outcome"] == "done", outcome
+        kernel.down()
+    finally:
+        subprocess.run(["umount", "-l", scratch], check=True)
 
 
 def test_a_stopped_process_that_is_killed_while_it_is_told_goes_on(kernel: Kernel) -> None:

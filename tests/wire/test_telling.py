@@ -26,7 +26,7 @@ class Program:
     """A process: what it does follows from what it has taken. given: its answers to each message; asked: in order."""
 
     def __init__(self, seed: int, *, first: int = 1, shuffled: Random | None = None) -> None:
-        self._seed, self._next, self._shuffled = seed, first, shuffled
+        self._seed, self.next, self._shuffled = seed, first, shuffled
         self.taken: list[tuple[str, bytes]] = []
         self.asked: list[Asked] = []
         self.ahead: dict[int, int] = {}  # chunks and events taken without credit; none may be more than a window
@@ -56,8 +56,8 @@ class Program:
         if self._shuffled is not None:
             self._shuffled.shuffle(wanted)
         for on, resource in wanted:
-            made = asked(number=self._next, kind="call", on=on, resource=resource, body=on.encode())
-            self._next += 2
+            made = asked(number=self.next, kind="call", on=on, resource=resource, body=on.encode())
+            self.next += 2
             self.asked.append(made)
             yield made
 
@@ -124,9 +124,11 @@ def placed(records: list[Record]) -> list[Placed]:
 
 def told(records: list[Record], program: Program, chance: Random, *, in_order: bool) -> Telling:
     """A second life, told from a tape until nothing moves any more."""
-    telling = telling_of(records, in_order=in_order)
+    telling, begun = telling_of(records, in_order=in_order), program.next
     ours: dict[int, int] = {}
     theirs: dict[int, int] = {}
+    if in_order:  # it may be told before it asks, so that it is known what it will call that
+        theirs = {one.number: begun + 2 * n for n, one in enumerate(on(records)[1])}
     up: deque[Asked | headers.Credit] = deque()
     down: deque[tuple[FromKernel, bytes]] = deque()
     is_ready = False
@@ -140,6 +142,9 @@ def told(records: list[Record], program: Program, chance: Random, *, in_order: b
                 is_ready = True
             case "take":
                 header, body = down.popleft()
+                number = getattr(header, "number", 0)
+                asked = {one.number for one in program.asked}
+                assert not headers.is_made_by_run(number) or number in asked, "it is told of what it has not asked"
                 up.extend(program.take(header, body))
                 assert max(program.ahead.values(), default=0) <= limits.EVENT_WINDOW
                 assert all(ahead <= limits.WINDOW for number, ahead in program.ahead.items() if number)
@@ -154,7 +159,6 @@ def told(records: list[Record], program: Program, chance: Random, *, in_order: b
             header, heard = due
             number = getattr(header, "number", 0)
             assert is_ready or not isinstance(header, headers.Call)
-            assert not headers.is_made_by_run(number) or number in theirs, "it is told of what it has not asked"
             mapped = replace(header, number=theirs[number]) if number in theirs else header
             down.append((mapped, heard.body))
 
