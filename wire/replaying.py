@@ -88,7 +88,7 @@ class Replay:
         self.began = first.record
         contents = look_at(self._until_end())
         heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
-        self._telling = Telling(contents, heard, in_order=in_order)
+        self._telling = Telling(contents, heard, in_order=in_order, ahead=0)
         self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}

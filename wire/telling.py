@@ -112,13 +112,17 @@ def number_of(header: FromKernel | FromRun) -> int:
 
 
 class Telling:
-    """One going-through. heard: the messages on the tape; count: how many they are."""
+    """One going-through. heard: the messages on the tape. ahead: how many requests the run may be told the end of before
 
-    def __init__(self, contents: Contents, heard: Iterator[Heard], *, in_order: bool) -> None:
+    they come, which spares it the way there and back; what differs is then found a little later.
+    """
+
+    def __init__(self, contents: Contents, heard: Iterator[Heard], *, in_order: bool, ahead: int = AHEAD) -> None:
         self._known, self._heard, self._in_order = deque(contents.known), heard, in_order
         self.left = contents.heard
         self._next: tuple[FromKernel, Heard] | None = None
         self._awaited = {known.number for known in contents.known}
+        self._ahead_most = ahead if in_order else 0
         self._ahead: set[int] = set()  # requests that have not come, of which the run is told
         self._under_way: dict[int, int] = {}  # chunks told and not given credit for, by the number on the tape
 
@@ -173,7 +177,7 @@ class Telling:
                 return None
             self._under_way[number] = self._under_way.get(number, 0) + 1
         elif headers.is_made_by_run(number) and number in self._awaited:
-            if not self._in_order or len(self._ahead) >= AHEAD or len(record.body) > SMALL:
+            if len(self._ahead) >= self._ahead_most or len(record.body) > SMALL:
                 return None
             self._ahead.add(number)
         self._next, self.left = None, self.left - 1
