@@ -6,20 +6,24 @@ on disk; a read waits for nothing. A call that has no end yet is in `calls`; wha
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
-from manifests.calls import OpenCall
+from manifests.calls import OpenCall, chain
 from manifests.lives import OUTCOME_UNKNOWN
 from wire import headers, limits
 from wire.codec import NIL
-from wire.entries import Said
+from wire.entries import Said, time_text
 from wire.errors import Late, Refusal
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
+
+
+WAITS: Final = ("kernel.spawn", "kernel.wait")
+"""Calls that may wait for a run, whose clocks stand still while that of what they are made for does."""
 
 
 class Exchange:
@@ -29,16 +33,74 @@ class Exchange:
         self._kernel = kernel
         self.calls: dict[int, OpenCall] = {}
 
-    def begin(self, peer: Peer, call: OpenCall, deliver: Callable[[OpenCall], None]) -> None:
-        """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk."""
+    def begin(self, peer: Peer, call: OpenCall) -> None:
+        """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk.
+
+        One about which the operator is asked is held.
+        """
         peer.made[call.caller_number] = call
         if peer.run is not None:
             peer.run.calls += 1
+        if call.asks:
+            call.until = self._kernel.time() + self._kernel.home.identity.approval_micros
         seq = self.record(call)
-        if call.has_effect:
-            self._kernel.log.after(seq, partial(self._if_open, call, deliver))
+        if call.asks:
+            self.hold(call)
+        elif call.has_effect:
+            self.deliver_after(seq, call)
         else:
-            deliver(call)
+            self._kernel.deliver(call)
+
+    def deliver_after(self, seq: int, call: OpenCall) -> None:
+        """Deliver an open call once an entry is on disk."""
+        self._kernel.log.after(seq, partial(self._if_open, call, self._kernel.deliver))
+
+    def hold(self, call: OpenCall) -> None:
+        """Let an open call wait for the operator: its clock stands still, and that of every call it is made for."""
+        kernel = self._kernel
+        call.step("hold")
+        call.answer = "held"
+        expired = Refusal(
+            "expired", f"nobody answered whether {call.method} may be called, until {time_text(call.until)}"
+        )
+        call.alarm = kernel.loop.after((call.until - kernel.time()) / 1_000_000, partial(self.refuse, call, expired))
+        self.stand_still()
+
+    def held(self) -> list[OpenCall]:
+        """The calls that wait for the operator."""
+        return [call for call in self.calls.values() if call.state == "held"]
+
+    def held_of(self, caller: str, hand: str) -> tuple[int, int]:
+        """How many of them a run made, and how many all runs of a Hand."""
+        held = self.held()
+        return sum(call.caller == caller for call in held), sum(call.by.hand == hand for call in held)
+
+    def approve(self, call: OpenCall, seq: int) -> None:
+        """A held call goes on as soon as its approval, entry seq, is on disk."""
+        if call.alarm is not None:
+            call.alarm.cancel()
+        call.approve()
+        self.stand_still()
+        self.deliver_after(seq, call)
+
+    def edit(self, call: OpenCall, instead: OpenCall) -> None:
+        """Make the operator's own call instead of a held one, which gets its end."""
+        if call.alarm is not None:
+            call.alarm.cancel()
+        call.step("approve")
+        call.answer, call.children[instead.number] = "edited", instead
+        self.stand_still()
+        self.deliver_after(self.record(instead), instead)
+
+    def _hand_down(self, heir: OpenCall, call: OpenCall, header: headers.End, body: bytes) -> None:
+        """A call that was made instead of another one has ended."""
+        if heir.number not in self.calls:
+            return
+        heir.mark(call.labels)
+        if call.was_streamed:
+            text = f"{call.method} streamed its reply to the operator's own call, and it went no further"
+            header, body = headers.Failed(number=0, code="edited", text=text), NIL
+        self.end(heir, header if isinstance(header, headers.Refused) else replace(header, cost=None, used=None), body)
 
     def record(self, call: OpenCall) -> int:
         """Open a call: from here on it has exactly one end."""
@@ -105,7 +167,7 @@ class Exchange:
             raise Late(header.number)
         call.spend_up(last=header.last)
         call.mark(header.labels, carried(peer.run, call.parent))
-        if call.state == "open":  # within its credit, so at most a window of them
+        if call.state in ("open", "held"):  # within its credit, so at most a window of them
             call.early.append((replace(header, labels=call.shown_labels()), body))
             return
         provider = self._provider(call)
@@ -137,10 +199,12 @@ class Exchange:
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
-        kernel, was_begun = self._kernel, call.was_begun
+        kernel, was_begun, was_held = self._kernel, call.was_begun, call.state == "held"
         if not self._close(call):
             return
         call.step("end")
+        if was_held:
+            self.stand_still()
         call.body = b""
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
@@ -165,6 +229,8 @@ class Exchange:
             self._tell(call, header, body)
         if provider is not None:
             kernel.supervisor.call_ended(provider, call)
+        if call.heir is not None:
+            kernel.log.after(seq, partial(self._hand_down, call.heir, call, header, body))
 
     def _close(self, call: OpenCall) -> bool:
         """Take a call out of those that are open; whether it was one."""
@@ -219,12 +285,16 @@ class Exchange:
         return again
 
     def stand_still(self) -> None:
-        """Stop the clocks of all calls by and at paused Hands, and let those of all others go on."""
+        """Stop the clocks of all calls by and at paused Hands, of those that are held, and of those that wait for these; let
+        those of all others go on."""
         kernel, now = self._kernel, self._kernel.loop.now()
+        waiting = {link.number for held in self.held() for link in chain(held)}
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
             still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
+            waits_for_runs = call.method in WAITS and call.parent is not None and call.parent.number in waiting
+            still = still or call.number in waiting or waits_for_runs
             if still and call.timer is not None:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now

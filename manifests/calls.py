@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
+from manifests.approvals import Reason, told_of
 from manifests.grants import GrantSet
 from manifests.policy import Link, logged, shown
 from manifests.schema import Manifest, Provided
@@ -38,13 +39,14 @@ class OpenCall(CallLife):
     crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
     time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
-    seq: of its first entry.
+    seq: of its first entry. asks: for whom the operator is asked first, until then (microseconds since 1970); answer: as in
+    Open. heir: the held call that the operator makes this one instead of, and that gets its end.
     """
 
     __slots__ = (
-        "alarm", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline", "early", "labels",
-        "left", "most", "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "upload",
-        "was_taken_back",
+        "alarm", "answer", "asks", "began", "body", "by", "caller", "caller_number", "children", "crashes", "deadline",
+        "early", "heir", "labels", "left", "most", "parent", "provided", "provider", "resource", "route", "seq", "shares",
+        "timer", "until", "upload", "was_taken_back",
     )  # fmt: skip
 
     def __init__(
@@ -59,8 +61,10 @@ class OpenCall(CallLife):
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
-        self.provider = ""
-        self.crashes = self.began = 0
+        self.provider = self.answer = ""
+        self.crashes = self.began = self.until = 0
+        self.asks: tuple[Reason, ...] = ()
+        self.heir: OpenCall | None = None
         self.seq = -1
         self.was_taken_back = False
         self.left = self.shares = 0.0
@@ -83,7 +87,21 @@ class OpenCall(CallLife):
     @property
     def was_begun(self) -> bool:
         """Whether something may have been done for it, before its end."""
-        return self.state != "open" or self.was_taken_back
+        return self.state not in ("open", "held") or self.was_taken_back
+
+    def time_left(self, now: float) -> float:
+        """Seconds to its deadline; now: monotonic seconds."""
+        return self.left if self.timer is None else self.deadline - now
+
+    def approve(self) -> None:
+        """The operator said yes: it goes on, and what is made for it needs no yes in its caller's name."""
+        self.step("approve")
+        self.answer, self.by = "approved", replace(self.by, is_approved=True)
+
+    @property
+    def was_streamed(self) -> bool:
+        """Whether some of its reply came before its end."""
+        return self.down < limits.WINDOW
 
     def take_back(self) -> None:
         """Its provider is gone: it waits for the next one."""
@@ -115,7 +133,13 @@ class OpenCall(CallLife):
         detail: dict[str, object] = {"effect": self.provided.effect}
         if self.most is not None:
             detail["most"] = asdict(self.most)
-        return {"principal": self.caller, "verdict": "allowed", "detail": detail}
+        if self.by.is_approved:
+            detail["is_approved"] = True
+        if self.heir is not None:
+            detail["instead_of"] = self.heir.number
+        if self.asks:
+            detail |= {"asks": told_of(self.asks), "until": self.until}
+        return {"principal": self.caller, "verdict": "held" if self.asks else "allowed", "detail": detail}
 
     def over(self, header: headers.End) -> Said:
         """What its last entry says of it alone."""
@@ -133,7 +157,7 @@ class OpenCall(CallLife):
         resource, labels = logged(self.resource, key), self.shown_labels()
         return Open(
             method=self.method, resource=resource, run=run, parent=parent, labels=labels, seq=self.seq,
-            time=time_text(self.began),
+            time=time_text(self.began), answer=self.answer, until=self.until,
         )  # fmt: skip
 
     def about(self, said: Said, key: bytes, run: str) -> Said:
@@ -164,7 +188,7 @@ def opened(
     if owner is not None:
         deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
     if parent is not None:
-        deadline = min(deadline, parent.deadline)
+        deadline = min(deadline, now + parent.time_left(now))
     return OpenCall(
         number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
         deadline=deadline, labels=join(header.labels, labels), most=header.most, upload=header.upload,

@@ -54,6 +54,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     rules.wasm_only(found, sections)
     rules.services_only(found, sections, capabilities)
     rules.programs(found, sections)
+    rules.approvals(found, sections["hand"], capabilities)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])
     if found:
@@ -143,7 +144,7 @@ def _unquoted(section: str, name: str, row: object) -> str:
     """The rest of a method that was written without quotes, so that TOML took it apart at its dots; or ""."""
     if section == "settings" or not isinstance(row, dict) or "." in name or not row:
         return ""
-    if not keys_of(f"{section}.*").keys().isdisjoint(row) or "approval" in row:
+    if not keys_of(f"{section}.*").keys().isdisjoint(row):
         return ""
     inner, below = next(iter(row.items()))
     if section == "provides" and not isinstance(below, dict):

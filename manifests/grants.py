@@ -11,6 +11,8 @@ only those of HAND_KERNEL_METHODS; every other one is the operator's and needs i
 from collections.abc import Iterable
 from typing import Final, Self
 
+from msgspec.structs import replace
+
 from manifests import capabilities as kinds
 from manifests.schema import Capability, Manifest
 from wire.limits import METHOD_MAX
@@ -40,6 +42,7 @@ _CACHED: Final = 64
 _CACHED_LENGTH: Final = 256
 
 Layer = tuple[Capability, ...]
+Verdict = tuple[bool, bool, bool | None]
 
 
 def is_method(text: str) -> bool:
@@ -79,11 +82,16 @@ def covers(capability: Capability, method: str, resource: str) -> bool:
     )
 
 
+_FREEDOM: Final = {True: 0, None: 1, False: 2}
+"""How much is done without asking where `approval` is so."""
+
+
 def includes(wide: Capability, narrow: Capability) -> bool:
-    """Whether `wide` allows everything that `narrow` allows, `own` included. Total."""
+    """Whether `wide` allows everything that `narrow` allows, `own` included, and asks no more often. Total."""
     return not narrow.allow or (
         reaches(wide.method, narrow.method)
         and (wide.own or not narrow.own)
+        and _FREEDOM[wide.approval] >= _FREEDOM[narrow.approval]
         and all(any(kinds.includes(mine, its) for mine in wide.allow) for its in narrow.allow)
     )
 
@@ -102,7 +110,7 @@ class GrantSet:
         self.layers: Final[tuple[Layer, ...]] = tuple(tuple(layer) for layer in layers)
         self._exact: tuple[dict[str, list[Capability]], ...] | None = None
         self._wild: tuple[list[Capability], ...] = ()
-        self._cache: dict[tuple[str, str], tuple[bool, bool]] = {}
+        self._cache: dict[tuple[str, str], Verdict] = {}
 
     @classmethod
     def of(cls, capabilities: Iterable[Capability]) -> Self:
@@ -116,6 +124,11 @@ class GrantSet:
     def owns(self, method: str, resource: str) -> bool:
         """Whether it may be called for any caller, because every layer covers it with `own = true`. Total."""
         return self._verdict(method, resource)[1]
+
+    def approval(self, method: str, resource: str) -> bool | None:
+        """True: a person is asked, since some covering capability says so; False: nobody, as every layer has one that says
+        so; None: none of this is said. Total."""
+        return self._verdict(method, resource)[2]
 
     def mentions(self, method: str) -> bool:
         """Whether there is any resource on which the method might be allowed: what a list of methods shows. Total."""
@@ -136,7 +149,7 @@ class GrantSet:
     def __repr__(self) -> str:
         return f"GrantSet({self.layers!r})"
 
-    def _verdict(self, method: str, resource: str) -> tuple[bool, bool]:
+    def _verdict(self, method: str, resource: str) -> Verdict:
         known = self._cache.get((method, resource))
         if known is not None:
             return known
@@ -147,15 +160,18 @@ class GrantSet:
             self._cache[method, resource] = verdict
         return verdict
 
-    def _work_out(self, method: str, resource: str) -> tuple[bool, bool]:
+    def _work_out(self, method: str, resource: str) -> Verdict:
         if self._exact is None:
             self._exact, self._wild = _sorted_out(self.layers)
-        allowed = owned = bool(self.layers)
+        allowed = owned = freed = bool(self.layers)
+        is_asked = False
         for exact, wild in zip(self._exact, self._wild, strict=True):
             covering = [one for one in (*exact.get(method, ()), *wild) if covers(one, method, resource)]
             allowed = allowed and bool(covering)
             owned = owned and any(one.own for one in covering)
-        return allowed, owned
+            freed = freed and any(one.approval is False for one in covering)
+            is_asked = is_asked or any(one.approval for one in covering)
+        return allowed, owned, True if is_asked else False if freed else None
 
 
 NOTHING: Final = GrantSet(())
@@ -182,13 +198,9 @@ def exceeding(wanted: Iterable[Capability], most: GrantSet) -> tuple[Capability,
     """The wanted capabilities reduced to the patterns that go beyond `most`; empty when all are within it."""
     beyond = []
     for one in wanted:
-        patterns = tuple(
-            pattern
-            for pattern in one.allow
-            if not most.includes(Capability(method=one.method, allow=(pattern,), own=one.own))
-        )
+        patterns = tuple(pattern for pattern in one.allow if not most.includes(replace(one, allow=(pattern,))))
         if patterns:
-            beyond.append(Capability(method=one.method, allow=patterns, own=one.own))
+            beyond.append(replace(one, allow=patterns))
     return tuple(beyond)
 
 
@@ -212,7 +224,10 @@ def asked(manifest: Manifest) -> tuple[Capability, ...]:
 def as_text(capability: Capability) -> str:
     """A capability as its row in [capabilities]."""
     allow = "[" + ", ".join(map(_quoted, capability.allow)) + "]"
-    return f"{_quoted(capability.method)} = " + (f"{{ allow = {allow}, own = true }}" if capability.own else allow)
+    more = ", own = true" if capability.own else ""
+    if capability.approval is not None:
+        more += f", approval = {'true' if capability.approval else 'false'}"
+    return f"{_quoted(capability.method)} = " + (f"{{ allow = {allow}{more} }}" if more else allow)
 
 
 def why_not(grants: GrantSet, method: str, resource: str) -> str:
@@ -251,11 +266,12 @@ def _sorted_out(
 
 
 def _layer_includes(layer: Layer, narrow: Capability) -> bool:
-    """Whether each pattern of a capability is within some capability of the layer."""
-    return all(
-        any(includes(wide, Capability(method=narrow.method, allow=(pattern,), own=narrow.own)) for wide in layer)
-        for pattern in narrow.allow
-    )
+    """Whether each pattern of a capability is within some capability of the layer. No when the layer may ask, and it not."""
+    if not narrow.approval and any(
+        one.approval and (reaches(one.method, narrow.method) or reaches(narrow.method, one.method)) for one in layer
+    ):
+        return False
+    return all(any(includes(wide, replace(narrow, allow=(pattern,))) for wide in layer) for pattern in narrow.allow)
 
 
 def _includes_all(wide: Layer, narrow: Layer) -> bool:

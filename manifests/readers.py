@@ -16,7 +16,7 @@ from manifests.findings import Findings, spelled
 from manifests.grants import is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
 from manifests.positions import Path
-from manifests.reference import AT, LATER, LATER_CHOICES, REQUIRED, Key, keys_of
+from manifests.reference import AT, LATER, REQUIRED, Key, keys_of
 from manifests.typed import split_type, word
 from manifests.values import parse_duration, parse_size
 from manifests.versions import is_version
@@ -185,15 +185,8 @@ def _wasm(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
-    if isinstance(value, str):
-        if value in key.choices:
-            return value
-        later = LATER_CHOICES.get((key.path, value))
-        if later is not None:
-            found.at_value(
-                path, f'{spelled(path)} = "{value}" {later}; it comes later', f"write {_example(key)} for now"
-            )
-            return BAD
+    if isinstance(value, str) and value in key.choices:
+        return value
     return _refused(found, path, value, "one of its values", f"write {_example(key)}")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from manifests.values import LIMITS
 
 RunKind: TypeAlias = Literal["task", "service"]
-Autonomy: TypeAlias = Literal["readonly", "full"]
+Autonomy: TypeAlias = Literal["readonly", "supervised", "full"]
 Isolation: TypeAlias = Literal["fork", "exec"]
 ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address"]
 Effect: TypeAlias = Literal["read", "write", "external"]
@@ -46,12 +46,13 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A method pattern and the resource patterns it may be used on; an empty `allow` covers nothing.
 
     own: a service may use it whoever its caller is (otherwise a call made while answering also needs the caller's
-    grant).
+    grant). approval: each call waits for the operator's yes (True), or for nobody's (False); None: as its autonomy says.
     """
 
     method: str
     allow: tuple[str, ...]
     own: bool = False
+    approval: bool | None = None
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from manifests.grants import GrantSet, asked, narrow
 from manifests.schema import Capability, HandSection, Manifest, Provided
 from manifests.seal import MANIFEST_FILE
+from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Entry, Said
 from wire.errors import ManipleError
@@ -87,7 +88,7 @@ def pinned(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call that has no end yet, as far as its end's entry tells of it. seq, time: of the entry that it began with."""
+    """A call without an end, as far as that tells of it. seq, time: of its first entry; answer, until: see waiting()."""
 
     method: str
     seq: int = -1
@@ -96,6 +97,8 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: str = ""
     parent: int = 0
     labels: tuple[str, ...] = ()
+    answer: str = ""
+    until: int = 0
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +125,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     hands: dict[str, Installed] = {}
     versions: dict[str, str] = {}
     grants: dict[str, tuple[Capability, ...]] = {}
+    rules: dict[str, tuple[Rule, ...]] = {}
     settings: dict[str, dict[str, object]] = {}
     trust: TrustStore = TrustStore()
     roots: dict[str, str] = {}
@@ -206,10 +210,9 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    for table in (state.grants, state.settings, state.quarantined):
+    for table in (state.grants, state.rules, state.settings, state.quarantined):
         table.pop(gone.id, None)
-    state.wanted.discard(gone.id)
-    state.paused.discard(gone.id)
+    state.wanted, state.paused = state.wanted - {gone.id}, state.paused - {gone.id}
 
 
 def _grant(state: State, entry: Entry, _: Load) -> None:
@@ -223,6 +226,7 @@ def _revoke(state: State, entry: Entry, _: Load) -> None:
     hand = str(entry.detail["hand"])
     gone = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
     state.grants[hand] = tuple(one for one in state.grants.get(hand, ()) if one not in gone)
+    taken(state.rules, entry)
 
 
 def _add_key(state: State, entry: Entry, _: Load) -> None:
@@ -283,11 +287,18 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
+    answer, until = waiting(entry)
     state.open[entry.call] = Open(
         method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
-        seq=entry.seq, time=entry.time,
+        seq=entry.seq, time=entry.time, answer=answer, until=until,
     )  # fmt: skip
     _vouch(state, entry)
+
+
+def _approval(state: State, entry: Entry, _: Load) -> None:
+    given(state.rules, entry)
+    if entry.call in state.open:
+        state.open[entry.call] = replace(state.open[entry.call], answer=entry.verdict)
 
 
 def _end(state: State, entry: Entry, _: Load) -> None:
@@ -325,6 +336,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "run.start": _run_start,
     "run.end": _run_end,
     "call": _call,
+    "approval": _approval,
     "end": _end,
     "freeze": _freeze,
     "thaw": _thaw,

@@ -11,6 +11,7 @@ KINDS = {
 }
 AUTONOMY = {
     "readonly": "may only read",
+    "supervised": "waits for your yes before it acts beyond this machine",
     "full": "does not ask before it acts",
 }
 EFFECTS = {
@@ -66,6 +67,8 @@ def requests(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[t
         what = _effect(one.method, effects)
         if one.own:
             what += "; for whoever calls it"
+        if one.approval is not None:
+            what += "; asks you each time" if one.approval else "; without asking you"
         rows.append((one.method, ", ".join(one.allow) or "nothing", what))
     return rows
 

@@ -32,10 +32,15 @@ def _show(request: Request) -> object:
 
 
 def _home(request: Request) -> object:
-    """Grants by Hand, roots and trusted keys, as the log says they are."""
-    state = request.kernel.state
+    """Grants and rules by Hand, roots and trusted keys, as the log says they are."""
+    state, now = request.kernel.state, request.kernel.time()
     grants = {hand.name: state.grants.get(hand.id, ()) for hand in state.hands.values()}
-    return {"grants": grants, "roots": state.roots, "keys": state.trust.keys}
+    rules = {
+        hand.name: [one for one in state.rules[hand.id] if now < one.until]
+        for hand in state.hands.values()
+        if hand.id in state.rules
+    }
+    return {"grants": grants, "rules": rules, "roots": state.roots, "keys": state.trust.keys}
 
 
 def _change(request: Request) -> object:

@@ -12,10 +12,13 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from kernel.record.journal import TapeFile, began
 from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, ending, goes_on
 from manifests import policy
+from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, opened
 from manifests.grants import GrantSet
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
@@ -107,7 +110,7 @@ class Resuming:
         kernel = self._kernel
         if call.state == "streaming" or call.upload:
             kernel.exchange.fail(call, "interrupted", "its caller's process died while it streamed")
-        elif again and may_be_made_again(call.provided):
+        elif again and may_be_made_again(call.provided) and call.state != "held":
             tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
             kernel.exchange.let_go(call)
             del tape.made[call.caller_number]
@@ -234,11 +237,12 @@ class Resuming:
             if number and found is not None:
                 parent = found
                 continue
-            installed = kernel.state.by_id(hand) if hand else None
+            left, installed = kernel.state.open.get(number), kernel.state.by_id(hand) if hand else None
             grants = authority(kernel.state, installed) if installed else None
             by = policy.link_of(principal, installed, grants)
             if hand and installed is None:  # it was removed, and whoever acts in its name may nothing
                 by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
+            by = replace(by, is_approved=left is not None and left.answer == "approved")
             parent = OpenCall(
                 number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
                 deadline=now + told.deadline / 1000, labels=frozenset(told.labels), most=told.most, upload=False,
@@ -264,13 +268,22 @@ class Resuming:
             resource=policy.normal(provided, header.resource), body=body, parent=run.work, labels=run.labels, owner=owner,
             now=kernel.loop.now(),
         )  # fmt: skip
-        call.began, call.seq = time_micros(one.time), one.seq
+        call.began, call.seq, call.until, call.answer = time_micros(one.time), one.seq, one.until, one.answer
+        call.by = replace(call.by, is_approved=one.answer == "approved")
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        refusal = kernel.router.check(peer, run.work, header.method, header.resource)
-        if refusal is not None:
+        if one.answer == "held":
+            call.asks = asked_again(call.by)
+            kernel.exchange.hold(call)
+            return
+        try:
+            kernel.router.again(call, run.hand)
+            if one.answer == "denied":
+                raise denied("")
+        except Refusal as refusal:
             kernel.exchange.refuse(call, refusal)
-        elif owner is None or may_be_made_again(provided):
+            return
+        if one.answer != "edited" and (owner is None or may_be_made_again(provided)):
             kernel.deliver(call)
         else:
             kernel.exchange.fail(
