@@ -50,7 +50,7 @@ def _caller(one: Caller) -> str:
     """One call up the chain, in words."""
     where = f", in run {one.principal}" if one.principal != one.hand else ""
     return (
-        f"you, who called {one.method}"
+        "you, who began it"
         if one.principal == OPERATOR
         else f"{screen.visible(one.hand)}, which called {one.method}{where}"
     )
