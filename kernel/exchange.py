@@ -65,10 +65,12 @@ class Exchange:
         )
         call.alarm = kernel.loop.after((call.until - kernel.time()) / 1_000_000, partial(self.refuse, call, expired))
         self.stand_still()
+        kernel.log.after(call.seq, lambda: None)  # nobody is shown it before
 
-    def held(self) -> list[OpenCall]:
-        """The calls that wait for the operator."""
-        return [call for call in self.calls.values() if call.state == "held"]
+    def held(self, *, shown: bool = False) -> list[OpenCall]:
+        """The calls that wait for the operator. shown: those whose entry is on disk, so that no crash takes it back."""
+        before = self._kernel.log.durable if shown else self._kernel.log.size
+        return [call for call in self.calls.values() if call.state == "held" and call.seq < before]
 
     def held_of(self, caller: str, hand: str) -> tuple[int, int]:
         """How many of them a run made, and how many all runs of a Hand."""

@@ -19,7 +19,11 @@ def _approvals(request: Request) -> object:
 
     body: other arguments, of which the answer gives the digest.
     """
-    held, number, body = request.kernel.exchange.held(), request.arguments.get("call"), request.arguments.get("body")
+    held, number, body = (
+        request.kernel.exchange.held(shown=True),
+        request.arguments.get("call"),
+        request.arguments.get("body"),
+    )
     if number is None:
         return {"approvals": [_row(request, call, held) for call in held]}
     call = _held(request, number)
@@ -30,8 +34,8 @@ def _approvals(request: Request) -> object:
 
 
 def _held(request: Request, number: object) -> OpenCall:
-    call = request.kernel.exchange.calls.get(number) if isinstance(number, int) else None
-    if call is None or call.state != "held":
+    call = next((one for one in request.kernel.exchange.held(shown=True) if one.number == number), None)
+    if call is None:
         raise Refusal("gone", f"call {number} does not wait for approval, or not any more: see `maniple approvals`")
     return call
 

@@ -101,9 +101,8 @@ class Resuming:
         for call in list(tape.made.values()):
             self._let_lie(call, tape, again=is_held)
         self._waiting[run.id] = tape.rewind()
-        if not is_held:
-            wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0
-            kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
+        wait = backoff(tape.deaths, 0.0) if tape.deaths else 0.0  # a thaw may have come before this end was seen
+        kernel.loop.after(wait, partial(kernel.log.after, seq, partial(self.try_again, run.id)))
 
     def _let_lie(self, call: OpenCall, tape: Tape, *, again: bool) -> None:
         """An open call of a run without a process. again: its provider goes too, so what can be made again later is."""
