@@ -91,7 +91,7 @@ class OpenCall(CallLife):
 
     def time_left(self, now: float) -> float:
         """Seconds to its deadline; now: monotonic seconds."""
-        return self.left if self.timer is None else self.deadline - now
+        return self.left if self.timer is None and self.left else self.deadline - now
 
     def approve(self) -> None:
         """The operator said yes: it goes on, and what is made for it needs no yes in its caller's name."""

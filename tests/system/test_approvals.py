@@ -11,6 +11,9 @@ from kernel.cli import answering
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, install, make_home, seal_key
 from tests.system import fates
+from tests.system.actors import actor, ask, rows
+from tests.system.actors import answer as became_of
+from tests.system.actors import begin as begin_step
 from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, entry
 from wire.approval import Answer, RuleSaid
@@ -154,13 +157,13 @@ def test_an_answer_that_was_altered_or_is_used_again_counts_for_nothing(kernel: 
         one = answering.whole(client, first.call)
         good = Answer.signed(replace(one.statement, verdict="denied", time=1), key)
         statement = good.statement
-        for said in (
-            replace(statement, verdict="approved"), replace(statement, call=second.call),
-            replace(statement, method="post.pin"), replace(statement, resource="bob"), replace(statement, hand="h-x"), replace(statement, seal="x"),
-            replace(statement, time=2), replace(statement, why="x"), replace(statement, origin="x"),
-            replace(statement, arguments=replace(statement.arguments, digest="0" * 64)),
-            replace(statement, rule=RuleSaid(pattern="*", until=2**52)),
-        ):  # fmt: skip
+        changes: list[dict[str, object]] = [
+            {"verdict": "approved"}, {"call": second.call}, {"method": "post.pin"}, {"resource": "bob"}, {"hand": "h-x"},
+            {"seal": "x"}, {"time": 2}, {"why": "x"}, {"origin": "x"}, {"rule": RuleSaid(pattern="*", until=2**52)},
+            {"arguments": replace(statement.arguments, digest="0" * 64)},
+        ]  # fmt: skip
+        for change in changes:
+            said = replace(statement, **change)
             with pytest.raises(NotDone, match="refused: "):
                 client.call("kernel.answer", "", {"answer": replace(good, statement=said).to_detail()})
             # also with a genuine signature, where it says something that is not so
@@ -176,8 +179,6 @@ def test_an_answer_that_was_altered_or_is_used_again_counts_for_nothing(kernel: 
 
 
 def test_no_hand_can_answer_or_list(kernel: Kernel) -> None:
-    from tests.system.actors import actor, ask, rows
-
     install(kernel, actor("clerk", rows("kernel.*", "post.*")))
     with kernel.client() as client:
         for method in ("kernel.answer", "kernel.approvals"):
@@ -340,3 +341,46 @@ def test_a_rule_is_never_wider_than_what_its_hand_holds_and_covers_what_was_aske
     assert "does not cover" in refused(kernel, rule=RuleSaid(pattern="alice", until=days(1)))
     assert "1 to 366 days" in refused(kernel, rule=RuleSaid(pattern="ann", until=days(400)))
     assert "1 to 366 days" in refused(kernel, rule=RuleSaid(pattern="ann", until=1))
+
+
+# check ---------------------------------------------------------------------------------------------------------------
+
+_HELD: tuple[tuple[str, bool | None, bool], ...] = (
+    ("post.send", None, True), ("post.send", True, True), ("post.send", False, False), ("post.read", None, False),
+    ("post.read", True, True), ("post.read", False, False), ("post.pin", None, True), ("kernel.spawn", None, True),
+    ("kernel.spawn", False, False), ("kernel.note", None, False),
+)  # fmt: skip
+
+
+def test_check_says_whether_a_call_would_be_held_and_it_is(kernel: Kernel) -> None:
+    install(kernel, actor("idler", kind="task"))
+    with kernel.client() as client:
+        for number, (method, approval, is_held) in enumerate(_HELD):
+            said = "" if approval is None else f", approval = {str(approval).lower()}"
+            name, on = f"asker-{number}", "idler" if method == "kernel.spawn" else "ann"
+            install(kernel, actor(name, f'"{method}" = {{ allow = ["*"]{said} }}\n', autonomy="supervised"))
+            wanted = {"method": method, "resource": "" if method == "kernel.note" else on}
+            (told,) = ask(client, f"{name}.do", [{"call": "kernel.check", "with": wanted}])
+            assert (told["value"]["allowed"], told["value"]["approval"]) == (True, is_held), method
+            assert ("supervised" in told["value"]["why"]) is (is_held and approval is None)
+            arguments = {"post.read": {}, "kernel.spawn": {}}.get(method, {"text": "x"})
+            begin_step(client, f"{name}.do", [{"call": method, "on": wanted["resource"], "with": arguments}])
+            if is_held:
+                answer(kernel, waiting(kernel))
+            (became,) = became_of(client)
+            assert became["end"] == "done", became
+        held = [one.method for one in entries(kernel.home, "call") if one.verdict == "held"]
+        assert held == [method for method, _, is_held in _HELD if is_held]
+
+
+def test_check_and_call_agree_when_no_more_may_wait(kernel: Kernel) -> None:
+    install(kernel, actor("asker", '"post.*" = ["*"]\n"kernel.*" = ["*"]\n', autonomy="supervised"))
+    with kernel.client() as client:
+        for number in range(5):
+            begin_step(client, "asker.do", [{"call": "post.send", "on": f"to{number}", "with": {"text": "x"}}])
+        waiting(kernel, 5)
+        wanted = {"method": "post.send", "resource": "ann"}
+        steps = [{"call": "kernel.check", "with": wanted}, {"call": "post.send", "on": "ann", "with": {"text": "x"}}]
+        check, called = ask(client, "asker.do", steps)
+    assert (check["value"]["code"], check["value"]["allowed"]) == ("approvals", False)
+    assert (called["code"], called["why"]) == ("approvals", check["value"]["why"])
