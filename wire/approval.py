@@ -66,9 +66,9 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, told: Mapping[str, object]) -> Self:
-        """An answer as it came or stands in the log. Raises CodecError for what is none."""
+        """An answer as it came, or stands in the log with more beside it. Raises CodecError for what is none."""
         try:
-            return msgspec.convert(dict(told), cls)
+            return msgspec.convert({name: told[name] for name in cls.__struct_fields__ if name in told}, cls)
         except msgspec.ValidationError as error:
             raise CodecError(f"this is no answer to a held call: {error}") from None
 

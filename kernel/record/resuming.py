@@ -271,16 +271,18 @@ class Resuming:
         call.by = replace(call.by, is_approved=one.answer == "approved")
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        if one.answer == "held":
-            call.asks = asked_again(call.by)
-            kernel.exchange.hold(call)
-            return
         try:
-            kernel.router.again(call, run.hand)
+            reasons = kernel.router.again(call, run.hand)
             if one.answer == "denied":
                 raise denied("")
         except Refusal as refusal:
-            kernel.exchange.refuse(call, refusal)
+            if one.answer != "held":  # one that is held is decided about when it is answered
+                kernel.exchange.refuse(call, refusal)
+                return
+            reasons = ()
+        if one.answer == "held":
+            call.asks = reasons or asked_again(call.by)
+            kernel.exchange.hold(call)
             return
         if one.answer != "edited" and (owner is None or may_be_made_again(provided)):
             kernel.deliver(call)

@@ -384,3 +384,36 @@ def test_check_and_call_agree_when_no_more_may_wait(kernel: Kernel) -> None:
         check, called = ask(client, "asker.do", steps)
     assert (check["value"]["code"], check["value"]["allowed"]) == ("approvals", False)
     assert (called["code"], called["why"]) == ("approvals", check["value"]["why"])
+
+
+# chains --------------------------------------------------------------------------------------------------------------
+
+
+def _relayed(kernel: Kernel, last: str = "do") -> tuple[str, object]:
+    """A supervised Hand asks `relay`, which may do all without asking, to send a letter: what becomes of it."""
+    with kernel.client() as client:
+        step = {"call": "post.send", "on": "ann", "with": {"text": "x"}}
+        begin_step(client, "asker.do", [{"call": f"relay.{last}", "with": {"steps": [step]}}])
+        held = waiting(kernel)
+        names, method = [one.name for one in held[0].asks], held[0].method
+        answer(kernel, held)
+        (told,) = became_of(client)
+        assert none_waits(kernel)
+    return method, (names, told["value"]["told"][0]["end"])
+
+
+def test_whoever_is_up_the_chain_is_asked_for_too(kernel: Kernel) -> None:
+    install(kernel, actor("relay", rows("post.*")))
+    install(kernel, actor("asker", rows("post.*", "relay.*"), autonomy="supervised"))
+    assert _relayed(kernel) == ("post.send", (["asker"], "done"))
+    assert _relayed(kernel, "external") == ("relay.external", (["asker"], "done"))
+
+
+def test_what_a_service_may_do_for_anybody_is_not_asked_about_in_its_callers_name(kernel: Kernel) -> None:
+    install(kernel, actor("relay", '"post.*" = { allow = ["*"], own = true }\n'))
+    install(kernel, actor("asker", rows("relay.*"), autonomy="supervised"))
+    with kernel.client() as client:
+        step = {"call": "post.send", "on": "ann", "with": {"text": "x"}}
+        (told,) = ask(client, "asker.do", [{"call": "relay.do", "with": {"steps": [step]}}])
+    assert told["value"]["told"][0]["end"] == "done"
+    assert sent(kernel.home) == ["ann x"]

@@ -141,3 +141,30 @@ def test_what_is_idempotent_and_was_approved_is_made_again_and_not_asked_about_a
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
     assert set(sent(kernel.home)) == {"ann hello"}
     assert len(entries(kernel.home, "approval")) == 1
+
+
+def test_in_whose_name_it_is_asked_is_known_after_a_restart(kernel: Kernel) -> None:
+    asks = '"kernel.spawn" = { allow = ["*"], approval = false }\n"post.*" = ["*"]\n'
+    install(kernel, writer("chief", asks))
+    run = begin(kernel, "ann hello", hand="chief", spawn="writer")
+    (before,) = waiting(kernel)
+    crash(kernel)
+    (after,) = waiting(kernel)
+    assert (after.asks, after.chain) == (before.asks, before.chain)
+    assert [one.name for one in after.asks] == ["writer", "chief"]
+    answer(kernel, [after])
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+def test_what_an_approved_call_leads_to_is_not_asked_about_after_a_restart_either(kernel: Kernel) -> None:
+    install(kernel, writer("chief", '"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
+    run = begin(kernel, "ann hello", hand="chief", spawn="writer")
+    answer(kernel, waiting(kernel))
+    (before,) = waiting(kernel)
+    assert [one.name for one in before.asks] == ["writer"]
+    crash(kernel)
+    (after,) = waiting(kernel)
+    assert after.asks == before.asks
+    answer(kernel, [after])
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+    assert sent(kernel.home) == ["ann hello"]
