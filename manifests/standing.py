@@ -3,15 +3,11 @@
 A rule is a narrow grant not to be asked: for one Hand, one method and the resources that a pattern covers, until it ends.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
 from manifests import capabilities
-from wire.entries import Entry
-
-Rules = Mapping[str, "tuple[Rule, ...]"]
+from wire.entries import Entry, time_micros
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,12 +24,14 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def given(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
-    """An answer's entry: its rule holds from now on for the Hands that it names."""
+    """An answer's entry: its rule holds from now on for the Hands that it names; those that have ended are forgotten."""
     statement, hands = entry.detail["statement"], entry.detail.get("hands")
     if isinstance(statement, dict) and isinstance(hands, list):
         said = {**statement["rule"], "method": statement["method"], "call": entry.call}
+        now = time_micros(entry.time)
         for hand in map(str, hands):
-            rules[hand] = (*rules.get(hand, ()), msgspec.convert(said, Rule))
+            kept = (one for one in rules.get(hand, ()) if now < one.until)
+            rules[hand] = (*kept, msgspec.convert(said, Rule))
 
 
 def taken(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:

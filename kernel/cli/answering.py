@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from kernel.cli import founding, keyfile, told
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
 from manifests.approvals import Reason
 from wire import codec
@@ -77,6 +77,19 @@ def held(client: Client) -> tuple[Held, ...]:
     return told.read(client.call("kernel.approvals").value, Rows).approvals
 
 
+def shown(client: Client) -> list[tuple[Whole, int]]:
+    """What waits in full, of those that ask for the same the first one, with how many they are."""
+    rows, found = held(client), []
+    for one in rows:
+        try:
+            if one.call == one.like:
+                found.append((whole(client, one.call), sum(row.like == one.call for row in rows)))
+        except NotDone as error:
+            if error.reason != "gone":  # answered or taken back since
+                raise
+    return found
+
+
 def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
     """One held call with its arguments. Raises NotDone for one that does not wait any more."""
     more = {} if body is None else {"body": body}
@@ -89,6 +102,14 @@ def arguments(one: Whole) -> object:
         return codec.decode_body(one.body)
     except CodecError:
         return one.body.hex()
+
+
+def is_plain(one: Whole) -> bool:
+    """Whether its bytes are the usual ones for what is shown, so that no provider can read something else in them."""
+    try:
+        return codec.encode_body(codec.decode_body(one.body)) == one.body
+    except CodecError:
+        return False
 
 
 def like(client: Client, call: int) -> list[int]:

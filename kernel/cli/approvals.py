@@ -19,22 +19,19 @@ def approvals(session: Session) -> None:
     `maniple deny ID`. What nobody answers in time is refused.
     """
     with session.client() as client:
-        rows = answering.held(client)
-        shown = [answering.whole(client, one.call) for one in rows if one.call == one.like]
-    known = [_seen(session, one) for one in shown]
-    count = {one.call: sum(row.like == one.call for row in rows) for one in shown}
-    told = [
-        {**_row(one), "arguments": answering.arguments(one), "calls": count[one.call], "seen_before": seen}
-        for one, seen in zip(shown, known, strict=True)
-    ]
-    session.result(
-        {"approvals": told},
-        lambda: "\n\n".join(_drawn(one, count[one.call], seen) for one, seen in zip(shown, known, strict=True)),
-    )
+        shown = [(one, count, _seen(session, one)) for one, count in answering.shown(client)]
+    session.result({"approvals": [_row(*each) for each in shown]}, lambda: "\n\n".join(_drawn(*each) for each in shown))
 
 
-def _row(one: Whole) -> dict[str, object]:
-    return {name: getattr(one, name) for name in one.__struct_fields__ if name not in ("body", "instead", "like")}
+def _row(one: Whole, count: int, seen: bool) -> dict[str, object]:
+    row = {name: getattr(one, name) for name in one.__struct_fields__ if name not in ("body", "instead", "like")}
+    more = {
+        "arguments": answering.arguments(one),
+        "plain": answering.is_plain(one),
+        "calls": count,
+        "seen_before": seen,
+    }
+    return row | more
 
 
 def _seen(session: Session, one: Whole) -> bool:
@@ -65,7 +62,10 @@ def _drawn(one: Whole, count: int, seen: bool) -> str:
         risk.append("done before" if seen else "never done before")
     risk.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")
     body = screen.safe_json(answering.text_of(answering.arguments(one)))
-    more = "; what it uploads cannot be seen beforehand" if one.upload else ""
+    if not answering.is_plain(one):
+        risk.append("its arguments are spelled in an unusual way, and may be read otherwise than they are shown")
+    if one.upload:
+        risk.append("what it uploads cannot be seen beforehand")
     return screen.fields(
         (
             ("id", f"{one.call}" + (f" and {count - 1} more that ask for the same" if count > 1 else "")),
@@ -73,7 +73,7 @@ def _drawn(one: Whole, count: int, seen: bool) -> str:
             ("for", "\n".join(_caller(up) for up in one.chain)),
             ("what", " ".join(filter(None, (one.method, screen.visible(one.resource))))),
             ("", screen.visible(one.summary)),
-            ("arguments", body + more),
+            ("arguments", body),
             ("why", "\n".join(screen.visible(reason.why) for reason in one.asks)),
             ("risk", "; ".join(risk)),
             ("since", f"{one.since} ({screen.ago(time_micros(one.since), now)})"),

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from kernel.cli import answering, call, typed
+from kernel.cli import answering, call, screen, typed
 from kernel.cli.answering import Given, Whole
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -13,6 +13,7 @@ from kernel.cli.usage import Whole as WholeNumber
 from manifests.approvals import RULE_DAYS
 from wire import codec
 from wire.approval import RuleSaid
+from wire.entries import time_text
 
 
 @command()
@@ -43,6 +44,7 @@ def approve(
         signer = answering.sealing_key(session, key)
         calls = answering.like(client, number)
         first = answering.whole(client, calls[0])
+        said = None
         if words:
             body = _changed(client, first, words)
             given = answering.answer(client, signer, calls, "edited", why=why, body=body)
@@ -50,7 +52,9 @@ def approve(
             said = RuleSaid(pattern=on or _exact(first), until=_until(days or RULE_DAYS)) if rule else None
             given = answering.answer(client, signer, calls[:1], "approved", why=why, rule=said)
             given += answering.answer(client, signer, calls[1:], "approved", why=why)
-    session.result({"answers": given}, lambda: "\n".join(_line(one, first) for one in given))
+    session.result(
+        {"answers": given}, lambda: "\n".join([*(_line(one, first) for one in given), *_spared(first, said)])
+    )
 
 
 def _until(days: int) -> int:
@@ -77,6 +81,13 @@ def _changed(client: Client, one: Whole, words: tuple[str, ...]) -> bytes:
     return codec.encode_body(
         typed.arguments(described.params, typed.Words(texts=given.texts, values=kept | given.values))
     )
+
+
+def _spared(one: Whole, rule: RuleSaid | None) -> list[str]:
+    if rule is None:
+        return []
+    until = screen.moment(time_text(rule.until))
+    return [f"You are not asked again when {one.hand} calls {one.method} on {rule.pattern}, until {until}."]
 
 
 def _line(given: Given, one: Whole) -> str:

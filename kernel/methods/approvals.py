@@ -92,7 +92,7 @@ def _answer(request: Request) -> object:
             kernel.router.again(call, hand)
             judge_installed(kernel.state, hand, kernel.time())
         except Refusal as refusal:
-            if not passes(refusal.code):
+            if refusal.code != "log" and not passes(refusal.code):  # else it waits on, and may be answered later
                 kernel.exchange.refuse(call, refusal)
             raise
     own = _own(request, call, body) if said.verdict == "edited" else None
