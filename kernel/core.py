@@ -53,6 +53,9 @@ CUT_FOR: Final = 0.5
 SEND_AGAIN: Final = 0.001
 """Seconds until what a peer has not taken is offered to it again."""
 
+DELIVER_AGAIN: Final = 0.1
+"""Seconds until a call of one of the kernel's own methods is delivered again, whose caller has no process just now."""
+
 HOUSEKEEPING: Final = 60.0
 """Seconds between looks at what grows: Hands' output, the log since its last snapshot."""
 
@@ -304,8 +307,13 @@ class Kernel:
         if owner is not None:
             self.supervisor.deliver(call, owner)
             return
-        peer = self.peers.get(call.route)
+        run = self.runs.get(call.caller)
+        peer = run.peer if run is not None else self.peers.get(call.route)
         if peer is None:
+            if (
+                run is not None and run.tape is not None
+            ):  # it asked before its process ended, and goes on in another one
+                self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_after, -1, call))
             return
         call.step("deliver")
         try:

@@ -107,6 +107,8 @@ def check_rule(answer: Answer, reasons: Sequence[Reason], state: State, resource
     rule, method = answer.statement.rule, answer.statement.method
     if rule is None:
         return
+    if answer.statement.verdict != "approved":
+        raise Refusal("rule", "only a yes can be a rule")
     try:
         capabilities.check_pattern(rule.pattern)
     except PatternInvalid as error:

@@ -339,3 +339,4 @@ def test_a_rule_is_never_wider_than_what_its_hand_holds_and_covers_what_was_aske
     assert "does not cover" in refused(kernel, rule=RuleSaid(pattern="alice", until=days(1)))
     assert "1 to 366 days" in refused(kernel, rule=RuleSaid(pattern="ann", until=days(400)))
     assert "1 to 366 days" in refused(kernel, rule=RuleSaid(pattern="ann", until=1))
+    assert "only a yes" in refused(kernel, verdict="denied", rule=RuleSaid(pattern="ann", until=days(1)))

@@ -168,3 +168,19 @@ def test_what_an_approved_call_leads_to_is_not_asked_about_after_a_restart_eithe
     answer(kernel, [after])
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
     assert sent(kernel.home) == ["ann hello"]
+
+
+@pytest.mark.parametrize("fate", [kill_run, crash])
+def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoever_asked(
+    kernel: Kernel, fate: Callable[[Kernel], None]
+) -> None:
+    install(kernel, writer("clerk", autonomy="full"))
+    install(kernel, writer(asks='"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n', version="1.1.0"))
+    run = begin(kernel, "ann hello", spawn="clerk")
+    (held,) = waiting(kernel)
+    assert held.method == "kernel.spawn"
+    fate(kernel)
+    answer(kernel, waiting(kernel))
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+    assert sent(kernel.home) == ["ann hello"]
+    assert [one.call for one in entries(kernel.home, "call") if one.verdict == "held"] == [held.call]
