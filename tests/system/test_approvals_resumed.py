@@ -184,3 +184,17 @@ def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoev
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
     assert sent(kernel.home) == ["ann hello"]
     assert [one.call for one in entries(kernel.home, "call") if one.verdict == "held"] == [held.call]
+
+
+@pytest.mark.parametrize("rest", [0.0, 0.002, 0.01, 0.05])
+def test_what_was_edited_is_never_made_as_it_was_asked_for(kernel: Kernel, rest: float) -> None:
+    begin(kernel, "ann hello", method="post.pin")
+    (held,) = waiting(kernel)
+    answer(kernel, [held], "edited", instead={"text": "bye"})
+    time.sleep(rest)
+    crash(kernel)
+    end = entry(kernel.home, "end", call=held.call)
+    assert end.verdict == "done" or end.why.startswith("outcome unknown"), end
+    assert none_waits(kernel)
+    assert set(sent(kernel.home)) <= {"ann bye"}
+    assert len(sent(kernel.home)) <= 1
