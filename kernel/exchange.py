@@ -6,24 +6,21 @@ on disk; a read waits for nothing. A call that has no end yet is in `calls`; wha
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
-from manifests.calls import OpenCall, chain
+from manifests import holding
+from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
 from wire import headers, limits
 from wire.codec import NIL
-from wire.entries import Said, time_text
+from wire.entries import Said
 from wire.errors import Late, Refusal
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
-
-
-WAITS: Final = ("kernel.spawn", "kernel.wait")
-"""Calls that may wait for a run, whose clocks stand still while that of what they are made for does."""
 
 
 class Exchange:
@@ -57,13 +54,9 @@ class Exchange:
 
     def hold(self, call: OpenCall) -> None:
         """Let an open call wait for the operator: its clock stands still, and that of every call it is made for."""
-        kernel = self._kernel
-        call.step("hold")
-        call.answer = "held"
-        expired = Refusal(
-            "expired", f"nobody answered whether {call.method} may be called, until {time_text(call.until)}"
-        )
-        call.alarm = kernel.loop.after((call.until - kernel.time()) / 1_000_000, partial(self.refuse, call, expired))
+        kernel, left = self._kernel, (call.until - self._kernel.time()) / 1_000_000
+        call.hold()
+        call.alarm = kernel.loop.after(left, partial(self.refuse, call, holding.expired(call)))
         self.stand_still()
         kernel.log.after(call.seq, lambda: None)  # nobody is shown it before
 
@@ -72,37 +65,19 @@ class Exchange:
         before = self._kernel.log.durable if shown else self._kernel.log.size
         return [call for call in self.calls.values() if call.state == "held" and call.seq < before]
 
-    def held_of(self, caller: str, hand: str) -> tuple[int, int]:
-        """How many of them a run made, and how many all runs of a Hand."""
-        held = self.held()
-        return sum(call.caller == caller for call in held), sum(call.by.hand == hand for call in held)
-
-    def approve(self, call: OpenCall, seq: int) -> None:
-        """A held call goes on as soon as its approval, entry seq, is on disk."""
+    def answered(self, call: OpenCall, seq: int, own: OpenCall | None) -> None:
+        """A held call goes on as soon as its answer, entry seq, is on disk; or the operator's own call is made instead."""
         if call.alarm is not None:
             call.alarm.cancel()
-        call.approve()
+        call.go_on(own)
         self.stand_still()
-        self.deliver_after(seq, call)
-
-    def edit(self, call: OpenCall, instead: OpenCall) -> None:
-        """Make the operator's own call instead of a held one, which gets its end."""
-        if call.alarm is not None:
-            call.alarm.cancel()
-        call.step("approve")
-        call.answer, call.children[instead.number] = "edited", instead
-        self.stand_still()
-        self.deliver_after(self.record(instead), instead)
+        self.deliver_after(seq if own is None else self.record(own), own or call)
 
     def _hand_down(self, heir: OpenCall, call: OpenCall, header: headers.End, body: bytes) -> None:
         """A call that was made instead of another one has ended."""
-        if heir.number not in self.calls:
-            return
-        heir.mark(call.labels)
-        if call.was_streamed:
-            text = f"{call.method} streamed its reply to the operator's own call, and it went no further"
-            header, body = headers.Failed(number=0, code="edited", text=text), NIL
-        self.end(heir, header if isinstance(header, headers.Refused) else replace(header, cost=None, used=None), body)
+        if heir.number in self.calls:
+            heir.mark(call.labels)
+            self.end(heir, *holding.handed_down(call, header, body))
 
     def record(self, call: OpenCall) -> int:
         """Open a call: from here on it has exactly one end."""
@@ -290,13 +265,12 @@ class Exchange:
         """Stop the clocks of all calls by and at paused Hands, of those that are held, and of those that wait for these; let
         those of all others go on."""
         kernel, now = self._kernel, self._kernel.loop.now()
-        waiting = {link.number for held in self.held() for link in chain(held)}
+        waiting = holding.waited_for(self.held())
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
             still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
-            waits_for_runs = call.method in WAITS and call.parent is not None and call.parent.number in waiting
-            still = still or call.number in waiting or waits_for_runs
+            still = still or holding.stands_still(call, waiting)
             if still and call.timer is not None:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now

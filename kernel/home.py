@@ -22,7 +22,6 @@ from msgspec import Meta, Struct
 
 from kernel.errors import HomeError
 from manifests.confinement.layers import NAMES
-from manifests.errors import ValueInvalid
 from manifests.state import Package
 from manifests.values import parse_duration
 from wire.errors import ManipleError
@@ -37,18 +36,18 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run.
 
     require: layers of confinement (manifests/confinement/layers.py) without which no run starts. approvals_expire: how long
-    a call waits for the operator's answer, as a duration.
+    a call waits for the operator's answer, such as 7d or 12h.
     """
 
     format: int
     origin: Annotated[str, Meta(pattern=r"^[^\s+]+\Z")]
     hash_seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
     require: tuple[str, ...] = ()
-    approvals_expire: str = "7d"
+    approvals_expire: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}[smhd]\Z")] = "7d"
 
     @property
     def approval_micros(self) -> int:
-        """Microseconds that a call waits for the operator's answer. Raises ValueInvalid."""
+        """Microseconds that a call waits for the operator's answer."""
         return parse_duration(self.approvals_expire) * 1000
 
 
@@ -155,10 +154,6 @@ class Home:
             raise HomeError(f"{self.at('home.toml')} cannot be read: {error}; restore it from a backup") from None
         if identity.format != FORMAT:
             raise HomeError(f"the home {self.path} has format {identity.format}, and this Maniple knows {FORMAT}")
-        try:
-            identity.approval_micros  # noqa: B018 - raises for what is no duration
-        except ValueInvalid as error:
-            raise HomeError(f"{self.at('home.toml')}: approvals_expire: {error.why}; {error.instead}") from None
         if unknown := set(identity.require).difference(NAMES):
             known = f"{', '.join(sorted(unknown))}, which is no layer: choose from {', '.join(NAMES)}"
             raise HomeError(f"{self.at('home.toml')} requires {known}")

@@ -11,6 +11,7 @@ from kernel.runs import Peer, Run, carried
 from manifests import policy
 from manifests.approvals import BODY_MOST, Reason, asking, check_room
 from manifests.calls import OpenCall, chain, opened
+from manifests.holding import counts
 from manifests.policy import Link, admit, decide, normal, refused, within_state
 from manifests.schema import Provided
 from manifests.state import Installed
@@ -191,7 +192,7 @@ class Router:
         links = [link_of(peer), *(call.by for call in chain(parent))]
         reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner)
         if reasons:
-            check_room(*self._kernel.exchange.held_of(peer.principal, links[0].hand))
+            check_room(*counts(self._kernel.exchange.held(), peer.principal, links[0].hand))
         return reasons
 
     def _allow(

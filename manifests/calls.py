@@ -93,10 +93,18 @@ class OpenCall(CallLife):
         """Seconds to its deadline; now: monotonic seconds."""
         return self.left if self.timer is None and self.left else self.deadline - now
 
-    def approve(self) -> None:
-        """The operator said yes: it goes on, and what is made for it needs no yes in its caller's name."""
+    def hold(self) -> None:
+        """It waits for the operator."""
+        self.step("hold")
+        self.answer = "held"
+
+    def go_on(self, instead: "OpenCall | None") -> None:
+        """The operator said yes, and what is made for it needs no yes in its caller's name; or makes another one instead."""
         self.step("approve")
-        self.answer, self.by = "approved", replace(self.by, is_approved=True)
+        if instead is None:
+            self.answer, self.by = "approved", replace(self.by, is_approved=True)
+        else:
+            self.answer, self.children[instead.number] = "edited", instead
 
     @property
     def was_streamed(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kernel.methods.request import Method, Request, method
 from manifests.changes import CHANGES, Asked
+from manifests.holding import rules
 from manifests.settings import shown
 from manifests.state import described
 from wire.ids import ID_BYTES, hand_id
@@ -33,14 +34,14 @@ def _show(request: Request) -> object:
 
 def _home(request: Request) -> object:
     """Grants and rules by Hand, roots and trusted keys, as the log says they are."""
-    state, now = request.kernel.state, request.kernel.time()
+    state = request.kernel.state
     grants = {hand.name: state.grants.get(hand.id, ()) for hand in state.hands.values()}
-    rules = {
-        hand.name: [one for one in state.rules[hand.id] if now < one.until]
-        for hand in state.hands.values()
-        if hand.id in state.rules
+    return {
+        "grants": grants,
+        "rules": rules(state, request.kernel.time()),
+        "roots": state.roots,
+        "keys": state.trust.keys,
     }
-    return {"grants": grants, "rules": rules, "roots": state.roots, "keys": state.trust.keys}
 
 
 def _change(request: Request) -> object:

@@ -123,3 +123,12 @@ def test_one_more_than_may_wait_is_refused() -> None:
     for of_run, of_hand in ((PER_RUN, PER_RUN), (0, PER_HAND)):
         with pytest.raises(Refusal, match="wait for approval already"):
             check_room(of_run, of_hand)
+
+
+def test_a_set_that_asks_about_a_method_includes_nothing_of_it_that_does_not() -> None:
+    asks = Capability(method="post.*", allow=("*",), approval=True)
+    spared = Capability(method="post.send", allow=("*",), approval=False)
+    both, plain = GrantSet.of((spared, asks)), Capability(method="post.send", allow=("*",))
+    assert not both.includes(plain)
+    assert both.includes(replace(plain, approval=True))
+    assert narrow(both, GrantSet.of((plain,))).approval("post.send", "ann") is True

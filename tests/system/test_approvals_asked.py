@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.living import Kernel, install, make_home
+from tests.system import fates
 from tests.system.actors import actor, ask, rows
 from tests.system.actors import answer as became_of
 from tests.system.actors import begin as begin_step
@@ -94,3 +97,43 @@ def test_what_a_service_may_do_for_anybody_is_not_asked_about_in_its_callers_nam
         (told,) = ask(client, "asker.do", [{"call": "relay.do", "with": {"steps": [step]}}])
     assert told["value"]["told"][0]["end"] == "done"
     assert sent(kernel.home) == ["ann x"]
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["post.send", "post.read", "post.*"]), st.sampled_from(["*", "a*", "ann"]),
+        st.sampled_from([None, True, False]),
+    ), min_size=1, max_size=3,
+)  # fmt: skip
+ASKED = st.lists(
+    st.tuples(st.sampled_from(["post.send", "post.read"]), st.sampled_from(["ann", "abe", "bob"])),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ROWS, ASKED)
+def test_check_and_call_agree_under_random_grants(
+    kernel: Kernel, granted: list[tuple[str, str, bool | None]], asked: list[tuple[str, str]]
+) -> None:
+    with kernel.client() as client:
+        if "asker" not in fates.table(fates.table(client.call("kernel.home").value)["grants"]):
+            capabilities = '"post.*" = { allow = ["*"], approval = false }\n'
+            install(kernel, actor("asker", capabilities, autonomy="supervised"), [])
+        else:
+            client.call("kernel.revoke", "asker", {"method": "post.*"})
+        given_now = [{"method": one, "allow": [on], "approval": said} for one, on, said in granted]
+        client.call("kernel.grant", "asker", {"capabilities": given_now})
+        for method, on in asked:
+            steps = [{"call": "kernel.check", "with": {"method": method, "resource": on}}]
+            (check,) = ask(client, "asker.do", steps)
+            begin_step(
+                client, "asker.do", [{"call": method, "on": on, "with": {"text": "x"} if method == "post.send" else {}}]
+            )
+            if check["value"]["approval"]:
+                answer(kernel, waiting(kernel), "denied")
+            (became,) = became_of(client)
+            said = check["value"]
+            expected = "denied" if said["approval"] else "" if said["allowed"] else said["code"]
+            assert (became["end"], became.get("code", "")) == ("refused" if expected else "done", expected)
