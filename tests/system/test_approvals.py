@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from kernel.cli import answering
 from kernel.cli.exits import NotDone
-from tests.living import Kernel, install, make_home, seal_key
+from tests.living import ECHO, Kernel, install, make_home, seal_key
 from tests.system import fates
 from tests.system.actors import actor, ask, rows
 from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, entry
+from tests.system.test_wasm import ASKS, guest
 from wire.approval import Answer, RuleSaid
 from wire.codec import Value
 from wire.errors import SignatureInvalid
@@ -340,3 +341,14 @@ def test_a_rule_is_never_wider_than_what_its_hand_holds_and_covers_what_was_aske
     assert "1 to 366 days" in refused(kernel, rule=RuleSaid(pattern="ann", until=days(400)))
     assert "1 to 366 days" in refused(kernel, rule=RuleSaid(pattern="ann", until=1))
     assert "only a yes" in refused(kernel, verdict="denied", rule=RuleSaid(pattern="ann", until=days(1)))
+
+
+def test_a_guest_in_wasm_waits_as_long_as_anybody(kernel: Kernel, tmp_path: Path) -> None:
+    more = '[limits]\nwall = "1s"\n[capabilities]\n"echo.say" = { allow = ["*"], approval = true }\n'
+    install(kernel, ECHO)
+    install(kernel, guest(tmp_path / "guest", "", whole=ASKS, more=more))
+    run = str(fates.table(call(kernel, "kernel.start", "guest"))["run"])
+    held = waiting(kernel)
+    time.sleep(1.6)
+    answer(kernel, held)
+    assert outcome(kernel, run) == {"text": "hi"}
