@@ -23,6 +23,9 @@ from wire.ids import OPERATOR
 WAITS: Final = ("kernel.spawn", "kernel.wait")
 """Calls that may wait for a run, whose clocks stand still while that of what they are made for does."""
 
+LISTED: Final = 100
+"""Held calls that are told of at once: so many fit into one message, whatever their resources and labels."""
+
 ELSEWHERE: Final = b"-"
 """The route of a call whose end goes to another call, and to no connection."""
 
@@ -48,11 +51,17 @@ def stands_still(call: OpenCall, waiting: set[int]) -> bool:
     return call.number in waiting or waits_there
 
 
+def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:
+    """The first LISTED held calls with a number above that one; from the first on without one."""
+    after = number if isinstance(number, int) else 0
+    return sorted((call for call in held if call.number > after), key=lambda call: call.number)[:LISTED]
+
+
 def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, object]:
     """A held call for whoever is to answer it. hand: the caller's, as it was when it called."""
     return {
         "call": call.number,
-        "like": next(one.number for one in held if _what(one) == _what(call)),
+        "like": min(one.number for one in held if _what(one) == _what(call)),
         "run": call.caller,
         "hand": hand.name,
         "version": hand.version,

@@ -73,8 +73,15 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 def held(client: Client) -> tuple[Held, ...]:
-    """Everything that waits."""
-    return told.read(client.call("kernel.approvals").value, Rows).approvals
+    """Everything that waits, in the order in which it was asked."""
+    found: list[Held] = []
+    while rows := told.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
+        found += rows
+    return tuple(found)
+
+
+def _after(found: list[Held]) -> dict[str, object]:
+    return {"after": found[-1].call} if found else {}
 
 
 def shown(client: Client) -> list[tuple[Whole, int]]:

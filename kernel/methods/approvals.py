@@ -4,7 +4,7 @@ from kernel.methods.request import Request, method
 from manifests.approvals import check_rule, denied, detail, judge
 from manifests.calls import OpenCall
 from manifests.changes import judge_installed
-from manifests.holding import as_answered, in_whose_names, instead_of, row, statement
+from manifests.holding import as_answered, in_whose_names, instead_of, listed_after, row, statement
 from manifests.lives import passes
 from wire.approval import Answer
 from wire.entries import body_digest
@@ -12,14 +12,15 @@ from wire.errors import Refusal
 
 
 def _approvals(request: Request) -> object:
-    """Every held call; of one that is named also its arguments, and what its answer has to say of it.
+    """The held calls after a number, LISTED at most; of one that is named also its arguments, and what its answer says of it.
 
     body: other arguments, of which the answer gives the digest.
     """
     kernel, number, body = request.kernel, request.arguments.get("call"), request.arguments.get("body")
     held = kernel.exchange.held(shown=True)
     if number is None:
-        return {"approvals": [row(call, held, kernel.runs[call.caller].hand) for call in held]}
+        listed = listed_after(held, request.arguments.get("after"))
+        return {"approvals": [row(call, held, kernel.runs[call.caller].hand) for call in listed]}
     call = _held(request, number)
     key, hand, origin = kernel.digest_key(call.caller), kernel.runs[call.caller].hand, kernel.home.identity.origin
     told = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
@@ -63,6 +64,6 @@ def _answer(request: Request) -> object:
 
 
 METHODS = (
-    method("approvals", "The calls that wait for the operator", _approvals, call="int?", body="bytes?"),
+    method("approvals", "The calls that wait for the operator", _approvals, call="int?", after="int?", body="bytes?"),
     method("answer", "Say yes or no to one of them", _answer, "none", "write", answer="dict", body="bytes?"),
 )

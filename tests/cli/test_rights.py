@@ -58,7 +58,7 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     assert states["example.org/new"] == "trusted"
     (row,) = (row for row in rows if row["name"] == "example.org/new")
     assert row["key"] == new
-    assert row["most"] == [{"method": "web.fetch", "allow": ["https://example.org/**"], "own": False}]
+    assert row["most"] == [{"method": "web.fetch", "allow": ["https://example.org/**"], "own": False, "approval": None}]
     assert shell.run("keys", "revoke", "00000000").code == 1
     assert shell.run("keys", "add", "not-a-key", "--hands", "*").code == 1
     assert shell.run("keys", "add", new, "--hands", "*", "--expires", "soon").code == 2

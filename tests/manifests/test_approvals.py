@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from manifests.approvals import PER_HAND, PER_RUN, asking, check_room
+from manifests.calls import OpenCall
 from manifests.grants import GrantSet, narrow
+from manifests.holding import LISTED, listed_after
 from manifests.policy import ABOUT_ONESELF, Link
 from manifests.schema import Capability, Effect, Provided
 from manifests.standing import Rule
@@ -132,3 +134,19 @@ def test_a_set_that_asks_about_a_method_includes_nothing_of_it_that_does_not() -
     assert not both.includes(plain)
     assert both.includes(replace(plain, approval=True))
     assert narrow(both, GrantSet.of((plain,))).approval("post.send", "ann") is True
+
+
+def test_all_that_waits_is_listed_page_by_page() -> None:
+    provided = Provided(method="post.send", summary="", resource="name", effect="external")
+    held = [
+        OpenCall(
+            number, "r", Link(hand="h", name="x", grants=None), b"", 1, provided=provided, resource="", body=b"", parent=None,
+            deadline=1.0, labels=frozenset(), most=None, upload=False,
+        )
+        for number in reversed(range(2, 2 * LISTED + 52, 2))
+    ]  # fmt: skip
+    seen: list[int] = []
+    while page := [call.number for call in listed_after(held, seen[-1] if seen else None)]:
+        assert len(page) <= LISTED
+        seen += page
+    assert seen == sorted(call.number for call in held)
