@@ -8,6 +8,7 @@ import os
 import random
 import time
 import traceback
+from functools import partial
 from typing import Final
 
 from msgspec.structs import asdict, replace
@@ -49,6 +50,9 @@ from wire.ids import KERNEL, OPERATOR
 from wire.launch import Confined
 from wire.rates import Tally
 from wire.results import Results
+
+DELIVER_AGAIN: Final = 0.1
+"""Seconds until a call of one of the kernel's own methods is delivered again, whose caller has no process just now."""
 
 HOUSEKEEPING: Final = 60.0
 """Seconds between looks at what grows: Hands' output, the log since its last snapshot."""
@@ -224,9 +228,10 @@ class Kernel:
             self.supervisor.deliver(call, owner)
             return
         run = self.runs.get(call.caller)
-        peer = run.peer if run else self.peers.get(call.route)
+        peer = run.peer if run is not None else self.peers.get(call.route)
         if peer is None:
-            self.resuming.put_back(call)
+            if run is not None and run.tape is not None:  # it asked in a process that has ended, and goes on in another
+                self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_after, -1, call))
             return
         call.step("deliver")
         try:

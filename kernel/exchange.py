@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
-from manifests import paying
+from manifests import holding, paying
 from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
 from wire import headers, limits
@@ -30,16 +30,54 @@ class Exchange:
         self._kernel = kernel
         self.calls: dict[int, OpenCall] = {}
 
-    def begin(self, peer: Peer, call: OpenCall, deliver: Callable[[OpenCall], None]) -> None:
-        """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk."""
+    def begin(self, peer: Peer, call: OpenCall) -> None:
+        """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk.
+
+        One about which the operator is asked is held.
+        """
         peer.made[call.caller_number] = call
         if peer.run is not None:
             peer.run.calls += 1
+        if call.asks:
+            call.until = self._kernel.time() + self._kernel.home.identity.approval_micros
         seq = self.record(call)
-        if call.is_recorded_first:
-            self._kernel.log.after(seq, partial(self._if_open, call, deliver))
+        if call.asks:
+            self.hold(call)
+        elif call.is_recorded_first:
+            self.deliver_after(seq, call)
         else:
-            deliver(call)
+            self._kernel.deliver(call)
+
+    def deliver_after(self, seq: int, call: OpenCall) -> None:
+        """Deliver an open call once an entry is on disk."""
+        self._kernel.log.after(seq, partial(self._if_open, call, self._kernel.deliver))
+
+    def hold(self, call: OpenCall) -> None:
+        """Let an open call wait for the operator: its clock stands still, and that of every call it is made for."""
+        kernel, left = self._kernel, (call.until - self._kernel.time()) / 1_000_000
+        call.hold()
+        call.alarm = kernel.loop.after(left, partial(self.refuse, call, holding.expired(call)))
+        self.stand_still()
+        kernel.log.after(call.seq, lambda: None)  # nobody is shown it before
+
+    def held(self, *, shown: bool = False) -> list[OpenCall]:
+        """The calls that wait for the operator. shown: those whose entry is on disk, so that no crash takes it back."""
+        before = self._kernel.log.durable if shown else self._kernel.log.size
+        return [call for call in self.calls.values() if call.state == "held" and call.seq < before]
+
+    def answered(self, call: OpenCall, seq: int, own: OpenCall | None) -> None:
+        """A held call goes on as soon as its answer, entry seq, is on disk; or the operator's own call is made instead."""
+        if call.alarm is not None:
+            call.alarm.cancel()
+        call.go_on(own)
+        self.stand_still()
+        self.deliver_after(seq if own is None else self.record(own), own or call)
+
+    def _hand_down(self, heir: OpenCall, call: OpenCall, header: headers.End, body: bytes) -> None:
+        """A call that was made instead of another one has ended."""
+        if heir.number in self.calls:
+            heir.mark(call.labels)
+            self.end(heir, *holding.handed_down(call, header, body))
 
     def record(self, call: OpenCall) -> int:
         """Open a call: from here on it has exactly one end."""
@@ -108,7 +146,7 @@ class Exchange:
             raise Late(header.number)
         call.spend_up(last=header.last)
         call.mark(header.labels, carried(peer.run, call.parent))
-        if call.state == "open":  # within its credit, so at most a window of them
+        if call.state in ("open", "held"):  # within its credit, so at most a window of them
             call.early.append((replace(header, labels=call.shown_labels()), body))
             return
         provider = self._provider(call)
@@ -143,10 +181,12 @@ class Exchange:
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL, *, is_word: bool = False) -> None:
         """Give a call its one end: log it, and send it to its caller, once it is on disk if anything was done or spent."""
-        kernel, was_begun = self._kernel, call.was_begun
+        kernel, was_begun, was_held = self._kernel, call.was_begun, call.state == "held"
         if not self._close(call):
             return
         call.step("end")
+        if was_held:
+            self.stand_still()
         call.body = b""
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
@@ -171,6 +211,8 @@ class Exchange:
             self._tell(call, header, body)
         if provider is not None:
             kernel.supervisor.call_ended(provider, call)
+        if call.heir is not None:
+            kernel.log.after(seq, partial(self._hand_down, call.heir, call, header, body))
 
     def _close(self, call: OpenCall) -> bool:
         """Take a call out of those that are open; whether it was one."""
@@ -225,12 +267,15 @@ class Exchange:
         return again
 
     def stand_still(self) -> None:
-        """Stop the clocks of all calls by and at paused Hands, and let those of all others go on."""
+        """Stop the clocks of all calls by and at paused Hands, of those that are held, and of those that wait for these; let
+        those of all others go on."""
         kernel, now = self._kernel, self._kernel.loop.now()
+        waiting = holding.waited_for(self.held())
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
             still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
+            still = still or holding.stands_still(call, waiting)
             if still and call.timer is not None:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now

@@ -24,6 +24,7 @@ from kernel.errors import HomeError
 from manifests.confinement.layers import NAMES
 from manifests.installed import Package
 from manifests.keeping import Keep
+from manifests.values import parse_duration
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 
@@ -36,7 +37,7 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run.
 
     require: layers of confinement (manifests/confinement/layers.py) without which no run starts. journal: how long what runs
-    were told is kept.
+    were told is kept. approvals_expire: how long a call waits for the operator's answer, such as 7d or 12h.
     """
 
     format: int
@@ -44,6 +45,12 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hash_seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
     require: tuple[str, ...] = ()
     journal: Keep = Keep()
+    approvals_expire: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}[smhd]\Z")] = "7d"
+
+    @property
+    def approval_micros(self) -> int:
+        """Microseconds that a call waits for the operator's answer."""
+        return parse_duration(self.approvals_expire) * 1000
 
 
 class Keys(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.runs import Peer, Run, carried
 from manifests import policy
+from manifests.approvals import BODY_MOST, Reason, asking, check_room
 from manifests.calls import OpenCall, chain, opened
+from manifests.holding import counts
 from manifests.installed import Installed
 from manifests.policy import Link, admit, decide, normal, refused, within_state
 from manifests.schema import Provided
@@ -153,7 +155,9 @@ class Router:
             provided, owner = self._kernel.catalogue.find(header.method)
             resource = normal(provided, resource)
             parent = self._parent(peer, header.parent)
-            self._allow(peer, parent, provided, resource, owner)
+            reasons = self._ask(peer, parent, provided, resource, owner)
+            if reasons and len(body) > BODY_MOST:
+                raise Refusal("approvals", f"nobody can read and approve more than {BODY_MOST} bytes of arguments")
             self._kernel.budgets.admit(link_of(peer), parent, header.method, header.most or provided.most)
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
@@ -162,7 +166,8 @@ class Router:
             header, self._kernel.next_call(), peer.principal, link_of(peer), peer.route, provided=provided, resource=resource,
             body=body, parent=parent, labels=carried(peer.run, parent), owner=owner, now=self._kernel.loop.now(),
         )  # fmt: skip
-        self._kernel.exchange.begin(peer, call, self._kernel.deliver)
+        call.asks = reasons
+        self._kernel.exchange.begin(peer, call)
 
     def _admit(self, peer: Peer, method: str) -> None:
         """Count one more request of this peer. Raises Refusal beyond its limit, NotNow (which ends it) in a flood."""
@@ -182,25 +187,43 @@ class Router:
             raise Refusal("parent", f"call {call.number if call else number} is not open at {run.name}")
         return call
 
-    def _allow(
+    def _ask(
         self, peer: Peer, parent: OpenCall | None, provided: Provided, resource: str, owner: Installed | None
-    ) -> None:
-        """The one decision, for a call and for `kernel.check`. Raises Refusal."""
+    ) -> tuple[Reason, ...]:
+        """The one decision, for a call and for `kernel.check`: for whom the operator is asked. Raises Refusal."""
         links = [link_of(peer), *(call.by for call in chain(parent))]
-        decide(links, provided, resource, provider=owner.id if owner else "")
-        within_state(self._kernel.state, peer.run.hand if peer.run else None, owner, provided.method, resource)
-        is_operators = peer.run is None and provided.method.startswith("kernel.")
-        self._kernel.log_allows(operators=is_operators, effect=provided.effect)
+        reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner)
+        if reasons:
+            check_room(*counts(self._kernel.exchange.held(), peer.principal, links[0].hand))
+        return reasons
 
-    def check(self, peer: Peer, parent: OpenCall | None, method: str, resource: str) -> Refusal | None:
-        """What a call would meet now; None: it would be allowed."""
+    def _allow(
+        self, links: list[Link], caller: Installed | None, provided: Provided, resource: str, owner: Installed | None
+    ) -> tuple[Reason, ...]:
+        kernel = self._kernel
+        decide(links, provided, resource, provider=owner.id if owner else "")
+        within_state(kernel.state, caller, owner, provided.method, resource)
+        is_operators = caller is None and provided.method.startswith("kernel.")
+        kernel.log_allows(operators=is_operators, effect=provided.effect)
+        return asking(links, provided, resource, kernel.state.rules, kernel.time())
+
+    def check(
+        self, peer: Peer, parent: OpenCall | None, method: str, resource: str
+    ) -> Refusal | tuple[Reason, ...]:  # fmt: skip
+        """What a call would meet now: a refusal, or for whom the operator would be asked before it is made."""
         try:
             provided, owner = self._kernel.catalogue.find(method)
-            self._allow(peer, parent, provided, normal(provided, resource), owner)
+            resource = normal(provided, resource)
+            reasons = self._ask(peer, parent, provided, resource, owner)
             self._kernel.budgets.admit(link_of(peer), parent, method, provided.most)
+            return reasons
         except Refusal as refusal:
             return refusal
-        return None
+
+    def again(self, call: OpenCall, caller: Installed) -> tuple[Reason, ...]:
+        """Decide once more about an open call of a Hand's, which was allowed before. Raises Refusal."""
+        provided, owner = self._kernel.catalogue.find(call.method)
+        return self._allow([one.by for one in chain(call)], caller, provided, call.resource, owner)
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
         """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""
@@ -219,7 +242,7 @@ class Router:
         try:
             self._admit(peer, provided.method)
             parent = self._parent(peer, header.parent)
-            self._allow(peer, parent, provided, normal(provided, event), None)
+            self._ask(peer, parent, provided, normal(provided, event), None)
             if isinstance(header, headers.Publish):
                 kernel.events.publish(peer, parent, event, header.labels, body)
             else:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
+from manifests.approvals import Reason, told_of
 from manifests.budgets import HOME, Bond, paid_by
 from manifests.grants import GrantSet
 from manifests.installed import Installed
@@ -42,13 +43,15 @@ class OpenCall(CallLife):
     time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
     seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself. bond: what is reserved for it.
-    is_detached: it outlives what it was made for, and is paid for by itself.
+    is_detached: it outlives what it was made for, and is paid for by itself. asks: for whom the operator is asked first,
+    until then (microseconds since 1970); answer: as in Open. heir: the held call that the operator makes this one instead
+    of, and that gets its end.
     """
 
     __slots__ = (
-        "alarm", "alarm_at", "began", "body", "bond", "by", "caller", "caller_number", "children", "crashes", "deadline",
-        "early", "is_detached", "labels", "left", "most", "parent", "provided", "provider", "resource", "route", "seq",
-        "shares", "timer", "upload", "was_taken_back",
+        "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
+        "crashes", "deadline", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided", "provider",
+        "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back",
     )  # fmt: skip
 
     def __init__(
@@ -63,8 +66,10 @@ class OpenCall(CallLife):
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
-        self.provider = ""
-        self.crashes = self.began = self.alarm_at = 0
+        self.provider = self.answer = ""
+        self.crashes = self.began = self.alarm_at = self.until = 0
+        self.asks: tuple[Reason, ...] = ()
+        self.heir: OpenCall | None = None
         self.seq = -1
         self.was_taken_back = self.is_detached = False
         self.bond: Bond | None = None
@@ -104,7 +109,29 @@ class OpenCall(CallLife):
     @property
     def was_begun(self) -> bool:
         """Whether something may have been done for it, before its end."""
-        return self.state != "open" or self.was_taken_back
+        return self.state not in ("open", "held") or self.was_taken_back
+
+    def time_left(self, now: float) -> float:
+        """Seconds to its deadline; now: monotonic seconds."""
+        return self.left if self.timer is None and self.left else self.deadline - now
+
+    def hold(self) -> None:
+        """It waits for the operator."""
+        self.step("hold")
+        self.answer = "held"
+
+    def go_on(self, instead: "OpenCall | None") -> None:
+        """The operator said yes, and what is made for it needs no yes in its caller's name; or makes another one instead."""
+        self.step("approve")
+        if instead is None:
+            self.answer, self.by = "approved", replace(self.by, is_approved=True)
+        else:
+            self.answer, self.children[instead.number] = "edited", instead
+
+    @property
+    def was_streamed(self) -> bool:
+        """Whether some of its reply came before its end."""
+        return self.down < limits.WINDOW
 
     def take_back(self) -> None:
         """Its provider is gone: it waits for the next one."""
@@ -138,7 +165,13 @@ class OpenCall(CallLife):
             detail["most"] = asdict(self.most)
         if self.bond is not None:
             detail |= paid_by(self.bond.payers, self.bond.within.number if self.bond.within else 0)
-        return {"principal": self.caller, "verdict": "allowed", "detail": detail}
+        if self.by.is_approved:
+            detail["is_approved"] = True
+        if self.heir is not None:
+            detail["instead_of"] = self.heir.number
+        if self.asks:
+            detail |= {"asks": told_of(self.asks), "until": self.until}
+        return {"principal": self.caller, "verdict": "held" if self.asks else "allowed", "detail": detail}
 
     def over(self, header: headers.End) -> Said:
         """What its last entry says of it alone."""
@@ -175,7 +208,7 @@ class OpenCall(CallLife):
         resource, labels = logged(self.resource, key), self.shown_labels()
         kept = Open(
             method=self.method, resource=resource, run=run, parent=parent, labels=labels, seq=self.seq,
-            time=time_text(self.began),
+            time=time_text(self.began), answer=self.answer, until=self.until,
         )  # fmt: skip
         if (bond := self.bond) is None:
             return kept
@@ -210,7 +243,7 @@ def opened(
     if owner is not None:
         deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
     if parent is not None:
-        deadline = min(deadline, parent.deadline)
+        deadline = min(deadline, now + parent.time_left(now))
     return OpenCall(
         number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
         deadline=deadline, labels=join(header.labels, labels), most=header.most or provided.most, upload=header.upload,

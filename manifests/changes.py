@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from manifests import amounts, capabilities, settings
 from manifests.budgets import HOME
 from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused, ValueInvalid
-from manifests.grants import GrantSet, as_text, asked, exceeding, expand, is_method_pattern
+from manifests.grants import GrantSet, as_asked, as_text, asked, exceeding, expand, is_method_pattern, narrowed
 from manifests.installed import Artefact, Installed, Package
 from manifests.roots import meets, read_mounts
 from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKind
@@ -186,24 +186,17 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
     except (msgspec.ValidationError, PatternInvalid) as error:
         raise ChangeInvalid(f"these are no capabilities: {error}") from None
     name, asks = package.manifest.hand.name, asked(package.manifest)
-    given = tuple(_as_asked(one, GrantSet.of(asks)) for one in given)
-    beyond = exceeding(given, GrantSet.of(asks))
+    given = tuple(as_asked(one, GrantSet.of(asks)) for one in given)
+    beyond = exceeding([narrowed(one) for one in given], GrantSet.of(asks))
     if beyond:
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
-        raise Refusal(
-            "capability", f"{name} does not ask for {as_text(beyond[0])} in its manifest; it asks for {all_asks}"
-        )
+        wanted = as_text(beyond[0] if beyond[0].approval is False else replace(beyond[0], approval=None))
+        raise Refusal("capability", f"{name} does not ask for {wanted} in its manifest; it asks for {all_asks}")
     return [
         replace(one, method=method)
         for one in given
         for method in (expand(one.method, methods) if one.method.endswith("*") else (one.method,))
     ]
-
-
-def _as_asked(one: Capability, asks: GrantSet) -> Capability:
-    """What a Hand asks for only to lend is granted so, whoever grants it in whatever words."""
-    lent = replace(one, lent=True)
-    return lent if exceeding((one,), asks) and not exceeding((lent,), asks) else one
 
 
 def _revoke(this: Asked) -> Decided:
@@ -213,20 +206,31 @@ def _revoke(this: Asked) -> Decided:
     gone = [
         one
         for one in this.state.grants.get(hand.id, ())
-        if (one.method == method or (method.endswith(".*") and one.method.startswith(method[:-1])))
-        and (not names or names & set(one.allow))
+        if _is_of(method, one.method) and (not names or names & set(one.allow)) and not this.arguments.get("rule")
     ]
-    if not gone:
+    rules = [
+        one
+        for one in this.state.rules.get(hand.id, ())
+        if _is_of(method, one.method) and (not names or one.pattern in names)
+    ]
+    if not gone and not rules:
         raise ChangeInvalid(f"{hand.name} holds no such grant: see `maniple grants {hand.name}`")
     left = [
         replace(one, allow=tuple(pattern for pattern in one.allow if pattern not in names))
         for one in gone
         if names and set(one.allow) - names
     ]
-    entries: list[tuple[str, Detail]] = [("revoke", {**_whose(hand), "capabilities": _plain(gone)})]
+    taken: Detail = {**_whose(hand), "capabilities": _plain(gone)}
+    if rules:
+        taken["rules"] = _plain(rules)
+    entries: list[tuple[str, Detail]] = [("revoke", taken)]
     if left:
         entries.append(("grant", {**_whose(hand), "capabilities": _plain(left)}))
     return Decided(entries=tuple(entries), hand=hand.id)
+
+
+def _is_of(pattern: str, method: str) -> bool:
+    return method == pattern or (pattern.endswith(".*") and method.startswith(pattern[:-1]))
 
 
 def _add_root(this: Asked) -> Decided:
@@ -376,7 +380,7 @@ CHANGES: Final = {
         ),
         _row("remove", "Remove a Hand", _remove),
         _row("grant", "Give a Hand capabilities", _grant, capabilities="list"),
-        _row("revoke", "Take capabilities back", _revoke, method="string", allow="list?"),
+        _row("revoke", "Take capabilities back", _revoke, method="string", allow="list?", rule="bool?"),
         _row("root-add", "Name a folder", _add_root, path="string"),
         _row("root-remove", "Take a named folder back", _remove_root),
         _row("key-add", "Trust a key", _add_key, "none", key="string", hands="list", most="list?", expires="int?"),

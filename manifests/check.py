@@ -58,6 +58,7 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     rules.tasks_only(found, sections["hand"])
     rules.programs(found, sections)
     rules.contradiction(found, sections)
+    rules.approvals(found, sections["hand"], capabilities)
     rules.limits(found, sections["limits"])
     rules.restart(found, sections["restart"])
     schedule_rules.schedule(found, sections, raw)
@@ -148,7 +149,7 @@ def _unquoted(section: str, name: str, row: object) -> str:
     """The rest of a method that was written without quotes, so that TOML took it apart at its dots; or ""."""
     if section == "settings" or not isinstance(row, dict) or "." in name or not row:
         return ""
-    if section != "lends" and (not keys_of(f"{section}.*").keys().isdisjoint(row) or "approval" in row):
+    if section != "lends" and not keys_of(f"{section}.*").keys().isdisjoint(row):
         return ""
     inner, below = next(iter(row.items()))
     if section == "provides" and not isinstance(below, dict):

@@ -44,6 +44,7 @@ _CACHED: Final = 64
 _CACHED_LENGTH: Final = 256
 
 Layer = tuple[Capability, ...]
+Verdict = tuple[bool, bool, bool, bool | None]
 
 
 def is_method(text: str) -> bool:
@@ -83,12 +84,17 @@ def covers(capability: Capability, method: str, resource: str) -> bool:
     )
 
 
+_FREEDOM: Final = {True: 0, None: 1, False: 2}
+"""How much is done without asking where `approval` is so."""
+
+
 def includes(wide: Capability, narrow: Capability) -> bool:
-    """Whether `wide` allows everything that `narrow` allows, `own` included and not merely lent. Total."""
+    """Whether `wide` allows all that `narrow` allows, `own` included and not merely lent, and asks no more often. Total."""
     return not narrow.allow or (
         reaches(wide.method, narrow.method)
         and (wide.own or not narrow.own)
         and (narrow.lent or not wide.lent)
+        and _FREEDOM[wide.approval] >= _FREEDOM[narrow.approval]
         and all(any(kinds.includes(mine, its) for mine in wide.allow) for its in narrow.allow)
     )
 
@@ -107,7 +113,7 @@ class GrantSet:
         self.layers: Final[tuple[Layer, ...]] = tuple(tuple(layer) for layer in layers)
         self._exact: tuple[dict[str, list[Capability]], ...] | None = None
         self._wild: tuple[list[Capability], ...] = ()
-        self._cache: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
+        self._cache: dict[tuple[str, str], Verdict] = {}
 
     @classmethod
     def of(cls, capabilities: Iterable[Capability]) -> Self:
@@ -123,12 +129,17 @@ class GrantSet:
 
     def lends(self, method: str, resource: str) -> bool:
         """Whether it is allowed, but to nobody who holds the set himself. Total."""
-        allowed, _, himself = self._verdict(method, resource)
+        allowed, _, himself, _ = self._verdict(method, resource)
         return allowed and not himself
 
     def owns(self, method: str, resource: str) -> bool:
         """Whether it may be called for any caller, because every layer covers it with `own = true`. Total."""
         return self._verdict(method, resource)[1]
+
+    def approval(self, method: str, resource: str) -> bool | None:
+        """True: a person is asked, since some covering capability says so; False: nobody, as every layer has one that says
+        so; None: none of this is said. Total."""
+        return self._verdict(method, resource)[3]
 
     def mentions(self, method: str) -> bool:
         """Whether there is any resource on which the method might be allowed: what a list of methods shows. Total."""
@@ -149,7 +160,7 @@ class GrantSet:
     def __repr__(self) -> str:
         return f"GrantSet({self.layers!r})"
 
-    def _verdict(self, method: str, resource: str) -> tuple[bool, bool, bool]:
+    def _verdict(self, method: str, resource: str) -> Verdict:
         known = self._cache.get((method, resource))
         if known is not None:
             return known
@@ -160,16 +171,19 @@ class GrantSet:
             self._cache[method, resource] = verdict
         return verdict
 
-    def _work_out(self, method: str, resource: str) -> tuple[bool, bool, bool]:
+    def _work_out(self, method: str, resource: str) -> Verdict:
         if self._exact is None:
             self._exact, self._wild = _sorted_out(self.layers)
-        allowed = owned = himself = bool(self.layers)
+        allowed = owned = himself = freed = bool(self.layers)
+        is_asked = False
         for exact, wild in zip(self._exact, self._wild, strict=True):
             covering = [one for one in (*exact.get(method, ()), *wild) if covers(one, method, resource)]
             allowed = allowed and bool(covering)
             owned = owned and any(one.own for one in covering)
             himself = himself and any(not one.lent for one in covering)
-        return allowed, owned, himself
+            freed = freed and any(one.approval is False for one in covering)
+            is_asked = is_asked or any(one.approval for one in covering)
+        return allowed, owned, himself, True if is_asked else False if freed else None
 
 
 NOTHING: Final = GrantSet(())
@@ -228,7 +242,10 @@ def asked(manifest: Manifest) -> tuple[Capability, ...]:
 def as_text(capability: Capability) -> str:
     """A capability as its row in [capabilities], or in [lends]."""
     allow = "[" + ", ".join(map(_quoted, capability.allow)) + "]"
-    row = f"{_quoted(capability.method)} = " + (f"{{ allow = {allow}, own = true }}" if capability.own else allow)
+    more = ", own = true" if capability.own else ""
+    if capability.approval is not None:
+        more += f", approval = {'true' if capability.approval else 'false'}"
+    row = f"{_quoted(capability.method)} = " + (f"{{ allow = {allow}{more} }}" if more else allow)
     return f"{row} for what it spawns" if capability.lent else row
 
 
@@ -268,7 +285,11 @@ def _sorted_out(
 
 
 def _layer_includes(layer: Layer, narrow: Capability) -> bool:
-    """Whether each pattern of a capability is within some capability of the layer."""
+    """Whether each pattern of a capability is within some capability of the layer. No when the layer may ask, and it not."""
+    if not narrow.approval and any(
+        one.approval and (reaches(one.method, narrow.method) or reaches(narrow.method, one.method)) for one in layer
+    ):
+        return False
     return all(any(includes(wide, replace(narrow, allow=(pattern,))) for wide in layer) for pattern in narrow.allow)
 
 
@@ -278,3 +299,14 @@ def _includes_all(wide: Layer, narrow: Layer) -> bool:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def as_asked(one: Capability, asks: GrantSet) -> Capability:
+    """What a Hand asks for only to lend is granted so, whoever grants it in whatever words."""
+    bare, lent = narrowed(one), replace(narrowed(one), lent=True)
+    return replace(one, lent=True) if exceeding((bare,), asks) and not exceeding((lent,), asks) else one
+
+
+def narrowed(one: Capability) -> Capability:
+    """As it is compared with what a Hand asks for: unless it frees from asking, a grant may ask more often, never less."""
+    return one if one.approval is False else replace(one, approval=True)

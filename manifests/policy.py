@@ -28,20 +28,27 @@ ABOUT_ONESELF: Final = frozenset(
 
 
 class Link(Struct, frozen=True, kw_only=True, gc=False):
-    """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None)."""
+    """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None).
+
+    is_approved: the call that it made in this chain had the operator's yes, and what is made for it needs none of its.
+    """
 
     hand: str
     name: str
     grants: GrantSet | None
     readonly: bool = False
+    supervised: bool = False
+    is_approved: bool = False
 
 
 def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> Link:
     """A peer as a chain has it; hand: None for the operator."""
     if hand is None:
         return Link(hand="", name=principal, grants=None)
-    readonly = hand.package.manifest.hand.autonomy == "readonly"
-    return Link(hand=hand.id, name=hand.name, grants=grants, readonly=readonly)
+    autonomy = hand.package.manifest.hand.autonomy
+    return Link(
+        hand=hand.id, name=hand.name, grants=grants, readonly=autonomy == "readonly", supervised=autonomy == "supervised"
+    )  # fmt: skip
 
 
 def admit(pace: str, per_minute: int, made: int, in_flight: int) -> None:

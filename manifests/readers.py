@@ -17,7 +17,7 @@ from manifests.grants import is_method, is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
 from manifests.occasions import check_filter, check_inputs, check_moment
 from manifests.positions import Path
-from manifests.reference import LATER_CHOICES, Key
+from manifests.reference import Key
 from manifests.schema import Allowance, Window
 from manifests.typed import split_type, word
 from manifests.values import parse_duration, parse_size
@@ -153,15 +153,8 @@ def _pipeline(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
-    if isinstance(value, str):
-        if value in key.choices:
-            return value
-        later = LATER_CHOICES.get((key.path, value))
-        if later is not None:
-            found.at_value(
-                path, f'{spelled(path)} = "{value}" {later}; it comes later', f"write {example(key)} for now"
-            )
-            return BAD
+    if isinstance(value, str) and value in key.choices:
+        return value
     return _refused(found, path, value, "one of its values", f"write {example(key)}")
 
 

@@ -94,8 +94,9 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         REQUIRED,
         "",
-        "readonly: only methods with effect read. full: all it is granted.",
-        ("readonly", "full"),
+        "readonly: only methods with effect read. supervised: all it is granted, and what has effect external waits for the "
+        "operator's yes. full: all it is granted. See [approvals.md](approvals.md).",
+        ("readonly", "supervised", "full"),
     ),
     Key(
         "hand.isolation",
@@ -121,6 +122,14 @@ KEYS: Final[tuple[Key, ...]] = (
         "false",
         "",
         "Services: used for every caller, whatever the caller is granted; shown so at install.",
+    ),
+    Key(
+        "capabilities.*.approval",
+        "bool",
+        NONE,
+        "",
+        "true: each such call waits until the operator says yes. false: for supervised Hands, none does, whatever its "
+        "effect; shown so at install.",
     ),
     Key(
         "lends.*",
@@ -291,16 +300,10 @@ KEYS: Final[tuple[Key, ...]] = (
 
 LATER: Final[dict[str, str]] = {
     "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
-    "capabilities.*.approval": "will hold each such call until a person says yes",
     "metrics": "will declare counters and gauges that the Hand reports",
     "agent": "will make the Hand reason with a model",
 }
 """Keys and sections that a later version accepts, and what each will do."""
-
-LATER_CHOICES: Final[dict[tuple[str, str], str]] = {
-    ("hand.autonomy", "supervised"): "will hold external effects until a person approves them",
-}
-"""Values that a later version accepts."""
 
 AT: Final[dict[str, Key]] = {key.path: key for key in KEYS}
 
@@ -331,7 +334,6 @@ def page() -> str:
         lines += [_row(key) for key in KEYS if key.path.rpartition(".")[0] in (section, f"{section}.*")]
     lines += ["", "## Later", "", "These are refused until they do something:", ""]
     lines += [f"- `{path.replace('*', 'NAME')}` {doc}" for path, doc in LATER.items()]
-    lines += [f'- `{path} = "{choice}"` {doc}' for (path, choice), doc in LATER_CHOICES.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -111,6 +111,21 @@ def programs(found: Findings, sections: Mapping[str, Section]) -> None:
         )
 
 
+def approvals(found: Findings, hand: Section, capabilities: Mapping[str, Section]) -> None:
+    """Nobody is asked about what touches only the run itself; and only a supervised Hand can be spared being asked."""
+    spared = {f"kernel.{verb}" for verb in ("spawn", "stop", "pause", "resume")}
+    for method, row in capabilities.items():
+        path = ("capabilities", method, "approval")
+        if row.get("approval") and method.startswith("kernel.") and method not in spared:
+            found.at_key(
+                path, f"nobody is asked about {method}", f"leave it out; it is for {', '.join(sorted(spared))}"
+            )
+        if row.get("approval") is False and hand.get("autonomy", "supervised") != "supervised":
+            found.at_key(
+                path, f"{spelled(path)} = false changes nothing", 'leave it out, or write autonomy = "supervised"'
+            )
+
+
 def contradiction(found: Findings, sections: Mapping[str, Section]) -> None:
     """A layer that is required, and given up by another key."""
     asked = sections["confinement"]

@@ -14,7 +14,7 @@ from manifests.values import LIMITS
 from wire.entries import Cost
 
 RunKind: TypeAlias = Literal["task", "service"]
-Autonomy: TypeAlias = Literal["readonly", "full"]
+Autonomy: TypeAlias = Literal["readonly", "supervised", "full"]
 Isolation: TypeAlias = Literal["fork", "exec"]
 ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address"]
 Effect: TypeAlias = Literal["read", "write", "external"]
@@ -52,12 +52,14 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     own: a service may use it whoever its caller is (otherwise a call made while answering also needs the caller's
     grant). lent: it is there for the runs that the Hand spawns, and for no call of its own.
+    grant). approval: each call waits for the operator's yes (True), or for nobody's (False); None: as its autonomy says.
     """
 
     method: str
     allow: tuple[str, ...]
     own: bool = False
     lent: bool = False
+    approval: bool | None = None
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

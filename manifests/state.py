@@ -18,6 +18,7 @@ from manifests.installed import Artefact, Installed, Package
 from manifests.ledger import Ledger, Sum, note, payers_of, plus, sum_of, within_of
 from manifests.schema import Budget, Capability, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
+from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
@@ -28,7 +29,7 @@ FIRED_KEPT: Final = 16
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call that has no end yet, as far as its end's entry tells of it. seq, time: of the entry that it began with.
+    """A call without an end, as far as that tells of it. seq, time: of its first entry; answer, until: see waiting().
 
     most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
     none; inner: what calls made for it have spent of its own.
@@ -45,6 +46,8 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payers: tuple[str, ...] = ()
     within: int = 0
     inner: Sum = (0, 0)
+    answer: str = ""
+    until: int = 0
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +76,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     hands: dict[str, Installed] = {}
     versions: dict[str, str] = {}
     grants: dict[str, tuple[Capability, ...]] = {}
+    rules: dict[str, tuple[Rule, ...]] = {}
     settings: dict[str, dict[str, object]] = {}
     trust: TrustStore = TrustStore()
     roots: dict[str, str] = {}
@@ -173,10 +177,17 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    for table in (state.grants, state.settings, state.quarantined, state.budgets, state.fired, state.ledger.spent):
+    for table in (
+        state.grants,
+        state.rules,
+        state.settings,
+        state.quarantined,
+        state.budgets,
+        state.fired,
+        state.ledger.spent,
+    ):
         table.pop(gone.id, None)
-    state.wanted.discard(gone.id)
-    state.paused.discard(gone.id)
+    state.wanted, state.paused = state.wanted - {gone.id}, state.paused - {gone.id}
 
 
 def _grant(state: State, entry: Entry, _: Load) -> None:
@@ -190,6 +201,7 @@ def _revoke(state: State, entry: Entry, _: Load) -> None:
     hand = str(entry.detail["hand"])
     gone = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
     state.grants[hand] = tuple(one for one in state.grants.get(hand, ()) if one not in gone)
+    taken(state.rules, entry)
 
 
 def _add_key(state: State, entry: Entry, _: Load) -> None:
@@ -258,14 +270,21 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
 
 def _call(state: State, entry: Entry, _: Load) -> None:
     most, payers = entry.detail.get("most"), payers_of(entry)
+    answer, until = waiting(entry)
     state.open[entry.call] = Open(
         method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
-        seq=entry.seq, time=entry.time,
+        seq=entry.seq, time=entry.time, answer=answer, until=until,
         most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip
     _vouch(state, entry)
     if payers:
         state.ledger.tick(time_micros(entry.time))
+
+
+def _approval(state: State, entry: Entry, _: Load) -> None:
+    given(state.rules, entry)
+    if entry.call in state.open:
+        state.open[entry.call] = replace(state.open[entry.call], answer=entry.verdict)
 
 
 def _end(state: State, entry: Entry, _: Load) -> None:
@@ -319,6 +338,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "run.start": _run_start,
     "run.end": _run_end,
     "call": _call,
+    "approval": _approval,
     "end": _end,
     "budget": _budget,
     "freeze": _freeze,

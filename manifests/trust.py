@@ -193,6 +193,11 @@ def _check_key(key: TrustedKey) -> None:
         raise TrustRefused(f"the key {key.id} would never count", "give an end that is in the future")
 
 
+def _bound(key: TrustedKey) -> tuple[Capability, ...]:
+    """The most of a key; where it does not speak of approval, it does not bound it: that is agreed at install."""
+    return tuple(one if one.approval else msgspec.structs.replace(one, approval=False) for one in key.most)
+
+
 def _check_usable(key: TrustedKey, now: int) -> None:
     if key.revoked is not None:
         raise TrustRefused(f"the key {key.id} is revoked", "add a new key with `maniple keys add`")
@@ -205,7 +210,7 @@ def _check_within(key: TrustedKey, giver: TrustedKey) -> None:
     for hand in key.hands:
         if not any(kinds.includes(mine, hand) for mine in giver.hands):
             raise TrustRefused(f'the key {giver.id} may not seal "{hand}" itself', "name fewer Hands")
-    for beyond in exceeding(key.most, GrantSet.of(giver.most)):
+    for beyond in exceeding(_bound(key), GrantSet.of(_bound(giver))):
         raise TrustRefused(f"the key {giver.id} may not grant {as_text(beyond)} itself", "give the new key less")
     if giver.expires is not None and (key.expires is None or key.expires > giver.expires):
         raise TrustRefused(f"the key {giver.id} ends before the new one would", "give the new key an earlier end")
@@ -220,7 +225,7 @@ def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> N
         raise SealRefused("expired", f"{hand} is sealed by {shown}, which has expired", reseal)
     if not key.seals(hand):
         raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal)
-    beyond = exceeding(asked(manifest), GrantSet.of(key.most))
+    beyond = exceeding(asked(manifest), GrantSet.of(_bound(key)))
     if beyond:
         why = f"{hand} asks for {'; '.join(map(as_text, beyond))}, more than {shown} may grant"
         raise SealRefused("wants more", why, "take that out of [capabilities], or seal it with a key that may grant it")

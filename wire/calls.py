@@ -12,14 +12,17 @@ from wire.errors import NotNow
 LIFE: Final = {
     ("open", "deliver"): "delivered",
     ("open", "end"): "ended",
+    ("open", "hold"): "held",
+    ("held", "approve"): "open",
+    ("held", "end"): "ended",
     ("delivered", "chunk"): "streaming",
     ("delivered", "end"): "ended",
     ("delivered", "redeliver"): "open",
     ("streaming", "chunk"): "streaming",
     ("streaming", "end"): "ended",
 }
-"""open: recorded, waiting for the disk or for its provider. delivered: at its provider. streaming: some of the reply has
-gone to the caller, so it can never be made again. ended: exactly one end was sent."""
+"""open: recorded, waiting for the disk or for its provider. held: waiting for the operator's yes or no. delivered: at its
+provider. streaming: some of the reply has gone to the caller, so it can never be made again. ended: its one end was sent."""
 
 
 class CallLife:

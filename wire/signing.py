@@ -21,6 +21,7 @@ from nacl.exceptions import BadSignatureError
 from wire.errors import NoteMalformed, SignatureInvalid, Unencodable
 
 NAMESPACES: Final = {
+    "approval": "the operator's answer to one call that waits for it",
     "snapshot": "the kernel's state at one entry of the log, from which it starts again",
 }
 """What sign() may sign: the name that goes into the signed bytes, and what is signed under it."""

@@ -15,6 +15,7 @@ KINDS = {
 }
 AUTONOMY = {
     "readonly": "may only read",
+    "supervised": "waits for your yes before it acts beyond this machine",
     "full": "does not ask before it acts",
 }
 STARTS_SHOWN = 3
@@ -96,6 +97,8 @@ def requests(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[t
             what += "; for whoever calls it"
         if one.lent:
             what += "; by the runs it spawns, not by itself"
+        if one.approval is not None:
+            what += "; asks you each time" if one.approval else "; without asking you"
         rows.append((one.method, ", ".join(one.allow) or "nothing", what))
     return rows
 

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from kernel.cli import bodies, drawing, logbook
+from kernel.cli import answers, bodies, drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.usage import Whole
@@ -14,7 +14,9 @@ from wire.entries import Entry
 @click.argument("seq", metavar="SEQ", type=Whole(0))
 @click.option("--body", metavar="FILE", type=click.Path(), help="Check that this was its arguments, or its reply.")
 def audit_show(session: Session, seq: int, body: str | None) -> None:
-    """One entry of the log, every field; of a call also its end, of an end its call. The kernel need not run.
+    """One entry of the log, every field; of a call also its end, of an end or an answer its call. The kernel need not run.
+
+    Of an operator's answer it says whose signature it has, and ends with 5 when that does not hold.
 
     The log holds digests of bodies, not bodies. --body FILE says whether a file is what such a digest was made of: the
     bytes as they travelled, or the same as JSON. It ends with 5 when it is not.
@@ -28,15 +30,27 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
             raise Ended(f"{body} is no body of entry {seq}: another was sent", Exit.UNVERIFIED)
         session.result({"seq": seq, "body": which}, lambda: f"{body} is the {which} of entry {seq}.")
         return
+    origin = logbook.public_key(session.home).name
+    signer = answers.verified(folder, origin)[seq] if entry.kind == "approval" else ""
     session.result(
-        {"entry": msgspec.to_builtins(entry), "partner": msgspec.to_builtins(partner) if partner else None},
-        lambda: drawing.full(entry) + (f"\n\n{drawing.full(partner)}" if partner else ""),
+        {
+            "entry": msgspec.to_builtins(entry),
+            "partner": msgspec.to_builtins(partner) if partner else None,
+            "signer": signer,
+        },
+        lambda: "\n\n".join(
+            [
+                drawing.full(entry),
+                *([f"The signature holds: it is {signer}'s."] if signer else []),
+                *([drawing.full(partner)] if partner else []),
+            ]
+        ),
     )
 
 
 def _partner(session: Session, entry: Entry) -> Entry | None:
-    """The end of a call, or the call of an end."""
-    if not entry.call or entry.kind not in ("call", "end"):
+    """The end of a call, or the call of an end or an answer."""
+    if not entry.call or entry.kind not in ("call", "end", "approval"):
         return None
     other = "end" if entry.kind == "call" else "call"
     for found in logbook.entries(logbook.folder_of(session.home), needles=(b'"call":%d,' % entry.call,)):

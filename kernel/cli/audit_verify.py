@@ -5,7 +5,7 @@ import sys
 import click
 from msgspec import Struct
 
-from kernel.cli import evidence, screen
+from kernel.cli import answers, evidence, screen
 from kernel.cli.frame import Session, command
 
 
@@ -17,6 +17,7 @@ class Held(Struct, frozen=True, kw_only=True):
     signed: int
     checkpoints: int
     key: str
+    answers: int = 0
 
     def signer(self) -> str:
         """The key's name and id, without its bytes."""
@@ -35,6 +36,8 @@ class Held(Struct, frozen=True, kw_only=True):
 def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None, folder: str | None) -> None:
     """Check every entry of the log, from the first: its form, its place, its hash chain, and the signed checkpoints.
 
+    Of each answer to a held call also its signature: by a key that the log trusted then, about that very call.
+
     Only public keys are needed, and the kernel need not run. Who keeps a checkpoint (the file log/checkpoint, at any
     time) finds by --checkpoint whether what the log's own key signed later continues it.
 
@@ -45,7 +48,11 @@ def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None,
     found = evidence.verified(proof, held, _progress if screen.is_terminal(sys.stderr) else None)
     if screen.is_terminal(sys.stderr):
         sys.stderr.write("\r\033[K")
-    result = Held(ok=True, entries=found.size, signed=found.signed, checkpoints=found.checkpoints, key=proof.key.text())
+    signed = answers.verified(proof.folder, proof.key.name)
+    result = Held(
+        ok=True, entries=found.size, signed=found.signed, checkpoints=found.checkpoints, key=proof.key.text(),
+        answers=len(signed),
+    )  # fmt: skip
     session.result(result, lambda: _drawn(result))
 
 
@@ -57,7 +64,8 @@ def _progress(count: int) -> None:
 def _drawn(held: Held) -> str:
     newer = held.entries - held.signed
     rest = f"; the last {newer} are newer than the newest checkpoint" if newer else ""
+    signed = f" Signed answers of the operator: {held.answers}, and all hold." if held.answers else ""
     return (
         f"The log holds: {held.entries} entries, {held.signed} of them covered by {held.checkpoints} checkpoints "
-        f"signed by {held.signer()}{rest}."
+        f"signed by {held.signer()}{rest}.{signed}"
     )

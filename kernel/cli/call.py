@@ -83,18 +83,22 @@ def call(
 def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dict[str, object]]:
     """Resource and arguments, by what the method declares; for one that nothing provides, the call will say so."""
     try:
-        told_of = told.read(client.call("kernel.describe", "", {"method": method}).value, Methods)
+        found = described(client, method)
     except NotDone as error:
         if error.reason != "unknown":
             raise
         return "", {}
-    described = told_of.methods[0]
     resource = ""
-    if described.resource != "none":
+    if found.resource != "none":
         if not words:
-            raise Ended(f"{method} acts on a {described.resource}: name it after the method", Exit.USAGE)
+            raise Ended(f"{method} acts on a {found.resource}: name it after the method", Exit.USAGE)
         resource, words = words[0], words[1:]
-    return resource, typed.arguments(described.params, typed.words(words))
+    return resource, typed.arguments(found.params, typed.words(words))
+
+
+def described(client: Client, method: str) -> Described:
+    """What is declared of a method. Raises NotDone (unknown) when nothing provides it."""
+    return told.read(client.call("kernel.describe", "", {"method": method}).value, Methods).methods[0]
 
 
 class _Sink:

@@ -37,6 +37,11 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "roots": "Named folders that file grants refer to",
         "keys": "Keys whose seals are trusted",
     },
+    "Approvals": {
+        "approvals": "Calls that wait for your yes or no",
+        "approve": "Say yes to one of them",
+        "deny": "Say no to one of them",
+    },
     "Runs": {
         "ps": "Live runs",
         "start": "One run of a task Hand, or a service up",

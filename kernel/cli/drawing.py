@@ -11,6 +11,10 @@ VERDICTS: Final = {
     "failed": "red",
     "died": "red",
     "quarantined": "red",
+    "denied": "red",
+    "held": "yellow",
+    "edited": "yellow",
+    "approved": "green",
     "cancelled": "yellow",
     "done": "green",
 }
@@ -33,6 +37,9 @@ def line(entry: Entry) -> str:
 def _detail(entry: Entry) -> str:
     """What a detail says first: names before everything else."""
     detail = entry.detail
+    statement = detail.get("statement")
+    if isinstance(statement, dict):
+        return " ".join(filter(None, (str(statement.get("method", "")), str(statement.get("resource", "")))))
     if "name" in detail:
         return " ".join(str(detail[key]) for key in ("name", "version", "path") if key in detail)
     key = detail.get("key")

@@ -6,6 +6,10 @@ from kernel.cli import rights, screen, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from manifests.schema import Capability
+from manifests.standing import Rule
+from wire.entries import time_text
+
+_ASKS = {None: "", True: "each time", False: "never"}
 
 
 @command()
@@ -14,21 +18,36 @@ def grants(session: Session, hand: str | None) -> None:
     """Who holds what: each Hand's methods, on what it may use them, and whether for whoever calls it (own),
     or only for the runs that it spawns (lent).
 
-    A grant on files begins with the name of a root: see `maniple roots`. Take one back with `maniple revoke`.
+    ASKS says where you are asked each time, or never; else it goes by the Hand's autonomy. A rule that you gave with
+    `maniple approve --rule` is a row of its own, with its end. A grant on files begins with the name of a root: see
+    `maniple roots`. Take any of them back with `maniple revoke`.
     """
     with session.client() as client:
-        held = told.read(client.call("kernel.home").value, rights.Home).grants
+        home = told.read(client.call("kernel.home").value, rights.Home)
+    held, rules = home.grants, home.rules
     if hand is not None:
         if hand not in held:
             raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
-        held = {hand: held[hand]}
-    session.result({"grants": held}, lambda: _drawn(held))
+        held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
+    session.result({"grants": held, "rules": rules}, lambda: _drawn(held, rules))
 
 
-def _drawn(held: dict[str, tuple[Capability, ...]]) -> str:
+def _drawn(held: dict[str, tuple[Capability, ...]], rules: dict[str, tuple[Rule, ...]]) -> str:
     rows = [
-        (name, one.method, ", ".join(one.allow), "yes" if one.own else "lent" if one.lent else "")
+        (
+            name,
+            one.method,
+            ", ".join(one.allow),
+            "yes" if one.own else "lent" if one.lent else "",
+            _ASKS[one.approval],
+            "",
+        )
         for name, capabilities in sorted(held.items())
         for one in sorted(capabilities, key=lambda one: one.method)
     ]
-    return screen.table(("HAND", "METHOD", "ON", "OWN"), rows) if rows else ""
+    rows += [
+        (name, one.method, one.pattern, "", "not, by a rule", screen.moment(time_text(one.until)))
+        for name, given in sorted(rules.items())
+        for one in given
+    ]
+    return screen.table(("HAND", "METHOD", "ON", "OWN", "ASKS", "UNTIL"), rows) if rows else ""

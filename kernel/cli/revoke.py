@@ -11,14 +11,15 @@ from manifests.grants import as_text
 @hand_argument
 @click.argument("method", metavar="METHOD")
 @click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
-def revoke(session: Session, hand: str, method: str, patterns: tuple[str, ...]) -> None:
+@click.option("--rule", is_flag=True, help="Only rules of `maniple approve --rule`: you are asked again.")
+def revoke(session: Session, hand: str, method: str, patterns: tuple[str, ...], rule: bool) -> None:
     """Take a capability back: a method wholly, or only on the patterns that are named.
 
     METHOD may be `web.*` for all that begin so. It holds from the Hand's next call on; give it back with
-    `maniple grant`.
+    `maniple grant`. Rules by which you are not asked go too.
     """
     with session.client() as client:
-        client.call("kernel.revoke", hand, {"method": method, "allow": list(patterns) or None})
+        client.call("kernel.revoke", hand, {"method": method, "allow": list(patterns) or None, "rule": rule})
         left = told.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ())
     text = "; ".join(screen.visible(as_text(one)) for one in left) or "nothing"
     session.result({"name": hand, "left": left}, lambda: f"{hand} still holds {text}.")

@@ -1,8 +1,9 @@
-"""What a home allows, as kernel.home tells it (pure): grants by Hand, roots, trusted keys."""
+"""What a home allows, as kernel.home tells it (pure): grants and rules by Hand, roots, trusted keys."""
 
 from msgspec import Struct
 
 from manifests.schema import Capability
+from manifests.standing import Rule
 from manifests.trust import TrustedKey
 
 
@@ -12,3 +13,4 @@ class Home(Struct, frozen=True, kw_only=True):
     grants: dict[str, tuple[Capability, ...]]
     roots: dict[str, str]
     keys: tuple[TrustedKey, ...]
+    rules: dict[str, tuple[Rule, ...]] = {}

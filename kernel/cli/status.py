@@ -23,6 +23,7 @@ class Status(Struct, frozen=True, kw_only=True):
     paused: tuple[str, ...]
     quarantined: dict[str, str]
     open_calls: int
+    approvals: int
     memory: int
     cpu_seconds: float
     entries: int
@@ -52,6 +53,11 @@ def status(session: Session) -> None:
     session.result(shown, lambda: _drawn(told.read(reply, Status), live, layers, lacking))
 
 
+def _waiting(count: int) -> str:
+    waits = "1 call waits" if count == 1 else f"{count} calls wait"
+    return screen.coloured(f"{waits} for your answer: `maniple approvals`", "yellow") if count else ""
+
+
 def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
@@ -68,6 +74,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
             ("state", held),
             ("template", screen.coloured(template, "red")),
             ("hands", f"{now.hands} installed, {now.runs} live runs, {now.open_calls} calls under way"),
+            ("waiting", _waiting(now.approvals)),
             ("wanted", ", ".join(now.wanted)),
             ("paused", ", ".join(now.paused)),
             ("quarantined", troubled),

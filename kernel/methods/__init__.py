@@ -8,11 +8,13 @@ may be a Hand's; all others are the operator's, and no grant reaches them.
 from collections.abc import Mapping
 from typing import Final
 
-from kernel.methods import home, oneself, replay, runs, schedules, whole
+from kernel.methods import approvals, home, oneself, replay, runs, schedules, whole
 from kernel.methods.request import Method, Request
 
 __all__ = ["TABLE", "Method", "Request"]
 
 TABLE: Final[Mapping[str, Method]] = {
-    one.provided.method: one for file in (oneself, runs, schedules, replay, home, whole) for one in file.METHODS
+    one.provided.method: one
+    for file in (oneself, runs, schedules, replay, approvals, home, whole)
+    for one in file.METHODS
 }

@@ -8,6 +8,7 @@ from kernel.methods.request import Method, Request, method
 from manifests import paying
 from manifests.changes import CHANGES, Asked
 from manifests.glance import described
+from manifests.holding import rules
 from manifests.settings import shown
 from wire.ids import ID_BYTES, hand_id
 
@@ -34,10 +35,15 @@ def _show(request: Request) -> object:
 
 
 def _home(request: Request) -> object:
-    """Grants by Hand, roots and trusted keys, as the log says they are."""
+    """Grants and rules by Hand, roots and trusted keys, as the log says they are."""
     state = request.kernel.state
     grants = {hand.name: state.grants.get(hand.id, ()) for hand in state.hands.values()}
-    return {"grants": grants, "roots": state.roots, "keys": state.trust.keys}
+    return {
+        "grants": grants,
+        "rules": rules(state, request.kernel.time()),
+        "roots": state.roots,
+        "keys": state.trust.keys,
+    }
 
 
 def _change(request: Request) -> object:

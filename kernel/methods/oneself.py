@@ -7,18 +7,19 @@ from kernel.methods.request import Request, method
 from manifests import paying
 from manifests.glance import described
 from wire import limits
+from wire.errors import Refusal
 
 ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
 
 
 def _check(request: Request) -> object:
     """Advice: what a call would meet now. The call itself is checked again."""
-    refusal = request.kernel.router.check(
+    found = request.kernel.router.check(
         request.peer, request.call.parent, request.text("method"), request.text("resource")
     )
-    if refusal is None:
-        return ALLOWED
-    return {**ALLOWED, "allowed": False, "why": refusal.why, "grant": refusal.grant, "code": refusal.code}
+    if isinstance(found, Refusal):
+        return {**ALLOWED, "allowed": False, "why": found.why, "grant": found.grant, "code": found.code}
+    return {**ALLOWED, "approval": bool(found), "why": "; ".join(reason.why for reason in found)}
 
 
 def _describe(request: Request) -> object:

@@ -159,7 +159,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "hand": run.name,
         "version": run.hand.version,
         "pid": run.pid,
-        "state": kernel.supervisor.shown_state(run.hand, run),
+        "state": _state(request, run),
         "cpu_seconds": round(run.cpu_seconds(), 3),
         "memory": resident(run.pid),
         "calls": run.calls,
@@ -173,6 +173,12 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "lacking": run.missing,
         "uid": run.uid,
     }
+
+
+def _state(request: Request, run: Run) -> str:
+    shown = request.kernel.supervisor.shown_state(run.hand, run)
+    held = shown == "working" and any(call.caller == run.id for call in request.kernel.exchange.held())
+    return "waiting for approval" if held else shown
 
 
 METHODS = (

@@ -21,6 +21,7 @@ def _status(request: Request) -> object:
         "runs": sum(run.state != "waiting" for run in kernel.runs.values()),
         "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
+        "approvals": len(kernel.exchange.held()),
         "memory": resident(os.getpid()),
         "cpu_seconds": round(time.process_time(), 3),
         "entries": kernel.log.size,

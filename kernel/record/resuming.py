@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from kernel.record.journal import TapeFile, began
 from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, ending, goes_on, was_killed
 from manifests import policy
+from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, opened
 from manifests.grants import GrantSet
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
@@ -106,7 +109,9 @@ class Resuming:
         used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
         seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=used)
         for call in list(tape.made.values()):
-            if run.leaves and run.id not in self._asleep:  # its provider goes too: it is as after the kernel's end
+            if (
+                run.leaves and run.id not in self._asleep and call.state != "held"
+            ):  # its provider goes too: it is as after the kernel's end
                 self.put_back(call)
             elif call.upload and not tape.in_order:
                 code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
@@ -299,11 +304,12 @@ class Resuming:
             if found := kernel.exchange.calls.get(number):
                 parent = found
                 continue
-            installed = kernel.state.by_id(hand) if hand else None
+            left, installed = kernel.state.open.get(number), kernel.state.by_id(hand) if hand else None
             grants = authority(kernel.state, installed) if installed else None
             by = policy.link_of(principal, installed, grants)
             if hand and installed is None:  # it was removed, and whoever acts in its name may nothing
                 by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
+            by = replace(by, is_approved=left is not None and left.answer == "approved")
             parent = OpenCall(
                 number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
                 deadline=now + told.deadline / 1000, labels=frozenset(told.labels), most=told.most, upload=False,
@@ -335,14 +341,24 @@ class Resuming:
             resource=policy.normal(provided, header.resource), body=body, parent=run.work, labels=run.labels, owner=owner,
             now=kernel.loop.now(),
         )  # fmt: skip
-        call.began, call.seq, call.was_taken_back = time_micros(one.time), one.seq, True
+        call.began, call.seq, call.until, call.answer = time_micros(one.time), one.seq, one.until, one.answer
+        call.by, call.was_taken_back = replace(call.by, is_approved=one.answer == "approved"), one.answer != "held"
         call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        refusal = kernel.router.check(peer, run.work, header.method, header.resource)
-        if refusal is not None:
-            kernel.exchange.refuse(call, refusal)
-        elif not may_be_made_again(provided, one.most) and owner is not None:
+        try:
+            reasons = kernel.router.again(call, run.hand)
+            if one.answer == "denied":
+                raise denied("")
+        except Refusal as refusal:
+            if one.answer != "held":  # one that is held is decided about when it is answered
+                kernel.exchange.refuse(call, refusal)
+                return
+            reasons = ()
+        if one.answer == "held":
+            call.asks = reasons or asked_again(call.by)
+            kernel.exchange.hold(call)
+        elif one.answer == "edited" or (not may_be_made_again(provided, one.most) and owner is not None):
             kernel.exchange.fail(
                 call, OUTCOME_UNKNOWN, f"{header.method} had begun when all was ended: look before you repeat it"
             )

@@ -97,6 +97,7 @@ class Guest:
         self._library: Library = load()
         self._context = self._caller = 0
         self._waits: Future[object] | None = None
+        self._waited, self._since = 0.0, 0.0
         self._end: BaseException | None = None
         self._interrupted: Ended | None = None
         self._peak = 0
@@ -113,6 +114,11 @@ class Guest:
         self._module.engine.tick()
         if (waits := self._waits) is not None:
             waits.cancel()
+
+    def waited(self) -> float:
+        """Seconds that it has waited for the loop so far. Some of them may count against no deadline, as the kernel knows."""
+        since = self._since
+        return self._waited + (time.monotonic() - since if since else 0.0)
 
     def used(self) -> Used:
         """What it has cost; right once `call` has returned."""
@@ -151,6 +157,7 @@ class Guest:
         """Let the loop do this, and wait for what it comes to. Raises what it raises, Ended when interrupted meanwhile."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         self._waits = future  # type: ignore[assignment]  # only to be cancelled
+        self._since = time.monotonic()
         try:
             if self._interrupted is not None:
                 future.cancel()
@@ -160,6 +167,7 @@ class Guest:
             raise Ended("cancelled", "what it waited for was cancelled") from None
         finally:
             self._waits = None
+            self._waited, self._since = self.waited(), 0.0
 
     def host(self, function: Callable[..., int], caller: int, values: list[int]) -> int:
         """Be called by the guest; what the function gives. Keeps what it raises, for the end that the trap then is."""

@@ -143,7 +143,10 @@ class WasmHand(Hand):
         def expire(*, is_settled: bool) -> None:
             if self._pauses != pauses or work.done():
                 return
-            if is_settled or loop.time() < due + LATE:
+            waited = guest.waited()  # of a call that is held nothing counts, and how long it was the kernel alone knows
+            if not is_settled and loop.time() < due + waited:
+                loop.call_at(max(due + waited, loop.time() + SETTLE), partial(expire, is_settled=False))
+            elif is_settled or loop.time() < due + waited + LATE:
                 guest.interrupt("deadline", late)
             else:
                 loop.call_later(SETTLE, partial(expire, is_settled=True))

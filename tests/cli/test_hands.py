@@ -214,10 +214,14 @@ def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path
     text = manifest.read_text().replace('version = "1.0.0"', 'version = "1.1.0"')
     manifest.write_text(text.replace('"echo.say" = ["*"]', '"echo.say" = ["*"]\n"kernel.sleep" = ["*"]'))
     ran = shell.run("install", folder, "--yes", "--json")
-    assert ran.table()["granted"] == [{"method": "kernel.sleep", "allow": ["*"], "own": False, "lent": False}]
+    assert ran.table()["granted"] == [
+        {"method": "kernel.sleep", "allow": ["*"], "own": False, "lent": False, "approval": None}
+    ]
     assert "echo.say" not in ran.err
     held = shell.told("grants", "greeter")["grants"]
-    assert held == {"greeter": [{"method": "kernel.sleep", "allow": ["*"], "own": False, "lent": False}]}
+    assert held == {
+        "greeter": [{"method": "kernel.sleep", "allow": ["*"], "own": False, "lent": False, "approval": None}]
+    }
     older = shell.run("install", places / "greeter", "--yes")
     assert older.code == 4
     assert "older" in older.err

@@ -58,7 +58,8 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     assert states["example.org/new"] == "trusted"
     (row,) = (row for row in rows if row["name"] == "example.org/new")
     assert row["key"] == new
-    assert row["most"] == [{"method": "web.fetch", "allow": ["https://example.org/**"], "own": False, "lent": False}]
+    page = {"method": "web.fetch", "allow": ["https://example.org/**"], "own": False, "lent": False, "approval": None}
+    assert row["most"] == [page]
     assert shell.run("keys", "revoke", "00000000").code == 1
     assert shell.run("keys", "add", "not-a-key", "--hands", "*").code == 1
     assert shell.run("keys", "add", new, "--hands", "*", "--expires", "soon").code == 2

@@ -1,0 +1,160 @@
+"""The operator's answers to held calls (acts): what waits, with its arguments, and statements signed with a sealing key."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kernel.cli import founding, keyfile, told
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.frame import Session
+from manifests.approvals import Reason
+from wire import codec
+from wire.approval import Answer, RuleSaid, Statement
+from wire.entries import Body
+from wire.errors import CodecError
+from wire.signing import SigningKey
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """One call up the chain: who made it."""
+
+    principal: str
+    hand: str
+    method: str
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """A row of kernel.approvals. like: the first one that asks for the same; entry: of the call, in the log."""
+
+    call: int
+    like: int
+    run: str
+    hand: str
+    version: str
+    chain: tuple[Caller, ...]
+    method: str
+    resource: str
+    effect: str
+    summary: str
+    labels: tuple[str, ...]
+    size: int
+    upload: bool
+    asks: tuple[Reason, ...]
+    since: str
+    until: str
+    entry: int
+
+
+class Whole(Held, frozen=True, kw_only=True):
+    """One of them in full. instead: the digest of the other arguments that were named."""
+
+    body: bytes
+    statement: Statement
+    instead: Body | None = None
+
+
+class Rows(Struct, frozen=True, kw_only=True):
+    """kernel.approvals."""
+
+    approvals: tuple[Held, ...]
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """kernel.answer. entry: of the answer; instead: the operator's own call, 0 for none."""
+
+    call: int
+    verdict: str
+    entry: int
+    instead: int = 0
+
+
+def held(client: Client) -> tuple[Held, ...]:
+    """Everything that waits, in the order in which it was asked."""
+    found: list[Held] = []
+    while rows := told.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
+        found += rows
+    return tuple(found)
+
+
+def _after(found: list[Held]) -> dict[str, object]:
+    return {"after": found[-1].call} if found else {}
+
+
+def shown(client: Client) -> list[tuple[Whole, int]]:
+    """What waits in full, of those that ask for the same the first one, with how many they are."""
+    rows, found = held(client), []
+    for one in rows:
+        try:
+            if one.call == one.like:
+                found.append((whole(client, one.call), sum(row.like == one.call for row in rows)))
+        except NotDone as error:
+            if error.reason != "gone":  # answered or taken back since
+                raise
+    return found
+
+
+def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
+    """One held call with its arguments. Raises NotDone for one that does not wait any more."""
+    more = {} if body is None else {"body": body}
+    return told.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
+
+
+def arguments(one: Whole) -> object:
+    """A call's arguments as a value; their bytes in hex when they are none."""
+    try:
+        return codec.decode_body(one.body)
+    except CodecError:
+        return one.body.hex()
+
+
+def is_plain(one: Whole) -> bool:
+    """Whether its bytes are the usual ones for what is shown, so that no provider can read something else in them."""
+    try:
+        return codec.encode_body(codec.decode_body(one.body)) == one.body
+    except CodecError:
+        return False
+
+
+def like(client: Client, call: int) -> list[int]:
+    """A held call and those that ask for the same: they are answered together."""
+    rows = held(client)
+    first = next((one.like for one in rows if one.call == call), call)
+    return [one.call for one in rows if one.like == first] or [call]
+
+
+def sealing_key(session: Session, file: str | None) -> SigningKey:
+    """The key that answers are signed with."""
+    return keyfile.read(file) if file else founding.sealing_key_of(session.home)
+
+
+def answer(
+    client: Client, key: SigningKey, calls: Sequence[int], verdict: str, *, why: str = "", rule: RuleSaid | None = None,
+    body: bytes | None = None,
+) -> list[Given]:  # fmt: skip
+    """Answer each of these calls. body: the arguments of the call that is made instead."""
+    given = []
+    for number in calls:
+        one = whole(client, number, body)
+        statement = replace(
+            one.statement, verdict=verdict, time=time.time_ns() // 1000, why=why, rule=rule, instead=one.instead
+        )  # fmt: skip
+        signed = Answer.signed(statement, key).to_detail()
+        more = {} if body is None else {"body": body}
+        given.append(told.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, Given))
+    return given
+
+
+def number(text: str) -> int:
+    """A held call as people name it."""
+    if not text.isascii() or not text.isdigit():
+        raise Ended(f"`{text}` is no held call: see the numbers in `maniple approvals`", Exit.USAGE)
+    return int(text)
+
+
+def text_of(value: object) -> str:
+    """Arguments for a person, every character of them to be seen."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,0 +1,51 @@
+"""Whether the operator's answers in a log hold (acts): each signed by a key that the log trusted then, about its own call."""
+
+from pathlib import Path
+from typing import NoReturn
+
+from kernel.cli import logbook
+from kernel.cli.exits import Ended, Exit
+from manifests.errors import TrustRefused
+from manifests.state import State, fold
+from wire.approval import Answer
+from wire.entries import Entry, time_micros
+from wire.errors import CodecError, SignatureInvalid
+
+_NEEDLES = (b'"kind":"key.', b'"kind":"approval"', b'"verdict":"held"')
+
+
+def verified(folder: Path, origin: str) -> dict[int, str]:
+    """The answers in a log by their entries' numbers, each with the key that signed it. Raises Ended (verification failed).
+
+    The log itself is verified elsewhere; what is checked here is who said yes or no, and to what.
+    """
+    state, held, found = State(), dict[int, Entry](), dict[int, str]()
+    for entry in logbook.entries(folder, needles=_NEEDLES):
+        if entry.kind in ("key.add", "key.revoke"):
+            fold(state, entry, _no_package)
+        elif entry.kind == "call":
+            held[entry.call] = entry
+        elif entry.kind == "approval":
+            try:
+                found[entry.seq] = _signer(state, entry, held.pop(entry.call, None), origin)
+            except (CodecError, SignatureInvalid, TrustRefused) as error:
+                raise Ended(f"the answer in entry {entry.seq} does not hold: {error}", Exit.UNVERIFIED) from None
+    return found
+
+
+def _signer(state: State, entry: Entry, call: Entry | None, origin: str) -> str:
+    """Who signed an answer, in the words of the trust store."""
+    answer = Answer.read(entry.detail)
+    said, key = answer.statement, state.trust.find(answer.key)
+    answer.verify(key.verify_key)
+    if not key.is_usable(time_micros(entry.time)):
+        raise SignatureInvalid(f"the key {key.name}+{key.id} was revoked or had expired")
+    if call is None or (said.origin, said.call, said.method, said.resource, said.arguments, said.verdict) != (
+        origin, call.call, call.method, call.resource, call.arguments, entry.verdict,
+    ):  # fmt: skip
+        raise SignatureInvalid("it is about another call than the one that was held, or was answered before")
+    return f"{key.name}+{key.id}"
+
+
+def _no_package(folder: str) -> NoReturn:
+    raise Ended(f"{folder} is not to be read here")

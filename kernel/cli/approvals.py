@@ -1,0 +1,83 @@
+"""`maniple approvals` (acts)."""
+
+import time
+
+from kernel.cli import answering, logbook, screen
+from kernel.cli.answering import Caller, Whole
+from kernel.cli.frame import Session, command
+from wire.entries import time_micros
+from wire.ids import OPERATOR
+
+EFFECTS = {"read": "changes nothing", "write": "changes this machine", "external": "acts beyond this machine"}
+
+
+@command()
+def approvals(session: Session) -> None:
+    """Calls that wait for your yes or no: who asks for what, with which arguments, and why you are asked.
+
+    Those that ask for the same are shown once, and answered together. Say yes with `maniple approve ID`, no with
+    `maniple deny ID`. What nobody answers in time is refused.
+    """
+    with session.client() as client:
+        shown = [(one, count, _seen(session, one)) for one, count in answering.shown(client)]
+    session.result({"approvals": [_row(*each) for each in shown]}, lambda: "\n\n".join(_drawn(*each) for each in shown))
+
+
+def _row(one: Whole, count: int, seen: bool) -> dict[str, object]:
+    row = {name: getattr(one, name) for name in one.__struct_fields__ if name not in ("body", "instead", "like")}
+    more = {
+        "arguments": answering.arguments(one),
+        "plain": answering.is_plain(one),
+        "calls": count,
+        "seen_before": seen,
+    }
+    return row | more
+
+
+def _seen(session: Session, one: Whole) -> bool:
+    """Whether this method was called on this resource before, and was not held for it then."""
+    wanted, needle = one.statement.resource.split("?")[0], f'"method":"{one.method}"'.encode()
+    return any(
+        entry.kind == "end" and entry.verdict == "done" and entry.resource.split("?")[0] == wanted
+        for entry in logbook.entries(logbook.folder_of(session.home), needles=(needle,))
+    )
+
+
+def _caller(one: Caller) -> str:
+    """One call up the chain, in words."""
+    where = f", in run {one.principal}" if one.principal != one.hand else ""
+    return (
+        "you, who began it"
+        if one.principal == OPERATOR
+        else f"{screen.visible(one.hand)}, which called {one.method}{where}"
+    )
+
+
+def _drawn(one: Whole, count: int, seen: bool) -> str:
+    now = time.time_ns() // 1000
+    risk = [EFFECTS[one.effect]]
+    if one.resource:
+        risk.append("done before on this resource" if seen else "never done before on this resource")
+    else:
+        risk.append("done before" if seen else "never done before")
+    risk.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")
+    body = screen.safe_json(answering.text_of(answering.arguments(one)))
+    if not answering.is_plain(one):
+        risk.append("its arguments are spelled in an unusual way, and may be read otherwise than they are shown")
+    if one.upload:
+        risk.append("what it uploads cannot be seen beforehand")
+    return screen.fields(
+        (
+            ("id", f"{one.call}" + (f" and {count - 1} more that ask for the same" if count > 1 else "")),
+            ("who", f"{screen.visible(one.hand)} {one.version}, run {one.run}"),
+            ("for", "\n".join(_caller(up) for up in one.chain)),
+            ("what", " ".join(filter(None, (one.method, screen.visible(one.resource))))),
+            ("", screen.visible(one.summary)),
+            ("arguments", body),
+            ("why", "\n".join(screen.visible(reason.why) for reason in one.asks)),
+            ("risk", "; ".join(risk)),
+            ("since", f"{one.since} ({screen.ago(time_micros(one.since), now)})"),
+            ("until", one.until),
+            ("answer", f"`maniple approve {one.call}` or `maniple deny {one.call}`"),
+        )
+    )

@@ -1,0 +1,97 @@
+"""`maniple approve` (acts)."""
+
+import time
+
+import click
+
+from kernel.cli import answering, call, screen, typed
+from kernel.cli.answering import Given, Whole
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from kernel.cli.usage import Whole as WholeNumber
+from manifests.approvals import RULE_DAYS
+from wire import codec
+from wire.approval import RuleSaid
+from wire.entries import time_text
+
+
+@command()
+@click.argument("held", metavar="ID")
+@click.option("--rule", is_flag=True, help="Do not ask again for the like: this Hand, method and resource.")
+@click.option("--on", metavar="PATTERN", help="With --rule: for all that the pattern covers.")
+@click.option("--days", metavar="N", type=WholeNumber(1), help=f"With --rule: for so many days; {RULE_DAYS} without.")
+@click.option("--with", "words", metavar="KEY=VALUE", multiple=True, help="Call it yourself, with this changed.")
+@click.option("--why", metavar="TEXT", default="", help="A reason, for the log.")
+@click.option("--key", metavar="FILE", type=click.Path(), help="Sign with this key, instead of the home's own.")
+def approve(
+    session: Session, held: str, rule: bool, on: str | None, days: int | None, words: tuple[str, ...], why: str,
+    key: str | None,
+) -> None:  # fmt: skip
+    """Say yes to a call that waits: it is made once, exactly as `maniple approvals` shows it.
+
+    With --rule the like is not asked about again for a while; the rule stands in `maniple grants`, and `maniple revoke`
+    takes it back. With --with the Hand's call is denied, and made by you with other arguments; the Hand gets its reply.
+
+    The answer is signed with your sealing key, and the log keeps it.
+    """
+    if (on or days) and not rule:
+        raise Ended("--on and --days are for --rule", Exit.USAGE)
+    if rule and words:
+        raise Ended("--rule is about calls as they are, --with about another one: give one of them", Exit.USAGE)
+    number = answering.number(held)
+    with session.client() as client:
+        signer = answering.sealing_key(session, key)
+        calls = answering.like(client, number)
+        first = answering.whole(client, calls[0])
+        said = None
+        if words:
+            body = _changed(client, first, words)
+            given = answering.answer(client, signer, calls, "edited", why=why, body=body)
+        else:
+            said = RuleSaid(pattern=on or _exact(first), until=_until(days or RULE_DAYS)) if rule else None
+            given = answering.answer(client, signer, calls[:1], "approved", why=why, rule=said)
+            given += answering.answer(client, signer, calls[1:], "approved", why=why)
+    session.result(
+        {"answers": given}, lambda: "\n".join([*(_line(one, first) for one in given), *_spared(first, said)])
+    )
+
+
+def _until(days: int) -> int:
+    return time.time_ns() // 1000 + days * 86_400_000_000
+
+
+def _exact(one: Whole) -> str:
+    """The pattern that covers this very resource. Raises Ended where there is none that the log may hold."""
+    if not one.resource:
+        return "*"
+    if "*" in one.resource or one.statement.resource != one.resource:
+        raise Ended("no rule can name this very resource: give a pattern that covers it, with --on", Exit.USAGE)
+    return one.resource
+
+
+def _changed(client: Client, one: Whole, words: tuple[str, ...]) -> bytes:
+    """The arguments with what was given in the place of what was asked for."""
+    described = call.described(client, one.method)
+    before = answering.arguments(one)
+    if not isinstance(before, dict):
+        raise Ended("its arguments are no table, of which parts can be changed: deny it instead", Exit.USAGE)
+    given = typed.words(words)
+    kept = {name: value for name, value in before.items() if name not in given.names}
+    return codec.encode_body(
+        typed.arguments(described.params, typed.Words(texts=given.texts, values=kept | given.values))
+    )
+
+
+def _spared(one: Whole, rule: RuleSaid | None) -> list[str]:
+    if rule is None:
+        return []
+    until = screen.moment(time_text(rule.until))
+    return [f"You are not asked again when {one.hand} calls {one.method} on {rule.pattern}, until {until}."]
+
+
+def _line(given: Given, one: Whole) -> str:
+    what = " ".join(filter(None, (one.method, one.resource)))
+    if given.instead:
+        return f"Call {given.call} is denied, and you call {what} instead as call {given.instead}: entry {given.entry}."
+    return f"Call {given.call} is approved: {one.hand} may {what}, once: entry {given.entry}."

@@ -1,0 +1,24 @@
+"""`maniple deny` (acts)."""
+
+import click
+
+from kernel.cli import answering
+from kernel.cli.frame import Session, command
+
+
+@command()
+@click.argument("held", metavar="ID")
+@click.option("--why", metavar="TEXT", default="", help="A reason, which the Hand hears too.")
+@click.option("--key", metavar="FILE", type=click.Path(), help="Sign with this key, instead of the home's own.")
+def deny(session: Session, held: str, why: str, key: str | None) -> None:
+    """Say no to a call that waits, and to those that ask for the same: the Hand hears that it is refused, and why.
+
+    The answer is signed with your sealing key, and the log keeps it.
+    """
+    number = answering.number(held)
+    with session.client() as client:
+        signer = answering.sealing_key(session, key)
+        given = answering.answer(client, signer, answering.like(client, number), "denied", why=why)
+    session.result(
+        {"answers": given}, lambda: "\n".join(f"Call {one.call} is denied: entry {one.entry}." for one in given)
+    )

@@ -1,0 +1,69 @@
+"""Calls that wait for the operator, and the operator's answers to them, decided in manifests/approvals.py."""
+
+from kernel.methods.request import Request, method
+from manifests.approvals import check_rule, denied, detail, judge
+from manifests.calls import OpenCall
+from manifests.changes import judge_installed
+from manifests.holding import as_answered, in_whose_names, instead_of, listed_after, row, statement
+from manifests.lives import passes
+from wire.approval import Answer
+from wire.entries import body_digest
+from wire.errors import Refusal
+
+
+def _approvals(request: Request) -> object:
+    """The held calls after a number, LISTED at most; of one that is named also its arguments, and what its answer says of it.
+
+    body: other arguments, of which the answer gives the digest.
+    """
+    kernel, number, body = request.kernel, request.arguments.get("call"), request.arguments.get("body")
+    held = kernel.exchange.held(shown=True)
+    if number is None:
+        listed = listed_after(held, request.arguments.get("after"))
+        return {"approvals": [row(call, held, kernel.runs[call.caller].hand) for call in listed]}
+    call = _held(request, number)
+    key, hand, origin = kernel.digest_key(call.caller), kernel.runs[call.caller].hand, kernel.home.identity.origin
+    told = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
+    return {**told, "instead": body_digest(key, body)} if isinstance(body, bytes) else told
+
+
+def _held(request: Request, number: object) -> OpenCall:
+    call = next((one for one in request.kernel.exchange.held(shown=True) if one.number == number), None)
+    if call is None:
+        raise Refusal("gone", f"call {number} does not wait for approval, or not any more: see `maniple approvals`")
+    return call
+
+
+def _answer(request: Request) -> object:
+    """Check an answer, look once more whether the call may be made, record the answer, and let the call go on or end."""
+    kernel, given, sent = request.kernel, request.arguments["answer"], request.arguments.get("body")
+    answer, body = Answer.read(given if isinstance(given, dict) else {}), sent if isinstance(sent, bytes) else None
+    said, call, now = answer.statement, _held(request, answer.statement.call), kernel.time()
+    key, hand = kernel.digest_key(call.caller), kernel.runs[call.caller].hand
+    held = as_answered(statement(call, key, kernel.home.identity.origin, hand), answer, body, key)
+    judge(kernel.state.trust, answer, held, in_whose_names(hand, call.asks), now)
+    check_rule(answer, call.asks, kernel.state, call.resource, now)
+    if said.verdict != "denied":
+        try:
+            kernel.router.again(call, hand)
+            judge_installed(kernel.state, hand, now)
+        except Refusal as refusal:
+            if refusal.code != "log" and not passes(refusal.code):  # else it waits on, and may be answered later
+                kernel.exchange.refuse(call, refusal)
+            raise
+    is_edited = said.verdict == "edited"
+    own = instead_of(call, kernel.next_call(), body, kernel.loop.now()) if is_edited else None
+    told = detail(answer, call.asks, own.number if own else 0)
+    whose = {"principal": request.call.caller, "run": call.caller}
+    seq = kernel.record("approval", **whose, verdict=said.verdict, why=said.why, call=call.number, detail=told)
+    if said.verdict == "denied":
+        kernel.exchange.refuse(call, denied(said.why))
+    else:
+        kernel.exchange.answered(call, seq, own)
+    return {"call": call.number, "verdict": said.verdict, "entry": seq, "instead": own.number if own else 0}
+
+
+METHODS = (
+    method("approvals", "The calls that wait for the operator", _approvals, call="int?", after="int?", body="bytes?"),
+    method("answer", "Say yes or no to one of them", _answer, "none", "write", answer="dict", body="bytes?"),
+)

@@ -1,0 +1,136 @@
+"""Calls that wait for the operator, as people are shown them, as they are signed, and what follows for clocks (pure).
+
+What waits and which answers count is decided in approvals.py; here are the values that the kernel makes of a held call.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from manifests.approvals import Reason, told_of
+from manifests.calls import OpenCall, chain
+from manifests.installed import Installed
+from manifests.policy import Link, logged
+from manifests.standing import Rule
+from manifests.state import State
+from wire import headers
+from wire.approval import Answer, Statement
+from wire.codec import NIL
+from wire.entries import body_digest, time_text
+from wire.errors import Refusal
+from wire.ids import OPERATOR
+
+WAITS: Final = ("kernel.spawn", "kernel.wait")
+"""Calls that may wait for a run, whose clocks stand still while that of what they are made for does."""
+
+LISTED: Final = 100
+"""Held calls that are told of at once: so many fit into one message, whatever their resources and labels."""
+
+ELSEWHERE: Final = b"-"
+"""The route of a call whose end goes to another call, and to no connection."""
+
+
+def expired(call: OpenCall) -> Refusal:
+    """What the caller hears when nobody answered in time."""
+    return Refusal("expired", f"nobody answered whether {call.method} may be called, until {time_text(call.until)}")
+
+
+def counts(held: Sequence[OpenCall], caller: str, hand: str) -> tuple[int, int]:
+    """How many of the held calls a run made, and how many all runs of a Hand."""
+    return sum(call.caller == caller for call in held), sum(call.by.hand == hand for call in held)
+
+
+def waited_for(held: Iterable[OpenCall]) -> set[int]:
+    """The numbers of held calls, and of all that they are made for."""
+    return {link.number for call in held for link in chain(call)}
+
+
+def stands_still(call: OpenCall, waiting: set[int]) -> bool:
+    """Whether a call's clock stands still because it, or what it waits for, waits for the operator."""
+    waits_there = call.method in WAITS and call.parent is not None and call.parent.number in waiting
+    return call.number in waiting or waits_there
+
+
+def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:
+    """The first LISTED held calls with a number above that one; from the first on without one."""
+    after = number if isinstance(number, int) else 0
+    return sorted((call for call in held if call.number > after), key=lambda call: call.number)[:LISTED]
+
+
+def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, object]:
+    """A held call for whoever is to answer it. hand: the caller's, as it was when it called."""
+    return {
+        "call": call.number,
+        "like": min(one.number for one in held if _what(one) == _what(call)),
+        "run": call.caller,
+        "hand": hand.name,
+        "version": hand.version,
+        "chain": [{"principal": one.caller, "hand": one.by.name, "method": one.method} for one in chain(call.parent)],
+        "method": call.method,
+        "resource": call.resource,
+        "effect": call.provided.effect,
+        "summary": call.provided.summary,
+        "labels": call.shown_labels(),
+        "size": len(call.body),
+        "upload": call.upload,
+        "asks": told_of(call.asks),
+        "since": time_text(call.began),
+        "until": time_text(call.until),
+        "entry": call.seq,
+    }
+
+
+def _what(call: OpenCall) -> tuple[str, str, str, bytes]:
+    return call.by.hand, call.method, call.resource, call.body
+
+
+def statement(call: OpenCall, key: bytes, origin: str, hand: Installed) -> Statement:
+    """What an answer to a held call has to say, but for the answer itself. key: of the caller's digests."""
+    return Statement(
+        origin=origin, call=call.number, hand=hand.id, seal=hand.seal, method=call.method,
+        resource=logged(call.resource, key), arguments=body_digest(key, call.body), verdict="approved", time=0,
+    )  # fmt: skip
+
+
+def as_answered(held: Statement, answer: Answer, body: bytes | None, key: bytes) -> Statement:
+    """The statement about a held call with the answer's own words. body: of the call that is to be made instead."""
+    said = answer.statement
+    instead = body_digest(key, body) if said.verdict == "edited" and body is not None else None
+    return replace(held, verdict=said.verdict, time=said.time, why=said.why, rule=said.rule, instead=instead)
+
+
+def in_whose_names(hand: Installed, reasons: Iterable[Reason]) -> list[str]:
+    """The Hands that a key must be trusted to seal for its answer to count."""
+    return [hand.name, *(reason.name for reason in reasons)]
+
+
+def instead_of(call: OpenCall, number: int, body: bytes | None, now: float) -> OpenCall:
+    """The operator's own call instead of a held one. now: monotonic seconds. Raises Refusal where there can be none."""
+    if body is None:
+        raise Refusal("edit", "the other arguments are missing")
+    if call.method.startswith("kernel.") or call.upload:
+        raise Refusal("edit", f"{call.method} cannot be called instead: deny it, then call it yourself")
+    own = OpenCall(
+        number, OPERATOR, Link(hand="", name=OPERATOR, grants=None), ELSEWHERE, 0, provided=call.provided,
+        resource=call.resource, body=body, parent=None, deadline=now + call.left, labels=call.labels, most=call.most,
+        upload=False,
+    )  # fmt: skip
+    own.heir = call
+    return own
+
+
+def handed_down(call: OpenCall, header: headers.End, body: bytes) -> tuple[headers.End, bytes]:
+    """The end of a call that was made instead of another one, for that one."""
+    if call.was_streamed:
+        text = f"{call.method} streamed its reply to the operator's own call, and it went no further"
+        return headers.Failed(number=0, code="edited", text=text), NIL
+    return header if isinstance(header, headers.Refused) else replace(header, cost=None, used=None), body
+
+
+def rules(state: State, now: int) -> dict[str, list[Rule]]:
+    """The rules that hold now, by the names of their Hands."""
+    by_name = {
+        hand.name: [one for one in state.rules.get(hand.id, ()) if now < one.until] for hand in state.hands.values()
+    }
+    return {name: given for name, given in by_name.items() if given}

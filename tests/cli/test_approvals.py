@@ -1,0 +1,122 @@
+"""What waits is shown in full and safely, and answered by number; the log can prove the answer to a stranger."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import write_hand
+from tests.system.approving import POST, writer
+from tests.system.fates import until
+
+
+@pytest.fixture(scope="module")
+def asking(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """The home with a Hand that asks before it sends letters."""
+    places = tmp_path_factory.mktemp("approvals")
+    shell.good("install", write_hand(places / "post", POST), "--yes")
+    shown = shell.run("install", write_hand(places / "writer", writer()), "--yes")
+    assert "waits for your yes before it acts beyond this machine" in shown.err
+    yield shell
+    shell.good("remove", "writer")
+    shell.good("remove", "post")
+
+
+def held(shell: Shell, text: str = "hello", to: str = "ann") -> dict[str, object]:
+    """Have a letter written; the one call that waits then."""
+    shell.good("start", "writer", f'letters:=[["{to}", "{text}"]]')
+
+    def found() -> list[dict[str, object]]:
+        rows = shell.told("approvals")["approvals"]
+        assert isinstance(rows, list)
+        return rows
+
+    (row,) = until(found, "a call that waits")
+    return row
+
+
+def test_what_waits_is_shown_with_who_what_why_and_risk_and_acts_on_no_terminal(asking: Shell) -> None:
+    row = held(asking, "gold \\u202eevil\\u0007")
+    assert (row["hand"], row["method"], row["resource"], row["effect"]) == ("writer", "post.send", "ann", "external")
+    assert row["arguments"] == {"text": "gold \u202eevil\u0007"}
+    shown = asking.good("approvals")
+    for part in (
+        f"`maniple approve {row['call']}`", "writer 1.0.0", "you, who began it", "post.send ann",
+        '"gold \\u202eevil\\u0007"', "writer has autonomy supervised", "acts beyond this machine", "never done before",
+        str(row["until"]),
+    ):  # fmt: skip
+        assert part in shown, part
+    assert "\u202e" not in shown
+    assert "1 call waits for your answer" in asking.good("status")
+    assert "waiting for approval" in asking.good("ps")
+    assert "is denied" in asking.good("deny", str(row["call"]), "--why", "no gold")
+    assert asking.good("approvals") == ""
+
+
+def test_approved_edited_and_ruled_calls_are_told_and_proved(asking: Shell, tmp_path: Path) -> None:
+    first = held(asking)
+    assert "is approved" in asking.good("approve", str(first["call"]), "--why", "I know her")
+    second = held(asking)
+    assert second["seen_before"] is True
+    assert "you call post.send ann instead" in asking.good("approve", str(second["call"]), "--with", "text=bye")
+    third = held(asking, to="zed")
+    assert "never done before" in asking.good("approvals")
+    asking.good("approve", str(third["call"]), "--rule", "--on", "z*", "--days", "2")
+    ran = asking.run("start", "writer", 'letters:=[["zoe", "x"]]', "--wait")
+    assert (ran.code, '"to": "zoe"' in ran.out) == (0, True)
+    assert "not, by a rule" in asking.good("grants", "writer")
+    asking.good("revoke", "writer", "post.send", "--rule")
+    assert "not, by a rule" not in asking.good("grants", "writer")
+    rows = asking.run("audit", "search", "--kind", "approval", "--verdict", "approved", "--json").out
+    assert rows.count('"kind":"approval"') == 2
+    assert "all hold" in asking.good("audit", "verify")
+    asking.good("audit", "export", tmp_path / "log")
+    assert "all hold" in asking.good("audit", "verify", "--from", tmp_path / "log")
+
+
+def test_an_answer_in_the_log_that_was_not_signed_so_is_found(asking: Shell, tmp_path: Path) -> None:
+    from kernel.cli import answers
+    from kernel.cli.exits import Ended
+
+    answers_before = asking.told("audit", "verify")["answers"]
+    assert isinstance(answers_before, int)
+    row = held(asking, "only once")
+    asking.good("deny", str(row["call"]), "--why", "truly")
+    until(lambda: asking.told("audit", "verify")["answers"] == answers_before + 1, "the answer is on disk")
+    (tmp_path / "entries").mkdir()
+    log = b"".join(file.read_bytes() for file in sorted((asking.home / "log" / "entries").glob("*.jsonl")))
+    lines = log.rstrip(b"\0").splitlines(keepends=True)
+    origin = (asking.home / "keys" / "log.pub").read_text().split("+")[0]
+    (tmp_path / "entries" / "000000.jsonl").write_bytes(b"".join(lines))
+    assert len(answers.verified(tmp_path, origin)) == answers_before + 1
+    forged = [line.replace(b'"why":"truly"', b'"why":"t"') if b'"kind":"approval"' in line else line for line in lines]
+    (tmp_path / "entries" / "000000.jsonl").write_bytes(b"".join(forged))
+    with pytest.raises(Ended, match="does not hold"):
+        answers.verified(tmp_path, origin)
+
+
+def test_what_does_not_wait_cannot_be_answered(asking: Shell) -> None:
+    for command in ("approve", "deny"):
+        ran = asking.run(command, "2")
+        assert (ran.code, "does not wait for approval" in ran.err) == (4, True)
+        assert asking.run(command, "x").code == 2
+    assert asking.run("approve", "2", "--days", "3").code == 2
+    assert asking.run("approve", "2", "--rule", "--with", "a=b").code == 2
+
+
+def test_a_key_that_may_not_seal_the_hand_cannot_answer_for_it(asking: Shell, tmp_path: Path) -> None:
+    asking.good("keys", "new", tmp_path / "key", "--name", "example.org/somebody")
+    row = held(asking)
+    ran = asking.run("approve", str(row["call"]), "--key", tmp_path / "key")
+    assert (ran.code, "does not count" in ran.err) == (4, True)
+    asking.good("deny", str(row["call"]))
+
+
+def test_being_asked_is_given_and_taken_like_any_grant(asking: Shell) -> None:
+    ran = asking.run("grant", "writer", "post.send", "*", "--without-asking")
+    assert (ran.code, "does not ask for" in ran.err) == (4, True)
+    asking.good("grant", "writer", "post.read", "*", "--ask")
+    assert "each time" in asking.good("grants", "writer")
+    asking.good("revoke", "writer", "post.read")
+    asking.good("grant", "writer", "post.read", "*")

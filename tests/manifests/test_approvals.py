@@ -1,0 +1,152 @@
+"""Who is asked about a call: nobody less by handing authority on, nobody for what is its caller's own, no rule for ever."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from manifests.approvals import PER_HAND, PER_RUN, asking, check_room
+from manifests.calls import OpenCall
+from manifests.grants import GrantSet, narrow
+from manifests.holding import LISTED, listed_after
+from manifests.policy import ABOUT_ONESELF, Link
+from manifests.schema import Capability, Effect, Provided
+from manifests.standing import Rule
+from wire.errors import Refusal
+
+METHODS = ("post.send", "post.read", "kernel.spawn")
+PATTERNS = ("*", "a*", "ann")
+RESOURCES = ("ann", "abe", "bob")
+CAPABILITIES = st.builds(
+    lambda method, allow, own, approval: Capability(method=method, allow=tuple(allow), own=own, approval=approval),
+    st.sampled_from((*METHODS, "post.*")), st.lists(st.sampled_from(PATTERNS), max_size=2), st.booleans(),
+    st.sampled_from((None, True, False)),
+)  # fmt: skip
+LAYERS = st.lists(CAPABILITIES, max_size=4).map(GrantSet.of)
+LINKS = st.lists(
+    st.builds(
+        lambda grants, supervised, is_approved: (grants, supervised, is_approved), LAYERS, st.booleans(), st.booleans()
+    ),
+    min_size=1, max_size=4,
+)  # fmt: skip
+CALLS = st.tuples(st.sampled_from(METHODS), st.sampled_from(RESOURCES), st.sampled_from(["read", "write", "external"]))
+RULES = st.dictionaries(
+    st.sampled_from(("h-0", "h-1", "h-9")),
+    st.lists(
+        st.builds(
+            lambda method, pattern, until: Rule(method=method, pattern=pattern, until=until, call=2),
+            st.sampled_from(METHODS), st.sampled_from(PATTERNS), st.integers(0, 10),
+        ), max_size=3,
+    ).map(tuple),
+    max_size=3,
+)  # fmt: skip
+Drawn = list[tuple[GrantSet, bool, bool]]
+Call = tuple[str, str, Effect]
+Given = dict[str, tuple[Rule, ...]]
+
+
+def links_of(drawn: Drawn) -> list[Link]:
+    return [
+        Link(hand=f"h-{number}", name=f"hand-{number}", grants=grants, supervised=supervised, is_approved=approved)
+        for number, (grants, supervised, approved) in enumerate(drawn)
+    ]
+
+
+def asked(links: list[Link], call: Call, rules: Given | None = None, now: int = 5) -> list[str]:
+    method, resource, effect = call
+    provided = Provided(method=method, summary="", resource="name", effect=effect)
+    return [reason.hand for reason in asking(links, provided, resource, rules or {}, now)]
+
+
+def freedom(grants: GrantSet, call: Call) -> int:
+    return {True: 0, None: 1, False: 2}[grants.approval(call[0], call[1])]
+
+
+@given(LINKS, CALLS, RULES, st.integers(0, 10))
+def test_whoever_counts_in_a_chain_is_asked_for_unless_it_was_spared(
+    drawn: Drawn, call: Call, rules: Given, now: int
+) -> None:
+    links = links_of(drawn)
+    expected = []
+    for number, link in enumerate(links):
+        assert link.grants is not None
+        if number and link.is_approved:
+            break
+        said = link.grants.approval(call[0], call[1])
+        covering = {"ann": ("*", "a*", "ann"), "abe": ("*", "a*"), "bob": ("*",)}[call[1]]
+        mine = [rule for rule in rules.get(link.hand, ()) if rule.method == call[0] and rule.pattern in covering]
+        spared = any(now < rule.until for rule in mine)
+        if (said or (said is None and link.supervised and call[2] == "external")) and not spared:
+            expected.append(link.hand)
+        if link.grants.owns(call[0], call[1]):
+            break
+    assert asked(links, call, rules, now) == expected
+
+
+@given(LAYERS, LAYERS, CALLS)
+def test_narrowing_never_asks_less(one: GrantSet, other: GrantSet, call: Call) -> None:
+    both = narrow(one, other)
+    if both.allows(call[0], call[1]):
+        assert freedom(both, call) == min(freedom(one, call), freedom(other, call))
+
+
+@given(CAPABILITIES, LAYERS, CALLS)
+def test_what_a_set_includes_asks_no_less_than_the_set(wanted: Capability, most: GrantSet, call: Call) -> None:
+    mine = GrantSet.of((wanted,))
+    if most.includes(wanted) and mine.allows(call[0], call[1]):
+        assert freedom(mine, call) <= freedom(most, call)
+
+
+@given(LINKS, LINKS, CALLS)
+def test_a_longer_chain_never_asks_for_less(drawn: Drawn, above: Drawn, call: Call) -> None:
+    chain = links_of(drawn)
+    longer = [*chain, *(replace(link, hand=f"x-{link.hand}") for link in links_of(above))]
+    assert asked(longer, call)[: len(asked(chain, call))] == asked(chain, call)
+
+
+@given(st.lists(st.sampled_from((True, False, None)), min_size=1, max_size=4))
+def test_where_capabilities_disagree_the_one_that_asks_counts(said: list[bool | None]) -> None:
+    grants = GrantSet.of(Capability(method="post.send", allow=("*",), approval=one) for one in said)
+    assert grants.approval("post.send", "ann") is (True if True in said else False if False in said else None)
+
+
+@pytest.mark.parametrize("method", sorted(ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}))
+def test_nobody_is_asked_about_what_touches_only_the_caller(method: str) -> None:
+    grants = GrantSet.of((Capability(method="kernel.*", allow=("*",), approval=True),))
+    assert asked([Link(hand="h", name="x", grants=grants, supervised=True)], (method, "", "external")) == []
+
+
+def test_the_operator_is_never_asked_about_his_own_call() -> None:
+    assert asked([Link(hand="", name="operator", grants=None)], ("post.send", "ann", "external")) == []
+
+
+def test_one_more_than_may_wait_is_refused() -> None:
+    check_room(PER_RUN - 1, PER_HAND - 1)
+    for of_run, of_hand in ((PER_RUN, PER_RUN), (0, PER_HAND)):
+        with pytest.raises(Refusal, match="wait for approval already"):
+            check_room(of_run, of_hand)
+
+
+def test_a_set_that_asks_about_a_method_includes_nothing_of_it_that_does_not() -> None:
+    asks = Capability(method="post.*", allow=("*",), approval=True)
+    spared = Capability(method="post.send", allow=("*",), approval=False)
+    both, plain = GrantSet.of((spared, asks)), Capability(method="post.send", allow=("*",))
+    assert not both.includes(plain)
+    assert both.includes(replace(plain, approval=True))
+    assert narrow(both, GrantSet.of((plain,))).approval("post.send", "ann") is True
+
+
+def test_all_that_waits_is_listed_page_by_page() -> None:
+    provided = Provided(method="post.send", summary="", resource="name", effect="external")
+    held = [
+        OpenCall(
+            number, "r", Link(hand="h", name="x", grants=None), b"", 1, provided=provided, resource="", body=b"", parent=None,
+            deadline=1.0, labels=frozenset(), most=None, upload=False,
+        )
+        for number in reversed(range(2, 2 * LISTED + 52, 2))
+    ]  # fmt: skip
+    seen: list[int] = []
+    while page := [call.number for call in listed_after(held, seen[-1] if seen else None)]:
+        assert len(page) <= LISTED
+        seen += page
+    assert seen == sorted(call.number for call in held)

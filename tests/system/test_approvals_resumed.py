@@ -1,0 +1,200 @@
+"""What waits for a person waits through anything: asked before a kill or a restart, answered after it, done exactly once."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, install, make_home
+from tests.system import fates
+from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
+from tests.system.fates import call, entries, entry, until
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, POST)
+        install(kernel, writer())
+        yield kernel
+
+
+def crash(kernel: Kernel) -> None:
+    kernel.kill()
+    kernel.up()
+
+
+def restart(kernel: Kernel) -> None:
+    kernel.down()
+    kernel.up()
+
+
+def kill_run(kernel: Kernel) -> None:
+    os.kill(fates.pid_of(kernel, "writer"), signal.SIGKILL)
+    until(lambda: entries(kernel.home, "run.left"), "it goes on in another process")
+
+
+def kill_template(kernel: Kernel) -> None:
+    os.kill(kernel.template_pid, signal.SIGKILL)
+    until(lambda: entries(kernel.home, "run.left"), "it goes on in another process")
+
+
+def freeze(kernel: Kernel) -> None:
+    call(kernel, "kernel.freeze")
+    call(kernel, "kernel.thaw")
+
+
+@pytest.mark.parametrize("fate", [crash, restart, kill_run, kill_template, freeze])
+def test_asked_before_and_answered_after_it_is_done_once(kernel: Kernel, fate: Callable[[Kernel], None]) -> None:
+    run = begin(kernel, "ann hello", "bob hello")
+    (before,) = waiting(kernel)
+    fate(kernel)
+    (after,) = waiting(kernel)
+    assert (after.call, after.run, after.resource, after.until) == (
+        before.call,
+        before.run,
+        before.resource,
+        before.until,
+    )
+    assert after.since[:22] == before.since[:22]
+    assert sent(kernel.home) == []
+    answer(kernel, [after])
+    (second,) = until(lambda: [one for one in waiting(kernel) if one.resource == "bob"], "the second letter")
+    fate(kernel)
+    answer(kernel, waiting(kernel))
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}, {"sent": "hello", "to": "bob"}]
+    assert sent(kernel.home) == ["ann hello", "bob hello"]
+    held = [one.call for one in entries(kernel.home, "call") if one.verdict == "held"]
+    assert held == [before.call, second.call]
+    kernel.down()
+    assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+@pytest.mark.parametrize("fate", [crash, restart])
+def test_asked_before_and_denied_after(kernel: Kernel, fate: Callable[[Kernel], None]) -> None:
+    run = begin(kernel, "ann hello")
+    held = waiting(kernel)
+    for _ in range(3):
+        fate(kernel)
+        assert [one.call for one in waiting(kernel)] == [one.call for one in held]
+    answer(kernel, held, "denied", why="no")
+    assert outcome(kernel, run) == ["refused: denied: the operator said no: no"]
+    assert sent(kernel.home) == []
+
+
+def test_a_read_that_is_asked_about_waits_through_a_restart_too(kernel: Kernel) -> None:
+    install(kernel, writer("careful", '"post.*" = { allow = ["*"], approval = true }\n', autonomy="full"))
+    run = begin(kernel, "ann hello", hand="careful", method="post.read")
+    before = waiting(kernel)
+    for fate in (restart, crash, freeze):
+        fate(kernel)
+        assert [one.call for one in waiting(kernel)] == [one.call for one in before]
+    answer(kernel, before)
+    assert outcome(kernel, run) == [{}]
+
+
+def test_it_expires_at_its_time_whatever_the_kernel_did_meanwhile(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open(home / "home.toml", "a") as file:
+        file.write('approvals_expire = "4s"\n')
+    with Kernel(home) as kernel:
+        install(kernel, POST)
+        install(kernel, writer())
+        run = begin(kernel, "ann hello")
+        (held,) = waiting(kernel)
+        kernel.kill()
+        time.sleep(4.0)
+        kernel.up()
+        end = entry(home, "end", call=held.call)
+        assert (end.verdict, end.detail.get("code"), end.run) == ("refused", None, run)
+        assert end.why.startswith("nobody answered whether post.send may be called")
+        assert sent(home) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_around_the_answer_it_is_done_once_or_its_outcome_is_unknown(kernel: Kernel, seed: int) -> None:
+    chance = random.Random(f"approval {seed}")
+    run = begin(kernel, *(f"to{number} x" for number in range(4)), at_once=True)
+    for left in (4, 3, 2, 1):
+        answer(kernel, waiting(kernel, left)[:1])
+        time.sleep(chance.uniform(0.0, 0.03))
+        crash(kernel)
+    entry(kernel.home, "end", run="", method="run")
+    done, ends = sent(kernel.home), [one for one in entries(kernel.home, "end") if one.method == "post.send"]
+    assert len(done) == len(set(done))
+    assert [one.run for one in ends] == [run] * 4
+    for one in ends:
+        assert one.verdict == "failed" or f"{one.resource} x" in done
+        assert one.verdict == "done" or one.why.startswith("outcome unknown: "), one
+    assert none_waits(kernel)
+
+
+def test_what_is_idempotent_and_was_approved_is_made_again_and_not_asked_about_again(kernel: Kernel) -> None:
+    run = begin(kernel, "ann hello", method="post.pin")
+    held = waiting(kernel)
+    answer(kernel, held)
+    crash(kernel)
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+    assert set(sent(kernel.home)) == {"ann hello"}
+    assert len(entries(kernel.home, "approval")) == 1
+
+
+def test_in_whose_name_it_is_asked_is_known_after_a_restart(kernel: Kernel) -> None:
+    asks = '"kernel.spawn" = { allow = ["*"], approval = false }\n"post.*" = ["*"]\n'
+    install(kernel, writer("chief", asks))
+    run = begin(kernel, "ann hello", hand="chief", spawn="writer")
+    (before,) = waiting(kernel)
+    crash(kernel)
+    (after,) = waiting(kernel)
+    assert (after.asks, after.chain) == (before.asks, before.chain)
+    assert [one.name for one in after.asks] == ["writer", "chief"]
+    answer(kernel, [after])
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+def test_what_an_approved_call_leads_to_is_not_asked_about_after_a_restart_either(kernel: Kernel) -> None:
+    install(kernel, writer("chief", '"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
+    run = begin(kernel, "ann hello", hand="chief", spawn="writer")
+    answer(kernel, waiting(kernel))
+    (before,) = waiting(kernel)
+    assert [one.name for one in before.asks] == ["writer"]
+    crash(kernel)
+    (after,) = waiting(kernel)
+    assert after.asks == before.asks
+    answer(kernel, [after])
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+    assert sent(kernel.home) == ["ann hello"]
+
+
+@pytest.mark.parametrize("fate", [kill_run, crash])
+def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoever_asked(
+    kernel: Kernel, fate: Callable[[Kernel], None]
+) -> None:
+    install(kernel, writer("clerk", autonomy="full"))
+    install(kernel, writer(asks='"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n', version="1.1.0"))
+    run = begin(kernel, "ann hello", spawn="clerk")
+    (held,) = waiting(kernel)
+    assert held.method == "kernel.spawn"
+    fate(kernel)
+    answer(kernel, waiting(kernel))
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+    assert sent(kernel.home) == ["ann hello"]
+    assert [one.call for one in entries(kernel.home, "call") if one.verdict == "held"] == [held.call]
+
+
+@pytest.mark.parametrize("rest", [0.0, 0.002, 0.01, 0.05])
+def test_what_was_edited_is_never_made_as_it_was_asked_for(kernel: Kernel, rest: float) -> None:
+    begin(kernel, "ann hello", method="post.pin")
+    (held,) = waiting(kernel)
+    answer(kernel, [held], "edited", instead={"text": "bye"})
+    time.sleep(rest)
+    crash(kernel)
+    end = entry(kernel.home, "end", call=held.call)
+    assert end.verdict == "done" or end.why.startswith("outcome unknown"), end
+    assert none_waits(kernel)
+    assert set(sent(kernel.home)) <= {"ann bye"}
+    assert len(sent(kernel.home)) <= 1
