@@ -96,14 +96,9 @@ def _stop(request: Request) -> object:
     if one is not None and request.run is not None and one.parent != request.run.id:
         raise Failure("unknown run", f"{one.id} is not a run that you spawned")
     hand = one.hand if one is not None else request.hand()
-    if one is not None and one.is_task:
-        runs = [one]
-    else:
-        runs = [run for run in kernel.runs.values() if run.hand.id == hand.id]
-        kernel.supervisor.unwant(hand, why)
+    is_one = one is not None and one.is_task
+    runs = [run for run in kernel.runs.values() if (run is one if is_one else run.hand.id == hand.id)]
     left = {run.id for run in runs}
-    if not left:
-        return {"stopped": 0}
 
     def heard(run: str) -> None:
         left.discard(run)
@@ -112,6 +107,11 @@ def _stop(request: Request) -> object:
 
     for run in runs:
         kernel.results.when_gone(run.id, partial(heard, run.id))
+    if not is_one:
+        kernel.supervisor.unwant(hand, why)
+    if not runs:
+        return {"stopped": 0}
+    for run in runs:
         if run.state == "waiting":  # nobody is to be asked, and its work ends as that of others does
             run.why = why
         else:

@@ -1,11 +1,9 @@
 """Whoever asks too much is refused, then ended; the log says so in few words, and how much it was."""
 
 import os
-import signal
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -144,17 +142,10 @@ def test_spawned_runs_that_still_work_are_bounded(kernel: Kernel) -> None:
     with kernel.client() as client:
         one: list[list[object]] = [["send", spawn, waiting], ["take", 1]]
         found = ends(got(play(client, *one * 20)))
-    until(lambda: not any(map(killed, runs(kernel, "puppet"))), "all of them are gone")
+    call(kernel, "kernel.stop", "puppet")
+    until(lambda: not runs(kernel, "puppet"), "all of them are gone")
     assert found == {"Done": 16, "in_flight": 4}
     settled(kernel)
-
-
-def killed(run: Mapping[str, Value]) -> bool:
-    """Kill a run's process, if it has one by now, and still; True, as the run was there."""
-    if pid := int(str(run["pid"])):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return True
 
 
 def test_connections_by_the_thousand_leave_no_descriptor_and_no_peer_behind(kernel: Kernel) -> None:

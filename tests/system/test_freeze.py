@@ -130,6 +130,7 @@ def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_lo
             assert ended(client, "kernel.start", "caller") == "frozen"
             until(lambda: not fates.runs(kernel), "all were reaped")
             late.append(_effects(kernel)[-1] - at)
+            client.call("kernel.stop", "caller")  # they would go on after the thaw
             client.call("kernel.thaw")
     assert statistics.median(took) < 0.05, took
     assert statistics.median(late) < 0.05, late
