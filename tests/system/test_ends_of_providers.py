@@ -200,7 +200,7 @@ def test_a_provider_takes_so_many_at_once_and_waiting_callers_take_turns(kernel:
     ]
     backs: list[list[object]] = [["send", word(headers.Cancel(number=number)), NIL] for number in (10_001, 10_003)]
     with kernel.client() as client:
-        inputs = {"steps": [*hog, ["wait", "back"], *backs, ["wait", "enough"]]}
+        inputs = {"steps": [*hog, ["wait", "back"], *backs, ["take", 2], ["wait", "enough"]]}
         run = str(table(client.call("kernel.start", "puppet", {"inputs": inputs}).value)["run"])
         scratch = kernel.home / "scratch" / run
         until(lambda: open_calls(client) == 17, "one caller has sixteen calls open")
