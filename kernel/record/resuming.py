@@ -352,7 +352,7 @@ class Resuming:
         return next((run for run, one in self._kernel.state.unfinished.items() if one.asked == asked and asked), "")
 
     def outcome(self, run: str, caller: str) -> Outcome | None:
-        """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
+        """How a run ended that has ended under an earlier kernel, from its tape; None when this caller may not know."""
         one = self._kernel.state.unfinished.get(run)
         if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
             return None
@@ -362,7 +362,8 @@ class Resuming:
             ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
             header = codec.decode_from_kernel(ended[-1].header)
         except (OSError, ManipleError, IndexError):
-            return None
+            lost = headers.Failed(number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone")
+            return Outcome(header=lost, body=NIL, labels=frozenset())
         assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
         return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))
 

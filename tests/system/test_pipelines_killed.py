@@ -192,6 +192,29 @@ def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_pipeline(k
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+def test_a_step_whose_run_cannot_go_on_has_failed_as_one_that_ended(kernel: Kernel) -> None:
+    add(kernel, "two", """
+[steps.each]
+hand = "worker"
+for_each = ["a", "b"]
+parallel = 2
+with = { text = "${item}", seconds = 2 }
+undo = { hand = "worker", with = { text = "not ${item}" } }
+""")  # fmt: skip
+    with kernel.client() as client:
+        run = begin(client, "two")
+        until(lambda: len(ledger(client)) == 2, "both have begun")
+    lost = next(one.run for one in entries(kernel.home, "run.start") if one.detail["name"] == "worker")
+    kernel.kill()
+    (kernel.home / "journal" / "runs" / f"{lost}.tape").unlink()
+    kernel.up()
+    told = chaos.outcome_of(kernel, run)
+    assert (told["outcome"], told["code"]) == ("failed", "ended"), str(told)
+    assert "the kernel ended before it" in str(told["text"])
+    with kernel.client() as client:
+        assert len(ledger(client)) == 3
+
+
 @pytest.mark.soak
 def test_hundreds_of_kills_change_nothing_about_pipelines(kernel: Kernel) -> None:
     chance, killer, kills = random.Random(7), Killer(kernel), 0
