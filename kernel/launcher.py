@@ -132,11 +132,11 @@ class Launcher:
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:
         """The process that was exec'd made process 1 and may leave; then process 1 is the kernel's own child."""
-        with suppress(BrokenPipeError):  # both were killed, which the socket tells
+        with suppress(OSError):  # both were killed, which the socket tells
             descriptors.send(self._template, b"leave")
         os.waitpid(self._pid, 0)
         self._pid, self._pidfd = pid, pidfd
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             descriptors.send(self._template, b"go")
 
     def _template_gone(self) -> None:

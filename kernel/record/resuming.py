@@ -362,7 +362,9 @@ class Resuming:
             ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
             header = codec.decode_from_kernel(ended[-1].header)
         except (OSError, ManipleError, IndexError):
-            lost = headers.Failed(number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone")
+            lost = headers.Failed(
+                number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone"
+            )
             return Outcome(header=lost, body=NIL, labels=frozenset())
         assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
         return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from kernel.cli.exits import NotDone
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
 from tests.system.fates import entries, until
@@ -145,21 +146,32 @@ def work_of(kernel: Kernel, run: str) -> list[str]:
 
 def check_right(kernel: Kernel, run: str, book: str, *, fails: bool) -> None:
     """Fails unless a run of the pipeline came to what it comes to undisturbed, and no run of a step began twice."""
-    told = chaos.outcome_of(kernel, run)
+    try:
+        told = chaos.outcome_of(kernel, run)
+    except NotDone as error:  # the kernel under which it ended was killed before anybody had asked
+        assert error.reason == "unknown run", error
+        told = told_by_log(kernel, run)
     with kernel.client() as client:
         lines = [line.partition(" ")[2] for line in ledger(client) if line.startswith(f"book/{book} ")]
         until(lambda: live(client) == [], "all runs are gone")
-    if fails:
+    if "value" not in told:
+        assert told["outcome"] == ("failed" if fails else "done")
+    elif fails:
         value: Any = told["value"]
         assert (told["outcome"], told["code"], value["step"], value["left"]) == ("failed", "flaky", "last", []), str(
             told
         )
         assert sorted(value["undone"]) == UNDONE
-        assert Counter(lines) == LINES + UNDOES
     else:
         assert (told["outcome"], told["value"]) == ("done", DONE), str(told)
-        assert Counter(lines) == LINES + Counter(["it is done"])
+    assert Counter(lines) == LINES + (UNDOES if fails else Counter(["it is done"]))
     assert len(work_of(kernel, run)) == len(set(work_of(kernel, run))) == RUNS[fails]
+
+
+def told_by_log(kernel: Kernel, run: str) -> dict[str, object]:
+    """How a run's work ended; what it returned is not in the log."""
+    work = next(one.call for one in entries(kernel.home, "run.start") if one.run == run)
+    return {"outcome": next(one.verdict for one in entries(kernel.home, "end") if one.call == work)}
 
 
 def has_ended(kernel: Kernel, run: str) -> bool:
@@ -223,7 +235,7 @@ def test_hundreds_of_kills_change_nothing_about_pipelines(kernel: Kernel) -> Non
         run = begin_whole(kernel, book, fails=fails)
         for _ in range(chance.randrange(1, 9)):
             time.sleep(chance.expovariate(3))
-            kills += killer.kill(chance.choice(VICTIMS))
+            kills += not has_ended(kernel, run) and killer.kill(chance.choice(VICTIMS))
         check_right(kernel, run, book, fails=fails)
         print(kills, run, "failed as it must" if fails else "done", flush=True)
     kernel.down()

@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def kill(kernel: Kernel, victim: str) -> None:
     ]
     for pid in fates.children(kernel.pid) if victim == "template" else pids:
         if pid:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it was about to end
+                os.kill(pid, signal.SIGKILL)
 
 
 def calls_made(kernel: Kernel) -> int:
