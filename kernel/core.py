@@ -218,8 +218,10 @@ class Kernel:
         if owner is not None:
             self.supervisor.deliver(call, owner)
             return
-        peer = self.peers.get(call.route)
+        run = self.runs.get(call.caller)
+        peer = self.peers.get(call.route) or (run.peer if run is not None and run.tape is not None else None)
         if peer is None:
+            self.resuming.put_off(call)
             return
         call.step("deliver")
         try:

@@ -122,9 +122,20 @@ class Resuming:
         if call.state == "streaming" or call.upload:
             kernel.exchange.fail(call, INTERRUPTED, "its caller's process died while it streamed")
         elif again and may_be_made_again(call.provided) and call.bond is None:
-            tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
-            kernel.exchange.let_go(call)
-            del tape.made[call.caller_number]
+            self._put_back(call, tape)
+
+    def _put_back(self, call: OpenCall, tape: Tape) -> None:
+        """From now on only the log knows of a call, and its run's next process makes it again."""
+        kernel = self._kernel
+        tape.opens[call.caller_number] = (call.number, call.kept(kernel.digest_key(call.caller), call.caller))
+        kernel.exchange.let_go(call)
+        del tape.made[call.caller_number]
+
+    def put_off(self, call: OpenCall) -> None:
+        """The kernel was to carry out a call whose run lost its process while the entry went to disk."""
+        run = self._kernel.runs.get(call.caller)
+        if run is not None and run.tape is not None and run.tape.made.get(call.caller_number) is call:
+            self._put_back(call, run.tape)
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
@@ -219,6 +230,11 @@ class Resuming:
         """Whether a call stays open while the kernel is down."""
         runs = self._kernel.runs
         return any(run.id in self._waiting and (run.work is call or call.caller == run.id) for run in runs.values())
+
+    def outlives(self, run: Run | None) -> bool:
+        """Whether a run goes on with the next kernel while this one goes down: it is told nothing of that, and asks again."""
+        is_kept = run is not None and run.tape is not None and (run.leaves or not run.ended)
+        return self._kernel.is_finishing and is_kept
 
     def opens(self) -> Iterable[tuple[int, Open]]:
         """The calls of runs that go on which only the log knows."""

@@ -241,6 +241,22 @@ def test_hundreds_of_kills_change_nothing_about_pipelines(kernel: Kernel) -> Non
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+def test_a_pipeline_that_dies_just_after_it_asked_for_a_run_gets_that_run(kernel: Kernel) -> None:
+    text = "".join(f'[steps.s{number}]\nhand = "worker"\nwith = {{ text = "{number}" }}\n' for number in range(8))
+    add(kernel, "many", text)
+    chance = random.Random(3)
+    for number in range(1, 9):
+        with kernel.client() as client:
+            run = begin(client, "many")
+            until(lambda: fates.runs(kernel, "many"), "it is there")
+            pid = fates.pid_of(kernel, "many")
+            until(lambda run=run: any(one.principal == run for one in entries(kernel.home, "call")), "it asks")  # type: ignore[misc]
+            time.sleep(chance.uniform(0.0, 0.02))
+            os.kill(pid, signal.SIGKILL)
+            assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+            assert len(ledger(client)) == 8 * number
+
+
 def test_a_step_that_waits_for_a_service_when_the_kernel_goes_down_is_not_told_of_that(kernel: Kernel) -> None:
     killer = Killer(kernel)
     for number in range(6):
