@@ -32,7 +32,7 @@ fix: && docs
     {{python}} -m ruff check --fix --quiet
     {{python}} -m ruff format --quiet
 
-# See Maniple work: two Hands on real input, their log and its proof
+# See Maniple work: Hands on real input, a pipeline that outlives a kill, their log and its proof
 demo:
     {{python}} docs/demo/demo.py
 

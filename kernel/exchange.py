@@ -242,6 +242,8 @@ class Exchange:
 
     def refuse(self, call: OpenCall, refusal: Refusal) -> None:
         """End a call in Refused, by the kernel: whoever should have answered it may not start."""
+        if self._kernel.resuming.outlives(self._kernel.runs.get(call.caller)):
+            return
         why = refusal.why[: limits.WHY_MAX]
         self.end(call, headers.Refused(number=0, code=refusal.code, why=why, grant=refusal.grant))
 

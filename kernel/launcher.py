@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Container
+from contextlib import suppress
 from socket import socket
 from typing import TYPE_CHECKING, Final
 
@@ -67,7 +68,10 @@ class Launcher:
         self.start_template()
 
     def start_template(self) -> None:
-        """Start a template; runs asked for until it is warm wait for it."""
+        """Start a template; runs asked for until it is warm wait for it. What it leaves behind is the kernel's to adopt."""
+        from kernel.process.confine import ADOPT_ORPHANS, control
+
+        control(ADOPT_ORPHANS)
         self._template, theirs = descriptors.pair()
         self._is_warm, self._pidfd = False, -1
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -128,13 +132,12 @@ class Launcher:
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:
         """The process that was exec'd made process 1 and may leave; then process 1 is the kernel's own child."""
-        from kernel.process.confine import ADOPT_ORPHANS, control
-
-        control(ADOPT_ORPHANS)
-        descriptors.send(self._template, b"leave")
+        with suppress(OSError):  # both were killed, which the socket tells
+            descriptors.send(self._template, b"leave")
         os.waitpid(self._pid, 0)
         self._pid, self._pidfd = pid, pidfd
-        descriptors.send(self._template, b"go")
+        with suppress(OSError):
+            descriptors.send(self._template, b"go")
 
     def _template_gone(self) -> None:
         self.close()
@@ -224,6 +227,8 @@ class Launcher:
 
     def measure(self, run: Run, most: int) -> None:
         """Ask how much room the run's own folders take; its owner is told, if the template can be asked now."""
+        if not self._is_warm:  # it takes what it hears before that for something else
+            return
         folders = [self._home.at("scratch", run.scratch)] + (
             [] if run.is_task else [self._home.at("state", run.hand.id)]
         )

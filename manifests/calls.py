@@ -294,3 +294,13 @@ def covering(parent: OpenCall | None) -> Bond | None:
         if call.bond is not None or call.is_detached:
             return call.bond
     return None
+
+
+def lasts(call: OpenCall, now: int, seconds: float) -> bool:
+    """Whether a call may well take longer than a process is kept for it, so many seconds. now: microseconds since 1970."""
+    return call.method == "kernel.wait" or (call.method == "kernel.sleep" and call.alarm_at - now > seconds * 1_000_000)
+
+
+def may_be_made_again(provided: Provided, most: object = None) -> bool:
+    """Whether a call whose outcome was lost may be made again without anybody noticing. most: what it may cost, if it may."""
+    return most is None and (provided.effect == "read" or provided.idempotent)

@@ -1,21 +1,23 @@
-"""What `./just demo` runs (acts): a home of its own, two Hands on real input, their log and its proof; under a minute.
+"""What `./just demo` runs (acts): a home, Hands on real input, a pipeline whose kernel is killed, their log and its proof.
 
 Everything is done by the command line, as separate processes, and shown as it is typed, so that a reader can do the
 same. Long results are shown by their beginning.
 Nothing outside a temporary folder is touched, and nothing is left behind.
 """
 
+import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent.parent
@@ -121,17 +123,65 @@ class Demo:
 
     def pipe(self) -> None:
         with self.part(
-            "A pipeline of Hands",
+            "A pipeline of Hands, by the clock, and a kernel that is killed",
             "What `monitoring` measured goes into a CSV, `data-pipeline` adds it up, and a page is written from that: three "
-            "runs, one after the other.\nThe pipeline itself may only begin them; what they may do it lends.",
+            "runs, one after the other.\nThe pipeline itself may only begin them; what they may do it lends. Each 5 seconds; "
+            "in the middle of one the kernel gets SIGKILL.",
         ):
             watch = HERE / "watch"
             shutil.copy(watch / "samples.toml", self.files / "samples.toml")
             self.maniple("install", str(watch / "clerk"), "--yes", most=1)
-            self.maniple("pipeline", "add", str(watch / "machine-report.pipeline.toml"), "--yes", most=14)
-            self.maniple("pipeline", "run", "machine-report", "--watch")
-            self.maniple("pipeline", "show", "machine-report")
+            self.maniple("pipeline", "add", str(watch / "machine-report.pipeline.toml"), "--yes", most=16)
+            self.maniple("schedules")
+            kernel = json.loads(self.quiet("status", "--json"))["pid"]
+            run = self.begun()
+            print(_bold(f"$ kill -9 {kernel}") + "\n", flush=True)
+            os.kill(kernel, signal.SIGKILL)
+            self.maniple("up")
+            self.wait(run)
+            self.maniple("pause", "machine-report")
+            self.maniple("audit", "search", "--run", run, "--kind", "run.*")
+            self.maniple("audit", "search", "--run", run, "--kind", "call", "--method", "run")
+            print(f"{self.once(run)}\n", flush=True)
+            self.maniple("pipeline", "show", "machine-report", "--run", run)
             print((self.files / "machine.md").read_text(), flush=True)
+
+    def begun(self) -> str:
+        """A scheduled run of the pipeline, as soon as its first step is at work."""
+        self.looked(lambda: self.log("--hand", "clerk", "--kind", "call", "--method", "kernel.sleep"))
+        return str(self.log("--hand", "machine-report", "--kind", "run.start")[-1]["run"])
+
+    def wait(self, run: str) -> None:
+        """Until a run has ended, whichever kernel it began under."""
+        self.looked(lambda: self.log("--run", run, "--kind", "run.end"))
+
+    def once(self, run: str) -> str:
+        """That each step of a run of the pipeline began one run, as the log has it. Raises RuntimeError if not."""
+        notes = [row["why"] for row in self.log("--run", run, "--kind", "note")]
+        begun = [note.partition(": run ")[0] for note in notes if ": run " in note]
+        works = [row["call"] for row in self.log("--run", run, "--kind", "call", "--method", "run")]
+        lives = len(self.log("--run", run, "--kind", "run.start"))
+        if sorted(begun) != ["load", "report", "sample"] or len(works) != 3 or lives < 2:
+            raise RuntimeError(f"{begun} began {len(works)} runs in {lives} lives")
+        return f"{lives} lives of one run; sample, load and report began one run each. None ran twice."
+
+    def log(self, *words: str) -> list[dict[str, Any]]:
+        """Entries of the log."""
+        return [json.loads(line) for line in self.quiet("audit", "search", *words, "--json").splitlines()]
+
+    def quiet(self, *words: str) -> str:
+        """What a command prints, out of sight."""
+        return subprocess.run(
+            [*MANIPLE, *words], env=self.environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    def looked(self, look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Entries, as soon as there are any. Raises RuntimeError when there are none in time."""
+        for _ in range(200):
+            if found := look():
+                return found
+            time.sleep(0.05)
+        raise RuntimeError("what was waited for did not come")
 
     def look(self) -> None:
         with self.part("What runs", "Each run is a process of its own; a task's run is gone with its work."):

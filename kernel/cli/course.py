@@ -58,7 +58,7 @@ class Course:
         if entry.cost is not None and entry.run in self.tries:
             self.tries[entry.run].micro_dollars += entry.cost.micro_dollars
         match entry.kind:
-            case "run.start":
+            case "run.start" if entry.run not in self.tries:  # another process of a run that goes on is no other run
                 one = Try(run=entry.run, hand=str(entry.detail.get("name", "")), started=time_micros(entry.time))
                 self.tries[entry.run] = one
                 if entry.call:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from wire.entries import Entry
 
-NEEDLES = (b'"kind":"run.', b'"method":"run"')
+NEEDLES = (b'"kind":"kernel.start"', b'"kind":"run.', b'"method":"run"')
 """What a line of the log holds that says something of a run as a whole."""
 
 
@@ -36,7 +36,7 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
     work: dict[int, str] = {}
     for entry in entries:
         match entry.kind:
-            case "run.start":
+            case "run.start" if entry.run not in runs:  # and not another process of a run that goes on
                 runs[entry.run] = PastRun(
                     run=entry.run,
                     hand=str(entry.detail.get("name", "")),
@@ -50,6 +50,8 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
             case "run.confined" if entry.run in runs:
                 run = runs[entry.run]
                 run.confinement, run.lacking = (_names(entry.detail.get(name)) for name in ("applied", "missing"))
+            case "kernel.start":
+                _lose(runs.values(), entry.time)
             case "run.end" if entry.run in runs:
                 _end(runs[entry.run], entry)
             case "end" if entry.call in work:
@@ -58,6 +60,13 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
             case _:
                 pass
     return runs
+
+
+def _lose(runs: Iterable[PastRun], time: str) -> None:
+    """A kernel has started: what a killed one before it ran, and nobody takes up, has no end of its own."""
+    for run in runs:
+        if run.kind == "service" and not run.ended:
+            run.ended, run.outcome, run.why = time, "died", "the kernel ended before it"
 
 
 def _end(run: PastRun, entry: Entry) -> None:

@@ -10,6 +10,7 @@ from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.pipelines import Added
+from kernel.cli.show import scheduled
 from manifests.grants import as_text
 from manifests.values import format_duration
 
@@ -50,6 +51,7 @@ def _drawn(one: Added, course: Course, run: str) -> str:
             ("takes", "\n".join(f"{name}: {of}" for name, of in pipeline.inputs.items())),
             ("returns", ", ".join(pipeline.outputs)),
             ("lends", "\n".join(map(as_text, pipeline.lends)) if pipeline.lends is not None else ""),
+            ("scheduled", scheduled(one.schedule)),
             ("bounds", f"{pipeline.parallel} runs at once, {format_duration(pipeline.wall_ms)} in all"),
         )
     )

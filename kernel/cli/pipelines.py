@@ -23,19 +23,20 @@ from manifests.pipeline.folder import file_of
 from manifests.pipeline.installed import Known
 from manifests.pipeline.schema import Pipeline
 from manifests.pipeline.signature import Signature, of_entry
-from manifests.schema import Capability
+from manifests.schema import Capability, Schedule
 from wire.errors import ManipleError
 
 LARGEST = 512 * 1024
 
 
 class Added(Struct, frozen=True):
-    """A pipeline that is installed. folder: of its files, below the home; text: of its pipeline."""
+    """A pipeline that is installed. folder: of its files, below the home; text: of its pipeline; schedule: when it starts."""
 
     pipeline: Pipeline
     version: str
     folder: str
     text: str
+    schedule: Schedule | None = None
 
 
 def read_file(path: str) -> str:
@@ -115,7 +116,7 @@ def _opened(client: Client, hand: Installed) -> Added:
     section = hand.package.manifest.hand
     folder = os.path.join(client.home, "hands", hand.folder)
     text = read_file(os.path.join(folder, section.pipeline))
-    return Added(check(text, file=section.pipeline), hand.version, folder, text)
+    return Added(check(text, file=section.pipeline), hand.version, folder, text, hand.package.manifest.schedule)
 
 
 def added(client: Client, name: str) -> Added:

@@ -57,7 +57,8 @@ def _what_runs(section: HandSection, artefact: Artefact | None) -> str:
     return section.entry or section.pipeline or " ".join(section.command)
 
 
-def _scheduled(schedule: Schedule | None) -> str:
+def scheduled(schedule: Schedule | None) -> str:
+    """When a Hand starts by itself, and with what, in words; "" if it does not."""
     if schedule is None:
         return ""
     lines = [in_words(schedule), f"while it works: {schedule.overlap}"]
@@ -97,7 +98,7 @@ def _drawn(shown: Shown) -> str:
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),
-            ("scheduled", _scheduled(manifest.schedule)),
+            ("scheduled", scheduled(manifest.schedule)),
             ("settings", "\n".join(f"{name} = {value}" for name, value in shown.settings.items())),
             (
                 "limits",

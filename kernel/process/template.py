@@ -54,10 +54,13 @@ def main(arguments: list[str]) -> None:
     first = os.fork()
     if first:
         _tell(end, Warm(pid=first), [os.pidfd_open(first)])
-        receive(end)  # the kernel adopts orphans from now on
+        receive(end)  # the kernel knows the inner one
+        os.write(held, b".")
         os._exit(0)
     os.close(held)
-    os.read(alive, 1)  # the outer process is leaving, and reads nothing more
+    if not os.read(alive, 1):  # the outer process was killed, and this one would take for its own what it had not heard
+        os._exit(0)
+    os.read(alive, 1)  # it is leaving, and reads nothing more
     os.close(alive)
     if not receive(end)[0]:  # it is gone, and the kernel is this one's parent
         os._exit(0)  # or gone too

@@ -19,7 +19,7 @@ from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, ending, goes_on, was_killed
 from manifests import policy
 from manifests.approvals import asked_again, denied
-from manifests.calls import OpenCall, chain, opened
+from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
 from manifests.grants import GrantSet
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
 from manifests.policy import Link, shown
@@ -162,7 +162,7 @@ class Resuming:
         for run in kernel.runs.values():
             if run.tape is None or not run.clock or run.peer is None or run.state != "ready" or run.paused or run.ended:
                 continue
-            if run.tape.is_quiet and all(lasts(call, now) for call in run.tape.made.values()):
+            if run.tape.is_quiet and all(lasts(call, now, RESTS_FROM) for call in run.tape.made.values()):
                 if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
                     kernel.links.transmit(run.peer, headers.Still(time=now), NIL)
                 self._asked[run.id] = run.tape.count
@@ -227,6 +227,11 @@ class Resuming:
         """Whether a call stays open while the kernel is down."""
         runs = self._kernel.runs
         return any(run.id in self._waiting and (run.work is call or call.caller == run.id) for run in runs.values())
+
+    def outlives(self, run: Run | None) -> bool:
+        """Whether a run goes on with the next kernel while this one goes down: it is told nothing of that, and asks again."""
+        is_kept = run is not None and run.tape is not None and (run.leaves or not run.ended)
+        return self._kernel.is_finishing and is_kept
 
     def opens(self) -> Iterable[tuple[int, Open]]:
         """The calls of runs that go on which only the log knows."""
@@ -383,18 +388,12 @@ class Resuming:
             ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
             header = codec.decode_from_kernel(ended[-1].header)
         except (OSError, ManipleError, IndexError):
-            return None
+            one = self._kernel.state.unfinished.get(run)
+            if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
+                return None
+            lost = headers.Failed(
+                number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone"
+            )
+            return Outcome(header=lost, body=NIL, labels=frozenset())
         assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
         return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))
-
-
-def lasts(call: OpenCall, now: int) -> bool:
-    """Whether a call may well take longer than a process is kept for it. now: microseconds since 1970."""
-    return call.method == "kernel.wait" or (
-        call.method == "kernel.sleep" and call.alarm_at - now > RESTS_FROM * 1_000_000
-    )
-
-
-def may_be_made_again(provided: Provided, most: object = None) -> bool:
-    """Whether a call whose outcome was lost may be made again without anybody noticing. most: what it may cost, if it may."""
-    return most is None and (provided.effect == "read" or provided.idempotent)

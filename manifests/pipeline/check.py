@@ -6,17 +6,20 @@ the kernel refuses what is not there. Problems are those of HAND.toml: file, lin
 
 from collections.abc import Mapping
 
+from manifests import schedule_rules
 from manifests.check import lent, load
-from manifests.errors import ManifestInvalid
+from manifests.errors import ManifestInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.names import is_field
 from manifests.pipeline.binding import Binding
 from manifests.pipeline.installed import Known, against
 from manifests.pipeline.reading import Table, head, steps
 from manifests.pipeline.schema import Pipeline
+from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import AT
-from manifests.typed import word
+from manifests.tables import read_table
+from manifests.typed import convert, split_type, word
 
 DAY_MS = 86_400_000
 
@@ -39,7 +42,10 @@ def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> 
         if not is_field(name):
             found.at_key(("outputs", name), f'"{name}" cannot be the name of an output', 'write small letters and "_"')
     binding.outputs(outputs)
-    made = _built(section, inputs=inputs, lends=lends, steps=bound, last=after, outputs=dict(outputs))
+    schedule = _schedule(found, raw, section.get("name"), inputs)
+    made = _built(
+        section, inputs=inputs, lends=lends, steps=bound, last=after, outputs=dict(outputs), schedule=dict(schedule)
+    )
     if hands is not None:
         against(found, made, hands, binding)
     if found:
@@ -52,6 +58,34 @@ def _inputs(found: Findings, raw: object) -> dict[str, str]:
     if read is not BAD and isinstance(read, dict):
         return {str(name): str(of) for name, of in read.items()}
     return {str(name): "any?" for name in raw} if isinstance(raw, dict) else {}
+
+
+def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, str]) -> Table:
+    """The table [schedule], checked as that of a HAND.toml is, and its inputs as those of a run."""
+    if "schedule" not in raw:
+        return {}
+    read = read_table(found, "schedule", ("schedule",), raw["schedule"])
+    schedule_rules.schedule(found, {"hand": {"kind": "task", "name": name}, "schedule": read}, raw)
+    given = read.get("inputs", {})
+    for key, value in given.items() if isinstance(given, dict) else ():
+        path: Path = ("schedule", "inputs", key)
+        if key not in inputs:
+            there = f"there are {', '.join(inputs)}" if inputs else "it takes none"
+            found.at_key(path, f'there is no input "{key}"', there)
+        elif not (isinstance(value, str) and value.startswith("$")):  # that stands for what nobody knows yet
+            _fits(found, path, value, split_type(inputs[key])[0])
+    for key, of in inputs.items():
+        if not split_type(of)[1] and (not isinstance(given, dict) or key not in given):
+            what = f'a run needs the input "{key}" ({of}), and the schedule does not give it'
+            found.at_key(("schedule",), what, f"write inputs = {{ {key} = ... }}")
+    return _plain_table(found, "schedule", raw["schedule"])
+
+
+def _fits(found: Findings, path: Path, value: object, of: str) -> None:
+    try:
+        convert(of, value)
+    except ValueInvalid as error:
+        found.at_value(path, f"{spelled(path)}: {error.why}", error.instead)
 
 
 def _plain_table(found: Findings, section: str, raw: object) -> Table:

@@ -21,7 +21,9 @@ def file_of(name: str) -> str:
 
 def manifest_of(pipeline: Pipeline, lends: Iterable[Capability]) -> Mapping[str, object]:
     """The tables of its HAND.toml. Each run of a step has at most two calls open at once, and notes come besides."""
+    schedule = {"schedule": pipeline.schedule} if pipeline.schedule else {}
     return {
+        **schedule,
         "hand": {
             "name": pipeline.name,
             "version": pipeline.version,

@@ -23,6 +23,8 @@ SECTIONS: Final[dict[str, str]] = {
     "finally.*": "A step that runs at the end, however that came: in the order of the file, one after the other.",
     "undo": "What takes back a piece of a step that was done: a table in its step, as `undo = { hand = … }`.",
     "retry": "A table in its step: `retry = { times = 3 }`.",
+    "schedule": "When the Hand `scheduling` starts it, and with which `inputs`: the keys are those of `[schedule]` in "
+    "[HAND.toml](hand-toml.md), and mean [the same](schedules.md).",
     "outputs": "What a run returns: a row per output, its name and a value, mostly an expression.",
 }
 
@@ -79,7 +81,6 @@ _SHOWN: Final = {
 
 LATER: Final[dict[str, str]] = {
     "steps.*.approval": "will hold the step until a person says yes",
-    "schedule": "will start the pipeline by the clock or by events",
 }
 """Keys and sections that a later version accepts, and what each will do."""
 

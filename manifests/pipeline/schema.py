@@ -57,7 +57,7 @@ class Step(Struct, frozen=True, kw_only=True):
 class Pipeline(Struct, frozen=True, kw_only=True):
     """A whole file. inputs: types by name; steps and last (`[finally]`) in the order of the file; lends: None if not said.
 
-    parallel: most runs at once; wall_ms: most time of a whole run.
+    parallel: most runs at once; wall_ms: most time of a whole run; schedule: the table as it was written, {} for none.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     steps: dict[str, Step] = {}
     last: dict[str, Step] = {}
     outputs: dict[str, object] = {}
+    schedule: dict[str, object] = {}
 
     def hands(self) -> tuple[str, ...]:
         """The Hands whose runs it makes, each once, in the order of the file."""

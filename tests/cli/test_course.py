@@ -32,6 +32,10 @@ class Told:
         self._take("call", principal=by, call=self._calls, method="run", verdict="allowed")
         return self._calls
 
+    def goes_on(self, run: str, hand: str, work: int) -> None:
+        """A run gets another process."""
+        self._take("run.start", run=run, call=work, detail={"name": hand})
+
     def end(self, work: int, verdict: str = "done", why: str = "") -> None:
         """A run's work ends."""
         self._take("end", call=work, method="run", verdict=verdict, why=why)
@@ -148,3 +152,16 @@ def test_a_time_line_shows_each_run_as_a_bar_from_its_start_to_its_end() -> None
     bars = [line.split("│")[1] for line in (whole, one, two)]
     assert [(bar.count("█"), bar.index("█")) for bar in bars] == [(40, 0), (13, 8), (13, 24)]
     assert one.split()[-2:] == ["3.0s", "done"]
+
+
+def test_a_run_that_got_another_process_is_one_bar_from_its_first_start_to_its_end() -> None:
+    told = Told()
+    top = told.begin("r-top", "made")
+    first = told.begin("r-one", "worker", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.goes_on("r-top", "made", top)
+    told.goes_on("r-one", "worker", first)
+    told.end(first)
+    told.end(top)
+    line = pipeline_drawing.time_line(told.course, "r-top", 60 * SECOND).splitlines()
+    assert [row.split()[-2:] for row in line] == [["8.0s", "done"], ["5.0s", "done"]]

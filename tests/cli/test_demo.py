@@ -27,7 +27,8 @@ def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None
     for reason in ('"2016/02/30" is not of the form', '"a lot" is not a number', "hail is not among"):
         assert reason in shown
     assert "data-pipeline holds no grant for files.stat on 'private/salaries.csv'" in shown
-    assert '"page": "data/machine.md"' in shown
+    assert "$ kill -9 " in shown
+    assert "2 lives of one run; sample, load and report began one run each. None ran twice." in shown
     assert "| cpu_percent |" in shown
     refused = (
         "read the operator's key",

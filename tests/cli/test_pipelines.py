@@ -142,7 +142,7 @@ def test_a_run_that_fails_ends_the_command_with_1_and_says_where_to_look(greetin
     (look,) = re.findall(r"`maniple (pipeline show greetings --run r-\w+)`", ran.err)
     shown = greetings.good(*look.split())
     assert re.search(r"\n  two\[0\] +│ *█+ *│ +[\d.]+s  failed\n", shown)
-    assert re.search(r"\n  undo of one +│ *█+│ +[\d.]+s  done$", shown.rstrip())
+    assert re.search(r"\n  undo of one +│ *█+ *│ +[\d.]+s  done$", shown.rstrip())
 
 
 def test_show_draws_the_graph_and_for_programs_tells_the_run(greetings: Shell) -> None:

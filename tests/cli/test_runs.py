@@ -1,6 +1,7 @@
 """Runs begin, wait, are seen, and end, by the command line; and the log tells of them afterwards."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -114,3 +115,15 @@ def test_a_table_that_nobody_reads_to_its_end_is_no_error_to_see(shell: Shell) -
     with following.stderr as words:
         assert words.read() == b""
     assert following.wait(20) == 1
+
+
+def test_what_a_killed_kernel_ran_is_told_as_died_when_the_next_one_has_started(shell: Shell) -> None:
+    shell.good("start", "echo")
+    pid = shell.told("status")["pid"]
+    assert isinstance(pid, int)
+    os.kill(pid, signal.SIGKILL)
+    shell.good("up")
+    runs = shell.told("runs", "echo")["runs"]
+    assert isinstance(runs, list)
+    over = [row for row in runs if row["outcome"] != "working"]
+    assert (over[-1]["outcome"], over[-1]["why"]) == ("died", "the kernel ended before it")

@@ -1,4 +1,8 @@
-"""Pipelines in a living kernel: Hands for their steps that do as they are told, and what a run of them came to."""
+"""Pipelines in a living kernel: Hands for their steps that do as they are told, and what a run of them came to.
+
+The ledger keeps its lines on disk, and a key only once. A worker's key is drawn from its run's seed: a run that goes on in
+another process writes the same line under the same key, and one that was begun twice writes two.
+"""
 
 from typing import Any, Final
 
@@ -15,17 +19,23 @@ LEDGER: Final = Source(
 [hand]
 name = "ledger"
 version = "1.0.0"
-description = "Keeps what was written into it, in order."
+description = "Keeps what was written into it, in order, each key once."
 entry = "main:Ledger"
 kind = "service"
 autonomy = "full"
 idle = "0s"
 
+[restart]
+when = "always"
+times = 1000
+within = "1m"
+
 [provides."ledger.add"]
 summary = "Write a line"
 resource = "path"
 effect = "write"
-params = { text = "string" }
+idempotent = true
+params = { text = "string", key = "string" }
 returns = { count = "int" }
 
 [provides."ledger.all"]
@@ -34,19 +44,30 @@ resource = "none"
 effect = "read"
 """,
     """
+import json
+
 from runtime import Call, Hand
 
 
 class Ledger(Hand):
     async def start(self):
-        self.lines = []
+        self.file = self.state / "lines"
+        self.lines = {}
+        for row in self.file.read_text().splitlines() if self.file.exists() else ():
+            key, line = json.loads(row)
+            self.lines[key] = line
 
-    async def add(self, call: Call, text: str) -> object:
-        self.lines.append(f"{call.resource} {text}")
-        return {"count": sum(line == self.lines[-1] for line in self.lines)}
+    async def add(self, call: Call, text: str, key: str) -> object:
+        line = f"{call.resource} {text}"
+        if key not in self.lines:
+            with self.file.open("a") as file:
+                file.write(json.dumps([key, line]) + "\\n")
+            self.lines[key] = line
+        same = [other for other, each in self.lines.items() if each == line]
+        return {"count": same.index(key) + 1}
 
     async def all(self, call: Call) -> object:
-        return {"lines": self.lines}
+        return {"lines": list(self.lines.values())}
 """,
 )
 
@@ -75,7 +96,7 @@ class Worker(Hand):
         self, text: str = "", on: str = "book/a", seconds: float = 0.0, fail: int = 0, die: bool = False,
         give: object = None,
     ) -> object:
-        made = await self.kernel.call("ledger.add", on, text=text)
+        made = await self.kernel.call("ledger.add", on, text=text, key=str(self.uuid()))
         await self.kernel.sleep(seconds)
         if die:
             os._exit(9)
@@ -99,12 +120,12 @@ def furnish(kernel: Kernel) -> None:
     install(kernel, WORKER)
 
 
-def add(kernel: Kernel, name: str, text: str) -> dict[str, Any]:
-    """Add a pipeline as `maniple pipeline add` does; text: its file after [pipeline]."""
+def add(kernel: Kernel, name: str, text: str, *, checked: bool = True) -> dict[str, Any]:
+    """Add a pipeline as `maniple pipeline add` does; text: its file after [pipeline]; checked: against what is installed."""
     whole = HEAD.replace("NAME", name) + text
     with kernel.client() as client:
         hands = pipelines.installed(client)
-        made = check(whole, file=file_of(name), hands=hands)
+        made = check(whole, file=file_of(name), hands=hands if checked else None)
         folder = pipelines.folder(made, whole, lends_of(made, hands))
         seal = package.sealed(folder, seal_key(kernel.home))
         told = installing.install(client, folder, seal, asked(folder.manifest))

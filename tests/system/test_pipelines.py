@@ -1,7 +1,5 @@
 """Pipelines with a real kernel and real runs: every feature of a step, what stops them, and what they may not do."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +8,9 @@ import pytest
 
 from kernel.cli import logbook
 from kernel.cli.client import Client
-from kernel.cli.exits import NotDone
 from manifests.errors import ManifestInvalid
 from tests.cli.shell import is_gone
-from tests.living import Kernel, Source, install, make_home
+from tests.living import Kernel, make_home
 from tests.system.fates import until
 from tests.system.piped import add, begin, furnish, ledger, live, outcome, ran
 
@@ -62,14 +59,14 @@ def test_a_step_goes_over_items_side_by_side(kernel: Kernel, client: Client) -> 
 hand = "worker"
 for_each = ["a", "b", "c", "d"]
 parallel = 4
-with = { text = "${item}", seconds = 0.4 }
+with = { text = "${item}", seconds = 1.5 }
 [outputs]
 texts = "${steps.each}"
 """)  # fmt: skip
     began = time.monotonic()
     value = ran(client, "fan")["value"]
     assert [one["text"] for one in value["texts"]] == ["a", "b", "c", "d"]
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5.5, "one after the other takes 6 s"
     assert sorted(ledger(client)) == ["book/a a", "book/a b", "book/a c", "book/a d"]
 
 
@@ -214,90 +211,6 @@ def test_a_pipeline_that_would_run_itself_through_another_is_refused(kernel: Ker
         add(kernel, "inner", '[steps.a]\npipeline = "outer"\n')
 
 
-# authority -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_step_may_do_the_less_of_what_its_hand_and_the_pipeline_are_granted(kernel: Kernel, client: Client) -> None:
-    text = """
-[lends]
-"ledger.add" = ["book/a"]
-"kernel.sleep" = ["*"]
-[inputs]
-on = "string"
-[steps.a]
-hand = "worker"
-with = { on = "${inputs.on}" }
-"""
-    add(kernel, "narrow", text)
-    assert ran(client, "narrow", on="book/a")["outcome"] == "done"
-    told = ran(client, "narrow", on="book/b")
-    assert "in whose name worker calls" in told["text"]
-    client.call("kernel.revoke", "narrow", {"method": "ledger.add"})
-    assert ran(client, "narrow", on="book/a")["outcome"] == "failed"
-    client.call("kernel.grant", "narrow", {"capabilities": [{"method": "ledger.add", "allow": ["book/a"]}]})
-    assert ran(client, "narrow", on="book/a")["outcome"] == "done"
-    client.call("kernel.revoke", "worker", {"method": "ledger.add"})
-    assert ran(client, "narrow", on="book/a")["outcome"] == "failed"
-    assert ledger(client) == ["book/a ", "book/a "]
-
-
-LENDER = Source(
-    """
-[hand]
-name = "lender"
-version = "1.0.0"
-description = "Lends what it may not use."
-entry = "main:Lender"
-kind = "task"
-autonomy = "full"
-
-[capabilities]
-"kernel.spawn" = ["worker"]
-
-[lends]
-"ledger.add" = ["book/**"]
-"kernel.sleep" = ["*"]
-"kernel.spawn" = ["lender"]
-""",
-    """
-from runtime import CallRefused, Hand
-
-
-class Lender(Hand):
-    async def run(self) -> object:
-        told = await self.kernel.check("ledger.add", "book/a")
-        refused = {}
-        for method, on in (("ledger.add", "book/a"), ("kernel.spawn", "lender")):
-            try:
-                await self.kernel.call(method, on, {"text": "its own"} if on == "book/a" else {})
-            except CallRefused as error:
-                refused[method] = error.code
-        outcome = await self.kernel.spawn_and_wait("worker", {"text": "its child's"})
-        listed = [row["method"] for row in await self.kernel.describe(hand="kernel")]
-        return {"check": told.allowed, "refused": refused, "child": outcome.outcome, "sleeps": "kernel.sleep" in listed}
-""",
-)
-
-
-def test_what_a_hand_lends_it_cannot_use_itself(kernel: Kernel, client: Client) -> None:
-    install(kernel, LENDER)
-    value = ran(client, "lender")["value"]
-    assert value["check"] is False
-    assert value["refused"] == {"ledger.add": "capability", "kernel.spawn": "capability"}
-    assert value["child"] == "done"
-    assert ledger(client) == ["book/a its child's"]
-
-
-def test_a_pipeline_whose_file_was_changed_does_not_start(kernel: Kernel, client: Client) -> None:
-    folder = add(kernel, "sealed", '[steps.a]\nhand = "worker"\n')["folder"]
-    file = kernel.home / "hands" / str(folder) / "sealed.pipeline.toml"
-    file.chmod(0o600)
-    file.write_text(file.read_text() + "\n")
-    with pytest.raises(NotDone) as end:
-        begin(client, "sealed")
-    assert end.value.reason == "seal"
-
-
 # stopping ------------------------------------------------------------------------------------------------------------
 
 LONG = """
@@ -326,18 +239,6 @@ def test_cancel_stops_everything_under_it(kernel: Kernel, client: Client) -> Non
     assert outcome(client, run)["outcome"] == "cancelled"
     until(lambda: live(client) == [], "all runs are gone")
     assert ledger(client) == ["book/a begun"] * 3
-
-
-def test_a_pipeline_whose_process_is_killed_ends_and_so_does_everything_under_it(
-    kernel: Kernel, client: Client
-) -> None:
-    add(kernel, "long", LONG)
-    run = begin(client, "long")
-    until(lambda: len(ledger(client)) == 3, "all three have begun")
-    told: Any = client.call("kernel.ps").value
-    os.kill(next(row["pid"] for row in told["runs"] if row["run"] == run), signal.SIGKILL)
-    assert outcome(client, run)["outcome"] == "failed"
-    until(lambda: live(client) == [], "all runs are gone")
 
 
 def test_a_run_that_is_cancelled_under_it_is_a_failure_of_its_step(kernel: Kernel, client: Client) -> None:
@@ -382,13 +283,26 @@ with = { text = "b" }
     assert ledger(client) == ["book/a a", "book/a b"]
 
 
-def test_a_kernel_that_is_killed_in_the_middle_leaves_no_run_of_a_pipeline_behind(kernel: Kernel) -> None:
-    add(kernel, "long", LONG)
+def test_when_the_kernel_is_killed_everything_stops_and_goes_on_with_the_next_one(kernel: Kernel) -> None:
+    add(kernel, "long", LONG.replace("60", "5"))
     with kernel.client() as client:
-        begin(client, "long")
+        run = begin(client, "long")
         until(lambda: len(ledger(client)) == 3, "all three have begun")
         told: Any = client.call("kernel.ps").value
         pids = [row["pid"] for row in told["runs"]]
     kernel.kill()
     until(lambda: all(map(is_gone, pids)), "every process is gone")
     kernel.up()
+    with kernel.client() as client:
+        assert outcome(client, run)["outcome"] == "done"
+        assert ledger(client) == ["book/a begun"] * 3 + ["book/a after", "book/a end"]
+
+
+def test_a_pipeline_that_names_itself_is_refused_by_the_check_and_by_the_kernel(kernel: Kernel, client: Client) -> None:
+    text = '[steps.a]\npipeline = "itself"\n'
+    with pytest.raises(ManifestInvalid, match="this pipeline itself"):
+        add(kernel, "itself", text)
+    add(kernel, "itself", text, checked=False)
+    ended_ = ran(client, "itself")
+    assert (ended_["outcome"], ended_["code"]) == ("failed", "chain")
+    until(lambda: live(client) == [], "all runs are gone")

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -72,3 +73,33 @@ def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) ->
         until(lambda gone=template: _is_another(kernel, gone), "another one is there")  # type: ignore[misc]
     assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
     assert not entries(kernel.home, "hand.state") or state_of(kernel, "echo") == "ready"
+
+
+def test_one_that_is_killed_while_it_starts_costs_no_other(kernel: Kernel) -> None:
+    kills = 0
+    for _ in range(10):
+        call(kernel, "echo.say", "", {"text": "hi"})
+        gone = fates.children(kernel.pid)
+        os.kill(gone[-1], signal.SIGKILL)
+        until(lambda gone=gone: {*fates.children(kernel.pid)} - {*gone}, "another one starts")  # type: ignore[misc]
+        outer = fates.children(kernel.pid)[-1]
+        until(lambda outer=outer: _has_begun(outer), "it has made the one that stays")  # type: ignore[misc]
+        with suppress(ProcessLookupError):  # it was quick, and left already
+            os.kill(outer, signal.SIGKILL)
+        kills += 2
+    assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
+    assert _deaths(kernel) <= kills
+    kernel.down()
+    assert "Traceback" not in kernel.log()
+
+
+def _has_begun(outer: int) -> bool:
+    """Whether a template's first process has forked, or is gone already."""
+    try:
+        return bool(fates.children(outer))
+    except FileNotFoundError:
+        return True
+
+
+def _deaths(kernel: Kernel) -> int:
+    return sum("the template died" in one.why for one in entries(kernel.home, "note"))

@@ -24,6 +24,7 @@ class Clerk(Hand):
             points = reply.value["points"] if isinstance(reply.value, dict) else []
             rows += [(metric, point["time"], point["mean"]) for point in _tables(points)]
             await self.progress(number, len(METRICS), metric)
+            await self.sleep(1.0)
         text = io.StringIO()
         csv.writer(text).writerows([("metric", "time", "mean"), *rows])
         await self._write(path, text.getvalue())
