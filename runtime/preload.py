@@ -24,6 +24,7 @@ MODULES: Final = (
     "runtime.proxy",
     "runtime.wasm.hand",
     "traceback",
+    "uuid",
     "zmq",
 )
 """What nearly every run needs."""
