@@ -52,7 +52,6 @@ SERVE: Final = "runtime.main:join"
 """The template's module, what it imports before it forks, and where the runtime begins in a run: named to them, since the
 kernel imports nothing of either."""
 
-_UNLIMITED: Final = -1
 _AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
 
 

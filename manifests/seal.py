@@ -38,7 +38,6 @@ LONGEST: Final = 256 * 1024
 MOST_FILES: Final = 1_000
 LONGEST_PATH: Final = 512
 _FILE_LINE: Final = r"([0-9a-f]{64})  (.+)"
-_DIGEST: Final = r"[0-9a-f]{64}"
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -33,6 +33,8 @@ ASKED_MOST: Final = 16 * 1024
 """Bytes of a request's body that is kept: larger ones would let a run that is refused everything fill the disk."""
 
 _LENGTH: Final = struct.Struct("<I")
+HEAD: Final = _LENGTH.size + CHECK
+"""Bytes before each record: its length and its check."""
 
 
 class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="began"):
@@ -40,7 +42,7 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
     inputs: the body of its work. settings: without the secret ones. caller: who asked for it; chain: in whose name, the
     principals up the chain and their Hands' ids, innermost first. asked: number of the call that did. deadline: the
-    milliseconds its work may take. code: digests of what runs it, by the names in the log's `kernel.start`.
+    milliseconds its work may take.
     """
 
     run: str
@@ -60,7 +62,6 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     labels: tuple[str, ...] = ()
     most: Cost | None = None
     deadline: Number = 0
-    code: dict[str, str] = {}
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="asked"):
@@ -134,21 +135,32 @@ def write(record: Record, needs: int, key: bytes, before: bytes) -> tuple[bytes,
 
 def read(take: Callable[[int], bytes], key: bytes) -> Iterator[Placed]:
     """The records of a tape, in order. take: as a file's read(). Raises TapeDamaged at the first that is not as written."""
-    at, before, size = 0, b"", _LENGTH.size + CHECK
-    while head := take(size):
-        length = _LENGTH.unpack_from(head)[0] if len(head) == size else 0
+    at, before = 0, b""
+    while head := take(HEAD):
+        length = length_of(head) if len(head) == HEAD else 0
         content = take(length) if 0 < length <= RECORD_MOST else b""
         if not content or len(content) < length:
             raise TapeDamaged(at, "it breaks off")
         check = head[_LENGTH.size :]
         if check != _check(key, before, content):
             raise TapeDamaged(at, "this is not what was written")
-        try:
-            needs, record = _decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise TapeDamaged(at, f"no record of this version: {error}") from None
-        at, before = at + size + length, check
+        needs, record = opened(content, at)
+        at, before = at + HEAD + length, check
         yield Placed(record=record, needs=needs, end=at, check=check)
+
+
+def length_of(head: bytes) -> int:
+    """How many bytes the record behind this head has."""
+    length: int = _LENGTH.unpack_from(head)[0]
+    return length
+
+
+def opened(content: bytes, at: int) -> tuple[int, Record]:
+    """A record's needs and itself, from its bytes, which stand at `at`. Raises TapeDamaged; no check is looked at."""
+    try:
+        return _decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise TapeDamaged(at, f"no record of this version: {error}") from None
 
 
 def _check(key: bytes, before: bytes, content: bytes) -> bytes:

@@ -18,7 +18,7 @@ from kernel.record.growing import sync_folder
 from wire.codec import decode_from_kernel
 from wire.errors import CodecError, TapeDamaged
 from wire.headers import Done
-from wire.tape import Began, Ended, Placed, Record, key_of, read, write
+from wire.tape import HEAD, Began, Ended, Placed, Record, key_of, length_of, opened, read, write
 
 RESERVE: Final = 8 * 1024 * 1024
 LAST: Final = RESERVE // 2
@@ -27,9 +27,6 @@ LAST: Final = RESERVE // 2
 then at all, the operator's calls and refusals."""
 
 _PIECE: Final = 128 * 1024
-
-SLOW: Final = 4 * 1024 * 1024
-"""Bytes that wait for the disk, beyond which streams wait too."""
 
 
 class TapeFile:
@@ -167,11 +164,11 @@ class Journal:
 
     def store(self) -> None:
         """Write and erase what was taken. Raises OSError; what was done by then is not done again."""
-        while self._erased:
-            self._erase(self._erased[0])
+        if gone := self._erased[:]:
+            self._erase(gone)
             with self._lock:
-                del self._erased[0]
-                self.behind -= 1
+                del self._erased[: len(gone)]
+                self.behind -= len(gone)
         while self._taken:
             tape = next(iter(self._taken))
             size = sum(_size(record) for _, record in self._taken[tape])
@@ -185,25 +182,32 @@ class Journal:
             with self._lock:
                 self.behind -= size
 
-    def _erase(self, run: str) -> None:
-        key = b"0" * 64
+    def _erase(self, runs: list[str]) -> None:
+        """Overwrite the digits of their keys in place, and remove their tapes."""
+        zeros = b"0" * 64
         with open(self._keys, "r+b") as file:
-            content, name = file.read(), f'{{"run":"{run}","key":"'.encode()
-            at = content.find(name)
-            if at >= 0 and len(content) >= at + len(name) + len(key):
-                os.pwrite(file.fileno(), key, at + len(name))
-                os.fdatasync(file.fileno())
-        (self.folder / f"{run}.tape").unlink(missing_ok=True)
+            content = file.read()
+            for name in (f'{{"run":"{run}","key":"'.encode() for run in runs):
+                at = content.find(name) + len(name)
+                if at >= len(name) and len(content) >= at + len(zeros):
+                    os.pwrite(file.fileno(), zeros, at)
+            os.fdatasync(file.fileno())
+        for run in runs:
+            (self.folder / f"{run}.tape").unlink(missing_ok=True)
         sync_folder(self.folder)
 
 
-def ended_done(journal: Journal, run: str) -> bool:
-    """Whether the work of a run ended in `done`; not, when its tape does not tell."""
+def ended_done(path: Path) -> bool:
+    """Whether the work of a tape's run ended in `done`, by its last record, which is not checked; not, when none tells."""
+    at = length = 0
     try:
-        file = journal.tape(run, journal.secret(run))
-        file.end = os.path.getsize(file.path)
-        ends = [one.record for one in file.records() if isinstance(one.record, Ended)]
-        return bool(ends) and isinstance(decode_from_kernel(ends[-1].header), Done)
+        with open(path, "rb") as file:
+            while len(head := file.read(HEAD)) == HEAD:
+                at, length = file.tell(), length_of(head)
+                file.seek(length, os.SEEK_CUR)
+            file.seek(at)
+            _, record = opened(file.read(length), at)
+        return isinstance(record, Ended) and isinstance(decode_from_kernel(record.header), Done)
     except (OSError, TapeDamaged, CodecError):
         return False
 

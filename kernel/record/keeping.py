@@ -1,10 +1,11 @@
 """Erasing what runs were told: when the operator says so, and when it is old (acts on what manifests/keeping.py decides)."""
 
-import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import ended_done
-from manifests.keeping import Kept, over
+from manifests.keeping import DAY, Kept, over
 from manifests.policy import shown
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -31,7 +32,7 @@ class Keeping:
         kernel, path = self._kernel, self._kernel.log.journal.folder / f"{run}.tape"
         if run in kernel.runs:
             raise Refusal("alive", f"{run} has not ended: `maniple cancel {run}` first")
-        if not run.startswith("r-") or not path.exists():
+        if not run.startswith("r-") or "/" in run or not path.is_file():
             raise Refusal("unknown run", f"there is no tape of a run {shown(run)!r}: see `maniple runs`")
         kernel.log.journal.erase(run)
         kernel.log.append("erase", principal=principal, run=run, why=why)
@@ -41,20 +42,22 @@ class Keeping:
         kernel, now = self._kernel, self._kernel.time() / 1_000_000
         kernel.loop.after(EVERY, self.look)
         found, keep = [], kernel.home.identity.journal
-        with os.scandir(kernel.log.journal.folder) as files:
-            for file in files:
-                run, status = file.name.removesuffix(".tape"), file.stat()
-                if run in kernel.runs or run in kernel.state.unfinished:
-                    continue
-                age, young = now - status.st_mtime, min(keep.days, keep.failed_days) * 86_400
-                is_done = age > young and self._is_done(run)
-                found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done or age <= young))
+        for path in kernel.log.journal.folder.glob("r-*.tape"):
+            run = path.stem
+            if run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
+                continue
+            with suppress(FileNotFoundError):  # it is erased just now
+                status = path.stat()
+                age, young = now - status.st_mtime, min(keep.days, keep.failed_days) * DAY
+                found.append(
+                    Kept(run=run, age=age, size=status.st_size, is_done=age <= young or self._is_done(path))
+                )  # fmt: skip
         for run, why in over(found, keep)[:AT_ONCE]:
             self._outcomes.pop(run, None)
             self.erase(run, KERNEL, why)
 
-    def _is_done(self, run: str) -> bool:
-        """Whether a run's work ended in `done`, as far as its tape can be read."""
-        if run not in self._outcomes:
-            self._outcomes[run] = ended_done(self._kernel.log.journal, run)
-        return self._outcomes[run]
+    def _is_done(self, path: Path) -> bool:
+        """Whether the work of a tape's run ended in `done`; looked for once."""
+        if path.stem not in self._outcomes:
+            self._outcomes[path.stem] = ended_done(path)
+        return self._outcomes[path.stem]

@@ -30,9 +30,9 @@ from manifests.unended import unmade
 from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros
-from wire.errors import CodecError, ManipleError, Refusal, TapeDamaged
+from wire.errors import CodecError, Late, ManipleError, Refusal, TapeDamaged
 from wire.headers import FromRun
-from wire.ids import OPERATOR, RunId
+from wire.ids import KERNEL, OPERATOR, RunId
 from wire.results import Outcome
 from wire.tape import Began, Ended, seed_of
 from wire.telling import first, look_at
@@ -107,11 +107,10 @@ class Resuming:
         kernel.forget(run)
         kernel.runs[run.id] = again
         used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
-        seq = kernel.log.append("run.left", principal=run.id, run=run.id, why=shown(run.why), detail=used)
+        seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
+        lose_provider = run.leaves and run.id not in self._asleep  # it goes, too: it is as after the kernel's end
         for call in list(tape.made.values()):
-            if (
-                run.leaves and run.id not in self._asleep and call.state != "held"
-            ):  # its provider goes too: it is as after the kernel's end
+            if lose_provider and call.state != "held":
                 self.put_back(call)
             elif call.upload and not tape.in_order:
                 code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
@@ -168,14 +167,15 @@ class Resuming:
                 self._asked[run.id] = run.tape.count
 
     def rests(self, run: Run) -> None:
-        """A run says that it only waits: its process ends, and what it waits for takes it up again."""
-        if (
-            run.tape is not None
-            and self._asked.pop(run.id, -1) == run.tape.count
-            and run.tape.is_quiet
-            and not run.ended
-        ):
-            self._asleep[run.id] = run.tape.count
+        """A run says that it only waits: its process ends, and what it waits for takes it up again.
+
+        Raises Late when nobody asked it.
+        """
+        tape, asked = run.tape, self._asked.pop(run.id, None)
+        if tape is None or asked is None:
+            raise Late(0)
+        if asked == tape.count and tape.is_quiet and not run.ended:
+            self._asleep[run.id] = tape.count
             run.leaves, run.why = True, "it only waits"
             self._kernel.launcher.kill(run, signal.SIGKILL)
 
@@ -248,13 +248,13 @@ class Resuming:
             if one.has_ended or one.work not in state.open:
                 continue
             if one.spawner and one.spawner not in taken:
-                self._kernel.log.append("note", principal=run, run=run, why="the run that spawned it does not go on")
+                self._kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")
                 continue
             try:
                 self._take_up(run, one)
                 taken.add(run)
             except (ManipleError, OSError) as error:
-                self._kernel.log.append("note", principal=run, run=run, why=shown(f"it cannot go on: {error}"))
+                self._kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot go on: {error}"))
         return taken
 
     def _take_up(self, name: str, one: Unfinished) -> None:

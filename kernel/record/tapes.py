@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kernel.record.journal import SLOW, TapeFile
+from kernel.record.journal import TapeFile
 from kernel.runs import Peer, Run
 from manifests.budgets import Bond
 from manifests.calls import OpenCall
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 BEHIND_MOST: Final = 4 * 1024 * 1024
-AGAIN: Final = 0.005
+AGAIN: Final = 0.02
 """Bytes that wait for the disk while runs are told more; seconds until it is looked at again."""
 
 REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
@@ -57,7 +57,7 @@ class Tape:
         self._ours: dict[int, int] = {}
         self._taken: set[int] = set()
         self._streams = Streams()
-        self._is_telling = self._counts_events = False
+        self._is_telling = self._counts_events = self._is_looked_for = False
 
     def greet(self, peer: Peer) -> None:
         """A process has come: it may be told, and hears of what the one before had subscribed to."""
@@ -222,12 +222,9 @@ class Tape:
                 kernel.log.after(gate, self.pump)
                 return
             if kernel.log.journal.behind > BEHIND_MOST:  # so a run gets no faster what its disk is slow to keep
-                kernel.loop.after(AGAIN, self.pump)
+                self._look_again()
                 return
             number = number_of(header)
-            if isinstance(header, headers.Chunk) and kernel.log.journal.behind > SLOW:  # its stream waits for the disk
-                kernel.loop.after(0.02, self.pump)  # seconds, as long as the log lingers
-                return
             is_awaited = self._telling is not None and self._telling.awaits(number)
             is_unasked = is_made_by_run(number) and (is_awaited or number not in self._theirs)
             has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)
@@ -235,6 +232,17 @@ class Tape:
                 return
             self._queue.popleft()
             kernel.links.transmit(peer, self._numbered(header), body)
+
+    def _look_again(self) -> None:
+        """Tell more in a moment; one look for all that waits."""
+
+        def look() -> None:
+            self._is_looked_for = False
+            self.pump()
+
+        if not self._is_looked_for:
+            self._is_looked_for = True
+            self._kernel.loop.after(AGAIN, look)
 
     def _numbered(self, header: FromKernel) -> FromKernel:
         number = number_of(header)

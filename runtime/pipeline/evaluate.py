@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import simpleeval  # type: ignore[import-untyped]
 
 from manifests.pipeline.expressions import Expression, Path, read_text, spelled
+from manifests.typed import word
 
 TEXT_MOST: Final = 100_000
 ITEMS_MOST: Final = 10_000
@@ -266,15 +267,4 @@ def _filled_text(text: str, values: Mapping[str, object]) -> object:
 
 
 def _word(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return "a text"
-        case int() | float():
-            return "a number"
-        case list():
-            return "a list"
-    return "a table"
+    return "null" if value is None else word(value)

@@ -71,6 +71,45 @@ def test_a_run_that_has_not_ended_keeps_its_tape(kernel: Kernel) -> None:
     assert tape(kernel, run).exists()
 
 
+def test_what_lies_among_the_tapes_and_is_none_keeps_no_kernel_from_starting(kernel: Kernel) -> None:
+    kernel.down()
+    strange = kernel.home / "journal" / "runs"
+    for name in ("notes.txt", "r-note", "x.tape", "r-0000000000000000.tape"):
+        (strange / name).write_text("none")
+        os.utime(strange / name, (0, 0))
+    (strange / "r-folder.tape").mkdir()
+    os.utime(strange / "r-folder.tape", (0, 0))
+    kernel.up()
+    assert entry(kernel.home, "erase", run="r-0000000000000000").why == "older than 90 days"
+    until(lambda: not (strange / "r-0000000000000000.tape").exists(), "the one that may be a tape is erased")
+    assert (strange / "notes.txt").exists()
+
+
+def test_a_run_that_failed_is_kept_longer(kernel: Kernel) -> None:
+    runs = {"done": begin(kernel, calls=3), "failed": begin(kernel, calls="no")}
+    assert {how: chaos.outcome_of(kernel, run)["outcome"] for how, run in runs.items()} == {how: how for how in runs}
+    kernel.down()
+    for run in runs.values():
+        os.utime(tape(kernel, run), (0, time.time() - 31 * 86_400))
+    kernel.up()
+    assert entry(kernel.home, "erase", run=runs["done"]).why == "older than 30 days"
+    assert not [one for one in entries(kernel.home, "erase") if one.run == runs["failed"]]
+    assert tape(kernel, runs["failed"]).exists()
+
+
+def test_many_are_erased_in_one_go(kernel: Kernel) -> None:
+    runs = [begin(kernel, calls=1) for _ in range(12)]
+    for run in runs:
+        chaos.outcome_of(kernel, run)
+    kernel.down()
+    for run in runs[:10]:
+        os.utime(tape(kernel, run), (0, 0))
+    kernel.up()
+    until(lambda: not any(tape(kernel, run).exists() for run in runs[:10]), "ten are erased")
+    assert all(set(key(kernel, run)) == {"0"} for run in runs[:10])
+    assert all(tape(kernel, run).exists() and set(key(kernel, run)) != {"0"} for run in runs[10:])
+
+
 def test_what_is_old_is_erased_when_a_kernel_starts(kernel: Kernel) -> None:
     young, old = begin(kernel, calls=3), begin(kernel, calls=3)
     for run in (young, old):
