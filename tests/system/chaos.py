@@ -162,3 +162,10 @@ def outcome_of(kernel: Kernel, run: str) -> dict[str, object]:
         told = client.call("kernel.wait", "", {"run": run}, seconds=PATIENCE).value
     assert isinstance(told, dict)
     return dict(told)
+
+
+def value(kernel: Kernel, run: str) -> object:
+    """What a run returned, as soon as it has; fails when it did not end in `done`."""
+    outcome = outcome_of(kernel, run)
+    assert outcome["outcome"] == "done", outcome
+    return outcome["value"]

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.living import Kernel, install, make_home
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, entry, until
+from tests.system.slow_disk import DELAY
 
 
 @pytest.fixture
@@ -46,6 +48,25 @@ def kill_template(kernel: Kernel) -> None:
 def freeze(kernel: Kernel) -> None:
     call(kernel, "kernel.freeze")
     call(kernel, "kernel.thaw")
+
+
+def test_an_approved_call_reaches_its_provider_only_when_the_answer_is_on_disk(tmp_path: Path) -> None:
+    """Two syncs of a slow disk lie before it, one after the other: of the answering call, and of the answer."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_disk") as kernel:
+        install(kernel, POST)
+        install(kernel, writer())
+        run = begin(kernel, "ann hello")
+        (held,) = waiting(kernel)
+        (kernel.home / "run" / "slow").touch()
+        began = time.monotonic()
+        answering = threading.Thread(target=answer, args=(kernel, [held]))
+        answering.start()
+        until(lambda: sent(kernel.home), "it is sent")
+        took = time.monotonic() - began
+        (kernel.home / "run" / "slow").unlink()
+        answering.join(fates.PATIENCE)
+        assert took > 2 * DELAY
+        assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
 @pytest.mark.parametrize("fate", [crash, restart, kill_run, kill_template, freeze])

@@ -115,6 +115,7 @@ ENDS_THE_PEER = {
 
 IS_NOTHING = {
     "Ready again": [word(headers.Ready()), NIL],
+    "rest that nobody asked for": [word(headers.Resting()), NIL],
     "an end of nobody's call": [word(headers.Done(number=2)), NIL],
     "an end of one's own call": [word(headers.Done(number=10_001)), NIL],
     "a chunk for nobody": [word(headers.Chunk(number=4)), NIL],
@@ -250,6 +251,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
     "junk": (b"junk", b""),
     "cancels of nobody": (word(headers.Cancel(number=10_003)), NIL),
     "credit for nobody": (word(headers.Credit(number=10_003, chunks=1)), NIL),
+    "rest that nobody asked for": (word(headers.Resting()), NIL),
     "ends of nobody's calls": (word(headers.Done(number=2)), NIL),
     "chunks for nobody": (word(headers.Chunk(number=4)), bytes(1_000)),
     "refused calls": (call_word(method="nobody.knows"), NIL),

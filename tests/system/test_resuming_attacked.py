@@ -8,6 +8,7 @@ import pytest
 
 from tests.living import Kernel, Source, install, make_home
 from tests.system import chaos
+from tests.system.chaos import value
 from tests.system.fates import call, entries, entry
 from tests.system.test_resuming import DREAMER, begin, kill
 
@@ -131,12 +132,6 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         for hand in (SLOW, DREAMER, LISTENER):
             install(kernel, hand)
         yield kernel
-
-
-def value(kernel: Kernel, run: str) -> object:
-    outcome = chaos.outcome_of(kernel, run)
-    assert outcome["outcome"] == "done", outcome
-    return outcome["value"]
 
 
 def sleeping(kernel: Kernel, **inputs: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
-from tests.system import chaos
+from tests.system.chaos import value
 from tests.system.fates import entries, until
 from tests.system.test_resuming import begin, kill
 
@@ -132,12 +132,6 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         for hand in (SPRING, DRINKER, PORTER):
             install(kernel, hand)
         yield kernel
-
-
-def value(kernel: Kernel, run: str) -> object:
-    outcome = chaos.outcome_of(kernel, run)
-    assert outcome["outcome"] == "done", outcome
-    return outcome["value"]
 
 
 WHOLE = [*map(str, range(12)), {"count": 12}]
