@@ -231,6 +231,7 @@ class Kernel:
         peer = run.peer if run is not None else self.peers.get(call.route)
         if peer is None:
             if run is not None and run.tape is not None:  # it asked in a process that has ended, and goes on in another
+                self.resuming.wake(run.id)
                 self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_after, -1, call))
             return
         call.step("deliver")

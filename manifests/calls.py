@@ -298,7 +298,9 @@ def covering(parent: OpenCall | None) -> Bond | None:
 
 def lasts(call: OpenCall, now: int, seconds: float) -> bool:
     """Whether a call may well take longer than a process is kept for it, so many seconds. now: microseconds since 1970."""
-    return call.method == "kernel.wait" or (call.method == "kernel.sleep" and call.alarm_at - now > seconds * 1_000_000)
+    if call.state == "held" or call.method == "kernel.wait":
+        return True
+    return call.method == "kernel.sleep" and call.alarm_at - now > seconds * 1_000_000
 
 
 def may_be_made_again(provided: Provided, most: object = None) -> bool:

@@ -69,6 +69,26 @@ def test_an_approved_call_reaches_its_provider_only_when_the_answer_is_on_disk(t
         assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
+@pytest.mark.parametrize("asks", ["a letter", "a spawn"])
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_waiting_for_the_operator_costs_no_process(tmp_path: Path, asks: str, *, is_killed: bool) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        install(kernel, POST)
+        install(kernel, writer())
+        spawner = writer("boss", '"kernel.spawn" = { allow = ["writer"], approval = true }\n"post.*" = ["*"]\n')
+        install(kernel, spawner)
+        run = begin(kernel, "ann hello") if asks == "a letter" else begin(kernel, hand="boss", spawn="writer")
+        entry(kernel.home, "run.left", run=run, why="it only waits")
+        until(lambda: not [row for row in fates.runs(kernel) if row["pid"] and row["run"] == run], "no process")
+        if is_killed:
+            crash(kernel)
+            until(lambda: len(entries(kernel.home, "run.left")) == 2, "it sleeps again")
+        answer(kernel, waiting(kernel))
+        assert outcome(kernel, run) == ([{"sent": "hello", "to": "ann"}] if asks == "a letter" else [])
+        assert sent(kernel.home) == (["ann hello"] if asks == "a letter" else [])
+        assert none_waits(kernel)
+
+
 @pytest.mark.parametrize("fate", [crash, restart, kill_run, kill_template, freeze])
 def test_asked_before_and_answered_after_it_is_done_once(kernel: Kernel, fate: Callable[[Kernel], None]) -> None:
     run = begin(kernel, "ann hello", "bob hello")
