@@ -1,0 +1,180 @@
+"""Values by key: get, set, delete, list, and several of them as one change (acts on a Store).
+
+A key is 1 to 512 characters without NUL; a value is whatever msgpack carries, up to VALUE_MAX bytes. Each change counts the
+key's version up; who gives `version` changes only what is still at that version (0: only what is not there), so that two
+who read the same value cannot both overwrite it. An expired value is gone at its time, whether or not it is swept yet.
+A value's labels are those of who set it; a listing has the labels of everything that it names.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory.errors import Absent, Conflict, Invalid
+from memory.queries import queries
+from memory.store import Bindings, Reader, Row, Store
+
+KEY_MAX: Final = 512
+VALUE_MAX: Final = 1 << 20
+LIST_MAX: Final = 1_000
+CHANGES_MAX: Final = 256
+_SQL: Final = queries("keys")
+_LAST: Final = chr(0x10FFFF)
+
+
+class Value(Struct, frozen=True, kw_only=True):
+    """What stands under a key. version: how often it was set; times in microseconds; expires: None for never."""
+
+    value: bytes
+    version: int
+    created: int
+    changed: int
+    expires: int | None = None
+    labels: tuple[str, ...] = ()
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One row of a listing. size: bytes of the value."""
+
+    key: str
+    version: int
+    changed: int
+    expires: int | None
+    size: int
+    labels: tuple[str, ...] = ()
+
+
+class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One key to be set, or with `value` None deleted. version: None changes it whatever it is."""
+
+    key: str
+    value: bytes | None
+    version: int | None = None
+    expires: int | None = None
+    labels: tuple[str, ...] = ()
+
+
+def get(store: Store | Reader, space: str, key: str) -> Value:
+    """The value of a key. Raises Absent."""
+    found = _found(store, space, key)
+    if found is None:
+        raise Absent(f"there is no key {key!r} here")
+    return found
+
+
+def change(store: Store, space: str, changes: Sequence[Change]) -> tuple[int, ...]:
+    """All changes or none; each one's new version, 0 for a deleted key. Raises Conflict, Absent, Invalid.
+
+    Deleting what is not there is Absent, unless it is given with version 0. A key stands in it once.
+    """
+    if not 0 < len(changes) <= CHANGES_MAX:
+        raise Invalid(f"one change is of 1 to {CHANGES_MAX} keys, not {len(changes)}")
+    if len({one.key for one in changes}) != len(changes):
+        raise Invalid("a key stands in one change once")
+    with store.write():
+        return tuple(_change(store, space, one) for one in changes)
+
+
+def listed(store: Store | Reader, space: str, prefix: str = "", after: str = "", most: int = 100) -> list[Listed]:
+    """The keys that begin with `prefix`, in the order of their characters' numbers, from beyond `after` on."""
+    if not 0 < most <= LIST_MAX:
+        raise Invalid(f"a listing is of 1 to {LIST_MAX} keys, not {most}")
+    bindings: Bindings = {
+        "space": space,
+        "prefix": prefix,
+        "end": _beyond(prefix),
+        "after": after,
+        "now": store.now(),
+        "most": most,
+    }
+    return [
+        msgspec.convert(
+            {
+                "key": key,
+                "version": version,
+                "changed": changed,
+                "expires": expires,
+                "size": size,
+                "labels": _read(labels),
+            },
+            Listed,
+        )
+        for key, version, changed, expires, size, labels in store.rows(_SQL["list"], bindings)
+    ]
+
+
+def sweep(store: Store) -> None:
+    """Delete what has expired: nobody sees it any more, and it takes room."""
+    with store.write():
+        store.rows(_SQL["expire"], {"now": store.now()})
+
+
+def _change(store: Store, space: str, one: Change) -> int:
+    _check(one)
+    found = _found(store, space, one.key)
+    version = 0 if found is None else found.version
+    if one.version is not None and one.version != version:
+        raise Conflict(f"{one.key!r} is at version {version}, not {one.version}: read it again")
+    if one.value is None:
+        if found is None and one.version is None:
+            raise Absent(f"there is no key {one.key!r} here")
+        store.rows(_SQL["drop"], {"space": space, "key": one.key})
+        return 0
+    now = store.now()
+    if one.expires is not None and one.expires <= now:
+        raise Invalid(f"{one.key!r} would expire before it is set")
+    store.rows(_SQL["expire_one"], {"space": space, "key": one.key, "now": now})
+    labels = msgspec.json.encode(sorted(set(one.labels))).decode()
+    bindings: Bindings = {
+        "space": space,
+        "key": one.key,
+        "value": one.value,
+        "labels": labels,
+        "now": now,
+        "expires": one.expires,
+    }
+    store.rows(_SQL["put"], bindings)
+    return version + 1
+
+
+def _check(one: Change) -> None:
+    if not 0 < len(one.key) <= KEY_MAX or "\0" in one.key:
+        raise Invalid(f"a key is 1 to {KEY_MAX} characters without NUL")
+    try:
+        one.key.encode()
+    except UnicodeEncodeError:
+        raise Invalid("a key is Unicode text, without lone surrogates") from None
+    if one.value is not None and len(one.value) > VALUE_MAX:
+        raise Invalid(f"{one.key!r}: a value is at most {VALUE_MAX} bytes: store longer texts as fragments")
+
+
+def _found(store: Store | Reader, space: str, key: str) -> Value | None:
+    rows = store.rows(_SQL["get"], {"space": space, "key": key, "now": store.now()})
+    return _value(rows[0]) if rows else None
+
+
+def _value(row: Row) -> Value:
+    value, labels, version, created, changed, expires = row
+    return msgspec.convert(
+        {
+            "value": value, "labels": _read(labels), "version": version, "created": created, "changed": changed,
+            "expires": expires,
+        },
+        Value,
+    )  # fmt: skip
+
+
+def _read(labels: object) -> list[str]:
+    return msgspec.json.decode(str(labels), type=list[str])
+
+
+def _beyond(prefix: str) -> str:
+    """The first text that sorts behind everything with this prefix; "" when there is none."""
+    kept = prefix.rstrip(_LAST)
+    return kept[:-1] + _after(kept[-1]) if kept else ""
+
+
+def _after(letter: str) -> str:
+    return chr(0xE000) if letter == chr(0xD7FF) else chr(ord(letter) + 1)

@@ -1,0 +1,131 @@
+"""One memory file: opening, migrating, transactions, and what SQLite's errors mean (acts).
+
+One connection writes; any number of further ones read (`reader`), each seeing what was committed when its statement began.
+A commit is on the disk when it returns (WAL, synchronous = FULL). Transactions nest: an inner one that fails undoes itself
+alone, so many callers' writes can share one commit, and one of them can be refused without the others.
+Used by one thread at a time; each reader too.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from memory.errors import Damaged, Full, Invalid
+from memory.schema import migrations
+
+APPLICATION: Final = 0x4D6E706C
+"""What SQLite's header says the file is: "Mnpl"."""
+
+PRAGMAS: Final = (
+    "busy_timeout = 5000",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "temp_store = MEMORY",
+    "cache_size = -8192",
+    "mmap_size = 1073741824",
+    "journal_size_limit = 16777216",
+)
+Binding = None | int | float | str | bytes | apsw.zeroblob
+Bindings = dict[str, Binding] | tuple[Binding, ...]
+Row = tuple[int | float | str | bytes | None, ...]
+
+
+class Store:
+    """An open file. now: the clock, microseconds since 1970. Raises StoreError when it cannot be opened or migrated."""
+
+    def __init__(self, path: Path, *, now: Callable[[], int]) -> None:
+        self.path = path
+        self.now = now
+        with said():
+            self.connection = _connected(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            try:
+                _migrate(self.connection, migrations())
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def reader(self) -> "Reader":
+        """A further connection, which can only read; for a thread of its own."""
+        with said():
+            return Reader(_connected(self.path, apsw.SQLITE_OPEN_READONLY), self.now)
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """All of it or nothing; on the disk when the outermost one is left. Raises StoreError."""
+        with said(), self.connection:
+            yield
+
+    def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
+        """What a query answers, all of it. Raises StoreError."""
+        with said():
+            return self.connection.execute(query, bindings).fetchall()
+
+    def close(self) -> None:
+        """Close the file; what lies in the write-ahead log goes into it."""
+        self.connection.close()
+
+
+class Reader:
+    """A connection that only reads."""
+
+    def __init__(self, connection: apsw.Connection, now: Callable[[], int]) -> None:
+        self.connection = connection
+        self.now = now
+
+    def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
+        """What a query answers, all of it. Raises StoreError."""
+        with said():
+            return self.connection.execute(query, bindings).fetchall()
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self.connection.close()
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """SQLite's errors as what they mean to a caller; one that means a fault of ours goes through as it is."""
+    try:
+        yield
+    except apsw.FullError:
+        raise Full("the disk is full: free some space, then try again") from None
+    except apsw.IOError as error:
+        raise Full(f"the disk refuses: {error}") from None
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise Damaged(f"the memory file is damaged ({error}): `maniple memory verify` says what of it holds") from None
+    except apsw.TooBigError:
+        raise Invalid("too large to be stored") from None
+
+
+def _connected(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    if flags & apsw.SQLITE_OPEN_READWRITE:
+        connection.pragma("journal_mode", "WAL")
+    return connection
+
+
+def _migrate(connection: apsw.Connection, steps: tuple[str, ...]) -> None:
+    """Bring a file to today's schema: all steps that it lacks in one transaction, so whole or not at all."""
+    version = connection.pragma("user_version")
+    if version > len(steps):
+        raise Damaged(f"the memory file has schema {version}, and this version knows {len(steps)}: install a newer one")
+    if connection.pragma("application_id") != APPLICATION and not _is_empty(connection):
+        raise Damaged("the file is some other program's database: nothing of it was touched")
+    if version == len(steps):
+        return
+    with connection:
+        for step in steps[version:]:
+            connection.execute(step)
+        connection.pragma("application_id", APPLICATION)
+        connection.pragma("user_version", len(steps))
+
+
+def _is_empty(connection: apsw.Connection) -> bool:
+    return not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()

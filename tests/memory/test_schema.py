@@ -1,0 +1,89 @@
+"""A memory's schema: what its migrations make, files of every earlier version, and openings that fail whole."""
+
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+
+import memory.store
+from memory.errors import Damaged, StoreError
+from memory.schema import FOLDER, migrations
+from memory.store import APPLICATION, Store
+
+SCHEMA = FOLDER.parent / "sql" / "schema.sql"
+
+
+def made_by(*scripts: str) -> set[tuple[str, str, str]]:
+    """Everything a script makes, without comments and spaces."""
+    connection = apsw.Connection(":memory:")
+    for script in scripts:
+        connection.execute(script)
+    rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_schema").fetchall()
+    return {(str(kind), str(name), re.sub(r"--[^\n]*|\s+", "", str(sql))) for kind, name, sql in rows}
+
+
+def test_the_schema_is_what_the_migrations_make() -> None:
+    assert made_by(*migrations()) == made_by(SCHEMA.read_text())
+
+
+@pytest.mark.parametrize("version", range(len(migrations()) + 1))
+def test_a_file_of_every_earlier_version_opens_as_todays(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "old.db"
+    with apsw.Connection(str(path)) as connection:
+        for step in migrations()[:version]:
+            connection.execute(step)
+        if version:
+            connection.pragma("application_id", APPLICATION)
+        connection.pragma("user_version", version)
+    connection.close()
+    store = Store(path, now=lambda: 1)
+    assert store.connection.pragma("user_version") == len(migrations())
+    assert {row[0] for row in store.rows("SELECT name FROM sqlite_schema")} == {
+        name for _, name, _ in made_by(*migrations())
+    }
+    store.close()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.db"
+    Store(path, now=lambda: 1).close()
+    broken = (*migrations(), "CREATE TABLE late (a TEXT) STRICT; INSERT INTO nowhere VALUES (1);")
+    monkeypatch.setattr(memory.store, "migrations", lambda: broken)  # the next version's, which nobody has written yet
+    with pytest.raises(apsw.SQLError, match="nowhere"):
+        Store(path, now=lambda: 1)
+    monkeypatch.undo()
+    store = Store(path, now=lambda: 1)
+    assert store.connection.pragma("user_version") == len(migrations())
+    assert not store.rows("SELECT 1 FROM sqlite_schema WHERE name = 'late'")
+    store.close()
+
+
+def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    store = Store(path, now=lambda: 1)
+    store.connection.pragma("user_version", 9_999)
+    store.close()
+    before = path.read_bytes()
+    with pytest.raises(Damaged, match="install a newer one"):
+        Store(path, now=lambda: 1)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be read as one" * 100, b"\0" * 4096])
+def test_what_is_no_memory_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        Store(path, now=lambda: 1)
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    with pytest.raises(Damaged, match="some other program's"):
+        Store(path, now=lambda: 1)
+    assert apsw.Connection(str(path)).execute("SELECT name FROM sqlite_schema").get == "theirs"
