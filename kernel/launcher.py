@@ -268,10 +268,12 @@ class Launcher:
             self._queue.popleft()
 
     def _fork(self, run: Run, launch: Launch, passing: tuple[int, ...]) -> None:
-        is_isolated = run.hand.package.manifest.hand.isolation == "exec"
+        manifest = run.hand.package.manifest
+        is_isolated = manifest.hand.isolation == "exec"
+        is_usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
         talk, theirs = descriptors.pair()
         try:
-            fork = encode(Fork(number=run.number, isolated=is_isolated, memory=launch.rlimits.memory))
+            fork = encode(Fork(number=run.number, isolated=is_isolated, usual=is_usual, memory=launch.rlimits.memory))
             descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
         except OSError:
             talk.close()

@@ -5,6 +5,8 @@ It leaves no loop, no zmq context and no thread, none of which survives a fork.
 
 import ctypes
 import gc
+import threading
+from collections.abc import Callable
 from importlib import import_module
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
@@ -45,17 +47,24 @@ what malloc cuts from gaps, of what it has no gap for, and of all that is spent 
 objects are tried before they are found not to lie as expected."""
 
 
-def preload() -> None:
-    """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template."""
+def preload() -> Callable[[], None]:
+    """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template.
+
+    What it returns goes through a run's first steps, for a process that stands ready to be one.
+    """
     for name in MODULES:
         import_module(name)
     for name in COMPILED:
         _compile(name)
+    from runtime.rehearsal import rehearse
+
+    threading._after_fork()  # type: ignore[attr-defined]  # nothing changes: there is one thread
     for _ in range(_REHEARSALS):
-        _rehearse()
+        rehearse()
     gc.collect()
     _fill_heap()
     _fill.append(tuple(filler for size in _SIZES for filler in _fillers(size)))
+    return rehearse
 
 
 def _compile(name: str) -> None:
@@ -94,31 +103,3 @@ def _fill_heap(most: int = _HEAP_MOST) -> int:
         while taken < most and malloc(size) < end:
             taken += size
     return taken
-
-
-def _rehearse() -> None:
-    """Do what each run does first, so that the interpreter specialises that code (PEP 659) in shared memory."""
-    import asyncio
-    import threading
-
-    from manifests import schema
-    from runtime import records
-    from runtime.loop import new_loop
-    from runtime.redact import Redactor
-    from runtime.settings import Settings
-    from wire import launch
-
-    async def play() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(asyncio.sleep(0))
-
-    threading._after_fork()  # type: ignore[attr-defined]  # nothing changes: there is one thread
-    launch.decode(launch.encode(launch.Go()))
-    hand = schema.HandSection(name="", version="", description="", entry="", kind="task", autonomy="readonly")
-    manifest = schema.decode(schema.encode(schema.Manifest(hand=hand)))
-    records.redact(Redactor(Settings(manifest.settings, {}).secrets()))
-    records.route_everything()
-    records.logger()
-    loop, _ = new_loop()
-    loop.run_until_complete(play())
-    loop.close()

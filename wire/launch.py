@@ -30,11 +30,13 @@ PACKET_MAX: Final = 160 * 1024
 class Fork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
     """Sent by the kernel with one descriptor. Answered with Born, later with Died. isolated: exec a fresh interpreter.
 
-    memory: the bytes that all its processes may use together.
+    usual: its namespaces are those of most runs, so it may be a process that has them already. memory: the bytes that all
+    its processes may use together.
     """
 
     number: int
     isolated: bool
+    usual: bool
     memory: int
 
 

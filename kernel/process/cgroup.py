@@ -1,9 +1,9 @@
 """A control group for each run (acts): bounds the memory of all its processes together. Version 1, where root may make them.
 
-The template makes one folder below its own group, which holds one for each run, named by the run's number. To move a
-process into a group takes the system up to 20 ms, so a child of the template's does it beside the run's own start; the
-Hand's code begins when both are done. One that cannot be moved is killed. What a template that was killed leaves behind,
-the next one of the same home removes.
+The template makes one folder below its own group, which holds one for each run. To move a process into a group takes the
+system up to 20 ms, so a child of the template's does it beside the run's own start, and the Hand's code begins when both
+are done; a spare has moved itself before it is anybody's. One that cannot be moved is killed. What a template that was
+killed leaves behind, the next one of the same home removes.
 """
 
 import os
@@ -33,23 +33,35 @@ def prepare(name: str) -> str:
         return ""
 
 
-def move(folder: str, number: int, process: int, memory: int) -> None:
+def move(folder: str, name: str, process: int, memory: int) -> None:
     """Put a process, and all it will make, into a group of its own that may use so many bytes. Raises OSError."""
-    group = os.path.join(folder, str(number))
-    os.mkdir(group)
+    os.mkdir(os.path.join(folder, name))
     try:
-        _write(group, "memory.limit_in_bytes", str(memory + _FOR_ITSELF))
-        if os.path.exists(os.path.join(group, "memory.memsw.limit_in_bytes")):
-            _write(group, "memory.memsw.limit_in_bytes", str(memory + _FOR_ITSELF))
-        _write(group, "cgroup.procs", str(process))
+        bound(folder, name, memory)
+        _write(os.path.join(folder, name), "cgroup.procs", str(process))
     except OSError:
-        os.rmdir(group)
+        os.rmdir(os.path.join(folder, name))
         raise
 
 
-def leave(folder: str, number: int) -> bool:
+def enter(folder: str, name: str) -> None:
+    """Move into a new group, which `bound` will bound. Raises OSError."""
+    group = os.path.join(folder, name)
+    os.mkdir(group)
+    _write(group, "cgroup.procs", "0")
+
+
+def bound(folder: str, name: str, memory: int) -> None:
+    """Let a group use so many bytes. Raises OSError."""
+    group = os.path.join(folder, name)
+    _write(group, "memory.limit_in_bytes", str(memory + _FOR_ITSELF))
+    if os.path.exists(os.path.join(group, "memory.memsw.limit_in_bytes")):
+        _write(group, "memory.memsw.limit_in_bytes", str(memory + _FOR_ITSELF))
+
+
+def leave(folder: str, name: str) -> bool:
     """Remove the group of a run that is gone; whether the system ended a process of it for using too much."""
-    group = os.path.join(folder, str(number))
+    group = os.path.join(folder, name)
     try:
         with open(os.path.join(group, "memory.oom_control"), encoding="ascii") as file:
             was_full = "oom_kill 0" not in file.read().splitlines()

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
-from typing import Final
+from typing import Final, NamedTuple, NoReturn
 
 from kernel import STARTER
 from kernel.descriptors import close_all, receive, send
@@ -33,7 +33,8 @@ from wire.launch import Confined, Go, Joining, Launch, Start, Unfit, decode, enc
 EXIT_UNFIT = 78
 """The process's exit code when it ended before the Hand's code: EX_CONFIG of sysexits.h."""
 
-_LAUNCH = 3  # the descriptor of the launch talk, after everything else is closed
+LAUNCH: Final = 3
+"""The descriptor of the launch talk, after everything else is closed."""
 
 _HASH_SEED: Final = os.environ.get("PYTHONHASHSEED", "random")
 """The home's, from when the template had an environment: the order of sets is the same in each process of a run."""
@@ -41,19 +42,27 @@ _HASH_SEED: Final = os.environ.get("PYTHONHASHSEED", "random")
 _NAMESPACES: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
 
 
-def run(descriptor: int, *, isolated: bool, found: Machine | None = None) -> None:
+class Prepared(NamedTuple):
+    """What a process did before it knew whose run it is: left these namespaces, and made this pair of CURVE keys."""
+
+    unshared: tuple[str, ...]
+    public: bytes
+    secret: bytes
+
+
+def run(descriptor: int, *, isolated: bool, found: Machine | None = None, prepared: Prepared | None = None) -> NoReturn:
     """Be the run whose launch descriptor this is; never returns.
 
     isolated: in an interpreter of its own. found: what is known of this machine, if it was told.
     """
     exit_code = EXIT_UNFIT
     try:
-        if descriptor != _LAUNCH:
-            os.dup2(descriptor, _LAUNCH, inheritable=isolated)
-        os.closerange(_LAUNCH + 1, 1 << 20)
+        if descriptor != LAUNCH:
+            os.dup2(descriptor, LAUNCH, inheritable=isolated)
+        os.closerange(LAUNCH + 1, 1 << 20)
         if isolated:
             _execute_afresh()
-        exit_code = _live(socket.socket(fileno=_LAUNCH), found or machine.probe())
+        exit_code = _live(socket.socket(fileno=LAUNCH), found or machine.probe(), prepared)
     except BaseException:  # noqa: BLE001 - whatever it was, the process ends below, and the log says why
         traceback.print_exc()
     finally:
@@ -64,8 +73,8 @@ def run(descriptor: int, *, isolated: bool, found: Machine | None = None) -> Non
 def main(arguments: list[str]) -> None:
     """Entry of an isolated run, in its fresh interpreter; its argument tells what is known of this machine."""
     os.environ.clear()
-    os.set_inheritable(_LAUNCH, False)
-    run(_LAUNCH, isolated=False, found=machine.from_text(arguments[0]))
+    os.set_inheritable(LAUNCH, False)
+    run(LAUNCH, isolated=False, found=machine.from_text(arguments[0]))
 
 
 def _execute_afresh() -> None:
@@ -75,32 +84,45 @@ def _execute_afresh() -> None:
     os.execve(sys.executable, [sys.executable, *start], seed)
 
 
-def _live(end: socket.socket, found: Machine) -> int:
+def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
+    """A session, namespaces and keys of its own: what a run needs whatever its Hand is."""
+    from zmq import curve_keypair
+
+    os.setsid()
+    confine.die_first()
+    if not is_root:
+        confine.own_user_namespace()
+    confine.bound_capabilities()
+    confine.unshare(sum(_NAMESPACES[name] for name in namespaces))
+    if "mount" in namespaces:
+        mounts.keep_private()
+    return Prepared(namespaces, *curve_keypair())
+
+
+def _live(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
     packet, passed = receive(end)
     launch = decode(packet)
     if not isinstance(launch, Launch):
         return EXIT_UNFIT
     descriptors = dict(zip(launch.descriptors, passed, strict=True))
-    import zmq
-
     name, _, function = launch.serve.partition(":")
     join = getattr(import_module(name), function)  # while everything can be read
     try:
         made = _planned(launch, found)
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)
         artefact = _compiled(descriptors.pop("artefact"), launch.artefact) if launch.artefact else b""
-        _confine(launch, descriptors, made, code)
+        prepared = _confine(launch, descriptors, made, code, prepared)
     except (Refusal, OSError) as error:
         why = str(error).encode(errors="backslashreplace").decode()
         send(end, encode(Unfit(code=getattr(error, "code", "layer"), why=why)))
         return EXIT_UNFIT
-    public, secret = zmq.curve_keypair()
-    send(end, encode(Joining(public=public)))
+    send(end, encode(Joining(public=prepared.public)))
     if not _may_go(end):
         return EXIT_UNFIT
     code = {} if made.place else code  # it lies at its place
     start = Start(
-        launch=launch, code=code, place=made.place, artefact=artefact, descriptors=descriptors, public=public, secret=secret
+        launch=launch, code=code, place=made.place, artefact=artefact, descriptors=descriptors,
+        public=prepared.public, secret=prepared.secret,
     )  # fmt: skip
     go = join(start)
     del start, artefact  # it is loaded, and may be large
@@ -180,17 +202,22 @@ def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:
             os.close(descriptor)
 
 
-def _confine(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
-    """Lay on every layer but the last, in order."""
+def _confine(
+    launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes], prepared: Prepared | None
+) -> Prepared:
+    """Lay on every layer but the last, in order; those of `prepared` lie on already."""
     nothing = os.open("/dev/null", os.O_RDONLY)
     output = descriptors.pop("output")
     for standard, descriptor in enumerate((nothing, output, output)):
         os.dup2(descriptor, standard)
     close_all((nothing, output))
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.setsid()
     random.seed(launch.seed)
-    confine.die_first()
+    if launch.uid is not None and "mounts" in descriptors:
+        mounts.map_roots(descriptors, launch.uid)
+    prepared = prepared or prepare(made.unshared, is_root=launch.uid is not None)
+    if prepared.unshared != made.unshared:
+        raise Refusal("layer", f"it has namespaces for {prepared.unshared}, and is to have {made.unshared}")
     _take_own(launch, descriptors, made, code)
     os.chdir(launch.scratch)
     if launch.state:
@@ -202,18 +229,12 @@ def _confine(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict
         allowed = [(descriptors.get(name, name), rights) for name, rights in made.rules]
         landlock.lay_on(made.landlock, allowed, made.ports, _look_outside(launch))
     confine.drop_capabilities()
+    return prepared
 
 
 def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
-    """Its own namespaces and ids: as root a user id, which has no capability; otherwise a user namespace."""
-    if launch.uid is None:
-        confine.own_user_namespace()
-    elif "mounts" in descriptors:
-        mounts.map_roots(descriptors, launch.uid)
-    confine.bound_capabilities()
-    confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
+    """What its namespaces show it, and as root a user id of its own, which has no capability."""
     if "mount" in made.unshared:
-        mounts.keep_private()
         mounts.seal(filter(None, (launch.scratch, launch.state)), launch.uid)
     if made.place:
         mounts.show(code, made.place)

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 from msgspec.structs import replace
 
@@ -33,6 +33,7 @@ from kernel.descriptors import close_all, pid_of, receive, send
 from kernel.family import family
 from kernel.process import cgroup, confine, machine, mounts
 from kernel.process.child import call_filter, run
+from kernel.process.spare import Spares
 from manifests.confinement.plan import Machine
 from wire.launch import Born, Died, Fork, Grouped, Measure, Measured, Sweep, Warm, decode_template, encode
 
@@ -74,21 +75,22 @@ def main(arguments: list[str]) -> None:
         mounts.make_reachable(paths)
         os.umask(0o077)
     name, _, function = preload.partition(":")
-    getattr(import_module(name), function)()
+    rehearse = getattr(import_module(name), function)()
     found = replace(machine.probe(), cgroup=cgroup.prepare(group) if root else "")
     if found.seccomp:
         call_filter(found.architecture, frozenset())
     gc.collect()
     gc.freeze()
-    Template(end, found).serve()
+    Template(end, found, rehearse).serve()
 
 
 class Template:
     """The template's loop: one socket to the kernel, one pidfd per live run, one epoll."""
 
-    def __init__(self, end: socket.socket, found: Machine) -> None:
+    def __init__(self, end: socket.socket, found: Machine, rehearse: Callable[[], object]) -> None:
         self._end, self._machine = end, found
-        self._runs: dict[int, tuple[int, int]] = {}  # pidfd → run's number (0: a sweep), pid
+        self._runs: dict[int, tuple[int, int, str]] = {}  # pidfd → run's number (0: none's), pid, its group's name
+        self._spares = Spares(found, self._forked, rehearse)
         self._unswept: deque[str] = deque()
         self._scratch = -1
         self._epoll = select.epoll()
@@ -99,20 +101,22 @@ class Template:
     def serve(self) -> None:
         """Fork and reap until the kernel is gone."""
         while True:
-            for descriptor, _ in self._epoll.poll(_AGAIN if self._unswept else None):
+            for descriptor, _ in self._epoll.poll(_AGAIN if self._unswept else self._spares.due_in()):
                 if descriptor == self._end.fileno():
                     self._obey()
                 else:
                     self._reap(descriptor)
             self._sweep()
+            if (spare := self._spares.tend()) is not None:
+                self._watch(spare.pidfd, 0, spare.pid)
 
     def _obey(self) -> None:
         packet, descriptors = receive(self._end)
         if not packet:
             os._exit(0)
         match decode_template(packet):
-            case Fork(number=number, isolated=isolated, memory=memory):
-                self._fork(number, isolated, descriptors[0], memory)
+            case Fork() as fork:
+                self._begin(fork, descriptors[0])
             case Sweep(name=name):
                 self._unswept.append(name)
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
@@ -120,28 +124,46 @@ class Template:
                 self._measure(number, most, descriptors)
         close_all(descriptors)
 
-    def _fork(self, number: int, isolated: bool, descriptor: int, memory: int) -> None:
+    def _begin(self, fork: Fork, talk: int) -> None:
+        """Begin a run: in the process that stands ready for one, or in a new one."""
+        spare = self._spares.take(talk, fork.memory) if fork.usual and not fork.isolated else None
+        self._spares.wanted()
+        if spare is not None:
+            self._runs[spare.pidfd] = (fork.number, spare.pid, spare.group)
+            _tell(self._end, Born(number=fork.number, pid=spare.pid), [spare.pidfd])
+            if self._machine.cgroup:
+                _tell(self._end, Grouped(number=fork.number))
+            return
+        try:
+            pid, pidfd = self._forked(lambda: run(talk, isolated=fork.isolated, found=self._machine))
+        except OSError as error:
+            _tell(self._end, Born(number=fork.number, pid=0, why=str(error)))
+            return
+        _tell(self._end, Born(number=fork.number, pid=pid), [pidfd])
+        self._watch(pidfd, fork.number, pid)
+        if self._machine.cgroup and not self._aside(partial(self._group, fork.number, pid, pidfd, fork.memory)):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+    def _forked(self, live: Callable[[], NoReturn]) -> tuple[int, int]:
+        """The pid and pidfd of a new process in a PID namespace of its own, which does `live`. Raises OSError."""
         confine.unshare(confine.NEWPID)
         try:
             pid = os.fork()
-        except OSError as error:
-            _tell(self._end, Born(number=number, pid=0, why=str(error)))
-            return
-        else:
             if pid == 0:
-                run(descriptor, isolated=isolated, found=self._machine)
+                live()
         finally:
             confine.enter(self._own_namespace, confine.NEWPID)
-        pidfd = os.pidfd_open(pid)
-        _tell(self._end, Born(number=number, pid=pid), [pidfd])
-        self._watch(pidfd, number, pid)
-        if self._machine.cgroup and not self._aside(partial(self._group, number, pid, pidfd, memory)):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
     def _group(self, number: int, pid: int, pidfd: int, memory: int) -> None:
         """Bound a run's memory, or end it."""
         try:
-            cgroup.move(self._machine.cgroup, number, pid, memory)
+            cgroup.move(self._machine.cgroup, str(number), pid, memory)
         except ProcessLookupError:
             return  # it has ended already
         except OSError:
@@ -162,7 +184,7 @@ class Template:
         def measure() -> None:
             folders.allow_depth()
             size = sum(folders.measure(one, most) for one in opened)
-            for pidfd, (found, _) in self._runs.items():
+            for pidfd, (found, *_) in self._runs.items():
                 if found == number and size <= most:
                     size += folders.measure_unlinked(family(pid_of(pidfd)), os.fstat(opened[0]).st_dev)
             _tell(self._end, Measured(number=number, size=size))
@@ -187,18 +209,20 @@ class Template:
         return True
 
     def _watch(self, pidfd: int, number: int, pid: int) -> None:
-        self._runs[pidfd] = (number, pid)
+        self._runs[pidfd] = (number, pid, str(number))
         self._epoll.register(pidfd, select.EPOLLIN)
 
     def _reap(self, pidfd: int) -> None:
-        number, pid = self._runs.pop(pidfd)
+        number, pid, group = self._runs.pop(pidfd)
         self._epoll.unregister(pidfd)
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         if number:
             cpu, memory = round((usage.ru_utime + usage.ru_stime) * 1_000_000), usage.ru_maxrss * 1024
-            was_full = bool(self._machine.cgroup) and cgroup.leave(self._machine.cgroup, number)
+            was_full = bool(self._machine.cgroup) and cgroup.leave(self._machine.cgroup, group)
             _tell(self._end, Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full))
+        else:
+            self._spares.died(pidfd)
 
 
 def _tell(end: socket.socket, packet: Warm | Born | Grouped | Died | Measured, descriptors: Sequence[int] = ()) -> None:

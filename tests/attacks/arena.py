@@ -104,10 +104,11 @@ class Arena:
 
     def _traces(self) -> Traces:
         kernel, template = self.kernel.pid, self.template
+        spare = fates.spare_of(template)
         return Traces(
-            processes=frozenset(one.pid for one in fates.under(kernel)),
+            processes=frozenset(one.pid for one in fates.under(kernel)) - spare,
             scratch=frozenset(os.listdir(self.kernel.home / "scratch")),
-            descriptors=(fates.descriptors(kernel), fates.descriptors(template)),
+            descriptors=(fates.descriptors(kernel), fates.descriptors(template) - 2 * len(spare)),
             mounts=(_mounts(kernel), _mounts(template)),
             files=frozenset(path for folder in _EVERYBODYS for path in _of_runs(folder, self._ids)),
         )

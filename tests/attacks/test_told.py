@@ -18,6 +18,7 @@ from manifests.values import UID_BASE
 from tests.living import ROOT, Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.programs import in_sh
+from tests.system.test_spare import ready
 from tests.system.test_wasm import ECHO as WASM
 from tests.system.test_wasm import guest
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root sees the namespaces of a run; test_ordinary_user.py looks at what he can see"
 )
 SECRET: Final = "what only the kernel knows"
-KINDS: Final = ("forked", "executed", "program", "shell", "module", "web")
+KINDS: Final = ("forked", "spared", "executed", "program", "shell", "module", "web")
 _PYTHON: Final = """
 [hand]
 name = "{}"
@@ -70,7 +71,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     work = tmp_path_factory.mktemp("told")
     os.environ["MANIPLE_TOLD"] = SECRET
     with Kernel(make_home(work / "home")) as kernel:
-        for name, isolation in (("forked", "fork"), ("executed", "exec")):
+        for name, isolation in (("forked", "fork"), ("spared", "fork"), ("executed", "exec")):
             install(kernel, Source(_PYTHON.format(name, isolation, name), _MAIN))
         install(kernel, in_sh("program", "true", "sleep 600 &"))
         install(kernel, guest(work / "guest", WASM, name="module", kind="service"))
@@ -83,8 +84,10 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def live(kernel: Kernel) -> Iterator[Mapping[str, _Live]]:
     """One run of each kind, at work."""
     for name in KINDS:
+        stands_ready = ready(kernel) if name == "spared" else 0
         if name != "shell":
             fates.call(kernel, "kernel.start", name)
+            assert (fates.pid_of(kernel, name) == stands_ready) == (name == "spared")
     busy = threading.Thread(target=_keep_busy, args=(kernel,))
     busy.start()
     try:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kernel import events, exchange, launcher, router, watch
 from kernel import main as kernel_main
-from kernel.process import cgroup, child, confine, mounts, template
+from kernel.process import cgroup, child, confine, mounts, spare, template
 from kernel.runs import Peer, Run
 from manifests import schema
 from manifests.confinement.plan import NAMESPACES, Machine, Plan
@@ -58,6 +58,7 @@ def _weaken_template(taken: frozenset[str], kernel: str) -> None:
         return planned(launch, _weaken_run(layers, found, kernel) if layers else found)
 
     child._planned = weaker
+    spare.Spares.wanted = _nothing  # type: ignore[method-assign]  # it would have layers that are to be taken away
     if "cgroup" in taken:
         cgroup.prepare = lambda name: ""
     if "descriptors" in taken:

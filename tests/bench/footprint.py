@@ -22,6 +22,12 @@ def _pids(operator: Operator) -> list[int]:
     return [int(str(run["pid"])) for run in runs if isinstance(run, dict)]
 
 
+def _settle(kernel: Kernel, operator: Operator) -> None:
+    """Wait until none but the runs is there: what stands ready to be the next one shares memory too."""
+    while len(machine.children(kernel.template())) > len(_pids(operator)):
+        time.sleep(0.1)
+
+
 def memory(folder: Path, rounds: int) -> list[Row]:
     """PSS of all of Maniple's processes: with one Hand, and what each of FURTHER idle ones adds."""
     first: list[float] = []
@@ -35,9 +41,11 @@ def memory(folder: Path, rounds: int) -> list[Row]:
                 install_echo(home, operator, key, f"echo-{hand}")
             operator.call("echo-0.say", text="up")
             core = [kernel.pid, kernel.template()]
+            _settle(kernel, operator)
             one = sum(map(machine.pss, [*core, *_pids(operator)]))
             for hand in range(1, FURTHER + 1):
                 operator.call(f"echo-{hand}.say", text="up")
+            _settle(kernel, operator)
             all_of_them = sum(map(machine.pss, [*core, *_pids(operator)]))
             operator.close()
         first.append(one / 1e6)
@@ -92,6 +100,7 @@ def many(folder: Path, _: int) -> list[Row]:
             begun = time.perf_counter()
             operator.call(f"echo-{hand}.say", text="still there?")
             taken.append((time.perf_counter() - begun) * 1000)
+        _settle(kernel, operator)
         pids = _pids(operator)
         total = sum(map(machine.pss, [kernel.pid, kernel.template(), *pids])) / 1e6
         operator.close()

@@ -119,6 +119,21 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def spare_of(template: int) -> frozenset[int]:
+    """What stands ready to be the template's next run, if anything does: it has nothing open but the line it waits on."""
+    return frozenset(child for child in children(template) if _waits(child))
+
+
+def _waits(pid: int) -> bool:
+    try:
+        names = {number: os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
+        own = os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # it is gone, or nobody's to look into
+        return False
+    return own and state == "S" and sorted(names) == ["0", "1", "2", "3"] and names["3"].startswith("socket:")
+
+
 def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Those of them that still run; one that is dead, and waits to be reaped by the machine, does not."""
     found = []
