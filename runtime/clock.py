@@ -73,7 +73,21 @@ class ToldClock:
         for name in ("time", "monotonic", "perf_counter"):
             setattr(time, name, self.seconds)
             setattr(time, f"{name}_ns", nanoseconds)
+        for name in ("gmtime", "localtime", "ctime"):
+            setattr(time, name, self._of_now(getattr(time, name)))
+        for name in ("strftime", "asctime"):
+            setattr(time, name, _of_local(getattr(time, name)))
         uuid.uuid4 = lambda: uuid.UUID(int=random.getrandbits(128), version=4)
+
+    def _of_now(self, of: Callable[..., object]) -> Callable[..., object]:
+        """A function of Python's that takes seconds since 1970, or else the machine's own."""
+        return lambda seconds=None: of(self.seconds() if seconds is None else seconds)
+
+
+def _of_local(of: Callable[..., str]) -> Callable[..., str]:
+    """A function of Python's that takes the parts of a time last, or else the machine's own."""
+    wanted = 1 if of.__name__ == "strftime" else 0
+    return lambda *given: of(*given, *([] if len(given) > wanted else [time.localtime()]))
 
 
 class OwnClock:

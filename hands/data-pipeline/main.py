@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -80,7 +79,7 @@ class DataPipeline(Hand):
         return check_text(raw, inputs, rejects=self._rejects())
 
     def _bench(self, spec: Spec, folder: Path) -> Bench:
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        now = self.now().isoformat(timespec="seconds").replace("+00:00", "Z")
         return Bench(spec, Files(self.kernel), folder, now=now, tell=self._tell)
 
     def _rejects(self) -> str:

@@ -10,10 +10,11 @@ from manifests.errors import ManifestInvalid, Problem
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """What `check --json` prints."""
+    """What `check --json` prints. advice: what is allowed, and may end a run that goes on after a crash."""
 
     ok: bool
     problems: tuple[dict[str, object], ...]
+    advice: tuple[dict[str, object], ...] = ()
 
 
 @command()
@@ -23,12 +24,18 @@ def check(session: Session, folder: str) -> None:
 
     HAND.toml is checked whole, and so is what stands around it: that the entry's module is there, is Python and has the
     class, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run; a WASM Hand's module is
-    compiled, to see what it imports and exports.
+    compiled, to see what it imports and exports. In a task Hand's Python it points at time and chance that are not the same
+    when a run goes on after a crash, or is replayed: that is advice.
     """
     problems = _problems(folder)
+    advice = [] if problems else _advice(folder)
     session.result(
-        Checked(ok=not problems, problems=tuple(problem._asdict() for problem in problems)),
-        lambda: "\n".join(map(drawn, problems)),
+        Checked(
+            ok=not problems,
+            problems=tuple(problem._asdict() for problem in problems),
+            advice=tuple(one._asdict() for one in advice),
+        ),
+        lambda: "\n".join(map(drawn, [*problems, *advice])),
     )
     if problems:
         number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"
@@ -63,6 +70,22 @@ def _problems(folder: str) -> list[Problem]:
     if manifest.hand.wasm:
         return _module_problems(package.read(folder))
     return [*found, *_entry_problems(folder, manifest.hand.entry, files)]
+
+
+def _advice(folder: str) -> list[Problem]:
+    """What a task Hand's Python asks the machine for, and no later process of its run can be told again."""
+    from manifests.unbound import unbound
+
+    if package.manifest_of(folder).hand.kind != "task":
+        return []
+    found: list[Problem] = []
+    for path, content in sorted(package.read(folder).files.items()):
+        if path.endswith(".py"):
+            try:
+                found += unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
+            except (SyntaxError, ValueError):  # no module of it, or one that nobody imports: its entry has been read
+                continue
+    return found
 
 
 def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[Problem]:

@@ -15,7 +15,7 @@ from tests.living import ECHO, write_hand
 def test_a_new_hand_works_at_once(option: tuple[str, ...], shell: Shell, tmp_path: Path) -> None:
     name = "fresh-service" if option else "fresh-task"
     folder = shell.good("new", name, *option, "--into", tmp_path).strip()
-    assert shell.told("check", folder) == {"ok": True, "problems": []}
+    assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
     assert shell.told("install", folder, "--yes")["upgraded_from"] is None
     if option:
         assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"text": "Hello, Ada!"}
@@ -30,7 +30,7 @@ def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
 ) -> None:
     name = "fresh-module" if "--service" in option else "fresh-guest"
     folder = shell.good("new", name, *option, "--into", tmp_path).strip()
-    assert shell.told("check", folder) == {"ok": True, "problems": []}
+    assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
     installed = shell.run("install", folder, "--yes")
     assert "a WebAssembly module" in installed.err
     (artefact,) = (shell.home / "compiled").iterdir()
@@ -108,6 +108,23 @@ def test_check_sees_what_stands_around_the_manifest(
     ran = shell.run("check", folder)
     assert ran.code == 1
     assert what in ran.out
+
+
+def test_check_points_at_time_and_chance_that_a_run_which_goes_on_cannot_be_told_again(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder = write_hand(tmp_path / "hand", ECHO)
+    code, toml = folder / "main.py", folder / "HAND.toml"
+    code.write_text("import secrets\n" + code.read_text().replace('"text": text', '"text": secrets.token_hex()'))
+    assert shell.run("check", folder, "--json").table()["advice"] == []  # a service starts empty each time
+    toml.write_text(toml.read_text().replace('kind = "service"', 'kind = "task"'))
+    ran = shell.run("check", folder)
+    assert ran.code == 0
+    assert "main.py:" in ran.out
+    assert "secrets.token_hex is not the same when the run is resumed or replayed" in ran.out
+    advice = shell.run("check", folder, "--json").table()["advice"]
+    assert isinstance(advice, list)
+    assert [one["instead"].startswith("write self.random") for one in advice] == [True]
 
 
 def test_a_seal_verifies_until_anything_changes(shell: Shell, tmp_path: Path) -> None:

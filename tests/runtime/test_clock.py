@@ -1,5 +1,7 @@
 """A told clock moves with what a run is told and with nothing else; an alarm is asked for, and taken back, once."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.clock import ToldClock
+from tests.living import ROOT
 from wire import limits
 from wire.headers import Done, Event, Hello, Stop
 
@@ -83,3 +86,24 @@ def test_a_fraction_of_a_millisecond_is_waited_for_and_a_very_long_wait_is_sever
 
 def test_a_clock_that_nobody_attends_to_asks_for_nothing() -> None:
     ToldClock(START).wake_after(1.0)
+
+
+def test_pythons_own_clocks_follow_when_they_are_bound() -> None:
+    code = f"""
+import time, uuid
+from runtime.clock import ToldClock
+from tests.living import ROOT
+from wire.headers import Event
+clock = ToldClock({START})
+clock.bind()
+clock.take(Event(event="a.b", time={START} + 90_000_000))
+print(time.time(), time.time_ns(), time.monotonic(), time.gmtime()[:6] == time.gmtime({START} / 1e6 + 90)[:6])
+print(time.localtime()[:6] == time.localtime(time.time())[:6], time.ctime() == time.ctime(time.time()))
+print(time.strftime("%s") == time.strftime("%s", time.localtime(time.time())), time.asctime() == time.ctime())
+print(time.gmtime(0)[0], time.strftime("%Y", time.gmtime(0)), time.ctime(0)[-4:])
+"""
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    seconds = START // 1_000_000 + 90
+    assert said.splitlines() == [
+        f"{seconds}.0 {seconds}000000000 {seconds}.0 True", "True True", "True True", "1970 1970 1970"
+    ]  # fmt: skip

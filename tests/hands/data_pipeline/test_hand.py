@@ -1,6 +1,7 @@
 """The Hand itself: what it takes, gives, publishes and refuses, and that its papers are in order."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +28,9 @@ class HandOutside(main.DataPipeline):  # type: ignore[misc,name-defined]  # load
     @property
     def log(self) -> SimpleNamespace:
         return SimpleNamespace(info=lambda *_, **__: None)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     async def publish(self, name: str, body: object = None) -> None:
         self.published.append((name, body))

@@ -1,0 +1,86 @@
+"""Where a Hand's Python asks the machine for time or chance that no later process can be told again (pure).
+
+A task run that goes on, or is replayed, meets the same clock and the same chance as before, because Python's `time`,
+`random` and `uuid4` are bound to what is on its tape (runtime/clock.py). What is listed here cannot be bound: a run whose
+requests depend on it diverges. It is advice, found by reading: `maniple check` shows it, and nothing is refused for it,
+since what only reaches the Hand's log does no harm. What hides behind `getattr` or another library is not seen.
+"""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from manifests.errors import Problem
+
+_NOW: Final = "write self.now()"
+_CHANCE: Final = "write self.random, whose seed is on the run's tape"
+UNBOUND: Final = {
+    "datetime.date.today": "write self.now().date()",
+    "datetime.datetime.now": _NOW,
+    "datetime.datetime.today": _NOW,
+    "datetime.datetime.utcnow": _NOW,
+    "os.getrandom": _CHANCE,
+    "os.times": _NOW,
+    "os.urandom": "write self.random.randbytes(n); for a secret, have a service make it",
+    "random.SystemRandom": _CHANCE,
+    "secrets": "write self.random; for a secret, have a service make it",
+    "time.clock_gettime": _NOW,
+    "time.clock_gettime_ns": _NOW,
+    "time.process_time": _NOW,
+    "time.process_time_ns": _NOW,
+    "time.sleep": "write await self.sleep(seconds), which outlives the process",
+    "time.thread_time": _NOW,
+    "time.thread_time_ns": _NOW,
+    "uuid.uuid1": "write self.uuid()",
+}
+"""Name, or module with all that is in it → what to write instead."""
+
+
+def unbound(text: str, file: str) -> tuple[Problem, ...]:
+    """Every use of what UNBOUND lists, in the order of the text. Raises SyntaxError for what is not Python."""
+    tree = ast.parse(text)
+    names = dict(_imported(tree))
+    found = []
+    inner: set[ast.expr] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute | ast.Name) or node in inner:
+            continue
+        inner.update(_within(node))
+        dotted = _dotted(node, names)
+        instead = next((UNBOUND[one] for one in _prefixes(dotted) if one in UNBOUND), "")
+        if instead:
+            what = f"{dotted} is not the same when the run is resumed or replayed"
+            found.append(Problem(file, node.lineno, node.col_offset + 1, what, instead))
+    return tuple(sorted(found))
+
+
+def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Each name that an import makes, with what it stands for, dotted."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _dotted(node: ast.expr, names: dict[str, str]) -> str:
+    """What an expression such as `dt.datetime.now` names, "" for one that begins with no import."""
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value, names)
+        return before and f"{before}.{node.attr}"
+    return names.get(node.id, "") if isinstance(node, ast.Name) else ""
+
+
+def _within(node: ast.expr) -> Iterator[ast.expr]:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+        yield node
+
+
+def _prefixes(dotted: str) -> Iterator[str]:
+    """The name itself, then what it lies in, up to its module."""
+    while dotted:
+        yield dotted
+        dotted = dotted.rpartition(".")[0]

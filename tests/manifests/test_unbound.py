@@ -1,0 +1,53 @@
+"""What `maniple check` points at: time and chance that no later process can be told again."""
+
+import importlib
+
+import pytest
+
+from manifests.unbound import UNBOUND, unbound
+from tests.living import ROOT
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("import datetime\nx = datetime.datetime.now(datetime.UTC)", ["datetime.datetime.now"]),
+        ("import datetime as dt\nx = dt.datetime.utcnow", ["datetime.datetime.utcnow"]),
+        ("from datetime import datetime, date\nx = datetime.now(), date.today()",
+         ["datetime.datetime.now", "datetime.date.today"]),
+        ("from datetime import datetime as when\ndef f():\n    return when.today()", ["datetime.datetime.today"]),
+        ("import os.path\nx = os.urandom(4)", ["os.urandom"]),
+        ("from os import urandom\nx = map(urandom, [1])", ["os.urandom"]),
+        ("import secrets\nx = secrets.token_hex()", ["secrets.token_hex"]),
+        ("from secrets import choice as pick\nx = pick('ab')", ["secrets.choice"]),
+        ("def f():\n    import time\n    time.sleep(1)", ["time.sleep"]),
+        ("import random\nx = random.SystemRandom().random()", ["random.SystemRandom"]),
+        ("import time, random, uuid\nx = time.time(), random.random(), uuid.uuid4()", []),
+        ("from datetime import datetime\nx = datetime.fromisoformat('2026-01-01')", []),
+        ("class secrets: token = 1\nx = secrets.token", []),
+        ("x = self.datetime.now()", []),
+        ("from .secrets import token\nx = token", []),
+    ],
+)  # fmt: skip
+def test_each_use_is_found_under_whatever_name(code: str, named: list[str]) -> None:
+    assert [one.what.split()[0] for one in unbound(code, "main.py")] == named
+
+
+def test_a_use_is_shown_where_it_stands_with_what_to_write() -> None:
+    (one,) = unbound("from datetime import datetime\n\nx = [datetime.now()]\n", "hand/main.py")
+    assert (one.file, one.line, one.column, one.instead) == ("hand/main.py", 3, 6, "write self.now()")
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted((ROOT / "hands").glob("*/HAND.toml"))])
+def test_no_task_hand_of_ours_asks_the_machine(name: str) -> None:
+    folder = ROOT / "hands" / name
+    if 'kind = "task"' in (folder / "HAND.toml").read_text():
+        assert [one for path in folder.rglob("*.py") for one in unbound(path.read_text(), path.name)] == []
+
+
+@pytest.mark.parametrize("name", UNBOUND)
+def test_what_is_listed_is_there(name: str) -> None:
+    module, *path = name.split(".")
+    found: object = importlib.import_module(module)
+    for part in path:
+        found = getattr(found, part)
