@@ -138,6 +138,8 @@ class Kernel:
         """After the loop's end: end what is left, and leave the home as a quick next start wants it."""
         if self._has_template:
             self.launcher.close()
+        for run in self.runs.values():
+            self.resuming.note_spent(run, is_due=True)
         for call in list(self.exchange.calls.values()):
             if not self.resuming.keeps(call):
                 self.exchange.fail(call, "finishing", "the kernel went down")
@@ -301,7 +303,8 @@ class Kernel:
         """Forget a run, and record how it ended."""
         self.forget(run)
         detail: dict[str, object] = {
-            "exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory, "calls": run.calls, "cost": run.cost,
+            "exit": ending(status), "cpu_us": run.before + run.cpu, "memory_peak": run.memory, "calls": run.calls,
+            "cost": run.cost,
         }  # fmt: skip
         if run.hand.artefact is not None:
             detail["used"] = asdict(run.used)

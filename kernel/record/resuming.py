@@ -19,7 +19,7 @@ from kernel.runs import Peer, Run, ending, goes_on, was_killed
 from manifests import policy, upgrades
 from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
-from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
+from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting, passes, used_up
 from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
@@ -31,7 +31,7 @@ from wire.entries import time_micros
 from wire.errors import CodecError, Late, Refusal, TapeDamaged
 from wire.headers import FromRun
 from wire.ids import KERNEL
-from wire.tape import Began, Ended, seed_of
+from wire.tape import Began, Ended, Spent, seed_of
 from wire.telling import first, look_at
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class Resuming:
 
     def _leave(self, run: Run, tape: Tape, status: int) -> None:
         kernel, again = self._kernel, run.next()
+        self.note_spent(run, is_due=True)
+        again.before = tape.spent.cpu
         again.count, again.hand = tape.count, upgrades.version_of(kernel.state, run.hand.id, run.hand.seal) or run.hand
         kernel.forget(run)
         kernel.runs[run.id] = again
@@ -159,12 +161,24 @@ class Resuming:
         kernel.loop.after(EVERY, self.look_for_rest)
         self._asked = {name: count for name, count in self._asked.items() if name in kernel.runs}
         for run in kernel.runs.values():
+            self.note_spent(run)
             if run.tape is None or not run.clock or run.peer is None or run.state != "ready" or run.paused or run.ended:
                 continue
             if run.tape.is_quiet and all(lasts(call, now, RESTS_FROM) for call in run.tape.made.values()):
                 if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
                     kernel.links.transmit(run.peer, headers.Still(time=now), NIL)
                 self._asked[run.id] = run.tape.count
+
+    def note_spent(self, run: Run, *, is_due: bool = False) -> None:
+        """Put down what a run has used of its limits, if that is much more than was put down last. is_due: or any more."""
+        tape, work, told = run.tape, run.work, run.began
+        if tape is None or work is None or told is None or work.number not in self._kernel.exchange.calls:
+            return
+        wall = max(tape.spent.wall, told.deadline - int(work.time_left(self._kernel.loop.now()) * 1000))
+        cpu = max(tape.spent.cpu, run.before + max(run.cpu, int(run.cpu_seconds() * 1_000_000)))
+        spent, manifest = Spent(wall=wall, cpu=cpu), run.hand.package.manifest
+        if spent != tape.spent and (is_due or is_worth_noting(tape.spent, spent, told.deadline, manifest)):
+            tape.put_spent(spent)
 
     def rests(self, run: Run) -> None:
         """A run says that it only waits: its process ends, and what it waits for takes it up again.
@@ -213,8 +227,8 @@ class Resuming:
         tape, run.tape = run.tape, None
         if tape is None:
             return
-        if tape.peer is not None:
-            self._kernel.events.forget(tape.peer)
+        for peer in filter(None, (tape.peer, tape.absent)):
+            self._kernel.events.forget(peer)
         for call in list(tape.made.values()):
             self._kernel.exchange.cancel(call, "its caller is gone")
         for said in unmade(dict(tape.opens.values()), "its caller never came back to it"):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from kernel.record.journal import began
 from kernel.record.resuming import WORK
 from kernel.record.tapes import Tape
-from kernel.runs import Run
+from kernel.runs import Peer, Run
 from manifests import policy, upgrades
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
@@ -22,6 +22,7 @@ from wire.codec import NIL
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
 from wire.ids import KERNEL, OPERATOR, RunId
+from wire.rates import Rate
 from wire.results import Outcome
 from wire.tape import Began, Ended
 from wire.telling import look_at
@@ -64,6 +65,11 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
     run.before = contents.spent.cpu
     run.tape = tape = kernel.resuming.tape(run, file)
     tape.tell(contents)
+    limits = hand.package.manifest.limits
+    tape.absent = Peer(
+        b"absent " + name.encode(), name, run, Rate(limits.calls_per_minute, 0.0), limits.in_flight, (-1, -1)
+    )
+    tape.absent.event_credit = 0
     if contents.needs <= one.last:
         raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
     if contents.is_delivered:
@@ -79,6 +85,9 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
     file.settle()
     work.provider, kernel.runs[run.id] = run.id, run
     kernel.results.begin(run.id, told.caller)
+    for known in contents.known:
+        if known.kind == "subscribe":
+            kernel.events.subscribe_again(tape.absent, known.on)
     kernel.exchange.open(work)
     _reserve(kernel, work, left, tape)
     kernel.resuming.waiting[name] = -1, -1
