@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from kernel.cli import screen, spending, told
 from kernel.cli.frame import Session, command
+from manifests.upgrades import WAITS
 from wire.entries import time_micros
 
 
@@ -62,8 +63,9 @@ def _waiting(count: int) -> str:
 def _upgraded(runs: tuple[str, ...]) -> str:
     if not runs:
         return ""
-    waits = "1 run waits" if len(runs) == 1 else f"{len(runs)} runs wait"
-    return screen.coloured(f"{waits}: upgraded: `maniple decide {runs[0]} finish`, or `… restart`", "yellow")
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    words = f"{WAITS}: {runs[0]}{more}: `maniple decide {runs[0]} finish`, or `… restart`"
+    return screen.coloured(words, "yellow")
 
 
 def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from tests.living import Kernel, Source, install
 from tests.system import chaos, fates
 from tests.system.fates import entries, entry
 from tests.system.test_resuming import begin
+from wire.signing import SigningKey
 
 TOML = """
 [hand]
@@ -19,7 +20,6 @@ on_upgrade = "{on_upgrade}"
 
 [capabilities]
 "ledger.*" = ["*"]
-"kernel.spawn" = ["steady"]
 """
 
 MAIN = """
@@ -27,10 +27,7 @@ from runtime import CallRefused, Hand
 
 
 class Steady(Hand):
-    async def run(self, seconds=0.5, text="x", parent=False):
-        if parent:
-            child = await self.kernel.spawn("steady", {"seconds": seconds, "text": "child"})
-            return (await self.kernel.wait(child)).value
+    async def run(self, seconds=0.5, text="x"):
         await self.kernel.call("ledger.add", "n", {"text": f"VERSION {text} before"})
         await self.sleep(seconds)
         try:
@@ -40,19 +37,71 @@ class Steady(Hand):
         return "VERSION"
 """
 
+PARENT = Source(
+    """
+[hand]
+name = "parent"
+version = "1.0.0"
+description = "Has another Hand work, and waits for it."
+entry = "main:Parent"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"kernel.spawn" = ["steady"]
+"ledger.*" = ["*"]
+""",
+    """
+from runtime import Hand
+
+
+class Parent(Hand):
+    async def run(self):
+        child = await self.kernel.spawn("steady", {"seconds": 0.3, "text": "child"})
+        told = await self.kernel.wait(child)
+        return [told.run == child, told.outcome, told.value]
+""",
+)
+
+ERRATIC = Source(
+    """
+[hand]
+name = "erratic"
+version = "1.0.0"
+description = "Asks for something else each time."
+entry = "main:Erratic"
+kind = "task"
+autonomy = "full"
+on_upgrade = "finish"
+""",
+    """
+import os
+
+from runtime import Hand
+
+
+class Erratic(Hand):
+    async def run(self):
+        await self.kernel.note(os.urandom(8).hex())
+        await self.sleep(30.0)
+""",
+)
+
 
 def source(version: str, on_upgrade: str = "finish", more: str = "") -> Source:
     """One version of it."""
     return Source(TOML.format(version=version, on_upgrade=on_upgrade) + more, MAIN.replace("VERSION", version))
 
 
-def put_in(kernel: Kernel, version: str, on_upgrade: str = "finish") -> dict[str, object]:
+def put_in(
+    kernel: Kernel, version: str, on_upgrade: str = "finish", key: SigningKey | None = None
+) -> dict[str, object]:
     """Install one version of it; what the kernel says."""
-    return dict(install(kernel, source(version, on_upgrade)))
+    return dict(install(kernel, source(version, on_upgrade), key=key))
 
 
 def sleeping(kernel: Kernel, **inputs: object) -> str:
-    """A run that has written once, and sleeps; or one that waits for such a run."""
+    """A run that has written once, and sleeps."""
     before = len([one for one in entries(kernel.home, "call") if one.method == "kernel.sleep"])
     run = begin(kernel, "steady", **inputs)
     fates.until(
