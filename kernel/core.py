@@ -26,10 +26,12 @@ from kernel.launcher import Launcher
 from kernel.links import Links
 from kernel.loop import Loop
 from kernel.methods import TABLE, Request
+from kernel.record import taking_up
 from kernel.record.keeping import Keeping
 from kernel.record.log import Log, LogState
 from kernel.record.resuming import Resuming
 from kernel.record.tapes import Tape
+from kernel.record.upgrading import Upgrading
 from kernel.router import Router
 from kernel.runs import Peer, Run, ending
 from kernel.supervisor import Supervisor
@@ -43,6 +45,7 @@ from manifests.policy import shown
 from manifests.schedules import RESCHEDULING
 from manifests.state import State, fold, to_bytes
 from manifests.unended import unended
+from manifests.upgrades import begun_anew
 from wire import codec, headers
 from wire.entries import time_text
 from wire.errors import CodecError, Refusal, Unencodable
@@ -86,6 +89,7 @@ class Kernel:
         self.supervisor = Supervisor(self)
         self.watch = Watch(self)
         self.resuming = Resuming(self)
+        self.upgrading = Upgrading(self)
         self.keeping = Keeping(self)
         self.router = Router(self)
         self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
@@ -94,15 +98,19 @@ class Kernel:
 
     def boot(self) -> None:
         """Record the start and what it found unfinished, and start what is wanted."""
-        self.log.append("kernel.start", principal=KERNEL, detail=code_digests())
-        going_on = self.resuming.boot()
+        self.record("kernel.start", detail=code_digests())
+        going_on = taking_up.boot(self)
+        anew = {run: begun_anew(self.state, run) for run in self.state.unfinished}
         for said in unended(self.state, going_on):
             self.log.append("end", **said)
             fold(self.state, self.log.last, self.home.load)
         self.state.open.clear()
         for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
-            self.record("run.end", run=run, verdict="died", why="run ended: the kernel ended before it")
+            why = anew[run] or "run ended: the kernel ended before it"
+            self.record("run.end", run=run, verdict="died", why=why)
         self.launcher.sweep(going_on)
+        self.upgrading.boot()
+        self.exchange.stand_still()
         self.supervisor.services.start_wanted()
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
@@ -130,6 +138,8 @@ class Kernel:
         """After the loop's end: end what is left, and leave the home as a quick next start wants it."""
         if self._has_template:
             self.launcher.close()
+        for run in self.runs.values():
+            self.resuming.note_spent(run, is_due=True)
         for call in list(self.exchange.calls.values()):
             if not self.resuming.keeps(call):
                 self.exchange.fail(call, "finishing", "the kernel went down")
@@ -268,7 +278,7 @@ class Kernel:
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:
-            detail |= {"asked": run.asked, "spawner": run.parent}
+            detail |= {"asked": run.asked, "spawner": run.parent} | ({"instead": run.instead} if run.instead else {})
             if not run.tape.count:
                 run.tape.put(run.began, bound=True)
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
@@ -293,12 +303,16 @@ class Kernel:
         """Forget a run, and record how it ended."""
         self.forget(run)
         detail: dict[str, object] = {
-            "exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory, "calls": run.calls, "cost": run.cost,
+            "exit": ending(status), "cpu_us": run.before + run.cpu, "memory_peak": run.memory, "calls": run.calls,
+            "cost": run.cost,
         }  # fmt: skip
         if run.hand.artefact is not None:
             detail["used"] = asdict(run.used)
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
         self.results.gone(run.id)
+        now = self.state.hands.get(run.name)
+        if now is None or now.folder != run.hand.folder:
+            self.upgrading.tidy()
 
     def forget(self, run: Run) -> None:
         """A run's process is gone."""

@@ -49,13 +49,21 @@ class Events:
         peer.missed, peer.event_credit = before.missed, before.event_credit
         self.forget(before)
 
+    def subscribe_again(self, peer: Peer, event: str) -> None:
+        """As subscribe() for a run that asked for it in another process; what it may not hear is passed over."""
+        if self._may_hear(peer, event) and len(peer.topics) < TOPICS_MOST:
+            self.subscribe(peer, event)
+
     def recheck(self) -> None:
         """Grants have changed: nobody hears any more what it could not subscribe to now."""
         for event, peers in list(self._topics.items()):
             for peer in list(peers.values()):
-                work, check = peer.run.work if peer.run else None, self._kernel.router.check
-                if getattr(check(peer, work, "kernel.subscribe", event), "code", "") == "capability":
+                if not self._may_hear(peer, event):
                     self._drop(peer, event)
+
+    def _may_hear(self, peer: Peer, event: str) -> bool:
+        work, check = peer.run.work if peer.run else None, self._kernel.router.check
+        return getattr(check(peer, work, "kernel.subscribe", event), "code", "") != "capability"
 
     def _drop(self, peer: Peer, event: str) -> None:
         peer.topics.discard(event)

@@ -272,12 +272,12 @@ class Exchange:
         """Stop the clocks of all calls by and at paused Hands, of those that are held, and of those that wait for these; let
         those of all others go on."""
         kernel, now = self._kernel, self._kernel.loop.now()
-        waiting = holding.waited_for(self.held())
+        waiting = holding.waited_for([*self.held(), *kernel.upgrading.works()])
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
             still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
-            still = still or holding.stands_still(call, waiting)
+            still = still or holding.stands_still(call, waiting, is_frozen=kernel.state.frozen)
             if still and call.timer is not None:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now

@@ -247,6 +247,13 @@ class Launcher:
             if name not in but:
                 self._order(name)
 
+    def discard(self, folder: str) -> None:
+        """Take away a folder of `hands/`, whole in one step; what it holds is removed by the template."""
+        aside = f"{folder}.{os.urandom(4).hex()}"
+        with suppress(FileNotFoundError):
+            os.rename(self._home.at("hands", folder), aside, dst_dir_fd=self._scratch)
+            self._order(aside)
+
     def _order(self, order: tuple[Run, Launch, tuple[int, ...]] | str) -> None:
         """Ask the template for a run, or for the removal of a scratch folder, as soon as it can be told."""
         self._queue.append(order)

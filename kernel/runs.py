@@ -76,7 +76,7 @@ class Run:
     grouped: it is in its control group.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
     used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when. fired: the
-    firing of its schedule that began it. Of a run that
+    firing of its schedule that began it; instead: the run that it was begun instead of. Of a run that
     can go on in another process: tape; began, what it was begun with; clock, microseconds, and seed, of its first process;
     asked: the call that asked for it; before: processor time of its earlier processes, microseconds; count: records on its
     tape when this one was made; leaves: its process is ended, its work is not.
@@ -84,8 +84,8 @@ class Run:
 
     __slots__ = (
         "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "fired",
-        "grants", "grouped", "hand", "held", "id", "key", "labels", "leaves", "memory", "missing", "number", "owing",
-        "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state",
+        "grants", "grouped", "hand", "held", "id", "instead", "key", "labels", "leaves", "memory", "missing", "number",
+        "owing", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state",
         "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
@@ -106,7 +106,7 @@ class Run:
         self.missing: tuple[str, ...] = ()
         self.progress: dict[str, object] | None = None
         self.held: list[list[bytes]] = []
-        self.parent = self.unfit = self.why = self.fired = ""
+        self.parent = self.unfit = self.why = self.fired = self.instead = ""
         self.scratch: str = run
         self.ended = self.paused = self.grouped = self.leaves = False
         self.tape: Tape | None = None

@@ -15,11 +15,12 @@ from kernel.errors import HomeError
 from kernel.record.resuming import WORK
 from kernel.runs import GRACE, Run, ending
 from kernel.services import Services
-from manifests import calls, changes, settings
+from manifests import calls, settings
 from manifests.budgets import over_until
 from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.installed import Installed
+from manifests.judging import judge_installed
 from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
 from manifests.policy import within_state
 from manifests.schedules import SCHEDULE
@@ -53,13 +54,13 @@ class Supervisor:
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def begin_work(
-        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "",
+        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", instead: str = "",
         seconds: float | None = None,
     ) -> Run:  # fmt: skip
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
 
         seconds: that it may take, if less than its Hand's `wall`. fired: the key of the firing that begins it, in the name of
-        the schedule: nobody's above the Hand's own.
+        the schedule: nobody's above the Hand's own. instead: the run that it is begun instead of.
         """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
@@ -74,7 +75,7 @@ class Supervisor:
         work.is_detached = detached
         kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
         run = self._made(hand, work)
-        run.parent, run.fired = "" if detached else kernel.run_of(cause.caller), fired
+        run.parent, run.fired, run.instead = "" if detached else kernel.run_of(cause.caller), fired, instead
         kernel.resuming.begin(run, work, cause)
         self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)
@@ -109,7 +110,7 @@ class Supervisor:
         if kernel.no_template:
             raise Refusal("template", f"{kernel.no_template}; `maniple start {hand.name}` tries again")
         within_state(kernel.state, hand, None, "start")
-        seal = changes.judge_installed(kernel.state, hand, kernel.time())
+        seal = judge_installed(kernel.state, hand, kernel.time())
         check_requires(hand.name, requires, _is_program, os.environ)
         return seal
 
@@ -171,14 +172,15 @@ class Supervisor:
         else:
             self.stop(run, "its work was taken back")
 
-    def unwant(self, hand: Installed, why: str, *, forget: bool = True) -> None:
-        """The operator does not want a Hand up any more. forget: nor at later starts."""
+    def unwant(self, hand: Installed, why: str, *, forget: bool = True, for_good: bool = True) -> None:
+        """The operator does not want a Hand up any more. forget: nor at later starts; for_good: its unfinished runs end."""
         if forget and hand.id in self._kernel.state.wanted:
             self._kernel.record_state(hand, "unwanted")
         if hand.id in self.services.lives:
             self.services.stop(self.services.lives[hand.id], why, is_final=forget)
         for run in self._runs_of(hand):
-            self.stop(run, why)
+            if for_good or run.tape is None or run.work is None:
+                self.stop(run, why)
 
     def stop(self, run: Run, why: str) -> None:
         """Ask a run to end, then insist: Stop, TERM at half the grace, and KILL of its whole PID namespace after it."""
@@ -210,12 +212,12 @@ class Supervisor:
         """End every run's processes at once, and let no service come back by itself."""
         runs = [run for run in self._kernel.runs.values() if run.state != "waiting"]
         for run in runs:
-            self._leave(run, why)
+            self.leave(run, why)
         for life in self.services.lives.values():
             self.services.stop(life, why)
         return len(runs)
 
-    def _leave(self, run: Run, why: str) -> None:
+    def leave(self, run: Run, why: str) -> None:
         """End a run's processes at once; one that has a tape goes on later."""
         run.leaves = run.leaves or (run.tape is not None and not run.ended)
         self.kill(run, why)
@@ -245,18 +247,19 @@ class Supervisor:
             if run.tape is None:
                 self.stop(run, "the kernel goes down")
             else:
-                self._leave(run, "the kernel goes down")
+                self.leave(run, "the kernel goes down")
 
     def stop_untrusted(self) -> None:
         """Stop whatever may not start any more, after a key was revoked."""
         kernel = self._kernel
         for run in list(kernel.runs.values()):
             try:
-                changes.judge_installed(kernel.state, run.hand, kernel.time())
+                judge_installed(kernel.state, run.hand, kernel.time())
             except Refusal as refusal:
                 kernel.refused_start(run.hand, refusal)
-                self.unwant(run.hand, refusal.why, forget=False)
-                self.kill(run, refusal.why)
+                self.kill(run, refusal.why)  # before it could be told to stop, and act
+                if kernel.state.by_id(run.hand.id) is run.hand:
+                    self.unwant(run.hand, refusal.why, forget=False)
 
     def stand_still(self, hand: Installed, *, still: bool) -> None:
         """Pause or resume what runs of a Hand: its processes, and the deadlines of the calls at it and by it."""
@@ -283,7 +286,7 @@ class Supervisor:
         for run in self._runs_of(hand):
             run.grants = authority(kernel.state, run.hand)
         now = authority(kernel.state, kernel.state.by_id(hand.id) or hand)
-        calls.regrant(kernel.exchange.calls.values(), hand.id, now)
+        calls.regrant(kernel.exchange.calls.values(), hand.id, now, {run.id: run.grants for run in self._runs_of(hand)})
         kernel.events.recheck()
 
     def reroot(self, *, at_once: bool) -> None:
@@ -300,7 +303,7 @@ class Supervisor:
     def tell_settings(self, hand: str) -> None:
         """Tell a Hand's runs its settings; one without a link yet when it is ready."""
         for run in self._kernel.runs.values():
-            if run.hand.id == hand:
+            if run.hand.id == hand and self._kernel.state.hands[run.name].seal == run.hand.seal:
                 self._untold.add(run.id)
                 self._tell_settings(run)
 

@@ -3,7 +3,7 @@
 log (pure; its life is wire/calls.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec.structs import asdict, replace
@@ -265,11 +265,14 @@ def told(run: str, outcome: Outcome) -> dict[str, object]:
     return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}
 
 
-def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet) -> None:
-    """A Hand's grants have changed: they hold in every chain it is in, from the next call on."""
+def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet, of_runs: Mapping[str, GrantSet]) -> None:
+    """A Hand's grants have changed: they hold in every chain it is in, from the next call on. of_runs: those of its runs,
+
+    which may be of an older version.
+    """
     for link in {link for call in calls for link in chain(call)}:
         if link.by.hand == hand:
-            link.by = replace(link.by, grants=grants)
+            link.by = replace(link.by, grants=of_runs.get(link.caller, grants))
 
 
 def chain(call: OpenCall | None) -> list[OpenCall]:

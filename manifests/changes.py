@@ -15,19 +15,19 @@ from msgspec.structs import replace
 
 from manifests import amounts, capabilities, settings
 from manifests.budgets import HOME
-from manifests.errors import ManifestsError, PatternInvalid, SealRefused, SettingsInvalid, TrustRefused, ValueInvalid
+from manifests.errors import ManifestsError, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
 from manifests.grants import GrantSet, as_asked, as_text, asked, exceeding, expand, is_method_pattern, narrowed
 from manifests.installed import Artefact, Installed, Package
+from manifests.judging import judge
 from manifests.roots import meets, read_mounts
 from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKind
-from manifests.seal import MANIFEST_FILE, Seal, signers
+from manifests.seal import Seal, signers
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
 from wire.errors import NoteMalformed, Refusal
 from wire.signing import VerifyKey
 
 Detail = dict[str, object]
-_MEND: Final = "look at it, then type `maniple install DIR` with a folder that you trust"
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 BUNDLED: Final = frozenset(
@@ -84,29 +84,6 @@ class Change(Struct, frozen=True, kw_only=True):
 
     provided: Provided
     decide: Callable[[Asked], Decided]
-
-
-def judge(state: State, package: Package, now: int) -> Seal:
-    """The package's seal, if it lets the Hand be installed, or start, now (microseconds since the epoch); else Refusal."""
-    hand, last = package.manifest.hand, state.versions.get(package.manifest.hand.name)
-    try:
-        seal = state.trust.judge(
-            package.seal, name=hand.name, version=hand.version, last_version=last, now=now, manifest=package.manifest
-        )
-    except SealRefused as refused:
-        raise Refusal("seal", f"{hand.name} {hand.version} is refused: {refused}") from None
-    if seal.files[MANIFEST_FILE] != package.digest:
-        raise Refusal(
-            "seal", f"{hand.name} {hand.version} is refused: {MANIFEST_FILE} was changed after sealing; {_MEND}"
-        )
-    return seal
-
-
-def judge_installed(state: State, hand: Installed, now: int) -> Seal:
-    """The seal of an installed Hand, if it may start now and its folder still holds what was installed; else Refusal."""
-    if hashlib.sha256(hand.package.seal.encode()).hexdigest() != hand.seal:
-        raise Refusal("seal", f"{hand.name} is refused: its HAND.seal or HAND.toml is not what was installed; {_MEND}")
-    return judge(state, hand.package, now)
 
 
 def _install(this: Asked) -> Decided:

@@ -46,10 +46,10 @@ def waited_for(held: Iterable[OpenCall]) -> set[int]:
     return {link.number for call in held for link in chain(call)}
 
 
-def stands_still(call: OpenCall, waiting: set[int]) -> bool:
-    """Whether a call's clock stands still because it, or what it waits for, waits for the operator."""
+def stands_still(call: OpenCall, waiting: set[int], *, is_frozen: bool) -> bool:
+    """Whether a call's clock stands still because it, or what it waits for, waits for the operator; or since all does."""
     waits_there = call.method in WAITS and call.parent is not None and call.parent.number in waiting
-    return call.number in waiting or waits_there
+    return call.number in waiting or waits_there or (is_frozen and (call.caller != OPERATOR or not call.route))
 
 
 def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:

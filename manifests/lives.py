@@ -13,6 +13,7 @@ from manifests.schema import Manifest, Requires, Restart
 from manifests.state import State
 from manifests.values import format_size
 from wire.errors import NotNow, Refusal
+from wire.tape import Spent
 
 LIFE: Final = {
     ("stopped", "start"): "starting",
@@ -35,6 +36,10 @@ and starts again in a while. quarantined: it died too often, and stays down unti
 
 BACKOFF_FIRST: Final = 0.1
 BACKOFF_MOST: Final = 30.0
+
+NOTED_WALL: Final = 10_000
+NOTED_CPU: Final = 1_000_000
+"""Milliseconds, and microseconds of processor time, that a run may use before that is put down."""
 
 TEMPLATES_MOST: Final = 5
 """Templates that may die one after the other without a run that came up in between; then no other is started by itself."""
@@ -85,6 +90,15 @@ def used_up(manifest: Manifest, cpu: int) -> str:
 def too_much_memory(manifest: Manifest) -> str:
     """Why a run was ended whose processes together held more than it may."""
     return f"it used more than its {format_size(manifest.limits.memory)} of memory"
+
+
+def is_worth_noting(before: Spent, now: Spent, wall: int, manifest: Manifest) -> bool:
+    """Whether what a run has used is put down, lest it is forgotten when the kernel dies. wall: what it has, milliseconds.
+
+    So that happens at most a hundred times for each limit, or each NOTED_WALL and NOTED_CPU.
+    """
+    most = manifest.limits.cpu_ms * 1000
+    return now.wall - before.wall >= max(NOTED_WALL, wall // 100) or now.cpu - before.cpu >= max(NOTED_CPU, most // 100)
 
 
 NOT_STILL: Final = "it was paused, and its processes did not stand still"

@@ -110,6 +110,16 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("hand.idle", "duration", '"60s"', "time", 'Services: stop when unused for so long. "0s": never.'),
     Key("hand.needs", "names", "[]", "", "Hands that must be installed; started before it, stopped after it."),
     Key(
+        "hand.on_upgrade",
+        "choice",
+        '"ask"',
+        "",
+        "What becomes of an unfinished run of this version when another is installed. finish: it goes on with this code. "
+        "restart: it begins anew with the new code. ask: it waits for `maniple decide`. Tasks only; see "
+        "[resuming.md](resuming.md#upgrades).",
+        ("finish", "restart", "ask"),
+    ),
+    Key(
         "capabilities.*.allow",
         "patterns",
         REQUIRED,
@@ -299,7 +309,6 @@ KEYS: Final[tuple[Key, ...]] = (
 )
 
 LATER: Final[dict[str, str]] = {
-    "hand.on_upgrade": "will say what happens to an unfinished run when its code changes",
     "metrics": "will declare counters and gauges that the Hand reports",
     "agent": "will make the Hand reason with a model",
 }

@@ -12,7 +12,7 @@ from manifests.errors import ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.names import RESERVED, is_field
 from manifests.positions import Path
-from manifests.schema import Setting
+from manifests.schema import ASK, Setting
 from manifests.settings import check_one
 from manifests.typed import convert
 from manifests.values import LIMITS, WASM_LEAST, format_limit
@@ -92,9 +92,11 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
 
 
 def tasks_only(found: Findings, section: Section) -> None:
-    """A pipeline has a run of its own for each piece of work."""
+    """A pipeline has a run of its own for each piece of work; and a service starts anew, and has nothing unfinished."""
     if "pipeline" in section and section.get("kind") == "service":
         found.at_value(("hand", "kind"), "hand.kind is service, and a pipeline is a task", 'write kind = "task"')
+    if section.get("kind") == "service" and section.get("on_upgrade", ASK) != ASK:
+        found.at_key(("hand", "on_upgrade"), "hand.on_upgrade is for tasks, and this Hand is a service", "leave it out")
 
 
 def programs(found: Findings, sections: Mapping[str, Section]) -> None:

@@ -24,9 +24,11 @@ RestartWhen: TypeAlias = Literal["never", "failure", "always"]
 Window: TypeAlias = Literal["hour", "day", "month"]
 Missed: TypeAlias = Literal["skip", "latest", "all"]
 Overlap: TypeAlias = Literal["skip", "queue", "replace"]
+OnUpgrade: TypeAlias = Literal["finish", "restart", "ask"]
 SettingType: TypeAlias = Literal["string", "int", "float", "bool", "duration", "size", "list", "dict"]
 
 READ: Final[Effect] = "read"
+ASK: Final[OnUpgrade] = "ask"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +47,7 @@ class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     autostart: bool = False
     idle_ms: int = 60_000
     needs: tuple[str, ...] = ()
+    on_upgrade: OnUpgrade = ASK
 
 
 class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

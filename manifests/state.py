@@ -54,10 +54,16 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard.
 
     work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
-    entry of a call of its own. has_ended: see above.
+    entry of a call of its own. has_ended: see above. hand, seal, made_of: what it was begun with, see State.kept and
+    State.made_of. decided: what the last `decision` about it said. instead: the run that it was begun instead of.
     """
 
     name: str
+    hand: str
+    seal: str
+    made_of: dict[str, str]
+    decided: str = ""
+    instead: str = ""
     work: int = 0
     asked: int = 0
     spawner: str = ""
@@ -71,9 +77,13 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     budgets: what the operator set, by a Hand's id, "" for the home; ledger: what was spent.
     open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
     fired: by a Hand's id its last FIRED_KEPT scheduled runs, by the key of the firing that began each.
+    kept: by their seals the Hands that were replaced and that unfinished runs were begun with. made_of: digests of what every
+    run's process is made of, besides its Hand.
     """
 
     hands: dict[str, Installed] = {}
+    kept: dict[str, Installed] = {}
+    made_of: dict[str, str] = {}
     versions: dict[str, str] = {}
     grants: dict[str, tuple[Capability, ...]] = {}
     rules: dict[str, tuple[Rule, ...]] = {}
@@ -105,6 +115,9 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
 
 WORK: Final = "run"
 """The method of a task run's work, which no Hand can have. It costs nothing itself: what a run spends are its calls."""
+
+MADE_OF: Final = ("interpreter", "runtime", "wire")
+"""Of the code whose digests a start of the kernel tells, what runs are made of; to change it is an upgrade of every Hand."""
 
 Load = Callable[[str], Package]
 """Folder's name → what is in it; raises ManipleError when it cannot be read."""
@@ -142,6 +155,10 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         artefact=msgspec.convert(detail["artefact"], Artefact) if "artefact" in detail else None,
     )
     state.hands[name] = _scheduled(state.hands[name], before, entry)
+    if before is not None:
+        state.kept[before.seal] = before
+    state.kept.pop(state.hands[name].seal, None)
+    _keep_needed(state)
     state.versions[name] = version
     state.quarantined.pop(hand, None)
 
@@ -175,8 +192,16 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
     return Package(seal="", manifest=Manifest(hand=hand), digest="")
 
 
+def _keep_needed(state: State) -> None:
+    """Of the Hands that were replaced only those that an unfinished run was begun with."""
+    if state.kept:
+        needed = {(one.hand, one.seal) for one in state.unfinished.values() if not one.has_ended}
+        state.kept = {seal: one for seal, one in state.kept.items() if (one.id, seal) in needed}
+
+
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
+    state.kept = {seal: one for seal, one in state.kept.items() if one.id != gone.id}
     for table in (
         state.grants,
         state.rules,
@@ -250,7 +275,9 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
     if detail.get("kind") == "task" and entry.run not in state.unfinished:
         asked, spawner = detail.get("asked", 0), str(detail.get("spawner", ""))
         state.unfinished[entry.run] = Unfinished(
-            name=str(detail["name"]), work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner
+            name=str(detail["name"]), hand=str(detail.get("hand", "")), seal=str(detail.get("seal", "")),
+            made_of=state.made_of, work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner,
+            instead=str(detail.get("instead", "")),
         )  # fmt: skip
     if "fired" in detail:
         begun = state.fired.setdefault(str(detail["hand"]), {})
@@ -266,6 +293,16 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
     if gone is not None and gone.spawner in state.unfinished:
         gone.has_ended = True
         state.unfinished[entry.run] = gone
+    _keep_needed(state)
+
+
+def _decision(state: State, entry: Entry, _: Load) -> None:
+    if entry.run in state.unfinished:
+        state.unfinished[entry.run].decided = entry.verdict
+
+
+def _kernel_start(state: State, entry: Entry, _: Load) -> None:
+    state.made_of = {name: str(entry.detail[name]) for name in MADE_OF if name in entry.detail}
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
@@ -323,6 +360,7 @@ def _thaw(state: State, _: Entry, __: Load) -> None:
 
 
 _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
+    "kernel.start": _kernel_start,
     "hand.install": _install,
     "hand.remove": _remove,
     "hand.state": _hand_state,
@@ -337,6 +375,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "resume": _resume,
     "run.start": _run_start,
     "run.end": _run_end,
+    "decision": _decision,
     "call": _call,
     "approval": _approval,
     "end": _end,

@@ -33,6 +33,7 @@ KINDS: Final = {
     "run.confined": "the confinement that a run applied to itself before any code of its Hand",
     "run.left": "a run's process ended before its work did; another one goes on with it",
     "run.end": "a run ended; verdict: how; detail: exit status and usage",
+    "decision": "what becomes of an unfinished run whose code was upgraded; verdict: asked, finish or restart",
     "call": "a call was allowed and goes to its provider, one with an effect only after this is on disk; or it is held",
     "approval": "the operator's answer to a held call, signed; detail: the statement, its key and signature",
     "end": "a call's one end; verdict: done, failed, refused or cancelled; with reply, cost and labels",

@@ -20,7 +20,7 @@ from msgspec import Meta, Struct, structs
 
 from wire import codec, headers
 from wire.errors import CodecError, ManipleError
-from wire.tape import Asked, Began, Ended, Heard, Placed, Record
+from wire.tape import Asked, Began, Ended, Heard, Placed, Record, Spent
 
 FORMAT: Final = 1
 
@@ -86,6 +86,8 @@ def written(records: Iterable[Record], *, seed: int, hash_seed: int) -> Iterator
             case Heard():
                 body: _Body = {} if record.secret else _body(record.body)
                 yield _text(_Line(heard=_header(record.header), secret=record.secret, **body))
+            case Spent():
+                continue  # which limits were left is nothing that the code was told
             case Ended():
                 yield _text(_Line(ended=_header(record.header), labels=record.labels, **_body(record.body)))
 

@@ -35,6 +35,7 @@ class Results:
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
+        self._instead: dict[str, str] = {}
         self._hear: dict[str, list[Callable[[Outcome], None]]] = {}
         self._begun: dict[str, Callable[[Outcome | None], None]] = {}
         self._act: dict[str, list[Callable[[], None]]] = {}
@@ -45,12 +46,28 @@ class Results:
         if len(self._works) > KEPT:
             del self._works[next(iter(self._works))]
 
+    def replace(self, run: str, instead: str) -> None:
+        """Whoever waits for a run's work, now or later, hears how that of another one ends, which was begun instead."""
+        self._works.pop(run, None)
+        self._hear.setdefault(instead, []).extend(self._hear.pop(run, []))
+        self._instead[run] = instead
+        if len(self._instead) > KEPT:
+            del self._instead[next(iter(self._instead))]
+
+    def newest(self, run: str) -> str:
+        """The run whose end is heard as that of this one: mostly itself."""
+        while run in self._instead:
+            run = self._instead[run]
+        return run
+
     def known(self, run: str, caller: str) -> bool:
         """Whether this caller may wait for the run: its own, and the operator for any."""
+        run = self.newest(run)
         return run in self._works and caller in (OPERATOR, self._works[run].caller)
 
     def wait(self, run: str, hear: Callable[[Outcome], None]) -> None:
         """Call hear with a known run's outcome, now if there is one, else when there is."""
+        run = self.newest(run)
         outcome = self._works[run].outcome
         if outcome is None:
             self._hear.setdefault(run, []).append(hear)

@@ -7,6 +7,7 @@ the log must have for a record to count: the log is the only truth, and what a c
     Began, once    what the run was begun with
     Asked          a call, publication or subscription, as the run sent it
     Heard          a message that the kernel gave it, in the order in which it gave them
+    Spent          what it has used of its limits so far; the last one counts
     Ended, last    how its work ended
 
 Written by kernel/record/journal.py; read there, by the kernel that resumes a run, and by `maniple replay`.
@@ -100,7 +101,14 @@ class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     labels: tuple[str, ...] = ()
 
 
-Record: TypeAlias = Began | Asked | Heard | Ended
+class Spent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="spent"):
+    """What a run has used of its limits. wall: milliseconds that counted; cpu: microseconds of all its processes."""
+
+    wall: Number = 0
+    cpu: Number = 0
+
+
+Record: TypeAlias = Began | Asked | Heard | Spent | Ended
 
 
 class Placed(Struct, frozen=True, kw_only=True, gc=False):

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from wire import codec, headers, limits
 from wire.errors import Diverged
 from wire.headers import FromKernel, FromRun
-from wire.tape import Asked, Heard, Placed
+from wire.tape import Asked, Heard, Placed, Spent
 
 _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
@@ -55,13 +55,14 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
 class Contents(Struct, kw_only=True):
     """What a first look at a tape finds. heard: messages on it; needs: entries of the log that vouch for all of it.
 
-    is_delivered: the run was given its work.
+    is_delivered: the run was given its work. spent: what it had used when that was last put down.
     """
 
     known: list[Known]
     heard: int
     needs: int
     is_delivered: bool
+    spent: Spent = Spent()
 
     def numbered(self) -> dict[int, int]:
         """What a process that asks in the same order calls each request, as its loop numbers them."""
@@ -78,11 +79,13 @@ def known_of(asked: Asked, seq: int = 0) -> Known:
 def look_at(records: Iterable[Placed]) -> Contents:
     """What is on a tape."""
     known: dict[int, Known] = {}
-    heard, needs, is_delivered = 0, 0, False
+    heard, needs, is_delivered, spent = 0, 0, False, Spent()
     for placed in records:
         needs = max(needs, placed.needs)
         if isinstance(placed.record, Asked):
             known[placed.record.number] = known_of(placed.record, placed.needs - 1)
+        elif isinstance(placed.record, Spent):
+            spent = placed.record
         elif isinstance(placed.record, Heard):
             heard += 1
             header = codec.decode_from_kernel(placed.record.header)
@@ -91,7 +94,7 @@ def look_at(records: Iterable[Placed]) -> Contents:
             if number in known and not (known[number].is_begun and isinstance(header, headers.Chunk)):
                 is_ended = isinstance(header, _ENDS)
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
-    return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered)
+    return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent)
 
 
 def first(records: Iterable[Placed], heard: int) -> Iterator[Placed]:

@@ -49,6 +49,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "pause": "Let a Hand stand still: no call from it or to it",
         "resume": "Let a paused Hand go on",
         "restart": "Stop a service and start it again",
+        "decide": "What becomes of a run whose code was upgraded",
         "runs": "Runs of the past and of now, from the log",
         "run-show": "One run in full, from the log",
         "replay": "One run again, from its tape: with its own code, or with changed code",

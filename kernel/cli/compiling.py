@@ -58,6 +58,7 @@ class _Installed(Struct, frozen=True):
 
 class _Shown(Struct, frozen=True):
     hand: _Installed
+    kept: tuple[_Installed, ...] = ()
 
 
 def into(home: str, folder: Folder) -> Artefact:
@@ -168,8 +169,8 @@ def sweep(client: Client) -> None:
     if not names:
         return
     hands = told.read(client.call("kernel.hands").value, told.Rows).hands
-    shown = (told.read(client.call("kernel.show", hand.name).value, _Shown).hand.artefact for hand in hands)
-    in_use = {one.key for one in shown if one is not None}
+    shown = [told.read(client.call("kernel.show", hand.name).value, _Shown) for hand in hands]
+    in_use = {one.artefact.key for each in shown for one in (each.hand, *each.kept) if one.artefact is not None}
     for name in names:
         path = os.path.join(folder, name)
         if name not in in_use and os.stat(path).st_mtime < time.time() - FRESH:

@@ -4,14 +4,18 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from manifests.upgrades import WAITS
 from wire.entries import Entry
 
-NEEDLES = (b'"kind":"kernel.start"', b'"kind":"run.', b'"method":"run"')
+NEEDLES = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"')
 """What a line of the log holds that says something of a run as a whole."""
 
 
 class PastRun(Struct, kw_only=True):
-    """One run. outcome: working, done, failed, refused, cancelled, ended (a service's) or died. Times are the log's."""
+    """One run. outcome: working, waits: upgraded, done, failed, refused, cancelled, ended (a service's) or died.
+
+    Times are the log's.
+    """
 
     run: str
     hand: str
@@ -50,6 +54,9 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
             case "run.confined" if entry.run in runs:
                 run = runs[entry.run]
                 run.confinement, run.lacking = (_names(entry.detail.get(name)) for name in ("applied", "missing"))
+            case "decision" if entry.run in runs and not runs[entry.run].ended:
+                run = runs[entry.run]
+                run.outcome, run.why = (WAITS, entry.why) if entry.verdict == "asked" else ("working", "")
             case "kernel.start":
                 _lose(runs.values(), entry.time)
             case "run.end" if entry.run in runs:
@@ -71,7 +78,7 @@ def _lose(runs: Iterable[PastRun], time: str) -> None:
 
 def _end(run: PastRun, entry: Entry) -> None:
     run.ended = entry.time
-    if run.outcome == "working":
+    if run.outcome in ("working", WAITS):
         run.outcome, run.why = entry.verdict, entry.why
     detail = entry.detail
     run.exit = str(detail.get("exit", ""))

@@ -1,7 +1,5 @@
 """`maniple install` (acts)."""
 
-import os
-import shutil
 import sys
 import time
 
@@ -29,7 +27,6 @@ class _Package(Struct, frozen=True):
 class Before(Struct, frozen=True):
     """What was installed under that name."""
 
-    folder: str
     package: _Package
     as_declared: bool
 
@@ -41,6 +38,13 @@ class Before(Struct, frozen=True):
 
 class _Shown(Struct, frozen=True):
     hand: Before
+
+
+class _Done(Struct, frozen=True):
+    """kernel.install. waiting: unfinished runs that wait for a decision now."""
+
+    folder: str
+    waiting: int
 
 
 @command()
@@ -84,8 +88,7 @@ def carry_out(
     grants = asked(found.manifest) if before is None else wanted
     reply = installing.install(client, found, seal, grants, as_declared=as_declared)
     compiling.sweep(client)
-    if before is not None:
-        shutil.rmtree(os.path.join(session.home, "hands", before.folder), ignore_errors=True)
+    done = told.read(reply, _Done)
     session.result(
         {
             "name": found.name,
@@ -93,10 +96,14 @@ def carry_out(
             "upgraded_from": before.package.manifest.hand.version if before else None,
             "sealed_by": sealed_by,
             "granted": [msgspec.to_builtins(one) for one in wanted],
-            "folder": told.read(reply, dict[str, object]).get("folder"),
+            "folder": done.folder,
+            "waiting": done.waiting,
         },
         lambda: f"{found.name} {found.version} is {'upgraded' if before else 'installed'}.",
     )
+    if done.waiting:
+        runs = "1 unfinished run waits" if done.waiting == 1 else f"{done.waiting} unfinished runs wait"
+        session.say(f"{runs} for your decision: `maniple decide {found.name} finish`, or `… restart`; see `maniple ps`")
 
 
 def _before(client: Client, name: str) -> Before | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from kernel.cli import compiling, package
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, NotDone
 from kernel.cli.package import Folder
 from manifests.schema import Capability
 from wire.codec import Value
@@ -19,6 +19,8 @@ def install(
     client: Client, folder: Folder, seal: str, grants: Iterable[Capability], *, as_declared: bool = False
 ) -> Value:
     """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then.
+
+    When the kernel ends without an answer, it may be installed or not: the next one takes away what is not.
 
     as_declared: a program is believed what its methods do.
     """
@@ -34,7 +36,11 @@ def install(
         if folder.manifest.hand.wasm:
             told["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
         package.copy(folder, seal, place)
-        return client.call("kernel.install", "", told).value
     except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    try:
+        return client.call("kernel.install", "", told).value
+    except NotDone:
         shutil.rmtree(place, ignore_errors=True)
         raise

@@ -2,11 +2,12 @@
 
 from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
+from manifests.upgrades import WAITS
 
 
 @command()
 def ps(session: Session) -> None:
-    """Live runs: what each is, does, uses and has cost.
+    """Live runs, and those that wait for your decision since their code was upgraded: what each is, does, uses and has cost.
 
     CPU is processor time so far, MEMORY what is resident (RSS), CALLS those it made, OPEN those under way, FUEL what the
     guests of a WASM Hand have used. Runs that have ended are in `maniple runs`.
@@ -14,6 +15,11 @@ def ps(session: Session) -> None:
     with session.client() as client:
         reply = client.call("kernel.ps").value
     session.result(reply, lambda: _drawn(told.read(reply, told.LiveRuns)))
+    for run in told.read(reply, told.LiveRuns).runs:
+        if run.state == WAITS:
+            session.say(
+                f"{run.run} waits: `maniple decide {run.run} finish`, or `… restart`, or `maniple cancel {run.run}`"
+            )
 
 
 def _drawn(live: told.LiveRuns) -> str:
@@ -25,7 +31,7 @@ def _drawn(live: told.LiveRuns) -> str:
             (
                 run.run,
                 f"{run.hand} {run.version}",
-                run.pid,
+                run.pid or "",
                 run.state,
                 screen.duration(run.seconds),
                 f"{run.cpu_seconds:.2f}s",

@@ -15,8 +15,6 @@ class Removed(Struct, frozen=True, kw_only=True):
     """kernel.remove. hand: its id."""
 
     hand: str
-    name: str
-    folder: str
 
 
 @command()
@@ -39,7 +37,6 @@ def take_away(session: Session, hand: str, *, purge: bool) -> str | None:
     with session.client() as client:
         removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
         compiling.sweep(client)
-    _delete(session, "hands", removed.folder)
     _delete(session, "keys", f"{removed.hand}.secrets")
     kept = os.path.join(session.home, "state", removed.hand)
     if purge:

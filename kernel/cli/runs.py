@@ -6,6 +6,7 @@ from kernel.cli import history, logbook, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.usage import Whole
+from manifests.upgrades import WAITS
 from wire.entries import time_micros
 
 
@@ -29,6 +30,9 @@ def runs(session: Session, hand: str | None, most: int) -> None:
             )
         session.say(f"{hand} has not run yet.")
     session.result({"runs": kept}, lambda: _drawn(kept))
+    for run in kept:
+        if run.outcome == WAITS:
+            session.say(f"{run.run} waits for your decision: {how_to_decide(run)}")
 
 
 def _drawn(found: list[history.PastRun]) -> str:
@@ -50,6 +54,11 @@ def _drawn(found: list[history.PastRun]) -> str:
         right=("TOOK",),
         colour_of="OUTCOME",
     )
+
+
+def how_to_decide(run: history.PastRun) -> str:
+    """The next command for a run whose code was upgraded."""
+    return f"`maniple decide {run.run} finish`, or `… restart`, or `maniple cancel {run.run}`"
 
 
 def took(run: history.PastRun) -> str:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from kernel.cli import screen, spending, told
 from kernel.cli.frame import Session, command
+from manifests.upgrades import WAITS
 from wire.entries import time_micros
 
 
@@ -24,6 +25,7 @@ class Status(Struct, frozen=True, kw_only=True):
     quarantined: dict[str, str]
     open_calls: int
     approvals: int
+    upgraded: tuple[str, ...]
     memory: int
     cpu_seconds: float
     entries: int
@@ -58,6 +60,14 @@ def _waiting(count: int) -> str:
     return screen.coloured(f"{waits} for your answer: `maniple approvals`", "yellow") if count else ""
 
 
+def _upgraded(runs: tuple[str, ...]) -> str:
+    if not runs:
+        return ""
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    words = f"{WAITS}: {runs[0]}{more}: `maniple decide {runs[0]} finish`, or `… restart`"
+    return screen.coloured(words, "yellow")
+
+
 def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
@@ -75,6 +85,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
             ("template", screen.coloured(template, "red")),
             ("hands", f"{now.hands} installed, {now.runs} live runs, {now.open_calls} calls under way"),
             ("waiting", _waiting(now.approvals)),
+            ("", _upgraded(now.upgraded)),
             ("wanted", ", ".join(now.wanted)),
             ("paused", ", ".join(now.paused)),
             ("quarantined", troubled),

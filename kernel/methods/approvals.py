@@ -3,8 +3,8 @@
 from kernel.methods.request import Request, method
 from manifests.approvals import check_rule, denied, detail, judge
 from manifests.calls import OpenCall
-from manifests.changes import judge_installed
 from manifests.holding import as_answered, in_whose_names, instead_of, listed_after, row, statement
+from manifests.judging import judge_installed
 from manifests.lives import passes
 from wire.approval import Answer
 from wire.entries import body_digest

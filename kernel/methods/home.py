@@ -20,11 +20,12 @@ def _hands(request: Request) -> object:
 
 
 def _show(request: Request) -> object:
-    """One Hand in full: its record as it is, its grants, its settings (secrets hidden) and its live confinement."""
+    """One Hand in full: its record, what is kept of it, its grants, its settings (secrets hidden) and live confinement."""
     kernel, hand = request.kernel, request.hand()
     live = next((run for run in kernel.runs.values() if run.hand.id == hand.id), None)
     return {
         "hand": hand,
+        "kept": [one for one in kernel.state.kept.values() if one.id == hand.id],
         "state": kernel.supervisor.shown_state(hand),
         **paying.of_hand(kernel.budgets.bonds, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
@@ -59,7 +60,8 @@ def _change(request: Request) -> object:
     decided = CHANGES[call.method].decide(asked)
     before = kernel.state.by_id(decided.hand)
     if before is not None and call.method in ("kernel.install", "kernel.remove"):
-        kernel.supervisor.unwant(before, "it is being replaced", forget=call.method == "kernel.remove")
+        is_gone = call.method == "kernel.remove"
+        kernel.supervisor.unwant(before, "it is being replaced", forget=is_gone, for_good=is_gone)
     for kind, detail in decided.entries:
         verdict = str(detail.get("state", ""))
         kernel.record(kind, principal=call.caller, call=call.number, verdict=verdict, detail=detail)
@@ -70,8 +72,8 @@ def _change(request: Request) -> object:
         told = partial(_keep_secrets, request, decided.hand, decided.secrets, decided.entries[0][1])
         kernel.log.after(kernel.log.size - 1, told)
         return None
-    _follow(request, decided.hand)
-    return {**decided.entries[0][1], "upgraded": before is not None}
+    waiting = _follow(request, decided.hand)
+    return {**decided.entries[0][1], "upgraded": before is not None, "waiting": waiting}
 
 
 def _keep_secrets(request: Request, hand: str, secrets: dict[str, object], told: object) -> None:
@@ -88,20 +90,23 @@ def _keep_secrets(request: Request, hand: str, secrets: dict[str, object], told:
         del kernel.unkept[hand]
 
 
-def _follow(request: Request, hand_id: str) -> None:
-    """What a change means for Hands that live."""
+def _follow(request: Request, hand_id: str) -> int:
+    """What a change means for Hands that live; how many unfinished runs wait for a decision then."""
     kernel = request.kernel
     match request.call.method.removeprefix("kernel."):
         case "install" | "remove":
             kernel.index()
             kernel.supervisor.services.start_wanted()
             kernel.supervisor.services.sweep()
+            kernel.upgrading.tidy()
+            return kernel.upgrading.upgraded(hand_id)
         case "root-add" | "root-remove" as verb:
             kernel.supervisor.reroot(at_once=verb == "root-remove")
         case "key-rotate" | "key-revoke":
             kernel.supervisor.stop_untrusted()
         case "set":
             kernel.supervisor.tell_settings(hand_id)
+    return 0
 
 
 METHODS = (

@@ -13,13 +13,14 @@ from kernel.methods.request import Request, method
 from kernel.record.journal import began
 from kernel.record.replaying import Replayed
 from kernel.runs import Run
-from manifests.changes import judge
 from manifests.installed import Artefact, Installed
+from manifests.judging import judge
 from manifests.state import authority
+from manifests.upgrades import version_of
 from wire import limits
 from wire.errors import TapeDamaged
 from wire.ids import ID_BYTES, run_id
-from wire.tape import seed_of
+from wire.tape import Began, seed_of
 
 STILL: Final = 10.0
 """Seconds without a message or any work of its process after which a replayed run waits for what never comes."""
@@ -37,7 +38,11 @@ def _replay(request: Request) -> object:
         live = kernel.runs.get(name)
         file.end = live.tape.file.end if live is not None and live.tape is not None else os.path.getsize(file.path)
         told = began(file.records())
-        hand = _changed(request, told.hand) if request.text("folder") else kernel.state.by_id(told.hand)
+        hand = (
+            _changed(request, told.hand) if request.text("folder") else version_of(kernel.state, told.hand, told.seal)
+        )
+        if hand is None and kernel.state.by_id(told.hand) is not None and not request.text("folder"):
+            raise Failure("code", _gone(request, told))
         if hand is None or hand.name != told.name or not hand.is_task:
             raise Failure("unknown hand", f"{told.name}, whose run this was, is no task Hand here: see `maniple hands`")
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
@@ -51,6 +56,17 @@ def _replay(request: Request) -> object:
     call.provider, run.serving[call.number] = run.id, call
     _look_after(request, run, tape)
     return None
+
+
+def _gone(request: Request, told: Began) -> str:
+    now = request.kernel.state.by_id(told.hand)
+    version = f"{told.name} {told.version}"
+    is_same = now is not None and now.version == told.version
+    replaced = f"{'another ' if is_same else ''}{now.version}" if now is not None else "nothing"
+    return (
+        f"{told.run} was begun with {version}, which was replaced by {replaced} and is gone: "
+        f"`maniple replay {told.run} --against DIR` replays it with the code in DIR, the folder of {version} or another"
+    )
 
 
 def _look_after(request: Request, run: Run, tape: Replayed) -> None:
@@ -69,7 +85,7 @@ def _changed(request: Request, hand: str) -> Installed | None:
     if before is None or "/" in folder or folder.startswith("."):
         return None
     package = kernel.home.load(folder)
-    judge(kernel.state, package, kernel.time())
+    judge(kernel.state, package, kernel.time(), is_older=True)
     try:
         artefact = msgspec.convert(request.arguments.get("artefact"), Artefact | None)
     except msgspec.ValidationError as error:

@@ -5,9 +5,11 @@ from functools import partial
 from kernel.errors import Failure
 from kernel.family import resident
 from kernel.methods.request import Request, method
+from kernel.record.taking_up import outcome
 from kernel.runs import Run
 from manifests.calls import told
 from manifests.installed import Installed
+from manifests.upgrades import DECISIONS, WAITS, check_restart, is_asked, spawned
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome
@@ -44,7 +46,7 @@ def _begin(request: Request, hand: Installed) -> object:
     detached, most = bool(request.arguments.get("detached")), request.arguments.get("timeout")
     seconds = most if isinstance(most, float) else None
     kernel, call = request.kernel, request.call
-    if before := kernel.resuming.spawned(call.number):  # by an earlier kernel, which died before it could tell
+    if before := spawned(kernel.state, call.number):  # by an earlier kernel, which died before it could tell
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
     run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached, seconds=seconds)
     if request.arguments.get("wait"):
@@ -81,7 +83,7 @@ def _answer_when_ended(request: Request, run: str) -> object:
     if kernel.results.known(run, call.caller):
         kernel.results.wait(run, ended)
         return None
-    before = kernel.resuming.outcome(run, call.caller)
+    before = outcome(kernel, run, call.caller)
     if before is None:
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
     ended(before)
@@ -92,7 +94,7 @@ def _stop(request: Request) -> object:
     """Stop a service, every run of a task Hand, or one run by its id; answers when they are down."""
     kernel, call = request.kernel, request.call
     why = f"stopped by {request.run.name if request.run else 'its operator'}"
-    one = kernel.runs.get(call.resource)
+    one = kernel.runs.get(kernel.results.newest(call.resource))
     if one is not None and request.run is not None and one.parent != request.run.id:
         raise Failure("unknown run", f"{one.id} is not a run that you spawned")
     hand = one.hand if one is not None else request.hand()
@@ -147,9 +149,35 @@ def _paused(request: Request, kind: str, *, wanted: bool) -> object:
     return {"name": hand.name, "state": kernel.supervisor.shown_state(hand)}
 
 
+def _decide(request: Request) -> object:
+    """What becomes of a run, or of all runs of a Hand, that wait since their code was upgraded: `finish` or `restart`.
+
+    Answers with these runs, and with those that were begun instead of them by now.
+    """
+    kernel, call, how = request.kernel, request.call, request.text("how")
+    if how not in DECISIONS:
+        raise Failure("arguments", f"how is {' or '.join(DECISIONS)}")
+    found = [run for run in kernel.runs.values() if run.state == "waiting" and call.resource in (run.id, run.name)]
+    asked = [run for run in found if is_asked(kernel.state, run.id)]
+    if not asked:
+        raise Failure("unknown run", f"no run {call.resource!r} waits for a decision: see `maniple ps`")
+    for run in asked:
+        if how == "restart":
+            check_restart(kernel.state.by_id(run.hand.id), run.name)
+        kernel.record("decision", principal=call.caller, run=run.id, call=call.number, verdict=how)
+    kernel.exchange.stand_still()
+    kernel.resuming.try_again(*(run.id for run in asked))
+    return {"decided": how, "runs": [{"run": run.id, "goes_on_as": kernel.results.newest(run.id)} for run in asked]}
+
+
 def _ps(request: Request) -> object:
-    """Every live run: what it is, does, uses and has cost. memory: bytes resident; seconds: since its start."""
-    return {"runs": [_row(request, run) for run in request.kernel.runs.values() if run.state != "waiting"]}
+    """Every live run, and those that wait for a decision: what it is, does, uses and has cost.
+
+    memory: bytes resident; seconds: since its start.
+    """
+    kernel = request.kernel
+    shown = (run for run in kernel.runs.values() if run.state != "waiting" or is_asked(kernel.state, run.id))
+    return {"runs": [_row(request, run) for run in shown]}
 
 
 def _row(request: Request, run: Run) -> dict[str, object]:
@@ -176,6 +204,8 @@ def _row(request: Request, run: Run) -> dict[str, object]:
 
 
 def _state(request: Request, run: Run) -> str:
+    if run.state == "waiting":
+        return WAITS
     shown = request.kernel.supervisor.shown_state(run.hand, run)
     held = shown == "working" and any(call.caller == run.id for call in request.kernel.exchange.held())
     return "waiting for approval" if held else shown
@@ -190,5 +220,6 @@ METHODS = (
     method("restart", "Stop a service and start it again", _restart, "name", "write"),
     method("pause", "No call from or to a Hand until resumed", _pause, "name", "external"),
     method("resume", "A paused Hand goes on", _resume, "name", "external"),
+    method("decide", "What becomes of runs whose code was upgraded", _decide, "name", "write", how="string"),
     method("ps", "Every live run", _ps),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from kernel.methods.request import Request, method
 from kernel.record.log import LogState
 from manifests import paying
 from manifests.glance import summary
+from manifests.upgrades import is_asked
 from wire.entries import time_text
 
 
@@ -19,6 +20,7 @@ def _status(request: Request) -> object:
         "home": kernel.home.path,
         "started": time_text(kernel.started),
         "runs": sum(run.state != "waiting" for run in kernel.runs.values()),
+        "upgraded": sorted(run.id for run in kernel.runs.values() if is_asked(kernel.state, run.id)),
         "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
         "approvals": len(kernel.exchange.held()),
@@ -42,6 +44,7 @@ def _freeze(request: Request) -> object:
     if not kernel.state.frozen:
         kernel.record("freeze", principal=call.caller)
     told = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
+    kernel.exchange.stand_still()
     if kernel.log.state is LogState.SPENT:
         return told
     kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, told))
@@ -53,6 +56,7 @@ def _thaw(request: Request) -> object:
     kernel = request.kernel
     if kernel.state.frozen:
         kernel.record("thaw", principal=request.call.caller)
+        kernel.exchange.stand_still()
         kernel.supervisor.services.start_wanted()
         kernel.resuming.try_again()
     return {"frozen": False}

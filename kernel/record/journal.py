@@ -213,7 +213,7 @@ def ended_done(path: Path) -> bool:
 
 
 def _size(record: Record) -> int:
-    return 64 + (len(record.inputs) if isinstance(record, Began) else len(record.body or b""))
+    return 64 + len(record.inputs if isinstance(record, Began) else getattr(record, "body", b"") or b"")
 
 
 def began(records: Iterator[Placed]) -> Began:

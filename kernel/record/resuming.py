@@ -6,7 +6,6 @@ A call that the log has no end of is made again if it only reads or is idempoten
 outcome is unknown. The kernel's own methods know theirs: what they did is in the log.
 """
 
-import os
 import signal
 from collections.abc import Iterable
 from functools import partial
@@ -14,27 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kernel.record.journal import TapeFile, began
+from kernel.record.journal import TapeFile
 from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, ending, goes_on, was_killed
-from manifests import policy
+from manifests import policy, upgrades
 from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
-from manifests.grants import GrantSet
-from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, passes, used_up
-from manifests.policy import Link, shown
+from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting, passes, used_up
+from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
-from manifests.state import Open, Unfinished, authority, fold
+from manifests.state import Open, fold
 from manifests.unended import unmade
 from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros
-from wire.errors import CodecError, Late, ManipleError, Refusal, TapeDamaged
+from wire.errors import CodecError, Late, Refusal, TapeDamaged
 from wire.headers import FromRun
-from wire.ids import KERNEL, OPERATOR, RunId
-from wire.results import Outcome
-from wire.tape import Began, Ended, seed_of
+from wire.ids import KERNEL
+from wire.tape import Began, Ended, Spent, seed_of
 from wire.telling import first, look_at
 
 if TYPE_CHECKING:
@@ -59,14 +56,14 @@ class Resuming:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         # Runs without a process: how many messages it is to be told (-1: that is settled), which entry must be on disk.
-        self._waiting: dict[str, tuple[int, int]] = {}
+        self.waiting: dict[str, tuple[int, int]] = {}
         self._asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
         self._asked: dict[str, int] = {}  # how long the tape was of those that were asked whether they rest
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape; what it was begun with is put there when its process is made."""
         kernel, hand = self._kernel, run.hand
-        run.tape = self._tape(run, kernel.log.journal.tape(run.id, run.digest_key))
+        run.tape = self.tape(run, kernel.log.journal.tape(run.id, run.digest_key))
         run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
@@ -77,7 +74,8 @@ class Resuming:
             deadline=int((work.deadline - kernel.loop.now()) * 1000),
         )  # fmt: skip
 
-    def _tape(self, run: Run, file: TapeFile) -> Tape:
+    def tape(self, run: Run, file: TapeFile) -> Tape:
+        """A run's tape, on this file."""
         run.seed = seed_of(run.digest_key)
         return Tape(self._kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
 
@@ -103,7 +101,9 @@ class Resuming:
 
     def _leave(self, run: Run, tape: Tape, status: int) -> None:
         kernel, again = self._kernel, run.next()
-        again.count = tape.count
+        self.note_spent(run, is_due=True)
+        again.before = tape.spent.cpu
+        again.count, again.hand = tape.count, upgrades.version_of(kernel.state, run.hand.id, run.hand.seal) or run.hand
         kernel.forget(run)
         kernel.runs[run.id] = again
         used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
@@ -115,7 +115,7 @@ class Resuming:
             elif call.upload and not tape.in_order:
                 code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
                 kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
-        self._waiting[run.id] = tape.rewind(), seq
+        self.waiting[run.id] = tape.rewind(), seq
         if run.id in self._asleep:
             if self._asleep[run.id] != tape.count:  # it was told something on its way to sleep
                 self.wake(run.id)
@@ -135,13 +135,15 @@ class Resuming:
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
-        for name in [name for name in self._waiting if (name in only if only else name not in self._asleep)]:
-            run = self._kernel.runs[name]
-            if run.tape is None or self._waiting[name][1] >= self._kernel.log.durable:
+        for name in [name for name in self.waiting if (name in only if only else name not in self._asleep)]:
+            run = self._kernel.runs.get(name)
+            if run is None or run.tape is None or self.waiting[name][1] >= self._kernel.log.durable:
                 continue
             try:
+                if not self._kernel.upgrading.lets_go_on(run):
+                    continue
                 self._kernel.supervisor.start_again(run)
-                heard, _ = self._waiting.pop(name)
+                heard, _ = self.waiting.pop(name)
                 if heard >= 0:
                     run.tape.tell(look_at(first(run.tape.file.records(), heard)))
             except Refusal as refusal:
@@ -159,12 +161,24 @@ class Resuming:
         kernel.loop.after(EVERY, self.look_for_rest)
         self._asked = {name: count for name, count in self._asked.items() if name in kernel.runs}
         for run in kernel.runs.values():
+            self.note_spent(run)
             if run.tape is None or not run.clock or run.peer is None or run.state != "ready" or run.paused or run.ended:
                 continue
             if run.tape.is_quiet and all(lasts(call, now, RESTS_FROM) for call in run.tape.made.values()):
                 if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
                     kernel.links.transmit(run.peer, headers.Still(time=now), NIL)
                 self._asked[run.id] = run.tape.count
+
+    def note_spent(self, run: Run, *, is_due: bool = False) -> None:
+        """Put down what a run has used of its limits, if that is much more than was put down last. is_due: or any more."""
+        tape, work, told = run.tape, run.work, run.began
+        if tape is None or work is None or told is None or work.number not in self._kernel.exchange.calls:
+            return
+        wall = max(tape.spent.wall, told.deadline - int(work.time_left(self._kernel.loop.now()) * 1000))
+        cpu = max(tape.spent.cpu, run.before + max(run.cpu, int(run.cpu_seconds() * 1_000_000)))
+        spent, manifest = Spent(wall=wall, cpu=cpu), run.hand.package.manifest
+        if spent != tape.spent and (is_due or is_worth_noting(tape.spent, spent, told.deadline, manifest)):
+            tape.put_spent(spent)
 
     def rests(self, run: Run) -> None:
         """A run says that it only waits: its process ends, and what it waits for takes it up again.
@@ -192,14 +206,15 @@ class Resuming:
         if run.number and run.state != "waiting":
             self._kernel.supervisor.kill(run, why)
             return
-        self._waiting.pop(run.id, None)
+        self.waiting.pop(run.id, None)
         run.state = "left"
         self._kernel.supervisor.gone(run, -1)
 
     def diverged(self, run: Run, why: str) -> None:
         """A run does not ask for what it asked for before: it stops, and says where."""
         self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
-        run.unfit = run.unfit or f"diverged: begun as {run.name} {run.hand.version}, {why}"
+        since = "".join(f"; since then, {one}" for one in upgrades.changed(self._kernel.state, run.id))
+        run.unfit = run.unfit or f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
         self._kernel.supervisor.kill(run, run.unfit)
 
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
@@ -212,8 +227,8 @@ class Resuming:
         tape, run.tape = run.tape, None
         if tape is None:
             return
-        if tape.peer is not None:
-            self._kernel.events.forget(tape.peer)
+        for peer in filter(None, (tape.peer, tape.absent)):
+            self._kernel.events.forget(peer)
         for call in list(tape.made.values()):
             self._kernel.exchange.cancel(call, "its caller is gone")
         for said in unmade(dict(tape.opens.values()), "its caller never came back to it"):
@@ -226,7 +241,7 @@ class Resuming:
     def keeps(self, call: OpenCall) -> bool:
         """Whether a call stays open while the kernel is down."""
         runs = self._kernel.runs
-        return any(run.id in self._waiting and (run.work is call or call.caller == run.id) for run in runs.values())
+        return any(run.id in self.waiting and (run.work is call or call.caller == run.id) for run in runs.values())
 
     def outlives(self, run: Run | None) -> bool:
         """Whether a run goes on with the next kernel while this one goes down: it is told nothing of that, and asks again."""
@@ -238,90 +253,6 @@ class Resuming:
         for run in self._kernel.runs.values():
             if run.tape is not None:
                 yield from run.tape.opens.values()
-
-    # the kernel has started ------------------------------------------------------------------------------------------
-
-    def boot(self) -> set[str]:
-        """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
-        state, taken = self._kernel.state, set[str]()
-        for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
-            if one.has_ended or one.work not in state.open:
-                continue
-            if one.spawner and one.spawner not in taken:
-                self._kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")
-                continue
-            try:
-                self._take_up(run, one)
-                taken.add(run)
-            except (ManipleError, OSError) as error:
-                self._kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot go on: {error}"))
-        return taken
-
-    def _take_up(self, name: str, one: Unfinished) -> None:
-        kernel, state = self._kernel, self._kernel.state
-        secret = kernel.log.journal.secret(name)
-        file = kernel.log.journal.tape(name, secret)
-        contents = look_at(file.cut(kernel.log.found))
-        told = began(file.records())
-        hand = state.by_id(told.hand)
-        if hand is None or hand.seal != told.seal:
-            raise TapeDamaged(0, f"{told.name} {told.version} is not what is installed now")
-        work = self._work(told)
-        run = Run(RunId(name), hand, authority(state, hand), secret, work)
-        run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
-        run.tape = tape = self._tape(run, file)
-        tape.tell(contents)
-        if contents.needs <= one.last:
-            raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
-        if contents.is_delivered:
-            work.step("deliver")
-        left = state.open[work.number]
-        work.seq, work.began = left.seq, time_micros(left.time)
-        by_seq = {one.seq: (number, one) for number, one in state.open.items() if one.run == name}
-        for known in contents.known:
-            if known.seq in by_seq and not known.is_ended:
-                tape.opens[known.number] = by_seq.pop(known.seq)
-        if by_seq := {seq: one for seq, one in by_seq.items() if one[1].method != WORK.method}:
-            raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
-        file.settle()
-        work.provider, kernel.runs[run.id] = run.id, run
-        kernel.results.begin(run.id, told.caller)
-        kernel.exchange.open(work)
-        self._reserve(work, left, tape)
-        self._waiting[name] = -1, -1
-
-    def _reserve(self, work: OpenCall, left: Open, tape: Tape) -> None:
-        """What was reserved for a run's work and calls stays so until they have their ends."""
-        bonds = self._kernel.budgets.bonds
-        if work.bond is not None:
-            bonds.spend(work.bond, left.inner)
-        for number, one in tape.opens.values():
-            if one.most is not None:
-                within = work.bond if one.within == work.number else None
-                tape.bonds[number] = bonds.open(number, one.payers, one.most, within)
-
-    def _work(self, told: Began) -> OpenCall:
-        """A run's work as it was, in the same names."""
-        kernel, now = self._kernel, self._kernel.loop.now()
-        parent: OpenCall | None = None
-        for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
-            number = (told.work, told.parent, 0)[min(depth, 2)]
-            if found := kernel.exchange.calls.get(number):
-                parent = found
-                continue
-            left, installed = kernel.state.open.get(number), kernel.state.by_id(hand) if hand else None
-            grants = authority(kernel.state, installed) if installed else None
-            by = policy.link_of(principal, installed, grants)
-            if hand and installed is None:  # it was removed, and whoever acts in its name may nothing
-                by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
-            by = replace(by, is_approved=left is not None and left.answer == "approved")
-            parent = OpenCall(
-                number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
-                deadline=now + told.deadline / 1000, labels=frozenset(told.labels), most=told.most, upload=False,
-            )  # fmt: skip
-        assert parent is not None
-        parent.is_detached = bool(told.parent and not told.spawner)
-        return parent
 
     def make_again(
         self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool
@@ -371,29 +302,3 @@ class Resuming:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
         else:
             kernel.deliver(call)
-
-    # what the kernel's own methods remember --------------------------------------------------------------------------
-
-    def spawned(self, asked: int) -> str:
-        """The run that a call of kernel.spawn has begun already, "" for none."""
-        return next((run for run, one in self._kernel.state.unfinished.items() if one.asked == asked and asked), "")
-
-    def outcome(self, run: str, caller: str) -> Outcome | None:
-        """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
-        try:
-            file = self._kernel.log.journal.tape(run, self._kernel.log.journal.secret(run))
-            file.end = os.path.getsize(file.path)
-            if caller not in (OPERATOR, began(file.records()).caller):
-                return None
-            ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
-            header = codec.decode_from_kernel(ended[-1].header)
-        except (OSError, ManipleError, IndexError):
-            one = self._kernel.state.unfinished.get(run)
-            if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
-                return None
-            lost = headers.Failed(
-                number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone"
-            )
-            return Outcome(header=lost, body=NIL, labels=frozenset())
-        assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
-        return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))

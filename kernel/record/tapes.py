@@ -21,7 +21,7 @@ from manifests.state import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Asked, Heard, Record, asked
+from wire.tape import Asked, Heard, Record, Spent, asked
 from wire.telling import Contents, Known, Streams, Telling, first, known_of, number_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Tape:
     """One run's tape. made: its open calls, by the tape's numbers. opens: those that only the log knows, an earlier
 
     kernel's, with their entry's number; bonds: what is reserved for these. count: records so far. deaths: processes that
-    died without adding one.
+    died without adding one. absent: hears what the run does until it has its first process under this kernel. spent: what
+    was put down last of what the run has used.
     """
 
     def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
@@ -48,8 +49,9 @@ class Tape:
         self.opens: dict[int, tuple[int, Open]] = {}
         self.bonds: dict[int, Bond] = {}
         self.count = self.deaths = self._heard = 0
-        self.last = -1
+        self.last, self.spent = -1, Spent()
         self.peer: Peer | None = None
+        self.absent: Peer | None = None
         self._telling: Telling | None = None
         self._queue: deque[tuple[FromKernel, bytes, int]] = deque()
         self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
@@ -61,9 +63,9 @@ class Tape:
 
     def greet(self, peer: Peer) -> None:
         """A process has come: it may be told, and hears of what the one before had subscribed to."""
-        if self.peer is not None:
-            self._kernel.events.hand_over(self.peer, peer)
-        elif self._telling is not None:  # an earlier kernel's: what it was told of events is counted while it is told
+        if (before := self.peer or self.absent) is not None:
+            self._kernel.events.hand_over(before, peer)
+        if self.peer is None and self._telling is not None:  # an earlier kernel's events count while they are told
             self._counts_events, peer.event_credit = True, 0
         peer.made, self.peer = self.made, peer
         self.pump()
@@ -100,7 +102,7 @@ class Tape:
         if not self.in_order:
             self._bind(known.number, header.number)
         if known.kind == "subscribe":
-            self._kernel.events.subscribe(peer, known.on)
+            self._kernel.events.subscribe_again(peer, known.on)
         is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
         if not is_ended and known.number not in self.made:
             self._waiting.append((replace(header, number=known.number), body, known))
@@ -149,6 +151,11 @@ class Tape:
         self.count += 1
         self.last = log.size if bound else self.last
         log.tape(self.file, record, bound=bound)
+
+    def put_spent(self, spent: Spent) -> None:
+        """Put down what the run has used; its process makes no progress by that."""
+        self.spent = spent
+        self._kernel.log.tape(self.file, spent, bound=False)
 
     def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
         """Tell the run, now or when it can be. bound: see put; durable: not before the entry that comes next is on disk.
@@ -278,7 +285,7 @@ class Tape:
         """From now on tell a new process, first what is on the tape."""
         self._theirs = contents.numbered() if self.in_order else {}
         self._ours = {number: known for known, number in self._theirs.items()}
-        self.last = max(self.last, contents.needs - 1)
+        self.last, self.spent = max(self.last, contents.needs - 1), contents.spent
         self._taken = {known.number for known in contents.known}
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)

@@ -84,7 +84,7 @@ def test_new_grants_hold_in_every_chain_that_the_hand_is_in() -> None:
     mine = GrantSet.of((Capability(method="web.fetch", allow=("*",)),))
     above, below = _opened(), _opened()
     below.parent, above.by = above, link_of("r-1", _hand(), mine)
-    regrant([below], "h-1", GrantSet.of(()))
+    regrant([below], "h-1", GrantSet.of(()), {})
     assert above.by.grants is not None
     assert not above.by.grants.allows("web.fetch", URL)
     assert (below.by, above.by.readonly) == (OPERATOR, True)

@@ -198,6 +198,35 @@ def test_an_event_that_comes_while_a_run_has_no_process_is_told_to_the_next(kern
     assert value(kernel, run) == [*range(40)]
 
 
+def test_an_event_that_comes_before_a_run_has_a_process_under_the_next_kernel_is_told_to_it(kernel: Kernel) -> None:
+    run = sleeping(kernel, seconds=0.5)
+    tick(kernel, 0, 3)
+    call(kernel, "kernel.pause", "listener")
+    kernel.kill()
+    kernel.up()
+    tick(kernel, 3, 4)
+    call(kernel, "kernel.resume", "listener")
+    assert value(kernel, run) == [*range(7)]
+
+
+def test_who_was_refused_an_event_hears_it_in_no_later_process_either(kernel: Kernel) -> None:
+    deaf = LISTENER.main.replace(
+        'await self.kernel.subscribe("slow.tick")',
+        """
+        try:
+            await self.kernel.subscribe("slow.tick")
+        except CallRefused:
+            pass
+        """,
+    )
+    install(kernel, Source(LISTENER.toml.replace('subscribes = ["slow.tick"]', "").replace("1.0.0", "1.1.0"), deaf))
+    run = sleeping(kernel, seconds=1.0)
+    kill(kernel, "run", "listener")
+    entry(kernel.home, "run.left", run=run)
+    tick(kernel, 0, 3)
+    assert value(kernel, run) == []
+
+
 def test_more_events_than_a_window_are_told_to_a_run_that_went_through_its_tape(kernel: Kernel) -> None:
     run = sleeping(kernel, seconds=4.0)
     tick(kernel, 0, 300)

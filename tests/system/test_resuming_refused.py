@@ -157,13 +157,15 @@ def test_a_paused_run_that_is_killed_waits_until_it_is_resumed(kernel: Kernel) -
     assert chaos.outcome_of(kernel, run)["outcome"] == "done"
 
 
-def test_a_hand_that_was_upgraded_meanwhile_is_not_run_on_the_old_ones_tape(kernel: Kernel) -> None:
+def test_a_run_without_a_process_waits_for_a_decision_when_its_hand_is_upgraded_meanwhile(kernel: Kernel) -> None:
     run = dreaming(kernel, 60.0)
     call(kernel, "kernel.freeze")
     until(lambda: not [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "no process")
     install(kernel, Source(DREAMER.toml.replace("1.0.0", "1.1.0"), DREAMER.main.replace("str(seen)", "repr(seen)")))
     call(kernel, "kernel.thaw")
-    assert "it is being replaced" in ended(kernel, run)
+    assert [row["state"] for row in fates.runs(kernel, "dreamer")] == ["waits: upgraded"]
+    call(kernel, "kernel.stop", run)
+    assert "stopped by its operator" in ended(kernel, run)
 
 
 def test_many_runs_at_once_go_on_when_the_kernel_dies_twice_in_a_row(kernel: Kernel) -> None:

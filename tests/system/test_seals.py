@@ -205,7 +205,7 @@ def test_what_was_swapped_while_the_kernel_was_down_stops_its_own_hand_only(
 
 
 def test_an_older_folder_in_the_place_of_the_newer_is_refused(second: Kernel, tmp_path: Path) -> None:
-    old = _installed(second, tmp_path, "aged", word="old")
+    old = Path(shutil.copytree(_installed(second, tmp_path, "aged", word="old"), tmp_path / "old"))
     new = _installed(second, tmp_path, "aged", version="1.1.0", word="new")
     _without_snapshot(second)
     _replace(new, old)

@@ -1,0 +1,41 @@
+"""`maniple decide` (acts)."""
+
+import click
+from msgspec import Struct
+
+from kernel.cli import told
+from kernel.cli.frame import Session, command
+from manifests.upgrades import DECISIONS
+
+
+class _Decided(Struct, frozen=True):
+    run: str
+    goes_on_as: str
+
+
+class _Answer(Struct, frozen=True):
+    """kernel.decide."""
+
+    runs: tuple[_Decided, ...]
+
+
+@command()
+@click.argument("run", metavar="RUN|HAND")
+@click.argument("how", type=click.Choice(DECISIONS))
+def decide(session: Session, run: str, how: str) -> None:
+    """Say what becomes of an unfinished run whose code was upgraded, or of all such runs of a Hand, that wait for it.
+
+    finish: it goes on where it was, with the code that it was begun with, which is checked as at any start.
+
+    restart: another run begins anew with the new code and the same inputs. What the first has done is not undone, and may
+    be done again. Whoever waits for the first hears how the other one ends.
+
+    Neither: `maniple cancel RUN`.
+    """
+    with session.client() as client:
+        reply = client.call("kernel.decide", run, {"how": how}).value
+    session.result(reply, lambda: "\n".join(map(_drawn, told.read(reply, _Answer).runs)))
+
+
+def _drawn(one: _Decided) -> str:
+    return f"{one.run} goes on." if one.goes_on_as == one.run else f"{one.run} is begun anew as {one.goes_on_as}."

@@ -1,0 +1,150 @@
+"""What an earlier kernel left unfinished: its runs are taken up, and how others ended is remembered (acts).
+
+Separate from resuming.py, which begins where this ends: with runs that have a tape and wait for a process.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from kernel.record.journal import began
+from kernel.record.resuming import WORK
+from kernel.record.tapes import Tape
+from kernel.runs import Peer, Run
+from manifests import policy, upgrades
+from manifests.calls import OpenCall
+from manifests.grants import GrantSet
+from manifests.policy import Link, shown
+from manifests.state import Open, Unfinished, authority
+from wire import codec, headers
+from wire.codec import NIL
+from wire.entries import time_micros
+from wire.errors import ManipleError, TapeDamaged
+from wire.ids import KERNEL, OPERATOR, RunId
+from wire.rates import Rate
+from wire.results import Outcome
+from wire.tape import Began, Ended
+from wire.telling import look_at
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+
+def boot(kernel: "Kernel") -> set[str]:
+    """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
+    state, taken = kernel.state, set[str]()
+    for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
+        if one.instead:
+            kernel.results.replace(one.instead, run)
+        if one.has_ended or one.work not in state.open or upgrades.begun_anew(state, run):
+            continue
+        if one.spawner and one.spawner not in taken:
+            kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")
+            continue
+        try:
+            _take_up(kernel, run, one)
+            taken.add(run)
+        except (ManipleError, OSError) as error:
+            kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot go on: {error}"))
+    return taken
+
+
+def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
+    state = kernel.state
+    secret = kernel.log.journal.secret(name)
+    file = kernel.log.journal.tape(name, secret)
+    contents = look_at(file.cut(kernel.log.found))
+    told = began(file.records())
+    hand = upgrades.version_of(state, told.hand, told.seal)
+    if hand is None:
+        raise TapeDamaged(0, f"{told.name} {told.version} is neither installed nor kept")
+    work = _work(kernel, told, contents.spent.wall)
+    run = Run(RunId(name), hand, authority(state, hand), secret, work)
+    run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
+    run.before = contents.spent.cpu
+    run.tape = tape = kernel.resuming.tape(run, file)
+    tape.tell(contents)
+    limits = hand.package.manifest.limits
+    tape.absent = Peer(
+        b"absent " + name.encode(), name, run, Rate(limits.calls_per_minute, 0.0), limits.in_flight, (-1, -1)
+    )
+    tape.absent.event_credit = 0
+    if contents.needs <= one.last:
+        raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
+    if contents.is_delivered:
+        work.step("deliver")
+    left = state.open[work.number]
+    work.seq, work.began = left.seq, time_micros(left.time)
+    by_seq = {one.seq: (number, one) for number, one in state.open.items() if one.run == name}
+    for known in contents.known:
+        if known.seq in by_seq and not known.is_ended:
+            tape.opens[known.number] = by_seq.pop(known.seq)
+    if by_seq := {seq: one for seq, one in by_seq.items() if one[1].method != WORK.method}:
+        raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
+    file.settle()
+    work.provider, kernel.runs[run.id] = run.id, run
+    kernel.results.begin(run.id, told.caller)
+    for known in contents.known:
+        if known.kind == "subscribe":
+            kernel.events.subscribe_again(tape.absent, known.on)
+    kernel.exchange.open(work)
+    _reserve(kernel, work, left, tape)
+    kernel.resuming.waiting[name] = -1, -1
+
+
+def _reserve(kernel: "Kernel", work: OpenCall, left: Open, tape: Tape) -> None:
+    """What was reserved for a run's work and calls stays so until they have their ends."""
+    bonds = kernel.budgets.bonds
+    if work.bond is not None:
+        bonds.spend(work.bond, left.inner)
+    for number, one in tape.opens.values():
+        if one.most is not None:
+            within = work.bond if one.within == work.number else None
+            tape.bonds[number] = bonds.open(number, one.payers, one.most, within)
+
+
+def _work(kernel: "Kernel", told: Began, spent: int) -> OpenCall:
+    """A run's work as it was, in the same names. spent: milliseconds of its time that are used up."""
+    now = kernel.loop.now()
+    parent: OpenCall | None = None
+    for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
+        number = (told.work, told.parent, 0)[min(depth, 2)]
+        if found := kernel.exchange.calls.get(number):
+            parent = found
+            continue
+        left, acting = kernel.state.open.get(number), kernel.runs.get(principal)
+        installed = acting.hand if acting is not None else kernel.state.by_id(hand) if hand else None
+        grants = authority(kernel.state, installed) if installed else None
+        by = policy.link_of(principal, installed, grants)
+        if hand and installed is None:  # it was removed, and whoever acts in its name may nothing
+            by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
+        by = replace(by, is_approved=left is not None and left.answer == "approved")
+        parent = OpenCall(
+            number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
+            deadline=now + max(0, told.deadline - spent) / 1000, labels=frozenset(told.labels), most=told.most,
+            upload=False,
+        )  # fmt: skip
+    assert parent is not None
+    parent.is_detached = bool(told.parent and not told.spawner)
+    return parent
+
+
+def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
+    """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
+    run, journal = upgrades.newest(kernel.state, run), kernel.log.journal
+    try:
+        file = journal.tape(run, journal.secret(run))
+        file.end = os.path.getsize(file.path)
+        if caller not in (OPERATOR, began(file.records()).caller):
+            return None
+        ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
+        header = codec.decode_from_kernel(ended[-1].header)
+    except (OSError, ManipleError, IndexError):
+        one = kernel.state.unfinished.get(run)
+        if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
+            return None
+        lost = headers.Failed(number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone")
+        return Outcome(header=lost, body=NIL, labels=frozenset())
+    assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
+    return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))

@@ -1,0 +1,117 @@
+"""Unfinished runs whose code was upgraded, and what is kept for them (acts on what manifests/upgrades.py decides).
+
+A version that an unfinished run was begun with stays below `hands/` until the last of them has ended; then its folder is
+moved away in one step, and removed by the template. What is needed is read off the state, so whatever is killed at whichever
+moment: the next start of the kernel finds the same folders needed, and the others gone.
+"""
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kernel.record.resuming import WORK
+from kernel.runs import Run
+from manifests import paying, upgrades
+from manifests.calls import OpenCall
+from manifests.ledger import cost_of
+from manifests.schema import ASK
+from wire.codec import NIL
+from wire.errors import Refusal
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+
+class Upgrading:
+    """The runs that are not made any more of what they were begun with."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self._folders: set[str] = set()
+
+    # what is kept ----------------------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Take away what an earlier kernel, or an install that was interrupted, has left below `hands/`."""
+        self._folders.update(os.listdir(self._kernel.home.at("hands")))
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Take away the folders of Hands that nothing needs any more, once the log says so on disk."""
+        kernel, state = self._kernel, self._kernel.state
+        self._folders.update(one.folder for one in (*state.hands.values(), *state.kept.values()))
+        gone = upgrades.unneeded(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
+        self._folders.difference_update(gone)
+        for folder in gone:
+            kernel.log.after(kernel.log.size - 1, partial(kernel.launcher.discard, folder))
+
+    # what becomes of runs --------------------------------------------------------------------------------------------
+
+    def upgraded(self, hand: str) -> int:
+        """A Hand was replaced: its unfinished runs go on as they are, begin anew, or wait; how many wait."""
+        kernel, state = self._kernel, self._kernel.state
+        found = [run for run in kernel.runs.values() if run.hand.id == hand and run.tape is not None and run.work]
+        for run in found:
+            if upgrades.fate(state, run.id) == "finish":
+                continue
+            if run.state == "waiting":
+                kernel.resuming.wake(run.id)
+            else:
+                kernel.supervisor.leave(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
+        kernel.log.after(kernel.log.size - 1, kernel.resuming.try_again)
+        return sum(upgrades.is_asked(state, run.id) for run in found)
+
+    def works(self) -> list[OpenCall]:
+        """The work of the runs that wait for the operator's decision, whose clocks stand still."""
+        kernel = self._kernel
+        waiting = (run for run in kernel.runs.values() if run.state == "waiting" and run.work is not None)
+        return [run.work for run in waiting if run.work is not None and upgrades.is_asked(kernel.state, run.id)]
+
+    def lets_go_on(self, run: Run) -> bool:
+        """Whether a run without a process may have the next one; else it waits, or another was begun instead.
+
+        Raises Refusal when another cannot be, and has begun nothing then.
+        """
+        kernel = self._kernel
+        one, fate = kernel.state.unfinished.get(run.id), upgrades.fate(kernel.state, run.id)
+        decided = one.decided if one is not None else ""
+        if fate == ASK and decided != "asked":
+            why = "; ".join(upgrades.changed(kernel.state, run.id))
+            kernel.record("decision", run=run.id, verdict="asked", why=why)
+            kernel.exchange.stand_still()
+        elif fate == "restart":
+            self._begin_anew(run)
+        elif fate == "finish" and decided == "asked":
+            kernel.record("decision", run=run.id, verdict="finish", why="what it was begun with is there again")
+            kernel.exchange.stand_still()
+        return fate == "finish"
+
+    def _begin_anew(self, run: Run) -> None:
+        """Begin another run instead of one, with what that was begun with; whoever waits for it hears the other's end."""
+        kernel, told, work = self._kernel, run.began, run.work
+        assert told is not None
+        assert work is not None
+        hand = upgrades.check_restart(kernel.state.by_id(run.hand.id), run.name)
+        if run.tape is not None:
+            for call in list(run.tape.made.values()):
+                kernel.exchange.cancel(call, "its run begins anew")
+        most = cost_of(work.bond.unspent) if work.bond is not None else work.most
+        if work.bond is not None:  # what is left of it is the other's
+            kernel.budgets.bonds.close(work.bond)
+            work.bond = None
+        cause = OpenCall(
+            told.asked, told.caller, work.by, b"", 0, provided=WORK, resource="", body=NIL, parent=work.parent, deadline=0.0,
+            labels=frozenset(told.labels), most=most, upload=False,
+        )  # fmt: skip
+        fired = upgrades.key_of(kernel.state, hand.id, run.id)
+        try:
+            again = kernel.supervisor.begin_work(
+                cause, hand, told.inputs, detached=work.is_detached, fired=fired, instead=run.id,
+                seconds=upgrades.seconds_given(told.deadline, run.hand.package.manifest),
+            )  # fmt: skip
+        except Refusal:
+            work.most = most
+            paying.opened(kernel.budgets.bonds, work)
+            raise
+        kernel.results.replace(run.id, again.id)
+        kernel.resuming.give_up(run, f"{upgrades.ANEW} {again.id}")

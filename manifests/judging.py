@@ -1,0 +1,43 @@
+"""Whether a Hand's seal lets it be installed, or start, now (pure); apart from changes.py, since every start asks."""
+
+import hashlib
+from typing import Final
+
+from manifests.errors import SealRefused
+from manifests.installed import Installed, Package
+from manifests.seal import MANIFEST_FILE, Seal
+from manifests.state import State
+from wire.errors import Refusal
+
+_MEND: Final = "look at it, then type `maniple install DIR` with a folder that you trust"
+
+
+def judge(state: State, package: Package, now: int, *, is_older: bool = False) -> Seal:
+    """The package's seal, if it lets the Hand be installed, or start, now (microseconds since the epoch); else Refusal.
+
+    is_older: it may be an older version than the last.
+    """
+    hand = package.manifest.hand
+    last = None if is_older else state.versions.get(hand.name)
+    try:
+        seal = state.trust.judge(
+            package.seal, name=hand.name, version=hand.version, last_version=last, now=now, manifest=package.manifest
+        )
+    except SealRefused as refused:
+        raise Refusal("seal", f"{hand.name} {hand.version} is refused: {refused}") from None
+    if seal.files[MANIFEST_FILE] != package.digest:
+        raise Refusal(
+            "seal", f"{hand.name} {hand.version} is refused: {MANIFEST_FILE} was changed after sealing; {_MEND}"
+        )
+    return seal
+
+
+def judge_installed(state: State, hand: Installed, now: int) -> Seal:
+    """The seal of an installed Hand, if it may start now and its folder still holds what was installed; else Refusal.
+
+    What was replaced and is kept for unfinished runs, or is only replayed, may be older than what is installed.
+    """
+    if hashlib.sha256(hand.package.seal.encode()).hexdigest() != hand.seal:
+        raise Refusal("seal", f"{hand.name} is refused: its HAND.seal or HAND.toml is not what was installed; {_MEND}")
+    installed = state.hands.get(hand.name)
+    return judge(state, hand.package, now, is_older=installed is not None and installed.folder != hand.folder)

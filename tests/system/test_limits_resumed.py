@@ -1,0 +1,94 @@
+"""What a run has used of its limits counts in its next process, also when the kernel was killed; what is no use does not."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, Source, install, make_home
+from tests.system import chaos, fates
+from tests.system.fates import call, entries, entry
+from tests.system.test_resuming import DREAMER, begin
+from tests.system.upgraded import pid_of
+
+BURNER = Source(
+    DREAMER.toml.replace("dreamer", "burner").replace("Dreamer", "Burner")
+    + '\n[limits]\ncpu = "2s"\nwall = "1200ms"\n',
+    """
+import time
+
+from runtime import Hand
+
+
+class Burner(Hand):
+    async def run(self, burn=0.0, seconds=0.5):
+        until = time.process_time() + burn
+        while time.process_time() < until:
+            pass
+        await self.sleep(seconds)
+""",
+)
+
+
+def asleep(kernel: Kernel, **inputs: object) -> str:
+    run = begin(kernel, "burner", **inputs)
+    entry(kernel.home, "call", method="kernel.sleep", run=run)
+    return run
+
+
+@pytest.mark.parametrize("how", ["kill", "down"])
+def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_absence_is_none_of_it(
+    tmp_path: Path, how: str
+) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
+        install(kernel, BURNER)
+        run = asleep(kernel, seconds=60.0)
+        began = fates.moment(entry(kernel.home, "run.start", run=run))
+        time.sleep(0.6)
+        {"kill": kernel.kill, "down": kernel.down}[how]()
+        died = time.time()
+        time.sleep(0.6)
+        kernel.up()
+        assert chaos.outcome_of(kernel, run)["code"] == "deadline"
+        second = fates.moment(entry(kernel.home, "run.end", run=run)) - fates.moment(
+            entries(kernel.home, "kernel.start")[-1]
+        )
+        assert 1.1 < died - began + second < 1.75
+
+
+def test_the_processor_time_of_a_killed_kernels_run_counts(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
+        install(kernel, Source(BURNER.toml.replace('wall = "1200ms"', 'wall = "1m"'), BURNER.main))
+        run = asleep(kernel, burn=0.5, seconds=2.0)
+        time.sleep(0.2)
+        kernel.kill()
+        kernel.up()
+        pid = pid_of(kernel, run)
+        fates.until(lambda: fates.runs(kernel)[0]["confinement"], "it is walled in")
+        (soft,) = [
+            line.split()[3] for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "cpu time" in line
+        ]
+        assert soft == "1", "of the 2 s, half a second was used before"
+        assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+        assert int(str(entry(kernel.home, "run.end", run=run).detail["cpu_us"])) > 900_000
+
+
+def test_frozen_paused_and_undecided_time_counts_against_no_limit(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        hurried = Source(BURNER.toml.replace('wall = "1200ms"', 'wall = "1400ms"'), BURNER.main)
+        install(kernel, hurried)
+        run = asleep(kernel, seconds=0.2)
+        call(kernel, "kernel.freeze")
+        time.sleep(1.3)
+        call(kernel, "kernel.thaw")
+        call(kernel, "kernel.pause", "burner")
+        kernel.kill()
+        kernel.up()
+        time.sleep(1.3)
+        install(kernel, Source(hurried.toml.replace("1.0.0", "1.1.0"), hurried.main))
+        call(kernel, "kernel.resume", "burner")
+        entry(kernel.home, "decision", verdict="asked", run=run)
+        time.sleep(1.3)
+        call(kernel, "kernel.decide", run, {"how": "finish"})
+        outcome = chaos.outcome_of(kernel, run)
+        assert outcome["outcome"] == "done", outcome
