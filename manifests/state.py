@@ -54,7 +54,8 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard.
 
     work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
-    entry of a call of its own. has_ended: see above.
+    entry of a call of its own. has_ended: see above. has_work: the log has its work's entry, which comes next after its own;
+    without it the run was never begun, whatever a crash took.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     spawner: str = ""
     last: int = -1
     has_ended: bool = False
+    has_work: bool = False
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -250,7 +252,8 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
     if detail.get("kind") == "task" and entry.run not in state.unfinished:
         asked, spawner = detail.get("asked", 0), str(detail.get("spawner", ""))
         state.unfinished[entry.run] = Unfinished(
-            name=str(detail["name"]), work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner
+            name=str(detail["name"]), work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner,
+            has_work=entry.call in state.open,
         )  # fmt: skip
     if "fired" in detail:
         begun = state.fired.setdefault(str(detail["hand"]), {})
@@ -263,9 +266,18 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
     gone = state.unfinished.pop(entry.run, None)
     for run in [name for name, one in state.unfinished.items() if one.has_ended and one.spawner == entry.run]:
         del state.unfinished[run]
-    if gone is not None and gone.spawner in state.unfinished:
+    if gone is not None and not gone.has_work:
+        _never_begun(state, entry.run)
+    elif gone is not None and gone.spawner in state.unfinished:
         gone.has_ended = True
         state.unfinished[entry.run] = gone
+
+
+def _never_begun(state: State, run: str) -> None:
+    """Whoever asked for it asks again, and gets another run; so does the firing of a schedule."""
+    for begun in state.fired.values():
+        for key in [key for key, one in begun.items() if one == run]:
+            del begun[key]
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:
@@ -276,6 +288,11 @@ def _call(state: State, entry: Entry, _: Load) -> None:
         seq=entry.seq, time=entry.time, answer=answer, until=until,
         most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip
+    if entry.method == WORK:
+        for one in reversed(state.unfinished.values()):  # it is the last one, whose entry came before
+            if one.work == entry.call:
+                one.has_work = True
+                break
     _vouch(state, entry)
     if payers:
         state.ledger.tick(time_micros(entry.time))
