@@ -44,14 +44,14 @@ class OpenCall(CallLife):
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
     seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself. bond: what is reserved for it.
     is_detached: it outlives what it was made for, and is paid for by itself. asks: for whom the operator is asked first,
-    until then (microseconds since 1970); answer: as in Open. heir: the held call that the operator makes this one instead
-    of, and that gets its end.
+    until then (microseconds since 1970); answer: as in Open; wish: why its caller itself wants him asked, "" if it does not.
+    heir: the held call that the operator makes this one instead of, and that gets its end.
     """
 
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
         "crashes", "deadline", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided", "provider",
-        "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back",
+        "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -66,7 +66,7 @@ class OpenCall(CallLife):
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
-        self.provider = self.answer = ""
+        self.provider = self.answer = self.wish = ""
         self.crashes = self.began = self.alarm_at = self.until = 0
         self.asks: tuple[Reason, ...] = ()
         self.heir: OpenCall | None = None
@@ -244,10 +244,12 @@ def opened(
         deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
     if parent is not None:
         deadline = min(deadline, now + parent.time_left(now))
-    return OpenCall(
+    call = OpenCall(
         number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
         deadline=deadline, labels=join(header.labels, labels), most=header.most or provided.most, upload=header.upload,
     )  # fmt: skip
+    call.wish = header.ask
+    return call
 
 
 def told(run: str, outcome: Outcome) -> dict[str, object]:

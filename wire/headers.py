@@ -82,6 +82,7 @@ class Call(Header, frozen=True, tag="call"):
     deadline: milliseconds from now; 0 means the kernel's default; never later than the parent's.
     parent: the even number of the call that the caller is answering while it makes this one; 0 for none.
     most: the most this call may cost. upload: chunks from the caller follow, until one that is `last`.
+    ask: of a run's call, why it is to wait until the operator says yes, whatever the grant says; to the provider never.
     """
 
     number: Number
@@ -93,6 +94,7 @@ class Call(Header, frozen=True, tag="call"):
     upload: bool = False
     labels: Labels = ()
     time: Number = 0
+    ask: Why = ""
 
 
 class Chunk(Header, frozen=True, tag="chunk"):
