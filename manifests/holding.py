@@ -81,6 +81,11 @@ def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, 
     }
 
 
+def heard_of(call: OpenCall) -> dict[str, object]:
+    """What the event `kernel.held` tells, to whoever may hear it: nothing that its caller has seen or said."""
+    return {"call": call.number, "hand": call.by.name, "method": call.method, "until": time_text(call.until)}
+
+
 def _what(call: OpenCall) -> tuple[str, str, str, bytes]:
     return call.by.hand, call.method, call.resource, call.body
 
