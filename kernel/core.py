@@ -96,6 +96,9 @@ class Kernel:
         """Record the start and what it found unfinished, and start what is wanted."""
         self.log.append("kernel.start", principal=KERNEL, detail=code_digests())
         going_on = self.resuming.boot()
+        for name in going_on:
+            if (work := self.runs[name].work) is not None:
+                work.depth = self.state.unfinished[name].depth
         for said in unended(self.state, going_on):
             self.log.append("end", **said)
             fold(self.state, self.log.last, self.home.load)
@@ -265,6 +268,7 @@ class Kernel:
         """Note a run whose process is being made."""
         self.runs[run.id] = run
         detail = run.hand.begun | ({"fired": run.fired} if run.fired else {})
+        detail |= {"depth": run.work.depth} if run.work is not None and run.work.depth else {}
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:

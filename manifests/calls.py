@@ -45,13 +45,14 @@ class OpenCall(CallLife):
     seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself. bond: what is reserved for it.
     is_detached: it outlives what it was made for, and is paid for by itself. asks: for whom the operator is asked first,
     until then (microseconds since 1970); answer: as in Open; wish: why its caller itself wants him asked, "" if it does not.
+    depth: how many scheduled runs lie behind it, each begun by an event of the one before; so it is for all made for it.
     heir: the held call that the operator makes this one instead of, and that gets its end.
     """
 
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
-        "crashes", "deadline", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided", "provider",
-        "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
+        "crashes", "deadline", "depth", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided",
+        "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +69,7 @@ class OpenCall(CallLife):
         self.alarm: Timer | None = None
         self.provider = self.answer = self.wish = ""
         self.crashes = self.began = self.alarm_at = self.until = 0
+        self.depth: int = parent.depth if parent is not None else 0
         self.asks: tuple[Reason, ...] = ()
         self.heir: OpenCall | None = None
         self.seq = -1

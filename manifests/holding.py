@@ -121,7 +121,7 @@ def instead_of(call: OpenCall, number: int, body: bytes | None, now: float) -> O
         resource=call.resource, body=body, parent=None, deadline=now + call.left, labels=call.labels, most=call.most,
         upload=False,
     )  # fmt: skip
-    own.heir = call
+    own.heir, own.depth = call, call.depth
     return own
 
 

@@ -55,7 +55,8 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
 
     work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
     entry of a call of its own. has_ended: see above. has_work: the log has its work's entry, which comes next after its own;
-    without it the run was never begun, whatever a crash took.
+    without it one that was asked for was never begun, as a crash took that. depth: scheduled runs behind it, each begun by
+    an event of the one before.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     last: int = -1
     has_ended: bool = False
     has_work: bool = False
+    depth: int = 0
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -250,10 +252,10 @@ def _resume(state: State, entry: Entry, _: Load) -> None:
 def _run_start(state: State, entry: Entry, _: Load) -> None:
     detail = entry.detail
     if detail.get("kind") == "task" and entry.run not in state.unfinished:
-        asked, spawner = detail.get("asked", 0), str(detail.get("spawner", ""))
+        asked, spawner, depth = detail.get("asked", 0), str(detail.get("spawner", "")), detail.get("depth", 0)
         state.unfinished[entry.run] = Unfinished(
             name=str(detail["name"]), work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner,
-            has_work=entry.call in state.open,
+            has_work="asked" not in detail or entry.call in state.open, depth=depth if isinstance(depth, int) else 0,
         )  # fmt: skip
     if "fired" in detail:
         begun = state.fired.setdefault(str(detail["hand"]), {})

@@ -208,13 +208,15 @@ class Publish(Header, frozen=True, tag="publish"):
 class Event(Header, frozen=True, tag="event"):
     """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is dealt with.
 
-    event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit.
+    event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit. depth: how
+    many scheduled runs lie behind it, each begun by an event of the one before; 0 for what no event began.
     """
 
     event: Method
     labels: Labels = ()
     missed: Number = 0
     time: Number = 0
+    depth: Number = 0
 
 
 End: TypeAlias = Done | Failed | Refused | Cancelled

@@ -210,7 +210,7 @@ def _run_entries(*, has_work: bool) -> list[Entry]:
             "kind": "run.start",
             "run": "r-1",
             "call": 4,
-            "detail": {"kind": "task", "name": "a", "hand": "h", "fired": "k"},
+            "detail": {"kind": "task", "name": "a", "hand": "h", "fired": "k", "asked": 2},
         },
         {"kind": "call", "call": 4, "method": "run"},
         {"kind": "run.end", "run": "r-1", "verdict": "died"},
