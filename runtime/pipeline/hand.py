@@ -6,6 +6,7 @@ on the order of the replies alone, so that a run that is resumed comes to where 
 
 import asyncio
 from collections.abc import Iterable
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -25,8 +26,11 @@ from runtime.pipeline.actions import Begin, End, Note, Result, Sleep, TakeBack
 from runtime.pipeline.machine import Machine
 from wire.errors import CodecError
 
-ROOM_S: Final = 60.0
-"""Seconds until the operator is asked again who could not be asked about any more."""
+NO_ROOM: Final = frozenset({"approvals", "log"})
+"""Codes of refusals that pass without anybody's doing anything about the step."""
+
+ROOM_MOST_S: Final = 60
+"""Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
 
 _TEXT_MOST: Final = 500
 _UNWANTED: Final = "the pipeline has failed before it was answered"
@@ -106,15 +110,16 @@ class PipelineHand(Hand):
             return End(code="too large", text=str(error))
 
     async def _begun(self, action: Begin) -> str:
-        """The id of a run, which has begun. While too many wait for the operator already, it waits for room among them."""
-        while True:
+        """The id of a run, which has begun; it waits while too many wait for the operator already, or the disk is full."""
+        for number in count():
             try:
                 return await self._spawned(action)
             except CallRefused as error:
-                if error.code != "approvals":
+                if error.code not in NO_ROOM:
                     raise
-                self.log.info("waits for room among the approvals", step=str(action.name))
-                await self.kernel.sleep(ROOM_S)
+                self.log.warning("waits for room", step=str(action.name), why=error.why)
+                await self.kernel.sleep(min(ROOM_MOST_S, 2**number))
+        raise AssertionError
 
     async def _begun_if_approved(self, action: Begin) -> str:
         """As _begun, but nothing happens before the operator's yes. A run asks for PER_RUN at once, the others wait here."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
-from tests.system.cuts import Whole
+from tests.system.cuts import Whole, tape_of
 from tests.system.fates import entries, until
 from tests.system.piped import add, begin, furnish, ledger
 
@@ -96,6 +96,49 @@ def at_random(whole: Whole, run: str, to: Path, chance: random.Random) -> Path:
 def test_cut_anywhere_a_pipeline_goes_on(killed: tuple[Whole, str], tmp_path: Path, seed: int) -> None:
     whole, run = killed
     check_goes_on(at_random(whole, run, tmp_path / "cut", random.Random(f"cut {seed}")), run)
+
+
+@pytest.mark.parametrize(
+    ("of", "damage"), [("pipeline", "byte"), ("step", "byte"), ("step", "key"), ("all", "missing")]
+)
+def test_what_is_missing_of_a_pipeline_or_was_changed_is_named_and_nothing_is_guessed(
+    killed: tuple[Whole, str], tmp_path: Path, of: str, damage: str
+) -> None:
+    """Of a step: it has failed as `ended`. Of the pipeline's own run: that has ended, and what it spawned with it."""
+    whole, run = killed
+    step = [one.run for one in whole.entries if one.kind == "run.start" and one.detail["name"] == "worker"][-1]
+    home = whole.cut(tmp_path / "home", whole.ends[-1], signed=signed(whole, run))
+    lost = {"pipeline": [run], "step": [step], "all": [run, step]}[of]
+    for one in lost:
+        tape = tape_of(home, one)
+        if damage == "missing":
+            tape.unlink()
+        elif damage == "byte":
+            at = whole.vouched(one, whole.ends[-1])[0] - 1
+            tape.write_bytes(tape.read_bytes()[:at] + b"?" + tape.read_bytes()[at + 1 :])
+        else:
+            keys = home / "journal" / "keys" / "000000.jsonl"
+            lines = keys.read_bytes().split(b"\n")
+            keys.write_bytes(b"\n".join(b"-" * len(line) if one.encode() in line else line for line in lines))
+    with Kernel(home) as kernel:
+        if run not in lost:
+            told = chaos.outcome_of(kernel, run)
+            assert (told["outcome"], told["code"]) == ("failed", "ended"), str(told)
+        until(lambda: all(ended(home, one) for one in {run, step}), "both have ended")
+        with kernel.client() as client:
+            assert Counter(line.partition(" ")[2] for line in ledger(client)) == LINES - Counter({"last": 1})
+        kernel.down()
+    why = {"missing": "No such file", "key": "its key was erased", "byte": "it lacks what entry"}[damage]
+    notes = {one.run: one.why for one in entries(home, "note") if one.principal == "kernel"}
+    assert notes[lost[0]].startswith("it cannot go on: ")
+    assert why in notes[lost[0]]
+    if run in lost:
+        assert "the run that spawned it does not go on" in notes[step]
+    assert fates.verified(home).size == len(entries(home))
+
+
+def ended(home: Path, run: str) -> bool:
+    return any(one.run == run for one in entries(home, "run.end"))
 
 
 @pytest.mark.soak
