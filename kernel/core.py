@@ -275,6 +275,7 @@ class Kernel:
         """Note a run whose process is being made."""
         self.runs[run.id] = run
         detail = run.hand.begun | ({"fired": run.fired} if run.fired else {})
+        detail |= {"depth": run.work.depth} if run.work is not None and run.work.depth else {}
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:

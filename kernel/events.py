@@ -76,26 +76,27 @@ class Events:
     ) -> None:  # fmt: skip
         """Record an event, and give it to everybody who subscribed to it. It carries what a call made now would carry."""
         kernel, run = self._kernel, peer.run
-        marks = tuple(sorted(join(labels, carried(run, parent))))
+        marks, depth = tuple(sorted(join(labels, carried(run, parent)))), parent.depth if parent else 0
         kernel.log.append(
             "event", principal=peer.principal, run=run.id if run else "", method=event, labels=marks,
             parent=parent.number if parent else 0, arguments=body_digest(kernel.digest_key(peer.principal), body),
+            detail={"depth": depth} if depth else {},
         )  # fmt: skip
-        self.announce(event, body, marks)
+        self.announce(event, body, marks, depth)
 
-    def announce(self, event: str, body: bytes, labels: tuple[str, ...] = ()) -> None:
-        """Give an event to everybody who subscribed to it."""
+    def announce(self, event: str, body: bytes, labels: tuple[str, ...] = (), depth: int = 0) -> None:
+        """Give an event to everybody who subscribed to it. depth: as of its header."""
         for subscriber in list(self._topics.get(event, {}).values()):
-            self.give(subscriber, event, labels, body)
+            self.give(subscriber, event, labels, body, depth)
 
-    def tell(self, event: str, body: object) -> None:
+    def tell(self, event: str, body: object, depth: int = 0) -> None:
         """An event of the kernel's own, to everybody who subscribed to it."""
-        for subscriber in list(self._topics.get(event, {}).values()):
-            self.give(subscriber, event, (), codec.encode_body(body))
+        if event in self._topics:
+            self.announce(event, codec.encode_body(body), depth=depth)
 
-    def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes) -> None:
+    def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes, depth: int = 0) -> None:
         """Send an event to one peer, now or when it has credit."""
-        peer.events.append((event, labels, body))
+        peer.events.append((event, labels, body, depth))
         if len(peer.events) > limits.EVENT_WINDOW:
             peer.events.popleft()
             peer.missed += 1
@@ -111,10 +112,10 @@ class Events:
     def _flush(self, peer: Peer) -> None:
         kernel = self._kernel
         while peer.events and peer.event_credit > 0:
-            event, labels, body = peer.events.popleft()
+            event, labels, body, depth = peer.events.popleft()
             peer.event_credit -= 1
             missed, peer.missed = peer.missed, 0
             if peer.run is not None:
                 peer.run.mark(labels)
-            told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time())
+            told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time(), depth=depth)
             kernel.links.send(peer, told, body)

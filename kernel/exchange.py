@@ -58,7 +58,7 @@ class Exchange:
         call.hold()
         call.alarm = kernel.loop.after(left, partial(self.refuse, call, holding.expired(call)))
         self.stand_still()
-        kernel.log.after(call.seq, lambda: None)  # nobody is shown it before
+        kernel.log.after(call.seq, partial(kernel.events.tell, "kernel.held", holding.heard_of(call), call.depth))
 
     def held(self, *, shown: bool = False) -> list[OpenCall]:
         """The calls that wait for the operator. shown: those whose entry is on disk, so that no crash takes it back."""

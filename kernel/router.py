@@ -155,9 +155,9 @@ class Router:
             provided, owner = self._kernel.catalogue.find(header.method)
             resource = normal(provided, resource)
             parent = self._parent(peer, header.parent)
-            reasons = self._ask(peer, parent, provided, resource, owner)
+            reasons = self._ask(peer, parent, provided, resource, owner, header.ask)
             if reasons and len(body) > BODY_MOST:
-                raise Refusal("approvals", f"nobody can read and approve more than {BODY_MOST} bytes of arguments")
+                raise Refusal("too large", f"nobody can read and approve more than {BODY_MOST} bytes of arguments")
             self._kernel.budgets.admit(link_of(peer), parent, header.method, header.most or provided.most)
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
@@ -188,24 +188,31 @@ class Router:
         return call
 
     def _ask(
-        self, peer: Peer, parent: OpenCall | None, provided: Provided, resource: str, owner: Installed | None
+        self,
+        peer: Peer,
+        parent: OpenCall | None,
+        provided: Provided,
+        resource: str,
+        owner: Installed | None,
+        wish: str = "",
     ) -> tuple[Reason, ...]:
         """The one decision, for a call and for `kernel.check`: for whom the operator is asked. Raises Refusal."""
         links = [link_of(peer), *(call.by for call in chain(parent))]
-        reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner)
+        reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner, wish)
         if reasons:
             check_room(*counts(self._kernel.exchange.held(), peer.principal, links[0].hand))
         return reasons
 
     def _allow(
-        self, links: list[Link], caller: Installed | None, provided: Provided, resource: str, owner: Installed | None
-    ) -> tuple[Reason, ...]:
+        self, links: list[Link], caller: Installed | None, provided: Provided, resource: str, owner: Installed | None,
+        wish: str,
+    ) -> tuple[Reason, ...]:  # fmt: skip
         kernel = self._kernel
         decide(links, provided, resource, provider=owner.id if owner else "")
         within_state(kernel.state, caller, owner, provided.method, resource)
         is_operators = caller is None and provided.method.startswith("kernel.")
         kernel.log_allows(operators=is_operators, effect=provided.effect)
-        return asking(links, provided, resource, kernel.state.rules, kernel.time())
+        return asking(links, provided, resource, kernel.state.rules, kernel.time(), wish)
 
     def check(
         self, peer: Peer, parent: OpenCall | None, method: str, resource: str
@@ -223,7 +230,7 @@ class Router:
     def again(self, call: OpenCall, caller: Installed) -> tuple[Reason, ...]:
         """Decide once more about an open call of a Hand's, which was allowed before. Raises Refusal."""
         provided, owner = self._kernel.catalogue.find(call.method)
-        return self._allow([one.by for one in chain(call)], caller, provided, call.resource, owner)
+        return self._allow([one.by for one in chain(call)], caller, provided, call.resource, owner, call.wish)
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
         """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""

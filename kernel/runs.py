@@ -56,7 +56,7 @@ class Peer:
         self.link = link
         self.made: dict[int, OpenCall] = {}
         self.topics: set[str] = set()
-        self.events: deque[tuple[str, tuple[str, ...], bytes]] = deque()
+        self.events: deque[tuple[str, tuple[str, ...], bytes, int]] = deque()
         self.event_credit = limits.EVENT_WINDOW
         self.missed = self.behind = 0
         self.unsent: deque[tuple[bytes, bytes]] = deque()

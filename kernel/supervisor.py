@@ -54,13 +54,15 @@ class Supervisor:
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def begin_work(
-        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", instead: str = "",
+        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", depth: int = 0,
+        instead: str = "",
         seconds: float | None = None,
     ) -> Run:  # fmt: skip
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
 
         seconds: that it may take, if less than its Hand's `wall`. fired: the key of the firing that begins it, in the name of
-        the schedule: nobody's above the Hand's own. instead: the run that it is begun instead of.
+        the schedule: nobody's above the Hand's own. depth: at least, as of OpenCall. instead: the run that it is begun
+        instead of.
         """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
@@ -72,7 +74,7 @@ class Supervisor:
             kernel.next_call(), cause.caller, by, b"", 0, provided=WORK, resource="", body=inputs, parent=parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
-        work.is_detached = detached
+        work.is_detached, work.depth = detached, max(depth, cause.depth)
         kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
         run = self._made(hand, work)
         run.parent, run.fired, run.instead = "" if detached else kernel.run_of(cause.caller), fired, instead
@@ -80,6 +82,7 @@ class Supervisor:
         self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)
+        kernel.state.unfinished[run.id].has_work = True
         if detached and work.parent is not None:
             work.parent.children.pop(work.number)
         return run

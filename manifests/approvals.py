@@ -1,9 +1,9 @@
 """Which calls wait for the operator, and which answers count (pure): one function for the call and for `kernel.check`.
 
-A call waits when the capability it is made under says `approval = true`, or when its caller is supervised, the method
-acts beyond this machine, and the capability does not say `approval = false`. Whoever is further up the chain is asked for
-as well, up to a call that was itself approved, or that its caller may make for anybody (`own`). A rule is an answer for the
-like: at most what its Hand holds, and only until it expires.
+A call waits when its caller itself wants that, when the capability it is made under says `approval = true`, or when its
+caller is supervised, the method acts beyond this machine, and the capability does not say `approval = false`. Whoever is
+further up the chain is asked for as well, up to a call that was itself approved, or that its caller may make for anybody
+(`own`). A rule is an answer for the like: at most what its Hand holds, and only until it expires.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from msgspec import Struct
 from manifests import capabilities
 from manifests.errors import PatternInvalid, TrustRefused
 from manifests.grants import GrantSet, covers
-from manifests.policy import ABOUT_ONESELF, Link
+from manifests.policy import ABOUT_ONESELF, Link, visible
 from manifests.schema import Capability, Provided
 from manifests.standing import Rule
 from manifests.state import State, authority
@@ -34,25 +34,33 @@ RULE_DAYS: Final = 30
 RULE_DAYS_MOST: Final = 366
 
 _DAY: Final = 86_400_000_000
+_ITSELF: Final = " asks this itself: "
 _UNASKED: Final = ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}
 
 
 class Reason(Struct, frozen=True, kw_only=True, gc=False):
-    """In whose name the operator is asked, and what in its manifest says so."""
+    """In whose name the operator is asked, and what says so: its manifest, or it itself, each time anew."""
 
     hand: str
     name: str
     why: str
+    itself: bool = False
 
 
 def asking(
-    links: Sequence[Link], provided: Provided, resource: str, rules: Mapping[str, tuple[Rule, ...]], now: int
+    links: Sequence[Link],
+    provided: Provided,
+    resource: str,
+    rules: Mapping[str, tuple[Rule, ...]],
+    now: int,
+    wish: str = "",
 ) -> tuple[Reason, ...]:
     """For whom the operator is to be asked before the first of a chain makes this call, which it may; () for nobody.
 
-    resource: in normal form. now: microseconds since 1970, for the rules' ends.
+    resource: in normal form. now: microseconds since 1970, for the rules' ends. wish: why the first wants him asked; no rule
+    answers that.
     """
-    found: list[Reason] = []
+    found = [_wished(links[0], wish)] if wish and links[0].grants is not None else []
     for depth, link in enumerate(links):
         if link.grants is None or provided.method in _UNASKED or (depth and link.is_approved):
             break
@@ -62,6 +70,18 @@ def asking(
         if link.grants.owns(provided.method, resource):
             break
     return tuple(found)
+
+
+def _wished(link: Link, wish: str) -> Reason:
+    return Reason(hand=link.hand, name=link.name, why=f"{link.name}{_ITSELF}{visible(wish)}", itself=True)
+
+
+def wish_of(asks: object) -> str:
+    """Why a caller itself wanted the operator asked, from what its call's entry says of that (`asks`); "" if it did not."""
+    for one in asks if isinstance(asks, list) else ():
+        if isinstance(one, dict) and one.get("itself"):
+            return str(one.get("why")).partition(_ITSELF)[2]
+    return ""
 
 
 def _why(link: Link, grants: GrantSet, provided: Provided, resource: str) -> str:
@@ -109,6 +129,8 @@ def check_rule(answer: Answer, reasons: Sequence[Reason], state: State, resource
         return
     if answer.statement.verdict != "approved":
         raise Refusal("rule", "only a yes can be a rule")
+    if any(reason.itself for reason in reasons):
+        raise Refusal("rule", f"{reasons[0].name} asks this itself, each time: no rule answers that")
     try:
         capabilities.check_pattern(rule.pattern)
     except PatternInvalid as error:

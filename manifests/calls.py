@@ -15,7 +15,8 @@ from manifests.installed import Installed
 from manifests.ledger import cost_of
 from manifests.policy import Link, logged, shown
 from manifests.schema import Manifest, Provided
-from manifests.state import WORK, Open
+from manifests.state import WORK
+from manifests.unfinished import Open
 from wire import codec, headers, limits
 from wire.calls import CallLife
 from wire.entries import Cost, Said, time_text
@@ -44,14 +45,15 @@ class OpenCall(CallLife):
     upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
     seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself. bond: what is reserved for it.
     is_detached: it outlives what it was made for, and is paid for by itself. asks: for whom the operator is asked first,
-    until then (microseconds since 1970); answer: as in Open. heir: the held call that the operator makes this one instead
-    of, and that gets its end.
+    until then (microseconds since 1970); answer: as in Open; wish: why its caller itself wants him asked, "" if it does not.
+    depth: how many scheduled runs lie behind it, each begun by an event of the one before; so it is for all made for it.
+    heir: the held call that the operator makes this one instead of, and that gets its end.
     """
 
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
-        "crashes", "deadline", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided", "provider",
-        "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back",
+        "crashes", "deadline", "depth", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided",
+        "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -66,8 +68,9 @@ class OpenCall(CallLife):
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
-        self.provider = self.answer = ""
+        self.provider = self.answer = self.wish = ""
         self.crashes = self.began = self.alarm_at = self.until = 0
+        self.depth: int = parent.depth if parent is not None else 0
         self.asks: tuple[Reason, ...] = ()
         self.heir: OpenCall | None = None
         self.seq = -1
@@ -244,10 +247,12 @@ def opened(
         deadline = min(deadline, now + owner.package.manifest.limits.wall_ms / 1000)
     if parent is not None:
         deadline = min(deadline, now + parent.time_left(now))
-    return OpenCall(
+    call = OpenCall(
         number, caller, by, route, header.number, provided=provided, resource=resource, body=body, parent=parent,
         deadline=deadline, labels=join(header.labels, labels), most=header.most or provided.most, upload=header.upload,
     )  # fmt: skip
+    call.wish = header.ask
+    return call
 
 
 def told(run: str, outcome: Outcome) -> dict[str, object]:

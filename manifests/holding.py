@@ -81,6 +81,11 @@ def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, 
     }
 
 
+def heard_of(call: OpenCall) -> dict[str, object]:
+    """What the event `kernel.held` tells, to whoever may hear it: nothing that its caller has seen or said."""
+    return {"call": call.number, "hand": call.by.name, "method": call.method, "until": time_text(call.until)}
+
+
 def _what(call: OpenCall) -> tuple[str, str, str, bytes]:
     return call.by.hand, call.method, call.resource, call.body
 
@@ -116,7 +121,7 @@ def instead_of(call: OpenCall, number: int, body: bytes | None, now: float) -> O
         resource=call.resource, body=body, parent=None, deadline=now + call.left, labels=call.labels, most=call.most,
         upload=False,
     )  # fmt: skip
-    own.heir = call
+    own.heir, own.depth = call, call.depth
     return own
 
 

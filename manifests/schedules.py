@@ -31,6 +31,9 @@ PAGE: Final = 32
 
 KEY_MOST: Final = 64
 
+DEPTH_MOST: Final = 8
+"""Scheduled runs that events of runs begin, one after the other: a loop of schedules goes round no further."""
+
 
 class Firing(Struct, frozen=True, kw_only=True):
     """A run that is to begin, or one that did: `before` is that. replaced: runs that end for it."""
@@ -41,12 +44,16 @@ class Firing(Struct, frozen=True, kw_only=True):
 
 
 class Fired(Struct, frozen=True, kw_only=True):
-    """What is asked for. due: when it was planned, RFC 3339; event: what started it, "" by the clock; body: of the event."""
+    """What is asked for. due: when it was planned, RFC 3339; event: what started it, "" by the clock; body: of the event.
+
+    depth: how many scheduled runs lie behind it, this one too, each begun by an event of the one before; 0 by the clock.
+    """
 
     key: str
     due: str
     event: str = ""
     body: object = None
+    depth: int = 0
 
 
 def decide(state: State, hand: Installed, asked: Fired, working: Collection[str]) -> Firing:
@@ -75,9 +82,16 @@ def decide(state: State, hand: Installed, asked: Fired, working: Collection[str]
 def _check_event(schedule: Schedule, grants: GrantSet, name: str, asked: Fired) -> None:
     if schedule.on != asked.event or not fits(schedule.where, asked.body):
         raise Refusal("schedule", f"{name} is not started by this event")
+    if asked.depth > DEPTH_MOST:
+        raise Refusal("loop", loop_told(asked.event))
     if not grants.allows("kernel.subscribe", asked.event):
         grant = f'"kernel.subscribe" = ["{asked.event}"]'
         raise Refusal("capability", f"{name} may not hear {asked.event}, so it does not start it", grant)
+
+
+def loop_told(event: str) -> str:
+    """Why an event begins nothing any more."""
+    return f"a loop: {event} came of {DEPTH_MOST} runs, each begun by an event of the one before"
 
 
 def rows(state: State, working: Collection[str], *, after: str = "", only: str = "") -> dict[str, object]:

@@ -15,60 +15,18 @@ from msgspec.structs import replace
 
 from manifests.grants import GrantSet, asked, narrow
 from manifests.installed import Artefact, Installed, Package
-from manifests.ledger import Ledger, Sum, note, payers_of, plus, sum_of, within_of
+from manifests.ledger import Ledger, note, payers_of, plus, sum_of, within_of
 from manifests.schema import Budget, Capability, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
+from manifests.unfinished import Open, Unfinished
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
 
 FIRED_KEPT: Final = 16
 """Scheduled runs of a Hand that are known by their keys; whoever fires asks for them one after the other."""
-
-
-class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call without an end, as far as that tells of it. seq, time: of its first entry; answer, until: see waiting().
-
-    most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
-    none; inner: what calls made for it have spent of its own.
-    """
-
-    method: str
-    seq: int = -1
-    time: str = ""
-    resource: str = ""
-    run: str = ""
-    parent: int = 0
-    labels: tuple[str, ...] = ()
-    most: Sum | None = None
-    payers: tuple[str, ...] = ()
-    within: int = 0
-    inner: Sum = (0, 0)
-    answer: str = ""
-    until: int = 0
-
-
-class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard.
-
-    work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
-    entry of a call of its own. has_ended: see above. hand, seal, made_of: what it was begun with, see State.kept and
-    State.made_of. decided: what the last `decision` about it said. instead: the run that it was begun instead of.
-    """
-
-    name: str
-    hand: str
-    seal: str
-    made_of: dict[str, str]
-    decided: str = ""
-    instead: str = ""
-    work: int = 0
-    asked: int = 0
-    spawner: str = ""
-    last: int = -1
-    has_ended: bool = False
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -273,11 +231,12 @@ def _resume(state: State, entry: Entry, _: Load) -> None:
 def _run_start(state: State, entry: Entry, _: Load) -> None:
     detail = entry.detail
     if detail.get("kind") == "task" and entry.run not in state.unfinished:
-        asked, spawner = detail.get("asked", 0), str(detail.get("spawner", ""))
+        asked, spawner, depth = detail.get("asked", 0), str(detail.get("spawner", "")), detail.get("depth", 0)
         state.unfinished[entry.run] = Unfinished(
             name=str(detail["name"]), hand=str(detail.get("hand", "")), seal=str(detail.get("seal", "")),
             made_of=state.made_of, work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner,
             instead=str(detail.get("instead", "")),
+            has_work="asked" not in detail or entry.call in state.open, depth=depth if isinstance(depth, int) else 0,
         )  # fmt: skip
     if "fired" in detail:
         begun = state.fired.setdefault(str(detail["hand"]), {})
@@ -290,7 +249,9 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
     gone = state.unfinished.pop(entry.run, None)
     for run in [name for name, one in state.unfinished.items() if one.has_ended and one.spawner == entry.run]:
         del state.unfinished[run]
-    if gone is not None and gone.spawner in state.unfinished:
+    if gone is not None and not gone.has_work:
+        _never_begun(state, entry.run)
+    elif gone is not None and gone.spawner in state.unfinished:
         gone.has_ended = True
         state.unfinished[entry.run] = gone
     _keep_needed(state)
@@ -305,6 +266,13 @@ def _kernel_start(state: State, entry: Entry, _: Load) -> None:
     state.made_of = {name: str(entry.detail[name]) for name in MADE_OF if name in entry.detail}
 
 
+def _never_begun(state: State, run: str) -> None:
+    """Whoever asked for it asks again, and gets another run; so does the firing of a schedule."""
+    for begun in state.fired.values():
+        for key in [key for key, one in begun.items() if one == run]:
+            del begun[key]
+
+
 def _call(state: State, entry: Entry, _: Load) -> None:
     most, payers = entry.detail.get("most"), payers_of(entry)
     answer, until = waiting(entry)
@@ -313,6 +281,11 @@ def _call(state: State, entry: Entry, _: Load) -> None:
         seq=entry.seq, time=entry.time, answer=answer, until=until,
         most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip
+    if entry.method == WORK:
+        for one in reversed(state.unfinished.values()):  # it is the last one, whose entry came before
+            if one.work == entry.call:
+                one.has_work = True
+                break
     _vouch(state, entry)
     if payers:
         state.ledger.tick(time_micros(entry.time))

@@ -7,7 +7,8 @@ from collections.abc import Container
 
 from manifests.budgets import lost, paid_by
 from manifests.ledger import cost_of
-from manifests.state import WORK, Open, State
+from manifests.state import WORK, State
+from manifests.unfinished import Open
 from wire.entries import Said
 from wire.ids import KERNEL
 

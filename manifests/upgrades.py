@@ -12,7 +12,8 @@ from typing import Final
 
 from manifests.installed import Installed
 from manifests.schema import ASK, Manifest, OnUpgrade
-from manifests.state import State, Unfinished
+from manifests.state import State
+from manifests.unfinished import Unfinished
 from wire.errors import Refusal
 
 WAITS: Final = "waits: upgraded"

@@ -82,11 +82,16 @@ class Calls:
         self._places = asyncio.Semaphore(in_flight)
 
     async def call(
-        self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None
-    ) -> Reply:
-        """Make a call and wait for its end, which the kernel brings after `seconds` at the latest."""
+        self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None,
+        ask: str = "",
+    ) -> Reply:  # fmt: skip
+        """Make a call and wait for its end, which the kernel brings after `seconds` at the latest.
+
+        ask: why the operator is to be asked first.
+        """
         body = codec.encode_body(arguments)
-        call = await self._start(_call_header(method, resource, seconds, most, upload=False), body, streamed=False)
+        header = replace(_call_header(method, resource, seconds, most, upload=False), ask=ask[: limits.WHY_MAX])
+        call = await self._start(header, body, streamed=False)
         try:
             while call.end is None:
                 if call.chunks:
@@ -105,9 +110,10 @@ class Calls:
         most: Cost | None,
         *,
         upload: bool,
+        ask: str = "",
     ) -> "Stream":
-        """A call whose reply, or upload, is a stream; it is made when the stream is entered."""
-        header = _call_header(method, resource, timeout, most, upload=upload)
+        """A call whose reply, or upload, is a stream; it is made when the stream is entered. ask: as of call()."""
+        header = replace(_call_header(method, resource, timeout, most, upload=upload), ask=ask[: limits.WHY_MAX])
         return Stream(self, self._link, header, codec.encode_body(arguments))
 
     async def ask(self, header: headers.Publish | headers.Subscribe, body: bytes = codec.NIL) -> None:
@@ -277,6 +283,12 @@ class Stream:
             call.credit -= 1
             self._link.send(headers.Chunk(number=call.number, last=True), codec.encode_body(b""))
         call.uploading = False
+
+    def take_back(self, why: str) -> None:
+        """Ask for its end now: what read() then comes to is CallCancelled, or the end that it just had."""
+        call = self._opened()
+        if call.end is None:
+            self._link.send(headers.Cancel(number=call.number, why=why))
 
     @property
     def reply(self) -> Reply:

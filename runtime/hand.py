@@ -43,13 +43,17 @@ RUN: Final = "run"
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """A published message. publisher: set by the kernel. missed: how many before it this Hand was too slow for."""
+    """A published message. publisher: set by the kernel. missed: how many before it this Hand was too slow for.
+
+    depth: how many scheduled runs lie behind it, each begun by an event of the one before, as the kernel counts them.
+    """
 
     publisher: str
     name: str
     body: Value = None
     labels: tuple[str, ...] = ()
     missed: int = 0
+    depth: int = 0
 
 
 class Place(Struct, frozen=True, kw_only=True):

@@ -91,14 +91,16 @@ class KernelHandle:
         *,
         timeout: float | None = None,  # noqa: ASYNC109  the kernel keeps the time
         at_most: Cost | None = None,
+        ask_first: str = "",
         **more: object,
     ) -> Reply:
         """Call a method and wait for its reply. timeout: seconds; at_most: what it may cost.
 
-        Arguments go by keyword, or in a mapping where their names are `timeout` or `at_most`.
+        ask_first: why it is to wait until the operator says yes, which he is shown; it waits then, whatever the grant says.
+        Arguments go by keyword, or in a mapping where their names are `timeout`, `at_most` or `ask_first`.
         Raises CallFailed, CallRefused or CallCancelled; CodecError for arguments that are too large or cannot travel.
         """
-        return await self._calls.call(method, resource, {**(arguments or {}), **more}, timeout, at_most)
+        return await self._calls.call(method, resource, {**(arguments or {}), **more}, timeout, at_most, ask_first)
 
     def stream(
         self,
@@ -110,10 +112,15 @@ class KernelHandle:
         timeout: float | None = None,
         at_most: Cost | None = None,
         upload: bool = False,
+        ask_first: str = "",
         **more: object,
     ) -> Stream:
-        """Call a method whose reply or upload is a stream: `async with self.kernel.stream(...) as s`."""
-        return self._calls.stream(method, resource, {**(arguments or {}), **more}, timeout, at_most, upload=upload)
+        """Call a method whose reply or upload is a stream: `async with self.kernel.stream(...) as s`.
+
+        ask_first: as of call().
+        """
+        given = {**(arguments or {}), **more}
+        return self._calls.stream(method, resource, given, timeout, at_most, upload=upload, ask=ask_first)
 
     async def check(self, method: str, resource: str = "") -> Check:
         """Whether this call would be allowed. Advice: the call itself is checked again."""
@@ -130,15 +137,16 @@ class KernelHandle:
         *,
         detached: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109  the kernel keeps the time
+        ask_first: str = "",
     ) -> str:
         """Start a run of a task Hand, with at most this run's own grants and what it lends; its id, at once.
 
         detached: it goes on when this run ends. timeout: seconds that its work may take, if less than its Hand's `wall`;
-        then it failed, with the code `deadline`. Needs "kernel.spawn" for the Hand's name.
+        then it failed, with the code `deadline`. ask_first: as of call(). Needs "kernel.spawn" for the Hand's name.
         """
         most = {} if timeout is None else {"timeout": timeout}
         spawned = await self._ask(
-            _Spawned, "kernel.spawn", hand, arguments=most, inputs=dict(inputs or {}), detached=detached
+            _Spawned, "kernel.spawn", hand, arguments=most, ask=ask_first, inputs=dict(inputs or {}), detached=detached
         )
         return spawned.run
 
@@ -203,9 +211,10 @@ class KernelHandle:
         *,
         seconds: float | None = None,
         arguments: Mapping[str, object] | None = None,
+        ask: str = "",
         **more: object,
     ) -> T:
-        reply = await self._calls.call(method, resource, {**(arguments or {}), **more}, seconds, None)
+        reply = await self._calls.call(method, resource, {**(arguments or {}), **more}, seconds, None, ask)
         try:
             return msgspec.convert(reply.value, of_type)
         except msgspec.ValidationError as error:

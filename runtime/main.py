@@ -333,7 +333,10 @@ async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: fr
         return
     publisher, _, name = header.event.partition(".")
     value = codec.decode_body(body)
-    await hand.on_event(Event(publisher=publisher, name=name, body=value, labels=header.labels, missed=header.missed))
+    event = Event(
+        publisher=publisher, name=name, body=value, labels=header.labels, missed=header.missed, depth=header.depth
+    )  # fmt: skip
+    await hand.on_event(event)
 
 
 def _program(artefact: bytes) -> "Program | HandBroken":

@@ -82,6 +82,7 @@ class Call(Header, frozen=True, tag="call"):
     deadline: milliseconds from now; 0 means the kernel's default; never later than the parent's.
     parent: the even number of the call that the caller is answering while it makes this one; 0 for none.
     most: the most this call may cost. upload: chunks from the caller follow, until one that is `last`.
+    ask: of a run's call, why it is to wait until the operator says yes, whatever the grant says; to the provider never.
     """
 
     number: Number
@@ -93,6 +94,7 @@ class Call(Header, frozen=True, tag="call"):
     upload: bool = False
     labels: Labels = ()
     time: Number = 0
+    ask: Why = ""
 
 
 class Chunk(Header, frozen=True, tag="chunk"):
@@ -206,13 +208,15 @@ class Publish(Header, frozen=True, tag="publish"):
 class Event(Header, frozen=True, tag="event"):
     """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is dealt with.
 
-    event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit.
+    event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit. depth: how
+    many scheduled runs lie behind it, each begun by an event of the one before; 0 for what no event began.
     """
 
     event: Method
     labels: Labels = ()
     missed: Number = 0
     time: Number = 0
+    depth: Number = 0
 
 
 End: TypeAlias = Done | Failed | Refused | Cancelled

@@ -73,6 +73,7 @@ class Scheduling(Hand):
         self.places = asyncio.Semaphore(TOGETHER)
         self.hears: set[str] = set()
         self.problems: dict[str, str] = {}
+        self.loops: dict[str, str] = {}
         self.is_behind = False
         await self.kernel.subscribe("kernel.schedules")
         await self.kernel.subscribe("kernel.fired")
@@ -91,7 +92,8 @@ class Scheduling(Hand):
     async def next(self, call: Call, hand: str = "", most: int = 1_000) -> Answer:
         """Answer scheduling.next."""
         answer = next_answer(self.book, hand, max(1, most), now_ms())
-        return {"hands": answer, "problems": [f"{name}: {why}" for name, why in sorted(self.problems.items())]}
+        problems = sorted([*self.problems.items(), *self.loops.items()])
+        return {"hands": answer, "problems": [f"{name}: {why}" for name, why in problems]}
 
     async def history(self, call: Call, hand: str = "", most: int = 50) -> Answer:
         """Answer scheduling.history."""
@@ -122,10 +124,17 @@ class Scheduling(Hand):
                 self.book.ended(hand, name, key, run, outcome, now)
                 self._pump(hand)
             case name:
-                for hand in self.book.heard(name, event.body, now, f"on {os.urandom(12).hex()}"):
-                    self.log.warning("an event started a Hand too often", event_name=name, hand=hand)
-                    await self.publish("loop", {"hand": hand, "event": name})
+                key = f"on {os.urandom(12).hex()}"
+                for hand, why in self.book.heard(name, event.body, now, key, event.depth):
+                    await self._tell_loop(hand, name, why)
                 self._pump_all()
+
+    async def _tell_loop(self, hand: str, event: str, why: str) -> None:
+        """An event would begin a Hand too often: in the log, in what `maniple schedules` shows, and as an event."""
+        self.loops[hand] = f"{why}; it is not started by that: see `maniple schedules history {hand}`"
+        self.log.warning("an event started a Hand too often", event_name=event, hand=hand)
+        await self.kernel.note(f"{hand} is not started: {why}")
+        await self.publish("loop", {"hand": hand, "event": event})
 
     async def _follow(self, only: str) -> None:
         """Take over what is scheduled now: of one Hand, or of all."""
@@ -145,11 +154,16 @@ class Scheduling(Hand):
             gone = self.book.gone(known)
         for hand in gone:
             self.book.drop(hand)
+        there = {one.name for one in self.book.entries.values()}
+        self.loops = {name: why for name, why in self.loops.items() if name in there}
         await self._hear()
         self.changed.set()
         self._pump_all()
 
     def _keep(self, told: Scheduled) -> None:
+        before = self.book.entries.get(told.hand)
+        if before is not None and before.since != told.since:  # it is another schedule now
+            self.loops.pop(told.name, None)
         try:
             self.book.keep(told, now_ms())
             self.problems.pop(told.name, None)
@@ -233,7 +247,9 @@ class Scheduling(Hand):
 
     async def _fire(self, entry: Entry, firing: Pending) -> bool:
         """Ask the kernel for one run; whether to go on with the Hand's next one."""
-        more: Answer = {"event": firing.event, "body": codec.decode_body(firing.body)} if firing.event else {}
+        more: Answer = {}
+        if firing.event:
+            more = {"event": firing.event, "body": codec.decode_body(firing.body), "depth": firing.depth}
         try:
             async with self.places:
                 reply = await self.kernel.call(

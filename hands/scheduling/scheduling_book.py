@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from manifests.firings import LAST_MS, Plan
 from manifests.occasions import fits
+from manifests.schedules import DEPTH_MOST, loop_told
 from manifests.schema import Schedule
 from scheduling_store import Pending, Row, Store
 from scheduling_turn import set_back, turn, wake_at
@@ -23,9 +24,6 @@ from wire.entries import time_text
 
 QUEUE_MOST: Final = 100
 """Firings of one Hand that wait for its runs."""
-
-DEPTH_MOST: Final = 8
-"""Events of runs that events of runs began: a loop of schedules goes round no further."""
 
 EVENTS_MOST: Final = 120
 """Runs of one Hand that events begin within EVENTS_WITHIN_MS."""
@@ -46,7 +44,7 @@ class Scheduled(Struct, frozen=True, kw_only=True):
 
 
 class Entry:
-    """One schedule now. running: its runs that work, with the depth of each. pending: what is to begin a run, in order."""
+    """One schedule now. running: its runs that work. pending: what is to begin a run, in order."""
 
     __slots__ = ("cursor", "events", "hand", "held", "name", "pending", "plan", "running", "since", "turned")
 
@@ -54,7 +52,7 @@ class Entry:
         self.hand, self.name, self.since, self.cursor = told.hand, told.name, told.since, cursor
         self.plan = Plan(told.schedule, since=told.since // 1000, seed=told.hand)
         self.held = told.held
-        self.running: dict[str, int] = dict.fromkeys(told.running, 0)
+        self.running: dict[str, None] = dict.fromkeys(told.running)
         self.pending: deque[Pending] = deque()
         self.events: deque[int] = deque()
         self.turned = 0
@@ -78,7 +76,6 @@ class Book:
             self._left.setdefault(firing.hand, []).append(firing)
         self._heap: list[tuple[int, str, int]] = []
         self._by_event: dict[str, set[str]] = {}
-        self._by_name: dict[str, str] = {}
         self._ended: dict[str, str] = {}
         self._waiting: set[str] = set()
 
@@ -98,14 +95,13 @@ class Book:
         entry = Entry(told, set_back(done, now))
         if before is not None and before.since == told.since:
             entry.pending, entry.events = before.pending, before.events
-            entry.running = {run: before.running.get(run, 0) for run in told.running}
         entry.pending.extend(self._left.pop(told.hand, []))
         if entry.pending:
             self._waiting.add(told.hand)
         if before is not None and before.schedule.on:
             self._by_event[before.schedule.on].discard(told.hand)
         entry.turned = before.turned + 1 if before is not None else 0
-        self.entries[told.hand], self._by_name[told.name] = entry, told.hand
+        self.entries[told.hand] = entry
         if told.schedule.on:
             self._by_event.setdefault(told.schedule.on, set()).add(told.hand)
         self._wake(entry)
@@ -117,8 +113,6 @@ class Book:
         self._left.pop(hand, None)
         if entry is not None and entry.schedule.on:
             self._by_event[entry.schedule.on].discard(hand)
-        if entry is not None and self._by_name.get(entry.name) == hand:
-            del self._by_name[entry.name]
         with self._store.round():
             self._store.forget(hand)
 
@@ -178,29 +172,30 @@ class Book:
 
     # events ----------------------------------------------------------------------------------------------------------
 
-    def heard(self, event: str, body: Value, now: int, key: str) -> list[str]:
-        """An event came: keep what it begins. Returns the Hands for which it went round too often, once for each."""
+    def heard(self, event: str, body: Value, now: int, key: str, depth: int) -> list[tuple[str, str]]:
+        """An event came: keep what it begins. depth: of the event, as the kernel counts it.
+
+        Returns the Hands that it begins no more, since it went round too often, and why; once for each.
+        """
         found = [self.entries[hand] for hand in sorted(self._by_event.get(event, ())) if hand in self.entries]
         found = [entry for entry in found if fits(entry.schedule.where, body)]
         if not found:
             return []
-        publisher = self.entries.get(self._by_name.get(event.partition(".")[0], ""))
-        depth = 1 + _deepest(publisher)
-        loops = []
+        loops = list[tuple[str, str]]()
         with self._store.round():
             for entry in found:
-                if depth > DEPTH_MOST:
-                    why = f"a loop: {event} came of {DEPTH_MOST} runs, each begun by an event of the one before"
+                if depth >= DEPTH_MOST:
+                    why = loop_told(event)
                 elif len(self._lately(entry, now)) >= EVENTS_MOST:
                     why = f"{event} began {EVENTS_MOST} runs of it within {EVENTS_WITHIN_MS // 1000} s"
                 else:
                     entry.events.append(now)
                     due = entry.plan.quiet_until(now)
                     raw = codec.encode_body(body)
-                    self._plan(entry, now, now, key=key, due=due, event=event, depth=depth, body=raw)
+                    self._plan(entry, now, now, key=key, due=due, event=event, depth=depth + 1, body=raw)
                     continue
                 if self._tell(entry, "skipped", now, now, why=why):
-                    loops.append(entry.name)
+                    loops.append((entry.name, why))
         return loops
 
     def _lately(self, entry: Entry, now: int) -> deque[int]:
@@ -252,7 +247,7 @@ class Book:
         self._over(firing, self._row(firing, "fired", now, run=run, outcome=self._ended.get(run, "")))
         entry = self.entries.get(firing.hand)
         if entry is not None and is_working and run not in self._ended:
-            entry.running[run] = firing.depth
+            entry.running[run] = None
 
     def overlapped(self, firing: Pending, why: str, now: int) -> None:
         """The kernel says that a run still works: what `overlap` says."""
@@ -302,10 +297,3 @@ class Book:
     def _tell(self, entry: Entry, what: str, planned: int, now: int, *, why: str, count: int = 1) -> bool:
         row = Row(at=now, hand=entry.hand, name=entry.name, what=what, planned=planned, why=why, count=count)
         return self._store.tell(row)
-
-
-def _deepest(entry: Entry | None) -> int:
-    """How many events of scheduled runs lie behind what a Hand's runs do now, the one that is being begun too."""
-    if entry is None:
-        return 0
-    return max(*entry.running.values(), *(one.depth for one in list(entry.pending)[:1]), 0, 0)

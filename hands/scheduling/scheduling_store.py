@@ -42,7 +42,7 @@ PRAGMAS: Final = (
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """A firing that is to begin a run. due: not before that; depth: how many events of scheduled runs lie behind it."""
+    """A firing that is to begin a run. due: not before that; depth: as manifests/schedules.py counts it."""
 
     hand: str
     name: str

@@ -11,6 +11,7 @@ from kernel.cli import founding, keyfile, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
+from manifests import capabilities
 from manifests.approvals import Reason
 from wire import codec
 from wire.approval import Answer, RuleSaid, Statement
@@ -124,6 +125,21 @@ def like(client: Client, call: int) -> list[int]:
     rows = held(client)
     first = next((one.like for one in rows if one.call == call), call)
     return [one.call for one in rows if one.like == first] or [call]
+
+
+def covered(client: Client, first: Whole, rule: RuleSaid) -> list[int]:
+    """What else waits and would not wait now, since a rule was given with the answer to `first`: what is asked about in no
+
+    other Hand's name, and not since its caller itself wants that.
+    """
+    hands = {reason.hand for reason in first.asks}
+    return [
+        one.call
+        for one in held(client)
+        if one.method == first.method
+        and capabilities.covers(rule.pattern, one.resource)
+        and all(reason.hand in hands and not reason.itself for reason in one.asks)
+    ]
 
 
 def sealing_key(session: Session, file: str | None) -> SigningKey:

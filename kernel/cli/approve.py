@@ -7,13 +7,14 @@ import click
 from kernel.cli import answering, call, screen, typed
 from kernel.cli.answering import Given, Whole
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.usage import Whole as WholeNumber
 from manifests.approvals import RULE_DAYS
 from wire import codec
 from wire.approval import RuleSaid
 from wire.entries import time_text
+from wire.signing import SigningKey
 
 
 @command()
@@ -30,8 +31,9 @@ def approve(
 ) -> None:  # fmt: skip
     """Say yes to a call that waits: it is made once, exactly as `maniple approvals` shows it.
 
-    With --rule the like is not asked about again for a while; the rule stands in `maniple grants`, and `maniple revoke`
-    takes it back. With --with the Hand's call is denied, and made by you with other arguments; the Hand gets its reply.
+    With --rule the like is not asked about again for a while, and what the rule covers and waits already is approved, too;
+    the rule stands in `maniple grants`, and `maniple revoke` takes it back. With --with the Hand's call is denied, and made
+    by you with other arguments; the Hand gets its reply.
 
     The answer is signed with your sealing key, and the log keeps it.
     """
@@ -52,9 +54,22 @@ def approve(
             said = RuleSaid(pattern=on or _exact(first), until=_until(days or RULE_DAYS)) if rule else None
             given = answering.answer(client, signer, calls[:1], "approved", why=why, rule=said)
             given += answering.answer(client, signer, calls[1:], "approved", why=why)
+            given += _by_rule(client, signer, first, said) if said else []
     session.result(
         {"answers": given}, lambda: "\n".join([*(_line(one, first) for one in given), *_spared(first, said)])
     )
+
+
+def _by_rule(client: Client, signer: SigningKey, first: Whole, rule: RuleSaid) -> list[Given]:
+    """Say yes to what else waits and the rule covers; each answer is one of its own, signed and logged."""
+    given, why = list[Given](), f"by the rule of call {first.call}"
+    for number in answering.covered(client, first, rule):
+        try:
+            given += answering.answer(client, signer, [number], "approved", why=why)
+        except NotDone as error:
+            if error.reason != "gone":  # answered or taken back since
+                raise
+    return given
 
 
 def _until(days: int) -> int:

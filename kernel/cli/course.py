@@ -9,12 +9,16 @@ from typing import Final
 
 from msgspec import Struct
 
+from manifests.approvals import wish_of
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
 from wire.entries import Entry, time_micros
 
-NEEDLES: Final = (b'"kind":"note"', b'"kind":"run.', b'"method":"run"', b'"cost":{')
+NEEDLES: Final = (b'"kind":"note"', b'"kind":"run.', b'"method":"run"', b'"method":"kernel.spawn"', b'"cost":{')
 """What a line of the log holds that says something of a pipeline run, or of what a run has cost."""
+
+
+ASKS: Final = "asks you"
 
 
 class Try(Struct, kw_only=True):
@@ -30,8 +34,9 @@ class Try(Struct, kw_only=True):
 
 
 class Piece(Struct, kw_only=True):
-    """A piece of a pipeline run. state: working, waiting (for its next try), skipped, or as its last try ended.
+    """A piece of a pipeline run.
 
+    state: ASKS (it waits for the operator's yes), working, waiting (for its next try), skipped, or as its last try ended.
     items: how many it goes over, -1 for none; done: how many of them are.
     """
 
@@ -50,6 +55,7 @@ class Course:
         self.tries: dict[str, Try] = {}
         self.pieces: dict[str, dict[PieceName, Piece]] = {}
         self._work: dict[int, str] = {}
+        self._held: dict[int, Piece] = {}
         self._spawned_by: dict[str, str] = {}
         self._spawned: dict[str, list[str]] = {}
 
@@ -63,6 +69,10 @@ class Course:
                 self.tries[entry.run] = one
                 if entry.call:
                     self._work[entry.call] = entry.run
+            case "call" if entry.verdict == "held":
+                self._ask(entry)
+            case "end" if entry.call in self._held:
+                self._answered(self._held.pop(entry.call), entry)
             case "call" if entry.call in self._work:
                 self._spawned_by[self._work[entry.call]] = entry.principal
                 self._spawned.setdefault(entry.principal, []).append(self._work[entry.call])
@@ -75,6 +85,22 @@ class Course:
             case _:
                 pass
 
+    def _ask(self, entry: Entry) -> None:
+        """A run of a pipeline's asks before it begins a piece; no other run's wishes are read so by those who draw it."""
+        name = notes.asked(wish_of(entry.detail.get("asks")))
+        if name is not None:
+            piece = self._piece(entry.run, name)
+            piece.state, piece.why = ASKS, f"`maniple approve {entry.call}` or `maniple deny {entry.call}`"
+            self._held[entry.call] = piece
+
+    def _answered(self, piece: Piece, entry: Entry) -> None:
+        if piece.state == ASKS:
+            is_begun = entry.verdict == "done"
+            piece.state, piece.why = ("working", "") if is_begun else (entry.verdict, entry.why)
+
+    def _piece(self, run: str, name: PieceName) -> Piece:
+        return self.pieces.setdefault(run, {}).setdefault(name, Piece(name=name, tries=[]))
+
     def _end(self, one: Try, entry: Entry) -> None:
         one.ended, one.outcome, one.why = time_micros(entry.time), entry.verdict, entry.why
 
@@ -82,8 +108,7 @@ class Course:
         noted = notes.read(entry.why)
         if noted is None or (noted.run and self._spawned_by.get(noted.run) != entry.run):
             return
-        pieces = self.pieces.setdefault(entry.run, {})
-        piece = pieces.setdefault(noted.name, Piece(name=noted.name, tries=[]))
+        piece = self._piece(entry.run, noted.name)
         match noted.how:
             case "begun":
                 piece.tries.append(self.tries[noted.run])
@@ -107,15 +132,27 @@ class Course:
         ]
         states.remove(piece.state)
         done = states.count("done")
-        is_open = not {"working", "waiting"}.isdisjoint(states)
+        is_open = not {"working", "waiting", ASKS}.isdisjoint(states)
         state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
         return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 
     def _now(self, piece: Piece) -> Piece:
-        if not piece.tries or (piece.state == "waiting" and piece.tries[-1].outcome != "working"):
+        if (
+            not piece.tries
+            or piece.state == ASKS
+            or (piece.state == "waiting" and piece.tries[-1].outcome != "working")
+        ):
             return piece
         last = piece.tries[-1]
         return Piece(name=piece.name, state=last.outcome, why=last.why, items=piece.items, tries=piece.tries)
+
+    def asking(self, run: str) -> Iterator[tuple[str, str]]:
+        """The pieces of a run, and of those below it, that begin after the operator's yes, with what to type."""
+        for piece in self.of(run):
+            if piece.state == ASKS:
+                yield str(piece.name), piece.why
+            for one in piece.tries[-1:]:
+                yield from self.asking(one.run)
 
     def under(self, run: str) -> Iterator[Try]:
         """A run, and every run that was made under it."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kernel.cli import screen
-from kernel.cli.course import Course, Piece, Try
+from kernel.cli.course import ASKS, Course, Piece, Try
 from kernel.cli.drawing import VERDICTS
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Step, Work
 from manifests.values import format_duration
@@ -14,7 +14,14 @@ ITEMS_SHOWN: Final = 12
 BAR: Final = 40
 """Columns of a time line."""
 
-_COLOURS: Final = {**VERDICTS, "working": "yellow", "waiting": "yellow", "skipped": "dim", "to come": "dim"}
+_COLOURS: Final = {
+    **VERDICTS,
+    "working": "yellow",
+    "waiting": "yellow",
+    ASKS: "yellow",
+    "skipped": "dim",
+    "to come": "dim",
+}
 
 
 # the graph -----------------------------------------------------------------------------------------------------------
@@ -44,6 +51,8 @@ def _row(indent: str, step: Step, *, mark: str = "") -> tuple[str, str]:
     if step.for_each is not None:
         of = screen.visible(step.for_each) if isinstance(step.for_each, str) else "a list"
         words.append(f"for each of {of}, {step.parallel} at once")
+    if step.work.approval:
+        words.append("asks you first")
     words += _tries(step.work)
     if step.on_failure != STOP:
         words.append("may fail" if step.on_failure == SKIP else f"if it fails, {step.on_failure}")

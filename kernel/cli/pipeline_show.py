@@ -59,4 +59,6 @@ def _drawn(one: Added, course: Course, run: str) -> str:
     parts.append(
         pipeline_drawing.time_line(course, run, time.time_ns() // 1000) if run else f"{pipeline.name} has not run yet."
     )
+    if asking := [f"{screen.visible(name)} asks you first: {what}" for name, what in course.asking(run)]:
+        parts.append("\n".join(asking))
     return "\n\n".join(parts)

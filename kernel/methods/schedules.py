@@ -25,7 +25,8 @@ def _fire(request: Request) -> object:
     """A scheduled run, once for each key, with the Hand's own inputs and grants; what its overlap replaces ends."""
     kernel, hand, call = request.kernel, request.hand(), request.call
     key, due, event = map(request.text, ("key", "due", "event"))
-    asked = Fired(key=key, due=due, event=event, body=request.arguments.get("body"))
+    body, depth = request.arguments.get("body"), request.arguments.get("depth")
+    asked = Fired(key=key, due=due, event=event, body=body, depth=depth if event and isinstance(depth, int) else 0)
     if not 0 < len(asked.key) <= KEY_MOST or not asked.key.isascii():
         raise Refusal("schedule", f"a key has 1 to {KEY_MOST} characters of ASCII")
     working = _working(kernel)
@@ -39,17 +40,17 @@ def _fire(request: Request) -> object:
         kernel.supervisor.stop(run, "replaced by its next scheduled run")
         if run.work is not None:
             kernel.exchange.cancel(run.work, "replaced by its next scheduled run")
-    begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key)
-    kernel.results.wait(begun.id, partial(_ended, kernel, hand, asked.key, begun.id))
+    begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
+    kernel.results.wait(begun.id, partial(_ended, kernel, hand, asked, begun.id))
     return answer_when_begun(request, begun)
 
 
-def _ended(kernel: "Kernel", hand: Installed, key: str, run: str, outcome: Outcome) -> None:
+def _ended(kernel: "Kernel", hand: Installed, asked: Fired, run: str, outcome: Outcome) -> None:
     """Tell those who follow schedules how it ended; in the kernel's own words, so without the labels of its reply."""
     verdict = type(outcome.header).__name__.lower()
     why = outcome.header.code if isinstance(outcome.header, headers.Refused) else ""
-    told = {"hand": hand.id, "name": hand.name, "key": key, "run": run, "outcome": verdict, "why": why}
-    kernel.events.tell("kernel.fired", told)
+    told = {"hand": hand.id, "name": hand.name, "key": asked.key, "run": run, "outcome": verdict, "why": why}
+    kernel.events.tell("kernel.fired", told, asked.depth)
 
 
 def _working(kernel: "Kernel") -> set[str]:
@@ -62,6 +63,6 @@ METHODS = (
     method("schedules", "Every Hand that has a schedule", _schedules, after="string?", only="string?"),
     method(
         "fire", "Begin a scheduled run, once for each key", _fire, "name", "external", key="string", due="string",
-        event="string?", body="any?",
+        event="string?", body="any?", depth="int?",
     ),
 )  # fmt: skip

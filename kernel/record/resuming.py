@@ -23,8 +23,9 @@ from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting,
 from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
-from manifests.state import Open, fold
+from manifests.state import fold
 from manifests.unended import unmade
+from manifests.unfinished import Open
 from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros

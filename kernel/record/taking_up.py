@@ -16,7 +16,8 @@ from manifests import policy, upgrades
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
 from manifests.policy import Link, shown
-from manifests.state import Open, Unfinished, authority
+from manifests.state import authority
+from manifests.unfinished import Open, Unfinished
 from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros
@@ -60,6 +61,7 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
     if hand is None:
         raise TapeDamaged(0, f"{told.name} {told.version} is neither installed nor kept")
     work = _work(kernel, told, contents.spent.wall)
+    work.depth = one.depth
     run = Run(RunId(name), hand, authority(state, hand), secret, work)
     run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
     run.before = contents.spent.cpu

@@ -17,7 +17,7 @@ from kernel.runs import Peer, Run
 from manifests.budgets import Bond
 from manifests.calls import OpenCall
 from manifests.settings import kept
-from manifests.state import Open
+from manifests.unfinished import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run

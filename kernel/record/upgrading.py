@@ -106,7 +106,7 @@ class Upgrading:
         fired = upgrades.key_of(kernel.state, hand.id, run.id)
         try:
             again = kernel.supervisor.begin_work(
-                cause, hand, told.inputs, detached=work.is_detached, fired=fired, instead=run.id,
+                cause, hand, told.inputs, detached=work.is_detached, fired=fired, depth=work.depth, instead=run.id,
                 seconds=upgrades.seconds_given(told.deadline, run.hand.package.manifest),
             )  # fmt: skip
         except Refusal:

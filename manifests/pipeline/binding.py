@@ -227,7 +227,7 @@ class Binding:
         return self.value(path, value, scope)
 
     def _work(self, path: Path, work: Work, scope: Scope) -> list[str]:
-        return self.value((*path, "with"), work.given, scope)
+        return self.value((*path, "with"), work.given, scope) + self.value((*path, "approval"), work.approval, scope)
 
     def _one(self, path: Path, text: str, scope: Scope, kinds: tuple[Kind, ...], wanted: str) -> list[str]:
         """A text that is one expression, and gives one of these kinds."""

@@ -47,6 +47,8 @@ _STEP: Final = (
     Key("when", "condition", NONE, "", "An expression; when it gives false, the step is skipped and its output is null."),
     Key("for_each", "items", NONE, "", "A list, or an expression that gives one: a run for each `item`, at `index` from 0."),
     Key("parallel", "count", "1", "count, 1 to 256", "Of for_each: the most items at once."),
+    Key("approval", "reason", NONE, "",
+     "true, or a text that says why: it begins only after your yes, for exactly its inputs. See [approvals](approvals.md)."),
     Key("on_failure", "failure", '"stop"', "",
      "stop: the pipeline fails. skip: its output is null, and the others go on. Else the step that runs in its place."),
     Key("undo", "undo", NONE, "", "What takes back a piece of it that was done, when the pipeline fails."),
@@ -69,20 +71,15 @@ KEYS: Final[tuple[Key, ...]] = (
         "[]",
         "",
         "Codes of failures after which it is tried again. Without it, any but those that trying again cannot mend: "
-        "arguments, cancelled, capability, chain, expression, readonly, seal, unknown hand.",
+        "arguments, cancelled, capability, chain, denied, expired, expression, readonly, seal, unknown hand.",
     ),
 )
 
 _SHOWN: Final = {
     "codes": "list of codes", "condition": "expression", "failure": "text", "fields": "list of steps", "given": "table",
-    "items": "list or expression", "retry": "table", "undo": "table",
+    "items": "list or expression", "reason": "true or text", "retry": "table", "undo": "table",
 }  # fmt: skip
 """Types in words for the reference."""
-
-LATER: Final[dict[str, str]] = {
-    "steps.*.approval": "will hold the step until a person says yes",
-}
-"""Keys and sections that a later version accepts, and what each will do."""
 
 
 def keys_of(section: str) -> dict[str, Key]:
@@ -91,7 +88,7 @@ def keys_of(section: str) -> dict[str, Key]:
 
 
 def page() -> str:
-    """The reference of pipeline files as Markdown, section by section; ends with what comes later."""
+    """The reference of pipeline files as Markdown, section by section."""
     lines = [
         "# Pipeline files",
         "",
@@ -103,8 +100,6 @@ def page() -> str:
         if keys := keys_of(section):
             lines += ["", "| key | type | default | unit | meaning |", "|---|---|---|---|---|"]
             lines += [_row(name, key) for name, key in keys.items()]
-    lines += ["", "## Later", "", "These are refused until they do something:", ""]
-    lines += [f"- `{path.replace('*', 'NAME')}` {doc}" for path, doc in LATER.items()]
     return "\n".join(lines) + "\n"
 
 

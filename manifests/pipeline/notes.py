@@ -16,6 +16,7 @@ _NAME: Final = re.compile(
     r"(?P<step>[a-z][a-z0-9_]*)(?:\[(?P<index>\d+)\])?"
 )
 _BEGUN: Final = re.compile(r"(?a)(?P<name>[^:]+): run (?P<run>r-[a-z0-9]+)(?:, try (?P<tries>\d+))?")
+_ASKS: Final = re.compile(r"(?a)(?P<name>[^:]+): asks first: (?P<why>.*)", re.DOTALL)
 _ENDED: Final = re.compile(r"(?a)(?P<name>[^:]+): (?P<how>skipped|failed|waits|undoes)(?:, (?P<why>.*))?", re.DOTALL)
 _ITEMS: Final = re.compile(r"(?a)(?P<name>[^:]+): over (?P<count>\d+) items?")
 
@@ -54,6 +55,17 @@ def begun(name: PieceName, run: str, tries: int) -> str:
 def told(name: PieceName, how: str, why: str = "") -> str:
     """A piece was skipped, or failed without a run, or waits for its next try."""
     return f"{name}: {how}" + (f", {why}" if why else "")
+
+
+def asks(name: PieceName, why: str) -> str:
+    """What the operator reads who is asked whether a piece may begin."""
+    return f"{name}: asks first: {why}"
+
+
+def asked(text: str) -> PieceName | None:
+    """The piece that asks so; None for what no pipeline asks."""
+    match = _ASKS.fullmatch(text)
+    return _named(match["name"]) if match else None
 
 
 def items(name: PieceName, count: int) -> str:

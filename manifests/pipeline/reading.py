@@ -15,7 +15,6 @@ from manifests.findings import Findings, spelled
 from manifests.names import RESERVED, is_field
 from manifests.pipeline.keys import (
     AT_ONCE_MOST,
-    LATER,
     SECTIONS,
     SHORTEST_MS,
     STEPS_MOST,
@@ -30,6 +29,11 @@ from manifests.reference import REQUIRED, Key
 from manifests.typed import convert, word
 
 Table = Mapping[str, object]
+
+UNSAID: Final = "its pipeline says that it needs your yes"
+"""Why the operator is asked about a step that says no more than `approval = true`."""
+
+REASON_MOST: Final = 300
 
 _CODE: Final = re.compile(r"(?a)[a-z][a-z0-9 _.-]{0,63}")
 _EXAMPLES: Final = {"name": '"my-pipeline"', "version": '"1.0.0"', "text": '"..."', "count": "3"}
@@ -62,13 +66,10 @@ def table(found: Findings, section: str, path: Path, raw: object) -> dict[str, o
 
 
 def note_unknown(found: Findings, section: str, path: Path, names: Iterable[str]) -> None:
-    """Notes a key, or a section, that is none: comes later, or is a slip of the pen."""
+    """Notes a key, or a section, that is none."""
     from difflib import get_close_matches
 
     name, names = str(path[-1]), [*names]
-    if later := LATER.get(f"{section}.{name}" if section else name):
-        found.at_key(path, f"{spelled(path)} {later}; it comes later", "leave it out for now")
-        return
     close = get_close_matches(name.lower().replace("-", "_"), names, n=1)
     what = "key" if section else "section"
     found.at_key(
@@ -153,6 +154,19 @@ def _codes(found: Findings, path: Path, value: object) -> object:
     return BAD
 
 
+def _reason(found: Findings, path: Path, value: object) -> object:
+    if value is True:
+        return UNSAID
+    if isinstance(value, str) and 0 < len(value) <= REASON_MOST:
+        return value
+    found.at_value(
+        path,
+        f"{spelled(path)} is neither true nor a text of 1 to {REASON_MOST} characters",
+        "write true, or why you are asked; leave it out if you are not",
+    )
+    return BAD
+
+
 def _retry(found: Findings, path: Path, value: object) -> object:
     read = table(found, "retry", path, value)
     times, backoff, on = read.get("times"), read.get("backoff", 1_000), read.get("on", ())
@@ -173,6 +187,7 @@ _OWN: Final[dict[str, Callable[[Findings, Path, object], object]]] = {
     "fields": _fields,
     "given": _given,
     "items": _items,
+    "reason": _reason,
     "retry": _retry,
     "undo": _undo,
 }
@@ -186,6 +201,7 @@ def work(found: Findings, path: Path, read: Table, raw: object) -> Work | None:
         found.at_key(path, f"{spelled(path)} {what}", 'write hand = "...", or pipeline = "..."')
     hand = read.get(named[0]) if len(named) == 1 else None
     given, retry, timeout = read.get("with", {}), read.get("retry"), read.get("timeout", 0)
+    approval = read.get("approval", "")
     if not isinstance(hand, str) or not isinstance(given, dict) or not isinstance(timeout, int):
         return None
     return Work(
@@ -194,6 +210,7 @@ def work(found: Findings, path: Path, read: Table, raw: object) -> Work | None:
         given=given,
         retry=retry if isinstance(retry, Retry) else None,
         timeout_ms=timeout,
+        approval=approval if isinstance(approval, str) else "",
     )
 
 

@@ -26,7 +26,7 @@ class Retry(Struct, frozen=True, kw_only=True):
 class Work(Struct, frozen=True, kw_only=True):
     """One run to be made, and again as `retry` says. given: its inputs; timeout_ms: 0 for none but its Hand's `wall`.
 
-    is_pipeline: the Hand is said to be a pipeline.
+    is_pipeline: the Hand is said to be a pipeline. approval: why it begins only after the operator's yes, "" for at once.
     """
 
     hand: str
@@ -34,6 +34,7 @@ class Work(Struct, frozen=True, kw_only=True):
     given: dict[str, object] = {}
     retry: Retry | None = None
     timeout_ms: int = 0
+    approval: str = ""
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -6,20 +6,38 @@ on the order of the replies alone, so that a run that is resumed comes to where 
 
 import asyncio
 from collections.abc import Iterable
+from itertools import count
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
 from manifests import params
+from manifests.approvals import PER_RUN
 from manifests.errors import ManifestInvalid, ParamsInvalid
 from manifests.pipeline import notes
 from manifests.pipeline.check import check
 from manifests.pipeline.schema import Pipeline
+from runtime.calls import Stream
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Hand
 from runtime.kernel_handle import Outcome
-from runtime.pipeline.machine import Begin, End, Machine, Note, Result, Sleep
+from runtime.pipeline.actions import Begin, End, Note, Result, Sleep, TakeBack
+from runtime.pipeline.machine import Machine
 from wire.errors import CodecError
 
+NO_ROOM: Final = frozenset({"approvals", "log"})
+"""Codes of refusals that pass without anybody's doing anything about the step."""
+
+ROOM_MOST_S: Final = 60
+"""Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
+
 _TEXT_MOST: Final = 500
+_UNWANTED: Final = "the pipeline has failed before it was answered"
+
+
+class _Spawned(Struct, frozen=True):
+    run: str
 
 
 class PipelineHand(Hand):
@@ -44,6 +62,8 @@ class PipelineHand(Hand):
             raise Failure("arguments", "; ".join(invalid.problems)) from None
         machine = Machine(self._pipeline, given)
         events: asyncio.Queue[tuple[int, End | None]] = asyncio.Queue()
+        self._asked, self._unwanted = dict[int, Stream](), set[int]()
+        self._asking = asyncio.Semaphore(PER_RUN)
         async with asyncio.TaskGroup() as group:
             tasks: list[asyncio.Task[None]] = []
             actions = machine.begin()
@@ -52,6 +72,8 @@ class PipelineHand(Hand):
                 for action in actions:
                     if isinstance(action, Note):
                         await self.progress(*machine.progress, action.text[:_TEXT_MOST])
+                    elif isinstance(action, TakeBack):
+                        self._take_back(action.piece)
                     else:
                         tasks.append(group.create_task(self._act(action, machine, events)))
                 if machine.result is not None:
@@ -74,8 +96,8 @@ class PipelineHand(Hand):
     async def _made(self, action: Begin, machine: Machine) -> End:
         """A run, from its beginning to its end."""
         try:
-            timeout = action.timeout_ms / 1000 if action.timeout_ms else None
-            run = await self.kernel.spawn(action.hand, action.given, timeout=timeout)
+            run = await (self._begun_if_approved(action) if action.asks else self._begun(action))
+            machine.begun(action.piece)
             await self.progress(*machine.progress, notes.begun(action.name, run, action.tries))
             return _end(await self._waited(run))
         except CallFailed as error:
@@ -86,6 +108,42 @@ class PipelineHand(Hand):
             return End(code="cancelled", text=str(error))
         except CodecError as error:  # its inputs, which came from other steps
             return End(code="too large", text=str(error))
+
+    async def _begun(self, action: Begin) -> str:
+        """The id of a run, which has begun; it waits while too many wait for the operator already, or the disk is full."""
+        for number in count():
+            try:
+                return await self._spawned(action)
+            except CallRefused as error:
+                if error.code not in NO_ROOM:
+                    raise
+                self.log.warning("waits for room", step=str(action.name), why=error.why)
+                await self.kernel.sleep(min(ROOM_MOST_S, 2**number))
+        raise AssertionError
+
+    async def _begun_if_approved(self, action: Begin) -> str:
+        """As _begun, but nothing happens before the operator's yes. A run asks for PER_RUN at once, the others wait here."""
+        async with self._asking:
+            return await self._begun(action)
+
+    async def _spawned(self, action: Begin) -> str:
+        timeout = action.timeout_ms / 1000 if action.timeout_ms else None
+        if not action.asks:
+            return await self.kernel.spawn(action.hand, action.given, timeout=timeout)
+        if action.piece in self._unwanted:
+            raise CallCancelled(_UNWANTED)
+        given = {"inputs": action.given} | ({} if timeout is None else {"timeout": timeout})
+        wish = notes.asks(action.name, action.asks)
+        async with self.kernel.stream("kernel.spawn", action.hand, given, ask_first=wish) as call:
+            self._asked[action.piece] = call
+            await call.read()  # nothing comes but its end
+            return msgspec.convert(call.reply.value, _Spawned).run
+
+    def _take_back(self, piece: int) -> None:
+        """A run that the operator is asked about is not wanted any more; if he has just said yes, it begins all the same."""
+        self._unwanted.add(piece)
+        if piece in self._asked:
+            self._asked[piece].take_back(_UNWANTED)
 
     async def _waited(self, run: str) -> Outcome:
         """How a run ended, however long that takes."""

@@ -4,90 +4,46 @@
     actions = machine.begin()
     while machine.result is None:
         … act on the actions; when one of them has an outcome: actions = machine.ended(piece, end) or machine.woke(piece)
+    … when a run has begun: machine.begun(piece)
 
 The same events in the same order give the same actions, so a run that is resumed comes to where it was. It goes through
-the steps; when one failed for good, nothing more begins, what runs is let end, and what was done is undone, the latest
-first; then [finally] comes, and the one result. At most `parallel` pieces are under way at once, those that wait for their
-next try among them.
+the steps; when one failed for good, nothing more begins, what runs is let end, what the operator has not said yes to is
+taken back, and what was done is undone, the latest first; then [finally] comes, and the one result. At most `parallel`
+pieces are under way at once, those that wait for their next try, or to be answered, among them.
 """
 
 from typing import Final
 
-from msgspec import Struct
-
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Step, Work
-from runtime.pipeline.evaluate import ITEMS_MOST, Unclear, filled
+from runtime.pipeline.actions import Action, Begin, End, Note, Result, Sleep, TakeBack
+from runtime.pipeline.evaluate import ITEMS_MOST, Unclear, filled, text_of
 
 BACKOFF_MOST_MS: Final = 3_600_000
 """The longest wait before a next try."""
 
 HOPELESS: Final = frozenset(
-    {"arguments", "cancelled", "capability", "chain", "expression", "readonly", "seal", "unknown hand"}
+    {"arguments", "cancelled", "capability", "chain", "denied", "expired", "expression"}
+    | {"readonly", "seal", "unknown hand"}
 )
 """Codes of failures that trying again does not mend; tried again only where `on` names them."""
 
 
-class End(Struct, frozen=True, kw_only=True):
-    """How a piece's run ended. code: "" when it was done, and then value is what it returned."""
+class _Piece:
+    """One run to be made, and made again. own: names that only its expressions have.
 
-    value: object = None
-    code: str = ""
-    text: str = ""
-
-
-class Begin(Struct, frozen=True, kw_only=True):
-    """Make a run of a Hand, and tell how it ended. tries: which try this is, from 1; timeout_ms: 0 for none."""
-
-    piece: int
-    name: PieceName
-    hand: str
-    given: dict[str, object]
-    timeout_ms: int
-    tries: int
-
-
-class Sleep(Struct, frozen=True, kw_only=True):
-    """Tell when so much time is over."""
-
-    piece: int
-    milliseconds: int
-
-
-class Note(Struct, frozen=True, kw_only=True):
-    """Tell people."""
-
-    text: str
-
-
-Action = Begin | Sleep | Note
-
-
-class Result(Struct, frozen=True, kw_only=True):
-    """The one end. code: "" when all is done, and then value holds the outputs. step: what failed first.
-
-    undone, left: pieces that were undone, and those whose undoing failed.
+    asks: as in Begin, until it has begun once: its further tries are the same. is_asked: the operator has not answered yet.
     """
 
-    value: object = None
-    code: str = ""
-    text: str = ""
-    step: str = ""
-    undone: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-
-
-class _Piece:
-    """One run to be made, and made again. own: names that only its expressions have."""
-
-    __slots__ = ("given", "is_waiting", "name", "number", "own", "tries", "work")
+    __slots__ = ("asks", "given", "is_asked", "is_waiting", "name", "number", "own", "tries", "work")
 
     def __init__(self, number: int, name: PieceName, work: Work, own: dict[str, object]) -> None:
         self.number, self.name, self.work, self.own = number, name, work, own
         self.given: dict[str, object] = {}
+        self.asks = ""
         self.tries = 0
-        self.is_waiting = False
+        self.is_waiting = self.is_asked = False
 
 
 class _Course:
@@ -130,9 +86,15 @@ class Machine:
         """The first actions."""
         return self._on()
 
+    def begun(self, piece: int) -> None:
+        """A run has begun, so that whoever was to be asked about it has said yes."""
+        one = self._pieces[piece]
+        one.asks, one.is_asked = "", False
+
     def ended(self, piece: int, end: End) -> list[Action]:
         """A run has ended, or could not begin."""
         one = self._pieces[piece]
+        one.is_asked = False
         wait = _again(one.work, one.tries, end.code) if end.code and not self._is_stopping(one) else None
         if wait is None:
             del self._pieces[piece]
@@ -187,6 +149,9 @@ class Machine:
                 failed = piece.own["failed"]
                 assert isinstance(failed, End)
                 self._over(piece, failed)
+            for piece in [one for one in self._pieces.values() if one.is_asked]:
+                piece.is_asked = False
+                self._actions.append(TakeBack(piece=piece.number))
             if not self._pieces:
                 self._phase = "undo"
             return not self._pieces
@@ -257,6 +222,7 @@ class Machine:
         piece = _Piece(self._numbers, name, work, own)
         try:
             given = filled(work.given, {**self._values, **own})
+            piece.asks = text_of(filled(work.approval, {**self._values, **own}))
         except Unclear as error:
             self._over(piece, End(code="expression", text=str(error)))
             return
@@ -267,9 +233,10 @@ class Machine:
 
     def _try(self, piece: _Piece) -> None:
         piece.tries += 1
+        piece.is_asked = bool(piece.asks)
         begin = Begin(
             piece=piece.number, name=piece.name, hand=piece.work.hand, given=piece.given,
-            timeout_ms=piece.work.timeout_ms, tries=piece.tries,
+            timeout_ms=piece.work.timeout_ms, tries=piece.tries, asks=piece.asks,
         )  # fmt: skip
         self._actions.append(begin)
 

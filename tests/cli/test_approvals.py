@@ -120,3 +120,23 @@ def test_being_asked_is_given_and_taken_like_any_grant(asking: Shell) -> None:
     assert "each time" in asking.good("grants", "writer")
     asking.good("revoke", "writer", "post.read")
     asking.good("grant", "writer", "post.read", "*")
+
+
+def test_a_rule_answers_what_waits_already_and_it_covers_and_nothing_else(asking: Shell) -> None:
+    asking.good("start", "writer", 'letters:=[["zed", "1"], ["zoe", "2"], ["zoe", "3"], ["ann", "4"]]', "at_once=true")
+
+    def found() -> dict[object, object]:
+        rows = asking.told("approvals")["approvals"]
+        assert isinstance(rows, list)
+        return {row["arguments"]["text"]: row["call"] for row in rows}
+
+    waiting = until(lambda: found() if len(found()) == 4 else {}, "four calls that wait")
+    given = asking.told("approve", str(waiting["1"]), "--rule", "--on", "z*", "--days", "2")["answers"]
+    assert isinstance(given, list)
+    assert [one["call"] for one in given] == [waiting["1"], waiting["2"], waiting["3"]]
+    assert found() == {"4": waiting["4"]}
+    rows = asking.good("audit", "search", "--kind", "approval")
+    assert rows.count(f"by the rule of call {waiting['1']}") == 2
+    assert "all hold" in asking.good("audit", "verify")
+    asking.good("revoke", "writer", "post.send", "--rule")
+    asking.good("deny", str(waiting["4"]))

@@ -3,6 +3,7 @@
 from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -200,3 +201,27 @@ def test_a_hand_keeps_its_number_through_upgrades_and_a_namesake_has_another() -
     assert (first.id, first.number) == (upgraded.id, upgraded.number)
     assert first.number != later.number
     assert first.id != later.id
+
+
+def _run_entries(*, has_work: bool) -> list[Entry]:
+    """A scheduled run that ended, with the entry of its work or without."""
+    said: list[dict[str, Any]] = [
+        {
+            "kind": "run.start",
+            "run": "r-1",
+            "call": 4,
+            "detail": {"kind": "task", "name": "a", "hand": "h", "fired": "k", "asked": 2},
+        },
+        {"kind": "call", "call": 4, "method": "run"},
+        {"kind": "run.end", "run": "r-1", "verdict": "died"},
+    ]
+    kept = [one for one in said if has_work or one["kind"] != "call"]
+    return [
+        Entry(seq=seq, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", principal="kernel", **one)
+        for seq, one in enumerate(kept)
+    ]
+
+
+@pytest.mark.parametrize("has_work", [True, False])
+def test_a_run_whose_work_a_crash_took_from_the_log_was_never_begun_for_its_schedule(*, has_work: bool) -> None:
+    assert _folded(_run_entries(has_work=has_work)).fired["h"] == ({"k": "r-1"} if has_work else {})

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.living import Kernel, install, make_home
+from tests.living import Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.actors import actor, ask, rows
 from tests.system.actors import answer as became_of
 from tests.system.actors import begin as begin_step
-from tests.system.approving import POST, answer, none_waits, sent, waiting
-from tests.system.fates import entries
+from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
+from tests.system.fates import call, entries, until
 
 
 @pytest.fixture
@@ -137,3 +137,92 @@ def test_check_and_call_agree_under_random_grants(
             said = check["value"]
             expected = "denied" if said["approval"] else "" if said["allowed"] else said["code"]
             assert (became["end"], became.get("code", "")) == ("refused" if expected else "done", expected)
+
+
+HEARER = Source(
+    """
+[hand]
+name = "hearer"
+version = "1.0.0"
+description = "Keeps what it hears of calls that wait."
+entry = "main:Hearer"
+kind = "service"
+autonomy = "full"
+
+[events]
+subscribes = ["kernel.held"]
+
+[provides."hearer.heard"]
+summary = "What it heard"
+resource = "none"
+effect = "read"
+""",
+    """
+from runtime import Call, Event, Hand
+
+
+class Hearer(Hand):
+    async def start(self) -> None:
+        self.said = []
+        await self.kernel.subscribe("kernel.held")
+
+    async def on_event(self, event: Event) -> None:
+        self.said.append(event.body)
+
+    async def heard(self, call: Call) -> object:
+        return {"heard": self.said}
+""",
+)
+
+
+def test_who_may_hear_it_hears_that_a_call_waits_and_nothing_of_what_it_says(kernel: Kernel) -> None:
+    install(kernel, writer())
+    install(kernel, HEARER)
+    call(kernel, "kernel.start", "hearer")
+    run = begin(kernel, "ann secret")
+    (held,) = waiting(kernel)
+    said = {"call": held.call, "hand": "writer", "method": "post.send", "until": held.until}
+    until(lambda: fates.table(call(kernel, "hearer.heard"))["heard"] == [said], "it hears of it")
+    answer(kernel, [held], "denied")
+    outcome(kernel, run)
+
+
+ASKING = Source(
+    """
+[hand]
+name = "asking"
+version = "1.0.0"
+description = "Asks before it reads."
+entry = "main:Asking"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"post.*" = ["*"]
+""",
+    """
+from runtime import CallRefused, Hand
+
+
+class Asking(Hand):
+    async def run(self, size: int = 0) -> object:
+        text = "x" * size if size else "hello"
+        try:
+            reply = await self.kernel.call("post.send", "ann", text=text, ask_first="she reads \\u202e it")
+        except CallRefused as refused:
+            return refused.code
+        return reply.value
+""",
+)
+
+
+def test_a_call_whose_caller_itself_wants_that_waits_whatever_its_grant_says(kernel: Kernel) -> None:
+    install(kernel, ASKING)
+    run = str(fates.table(call(kernel, "kernel.start", "asking"))["run"])
+    (held,) = waiting(kernel)
+    assert [reason.why for reason in held.asks] == ["asking asks this itself: she reads \\u202e it"]
+    answer(kernel, [held])
+    assert outcome(kernel, run) == {"sent": "hello", "to": "ann"}
+    told = {"inputs": {"size": 300_000}}
+    run = str(fates.table(call(kernel, "kernel.start", "asking", told))["run"])
+    assert outcome(kernel, run) == "too large"

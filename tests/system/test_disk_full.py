@@ -10,3 +10,7 @@ from tests.small_disk import SYSTEMS, on_small_disk
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_full_disk_stops_effects_then_reads_and_nothing_is_lost(tmp_path: Path, system: str) -> None:
     on_small_disk(tmp_path, system, "tests.system.full_home")
+
+
+def test_steps_of_a_pipeline_wait_for_room_on_a_full_disk_and_begin_once(tmp_path: Path) -> None:
+    on_small_disk(tmp_path, "tmpfs", "tests.system.full_pipeline")

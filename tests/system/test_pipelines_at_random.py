@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests.pipeline.check import check
-from runtime.pipeline.machine import Begin, End
+from runtime.pipeline.actions import Begin, End
 from tests.living import Kernel, make_home
 from tests.runtime.pipeline.driven import Drive
 from tests.system.piped import HEAD, add, furnish, ledger, ran

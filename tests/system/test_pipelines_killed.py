@@ -105,14 +105,15 @@ class Killer:
         self._kernel = kernel
         self._deaths: Counter[tuple[str, int]] = Counter()
 
-    def kill(self, victim: str) -> bool:
-        """End the processes of one kind; whether there were any to end."""
+    def kill(self, victim: str, *pipelines: str) -> bool:
+        """End the processes of one kind; whether there were any to end. pipelines: which, if not those of this file."""
         if victim in ("kernel", "down"):
             self._kernel.kill() if victim == "kernel" else self._kernel.down()
             self._kernel.up()
             self._deaths.clear()
             return True
-        hands = {"pipeline": ("whole", "inner"), "step": ("worker",)}.get(victim, ("whole", "inner", "worker"))
+        pipelines = pipelines or ("whole", "inner")
+        hands = {"pipeline": pipelines, "step": ("worker",)}.get(victim, (*pipelines, "worker"))
         marks = self._marks(hands)
         pids = [int(str(row["pid"])) for hand in hands for row in fates.runs(self._kernel, hand) if row["pid"]]
         if not pids or any(self._deaths[mark] >= DEATHS for mark in marks):
@@ -178,8 +179,12 @@ def has_ended(kernel: Kernel, run: str) -> bool:
 
 
 def begin_whole(kernel: Kernel, book: str, *, fails: bool) -> str:
+    return begin_named(kernel, "whole", fails=fails, book=book)
+
+
+def begin_named(kernel: Kernel, name: str, **inputs: object) -> str:
     with kernel.client() as client:
-        return begin(client, "whole", fails=fails, book=book)
+        return begin(client, name, **inputs)
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["that is done", "that fails"])

@@ -9,10 +9,11 @@ import pytest
 
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
-from tests.living import ECHO, Kernel, install, make_home
+from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system.actors import Told, actor, ask, cast, done, rows
 from tests.system.beats import SCHEDULING, beat, begun, ended, following, history, told
 from tests.system.fates import entries, until
+from tests.system.piped import add
 
 
 @pytest.fixture
@@ -193,3 +194,79 @@ def test_a_frozen_home_starts_nothing_and_goes_on(kernel: Kernel, client: Client
     until(lambda: len(begun(kernel.home, "tick")) > frozen + 1, "it goes on")
     keys = [key for key, _ in begun(kernel.home, "tick")]
     assert len(keys) == len(set(keys))
+
+
+def crier(name: str) -> Source:
+    """A task Hand that publishes, and is scheduled itself by nothing."""
+    toml = f"""
+[hand]
+name = "{name}"
+version = "1.0.0"
+description = "Cries."
+entry = "main:Crier"
+kind = "task"
+autonomy = "full"
+
+[events]
+publishes = ["done"]
+"""
+    main = (
+        "from runtime import Hand\n\nclass Crier(Hand):\n    async def run(self):\n        await self.publish('done')\n"
+    )
+    return Source(toml, main)
+
+
+def loops_told(home: Path) -> list[str]:
+    """What the log says of loops."""
+    return [one.why for one in entries(home, "note") if "a loop: " in one.why]
+
+
+def test_a_loop_of_pipelines_over_events_of_their_steps_is_stopped_and_told_once(
+    kernel: Kernel, client: Client
+) -> None:
+    for name in ("ping", "pong"):
+        install(kernel, crier(f"{name}-crier"))
+    for name, other in (("ping", "pong"), ("pong", "ping")):
+        schedule = f'[schedule]\non = "{other}-crier.done"\noverlap = "queue"\n'
+        add(kernel, name, f'{schedule}[steps.cry]\nhand = "{name}-crier"\n')
+    until(lambda: following(client, "pong"), "it is known")
+    client.call("kernel.start", "ping", {"wait": True}, seconds=60)
+    skipped = until(lambda: ended(client, "ping", "skipped") + ended(client, "pong", "skipped"), "the end of the loop")
+    why = "a loop: ping-crier.done came of 8 runs, each begun by an event of the one before"
+    assert [row["why"] for row in skipped] == [why]
+    assert len(begun(kernel.home, "ping")) + len(begun(kernel.home, "pong")) == 8
+    assert loops_told(kernel.home) == [f"pong is not started: {why}"]
+    problems = told(client, "scheduling.next")["problems"]
+    assert problems == [f"pong: {why}; it is not started by that: see `maniple schedules history pong`"]
+    depths = [one.detail.get("depth", 0) for one in entries(kernel.home, "event") if one.method.endswith("-crier.done")]
+    assert depths == list(range(9))
+
+
+def test_how_deep_a_run_is_outlives_its_kernel(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("hears", 'on = "loads.loaded"\ninputs = { lasts = 2, say = "x" }'))
+    install(kernel, beat("after", 'on = "hears.done"'))
+    install(kernel, beat("loads", 'at = "2999-01-01T00:00"'))
+    until(lambda: following(client, "after"), "it is known")
+    client.call("kernel.start", "loads", {"inputs": {"publish": "loaded"}, "wait": True})
+    until(lambda: begun(kernel.home, "hears"), "it has begun")
+    (start,) = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "hears"]
+    assert start.detail["depth"] == 1
+    client.close()
+    kernel.kill()
+    kernel.up()
+    again = until(
+        lambda: [one for one in entries(kernel.home, "run.start") if one.run == start.run][1:], "another process"
+    )
+    assert again[0].detail["depth"] == 1
+
+
+def fired_by(event: str, body: object) -> dict[str, object]:
+    due = "2026-11-26T00:00:00.000000Z"
+    return {"key": "k", "due": due, "event": event, "body": body, "depth": 1}
+
+
+def test_nothing_is_fired_beyond_the_depth_whoever_asks(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("event", 'on = "web.seen"'))
+    with pytest.raises(NotDone) as refused:
+        client.call("kernel.fire", "event", fired_by("web.seen", None) | {"depth": 9})
+    assert refused.value.reason == "loop"

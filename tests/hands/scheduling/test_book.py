@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manifests.schedules import DEPTH_MOST
 from manifests.schema import Overlap, Schedule
 from tests.hands.scheduling.clockwork import SECOND, START, World, booking, storing
 
@@ -176,7 +177,7 @@ def test_events_begin_runs_with_what_they_say(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", where={"rows": {"above": 10}}, overlap="queue"))
     assert world.book.events() == {"b.loaded"}
     for number, rows in enumerate((5, 20, 30)):
-        assert world.book.heard("b.loaded", {"rows": rows}, world.now, f"on {number}") == []
+        assert world.book.heard("b.loaded", {"rows": rows}, world.now, f"on {number}", 0) == []
     pending = world.book.entries["h-a"].pending
     assert [(one.key, one.event, one.depth) for one in pending] == [("on 1", "b.loaded", 1), ("on 2", "b.loaded", 1)]
     world.down()
@@ -187,7 +188,7 @@ def test_events_begin_runs_with_what_they_say(world: World) -> None:
 
 def test_events_in_quiet_hours_wait_for_their_end(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", quiet=("23:00-00:05",), overlap="queue"))
-    world.book.heard("b.loaded", None, world.now, "on 1")
+    world.book.heard("b.loaded", None, world.now, "on 1", 0)
     world.go(299 * SECOND)
     assert world.begun == {}
     world.go(2 * SECOND)
@@ -198,28 +199,28 @@ def test_schedules_that_start_each_other_end(world: World) -> None:
     world.schedule("a", Schedule(on="b.done", overlap="queue"))
     world.schedule("b", Schedule(on="a.done", overlap="queue"))
     world.lasts = SECOND
-    loops: list[str] = []
-    world.book.heard("b.done", None, world.now, "on 0")
+    loops: list[tuple[str, str]] = []
+    depth = 0
     for number in range(1, 60):
+        name = "ba"[depth % 2]
+        loops += world.book.heard(f"{name}.done", None, world.now, f"on {number}", depth)
+        depth = max([depth, *(one.depth for entry in world.book.entries.values() for one in entry.pending)])
         world.turn()
-        live = [hand for hand, _, end in world.runs.values() if end > world.now]
-        for hand in live:
-            loops += world.book.heard(f"{hand.removeprefix('h-')}.done", None, world.now, f"on {number}")
         world.now += SECOND
-    assert len(world.begun) == booking.DEPTH_MOST
-    assert loops == ["a"]
+    assert len(world.begun) == DEPTH_MOST
+    assert loops == [("a", f"a loop: b.done came of {DEPTH_MOST} runs, each begun by an event of the one before")]
     assert [what for what, _ in world.told()].count("skipped") == 1
 
 
 def test_a_storm_of_events_begins_so_many_runs_and_is_told_once(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", overlap="queue"))
-    loops: list[str] = []
+    loops: list[tuple[str, str]] = []
     for number in range(booking.EVENTS_MOST + 30):
-        loops += world.book.heard("b.loaded", None, world.now, f"on {number}")
+        loops += world.book.heard("b.loaded", None, world.now, f"on {number}", 0)
         world.turn()
         world.now += 10
     assert len(world.begun) == booking.EVENTS_MOST
-    assert loops == ["a"]
+    assert [hand for hand, _ in loops] == ["a"]
     assert ("skipped", 30) in world.told()
 
 

@@ -104,6 +104,7 @@ when = "${steps.load.rows > 0}"
 for_each = "${steps.load.days}"
 parallel = 2
 with = { day = "${text(item)}" }
+approval = "day ${text(item)} goes out"
 on_failure = "skip"
 
 [finally.tell]
@@ -125,6 +126,7 @@ def test_everything_a_file_may_say_is_read() -> None:
     assert load.work.retry == Retry(times=3, backoff_ms=500, on=("ended",))
     assert load.undo == Work(hand="loader", given={"path": "${output.path}"}, retry=Retry(times=1), timeout_ms=1_000)
     assert (load.on_failure, made.steps["spare"].stands_in, each.on_failure) == ("spare", True, "skip")
+    assert (each.work.approval, load.work.approval) == ("day ${text(item)} goes out", "")
     assert (each.needs, each.parallel, each.work.is_pipeline) == (("load",), 2, True)
     assert made.last["tell"].when == "${outcome == 'failed'}"
     assert made.hands() == ("loader", "sub", "adder")
@@ -181,10 +183,3 @@ def test_every_key_has_a_meaning_and_a_place_in_the_reference() -> None:
         assert key.doc
         assert f"| `{key.path.rpartition('.')[2]}` |" in page
         assert key.path.rpartition(".")[0] in keys.SECTIONS
-
-
-def test_every_key_that_comes_later_is_refused_and_says_what_it_will_do() -> None:
-    for path, doc in keys.LATER.items():
-        name = path.rpartition(".")[2]
-        text = f"[{path}]\n" if path == name else EVERYTHING.replace("[steps.spare]\n", f"[steps.spare]\n{name} = 1\n")
-        assert any(doc in problem.what for problem in problems(text)), path

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from manifests.pipeline.check import check
 from manifests.pipeline.schema import Pipeline
-from runtime.pipeline.machine import Action, Begin, End, Machine, Note, Result, Sleep
+from runtime.pipeline.actions import Action, Begin, End, Note, Result, Sleep, TakeBack
+from runtime.pipeline.machine import Machine
 
 HEAD = """
 [pipeline]
@@ -34,7 +35,11 @@ class Told(Struct, frozen=True):
 
 
 class Drive:
-    """One machine, driven to its result. choose: which of the open actions comes next; answer: how a run ends."""
+    """One machine, driven to its result. choose: which of the open actions comes next; answer: how a run ends.
+
+    A run about which the operator is asked has begun unless it ended as `denied`; says_yes: whether one that is taken back
+    had his yes just before.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Drive:
         *,
         answer: Callable[[Begin], End] = lambda _: DONE,
         choose: Callable[[Sequence[Action]], int] = lambda _: 0,
+        says_yes: Callable[[], bool] = lambda: False,
     ) -> None:
         self.machine = Machine(made, inputs or {})
         self.events: list[Told] = []
@@ -52,6 +58,7 @@ class Drive:
         self.actions: list[Action] = []
         self._open: list[Begin | Sleep] = []
         self._under_way: set[int] = set()
+        self._taken_back: set[int] = set()
         self._take(self.machine.begin())
         while self.machine.result is None:
             assert self._open, "nothing is open, and there is no result"
@@ -60,6 +67,10 @@ class Drive:
                 self._take(self.machine.woke(chosen.piece))
                 continue
             end = answer(chosen)
+            if chosen.asks and chosen.piece in self._taken_back and not says_yes():
+                end = End(code="cancelled", text="taken back")
+            elif end.code != "denied":
+                self.machine.begun(chosen.piece)
             self._under_way.discard(chosen.piece)
             self.events.append(Told("ended", str(chosen.name), chosen.name.role, end))
             self._take(self.machine.ended(chosen.piece, end))
@@ -90,5 +101,7 @@ class Drive:
                     self._under_way.add(action.piece)
                     self._open.append(action)
                     self.slept.append(action.milliseconds)
+                case TakeBack():
+                    self._taken_back.add(action.piece)
                 case Note():
                     self.notes.append(action.text)

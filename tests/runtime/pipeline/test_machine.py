@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from manifests.pipeline.keys import KEYS
-from runtime.pipeline.machine import HOPELESS, Begin, End
+from runtime.pipeline.actions import Begin, End
+from runtime.pipeline.machine import HOPELESS
 from tests.runtime.pipeline.driven import DONE, Drive, pipeline
 
 AT = {key.path: key for key in KEYS}
@@ -305,3 +306,39 @@ def test_the_whole_pipeline_has_at_most_so_many_runs_at_once() -> None:
     text = "".join(f'[steps.s{number}]\nhand = "worker"\n' for number in range(9))
     made = pipeline(text)
     assert max(told.running for told in Drive(made).events) == 8
+
+
+ASKED = """
+[steps.each]
+hand = "adder"
+for_each = ["a", "b"]
+parallel = 2
+with = { a = "${item}" }
+approval = "${item} goes out"
+retry = { times = 2, on = ["broken", "denied"] }
+"""
+
+
+def test_a_piece_is_asked_about_until_it_has_begun_and_its_further_tries_are_not() -> None:
+    answers = iter([End(code="denied", text="no"), FAILED, DONE, DONE])
+    one = ASKED.replace('["a", "b"]', '["a"]')
+    drive = Drive(pipeline(one), answer=lambda _: next(answers))
+    assert [(begin.tries, begin.asks) for begin in drive.begun] == [(1, "a goes out"), (2, "a goes out"), (3, "")]
+    assert drive.result.code == ""
+
+
+def test_a_denied_step_is_not_tried_again_unless_its_retry_says_so() -> None:
+    text = ASKED.replace(', on = ["broken", "denied"]', "")
+    drive = Drive(pipeline(text), answer=failing("each[0]", code="denied"))
+    assert (drive.names, drive.result.code) == (["each[0]", "each[1]"], "denied")
+
+
+@pytest.mark.parametrize("says_yes", [True, False])
+def test_what_nobody_has_answered_when_the_pipeline_fails_is_taken_back(*, says_yes: bool) -> None:
+    undo = 'undo = { hand = "undoer" }\n[steps.other]\nhand = "adder"\n'
+    drive = Drive(
+        pipeline(ASKED + undo), answer=failing("other"), choose=lambda open_: len(open_) - 1, says_yes=lambda: says_yes
+    )
+    assert [type(action).__name__ for action in drive.actions].count("TakeBack") == 2
+    assert drive.result.step == "other"
+    assert drive.result.undone == (("each[0]", "each[1]") if says_yes else ())

@@ -5,9 +5,10 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Retry, Step, Work
-from runtime.pipeline.machine import Action, Begin, End
+from runtime.pipeline.actions import Action, Begin, End
 from tests.runtime.pipeline.driven import Drive
 
 SEEDS = st.integers(0, 2**32)
@@ -25,7 +26,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
         failures = [STOP, SKIP, "spare"] if spare else [STOP, SKIP]
         steps[name] = Step(
             name=name,
-            work=_work(draw, "worker"),
+            work=replace(_work(draw, "worker"), approval=draw(st.sampled_from(["", "", "it is late"]))),
             needs=tuple(needs),
             when=draw(st.sampled_from(["", "", "", "${true}", "${false}", "${inputs.none}"])),
             for_each=draw(st.sampled_from([None, None, [], [1], [1, 2, 3, 4, 5]])),
@@ -58,13 +59,13 @@ def drive(made: Pipeline, seed: int, *, failures: float) -> Drive:
 
     def answer(begin: Begin) -> End:
         if chance.random() < failures:
-            return End(code=chance.choice(["broken", "arguments"]), text="it broke")
+            return End(code=chance.choice(["broken", "arguments", "denied"]), text="it broke")
         return End(value={"from": str(begin.name)})
 
     def choose(open_: Sequence[Action]) -> int:
         return chance.randrange(len(open_))
 
-    return Drive(made, answer=answer, choose=choose)
+    return Drive(made, answer=answer, choose=choose, says_yes=lambda: chance.random() < 0.5)
 
 
 @settings(max_examples=300, deadline=None)

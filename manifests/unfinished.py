@@ -1,0 +1,52 @@
+"""What the log has begun and not ended: calls and task runs (pure values, part of `State`)."""
+
+from msgspec import Struct
+
+from manifests.ledger import Sum
+
+
+class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call without an end, as far as that tells of it. seq, time: of its first entry; answer, until: see waiting().
+
+    most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
+    none; inner: what calls made for it have spent of its own.
+    """
+
+    method: str
+    seq: int = -1
+    time: str = ""
+    resource: str = ""
+    run: str = ""
+    parent: int = 0
+    labels: tuple[str, ...] = ()
+    most: Sum | None = None
+    payers: tuple[str, ...] = ()
+    within: int = 0
+    inner: Sum = (0, 0)
+    answer: str = ""
+    until: int = 0
+
+
+class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard.
+
+    work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
+    entry of a call of its own. has_ended: see above. hand, seal, made_of: what it was begun with, see State.kept and
+    State.made_of. decided: what the last `decision` about it said. instead: the run that it was begun instead of.
+    has_work: the log has its work's entry, which comes next after its own; without it one that was asked for was never
+    begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before.
+    """
+
+    name: str
+    hand: str
+    seal: str
+    made_of: dict[str, str]
+    decided: str = ""
+    instead: str = ""
+    work: int = 0
+    asked: int = 0
+    spawner: str = ""
+    last: int = -1
+    has_ended: bool = False
+    has_work: bool = False
+    depth: int = 0
