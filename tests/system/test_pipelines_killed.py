@@ -253,11 +253,13 @@ def test_a_pipeline_that_dies_just_after_it_asked_for_a_run_gets_that_run(kernel
     for number in range(1, 9):
         with kernel.client() as client:
             run = begin(client, "many")
-            until(lambda: fates.runs(kernel, "many"), "it is there")
-            pid = fates.pid_of(kernel, "many")
+            pids = until(
+                lambda run=run: [row["pid"] for row in fates.runs(kernel, "many") if row["run"] == run and row["pid"]],  # type: ignore[misc]
+                "it is there",
+            )
             until(lambda run=run: any(one.principal == run for one in entries(kernel.home, "call")), "it asks")  # type: ignore[misc]
             time.sleep(chance.uniform(0.0, 0.02))
-            os.kill(pid, signal.SIGKILL)
+            os.kill(int(str(pids[0])), signal.SIGKILL)
             assert chaos.outcome_of(kernel, run)["outcome"] == "done"
             assert len(ledger(client)) == 8 * number
 
