@@ -34,7 +34,7 @@ RULE_DAYS: Final = 30
 RULE_DAYS_MOST: Final = 366
 
 _DAY: Final = 86_400_000_000
-_ITSELF: Final = " asks this itself: "
+_ITSELF: Final = " asks you itself: "
 _UNASKED: Final = ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}
 
 
@@ -130,7 +130,7 @@ def check_rule(answer: Answer, reasons: Sequence[Reason], state: State, resource
     if answer.statement.verdict != "approved":
         raise Refusal("rule", "only a yes can be a rule")
     if any(reason.itself for reason in reasons):
-        raise Refusal("rule", f"{reasons[0].name} asks this itself, each time: no rule answers that")
+        raise Refusal("rule", f"{reasons[0].name} asks you itself, each time: no rule answers that")
     try:
         capabilities.check_pattern(rule.pattern)
     except PatternInvalid as error:

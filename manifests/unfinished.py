@@ -48,5 +48,5 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     spawner: str = ""
     last: int = -1
     has_ended: bool = False
-    has_work: bool = False
+    has_work: bool = True
     depth: int = 0

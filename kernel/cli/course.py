@@ -64,11 +64,10 @@ class Course:
         if entry.cost is not None and entry.run in self.tries:
             self.tries[entry.run].micro_dollars += entry.cost.micro_dollars
         match entry.kind:
-            case "run.start" if entry.run not in self.tries:  # another process of a run that goes on is no other run
+            case "run.start" if entry.run not in self.tries and entry.call:  # no other process of a run, nor a replay
                 one = Try(run=entry.run, hand=str(entry.detail.get("name", "")), started=time_micros(entry.time))
                 self.tries[entry.run] = one
-                if entry.call:
-                    self._work[entry.call] = entry.run
+                self._work[entry.call] = entry.run
             case "call" if entry.verdict == "held":
                 self._ask(entry)
             case "end" if entry.call in self._held:

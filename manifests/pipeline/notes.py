@@ -16,7 +16,7 @@ _NAME: Final = re.compile(
     r"(?P<step>[a-z][a-z0-9_]*)(?:\[(?P<index>\d+)\])?"
 )
 _BEGUN: Final = re.compile(r"(?a)(?P<name>[^:]+): run (?P<run>r-[a-z0-9]+)(?:, try (?P<tries>\d+))?")
-_ASKS: Final = re.compile(r"(?a)(?P<name>[^:]+): asks first: (?P<why>.*)", re.DOTALL)
+_ASKS: Final = re.compile(r"(?a)(?P<name>[^:]+) begins after your yes: (?P<why>.*)", re.DOTALL)
 _ENDED: Final = re.compile(r"(?a)(?P<name>[^:]+): (?P<how>skipped|failed|waits|undoes)(?:, (?P<why>.*))?", re.DOTALL)
 _ITEMS: Final = re.compile(r"(?a)(?P<name>[^:]+): over (?P<count>\d+) items?")
 
@@ -59,7 +59,7 @@ def told(name: PieceName, how: str, why: str = "") -> str:
 
 def asks(name: PieceName, why: str) -> str:
     """What the operator reads who is asked whether a piece may begin."""
-    return f"{name}: asks first: {why}"
+    return f"{name} begins after your yes: {why}"
 
 
 def asked(text: str) -> PieceName | None:

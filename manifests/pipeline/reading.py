@@ -30,7 +30,7 @@ from manifests.typed import convert, word
 
 Table = Mapping[str, object]
 
-UNSAID: Final = "its pipeline says that it needs your yes"
+UNSAID: Final = "so says its pipeline"
 """Why the operator is asked about a step that says no more than `approval = true`."""
 
 REASON_MOST: Final = 300

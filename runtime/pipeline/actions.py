@@ -36,7 +36,7 @@ class Sleep(Struct, frozen=True, kw_only=True):
 
 
 class TakeBack(Struct, frozen=True, kw_only=True):
-    """A run about which the operator is asked is not wanted any more. How it ended is told all the same."""
+    """A run that has not begun is not wanted any more. What became of it is told all the same."""
 
     piece: int
 

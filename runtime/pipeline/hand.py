@@ -33,7 +33,7 @@ ROOM_MOST_S: Final = 60
 """Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
 
 _TEXT_MOST: Final = 500
-_UNWANTED: Final = "the pipeline has failed before it was answered"
+_UNWANTED: Final = "the pipeline has failed before it began"
 
 
 class _Spawned(Struct, frozen=True):
@@ -118,7 +118,7 @@ class PipelineHand(Hand):
                 if error.code not in NO_ROOM:
                     raise
                 self.log.warning("waits for room", step=str(action.name), why=error.why)
-                await self.kernel.sleep(min(ROOM_MOST_S, 2**number))
+                await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
         raise AssertionError
 
     async def _begun_if_approved(self, action: Begin) -> str:
@@ -128,10 +128,10 @@ class PipelineHand(Hand):
 
     async def _spawned(self, action: Begin) -> str:
         timeout = action.timeout_ms / 1000 if action.timeout_ms else None
-        if not action.asks:
-            return await self.kernel.spawn(action.hand, action.given, timeout=timeout)
         if action.piece in self._unwanted:
             raise CallCancelled(_UNWANTED)
+        if not action.asks:
+            return await self.kernel.spawn(action.hand, action.given, timeout=timeout)
         given = {"inputs": action.given} | ({} if timeout is None else {"timeout": timeout})
         wish = notes.asks(action.name, action.asks)
         async with self.kernel.stream("kernel.spawn", action.hand, given, ask_first=wish) as call:
@@ -140,7 +140,7 @@ class PipelineHand(Hand):
             return msgspec.convert(call.reply.value, _Spawned).run
 
     def _take_back(self, piece: int) -> None:
-        """A run that the operator is asked about is not wanted any more; if he has just said yes, it begins all the same."""
+        """A run that waits to begin is not wanted any more; if the operator has just said yes, it begins all the same."""
         self._unwanted.add(piece)
         if piece in self._asked:
             self._asked[piece].take_back(_UNWANTED)

@@ -7,8 +7,8 @@
     … when a run has begun: machine.begun(piece)
 
 The same events in the same order give the same actions, so a run that is resumed comes to where it was. It goes through
-the steps; when one failed for good, nothing more begins, what runs is let end, what the operator has not said yes to is
-taken back, and what was done is undone, the latest first; then [finally] comes, and the one result. At most `parallel`
+the steps; when one failed for good, nothing more begins, not even what waits for the operator's yes or for room, what runs
+is let end, and what was done is undone, the latest first; then [finally] comes, and the one result. At most `parallel`
 pieces are under way at once, those that wait for their next try, or to be answered, among them.
 """
 
@@ -33,17 +33,17 @@ HOPELESS: Final = frozenset(
 class _Piece:
     """One run to be made, and made again. own: names that only its expressions have.
 
-    asks: as in Begin, until it has begun once: its further tries are the same. is_asked: the operator has not answered yet.
+    asks: as in Begin, until it has begun once: its further tries are the same. is_to_begin: its run has not.
     """
 
-    __slots__ = ("asks", "given", "is_asked", "is_waiting", "name", "number", "own", "tries", "work")
+    __slots__ = ("asks", "given", "is_to_begin", "is_waiting", "name", "number", "own", "tries", "work")
 
     def __init__(self, number: int, name: PieceName, work: Work, own: dict[str, object]) -> None:
         self.number, self.name, self.work, self.own = number, name, work, own
         self.given: dict[str, object] = {}
         self.asks = ""
         self.tries = 0
-        self.is_waiting = self.is_asked = False
+        self.is_waiting = self.is_to_begin = False
 
 
 class _Course:
@@ -89,12 +89,12 @@ class Machine:
     def begun(self, piece: int) -> None:
         """A run has begun, so that whoever was to be asked about it has said yes."""
         one = self._pieces[piece]
-        one.asks, one.is_asked = "", False
+        one.asks, one.is_to_begin = "", False
 
     def ended(self, piece: int, end: End) -> list[Action]:
         """A run has ended, or could not begin."""
         one = self._pieces[piece]
-        one.is_asked = False
+        one.is_to_begin = False
         wait = _again(one.work, one.tries, end.code) if end.code and not self._is_stopping(one) else None
         if wait is None:
             del self._pieces[piece]
@@ -149,8 +149,8 @@ class Machine:
                 failed = piece.own["failed"]
                 assert isinstance(failed, End)
                 self._over(piece, failed)
-            for piece in [one for one in self._pieces.values() if one.is_asked]:
-                piece.is_asked = False
+            for piece in [one for one in self._pieces.values() if one.is_to_begin]:
+                piece.is_to_begin = False
                 self._actions.append(TakeBack(piece=piece.number))
             if not self._pieces:
                 self._phase = "undo"
@@ -233,7 +233,7 @@ class Machine:
 
     def _try(self, piece: _Piece) -> None:
         piece.tries += 1
-        piece.is_asked = bool(piece.asks)
+        piece.is_to_begin = True
         begin = Begin(
             piece=piece.number, name=piece.name, hand=piece.work.hand, given=piece.given,
             timeout_ms=piece.work.timeout_ms, tries=piece.tries, asks=piece.asks,

@@ -165,3 +165,24 @@ def test_a_run_that_got_another_process_is_one_bar_from_its_first_start_to_its_e
     told.end(top)
     line = pipeline_drawing.time_line(told.course, "r-top", 60 * SECOND).splitlines()
     assert [row.split()[-2:] for row in line] == [["8.0s", "done"], ["5.0s", "done"]]
+
+
+def test_a_step_that_asks_says_what_to_type_until_it_is_answered() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    wish = {"itself": True, "why": f"made asks you itself: {notes.asks(PieceName('a'), 'it is late')}"}
+    for call, verdict, state in ((160, "refused", "refused"), (162, "done", "working")):
+        told._take(
+            "call", run="r-top", call=call, method="kernel.spawn", verdict="held", detail={"asks": [{"why": "x"}, wish]}
+        )
+        assert tree(told)[1].endswith(f"`maniple approve {call}` or `maniple deny {call}`")
+        assert [name for name, _ in told.course.asking("r-top")] == ["a"]
+        told._take("end", run="r-top", call=call, method="kernel.spawn", verdict=verdict, why="the operator said no")
+        assert [piece.state for piece in told.course.of("r-top")] == [state]
+        assert list(told.course.asking("r-top")) == []
+
+
+def test_a_replay_is_no_run_of_a_pipeline() -> None:
+    told = Told()
+    told._take("run.start", run="r-again", detail={"name": "made", "kind": "task"})
+    assert told.course.tries == {}

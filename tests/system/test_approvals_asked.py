@@ -220,7 +220,7 @@ def test_a_call_whose_caller_itself_wants_that_waits_whatever_its_grant_says(ker
     install(kernel, ASKING)
     run = str(fates.table(call(kernel, "kernel.start", "asking"))["run"])
     (held,) = waiting(kernel)
-    assert [reason.why for reason in held.asks] == ["asking asks this itself: she reads \\u202e it"]
+    assert [reason.why for reason in held.asks] == ["asking asks you itself: she reads \\u202e it"]
     answer(kernel, [held])
     assert outcome(kernel, run) == {"sent": "hello", "to": "ann"}
     told = {"inputs": {"size": 300_000}}

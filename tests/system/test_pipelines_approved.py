@@ -61,7 +61,7 @@ def test_a_step_that_asks_is_shown_in_full_and_begins_once_when_it_is_approved(k
     run = began(kernel, word="news")
     (held,) = waiting(kernel)
     assert (held.run, held.hand, held.method, held.resource) == (run, "one", "kernel.spawn", "worker")
-    assert [reason.why for reason in held.asks] == ["one asks this itself: out: asks first: news goes out"]
+    assert [reason.why for reason in held.asks] == ["one asks you itself: out begins after your yes: news goes out"]
     with kernel.client() as client:
         shown: Any = answering.arguments(answering.whole(client, held.call))
     assert shown["inputs"] == {"text": "news of first", "fail": 1}

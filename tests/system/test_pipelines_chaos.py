@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from kernel.cli import answering
 from kernel.cli.exits import Ended
 from tests.living import Kernel, Source, install, make_home, seal_key
 from tests.system import chaos, costly, fates
+from tests.system.approving import none_waits, waiting
 from tests.system.fates import entries, state_of, until
 from tests.system.piped import add, furnish, ledger
 from tests.system.test_pipelines_killed import Killer, begin_named, has_ended, told_by_log, work_of
@@ -155,13 +157,57 @@ def through(kernel: Kernel, chance: random.Random, kills: int, *, denies: bool) 
 
 @pytest.mark.parametrize("denies", [False, True], ids=["approved", "denied"])
 def test_killed_while_its_steps_ask_a_pipeline_comes_to_its_end(kernel: Kernel, *, denies: bool) -> None:
-    through(kernel, random.Random(f"asks {denies}"), 4, denies=denies)
+    through(kernel, random.Random(f"asks {denies}"), 3, denies=denies)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(8))
 def test_hundreds_of_kills_while_its_steps_ask(kernel: Kernel, seed: int) -> None:
     through(kernel, random.Random(f"soak {seed}"), 150, denies=bool(seed % 2))
+
+
+TAKEN = """
+[inputs]
+book = "string"
+[steps.each]
+hand = "worker"
+for_each = ["a", "b"]
+parallel = 2
+with = { on = "book/${inputs.book}", text = "${item}", seconds = 0.2 }
+approval = true
+undo = { hand = "worker", with = { on = "book/${inputs.book}", text = "not ${item}" } }
+[steps.other]
+hand = "worker"
+with = { on = "book/${inputs.book}", text = "other", seconds = 0.6, fail = 9 }
+"""
+
+
+def taken_back(kernel: Kernel, chance: random.Random, times: int) -> None:
+    """A step fails while others ask, of which one may be answered at that very moment, and something is killed."""
+    add(kernel, "taken", TAKEN)
+    for number in range(times):
+        book = f"t{number}"
+        run = begin_named(kernel, "taken", book=book)
+        waiting(kernel, 2)
+        time.sleep(chance.uniform(0.3, 0.7))
+        with Operator(kernel, chance, denies=False) if chance.random() < 0.5 else nullcontext():
+            Killer(kernel).kill(chance.choice(["pipeline", "template", "kernel", "down"]), "taken")
+            until(lambda run=run: has_ended(kernel, run), "it ends", 60)  # type: ignore[misc]
+        with kernel.client() as client:
+            lines = Counter(line.partition(" ")[2] for line in ledger(client) if line.startswith(f"book/{book} "))
+        assert lines.pop("other") == 1
+        done = {line for line in lines if not line.startswith("not ")}
+        assert lines == Counter([*done, *(f"not {line}" for line in done)])
+        assert none_waits(kernel)
+
+
+def test_killed_while_what_it_asks_is_taken_back_a_pipeline_leaves_nothing(kernel: Kernel) -> None:
+    taken_back(kernel, random.Random("taken"), 1)
+
+
+@pytest.mark.soak
+def test_hundreds_of_kills_while_what_it_asks_is_taken_back(kernel: Kernel) -> None:
+    taken_back(kernel, random.Random("taken in soak"), 200)
 
 
 CRASHING = Source(

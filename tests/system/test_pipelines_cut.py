@@ -92,7 +92,7 @@ def at_random(whole: Whole, run: str, to: Path, chance: random.Random) -> Path:
     return whole.cut(to, at, signed=signed(whole, run), tapes=tapes)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_cut_anywhere_a_pipeline_goes_on(killed: tuple[Whole, str], tmp_path: Path, seed: int) -> None:
     whole, run = killed
     check_goes_on(at_random(whole, run, tmp_path / "cut", random.Random(f"cut {seed}")), run)
