@@ -250,8 +250,13 @@ class Launcher:
     def discard(self, folder: str) -> None:
         """Take away a folder of `hands/`, whole in one step; what it holds is removed by the template."""
         aside = f"{folder}.{os.urandom(4).hex()}"
-        with suppress(FileNotFoundError):
+        try:
             os.rename(self._home.at("hands", folder), aside, dst_dir_fd=self._scratch)
+        except OSError:  # it is gone, or scratch lies on another disk
+            from shutil import rmtree
+
+            rmtree(self._home.at("hands", folder), ignore_errors=True)
+        else:
             self._order(aside)
 
     def _order(self, order: tuple[Run, Launch, tuple[int, ...]] | str) -> None:

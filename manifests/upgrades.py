@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from manifests.installed import Installed
-from manifests.schema import ASK, Manifest, OnUpgrade
+from manifests.schema import Manifest, OnUpgrade
 from manifests.state import State
 from manifests.unfinished import Unfinished
 from wire.errors import Refusal
@@ -23,6 +23,9 @@ ANEW: Final = "upgraded: it was begun anew as"
 """Why a run has ended, before the one that goes on instead."""
 
 _MADE: Final = re.compile(r".-[0-9a-f]{8}\Z")
+
+ASKED: Final = "asked"
+"""The verdict of the decision by which the kernel asks for one of these."""
 
 DECISIONS: Final[tuple[OnUpgrade, ...]] = ("finish", "restart")
 
@@ -65,7 +68,8 @@ def fate(state: State, run: str) -> OnUpgrade:
 
 def is_asked(state: State, run: str) -> bool:
     """Whether an unfinished run waits for the operator's decision."""
-    return fate(state, run) == ASK
+    one = state.unfinished.get(run)
+    return one is not None and not one.has_ended and one.decided == ASKED
 
 
 def check_restart(hand: Installed | None, name: str) -> Installed:

@@ -34,8 +34,10 @@ def decide(session: Session, run: str, how: str) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.decide", run, {"how": how}).value
-    session.result(reply, lambda: "\n".join(map(_drawn, told.read(reply, _Answer).runs)))
+    session.result(reply, lambda: "\n".join(_drawn(one, how) for one in told.read(reply, _Answer).runs))
 
 
-def _drawn(one: _Decided) -> str:
-    return f"{one.run} goes on." if one.goes_on_as == one.run else f"{one.run} is begun anew as {one.goes_on_as}."
+def _drawn(one: _Decided, how: str) -> str:
+    if how == "finish":
+        return f"{one.run} goes on."
+    return f"{one.run} is begun anew {f'as {one.goes_on_as}' if one.goes_on_as != one.run else 'as soon as it may'}."

@@ -109,7 +109,7 @@ class Resuming:
         kernel.runs[run.id] = again
         used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
         seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
-        lose_provider = run.leaves and run.id not in self._asleep  # it goes, too: it is as after the kernel's end
+        lose_provider = run.leaves and (kernel.is_finishing or kernel.state.frozen)  # it is as after the kernel's end
         for call in list(tape.made.values()):
             if lose_provider and call.state != "held":
                 self.put_back(call)

@@ -15,6 +15,7 @@ from manifests import paying, upgrades
 from manifests.calls import OpenCall
 from manifests.ledger import cost_of
 from manifests.schema import ASK
+from manifests.upgrades import ASKED
 from wire.codec import NIL
 from wire.errors import Refusal
 
@@ -59,7 +60,7 @@ class Upgrading:
             else:
                 kernel.supervisor.leave(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
         kernel.log.after(kernel.log.size - 1, kernel.resuming.try_again)
-        return sum(upgrades.is_asked(state, run.id) for run in found)
+        return sum(upgrades.fate(state, run.id) == ASK for run in found)
 
     def works(self) -> list[OpenCall]:
         """The work of the runs that wait for the operator's decision, whose clocks stand still."""
@@ -75,13 +76,13 @@ class Upgrading:
         kernel = self._kernel
         one, fate = kernel.state.unfinished.get(run.id), upgrades.fate(kernel.state, run.id)
         decided = one.decided if one is not None else ""
-        if fate == ASK and decided != "asked":
+        if fate == ASK and decided != ASKED:
             why = "; ".join(upgrades.changed(kernel.state, run.id))
-            kernel.record("decision", run=run.id, verdict="asked", why=why)
+            kernel.record("decision", run=run.id, verdict=ASKED, why=why)
             kernel.exchange.stand_still()
         elif fate == "restart":
             self._begin_anew(run)
-        elif fate == "finish" and decided == "asked":
+        elif fate == "finish" and decided == ASKED:
             kernel.record("decision", run=run.id, verdict="finish", why="what it was begun with is there again")
             kernel.exchange.stand_still()
         return fate == "finish"
