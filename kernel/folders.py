@@ -1,4 +1,6 @@
-"""Folders that somebody hostile has filled, measured and removed (acts): however deep they are, without recursion."""
+"""Folders (acts): opened without links; and those that somebody hostile has filled, measured and removed without recursion,
+however deep they are.
+"""
 
 import contextlib
 import os
@@ -112,3 +114,17 @@ def _room(name: str, folder: int) -> int:
         return os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
     except OSError:
         return 0
+
+
+def opened(path: str, access: int = os.O_RDONLY) -> int:
+    """A descriptor of a folder that is no link. Raises OSError."""
+    return os.open(path, access | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def opened_root(path: str) -> int:
+    """The same of a root, which must lie where it was when it was named: no part of its path a link. Raises OSError."""
+    folder = opened(path)
+    if os.readlink(f"/proc/self/fd/{folder}") != path:
+        os.close(folder)
+        raise OSError(f"the root {path} leads elsewhere since it was named: `maniple roots remove`, then add it again")
+    return folder

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel import STARTER, descriptors, output
 from kernel.family import family
+from kernel.folders import opened, opened_root
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.runs import Run
@@ -168,7 +169,7 @@ class Launcher:
         run.number = self._numbers
         if os.geteuid() == 0:
             run.uid = uid_of(self._home.identity.hash_seed, hand.number, run.number if hand.is_task else None)
-        passing = {"hand": _folder(self._home.at("hands", hand.folder))}
+        passing = {"hand": opened(self._home.at("hands", hand.folder))}
         try:
             lender = self._owner.runs.get(run.work.caller) if run.work and lends(run.work, manifest) else None
             if lender is None:
@@ -180,7 +181,7 @@ class Launcher:
                 os.chmod(scratch, 0o700)  # an earlier one may have closed it to its owner
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
-                passing[f"root:{name}"] = _root(path)
+                passing[f"root:{name}"] = opened_root(path)
                 if run.uid is not None:  # it maps their ids in the mount namespace where they are
                     passing["mounts"] = passing.get("mounts") or os.open(
                         "/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC
@@ -231,15 +232,15 @@ class Launcher:
         folders = [self._home.at("scratch", run.scratch)] + (
             [] if run.is_task else [self._home.at("state", run.hand.id)]
         )
-        opened: list[int] = []
+        found: list[int] = []
         try:
-            opened += (_folder(path, os.O_PATH) for path in folders)  # their run may have closed them to its user
+            found += (opened(path, os.O_PATH) for path in folders)  # their run may have closed them to its user
             asked = encode(Measure(number=run.number, most=most))
-            descriptors.send(self._template, asked, opened, wait=False)
+            descriptors.send(self._template, asked, found, wait=False)
         except OSError:
             pass  # no room, or it is gone: the next look asks again
         finally:
-            descriptors.close_all(opened)
+            descriptors.close_all(found)
 
     def sweep(self, but: Container[str]) -> None:
         """Remove the scratch folders that runs of an earlier kernel left behind; but for those of runs that go on."""
@@ -387,15 +388,3 @@ class Launcher:
         if uid is not None and os.lstat(path).st_uid != uid:
             os.chown(path, uid, uid, follow_symlinks=False)
         return path
-
-
-def _folder(path: str, access: int = os.O_RDONLY) -> int:
-    return os.open(path, access | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-
-def _root(path: str) -> int:
-    folder = _folder(path)
-    if os.readlink(f"/proc/self/fd/{folder}") != path:
-        os.close(folder)
-        raise OSError(f"the root {path} leads elsewhere since it was named: `maniple roots remove`, then add it again")
-    return folder
