@@ -58,6 +58,8 @@ def test_a_run_begins_anew_with_the_new_code_and_who_waits_for_it_hears_how_that
     run = entry(kernel.home, "call", method="kernel.sleep").run
     put_in(kernel, "1.1.0", "restart")
     again = entry(kernel.home, "run.start", instead=run)
+    kernel.kill()
+    kernel.up()
     assert value(kernel, waits) == [True, "done", "1.1.0"]
     assert sorted(written(kernel)) == ["1.0.0 child before", "1.1.0 child after", "1.1.0 child before"]
     assert why_ended(kernel, run) == f"upgraded: it was begun anew as {again.run}"
