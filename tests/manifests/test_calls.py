@@ -88,6 +88,8 @@ def test_new_grants_hold_in_every_chain_that_the_hand_is_in() -> None:
     assert above.by.grants is not None
     assert not above.by.grants.allows("web.fetch", URL)
     assert (below.by, above.by.readonly) == (OPERATOR, True)
+    regrant([below], "h-1", GrantSet.of(()), {above.caller: mine})
+    assert above.by.grants is mine, "a run of a version that was replaced has its own"
     assert link_of("operator", None, None) == OPERATOR
 
 

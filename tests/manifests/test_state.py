@@ -64,6 +64,7 @@ ACTS = st.lists(
 def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
     """Acts as entries that a kernel could have recorded: nothing is done to a Hand that is not installed."""
     ids: dict[str, str] = {}
+    seals: dict[str, str] = {}
     found: list[Entry] = []
     for number, (act, name, extra, capabilities) in enumerate(acts):
         kind, run, verdict = act, "", ""
@@ -72,11 +73,14 @@ def _entries(acts: list[tuple[str, str, int, Any]]) -> list[Entry]:
             ids.setdefault(name, f"h-{number}")
             version = f"1.{number}.0"
             pinned = sha256(_package(name, version).seal.encode()).hexdigest()
+            seals[name] = pinned
             kind, detail = "hand.install", {"folder": f"{name}-{version}", "version": version, "seal": pinned}
         elif act.startswith("root"):
             detail = {"name": f"root-{extra}", "path": f"/srv/{extra}"}
         elif act.startswith("run."):
             run, detail = f"r-{extra}", {"kind": "task", "name": name}
+            if name in ids:
+                detail |= {"hand": ids[name], "seal": seals[name]}
         elif act in ("reserved", "settled"):
             kind, detail = "call" if act == "reserved" else "end", {"payers": [name, ""], "within": 2 * extra - 2}
             if act == "reserved":
@@ -125,6 +129,20 @@ def test_a_snapshot_anywhere_changes_nothing(acts: list[tuple[str, str, int, Any
     cut = int(len(entries) * where)
     snapshot = to_bytes(_folded(entries[:cut]))
     assert to_bytes(_folded(entries[cut:], from_bytes(snapshot))) == to_bytes(_folded(entries))
+
+
+@given(ACTS)
+def test_what_was_replaced_is_kept_as_long_as_an_unfinished_run_was_begun_with_it_and_no_longer(
+    acts: list[tuple[str, str, int, Any]],
+) -> None:
+    state = State()
+    for entry in _entries(acts):
+        fold(state, entry, _load)
+        installed = {str(one.id): one.seal for one in state.hands.values()}
+        begun = {(one.hand, one.seal) for one in state.unfinished.values() if one.hand in installed}
+        needed = {(hand, seal) for hand, seal in begun if installed[hand] != seal}
+        assert {(str(one.id), seal) for seal, one in state.kept.items()} == needed
+        assert all(one.package == _load(f"{one.name}-{one.version}") for one in state.kept.values())
 
 
 @given(ACTS)

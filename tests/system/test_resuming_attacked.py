@@ -176,6 +176,15 @@ def test_a_call_that_is_open_when_the_kernel_goes_down_has_its_end_or_an_unknown
     assert met == {"read": "read", "set": "set", "add": "outcome unknown"}[method]
 
 
+def test_a_call_that_is_open_when_its_caller_is_upgraded_goes_on_at_its_provider(kernel: Kernel) -> None:
+    run = begin(kernel, "listener", method="add")
+    entry(kernel.home, "call", method="slow.add")
+    install(kernel, Source(LISTENER.toml.replace("1.0.0", "1.1.0"), LISTENER.main))
+    entry(kernel.home, "decision", verdict="asked", run=run)
+    call(kernel, "kernel.decide", run, {"how": "finish"})
+    assert value(kernel, run) == "added"
+
+
 @pytest.mark.parametrize("detached", [False, True])
 def test_a_run_that_waits_for_one_that_it_spawned_hears_of_it_after_a_crash(kernel: Kernel, *, detached: bool) -> None:
     run = begin(kernel, "listener", wait=True, detached=detached, seconds=0.8)

@@ -58,6 +58,8 @@ def test_a_run_begins_anew_with_the_new_code_and_who_waits_for_it_hears_how_that
     run = entry(kernel.home, "call", method="kernel.sleep").run
     put_in(kernel, "1.1.0", "restart")
     again = entry(kernel.home, "run.start", instead=run)
+    kernel.kill()
+    kernel.up()
     assert value(kernel, waits) == [True, "done", "1.1.0"]
     assert sorted(written(kernel)) == ["1.0.0 child before", "1.1.0 child after", "1.1.0 child before"]
     assert why_ended(kernel, run) == f"upgraded: it was begun anew as {again.run}"
@@ -222,3 +224,15 @@ def test_people_see_what_waits_and_what_to_type(kernel: Kernel) -> None:
     assert f"{runs[1]} is begun anew as r-" in maniple(kernel.home, "decide", "steady", "restart").out
     assert "waits for a decision" in maniple(kernel.home, "decide", runs[0], "finish").words
     assert [value(kernel, run) for run in runs] == ["1.0.0", "1.1.0"]
+
+
+def test_a_run_that_only_waits_and_has_no_process_is_asked_about_as_well(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        chaos.prepare(kernel)
+        put_in(kernel, "1.0.0", "ask")
+        run = sleeping(kernel, seconds=1.5)
+        entry(kernel.home, "run.left", why="it only waits", run=run)
+        put_in(kernel, "1.1.0")
+        entry(kernel.home, "decision", verdict="asked", run=run)
+        call(kernel, "kernel.decide", run, {"how": "finish"})
+        assert value(kernel, run) == "1.0.0"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli import compiling
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from tests.living import ROOT, Kernel, Source, install, make_home
-from tests.system.fates import entries, table
+from tests.system.fates import entries, table, until
 from wire.codec import Value
 
 HAND = """
@@ -333,3 +335,23 @@ class Web(Hand):
         return {"status": 200}
 """,
 )
+
+
+def test_what_was_compiled_of_a_replaced_version_stays_as_long_as_an_unfinished_run_needs_it(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    artefact = table(install(kernel, guest(tmp_path / "old", LOOP, more='on_upgrade = "finish"'))["artefact"])
+    run = str(table(client.call("kernel.start", "guest").value)["run"])
+    new = guest(tmp_path / "new", ECHO)
+    (new / "HAND.toml").write_text((new / "HAND.toml").read_text().replace("1.0.0", "1.1.0"))
+    install(kernel, new)
+    for one in (kernel.home / "compiled").iterdir():
+        os.utime(one, (0, 0))
+    compiling.sweep(client)
+    until(lambda: only_run(client)["confinement"], "it is walled in")
+    os.kill(int(str(only_run(client)["pid"])), signal.SIGKILL)
+    until(lambda: len([one for one in entries(kernel.home, "run.confined") if one.run == run]) == 2, "another process")
+    client.call("kernel.stop", run)
+    compiling.sweep(client)
+    assert artefact["key"] not in [one.name for one in (kernel.home / "compiled").iterdir()]
+    assert len([*(kernel.home / "compiled").iterdir()]) == 1

@@ -57,7 +57,7 @@ from runtime import Hand
 
 class Parent(Hand):
     async def run(self):
-        child = await self.kernel.spawn("steady", {"seconds": 0.3, "text": "child"})
+        child = await self.kernel.spawn("steady", {"seconds": 0.6, "text": "child"})
         told = await self.kernel.wait(child)
         return [told.run == child, told.outcome, told.value]
 """,
