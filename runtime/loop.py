@@ -82,15 +82,17 @@ class IdleSelector(selectors.EpollSelector):
         self.is_idle = self._busy < BUSY_ROUNDS and not is_own
         if timeout is not None and not self._is_woken:
             clock.wake_after(timeout)
-        if self._waiting():
-            descriptor = next(iter(self._bus))
-            self._busy, self._is_woken = 0, False
-            return [(self.get_map()[descriptor], selectors.EVENT_READ)]
-        events = super().select(None)
-        if not any(event[0].fd in self._bus for event in events):
-            self._is_woken = timeout is not None
-            return events
-        return [event for event in events if event[0].fd not in self._bus]
+        if not self._waiting():
+            events = super().select(None)
+            others = [event for event in events if event[0].fd not in self._bus]
+            if len(others) == len(events):
+                self._is_woken = timeout is not None
+                return events
+            if others or not self._waiting():
+                return others
+        self._busy, self._is_woken = 0, False
+        descriptor = next(iter(self._bus))
+        return [(self.get_map()[descriptor], selectors.EVENT_READ)]
 
     def _one_of_the_bus(
         self, events: list[tuple[selectors.SelectorKey, int]]
