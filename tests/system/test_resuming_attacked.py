@@ -166,9 +166,9 @@ def test_what_settings_a_run_was_told_it_is_told_again_but_for_the_secret_ones(k
 def test_code_that_was_replaced_is_told_no_settings_of_the_new_one(kernel: Kernel) -> None:
     lasting = LISTENER.toml.replace('kind = "task"', 'kind = "task"\non_upgrade = "finish"')
     install(kernel, Source(lasting.replace("1.0.0", "1.1.0"), LISTENER.main))
-    run = sleeping(kernel, seconds=0.8)
+    run = sleeping(kernel, seconds=1.0)
     install(kernel, Source(lasting.replace("1.0.0", "1.2.0"), LISTENER.main))
-    call(kernel, "kernel.set", "listener", {"values": {"depth": 1}})
+    call(kernel, "kernel.set", "listener", {"values": {"depth": 1, "word": "x"}})
     assert value(kernel, run) == []
 
 
