@@ -163,6 +163,15 @@ def test_what_settings_a_run_was_told_it_is_told_again_but_for_the_secret_ones(k
     assert not any(word in tape for word in (b"secret word", b"word 3"))
 
 
+def test_code_that_was_replaced_is_told_no_settings_of_the_new_one(kernel: Kernel) -> None:
+    lasting = LISTENER.toml.replace('kind = "task"', 'kind = "task"\non_upgrade = "finish"')
+    install(kernel, Source(lasting.replace("1.0.0", "1.1.0"), LISTENER.main))
+    run = sleeping(kernel, seconds=1.0)
+    install(kernel, Source(lasting.replace("1.0.0", "1.2.0"), LISTENER.main))
+    call(kernel, "kernel.set", "listener", {"values": {"depth": 1, "word": "x"}})
+    assert value(kernel, run) == []
+
+
 @pytest.mark.parametrize("method", ["read", "set", "add"])
 def test_a_call_that_is_open_when_the_kernel_goes_down_has_its_end_or_an_unknown_outcome(
     kernel: Kernel, method: str

@@ -12,10 +12,12 @@ from kernel.cli.exits import NotDone
 from tests.living import Kernel, install, make_home, write_hand
 from tests.system import chaos, fates
 from tests.system.chaos import value
+from tests.system.costly import COSTLY
 from tests.system.fates import PATIENCE, call, entries, entry, until
 from tests.system.recordings import maniple, replay
 from tests.system.test_resuming import begin
-from tests.system.upgraded import ERRATIC, PARENT, only, pid_of, put_in, sleeping, source, why_ended, written
+from tests.system.upgraded import ERRATIC, PARENT, SPENDER, only, pid_of, put_in, sleeping, source, why_ended, written
+from wire.entries import Cost
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 
@@ -230,9 +232,22 @@ def test_a_run_that_only_waits_and_has_no_process_is_asked_about_as_well(tmp_pat
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
         chaos.prepare(kernel)
         put_in(kernel, "1.0.0", "ask")
-        run = sleeping(kernel, seconds=1.5)
+        run = sleeping(kernel, seconds=3600.0)
         entry(kernel.home, "run.left", why="it only waits", run=run)
         put_in(kernel, "1.1.0")
         entry(kernel.home, "decision", verdict="asked", run=run)
-        call(kernel, "kernel.decide", run, {"how": "finish"})
-        assert value(kernel, run) == "1.0.0"
+        call(kernel, "kernel.stop", run)
+        assert only(kernel, "1.1.0")
+
+
+def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel) -> None:
+    install(kernel, COSTLY._replace(toml=COSTLY.toml.replace('"costly-two.spend" = ["*"]', "")))
+    install(kernel, SPENDER)
+    most = Cost(tokens=10, micro_dollars=10)
+    with kernel.client() as client:
+        told = fates.table(client.call("kernel.start", "spender", most=most).value)
+    until(lambda: any(one.read_text() for one in kernel.home.glob("state/*/spent")), "its call is at work")
+    install(kernel, SPENDER._replace(toml=SPENDER.toml.replace("1.0.0", "1.1.0")))
+    assert value(kernel, str(told["run"])) == "over_budget"
+    works = [one.detail["most"] for one in entries(kernel.home, "call") if one.method == "run"]
+    assert works == [{"tokens": 10, "micro_dollars": 10}, {"tokens": 4, "micro_dollars": 4}]

@@ -87,6 +87,33 @@ class Erratic(Hand):
 """,
 )
 
+SPENDER = Source(
+    """
+[hand]
+name = "spender"
+version = "1.0.0"
+description = "Asks for what costs, and takes long."
+entry = "main:Spender"
+kind = "task"
+autonomy = "full"
+on_upgrade = "restart"
+
+[capabilities]
+"costly.*" = ["*"]
+""",
+    """
+from runtime import CallRefused, Cost, Hand
+
+
+class Spender(Hand):
+    async def run(self):
+        try:
+            await self.kernel.call("costly.spend", at_most=Cost(tokens=6, micro_dollars=6), tokens=4, seconds=30.0)
+        except CallRefused as error:
+            return error.code
+""",
+)
+
 
 def source(version: str, on_upgrade: str = "finish", more: str = "") -> Source:
     """One version of it."""
