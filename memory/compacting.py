@@ -73,6 +73,8 @@ def compacted(
             if len(between) < until - after:
                 return found[::-1], True
         if one is not None:
+            if room <= 0:
+                return found[::-1], True
             found.append(one)
             until, room = one.first - 1, room - len(one.text.encode()) - 256
     return found[::-1], False

@@ -22,7 +22,8 @@ from memory.sessions import MAIN, SQL, Branch, Said, Span, add, branches, extra_
 from memory.store import Bindings, Reader, Store
 
 FORMAT: Final = "maniple-session/1"
-PAGE: Final = 500
+PAGE: Final = 16
+PAGE_BYTES: Final = 256 << 10
 
 
 class _Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,18 +76,21 @@ def branch_line(one: Branch) -> bytes:
 
 
 def message_lines(store: Store | Reader, space: str, span: Span) -> tuple[bytes, int, set[str]]:
-    """The lines of a branch's next own messages, a page of them; the number of the last, and their labels."""
-    bindings: Bindings = {
-        "session": known(store, space), "branch": span.branch, "after": span.after, "until": span.until, "most": PAGE
-    }  # fmt: skip
-    found = [message_of(row) for row in store.rows(SQL["read"], bindings)]
-    lines = b"".join(
-        _line(
-            _Message(seq=one.seq, role=one.role, text=one.text, extra=one.extra, labels=one.labels, at=one.at)
-        )
-        for one in found
-    )  # fmt: skip
-    return lines, found[-1].seq if found else span.until, {label for one in found for label in one.labels}
+    """The lines of a branch's next own messages, PAGE_BYTES or a few more; the number of the last, and all their labels."""
+    lines, labels, after, session = bytearray(), set[str](), span.after, known(store, space)
+    while after < span.until and len(lines) < PAGE_BYTES:
+        bindings: Bindings = {
+            "session": session, "branch": span.branch, "after": after, "until": span.until, "most": PAGE
+        }  # fmt: skip
+        found = [message_of(row) for row in store.rows(SQL["read"], bindings)]
+        for one in found:
+            message = _Message(
+                seq=one.seq, role=one.role, text=one.text, extra=one.extra, labels=one.labels, at=one.at
+            )  # fmt: skip
+            lines += _line(message)
+            labels.update(one.labels)
+        after = found[-1].seq if found else span.until
+    return bytes(lines), after, labels
 
 
 def summary_line(one: Summary) -> bytes:
@@ -107,21 +111,24 @@ def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[s
     with store.write():
         if store.rows(SQL["session"], {"space": space}):
             raise Conflict("there is a conversation here already: import into another one")
-        ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
-        taking = _Taking(store, int(row or 0), frozenset(labels))
+        taking = begun(store, space, labels)
         number = 0
         for number, line in enumerate(lines, 1):
             try:
-                taking.take(_read(line, number))
+                taking.take(read_line(line, number))
             except Invalid as error:
                 raise Invalid(f"line {number}: {error}") from None
-        if MAIN not in taking.last:
-            raise Invalid(f"line {number + 1}: the branch {MAIN!r} is missing")
         taking.settle()
         return taking.count
 
 
-class _Taking:
+def begun(store: Store, space: str, labels: Iterable[str]) -> "Taking":
+    """A conversation that is to be read in, in a space that has none."""
+    ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
+    return Taking(store, int(row or 0), frozenset(labels))
+
+
+class Taking:
     """What was read so far."""
 
     def __init__(self, store: Store, session: int, labels: frozenset[str]) -> None:
@@ -162,12 +169,15 @@ class _Taking:
                 raise Invalid("it cannot stand here")
 
     def settle(self) -> None:
-        """Let every branch count on from its last message."""
+        """Let every branch count on from its last message. Raises Invalid when there is none."""
+        if MAIN not in self.last:
+            raise Invalid(f"the branch {MAIN!r} is missing")
         for name, last in self.last.items():
             self._store.rows(SQL["advance"], {"session": self._session, "name": name, "last": last})
 
 
-def _read(line: bytes, number: int) -> Line:
+def read_line(line: bytes, number: int) -> Line:
+    """A line by itself; number: which one it is. Raises Invalid for what is none."""
     kinds: tuple[type[Line], ...] = (_Head,) if number == 1 else (_Message, _Branch, _Summary)
     for kind in kinds:
         try:

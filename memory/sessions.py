@@ -66,6 +66,15 @@ class Branch(Struct, frozen=True, kw_only=True):
     created: int
 
 
+class Conversation(Struct, frozen=True, kw_only=True):
+    """A row of a listing. last: when something was said there last."""
+
+    space: str
+    created: int
+    last: int | None
+    messages: int
+
+
 class Span(NamedTuple):
     """A part of a branch's messages: those of `branch` with numbers above `after` and up to `until`."""
 
@@ -166,6 +175,22 @@ def search(store: Store | Reader, space: str, text: str, *, most: int = 20) -> l
 def branches(store: Store | Reader, space: str) -> list[Branch]:
     """All branches, in the order in which they were made. Raises Absent."""
     return [_as_branch(row) for row in store.rows(SQL["branches"], {"session": known(store, space)})]
+
+
+def last_of(store: Store | Reader, space: str, branch: str = MAIN) -> int:
+    """The number of a branch's last message. Raises Absent."""
+    return _branch(store, known(store, space), branch).last
+
+
+def keys_of(store: Store | Reader, after: str = "", most: int = 100) -> list[Conversation]:
+    """The conversations of a whole file by their spaces, beyond the space `after`. Raises Invalid."""
+    if not 0 < most <= READ_MAX:
+        raise Invalid(f"1 to {READ_MAX} conversations are listed at once, not {most}")
+    rows = store.rows(SQL["keys"], {"after": after, "most": most})
+    return [
+        msgspec.convert({"space": space, "created": created, "last": last, "messages": messages}, Conversation)
+        for space, created, last, messages in rows
+    ]
 
 
 # what the parts of sessions share -------------------------------------------------------------------------------------

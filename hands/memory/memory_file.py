@@ -101,7 +101,7 @@ class MemoryFile:
             if self._store is None:
                 if not self.path.parent.exists():
                     self.path.parent.mkdir(mode=0o700, exist_ok=True)
-                    _sync(self.path.parent.parent)
+                    sync_folder(self.path.parent.parent)
                 self._store = Store(self.path, now=self.now)
             return self._store
 
@@ -147,7 +147,7 @@ class MemoryFile:
         return error
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Let a new entry of a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -16,19 +16,14 @@ from msgspec import Struct
 from memory import keys
 from memory.errors import Invalid
 from memory.keys import Change
-from memory_desk import Desk, at, marked, moment, now, told
+from memory_desk import Answer, Desk, at, fitting, moment, now, told
 from memory_owner import Place
 from runtime import Call
 from wire import codec, limits
 from wire.errors import CodecError
 
-Answer = dict[str, object]
-
 VALUE_MOST: Final = limits.BODY_MAX - 8 * limits.KIB
 """Bytes of a value: so that it fits into a reply with all that is said of it."""
-
-REPLY_MOST: Final = 512 * limits.KIB
-"""Bytes after which a listing ends, and says that there is more."""
 
 WAITING_MOST: Final = 1_024
 """Changes that wait for a slow watcher; then the oldest are dropped, and it is told how many."""
@@ -108,19 +103,8 @@ class Keys(Desk):
     async def list(self, call: Call, prefix: str = "", after: str = "", most: int = 100) -> Answer:
         """Answer memory.list."""
         rows = await self.reading(call, lambda reader, space: keys.listed(reader, space, prefix, after, most))
-        shown, size = [], 0
-        for row in rows:
-            size += len(row.key.encode()) + 160
-            if size > REPLY_MOST:
-                break
-            shown.append(row)
-        marked(call, (row.labels for row in shown))
-        listed = [
-            {"key": row.key, "version": row.version, "changed": moment(row.changed), "expires": moment(row.expires),
-             "size": row.size}
-            for row in shown
-        ]  # fmt: skip
-        return {"keys": listed, "more": len(shown) < len(rows) or len(rows) == most}
+        shown, is_cut = fitting(call, ((_row(row), row.labels) for row in rows))
+        return {"keys": shown, "more": is_cut or len(rows) == most}
 
     async def watch(self, call: Call, prefix: str = "") -> None:
         """Answer memory.watch: at first a line that it has begun, so that nothing is missed by who then lists."""
@@ -151,6 +135,13 @@ class Keys(Desk):
             for watcher in self.watchers.get(at(call), ()):
                 watcher.tell(one.key, version, labels)
         return made
+
+
+def _row(row: keys.Listed) -> Answer:
+    return {
+        "key": row.key, "version": row.version, "changed": moment(row.changed), "expires": moment(row.expires),
+        "size": row.size,
+    }  # fmt: skip
 
 
 def _read(one: Asked, labels: tuple[str, ...]) -> Change:

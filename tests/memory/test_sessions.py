@@ -247,7 +247,7 @@ def test_an_import_that_is_no_export_changes_nothing(store: Store, tmp_path: Pat
     good = exported(store).splitlines(keepends=True)
     other = Store(tmp_path / "two.db", now=lambda: NOW)
     bad: list[tuple[list[bytes], str]] = [
-        ([], "line 1: the branch 'main' is missing"),
+        ([], "the branch 'main' is missing"),
         (good[1:], "line 1"),
         ([*good[:3], *good[4:]], "line 4: message 3 follows message 1"),
         ([*good[:3], good[2]], "line 4: message 1 follows message 1"),
