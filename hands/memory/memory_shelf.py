@@ -48,6 +48,13 @@ class Shelf:
         """The file of an owner, `own/ID` or `shared/NAME`."""
         return self._folder / f"{owner}.db"
 
+    def owners(self) -> list[str]:
+        """Every owner that has a file, in order. It looks at the disk, so not on the loop."""
+        found = (
+            path.relative_to(self._folder) for kind in ("own", "shared") for path in self._folder.glob(f"{kind}/*.db")
+        )
+        return sorted(str(path).removesuffix(".db") for path in found)
+
     async def read(self, owner: str, work: Callable[[Reader | Store], T]) -> T:
         """What the work answers from what was committed when it began. An owner without a file has an empty memory."""
         file = await self._enter(owner)

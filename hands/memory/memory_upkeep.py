@@ -16,8 +16,11 @@ from memory_file import sync_folder
 from memory_owner import PLAIN, Place
 from runtime import Call, Failure
 from wire import limits
+from wire.ids import OPERATOR
 
 RESTORE_MAX: Final = 64 << 30
+OWNERS_MAX: Final = 2_000
+OPERATORS: Final = f"own/{OPERATOR}"
 _COMING: Final = "coming"
 """In the state folder: what is being restored, until it is whole."""
 
@@ -38,6 +41,16 @@ class Upkeep(Desk):
         if place.space == PLAIN:
             found |= {"bytes": _size(self.shelf.path_of(place.owner)), "quota": self.shelf.quota}
         return found
+
+    async def owners(self, call: Call, after: str = "", most: int = 1_000) -> Answer:
+        """Answer memory.owners: to the operator, whose namespace nobody else is ever given, all; to a Hand only itself."""
+        if not 0 < most <= OWNERS_MAX:
+            raise Failure("arguments", f"most is between 1 and {OWNERS_MAX}")
+        own = at(call).owner
+        listed = await self.shelf.aside(self.shelf.owners)
+        found = [one for one in listed if one > after and (own == OPERATORS or one == own)]
+        rows = [{"namespace": one, "bytes": _size(self.shelf.path_of(one))} for one in found[:most]]
+        return {"owners": rows, "more": len(found) > most}
 
     async def verify(self, call: Call) -> Answer:
         """Answer memory.verify."""
