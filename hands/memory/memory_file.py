@@ -5,6 +5,7 @@ that is refused undoes itself alone. When that transaction cannot be ended, as o
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections import deque
@@ -16,7 +17,7 @@ import apsw
 
 from memory import keys
 from memory.errors import Full
-from memory.store import Reader, Store
+from memory.store import Reader, Store, reader_without_room
 
 T = TypeVar("T")
 
@@ -65,7 +66,10 @@ class MemoryFile:
         empty: what is read where there is no file: nothing is made for who only asks, and what is absent there is absent in
         the same words.
         """
-        reader = self._reader()
+        try:
+            reader = self._reader()
+        except Full:
+            return self._read_without_room(work)
         if reader is None:
             return work(empty())
         try:
@@ -113,6 +117,16 @@ class MemoryFile:
             if self._store is None and not self.path.exists():
                 return None
         return self._opened().reader()
+
+    def _read_without_room(self, work: Callable[[Reader | Store], T]) -> T:
+        """Where a file cannot be opened for writing, as on a full disk, it is read by one at a time."""
+        with self._lock:
+            reader = reader_without_room(self.path, self.now)
+            try:
+                return work(reader)
+            finally:
+                with contextlib.suppress(apsw.Error):
+                    reader.close()
 
     def _together(self, store: Store, jobs: Sequence[Job]) -> list[object] | None:
         """All writes in one transaction; None when that could not be ended, and so none of them was made."""
