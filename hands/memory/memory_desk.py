@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from memory.errors import StoreError
 from memory.store import Reader, Store
-from memory_owner import Place, place_of
+from memory_owner import PLAIN, Place, place_of
 from memory_shelf import Shelf
 from runtime import Call, Failure, Hand
 from wire import codec, limits
@@ -128,6 +128,14 @@ def lines_of(path: Path) -> Iterator[bytes]:
 def at(call: Call) -> Place:
     """Where a call reads and writes."""
     return place_of(call.resource)
+
+
+def whole(call: Call) -> Place:
+    """As at(), for what is about a whole memory: who may ask about one conversation learns nothing of others beside it."""
+    place = at(call)
+    if place.space != PLAIN:
+        raise Failure("arguments", f"{call.method} is about a whole memory: name own or shared/NAME")
+    return place
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from memory import compacting, session_lines, sessions
 from memory.compacting import Summary
 from memory.errors import Invalid
 from memory.sessions import MAIN, Message, Said, Span
-from memory_desk import IMPORT_MAX, Answer, Desk, fitting, lines_of, moment, told
+from memory_desk import IMPORT_MAX, Answer, Desk, fitting, lines_of, moment, told, whole
 from runtime import Call
 
 READ_ROOM: Final = 640 << 10
@@ -129,6 +129,7 @@ class Sessions(Desk):
 
     async def sessions(self, call: Call, after: str = "", most: int = 100) -> Answer:
         """Answer memory.sessions."""
+        whole(call)
         found = await self.reading(call, lambda reader, space: sessions.keys_of(reader, after, most))
         rows = [
             {"session": one.space, "created": moment(one.created), "last": moment(one.last), "messages": one.messages}

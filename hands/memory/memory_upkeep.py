@@ -1,6 +1,6 @@
 """Looking after memories, as calls (acts; thin): memory.stats, .all.export, .all.import, .verify, .backup, .restore, .erase.
 
-verify, backup and restore are about a whole file, so about a Hand's memory with its sessions, or a shared space.
+owners, verify, backup and restore are about a whole file, so about a Hand's memory with its sessions, or a shared space.
 """
 
 import os
@@ -11,9 +11,9 @@ from memory import lines, upkeep
 from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader, Store
-from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told
+from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
 from memory_file import sync_folder
-from memory_owner import PLAIN, Place
+from memory_owner import PLAIN
 from runtime import Call, Failure
 from wire import limits
 from wire.ids import OPERATOR
@@ -46,7 +46,7 @@ class Upkeep(Desk):
         """Answer memory.owners: to the operator, whose namespace nobody else is ever given, all; to a Hand only itself."""
         if not 0 < most <= OWNERS_MAX:
             raise Failure("arguments", f"most is between 1 and {OWNERS_MAX}")
-        own = at(call).owner
+        own = whole(call).owner
         listed = await self.shelf.aside(self.shelf.owners)
         found = [one for one in listed if one > after and (own == OPERATORS or one == own)]
         rows = [{"namespace": one, "bytes": _size(self.shelf.path_of(one))} for one in found[:most]]
@@ -54,7 +54,7 @@ class Upkeep(Desk):
 
     async def verify(self, call: Call) -> Answer:
         """Answer memory.verify."""
-        place = _whole(call)
+        place = whole(call)
         found = Findings()
         try:
             if self.shelf.path_of(place.owner).exists():
@@ -68,7 +68,7 @@ class Upkeep(Desk):
 
     async def backup(self, call: Call) -> Answer:
         """Answer memory.backup: the file as it is when this begins."""
-        place, path = _whole(call), self.scratch / f"backup-{call.number}"
+        place, path = whole(call), self.scratch / f"backup-{call.number}"
         try:
             with told():
                 await self.shelf.read(place.owner, lambda reader: _copied(reader, path))
@@ -83,7 +83,7 @@ class Upkeep(Desk):
 
     async def restore(self, call: Call) -> Answer:
         """Answer memory.restore: what the caller sends takes the place of the file, if it is a whole memory."""
-        place, path = _whole(call), self.state / f"{_COMING}-{call.number}"
+        place, path = whole(call), self.state / f"{_COMING}-{call.number}"
         try:
             await self.received(call, path, RESTORE_MAX)
             with told():
@@ -136,13 +136,6 @@ def _written(reader: Reader | Store, space: str, path: Path) -> set[str]:
             return lines.write_out(reader, space, file.write)
     except OSError as error:
         raise Full(f"the disk refuses: {error.strerror}") from None
-
-
-def _whole(call: Call) -> Place:
-    place = at(call)
-    if place.space != PLAIN:
-        raise Failure("arguments", f"{call.method} is about a whole memory: name own or shared/NAME")
-    return place
 
 
 def _copied(reader: Reader | Store, path: Path) -> None:
