@@ -158,6 +158,7 @@ def _session(store: Store | Reader, space: str, labels: set[str]) -> Iterator[by
     branches, summaries = session_lines.outline(store, space)
     yield _wrapped(session_lines.head())
     for branch in branches:
+        labels.update(branch.labels)
         yield _wrapped(session_lines.branch_line(branch))
         after = branch.forked
         while after < branch.last:

@@ -32,14 +32,15 @@ class Findings(Struct, frozen=True, kw_only=True):
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """totals: how many of what there are in a space; erase: all of a space, none of another; check: the whole file; reindex:
+    """totals: how many of what there are in a space; erase: all of a space, none of another; check: the whole file.
 
-    what SQLite's own REINDEX does not know of.
+    labels: a query for those of everything in the file. reindex: what SQLite's own REINDEX does not know of.
     """
 
     totals: Callable[[Store | Reader, str], dict[str, int]]
     erase: Callable[[Store, str], None]
     check: Callable[[Store], Findings]
+    labels: str
     reindex: Callable[[Store], None] = lambda store: None
 
 
@@ -125,9 +126,15 @@ def _sessions_reindex(store: Store) -> None:
 
 
 PARTS: Final[dict[str, Part]] = {
-    "keys": Part(totals=_keys_totals, erase=_keys_erase, check=_keys_check),
-    "graph": Part(totals=_graph_totals, erase=_graph_erase, check=_graph_check),
-    "sessions": Part(totals=_sessions_totals, erase=_sessions_erase, check=_sessions_check, reindex=_sessions_reindex),
+    "keys": Part(totals=_keys_totals, erase=_keys_erase, check=_keys_check, labels=SQL["keys_labels"]),
+    "graph": Part(totals=_graph_totals, erase=_graph_erase, check=_graph_check, labels=SQL["graph_labels"]),
+    "sessions": Part(
+        totals=_sessions_totals,
+        erase=_sessions_erase,
+        check=_sessions_check,
+        labels=SQL["sessions_labels"],
+        reindex=_sessions_reindex,
+    ),
 }
 
 

@@ -4,7 +4,7 @@ The first line names the format; then the branches in the order in which they we
 then the summaries. What is written out of what was read in is the same, byte for byte. Times are microseconds since 1970.
 
     {"format":"maniple-session/1"}
-    {"branch":"main","parent":null,"forked":0,"created":1764000000000000}
+    {"branch":"main","parent":null,"forked":0,"labels":["web"],"created":1764000000000000}
     {"seq":1,"role":"user","text":"Hello","extra":{},"labels":["web"],"at":1764000000000000}
     {"branch":"main","first":1,"last":8,"text":"They met.","labels":["web"],"at":1764000000000000}
 """
@@ -34,6 +34,7 @@ class _Branch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     branch: str
     parent: str | None
     forked: int
+    labels: tuple[str, ...]
     created: int
 
 
@@ -72,7 +73,7 @@ def head() -> bytes:
 
 def branch_line(one: Branch) -> bytes:
     """The line of a branch."""
-    return _line(_Branch(branch=one.name, parent=one.parent, forked=one.forked, created=one.created))
+    return _line(_Branch(branch=one.name, parent=one.parent, forked=one.forked, labels=one.labels, created=one.created))
 
 
 def message_lines(store: Store | Reader, space: str, span: Span) -> tuple[bytes, int, set[str]]:
@@ -149,13 +150,17 @@ class Taking:
                     is_first or (parent in self.last and 0 <= forked <= self.last[parent or ""])
                 ):
                     raise Invalid(f"a branch {name!r} cannot begin here")
-                make_branch(self._store, self._session, name, parent, forked, line.created)
+                marks = tuple(self._labels.union(line.labels))
+                make_branch(self._store, self._session, name, parent, forked, marks, line.created)
                 self._branch, self.last[name] = name, forked
             case _Message(seq=seq) if self._branch and not self._at_end:
                 if seq != self.last[self._branch] + 1:
                     raise Invalid(f"message {seq} follows message {self.last[self._branch]}")
-                said, marks = Said(role=line.role, text=line.text, extra=line.extra), self._labels.union(line.labels)
-                add(self._store, self._session, self._branch, seq, said, extra_text(line.extra), tuple(marks), line.at)
+                said, marks = (
+                    Said(role=line.role, text=line.text, extra=line.extra),
+                    tuple(self._labels.union(line.labels)),
+                )
+                add(self._store, self._session, self._branch, seq, said, extra_text(line.extra), marks, line.at)
                 self.last[self._branch], self.count = seq, self.count + 1
             case _Summary(branch=name, first=first, last=last):
                 if not 1 <= first <= last <= self.last.get(name, 0):

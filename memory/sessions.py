@@ -63,6 +63,7 @@ class Branch(Struct, frozen=True, kw_only=True):
     parent: str | None
     forked: int
     last: int
+    labels: tuple[str, ...]
     created: int
 
 
@@ -95,7 +96,7 @@ def append(
         raise Invalid(f"1 to {APPEND_MAX} messages are added at once, not {len(said)}")
     extras = [extra_text(one.extra) for one in said]
     with store.write():
-        session = begun(store, space)
+        session = begun(store, space, labels)
         here = _branch(store, session, branch)
         if expect is not None and expect != here.last:
             raise Conflict(f"the last message of {branch!r} is {here.last}, not {expect}: read what came, then answer")
@@ -106,7 +107,9 @@ def append(
         return last
 
 
-def fork(store: Store, space: str, name: str, *, parent: str = MAIN, at: int | None = None) -> Branch:
+def fork(
+    store: Store, space: str, name: str, *, parent: str = MAIN, at: int | None = None, labels: Sequence[str] = ()
+) -> Branch:
     """A new branch, from message `at` of another one, its last without. Raises Conflict, Absent, Invalid."""
     if not _BRANCH.fullmatch(name):
         raise Invalid("a branch's name is 1 to 64 small letters, digits and . _ -, beginning with a letter or digit")
@@ -121,7 +124,7 @@ def fork(store: Store, space: str, name: str, *, parent: str = MAIN, at: int | N
             raise Conflict(f"there is a branch {name!r} already")
         if len(all_branches) >= BRANCHES_MAX or len(spans(store, session, parent)) >= NESTED_MAX:
             raise Invalid(f"a conversation has at most {BRANCHES_MAX} branches, {NESTED_MAX} out of each other")
-        make_branch(store, session, name, parent, forked, store.now())
+        make_branch(store, session, name, parent, forked, labels, store.now())
         return _branch(store, session, name)
 
 
@@ -204,20 +207,24 @@ def known(store: Store | Reader, space: str) -> int:
     return int(rows[0][0] or 0)
 
 
-def begun(store: Store, space: str) -> int:
+def begun(store: Store, space: str, labels: Sequence[str] = ()) -> int:
     """The row of the conversation in a space, which begins now if there is none."""
     rows = store.rows(SQL["session"], {"space": space})
     if rows:
         return int(rows[0][0] or 0)
     ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
-    make_branch(store, int(row or 0), MAIN, None, 0, store.now())
+    make_branch(store, int(row or 0), MAIN, None, 0, labels, store.now())
     return int(row or 0)
 
 
-def make_branch(store: Store, session: int, name: str, parent: str | None, forked: int, at: int) -> None:
+def make_branch(
+    store: Store, session: int, name: str, parent: str | None, forked: int, labels: Sequence[str], at: int
+) -> None:
     """Add a branch without a message of its own."""
+    told = msgspec.json.encode(sorted(set(labels))).decode()
     store.rows(
-        SQL["make_branch"], {"session": session, "name": name, "parent": parent, "forked": forked, "now": at}
+        SQL["make_branch"],
+        {"session": session, "name": name, "parent": parent, "forked": forked, "labels": told, "now": at},
     )  # fmt: skip
 
 
@@ -284,9 +291,11 @@ def _branch(store: Store | Reader, session: int, name: str) -> Branch:
 
 
 def _as_branch(row: Row) -> Branch:
-    name, parent, forked, last, created = row
+    name, parent, forked, last, labels, created = row
     return msgspec.convert(
-        {"name": name, "parent": parent, "forked": forked, "last": last, "created": created}, Branch
+        {"name": name, "parent": parent, "forked": forked, "last": last, "labels": msgspec.json.decode(str(labels)),
+         "created": created},
+        Branch,
     )  # fmt: skip
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import apsw
+import msgspec
 
 from memory.errors import Damaged, StoreError
 from memory.parts import PARTS, Findings
-from memory.store import Reader, Store, said
+from memory.store import APPLICATION, Reader, Store, said
 
 MOST: Final = 100
 """Problems that are told of one file."""
@@ -55,6 +56,15 @@ def check(store: Store) -> Findings:
     return Findings(problems=found.problems[:MOST], mended=found.mended[:MOST])
 
 
+def labels(store: Store | Reader) -> set[str]:
+    """Those of everything in the file."""
+    found: set[str] = set()
+    for part in PARTS.values():
+        for (row,) in store.rows(part.labels):
+            found.update(msgspec.json.decode(str(row), type=list[str]))
+    return found
+
+
 def copy(reader: Reader | Store, path: Path) -> None:
     """A whole copy of the file as it is now, at a path where nothing is; others go on writing. Raises StoreError."""
     with said():
@@ -65,6 +75,14 @@ def copy(reader: Reader | Store, path: Path) -> None:
             target.pragma("journal_mode", "DELETE")
         finally:
             target.close()
+
+
+def check_head(path: Path) -> None:
+    """Raise Damaged unless a file begins as a memory does: SQLite takes an empty one for a database without tables."""
+    with path.open("rb") as file:
+        head = file.read(72)
+    if not head.startswith(b"SQLite format 3\0") or head[68:] != APPLICATION.to_bytes(4, "big"):
+        raise Damaged("it does not begin as one does")
 
 
 def check_copy(store: Store) -> None:

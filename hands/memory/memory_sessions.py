@@ -68,12 +68,16 @@ class Sessions(Desk):
 
     async def session_branch(self, call: Call, name: str, parent: str = MAIN, at: int | None = None) -> Answer:
         """Answer memory.session.branch."""
-        made = await self.writing(call, lambda store, space: sessions.fork(store, space, name, parent=parent, at=at))
+        labels = tuple(call.labels)
+        made = await self.writing(
+            call, lambda store, space: sessions.fork(store, space, name, parent=parent, at=at, labels=labels)
+        )
         return {"last": made.last}
 
     async def session_branches(self, call: Call) -> Answer:
         """Answer memory.session.branches."""
         found = await self.reading(call, lambda reader, space: sessions.branches(reader, space))
+        call.add_labels(*{label for one in found for label in one.labels})
         return {
             "branches": [
                 {"name": one.name, "parent": one.parent, "forked": one.forked, "last": one.last,
@@ -98,6 +102,7 @@ class Sessions(Desk):
         await call.send(session_lines.head())
         count = 0
         for one in found:
+            call.add_labels(*one.labels)
             await call.send(session_lines.branch_line(one))
             span = Span(one.name, one.forked, one.last)
             while span.after < span.until:

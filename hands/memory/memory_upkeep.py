@@ -71,7 +71,8 @@ class Upkeep(Desk):
         place, path = whole(call), self.scratch / f"backup-{call.number}"
         try:
             with told():
-                await self.shelf.read(place.owner, lambda reader: _copied(reader, path))
+                marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path))
+            call.add_labels(*marks)
             size = 0
             with path.open("rb") as file:
                 while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
@@ -84,6 +85,8 @@ class Upkeep(Desk):
     async def restore(self, call: Call) -> Answer:
         """Answer memory.restore: what the caller sends takes the place of the file, if it is a whole memory."""
         place, path = whole(call), self.state / f"{_COMING}-{call.number}"
+        if call.labels:
+            raise Failure("labels", "a copy keeps its own labels and takes no others: import what is marked instead")
         try:
             await self.received(call, path, RESTORE_MAX)
             with told():
@@ -138,13 +141,18 @@ def _written(reader: Reader | Store, space: str, path: Path) -> set[str]:
         raise Full(f"the disk refuses: {error.strerror}") from None
 
 
-def _copied(reader: Reader | Store, path: Path) -> None:
-    upkeep.copy(reader, path)
+def _copied(reader: Reader | Store, path: Path) -> set[str]:
+    """Copy a file; the labels of all that is in the copy."""
+    with reader.connection:  # both as of one moment
+        marks = upkeep.labels(reader)
+        upkeep.copy(reader, path)
+    return marks
 
 
 def _checked(path: Path) -> None:
     """Raise Damaged unless a file is a whole memory; one of an earlier version is brought to today's."""
     try:
+        upkeep.check_head(path)
         store = Store(path, now=now)
         try:
             upkeep.check_copy(store)

@@ -104,6 +104,7 @@ CREATE TABLE branches (
     parent  TEXT,                   -- NULL: the first one
     forked  INTEGER NOT NULL,
     last    INTEGER NOT NULL,       -- the number of its last message
+    labels  TEXT NOT NULL,          -- of who named it, a JSON array
     created INTEGER NOT NULL,
     number  INTEGER NOT NULL,       -- in which order they were made
     PRIMARY KEY (session, name)

@@ -8,14 +8,14 @@ INSERT INTO sessions (space, created) VALUES (:space, :now) RETURNING id;
 DELETE FROM sessions WHERE id = :session;
 
 -- name: branch
-SELECT name, parent, forked, last, created FROM branches WHERE session = :session AND name = :name;
+SELECT name, parent, forked, last, labels, created FROM branches WHERE session = :session AND name = :name;
 
 -- name: branches
-SELECT name, parent, forked, last, created FROM branches WHERE session = :session ORDER BY number;
+SELECT name, parent, forked, last, labels, created FROM branches WHERE session = :session ORDER BY number;
 
 -- name: make_branch
-INSERT INTO branches (session, name, parent, forked, last, created, number)
-VALUES (:session, :name, :parent, :forked, :forked, :now,
+INSERT INTO branches (session, name, parent, forked, last, labels, created, number)
+VALUES (:session, :name, :parent, :forked, :forked, :labels, :now,
     (SELECT count(*) FROM branches WHERE session = :session));
 
 -- name: advance

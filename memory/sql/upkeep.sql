@@ -54,6 +54,15 @@ HAVING count(m.id) <> b.last - b.forked OR (b.last > b.forked AND (min(m.seq) <>
 SELECT s.space, m.branch, count(*) FROM messages m JOIN sessions s ON s.id = m.session
 WHERE NOT EXISTS (SELECT 1 FROM branches b WHERE b.session = m.session AND b.name = m.branch) GROUP BY s.space, m.branch;
 
+-- name: keys_labels
+SELECT DISTINCT labels FROM keys;
+
+-- name: graph_labels
+SELECT labels FROM entities UNION SELECT labels FROM evidence;
+
+-- name: sessions_labels
+SELECT labels FROM messages UNION SELECT labels FROM branches UNION SELECT labels FROM summaries;
+
 -- name: words_check
 INSERT INTO messages_words (messages_words, rank) VALUES ('integrity-check', 1);
 

@@ -157,6 +157,17 @@ def test_torn_and_cut_files_are_found_wherever_they_are_torn(path: Path) -> None
     assert missed == []
 
 
+@pytest.mark.parametrize("raw", [b"", b"SQLite format 3\0" + bytes(84), b"x" * 5_000])
+def test_a_file_that_does_not_begin_as_a_memory_is_not_opened_as_one(path: Path, raw: bytes) -> None:
+    path.write_bytes(raw)
+    with pytest.raises(Damaged):
+        upkeep.check_head(path)
+    assert path.read_bytes() == raw
+    path.unlink()
+    filled(path).close()
+    upkeep.check_head(path)
+
+
 @pytest.mark.parametrize(
     "change",
     [

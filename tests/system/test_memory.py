@@ -271,6 +271,8 @@ def test_what_is_stored_comes_back_with_the_labels_of_who_stored_it(client: Clie
     ):  # fmt: skip
         reply = client.call(str(ask_for["call"]), f"own/{id_of(client, 'eve')}/{CHAT}", ask_for["with"])
         assert set(marks) <= set(reply.labels), ask_for
+    backup = client.call("memory.backup", f"own/{id_of(client, 'eve')}")
+    assert set(marks) <= set(backup.labels)
     plain = client.call("memory.list", f"own/{id_of(client, 'eve')}/{CHAT}", {"prefix": "nothing"})
     assert plain.labels == ()
 
