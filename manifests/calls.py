@@ -10,6 +10,7 @@ from msgspec.structs import asdict, replace
 
 from manifests.approvals import Reason, told_of
 from manifests.budgets import HOME, Bond, paid_by
+from manifests.capabilities import namespace
 from manifests.grants import GrantSet
 from manifests.installed import Installed
 from manifests.ledger import cost_of
@@ -84,6 +85,17 @@ class OpenCall(CallLife):
         return self.provided.method
 
     @property
+    def bound(self) -> str:
+        """The resource as its provider gets it: a namespace with its caller's id, so that no provider works that out itself.
+
+        Whose `own` it is: the Hand's that made this call, not of those that it is made for. The operator's call instead of a
+        held one is about the memory of who made that.
+        """
+        if self.provided.resource != "namespace":
+            return self.resource
+        return namespace.bound(self.resource, (self.heir or self).by.hand)
+
+    @property
     def has_effect(self) -> bool:
         """Whether it reaches its provider only after its entry is on disk, and its end its caller likewise."""
         return self.provided.effect != "read"
@@ -153,7 +165,7 @@ class OpenCall(CallLife):
         """What its provider gets. now: monotonic seconds; time: the kernel's clock."""
         left = min(limits.DEADLINE_MAX, max(1, int((self.deadline - now) * 1000)))
         return headers.Call(
-            number=self.number, method=self.method, resource=self.resource, deadline=left, most=self.most,
+            number=self.number, method=self.method, resource=self.bound, deadline=left, most=self.most,
             upload=self.upload, labels=self.shown_labels(), time=time,
         )  # fmt: skip
 
@@ -168,6 +180,8 @@ class OpenCall(CallLife):
             detail["most"] = asdict(self.most)
         if self.bond is not None:
             detail |= paid_by(self.bond.payers, self.bond.within.number if self.bond.within else 0)
+        if self.bound != self.resource:
+            detail["bound"] = self.bound
         if self.by.is_approved:
             detail["is_approved"] = True
         if self.heir is not None:

@@ -253,7 +253,7 @@ def why_not(grants: GrantSet, method: str, resource: str) -> str:
     """The row of [capabilities] that would allow the call: `"web.fetch" = ["https://example.org/**"]`.
 
     "" when the call is allowed already, and when no grant ever could: the resource is not in normal form, the method is
-    none, or it is the operator's. Never shows the query of a URL.
+    none, or one of them is the operator's. Never shows the query of a URL.
     """
     if grants.allows(method, resource) or not is_method(method) or not kinds.is_normal(resource):
         return ""
@@ -264,6 +264,8 @@ def why_not(grants: GrantSet, method: str, resource: str) -> str:
             pattern = "*"
         case "url":
             pattern = f"{kinds.url.origin(resource)}/**"
+        case "namespace" if kinds.namespace.is_by_id(resource):
+            return ""
         case _:
             pattern = resource
     return as_text(Capability(method=method, allow=(pattern,)))

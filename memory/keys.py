@@ -112,7 +112,7 @@ def sweep(store: Store) -> None:
 
 
 def _change(store: Store, space: str, one: Change) -> int:
-    _check(one)
+    check_change(one)
     found = _found(store, space, one.key)
     version = 0 if found is None else found.version
     if one.version is not None and one.version != version:
@@ -139,7 +139,8 @@ def _change(store: Store, space: str, one: Change) -> int:
     return version + 1
 
 
-def _check(one: Change) -> None:
+def check_change(one: Change) -> None:
+    """Raise Invalid for a key or a value that cannot be stored."""
     if not 0 < len(one.key) <= KEY_MAX or "\0" in one.key:
         raise Invalid(f"a key is 1 to {KEY_MAX} characters without NUL")
     try:

@@ -57,8 +57,19 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[None]:
         """All of it or nothing; on the disk when the outermost one is left. Raises StoreError."""
-        with said(), self.connection:
-            yield
+        failed: BaseException | None = None
+        with said():
+            try:
+                with self.connection:
+                    try:
+                        yield
+                    except BaseException as error:
+                        failed = error
+                        raise
+            except apsw.SQLError:
+                if failed is None or self.connection.in_transaction:
+                    raise
+                raise failed from None  # SQLite has undone all of it by itself, as on a full disk: nothing is left to undo
 
     def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
         """What a query answers, all of it. Raises StoreError."""
@@ -87,6 +98,18 @@ class Reader:
         self.connection.close()
 
 
+def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
+    """What reads a file where the disk has no room for the index that connections share: the only one, as long as it is open.
+
+    Such an index is kept in memory by who locks out all others (SQLite, wal.html, section 8). Raises StoreError.
+    """
+    with said():
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.pragma("locking_mode", "EXCLUSIVE")
+        connection.pragma("query_only", True)
+        return Reader(connection, now)
+
+
 @contextmanager
 def said() -> Iterator[None]:
     """SQLite's errors as what they mean to a caller; one that means a fault of ours goes through as it is."""
@@ -104,10 +127,14 @@ def said() -> Iterator[None]:
 
 def _connected(path: Path, flags: int) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags)
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-    if flags & apsw.SQLITE_OPEN_READWRITE:
-        connection.pragma("journal_mode", "WAL")
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        if flags & apsw.SQLITE_OPEN_READWRITE:
+            connection.pragma("journal_mode", "WAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

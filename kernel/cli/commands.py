@@ -60,6 +60,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Pipelines": {
         "pipeline": "Pipelines of Hands: check, add, run and see them",
     },
+    "Memory": {
+        "memory": "What Hands remember: look at it, check it, copy it, erase it",
+    },
     "Calls and the log": {
         "call": "Make one call as the operator",
         "methods": "All that can be called",
@@ -95,6 +98,17 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "list": "When each Hand starts next",
         "history": "What was started, missed and skipped, and why",
         "run": "Start a Hand now as its schedule would",
+    },
+    "memory": {
+        "stats": "How much is remembered",
+        "get": "The value of a key",
+        "list": "The keys of a memory",
+        "export": "Everything of a memory or a session, as JSON Lines",
+        "import": "Read such lines into an empty one",
+        "verify": "Check every memory, and mend its indexes",
+        "backup": "Copy a whole memory into a file",
+        "restore": "Put such a copy in its place",
+        "erase": "Erase a memory, or a session",
     },
     "audit": {
         "tail": "The last entries",

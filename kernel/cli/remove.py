@@ -7,7 +7,7 @@ import click
 from msgspec import Struct
 
 from kernel import folders
-from kernel.cli import compiling, told
+from kernel.cli import compiling, memories, told
 from kernel.cli.frame import Session, command, hand_argument
 
 
@@ -19,31 +19,36 @@ class Removed(Struct, frozen=True, kw_only=True):
 
 @command()
 @hand_argument
-@click.option("--purge", is_flag=True, help="Also what it kept: its state folder and what it printed.")
+@click.option("--purge", is_flag=True, help="Also what it kept and remembers, and what it printed.")
 def remove(session: Session, hand: str, purge: bool) -> None:
     """Remove a Hand, with its grants, settings and secrets; its processes end first.
 
-    What it kept in its state folder stays until --purge, but no later Hand of the same name gets it: a Hand is known by
-    an id, which never comes back.
+    What it kept in its state folder, and what it remembers, stays until --purge, but no later Hand of the same name gets
+    it: a Hand is known by an id, which never comes back.
     """
-    left = take_away(session, hand, purge=purge)
-    session.result({"name": hand, "kept": left}, lambda: f"{hand} is removed.")
+    left, remembered = take_away(session, hand, purge=purge)
+    session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} is removed.")
     if left:
         session.say(f"What it kept is still in {left}")
+    if remembered:
+        session.say(f"What it remembers is still there: `maniple memory erase --hand {remembered}` erases it")
 
 
-def take_away(session: Session, hand: str, *, purge: bool) -> str | None:
-    """Remove a Hand; the folder that still holds what it kept, if there is one."""
+def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, str | None]:
+    """Remove a Hand; the folder that still holds what it kept, and its id if there still is a memory of it."""
     with session.client() as client:
         removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
         compiling.sweep(client)
+        if purge and memories.kept_of(session.home, removed.hand):
+            client.call("memory.erase", f"own/{removed.hand}", seconds=memories.LONG_S)
     _delete(session, "keys", f"{removed.hand}.secrets")
     kept = os.path.join(session.home, "state", removed.hand)
     if purge:
         _delete(session, "state", removed.hand)
         _delete(session, "output", f"{hand}.log")
         _delete(session, "output", f"{hand}.log.1")
-    return kept if os.path.isdir(kept) else None
+    remembered = removed.hand if memories.kept_of(session.home, removed.hand) else None
+    return kept if os.path.isdir(kept) else None, remembered
 
 
 def _delete(session: Session, *parts: str) -> None:

@@ -5,19 +5,21 @@ and delivers only the normal form. Normal forms and patterns show their own kind
 it:
 
     ""              none
-    has "://"       url
-    has "/"         path
-    has ":"         address
-    else            name, or the root of a path (both are one segment and match alike)
+    has "://"                        url
+    begins with shared/, session/    namespace
+    or own/
+    has "/"                          path
+    has ":"                          address
+    else                             name, the root of a path, or `own` (all are one segment and match alike)
 
-`*` and `**` alone cover every resource of every kind. To add a kind: a file with the five names of `Kind`, a row in
-KINDS, a line in `kind_of`, rows in tests/disguises.py.
+`*` and `**` alone cover every resource of every kind, but for the memory of a Hand by its id. To add a kind: a file with
+the five names of `Kind`, a row in KINDS, a line in `kind_of`, rows in tests/disguises.py.
 """
 
 from functools import lru_cache
 from typing import Final, Protocol
 
-from manifests.capabilities import address, name, none, path, url
+from manifests.capabilities import address, name, namespace, none, path, url
 from manifests.errors import PatternInvalid, ResourceInvalid
 
 
@@ -39,7 +41,9 @@ class Kind(Protocol):
         """Whether a checked pattern covers all that another covers. Never raises; when unsure, False."""
 
 
-KINDS: Final[dict[str, Kind]] = {"none": none, "name": name, "path": path, "url": url, "address": address}
+KINDS: Final[dict[str, Kind]] = {
+    "none": none, "name": name, "path": path, "url": url, "address": address, "namespace": namespace
+}  # fmt: skip
 ANYTHING: Final = ("*", "**")
 MOST_REMEMBERED: Final = 1024
 
@@ -63,7 +67,7 @@ def kind_of(text: str) -> str:
     if "://" in text:
         return "url"
     if "/" in text:
-        return "path"
+        return "namespace" if text.partition("/")[0] in namespace.SPACES else "path"
     return "address" if ":" in text else "name"
 
 
@@ -102,7 +106,7 @@ def covers(pattern: str, resource: str) -> bool:
 
     Total: False, not an error, for a malformed pattern and for a resource that is not in normal form.
     """
-    if not is_normal(resource) or not is_pattern(pattern):
+    if not is_normal(resource) or not is_pattern(pattern) or namespace.is_by_id(resource):
         return False
     return pattern in ANYTHING or _matcher(pattern, resource).covers(pattern, resource)
 

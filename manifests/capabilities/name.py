@@ -1,4 +1,4 @@
-"""Kind `name`: one plain word, such as a Hand, an event, a model or a memory space (pure).
+"""Kind `name`: one plain word, such as a Hand, an event or a model (pure).
 
 A name has 1 to 256 of the ASCII characters A-Z a-z 0-9 . _ @ + - and starts with a letter or digit. Case counts. There
 are no other spellings of a name, so its normal form is itself, and a look-alike is refused because it is not ASCII.
@@ -13,7 +13,7 @@ from typing import Final
 from manifests.capabilities.glob import fits
 from manifests.errors import PatternInvalid, ResourceInvalid
 
-EXAMPLES: tuple[str, ...] = ("own", "data-pipeline.*", "*")
+EXAMPLES: tuple[str, ...] = ("monitoring", "data-pipeline.*", "*")
 _NAME: Final = r"(?a)[A-Za-z0-9][A-Za-z0-9._@+-]{0,255}"
 _PATTERN: Final = r"(?a)[A-Za-z0-9*][A-Za-z0-9._@+*-]{0,255}"
 _CHARACTERS: Final = "letters, digits and . _ @ + -, starting with a letter or digit"

@@ -13,6 +13,7 @@ import re
 from typing import Final
 
 from manifests.capabilities.glob import complaint, fits_all
+from manifests.capabilities.namespace import SPACES
 from manifests.capabilities.spelling import is_nfc, is_too_long, oddity
 from manifests.errors import PatternInvalid, ResourceInvalid
 
@@ -34,6 +35,8 @@ def normalise(text: str) -> str:
         raise ResourceInvalid(
             "it does not begin with the name of a root (small letters, digits and -), as in reports/a.csv"
         )
+    if path.partition("/")[0] in SPACES:
+        raise ResourceInvalid(f"{path.partition('/')[0]} is no root: it is a space of memories")
     return path
 
 

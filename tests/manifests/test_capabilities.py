@@ -19,6 +19,9 @@ PATHS = st.lists(st.sampled_from(["a", "b", "ab", "käse.csv", "x y"]), max_size
     lambda parts: "/".join(["reports", *parts])
 )
 ADDRESSES = st.builds("{}:{}".format, _HOST, st.integers(1, 70))
+NAMESPACES = st.sampled_from(
+    ["own", "shared/a", "shared/ab", "session/a/b/ab/-", "session/bot/mail/-/%C3%A4", "session/a/a/a/a"]
+)
 NAMES = st.sampled_from(["own", "a", "ab", "a.b", "data-pipeline.loaded"])
 
 
@@ -34,6 +37,7 @@ RESOURCES = st.one_of(
     PATHS.map(lambda text: _normal("path", text)),
     ADDRESSES.map(lambda text: _normal("address", text)),
     NAMES,
+    NAMESPACES,
 )
 
 
@@ -88,7 +92,7 @@ def test_a_normal_form_is_its_own_normal_form_and_shows_its_kind(kind: str, text
     kinds.normalise.cache_clear()
     assert kinds.is_normal(normal)
     assert kinds.normalise(kind, normal) == normal
-    assert kinds.kind_of(normal) in (kind, "name" if kind == "path" else kind)
+    assert kinds.kind_of(normal) in (kind, "name" if kind in ("path", "namespace") else kind)
 
 
 @given(st.sampled_from(["http://", "https://h.example/", "https://", "http://[", "reports/"]), HOSTILE)
@@ -139,7 +143,13 @@ def test_a_pattern_of_one_kind_covers_nothing_of_another(pattern: str, resource:
         ("**.a.org:443", ["x.a.org:443", "y.x.a.org:443"], ["a.org:443", "x.a.org:80"]),
         ("[::1]:*", ["[::1]:1"], ["127.0.0.1:1"]),
         ("data-pipeline.*", ["data-pipeline.loaded", "data-pipeline.a.b"], ["data-pipeline", "own"]),
-        ("*", ["", "own", "reports/a", "https://10.0.0.1/", "[::1]:22"], []),
+        ("own", ["own"], ["shared/own", "own/h-4kz8w1m3q0v7x2ab", "session/own/a/b/c"]),
+        ("shared/*", ["shared/a", "shared/a-b"], ["own", "session/shared/a/b/c"]),
+        ("shared/team-*", ["shared/team-a"], ["shared/team", "shared/a"]),
+        ("session/**", ["session/a/b/c/d"], ["own", "own/operator/session/a/b/c/d", "shared/session"]),
+        ("session/bot/**", ["session/bot/b/c/d"], ["session/bots/b/c/d"]),
+        ("session/*/mail/*/ada", ["session/a/mail/-/ada"], ["session/a/mail/-/bob", "session/a/sms/-/ada"]),
+        ("*", ["", "own", "reports/a", "https://10.0.0.1/", "[::1]:22", "shared/a"], ["own/operator"]),
     ],
 )
 def test_wildcards_mean_what_the_manual_says(pattern: str, covered: list[str], others: list[str]) -> None:

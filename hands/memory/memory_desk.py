@@ -1,0 +1,147 @@
+"""What every part of the Hand stands on (acts): the place of a call, its work in a thread, labels and errors.
+
+A part is a class on top of Desk with an `async def` for each of its methods, which says what to do as a function of a Store
+or Reader and a space; see memory_keys for the smallest one.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from memory.errors import StoreError
+from memory.store import Reader, Store
+from memory_owner import PLAIN, Place, place_of
+from memory_shelf import Shelf
+from runtime import Call, Failure, Hand
+from wire import codec, limits
+from wire.entries import time_text
+
+T = TypeVar("T")
+Answer = dict[str, object]
+
+REPLY_MOST: Final = 768 * limits.KIB
+"""Bytes after which a listing ends, and says that there is more."""
+
+
+IMPORT_MAX: Final = 1 << 30
+"""Bytes of one import."""
+
+LINE_MAX: Final = 8 << 20
+"""Bytes of one line: a message with every character escaped."""
+
+
+class Desk(Hand):
+    """Opens the shelf, and closes it."""
+
+    async def start(self) -> None:
+        """Nothing is opened before it is asked for."""
+        self.shelf = Shelf(self.state, now=now, quota=self.settings.of("quota", int))
+
+    async def stop(self) -> None:
+        """Close every file."""
+        await self.shelf.close()
+
+    async def on_settings(self, changed: frozenset[str]) -> None:
+        """A new quota holds from the next call on."""
+        self.shelf.quota = self.settings.of("quota", int)
+
+    async def reading(self, call: Call, work: Callable[[Reader | Store, str], T]) -> T:
+        """What the work answers of the call's memory. work: given what reads, and the space within."""
+        place = place_of(call.resource)
+        with told():
+            return await self.shelf.read(place.owner, lambda reader: work(reader, place.space))
+
+    async def writing(self, call: Call, work: Callable[[Store, str], T], *, frees: bool = False) -> T:
+        """What the work answers, once it is on the disk. frees: it makes room."""
+        place = place_of(call.resource)
+        with told():
+            return await self.shelf.write(place.owner, lambda store: work(store, place.space), frees=frees)
+
+    async def streamed(self, call: Call, raw: bytes) -> None:
+        """Send bytes, however many they are."""
+        for start in range(0, len(raw), limits.CHUNK_SIZE):
+            await call.send(raw[start : start + limits.CHUNK_SIZE])
+
+    async def received(self, call: Call, path: Path, most: int) -> None:
+        """Write what the caller sends to a file, at most so many bytes. Raises Failure."""
+        if not call.uploads:
+            raise Failure("arguments", "nothing came with the call: send it as a stream (`--upload FILE`)")
+        size = 0
+        with path.open("wb") as file:
+            async for chunk in call.upload:
+                size += len(chunk)
+                if size > most:
+                    raise Failure("too large", f"at most {most} bytes are taken in")
+                try:
+                    await self.shelf.aside(partial(file.write, chunk))
+                except OSError as error:
+                    raise Failure("full", f"the disk refuses: {error.strerror}") from None
+
+
+def now() -> int:
+    """The wall clock, in microseconds since 1970."""
+    return time.time_ns() // 1_000
+
+
+def moment(micros: int | None) -> str | None:
+    """A time as replies have it."""
+    return None if micros is None else time_text(micros)
+
+
+def micros(text: str | None) -> int | None:
+    """A time as calls have it, RFC 3339 with its zone, in microseconds. Failure for any other text."""
+    if text is None:
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None or not 1970 < read.year < 9999:
+        raise Failure("arguments", f"{text!r} is not a time such as 2026-11-21T00:45:10Z")
+    return round(read.timestamp() * 1_000) * 1_000 + read.microsecond % 1_000
+
+
+def fitting(call: Call, rows: Iterable[tuple[Answer, Iterable[str]]]) -> tuple[list[Answer], bool]:
+    """The rows that one reply holds, which is marked with their labels; and whether there are more."""
+    shown: list[Answer] = []
+    size = 0
+    for row, labels in rows:
+        size += len(codec.encode_body(row))
+        if shown and size > REPLY_MOST:
+            return shown, True
+        shown.append(row)
+        call.add_labels(*labels)
+    return shown, False
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file; one that is longer than LINE_MAX comes in pieces, which are none."""
+    with path.open("rb") as file:
+        while line := file.readline(LINE_MAX):
+            yield line
+
+
+def at(call: Call) -> Place:
+    """Where a call reads and writes."""
+    return place_of(call.resource)
+
+
+def whole(call: Call) -> Place:
+    """As at(), for what is about a whole memory: who may ask about one conversation learns nothing of others beside it."""
+    place = at(call)
+    if place.space != PLAIN:
+        raise Failure("arguments", f"{call.method} is about a whole memory: name own or shared/NAME")
+    return place
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A memory's no becomes the call's Failed."""
+    try:
+        yield
+    except StoreError as error:
+        raise Failure(error.code, str(error)) from None

@@ -1,0 +1,177 @@
+"""One memory file as the Hand's threads use it (acts): written by one at a time, read by several.
+
+Writes that wait for each other are made in one transaction, each in a savepoint of its own: they share one sync, and one
+that is refused undoes itself alone. When that transaction cannot be ended, as on a full disk, each is tried by itself.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+
+from memory import keys
+from memory.errors import Full
+from memory.store import Reader, Store, reader_without_room
+
+T = TypeVar("T")
+
+SWEEP_MICROS: Final = 600_000_000
+"""Between two looks for values that have expired."""
+
+PAGE: Final = 4096
+NEARLY: Final = 64
+"""Pages below the quota from which a write that finds no room is told of the quota, and not of the disk."""
+
+
+class Job:
+    """One write that waits. frees: it makes room, and so may go a little beyond the quota."""
+
+    __slots__ = ("frees", "result", "work")
+
+    def __init__(
+        self, work: Callable[[Store], object], result: "asyncio.Future[object]", *, frees: bool
+    ) -> None:  # fmt: skip
+        self.work, self.result, self.frees = work, result, frees
+
+
+class MemoryFile:
+    """A file, which is opened when it is first used. quota: the most bytes that it may have, which may change.
+
+    For the loop alone: jobs, the writes that wait; is_written: some are being made; users: calls that are at it; idle:
+    there are none; barred: set while nobody may come to it.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], int], quota: int) -> None:
+        self.path, self.now, self.quota = path, now, quota
+        self.jobs: deque[Job] = deque()
+        self.is_written = False
+        self.users = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.barred: asyncio.Event | None = None
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+        self._readers: list[Reader] = []
+        self._swept = 0
+
+    def read(self, work: Callable[[Reader | Store], T], empty: Callable[[], Store]) -> T:
+        """What a work answers from what was committed when it began.
+
+        empty: what is read where there is no file: nothing is made for who only asks, and what is absent there is absent in
+        the same words.
+        """
+        try:
+            reader = self._reader()
+        except Full:
+            return self._read_without_room(work)
+        if reader is None:
+            return work(empty())
+        try:
+            return work(reader)
+        finally:
+            with self._lock:
+                self._readers.append(reader)
+
+    def write(self, jobs: Sequence[Job]) -> list[object]:
+        """What each write answered or raised, all of it on the disk."""
+        store = self._opened()
+        outcomes = self._together(store, jobs) if len(jobs) > 1 else None
+        if outcomes is None:
+            outcomes = [self._alone(store, job) for job in jobs]
+        if self.now() - self._swept > SWEEP_MICROS:
+            self._swept = self.now()
+            _sweep(store)
+        return outcomes
+
+    def close(self) -> None:
+        """Close every connection; what lies in the write-ahead log goes into the file."""
+        with self._lock:
+            for reader in self._readers:
+                reader.close()
+            self._readers.clear()
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def _opened(self) -> Store:
+        """The writing connection, opened by whoever comes first."""
+        with self._lock:
+            if self._store is None:
+                if not self.path.parent.exists():
+                    self.path.parent.mkdir(mode=0o700, exist_ok=True)
+                    sync_folder(self.path.parent.parent)
+                self._store = Store(self.path, now=self.now)
+            return self._store
+
+    def _reader(self) -> Reader | None:
+        """A reading connection, None when there is no file."""
+        with self._lock:
+            if self._readers:
+                return self._readers.pop()
+            if self._store is None and not self.path.exists():
+                return None
+        return self._opened().reader()
+
+    def _read_without_room(self, work: Callable[[Reader | Store], T]) -> T:
+        """Where a file cannot be opened for writing, as on a full disk, it is read by one at a time."""
+        with self._lock:
+            reader = reader_without_room(self.path, self.now)
+            try:
+                return work(reader)
+            finally:
+                with contextlib.suppress(apsw.Error):
+                    reader.close()
+
+    def _together(self, store: Store, jobs: Sequence[Job]) -> list[object] | None:
+        """All writes in one transaction; None when that could not be ended, and so none of them was made."""
+        outcomes: list[object] = []
+        try:
+            with store.write():
+                for job in jobs:
+                    outcomes.append(self._alone(store, job))
+                    if not store.connection.in_transaction:  # SQLite has given up all of it
+                        return None
+        except (Full, apsw.Error):
+            return None
+        return outcomes
+
+    def _alone(self, store: Store, job: Job) -> object:
+        """What a write answered, or what it raised: then nothing of it was made."""
+        most = self.quota + (self.quota // 4 if job.frees else 0)
+        store.connection.pragma("max_page_count", max(1, most // PAGE))
+        try:
+            with store.write():
+                return job.work(store)
+        except Full as error:
+            return self._what_is_full(store, error)
+        except Exception as error:  # noqa: BLE001 - it is its caller's
+            return error
+
+    def _what_is_full(self, store: Store, error: Full) -> Full:
+        pages = store.connection.pragma("page_count")
+        if isinstance(pages, int) and (pages + NEARLY) * PAGE >= self.quota:
+            mend = "delete something, or ask the operator for more: `maniple settings memory quota=...`"
+            return Full(f"the quota of this memory, {self.quota} bytes, is used up: {mend}")
+        return error
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a new entry of a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(store: Store) -> None:
+    try:
+        keys.sweep(store)
+    except Full:
+        pass  # what has expired is not seen; its room is had back later

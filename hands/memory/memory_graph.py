@@ -1,0 +1,215 @@
+"""The graph, as calls (acts; thin): memory.graph.*. What entities, relations and walks are is in memory/graph.py.
+
+An entity is named by a number, by a name, or by a table of name and type.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from memory import graph, merging, walks
+from memory.errors import Invalid
+from memory.graph import Entity, Ref, Relation
+from memory.walks import Direction, Hop, Step
+from memory_desk import Answer, Desk, fitting, micros, moment, told
+from runtime import Call
+
+T = TypeVar("T")
+
+UNSAID: Final = "the caller"
+"""Where it is from, when nobody says: all that is said so is one voice."""
+
+EVIDENCE_SHOWN: Final = 16
+"""Voices that a relation is shown with; its confidence is that of all."""
+
+
+class Graph(Desk):
+    """memory.graph.*."""
+
+    async def graph_put(
+        self, call: Call, type: str, name: str, aliases: Sequence[object] = (),  # noqa: A002 - as callers say it
+        properties: dict[str, object] | None = None,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.graph.put."""
+        others = _read(aliases, tuple[str, ...], "aliases is a list of names")
+        made = await self.writing(
+            call,
+            lambda store, space: graph.put(
+                store, space, type, name, aliases=others, properties=properties, labels=tuple(call.labels)
+            ),
+        )
+        call.add_labels(*made.labels)
+        return _entity(made)
+
+    async def graph_get(self, call: Call, entity: object) -> Answer:
+        """Answer memory.graph.get."""
+        ref = _ref(entity)
+        found = await self.reading(call, lambda reader, space: graph.find(reader, space, ref))
+        call.add_labels(*found.labels)
+        return _entity(found)
+
+    async def graph_list(
+        self, call: Call, prefix: str = "", type: str = "", after: int = 0, most: int = 100  # noqa: A002 - as above
+    ) -> Answer:  # fmt: skip
+        """Answer memory.graph.list."""
+        found = await self.reading(
+            call,
+            lambda reader, space: graph.listed(reader, space, prefix=prefix, of_type=type, after=after, most=most),
+        )
+        shown, is_cut = fitting(call, ((_entity(one), one.labels) for one in found))
+        return {"entities": shown, "more": is_cut or len(found) == most}
+
+    async def graph_relate(
+        self, call: Call, source: object, kind: str, target: object, said: str = "", confidence: float = 1.0,
+        since: str | None = None, until: str | None = None, properties: dict[str, object] | None = None,
+        single: bool = False,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.graph.relate."""
+        one, other, times = _ref(source), _ref(target), (micros(since), micros(until))
+        where = said or UNSAID
+        made = await self.writing(
+            call,
+            lambda store, space: graph.relate(
+                store, space, one, kind, other, said=where, confidence=confidence, since=times[0], until=times[1],
+                properties=properties, single=single, labels=tuple(call.labels),
+            ),
+        )  # fmt: skip
+        call.add_labels(*made.labels)
+        return _relation(made)
+
+    async def graph_end(self, call: Call, relation: int, until: str | None = None) -> Answer:
+        """Answer memory.graph.end."""
+        moment_of_end, labels = micros(until), tuple(call.labels)
+        made = await self.writing(call, lambda store, space: graph.end(store, space, relation, moment_of_end, labels))
+        call.add_labels(*made.labels)
+        return _relation(made)
+
+    async def graph_neighbours(
+        self, call: Call, entity: object, kind: str = "", direction: str = "both", at: str | None = None,
+        most: int = 100,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.graph.neighbours."""
+        ref, way, when = _ref(entity), _direction(direction), micros(at)
+        hops = await self.reading(
+            call,
+            lambda reader, space: walks.neighbours(reader, space, ref, kind=kind, direction=way, at=when, most=most),
+        )
+        shown, is_cut = fitting(call, ((_hop(hop), hop.relation.labels) for hop in hops))
+        return {"relations": shown, "more": is_cut or len(hops) == most}
+
+    async def graph_paths(
+        self, call: Call, source: object, target: object, kind: str = "", direction: str = "both", at: str | None = None,
+        depth: int = 4, most: int = 10,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.graph.paths."""
+        one, other, way, when = _ref(source), _ref(target), _direction(direction), micros(at)
+        found = await self.reading(
+            call,
+            lambda reader, space: walks.paths(
+                reader, space, one, other, kind=kind, direction=way, at=when, depth=depth, most=most
+            ),
+        )
+        shown, is_cut = fitting(call, ((_path(path), _marks(hop.relation for hop in path)) for path in found.paths))
+        return {"paths": [row["path"] for row in shown], "cut": found.cut or is_cut}
+
+    async def graph_match(
+        self, call: Call, pattern: Sequence[object], at: str | None = None, most: int = 100
+    ) -> Answer:  # fmt: skip
+        """Answer memory.graph.match."""
+        steps = _read(pattern, tuple[Step, ...], "pattern is a list of tables of kind, direction, depth, type and name")
+        if not steps:
+            raise _no("pattern has at least one table, for where it starts")
+        when = micros(at)
+        found = await self.reading(
+            call, lambda reader, space: walks.match(reader, space, steps[0], steps[1:], at=when, most=most)
+        )
+        shown, is_cut = fitting(call, (({"row": [*map(_brief, row)]}, _marks(row)) for row in found.rows))
+        return {"rows": [row["row"] for row in shown], "cut": found.cut or is_cut}
+
+    async def graph_merge(self, call: Call, keep: object, gone: object) -> Answer:
+        """Answer memory.graph.merge."""
+        one, other, labels = _ref(keep), _ref(gone), tuple(call.labels)
+        made = await self.writing(call, lambda store, space: merging.merge(store, space, one, other, labels))
+        call.add_labels(*made.labels)
+        return _entity(made)
+
+    async def graph_forget(self, call: Call, entity: object) -> None:
+        """Answer memory.graph.forget."""
+        ref = _ref(entity)
+        await self.writing(call, lambda store, space: graph.forget(store, space, ref), frees=True)
+
+    async def graph_unrelate(self, call: Call, relation: int) -> None:
+        """Answer memory.graph.unrelate."""
+        await self.writing(call, lambda store, space: graph.unrelate(store, space, relation), frees=True)
+
+    async def graph_contradictions(self, call: Call, after: Sequence[object] = (), most: int = 100) -> Answer:
+        """Answer memory.graph.contradictions. after: the two numbers of the last pair that came before."""
+        last = _read(after or (0, 0), tuple[int, int], "after is the two numbers of a pair")
+        pairs = await self.reading(
+            call, lambda reader, space: graph.contradictions(reader, space, after=last, most=most)
+        )  # fmt: skip
+        shown, is_cut = fitting(call, (({"pair": [*map(_relation, pair)]}, _marks(pair)) for pair in pairs))
+        return {"pairs": [row["pair"] for row in shown], "more": is_cut or len(pairs) == most}
+
+
+def _ref(value: object) -> Ref:
+    """An entity as a caller names it."""
+    if isinstance(value, str) and value:
+        return Ref(name=value)
+    if isinstance(value, int) and value > 0:
+        return Ref(number=min(value, (1 << 63) - 1))
+    if isinstance(value, dict) and value.keys() <= {"name", "type"} and value.get("name"):
+        return _read(value, Ref, "an entity's name and type are texts")
+    raise _no("an entity is its number, its name, or a table of name and type")
+
+
+def _direction(text: str) -> Direction:
+    return _read(text, Direction, "direction is out, in or both")  # type: ignore[arg-type]  # a Literal is no class
+
+
+def _read(value: object, kind: type[T], why: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _no(f"{why}: {error}") from None
+
+
+def _no(why: str) -> Exception:
+    with told():
+        raise Invalid(why)
+
+
+def _entity(one: Entity) -> Answer:
+    return {
+        "entity": one.number, "type": one.type, "name": one.name, "aliases": list(one.aliases),
+        "properties": one.properties, "created": moment(one.created), "changed": moment(one.changed),
+    }  # fmt: skip
+
+
+def _brief(one: Entity) -> Answer:
+    return {"entity": one.number, "type": one.type, "name": one.name}
+
+
+def _relation(one: Relation) -> Answer:
+    voices = [
+        {"said": voice.said, "confidence": voice.confidence, "at": moment(voice.at)}
+        for voice in one.evidence[:EVIDENCE_SHOWN]
+    ]
+    return {
+        "relation": one.number, "source": _brief(one.source), "kind": one.kind, "target": _brief(one.target),
+        "since": moment(one.since), "until": moment(one.until), "confidence": one.confidence,
+        "properties": one.properties, "evidence": voices, "contradicts": list(one.contradicts),
+    }  # fmt: skip
+
+
+def _hop(hop: Hop) -> Answer:
+    return {**_relation(hop.relation), "to": _brief(hop.to)}
+
+
+def _path(hops: Iterable[Hop]) -> Answer:
+    return {"path": [*map(_hop, hops)]}
+
+
+def _marks(found: Iterable[Relation | Entity]) -> set[str]:
+    return {label for one in found for label in one.labels}

@@ -1,0 +1,169 @@
+"""Values by key, as calls (acts; thin): memory.get, .set, .delete, .change, .list and .watch.
+
+What a key, a value and a version are is in memory/keys.py. A change is told to whoever watches that namespace, which takes
+a grant on it; there is no event on the bus that others could hear.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import keys
+from memory.errors import Invalid
+from memory.keys import Change
+from memory_desk import Answer, Desk, at, fitting, moment, now, told
+from memory_owner import Place
+from runtime import Call
+from wire import codec, limits
+from wire.errors import CodecError
+
+VALUE_MOST: Final = limits.BODY_MAX - 8 * limits.KIB
+"""Bytes of a value: so that it fits into a reply with all that is said of it."""
+
+WAITING_MOST: Final = 1_024
+"""Changes that wait for a slow watcher; then the oldest are dropped, and it is told how many."""
+
+
+class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of memory.change. value or delete; version: only if it is still at that one; ttl: milliseconds."""
+
+    key: str
+    value: object = msgspec.UNSET
+    delete: bool = False
+    version: int | None = None
+    ttl: int | None = None
+
+
+class Watcher:
+    """One open memory.watch."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.waiting: deque[tuple[str, int, tuple[str, ...]]] = deque()
+        self.missed = 0
+        self.something = asyncio.Event()
+
+    def tell(self, key: str, version: int, labels: tuple[str, ...]) -> None:
+        """A key has changed."""
+        if key.startswith(self.prefix):
+            if len(self.waiting) == WAITING_MOST:
+                self.waiting.popleft()
+                self.missed += 1
+            self.waiting.append((key, version, labels))
+            self.something.set()
+
+
+class Keys(Desk):
+    """memory.get and what belongs to it."""
+
+    async def start(self) -> None:
+        """Nobody watches yet."""
+        await super().start()
+        self.watchers: dict[Place, list[Watcher]] = {}
+
+    async def get(self, call: Call, key: str) -> Answer:
+        """Answer memory.get."""
+        found = await self.reading(call, lambda reader, space: keys.get(reader, space, key))
+        call.add_labels(*found.labels)
+        return {
+            "value": codec.decode_body(found.value),
+            "version": found.version,
+            "created": moment(found.created),
+            "changed": moment(found.changed),
+            "expires": moment(found.expires),
+        }
+
+    async def set(
+        self, call: Call, key: str, value: object, version: int | None = None, ttl: int | None = None
+    ) -> Answer:
+        """Answer memory.set."""
+        (made,) = await self._change(call, [Asked(key=key, value=value, version=version, ttl=ttl)])
+        return {"version": made}
+
+    async def delete(self, call: Call, key: str, version: int | None = None) -> None:
+        """Answer memory.delete."""
+        await self._change(call, [Asked(key=key, delete=True, version=version)])
+
+    async def change(self, call: Call, changes: Sequence[object]) -> Answer:
+        """Answer memory.change."""
+        with told():
+            try:
+                asked = msgspec.convert(changes, list[Asked])
+            except (msgspec.ValidationError, RecursionError) as error:
+                raise Invalid(
+                    f"changes is a list of tables of key, value or delete, version and ttl: {error}"
+                ) from None
+        return {"versions": list(await self._change(call, asked))}
+
+    async def list(self, call: Call, prefix: str = "", after: str = "", most: int = 100) -> Answer:
+        """Answer memory.list."""
+        rows = await self.reading(call, lambda reader, space: keys.listed(reader, space, prefix, after, most))
+        shown, is_cut = fitting(call, ((_row(row), row.labels) for row in rows))
+        return {"keys": shown, "more": is_cut or len(rows) == most}
+
+    async def watch(self, call: Call, prefix: str = "") -> None:
+        """Answer memory.watch: at first a line that it has begun, so that nothing is missed by who then lists."""
+        place, watcher = at(call), Watcher(prefix)
+        self.watchers.setdefault(place, []).append(watcher)
+        try:
+            await call.send(_line({"watching": prefix}))
+            while True:
+                await watcher.something.wait()
+                watcher.something.clear()
+                while watcher.waiting:
+                    key, version, labels = watcher.waiting.popleft()
+                    missed, watcher.missed = watcher.missed, 0
+                    call.add_labels(*labels)
+                    await call.send(_line({"key": key, "version": version, "missed": missed}))
+        finally:
+            self.watchers[place].remove(watcher)
+            if not self.watchers[place]:
+                del self.watchers[place]
+
+    async def _change(self, call: Call, asked: Sequence[Asked]) -> tuple[int, ...]:
+        labels = tuple(sorted(call.labels))
+        with told():
+            changes = [_read(one, labels) for one in asked]
+        frees = all(one.value is None for one in changes)
+        made = await self.writing(call, lambda store, space: keys.change(store, space, changes), frees=frees)
+        for one, version in zip(changes, made, strict=True):
+            for watcher in self.watchers.get(at(call), ()):
+                watcher.tell(one.key, version, labels)
+        return made
+
+
+def _row(row: keys.Listed) -> Answer:
+    return {
+        "key": row.key, "version": row.version, "changed": moment(row.changed), "expires": moment(row.expires),
+        "size": row.size,
+    }  # fmt: skip
+
+
+def _read(one: Asked, labels: tuple[str, ...]) -> Change:
+    """A row of a change as the memory has it. Raises Invalid."""
+    if one.delete:
+        if one.value is not msgspec.UNSET or one.ttl is not None:
+            raise Invalid(f"{one.key!r} is to be set and to be deleted: give one of value and delete")
+        return Change(key=one.key, value=None, version=one.version)
+    if one.value is msgspec.UNSET:
+        raise Invalid(f"{one.key!r} has neither value nor delete")
+    try:
+        value = codec.encode_body(one.value)
+        codec.decode_body(value)
+    except CodecError as error:
+        raise Invalid(f"{one.key!r}: {error}") from None
+    if len(value) > VALUE_MOST:
+        raise Invalid(f"{one.key!r}: a value is at most {VALUE_MOST} bytes")
+    if one.ttl is not None and not 0 < one.ttl < math.inf:
+        raise Invalid(f"{one.key!r}: ttl is a time to come")
+    expires = None if one.ttl is None else now() + one.ttl * 1_000
+    return Change(key=one.key, value=value, version=one.version, expires=expires, labels=labels)
+
+
+def _line(value: Answer) -> bytes:
+    return msgspec.json.encode(value) + b"\n"

@@ -1,0 +1,152 @@
+"""Conversations, as calls (acts; thin): memory.session.* and memory.sessions. What they are is in memory/sessions.py."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from memory import compacting, session_lines, sessions
+from memory.compacting import Summary
+from memory.errors import Invalid
+from memory.sessions import MAIN, Message, Said, Span
+from memory_desk import IMPORT_MAX, Answer, Desk, fitting, lines_of, moment, told, whole
+from runtime import Call
+
+READ_ROOM: Final = 640 << 10
+"""Bytes of messages in one reply."""
+
+
+class Sessions(Desk):
+    """memory.session.*."""
+
+    async def session_append(
+        self, call: Call, messages: Sequence[object], branch: str = MAIN, expect: int | None = None
+    ) -> Answer:
+        """Answer memory.session.append."""
+        with told():
+            try:
+                said = msgspec.convert(messages, tuple[Said, ...])
+            except (msgspec.ValidationError, RecursionError) as error:
+                raise Invalid(f"messages is a list of tables of role, text and extra: {error}") from None
+        last = await self.writing(
+            call,
+            lambda store, space: sessions.append(
+                store, space, said, branch=branch, expect=expect, labels=tuple(call.labels)
+            ),
+        )
+        return {"last": last}
+
+    async def session_read(
+        self, call: Call, branch: str = MAIN, after: int | None = None, most: int = 100, compact: bool = False
+    ) -> Answer:
+        """Answer memory.session.read. compact: summaries in the place of what they cover, and the last messages."""
+        if compact:
+            items, is_cut = await self.reading(
+                call,
+                lambda reader, space: compacting.compacted(reader, space, branch=branch, most=most, room=READ_ROOM),
+            )
+            shown, _ = fitting(call, ((_row(one), one.labels) for one in items))
+            return {"messages": shown, "more": is_cut}
+        found, last = await self.reading(
+            call,
+            lambda reader, space: (
+                sessions.read(reader, space, branch=branch, after=after, most=most, room=READ_ROOM),
+                sessions.last_of(reader, space, branch),
+            ),
+        )
+        shown, _ = fitting(call, ((_row(one), one.labels) for one in found))
+        return {
+            "messages": shown,
+            "more": bool(found) and (found[0].seq > 1 if after is None else found[-1].seq < last),
+        }
+
+    async def session_search(self, call: Call, text: str, most: int = 20) -> Answer:
+        """Answer memory.session.search."""
+        found = await self.reading(call, lambda reader, space: sessions.search(reader, space, text, most=most))
+        shown, is_cut = fitting(call, ((_row(one), one.labels) for one in found))
+        return {"messages": shown, "more": is_cut or len(found) == most}
+
+    async def session_branch(self, call: Call, name: str, parent: str = MAIN, at: int | None = None) -> Answer:
+        """Answer memory.session.branch."""
+        labels = tuple(call.labels)
+        made = await self.writing(
+            call, lambda store, space: sessions.fork(store, space, name, parent=parent, at=at, labels=labels)
+        )
+        return {"last": made.last}
+
+    async def session_branches(self, call: Call) -> Answer:
+        """Answer memory.session.branches."""
+        found = await self.reading(call, lambda reader, space: sessions.branches(reader, space))
+        call.add_labels(*{label for one in found for label in one.labels})
+        return {
+            "branches": [
+                {"name": one.name, "parent": one.parent, "forked": one.forked, "last": one.last,
+                 "created": moment(one.created)}
+                for one in found
+            ]
+        }  # fmt: skip
+
+    async def session_compact(self, call: Call, first: int, last: int, text: str, branch: str = MAIN) -> None:
+        """Answer memory.session.compact."""
+        made = await self.writing(
+            call,
+            lambda store, space: compacting.compact(
+                store, space, first, last, text, branch=branch, labels=tuple(call.labels)
+            ),
+        )
+        call.add_labels(*made.labels)
+
+    async def session_export(self, call: Call) -> Answer:
+        """Answer memory.session.export: what is there when it begins, a page at a time, so that nobody waits for it."""
+        found, summaries = await self.reading(call, lambda reader, space: session_lines.outline(reader, space))
+        await call.send(session_lines.head())
+        count = 0
+        for one in found:
+            call.add_labels(*one.labels)
+            await call.send(session_lines.branch_line(one))
+            span = Span(one.name, one.forked, one.last)
+            while span.after < span.until:
+                lines, after, labels = await self._page(call, span)
+                count += after - span.after
+                span = Span(span.branch, after, span.until)
+                call.add_labels(*labels)
+                await self.streamed(call, lines)
+        for summary in summaries:
+            call.add_labels(*summary.labels)
+            await self.streamed(call, session_lines.summary_line(summary))
+        return {"messages": count}
+
+    async def _page(self, call: Call, span: Span) -> tuple[bytes, int, set[str]]:
+        return await self.reading(call, lambda reader, space: session_lines.message_lines(reader, space, span))
+
+    async def session_import(self, call: Call) -> Answer:
+        """Answer memory.session.import: from the lines that the caller sends."""
+        path = self.scratch / f"import-{call.number}"
+        try:
+            await self.received(call, path, IMPORT_MAX)
+            labels = tuple(call.labels)
+            count = await self.writing(
+                call, lambda store, space: session_lines.take_in(store, space, lines_of(path), labels)
+            )
+        finally:
+            path.unlink(missing_ok=True)
+        return {"messages": count}
+
+    async def sessions(self, call: Call, after: str = "", most: int = 100) -> Answer:
+        """Answer memory.sessions."""
+        whole(call)
+        found = await self.reading(call, lambda reader, space: sessions.keys_of(reader, after, most))
+        rows = [
+            {"session": one.space, "created": moment(one.created), "last": moment(one.last), "messages": one.messages}
+            for one in found
+            if one.space
+        ]
+        return {"sessions": rows, "more": len(found) == most}
+
+
+def _row(one: Message | Summary) -> Answer:
+    if isinstance(one, Summary):
+        return {"summary": True, "first": one.first, "last": one.last, "text": one.text, "at": moment(one.at)}
+    return {
+        "seq": one.seq, "branch": one.branch, "role": one.role, "text": one.text, "extra": one.extra, "at": moment(one.at)
+    }  # fmt: skip

@@ -1,0 +1,184 @@
+"""The open memory files (acts): which thread is at which, and which are closed when others are needed.
+
+SQLite's calls block, so none is made on the loop: reads go to a few threads, the writes that wait at one file to one of two,
+together. At each file only one thread writes at a time.
+"""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import apsw
+
+from memory.store import Reader, Store
+from memory_file import Job, MemoryFile
+
+T = TypeVar("T")
+
+OPEN_MOST: Final = 24
+"""Files that are open at once, as long as not more are in use."""
+
+WRITERS: Final = 2
+READERS: Final = 4
+TOGETHER: Final = 256
+"""Threads that write and that read, and writes that share one sync."""
+
+CACHE_MOST: Final = 96 << 20
+"""Bytes of pages that SQLite keeps, over all files."""
+
+
+class Shelf:
+    """All memory files below a folder. now: the clock in microseconds; quota: bytes of one file, which may change."""
+
+    def __init__(self, folder: Path, *, now: Callable[[], int], quota: int, open_most: int = OPEN_MOST) -> None:
+        self._folder, self._now, self._open_most = folder, now, open_most
+        self.quota = quota
+        self._files: OrderedDict[str, MemoryFile] = OrderedDict()
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._nothing = threading.local()
+        apsw.soft_heap_limit(CACHE_MOST)
+
+    def path_of(self, owner: str) -> Path:
+        """The file of an owner, `own/ID` or `shared/NAME`."""
+        return self._folder / f"{owner}.db"
+
+    def owners(self) -> list[str]:
+        """Every owner that has a file, in order. It looks at the disk, so not on the loop."""
+        found = (
+            path.relative_to(self._folder) for kind in ("own", "shared") for path in self._folder.glob(f"{kind}/*.db")
+        )
+        return sorted(str(path).removesuffix(".db") for path in found)
+
+    async def read(self, owner: str, work: Callable[[Reader | Store], T]) -> T:
+        """What the work answers from what was committed when it began. An owner without a file has an empty memory."""
+        file = await self._enter(owner)
+        result = asyncio.wrap_future(self._readers.submit(file.read, work, self._empty))
+        result.add_done_callback(partial(self._leave, file))
+        return await asyncio.shield(result)
+
+    async def write(self, owner: str, work: Callable[[Store], T], *, frees: bool = False) -> T:
+        """What the work answers, once it is on the disk. It may be run again, so it does nothing but write there.
+
+        frees: it makes room, and so may go a little beyond the quota.
+        """
+        file = await self._enter(owner)
+        result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        result.add_done_callback(partial(self._leave, file))
+        file.jobs.append(Job(work, result, frees=frees))
+        self._go_on(file)
+        return cast(T, await asyncio.shield(result))  # what the work answered went through the job as an object
+
+    async def alone(self, owner: str, work: Callable[[Path], T]) -> T:
+        """Run a work on an owner's file while it is closed, and nobody else comes to it."""
+        file = await self._bar(owner)
+        result = asyncio.wrap_future(self._writers.submit(work, file.path))
+        result.add_done_callback(lambda _: self._unbar(file))
+        return await asyncio.shield(result)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Run a work on something else, in a thread of those that read."""
+        return await asyncio.shield(asyncio.wrap_future(self._readers.submit(work)))
+
+    async def close(self) -> None:
+        """End what goes on, and close every file."""
+        for owner in list(self._files):
+            await self._bar(owner)
+        self._writers.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+
+    # who is at which file --------------------------------------------------------------------------------------------
+
+    async def _free(self, owner: str) -> MemoryFile:
+        """An owner's file, when nobody keeps others from it. Whoever gets it acts before it waits again."""
+        while True:
+            file = self._files.get(owner)
+            if file is None:
+                file = self._files[owner] = MemoryFile(self.path_of(owner), self._now, self.quota)
+            if file.barred is None:
+                return file
+            await file.barred.wait()
+
+    async def _enter(self, owner: str) -> MemoryFile:
+        file = await self._free(owner)
+        file.users += 1
+        file.idle.clear()
+        file.quota = self.quota
+        self._files.move_to_end(owner)
+        self._close_the_oldest()
+        return file
+
+    def _leave(self, file: MemoryFile, done: "asyncio.Future[object]") -> None:
+        """Somebody's work at a file has ended, whether or not he waits for it still."""
+        if not done.cancelled():
+            done.exception()
+        file.users -= 1
+        if not file.users:
+            file.idle.set()
+
+    def _close_the_oldest(self) -> None:
+        """Let go of files that nobody is at, the longest unused first, while more are open than may be."""
+        spare = [owner for owner, file in self._files.items() if not file.users and file.barred is None]
+        for owner in spare[: max(0, len(self._files) - self._open_most)]:
+            file = self._files[owner]
+            file.barred = asyncio.Event()
+            closing = asyncio.wrap_future(self._writers.submit(file.close))
+            closing.add_done_callback(partial(self._closed, owner, file))
+
+    def _closed(self, owner: str, file: MemoryFile, done: "asyncio.Future[None]") -> None:
+        done.exception()  # one that cannot be closed is opened anew all the same
+        self._files.pop(owner, None)
+        self._unbar(file)
+
+    async def _bar(self, owner: str) -> MemoryFile:
+        """Keep everybody from a file, wait until those who are at it are gone, and close it."""
+        file = await self._free(owner)
+        file.barred = asyncio.Event()
+        try:
+            await file.idle.wait()
+            await asyncio.wrap_future(self._writers.submit(file.close))
+        except BaseException:
+            self._unbar(file)
+            raise
+        return file
+
+    def _unbar(self, file: MemoryFile) -> None:
+        if file.barred is not None:
+            file.barred.set()
+            file.barred = None
+
+    # writes ----------------------------------------------------------------------------------------------------------
+
+    def _go_on(self, file: MemoryFile) -> None:
+        """Let a thread make the writes that wait, unless one is at it."""
+        if file.is_written or not file.jobs:
+            return
+        file.is_written = True
+        jobs = [file.jobs.popleft() for _ in range(min(TOGETHER, len(file.jobs)))]
+        made = asyncio.wrap_future(self._writers.submit(file.write, jobs))
+        made.add_done_callback(partial(self._made, file, jobs))
+
+    def _made(self, file: MemoryFile, jobs: list[Job], done: "asyncio.Future[list[object]]") -> None:
+        file.is_written = False
+        failed = done.exception()
+        outcomes = [failed] * len(jobs) if failed is not None else done.result()
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.result.done():
+                continue
+            if isinstance(outcome, BaseException):
+                job.result.set_exception(outcome)
+            else:
+                job.result.set_result(outcome)
+        self._go_on(file)
+
+    def _empty(self) -> Store:
+        """A memory that holds nothing, for this thread."""
+        found: Store | None = getattr(self._nothing, "store", None)
+        if found is None:
+            found = self._nothing.store = Store(Path(":memory:"), now=self._now)
+        return found

@@ -1,0 +1,199 @@
+"""Looking after memories, as calls (acts; thin): memory.stats, .all.export, .all.import, .verify, .backup, .restore, .erase.
+
+owners, verify, backup and restore are about a whole file, so about a Hand's memory with its sessions, or a shared space.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from memory import lines, upkeep
+from memory.errors import Damaged, Full
+from memory.parts import Findings
+from memory.store import Reader, Store
+from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
+from memory_file import sync_folder
+from memory_owner import PLAIN
+from runtime import Call, Failure
+from wire import limits
+from wire.ids import OPERATOR
+
+RESTORE_MAX: Final = 64 << 30
+OWNERS_MAX: Final = 2_000
+OPERATORS: Final = f"own/{OPERATOR}"
+_COMING: Final = "coming"
+"""In the state folder: what is being restored, until it is whole."""
+
+
+class Upkeep(Desk):
+    """memory.stats and what belongs to it."""
+
+    async def start(self) -> None:
+        """Remove what a killed restore left."""
+        await super().start()
+        for left in self.state.glob(f"{_COMING}-*"):
+            left.unlink()
+
+    async def stats(self, call: Call) -> Answer:
+        """Answer memory.stats: how many of what, and for a whole memory its room."""
+        place = at(call)
+        found: Answer = {**await self.reading(call, upkeep.totals)}
+        if place.space == PLAIN:
+            found |= {"bytes": _size(self.shelf.path_of(place.owner)), "quota": self.shelf.quota}
+        return found
+
+    async def owners(self, call: Call, after: str = "", most: int = 1_000) -> Answer:
+        """Answer memory.owners: to the operator, whose namespace nobody else is ever given, all; to a Hand only itself."""
+        if not 0 < most <= OWNERS_MAX:
+            raise Failure("arguments", f"most is between 1 and {OWNERS_MAX}")
+        own = whole(call).owner
+        listed = await self.shelf.aside(self.shelf.owners)
+        found = [one for one in listed if one > after and (own == OPERATORS or one == own)]
+        rows = [{"namespace": one, "bytes": _size(self.shelf.path_of(one))} for one in found[:most]]
+        return {"owners": rows, "more": len(found) > most}
+
+    async def verify(self, call: Call) -> Answer:
+        """Answer memory.verify."""
+        place = whole(call)
+        found = Findings()
+        try:
+            if self.shelf.path_of(place.owner).exists():
+                with told():
+                    found = await self.shelf.write(place.owner, upkeep.check, frees=True)
+        except Failure as failure:
+            if failure.code != Damaged.code:
+                raise
+            found = Findings(problems=(failure.text,))
+        return {"ok": not found.problems, "problems": list(found.problems), "mended": list(found.mended)}
+
+    async def backup(self, call: Call) -> Answer:
+        """Answer memory.backup: the file as it is when this begins."""
+        place, path = whole(call), self.scratch / f"backup-{call.number}"
+        try:
+            with told():
+                marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path))
+            call.add_labels(*marks)
+            size = 0
+            with path.open("rb") as file:
+                while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
+                    size += len(piece)
+                    await call.send(piece)
+        finally:
+            path.unlink(missing_ok=True)
+        return {"bytes": size}
+
+    async def restore(self, call: Call) -> Answer:
+        """Answer memory.restore: what the caller sends takes the place of the file, if it is a whole memory."""
+        place, path = whole(call), self.state / f"{_COMING}-{call.number}"
+        if call.labels:
+            raise Failure("labels", "a copy keeps its own labels and takes no others: import what is marked instead")
+        try:
+            await self.received(call, path, RESTORE_MAX)
+            with told():
+                await self.shelf.aside(lambda: _checked(path))
+                size = path.stat().st_size
+                await self.shelf.alone(place.owner, lambda target: _replace(path, target))
+        finally:
+            for left in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                left.unlink(missing_ok=True)
+        return {"bytes": size}
+
+    async def all_export(self, call: Call) -> Answer:
+        """Answer memory.all.export: everything of a session, or of a memory but its sessions, as of one moment."""
+        path, count = self.scratch / f"export-{call.number}", 0
+        try:
+            labels = await self.reading(call, lambda reader, space: _written(reader, space, path))
+            call.add_labels(*labels)
+            with path.open("rb") as file:
+                while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
+                    count += piece.count(b"\n")
+                    await call.send(piece)
+        finally:
+            path.unlink(missing_ok=True)
+        return {"lines": count}
+
+    async def all_import(self, call: Call) -> Answer:
+        """Answer memory.all.import: from the lines that the caller sends, where there is nothing yet."""
+        path = self.scratch / f"import-{call.number}"
+        try:
+            await self.received(call, path, IMPORT_MAX)
+            labels = tuple(call.labels)
+            count = await self.writing(call, lambda store, space: lines.take_in(store, space, lines_of(path), labels))
+        finally:
+            path.unlink(missing_ok=True)
+        return {"lines": count}
+
+    async def erase(self, call: Call) -> None:
+        """Answer memory.erase: a session, or a whole memory with its sessions; what is not there is erased as well."""
+        place = at(call)
+        if place.space == PLAIN:
+            with told():
+                await self.shelf.alone(place.owner, _remove)
+        elif self.shelf.path_of(place.owner).exists():
+            await self.writing(call, upkeep.erase, frees=True)
+
+
+def _written(reader: Reader | Store, space: str, path: Path) -> set[str]:
+    try:
+        with path.open("wb") as file:
+            return lines.write_out(reader, space, file.write)
+    except OSError as error:
+        raise Full(f"the disk refuses: {error.strerror}") from None
+
+
+def _copied(reader: Reader | Store, path: Path) -> set[str]:
+    """Copy a file; the labels of all that is in the copy."""
+    with reader.connection:  # both as of one moment
+        marks = upkeep.labels(reader)
+        upkeep.copy(reader, path)
+    return marks
+
+
+def _checked(path: Path) -> None:
+    """Raise Damaged unless a file is a whole memory; one of an earlier version is brought to today's."""
+    try:
+        upkeep.check_head(path)
+        store = Store(path, now=now)
+        try:
+            upkeep.check_copy(store)
+        finally:
+            store.close()
+    except Damaged as error:
+        raise Damaged(f"what was sent is no copy of a memory, and nothing has changed: {error}") from None
+
+
+def _replace(path: Path, target: Path) -> None:
+    """Let a file take the place of another one, which nobody has open; killed between, one of the two is there."""
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _remove_logs(target)  # whose pages would be taken for the new file's
+    os.replace(path, target)
+    sync_folder(target.parent)
+
+
+def _remove(target: Path) -> None:
+    """Delete a file that nobody has open."""
+    _remove_logs(target)
+    target.unlink(missing_ok=True)
+    if target.parent.exists():
+        sync_folder(target.parent)
+
+
+def _remove_logs(target: Path) -> None:
+    for one in (Path(f"{target}-wal"), Path(f"{target}-shm")):
+        one.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file with its log, 0 when there is none."""
+    size = 0
+    for one in (path, Path(f"{path}-wal")):
+        try:
+            size += one.stat().st_size
+        except FileNotFoundError:
+            continue
+    return size

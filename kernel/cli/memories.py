@@ -1,0 +1,131 @@
+"""Whose memory a command is about (acts): its options, and the namespace that they mean.
+
+The operator may ask for a Hand's memory by the Hand's immutable id; a name is looked up, the id of a Hand that was removed is
+given as it is.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+from msgspec import Struct
+
+from kernel.cli import told
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import hand_names
+from kernel.cli.show import Shown
+from manifests.capabilities import namespace
+from manifests.errors import ResourceInvalid
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+LONG_S: Final = 24 * 3600.0
+"""Seconds that going through a whole memory may take."""
+
+
+class Whose(Struct, frozen=True, kw_only=True):
+    """The options as they were given."""
+
+    hand: str | None
+    shared: str | None
+    session: str | None
+
+    def is_given(self) -> bool:
+        """Whether any of them was."""
+        return any(one is not None for one in (self.hand, self.shared, self.session))
+
+
+class Owner(Struct, frozen=True, kw_only=True):
+    """A row of memory.owners."""
+
+    namespace: str
+    bytes: int
+
+
+class Owners(Struct, frozen=True, kw_only=True):
+    """memory.owners."""
+
+    owners: tuple[Owner, ...]
+    more: bool
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """memory.verify."""
+
+    ok: bool
+    problems: tuple[str, ...]
+    mended: tuple[str, ...]
+
+
+def whose_memory(*, sessions: bool = True) -> Callable[[Function], Function]:
+    """The options --hand, --shared and, where a session may be meant, --session."""
+
+    def added(function: Function) -> Function:
+        if sessions:
+            about = "A conversation in it: AGENT/CHANNEL/CHAT/USER, - for what it has not."
+            function = click.option("--session", "conversation", metavar="KEY", help=about)(function)
+        function = click.option("--shared", metavar="NAME", help="A shared space.")(function)
+        about = "A Hand's memory, by its name or id; without it your own."
+        return click.option("--hand", metavar="HAND", help=about, shell_complete=hand_names)(function)
+
+    return added
+
+
+def namespace_of(client: Client, whose: Whose) -> str:
+    """The namespace that is meant, in its normal form. Raises Ended for none."""
+    if whose.shared is not None:
+        if whose.hand is not None or whose.session is not None:
+            raise Ended("a shared space is no Hand's, and has no sessions: name one of them", Exit.USAGE)
+        return _normal(f"shared/{whose.shared}")
+    owner = f"own/{id_of(client, whose.hand)}" if whose.hand is not None else "own"
+    if whose.session is None:
+        return _normal(owner)
+    session = whose.session.removeprefix("session/")
+    return _normal(f"{owner}/session/{session}" if whose.hand is not None else f"session/{session}")
+
+
+def id_of(client: Client, hand: str) -> str:
+    """The id of a Hand by its name; an id itself, also of one that was removed."""
+    try:
+        namespace.normalise(f"own/{hand}")
+    except ResourceInvalid:
+        return told.read(client.call("kernel.show", hand).value, Shown).hand.id
+    return hand
+
+
+def owners(client: Client) -> list[Owner]:
+    """Every memory that there is."""
+    found: list[Owner] = []
+    more = True
+    while more:
+        after = found[-1].namespace if found else ""
+        page = told.read(client.call("memory.owners", "own", {"after": after}, seconds=LONG_S).value, Owners)
+        found += page.owners
+        more = page.more
+    return found
+
+
+def names(client: Client) -> dict[str, str]:
+    """The names of the installed Hands by the namespaces of their memories."""
+    hands = told.read(client.call("kernel.hands").value, told.Rows).hands
+    found = {f"own/{id_of(client, hand.name)}": hand.name for hand in hands}
+    return {**found, "own/operator": "you, the operator"}
+
+
+def kept_of(home: str, hand: str) -> str:
+    """The file in which a Hand's memory lies, by the Hand's id; "" when there is none."""
+    return next((str(path) for path in Path(home, "state").glob(f"h-*/own/{hand}.db")), "")
+
+
+def in_words(namespaced: str, known: dict[str, str]) -> str:
+    """A memory as people are shown it."""
+    return known.get(namespaced, f"{namespaced} (removed)" if namespaced.startswith("own/") else namespaced)
+
+
+def _normal(text: str) -> str:
+    try:
+        return namespace.normalise(text)
+    except ResourceInvalid as error:
+        raise Ended(f"{text!r} is no memory: {error}", Exit.USAGE) from None

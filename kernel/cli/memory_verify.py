@@ -1,0 +1,42 @@
+"""`maniple memory verify` (acts)."""
+
+from kernel.cli import memories, told
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from kernel.cli.memories import Checked, Whose
+
+
+@command()
+@memories.whose_memory(sessions=False)
+def memory_verify(session: Session, hand: str | None, shared: str | None) -> None:
+    """Check every memory, or one, from the first page to the last, and mend its indexes.
+
+    Pages that are torn, indexes that disagree with their rows, and numbers with holes are found. What is wrong with rows
+    themselves only a backup brings back. Ends with 5 when there is such a thing.
+    """
+    whose = Whose(hand=hand, shared=shared, session=None)
+    with session.client() as client:
+        if whose.is_given():
+            spaces = [memories.namespace_of(client, whose)]
+        else:
+            spaces = [one.namespace for one in memories.owners(client)]
+        found = {
+            space: told.read(client.call("memory.verify", space, seconds=memories.LONG_S).value, Checked)
+            for space in spaces
+        }
+        known = {} if session.json else memories.names(client)
+    session.result({"memories": found}, lambda: _drawn(found, known))
+    if not all(one.ok for one in found.values()):
+        mend = "see `maniple memory restore` for bringing back a copy"
+        raise Ended(f"a memory is not whole: {mend}", Exit.UNVERIFIED)
+
+
+def _drawn(found: dict[str, Checked], known: dict[str, str]) -> str:
+    if not found:
+        return "Nothing is remembered yet."
+    rows = []
+    for space, one in found.items():
+        rows.append(f"{memories.in_words(space, known)}: {'whole' if one.ok else 'not whole'}")
+        rows += [f"    {problem}" for problem in one.problems]
+        rows += [f"    mended: {mended}" for mended in one.mended]
+    return "\n".join(rows)

@@ -1,0 +1,56 @@
+"""Files that a command streams into and out of (acts): a new file that is whole or not there, stdin, stdout."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from kernel.cli import screen
+from kernel.cli.exits import Ended
+from kernel.cli.frame import write
+
+Take = Callable[[bytes], None]
+
+
+@contextmanager
+def target(file: str | None) -> Iterator[Take]:
+    """What takes each piece: stdout, or a new file, which has its name only when all of it is on the disk."""
+    if file is None:
+        yield _to_stdout
+        return
+    if os.path.lexists(file):
+        raise Ended(f"{file} is there already: name another place")
+    draft = f"{file}.part"
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as opened:
+            yield lambda piece: _write(opened, piece)
+            opened.flush()
+            os.fsync(opened.fileno())
+        os.link(draft, file)
+    finally:
+        if os.path.lexists(draft):
+            os.unlink(draft)
+
+
+@contextmanager
+def source(file: str) -> Iterator[BinaryIO]:
+    """A file to be sent, or stdin for `-`."""
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    with open(file, "rb") as opened:
+        yield opened
+
+
+def _write(opened: BinaryIO, piece: bytes) -> None:
+    opened.write(piece)
+
+
+def _to_stdout(piece: bytes) -> None:
+    """As it is; on a terminal as text that cannot act on it."""
+    if screen.is_terminal(sys.stdout):
+        write(piece.decode("utf-8", "backslashreplace"))
+        return
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,171 @@
+"""Kind `namespace`: whose memory a call is about (pure).
+
+    own                               the calling Hand's
+    shared/NAME                       a space of that name, for everybody who is granted it
+    session/AGENT/CHANNEL/CHAT/USER   one conversation: in the calling Hand's memory, and apart from all else in it
+    own/ID, own/ID/session/…          of the Hand with that id: what providers get, and what only the operator may ask
+
+Grants are checked on what was asked; its provider gets what `bound` makes of it, in which the caller stands by its
+immutable id. So a provider never works out its caller, and who takes a removed Hand's name gets another memory.
+
+Normal form: NAME is 1 to 64 small letters, digits and single `-` between them. Each part of a session's key is 1 to 128
+of the characters A-Z a-z 0-9 . _ @ + ~ - and of escapes `%C3` for the bytes of all others, in UTF-8 and Unicode's composed
+form; not dots alone. `part` spells one; `-` stands for a part that a conversation has not. An escape of a character that
+needs none is undone, hexadecimal digits become capitals. Case counts.
+
+Patterns: `own`, `shared/*`, `session/**`, `session/helpdesk/*/*/ada`: `*` within a part, `**` for any number of parts of
+a key. `*` or `**` alone covers all but `own/…`, which no pattern covers.
+"""
+
+import re
+from typing import Final
+
+from manifests.capabilities.glob import complaint, fits_all
+from manifests.capabilities.spelling import is_nfc, oddity
+from manifests.errors import PatternInvalid, ResourceInvalid
+from wire.ids import OPERATOR
+
+EXAMPLES: tuple[str, ...] = ("own", "shared/*", "session/**")
+SPACES: Final = frozenset({"own", "shared", "session"})
+NONE: Final = "-"
+"""Stands in a session's key for what the conversation has not, such as a chat of its own."""
+
+PART_MAX: Final = 128
+_KEY: Final = 4
+_SHARED: Final = r"(?a)[a-z0-9]+(?:-[a-z0-9]+)*"
+_WHOSE: Final = r"(?a)h-[0-9a-hjkmnp-tv-z]{16}|" + OPERATOR
+_PART: Final = r"(?a)(?:[A-Za-z0-9._@+~-]|%[0-9A-Fa-f]{2})+"
+_PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+~-")
+_FORMS: Final = "own, shared/NAME or session/AGENT/CHANNEL/CHAT/USER"
+_EXAMPLE: Final = 'write "own", "shared/NAME" or "session/**"'
+
+
+def normalise(text: str) -> str:
+    """The namespace's one form; ResourceInvalid with the reason when it has none."""
+    match text.split("/"):
+        case ["own"]:
+            return text
+        case ["shared", name]:
+            return f"shared/{_name(name)}"
+        case ["session", *key]:
+            return f"session/{_key(key)}"
+        case ["own", whose]:
+            return f"own/{_whose(whose)}"
+        case ["own", whose, "session", *key]:
+            return f"own/{_whose(whose)}/session/{_key(key)}"
+    raise ResourceInvalid(f"a namespace is {_FORMS}")
+
+
+def check_pattern(pattern: str) -> None:
+    """PatternInvalid when no namespace that a Hand may ask for could fit."""
+    space, *parts = pattern.split("/")
+    if pattern in ("own", "*", "**"):
+        return
+    if space == "own":
+        raise PatternInvalid(f'"{pattern}": the memory of a Hand by its id is the operator\'s alone', 'write "own"')
+    if why := complaint(tuple(parts)):
+        raise PatternInvalid(f'"{pattern}" is not a namespace pattern: {why}', _EXAMPLE)
+    if space == "shared" and len(parts) == 1 and "**" not in parts:
+        is_good = bool(re.fullmatch(r"(?a)[a-z0-9*-]{1,64}", parts[0]))
+    elif space == "session" and parts:
+        is_good = (len(parts) == _KEY if "**" not in parts else len(parts) <= _KEY) and all(map(_may_match, parts))
+    else:
+        is_good = False
+    if not is_good:
+        raise PatternInvalid(f'"{pattern}" is not a pattern of {_FORMS}', _EXAMPLE)
+
+
+def covers(pattern: str, resource: str) -> bool:
+    """Whether the pattern covers the namespace, which is in normal form. Never raises."""
+    if is_by_id(resource) or not resource:
+        return False
+    return pattern in ("*", "**") or fits_all(tuple(pattern.split("/")), tuple(resource.split("/")))
+
+
+def includes(wide: str, narrow: str) -> bool:
+    """Whether `wide` covers all that `narrow` covers. Never raises; sound, and complete but for `**` beside `*`."""
+    if wide in ("*", "**"):
+        return True
+    return narrow not in ("*", "**") and fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
+
+
+def is_by_id(resource: str) -> bool:
+    """Whether a namespace is some Hand's by its id: the operator's to ask for, and covered by no pattern."""
+    return resource.startswith("own/")
+
+
+def bound(resource: str, hand: str) -> str:
+    """What the provider gets of a namespace in normal form. hand: the calling Hand's id, "" for the operator."""
+    whose = f"own/{hand or OPERATOR}"
+    if resource == "own":
+        return whose
+    return f"{whose}/{resource}" if resource.startswith("session/") else resource
+
+
+def session(agent: str, channel: str, chat: str, user: str) -> str:
+    """The namespace of a conversation. ResourceInvalid when a part of its key cannot be spelled."""
+    return "session/" + "/".join(map(part, (agent, channel, chat, user)))
+
+
+def part(text: str) -> str:
+    """A part of a session's key, from the text that it stands for: composed, and escaped where it must be; "" as `-`."""
+    if not text:
+        return NONE
+    if not text.isascii():
+        import unicodedata
+
+        text = unicodedata.normalize("NFC", text)
+    return _spelled(text)
+
+
+def _name(name: str) -> str:
+    if len(name) > 64 or not re.fullmatch(_SHARED, name):
+        raise ResourceInvalid("a shared space's name is 1 to 64 small letters, digits and single - between them")
+    return name
+
+
+def _whose(whose: str) -> str:
+    if not re.fullmatch(_WHOSE, whose):
+        raise ResourceInvalid("it does not name a Hand by its id, as `maniple show HAND` tells it")
+    return whose
+
+
+def _key(parts: list[str]) -> str:
+    if len(parts) != _KEY:
+        raise ResourceInvalid("a session's key has four parts: AGENT/CHANNEL/CHAT/USER, with - for one that it has not")
+    return "/".join(map(_normal_part, parts))
+
+
+def _normal_part(written: str) -> str:
+    if not re.fullmatch(_PART, written):
+        raise ResourceInvalid(
+            "a part of its key is letters, digits, . _ @ + ~ - and escapes such as %20 for all others"
+        )
+    if "%" not in written:
+        return _spelled(written)
+    raw = re.sub(r"%(..)", lambda match: chr(int(match[1], 16)), written).encode("latin-1")
+    try:
+        return _spelled(raw.decode())
+    except UnicodeDecodeError:
+        raise ResourceInvalid("the escapes in a part of its key are not UTF-8") from None
+
+
+def _spelled(text: str) -> str:
+    if odd := oddity(text):
+        raise ResourceInvalid(odd)
+    if not is_nfc(text):
+        raise ResourceInvalid("a part of its key is not in Unicode's composed form (NFC)")
+    if not text.strip("."):
+        raise ResourceInvalid("a part of its key is nothing but dots")
+    spelled = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in text.encode())
+    if len(spelled) > PART_MAX:
+        raise ResourceInvalid(f"a part of its key is longer than {PART_MAX} characters")
+    return spelled
+
+
+def _may_match(part: str) -> bool:
+    """Whether a part of a pattern is as some part of a key in normal form could be, but for its wildcards."""
+    plain = part.replace("*", "")
+    if not part or len(part) > PART_MAX or (plain and not re.fullmatch(_PART, plain)):
+        return False
+    return all(escape.isupper() or escape.isdigit() for escape in re.findall(r"%(..)", plain))

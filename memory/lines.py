@@ -1,0 +1,335 @@
+"""Everything of one space as JSON Lines, and back again, exactly (acts on a Store).
+
+The first line names the format, each further one is a thing of one part: a key, an entity, a relation, a line of a
+conversation (session_lines.py). A value that JSON has no words for, such as bytes, stands as base64 of its msgpack. Numbers,
+versions, times and labels are kept, so what is written out of what was read in is the same, byte for byte.
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+import apsw
+import msgspec
+from msgspec import Struct
+
+from memory import graph, keys, session_lines, upkeep
+from memory.errors import Conflict, Invalid
+from memory.graph import Entity, Evidence
+from memory.names import checked, folded
+from memory.queries import queries
+from memory.sessions import SQL as SESSIONS
+from memory.sessions import Span
+from memory.store import Bindings, Reader, Store
+
+FORMAT: Final = "maniple-memory/1"
+SQL: Final = queries("lines")
+_BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+
+
+class _Value(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A value, in JSON or as msgpack."""
+
+    json: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    msgpack: str = ""
+
+
+class _Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    key: str
+    value: _Value
+    version: int
+    created: int
+    changed: int
+    expires: int | None
+    labels: tuple[str, ...]
+
+
+class _Merged(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    number: int
+    type: str
+    name: str
+    created: int
+    changed: int
+
+
+class _Entity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    number: int
+    type: str
+    name: str
+    names: tuple[tuple[str, str], ...]
+    properties: _Value
+    labels: tuple[str, ...]
+    created: int
+    changed: int
+    merged: tuple[_Merged, ...]
+
+
+class _Relation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    number: int
+    source: int
+    kind: str
+    target: int
+    since: int | None
+    until: int | None
+    properties: _Value
+    evidence: tuple[Evidence, ...]
+    created: int
+    changed: int
+
+
+class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One line: one of these."""
+
+    format: str = ""
+    key: _Key | None = None
+    entity: _Entity | None = None
+    single: str = ""
+    relation: _Relation | None = None
+    counter: tuple[str, int] | None = None
+    session: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def write_out(store: Store | Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
+    """Give every line of a space to `take`, all as of one moment; the labels of all that is in them."""
+    labels: set[str] = set()
+    with store.connection:
+        for line in _lines(store, space, labels):
+            take(line)
+    return labels
+
+
+def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[str] = ()) -> int:
+    """Everything of a space from its lines, all of it or nothing; how many lines.
+
+    labels: what the lines are marked with, besides their own. Raises Conflict where there is something already, and Invalid
+    with the number of the line for what is not an export.
+    """
+    with store.write():
+        if any(upkeep.totals(store, space).values()):
+            raise Conflict("there is something here already: import into an empty memory, or erase this one first")
+        upkeep.erase(store, space)
+        taking = _Taking(store, space, frozenset(labels))
+        number = 0
+        for number, line in enumerate(lines, 1):
+            try:
+                taking.take(_read(line, number))
+            except (Invalid, Conflict) as error:
+                raise Invalid(f"line {number}: {error}") from None
+            except (apsw.ConstraintError, OverflowError):
+                raise Invalid(f"line {number}: it is there already, or holds a number beyond 64 bits") from None
+        if not number:
+            raise Invalid("line 1: the format is missing")
+        taking.settle()
+        return number
+
+
+def _lines(store: Store | Reader, space: str, labels: set[str]) -> Iterator[bytes]:
+    yield _line(_Line(format=FORMAT))
+    for key, value, marks, version, created, changed, expires in store.connection.execute(
+        SQL["keys"], {"space": space, "now": store.now()}
+    ):
+        known = tuple(msgspec.json.decode(marks, type=list[str]))
+        labels.update(known)
+        yield _line(_Line(key=_Key(
+            key=key, value=_shown(value), version=version, created=created, changed=changed, expires=expires, labels=known
+        )))  # fmt: skip
+    for (row,) in store.rows(SQL["entities"], {"space": space}):
+        one = graph.entity_of(store, int(row or 0))
+        labels.update(one.labels)
+        yield _line(_Line(entity=_entity(store, one)))
+    for (kind,) in store.rows(SQL["singles"], {"space": space}):
+        yield _line(_Line(single=str(kind)))
+    for (row,) in store.rows(SQL["relations"], {"space": space}):
+        edge = graph.relation_of(store, int(row or 0))
+        labels.update(edge.labels)
+        yield _line(_Line(relation=_Relation(
+            number=edge.number, source=edge.source.number, kind=edge.kind, target=edge.target.number, since=edge.since,
+            until=edge.until, properties=_shown(graph.packed(edge.properties)), evidence=edge.evidence, created=edge.created,
+            changed=edge.changed,
+        )))  # fmt: skip
+    for what, last in store.rows(SQL["counters"], {"space": space}):
+        yield _line(_Line(counter=(str(what), int(last or 0))))
+    yield from _session(store, space, labels)
+
+
+def _session(store: Store | Reader, space: str, labels: set[str]) -> Iterator[bytes]:
+    if not store.rows(SESSIONS["session"], {"space": space}):
+        return
+    branches, summaries = session_lines.outline(store, space)
+    yield _wrapped(session_lines.head())
+    for branch in branches:
+        labels.update(branch.labels)
+        yield _wrapped(session_lines.branch_line(branch))
+        after = branch.forked
+        while after < branch.last:
+            lines, after, marks = session_lines.message_lines(store, space, Span(branch.name, after, branch.last))
+            labels.update(marks)
+            yield from map(_wrapped, lines.splitlines())
+    for summary in summaries:
+        labels.update(summary.labels)
+        yield _wrapped(session_lines.summary_line(summary))
+
+
+def _entity(store: Store | Reader, one: Entity) -> _Entity:
+    others = store.rows(SQL["names"], {"entity": one.id, "type": one.type, "folded": folded(one.name)})
+    merged = [
+        msgspec.convert(dict(zip(_Merged.__struct_fields__, row, strict=True)), _Merged)
+        for row in store.rows(SQL["merged"], {"entity": one.id})
+    ]
+    return _Entity(
+        number=one.number, type=one.type, name=one.name, names=tuple((str(of_type), str(name)) for of_type, name in others),
+        properties=_shown(graph.packed(one.properties)), labels=one.labels, created=one.created, changed=one.changed,
+        merged=tuple(merged),
+    )  # fmt: skip
+
+
+class _Taking:
+    """What was read so far. ids: the rows of the entities, by their numbers."""
+
+    def __init__(self, store: Store, space: str, labels: frozenset[str]) -> None:
+        self._store, self._space, self._labels = store, space, labels
+        self._ids: dict[int, int] = {}
+        self._session: session_lines.Taking | None = None
+        self._session_lines = 0
+
+    def take(self, line: _Line) -> None:
+        """One line more. Raises Invalid for one that cannot stand there."""
+        if line.key is not None:
+            self._take_key(line.key)
+        elif line.entity is not None:
+            self._take_entity(line.entity)
+        elif line.single:
+            self._store.rows(graph.SQL["one_at_a_time"], {"space": self._space, "kind": line.single})
+        elif line.relation is not None:
+            self._take_relation(line.relation)
+        elif line.counter is not None:
+            what, last = line.counter
+            if what not in ("entity", "relation"):
+                raise Invalid(f"nothing is counted as {what!r}")
+            self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": last})
+        elif line.session is not msgspec.UNSET:
+            self._take_session(bytes(line.session))
+
+    def settle(self) -> None:
+        """What can only be done at the end."""
+        if self._session is not None:
+            self._session.settle()
+
+    def _marks(self, labels: Iterable[str]) -> str:
+        return msgspec.json.encode(sorted(self._labels.union(labels))).decode()
+
+    def _take_key(self, one: _Key) -> None:
+        keys.check_change(keys.Change(key=one.key, value=_packed(one.value)))
+        self._store.rows(SQL["put_key"], {
+            "space": self._space, "key": one.key, "value": _packed(one.value), "labels": self._marks(one.labels),
+            "version": one.version, "created": one.created, "changed": one.changed, "expires": one.expires,
+        })  # fmt: skip
+
+    def _count(self, what: str, number: int) -> None:
+        """No number is given again that stands here."""
+        if number < 1:
+            raise Invalid("numbers begin at 1")
+        self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": number})
+
+    def _take_entity(self, one: _Entity) -> None:
+        for of_type, name in ((one.type, one.name), *one.names, *((gone.type, gone.name) for gone in one.merged)):
+            checked("a type", of_type, 64)
+            if not folded(checked("a name", name)):
+                raise Invalid("a name has a character that can be compared")
+        self._count("entity", max(one.number, *(gone.number for gone in one.merged), 0))
+        row: Bindings = {
+            "space": self._space, "number": one.number, "type": one.type, "name": one.name, "folded": folded(one.name),
+            "properties": _properties(one.properties), "labels": self._marks(one.labels), "created": one.created,
+            "changed": one.changed, "merged": None,
+        }  # fmt: skip
+        ((made,),) = self._store.rows(SQL["put_entity"], row)
+        self._ids[one.number] = int(made or 0)
+        for of_type, name in ((one.type, one.name), *one.names):
+            graph.call(self._store, self._space, int(made or 0), of_type, name)
+        for gone in one.merged:
+            sign: Bindings = {
+                "space": self._space, "number": gone.number, "type": gone.type, "name": gone.name,
+                "folded": folded(gone.name), "properties": b"\x80", "labels": "[]", "created": gone.created,
+                "changed": gone.changed, "merged": made,
+            }  # fmt: skip
+            self._store.rows(SQL["put_entity"], sign)
+
+    def _take_relation(self, one: _Relation) -> None:
+        if one.source not in self._ids or one.target not in self._ids or not one.evidence:
+            raise Invalid(f"the relation {one.number} is between entities that are not there, or nobody says it")
+        if one.since is not None and one.until is not None and one.since >= one.until:
+            raise Invalid("a relation ends after it begins")
+        checked("a kind of relation", one.kind, 128)
+        self._count("relation", one.number)
+        ((made,),) = self._store.rows(SQL["put_relation"], {
+            "space": self._space, "number": one.number, "source": self._ids[one.source], "kind": one.kind,
+            "target": self._ids[one.target], "since": one.since, "until": one.until,
+            "properties": _properties(one.properties), "created": one.created, "changed": one.changed,
+        })  # fmt: skip
+        for voice in one.evidence:
+            checked("where it is from", voice.said, 1_024)
+            if not 0.0 < voice.confidence <= 1.0:
+                raise Invalid("confidence is above 0 and at most 1")
+            self._store.rows(SQL["put_evidence"], {
+                "relation": made, "said": voice.said, "confidence": voice.confidence, "labels": self._marks(voice.labels),
+                "at": voice.at,
+            })  # fmt: skip
+
+    def _take_session(self, raw: bytes) -> None:
+        if self._session is None:
+            self._session = session_lines.begun(self._store, self._space, self._labels)
+        self._session_lines += 1
+        self._session.take(session_lines.read_line(raw, self._session_lines))
+
+
+def _read(raw: bytes, number: int) -> _Line:
+    try:
+        line = msgspec.json.decode(raw, type=_Line)
+    except _BAD as error:
+        raise Invalid(f"it is none of {FORMAT}: {error}") from None
+    said = (line.format, line.key, line.entity, line.single, line.relation, line.counter)
+    if sum(bool(one) for one in said) + (line.session is not msgspec.UNSET) != 1:
+        raise Invalid("a line is one thing")
+    if (line.format != "") != (number == 1) or (number == 1 and line.format != FORMAT):
+        raise Invalid(f"the first line, and no other one, says that this is {FORMAT}")
+    return line
+
+
+def _shown(raw: object) -> _Value:
+    assert isinstance(raw, bytes)
+    try:
+        told = msgspec.json.encode(msgspec.msgpack.decode(raw))
+        if msgspec.msgpack.encode(msgspec.json.decode(told)) == raw:
+            return _Value(json=msgspec.Raw(told))
+    except _BAD:
+        pass
+    except TypeError:
+        pass  # a table whose names are no texts
+    return _Value(msgpack=base64.b64encode(raw).decode())
+
+
+def _packed(value: _Value) -> bytes:
+    try:
+        if value.json is msgspec.UNSET:
+            raw = base64.b64decode(value.msgpack, validate=True)
+            msgspec.msgpack.decode(raw)
+            return raw
+        return msgspec.msgpack.encode(msgspec.json.decode(value.json))
+    except _BAD as error:
+        raise Invalid(f"a value cannot be read: {error}") from None
+
+
+def _properties(value: _Value) -> bytes:
+    raw = _packed(value)
+    try:
+        return graph.packed(msgspec.msgpack.decode(raw, type=dict[str, object]))
+    except msgspec.MsgspecError as error:
+        raise Invalid(f"properties cannot be read: {error}") from None
+
+
+def _wrapped(line: bytes) -> bytes:
+    return _line(_Line(session=msgspec.Raw(line.strip())))
+
+
+def _line(value: _Line) -> bytes:
+    return msgspec.json.encode(value) + b"\n"

@@ -1,0 +1,142 @@
+"""The parts of a memory, as whoever looks after the whole of it sees them: how much there is, erasing, checking (acts).
+
+PARTS is the table of them. What a part's check finds it says in words; what it can mend, such as an index over rows that are
+whole, it mends, and says so as well.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import apsw
+import msgspec
+from msgspec import Struct
+
+from memory import graph, sessions
+from memory.errors import Damaged
+from memory.queries import queries
+from memory.store import Reader, Store
+
+SQL: Final = queries("upkeep")
+_BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Findings(Struct, frozen=True, kw_only=True):
+    """What a check came to. problems: what nobody but a backup can bring back; mended: what was wrong and is right again."""
+
+    problems: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
+
+    def and_then(self, other: "Findings") -> "Findings":
+        """Both."""
+        return Findings(problems=(*self.problems, *other.problems), mended=(*self.mended, *other.mended))
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """totals: how many of what there are in a space; erase: all of a space, none of another; check: the whole file.
+
+    labels: a query for those of everything in the file. reindex: what SQLite's own REINDEX does not know of.
+    """
+
+    totals: Callable[[Store | Reader, str], dict[str, int]]
+    erase: Callable[[Store, str], None]
+    check: Callable[[Store], Findings]
+    labels: str
+    reindex: Callable[[Store], None] = lambda store: None
+
+
+def _keys_totals(store: Store | Reader, space: str) -> dict[str, int]:
+    ((count, size),) = store.rows(SQL["keys_total"], {"space": space, "now": store.now()})
+    return {"keys": int(count or 0), "value_bytes": int(size or 0)}
+
+
+def _keys_erase(store: Store, space: str) -> None:
+    store.rows(SQL["keys_erase"], {"space": space})
+
+
+def _keys_check(store: Store) -> Findings:
+    problems = []
+    for space, key, value, labels in store.connection.execute(SQL["keys_all"]):
+        try:
+            msgspec.msgpack.decode(value)
+            msgspec.json.decode(labels, type=list[str])
+        except _BAD:
+            problems.append(f"{_where(space)}the value of the key {key!r} cannot be read")
+    return Findings(problems=tuple(problems))
+
+
+def _graph_totals(store: Store | Reader, space: str) -> dict[str, int]:
+    ((entities, relations),) = store.rows(graph.SQL["totals"], {"space": space})
+    return {"entities": int(entities or 0), "relations": int(relations or 0)}
+
+
+def _graph_erase(store: Store, space: str) -> None:
+    for query in ("entities_erase", "graph_erase", "singles_erase"):
+        store.rows(SQL[query], {"space": space})
+
+
+def _graph_check(store: Store) -> Findings:
+    problems: list[str] = []
+    mended: list[str] = []
+    for query, what in (
+        ("unnamed", "the entity {} has lost its name"),
+        ("unsaid", "nobody says the relation {}"),
+        ("abroad", "the relation {} leads out of its space"),
+    ):
+        problems += [_where(space) + what.format(number) for space, number in store.rows(SQL[query])]
+    for space, which, properties in store.connection.execute(SQL["properties_all"]):
+        try:
+            msgspec.msgpack.decode(properties, type=dict[str, object])
+        except _BAD:
+            problems.append(f"{_where(space)}the properties of {which} cannot be read")
+    for space, sort, last in store.rows(SQL["behind"]):
+        store.rows(SQL["catch_up"], {"space": space, "what": sort, "last": last})
+        mended.append(f"{_where(space)}numbers of the sort {sort!r} were counted from before {last!r}")
+    return Findings(problems=tuple(problems), mended=tuple(mended))
+
+
+def _sessions_totals(store: Store | Reader, space: str) -> dict[str, int]:
+    ((messages, branches),) = store.rows(sessions.SQL["totals"], {"space": space})
+    return {"messages": int(messages or 0), "branches": int(branches or 0)}
+
+
+def _sessions_erase(store: Store, space: str) -> None:
+    store.rows(SQL["session_erase"], {"space": space})
+
+
+def _sessions_check(store: Store) -> Findings:
+    problems = [
+        f"{_where(space)}the branch {name!r} has {count!r} messages from {first!r} to {end!r}, not {forked!r} + 1 to {last!r}"
+        for space, name, forked, last, count, first, end in store.rows(SQL["holes"])
+    ]
+    problems += [
+        f"{_where(space)}{count!r} messages stand on a branch {branch!r} that is not there"
+        for space, branch, count in store.rows(SQL["strays"])
+    ]
+    try:
+        store.rows(SQL["words_check"])
+    except (Damaged, apsw.SQLError):
+        _sessions_reindex(store)
+        store.rows(SQL["words_check"])
+        return Findings(problems=tuple(problems), mended=("the words of messages were indexed anew",))
+    return Findings(problems=tuple(problems))
+
+
+def _sessions_reindex(store: Store) -> None:
+    store.rows(SQL["words_rebuild"])
+
+
+PARTS: Final[dict[str, Part]] = {
+    "keys": Part(totals=_keys_totals, erase=_keys_erase, check=_keys_check, labels=SQL["keys_labels"]),
+    "graph": Part(totals=_graph_totals, erase=_graph_erase, check=_graph_check, labels=SQL["graph_labels"]),
+    "sessions": Part(
+        totals=_sessions_totals,
+        erase=_sessions_erase,
+        check=_sessions_check,
+        labels=SQL["sessions_labels"],
+        reindex=_sessions_reindex,
+    ),
+}
+
+
+def _where(space: object) -> str:
+    return f"{space!s}: " if isinstance(space, str) and space else ""

@@ -1,0 +1,199 @@
+"""A conversation as JSON Lines, and back again, exactly (acts on a Store; the lines are pure values).
+
+The first line names the format; then the branches in the order in which they were made, each with its own messages after it;
+then the summaries. What is written out of what was read in is the same, byte for byte. Times are microseconds since 1970.
+
+    {"format":"maniple-session/1"}
+    {"branch":"main","parent":null,"forked":0,"labels":["web"],"created":1764000000000000}
+    {"seq":1,"role":"user","text":"Hello","extra":{},"labels":["web"],"at":1764000000000000}
+    {"branch":"main","first":1,"last":8,"text":"They met.","labels":["web"],"at":1764000000000000}
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import compacting
+from memory.compacting import Summary
+from memory.errors import Conflict, Invalid
+from memory.sessions import MAIN, SQL, Branch, Said, Span, add, branches, extra_text, known, make_branch, message_of
+from memory.store import Bindings, Reader, Store
+
+FORMAT: Final = "maniple-session/1"
+PAGE: Final = 16
+PAGE_BYTES: Final = 256 << 10
+
+
+class _Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    format: str
+
+
+class _Branch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    branch: str
+    parent: str | None
+    forked: int
+    labels: tuple[str, ...]
+    created: int
+
+
+class _Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    seq: int
+    role: str
+    text: str
+    extra: dict[str, object]
+    labels: tuple[str, ...]
+    at: int
+
+
+class _Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    branch: str
+    first: int
+    last: int
+    text: str
+    labels: tuple[str, ...]
+    at: int
+
+
+Line = _Head | _Branch | _Message | _Summary
+
+
+def outline(store: Store | Reader, space: str) -> tuple[list[Branch], list[Summary]]:
+    """What an export begins and ends with, as it is now: what is added later is none of it. Raises Absent."""
+    found = branches(store, space)
+    rows = store.rows(SQL["all_summaries"], {"session": known(store, space)})
+    return found, [compacting.summary_of(row) for row in rows]
+
+
+def head() -> bytes:
+    """The first line."""
+    return _line(_Head(format=FORMAT))
+
+
+def branch_line(one: Branch) -> bytes:
+    """The line of a branch."""
+    return _line(_Branch(branch=one.name, parent=one.parent, forked=one.forked, labels=one.labels, created=one.created))
+
+
+def message_lines(store: Store | Reader, space: str, span: Span) -> tuple[bytes, int, set[str]]:
+    """The lines of a branch's next own messages, PAGE_BYTES or a few more; the number of the last, and all their labels."""
+    lines, labels, after, session = bytearray(), set[str](), span.after, known(store, space)
+    while after < span.until and len(lines) < PAGE_BYTES:
+        bindings: Bindings = {
+            "session": session, "branch": span.branch, "after": after, "until": span.until, "most": PAGE
+        }  # fmt: skip
+        found = [message_of(row) for row in store.rows(SQL["read"], bindings)]
+        for one in found:
+            message = _Message(
+                seq=one.seq, role=one.role, text=one.text, extra=one.extra, labels=one.labels, at=one.at
+            )  # fmt: skip
+            lines += _line(message)
+            labels.update(one.labels)
+        after = found[-1].seq if found else span.until
+    return bytes(lines), after, labels
+
+
+def summary_line(one: Summary) -> bytes:
+    """The line of a summary."""
+    return _line(
+        _Summary(
+            branch=one.branch, first=one.first, last=one.last, text=one.text, labels=one.labels, at=one.at
+        )
+    )  # fmt: skip
+
+
+def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[str] = ()) -> int:
+    """A whole conversation from its lines, all of it or nothing; how many messages it has.
+
+    labels: what the lines are marked with, besides their own. Raises Conflict where there is a conversation already, and
+    Invalid with the number of the line for what is not an export.
+    """
+    with store.write():
+        if store.rows(SQL["session"], {"space": space}):
+            raise Conflict("there is a conversation here already: import into another one")
+        taking = begun(store, space, labels)
+        number = 0
+        for number, line in enumerate(lines, 1):
+            try:
+                taking.take(read_line(line, number))
+            except Invalid as error:
+                raise Invalid(f"line {number}: {error}") from None
+        taking.settle()
+        return taking.count
+
+
+def begun(store: Store, space: str, labels: Iterable[str]) -> "Taking":
+    """A conversation that is to be read in, in a space that has none."""
+    ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
+    return Taking(store, int(row or 0), frozenset(labels))
+
+
+class Taking:
+    """What was read so far."""
+
+    def __init__(self, store: Store, session: int, labels: frozenset[str]) -> None:
+        self._store, self._session, self._labels = store, session, labels
+        self._branch = ""
+        self._at_end = False
+        self.last: dict[str, int] = {}
+        self.count = 0
+
+    def take(self, line: Line) -> None:
+        """One line more. Raises Invalid for one that cannot stand there."""
+        match line:
+            case _Head():
+                pass
+            case _Branch(branch=name, parent=parent, forked=forked) if not self._at_end:
+                is_first = not self.last and name == MAIN and parent is None and forked == 0
+                if name in self.last or not (
+                    is_first or (parent in self.last and 0 <= forked <= self.last[parent or ""])
+                ):
+                    raise Invalid(f"a branch {name!r} cannot begin here")
+                marks = tuple(self._labels.union(line.labels))
+                make_branch(self._store, self._session, name, parent, forked, marks, line.created)
+                self._branch, self.last[name] = name, forked
+            case _Message(seq=seq) if self._branch and not self._at_end:
+                if seq != self.last[self._branch] + 1:
+                    raise Invalid(f"message {seq} follows message {self.last[self._branch]}")
+                said, marks = (
+                    Said(role=line.role, text=line.text, extra=line.extra),
+                    tuple(self._labels.union(line.labels)),
+                )
+                add(self._store, self._session, self._branch, seq, said, extra_text(line.extra), marks, line.at)
+                self.last[self._branch], self.count = seq, self.count + 1
+            case _Summary(branch=name, first=first, last=last):
+                if not 1 <= first <= last <= self.last.get(name, 0):
+                    raise Invalid(f"there are no messages {first} to {last} of {name!r}")
+                self._at_end = True
+                told = tuple(sorted(self._labels.union(line.labels)))
+                compacting.add(self._store, self._session, compacting.Summary(
+                    branch=name, first=first, last=last, text=line.text, labels=told, at=line.at,
+                ))  # fmt: skip
+            case _:
+                raise Invalid("it cannot stand here")
+
+    def settle(self) -> None:
+        """Let every branch count on from its last message. Raises Invalid when there is none."""
+        if MAIN not in self.last:
+            raise Invalid(f"the branch {MAIN!r} is missing")
+        for name, last in self.last.items():
+            self._store.rows(SQL["advance"], {"session": self._session, "name": name, "last": last})
+
+
+def read_line(line: bytes, number: int) -> Line:
+    """A line by itself; number: which one it is. Raises Invalid for what is none."""
+    kinds: tuple[type[Line], ...] = (_Head,) if number == 1 else (_Message, _Branch, _Summary)
+    for kind in kinds:
+        try:
+            found = msgspec.json.decode(line, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        if isinstance(found, _Head) and found.format != FORMAT:
+            break
+        return found
+    raise Invalid(f"it is none of {FORMAT}")
+
+
+def _line(value: Line) -> bytes:
+    return msgspec.json.encode(value) + b"\n"

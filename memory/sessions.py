@@ -1,0 +1,322 @@
+"""Conversations: messages that are only ever added, and the branches that they took (acts on a Store).
+
+A message has the next number on its branch, from 1, without a hole. A branch begins at some message of another one: up to
+there both have the same, with the same numbers. Whoever gives `expect`, the number of the last message that it knows, adds
+only if that is still the last. What is searched is one conversation, the newest first: no score is told, for one would
+depend on what stands in others.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from memory.errors import Absent, Conflict, Invalid
+from memory.names import checked
+from memory.queries import queries
+from memory.store import Bindings, Reader, Row, Store
+
+MAIN: Final = "main"
+TEXT_MAX: Final = (1 << 20) - (16 << 10)
+"""Bytes of a message's text and extra together: it is read back in one reply."""
+
+APPEND_MAX: Final = 1_000
+READ_MAX: Final = 1_000
+BRANCHES_MAX: Final = 1_000
+NESTED_MAX: Final = 32
+SQL: Final = queries("sessions")
+_BRANCH: Final = re.compile(r"(?a)[a-z0-9][a-z0-9._-]{0,63}")
+_SPACELESS: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
+"""Scripts that put no spaces between words (or glue endings to them): there a word is looked for as it stands."""
+
+
+class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message that is to be added."""
+
+    role: str
+    text: str
+    extra: dict[str, object] = {}
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message as it is kept. at: microseconds."""
+
+    seq: int
+    branch: str
+    role: str
+    text: str
+    extra: dict[str, object]
+    labels: tuple[str, ...]
+    at: int
+
+
+class Branch(Struct, frozen=True, kw_only=True):
+    """A way that a conversation took. parent: None for the first one; forked: how many messages it has of its parent."""
+
+    name: str
+    parent: str | None
+    forked: int
+    last: int
+    labels: tuple[str, ...]
+    created: int
+
+
+class Conversation(Struct, frozen=True, kw_only=True):
+    """A row of a listing. last: when something was said there last."""
+
+    space: str
+    created: int
+    last: int | None
+    messages: int
+
+
+class Span(NamedTuple):
+    """A part of a branch's messages: those of `branch` with numbers above `after` and up to `until`."""
+
+    branch: str
+    after: int
+    until: int
+
+
+def append(
+    store: Store, space: str, said: Sequence[Said], *, branch: str = MAIN, expect: int | None = None,
+    labels: Sequence[str] = (),
+) -> int:  # fmt: skip
+    """Add messages to a branch; the number of the last one. The first one begins the conversation.
+
+    Raises Conflict when `expect` is not the last number before, Absent for an unknown branch, Invalid.
+    """
+    if not 0 < len(said) <= APPEND_MAX:
+        raise Invalid(f"1 to {APPEND_MAX} messages are added at once, not {len(said)}")
+    extras = [extra_text(one.extra) for one in said]
+    with store.write():
+        session = begun(store, space, labels)
+        here = _branch(store, session, branch)
+        if expect is not None and expect != here.last:
+            raise Conflict(f"the last message of {branch!r} is {here.last}, not {expect}: read what came, then answer")
+        for number, (one, extra) in enumerate(zip(said, extras, strict=True), here.last + 1):
+            add(store, session, branch, number, one, extra, labels, store.now())
+        last = here.last + len(said)
+        store.rows(SQL["advance"], {"session": session, "name": branch, "last": last})
+        return last
+
+
+def fork(
+    store: Store, space: str, name: str, *, parent: str = MAIN, at: int | None = None, labels: Sequence[str] = ()
+) -> Branch:
+    """A new branch, from message `at` of another one, its last without. Raises Conflict, Absent, Invalid."""
+    if not _BRANCH.fullmatch(name):
+        raise Invalid("a branch's name is 1 to 64 small letters, digits and . _ -, beginning with a letter or digit")
+    with store.write():
+        session = known(store, space)
+        before = _branch(store, session, parent)
+        forked = before.last if at is None else at
+        if not 0 <= forked <= before.last:
+            raise Invalid(f"{parent!r} has messages 1 to {before.last}, and none numbered {forked}")
+        all_branches = store.rows(SQL["branches"], {"session": session})
+        if any(row[0] == name for row in all_branches):
+            raise Conflict(f"there is a branch {name!r} already")
+        if len(all_branches) >= BRANCHES_MAX or len(spans(store, session, parent)) >= NESTED_MAX:
+            raise Invalid(f"a conversation has at most {BRANCHES_MAX} branches, {NESTED_MAX} out of each other")
+        make_branch(store, session, name, parent, forked, labels, store.now())
+        return _branch(store, session, name)
+
+
+def read(
+    store: Store | Reader, space: str, *, branch: str = MAIN, after: int | None = None, until: int | None = None,
+    most: int = 100, room: int = TEXT_MAX,
+) -> list[Message]:  # fmt: skip
+    """Messages of a branch in their order: the first ones beyond number `after`, or without it the last ones.
+
+    until: none beyond that number. room: bytes of texts and extras that are answered at most, but for one message. Raises
+    Absent, Invalid.
+    """
+    if not 0 < most <= READ_MAX:
+        raise Invalid(f"1 to {READ_MAX} messages are read at once, not {most}")
+    session = known(store, space)
+    ways = spans(store, session, branch)
+    if until is not None:
+        ways = [Span(way.branch, way.after, min(way.until, until)) for way in ways if way.after < until]
+    if not ways:
+        return []
+    if after is None:
+        after = _first_of_the_last(store, session, ways, most, room)
+    found: list[Message] = []
+    for way in ways:
+        if len(found) < most and way.until > after:
+            bindings: Bindings = {
+                "session": session, "branch": way.branch, "after": max(after, way.after), "until": way.until,
+                "most": most - len(found),
+            }  # fmt: skip
+            found.extend(map(message_of, store.rows(SQL["read"], bindings)))
+    return list(_fitting(found, room))
+
+
+def search(store: Store | Reader, space: str, text: str, *, most: int = 20) -> list[Message]:
+    """The messages of a conversation, on all its branches, in which all the words stand; the newest first.
+
+    The text is words, whatever signs stand in it: it is no query language.
+    """
+    if not 0 < most <= READ_MAX:
+        raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
+    text = checked("what is searched for", text, 1_024)
+    session = known(store, space)
+    words = re.findall(r"\w+", text)
+    if not words or _SPACELESS.search(text):
+        terms = msgspec.json.encode(text.split()).decode()
+        return [*map(message_of, store.rows(SQL["scan"], {"session": session, "terms": terms, "most": most}))]
+    query = f'place : "s{session}" AND text : (' + " AND ".join(f'"{word}"' for word in words) + ")"
+    return [*map(message_of, store.rows(SQL["search"], {"query": query, "session": session, "most": most}))]
+
+
+def branches(store: Store | Reader, space: str) -> list[Branch]:
+    """All branches, in the order in which they were made. Raises Absent."""
+    return [_as_branch(row) for row in store.rows(SQL["branches"], {"session": known(store, space)})]
+
+
+def last_of(store: Store | Reader, space: str, branch: str = MAIN) -> int:
+    """The number of a branch's last message. Raises Absent."""
+    return _branch(store, known(store, space), branch).last
+
+
+def keys_of(store: Store | Reader, after: str = "", most: int = 100) -> list[Conversation]:
+    """The conversations of a whole file by their spaces, beyond the space `after`. Raises Invalid."""
+    if not 0 < most <= READ_MAX:
+        raise Invalid(f"1 to {READ_MAX} conversations are listed at once, not {most}")
+    rows = store.rows(SQL["keys"], {"after": after, "most": most})
+    return [
+        msgspec.convert({"space": space, "created": created, "last": last, "messages": messages}, Conversation)
+        for space, created, last, messages in rows
+    ]
+
+
+# what the parts of sessions share -------------------------------------------------------------------------------------
+
+
+def known(store: Store | Reader, space: str) -> int:
+    """The row of the conversation in a space. Raises Absent."""
+    rows = store.rows(SQL["session"], {"space": space})
+    if not rows:
+        raise Absent("there is no conversation here")
+    return int(rows[0][0] or 0)
+
+
+def begun(store: Store, space: str, labels: Sequence[str] = ()) -> int:
+    """The row of the conversation in a space, which begins now if there is none."""
+    rows = store.rows(SQL["session"], {"space": space})
+    if rows:
+        return int(rows[0][0] or 0)
+    ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
+    make_branch(store, int(row or 0), MAIN, None, 0, labels, store.now())
+    return int(row or 0)
+
+
+def make_branch(
+    store: Store, session: int, name: str, parent: str | None, forked: int, labels: Sequence[str], at: int
+) -> None:
+    """Add a branch without a message of its own."""
+    told = msgspec.json.encode(sorted(set(labels))).decode()
+    store.rows(
+        SQL["make_branch"],
+        {"session": session, "name": name, "parent": parent, "forked": forked, "labels": told, "now": at},
+    )  # fmt: skip
+
+
+def add(
+    store: Store, session: int, branch: str, seq: int, said: Said, extra: str, labels: Sequence[str], at: int
+) -> None:  # fmt: skip
+    """Add one message under its number. Raises Invalid."""
+    checked("a role", said.role, 64)
+    if len(said.text.encode(errors="surrogatepass")) + len(extra) > TEXT_MAX:
+        raise Invalid(f"a message takes at most {TEXT_MAX} bytes: divide it, or store it as fragments")
+    try:
+        said.text.encode()
+    except UnicodeEncodeError:
+        raise Invalid("a message is Unicode text, without lone surrogates") from None
+    told = msgspec.json.encode(sorted(set(labels))).decode()
+    store.rows(
+        SQL["say"],
+        {"session": session, "branch": branch, "seq": seq, "role": said.role.strip(), "text": said.text, "extra": extra,
+         "labels": told, "now": at},
+    )  # fmt: skip
+
+
+def spans(store: Store | Reader, session: int, branch: str) -> list[Span]:
+    """Where the messages of a branch lie, the oldest first: its own, and those that it has of the branches before."""
+    found: list[Span] = []
+    name, until = branch, math.inf
+    while True:
+        here = _branch(store, session, name)
+        last = int(min(until, here.last))
+        found.append(Span(name, min(here.forked, last), last))
+        if here.parent is None:
+            return found[::-1]
+        name, until = here.parent, min(until, here.forked)
+
+
+def message_of(row: Row) -> Message:
+    """A message of its row."""
+    seq, branch, role, text, extra, labels, at = row
+    return msgspec.convert(
+        {
+            "seq": seq, "branch": branch, "role": role, "text": text, "extra": msgspec.json.decode(str(extra)),
+            "labels": msgspec.json.decode(str(labels)), "at": at,
+        },
+        Message,
+    )  # fmt: skip
+
+
+def extra_text(extra: dict[str, object]) -> str:
+    """What a message has besides its text, as JSON. Raises Invalid for what JSON has no words for: it would not come back."""
+    try:
+        raw = msgspec.json.encode(extra)
+        if msgspec.json.decode(raw) != extra:
+            raise Invalid("extra holds what JSON has no words for, such as bytes")
+        return raw.decode()
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise Invalid(f"extra cannot be kept: {error}") from None
+
+
+def _branch(store: Store | Reader, session: int, name: str) -> Branch:
+    rows = store.rows(SQL["branch"], {"session": session, "name": name})
+    if not rows:
+        raise Absent(f"there is no branch {name!r} here")
+    return _as_branch(rows[0])
+
+
+def _as_branch(row: Row) -> Branch:
+    name, parent, forked, last, labels, created = row
+    return msgspec.convert(
+        {"name": name, "parent": parent, "forked": forked, "last": last, "labels": msgspec.json.decode(str(labels)),
+         "created": created},
+        Branch,
+    )  # fmt: skip
+
+
+def _first_of_the_last(store: Store | Reader, session: int, ways: Sequence[Span], most: int, room: int) -> int:
+    """The number before the first of the last messages that fit."""
+    first, left = ways[-1].until, room
+    for way in reversed(ways):
+        bindings: Bindings = {
+            "session": session, "branch": way.branch, "after": way.after, "until": way.until, "most": most
+        }  # fmt: skip
+        for seq, size in store.rows(SQL["sizes"], bindings):
+            left -= int(size or 0) + 256
+            if most == 0 or (left < 0 and first < ways[-1].until):
+                return first
+            first, most = int(seq or 0) - 1, most - 1
+    return first
+
+
+def _fitting(found: Sequence[Message], room: int) -> Iterator[Message]:
+    for number, one in enumerate(found):
+        room -= len(one.text.encode()) + len(msgspec.json.encode(one.extra)) + 256
+        if room < 0 and number:
+            return
+        yield one

@@ -1,0 +1,40 @@
+-- name: keys
+SELECT key, value, labels, version, created, changed, expires FROM keys
+WHERE space = :space AND (expires IS NULL OR expires > :now) ORDER BY key;
+
+-- name: put_key
+INSERT INTO keys (space, key, value, labels, version, created, changed, expires)
+VALUES (:space, :key, :value, :labels, :version, :created, :changed, :expires);
+
+-- name: entities
+SELECT id FROM entities WHERE space = :space AND merged IS NULL ORDER BY number;
+
+-- name: names
+SELECT type, name FROM names WHERE entity = :entity AND NOT (type = :type AND folded = :folded) ORDER BY type, folded;
+
+-- name: merged
+SELECT number, type, name, created, changed FROM entities WHERE merged = :entity ORDER BY number;
+
+-- name: put_entity
+INSERT INTO entities (space, number, type, name, folded, properties, labels, created, changed, merged)
+VALUES (:space, :number, :type, :name, :folded, :properties, :labels, :created, :changed, :merged) RETURNING id;
+
+-- name: relations
+SELECT id FROM relations WHERE space = :space ORDER BY number;
+
+-- name: put_relation
+INSERT INTO relations (space, number, source, kind, target, since, until, properties, created, changed)
+VALUES (:space, :number, :source, :kind, :target, :since, :until, :properties, :created, :changed) RETURNING id;
+
+-- name: put_evidence
+INSERT INTO evidence (relation, said, confidence, labels, at) VALUES (:relation, :said, :confidence, :labels, :at);
+
+-- name: singles
+SELECT kind FROM singles WHERE space = :space ORDER BY kind;
+
+-- name: counters
+SELECT what, last FROM counters WHERE space = :space ORDER BY what;
+
+-- name: put_counter
+INSERT INTO counters (space, what, last) VALUES (:space, :what, :last)
+ON CONFLICT (space, what) DO UPDATE SET last = max(last, excluded.last);

@@ -1,0 +1,65 @@
+-- name: session
+SELECT id FROM sessions WHERE space = :space;
+
+-- name: begin
+INSERT INTO sessions (space, created) VALUES (:space, :now) RETURNING id;
+
+-- name: end
+DELETE FROM sessions WHERE id = :session;
+
+-- name: branch
+SELECT name, parent, forked, last, labels, created FROM branches WHERE session = :session AND name = :name;
+
+-- name: branches
+SELECT name, parent, forked, last, labels, created FROM branches WHERE session = :session ORDER BY number;
+
+-- name: make_branch
+INSERT INTO branches (session, name, parent, forked, last, labels, created, number)
+VALUES (:session, :name, :parent, :forked, :forked, :labels, :now,
+    (SELECT count(*) FROM branches WHERE session = :session));
+
+-- name: advance
+UPDATE branches SET last = :last WHERE session = :session AND name = :name;
+
+-- name: say
+INSERT INTO messages (session, branch, seq, role, text, extra, labels, at)
+VALUES (:session, :branch, :seq, :role, :text, :extra, :labels, :now);
+
+-- name: read
+SELECT seq, branch, role, text, extra, labels, at FROM messages
+WHERE session = :session AND branch = :branch AND seq > :after AND seq <= :until ORDER BY seq LIMIT :most;
+
+-- name: sizes
+SELECT seq, octet_length(text) + octet_length(extra) FROM messages
+WHERE session = :session AND branch = :branch AND seq > :after AND seq <= :until ORDER BY seq DESC LIMIT :most;
+
+-- name: labels_between
+SELECT DISTINCT labels FROM messages WHERE session = :session AND branch = :branch AND seq > :after AND seq <= :until;
+
+-- name: search
+SELECT m.seq, m.branch, m.role, m.text, m.extra, m.labels, m.at
+FROM messages_words w JOIN messages m ON m.id = w.rowid
+WHERE messages_words MATCH :query AND m.session = :session ORDER BY w.rowid DESC LIMIT :most;
+
+-- name: scan
+SELECT seq, branch, role, text, extra, labels, at FROM messages
+WHERE session = :session AND NOT EXISTS (SELECT 1 FROM json_each(:terms) t WHERE instr(text, t.value) = 0)
+ORDER BY id DESC LIMIT :most;
+
+-- name: summarise
+INSERT INTO summaries (session, branch, first, last, text, labels, at)
+VALUES (:session, :branch, :first, :last, :text, :labels, :now);
+
+-- name: summaries
+SELECT branch, first, last, text, labels, at FROM summaries WHERE session = :session AND branch = :branch ORDER BY id;
+
+-- name: all_summaries
+SELECT branch, first, last, text, labels, at FROM summaries WHERE session = :session ORDER BY id;
+
+-- name: keys
+SELECT s.space, s.created, (SELECT max(at) FROM messages m WHERE m.session = s.id), (SELECT count(*) FROM messages m WHERE m.session = s.id)
+FROM sessions s WHERE s.space > :after ORDER BY s.space LIMIT :most;
+
+-- name: totals
+SELECT (SELECT count(*) FROM messages m JOIN sessions s ON s.id = m.session WHERE s.space = :space),
+    (SELECT count(*) FROM branches b JOIN sessions s ON s.id = b.session WHERE s.space = :space);

@@ -1,0 +1,70 @@
+-- name: keys_total
+SELECT count(*), coalesce(sum(length(value)), 0) FROM keys WHERE space = :space AND (expires IS NULL OR expires > :now);
+
+-- name: keys_erase
+DELETE FROM keys WHERE space = :space;
+
+-- name: keys_all
+SELECT space, key, value, labels FROM keys;
+
+-- name: entities_erase
+DELETE FROM entities WHERE space = :space;
+
+-- name: graph_erase
+DELETE FROM counters WHERE space = :space AND what IN ('entity', 'relation');
+
+-- name: singles_erase
+DELETE FROM singles WHERE space = :space;
+
+-- name: unnamed
+SELECT space, number FROM entities e WHERE merged IS NULL
+    AND NOT EXISTS (SELECT 1 FROM names n WHERE n.entity = e.id AND n.folded = e.folded) LIMIT 100;
+
+-- name: unsaid
+SELECT space, number FROM relations r WHERE NOT EXISTS (SELECT 1 FROM evidence e WHERE e.relation = r.id) LIMIT 100;
+
+-- name: abroad
+SELECT r.space, r.number FROM relations r JOIN entities e ON e.id IN (r.source, r.target) WHERE e.space <> r.space LIMIT 100;
+
+-- name: behind
+SELECT space, 'entity', max(number) FROM entities GROUP BY space
+    HAVING max(number) > coalesce((SELECT last FROM counters c WHERE c.space = entities.space AND c.what = 'entity'), 0)
+UNION ALL
+SELECT space, 'relation', max(number) FROM relations GROUP BY space
+    HAVING max(number) > coalesce((SELECT last FROM counters c WHERE c.space = relations.space AND c.what = 'relation'), 0);
+
+-- name: catch_up
+INSERT INTO counters (space, what, last) VALUES (:space, :what, :last)
+ON CONFLICT (space, what) DO UPDATE SET last = excluded.last;
+
+-- name: properties_all
+SELECT space, 'entity ' || number, properties FROM entities UNION ALL SELECT space, 'relation ' || number, properties FROM relations;
+
+-- name: session_erase
+DELETE FROM sessions WHERE space = :space;
+
+-- name: holes
+SELECT s.space, b.name, b.forked, b.last, count(m.id), coalesce(min(m.seq), b.last + 1), coalesce(max(m.seq), b.forked)
+FROM branches b JOIN sessions s ON s.id = b.session
+    LEFT JOIN messages m ON m.session = b.session AND m.branch = b.name
+GROUP BY b.session, b.name
+HAVING count(m.id) <> b.last - b.forked OR (b.last > b.forked AND (min(m.seq) <> b.forked + 1 OR max(m.seq) <> b.last));
+
+-- name: strays
+SELECT s.space, m.branch, count(*) FROM messages m JOIN sessions s ON s.id = m.session
+WHERE NOT EXISTS (SELECT 1 FROM branches b WHERE b.session = m.session AND b.name = m.branch) GROUP BY s.space, m.branch;
+
+-- name: keys_labels
+SELECT DISTINCT labels FROM keys;
+
+-- name: graph_labels
+SELECT labels FROM entities UNION SELECT labels FROM evidence;
+
+-- name: sessions_labels
+SELECT labels FROM messages UNION SELECT labels FROM branches UNION SELECT labels FROM summaries;
+
+-- name: words_check
+INSERT INTO messages_words (messages_words, rank) VALUES ('integrity-check', 1);
+
+-- name: words_rebuild
+INSERT INTO messages_words (messages_words) VALUES ('rebuild');

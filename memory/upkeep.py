@@ -1,0 +1,124 @@
+"""Looking after a whole memory file: how much is in it, whether it is whole, a copy of it, erasing a space (acts).
+
+SQLite's own check finds pages that are torn, missing or of another file, and indexes that disagree with their rows; the parts
+check what their rows say of each other (memory/parts.py). What neither can find is a byte of a value that became another
+byte, of the same length, with all around it right: SQLite keeps no sums. Indexes are mended, rows never guessed.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+
+from memory.errors import Damaged, StoreError
+from memory.parts import PARTS, Findings
+from memory.store import APPLICATION, Reader, Store, said
+
+MOST: Final = 100
+"""Problems that are told of one file."""
+
+
+def totals(store: Store | Reader, space: str) -> dict[str, int]:
+    """How many of what there are in a space."""
+    found: dict[str, int] = {}
+    for part in PARTS.values():
+        found |= part.totals(store, space)
+    return found
+
+
+def erase(store: Store, space: str) -> None:
+    """Delete everything of a space, and nothing of another one."""
+    with store.write():
+        for part in PARTS.values():
+            part.erase(store, space)
+
+
+def reindex(store: Store) -> None:
+    """Make every index anew from the rows. Raises StoreError when those cannot be read."""
+    with store.write():
+        store.rows("REINDEX")
+        for part in PARTS.values():
+            part.reindex(store)
+
+
+def check(store: Store) -> Findings:
+    """Read the whole file, say what is wrong, and mend what can be mended without guessing."""
+    try:
+        found = _pages(store)
+        if found.problems:
+            return found  # what its parts would say of each other means nothing then
+        with store.write():
+            for part in PARTS.values():
+                found = found.and_then(part.check(store))
+    except Damaged as error:
+        return Findings(problems=(str(error),))
+    return Findings(problems=found.problems[:MOST], mended=found.mended[:MOST])
+
+
+def labels(store: Store | Reader) -> set[str]:
+    """Those of everything in the file."""
+    found: set[str] = set()
+    for part in PARTS.values():
+        for (row,) in store.rows(part.labels):
+            found.update(msgspec.json.decode(str(row), type=list[str]))
+    return found
+
+
+def copy(reader: Reader | Store, path: Path) -> None:
+    """A whole copy of the file as it is now, at a path where nothing is; others go on writing. Raises StoreError."""
+    with said():
+        target = apsw.Connection(str(path))
+        try:
+            with target.backup("main", reader.connection, "main") as backup:
+                backup.step(-1)
+            target.pragma("journal_mode", "DELETE")
+        finally:
+            target.close()
+
+
+def check_head(path: Path) -> None:
+    """Raise Damaged unless a file begins as a memory does: SQLite takes an empty one for a database without tables."""
+    with path.open("rb") as file:
+        head = file.read(72)
+    if not head.startswith(b"SQLite format 3\0") or head[68:] != APPLICATION.to_bytes(4, "big"):
+        raise Damaged("it does not begin as one does")
+
+
+def check_copy(store: Store) -> None:
+    """Raise Damaged unless a copy that was opened is whole, and holds what migrations make and nothing else.
+
+    Whoever sends a copy could else send triggers and views with it, which would act on what is written later.
+    """
+    fresh = Store(Path(":memory:"), now=store.now)
+    schemas = [set(one.rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")) for one in (store, fresh)]
+    fresh.close()
+    if schemas[0] != schemas[1]:
+        raise Damaged("it holds other tables than a memory does")
+    found = check(store)
+    if found.problems:
+        raise Damaged(found.problems[0])
+
+
+def _pages(store: Store) -> Findings:
+    first = _complaints(store)
+    if not first:
+        return Findings()
+    try:
+        with store.write():
+            reindex(store)
+    except (StoreError, apsw.Error):
+        return Findings(problems=first)
+    left = _complaints(store)
+    return (
+        Findings(problems=left) if left else Findings(mended=("indexes that disagreed with their rows were made anew",))
+    )
+
+
+def _complaints(store: Store) -> tuple[str, ...]:
+    try:
+        found = [str(row[0]) for row in store.rows(f"PRAGMA integrity_check({MOST})") if row[0] != "ok"]
+        found += [f"a row of {row[0]!r} refers to nothing" for row in store.rows("PRAGMA foreign_key_check")]
+    except (Damaged, apsw.Error) as error:  # an index of words in which not even its beginning can be read
+        return (str(error),)
+    return tuple(found[:MOST])

@@ -1,0 +1,176 @@
+"""Walks through the graph: neighbours, paths, patterns (acts on a Store or Reader). Each is bounded, whatever the graph is.
+
+A walk looks at VISITED_MOST entities at most, and at FAN_MOST relations of one, those that were said first. What it leaves
+out for that it says (`cut`); it never answers with part of a truth as if it were all of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from memory.errors import Invalid
+from memory.graph import LIST_MAX, SQL, Entity, Ref, Relation, entity_of, find, relation_of
+from memory.names import folded
+from memory.store import Bindings, Reader, Store
+
+DEPTH_MAX: Final = 8
+FAN_MOST: Final = 1_000
+VISITED_MOST: Final = 10_000
+
+Direction = Literal["out", "in", "both"]
+
+
+class Hop(Struct, frozen=True, kw_only=True):
+    """A relation that was followed, and the entity that it led to."""
+
+    relation: Relation
+    to: Entity
+
+
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of a pattern: along relations of a kind ("" any), `depth` of them at most, to an entity that fits."""
+
+    kind: str = ""
+    direction: Direction = "out"
+    depth: int = 1
+    type: str = ""
+    name: str = ""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """What a walk came to. cut: there is more than it looked at."""
+
+    rows: tuple[tuple[Entity, ...], ...] = ()
+    paths: tuple[tuple[Hop, ...], ...] = ()
+    cut: bool = False
+
+
+def neighbours(
+    store: Store | Reader, space: str, ref: Ref, *, kind: str = "", direction: Direction = "both", at: int | None = None,
+    most: int = 100,
+) -> list[Hop]:  # fmt: skip
+    """What an entity is related to. at: only what holds then, None for what ever held. Raises Absent, Invalid."""
+    if not 0 < most <= LIST_MAX:
+        raise Invalid(f"a listing is of 1 to {LIST_MAX} relations, not {most}")
+    start = find(store, space, ref)
+    hops = list(_edges(store, start.id, kind, direction, at, most))
+    return [Hop(relation=relation_of(store, edge), to=entity_of(store, to)) for edge, to in hops[:most]]
+
+
+def paths(
+    store: Store | Reader, space: str, source: Ref, target: Ref, *, kind: str = "", direction: Direction = "both",
+    at: int | None = None, depth: int = 4, most: int = 10,
+) -> Found:  # fmt: skip
+    """The shortest ways from one entity to another, as the relations of each; none when there is none that short."""
+    if not 0 < depth <= DEPTH_MAX or not 0 < most <= 100:
+        raise Invalid(f"paths are of 1 to {DEPTH_MAX} relations, and 1 to 100 of them are asked for")
+    start, goal = find(store, space, source).id, find(store, space, target).id
+    came: dict[int, list[tuple[int, int]]] = {start: []}
+    level, cut = [start], False
+    for _ in range(depth):
+        if goal in came or not level:
+            break
+        met: dict[int, list[tuple[int, int]]] = {}
+        for here in level:
+            edges = list(_edges(store, here, kind, direction, at, FAN_MOST + 1))
+            cut = cut or len(edges) > FAN_MOST
+            for edge, to in edges[:FAN_MOST]:
+                if to not in came:
+                    met.setdefault(to, []).append((edge, here))
+            if len(came) + len(met) > VISITED_MOST:
+                cut = True
+                break
+        came |= met
+        level = list(met)
+    if start == goal or goal not in came:
+        return Found(cut=cut)
+    ways = [tuple(reversed(way)) for way in _ways_back(came, goal, most)]
+    told = tuple(
+        tuple(Hop(relation=relation_of(store, edge), to=entity_of(store, to)) for edge, to in way) for way in ways
+    )
+    return Found(paths=told, cut=cut)
+
+
+def match(
+    store: Store | Reader, space: str, start: Step, steps: Sequence[Step], *, at: int | None = None, most: int = 100
+) -> Found:
+    """Every chain of entities that fits: the first one, then one for each step. Raises Invalid for what is no pattern."""
+    if not 0 < most <= LIST_MAX or len(steps) > DEPTH_MAX:
+        raise Invalid(f"a pattern has at most {DEPTH_MAX} steps, and 1 to {LIST_MAX} answers are asked for")
+    if any(not 0 < step.depth <= DEPTH_MAX for step in steps):
+        raise Invalid(f"a step goes along 1 to {DEPTH_MAX} relations")
+    rows: list[tuple[int, ...]] = [(first,) for first in _starts(store, space, start)]
+    cut, looked = len(rows) > VISITED_MOST, 0
+    for step in steps:
+        longer: list[tuple[int, ...]] = []
+        reached: dict[int, list[int]] = {}
+        for row in rows[:VISITED_MOST]:
+            here = row[-1]
+            if here not in reached:
+                reached[here], seen, was_cut = _reach(store, here, step, at, VISITED_MOST - looked)
+                looked, cut = looked + seen, cut or was_cut
+            longer.extend((*row, to) for to in reached[here])
+        cut = cut or len(longer) > VISITED_MOST
+        rows = longer
+    found = tuple(tuple(entity_of(store, one) for one in row) for row in rows[:most])
+    return Found(rows=found, cut=cut or len(rows) > most)
+
+
+def _starts(store: Store | Reader, space: str, start: Step) -> Iterator[int]:
+    if start.name:
+        bindings: Bindings = {"space": space, "folded": folded(start.name), "type": start.type}
+        yield from (int(row[0] or 0) for row in store.rows(SQL["by_name"], bindings))
+        return
+    bindings = {"space": space, "type": start.type, "most": VISITED_MOST + 1}
+    yield from (int(row[0] or 0) for row in store.rows(SQL["of_type"], bindings))
+
+
+def _reach(
+    store: Store | Reader, start: int, step: Step, at: int | None, most: int
+) -> tuple[list[int], int, bool]:  # fmt: skip
+    """The entities that fit a step from one on, how many were looked at, and whether there were more."""
+    fitting: list[int] = []
+    seen, level, cut = {start}, [start], False
+    for _ in range(step.depth):
+        nearer, level = level, []
+        for here in nearer:
+            edges = list(_edges(store, here, step.kind, step.direction, at, FAN_MOST + 1))
+            cut = cut or len(edges) > FAN_MOST
+            for _edge, to in edges[:FAN_MOST]:
+                if to in seen:
+                    continue
+                if len(seen) > most:
+                    return fitting, len(seen), True
+                seen.add(to)
+                level.append(to)
+                if store.rows(SQL["fits"], {"id": to, "type": step.type, "folded": folded(step.name)}):
+                    fitting.append(to)
+    return fitting, len(seen), cut
+
+
+def _edges(
+    store: Store | Reader, entity: int, kind: str, direction: Direction, at: int | None, most: int
+) -> Iterator[tuple[int, int]]:
+    """The relations of an entity that may be followed, each with where it leads."""
+    bindings: Bindings = {"entity": entity, "kind": kind, "at": at, "most": most}
+    known: set[int] = set()
+    for way in ("out", "in"):
+        if direction in (way, "both"):
+            for edge, to in store.rows(SQL[way], bindings):
+                if edge not in known:  # one from an entity to itself is found both ways
+                    known.add(int(edge or 0))
+                    yield int(edge or 0), int(to or 0)
+
+
+def _ways_back(came: dict[int, list[tuple[int, int]]], goal: int, most: int) -> list[list[tuple[int, int]]]:
+    """Up to `most` ways from the goal back to where a search began: each relation with the entity it led to."""
+    ways: list[list[tuple[int, int]]] = []
+    open_ends: list[tuple[int, list[tuple[int, int]]]] = [(goal, [])]
+    while open_ends and len(ways) < most:
+        here, way = open_ends.pop()
+        if not came[here]:
+            ways.append(way)
+        for edge, before in reversed(came[here]):
+            open_ends.append((before, [*way, (edge, here)]))
+    return ways

@@ -1,0 +1,159 @@
+"""`maniple memory`: people look at what is remembered, check it, take it away and bring it back."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import Source, write_hand
+
+KEEPER = Source(
+    """
+[hand]
+name = "keeper"
+version = "1.0.0"
+description = "Remembers what it is told."
+entry = "main:Keeper"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"memory.set" = ["own", "session/**"]
+"memory.session.append" = ["session/**"]
+""",
+    """
+from runtime import Hand
+
+
+class Keeper(Hand):
+    async def run(self, key: str, value: str, on: str = "own") -> object:
+        await self.kernel.call("memory.set", on, key=key, value=value)
+        if on != "own":
+            await self.kernel.call("memory.session.append", on, messages=[{"role": "user", "text": value}])
+""",
+)
+CHAT = "bot/mail/-/ada"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keeper(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Hand that remembers, by its id; nothing else does before."""
+    folder = write_hand(tmp_path_factory.mktemp("keeper") / "keeper", KEEPER)
+    shell.good("install", folder, "--yes")
+    remember(shell, "colour", "blue")
+    remember(shell, "mood", "fine", f"session/{CHAT}")
+    shown: Any = shell.told("show", "keeper")
+    yield str(shown["hand"]["id"])
+    shell.run("remove", "keeper", "--purge")
+
+
+def remember(shell: Shell, key: str, value: str, on: str = "own") -> None:
+    shell.good("start", "keeper", f"key={key}", f"value={value}", f"on={on}", "--wait")
+
+
+def memories(shell: Shell, *words: str) -> dict[str, Any]:
+    found: Any = shell.told("memory", "stats", *words)["memories"]
+    return dict(found)
+
+
+def value(shell: Shell, *words: str) -> object:
+    return shell.told("memory", "get", *words)["value"]
+
+
+def test_a_hands_memory_is_looked_at_by_its_name_and_by_its_id(shell: Shell, keeper: str) -> None:
+    assert value(shell, "colour", "--hand", "keeper") == "blue"
+    assert value(shell, "colour", "--hand", keeper) == "blue"
+    assert value(shell, "mood", "--hand", "keeper", "--session", CHAT) == "fine"
+    keys: Any = shell.told("memory", "list", "--hand", "keeper")["keys"]
+    assert [row["key"] for row in keys] == ["colour"]
+
+
+def test_all_memories_are_shown_with_the_names_of_their_hands(shell: Shell, keeper: str) -> None:
+    found = memories(shell)
+    assert found[f"own/{keeper}"]["keys"] == 1
+    assert found[f"own/{keeper}"]["bytes"] > 0
+    assert memories(shell, "--hand", "keeper", "--session", CHAT)[f"own/{keeper}/session/{CHAT}"]["messages"] == 1
+    assert "keeper " in shell.good("memory", "stats")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("get", "nothing", "--hand", "keeper"), 1, "there is no key 'nothing' here"),
+        (("get", "x", "--hand", "nobody"), 1, "no Hand 'nobody' is installed"),
+        (("get", "x", "--shared", "Team"), 2, "is no memory: a shared space's name"),
+        (("get", "x", "--session", "a/b"), 2, "a session's key has four parts"),
+        (("erase",), 2, "say whose memory to erase"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(shell: Shell, words: tuple[str, ...], code: int, said: str) -> None:
+    ran = shell.run("memory", *words)
+    assert ran.code == code
+    assert said in ran.err
+
+
+def test_lines_that_were_exported_are_imported_elsewhere(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "chat.jsonl"
+    shell.good("memory", "export", file, "--hand", "keeper", "--session", CHAT)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert lines[0] == {"format": "maniple-memory/1"}
+    assert shell.good("memory", "export", "--hand", "keeper", "--session", CHAT) == file.read_text()
+    shell.good("memory", "import", "-", "--shared", "taken-over", stdin=file.read_bytes())
+    assert value(shell, "mood", "--shared", "taken-over") == "fine"
+    assert shell.good("memory", "export", "--shared", "taken-over") == file.read_text()
+    again = shell.run("memory", "import", file, "--shared", "taken-over")
+    assert (again.code, "there is something here already" in again.err) == (1, True)
+    shell.good("memory", "erase", "--shared", "taken-over")
+
+
+def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: Path) -> None:
+    copy = tmp_path / "keeper.db"
+    shell.good("memory", "backup", copy, "--hand", "keeper")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    remember(shell, "colour", "red")
+    shell.good("memory", "restore", copy, "--hand", "keeper")
+    assert value(shell, "colour", "--hand", "keeper") == "blue"
+    assert value(shell, "mood", "--hand", "keeper", "--session", CHAT) == "fine"
+    for raw in (copy.read_bytes()[:-4096], b"", b"not a file of SQLite's" * 100):
+        broken = tmp_path / "broken.db"
+        broken.write_bytes(raw)
+        ran = shell.run("memory", "restore", broken, "--hand", "keeper")
+        assert (ran.code, "no copy of a memory, and nothing has changed" in ran.err) == (1, True), ran
+    assert value(shell, "colour", "--hand", "keeper") == "blue"
+
+
+def test_a_file_that_is_torn_is_found_and_a_copy_brings_it_back(shell: Shell, tmp_path: Path, keeper: str) -> None:
+    copy = tmp_path / "whole.db"
+    shell.good("memory", "backup", copy, "--hand", "keeper")
+    shell.good("stop", "memory")
+    (path,) = (shell.home / "state").glob(f"h-*/own/{keeper}.db")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    ran = shell.run("memory", "verify", "--json")
+    found: Any = ran.table()["memories"]
+    assert ran.code == 5
+    assert not found[f"own/{keeper}"]["ok"]
+    assert found[f"own/{keeper}"]["problems"]
+    assert "see `maniple" in ran.err
+    shell.good("memory", "restore", copy, "--hand", "keeper")
+    assert "keeper: whole" in shell.good("memory", "verify")
+
+
+def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "leaver", Source(KEEPER.toml.replace("keeper", "leaver"), KEEPER.main))
+    shell.good("install", folder, "--yes")
+    shell.good("start", "leaver", "key=a", "value=b", "--wait")
+    removed = shell.run("remove", "leaver")
+    assert "What it remembers is still there: `maniple" in removed.err
+    kept = removed.err.rpartition("--hand ")[2].split("`")[0]
+    assert value(shell, "a", "--hand", kept) == "b"
+    shell.good("install", folder, "--yes")
+    assert shell.run("memory", "get", "a", "--hand", "leaver").code == 1
+    shell.good("start", "leaver", "key=a", "value=b", "--wait")
+    assert "(removed)" in shell.good("memory", "stats")
+    assert shell.told("remove", "leaver", "--purge")["remembered"] is None
+    shell.good("memory", "erase", "--hand", kept)
+    assert "(removed)" not in shell.good("memory", "stats")

@@ -1,0 +1,12 @@
+"""On a full disk writes are refused with what to do about it, reads go on, and nothing that was answered is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.small_disk import on_small_disk
+
+
+@pytest.mark.parametrize("system", ["tmpfs", "ext4"])
+def test_a_full_disk_refuses_writes_and_reads_go_on(tmp_path: Path, system: str) -> None:
+    on_small_disk(tmp_path, system, "tests.hands.memory.full_disk")

@@ -1,0 +1,175 @@
+"""The Hand by itself, given what nobody should send: a clear no or a right answer, and never a broken memory."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime import Failure
+from tests.hands.doubles import FakeCall, hand_module, seated
+
+OWN = "own/h-4kz8w1m3q0v7x2ab"
+CHAT = f"{OWN}/session/bot/mail/-/ada"
+
+
+class Desk:
+    """A started Hand and its loop; each call is waited for."""
+
+    def __init__(self, folder: Path, **given: object) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.hand: Any = seated(hand_module("memory", "main").Memory, "memory", folder, {}, **given)
+        self.loop.run_until_complete(self.hand.start())
+
+    def call(self, method: str, on: str = OWN, /, *, upload: Iterator[bytes] | None = None, **given: object) -> Any:
+        made = FakeCall(on, f"memory.{method}", upload=upload)
+        made.number = 2  # type: ignore[attr-defined]  # the kernel's number names the file that a stream is kept in
+        return self.loop.run_until_complete(self.hand.on_call(made, given))
+
+    def fails(self, method: str, on: str = OWN, /, *, upload: Iterator[bytes] | None = None, **given: object) -> str:
+        with pytest.raises(Failure) as failed:
+            self.call(method, on, upload=upload, **given)
+        return f"{failed.value.code}: {failed.value.text}"
+
+    def is_whole(self) -> bool:
+        return bool(self.call("verify")["ok"])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.loop.run_until_complete(made.hand.stop())
+    made.loop.close()
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_what_is_too_large_or_too_deep_is_refused_with_words(desk: Desk) -> None:
+    assert "a value is at most 1040384 bytes" in desk.fails("set", key="k", value="x" * 1_040_400)
+    desk.call("set", key="k", value="x" * 1_040_000)
+    assert len(desk.call("get", key="k")["value"]) == 1_040_000
+    assert "nested more than 32 deep" in desk.fails("set", key="k", value=nested(5_000))
+    desk.call("set", key="deep", value=nested(30))
+    assert desk.call("get", key="deep")["value"] == nested(30)
+    assert "nested more than 32" in desk.fails("graph.put", type="a", name="b", properties={"p": nested(5_000)})
+    assert "at most 65536 bytes" in desk.fails("graph.put", type="a", name="b", properties={"p": "x" * 70_000})
+    long = [{"role": "user", "text": "x" * 1_100_000}]
+    assert "a message takes at most" in desk.fails("session.append", CHAT, messages=long)
+    assert desk.is_whole()
+
+
+def test_ten_megabytes_in_one_line_are_refused_and_nothing_is_left_of_them(desk: Desk) -> None:
+    head = [b'{"format":"maniple-session/1"}\n{"branch":"main","parent":null,"forked":0,"labels":[],"created":1}\n']
+    line = [b'{"seq":1,"role":"user","text":"', *[b"x" * 262_144] * 40, b'","extra":{},"labels":[],"at":1}\n']
+    assert desk.fails("session.import", CHAT, upload=iter([*head, *line])).startswith("arguments: line 3: ")
+    assert "no conversation" in desk.fails("session.read", CHAT)
+    assert desk.fails("all.import", upload=iter([b"\xff" * 262_144] * 8)).startswith("arguments: line 1: ")
+    assert not [*desk.hand.scratch.iterdir()]
+    assert desk.is_whole()
+
+
+def test_twenty_thousand_tiny_messages_come_in_and_go_out(desk: Desk) -> None:
+    lines = [
+        {"format": "maniple-session/1"},
+        {"branch": "main", "parent": None, "forked": 0, "labels": [], "created": 1},
+    ]
+    lines += [
+        {"seq": n, "role": "u", "text": f"w{n}", "extra": {}, "labels": [], "at": n} for n in range(1, 20_001)
+    ]  # fmt: skip
+    raw = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    assert desk.call("session.import", CHAT, upload=iter([raw])) == {"messages": 20_000}
+    sent = FakeCall(CHAT, "memory.session.export")
+    desk.loop.run_until_complete(desk.hand.on_call(sent, {}))
+    assert sent.body == raw
+    (found,) = desk.call("session.search", CHAT, text="w19999")["messages"]
+    assert found["seq"] == 19_999
+    assert desk.call("session.read", CHAT, most=2)["messages"][-1]["seq"] == 20_000
+    assert desk.is_whole()
+
+
+def test_a_reply_holds_what_fits_and_says_that_there_is_more(desk: Desk) -> None:
+    for number in range(30):
+        desk.call("graph.put", type="a", name=f"n{number:02}", properties={"p": "x" * 60_000})
+        desk.call("session.append", CHAT, messages=[{"role": "u", "text": "x" * 100_000}] * 2)
+    listed = desk.call("graph.list")
+    assert (len(listed["entities"]), listed["more"]) == (13, True)
+    names, after = [], 0
+    while True:
+        page = desk.call("graph.list", after=after)
+        names += [row["name"] for row in page["entities"]]
+        after = page["entities"][-1]["entity"]
+        if not page["more"]:
+            break
+    assert names == [f"n{number:02}" for number in range(30)]
+    read = desk.call("session.read", CHAT)
+    assert (len(read["messages"]), read["messages"][-1]["seq"], read["more"]) == (6, 60, True)
+    first = desk.call("session.read", CHAT, after=0)
+    assert (len(first["messages"]), first["messages"][0]["seq"], first["more"]) == (6, 1, True)
+    assert not desk.call("session.read", CHAT, after=58)["more"]
+
+
+HOSTILE = st.text(max_size=30) | st.sampled_from(
+    ["\0", "'; DROP TABLE keys; --", '"', "%", "*", "NEAR(a b)", "😀", "\u202e", "\ud800", "x" * 600, "a\0b", "\uffff"]
+)
+THING = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | HOSTILE | st.binary(max_size=5)
+ANY = st.recursive(
+    THING, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(HOSTILE, inner, max_size=2), max_leaves=4
+)
+SHAPED = {
+    "changes": st.lists(st.fixed_dictionaries({"key": HOSTILE, "value": ANY}), max_size=2),
+    "messages": st.lists(st.fixed_dictionaries({"role": HOSTILE, "text": HOSTILE}), max_size=2),
+    "pattern": st.lists(st.fixed_dictionaries({"type": HOSTILE, "name": HOSTILE}), max_size=2),
+    "entity": st.sampled_from([1, "a"]),
+}
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_whatever_a_method_is_given_it_answers_or_says_no(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    desk = _shared(tmp_path_factory)
+    provided = {
+        name: one
+        for name, one in desk.hand._place.manifest.provides.items()
+        if name not in ("memory.watch", "memory.restore", "memory.verify", "memory.backup", "memory.erase")
+    }
+    method = data.draw(st.sampled_from(sorted(provided)))
+    params = provided[method].params
+    given = {name: data.draw(SHAPED[name] | ANY if name in SHAPED else ANY, label=name) for name in params}
+    on = data.draw(st.sampled_from([OWN, CHAT, "shared/team"]))
+    upload = iter([b"{}\n"]) if method.endswith("import") else None
+    try:
+        desk.call(method.removeprefix("memory."), on, upload=upload, **given)
+    except Failure as failure:
+        if failure.code not in ("arguments", "absent", "conflict"):
+            raise
+
+
+_desks: list[Desk] = []
+
+
+def _shared(places: pytest.TempPathFactory) -> Desk:
+    """One Hand for all examples: what one of them broke, another one would meet."""
+    if not _desks:
+        _desks.append(Desk(places.mktemp("memory")))
+    return _desks[0]
+
+
+def test_after_all_of_that_every_memory_is_whole() -> None:
+    if _desks:
+        desk = _desks.pop()
+        for owner in (OWN, "shared/team"):
+            assert desk.call("verify", owner) == {"ok": True, "problems": [], "mended": []}
+        desk.loop.run_until_complete(desk.hand.stop())
+        desk.loop.close()

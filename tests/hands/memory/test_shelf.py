@@ -1,0 +1,219 @@
+"""The shelf: writes that wait share a sync, one that is refused alone is undone, files are closed and opened unseen."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from memory import keys
+from memory.errors import Absent, Conflict, Full, Invalid
+from memory.keys import Change
+from memory.store import Store
+from tests.hands.doubles import hand_module
+
+memory_shelf = hand_module("memory", "memory_shelf")
+Shelf = memory_shelf.Shelf
+T = TypeVar("T")
+NOW = 1_000_000
+OWN = "own/h-4kz8w1m3q0v7x2ab"
+
+
+def run(folder: Path, work: Callable[..., Awaitable[T]], **more: int) -> T:
+    """Do something with a shelf, and close it."""
+
+    async def whole() -> T:
+        shelf = Shelf(folder, now=lambda: NOW, quota=more.pop("quota", 1 << 30), **more)
+        try:
+            return await work(shelf)
+        finally:
+            await shelf.close()
+
+    return asyncio.run(whole())
+
+
+def put(key: str, value: bytes = b"\xc0", version: int | None = None) -> Callable[[Store], object]:
+    return lambda store: keys.change(store, "", [Change(key=key, value=value, version=version)])
+
+
+def get(key: str) -> Callable[[Store], bytes]:
+    return lambda store: keys.get(store, "", key).value
+
+
+def test_writes_that_wait_for_each_other_share_a_sync(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> int:
+        await shelf.write(OWN, put("first"))
+        commits: list[int] = []
+
+        def count(connection: object, name: str, pages: int) -> int:
+            commits.append(pages)
+            return 0
+
+        shelf._files[OWN]._store.connection.set_wal_hook(count)
+        await asyncio.gather(*(shelf.write(OWN, put(f"key {number}")) for number in range(200)))
+        listed = await shelf.read(OWN, lambda reader: keys.listed(reader, "", most=1_000))
+        assert len(listed) == 201
+        return len(commits)
+
+    assert run(tmp_path, work) <= 4
+
+
+def test_a_refused_write_undoes_itself_and_none_of_those_beside_it(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> list[object]:
+        def half(store: Store) -> None:
+            put("half")(store)
+            raise Invalid("on second thoughts")
+
+        def broken(store: Store) -> None:
+            put("broken")(store)
+            raise ZeroDivisionError
+
+        await shelf.write(OWN, put("a"))
+        told: list[object] = await asyncio.gather(
+            *(shelf.write(OWN, one) for one in (put("a", version=0), put("b"), half, broken, put("c"))),
+            return_exceptions=True,
+        )
+        rows = await shelf.read(OWN, lambda reader: [row.key for row in keys.listed(reader, "")])
+        assert rows == ["a", "b", "c"]
+        return told
+
+    conflict, b, half, broken, c = run(tmp_path, work)
+    assert isinstance(conflict, Conflict)
+    assert isinstance(half, Invalid)
+    assert isinstance(broken, ZeroDivisionError)
+    assert (b, c) == ((1,), (1,))
+
+
+def test_nobody_loses_an_update_whoever_writes_at_once(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> None:
+        async def count(owner: str) -> None:
+            for _ in range(10):
+                while True:
+                    try:
+                        found = await shelf.read(owner, lambda reader: keys.get(reader, "", "n"))
+                        value, version = found.value[0], found.version
+                    except Absent:
+                        value, version = 0, 0
+                    try:
+                        await shelf.write(owner, put("n", bytes([value + 1]), version))
+                        break
+                    except Conflict:
+                        continue
+
+        owners = [f"shared/team-{number}" for number in range(3)]
+        await asyncio.gather(*(count(owner) for owner in owners for _ in range(10)))
+        for owner in owners:
+            assert await shelf.read(owner, get("n")) == bytes([100])
+
+    run(tmp_path, work)
+
+
+def open_files(folder: Path) -> set[str]:
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+        if target.startswith(str(folder)) and target.endswith(".db"):
+            found.add(target)
+    return found
+
+
+def test_files_that_nobody_is_at_are_closed_and_opened_again(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> None:
+        for turn in range(3):
+            for number in range(12):
+                owner = f"shared/s{number}"
+                await shelf.write(owner, put(f"turn {turn}"))
+                assert len(await shelf.read(owner, lambda reader: keys.listed(reader, ""))) == turn + 1
+            assert len(open_files(tmp_path)) <= 5
+        await asyncio.gather(*(shelf.write(f"shared/s{n % 12}", put(f"more {n}")) for n in range(120)))
+        for number in range(12):
+            listed = await shelf.read(f"shared/s{number}", lambda reader: keys.listed(reader, ""))
+            assert len(listed) == 13
+
+    run(tmp_path, work, open_most=3)
+    assert open_files(tmp_path) == set()
+    assert not [*tmp_path.glob("*/*-wal")]
+
+
+def test_who_only_asks_makes_no_file_and_hears_the_same_words(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> list[str]:
+        await shelf.write("shared/there", put("other"))
+        told = []
+        for owner in ("shared/there", "shared/never", OWN):
+            with pytest.raises(Absent) as absent:
+                await shelf.read(owner, get("key"))
+            told.append(str(absent.value))
+        return told
+
+    assert len(set(run(tmp_path, work))) == 1
+    assert [path.name for path in tmp_path.rglob("*.db")] == ["there.db"]
+
+
+def test_who_is_alone_with_a_file_waits_for_others_and_they_for_him(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> None:
+        def replaced(path: Path) -> int:
+            assert not Path(f"{path}-wal").exists()
+            store = Store(path, now=lambda: NOW)
+            count = len(keys.listed(store, "", most=1_000))
+            store.close()
+            path.unlink()
+            return count
+
+        first = [asyncio.create_task(shelf.write(OWN, put(f"{number}"))) for number in range(20)]
+        await asyncio.sleep(0)
+        alone = asyncio.create_task(shelf.alone(OWN, replaced))
+        await asyncio.sleep(0)
+        late = [asyncio.create_task(shelf.write(OWN, put(f"late {number}"))) for number in range(20)]
+        assert await alone == 20
+        await asyncio.gather(*first, *late)
+        assert len(await shelf.read(OWN, lambda reader: keys.listed(reader, ""))) == 20
+
+    run(tmp_path, work)
+
+
+def test_a_full_quota_refuses_writes_and_neither_reads_nor_deletes(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> None:
+        number = 0
+        with pytest.raises(Full, match="the quota of this memory, 1048576 bytes, is used up"):
+            while True:
+                await shelf.write(OWN, put(f"{number}", bytes(20_000)))
+                number += 1
+        assert number > 20
+        told = await asyncio.gather(
+            *(shelf.write(OWN, put(f"more {n}", bytes(20_000))) for n in range(5)), return_exceptions=True
+        )  # fmt: skip
+        assert {type(one) for one in told} == {Full}
+        assert len(await shelf.read(OWN, get("0"))) == 20_000
+        for gone in range(5):
+            await shelf.write(
+                OWN, lambda store, gone=gone: keys.change(store, "", [Change(key=f"{gone}", value=None)]), frees=True
+            )
+        await shelf.write(OWN, put("new", bytes(20_000)))
+        shelf.quota = 1 << 24
+        for n in range(50):
+            await shelf.write(OWN, put(f"more {n}", bytes(20_000)))
+
+    run(tmp_path, work, quota=1 << 20)
+    assert (tmp_path / f"{OWN}.db").stat().st_size > 1 << 20
+
+
+def test_one_that_is_waited_for_no_more_harms_nobody(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> None:
+        for number in range(30):
+            tasks = [
+                asyncio.create_task(shelf.write(OWN, put(f"{number}"))),
+                asyncio.create_task(shelf.read(OWN, lambda reader: keys.listed(reader, ""))),
+            ]
+            await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+        await shelf.write(OWN, put("last"))
+        listed = await shelf.read(OWN, lambda reader: keys.listed(reader, ""))
+        assert "last" in [row.key for row in listed]
+
+    run(tmp_path, work)

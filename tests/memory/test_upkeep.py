@@ -1,0 +1,185 @@
+"""Looking after a file: what is torn is found, a copy is whole, erasing takes one space and no other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memory import graph, keys, sessions, upkeep
+from memory.errors import Absent, Damaged, StoreError
+from memory.graph import Ref
+from memory.keys import Change
+from memory.sessions import Said
+from memory.store import Store
+
+CHAT, OTHER = "session/bot/mail/-/ada", "session/bot/mail/-/bob"
+PAGE = 4096
+UNHEARD = """
+DROP TRIGGER messages_said;
+INSERT INTO messages (session, branch, seq, role, text, extra, labels, at)
+VALUES (1, 'main', 51, 'user', 'unheard', '{}', '[]', 1);
+UPDATE branches SET last = 51 WHERE session = 1;
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    opened = filled(path)
+    yield opened
+    opened.close()
+
+
+def filled(path: Path) -> Store:
+    store = Store(path, now=lambda: 1)
+    with store.write():
+        for space in ("", CHAT, OTHER):
+            fill(store, space)
+    return store
+
+
+def fill(store: Store, space: str) -> None:
+    for number in range(50):
+        keys.change(store, space, [Change(key=f"key {number}", value=b"\xc4\xc8" + bytes([65 + number]) * 200)])
+        graph.put(store, space, "person", f"name {number}", properties={"n": number})
+        sessions.append(store, space, [Said(role="user", text=f"word{number} " * 40)])
+    graph.relate(store, space, Ref(name="name 1"), "knows", Ref(name="name 2"), said="test")
+
+
+def test_a_whole_file_has_no_problem(store: Store) -> None:
+    found = upkeep.check(store)
+    assert (found.problems, found.mended) == ((), ())
+
+
+def test_erasing_a_space_takes_all_of_it_and_nothing_of_another(store: Store) -> None:
+    before = upkeep.totals(store, OTHER)
+    assert before == {
+        "keys": 50, "value_bytes": 50 * 202, "entities": 50, "relations": 1, "messages": 50, "branches": 1
+    }  # fmt: skip
+    upkeep.erase(store, CHAT)
+    assert set(upkeep.totals(store, CHAT).values()) == {0}
+    assert upkeep.totals(store, OTHER) == before == upkeep.totals(store, "")
+    fresh = filled(Path(":memory:"))
+    upkeep.erase(fresh, "")
+    assert graph.put(fresh, "", "person", "new").number == 1
+    assert upkeep.check(store).problems == ()
+    fresh.close()
+
+
+def test_no_row_of_an_erased_space_is_left_in_any_table(store: Store) -> None:
+    for space in ("", CHAT, OTHER):
+        upkeep.erase(store, space)
+    tables = [
+        str(row[0])
+        for row in store.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'messages_words%'")
+    ]
+    assert all(store.rows(f"SELECT count(*) FROM {table}") == [(0,)] for table in tables)
+    assert store.rows("SELECT count(*) FROM messages_words WHERE messages_words MATCH 'word1'") == [(0,)]
+
+
+def test_a_copy_is_whole_and_has_what_was_there(store: Store, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    upkeep.copy(store.reader(), copy)
+    keys.change(store, "", [Change(key="later", value=b"\xc0")])
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("copy")] == ["copy.db"]
+    other = Store(copy, now=lambda: 1)
+    assert upkeep.check(other).problems == ()
+    assert upkeep.totals(other, CHAT) == upkeep.totals(store, CHAT)
+    with pytest.raises(Absent):
+        keys.get(other, "", "later")
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM messages WHERE seq = 25 AND branch = 'main'",
+        "DELETE FROM messages WHERE seq = 50",
+        "UPDATE messages SET seq = 51 WHERE seq = 50",
+        "UPDATE branches SET last = 60",
+        "DELETE FROM branches",
+        "DELETE FROM names WHERE folded = 'name 7'",
+        "DELETE FROM evidence",
+        "UPDATE keys SET value = x'c1' WHERE key = 'key 3'",
+        "UPDATE entities SET properties = x'' WHERE number = 3",
+        "PRAGMA foreign_keys = OFF; DELETE FROM sessions WHERE id = 1",
+        "UPDATE entities SET space = 'elsewhere' WHERE name = 'name 1' AND space = ''",
+    ],
+)
+def test_rows_that_do_not_fit_each_other_are_found(store: Store, damage: str) -> None:
+    store.connection.execute(damage)
+    assert upkeep.check(store).problems
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "INSERT INTO messages_words (messages_words) VALUES ('delete-all')",
+        "INSERT INTO messages_words (rowid, place, text) VALUES (9999, 's1', 'ghost')",
+        "DELETE FROM counters",
+        UNHEARD,
+    ],
+)
+def test_an_index_that_disagrees_with_its_rows_is_made_anew(store: Store, damage: str) -> None:
+    store.connection.execute(damage)
+    found = upkeep.check(store)
+    assert found.problems == ()
+    assert len(found.mended) in (1, 6)
+    assert upkeep.check(store).mended == ()
+    assert [one.seq for one in sessions.search(store, CHAT, "word7")] == [8]
+    assert graph.put(store, CHAT, "person", "new").number == 51
+
+
+def test_torn_and_cut_files_are_found_wherever_they_are_torn(path: Path) -> None:
+    filled(path).close()
+    whole = path.read_bytes()
+    pages = len(whole) // PAGE
+    missed = []
+    for number in range(pages):
+        for torn in (
+            whole[: number * PAGE] + bytes(PAGE) + whole[(number + 1) * PAGE :],
+            whole[: number * PAGE + 512] + bytes(PAGE - 512) + whole[(number + 1) * PAGE :],
+            whole[: number * PAGE + 512],
+        ):  # fmt: skip
+            path.write_bytes(torn)
+            try:
+                store = Store(path, now=lambda: 1)
+            except StoreError:
+                continue
+            found = upkeep.check(store)
+            if not found.problems and not found.mended and torn != whole:
+                missed.append((number, len(torn)))
+            store.close()
+    assert missed == []
+
+
+@pytest.mark.parametrize("raw", [b"", b"SQLite format 3\0" + bytes(84), b"x" * 5_000])
+def test_a_file_that_does_not_begin_as_a_memory_is_not_opened_as_one(path: Path, raw: bytes) -> None:
+    path.write_bytes(raw)
+    with pytest.raises(Damaged):
+        upkeep.check_head(path)
+    assert path.read_bytes() == raw
+    path.unlink()
+    filled(path).close()
+    upkeep.check_head(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM evidence",
+        "CREATE TRIGGER spy AFTER INSERT ON keys BEGIN DELETE FROM entities; END",
+        "CREATE VIEW more AS SELECT 1",
+        "DROP INDEX relations_in",
+        "DROP TRIGGER messages_gone; CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN SELECT 1; END",
+    ],
+)
+def test_a_copy_that_is_not_whole_or_holds_more_is_not_taken_for_one(store: Store, change: str) -> None:
+    upkeep.check_copy(store)
+    store.connection.execute(change)
+    with pytest.raises(Damaged):
+        upkeep.check_copy(store)
