@@ -92,13 +92,16 @@ def plain_worker(path: Path, server: bytes) -> None:
         peer.send_multipart(peer.recv_multipart())
 
 
-class Broker:
-    """A broker and a worker behind it, each a process of its own. plain: with pyzmq's multipart calls."""
+Part = Callable[[Path, bytes, bytes], None]
+Answer = Callable[[Path, bytes], None]
 
-    def __init__(self, path: Path, *, plain: bool = False) -> None:
+
+class Broker:
+    """A broker and a worker behind it, each a process of its own."""
+
+    def __init__(self, path: Path, carry: Part = broker, answer: Answer = worker) -> None:
         self.path = path
         self.public, secret = zmq.curve_keypair()
-        carry, answer = (plain_broker, plain_worker) if plain else (broker, worker)
         self._pids = [
             started(lambda: carry(path, self.public, secret)),
             started(lambda: answer(path, self.public)),

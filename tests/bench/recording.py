@@ -1,0 +1,108 @@
+"""The floor under a call that leaves what every call must leave: a broker that does that, and decides nothing (acts).
+
+It reads whose message each is, reads and writes headers, and adds the two entries of each call to a chain, with digests of
+both bodies, in a file that nobody waits for. It knows no grants, limits, deadlines, credit, tapes or dead peers, and no call
+of its can be refused. So it is what Python, zmq and the log's format cost at least, whoever writes the kernel: what is above
+it in the table is Maniple's to save, what is below it is not (docs/adr/0039-recorded-calls.md).
+"""
+
+import os
+import time
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from tests.bench.bare import MORE, WORKER, Broker, dealer, router
+from wire import codec, headers
+from wire.codec import NIL
+from wire.entries import Chain, body_digest, time_text
+
+_KEY: Final = bytes(range(32))
+_TOGETHER: Final = 64
+"""Entries that are written with one system call."""
+
+_TIMES: Final = 1_000
+_METHOD: Final = "echo.say"
+BODY: Final = codec.encode_body({"text": "as long as a short call is"})
+"""What every caller sends."""
+
+
+def recording_broker(path: Path, public: bytes, secret: bytes) -> None:
+    """Carries Call to the worker and Done to the caller, and records both, for ever."""
+    server = router(path, public, secret)
+    log = os.open(f"{path}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    receive, send = server.recv, server.send
+    chain, lines, numbers, callers = Chain(), list[bytes](), count(2, 2), dict[int, tuple[bytes, int]]()
+    worker = b""
+    while True:
+        route = receive()
+        frame = receive(0, copy=False)
+        whose, body = str(frame.get("Socket-Type")), receive()
+        header = codec.decode_from_run(frame.bytes)
+        moment = time.time_ns() // 1_000
+        if isinstance(header, headers.Call):
+            number = next(numbers)
+            callers[number] = route, header.number
+            lines.append(
+                chain.append(
+                    kind="call", time=time_text(moment), principal=whose, call=number, method=header.method,
+                    resource=header.resource, arguments=body_digest(_KEY, body),
+                )
+            )  # fmt: skip
+            route, told = worker, codec.encode(headers.Call(number=number, method=header.method, time=moment))
+        elif isinstance(header, headers.Done):
+            route, number = callers.pop(header.number)
+            lines.append(
+                chain.append(
+                    kind="end", time=time_text(moment), principal=whose, call=header.number, verdict="done",
+                    reply=body_digest(_KEY, body),
+                )
+            )  # fmt: skip
+            told = codec.encode(headers.Done(number=number, time=moment))
+        else:
+            worker = route
+            continue
+        send(route, MORE)
+        send(told, MORE)
+        send(body)
+        if len(lines) >= _TOGETHER:
+            os.write(log, b"\n".join(lines))
+            lines.clear()
+
+
+def recording_worker(path: Path, server: bytes) -> None:
+    """Answers each Call with what it brought, for ever."""
+    peer = dealer(path, server, WORKER)
+    peer.send(codec.encode(headers.Ready()), MORE)
+    peer.send(NIL)
+    while True:
+        header, body = codec.decode_from_kernel(peer.recv()), peer.recv()
+        assert isinstance(header, headers.Call)
+        peer.send(codec.encode(headers.Done(number=header.number)), MORE)
+        peer.send(body)
+
+
+class RecordingCaller:
+    """Calls that worker: writes headers, and reads them. It has had its first answer."""
+
+    def __init__(self, broker: Broker) -> None:
+        peer = dealer(broker.path, broker.public)
+        self._send, self._receive = peer.send, peer.recv
+        self._number = 1
+        self.send()
+        while not peer.poll(200):  # the worker was not there yet
+            self.send()
+        self.take()
+        while peer.poll(200):
+            self.take()
+
+    def send(self) -> None:
+        """Send one call."""
+        self._number += 2
+        self._send(codec.encode(headers.Call(number=self._number, method=_METHOD)), MORE)
+        self._send(BODY)
+
+    def take(self) -> None:
+        """Take one answer."""
+        codec.decode_from_kernel(self._receive())
+        codec.decode_body(self._receive())
