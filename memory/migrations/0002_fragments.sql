@@ -1,0 +1,59 @@
+-- Fragments: texts that are found again, by word, meaning, time and mark. Ids are a space's number * 2^32 + what counts up
+-- within the space, so that a space's rows lie together, and nothing outside it shows how many others there are.
+CREATE TABLE spaces (
+    id        INTEGER PRIMARY KEY,
+    name      TEXT NOT NULL UNIQUE, -- '' for the owner's own, else a session's key
+    fragments INTEGER NOT NULL,     -- the last fragment's number
+    chunks    INTEGER NOT NULL,     -- the last chunk's number
+    indexed   INTEGER NOT NULL,     -- chunks in the index of words
+    terms     INTEGER NOT NULL,     -- terms in them together
+    languages TEXT NOT NULL         -- a JSON array: those of its texts
+) STRICT;
+
+CREATE TABLE fragments (
+    id         INTEGER PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    time       INTEGER NOT NULL,    -- when what it tells of was
+    importance REAL NOT NULL,       -- 0 to 1
+    labels     TEXT NOT NULL,       -- a JSON array
+    metadata   TEXT NOT NULL,       -- a JSON object
+    language   TEXT NOT NULL,
+    sameness   BLOB NOT NULL,       -- equal in what says the same: memory/sameness.py
+    state      TEXT NOT NULL CHECK (state IN ('live', 'superseded', 'archived')),
+    successor  INTEGER,             -- what superseded it
+    seen       INTEGER NOT NULL,    -- how often it was stored
+    uses       INTEGER NOT NULL,    -- how often it was recalled and used
+    used       INTEGER NOT NULL,    -- when last; before that, when it was stored
+    created    INTEGER NOT NULL,
+    changed    INTEGER NOT NULL,
+    text       TEXT NOT NULL        -- last, so that the others are read without it
+) STRICT;
+
+CREATE UNIQUE INDEX fragments_same ON fragments (sameness) WHERE state = 'live';
+CREATE INDEX fragments_successor ON fragments (successor) WHERE successor IS NOT NULL;
+
+-- Where a fragment came from; more than one place where the same was stored again.
+CREATE TABLE origins (
+    fragment INTEGER NOT NULL REFERENCES fragments (id) ON DELETE CASCADE,
+    source   TEXT NOT NULL,
+    run      TEXT NOT NULL,         -- '' for none
+    entry    INTEGER NOT NULL,      -- its number in the log; -1 for none
+    time     INTEGER NOT NULL,
+    PRIMARY KEY (fragment, source, run, entry)
+) STRICT, WITHOUT ROWID;
+
+-- The pieces of live fragments, which are what the indexes hold.
+CREATE TABLE chunks (
+    id       INTEGER PRIMARY KEY,
+    fragment INTEGER NOT NULL REFERENCES fragments (id),
+    start    INTEGER NOT NULL,      -- characters of the fragment's text
+    finish   INTEGER NOT NULL,
+    terms    INTEGER NOT NULL       -- its length in the index of words
+) STRICT;
+
+CREATE INDEX chunks_of ON chunks (fragment);
+
+-- The index of words: a row is a chunk. Each term begins with its space's number, so that no space's words count in another.
+CREATE VIRTUAL TABLE words USING fts5 (terms, content = '', contentless_delete = 1, tokenize = 'ascii');
+CREATE VIRTUAL TABLE words_found USING fts5vocab (words, instance);
+CREATE VIRTUAL TABLE words_known USING fts5vocab (words, row);
