@@ -5,7 +5,7 @@ literature, or chosen so small that they order what is otherwise alike.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -24,12 +24,15 @@ RECENCY: Final = 0.05
 IMPORTANCE: Final = 0.2
 """What the freshest gains over the oldest, and the most important over the least, as a share of the fused score."""
 
-DIVERSITY: Final = 0.1
+DIVERSITY: Final = 0.05
 """What a result loses that is the same as one before it, as a share of the greatest score (1 - lambda of MMR)."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A term of a question. postings: places where it stands, counted up to a bound; used: whether it was looked up."""
+    """A term of a question. postings: places where it stands, counted up to a bound; used: whether it was looked up.
+
+    A term that stands nowhere is not looked up, and neither is one that is too common.
+    """
 
     term: str
     postings: int
@@ -50,15 +53,34 @@ def chosen(postings: Mapping[str, int], most: int) -> tuple[Asked, ...]:
     return tuple(found)
 
 
+def asked_weight(groups: Iterable[Iterable[Asked]], weights: Mapping[str, float], unknown: float) -> float:
+    """The weight of all words of a question: of each the greatest of its terms', `unknown` where none stands anywhere.
+
+    A word that was left out as too common has none: no fragment can be told to have it.
+    """
+    total = 0.0
+    for group in groups:
+        known = [weights[one.term] for one in group if one.used]
+        is_nowhere = all(one.postings == 0 for one in group)
+        total += max(known) if known else unknown if is_nowhere else 0.0
+    return total
+
+
 def idf(chunks: int, having: int) -> float:
     """A term's weight: chunks in the space, and those that have it. Never negative (Lucene's form of BM25's)."""
     return math.log1p((chunks - having + 0.5) / (having + 0.5))
 
 
-def fused(ranks: Mapping[str, int], weights: Mapping[str, float]) -> float:
-    """The fused score of what has these ranks, from 1 on, in some of the parts: 1 for the first in all of them."""
-    best = sum(weight / (RRF + 1) for weight in weights.values())
-    return sum(weights[part] / (RRF + rank) for part, rank in ranks.items()) / best
+def fused(words: int | None, matched: float, meaning: int | None, trust: float) -> float:
+    """The fused score of what has these ranks, from 1 on: 1 for what is first in both parts and has all of the words.
+
+    matched: the share of the question's words that it has, each by its idf. trust: in the vectors, from 0 to 1. The more they
+    are trusted, the less does a fragment gain that is high among the words and has few of them: in talk, where most of what
+    is asked for is said in other words, that would be whoever says the one name in the question.
+    """
+    score = 0.0 if words is None else matched ** (2 * trust) / (RRF + words)
+    score += 0.0 if meaning is None else trust / (RRF + meaning)
+    return score * (RRF + 1) / (1 + trust)
 
 
 def freshness(age: int) -> float:
@@ -66,9 +88,9 @@ def freshness(age: int) -> float:
     return math.exp2(-max(0, age) / HALF_LIFE)
 
 
-def weighed(score: float, *, age: int, importance: float, recency: float) -> float:
+def weighed(score: float, *, freshness: float, importance: float, recency: float) -> float:
     """A fused score with time and importance in it; recency: what the freshest gains."""
-    return score * (1 + recency * freshness(age)) * (1 + IMPORTANCE * (importance - 0.5))
+    return score * (1 + recency * freshness) * (1 + IMPORTANCE * (importance - 0.5))
 
 
 def diverse(

@@ -6,7 +6,8 @@ fused, then weighed by time and importance, and thinned of what says the same ag
 anything is ranked. A question is never parsed as a query language: whatever it holds, it is words.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,9 @@ MOST: Final = 100
 DEPTH: Final = 100
 """Fragments that each part brings to the fusion."""
 
+THINNED: Final = 3
+"""Of how many times the results that are wanted those are chosen that differ."""
+
 CHUNKS: Final = 400
 """Chunks that each part looks at for them."""
 
@@ -33,8 +37,9 @@ POSTINGS: Final = 8_192
 SHARE: Final = 20
 """Places of its words that a question reads: POSTINGS, or in a large space one for each SHARE of its chunks."""
 
-WORDS: Final = "words"
-MEANING: Final = "meaning"
+if TYPE_CHECKING:
+    from memory.nearness import Meaning
+
 _SQL: Final = {**queries("fragments"), **queries("recall")}
 _PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
 
@@ -50,10 +55,14 @@ class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """A fragment's place in one part. score: of BM25, or the cosine of the vectors; start, finish: the piece of its text."""
+    """A fragment's place in one part. score: of BM25, or the cosine of the vectors; start, finish: the piece of its text.
+
+    matched: the share of the question's words that it has, each by its weight; of words alone.
+    """
 
     rank: int
     score: float
+    matched: float
     start: int
     finish: int
 
@@ -85,48 +94,70 @@ class Hit(Struct, frozen=True):
     chunk: int
     fragment: int
     score: float
+    matched: float = 0.0
 
 
-def recall(store: Store | Reader, space: str, question: Question) -> Recalled:
-    """What the space has to say to a question, best first. Raises Invalid."""
+def recall(store: Store | Reader, space: str, question: Question, meaning: "Meaning | None" = None) -> Recalled:
+    """What the space has to say to a question, best first. Raises Invalid, and Absent for a model that is not registered."""
     _check(question)
     place = spaces.found(store, space)
     passing = _passing(store, place, question.filters)
     terms, hits = _by_words(store, place, question.text, passing)
-    parts = {WORDS: _places(store, hits)}
-    return Recalled(
-        found=_ordered(store, parts, {WORDS: 1.0}, question),
-        terms=terms,
-        words=len(parts[WORDS]),
-        meaning=0,
-        chunks=place.indexed,
-    )
+    words = _places(store, hits)
+    if meaning is None:
+        found = _ordered(store, question, words, {}, 0.0, _unlike)
+        return Recalled(found=found, terms=terms, words=len(words), meaning=0, chunks=place.indexed)
+    from memory import nearness  # with numpy, which a recall by words alone does not load
+
+    near = nearness.near(store, place, meaning, passing)
+    close = _places(store, [Hit(one.chunk, one.fragment, one.score) for one in near])
+    found = _ordered(store, question, words, close, meaning.trust, nearness.likeness(near))
+    return Recalled(found=found, terms=terms, words=len(words), meaning=len(close), chunks=place.indexed)
 
 
 def _ordered(
-    store: Store | Reader, parts: dict[str, dict[int, Place]], weights: dict[str, float], question: Question
+    store: Store | Reader,
+    question: Question,
+    words: dict[int, Place],
+    close: dict[int, Place],
+    trust: float,
+    alike: Callable[[int, int], float],
 ) -> tuple[Found, ...]:
     """The parts' fragments fused, weighed and thinned."""
     now = store.now()
-    rows = store.rows(_SQL["candidates"], {"ids": encoded(sorted({row for part in parts.values() for row in part}))})
+    candidates = store.rows(_SQL["candidates"], {"ids": encoded(sorted({*words, *close}))})
     found: list[tuple[float, float, float, int]] = []
-    for row, time, importance in msgspec.convert(rows, list[tuple[int, int, float]]):
-        ranks = {name: part[row].rank for name, part in parts.items() if row in part}
-        fused, age = ranking.fused(ranks, weights), now - time
-        score = ranking.weighed(fused, age=age, importance=importance, recency=question.recency)
-        found.append((score, fused, ranking.freshness(age), row))
+    for row, time, importance in msgspec.convert(candidates, list[tuple[int, int, float]]):
+        said, meant = words.get(row), close.get(row)
+        fused = ranking.fused(
+            said.rank if said else None, said.matched if said else 0.0, meant.rank if meant else None, trust
+        )
+        freshness = ranking.freshness(now - time)
+        score = ranking.weighed(fused, freshness=freshness, importance=importance, recency=question.recency)
+        found.append((score, fused, freshness, row))
     found.sort(reverse=True)
-    taken = ranking.diverse([score for score, *_ in found], lambda one, other: 0.0, question.most, question.diversity)
+    del found[question.most * THINNED :]
+    taken = ranking.diverse(
+        [score for score, *_ in found],
+        lambda one, other: alike(found[one][3], found[other][3]),
+        question.most,
+        question.diversity,
+    )
     return tuple(
         Found(
             fragment=_read(store, found[at][3]),
             score=score,
             fused=found[at][1],
             freshness=found[at][2],
-            words=parts[WORDS].get(found[at][3]),
+            words=words.get(found[at][3]),
+            meaning=close.get(found[at][3]),
         )
         for at, score in taken
     )
+
+
+def _unlike(one: int, other: int) -> float:
+    return 0.0
 
 
 def _by_words(
@@ -134,25 +165,31 @@ def _by_words(
 ) -> tuple[tuple[Asked, ...], list[Hit]]:
     """What was asked of the index of words, and the chunks that have it, best first."""
     most = max(POSTINGS, place.indexed // SHARE)
-    wanted = dict.fromkeys(term(place, word) for group in asked(text, place.languages) for word in group)
-    counts = {word: _number(store, "postings", {"term": word, "most": most + 1}) for word in wanted}
-    terms = ranking.chosen(counts, most)
-    weights = [
-        (one.term, ranking.idf(place.indexed, _number(store, "chunks_with", {"term": one.term})))
-        for one in terms
+    groups = [[term(place, word) for word in group] for group in asked(text, place.languages)]
+    counts = {word: _number(store, "postings", {"term": word, "most": most + 1}) for group in groups for word in group}
+    terms = {one.term: one for one in ranking.chosen(counts, most)}
+    weights = {
+        word: ranking.idf(place.indexed, _number(store, "chunks_with", {"term": word}))
+        for word, one in terms.items()
         if one.used
-    ]
+    }
+    unknown = ranking.idf(place.indexed, 0)
+    total = ranking.asked_weight([[terms[word] for word in group] for group in groups], weights, unknown)
     values: Bindings = {
-        "terms": encoded(weights),
+        "terms": encoded(list(weights.items())),
         "k1": ranking.K1,
         "b": ranking.B,
         "average": place.terms / max(1, place.indexed),
         "most": CHUNKS if passing is None else -1,
     }
-    rows = msgspec.convert(store.rows(_SQL["by_words"], values), list[tuple[int, int, float]])
-    hits = [Hit(*row) for row in rows if passing is None or row[0] in passing][:CHUNKS]
-    told = tuple(Asked(term=one.term.partition("x")[2], postings=one.postings, used=one.used) for one in terms)
-    return told, hits
+    rows = msgspec.convert(store.rows(_SQL["by_words"], values), list[tuple[int, int, float, float]])
+    hits = [
+        Hit(chunk, row, score, matched / total)
+        for chunk, row, score, matched in rows
+        if passing is None or chunk in passing
+    ]
+    told = tuple(Asked(term=one.term.partition("x")[2], postings=one.postings, used=one.used) for one in terms.values())
+    return told, hits[:CHUNKS]
 
 
 def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] | None:
@@ -172,7 +209,13 @@ def _places(store: Store | Reader, hits: list[Hit]) -> dict[int, Place]:
     rows = store.rows(_SQL["spans"], {"ids": encoded([hit.chunk for hit in kept])})
     spans = {chunk: (start, finish) for chunk, start, finish in msgspec.convert(rows, list[tuple[int, int, int]])}
     return {
-        hit.fragment: Place(rank=rank, score=hit.score, start=spans[hit.chunk][0], finish=spans[hit.chunk][1])
+        hit.fragment: Place(
+            rank=rank,
+            score=hit.score,
+            matched=hit.matched,
+            start=spans[hit.chunk][0],
+            finish=spans[hit.chunk][1],
+        )
         for rank, hit in enumerate(kept, 1)
     }
 

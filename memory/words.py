@@ -54,6 +54,14 @@ def analysed(text: str, tongue: str) -> tuple[str, ...]:
     return tuple(term for run in _runs(text) for term in _terms(run, tongue))
 
 
+def telling(text: str) -> tuple[str, ...]:
+    """A text's terms without its language's function words, unless it has no others."""
+    tongue = told(text)
+    runs = tuple(_runs(text))
+    wanted = [run for run in runs if run not in LANGUAGES[tongue]] or runs
+    return tuple(term for run in wanted for term in _terms(run, tongue))
+
+
 def asked(question: str, languages: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """Each word that a question asks for, once: its stems in these languages."""
     runs = tuple(dict.fromkeys(islice(_runs(question[:READ_MAX]), ASKED_MAX * 4)))

@@ -57,3 +57,38 @@ CREATE INDEX chunks_of ON chunks (fragment);
 CREATE VIRTUAL TABLE words USING fts5 (terms, content = '', contentless_delete = 1, tokenize = 'ascii');
 CREATE VIRTUAL TABLE words_found USING fts5vocab (words, instance);
 CREATE VIRTUAL TABLE words_known USING fts5vocab (words, row);
+
+-- Models that make vectors of texts. At most one is current: the one that new texts wait for.
+CREATE TABLE models (
+    id        INTEGER PRIMARY KEY,
+    name      TEXT NOT NULL UNIQUE, -- with its version: vectors of different models are never compared
+    dimension INTEGER NOT NULL,
+    current   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE unembedded (
+    model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+    chunk INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
+    PRIMARY KEY (model, chunk)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX unembedded_of ON unembedded (chunk);
+
+CREATE TABLE vectors (
+    model  INTEGER NOT NULL REFERENCES models (id),
+    chunk  INTEGER NOT NULL REFERENCES chunks (id),
+    vector BLOB NOT NULL            -- its numbers as little-endian 32-bit floats, of length 1 together
+) STRICT;
+
+CREATE UNIQUE INDEX vectors_of ON vectors (model, chunk);
+CREATE INDEX vectors_by_chunk ON vectors (chunk);
+
+-- The vectors' signs, packed by 1,024 chunks, which is what a recall reads of all of them.
+CREATE TABLE blocks (
+    model  INTEGER NOT NULL REFERENCES models (id),
+    block  INTEGER NOT NULL,        -- a chunk's id / 1,024
+    chunks BLOB NOT NULL,           -- for each vector its chunk's id % 1,024, as 16 bits
+    signs  BLOB NOT NULL            -- for each vector a bit for each of its numbers, filled up to a multiple of 64
+) STRICT;
+
+CREATE UNIQUE INDEX blocks_of ON blocks (model, block);
