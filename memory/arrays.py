@@ -1,8 +1,7 @@
 """numpy, imported with one thread for its linear algebra (acts, at import).
 
-Whatever here computes with vectors imports it from this module, and is itself imported only where vectors are used: a
-memory that is asked by words alone never loads it. One thread, because the others would count against the Hand's processes,
-and because a recall in one thread is not slowed by an embedding in another that takes every core.
+Whatever here computes with arrays imports it from this module. One thread, because others would count against the Hand's
+processes, and because a recall is not to be slowed by an embedding that takes every core.
 """
 
 import os

@@ -1,6 +1,7 @@
 """The part of a recall that goes by meaning (acts: reads a Store): what its vector is near to, and how alike that is."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,6 +10,8 @@ from memory.arrays import Floats
 from memory.spaces import Space
 from memory.store import Reader, Store
 from memory.vectors import Near
+
+REPEATS: Final = 0.8
 
 
 class Meaning(Struct, frozen=True, kw_only=True):
@@ -25,7 +28,10 @@ def near(store: Store | Reader, place: Space, meaning: Meaning, passing: set[int
 
 
 def likeness(found: Sequence[Near]) -> Callable[[int, int], float]:
-    """How alike two fragments are, by the vectors of their best chunks: their cosine, 0 where one has none."""
+    """How far two fragments repeat each other, by their best chunks' vectors: 0 up to the cosine REPEATS, 1 for the same.
+
+    0 where one has no vector. A cosine below that is a common subject, which is what was asked for.
+    """
     best: dict[int, Floats] = {}
     for one in found:
         best.setdefault(one.fragment, one.vector)
@@ -33,6 +39,6 @@ def likeness(found: Sequence[Near]) -> Callable[[int, int], float]:
     def alike(one: int, other: int) -> float:
         if one not in best or other not in best:
             return 0.0
-        return max(0.0, float(best[one] @ best[other]))
+        return max(0.0, (float(best[one] @ best[other]) - REPEATS) / (1 - REPEATS))
 
     return alike

@@ -24,32 +24,35 @@ RECENCY: Final = 0.05
 IMPORTANCE: Final = 0.2
 """What the freshest gains over the oldest, and the most important over the least, as a share of the fused score."""
 
-DIVERSITY: Final = 0.05
-"""What a result loses that is the same as one before it, as a share of the greatest score (1 - lambda of MMR)."""
+DIVERSITY: Final = 0.1
+"""What a result loses that repeats one before it, as a share of the greatest score (1 - lambda of MMR)."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A term of a question. postings: places where it stands, counted up to a bound; used: whether it was looked up.
+    """A term of a question. chunks, places: in how many it stands; used: whether it was looked up.
 
     A term that stands nowhere is not looked up, and neither is one that is too common.
     """
 
     term: str
-    postings: int
+    chunks: int
+    places: int
     used: bool
 
 
-def chosen(postings: Mapping[str, int], most: int) -> tuple[Asked, ...]:
-    """The terms to look up, rarest first, as many as have at most `most` postings together, and the rarest always.
+def chosen(standing: Mapping[str, tuple[int, int]], most: int) -> tuple[Asked, ...]:
+    """The terms to look up, rarest first, as many as stand in at most `most` places together, and the rarest always.
+
+    standing: of each term in how many chunks, and in how many places.
 
     What is left out is common, and says least: it is what BM25 would give the least weight.
     """
     left = most
     found: list[Asked] = []
-    for term, count in sorted(postings.items(), key=lambda one: (one[1], one[0])):
-        used = 0 < count <= left or (count > 0 and not any(one.used for one in found))
-        left -= count if used else 0
-        found.append(Asked(term=term, postings=count, used=used))
+    for term, (chunks, places) in sorted(standing.items(), key=lambda one: (one[1], one[0])):
+        used = 0 < places <= left or (places > 0 and not any(one.used for one in found))
+        left -= places if used else 0
+        found.append(Asked(term=term, chunks=chunks, places=places, used=used))
     return tuple(found)
 
 
@@ -61,7 +64,7 @@ def asked_weight(groups: Iterable[Iterable[Asked]], weights: Mapping[str, float]
     total = 0.0
     for group in groups:
         known = [weights[one.term] for one in group if one.used]
-        is_nowhere = all(one.postings == 0 for one in group)
+        is_nowhere = all(one.places == 0 for one in group)
         total += max(known) if known else unknown if is_nowhere else 0.0
     return total
 
@@ -98,7 +101,7 @@ def diverse(
 ) -> list[tuple[int, float]]:
     """Maximal marginal relevance (Carbonell and Goldstein, 1998): the best `most` in order, each with what it was taken at.
 
-    A candidate's value is its score less `diversity` * the greatest score * its likeness to what was taken before.
+    A candidate's value is its score less `diversity` * the greatest score * its greatest likeness to what was taken before.
     """
     top = max(scores, default=0.0)
     left = dict.fromkeys(range(len(scores)), 0.0)

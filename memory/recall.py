@@ -7,21 +7,21 @@ anything is ranked. A question is never parsed as a query language: whatever it 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from memory import ranking, spaces
+from memory import bm25, nearness, ranking, spaces
+from memory.bm25 import Hit
 from memory.errors import Invalid
 from memory.filters import NONE, Filters, bindings, encoded
 from memory.fragments import Fragment, fragment
-from memory.indexing import term
+from memory.nearness import Meaning
 from memory.queries import queries
 from memory.ranking import Asked
 from memory.spaces import Space
 from memory.store import Bindings, Reader, Store
-from memory.words import asked
 
 MOST: Final = 100
 DEPTH: Final = 100
@@ -29,16 +29,6 @@ DEPTH: Final = 100
 
 THINNED: Final = 3
 """Of how many times the results that are wanted those are chosen that differ."""
-
-CHUNKS: Final = 400
-"""Chunks that each part looks at for them."""
-
-POSTINGS: Final = 8_192
-SHARE: Final = 20
-"""Places of its words that a question reads: POSTINGS, or in a large space one for each SHARE of its chunks."""
-
-if TYPE_CHECKING:
-    from memory.nearness import Meaning
 
 _SQL: Final = {**queries("fragments"), **queries("recall")}
 _PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
@@ -88,27 +78,16 @@ class Recalled(Struct, frozen=True, kw_only=True):
     chunks: int
 
 
-class Hit(Struct, frozen=True):
-    """A chunk that a part found."""
-
-    chunk: int
-    fragment: int
-    score: float
-    matched: float = 0.0
-
-
-def recall(store: Store | Reader, space: str, question: Question, meaning: "Meaning | None" = None) -> Recalled:
+def recall(store: Store | Reader, space: str, question: Question, meaning: Meaning | None = None) -> Recalled:
     """What the space has to say to a question, best first. Raises Invalid, and Absent for a model that is not registered."""
     _check(question)
     place = spaces.found(store, space)
     passing = _passing(store, place, question.filters)
-    terms, hits = _by_words(store, place, question.text, passing)
+    terms, hits = bm25.by_words(store, place, question.text, passing)
     words = _places(store, hits)
     if meaning is None:
         found = _ordered(store, question, words, {}, 0.0, _unlike)
         return Recalled(found=found, terms=terms, words=len(words), meaning=0, chunks=place.indexed)
-    from memory import nearness  # with numpy, which a recall by words alone does not load
-
     near = nearness.near(store, place, meaning, passing)
     close = _places(store, [Hit(one.chunk, one.fragment, one.score) for one in near])
     found = _ordered(store, question, words, close, meaning.trust, nearness.likeness(near))
@@ -160,38 +139,6 @@ def _unlike(one: int, other: int) -> float:
     return 0.0
 
 
-def _by_words(
-    store: Store | Reader, place: Space, text: str, passing: set[int] | None
-) -> tuple[tuple[Asked, ...], list[Hit]]:
-    """What was asked of the index of words, and the chunks that have it, best first."""
-    most = max(POSTINGS, place.indexed // SHARE)
-    groups = [[term(place, word) for word in group] for group in asked(text, place.languages)]
-    counts = {word: _number(store, "postings", {"term": word, "most": most + 1}) for group in groups for word in group}
-    terms = {one.term: one for one in ranking.chosen(counts, most)}
-    weights = {
-        word: ranking.idf(place.indexed, _number(store, "chunks_with", {"term": word}))
-        for word, one in terms.items()
-        if one.used
-    }
-    unknown = ranking.idf(place.indexed, 0)
-    total = ranking.asked_weight([[terms[word] for word in group] for group in groups], weights, unknown)
-    values: Bindings = {
-        "terms": encoded(list(weights.items())),
-        "k1": ranking.K1,
-        "b": ranking.B,
-        "average": place.terms / max(1, place.indexed),
-        "most": CHUNKS if passing is None else -1,
-    }
-    rows = msgspec.convert(store.rows(_SQL["by_words"], values), list[tuple[int, int, float, float]])
-    hits = [
-        Hit(chunk, row, score, matched / total)
-        for chunk, row, score, matched in rows
-        if passing is None or chunk in passing
-    ]
-    told = tuple(Asked(term=one.term.partition("x")[2], postings=one.postings, used=one.used) for one in terms.values())
-    return told, hits[:CHUNKS]
-
-
 def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] | None:
     """The chunks that may be found; None for all of the space's."""
     if filters.empty:
@@ -222,12 +169,6 @@ def _places(store: Store | Reader, hits: list[Hit]) -> dict[int, Place]:
 
 def _read(store: Store | Reader, row: int) -> Fragment:
     return fragment(store, store.rows(_SQL["get"], {"id": row})[0])
-
-
-def _number(store: Store | Reader, query: str, values: Bindings) -> int:
-    """The one number that a query answers, 0 where it answers nothing."""
-    rows = msgspec.convert(store.rows(_SQL[query], values), list[tuple[int]])
-    return rows[0][0] if rows else 0
 
 
 def _check(question: Question) -> None:

@@ -10,10 +10,14 @@ in two paragraphs that differ by one word, that word is what matters.
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 _PLAIN: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-"})
 _ARTICLE: Final = re.compile(r"(?<![\w'.-])the (?=\w)")
+_EXACT: Final = re.compile(r"[^\s\w.,;'\"]|\w*(?:[^\W\d_a-z]|\d)\w*(?:[.,'-]\w+)*")
+"""A sign; a word with a digit, or with a letter that is not a small ASCII one."""
+
 _SENTENCE: Final = re.compile(r"(^|[.!?] )([^\W\d_])(?=[a-z]*(?:[ ,]|$))")
 
 
@@ -23,6 +27,16 @@ def sameness(text: str, *further: str) -> bytes:
     for part in further:
         digest.update(b"\0" + hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest())
     return digest.digest()
+
+
+def nearly(text: str, stems: Iterable[str]) -> tuple[str, ...]:
+    """What near-duplicates have in common: stems in order without articles, and every number, sign and name as it stands.
+
+    Looser than `sameness` by the forms of words and by commas alone; consolidation compares by it, which archives and
+    deletes nothing.
+    """
+    exact = _EXACT.findall(said(text))
+    return (*(stem for stem in stems if stem not in ("a", "an", "the")), "\0", *exact)
 
 
 def said(text: str) -> str:

@@ -102,7 +102,7 @@ def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> 
     rows = checked(model, vectors)
     if len(rows) != len(chunks):
         raise Invalid(f"{len(chunks)} texts have {len(rows)} vectors")
-    bits = _packed(rows)
+    bits = packed(rows)
     changed: dict[int, Block] = {}
     kept = 0
     with store.write():
@@ -135,7 +135,7 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     if model is None:
         raise Absent(f"no model is called {name!r} here: register it first")
     (asked,) = checked(model, vector.reshape(1, -1))
-    chunks, distances = _distances(store, place, model, _packed(asked.reshape(1, -1))[0])
+    chunks, distances = _distances(store, place, model, packed(asked.reshape(1, -1))[0])
     if passing is not None:
         allowed = np.isin(chunks, np.fromiter(passing, np.int64, len(passing)))
         chunks, distances = chunks[allowed], distances[allowed]
@@ -165,7 +165,7 @@ def checked(model: Model, vectors: Floats) -> Floats:
     return rows
 
 
-def _packed(vectors: Floats) -> NDArray[np.uint8]:
+def packed(vectors: Floats) -> NDArray[np.uint8]:
     """Each vector's signs, a bit each."""
     width = signs.size(vectors.shape[1])
     packed = np.zeros((len(vectors), width), np.uint8)

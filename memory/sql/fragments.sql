@@ -12,8 +12,8 @@ SELECT id FROM fragments WHERE sameness = :sameness AND state = 'live';
 
 -- name: insert
 INSERT INTO fragments (id, text, kind, time, importance, labels, metadata, language, sameness, state, successor,
-    seen, uses, used, created, changed)
-VALUES (:id, :text, :kind, :time, :importance, :labels, :metadata, :language, :sameness, 'live', NULL, 1, 0, :now, :now, :now);
+    seen, uses, used, counted, created, changed)
+VALUES (:id, :text, :kind, :time, :importance, :labels, :metadata, :language, :sameness, 'live', NULL, 1, 0, :now, 0, :now, :now);
 
 -- name: merge
 UPDATE fragments SET importance = max(importance, :importance), time = max(time, :time), labels = :labels,

@@ -41,6 +41,7 @@ CREATE TABLE fragments (
     seen       INTEGER NOT NULL,    -- how often it was stored
     uses       INTEGER NOT NULL,    -- how often it was recalled and used
     used       INTEGER NOT NULL,    -- when last; before that, when it was stored
+    counted    INTEGER NOT NULL,    -- of seen - 1 and uses together, what consolidation has counted
     created    INTEGER NOT NULL,
     changed    INTEGER NOT NULL,
     text       TEXT NOT NULL        -- last, so that the others are read without it

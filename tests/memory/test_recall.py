@@ -43,7 +43,7 @@ def test_the_best_answer_is_first_and_says_why(store: Store) -> None:
     assert best.words.score > second.words.score
     assert (best.words.start, best.words.finish, best.meaning) == (0, 35, None)
     assert (best.fused, best.freshness) == (1.0, 1.0)
-    assert [(one.term, one.postings, one.used) for one in answer.terms] == [("green", 1, True), ("tea", 2, True)]
+    assert [(one.term, one.chunks, one.used) for one in answer.terms] == [("green", 1, True), ("tea", 2, True)]
     assert (answer.words, answer.meaning, answer.chunks) == (2, 0, 3)
 
 
@@ -75,11 +75,11 @@ def test_a_long_text_is_found_by_the_piece_that_answers(store: Store) -> None:
 
 def test_a_question_of_common_words_reads_a_bounded_number_of_places(store: Store) -> None:
     with store.write():
-        for number in range(9_000):
-            add(store, "", New(text=f"entry number {number}" + (" rare" if number % 4_000 == 7 else "")))
+        for number in range(300):
+            add(store, "", New(text=f"{number} " + "entry number " * 200 + (" rare" if number % 100 == 7 else "")))
     answer = recall(store, "", Question(text="entry rare number"))
     assert [one.term for one in answer.terms if one.used] == ["rare"]
-    assert sorted(found.fragment.number for found in answer.found) == [8, 4_008, 8_008]
+    assert sorted(found.fragment.number for found in answer.found) == [8, 108, 208]
 
 
 @pytest.mark.parametrize(
