@@ -1,6 +1,7 @@
-"""./just bench [names…] [--rounds N] [--out DIR] [--fresh] [--large]: measure, print the table, keep the samples.
+"""./just bench [names…] [--rounds N] [--out DIR] [--fresh] [--large] [--set DIR]: measure, print the table, keep the samples.
 
-Names are those of BENCHES; none means all but the large one. Each run is kept as run-N.json, and the page shows all
+Names are those of BENCHES; none means all but the large ones. --set adds a collection to `memory`: documents.jsonl,
+queries.jsonl and judgements.tsv, as in tests/bench/cranfield. Each run is kept as run-N.json, and the page shows all
 that are kept; --fresh begins anew.
 """
 
@@ -8,21 +9,21 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from tests.bench import calls, footprint, logs, machine, resuming, starts
-from tests.bench.samples import Result, Row, page
+from tests.bench import calls, footprint, logs, machine, memories, resuming, starts
+from tests.bench.samples import Result, Row, Table, page
 
-BENCHES: Final[dict[str, Callable[[Path, int], list[Row]]]] = {
+BENCHES: Final[Mapping[str, Callable[[Path, int], Sequence[Row | Table]]]] = {
     "start": starts.kernel_start,
     "ps": starts.ps,
     "spawn": starts.spawn,
     "wasm": starts.wasm,
-    "memory": footprint.memory,
+    "footprint": footprint.memory,
     "idle": footprint.idle,
     "call": calls.one_caller,
     "calls": calls.many_callers,
@@ -30,8 +31,10 @@ BENCHES: Final[dict[str, Callable[[Path, int], list[Row]]]] = {
     "resume": resuming.resume,
     "journal": resuming.journal,
     "many": footprint.many,
+    "memory": memories.memory,
+    "million": memories.million,
 }
-LARGE: Final = ("many",)
+LARGE: Final = ("many", "million")
 
 
 def main() -> int:
@@ -42,10 +45,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("docs/bench"), help="where the table and the samples go")
     parser.add_argument("--fresh", action="store_true", help="forget the runs that are kept there")
     parser.add_argument("--large", action="store_true", help=f"also {', '.join(LARGE)}")
+    parser.add_argument("--set", type=Path, action="append", default=[], help="a further collection for `memory`")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in BENCHES]:
         parser.error(f"nothing is called {unknown[0]}: choose from {', '.join(BENCHES)}")
     names = options.names or [name for name in BENCHES if options.large or name not in LARGE]
+    memories.FURTHER[:] = options.set
     result = measured(names, options.rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.fresh:
@@ -58,6 +63,7 @@ def main() -> int:
 def measured(names: list[str], rounds: int) -> Result:
     """Do the named benches, each with a folder of its own on the disk where homes lie."""
     rows: list[Row] = []
+    tables: list[Table] = []
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="maniple-bench-") as place:
         for name in names:
@@ -65,10 +71,13 @@ def measured(names: list[str], rounds: int) -> Result:
             folder = Path(place, name)
             folder.mkdir()
             found = BENCHES[name](folder, rounds)
+            tables += [one for one in found if isinstance(one, Table)]
             for row in found:
+                if isinstance(row, Table):
+                    continue
                 print(f"  {row.value:.3g} of {row.limit:g}: {row.what}", file=sys.stderr)
-            rows += found
-        return Result(machine=machine.described(Path(place), load), rows=tuple(rows))
+                rows.append(row)
+        return Result(machine=machine.described(Path(place), load), rows=tuple(rows), tables=tuple(tables))
 
 
 def keep(out: Path, result: Result) -> None:

@@ -35,6 +35,15 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is better compared than judged by one number: a table of its own below the rows."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
 class Machine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where it was measured. load: of the last minute, before and after."""
 
@@ -54,6 +63,7 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     machine: Machine
     rows: tuple[Row, ...]
+    tables: tuple[Table, ...] = ()
 
 
 def percentile(samples: Sequence[float], part: float) -> float:
@@ -86,7 +96,15 @@ def page(runs: Sequence[tuple[str, Result]]) -> str:
         lines.append("|---|---:|---:|---:|---:|---:|---:|---|")
         lines += [_line(row) for row in result.rows]
         lines += [f"\n{row.name}: {row.note}" for row in result.rows if row.note]
+        lines += [line for table in result.tables for line in _table(table)]
     return "\n".join(lines) + "\n"
+
+
+def _table(table: Table) -> list[str]:
+    """A table as it stands on the page."""
+    rule = "|---|" + "---:|" * (len(table.columns) - 1)
+    rows = ["| " + " | ".join(cells) + " |" for cells in (table.columns, *table.lines)]
+    return [f"\n### {table.title}\n", rows[0], rule, *rows[1:], f"\n{table.note}"]
 
 
 def _line(row: Row) -> str:

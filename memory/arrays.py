@@ -1,0 +1,17 @@
+"""numpy, imported with one thread for its linear algebra (acts, at import).
+
+Whatever here computes with arrays imports it from this module. One thread, because others would count against the Hand's
+processes, and because a recall is not to be slowed by an embedding that takes every core.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np  # after the line above, which it reads once
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bits = NDArray[np.uint64]
+
+__all__ = ["Bits", "Floats", "NDArray", "np"]

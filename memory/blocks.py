@@ -1,0 +1,36 @@
+"""Blocks of signs in a Store: read, written, and freed of chunks that are no more (acts; without numpy)."""
+
+from typing import Final
+
+import msgspec
+
+from memory import signs
+from memory.queries import queries
+from memory.signs import BLOCK, Block
+from memory.store import Bindings, Reader, Store
+
+_SQL: Final = queries("vectors")
+
+
+def read(store: Store | Reader, model: int, number: int) -> Block:
+    """A block, empty where there is none."""
+    rows = store.rows(_SQL["block"], {"model": model, "block": number})
+    return Block(*msgspec.convert(rows[0], tuple[bytes, bytes])) if rows else Block()
+
+
+def write(store: Store, model: int, number: int, block: Block) -> None:
+    """A block as it now is; one that is empty is no row."""
+    if block.chunks:
+        values: Bindings = {"model": model, "block": number, "chunks": block.chunks, "signs": block.signs}
+        store.rows(_SQL["put_block"], values)
+    else:
+        store.rows(_SQL["drop_block"], {"model": model, "block": number})
+
+
+def drop(store: Store, chunk: int) -> None:
+    """Remove a chunk's vectors of every model, and its waiting for one."""
+    for model, dimension in msgspec.convert(store.rows(_SQL["models_of"], {"chunk": chunk}), list[tuple[int, int]]):
+        block = read(store, model, chunk // BLOCK)
+        write(store, model, chunk // BLOCK, signs.removed(block, chunk, signs.size(dimension)))
+    store.rows(_SQL["drop"], {"chunk": chunk})
+    store.rows(_SQL["drop_waiting"], {"chunk": chunk})

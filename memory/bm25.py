@@ -1,0 +1,96 @@
+"""The part of a recall that goes by words (acts: reads a Store): Okapi BM25 over the index of words.
+
+FTS5 keeps the index and says where a term stands; the formula is ours, because FTS5's own function counts the rows of
+the whole file, and a score of one space would tell of the others. A question reads up to POSTINGS places: its commonest
+words are left out beyond that. Where more than MOST chunks have one of the words, those are chosen without regard to their
+length, which would have to be looked up for each.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import ranking
+from memory.arrays import NDArray, np
+from memory.filters import encoded
+from memory.indexing import term
+from memory.queries import queries
+from memory.ranking import Asked
+from memory.spaces import Space
+from memory.store import Reader, Store
+from memory.words import asked
+
+POSTINGS: Final = 32_768
+MOST: Final = 400
+_SQL: Final = queries("recall")
+
+
+class Hit(Struct, frozen=True):
+    """A chunk that was found. matched: the share of the question's words that it has, each by its weight."""
+
+    chunk: int
+    fragment: int
+    score: float
+    matched: float = 0.0
+
+
+def by_words(
+    store: Store | Reader, place: Space, question: str, passing: set[int] | None
+) -> tuple[tuple[Asked, ...], list[Hit]]:
+    """What was asked of the index, and the MOST chunks that answer best, best first."""
+    groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
+    counts = {word: _standing(store, word) for group in groups for word in group}
+    terms = {one.term: one for one in ranking.chosen(counts, POSTINGS)}
+    weights = {word: ranking.idf(place.indexed, one.chunks) for word, one in terms.items() if one.used}
+    total = ranking.asked_weight(
+        [[terms[word] for word in group] for group in groups], weights, ranking.idf(place.indexed, 0)
+    )
+    told = tuple(msgspec.structs.replace(one, term=one.term.partition("x")[2]) for one in terms.values())
+    return told, _scored(store, place, weights, total, passing) if weights else []
+
+
+def _standing(store: Store | Reader, word: str) -> tuple[int, int]:
+    """In how many chunks a term stands, and in how many places."""
+    rows = msgspec.convert(store.rows(_SQL["standing"], {"term": word}), list[tuple[int, int]])
+    return rows[0] if rows else (0, 0)
+
+
+def _scored(
+    store: Store | Reader, place: Space, weights: Mapping[str, float], total: float, passing: set[int] | None
+) -> list[Hit]:
+    found = [np.unique(_places(store, word), return_counts=True) for word in weights]
+    idf = np.repeat(np.array(list(weights.values())), [len(chunks) for chunks, _ in found])
+    tf = np.concatenate([counts for _, counts in found]).astype(np.float64)
+    chunks, at = np.unique(np.concatenate([chunks for chunks, _ in found]), return_inverse=True)
+    first = np.bincount(at, idf * tf / (tf + ranking.K1))
+    if passing is not None:
+        first[~np.isin(chunks, np.fromiter(passing, np.int64, len(passing)))] = 0
+    kept = np.argpartition(-first, MOST)[:MOST] if len(first) > MOST else np.arange(len(first))
+    kept = np.sort(kept[first[kept] > 0])
+    rows = _chunks(store, chunks[kept].tolist())
+    place_of = np.full(len(chunks), -1)
+    place_of[kept] = np.arange(len(kept))
+    at = place_of[at]
+    at, idf, tf = at[at >= 0], idf[at >= 0], tf[at >= 0]
+    length = np.array([terms for _, _, terms in rows]) / (place.terms / place.indexed)
+    norm = ranking.K1 * (1 - ranking.B + ranking.B * length)
+    scores = np.bincount(at, idf * tf * (ranking.K1 + 1) / (tf + norm[at]), len(rows))
+    matched = np.bincount(at, idf, len(rows)) / total
+    hits = [
+        Hit(chunk, fragment, score, share)
+        for (chunk, fragment, _), score, share in zip(rows, scores.tolist(), matched.tolist(), strict=True)
+    ]
+    return sorted(hits, key=lambda hit: (-hit.score, -hit.chunk))
+
+
+def _places(store: Store | Reader, word: str) -> NDArray[np.int64]:
+    """The chunk of each place where a term stands."""
+    ((told,),) = store.rows(_SQL["places"], {"term": word})
+    return np.fromstring(str(told), np.int64, sep=",")
+
+
+def _chunks(store: Store | Reader, ids: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Chunks with their fragments and lengths, in the order of their ids."""
+    return msgspec.convert(store.rows(_SQL["chunks"], {"ids": encoded(ids)}), list[tuple[int, int, int]])

@@ -1,0 +1,143 @@
+"""Whether the indexes hold what the rows say, and how they are mended (acts on a Store).
+
+Rows are the truth: fragments, and the vectors that were made of them. The index of words, the counts of a space, the blocks
+of signs and what waits for a vector can all be made again from rows, so a fault in them costs time and no memory. Each kind
+of fault is found by one query of sql/checking.sql.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import blocks, signs, spaces
+from memory.arrays import np
+from memory.errors import Damaged
+from memory.indexing import index, unindex
+from memory.queries import queries
+from memory.signs import BLOCK, Block
+from memory.spaces import Space
+from memory.store import Reader, Store
+from memory.vectors import packed
+
+_SQL: Final = queries("checking")
+_AT_ONCE: Final = 1_000
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """One kind of fault: what is wrong, and with which rows, by their ids. mended by `mend`, or else by nothing here."""
+
+    what: str
+    rows: tuple[int, ...] = ()
+    mendable: bool = True
+
+
+_FAULTS: Final = {
+    "unchunked": "live fragments that no index has",
+    "chunked_in_vain": "fragments in the indexes that are not live, or are no more",
+    "miscounted": "fragments whose words the index has not as many of as they have",
+    "words_of_none": "words in the index that are no chunk's",
+    "miscounted_spaces": "spaces whose counts are not those of their chunks",
+    "neither": "chunks that have no vector and wait for none",
+    "vectors_of_none": "vectors that are no chunk's",
+}
+
+
+def verify(store: Store) -> tuple[Fault, ...]:
+    """Everything that does not agree; nothing when all does. Reads the whole file."""
+    faults: list[Fault] = []
+    try:
+        told = [str(row[0]) for row in store.rows(_SQL["structure"])]
+        faults += [Fault(what=f"the file: {line}", mendable=False) for line in told if line != "ok"]
+        store.rows(_SQL["index_structure"])
+        for name, what in _FAULTS.items():
+            if rows := _ids(store, name):
+                faults.append(Fault(what=what, rows=rows))
+        if wrong := tuple(sorted({number for _, number, _ in _wrong_blocks(store)})):
+            faults.append(Fault(what="blocks of signs that are not those of their vectors", rows=wrong))
+    except Damaged as error:
+        faults.append(Fault(what=str(error), mendable=False))
+    return tuple(faults)
+
+
+def mend(store: Store) -> tuple[Fault, ...]:
+    """Make the indexes agree with the rows, in one transaction; what was wrong."""
+    with store.write():
+        faults = verify(store)
+        for fragment in sorted(
+            {*_ids(store, "unchunked"), *_ids(store, "chunked_in_vain"), *_ids(store, "miscounted")}
+        ):
+            _again(store, fragment)
+        for chunk in _ids(store, "words_of_none"):
+            store.rows(_SQL["drop_words"], {"id": chunk})
+        for chunk in _ids(store, "vectors_of_none"):
+            blocks.drop(store, chunk)
+        for chunk in _ids(store, "neither"):
+            store.rows(_SQL["await"], {"chunk": chunk})
+        for model, number, block in list(_wrong_blocks(store)):
+            blocks.write(store, model, number, block)
+        _recount(store)
+    return faults
+
+
+def reindex(store: Store) -> int:
+    """Make the index of words anew from all live fragments, by today's analysis; how many. Readers go on with the old."""
+    with store.write():
+        store.rows(_SQL["empty_words"])
+        after = done = 0
+        while rows := msgspec.convert(
+            store.rows(_SQL["all_live"], {"after": after, "most": _AT_ONCE}), list[tuple[int, str, str]]
+        ):
+            for fragment, text, language in rows:
+                place = Space(id=fragment // spaces.NUMBERS)
+                unindex(store, place, fragment)
+                index(store, place, fragment, text, language)
+            after, done = rows[-1][0], done + len(rows)
+        for fragment in _ids(store, "chunked_in_vain"):
+            unindex(store, Space(id=fragment // spaces.NUMBERS), fragment)
+        _recount(store)
+        store.rows(_SQL["optimise"])
+    return done
+
+
+def _again(store: Store, fragment: int) -> None:
+    """Take a fragment out of the indexes, and put it in again if it is live."""
+    place = Space(id=fragment // spaces.NUMBERS)
+    unindex(store, place, fragment)
+    rows = store.rows(_SQL["all_live"], {"after": fragment - 1, "most": 1})
+    for row, text, language in msgspec.convert(rows, list[tuple[int, str, str]]):
+        if row == fragment:
+            index(store, place, fragment, text, language)
+
+
+def _recount(store: Store) -> None:
+    for row, indexed, terms in msgspec.convert(store.rows(_SQL["miscounted_spaces"]), list[tuple[int, int, int]]):
+        store.rows(_SQL["recount"], {"id": row, "indexed": indexed, "terms": terms})
+
+
+def _wrong_blocks(store: Store | Reader) -> Iterator[tuple[int, int, Block]]:
+    """Each block that does not hold its vectors' signs, by model and number, with what it ought to hold."""
+    for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
+        for (number,) in msgspec.convert(store.rows(_SQL["block_numbers"], {"model": model}), list[tuple[int]]):
+            rows = store.rows(_SQL["vectors_in"], {"model": model, "first": number * BLOCK})
+            wanted = Block()
+            for chunk, vector in msgspec.convert(rows, list[tuple[int, bytes]]):
+                sign = packed(np.frombuffer(vector, np.float32).reshape(1, -1)).tobytes()
+                wanted = signs.added(wanted, chunk, sign)
+            if _content(blocks.read(store, model, number), dimension) != _content(wanted, dimension):
+                yield model, number, wanted
+
+
+def _content(block: Block, dimension: int) -> dict[int, bytes] | None:
+    """Each chunk's signs; None for a block whose parts do not fit."""
+    width, count = signs.size(dimension), len(block.chunks) // 2
+    if len(block.signs) != count * width:
+        return None
+    chunks = np.frombuffer(block.chunks, np.uint16).tolist()
+    found = {chunk: block.signs[at * width : (at + 1) * width] for at, chunk in enumerate(chunks)}
+    return found if len(found) == count else None
+
+
+def _ids(store: Store | Reader, query: str) -> tuple[int, ...]:
+    return tuple(sorted({int(str(row[0])) for row in store.rows(_SQL[query])}))

@@ -1,0 +1,131 @@
+"""Consolidation: what a memory does when nobody asks it (acts on a Store).
+
+It goes through the live fragments in steps of a few, each a transaction of its own of some milliseconds: readers never
+wait for it, writers hardly. Near-duplicates become one; what recurs gains importance; what has faded is archived
+(memory/fading.py). An archived fragment is recalled no more and stays in history with all that it had: nothing is deleted.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import fading, spaces
+from memory.bm25 import by_words
+from memory.filters import encoded
+from memory.indexing import unindex
+from memory.queries import queries
+from memory.sameness import nearly
+from memory.spaces import Space
+from memory.store import Bindings, Store
+from memory.words import READ_MAX, analysed
+
+STEP: Final = 20
+COMPARED: Final = 10
+"""The nearest by words with which a fragment is compared."""
+
+_SQL: Final = queries("consolidation")
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What a step did, by the fragments' ids. after: where the next one begins; None when all were looked at."""
+
+    looked: int
+    merged: tuple[tuple[int, int], ...]
+    promoted: tuple[int, ...]
+    archived: tuple[int, ...]
+    after: int | None
+
+
+class _Row(Struct, frozen=True, array_like=True):
+    id: int
+    text: str
+    kind: str
+    importance: float
+    labels: str
+    metadata: str
+    language: str
+    seen: int
+    uses: int
+    used: int
+    counted: int
+
+    @property
+    def again(self) -> int:
+        return self.seen - 1 + self.uses
+
+
+def consolidate(store: Store, after: int = 0, most: int = STEP) -> Report:
+    """Look at the next live fragments from beyond the id `after` on."""
+    merged: list[tuple[int, int]] = []
+    promoted: list[int] = []
+    archived: list[int] = []
+    with store.write():
+        rows = msgspec.convert(store.rows(_SQL["next"], {"after": after, "most": most}), list[_Row])
+        for row in rows:
+            place = _space(store, row.id // spaces.NUMBERS)
+            if (kept := _twin(store, place, row)) is not None:
+                _merge(store, place, row, kept)
+                merged.append((row.id, kept.id))
+            elif _faded(store, row):
+                _archive(store, place, row.id, None)
+                archived.append(row.id)
+            elif row.again // fading.RECURRING > row.counted // fading.RECURRING:
+                _promote(store, row)
+                promoted.append(row.id)
+    return Report(
+        looked=len(rows),
+        merged=tuple(merged),
+        promoted=tuple(promoted),
+        archived=tuple(archived),
+        after=rows[-1].id if len(rows) == most else None,
+    )
+
+
+def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
+    """An older live fragment that says nearly the same, of the same kind and metadata."""
+    if len(row.text) > READ_MAX:
+        return None
+    own = nearly(row.text, analysed(row.text, row.language))
+    _, hits = by_words(store, place, row.text, None)
+    for hit in hits[:COMPARED]:
+        if hit.fragment >= row.id:
+            continue
+        (other,) = msgspec.convert(store.rows(_SQL["one"], {"id": hit.fragment}), list[_Row])
+        if (other.kind, other.metadata) != (row.kind, row.metadata):
+            continue
+        if nearly(other.text, analysed(other.text, other.language)) == own:
+            return other
+    return None
+
+
+def _merge(store: Store, place: Space, row: _Row, kept: _Row) -> None:
+    labels = {*msgspec.json.decode(kept.labels, type=list[str]), *msgspec.json.decode(row.labels, type=list[str])}
+    values: Bindings = {
+        "id": kept.id, "labels": encoded(sorted(labels)), "importance": row.importance, "seen": row.seen,
+        "uses": row.uses, "used": row.used, "now": store.now(),
+    }  # fmt: skip
+    store.rows(_SQL["absorb"], values)
+    store.rows(_SQL["originate"], {"id": row.id, "kept": kept.id})
+    _archive(store, place, row.id, kept.id)
+
+
+def _archive(store: Store, place: Space, row: int, successor: int | None) -> None:
+    unindex(store, place, row)
+    store.rows(_SQL["archive"], {"id": row, "successor": successor, "now": store.now()})
+
+
+def _faded(store: Store, row: _Row) -> bool:
+    age = store.now() - row.used
+    return fading.strength(age=age, again=row.again, importance=row.importance) < fading.ARCHIVED
+
+
+def _promote(store: Store, row: _Row) -> None:
+    importance = fading.promoted(importance=row.importance, before=row.counted, again=row.again)
+    store.rows(_SQL["promote"], {"id": row.id, "importance": importance, "counted": row.again})
+
+
+def _space(store: Store, number: int) -> Space:
+    ((_, fragments, chunks, indexed, terms, languages),) = store.rows(_SQL["space"], {"id": number})
+    told = (number, fragments, chunks, indexed, terms, msgspec.json.decode(str(languages)))
+    return msgspec.convert(dict(zip(Space.__struct_fields__, told, strict=True)), Space)

@@ -1,0 +1,58 @@
+"""Embedders: what makes vectors of texts, behind one interface, and the table of those that are here.
+
+An embedder's name says model and version: its vectors are kept under it and meet no others. `vectors` computes and does
+nothing else, so it may run in a thread of its own. An embedder that lives elsewhere, such as one behind the bus, needs no
+class: who has its vectors brings them to `memory.vectors.keep` and, with a question's, `memory.recall.recall`.
+
+To add one: a file here, and a row in EMBEDDERS. The best that this machine has is `best()`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from memory.arrays import Floats
+
+
+class Embedder(Protocol):
+    """trust: how much nearness of its vectors means, from 0 to 1 (memory.ranking.fused)."""
+
+    @property
+    def name(self) -> str:
+        """Model and version."""
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a vector."""
+
+    @property
+    def trust(self) -> float:
+        """From 0 to 1."""
+
+    def vectors(self, texts: Sequence[str]) -> "Floats":
+        """One row of length 1 for each text, whatever the text holds."""
+
+
+def _minilm() -> Embedder | None:
+    from memory.embedders.minilm import MiniLM, folder
+
+    model = folder()
+    return None if model is None else MiniLM(model)
+
+
+def _grams() -> Embedder:
+    from memory.embedders.grams import Grams
+
+    return Grams()
+
+
+EMBEDDERS: Final[dict[str, Callable[[], Embedder | None]]] = {
+    "minilm": _minilm,
+    "grams": _grams,
+}
+"""Best first. Each is imported when it is asked for; None where what it needs is not installed."""
+
+
+def best() -> Embedder:
+    """The first that this machine has."""
+    return next(embedder for make in EMBEDDERS.values() if (embedder := make()) is not None)

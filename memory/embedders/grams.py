@@ -1,0 +1,64 @@
+"""The embedder `grams`: no model and no training, vectors from the letters of words (pure).
+
+It finds what plain words miss: other forms of a word, compounds, misspellings, names written in two ways. Each word that
+is no function word gives its stem and the runs of GRAM letters in it; each of those a fixed row of +1 and -1 from its hash;
+a text is their weighted sum. So the cosine of two texts estimates how many weighted runs of letters they share (random
+projection: Achlioptas, 2003; letter n-grams: Bojanowski and others, 2017). It knows nothing of meaning: `minilm` does.
+"""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from memory.arrays import Floats, NDArray, np
+from memory.words import telling
+
+GRAM: Final = 4
+DIMENSION: Final = 512
+STEM: Final = 1.0
+"""A stem's weight, beside 1 for all its runs of letters together."""
+
+
+class Grams:
+    """See memory/embedders/__init__.py for the interface."""
+
+    name = "grams/1"
+    dimension = DIMENSION
+    trust = 0.05
+
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """One row for each text, of length 1."""
+        return np.stack([_vector(text) for text in texts])
+
+
+def _vector(text: str) -> Floats:
+    total = np.zeros(DIMENSION, np.float32)
+    for feature, weight in _features(text).items():
+        total += np.float32(weight) * _row(feature)
+    length = float(np.linalg.norm(total))
+    if not length:
+        total, length = _row("").astype(np.float32), math.sqrt(DIMENSION)
+    return total / np.float32(length)
+
+
+def _features(text: str) -> dict[str, float]:
+    """What a text is made of, each with its weight: less than in proportion to how often it is there."""
+    counts = Counter(telling(text))
+    found: dict[str, float] = {}
+    for word, count in counts.items():
+        weight = 1 + math.log(count)
+        found[word] = found.get(word, 0.0) + STEM * weight
+        framed = f"<{word}>"
+        runs = [framed[at : at + GRAM] for at in range(max(1, len(framed) - GRAM + 1))]
+        for run in runs:
+            found[run] = found.get(run, 0.0) + weight / math.sqrt(len(runs))
+    return found
+
+
+@lru_cache(maxsize=8_192)
+def _row(feature: str) -> NDArray[np.int8]:
+    digest = hashlib.blake2b(feature.encode(), digest_size=DIMENSION // 8).digest()
+    return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(np.int8) * 2 - 1

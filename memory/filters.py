@@ -1,0 +1,65 @@
+"""What a listing or a recall is confined to (pure).
+
+All that is given must hold. It decides before anything is ranked, never after: a filter that few items pass still fills
+its answer.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from memory.errors import Invalid
+from memory.store import Binding
+
+Scalar = None | bool | int | float | str
+Metadata = Mapping[str, object]
+
+
+class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """since, until: microseconds since 1970, until excluded. labels: it has each; without: it has none of them.
+
+    metadata: these keys have these values (text, number, true, false or null), in the same type.
+    """
+
+    kind: str | None = None
+    source: str | None = None
+    since: int | None = None
+    until: int | None = None
+    labels: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    metadata: dict[str, Scalar] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything passes."""
+        return self == NONE
+
+
+NONE = Filters()
+
+
+def bindings(filters: Filters) -> dict[str, Binding]:
+    """What the queries that filter are bound to. Raises Invalid."""
+    for name, value in (("since", filters.since), ("until", filters.until)):
+        if value is not None and not -(1 << 63) <= value < 1 << 63:
+            raise Invalid(f"{name}: no time is {value} microseconds from 1970")
+    return {
+        "kind": filters.kind,
+        "source": filters.source,
+        "since": filters.since,
+        "until": filters.until,
+        "labels": encoded(sorted(set(filters.labels))),
+        "without": encoded(sorted(set(filters.without))),
+        "metadata": encoded(filters.metadata),
+    }
+
+
+def encoded(value: object) -> str:
+    """JSON, with keys in order, so that equal values are equal texts. Raises Invalid."""
+    try:
+        text = msgspec.json.encode(value, order="deterministic").decode()
+        text.encode()
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise Invalid(f"not to be told in JSON: {error}") from None
+    return text

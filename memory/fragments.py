@@ -1,0 +1,303 @@
+"""Fragments: texts to be recalled. Store, get, update, forget, list (acts on a Store).
+
+A fragment has a number within its space. Storing what says the same as a live fragment of the same kind and metadata
+(memory/sameness.py) merges: that fragment keeps its text, and gets the labels, the origin and the greater importance and
+time of the new one. A fragment that `supersedes` another takes its place: the older one is recalled no more and stays in
+history, as does what consolidation archives. `forget` removes a fragment whole, in history too.
+
+What is stored is on the disk and is found by its words when the call returns; its vector comes later (memory/vectors.py).
+"""
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from memory import spaces
+from memory.errors import Absent, Conflict, Invalid
+from memory.filters import NONE, Filters, Metadata, Scalar, bindings, encoded
+from memory.indexing import index, speak, unindex
+from memory.queries import queries
+from memory.sameness import sameness
+from memory.spaces import Space
+from memory.store import Binding, Reader, Row, Store
+from memory.words import told
+
+TEXT_MAX: Final = 1 << 20
+"""Bytes of a text in UTF-8."""
+
+NAME_MAX: Final = 1_024
+"""Characters of a kind, source or run."""
+
+METADATA_MAX: Final = 1 << 16
+LABELS_MAX: Final = 64
+LIST_MAX: Final = 1_000
+_SQL: Final = queries("fragments")
+_LIST: Final = _SQL["list"].replace("$passes", _SQL["passes"])
+
+
+class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text to be stored. time: microseconds since 1970 of what it tells of, else now; importance: 0 to 1.
+
+    source: where it was heard; run, entry: the run and the log's entry that it came from.
+    """
+
+    text: str
+    kind: str = "note"
+    source: str = ""
+    time: int | None = None
+    importance: float = 0.5
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, object] = {}
+    run: str = ""
+    entry: int | None = None
+
+
+class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change in a fragment; None leaves as it is. Labels are only added to: they say where words came from."""
+
+    text: str | None = None
+    kind: str | None = None
+    time: int | None = None
+    importance: float | None = None
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, object] | None = None
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """One place where a fragment came from."""
+
+    source: str
+    run: str
+    entry: int | None
+    time: int
+
+
+class Fragment(Struct, frozen=True, kw_only=True):
+    """A fragment as it is. seen: how often it was stored; uses, used: how often and when last it was of use."""
+
+    number: int
+    text: str
+    kind: str
+    time: int
+    importance: float
+    labels: tuple[str, ...]
+    metadata: dict[str, Scalar | list[object] | dict[str, object]]
+    state: Literal["live", "superseded", "archived"]
+    successor: int | None
+    seen: int
+    uses: int
+    used: int
+    created: int
+    changed: int
+    origins: tuple[Origin, ...] = ()
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """Which fragment it is, and whether it was there already."""
+
+    number: int
+    merged: bool
+
+
+def add(store: Store, space: str, new: New, *, supersedes: int | None = None) -> Stored:
+    """Store a text. Raises Invalid; Absent and Conflict for what it supersedes."""
+    _check(new.text, (new.kind, new.source, new.run), new.importance, new.labels)
+    _check_times(new.time, new.entry)
+    metadata = _metadata(new.metadata)
+    with store.write():
+        place = spaces.opened(store, space)
+        older = None if supersedes is None else _live(store, place, supersedes)
+        if older is not None:
+            unindex(store, place, older)
+            store.rows(_SQL["supersede"], {"id": older, "now": store.now()})
+        same = sameness(new.text, str(place.id), new.kind, metadata)
+        rows = store.rows(_SQL["same"], {"sameness": same})
+        row = int(str(rows[0][0])) if rows else _insert(store, place, new, same, metadata)
+        if rows:
+            _merge(store, row, new)
+        if older is not None:
+            store.rows(_SQL["succeed"], {"id": older, "successor": row})
+        _originate(store, row, new)
+        return Stored(number=spaces.number(row), merged=bool(rows))
+
+
+def get(store: Store | Reader, space: str, number: int) -> Fragment:
+    """The fragment of this number, in history too. Raises Absent."""
+    rows = store.rows(_SQL["get"], {"id": _row(spaces.found(store, space), number)})
+    if not rows:
+        raise _absent(number)
+    return fragment(store, rows[0])
+
+
+def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
+    """Change a live fragment in place, to mend it; what became untrue is superseded. Raises Absent, Conflict, Invalid."""
+    _check_times(changes.time)
+    with store.write():
+        place = spaces.found(store, space)
+        row = _live(store, place, number)
+        now = get(store, space, number)
+        text = now.text if changes.text is None else changes.text
+        kind = now.kind if changes.kind is None else changes.kind
+        importance = now.importance if changes.importance is None else changes.importance
+        labels = (*now.labels, *changes.labels)
+        _check(text, (kind,), importance, labels)
+        metadata = _metadata(now.metadata if changes.metadata is None else changes.metadata)
+        same = sameness(text, str(place.id), kind, metadata)
+        if (rows := store.rows(_SQL["same"], {"sameness": same})) and rows[0][0] != row:
+            raise Conflict(f"fragment {spaces.number(int(str(rows[0][0])))} says the same already: forget one of them")
+        language = told(text)
+        values: dict[str, Binding] = {
+            "id": row, "text": text, "kind": kind, "importance": importance, "labels": _labels(labels), "now": store.now(),
+            "time": now.time if changes.time is None else changes.time, "metadata": metadata, "language": language,
+            "sameness": same,
+        }  # fmt: skip
+        store.rows(_SQL["change"], values)
+        if text != now.text:
+            unindex(store, place, row)
+            index(store, place, row, text, language)
+            speak(store, place, language)
+        return get(store, space, number)
+
+
+def forget(store: Store, space: str, number: int) -> None:
+    """Remove a fragment, its origins, chunks, words and vectors. Raises Absent."""
+    with store.write():
+        place = spaces.found(store, space)
+        row = _row(place, number)
+        if not store.rows(_SQL["get"], {"id": row}):
+            raise _absent(number)
+        unindex(store, place, row)
+        store.rows(_SQL["orphan"], {"id": row})
+        store.rows(_SQL["delete"], {"id": row})
+
+
+def listed(
+    store: Store | Reader,
+    space: str,
+    filters: Filters = NONE,
+    *,
+    after: int = 0,
+    most: int = 100,
+    history: bool = False,
+) -> list[Fragment]:
+    """Fragments in the order of their numbers, from beyond `after` on; `history`: those that are recalled no more, too."""
+    if not 0 < most <= LIST_MAX:
+        raise Invalid(f"a listing is of 1 to {LIST_MAX} fragments, not {most}")
+    place = spaces.found(store, space)
+    values = {"after": _row(place, after), "last": place.last, "most": most, "history": history, **bindings(filters)}
+    return [fragment(store, row) for row in store.rows(_LIST, values)]
+
+
+def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
+    """Note that these were of use now: what is used is kept longer (memory/fading.py). What is not there is passed over."""
+    with store.write():
+        place = spaces.found(store, space)
+        for number in dict.fromkeys(numbers):
+            store.rows(_SQL["used"], {"id": _row(place, number), "now": store.now()})
+
+
+def fragment(store: Store | Reader, row: Row) -> Fragment:
+    """A row of `get` or `list` with its origins."""
+    found: dict[str, object] = dict(zip(Fragment.__struct_fields__[:-1], row, strict=True))
+    ident, successor = int(str(row[0])), row[8]
+    found["number"] = spaces.number(ident)
+    found["successor"] = None if successor is None else spaces.number(int(str(successor)))
+    found["labels"], found["metadata"] = msgspec.json.decode(str(row[5])), msgspec.json.decode(str(row[6]))
+    found["origins"] = [
+        {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time}
+        for source, run, entry, time in store.rows(_SQL["origins"], {"fragment": ident})
+    ]
+    return msgspec.convert(found, Fragment)
+
+
+def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) -> int:
+    ((serial,),) = store.rows(_SQL["next_fragment"], {"space": place.id})
+    row = place.first + int(str(serial))
+    language = told(new.text)
+    now = store.now()
+    values: dict[str, Binding] = {
+        "id": row, "text": new.text, "kind": new.kind, "time": now if new.time is None else new.time,
+        "importance": new.importance, "labels": _labels(new.labels), "metadata": metadata, "language": language,
+        "sameness": same, "now": now,
+    }  # fmt: skip
+    store.rows(_SQL["insert"], values)
+    index(store, place, row, new.text, language)
+    speak(store, place, language)
+    return row
+
+
+def _merge(store: Store, row: int, new: New) -> None:
+    kept = fragment(store, store.rows(_SQL["get"], {"id": row})[0])
+    now = store.now()
+    values: dict[str, Binding] = {
+        "id": row, "importance": new.importance, "time": now if new.time is None else new.time,
+        "labels": _labels((*kept.labels, *new.labels)), "now": now,
+    }  # fmt: skip
+    store.rows(_SQL["merge"], values)
+
+
+def _originate(store: Store, row: int, new: New) -> None:
+    values: dict[str, Binding] = {
+        "fragment": row, "source": new.source, "run": new.run, "entry": -1 if new.entry is None else new.entry,
+        "time": store.now(),
+    }  # fmt: skip
+    store.rows(_SQL["origin"], values)
+
+
+def _live(store: Store, place: Space, number: int) -> int:
+    """The id of a fragment that has not been superseded or archived."""
+    row = _row(place, number)
+    rows = store.rows(_SQL["get"], {"id": row})
+    if not rows:
+        raise _absent(number)
+    found = fragment(store, rows[0])
+    if found.state == "superseded":
+        by = "one that was forgotten" if found.successor is None else f"fragment {found.successor}"
+        raise Conflict(f"fragment {number} was superseded by {by} already")
+    if found.state == "archived":
+        raise Conflict(f"fragment {number} is archived")
+    return row
+
+
+def _row(place: Space, number: int) -> int:
+    return place.first + number if 0 <= number < spaces.NUMBERS else place.last
+
+
+def _absent(number: int) -> Absent:
+    return Absent(f"there is no fragment {number} here")
+
+
+def _check(text: str, names: tuple[str, ...], importance: float, labels: tuple[str, ...]) -> None:
+    try:
+        size = len(text.encode())
+        for name in (*names, *labels):
+            name.encode()
+    except UnicodeEncodeError:
+        raise Invalid("a fragment is Unicode text, without lone surrogates") from None
+    if not text.strip():
+        raise Invalid("an empty text cannot be recalled")
+    if size > TEXT_MAX:
+        raise Invalid(f"a fragment is at most {TEXT_MAX} bytes of text, not {size}: store it in parts")
+    if any(len(name) > NAME_MAX or "\0" in name for name in (*names, *labels)):
+        raise Invalid(f"kind, source, run and each label are at most {NAME_MAX} characters without NUL")
+    if len(labels) > LABELS_MAX:
+        raise Invalid(f"a fragment has at most {LABELS_MAX} labels")
+    if not 0 <= importance <= 1:
+        raise Invalid(f"importance is a number from 0 to 1, not {importance}")
+
+
+def _check_times(*numbers: int | None) -> None:
+    if any(number is not None and not -(1 << 63) <= number < 1 << 63 for number in numbers):
+        raise Invalid("a time and an entry's number are of 64 bits")
+
+
+def _labels(labels: tuple[str, ...]) -> str:
+    return encoded(sorted(set(labels)))
+
+
+def _metadata(metadata: Metadata) -> str:
+    text = encoded(dict(metadata))
+    if len(text) > METADATA_MAX:
+        raise Invalid(f"metadata is at most {METADATA_MAX} characters of JSON")
+    return text

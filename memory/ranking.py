@@ -1,0 +1,114 @@
+"""How what was found is put in order (pure): BM25's weights, fusion by rank, time, importance and diversity.
+
+Every formula is in docs/memory.md with its source. Nothing here was fitted to a collection: the constants are those of the
+literature, or chosen so small that they order what is otherwise alike.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+K1: Final = 1.2
+B: Final = 0.75
+"""BM25's saturation and length normalisation (Robertson and Zaragoza, 2009)."""
+
+RRF: Final = 60
+"""Reciprocal rank fusion's constant (Cormack, Clarke and Buettcher, 2009)."""
+
+HALF_LIFE: Final = 30 * 24 * 3_600 * 1_000_000
+"""Microseconds after which a fragment's freshness is halved."""
+
+RECENCY: Final = 0.05
+IMPORTANCE: Final = 0.2
+"""What the freshest gains over the oldest, and the most important over the least, as a share of the fused score."""
+
+DIVERSITY: Final = 0.1
+"""What a result loses that repeats one before it, as a share of the greatest score (1 - lambda of MMR)."""
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A term of a question. chunks, places: in how many it stands; used: whether it was looked up.
+
+    A term that stands nowhere is not looked up, and neither is one that is too common.
+    """
+
+    term: str
+    chunks: int
+    places: int
+    used: bool
+
+
+def chosen(standing: Mapping[str, tuple[int, int]], most: int) -> tuple[Asked, ...]:
+    """The terms to look up, rarest first, as many as stand in at most `most` places together, and the rarest always.
+
+    standing: of each term in how many chunks, and in how many places.
+
+    What is left out is common, and says least: it is what BM25 would give the least weight.
+    """
+    left = most
+    found: list[Asked] = []
+    for term, (chunks, places) in sorted(standing.items(), key=lambda one: (one[1], one[0])):
+        used = 0 < places <= left or (places > 0 and not any(one.used for one in found))
+        left -= places if used else 0
+        found.append(Asked(term=term, chunks=chunks, places=places, used=used))
+    return tuple(found)
+
+
+def asked_weight(groups: Iterable[Iterable[Asked]], weights: Mapping[str, float], unknown: float) -> float:
+    """The weight of all words of a question: of each the greatest of its terms', `unknown` where none stands anywhere.
+
+    A word that was left out as too common has none: no fragment can be told to have it.
+    """
+    total = 0.0
+    for group in groups:
+        known = [weights[one.term] for one in group if one.used]
+        is_nowhere = all(one.places == 0 for one in group)
+        total += max(known) if known else unknown if is_nowhere else 0.0
+    return total
+
+
+def idf(chunks: int, having: int) -> float:
+    """A term's weight: chunks in the space, and those that have it. Never negative (Lucene's form of BM25's)."""
+    return math.log1p((chunks - having + 0.5) / (having + 0.5))
+
+
+def fused(words: int | None, matched: float, meaning: int | None, trust: float) -> float:
+    """The fused score of what has these ranks, from 1 on: 1 for what is first in both parts and has all of the words.
+
+    matched: the share of the question's words that it has, each by its idf. trust: in the vectors, from 0 to 1. The more they
+    are trusted, the less does a fragment gain that is high among the words and has few of them: in talk, where most of what
+    is asked for is said in other words, that would be whoever says the one name in the question.
+    """
+    score = 0.0 if words is None else matched ** (2 * trust) / (RRF + words)
+    score += 0.0 if meaning is None else trust / (RRF + meaning)
+    return score * (RRF + 1) / (1 + trust)
+
+
+def freshness(age: int) -> float:
+    """1 for now and the future, half of it after each HALF_LIFE."""
+    return math.exp2(-max(0, age) / HALF_LIFE)
+
+
+def weighed(score: float, *, freshness: float, importance: float, recency: float) -> float:
+    """A fused score with time and importance in it; recency: what the freshest gains."""
+    return score * (1 + recency * freshness) * (1 + IMPORTANCE * (importance - 0.5))
+
+
+def diverse(
+    scores: Sequence[float], likeness: Callable[[int, int], float], most: int, diversity: float
+) -> list[tuple[int, float]]:
+    """Maximal marginal relevance (Carbonell and Goldstein, 1998): the best `most` in order, each with what it was taken at.
+
+    A candidate's value is its score less `diversity` * the greatest score * its greatest likeness to what was taken before.
+    """
+    top = max(scores, default=0.0)
+    left = dict.fromkeys(range(len(scores)), 0.0)
+    taken: list[tuple[int, float]] = []
+    while left and len(taken) < most:
+        best = max(left, key=lambda one: (scores[one] - diversity * top * left[one], -one))
+        taken.append((best, scores[best] - diversity * top * left.pop(best)))
+        if diversity:
+            left = {one: max(like, likeness(one, best)) for one, like in left.items()}
+    return taken

@@ -1,0 +1,179 @@
+"""Recall: the fragments of a space that answer a question, and why each was found (acts: reads a Store).
+
+Two parts look for it. Words: BM25 over the index of words, with the space's own statistics, so that no other space's content
+shows in a score. Meaning: the nearest vectors (memory/vectors.py), when the caller brings the question's. Their ranks are
+fused, then weighed by time and importance, and thinned of what says the same again (memory/ranking.py). Filters hold before
+anything is ranked. A question is never parsed as a query language: whatever it holds, it is words.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import bm25, nearness, ranking, spaces
+from memory.bm25 import Hit
+from memory.errors import Invalid
+from memory.filters import NONE, Filters, bindings, encoded
+from memory.fragments import Fragment, fragment
+from memory.nearness import Meaning
+from memory.queries import queries
+from memory.ranking import Asked
+from memory.spaces import Space
+from memory.store import Bindings, Reader, Store
+
+MOST: Final = 100
+DEPTH: Final = 100
+"""Fragments that each part brings to the fusion."""
+
+THINNED: Final = 3
+"""Of how many times the results that are wanted those are chosen that differ."""
+
+_SQL: Final = {**queries("fragments"), **queries("recall")}
+_PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
+
+
+class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked. most: results, 1 to MOST. recency, diversity: how much these count, from 0 for nothing to 1."""
+
+    text: str
+    most: int = 10
+    filters: Filters = NONE
+    recency: float = ranking.RECENCY
+    diversity: float = ranking.DIVERSITY
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A fragment's place in one part. score: of BM25, or the cosine of the vectors; start, finish: the piece of its text.
+
+    matched: the share of the question's words that it has, each by its weight; of words alone.
+    """
+
+    rank: int
+    score: float
+    matched: float
+    start: int
+    finish: int
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A result, and why it is one. fused: by ranks alone; score: what it was taken at, after all of it."""
+
+    fragment: Fragment
+    score: float
+    fused: float
+    freshness: float
+    words: Place | None = None
+    meaning: Place | None = None
+
+
+class Recalled(Struct, frozen=True, kw_only=True):
+    """The answer. terms: of the words; words, meaning: fragments that each part brought; chunks: of the space."""
+
+    found: tuple[Found, ...]
+    terms: tuple[Asked, ...]
+    words: int
+    meaning: int
+    chunks: int
+
+
+def recall(store: Store | Reader, space: str, question: Question, meaning: Meaning | None = None) -> Recalled:
+    """What the space has to say to a question, best first. Raises Invalid, and Absent for a model that is not registered."""
+    _check(question)
+    place = spaces.found(store, space)
+    passing = _passing(store, place, question.filters)
+    terms, hits = bm25.by_words(store, place, question.text, passing)
+    words = _places(store, hits)
+    if meaning is None:
+        found = _ordered(store, question, words, {}, 0.0, _unlike)
+        return Recalled(found=found, terms=terms, words=len(words), meaning=0, chunks=place.indexed)
+    near = nearness.near(store, place, meaning, passing)
+    close = _places(store, [Hit(one.chunk, one.fragment, one.score) for one in near])
+    found = _ordered(store, question, words, close, meaning.trust, nearness.likeness(near))
+    return Recalled(found=found, terms=terms, words=len(words), meaning=len(close), chunks=place.indexed)
+
+
+def _ordered(
+    store: Store | Reader,
+    question: Question,
+    words: dict[int, Place],
+    close: dict[int, Place],
+    trust: float,
+    alike: Callable[[int, int], float],
+) -> tuple[Found, ...]:
+    """The parts' fragments fused, weighed and thinned."""
+    now = store.now()
+    candidates = store.rows(_SQL["candidates"], {"ids": encoded(sorted({*words, *close}))})
+    found: list[tuple[float, float, float, int]] = []
+    for row, time, importance in msgspec.convert(candidates, list[tuple[int, int, float]]):
+        said, meant = words.get(row), close.get(row)
+        fused = ranking.fused(
+            said.rank if said else None, said.matched if said else 0.0, meant.rank if meant else None, trust
+        )
+        freshness = ranking.freshness(now - time)
+        score = ranking.weighed(fused, freshness=freshness, importance=importance, recency=question.recency)
+        found.append((score, fused, freshness, row))
+    found.sort(reverse=True)
+    del found[question.most * THINNED :]
+    taken = ranking.diverse(
+        [score for score, *_ in found],
+        lambda one, other: alike(found[one][3], found[other][3]),
+        question.most,
+        question.diversity,
+    )
+    return tuple(
+        Found(
+            fragment=_read(store, found[at][3]),
+            score=score,
+            fused=found[at][1],
+            freshness=found[at][2],
+            words=words.get(found[at][3]),
+            meaning=close.get(found[at][3]),
+        )
+        for at, score in taken
+    )
+
+
+def _unlike(one: int, other: int) -> float:
+    return 0.0
+
+
+def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] | None:
+    """The chunks that may be found; None for all of the space's."""
+    if filters.empty:
+        return None
+    values: Bindings = {"first": place.first, "last": place.last, **bindings(filters)}
+    return {row for (row,) in msgspec.convert(store.rows(_PASSING, values), list[tuple[int]])}
+
+
+def _places(store: Store | Reader, hits: list[Hit]) -> dict[int, Place]:
+    """Each fragment by its best chunk, the best DEPTH of them, with what that chunk is."""
+    best: dict[int, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.fragment, hit)
+    kept = list(best.values())[:DEPTH]
+    rows = store.rows(_SQL["spans"], {"ids": encoded([hit.chunk for hit in kept])})
+    spans = {chunk: (start, finish) for chunk, start, finish in msgspec.convert(rows, list[tuple[int, int, int]])}
+    return {
+        hit.fragment: Place(
+            rank=rank,
+            score=hit.score,
+            matched=hit.matched,
+            start=spans[hit.chunk][0],
+            finish=spans[hit.chunk][1],
+        )
+        for rank, hit in enumerate(kept, 1)
+    }
+
+
+def _read(store: Store | Reader, row: int) -> Fragment:
+    return fragment(store, store.rows(_SQL["get"], {"id": row})[0])
+
+
+def _check(question: Question) -> None:
+    if not 0 < question.most <= MOST:
+        raise Invalid(f"a recall is of 1 to {MOST} fragments, not {question.most}")
+    for name, value in (("recency", question.recency), ("diversity", question.diversity)):
+        if not 0 <= value <= 1:
+            raise Invalid(f"{name} is a number from 0 to 1, not {value}")

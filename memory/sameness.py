@@ -1,0 +1,46 @@
+"""When two texts say the same, so that the second need not be kept (pure).
+
+Careful on purpose: a merge that is missed costs some bytes, one that is wrong costs a fact. Two texts are the same only if
+they differ in white space, in how Unicode writes a letter, in the case of a sentence's first word, in which quotation marks
+or dashes they use, in a full stop at the end, or in “the”. A differing number, sign, unit, name, negation, order,
+question mark or any other word makes them two. Likeness by share of trigrams (MinHash, SimHash) was left out for that reason:
+in two paragraphs that differ by one word, that word is what matters.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+_PLAIN: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-"})
+_ARTICLE: Final = re.compile(r"(?<![\w'.-])the (?=\w)")
+_EXACT: Final = re.compile(r"[^\s\w.,;'\"]|\w*(?:[^\W\d_a-z]|\d)\w*(?:[.,'-]\w+)*")
+"""A sign; a word with a digit, or with a letter that is not a small ASCII one."""
+
+_SENTENCE: Final = re.compile(r"(^|[.!?] )([^\W\d_])(?=[a-z]*(?:[ ,]|$))")
+
+
+def sameness(text: str, *further: str) -> bytes:
+    """32 bytes that are equal for texts that say the same, when what else must agree (kind, metadata) is equal, too."""
+    digest = hashlib.sha256(said(text).encode("utf-8", "surrogatepass"))
+    for part in further:
+        digest.update(b"\0" + hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest())
+    return digest.digest()
+
+
+def nearly(text: str, stems: Iterable[str]) -> tuple[str, ...]:
+    """What near-duplicates have in common: stems in order without articles, and every number, sign and name as it stands.
+
+    Looser than `sameness` by the forms of words and by commas alone; consolidation compares by it, which archives and
+    deletes nothing.
+    """
+    exact = _EXACT.findall(said(text))
+    return (*(stem for stem in stems if stem not in ("a", "an", "the")), "\0", *exact)
+
+
+def said(text: str) -> str:
+    """The text without what makes no difference."""
+    plain = " ".join(unicodedata.normalize("NFC", text).translate(_PLAIN).split())
+    lowered = _SENTENCE.sub(lambda found: found[1] + found[2].lower(), plain)
+    return re.sub(r"(?<=\w)\.$", "", _ARTICLE.sub("", lowered))

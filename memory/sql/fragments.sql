@@ -1,0 +1,75 @@
+-- name: space
+SELECT id, fragments, chunks, indexed, terms, languages FROM spaces WHERE name = :name;
+
+-- name: make_space
+INSERT INTO spaces (name, fragments, chunks, indexed, terms, languages) VALUES (:name, 0, 0, 0, 0, '[]');
+
+-- name: next_fragment
+UPDATE spaces SET fragments = fragments + 1 WHERE id = :space RETURNING fragments;
+
+-- name: same
+SELECT id FROM fragments WHERE sameness = :sameness AND state = 'live';
+
+-- name: insert
+INSERT INTO fragments (id, text, kind, time, importance, labels, metadata, language, sameness, state, successor,
+    seen, uses, used, counted, created, changed)
+VALUES (:id, :text, :kind, :time, :importance, :labels, :metadata, :language, :sameness, 'live', NULL, 1, 0, :now, 0, :now, :now);
+
+-- name: merge
+UPDATE fragments SET importance = max(importance, :importance), time = max(time, :time), labels = :labels,
+    seen = seen + 1, changed = :now
+WHERE id = :id;
+
+-- name: change
+UPDATE fragments SET text = :text, kind = :kind, time = :time, importance = :importance, labels = :labels,
+    metadata = :metadata, language = :language, sameness = :sameness, changed = :now
+WHERE id = :id;
+
+-- name: supersede
+UPDATE fragments SET state = 'superseded', changed = :now WHERE id = :id;
+
+-- name: succeed
+UPDATE fragments SET successor = :successor WHERE id = :id;
+
+-- name: orphan
+UPDATE fragments SET successor = NULL WHERE successor = :id;
+
+-- name: delete
+DELETE FROM fragments WHERE id = :id;
+
+-- name: used
+UPDATE fragments SET uses = uses + 1, used = :now WHERE id = :id;
+
+-- name: origin
+INSERT INTO origins (fragment, source, run, entry, time) VALUES (:fragment, :source, :run, :entry, :time)
+ON CONFLICT DO NOTHING;
+
+-- name: origins
+SELECT source, run, entry, time FROM origins WHERE fragment = :fragment ORDER BY time, source, run, entry;
+
+-- name: get
+SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed
+FROM fragments WHERE id = :id;
+
+-- name: list
+SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed
+FROM fragments AS fragment
+WHERE id > :after AND id <= :last AND (:history OR state = 'live') AND $passes
+ORDER BY id LIMIT :most;
+
+-- name: passing
+SELECT chunks.id FROM fragments AS fragment JOIN chunks ON chunks.fragment = fragment.id
+WHERE fragment.id > :first AND fragment.id <= :last AND $passes;
+
+-- name: passes
+(:kind IS NULL OR fragment.kind = :kind)
+    AND (:since IS NULL OR fragment.time >= :since)
+    AND (:until IS NULL OR fragment.time < :until)
+    AND (:source IS NULL OR EXISTS (SELECT 1 FROM origins WHERE origins.fragment = fragment.id AND source = :source))
+    AND (:labels = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(:labels) AS asked
+        WHERE asked.value NOT IN (SELECT value FROM json_each(fragment.labels))))
+    AND (:without = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(:without) AS barred
+        WHERE barred.value IN (SELECT value FROM json_each(fragment.labels))))
+    AND (:metadata = '{}' OR NOT EXISTS (SELECT 1 FROM json_each(:metadata) AS asked
+        WHERE NOT EXISTS (SELECT 1 FROM json_each(fragment.metadata) AS has
+            WHERE has.key = asked.key AND has.type = asked.type AND has.value IS asked.value)))

@@ -1,0 +1,195 @@
+"""Vectors of chunks: kept as they come from an embedder, and searched for the nearest (acts on a Store).
+
+A model is registered by its name and version; from then on every chunk waits for its vector (`register`). Whoever embeds
+takes waiting texts (`waiting`), makes their vectors outside any transaction, and brings them (`keep`): in this process with
+an embedder of memory/embedders, or through a service that answers later. What was forgotten or changed meanwhile is passed
+over. Vectors of different models lie apart, and a question's vector meets those of its own model alone.
+
+The nearest are found in two steps: all of a space's signs choose candidates by Hamming distance (memory/signs.py), and
+the candidates' exact vectors give the cosines. Up to CANDIDATES vectors that is exact.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import blocks, signs
+from memory.arrays import Floats, NDArray, np
+from memory.errors import Absent, Conflict, Invalid
+from memory.filters import encoded
+from memory.queries import queries
+from memory.signs import BLOCK, Block
+from memory.spaces import Space
+from memory.store import Bindings, Reader, Store
+
+CANDIDATES: Final = 256
+DIMENSION_MAX: Final = 4_096
+_SQL: Final = queries("vectors")
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A registered model."""
+
+    id: int
+    name: str
+    dimension: int
+    current: bool
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A chunk that has no vector yet."""
+
+    chunk: int
+    text: str
+
+
+class Near(Struct, frozen=True, kw_only=True):
+    """A chunk near a question: score is the cosine."""
+
+    chunk: int
+    fragment: int
+    score: float
+    vector: Floats
+
+
+def register(store: Store, name: str, dimension: int) -> Model:
+    """Make this the model that texts wait for; those that have its vectors already wait no more. Raises Invalid, Conflict."""
+    if not name or len(name) > 200 or not 0 < dimension <= DIMENSION_MAX:
+        raise Invalid(f"a model has a name, and 1 to {DIMENSION_MAX} dimensions")
+    with store.write():
+        found = registered(store, name)
+        if found is None:
+            store.rows(_SQL["make_model"], {"name": name, "dimension": dimension})
+        elif found.dimension != dimension:
+            raise Conflict(
+                f"{name} has {found.dimension} dimensions here, not {dimension}: another model has another name"
+            )
+        elif found.current:
+            return found
+        store.rows(_SQL["make_current"], {"name": name})
+        model = registered(store, name)
+        assert model is not None
+        store.rows(_SQL["await_all"], {"model": model.id})
+        return model
+
+
+def registered(store: Store | Reader, name: str) -> Model | None:
+    """The model of this name."""
+    rows = store.rows(_SQL["model"], {"name": name})
+    if not rows:
+        return None
+    number, dimension, current = msgspec.convert(rows[0], tuple[int, int, int])
+    return Model(id=number, name=name, dimension=dimension, current=bool(current))
+
+
+def pending(store: Store | Reader, model: Model) -> int:
+    """How many chunks wait."""
+    ((count,),) = msgspec.convert(store.rows(_SQL["waiting"], {"model": model.id}), list[tuple[int]])
+    return count
+
+
+def waiting(store: Store | Reader, model: Model, most: int) -> list[Waiting]:
+    """Some chunks that wait, newest first."""
+    rows = msgspec.convert(store.rows(_SQL["next"], {"model": model.id, "most": most}), list[tuple[int, int, int, int]])
+    texts = {row: str(store.rows(_SQL["text"], {"id": row})[0][0]) for row in {row for _, row, _, _ in rows}}
+    return [Waiting(chunk=chunk, text=texts[row][start:finish]) for chunk, row, start, finish in rows]
+
+
+def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> int:
+    """Keep the vectors of chunks that waited, one row each; how many still did. Raises Invalid: then none is kept."""
+    rows = checked(model, vectors)
+    if len(rows) != len(chunks):
+        raise Invalid(f"{len(chunks)} texts have {len(rows)} vectors")
+    bits = packed(rows)
+    changed: dict[int, Block] = {}
+    kept = 0
+    with store.write():
+        for chunk, row, sign in zip(chunks, rows, bits, strict=True):
+            if not store.rows(_SQL["arrive"], {"model": model.id, "chunk": chunk}):
+                continue
+            store.rows(_SQL["insert"], {"model": model.id, "chunk": chunk, "vector": row.tobytes()})
+            number = chunk // BLOCK
+            block = changed.get(number) or blocks.read(store, model.id, number)
+            changed[number] = signs.added(block, chunk, sign.tobytes())
+            kept += 1
+        for number, block in changed.items():
+            blocks.write(store, model.id, number, block)
+    return kept
+
+
+def discard(store: Store, most: int) -> bool:
+    """Remove some vectors of models no longer current; whether any are left. For when the current one is complete."""
+    with store.write():
+        for (model,) in msgspec.convert(store.rows(_SQL["others"]), list[tuple[int]]):
+            store.rows(_SQL["drop_model_blocks"], {"model": model})
+            store.rows(_SQL["drop_model_vectors"], {"model": model, "most": most})
+            store.rows(_SQL["drop_model"], {"model": model})
+        return bool(store.rows(_SQL["others"]))
+
+
+def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, passing: set[int] | None) -> list[Near]:
+    """The space's chunks by their cosines with a question's vector, best first, CANDIDATES at most. Raises Absent."""
+    model = registered(store, name)
+    if model is None:
+        raise Absent(f"no model is called {name!r} here: register it first")
+    (asked,) = checked(model, vector.reshape(1, -1))
+    chunks, distances = _distances(store, place, model, packed(asked.reshape(1, -1))[0])
+    if passing is not None:
+        allowed = np.isin(chunks, np.fromiter(passing, np.int64, len(passing)))
+        chunks, distances = chunks[allowed], distances[allowed]
+    if len(chunks) > CANDIDATES:
+        order = np.argpartition(distances, CANDIDATES)[:CANDIDATES]
+        chunks = chunks[order]
+    rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
+    if not rows:
+        return []
+    exact = np.stack([np.frombuffer(bytes(row[2]), np.float32) for row in rows if isinstance(row[2], bytes)])
+    scores = exact @ asked
+    order = np.lexsort((-np.array([row[0] for row in rows]), -scores))
+    return [
+        Near(chunk=int(str(rows[at][0])), fragment=int(str(rows[at][1])), score=float(scores[at]), vector=exact[at])
+        for at in order.tolist()
+    ]
+
+
+def checked(model: Model, vectors: Floats) -> Floats:
+    """Vectors of the model's dimension, finite and not zero, scaled to length 1. Raises Invalid."""
+    if vectors.ndim != 2 or vectors.shape[1] != model.dimension:
+        raise Invalid(f"a vector of {model.name} has {model.dimension} numbers, not {vectors.shape[-1]}")
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    if not np.isfinite(lengths).all() or not (lengths > 0).all():
+        raise Invalid("a vector is of finite numbers, and not all zero")
+    rows: Floats = (vectors / lengths).astype("<f4")
+    return rows
+
+
+def packed(vectors: Floats) -> NDArray[np.uint8]:
+    """Each vector's signs, a bit each."""
+    width = signs.size(vectors.shape[1])
+    packed = np.zeros((len(vectors), width), np.uint8)
+    bits = np.packbits(vectors > 0, axis=1)
+    packed[:, : bits.shape[1]] = bits
+    return packed
+
+
+def _distances(
+    store: Store | Reader, place: Space, model: Model, asked: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """All chunks of the space that have a vector, and how many signs differ from the question's."""
+    words = asked.view(np.uint64)
+    found: list[NDArray[np.int64]] = []
+    distances: list[NDArray[np.uint16]] = []
+    bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
+    for number, chunks, packed in store.rows(_SQL["blocks"], bounds):
+        assert isinstance(chunks, bytes)
+        assert isinstance(packed, bytes)
+        assert isinstance(number, int)
+        counts = np.bitwise_count(np.frombuffer(packed, np.uint64).reshape(-1, len(words)) ^ words)
+        # turned first: adding rows is some times quicker than adding within them
+        distances.append(np.add.reduce(np.ascontiguousarray(counts.T), axis=0, dtype=np.uint16))
+        found.append(np.frombuffer(chunks, np.uint16).astype(np.int64) + number * BLOCK)
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.uint16)
+    return np.concatenate(found), np.concatenate(distances)

@@ -1,0 +1,113 @@
+"""What a text is indexed by, and what a question asks for: stems, or runs of letters where no space divides words (pure).
+
+A text's words are its runs of letters, marks and digits in lower case, each cut to its stem by its language's Snowball
+stemmer and freed of accents. Chinese, Japanese, Korean, Thai, Lao, Burmese and Khmer put no spaces between words: their runs
+are indexed by every sequence of one to three characters, and asked for by those of two and three. Three alone, which SQLite's
+trigram tokenizer offers, would not find most Chinese words, which have two.
+
+A question leaves out its language's function words, unless it has no others. It may be in another language than what it asks
+for, so each word is asked for by its stem in every language that the space holds: alternatives, of which a text has one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Final
+
+import Stemmer
+
+from memory.languages import LANGUAGES, language
+
+WORD_MAX: Final = 40
+"""Characters of a word that count."""
+
+SAMPLE: Final = 200
+"""Words that tell a text's language."""
+
+ASKED_MAX: Final = 64
+"""Words of a question that count: the first ones."""
+
+READ_MAX: Final = 8_192
+"""Characters of a question that are read at all, and of a text to tell its language."""
+
+_UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+)
+_POINTS: Final = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+_LETTER: Final = f"(?:(?![{_UNSPACED}])[^\\W_]|[{_POINTS}\u0900-\u0963\u0966-\u0dff])"
+_RUN: Final = re.compile(f"[{_UNSPACED}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
+_IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
+_IS_POINT: Final = re.compile(f"[{_POINTS}]+")
+_STEMMERS: Final = {name: Stemmer.Stemmer(name, 0) for name in LANGUAGES}
+
+
+def told(text: str) -> str:
+    """The language of a text, by its beginning."""
+    return language(islice(_runs(text[:READ_MAX]), SAMPLE))
+
+
+def analysed(text: str, tongue: str) -> tuple[str, ...]:
+    """What a text in this language is indexed by, in its order and as often as it stands there."""
+    return tuple(term for run in _runs(text) for term in _terms(run, tongue))
+
+
+def telling(text: str) -> tuple[str, ...]:
+    """A text's terms without its language's function words, unless it has no others."""
+    tongue = told(text)
+    runs = tuple(_runs(text))
+    wanted = [run for run in runs if run not in LANGUAGES[tongue]] or runs
+    return tuple(term for run in wanted for term in _terms(run, tongue))
+
+
+def asked(question: str, languages: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Each word that a question asks for, once: its stems in these languages."""
+    runs = tuple(dict.fromkeys(islice(_runs(question[:READ_MAX]), ASKED_MAX * 4)))
+    tongue = language(runs)
+    function_words = LANGUAGES[tongue]
+    tongues = tuple(dict.fromkeys((tongue, *languages)))
+    wanted = [run for run in runs if run not in function_words] or runs
+    groups = (group for run in wanted for group in _asked(run, tongues))
+    return tuple(islice(dict.fromkeys(groups), ASKED_MAX))
+
+
+def _runs(text: str) -> Iterator[str]:
+    for found in _RUN.finditer(unicodedata.normalize("NFKC", text).lower()):
+        yield found[0].replace("’", "'")
+
+
+def _terms(run: str, tongue: str) -> Iterator[str]:
+    if _IS_UNSPACED.match(run):
+        for size in (1, 2, 3):
+            yield from _grams(run, size)
+    else:
+        yield from _stems(run, tongue)
+
+
+def _asked(run: str, tongues: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if _IS_UNSPACED.match(run):
+        sizes = (2, 3) if len(run) > 1 else (1,)
+        yield from ((gram,) for size in sizes for gram in _grams(run, size))
+    elif alternatives := dict.fromkeys(stem for tongue in tongues for stem in _stems(run, tongue)):
+        yield tuple(alternatives)
+
+
+def _grams(run: str, size: int) -> Iterator[str]:
+    return (run[start : start + size] for start in range(len(run) - size + 1))
+
+
+@lru_cache(maxsize=20_000)
+def _stems(run: str, tongue: str) -> tuple[str, ...]:
+    """Its stem; where an apostrophe joins two words, as it does but in English, those of what says something."""
+    parts = [run] if tongue == "english" else run.split("'")
+    kept = [part for part in parts if len(parts) == 1 or part not in LANGUAGES[tongue]] or parts
+    return tuple(stem for part in kept if (stem := _bare(_STEMMERS[tongue].stemWord(part[:WORD_MAX]))))
+
+
+def _bare(word: str) -> str:
+    """Without accents and points, which people leave out as often as not."""
+    if word.isascii():
+        return word
+    return unicodedata.normalize("NFC", _IS_POINT.sub("", unicodedata.normalize("NFD", word)))

@@ -1,0 +1,22 @@
+"""The bench `memory`: quality on collections, speed as it grows (acts)."""
+
+from pathlib import Path
+from typing import Final
+
+from tests.bench import memory_quality, memory_speed
+from tests.bench.judged import OWN
+from tests.bench.samples import Row, Table
+
+FURTHER: Final[list[Path]] = []
+"""Collections that the command line adds."""
+
+
+def memory(folder: Path, rounds: int) -> list[Row | Table]:
+    """Quality on our own collections and on those that are named, and speed up to 100,000 fragments."""
+    found = memory_quality.measured(folder / "quality", (*OWN, *FURTHER))
+    return found + memory_speed.measured(folder / "speed", memory_speed.SIZES)
+
+
+def million(folder: Path, rounds: int) -> list[Row | Table]:
+    """Speed at a million fragments, which takes a quarter of an hour to fill."""
+    return memory_speed.measured(folder, (memory_speed.LARGE,))

@@ -1,0 +1,162 @@
+"""How quick a memory is as it grows, each size asked by a process of its own, beside peers with the same input (acts).
+
+What it holds is made up, by a seed: words as in Zipf's law, 24 to a fragment and all but the commonest asked for six at a
+time, and vectors of 384 numbers around a thousand centres.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from memory import spaces, vectors
+from memory.arrays import Floats, NDArray, np
+from memory.fragments import New, add
+from memory.store import Store
+from tests.bench import peer_room
+from tests.bench.memory_asking import MODEL, Timed
+from tests.bench.samples import Row, Table, percentile
+
+DIMENSION: Final = 384
+WORDS: Final = 50_000
+CENTRES: Final = 1_000
+LENGTH: Final = 24
+ASKED: Final = 6
+QUESTIONS: Final = 300
+BATCH: Final = 1_000
+PEERS_MOST: Final = 100_000
+SIZES: Final = (1_000, 10_000, 100_000)
+LARGE: Final = 1_000_000
+
+
+def measured(folder: Path, sizes: tuple[int, ...]) -> list[Row | Table]:
+    """A table of all sizes, and rows for those that there are numbers to reach for."""
+    lines: list[tuple[str, ...]] = []
+    rows: list[Row | Table] = []
+    for size in sizes:
+        place = folder / str(size)
+        place.mkdir(parents=True)
+        built = _fill(place, size)
+        timed = _asked(place)
+        peers = _peers(place, size) if size <= PEERS_MOST else {}
+        lines.append(_line(place, size, built, timed, peers))
+        rows += _rows(size, timed)
+        for path in place.glob("memory.db*"):
+            path.unlink()
+    columns = ("fragments", "fused p50", "p95", "words p95", "store p95", "own memory", "mapped", "file", "filled at")
+    peers_columns = ("chromadb query p95", "its store p95", "bm25s query p95")
+    note = (
+        "Milliseconds, and megabytes of the asking process. Filling is by a thousand fragments to a transaction, storing by "
+        "one, which is on the disk. chromadb has the same vectors, bm25s the same texts, both in the memory of their process."
+    )
+    table = Table(title="Recall as it grows", columns=columns + peers_columns, lines=tuple(lines), note=note)
+    return [table, *rows]
+
+
+class Made:
+    """What is stored, always the same."""
+
+    def __init__(self) -> None:
+        self.random = np.random.default_rng(7)
+        share = 1 / np.arange(1, WORDS + 1) ** 1.07
+        self.shares = np.cumsum(share / share.sum())
+        self.centres = self.random.standard_normal((CENTRES, DIMENSION), dtype=np.float32)
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+        """Words and vectors, BATCH at a time."""
+        for _ in range(0, size, BATCH):
+            words = np.searchsorted(self.shares, self.random.random((BATCH, LENGTH)))
+            near = self.centres[self.random.integers(0, CENTRES, BATCH)]
+            yield words, near + 0.7 * self.random.standard_normal((BATCH, DIMENSION), dtype=np.float32)
+
+
+def _fill(folder: Path, size: int) -> float:
+    """Store all of it, and put aside what is asked; fragments a second."""
+    made = Made()
+    store = Store(folder / "memory.db", now=lambda: time.time_ns() // 1_000)
+    model = vectors.register(store, MODEL, DIMENSION)
+    texts: list[str] = []
+    kept: list[Floats] = []
+    asked: list[tuple[str, Floats]] = []
+    began = time.perf_counter()
+    for words, rows in made.batches(size):
+        batch = [" ".join(f"w{word}" for word in line) + f" n{len(texts) + at}" for at, line in enumerate(words)]
+        with store.write():
+            numbers = [add(store, "", New(text=text)).number for text in batch]
+            place = spaces.found(store, "")
+            vectors.keep(store, model, [place.first + number for number in numbers], rows)
+        for at in made.random.choice(BATCH, max(1, QUESTIONS * BATCH // size), replace=False):
+            six = made.random.choice(words[at], ASKED, replace=False)
+            noise = 0.5 * made.random.standard_normal(DIMENSION, dtype=np.float32)
+            asked.append((" ".join(f"w{word}" for word in six), rows[at] + noise))
+        if size <= PEERS_MOST:
+            texts += batch
+            kept.append(rows)
+    seconds = time.perf_counter() - began
+    store.close()
+    chosen = [asked[int(at)] for at in np.linspace(0, len(asked) - 1, min(QUESTIONS, len(asked)))]
+    np.savez(folder / "questions.npz", texts=[text for text, _ in chosen], vectors=np.stack([row for _, row in chosen]))
+    if kept:
+        np.save(folder / "documents.npy", np.concatenate(kept))
+        (folder / "texts.json").write_bytes(msgspec.json.encode(texts))
+    return size / seconds
+
+
+def _asked(folder: Path) -> Timed:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.memory_asking",
+        str(folder / "memory.db"),
+        str(folder / "questions.npz"),
+    ]
+    return msgspec.json.decode(subprocess.run(command, check=True, capture_output=True).stdout, type=Timed)
+
+
+def _peers(folder: Path, size: int) -> dict[str, peer_room.Answers]:
+    texts = msgspec.json.decode((folder / "texts.json").read_bytes(), type=list[str])
+    with np.load(folder / "questions.npz") as told:
+        questions = {str(at): str(text) for at, text in enumerate(told["texts"])}
+        asked = told["vectors"].astype(np.float32)
+    ids = [str(at) for at in range(size)]
+    return peer_room.ask(folder / "peers", ids, texts[:size], np.load(folder / "documents.npy"), questions, asked)
+
+
+def _line(folder: Path, size: int, built: float, timed: Timed, peers: dict[str, peer_room.Answers]) -> tuple[str, ...]:
+    ours = [percentile(timed.fused, 0.5), *(percentile(one, 0.95) for one in (timed.fused, timed.words, timed.stored))]
+    told = [f"{value:.1f}" for value in ours]
+    file = (folder / "memory.db").stat().st_size / 1e6
+    theirs = ["", "", ""]
+    if peers:
+        chroma, bm25s = peers["chromadb"], peers["bm25s"]
+        samples = (chroma.seconds, chroma.stored, bm25s.seconds)
+        theirs = [f"{percentile(one, 0.95) * 1_000:.1f}" for one in samples]
+    sizes = [f"{timed.own:.0f} MB", f"{timed.mapped:.0f} MB", f"{file:,.0f} MB", f"{built:,.0f} /s"]
+    return (f"{size:,}", *told, *sizes, *theirs)
+
+
+def _rows(size: int, timed: Timed) -> list[Row]:
+    limits = {100_000: (15.0, 5.0), LARGE: (150.0, 5.0)}
+    if size not in limits:
+        return []
+    recall, store = limits[size]
+    told = f"at {size:,} fragments"
+    return [
+        _row(f"memory-recall-{size}", f"fused recall {told}, p95", "ms", percentile(timed.fused, 0.95), recall),
+        _row(f"memory-store-{size}", f"durable store {told}, p95", "ms", percentile(timed.stored, 0.95), store),
+        _row(
+            f"memory-own-{size}",
+            f"memory of the process that recalls {told}, but for mapped files",
+            "MB",
+            timed.own,
+            150,
+        ),
+    ]
+
+
+def _row(name: str, what: str, unit: str, value: float, limit: float) -> Row:
+    return Row(name=name, what=what, unit=unit, ours=(value,), judged="median", limit=limit)

@@ -1,0 +1,88 @@
+"""Verify and mend: every kind of fault is found, mended from the rows, and none is found where there is none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memory import vectors
+from memory.arrays import np
+from memory.checking import mend, reindex, verify
+from memory.fragments import New, add, listed
+from memory.recall import Question, recall
+from memory.store import Store
+from tests.memory.clock import Clock
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "one.db", now=Clock())
+    model = vectors.register(opened, "m/1", 8)
+    for number in range(6):
+        add(opened, "s" if number % 2 else "", New(text=f"tea number {number}"))
+    waiting = vectors.waiting(opened, model, 4)
+    rows = np.random.default_rng(1).standard_normal((len(waiting), 8)).astype(np.float32)
+    vectors.keep(opened, model, [one.chunk for one in waiting], rows)
+    yield opened
+    opened.close()
+
+
+DAMAGE = {
+    "live fragments that no index has": "DELETE FROM chunks WHERE id = (SELECT min(id) FROM chunks)",
+    "fragments in the indexes that are not live": "UPDATE fragments SET state = 'archived' WHERE text LIKE '%5'",
+    "has not as many of": "DELETE FROM words WHERE rowid = (SELECT max(id) FROM chunks)",
+    "words in the index that are no chunk's": "INSERT INTO words (rowid, terms) VALUES (99, '1xtea')",
+    "whose counts are not": "UPDATE spaces SET indexed = indexed + 1 WHERE name = 's'",
+    "no vector and wait for none": "DELETE FROM unembedded",
+    "vectors that are no chunk's": "UPDATE vectors SET chunk = 77 WHERE chunk = (SELECT max(chunk) FROM vectors)",
+    "blocks of signs": "UPDATE blocks SET signs = zeroblob(length(signs))",
+}
+
+
+def test_a_whole_store_has_no_faults(store: Store) -> None:
+    assert verify(store) == ()
+    assert mend(store) == ()
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_each_fault_is_found_and_mended(store: Store, what: str) -> None:
+    store.connection.execute("PRAGMA foreign_keys = OFF")
+    store.rows(DAMAGE[what])
+    assert any(what in fault.what for fault in verify(store))
+    assert any(what in fault.what for fault in mend(store))
+    assert verify(store) == ()
+    for space, most in (("", 3), ("s", 3)):
+        live = [one.number for one in listed(store, space)]
+        found = [one.fragment.number for one in recall(store, space, Question(text="tea")).found]
+        assert sorted(found) == live
+        assert len(live) <= most
+
+
+def test_a_missing_block_is_made_again(store: Store) -> None:
+    store.rows("DELETE FROM blocks")
+    assert [fault.what for fault in mend(store)] == ["blocks of signs that are not those of their vectors"]
+    assert verify(store) == ()
+
+
+def test_indexing_anew_finds_the_same_and_waits_for_vectors(store: Store) -> None:
+    before = recall(store, "", Question(text="tea number 2"))
+    assert reindex(store) == 6
+    assert verify(store) == ()
+    after = recall(store, "", Question(text="tea number 2"))
+    assert [one.fragment for one in after.found] == [one.fragment for one in before.found]
+    assert vectors.pending(store, vectors.register(store, "m/1", 8)) == 6
+
+
+def test_a_torn_file_is_told(store: Store, tmp_path: Path) -> None:
+    with store.write():
+        for number in range(500):
+            add(store, "", New(text=f"more {number} " + "word " * 50))
+    store.close()
+    path = tmp_path / "one.db"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 8192] = bytes(8192)
+    path.write_bytes(content)
+    torn = Store(path, now=Clock())
+    assert any(not fault.mendable for fault in verify(torn))
+    torn.close()

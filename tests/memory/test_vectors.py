@@ -1,0 +1,170 @@
+"""Vectors: waited for, kept, searched by their signs and exact ones, apart by model, and gone with their text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory import signs, spaces, vectors
+from memory.arrays import Floats, np
+from memory.errors import Absent, Conflict, Invalid
+from memory.fragments import Changes, New, add, forget, update
+from memory.nearness import Meaning
+from memory.recall import Question, recall
+from memory.signs import Block
+from memory.store import Store
+from memory.vectors import CANDIDATES, Model
+from tests.memory.clock import Clock
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "one.db", now=Clock())
+    yield opened
+    opened.close()
+
+
+def embed(store: Store, model: Model, told: dict[str, list[float]]) -> int:
+    """Bring the vectors of all that waits, by their texts."""
+    waiting = vectors.waiting(store, model, 100)
+    rows = np.array([told[one.text] for one in waiting], np.float32)
+    return vectors.keep(store, model, [one.chunk for one in waiting], rows) if waiting else 0
+
+
+def meant(store: Store, model: str, vector: list[float], text: str = "") -> list[str]:
+    """The texts that a vector finds, best first."""
+    meaning = Meaning(model=model, vector=np.array(vector, np.float32))
+    return [found.fragment.text for found in recall(store, "", Question(text=text), meaning).found]
+
+
+TOLD = {"tea": [1.0, 0.1, 0], "coffee": [0.6, 0.5, 0], "car": [-1.0, 0.5, 1]}
+
+
+def test_what_is_stored_waits_for_its_vector_and_is_found_by_words_meanwhile(store: Store) -> None:
+    add(store, "", New(text="tea"))
+    model = vectors.register(store, "m/1", 3)
+    add(store, "", New(text="coffee"))
+    assert vectors.pending(store, model) == 2
+    assert meant(store, "m/1", [1, 0, 0], "coffee") == ["coffee"]
+    assert embed(store, model, TOLD) == 2
+    assert vectors.pending(store, model) == 0
+    assert meant(store, "m/1", [1, 0, 0]) == ["tea", "coffee"]
+
+
+def test_both_parts_say_why(store: Store) -> None:
+    model = vectors.register(store, "m/1", 3)
+    for text in TOLD:
+        add(store, "", New(text=text))
+    embed(store, model, TOLD)
+    meaning = Meaning(model="m/1", vector=np.array([1, 0, 0], np.float32))
+    best, second, third = recall(store, "", Question(text="coffee"), meaning).found
+    assert (best.fragment.text, second.fragment.text, third.fragment.text) == ("coffee", "tea", "car")
+    assert best.words is not None
+    assert best.meaning is not None
+    assert (best.words.rank, best.words.matched, best.meaning.rank) == (1, 1.0, 2)
+    assert best.meaning.score == pytest.approx(0.6 / np.hypot(0.6, 0.5))
+    assert second.words is None
+
+
+def test_changing_the_model_embeds_again_and_never_mixes(store: Store) -> None:
+    old = vectors.register(store, "m/1", 3)
+    for text in ("tea", "car"):
+        add(store, "", New(text=text))
+    embed(store, old, TOLD)
+    new = vectors.register(store, "m/2", 2)
+    assert vectors.pending(store, new) == 2
+    assert meant(store, "m/1", [1, 0, 0]) == ["tea", "car"]
+    assert meant(store, "m/2", [1, 0], "tea") == ["tea"]
+    assert embed(store, new, {"tea": [0, 1], "car": [1, 0]}) == 2
+    assert meant(store, "m/2", [1, 0]) == ["car", "tea"]
+    while vectors.discard(store, 1):
+        pass
+    assert store.rows("SELECT count(*) FROM vectors") == [(2,)]
+    with pytest.raises(Absent, match="m/1"):
+        meant(store, "m/1", [1, 0, 0])
+
+
+def test_going_back_to_a_model_that_is_still_there_embeds_only_what_is_new(store: Store) -> None:
+    old = vectors.register(store, "m/1", 3)
+    add(store, "", New(text="tea"))
+    embed(store, old, TOLD)
+    vectors.register(store, "m/2", 2)
+    add(store, "", New(text="car"))
+    back = vectors.register(store, "m/1", 3)
+    assert [one.text for one in vectors.waiting(store, back, 9)] == ["car"]
+    with pytest.raises(Conflict, match="has 3 dimensions here, not 4"):
+        vectors.register(store, "m/1", 4)
+
+
+def test_a_vector_that_comes_too_late_is_passed_over(store: Store) -> None:
+    model = vectors.register(store, "m/1", 3)
+    gone = add(store, "", New(text="tea")).number
+    changed = add(store, "", New(text="coffee")).number
+    waiting = vectors.waiting(store, model, 9)
+    forget(store, "", gone)
+    update(store, "", changed, Changes(text="car"))
+    rows = np.array([TOLD[one.text] for one in waiting], np.float32)
+    assert vectors.keep(store, model, [one.chunk for one in waiting], rows) == 0
+    assert [one.text for one in vectors.waiting(store, model, 9)] == ["car"]
+    assert vectors.keep(store, model, [12345], np.ones((1, 3), np.float32)) == 0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.array([[1, float("nan"), 0]], np.float32),
+        np.array([[1, float("inf"), 0]], np.float32),
+        np.zeros((1, 3), np.float32),
+        np.ones((1, 4), np.float32),
+        np.ones((2, 3), np.float32),
+        np.ones(3, np.float32),
+    ],
+    ids=range(6),
+)
+def test_what_is_no_vector_is_refused_and_still_waits(store: Store, rows: Floats) -> None:
+    model = vectors.register(store, "m/1", 3)
+    add(store, "", New(text="tea"))
+    with pytest.raises(Invalid):
+        vectors.keep(store, model, [vectors.waiting(store, model, 1)[0].chunk], rows)
+    assert vectors.pending(store, model) == 1
+
+
+def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> None:
+    rng = np.random.default_rng(1)
+    centres = rng.standard_normal((50, 384))
+    rows = (centres[rng.integers(0, 50, 4_000)] + rng.standard_normal((4_000, 384))).astype(np.float32)
+    model = vectors.register(store, "m/1", 384)
+    with store.write():
+        for number in range(len(rows)):
+            add(store, "", New(text=f"n{number}"))
+        place = spaces.found(store, "")
+        vectors.keep(store, model, [place.first + 1 + number for number in range(len(rows))], rows)
+    right = 0
+    exact = vectors.checked(model, rows)
+    for asked in rows[:20] + rng.standard_normal((20, 384), dtype=np.float32):
+        wanted = np.argsort(-(exact @ asked))[:10] + 1
+        near = vectors.nearest(store, place, "m/1", asked, None)
+        assert len(near) == CANDIDATES
+        assert [one.score for one in near] == sorted((one.score for one in near), reverse=True)
+        right += len({one.chunk - place.first for one in near[:10]} & set(wanted.tolist()))
+    assert right >= 190
+
+
+@given(
+    steps=st.lists(st.tuples(st.booleans(), st.sampled_from([0, 1, 5, 1_023, 1_024 * 7 + 5])), max_size=12),
+    width=st.sampled_from([8, 48]),
+)
+def test_a_block_and_a_dict_agree(steps: list[tuple[bool, int]], width: int) -> None:
+    block = Block()
+    model: dict[int, bytes] = {}
+    for is_added, chunk in steps:
+        if not is_added:
+            block = signs.removed(block, chunk, width)
+            model.pop(chunk % 1_024, None)
+        elif chunk % 1_024 not in model:
+            model[chunk % 1_024] = bytes([len(model)]) * width
+            block = signs.added(block, chunk, model[chunk % 1_024])
+    assert np.frombuffer(block.chunks, np.uint16).tolist() == list(model)
+    assert block.signs == b"".join(model.values())

@@ -1,0 +1,79 @@
+"""What texts are indexed by, and what questions ask for: a question finds the words of a text however either is written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.words import ASKED_MAX, WORD_MAX, analysed, asked, told
+
+
+def found_by(text: str, question: str) -> bool:
+    """Whether the text has one of the question's terms."""
+    tongue = told(text)
+    terms = set(analysed(text, tongue))
+    return any(terms.intersection(group) for group in asked(question, (tongue,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("The meetings were moved to Tuesday", "when do we meet?"),
+        ("Die Häuser am See sind nicht für uns gebaut worden", "haus"),
+        ("Les enfants n'ont pas mangé de l'ananas dans le jardin", "ananas"),
+        ("Los niños están jugando en el parque con sus perros", "perro"),
+        ("Собаки играют в парке, и они не идут домой", "собака"),
+        ("我喜欢吃苹果", "苹果"),
+        ("東京タワーは高い", "タワー"),
+        ("ฉันชอบกินข้าวผัด", "ข้าว"),
+        ("हिन्दी में लिखा है।", "हिन्दी"),
+        ("مُحَمَّد كتب", "محمد"),
+        ("naïve café", "NAIVE CAFE"),
+        ("ﬁle ｆｕｌｌ", "file full"),
+        ("the user’s phone", "user's"),
+        ("version 3.11", "3.11"),
+    ],
+)
+def test_a_question_finds_a_text(text: str, question: str) -> None:
+    assert found_by(text, question)
+
+
+@pytest.mark.parametrize(("text", "question"), [("a cat", "dog"), ("我喜欢茶", "苹果"), ("the", "a")])
+def test_a_question_does_not_find_what_has_none_of_its_words(text: str, question: str) -> None:
+    assert not found_by(text, question)
+
+
+def test_function_words_are_asked_for_only_where_there_is_nothing_else() -> None:
+    assert asked("what is the capital of it?", ()) == (("capit",),)
+    assert asked("to be or not to be", ()) == (("to",), ("be",), ("or",), ("not",))
+
+
+@pytest.mark.parametrize(
+    ("text", "tongue"),
+    [
+        ("we will not be at the office", "english"),
+        ("wir sind nicht in dem Haus", "german"),
+        ("nous ne sommes pas dans la maison", "french"),
+        ("kernel router exchange", "english"),
+        ("", "english"),
+    ],
+)
+def test_a_text_is_in_the_language_of_its_grammar(text: str, tongue: str) -> None:
+    assert told(text) == tongue
+
+
+@pytest.mark.parametrize("text", ["", "\0", "\ud800", "😀👍", '"" OR * NEAR( -', "\u202e\u200f", "_" * 50])
+def test_what_has_no_words_has_no_terms(text: str) -> None:
+    assert set(analysed(text, "english")) <= {"or", "near"}
+
+
+@given(text=st.text(max_size=200))
+def test_terms_are_short_and_never_divide(text: str) -> None:
+    for term in (*analysed(text, told(text)), *(word for group in asked(text, ("german",)) for word in group)):
+        assert term
+        assert len(term) <= WORD_MAX * 4
+        assert not set(term) & set(' \0"\t\n_*()-')
+
+
+def test_a_question_has_a_bounded_number_of_terms() -> None:
+    question = " ".join(f"word{number}" for number in range(100_000))
+    assert len(asked(question, ())) == ASKED_MAX
