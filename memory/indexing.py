@@ -6,8 +6,9 @@ was worked out meanwhile for an older text, such as its vector, can never be tak
 
 from typing import Final
 
-from memory import blocks
+from memory import blocks, spaces
 from memory.chunks import chunked
+from memory.errors import Damaged
 from memory.filters import encoded
 from memory.queries import queries
 from memory.spaces import Space
@@ -23,7 +24,10 @@ def index(store: Store, space: Space, fragment: int, text: str, language: str) -
     chunks = terms = 0
     for start, finish in chunked(text):
         words = analysed(text[start:finish], language)
-        (((serial,),)) = store.rows(_SQL["next_chunk"], {"space": space.id})
+        counted = store.rows(_SQL["next_chunk"], {"space": space.id})
+        if not counted:
+            raise Damaged(f"the space in which fragment {spaces.number(fragment)} lies is there no more")
+        ((serial,),) = counted
         chunk = space.first + int(str(serial))
         store.rows(
             _SQL["add_chunk"],

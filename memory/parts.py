@@ -11,7 +11,7 @@ import apsw
 import msgspec
 from msgspec import Struct
 
-from memory import graph, sessions
+from memory import checking, graph, sessions, spaces
 from memory.errors import Damaged
 from memory.queries import queries
 from memory.store import Reader, Store
@@ -41,7 +41,7 @@ class Part(Struct, frozen=True, kw_only=True):
     erase: Callable[[Store, str], None]
     check: Callable[[Store], Findings]
     labels: str
-    reindex: Callable[[Store], None] = lambda store: None
+    reindex: Callable[[Store], object] = lambda store: None
 
 
 def _keys_totals(store: Store | Reader, space: str) -> dict[str, int]:
@@ -125,6 +125,24 @@ def _sessions_reindex(store: Store) -> None:
     store.rows(SQL["words_rebuild"])
 
 
+def _fragments_totals(store: Store | Reader, space: str) -> dict[str, int]:
+    place = spaces.found(store, space)
+    ((count, size),) = store.rows(SQL["fragments_total"], {"first": place.first, "last": place.last})
+    return {"fragments": int(count or 0), "characters": int(size or 0)}
+
+
+def _fragments_erase(store: Store, space: str) -> None:
+    place = spaces.found(store, space)
+    for query in ("unembedded", "vectors", "blocks", "words", "chunks", "fragments", "space"):
+        store.rows(SQL[f"{query}_erase"], {"first": place.first, "last": place.last})
+
+
+def _fragments_check(store: Store) -> Findings:
+    faults = checking.mend(store)
+    mended = tuple(fault.what for fault in faults if fault.mendable)
+    return Findings(problems=tuple(fault.what for fault in faults if not fault.mendable), mended=mended)
+
+
 PARTS: Final[dict[str, Part]] = {
     "keys": Part(totals=_keys_totals, erase=_keys_erase, check=_keys_check, labels=SQL["keys_labels"]),
     "graph": Part(totals=_graph_totals, erase=_graph_erase, check=_graph_check, labels=SQL["graph_labels"]),
@@ -134,6 +152,13 @@ PARTS: Final[dict[str, Part]] = {
         check=_sessions_check,
         labels=SQL["sessions_labels"],
         reindex=_sessions_reindex,
+    ),
+    "fragments": Part(
+        totals=_fragments_totals,
+        erase=_fragments_erase,
+        check=_fragments_check,
+        labels=SQL["fragments_labels"],
+        reindex=checking.reindex,
     ),
 }
 

@@ -68,3 +68,30 @@ INSERT INTO messages_words (messages_words, rank) VALUES ('integrity-check', 1);
 
 -- name: words_rebuild
 INSERT INTO messages_words (messages_words) VALUES ('rebuild');
+
+-- name: fragments_total
+SELECT count(*), coalesce(sum(length(text)), 0) FROM fragments WHERE id BETWEEN :first AND :last AND state = 'live';
+
+-- name: fragments_labels
+SELECT DISTINCT labels FROM fragments;
+
+-- name: unembedded_erase
+DELETE FROM unembedded WHERE chunk BETWEEN :first AND :last;
+
+-- name: vectors_erase
+DELETE FROM vectors WHERE chunk BETWEEN :first AND :last;
+
+-- name: blocks_erase
+DELETE FROM blocks WHERE block BETWEEN :first / 1024 AND :last / 1024;
+
+-- name: words_erase
+DELETE FROM words WHERE rowid BETWEEN :first AND :last;
+
+-- name: chunks_erase
+DELETE FROM chunks WHERE id BETWEEN :first AND :last;
+
+-- name: fragments_erase
+DELETE FROM fragments WHERE id BETWEEN :first AND :last;
+
+-- name: space_erase
+DELETE FROM spaces WHERE id = :first / 4294967296;

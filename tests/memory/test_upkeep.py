@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from memory import graph, keys, sessions, upkeep
+from memory import fragments, graph, keys, sessions, upkeep, vectors
 from memory.errors import Absent, Damaged, StoreError
+from memory.fragments import New
 from memory.graph import Ref
 from memory.keys import Change
 from memory.sessions import Said
@@ -47,6 +49,11 @@ def fill(store: Store, space: str) -> None:
         keys.change(store, space, [Change(key=f"key {number}", value=b"\xc4\xc8" + bytes([65 + number]) * 200)])
         graph.put(store, space, "person", f"name {number}", properties={"n": number})
         sessions.append(store, space, [Said(role="user", text=f"word{number} " * 40)])
+        fragments.add(store, space, New(text=f"fragment{number} " * 40, source="test"))
+    model = vectors.register(store, "m/1", 8)
+    waiting = vectors.waiting(store, model, 30)
+    rows = np.eye(8, dtype=np.float32)[[one.chunk % 8 for one in waiting]]
+    vectors.keep(store, model, [one.chunk for one in waiting], rows)
     graph.relate(store, space, Ref(name="name 1"), "knows", Ref(name="name 2"), said="test")
 
 
@@ -58,7 +65,8 @@ def test_a_whole_file_has_no_problem(store: Store) -> None:
 def test_erasing_a_space_takes_all_of_it_and_nothing_of_another(store: Store) -> None:
     before = upkeep.totals(store, OTHER)
     assert before == {
-        "keys": 50, "value_bytes": 50 * 202, "entities": 50, "relations": 1, "messages": 50, "branches": 1
+        "keys": 50, "value_bytes": 50 * 202, "entities": 50, "relations": 1, "messages": 50, "branches": 1,
+        "fragments": 50, "characters": sum(len(f"fragment{number} " * 40) for number in range(50)),
     }  # fmt: skip
     upkeep.erase(store, CHAT)
     assert set(upkeep.totals(store, CHAT).values()) == {0}
@@ -75,8 +83,12 @@ def test_no_row_of_an_erased_space_is_left_in_any_table(store: Store) -> None:
         upkeep.erase(store, space)
     tables = [
         str(row[0])
-        for row in store.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'messages_words%'")
+        for row in store.rows(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'messages_words*'"
+            " AND name NOT GLOB 'words_*' AND name <> 'models'"
+        )
     ]
+    assert "fragments" in tables
     assert all(store.rows(f"SELECT count(*) FROM {table}") == [(0,)] for table in tables)
     assert store.rows("SELECT count(*) FROM messages_words WHERE messages_words MATCH 'word1'") == [(0,)]
 
