@@ -75,7 +75,7 @@ ENDS_THE_PEER = {
     "a type that is no text": [packed(7, 1, "echo.say"), SAY],
     "no type": [packed(), SAY],
     "too few fields": [packed("call", 10_001), SAY],
-    "a field too many": [packed("call", 10_001, "echo.say", "", 0, 0, None, False, [], 0, "more"), SAY],
+    "a field too many": [packed("call", 10_001, "echo.say", "", 0, 0, None, False, [], 0, "", "more"), SAY],
     "a text for a number": [packed("call", "10001", "echo.say"), SAY],
     "a number for a text": [packed("call", 10_001, 5), SAY],
     "bytes for a text": [packed("call", 10_001, b"echo.say"), SAY],
