@@ -145,6 +145,27 @@ def test_files_that_nobody_is_at_are_closed_and_opened_again(tmp_path: Path) -> 
     assert not [*tmp_path.glob("*/*-wal")]
 
 
+def test_many_memories_at_once_take_no_more_descriptors_than_there_are(tmp_path: Path) -> None:
+    most: list[int] = []
+
+    def counted(store: Store) -> object:
+        most.append(len(os.listdir("/proc/self/fd")))
+        return put("a")(store)
+
+    async def work(shelf: Any) -> None:
+        owners = [f"shared/s{number}" for number in range(150)]
+        await asyncio.gather(
+            *(shelf.write(owner, counted) for owner in owners),
+            *(shelf.read(owner, lambda reader: keys.listed(reader, "")) for owner in owners),
+        )
+        for owner in owners[::50]:
+            assert await shelf.read(owner, get("a")) == b"\xc0"
+
+    run(tmp_path, work)
+    assert max(most) < 600
+    assert len(most) == 150
+
+
 def test_who_only_asks_makes_no_file_and_hears_the_same_words(tmp_path: Path) -> None:
     async def work(shelf: Any) -> list[str]:
         await shelf.write("shared/there", put("other"))
