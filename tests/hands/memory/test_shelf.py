@@ -153,7 +153,7 @@ def test_many_memories_at_once_take_no_more_descriptors_than_there_are(tmp_path:
         return put("a")(store)
 
     async def work(shelf: Any) -> None:
-        owners = [f"shared/s{number}" for number in range(150)]
+        owners = [f"shared/s{number}" for number in range(110)]
         await asyncio.gather(
             *(shelf.write(owner, counted) for owner in owners),
             *(shelf.read(owner, lambda reader: keys.listed(reader, "")) for owner in owners),
@@ -163,7 +163,7 @@ def test_many_memories_at_once_take_no_more_descriptors_than_there_are(tmp_path:
 
     run(tmp_path, work)
     assert max(most) < 600
-    assert len(most) == 150
+    assert len(most) == 110
 
 
 def test_who_only_asks_makes_no_file_and_hears_the_same_words(tmp_path: Path) -> None:
