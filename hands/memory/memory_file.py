@@ -24,6 +24,9 @@ T = TypeVar("T")
 SWEEP_MICROS: Final = 600_000_000
 """Between two looks for values that have expired."""
 
+READERS_KEPT: Final = 2
+"""Reading connections that a file keeps open for the next."""
+
 PAGE: Final = 4096
 NEARLY: Final = 64
 """Pages below the quota from which a write that finds no room is told of the quota, and not of the disk."""
@@ -76,7 +79,10 @@ class MemoryFile:
             return work(reader)
         finally:
             with self._lock:
-                self._readers.append(reader)
+                if len(self._readers) < READERS_KEPT:
+                    self._readers.append(reader)
+                else:
+                    reader.close()
 
     def write(self, jobs: Sequence[Job]) -> list[object]:
         """What each write answered or raised, all of it on the disk."""

@@ -28,6 +28,9 @@ READERS: Final = 4
 TOGETHER: Final = 256
 """Threads that write and that read, and writes that share one sync."""
 
+FILES_MOST: Final = 96
+"""Files that are open or in use: each takes a few descriptors. Who needs a further one waits."""
+
 CACHE_MOST: Final = 96 << 20
 """Bytes of pages that SQLite keeps, over all files."""
 
@@ -41,6 +44,7 @@ class Shelf:
         self._files: OrderedDict[str, MemoryFile] = OrderedDict()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._room = asyncio.Event()
         self._nothing = threading.local()
         apsw.soft_heap_limit(CACHE_MOST)
 
@@ -98,6 +102,11 @@ class Shelf:
         """An owner's file, when nobody keeps others from it. Whoever gets it acts before it waits again."""
         while True:
             file = self._files.get(owner)
+            if file is None and len(self._files) >= FILES_MOST:
+                self._close_the_oldest()
+                self._room.clear()
+                await self._room.wait()
+                continue
             if file is None:
                 file = self._files[owner] = MemoryFile(self.path_of(owner), self._now, self.quota)
             if file.barred is None:
@@ -120,11 +129,14 @@ class Shelf:
         file.users -= 1
         if not file.users:
             file.idle.set()
+            if len(self._files) >= FILES_MOST:
+                self._close_the_oldest()
 
     def _close_the_oldest(self) -> None:
         """Let go of files that nobody is at, the longest unused first, while more are open than may be."""
         spare = [owner for owner, file in self._files.items() if not file.users and file.barred is None]
-        for owner in spare[: max(0, len(self._files) - self._open_most)]:
+        staying = sum(file.barred is None for file in self._files.values())
+        for owner in spare[: max(0, staying - self._open_most)]:
             file = self._files[owner]
             file.barred = asyncio.Event()
             closing = asyncio.wrap_future(self._writers.submit(file.close))
@@ -133,6 +145,7 @@ class Shelf:
     def _closed(self, owner: str, file: MemoryFile, done: "asyncio.Future[None]") -> None:
         done.exception()  # one that cannot be closed is opened anew all the same
         self._files.pop(owner, None)
+        self._room.set()
         self._unbar(file)
 
     async def _bar(self, owner: str) -> MemoryFile:
@@ -151,6 +164,8 @@ class Shelf:
         if file.barred is not None:
             file.barred.set()
             file.barred = None
+        if len(self._files) >= FILES_MOST:
+            self._close_the_oldest()
 
     # writes ----------------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,40 @@ def test_another_space_is_not_in_it(store: Store) -> None:
     assert "secret" not in labels
 
 
+def test_all_lines_are_as_of_one_moment(tmp_path: Path) -> None:
+    store = Store(tmp_path / "one.db", now=lambda: 5)
+    keys.change(store, CHAT, [Change(key="a", value=b"\xc0")])
+    graph.put(store, CHAT, "person", "Ada")
+    out: list[bytes] = []
+
+    def take(line: bytes) -> None:
+        if out:  # the moment is that of the first line about something
+            graph.put(store, CHAT, "person", f"later {len(out)}")
+        out.append(line)
+
+    lines.write_out(store.reader(), CHAT, take)
+    assert not [line for line in out if b"later" in line]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"counter":["session",5]}',
+        b'{"key":{"key":"","value":{"json":1},"version":1,"created":1,"changed":1,"expires":null,"labels":[]}}',
+        b'{"key":{"key":"a","value":{"msgpack":"wQ=="},"version":1,"created":1,"changed":1,"expires":null,"labels":[]}}',
+        b'{"single":"a","counter":["entity",1]}',
+        b'{"format":"maniple-memory/1"}',
+        b"{}",
+    ],
+)
+def test_a_line_that_no_export_has_is_refused_by_its_number(line: bytes) -> None:
+    store = Store(Path(":memory:"), now=lambda: 5)
+    with pytest.raises(Invalid, match="line 2: "):
+        lines.take_in(store, CHAT, [b'{"format":"maniple-memory/1"}', line])
+    store.close()
+
+
 @given(st.data())
 def test_lines_that_are_changed_are_refused_or_read_and_never_half(data: st.DataObject) -> None:
     source = Store(Path(":memory:"), now=lambda: 5)

@@ -79,6 +79,18 @@ def test_what_is_no_memory_file_is_refused_and_kept(tmp_path: Path, content: byt
     assert path.read_bytes() == content
 
 
+def test_every_commit_is_synced_and_readers_write_nothing(tmp_path: Path) -> None:
+    """A kill leaves what the system holds, so only the setting itself tells what a power cut would."""
+    store = Store(tmp_path / "one.db", now=lambda: 1)
+    reader = store.reader()
+    for connection in (store.connection, reader.connection):
+        assert (connection.pragma("synchronous"), connection.pragma("journal_mode")) == (2, "wal")
+    with pytest.raises(apsw.ReadOnlyError):
+        reader.connection.execute("DELETE FROM keys")
+    reader.close()
+    store.close()
+
+
 def test_another_programs_database_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with apsw.Connection(str(path)) as connection:

@@ -126,6 +126,9 @@ def _lives(shell: Shell, folder: Path) -> None:
     _runs_programs(shell, folder)
     _runs_a_module(shell, folder)
     assert shell.good("call", "files.read", "data/note.txt") == "of data"
+    shell.good("call", "memory.set", "own", "key=colour", "value=blue")
+    assert shell.told("memory", "get", "colour")["value"] == "blue"
+    assert shell.good("memory", "verify") == "you, the operator: whole\n"
     processes = shell.told("call", "machine.processes", "match=python")["value"]
     assert isinstance(processes, dict)
     assert processes["processes"]

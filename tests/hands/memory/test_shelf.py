@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from memory import keys
+from memory import keys, sessions
 from memory.errors import Absent, Conflict, Full, Invalid
 from memory.keys import Change
+from memory.sessions import Said
 from memory.store import Store
 from tests.hands.doubles import hand_module
 
@@ -36,6 +37,10 @@ def run(folder: Path, work: Callable[..., Awaitable[T]], **more: int) -> T:
 
 def put(key: str, value: bytes = b"\xc0", version: int | None = None) -> Callable[[Store], object]:
     return lambda store: keys.change(store, "", [Change(key=key, value=value, version=version)])
+
+
+def say(store: Store) -> int:
+    return sessions.append(store, "", [Said(role="user", text="hello")])
 
 
 def get(key: str) -> Callable[[Store], bytes]:
@@ -140,6 +145,27 @@ def test_files_that_nobody_is_at_are_closed_and_opened_again(tmp_path: Path) -> 
     assert not [*tmp_path.glob("*/*-wal")]
 
 
+def test_many_memories_at_once_take_no_more_descriptors_than_there_are(tmp_path: Path) -> None:
+    most: list[int] = []
+
+    def counted(store: Store) -> object:
+        most.append(len(os.listdir("/proc/self/fd")))
+        return put("a")(store)
+
+    async def work(shelf: Any) -> None:
+        owners = [f"shared/s{number}" for number in range(110)]
+        await asyncio.gather(
+            *(shelf.write(owner, counted) for owner in owners),
+            *(shelf.read(owner, lambda reader: keys.listed(reader, "")) for owner in owners),
+        )
+        for owner in owners[::50]:
+            assert await shelf.read(owner, get("a")) == b"\xc0"
+
+    run(tmp_path, work)
+    assert max(most) < 600
+    assert len(most) == 110
+
+
 def test_who_only_asks_makes_no_file_and_hears_the_same_words(tmp_path: Path) -> None:
     async def work(shelf: Any) -> list[str]:
         await shelf.write("shared/there", put("other"))
@@ -188,6 +214,13 @@ def test_a_full_quota_refuses_writes_and_neither_reads_nor_deletes(tmp_path: Pat
             *(shelf.write(OWN, put(f"more {n}", bytes(20_000))) for n in range(5)), return_exceptions=True
         )  # fmt: skip
         assert {type(one) for one in told} == {Full}
+        rooms = [shelf.write(OWN, say, frees=True) for _ in range(6)]
+        mixed = await asyncio.gather(
+            *rooms[:3], shelf.write(OWN, put("big", bytes(900_000))), *rooms[3:], return_exceptions=True
+        )
+        assert isinstance(mixed.pop(3), Full)  # which undoes them all, and each is made again, once
+        assert set(mixed) == {1, 2, 3, 4, 5, 6}
+        assert await shelf.read(OWN, lambda reader: sessions.last_of(reader, "")) == 6
         assert len(await shelf.read(OWN, get("0"))) == 20_000
         for gone in range(5):
             await shelf.write(
