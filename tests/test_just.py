@@ -1,7 +1,7 @@
 """`./just` sets up an environment from nothing, from half, twice at once, in a folder with a space, or says what fails.
 
-The real script and the real pip, offline: the one package wanted is a wheel made here, whose program `just` prints how
-it was called.
+The real script and the real pip, offline: the packages wanted are wheels made here. One has a program `just` that prints
+how it was called; the other is wanted without what it asks for, which is nowhere.
 """
 
 import os
@@ -16,23 +16,24 @@ from typing import Final
 import pytest
 
 SCRIPT: Final = Path(__file__).resolve().parent.parent / "just"
-WHEEL: Final = "pretend_just-1.0-py3-none-any.whl"
+PROGRAM: Final = {"pretend_just-1.0.data/scripts/just": '#!/bin/sh\nprintf "%s\\n" "$@"\n'}
 
 
-def _wheel(folder: Path) -> str:
-    """Write the wheel into a folder; its SHA-256."""
-    files = {
-        "pretend_just-1.0.data/scripts/just": '#!/bin/sh\nprintf "%s\\n" "$@"\n',
-        "pretend_just-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: pretend-just\nVersion: 1.0\n",
-        "pretend_just-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "pretend_just-1.0.dist-info/RECORD": "",
+def _wheel(folder: Path, name: str, content: dict[str, str], further: str = "") -> str:
+    """Write a wheel into a folder; the line that wants it, with its SHA-256."""
+    told = f"{name}-1.0.dist-info"
+    files = content | {
+        f"{told}/METADATA": f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0\n{further}",
+        f"{told}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{told}/RECORD": "",
     }
-    with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
-        for name, text in files.items():
-            member = zipfile.ZipInfo(name)
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for member_name, text in files.items():
+            member = zipfile.ZipInfo(member_name)
             member.external_attr = 0o100755 << 16
             wheel.writestr(member, text)
-    return sha256((folder / WHEEL).read_bytes()).hexdigest()
+    return f"{name.replace('_', '-')}==1.0 --hash=sha256:{sha256(path.read_bytes()).hexdigest()}\n"
 
 
 @pytest.fixture
@@ -45,8 +46,9 @@ def project(tmp_path: Path) -> Path:
         "import sys, kernel.cli\nprint(sys.argv[1:], sys.flags.isolated)\n"
     )
     shutil.copy(SCRIPT, root / "just")
-    digest = _wheel(tmp_path)
-    (root / "requirements" / "dev.txt").write_text(f"pretend-just==1.0 --hash=sha256:{digest}\n")
+    (root / "requirements" / "dev.txt").write_text(_wheel(tmp_path, "pretend_just", PROGRAM))
+    alone = _wheel(tmp_path, "pretend_model", {"pretend_model.py": "HERE = 1\n"}, "Requires-Dist: nowhere\n")
+    (root / "requirements" / "embed.txt").write_text(alone)
     return root
 
 

@@ -1,5 +1,6 @@
 """Recall: by words, with what other spaces hold unseen, and unharmed by whatever is asked."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memory.checking import verify
 from memory.errors import Invalid
 from memory.fragments import New, add
 from memory.ranking import HALF_LIFE
@@ -147,3 +149,37 @@ def test_another_spaces_content_shows_in_nothing(mine: list[str], others: list[s
     assert set(texts(answers[0])) <= set(mine)
     alone.close()
     shared.close()
+
+
+@pytest.mark.soak
+def test_a_hundred_thousand_tiny_texts_and_the_longest_one(store: Store) -> None:
+    with store.write():
+        for number in range(100_000):
+            add(store, "", New(text=f"{number:x}"))
+    add(store, "", New(text="needle " + "hay " * 200_000))
+    assert texts(recall(store, "", Question(text="ffff"))) == ["ffff"]
+    assert recall(store, "", Question(text="needle")).found[0].fragment.number == 100_001
+    assert verify(store) == ()
+
+
+def test_many_readers_and_a_writer_at_once_meet_no_error(store: Store) -> None:
+    add(store, "", New(text="tea 0"))
+    counts: list[list[int]] = [[] for _ in range(4)]
+    is_done = threading.Event()
+
+    def read(seen: list[int]) -> None:
+        reader = store.reader()
+        while not is_done.is_set():
+            seen.append(recall(reader, "", Question(text="tea")).chunks)
+        reader.close()
+
+    threads = [threading.Thread(target=read, args=(seen,)) for seen in counts]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 100):
+        add(store, "", New(text=f"tea {number}"))
+    is_done.set()
+    for thread in threads:
+        thread.join()
+    assert all(seen == sorted(seen) and seen for seen in counts)
+    assert recall(store, "", Question(text="tea")).chunks == 100

@@ -134,7 +134,7 @@ def test_what_is_no_vector_is_refused_and_still_waits(store: Store, rows: Floats
 def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> None:
     rng = np.random.default_rng(1)
     centres = rng.standard_normal((50, 384))
-    rows = (centres[rng.integers(0, 50, 4_000)] + rng.standard_normal((4_000, 384))).astype(np.float32)
+    rows = (centres[rng.integers(0, 50, 2_000)] + rng.standard_normal((2_000, 384))).astype(np.float32)
     model = vectors.register(store, "m/1", 384)
     with store.write():
         for number in range(len(rows)):
@@ -150,6 +150,29 @@ def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> N
         assert [one.score for one in near] == sorted((one.score for one in near), reverse=True)
         right += len({one.chunk - place.first for one in near[:10]} & set(wanted.tolist()))
     assert right >= 190
+
+
+points = st.lists(st.sampled_from([(1, 0), (0, 1), (-1, 0), (1, 1)]), max_size=6)
+
+
+@given(mine=points, others=points, asked=st.sampled_from([(1, 0), (1, -2)]))
+def test_another_spaces_vectors_show_in_nothing(
+    mine: list[tuple[int, int]], others: list[tuple[int, int]], asked: tuple[int, int]
+) -> None:
+    answers = []
+    for is_shared in (False, True):
+        store = Store(Path(":memory:"), now=Clock())
+        model = vectors.register(store, "m/1", 2)
+        for space, told in (("theirs", others if is_shared else []), ("mine", mine)):
+            for at, point in enumerate(told):
+                add(store, space, New(text=f"{space} {at}"))
+                chunks = [one.chunk for one in vectors.waiting(store, model, 9)]
+                vectors.keep(store, model, chunks, np.array([point], np.float32))
+        meaning = Meaning(model="m/1", vector=np.array(asked, np.float32))
+        answers.append(recall(store, "mine", Question(text=""), meaning))
+        store.close()
+    assert answers[0] == answers[1]
+    assert len(answers[0].found) == len(mine)
 
 
 @given(

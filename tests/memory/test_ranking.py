@@ -1,0 +1,73 @@
+"""The order of what was found: each formula by its bounds, and the bench's measures by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory import ranking
+from memory.ranking import HALF_LIFE, Asked
+from tests.bench.judged import Collection, Document, quality
+
+ranks = st.none() | st.integers(1, 1_000)
+shares = st.floats(0, 1)
+
+
+@given(words=ranks, matched=shares, meaning=ranks, trust=shares)
+def test_fused_is_from_0_to_1_and_rises_with_each_rank(
+    words: int | None, matched: float, meaning: int | None, trust: float
+) -> None:
+    score = ranking.fused(words, matched, meaning, trust)
+    assert 0 <= score <= 1 + 1e-9
+    if words is not None and words > 1:
+        assert ranking.fused(words - 1, matched, meaning, trust) >= score
+    if meaning is not None and meaning > 1:
+        assert ranking.fused(words, matched, meaning - 1, trust) >= score
+
+
+def test_first_in_both_with_all_words_is_one() -> None:
+    assert ranking.fused(1, 1.0, 1, 1.0) == ranking.fused(1, 0.2, None, 0.0) == pytest.approx(1)
+
+
+def test_with_vectors_that_are_trusted_few_words_count_little() -> None:
+    assert ranking.fused(1, 0.2, None, 1.0) < ranking.fused(None, 0.0, 100, 1.0)
+    assert ranking.fused(1, 0.9, None, 1.0) > ranking.fused(None, 0.0, 20, 1.0)
+
+
+def test_the_rarest_words_are_asked_first_and_one_always() -> None:
+    told = ranking.chosen({"rare": (2, 3), "common": (50, 90), "some": (9, 10), "none": (0, 0)}, 20)
+    assert [(one.term, one.used) for one in told] == [
+        ("none", False), ("rare", True), ("some", True), ("common", False),
+    ]  # fmt: skip
+    assert [one.used for one in ranking.chosen({"a": (90, 90), "b": (80, 95)}, 20)] == [True, False]
+
+
+def test_a_word_that_stands_nowhere_counts_as_missing_and_one_left_out_does_not() -> None:
+    known, none, common = (
+        Asked(term=term, chunks=places, places=places, used=used)
+        for term, places, used in (("known", 1, True), ("none", 0, False), ("common", 99, False))
+    )
+    assert ranking.asked_weight([[known], [none], [common], [none, known]], {"known": 2.0}, 5.0) == 9.0
+
+
+def test_freshness_halves_and_the_future_is_now() -> None:
+    ages = (-5, 0, HALF_LIFE, 2 * HALF_LIFE)
+    assert [ranking.freshness(age) for age in ages] == [1.0, 1.0, 0.5, 0.25]
+
+
+def test_what_repeats_is_taken_later() -> None:
+    def alike(one: int, other: int) -> float:
+        return 1.0 if {one, other} == {0, 1} else 0.0
+
+    assert [at for at, _ in ranking.diverse([1.0, 0.95, 0.9], alike, 3, 0.1)] == [0, 2, 1]
+    assert [at for at, _ in ranking.diverse([1.0, 0.95, 0.9], alike, 2, 0.0)] == [0, 1]
+    assert ranking.diverse([], alike, 3, 0.1) == []
+
+
+def test_the_benchs_measures_are_those_worked_out_by_hand() -> None:
+    question = Document(id="q", text="")
+    collection = Collection(
+        name="x", documents=(), questions=(question,), judged={"q": {"a": 1, "b": 2, "c": 0}, "unjudged": {"a": 0}}
+    )
+    told = quality(collection, {"q": ["c", "b", "x", "x", "x", "a"]})
+    assert (told.recall5, told.recall10, told.mrr) == (0.5, 1.0, 0.5)
+    assert told.ndcg10 == pytest.approx((3 / 1.5849625 + 1 / 2.8073549) / (3 + 1 / 1.5849625))
