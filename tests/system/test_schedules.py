@@ -251,6 +251,9 @@ def test_how_deep_a_run_is_outlives_its_kernel(kernel: Kernel, client: Client) -
     until(lambda: begun(kernel.home, "hears"), "it has begun")
     (start,) = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "hears"]
     assert start.detail["depth"] == 1
+    until(
+        lambda: [one for one in entries(kernel.home, "run.confined") if one.run == start.run], "its work is in the log"
+    )
     client.close()
     kernel.kill()
     kernel.up()
