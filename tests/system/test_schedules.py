@@ -235,7 +235,7 @@ def test_a_loop_of_pipelines_over_events_of_their_steps_is_stopped_and_told_once
     why = "a loop: ping-crier.done came of 8 runs, each begun by an event of the one before"
     assert [row["why"] for row in skipped] == [why]
     assert len(begun(kernel.home, "ping")) + len(begun(kernel.home, "pong")) == 8
-    assert loops_told(kernel.home) == [f"pong is not started: {why}"]
+    assert until(lambda: loops_told(kernel.home), "it is in the log") == [f"pong is not started: {why}"]
     problems = told(client, "scheduling.next")["problems"]
     assert problems == [f"pong: {why}; it is not started by that: see `maniple schedules history pong`"]
     depths = [one.detail.get("depth", 0) for one in entries(kernel.home, "event") if one.method.endswith("-crier.done")]
@@ -251,6 +251,9 @@ def test_how_deep_a_run_is_outlives_its_kernel(kernel: Kernel, client: Client) -
     until(lambda: begun(kernel.home, "hears"), "it has begun")
     (start,) = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "hears"]
     assert start.detail["depth"] == 1
+    until(
+        lambda: [one for one in entries(kernel.home, "run.confined") if one.run == start.run], "its work is in the log"
+    )
     client.close()
     kernel.kill()
     kernel.up()
