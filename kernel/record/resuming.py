@@ -230,14 +230,21 @@ class Resuming:
             return
         for peer in filter(None, (tape.peer, tape.absent)):
             self._kernel.events.forget(peer)
+        self.end_calls(tape, "its caller is gone")
+
+    def end_calls(self, tape: Tape, why: str) -> None:
+        """End what a run had open: no process of it comes back to that. What nobody can know the cost of costs all it may."""
+        kernel = self._kernel
         for call in list(tape.made.values()):
-            self._kernel.exchange.cancel(call, "its caller is gone")
+            kernel.exchange.cancel(call, why)
         for said in unmade(dict(tape.opens.values()), "its caller never came back to it"):
-            self._kernel.log.append("end", **said)
-            fold(self._kernel.state, self._kernel.log.last, self._kernel.home.load)
+            kernel.log.append("end", **said)
+            fold(kernel.state, kernel.log.last, kernel.home.load)
         for bond in tape.bonds.values():
-            self._kernel.budgets.bonds.close(bond)
+            kernel.budgets.bonds.spend(bond, bond.unspent)
+            kernel.budgets.bonds.close(bond)
         tape.opens.clear()
+        tape.bonds.clear()
 
     def keeps(self, call: OpenCall) -> bool:
         """Whether a call stays open while the kernel is down."""

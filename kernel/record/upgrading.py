@@ -94,8 +94,7 @@ class Upgrading:
         assert work is not None
         hand = upgrades.check_restart(kernel.state.by_id(run.hand.id), run.name)
         if run.tape is not None:
-            for call in list(run.tape.made.values()):
-                kernel.exchange.cancel(call, "its run begins anew")
+            kernel.resuming.end_calls(run.tape, "its run begins anew")
         most = cost_of(work.bond.unspent) if work.bond is not None else work.most
         if work.bond is not None:  # what is left of it is the other's
             kernel.budgets.bonds.close(work.bond)

@@ -240,14 +240,21 @@ def test_a_run_that_only_waits_and_has_no_process_is_asked_about_as_well(tmp_pat
         assert only(kernel, "1.1.0")
 
 
-def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel) -> None:
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel, *, is_killed: bool) -> None:
     install(kernel, COSTLY._replace(toml=COSTLY.toml.replace('"costly-two.spend" = ["*"]', "")))
     install(kernel, SPENDER)
     most = Cost(tokens=10, micro_dollars=10)
     with kernel.client() as client:
         told = fates.table(client.call("kernel.start", "spender", most=most).value)
     until(lambda: any(one.read_text() for one in kernel.home.glob("state/*/spent")), "its call is at work")
+    if is_killed:
+        call(kernel, "kernel.pause", "spender")
+        kernel.kill()
+        kernel.up()
     install(kernel, SPENDER._replace(toml=SPENDER.toml.replace("1.0.0", "1.1.0")))
+    if is_killed:
+        call(kernel, "kernel.resume", "spender")
     assert value(kernel, str(told["run"])) == "over_budget"
     works = [one.detail["most"] for one in entries(kernel.home, "call") if one.method == "run"]
     assert works == [{"tokens": 10, "micro_dollars": 10}, {"tokens": 4, "micro_dollars": 4}]
