@@ -76,6 +76,7 @@ def test_what_is_killed_in_mid_call_leaves_no_sum_lower_than_what_was_spent(
     until(lambda: rooms(kernel, "asker")["tokens/day"]["spent"] == right, f"{right} are spent")
     assert rooms(kernel, "asker")["tokens/day"]["reserved"] == 0
     assert spent(kernel) == right
+    until(lambda: in_log(home) == right, "its entry is on disk")  # what is killed before that is asked again
     for _ in range(2):
         kernel.kill()
         (home / "log" / "snapshot").unlink(missing_ok=True)
