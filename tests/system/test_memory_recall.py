@@ -137,7 +137,7 @@ def test_labels_come_back_with_what_carries_them(kernel: Kernel, client: Client)
     done(ask(client, "marked.do", [step("update", CHAT, labels=("web",), fragment=number, importance=0.9)])[0])
     on = f"own/{id_of(client, 'marked')}/{CHAT}"
     for method, given in (
-        ("recall", {"text": "boats"}), ("fragment", {"fragment": number}), ("fragments", {}),
+        ("recall", {"text": "boats"}), ("fragment", {"fragment": number}), ("fragments", {}), ("all.export", {}),
     ):  # fmt: skip
         assert set(client.call(f"memory.{method}", on, given).labels) >= {"mail", "web"}, method
     narrow = client.call("memory.recall", on, {"text": "ships", "filters": {"without": ["mail"]}})
@@ -223,8 +223,8 @@ def test_a_memory_that_nobody_asks_ends_and_goes_on_with_its_vectors_when_it_is_
     (folder / "HAND.toml").write_text(quick)
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, folder)
-        for number in range(300):
-            client.call("memory.store", "own", {"text": f"{TEXTS[0]} {number} " * 20})
+        for number in range(8):
+            client.call("memory.store", "own", {"text": f"{TEXTS[0]} {number} " * 2_000})
         until(lambda: not run_of_memory(client), "an end for being idle")
         left = stats(client)["waiting"]
         assert left > 0
