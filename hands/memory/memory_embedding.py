@@ -7,6 +7,7 @@ made when the first text or question comes: whoever keeps values by key alone ha
 """
 
 import asyncio
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BATCH: Final = 8
-"""Texts whose vectors are made and kept together."""
+BATCH: Final = 4
+"""Texts whose vectors are made and kept together: a question that comes meanwhile is read beside them, and more slowly."""
+
+AWAY_S: Final = 0.25
+"""Seconds that the background lets questions go first."""
 
 QUESTION_READ: Final = 8_192
 """Characters of a question of which its vector is made; no embedder reads more."""
@@ -50,6 +54,9 @@ class Embedding:
         self._owners: OrderedDict[str, None] = OrderedDict()
         self._known: set[str] = set()
         self._something = asyncio.Event()
+        self._asking = 0
+        self._nobody_asks = asyncio.Event()
+        self._nobody_asks.set()
 
     def look(self, owner: str) -> None:
         """Texts of this memory may wait."""
@@ -64,7 +71,14 @@ class Embedding:
 
     async def meaning(self, question: str) -> "Meaning":
         """A question's vector."""
-        return await _in(self._questions, lambda: self._meaning(question))
+        self._asking += 1
+        self._nobody_asks.clear()
+        try:
+            return await _in(self._questions, lambda: self._meaning(question))
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._nobody_asks.set()
 
     async def run(self) -> None:
         """Make what waits since an earlier life of this Hand, then what comes."""
@@ -100,6 +114,8 @@ class Embedding:
             return await self._register(owner, embedder)
         if not texts:
             return False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._nobody_asks.wait(), AWAY_S)
         vectors = await _in(self._texts, lambda: embedder.vectors([one.text for one in texts]))
         if self._is_there(owner):
             await self._shelf.write(owner, lambda store: _keep(store, embedder, texts, vectors))
