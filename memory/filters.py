@@ -44,6 +44,7 @@ def bindings(filters: Filters) -> dict[str, Binding]:
     for name, value in (("since", filters.since), ("until", filters.until)):
         if value is not None and not -(1 << 63) <= value < 1 << 63:
             raise Invalid(f"{name}: no time is {value} microseconds from 1970")
+    encoded([filters.kind, filters.source])  # or Invalid: what is no Unicode text can be nobody's
     return {
         "kind": filters.kind,
         "source": filters.source,

@@ -102,9 +102,9 @@ class Stored(Struct, frozen=True, kw_only=True):
 
 def add(store: Store, space: str, new: New, *, supersedes: int | None = None) -> Stored:
     """Store a text. Raises Invalid; Absent and Conflict for what it supersedes."""
-    _check(new.text, (new.kind, new.source, new.run), new.importance, new.labels)
+    check(new.text, (new.kind, new.source, new.run), new.importance, new.labels)
     _check_times(new.time, new.entry)
-    metadata = _metadata(new.metadata)
+    metadata = told_metadata(new.metadata)
     with store.write():
         place = spaces.opened(store, space)
         older = None if supersedes is None else _live(store, place, supersedes)
@@ -141,8 +141,8 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
         kind = now.kind if changes.kind is None else changes.kind
         importance = now.importance if changes.importance is None else changes.importance
         labels = (*now.labels, *changes.labels)
-        _check(text, (kind,), importance, labels)
-        metadata = _metadata(now.metadata if changes.metadata is None else changes.metadata)
+        check(text, (kind,), importance, labels)
+        metadata = told_metadata(now.metadata if changes.metadata is None else changes.metadata)
         same = sameness(text, str(place.id), kind, metadata)
         if (rows := store.rows(_SQL["same"], {"sameness": same})) and rows[0][0] != row:
             raise Conflict(f"fragment {spaces.number(int(str(rows[0][0])))} says the same already: forget one of them")
@@ -268,7 +268,8 @@ def _absent(number: int) -> Absent:
     return Absent(f"there is no fragment {number} here")
 
 
-def _check(text: str, names: tuple[str, ...], importance: float, labels: tuple[str, ...]) -> None:
+def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[str, ...]) -> None:
+    """Raise Invalid for what no fragment can have. names: kind, source, run, and what else is a short text."""
     try:
         size = len(text.encode())
         for name in (*names, *labels):
@@ -296,7 +297,8 @@ def _labels(labels: tuple[str, ...]) -> str:
     return encoded(sorted(set(labels)))
 
 
-def _metadata(metadata: Metadata) -> str:
+def told_metadata(metadata: Metadata) -> str:
+    """Metadata as it is kept. Raises Invalid."""
     text = encoded(dict(metadata))
     if len(text) > METADATA_MAX:
         raise Invalid(f"metadata is at most {METADATA_MAX} characters of JSON")

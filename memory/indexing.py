@@ -12,11 +12,11 @@ from memory.errors import Damaged
 from memory.filters import encoded
 from memory.queries import queries
 from memory.spaces import Space
-from memory.store import Store
+from memory.store import Reader, Store
 from memory.words import analysed
 
 _SQL: Final = queries("indexing")
-_AWAIT: Final = queries("vectors")["await"]
+_VECTORS: Final = queries("vectors")
 
 
 def index(store: Store, space: Space, fragment: int, text: str, language: str) -> None:
@@ -34,7 +34,7 @@ def index(store: Store, space: Space, fragment: int, text: str, language: str) -
             {"id": chunk, "fragment": fragment, "start": start, "finish": finish, "terms": len(words)},
         )
         store.rows(_SQL["add_words"], {"id": chunk, "words": " ".join(term(space, word) for word in words)})
-        store.rows(_AWAIT, {"chunk": chunk})
+        store.rows(_VECTORS["await"], {"chunk": chunk})
         chunks += 1
         terms += len(words)
     store.rows(_SQL["count"], {"space": space.id, "chunks": chunks, "terms": terms})
@@ -50,6 +50,16 @@ def unindex(store: Store, space: Space, fragment: int) -> None:
         chunks += 1
         terms += int(str(length))
     store.rows(_SQL["count"], {"space": space.id, "chunks": -chunks, "terms": -terms})
+
+
+def waits(store: Store | Reader) -> bool:
+    """Whether anything of the whole file waits for a vector, or would if a model were registered."""
+    return bool(store.rows(_VECTORS["any_waiting"])[0][0])
+
+
+def holds(store: Store | Reader) -> bool:
+    """Whether anything of the whole file is indexed."""
+    return bool(store.rows(_VECTORS["any_chunk"])[0][0])
 
 
 def speak(store: Store, space: Space, language: str) -> None:

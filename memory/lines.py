@@ -1,8 +1,9 @@
 """Everything of one space as JSON Lines, and back again, exactly (acts on a Store).
 
-The first line names the format, each further one is a thing of one part: a key, an entity, a relation, a line of a
-conversation (session_lines.py). A value that JSON has no words for, such as bytes, stands as base64 of its msgpack. Numbers,
-versions, times and labels are kept, so what is written out of what was read in is the same, byte for byte.
+The first line names the format, each further one is a thing of one part: a key, an entity, a relation, a fragment
+(fragment_lines.py), a line of a conversation (session_lines.py). A value that JSON has no words for, such as bytes, stands as
+base64 of its msgpack. Numbers, versions, times and labels are kept, so what is written out of what was read in is the same,
+byte for byte.
 """
 
 import base64
@@ -13,7 +14,7 @@ import apsw
 import msgspec
 from msgspec import Struct
 
-from memory import graph, keys, session_lines, upkeep
+from memory import fragment_lines, graph, keys, session_lines, upkeep
 from memory.errors import Conflict, Invalid
 from memory.graph import Entity, Evidence
 from memory.names import checked, folded
@@ -85,6 +86,7 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     entity: _Entity | None = None
     single: str = ""
     relation: _Relation | None = None
+    fragment: fragment_lines.Line | None = None
     counter: tuple[str, int] | None = None
     session: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
@@ -149,6 +151,11 @@ def _lines(store: Store | Reader, space: str, labels: set[str]) -> Iterator[byte
         )))  # fmt: skip
     for what, last in store.rows(SQL["counters"], {"space": space}):
         yield _line(_Line(counter=(str(what), int(last or 0))))
+    for fragment in fragment_lines.lines(store, space):
+        labels.update(fragment.labels)
+        yield _line(_Line(fragment=fragment))
+    if last_fragment := fragment_lines.last(store, space):
+        yield _line(_Line(counter=(fragment_lines.COUNTED, last_fragment)))
     yield from _session(store, space, labels)
 
 
@@ -189,6 +196,7 @@ class _Taking:
     def __init__(self, store: Store, space: str, labels: frozenset[str]) -> None:
         self._store, self._space, self._labels = store, space, labels
         self._ids: dict[int, int] = {}
+        self._fragments = fragment_lines.Taking(store, space, self._marks)
         self._session: session_lines.Taking | None = None
         self._session_lines = 0
 
@@ -202,8 +210,13 @@ class _Taking:
             self._store.rows(graph.SQL["one_at_a_time"], {"space": self._space, "kind": line.single})
         elif line.relation is not None:
             self._take_relation(line.relation)
+        elif line.fragment is not None:
+            self._fragments.take(line.fragment)
         elif line.counter is not None:
             what, last = line.counter
+            if what == fragment_lines.COUNTED:
+                self._fragments.count(last)
+                return
             if what not in ("entity", "relation"):
                 raise Invalid(f"nothing is counted as {what!r}")
             self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": last})
@@ -212,6 +225,7 @@ class _Taking:
 
     def settle(self) -> None:
         """What can only be done at the end."""
+        self._fragments.settle()
         if self._session is not None:
             self._session.settle()
 
@@ -287,7 +301,7 @@ def _read(raw: bytes, number: int) -> _Line:
         line = msgspec.json.decode(raw, type=_Line)
     except _BAD as error:
         raise Invalid(f"it is none of {FORMAT}: {error}") from None
-    said = (line.format, line.key, line.entity, line.single, line.relation, line.counter)
+    said = (line.format, line.key, line.entity, line.single, line.relation, line.fragment, line.counter)
     if sum(bool(one) for one in said) + (line.session is not msgspec.UNSET) != 1:
         raise Invalid("a line is one thing")
     if (line.format != "") != (number == 1) or (number == 1 and line.format != FORMAT):

@@ -11,7 +11,7 @@ import apsw
 import msgspec
 from msgspec import Struct
 
-from memory import checking, graph, sessions, spaces
+from memory import graph, sessions, spaces
 from memory.errors import Damaged
 from memory.queries import queries
 from memory.store import Reader, Store
@@ -127,8 +127,11 @@ def _sessions_reindex(store: Store) -> None:
 
 def _fragments_totals(store: Store | Reader, space: str) -> dict[str, int]:
     place = spaces.found(store, space)
-    ((count, size),) = store.rows(SQL["fragments_total"], {"first": place.first, "last": place.last})
-    return {"fragments": int(count or 0), "characters": int(size or 0)}
+    ((count, size, history, waiting),) = store.rows(SQL["fragments_total"], {"first": place.first, "last": place.last})
+    return {
+        "fragments": int(count or 0), "characters": int(size or 0), "history": int(history or 0),
+        "waiting": int(waiting or 0),
+    }  # fmt: skip
 
 
 def _fragments_erase(store: Store, space: str) -> None:
@@ -138,9 +141,17 @@ def _fragments_erase(store: Store, space: str) -> None:
 
 
 def _fragments_check(store: Store) -> Findings:
+    from memory import checking  # numpy with it, which who only counts does without
+
     faults = checking.mend(store)
     mended = tuple(fault.what for fault in faults if fault.mendable)
     return Findings(problems=tuple(fault.what for fault in faults if not fault.mendable), mended=mended)
+
+
+def _fragments_reindex(store: Store) -> None:
+    from memory import checking
+
+    checking.reindex(store)
 
 
 PARTS: Final[dict[str, Part]] = {
@@ -158,7 +169,7 @@ PARTS: Final[dict[str, Part]] = {
         erase=_fragments_erase,
         check=_fragments_check,
         labels=SQL["fragments_labels"],
-        reindex=checking.reindex,
+        reindex=_fragments_reindex,
     ),
 }
 

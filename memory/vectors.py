@@ -22,7 +22,7 @@ from memory.filters import encoded
 from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
-from memory.store import Bindings, Reader, Store
+from memory.store import Bindings, Reader, Row, Store
 
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
@@ -92,9 +92,14 @@ def pending(store: Store | Reader, model: Model) -> int:
 
 def waiting(store: Store | Reader, model: Model, most: int) -> list[Waiting]:
     """Some chunks that wait, newest first."""
-    rows = msgspec.convert(store.rows(_SQL["next"], {"model": model.id, "most": most}), list[tuple[int, int, int, int]])
-    texts = {row: str(store.rows(_SQL["text"], {"id": row})[0][0]) for row in {row for _, row, _, _ in rows}}
-    return [Waiting(chunk=chunk, text=texts[row][start:finish]) for chunk, row, start, finish in rows]
+    return _read(store, store.rows(_SQL["next"], {"model": model.id, "most": most}))
+
+
+def still(store: Store | Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:
+    """Which of these wait still with the same text. After an erasure or a restore another one may have a chunk's number."""
+    rows = store.rows(_SQL["still"], {"model": model.id, "ids": encoded([one.chunk for one in texts])})
+    found = {one.chunk: one.text for one in _read(store, rows)}
+    return [found.get(one.chunk) == one.text for one in texts]
 
 
 def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> int:
@@ -172,6 +177,12 @@ def packed(vectors: Floats) -> NDArray[np.uint8]:
     bits = np.packbits(vectors > 0, axis=1)
     packed[:, : bits.shape[1]] = bits
     return packed
+
+
+def _read(store: Store | Reader, rows: Sequence[Row]) -> list[Waiting]:
+    spans = msgspec.convert(rows, list[tuple[int, int, int, int]])
+    texts = {row: str(store.rows(_SQL["text"], {"id": row})[0][0]) for row in {row for _, row, _, _ in spans}}
+    return [Waiting(chunk=chunk, text=texts[row][start:finish]) for chunk, row, start, finish in spans]
 
 
 def _distances(

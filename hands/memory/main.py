@@ -4,11 +4,13 @@ Each part of what it offers is a class of a module of its own, and Memory is all
 memory_desk: whose memory a call is about, its file, the labels and the errors.
 """
 
+from memory_consolidating import Consolidating
+from memory_fragments import Fragments
 from memory_graph import Graph
 from memory_keys import Keys
 from memory_sessions import Sessions
 from memory_upkeep import Upkeep
 
 
-class Memory(Keys, Graph, Sessions, Upkeep):
+class Memory(Fragments, Consolidating, Keys, Graph, Sessions, Upkeep):
     """Provides memory.*; a part is a base of this class."""

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from memory.errors import StoreError
 from memory.store import Reader, Store
+from memory_embedding import Embedding
 from memory_owner import PLAIN, Place, place_of
 from memory_shelf import Shelf
 from runtime import Call, Failure, Hand
@@ -35,14 +36,18 @@ LINE_MAX: Final = 8 << 20
 
 
 class Desk(Hand):
-    """Opens the shelf, and closes it."""
+    """Opens the shelf, and closes it. asked: when somebody last asked for something, by time.monotonic()."""
 
     async def start(self) -> None:
         """Nothing is opened before it is asked for."""
         self.shelf = Shelf(self.state, now=now, quota=self.settings.of("quota", int))
+        self.embedding = Embedding(self.shelf)
+        self.asked = time.monotonic()
+        self.asked_for: set[str] = set()
 
     async def stop(self) -> None:
         """Close every file."""
+        self.embedding.close()
         await self.shelf.close()
 
     async def on_settings(self, changed: frozenset[str]) -> None:
@@ -51,15 +56,21 @@ class Desk(Hand):
 
     async def reading(self, call: Call, work: Callable[[Reader | Store, str], T]) -> T:
         """What the work answers of the call's memory. work: given what reads, and the space within."""
-        place = place_of(call.resource)
+        place = self._asked(call)
         with told():
             return await self.shelf.read(place.owner, lambda reader: work(reader, place.space))
 
     async def writing(self, call: Call, work: Callable[[Store, str], T], *, frees: bool = False) -> T:
         """What the work answers, once it is on the disk. frees: it makes room."""
-        place = place_of(call.resource)
+        place = self._asked(call)
         with told():
             return await self.shelf.write(place.owner, lambda store: work(store, place.space), frees=frees)
+
+    def _asked(self, call: Call) -> Place:
+        place = place_of(call.resource)
+        self.asked = time.monotonic()
+        self.asked_for.add(place.owner)
+        return place
 
     async def streamed(self, call: Call, raw: bytes) -> None:
         """Send bytes, however many they are."""

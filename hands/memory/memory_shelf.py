@@ -59,6 +59,10 @@ class Shelf:
         )
         return sorted(str(path).removesuffix(".db") for path in found)
 
+    def latest(self, most: int) -> list[str]:
+        """Of all owners those whose files changed last, the latest first. As owners(), not on the loop."""
+        return sorted(self.owners(), key=lambda owner: _changed(self.path_of(owner)), reverse=True)[:most]
+
     async def read(self, owner: str, work: Callable[[Reader | Store], T]) -> T:
         """What the work answers from what was committed when it began. An owner without a file has an empty memory."""
         file = await self._enter(owner)
@@ -197,3 +201,9 @@ class Shelf:
         if found is None:
             found = self._nothing.store = Store(Path(":memory:"), now=self._now)
         return found
+
+
+def _changed(path: Path) -> int:
+    """When a file, or its log, was last written; 0 where neither is."""
+    times = [one.stat().st_mtime_ns for one in (path, Path(f"{path}-wal")) if one.exists()]
+    return max(times, default=0)

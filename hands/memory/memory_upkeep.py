@@ -1,4 +1,4 @@
-"""Looking after memories, as calls (acts; thin): memory.stats, .all.export, .all.import, .verify, .backup, .restore, .erase.
+"""Looking after memories, as calls (acts; thin): memory.stats, .all.export, .verify, .erase.
 
 owners, verify, backup and restore are about a whole file, so about a Hand's memory with its sessions, or a shared space.
 """
@@ -37,7 +37,7 @@ class Upkeep(Desk):
     async def stats(self, call: Call) -> Answer:
         """Answer memory.stats: how many of what, and for a whole memory its room."""
         place = at(call)
-        found: Answer = {**await self.reading(call, upkeep.totals)}
+        found: Answer = {**await self.reading(call, upkeep.totals), "embedder": self.embedding.name()}
         if place.space == PLAIN:
             found |= {"bytes": _size(self.shelf.path_of(place.owner)), "quota": self.shelf.quota}
         return found
@@ -66,6 +66,14 @@ class Upkeep(Desk):
             found = Findings(problems=(failure.text,))
         return {"ok": not found.problems, "problems": list(found.problems), "mended": list(found.mended)}
 
+    async def reindex(self, call: Call) -> None:
+        """Answer memory.reindex: every index of a whole memory anew; vectors stay, or wait again where there are none."""
+        place = whole(call)
+        if self.shelf.path_of(place.owner).exists():
+            with told():
+                await self.shelf.write(place.owner, upkeep.reindex, frees=True)
+            self.embedding.look(place.owner)
+
     async def backup(self, call: Call) -> Answer:
         """Answer memory.backup: the file as it is when this begins."""
         place, path = whole(call), self.scratch / f"backup-{call.number}"
@@ -93,6 +101,7 @@ class Upkeep(Desk):
                 await self.shelf.aside(lambda: _checked(path))
                 size = path.stat().st_size
                 await self.shelf.alone(place.owner, lambda target: _replace(path, target))
+                self.embedding.look(place.owner)
         finally:
             for left in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
                 left.unlink(missing_ok=True)
@@ -119,6 +128,7 @@ class Upkeep(Desk):
             await self.received(call, path, IMPORT_MAX)
             labels = tuple(call.labels)
             count = await self.writing(call, lambda store, space: lines.take_in(store, space, lines_of(path), labels))
+            self.embedding.look(at(call).owner)
         finally:
             path.unlink(missing_ok=True)
         return {"lines": count}

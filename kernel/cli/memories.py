@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import click
 from msgspec import Struct
 
-from kernel.cli import told
+from kernel.cli import screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import hand_names
@@ -21,6 +21,8 @@ from manifests.errors import ResourceInvalid
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
+LINE_MOST: Final = 160
+NOTHING: Final = "Nothing is remembered yet."
 LONG_S: Final = 24 * 3600.0
 """Seconds that going through a whole memory may take."""
 
@@ -107,6 +109,11 @@ def owners(client: Client) -> list[Owner]:
     return found
 
 
+def chosen(client: Client, whose: Whose) -> list[str]:
+    """The namespace of the memory that was named, or those of all."""
+    return [namespace_of(client, whose)] if whose.is_given() else [one.namespace for one in owners(client)]
+
+
 def names(client: Client) -> dict[str, str]:
     """The names of the installed Hands by the namespaces of their memories."""
     hands = told.read(client.call("kernel.hands").value, told.Rows).hands
@@ -122,6 +129,11 @@ def kept_of(home: str, hand: str) -> str:
 def in_words(namespaced: str, known: dict[str, str]) -> str:
     """A memory as people are shown it."""
     return known.get(namespaced, f"{namespaced} (removed)" if namespaced.startswith("own/") else namespaced)
+
+
+def in_one_line(text: str) -> str:
+    """The beginning of a text, as a row of a table has it."""
+    return screen.cut(" ".join(text[: LINE_MOST * 4].split()), LINE_MOST)
 
 
 def _normal(text: str) -> str:

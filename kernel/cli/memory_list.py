@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from kernel.cli import memories, screen, told
 from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 
@@ -26,22 +27,51 @@ class _Keys(Struct, frozen=True, kw_only=True):
     more: bool
 
 
+class _Fragment(Struct, frozen=True, kw_only=True):
+    """A row of memory.fragments."""
+
+    fragment: int
+    text: str
+    kind: str
+    time: str
+    importance: float
+    labels: tuple[str, ...]
+    state: str
+    successor: int | None
+
+
+class _Fragments(Struct, frozen=True, kw_only=True):
+    """memory.fragments."""
+
+    fragments: tuple[_Fragment, ...]
+    more: bool
+
+
 @command()
 @click.argument("prefix", metavar="[PREFIX]", default="")
+@click.option("--texts", is_flag=True, help="The texts instead, by number; with PREFIX those of that kind.")
+@click.option("--history", is_flag=True, help="With --texts: those too that were superseded or archived.")
 @click.option(
     "--most", metavar="N", type=click.IntRange(1, 1_000_000), default=1_000, help="At most so many; 1000 without."
 )
 @memories.whose_memory()
 def memory_list(
-    session: Session, prefix: str, most: int, hand: str | None, shared: str | None, conversation: str | None
-) -> None:
-    """The keys of a memory, those that begin with PREFIX, in order."""
+    session: Session, prefix: str, texts: bool, history: bool, most: int, hand: str | None, shared: str | None,
+    conversation: str | None,
+) -> None:  # fmt: skip
+    """The keys of a memory, those that begin with PREFIX, in order; or its texts."""
+    if history and not texts:
+        raise Ended("keys have no history: give --texts too", Exit.USAGE)
     with session.client() as client:
         space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
-        found, more = _listed(client, space, prefix, most)
-    session.result({"keys": found, "more": more}, lambda: _drawn(found))
+        if texts:
+            kept, more = _texts(client, space, prefix, history=history, most=most)
+            session.result({"fragments": kept, "more": more}, lambda: _drawn_texts(kept))
+        else:
+            found, more = _listed(client, space, prefix, most)
+            session.result({"keys": found, "more": more}, lambda: _drawn(found))
     if more and not session.json:
-        session.say(f"There are more: `maniple memory list --most {most * 10}`")
+        session.say(f"There are more: `maniple memory list {'--texts ' if texts else ''}--most {most * 10}`")
 
 
 def _listed(client: Client, space: str, prefix: str, most: int) -> tuple[list[_Key], bool]:
@@ -53,6 +83,36 @@ def _listed(client: Client, space: str, prefix: str, most: int) -> tuple[list[_K
         found += page.keys
         more = page.more
     return found, more
+
+
+def _texts(
+    client: Client, space: str, kind: str, *, history: bool, most: int
+) -> tuple[list[_Fragment], bool]:  # fmt: skip
+    found: list[_Fragment] = []
+    more = True
+    filters = {"kind": kind} if kind else {}
+    while more and len(found) < most:
+        asked = {
+            "filters": filters, "history": history, "after": found[-1].fragment if found else 0,
+            "most": min(1_000, most - len(found)),
+        }  # fmt: skip
+        page = told.read(client.call("memory.fragments", space, asked).value, _Fragments)
+        found += page.fragments
+        more = page.more
+    return found, more
+
+
+def _drawn_texts(found: list[_Fragment]) -> str:
+    if not found:
+        return "There is no such text."
+    return screen.table(
+        ("NUMBER", "OF", "KIND", "STATE", "TEXT"),
+        (
+            (str(one.fragment), screen.moment(one.time), one.kind, one.state, memories.in_one_line(one.text))
+            for one in found
+        ),
+        right=("NUMBER",),
+    )
 
 
 def _drawn(found: list[_Key]) -> str:

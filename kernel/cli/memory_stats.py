@@ -10,6 +10,8 @@ from kernel.cli.memories import Whose
 class Totals(Struct, frozen=True, kw_only=True):
     """memory.stats."""
 
+    fragments: int
+    waiting: int
     keys: int
     entities: int
     relations: int
@@ -22,14 +24,12 @@ class Totals(Struct, frozen=True, kw_only=True):
 def memory_stats(session: Session, hand: str | None, shared: str | None, conversation: str | None) -> None:
     """How much is remembered: of all memories, or of one.
 
-    A session's are counted only when it is named. What is counted beside them is in the memory itself.
+    A session's are counted only when it is named. TEXTS are what `maniple memory search` finds; those that wait for their
+    vectors are found by their words until they have them.
     """
     whose = Whose(hand=hand, shared=shared, session=conversation)
     with session.client() as client:
-        if whose.is_given():
-            spaces = [memories.namespace_of(client, whose)]
-        else:
-            spaces = [one.namespace for one in memories.owners(client)]
+        spaces = memories.chosen(client, whose)
         found = {space: client.call("memory.stats", space).value for space in spaces}
         known = {} if session.json else memories.names(client)
     session.result(
@@ -39,12 +39,14 @@ def memory_stats(session: Session, hand: str | None, shared: str | None, convers
 
 def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:
     if not found:
-        return "Nothing is remembered yet."
+        return memories.NOTHING
     return screen.table(
-        ("MEMORY", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
+        ("MEMORY", "TEXTS", "WAITING", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
         (
             (
                 memories.in_words(space, known),
+                str(one.fragments),
+                str(one.waiting or ""),
                 str(one.keys),
                 str(one.entities),
                 str(one.relations),
@@ -53,5 +55,5 @@ def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:
             )
             for space, one in found.items()
         ),
-        right=("KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
+        right=("TEXTS", "WAITING", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
     )

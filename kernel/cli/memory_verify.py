@@ -16,10 +16,7 @@ def memory_verify(session: Session, hand: str | None, shared: str | None) -> Non
     """
     whose = Whose(hand=hand, shared=shared, session=None)
     with session.client() as client:
-        if whose.is_given():
-            spaces = [memories.namespace_of(client, whose)]
-        else:
-            spaces = [one.namespace for one in memories.owners(client)]
+        spaces = memories.chosen(client, whose)
         found = {
             space: told.read(client.call("memory.verify", space, seconds=memories.LONG_S).value, Checked)
             for space in spaces
@@ -33,7 +30,7 @@ def memory_verify(session: Session, hand: str | None, shared: str | None) -> Non
 
 def _drawn(found: dict[str, Checked], known: dict[str, str]) -> str:
     if not found:
-        return "Nothing is remembered yet."
+        return memories.NOTHING
     rows = []
     for space, one in found.items():
         rows.append(f"{memories.in_words(space, known)}: {'whole' if one.ok else 'not whole'}")

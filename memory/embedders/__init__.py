@@ -10,6 +10,8 @@ To add one: a file here, and a row in EMBEDDERS. The best that this machine has 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from memory.embedders import installed
+
 if TYPE_CHECKING:
     from memory.arrays import Floats
 
@@ -34,10 +36,12 @@ class Embedder(Protocol):
 
 
 def _minilm() -> Embedder | None:
-    from memory.embedders.minilm import MiniLM, folder
+    model = installed.folder()
+    if model is None:
+        return None
+    from memory.embedders.minilm import MiniLM
 
-    model = folder()
-    return None if model is None else MiniLM(model)
+    return MiniLM(model)
 
 
 def _grams() -> Embedder:
@@ -51,6 +55,11 @@ EMBEDDERS: Final[dict[str, Callable[[], Embedder | None]]] = {
     "grams": _grams,
 }
 """Best first. Each is imported when it is asked for; None where what it needs is not installed."""
+
+
+def chosen() -> str:
+    """What best() is called in the table, told without making it."""
+    return "minilm" if installed.folder() else "grams"
 
 
 def best() -> Embedder:

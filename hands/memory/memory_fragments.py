@@ -1,0 +1,221 @@
+"""Texts that are found again, as calls (acts; thin): memory.store, .recall, .fragment, .fragments, .update, .used, .forget.
+
+What a fragment is, and how it is found, is in memory/fragments.py, memory/recall.py and docs/memory.md.
+"""
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from memory import fragments, spaces
+from memory.errors import Invalid
+from memory.filters import Filters, Scalar
+from memory.fragments import Changes, Fragment, New, Origin
+from memory.ranking import DIVERSITY, RECENCY
+from memory.store import Reader, Store
+from memory_desk import Answer, Desk, at, fitting, micros, moment, told
+from runtime import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memory.nearness import Meaning
+    from memory.recall import Found, Place, Question, Recalled
+
+TEXT_MOST: Final = 768 << 10
+"""Bytes of a text: so that it fits into a reply with all that is said of it."""
+
+SHOWN_WHOLE: Final = 16 << 10
+"""Characters of a text up to which a recall shows all of it, and not the piece that was found."""
+
+ORIGINS_SHOWN: Final = 16
+
+
+class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table `filters` of a call: memory.filters.Filters, with times as calls have them."""
+
+    kind: str | None = None
+    source: str | None = None
+    since: str | None = None
+    until: str | None = None
+    labels: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    metadata: dict[str, Scalar] = {}
+
+
+class Fragments(Desk):
+    """memory.store, .recall and what belongs to them."""
+
+    async def start(self) -> None:
+        """What waits for its vector since an earlier life is made in the background."""
+        await super().start()
+        self._making = self.in_background(self.embedding.run())
+
+    async def stop(self) -> None:
+        """What waits goes on waiting in its file."""
+        self._making.cancel()
+        await asyncio.wait([self._making])
+        await super().stop()
+
+    async def store(
+        self, call: Call, text: str, kind: str = "note", source: str = "", time: str | None = None,
+        importance: float = 0.5, metadata: dict[str, object] | None = None, run: str = "", entry: int | None = None,
+        supersedes: int | None = None,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.store."""
+        _check_size(text)
+        new = New(
+            text=text, kind=kind, source=source, time=micros(time), importance=importance, labels=tuple(call.labels),
+            metadata=metadata or {}, run=run, entry=entry,
+        )  # fmt: skip
+        made = await self.writing(
+            call, lambda store, space: fragments.add(store, space, new, supersedes=supersedes)
+        )  # fmt: skip
+        self.embedding.look(at(call).owner)
+        return {"fragment": made.number, "merged": made.merged}
+
+    async def recall(
+        self, call: Call, text: str, most: int = 10, filters: dict[str, object] | None = None,
+        recency: float = RECENCY, diversity: float = DIVERSITY, explain: bool = False,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.recall."""
+        wanted = _filters(filters)
+        ask = partial(_question, text, most, wanted, recency, diversity)
+        self.embedding.look_once(at(call).owner)
+        is_worth_it = await self.reading(call, lambda reader, space: spaces.found(reader, space).indexed > 0)
+        meaning = await self.embedding.meaning(text) if is_worth_it else None
+        found, is_current = await self.reading(call, lambda reader, space: _recalled(reader, space, ask, meaning))
+        if not is_current:
+            self.embedding.look(at(call).owner)
+        rows = ((_result(one), one.fragment.labels) for one in found.found)
+        shown, more = fitting(call, rows)
+        told_of = {"explained": _explained(found)} if explain else {}
+        return {"results": shown, "more": more, **told_of}
+
+    async def fragment(self, call: Call, fragment: int) -> Answer:
+        """Answer memory.fragment."""
+        found = await self.reading(call, lambda reader, space: fragments.get(reader, space, fragment))
+        call.add_labels(*found.labels)
+        return _row(found)
+
+    async def fragments(
+        self, call: Call, filters: dict[str, object] | None = None, after: int = 0, most: int = 100,
+        history: bool = False,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.fragments."""
+        wanted = _filters(filters)
+        rows = await self.reading(
+            call,
+            lambda reader, space: fragments.listed(reader, space, wanted, after=after, most=most, history=history),
+        )
+        shown, is_cut = fitting(call, ((_row(one), one.labels) for one in rows))
+        return {"fragments": shown, "more": is_cut or len(rows) == most}
+
+    async def update(
+        self, call: Call, fragment: int, text: str | None = None, kind: str | None = None, time: str | None = None,
+        importance: float | None = None, metadata: dict[str, object] | None = None,
+    ) -> Answer:  # fmt: skip
+        """Answer memory.update."""
+        _check_size(text or "")
+        changes = Changes(
+            text=text, kind=kind, time=micros(time), importance=importance, labels=tuple(call.labels), metadata=metadata
+        )
+        made = await self.writing(call, lambda store, space: fragments.update(store, space, fragment, changes))
+        self.embedding.look(at(call).owner)
+        call.add_labels(*made.labels)
+        return _row(made)
+
+    async def used(self, call: Call, fragments: list[object]) -> None:
+        """Answer memory.used."""
+        with told():
+            try:
+                numbers = msgspec.convert(fragments, tuple[int, ...])
+            except (msgspec.ValidationError, RecursionError) as error:
+                raise Invalid(f"fragments is a list of numbers: {error}") from None
+        await self.writing(call, lambda store, space: _use(store, space, numbers))
+
+    async def forget(self, call: Call, fragment: int) -> None:
+        """Answer memory.forget."""
+        await self.writing(call, lambda store, space: fragments.forget(store, space, fragment), frees=True)
+
+
+def _recalled(
+    reader: Reader | Store, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None"
+) -> "tuple[Recalled, bool]":
+    """The answer; and whether the file's vectors are those of the model that the question was read by."""
+    from memory import recall, vectors
+
+    model = None if meaning is None else vectors.registered(reader, meaning.model)
+    found = recall.recall(reader, space, ask(), None if model is None else meaning)
+    return found, meaning is None or (model is not None and model.current)
+
+
+def _question(text: str, most: int, filters: Filters, recency: float, diversity: float) -> "Question":
+    """Made in the thread that reads, for numpy is imported with it."""
+    from memory import recall
+
+    return recall.Question(text=text, most=most, filters=filters, recency=recency, diversity=diversity)
+
+
+def _use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
+    fragments.use(store, space, numbers)
+
+
+def _filters(given: dict[str, object] | None) -> Filters:
+    """The table `filters` as the memory has it. Raises Failure."""
+    with told():
+        try:
+            asked = msgspec.convert(given or {}, Wanted)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise Invalid(
+                f"filters is a table of kind, source, since, until, labels, without and metadata: {error}"
+            ) from None
+    return Filters(
+        kind=asked.kind, source=asked.source, since=micros(asked.since), until=micros(asked.until), labels=asked.labels,
+        without=asked.without, metadata=asked.metadata,
+    )  # fmt: skip
+
+
+def _check_size(text: str) -> None:
+    with told():
+        if len(text.encode(errors="replace")) > TEXT_MOST:
+            raise Invalid(f"a text is at most {TEXT_MOST} bytes: store it in parts")
+
+
+def _row(one: Fragment) -> Answer:
+    return {
+        "fragment": one.number, "text": one.text, "kind": one.kind, "time": moment(one.time), "importance": one.importance,
+        "labels": list(one.labels), "metadata": one.metadata, "state": one.state, "successor": one.successor,
+        "seen": one.seen, "uses": one.uses, "used": moment(one.used), "created": moment(one.created),
+        "changed": moment(one.changed), "origins": [_origin(each) for each in one.origins[-ORIGINS_SHOWN:]],
+    }  # fmt: skip
+
+
+def _origin(one: Origin) -> Answer:
+    return {"source": one.source, "run": one.run, "entry": one.entry, "time": moment(one.time)}
+
+
+def _result(one: "Found") -> Answer:
+    """A result: what was found, and why."""
+    row = _row(one.fragment)
+    best = max((place for place in (one.words, one.meaning) if place is not None), key=lambda place: -place.rank)
+    is_whole = len(one.fragment.text) <= SHOWN_WHOLE
+    row["text"] = one.fragment.text if is_whole else one.fragment.text[best.start : best.finish]
+    return {
+        **row, "whole": is_whole, "piece": [best.start, best.finish], "score": one.score, "fused": one.fused,
+        "freshness": one.freshness,
+        "words": None if one.words is None else _why(one.words) | {"matched": one.words.matched},
+        "meaning": None if one.meaning is None else _why(one.meaning),
+    }  # fmt: skip
+
+
+def _why(place: "Place") -> Answer:
+    return {"rank": place.rank, "score": place.score}
+
+
+def _explained(found: "Recalled") -> Answer:
+    terms = [{"term": one.term, "chunks": one.chunks, "places": one.places, "used": one.used} for one in found.terms]
+    return {"terms": terms, "words": found.words, "meaning": found.meaning, "chunks": found.chunks}

@@ -1,0 +1,47 @@
+"""`maniple memory consolidate` (acts)."""
+
+from msgspec import Struct
+
+from kernel.cli import memories, screen, told
+from kernel.cli.frame import Session, command
+from kernel.cli.memories import Whose
+
+
+class Consolidated(Struct, frozen=True, kw_only=True):
+    """memory.consolidate."""
+
+    looked: int
+    merged: int
+    promoted: int
+    archived: int
+
+
+@command()
+@memories.whose_memory(sessions=False)
+def memory_consolidate(session: Session, hand: str | None, shared: str | None) -> None:
+    """Go through all memories, or one: merge near-duplicates, promote what recurs, archive what has faded.
+
+    Nothing is deleted. The Hand does it by itself as well, for the memories that are in use, while nobody asks it.
+    """
+    with session.client() as client:
+        spaces = memories.chosen(client, Whose(hand=hand, shared=shared, session=None))
+        found = {
+            space: told.read(client.call("memory.consolidate", space, seconds=memories.LONG_S).value, Consolidated)
+            for space in spaces
+        }
+        known = {} if session.json else memories.names(client)
+    session.result({"memories": found}, lambda: _drawn(found, known))
+
+
+def _drawn(found: dict[str, Consolidated], known: dict[str, str]) -> str:
+    if not found:
+        return memories.NOTHING
+    columns = ("LOOKED AT", "MERGED", "PROMOTED", "ARCHIVED")
+    return screen.table(
+        ("MEMORY", *columns),
+        (
+            (memories.in_words(space, known), *map(str, (one.looked, one.merged, one.promoted, one.archived)))
+            for space, one in found.items()
+        ),
+        right=columns,
+    )

@@ -1,0 +1,23 @@
+"""`maniple memory forget` (acts)."""
+
+import click
+
+from kernel.cli import memories
+from kernel.cli.frame import Session, command
+from kernel.cli.memories import Whose
+
+
+@command()
+@click.argument("fragment", metavar="NUMBER", type=click.IntRange(min=1))
+@memories.whose_memory()
+def memory_forget(
+    session: Session, fragment: int, hand: str | None, shared: str | None, conversation: str | None
+) -> None:
+    """Remove the text of this number whole, in history too. `maniple memory search` shows numbers.
+
+    It cannot be undone. Keys are deleted by `maniple call memory.delete NAMESPACE key=...`.
+    """
+    with session.client() as client:
+        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        client.call("memory.forget", space, {"fragment": fragment})
+    session.result({"forgotten": fragment}, lambda: f"{fragment} is forgotten.")

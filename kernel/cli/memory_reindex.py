@@ -1,0 +1,22 @@
+"""`maniple memory reindex` (acts)."""
+
+from kernel.cli import memories
+from kernel.cli.frame import Session, command
+from kernel.cli.memories import Whose
+
+
+@command()
+@memories.whose_memory(sessions=False)
+def memory_reindex(session: Session, hand: str | None, shared: str | None) -> None:
+    """Make every index of all memories, or of one, anew from what is remembered.
+
+    Reading goes on meanwhile, writing waits. The vectors of texts are made anew in the background, where words were.
+    """
+    whose = Whose(hand=hand, shared=shared, session=None)
+    with session.client() as client:
+        spaces = memories.chosen(client, whose)
+        for space in spaces:
+            client.call("memory.reindex", space, seconds=memories.LONG_S)
+        known = {} if session.json else memories.names(client)
+    lines = [f"{memories.in_words(space, known)}: indexed anew" for space in spaces]
+    session.result({"memories": spaces}, lambda: "\n".join(lines) or memories.NOTHING)

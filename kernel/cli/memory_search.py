@@ -1,0 +1,109 @@
+"""`maniple memory search` (acts)."""
+
+import click
+from msgspec import Struct
+
+from kernel.cli import memories, screen, told
+from kernel.cli.frame import Session, command
+from kernel.cli.memories import Whose
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """Where a fragment stands by words, or by meaning."""
+
+    rank: int
+    score: float
+    matched: float = 0.0
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """A row of memory.recall."""
+
+    fragment: int
+    text: str
+    time: str
+    piece: tuple[int, int]
+    whole: bool
+    score: float
+    freshness: float
+    importance: float
+    words: Part | None
+    meaning: Part | None
+
+
+class Term(Struct, frozen=True, kw_only=True):
+    """A term that was looked for. chunks: in how many pieces of texts it stands."""
+
+    term: str
+    chunks: int
+    used: bool
+
+
+class Explained(Struct, frozen=True, kw_only=True):
+    """What is told of the whole search. words, meaning: fragments that each part brought."""
+
+    terms: tuple[Term, ...]
+    words: int
+    meaning: int
+    chunks: int
+
+
+class Recalled(Struct, frozen=True, kw_only=True):
+    """memory.recall."""
+
+    results: tuple[Result, ...]
+    explained: Explained | None = None
+
+
+@command()
+@click.argument("text", metavar="TEXT")
+@click.option("--most", metavar="N", type=click.IntRange(1, 100), default=10, help="At most so many; 10 without.")
+@click.option("--explain", is_flag=True, help="Why each was found, and what was looked for.")
+@memories.whose_memory()
+def memory_search(
+    session: Session, text: str, most: int, explain: bool, hand: str | None, shared: str | None, conversation: str | None
+) -> None:  # fmt: skip
+    """What a memory has to say to TEXT, best first: found by its words and by its meaning.
+
+    TEXT is words, whatever signs stand in it.
+    """
+    with session.client() as client:
+        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        reply = client.call("memory.recall", space, {"text": text, "most": most, "explain": explain})
+    session.result(reply.value, lambda: _drawn(told.read(reply.value, Recalled)))
+    if reply.labels and not session.json:
+        session.say(f"labels: {', '.join(reply.labels)}")
+
+
+def _drawn(found: Recalled) -> str:
+    if not found.results and found.explained is None:
+        return "Nothing of it is remembered."
+    if found.explained is None:
+        rows = ((str(one.fragment), screen.moment(one.time), f"{one.score:.3f}", _text(one)) for one in found.results)
+        return screen.table(("NUMBER", "OF", "SCORE", "TEXT"), rows, right=("NUMBER", "SCORE"))
+    lines = [line for one in found.results for line in (f"{one.fragment}: {_text(one)}", f"    {_why(one)}")]
+    told_of = found.explained
+    lines.append(
+        f"{told_of.words} by words and {told_of.meaning} by meaning, of {told_of.chunks} pieces of texts; terms:"
+    )
+    lines += [f"    {one.term}: in {one.chunks}{'' if one.used else ', not looked for'}" for one in told_of.terms]
+    return "\n".join(lines)
+
+
+def _text(one: Result) -> str:
+    """The piece that was found, in one line."""
+    first, last = one.piece
+    return memories.in_one_line(one.text[first:last] if one.whole else one.text)
+
+
+def _why(one: Result) -> str:
+    parts = []
+    if one.words is not None:
+        parts.append(f"words: {_nth(one.words)}, {one.words.matched:.0%} of them")
+    if one.meaning is not None:
+        parts.append(f"meaning: {_nth(one.meaning)}")
+    return f"{one.score:.3f} by {'; '.join(parts)}; freshness {one.freshness:.2f}, importance {one.importance:.2f}"
+
+
+def _nth(part: Part) -> str:
+    return f"no. {part.rank} with {part.score:.2f}"

@@ -1,0 +1,119 @@
+"""Fragments as lines of an export, and back again, exactly (acts on a Store; the lines are pure values).
+
+History, origins and labels are in it, and numbers are kept. What is made of a text is not: its pieces, the index of words
+and the vectors are made anew where it comes in.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from memory import spaces
+from memory.errors import Invalid
+from memory.fragments import Fragment, Origin, check, fragment, told_metadata
+from memory.indexing import index, speak
+from memory.queries import queries
+from memory.sameness import sameness
+from memory.spaces import NUMBERS
+from memory.store import Binding, Reader, Store
+from memory.words import told
+
+COUNTED: Final = "fragment"
+"""What the counter of a space's fragments is called in a line."""
+
+_SQL: Final = queries("lines")
+
+
+class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fragment; see Fragment. counted: of the times that it recurred, those that consolidation has counted."""
+
+    number: int
+    text: str
+    kind: str
+    time: int
+    importance: float
+    labels: tuple[str, ...]
+    metadata: dict[str, object]
+    state: Literal["live", "superseded", "archived"]
+    successor: int | None
+    seen: int
+    uses: int
+    used: int
+    counted: int
+    created: int
+    changed: int
+    origins: tuple[Origin, ...]
+
+
+def lines(store: Store | Reader, space: str) -> Iterator[Line]:
+    """Every fragment of a space, in the order of their numbers."""
+    place = spaces.found(store, space)
+    for row in store.connection.execute(_SQL["fragments"], {"first": place.first, "last": place.last}):
+        yield _line(fragment(store, row[:-1]), row[-1])
+
+
+def last(store: Store | Reader, space: str) -> int:
+    """The last number that was given to a fragment, 0 for none."""
+    return spaces.found(store, space).fragments
+
+
+def _line(one: Fragment, counted: int) -> Line:
+    fields = {name: getattr(one, name) for name in Line.__struct_fields__ if name != "counted"}
+    return Line(**fields, counted=counted)
+
+
+class Taking:
+    """What was read so far. marks: a fragment's labels as they are to be kept."""
+
+    def __init__(self, store: Store, space: str, marks: Callable[[Iterable[str]], str]) -> None:
+        self._store, self._space, self._marks = store, space, marks
+        self._numbers: set[int] = set()
+        self._successors: set[int] = set()
+
+    def take(self, one: Line) -> None:
+        """One fragment more. Raises Invalid for one that cannot be."""
+        names = [name for origin in one.origins for name in (origin.source, origin.run)]
+        check(one.text, (one.kind, *names, *one.labels), one.importance, ())
+        if one.seen < 1 or min(one.uses, one.counted) < 0 or (one.state == "live" and one.successor is not None):
+            raise Invalid(f"fragment {one.number} cannot have come to what it says")
+        self.count(one.number)
+        place = spaces.opened(self._store, self._space)
+        row, metadata, language = place.first + one.number, told_metadata(one.metadata), told(one.text)
+        values: dict[str, Binding] = {
+            "id": row, "text": one.text, "kind": one.kind, "time": one.time, "importance": one.importance,
+            "labels": self._marks(one.labels), "metadata": metadata, "language": language,
+            "sameness": sameness(one.text, str(place.id), one.kind, metadata), "state": one.state,
+            "successor": None if one.successor is None else place.first + one.successor, "seen": one.seen,
+            "uses": one.uses, "used": one.used, "counted": one.counted, "created": one.created, "changed": one.changed,
+        }  # fmt: skip
+        self._store.rows(_SQL["put_fragment"], values)
+        for origin in one.origins:
+            self._originate(row, origin)
+        if one.state == "live":
+            index(self._store, place, row, one.text, language)
+            speak(self._store, place, language)
+        self._numbers.add(one.number)
+        if one.successor is not None:
+            self._successors.add(one.successor)
+
+    def count(self, number: int) -> None:
+        """No number is given again that stands here."""
+        if not 0 < number < NUMBERS - 1:
+            raise Invalid(f"fragments have numbers from 1 to {NUMBERS - 2}")
+        place = spaces.opened(self._store, self._space)
+        self._store.rows(_SQL["count_fragments"], {"space": place.id, "last": number})
+
+    def settle(self) -> None:
+        """Raise Invalid where a successor is not among them."""
+        if missing := self._successors - self._numbers:
+            raise Invalid(f"a successor is missing: fragment {min(missing)}")
+
+    def _originate(self, row: int, origin: Origin) -> None:
+        if origin.entry is not None and origin.entry < 0:
+            raise Invalid("an entry's number is not negative")
+        values: dict[str, Binding] = {
+            "fragment": row, "source": origin.source, "run": origin.run,
+            "entry": -1 if origin.entry is None else origin.entry, "time": origin.time,
+        }  # fmt: skip
+        self._store.rows(_SQL["put_origin"], values)

@@ -1,0 +1,155 @@
+"""What the Hand does with texts beside its calls: vectors in the background, consolidation when nobody asks."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from memory import fragments, upkeep, vectors
+from memory.arrays import np
+from memory.embedders.grams import Grams
+from memory.fragments import New
+from memory.store import Store
+from tests.hands.doubles import FakeCall, hand_module
+from tests.hands.memory.test_hand import CHAT, OWN, Desk
+
+CAR, BAKERY = "I bought an automobile yesterday.", "The bakery opens at eight."
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    stop(made)
+
+
+def stop(desk: Desk) -> None:
+    desk.loop.run_until_complete(desk.hand.stop())
+    desk.loop.close()
+
+
+def until(desk: Desk, holds: Callable[[], object], what: str) -> None:
+    """Let the Hand go on until something holds."""
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends, f"{what} did not come"
+        desk.loop.run_until_complete(asyncio.sleep(0.01))
+
+
+def embedded(desk: Desk, on: str = OWN) -> None:
+    until(desk, lambda: desk.call("stats", on)["waiting"] == 0, "vectors")
+
+
+def test_a_memory_that_an_earlier_life_left_without_vectors_gets_them(tmp_path: Path) -> None:
+    (tmp_path / "state" / "own").mkdir(parents=True)
+    store = Store(tmp_path / "state" / f"{OWN}.db", now=lambda: time.time_ns() // 1_000)
+    vectors.register(store, "another/1", 8)
+    for text in (CAR, BAKERY):
+        fragments.add(store, "", New(text=text))
+    waiting = vectors.waiting(store, _model(store, "another/1"), 9)
+    vectors.keep(store, _model(store, "another/1"), [one.chunk for one in waiting], np.eye(8, dtype=np.float32)[:2])
+    fragments.add(store, "", New(text="A third one."))
+    store.close()
+    desk = Desk(tmp_path)
+    until(desk, lambda: _vectors(tmp_path, "all-MiniLM-L6-v2/1") == 3, "the vectors of today's model")
+    assert _vectors(tmp_path, "another/1") == 2
+    desk.call("consolidate")
+    assert _vectors(tmp_path, "another/1") == 0
+    assert desk.call("recall", text="a car")["results"][0]["text"] == CAR
+    stop(desk)
+
+
+def test_a_memory_whose_vectors_are_another_models_gets_todays_when_it_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "state" / "own").mkdir(parents=True)
+    store = Store(tmp_path / "state" / f"{OWN}.db", now=lambda: time.time_ns() // 1_000)
+    fragments.add(store, "", New(text=CAR))
+    model = vectors.register(store, "another/1", 8)
+    vectors.keep(store, model, [one.chunk for one in vectors.waiting(store, model, 9)], np.eye(8, dtype=np.float32)[:1])
+    store.close()
+    desk = Desk(tmp_path)
+    assert desk.call("recall", text="automobile")["results"][0]["meaning"] is None
+    until(desk, lambda: desk.call("recall", text="a car")["results"], "a result by meaning")
+    stop(desk)
+
+
+def _model(store: Store, name: str) -> vectors.Model:
+    found = vectors.registered(store, name)
+    assert found is not None
+    return found
+
+
+def _vectors(folder: Path, model: str) -> int:
+    store = Store(folder / "state" / f"{OWN}.db", now=lambda: 1)
+    query = "SELECT count(*) FROM vectors JOIN models ON models.id = model WHERE name = ?"
+    ((count,),) = store.rows(query, (model,))
+    store.close()
+    return int(str(count))
+
+
+def test_a_vector_made_for_a_text_that_is_gone_is_not_kept_for_the_one_in_its_place() -> None:
+    """Erased and filled anew while its vector was made: the same number, another text."""
+    embedding, grams = hand_module("memory", "memory_embedding"), Grams()
+    store = Store(Path(":memory:"), now=lambda: 1)
+    vectors.register(store, grams.name, grams.dimension)
+    fragments.add(store, CHAT, New(text=CAR))
+    waiting = vectors.waiting(store, _model(store, grams.name), 9)
+    upkeep.erase(store, CHAT)
+    fragments.add(store, "another", New(text=BAKERY))
+    made = grams.vectors([CAR])
+    assert [one.chunk for one in vectors.waiting(store, _model(store, grams.name), 9)] == [waiting[0].chunk]
+    embedding._keep(store, grams, waiting, made)
+    assert vectors.pending(store, _model(store, grams.name)) == 1
+    embedding._keep(store, grams, vectors.waiting(store, _model(store, grams.name), 9), grams.vectors([BAKERY]))
+    assert vectors.pending(store, _model(store, grams.name)) == 0
+    store.close()
+
+
+def test_an_erased_memory_is_not_made_again_by_what_was_to_be_kept_in_it(desk: Desk) -> None:
+    for number in range(30):
+        desk.call("store", text=f"{CAR} {number}")
+    desk.call("erase")
+    desk.loop.run_until_complete(asyncio.sleep(0.5))
+    assert not desk.hand.shelf.path_of(OWN).exists()
+
+
+def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 0.2)
+    quiet = Desk(tmp_path)
+    twice(quiet, CHAT)
+    shelf, path = quiet.hand.shelf, quiet.hand.state / "consolidation.json"
+    until(quiet, path.exists, "an end of going through it")
+    assert [one["state"] for one in quiet.call("fragments", CHAT, history=True)["fragments"]] == ["live", "archived"]
+    before = path.stat().st_mtime_ns
+    twice(quiet, OWN)
+    quiet.loop.run_until_complete(asyncio.sleep(0.6))
+    assert (path.stat().st_mtime_ns, len(shelf.owners())) == (before, 1)
+    assert quiet.call("consolidate")["merged"] == 1
+    stop(quiet)
+
+
+def twice(desk: Desk, on: str) -> None:
+    for text in ("They pay bills, twice.", "They pay the bill twice."):
+        desk.call("store", on, text=text)
+
+
+def test_a_text_too_large_for_a_reply_is_refused_and_one_that_fits_comes_back(desk: Desk) -> None:
+    assert "a text is at most 786432 bytes" in desk.fails("store", text="x" * 786_433)
+    text = "word " * 157_000
+    number = desk.call("store", text=text, metadata={"m": "x" * 60_000})["fragment"]
+    assert desk.call("fragment", fragment=number)["text"] == text
+    (shown,) = desk.call("recall", text="word")["results"]
+    assert (shown["whole"], len(shown["text"]) < 2_000) == (False, True)
+    assert shown["text"] == text[shown["piece"][0] : shown["piece"][1]]
+
+
+def test_a_recall_carries_the_labels_of_what_it_shows_and_no_others(desk: Desk) -> None:
+    for label, text in (("mail", CAR), ("web", BAKERY)):
+        made = FakeCall(OWN, "memory.store", labels=(label,))
+        desk.loop.run_until_complete(desk.hand.on_call(made, {"text": text}))
+    asked = FakeCall(OWN, "memory.recall")
+    desk.loop.run_until_complete(desk.hand.on_call(asked, {"text": "bakery", "most": 1}))
+    assert asked.added == {"web"}
