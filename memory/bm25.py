@@ -22,8 +22,8 @@ from memory.spaces import Space
 from memory.store import Reader, Store
 from memory.words import asked
 
-POSTINGS: Final = 32_768
-MOST: Final = 400
+POSTINGS: Final = 16_384
+MOST: Final = 200
 _SQL: Final = queries("recall")
 
 
@@ -52,9 +52,11 @@ def by_words(
 
 
 def _standing(store: Store | Reader, word: str) -> tuple[int, int]:
-    """In how many chunks a term stands, and in how many places."""
-    rows = msgspec.convert(store.rows(_SQL["standing"], {"term": word}), list[tuple[int, int]])
-    return rows[0] if rows else (0, 0)
+    """In how many chunks a term stands, and in how many places; both are counted up to what can be read at all."""
+    ((places,),) = msgspec.convert(store.rows(_SQL["bounded"], {"term": word, "most": POSTINGS + 1}), list[tuple[int]])
+    if not 0 < places <= POSTINGS:
+        return places, places
+    return msgspec.convert(store.rows(_SQL["standing"], {"term": word})[0], tuple[int, int])
 
 
 def _scored(

@@ -145,7 +145,8 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
     if not rows:
         return []
-    exact = np.stack([np.frombuffer(bytes(row[2]), np.float32) for row in rows if isinstance(row[2], bytes)])
+    exact = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
+    exact = exact.reshape(len(rows), -1)
     scores = exact @ asked
     order = np.lexsort((-np.array([row[0] for row in rows]), -scores))
     return [
