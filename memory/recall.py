@@ -36,7 +36,10 @@ _PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked. most: results, 1 to MOST. recency, diversity: how much these count, from 0 for nothing to 1."""
+    """What is asked. most: results, 1 to MOST. recency, diversity: how much these count, from 0 for nothing to 1.
+
+    Diversity counts as far as the vectors are trusted, which tell what repeats what.
+    """
 
     text: str
     most: int = 10
@@ -120,7 +123,7 @@ def _ordered(
     found.sort(reverse=True)
     del found[question.most * THINNED :]
     likeness = nearness.likeness(near, [row for *_, row in found])
-    taken = ranking.diverse([score for score, *_ in found], likeness, question.most, question.diversity)
+    taken = ranking.diverse([score for score, *_ in found], likeness, question.most, question.diversity * trust)
     rows = [found[at][3] for at, _ in taken]
     places = [_places(store, part, rows) for part in (words, close)]
     return tuple(
