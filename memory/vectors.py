@@ -22,7 +22,7 @@ from memory.filters import encoded
 from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
-from memory.store import Bindings, Reader, Store
+from memory.store import Bindings, Reader, Store, said
 
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
@@ -183,14 +183,14 @@ def _distances(
     found: list[NDArray[np.int64]] = []
     distances: list[NDArray[np.uint16]] = []
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
-    for number, chunks, packed in store.rows(_SQL["blocks"], bounds):
-        assert isinstance(chunks, bytes)
-        assert isinstance(packed, bytes)
-        assert isinstance(number, int)
-        counts = np.bitwise_count(np.frombuffer(packed, np.uint64).reshape(-1, len(words)) ^ words)
-        # turned first: adding rows is some times quicker than adding within them
-        distances.append(np.add.reduce(np.ascontiguousarray(counts.T), axis=0, dtype=np.uint16))
-        found.append(np.frombuffer(chunks, np.uint16).astype(np.int64) + number * BLOCK)
+    with said():
+        for number, chunks, packed_signs in store.connection.execute(
+            _SQL["blocks"], bounds
+        ):  # one at a time: it is all
+            counts = np.bitwise_count(np.frombuffer(packed_signs, np.uint64).reshape(-1, len(words)) ^ words)
+            # turned first: adding rows is some times quicker than adding within them
+            distances.append(np.add.reduce(np.ascontiguousarray(counts.T), axis=0, dtype=np.uint16))
+            found.append(np.frombuffer(chunks, np.uint16) + np.int64(number * BLOCK))
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.uint16)
     return np.concatenate(found), np.concatenate(distances)
