@@ -54,3 +54,5 @@ lock *args:
         --no-emit-index-url --no-annotate --no-header "$@" base.in -o base.txt
     cd requirements && ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-annotate --no-header "$@" -c base.txt dev.in -o dev.txt
+    cd requirements && ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-annotate --no-header "$@" peers.in -o peers.txt

@@ -22,8 +22,8 @@ from memory.spaces import Space
 from memory.store import Reader, Store
 from memory.words import asked
 
-POSTINGS: Final = 32_768
-MOST: Final = 400
+POSTINGS: Final = 16_384
+MOST: Final = 200
 _SQL: Final = queries("recall")
 
 
@@ -41,7 +41,7 @@ def by_words(
 ) -> tuple[tuple[Asked, ...], list[Hit]]:
     """What was asked of the index, and the MOST chunks that answer best, best first."""
     groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
-    counts = {word: _standing(store, word) for group in groups for word in group}
+    counts = {word: _standing(store, place, word) for group in groups for word in group}
     terms = {one.term: one for one in ranking.chosen(counts, POSTINGS)}
     weights = {word: ranking.idf(place.indexed, one.chunks) for word, one in terms.items() if one.used}
     total = ranking.asked_weight(
@@ -51,10 +51,15 @@ def by_words(
     return told, _scored(store, place, weights, total, passing) if weights else []
 
 
-def _standing(store: Store | Reader, word: str) -> tuple[int, int]:
-    """In how many chunks a term stands, and in how many places."""
-    rows = msgspec.convert(store.rows(_SQL["standing"], {"term": word}), list[tuple[int, int]])
-    return rows[0] if rows else (0, 0)
+def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]:
+    """In how many chunks a term stands, and in how many places; both are counted up to what can be read at all.
+
+    Of a commoner one it is not known how its places lie, so it is taken to stand in every chunk it could.
+    """
+    ((places,),) = msgspec.convert(store.rows(_SQL["bounded"], {"term": word, "most": POSTINGS + 1}), list[tuple[int]])
+    if not 0 < places <= POSTINGS:
+        return min(places, place.indexed), places
+    return msgspec.convert(store.rows(_SQL["standing"], {"term": word})[0], tuple[int, int])
 
 
 def _scored(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 CHUNK_MAX: Final = 1_600
-"""Characters of a piece: about what a small embedding model reads (256 word pieces); measured in docs/memory.md."""
+"""Characters of a piece: about what a small embedding model reads (256 word pieces)."""
 
 _BOUNDARIES: Final = (
     re.compile(r"^(?=#{1,6} )", re.MULTILINE),

@@ -1,12 +1,12 @@
 """The part of a recall that goes by meaning (acts: reads a Store): what its vector is near to, and how alike that is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from memory import vectors
-from memory.arrays import Floats
+from memory.arrays import Floats, np
 from memory.spaces import Space
 from memory.store import Reader, Store
 from memory.vectors import Near
@@ -27,18 +27,18 @@ def near(store: Store | Reader, place: Space, meaning: Meaning, passing: set[int
     return vectors.nearest(store, place, meaning.model, meaning.vector, passing)
 
 
-def likeness(found: Sequence[Near]) -> Callable[[int, int], float]:
-    """How far two fragments repeat each other, by their best chunks' vectors: 0 up to the cosine REPEATS, 1 for the same.
+def likeness(found: Sequence[Near], fragments: Sequence[int]) -> list[list[float]]:
+    """How far each of these fragments repeats each other: 0 up to the cosine REPEATS or without a vector, 1 for the same.
 
-    0 where one has no vector. A cosine below that is a common subject, which is what was asked for.
+    A cosine below that is a common subject, which is what was asked for.
     """
     best: dict[int, Floats] = {}
     for one in found:
         best.setdefault(one.fragment, one.vector)
-
-    def alike(one: int, other: int) -> float:
-        if one not in best or other not in best:
-            return 0.0
-        return max(0.0, (float(best[one] @ best[other]) - REPEATS) / (1 - REPEATS))
-
-    return alike
+    if not best or not fragments:
+        return []
+    none = np.zeros(len(found[0].vector), np.float32)
+    rows = np.stack([best.get(fragment, none) for fragment in fragments])
+    repeats = np.maximum(0, (rows @ rows.T - REPEATS) / (1 - REPEATS))
+    told: list[list[float]] = repeats.tolist()
+    return told

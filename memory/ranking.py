@@ -5,7 +5,7 @@ literature, or chosen so small that they order what is otherwise alike.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -29,7 +29,7 @@ DIVERSITY: Final = 0.1
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A term of a question. chunks, places: in how many it stands; used: whether it was looked up.
+    """A term of a question. chunks, places: in how many it stands, counted to a bound; used: whether it was looked up.
 
     A term that stands nowhere is not looked up, and neither is one that is too common.
     """
@@ -97,11 +97,12 @@ def weighed(score: float, *, freshness: float, importance: float, recency: float
 
 
 def diverse(
-    scores: Sequence[float], likeness: Callable[[int, int], float], most: int, diversity: float
+    scores: Sequence[float], likeness: Sequence[Sequence[float]], most: int, diversity: float
 ) -> list[tuple[int, float]]:
     """Maximal marginal relevance (Carbonell and Goldstein, 1998): the best `most` in order, each with what it was taken at.
 
     A candidate's value is its score less `diversity` * the greatest score * its greatest likeness to what was taken before.
+    likeness: of each to each; empty where nothing is known of it.
     """
     top = max(scores, default=0.0)
     left = dict.fromkeys(range(len(scores)), 0.0)
@@ -109,6 +110,7 @@ def diverse(
     while left and len(taken) < most:
         best = max(left, key=lambda one: (scores[one] - diversity * top * left[one], -one))
         taken.append((best, scores[best] - diversity * top * left.pop(best)))
-        if diversity:
-            left = {one: max(like, likeness(one, best)) for one, like in left.items()}
+        if diversity and likeness:
+            alike = likeness[best]
+            left = {one: max(like, alike[one]) for one, like in left.items()}
     return taken

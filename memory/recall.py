@@ -6,7 +6,7 @@ fused, then weighed by time and importance, and thinned of what says the same ag
 anything is ranked. A question is never parsed as a query language: whatever it holds, it is words.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ from memory.queries import queries
 from memory.ranking import Asked
 from memory.spaces import Space
 from memory.store import Bindings, Reader, Store
+from memory.vectors import Near
 
 MOST: Final = 100
 DEPTH: Final = 100
@@ -35,7 +36,10 @@ _PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked. most: results, 1 to MOST. recency, diversity: how much these count, from 0 for nothing to 1."""
+    """What is asked. most: results, 1 to MOST. recency, diversity: how much these count, from 0 for nothing to 1.
+
+    Diversity counts as far as the vectors are trusted, which tell what repeats what.
+    """
 
     text: str
     most: int = 10
@@ -78,29 +82,31 @@ class Recalled(Struct, frozen=True, kw_only=True):
     chunks: int
 
 
+class _Ranked(Struct, frozen=True):
+    rank: int
+    hit: Hit
+
+
 def recall(store: Store | Reader, space: str, question: Question, meaning: Meaning | None = None) -> Recalled:
     """What the space has to say to a question, best first. Raises Invalid, and Absent for a model that is not registered."""
     _check(question)
     place = spaces.found(store, space)
     passing = _passing(store, place, question.filters)
     terms, hits = bm25.by_words(store, place, question.text, passing)
-    words = _places(store, hits)
-    if meaning is None:
-        found = _ordered(store, question, words, {}, 0.0, _unlike)
-        return Recalled(found=found, terms=terms, words=len(words), meaning=0, chunks=place.indexed)
-    near = nearness.near(store, place, meaning, passing)
-    close = _places(store, [Hit(one.chunk, one.fragment, one.score) for one in near])
-    found = _ordered(store, question, words, close, meaning.trust, nearness.likeness(near))
+    near = [] if meaning is None else nearness.near(store, place, meaning, passing)
+    words = _best(hits)
+    close = _best([Hit(one.chunk, one.fragment, one.score) for one in near])
+    found = _ordered(store, question, words, close, 0.0 if meaning is None else meaning.trust, near)
     return Recalled(found=found, terms=terms, words=len(words), meaning=len(close), chunks=place.indexed)
 
 
 def _ordered(
     store: Store | Reader,
     question: Question,
-    words: dict[int, Place],
-    close: dict[int, Place],
+    words: dict[int, _Ranked],
+    close: dict[int, _Ranked],
     trust: float,
-    alike: Callable[[int, int], float],
+    near: Sequence[Near],
 ) -> tuple[Found, ...]:
     """The parts' fragments fused, weighed and thinned."""
     now = store.now()
@@ -109,34 +115,28 @@ def _ordered(
     for row, time, importance in msgspec.convert(candidates, list[tuple[int, int, float]]):
         said, meant = words.get(row), close.get(row)
         fused = ranking.fused(
-            said.rank if said else None, said.matched if said else 0.0, meant.rank if meant else None, trust
+            said.rank if said else None, said.hit.matched if said else 0.0, meant.rank if meant else None, trust
         )
         freshness = ranking.freshness(now - time)
         score = ranking.weighed(fused, freshness=freshness, importance=importance, recency=question.recency)
         found.append((score, fused, freshness, row))
     found.sort(reverse=True)
     del found[question.most * THINNED :]
-    taken = ranking.diverse(
-        [score for score, *_ in found],
-        lambda one, other: alike(found[one][3], found[other][3]),
-        question.most,
-        question.diversity,
-    )
+    likeness = nearness.likeness(near, [row for *_, row in found])
+    taken = ranking.diverse([score for score, *_ in found], likeness, question.most, question.diversity * trust)
+    rows = [found[at][3] for at, _ in taken]
+    places = [_places(store, part, rows) for part in (words, close)]
     return tuple(
         Found(
             fragment=_read(store, found[at][3]),
             score=score,
             fused=found[at][1],
             freshness=found[at][2],
-            words=words.get(found[at][3]),
-            meaning=close.get(found[at][3]),
+            words=places[0].get(found[at][3]),
+            meaning=places[1].get(found[at][3]),
         )
         for at, score in taken
     )
-
-
-def _unlike(one: int, other: int) -> float:
-    return 0.0
 
 
 def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] | None:
@@ -147,23 +147,29 @@ def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] 
     return {row for (row,) in msgspec.convert(store.rows(_PASSING, values), list[tuple[int]])}
 
 
-def _places(store: Store | Reader, hits: list[Hit]) -> dict[int, Place]:
-    """Each fragment by its best chunk, the best DEPTH of them, with what that chunk is."""
-    best: dict[int, Hit] = {}
+def _best(hits: Sequence[Hit]) -> dict[int, _Ranked]:
+    """Each fragment by its best chunk, the best DEPTH of them."""
+    best: dict[int, _Ranked] = {}
     for hit in hits:
-        best.setdefault(hit.fragment, hit)
-    kept = list(best.values())[:DEPTH]
-    rows = store.rows(_SQL["spans"], {"ids": encoded([hit.chunk for hit in kept])})
-    spans = {chunk: (start, finish) for chunk, start, finish in msgspec.convert(rows, list[tuple[int, int, int]])}
+        if hit.fragment not in best and len(best) < DEPTH:
+            best[hit.fragment] = _Ranked(len(best) + 1, hit)
+    return best
+
+
+def _places(store: Store | Reader, part: dict[int, _Ranked], rows: Sequence[int]) -> dict[int, Place]:
+    """Where these fragments stand in a part, with the piece of text that their chunk is."""
+    kept = {row: part[row] for row in rows if row in part}
+    told = store.rows(_SQL["spans"], {"ids": encoded([one.hit.chunk for one in kept.values()])})
+    spans = {chunk: (start, finish) for chunk, start, finish in msgspec.convert(told, list[tuple[int, int, int]])}
     return {
-        hit.fragment: Place(
-            rank=rank,
-            score=hit.score,
-            matched=hit.matched,
-            start=spans[hit.chunk][0],
-            finish=spans[hit.chunk][1],
+        row: Place(
+            rank=one.rank,
+            score=one.hit.score,
+            matched=one.hit.matched,
+            start=spans[one.hit.chunk][0],
+            finish=spans[one.hit.chunk][1],
         )
-        for rank, hit in enumerate(kept, 1)
+        for row, one in kept.items()
     }
 
 

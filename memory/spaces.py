@@ -45,8 +45,8 @@ NOWHERE: Final = Space(id=-1)
 
 def found(store: Store | Reader, name: str) -> Space:
     """The space of this name, NOWHERE if nothing lies in it. Raises Invalid for what can be no name."""
-    if len(name) > NAME_MAX or "\0" in name or not name.isprintable():
-        raise Invalid(f"a space's name is at most {NAME_MAX} printable characters")
+    if len(name) > NAME_MAX or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise Invalid(f"a space's name is at most {NAME_MAX} characters, without NUL and lone surrogates")
     rows = store.rows(_SQL["space"], {"name": name})
     if not rows:
         return NOWHERE

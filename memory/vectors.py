@@ -22,7 +22,7 @@ from memory.filters import encoded
 from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
-from memory.store import Bindings, Reader, Row, Store
+from memory.store import Bindings, Reader, Row, Store, said
 
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
@@ -150,7 +150,8 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
     if not rows:
         return []
-    exact = np.stack([np.frombuffer(bytes(row[2]), np.float32) for row in rows if isinstance(row[2], bytes)])
+    exact = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
+    exact = exact.reshape(len(rows), -1)
     scores = exact @ asked
     order = np.lexsort((-np.array([row[0] for row in rows]), -scores))
     return [
@@ -193,14 +194,14 @@ def _distances(
     found: list[NDArray[np.int64]] = []
     distances: list[NDArray[np.uint16]] = []
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
-    for number, chunks, packed in store.rows(_SQL["blocks"], bounds):
-        assert isinstance(chunks, bytes)
-        assert isinstance(packed, bytes)
-        assert isinstance(number, int)
-        counts = np.bitwise_count(np.frombuffer(packed, np.uint64).reshape(-1, len(words)) ^ words)
-        # turned first: adding rows is some times quicker than adding within them
-        distances.append(np.add.reduce(np.ascontiguousarray(counts.T), axis=0, dtype=np.uint16))
-        found.append(np.frombuffer(chunks, np.uint16).astype(np.int64) + number * BLOCK)
+    with said():
+        for number, chunks, packed_signs in store.connection.execute(
+            _SQL["blocks"], bounds
+        ):  # one at a time: it is all
+            counts = np.bitwise_count(np.frombuffer(packed_signs, np.uint64).reshape(-1, len(words)) ^ words)
+            # turned first: adding rows is some times quicker than adding within them
+            distances.append(np.add.reduce(np.ascontiguousarray(counts.T), axis=0, dtype=np.uint16))
+            found.append(np.frombuffer(chunks, np.uint16) + np.int64(number * BLOCK))
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.uint16)
     return np.concatenate(found), np.concatenate(distances)

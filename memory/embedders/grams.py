@@ -27,7 +27,7 @@ class Grams:
 
     name = "grams/1"
     dimension = DIMENSION
-    trust = 0.05
+    trust = 0.01
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """One row for each text, of length 1."""

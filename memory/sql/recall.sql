@@ -1,3 +1,6 @@
+-- name: bounded
+SELECT count(*) FROM (SELECT 1 FROM words_found WHERE term = :term LIMIT :most);
+
 -- name: standing
 SELECT doc, cnt FROM words_known WHERE term = :term;
 

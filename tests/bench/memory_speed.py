@@ -51,7 +51,7 @@ def measured(folder: Path, sizes: tuple[int, ...]) -> list[Row | Table]:
     peers_columns = ("chromadb query p95", "its store p95", "bm25s query p95")
     note = (
         "Milliseconds, and megabytes of the asking process. Filling is by a thousand fragments to a transaction, storing by "
-        "one, which is on the disk. chromadb has the same vectors, bm25s the same texts, both in the memory of their process."
+        "one, which is on the disk. chromadb has the same vectors in a store of its own, bm25s the same texts in memory."
     )
     table = Table(title="Recall as it grows", columns=columns + peers_columns, lines=tuple(lines), note=note)
     return [table, *rows]

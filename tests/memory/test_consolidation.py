@@ -114,3 +114,11 @@ def test_strength_falls_with_age_and_rises_with_use_and_importance(age: int, aga
     assert fading.strength(age=age + DAY, again=again, importance=importance) <= now
     assert fading.strength(age=age, again=again + 1, importance=importance) >= now
     assert fading.strength(age=age, again=again, importance=1.0) == 1
+
+
+def test_the_curve_is_the_documented_one() -> None:
+    told = [
+        fading.strength(age=60 * DAY, again=again, importance=importance)
+        for again, importance in ((0, 0), (1, 0), (0, 0.5))
+    ]
+    assert told == pytest.approx([1 / 3, 1 / 2, 3**-0.5])

@@ -174,6 +174,23 @@ def test_what_cannot_be_stored_is_refused_and_changes_nothing(store: Store, new:
     assert store.rows("SELECT * FROM words_found") == []
 
 
+@pytest.mark.parametrize("space", ["x" * 513, "a\0b", "\ud800"])
+def test_a_space_that_cannot_be_one_is_refused(store: Store, space: str) -> None:
+    for act in (
+        lambda: add(store, space, New(text="x")),
+        lambda: recall(store, space, Question(text="x")),
+        lambda: get(store, space, 1),
+    ):
+        with pytest.raises(Invalid):
+            act()
+
+
+def test_a_spaces_name_may_be_anything_else(store: Store) -> None:
+    space = "chat 👨\u200d👩\n'\" ; --"
+    add(store, space, New(text="tea"))
+    assert numbers(store, "tea", space) == [1]
+
+
 @pytest.mark.parametrize(
     ("filters", "passing"),
     [

@@ -183,3 +183,9 @@ def test_many_readers_and_a_writer_at_once_meet_no_error(store: Store) -> None:
         thread.join()
     assert all(seen == sorted(seen) and seen for seen in counts)
     assert recall(store, "", Question(text="tea")).chunks == 100
+
+
+def test_a_question_of_one_word_that_stands_everywhere_is_answered(store: Store) -> None:
+    add(store, "", New(text="word " * 40_000))
+    (found,) = recall(store, "", Question(text="word")).found
+    assert found.score > 0
