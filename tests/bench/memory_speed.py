@@ -26,6 +26,9 @@ WORDS: Final = 50_000
 CENTRES: Final = 1_000
 LENGTH: Final = 24
 ASKED: Final = 6
+COMMONEST: Final = 100
+"""The first words stand for function words, which a question leaves out."""
+
 QUESTIONS: Final = 300
 BATCH: Final = 1_000
 PEERS_MOST: Final = 100_000
@@ -90,7 +93,8 @@ def _fill(folder: Path, size: int) -> float:
             place = spaces.found(store, "")
             vectors.keep(store, model, [place.first + number for number in numbers], rows)
         for at in made.random.choice(BATCH, max(1, QUESTIONS * BATCH // size), replace=False):
-            six = made.random.choice(words[at], ASKED, replace=False)
+            telling = words[at][words[at] >= COMMONEST]
+            six = made.random.choice(telling, min(ASKED, len(telling)), replace=False)
             noise = 0.5 * made.random.standard_normal(DIMENSION, dtype=np.float32)
             asked.append((" ".join(f"w{word}" for word in six), rows[at] + noise))
         if size <= PEERS_MOST:
