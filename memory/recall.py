@@ -11,12 +11,13 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from memory import bm25, nearness, ranking, spaces
 from memory.bm25 import Hit
 from memory.errors import Invalid
 from memory.filters import NONE, Filters, bindings, encoded
-from memory.fragments import Fragment, fragment
+from memory.fragments import TEXT_MAX, Fragment, fragment
 from memory.nearness import Meaning
 from memory.queries import queries
 from memory.ranking import Asked
@@ -38,11 +39,13 @@ _PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is asked. most: results, 1 to MOST. recency, diversity: how much these count, from 0 for nothing to 1.
 
+    whole: characters of a text up to which a result has all of it; of a longer one it has the piece that was found.
     Diversity counts as far as the vectors are trusted, which tell what repeats what.
     """
 
     text: str
     most: int = 10
+    whole: int = TEXT_MAX
     filters: Filters = NONE
     recency: float = ranking.RECENCY
     diversity: float = ranking.DIVERSITY
@@ -62,9 +65,15 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """A result, and why it is one. fused: by ranks alone; score: what it was taken at, after all of it."""
+    """A result, and why it is one. fused: by ranks alone; score: what it was taken at, after all of it.
+
+    start, finish: the piece of its text that was found; cut: its text is that piece alone.
+    """
 
     fragment: Fragment
+    start: int
+    finish: int
+    cut: bool
     score: float
     fused: float
     freshness: float
@@ -113,9 +122,9 @@ def _ordered(
     candidates = store.rows(_SQL["candidates"], {"ids": encoded(sorted({*words, *close}))})
     found: list[tuple[float, float, float, int]] = []
     for row, time, importance in msgspec.convert(candidates, list[tuple[int, int, float]]):
-        said, meant = words.get(row), close.get(row)
+        one, other = words.get(row), close.get(row)
         fused = ranking.fused(
-            said.rank if said else None, said.hit.matched if said else 0.0, meant.rank if meant else None, trust
+            one.rank if one else None, one.hit.matched if one else 0.0, other.rank if other else None, trust
         )
         freshness = ranking.freshness(now - time)
         score = ranking.weighed(fused, freshness=freshness, importance=importance, recency=question.recency)
@@ -125,18 +134,28 @@ def _ordered(
     likeness = nearness.likeness(near, [row for *_, row in found])
     taken = ranking.diverse([score for score, *_ in found], likeness, question.most, question.diversity * trust)
     rows = [found[at][3] for at, _ in taken]
-    places = [_places(store, part, rows) for part in (words, close)]
-    return tuple(
-        Found(
-            fragment=_read(store, found[at][3]),
-            score=score,
-            fused=found[at][1],
-            freshness=found[at][2],
-            words=places[0].get(found[at][3]),
-            meaning=places[1].get(found[at][3]),
-        )
-        for at, score in taken
-    )
+    by_words, by_meaning = _places(store, words, rows), _places(store, close, rows)
+    results = []
+    for at, score in taken:
+        _, fused, freshness, row = found[at]
+        said, meant = by_words.get(row), by_meaning.get(row)
+        results.append(_found(store, question, row, said, meant, score=score, fused=fused, freshness=freshness))
+    return tuple(results)
+
+
+def _found(
+    store: Store | Reader, question: Question, row: int, words: Place | None, meaning: Place | None, *, score: float,
+    fused: float, freshness: float,
+) -> Found:  # fmt: skip
+    """A result, by the part in which it stands higher."""
+    best = min((place for place in (words, meaning) if place is not None), key=lambda place: place.rank)
+    whole = _read(store, row)
+    is_cut = len(whole.text) > question.whole
+    shown = replace(whole, text=whole.text[best.start : best.finish]) if is_cut else whole
+    return Found(
+        fragment=shown, start=best.start, finish=best.finish, cut=is_cut, score=score, fused=fused, freshness=freshness,
+        words=words, meaning=meaning,
+    )  # fmt: skip
 
 
 def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] | None:

@@ -16,7 +16,6 @@ import msgspec
 from msgspec import Struct
 
 from memory import indexing
-from memory.errors import StoreError
 from memory.store import Store
 from memory_desk import Answer, Desk, now, told, whole
 from runtime import Call
@@ -97,9 +96,9 @@ class Consolidating(Desk):
                 if self._is_quiet() and self._is_due(owner):
                     try:
                         await self._go_through(owner)
-                    except StoreError as error:  # such as a full disk: at the next time
-                        self.log.warning("a memory could not be consolidated", memory=owner, why=str(error))
-                        self.asked_for.discard(owner)
+                    except Exception as error:  # noqa: BLE001 - whatever is wrong with one memory, the others go on
+                        self.log.warning("a memory could not be consolidated", memory=owner, why=repr(error))
+                        self.asked_for.discard(owner)  # until somebody asks for it again
 
     async def _go_through(self, owner: str) -> None:
         """A memory from where it was left, until all is looked at or somebody asks."""
@@ -114,10 +113,10 @@ class Consolidating(Desk):
 
     async def _step(self, owner: str, after: int) -> Step:
         """Look at the next fragments; after the last, let go of the vectors of earlier models."""
-        if not self.shelf.path_of(owner).exists() or not await self.shelf.read(owner, indexing.holds):
+        if not await self.shelf.read(owner, indexing.holds):
             return Step()
-        step = await self.shelf.write(owner, lambda store: _consolidated(store, after), frees=True)
-        while step.after is None and await self.shelf.write(owner, _discarded, frees=True):
+        step = await self.shelf.write_if_there(owner, lambda store: _consolidated(store, after), frees=True) or Step()
+        while step.after is None and await self.shelf.write_if_there(owner, _discarded, frees=True):
             continue
         return step
 

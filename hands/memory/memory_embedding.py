@@ -94,6 +94,8 @@ class Embedding:
                     self.look(owner)
             except StoreError:
                 continue  # such as a full disk: it waits in its file, and is tried again when something is stored there
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one memory, the others go on
+                records.logger().warning("vectors could not be made", memory=owner, why=repr(error))
 
     def name(self) -> str:
         """Which embedder it is, told without making it."""
@@ -106,7 +108,7 @@ class Embedding:
 
     async def _some(self, owner: str) -> bool:
         """Make some vectors of a memory; whether there may be more to do."""
-        if not self._is_there(owner) or not await self._shelf.read(owner, indexing.waits):
+        if not await self._shelf.read(owner, indexing.waits):
             return await self._changed(owner)
         embedder = await _in(self._texts, self._embedder)
         texts = await self._shelf.read(owner, lambda reader: _waiting(reader, embedder))
@@ -117,27 +119,19 @@ class Embedding:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._nobody_asks.wait(), AWAY_S)
         vectors = await _in(self._texts, lambda: embedder.vectors([one.text for one in texts]))
-        if self._is_there(owner):
-            await self._shelf.write(owner, lambda store: _keep(store, embedder, texts, vectors))
+        await self._shelf.write_if_there(owner, lambda store: _keep(store, embedder, texts, vectors))
         return True
 
     async def _changed(self, owner: str) -> bool:
         """Nothing waits; but vectors may be those of another model than the one that is here now. It is asked once made."""
         embedder = self._made
-        if embedder is None or not self._is_there(owner):
-            return False
-        if await self._shelf.read(owner, lambda reader: _is_of_another(reader, embedder)):
+        if embedder is not None and await self._shelf.read(owner, lambda reader: _is_of_another(reader, embedder)):
             return await self._register(owner, embedder)
         return False
 
     async def _register(self, owner: str, embedder: Embedder) -> bool:
-        if self._is_there(owner):
-            await self._shelf.write(owner, lambda store: _register(store, embedder))
+        await self._shelf.write_if_there(owner, lambda store: _register(store, embedder))
         return True
-
-    def _is_there(self, owner: str) -> bool:
-        """Or writing to it would make it: it may have been erased meanwhile."""
-        return self._shelf.path_of(owner).exists()
 
     def _embedder(self) -> Embedder:
         """The embedder, made by whichever thread comes first."""

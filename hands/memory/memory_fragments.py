@@ -16,7 +16,7 @@ from memory.filters import Filters, Scalar
 from memory.fragments import Changes, Fragment, New, Origin
 from memory.ranking import DIVERSITY, RECENCY
 from memory.store import Reader, Store
-from memory_desk import Answer, Desk, at, fitting, micros, moment, told
+from memory_desk import REPLY_MOST, Answer, Desk, at, fitting, micros, moment, told
 from runtime import Call
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ SHOWN_WHOLE: Final = 16 << 10
 """Characters of a text up to which a recall shows all of it, and not the piece that was found."""
 
 ORIGINS_SHOWN: Final = 16
+READ_TOGETHER: Final = 16
 
 
 class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,12 +108,11 @@ class Fragments(Desk):
     ) -> Answer:  # fmt: skip
         """Answer memory.fragments."""
         wanted = _filters(filters)
-        rows = await self.reading(
-            call,
-            lambda reader, space: fragments.listed(reader, space, wanted, after=after, most=most, history=history),
+        rows, more = await self.reading(
+            call, lambda reader, space: _page(reader, space, wanted, after, most, history=history)
         )
         shown, is_cut = fitting(call, ((_row(one), one.labels) for one in rows))
-        return {"fragments": shown, "more": is_cut or len(rows) == most}
+        return {"fragments": shown, "more": is_cut or more}
 
     async def update(
         self, call: Call, fragment: int, text: str | None = None, kind: str | None = None, time: str | None = None,
@@ -157,7 +157,27 @@ def _question(text: str, most: int, filters: Filters, recency: float, diversity:
     """Made in the thread that reads, for numpy is imported with it."""
     from memory import recall
 
-    return recall.Question(text=text, most=most, filters=filters, recency=recency, diversity=diversity)
+    return recall.Question(
+        text=text, most=most, filters=filters, recency=recency, diversity=diversity, whole=SHOWN_WHOLE
+    )
+
+
+def _page(
+    reader: Reader | Store, space: str, wanted: Filters, after: int, most: int, *, history: bool
+) -> tuple[list[Fragment], bool]:  # fmt: skip
+    """As many fragments as a reply may hold, read a few at a time, for each may be large; whether there may be more."""
+    if not 0 < most <= fragments.LIST_MAX:
+        raise Invalid(f"a listing is of 1 to {fragments.LIST_MAX} fragments, not {most}")
+    found: list[Fragment] = []
+    size = 0
+    while len(found) < most and size < REPLY_MOST:
+        together, last = min(most - len(found), READ_TOGETHER), found[-1].number if found else after
+        further = fragments.listed(reader, space, wanted, after=last, most=together, history=history)
+        found += further
+        size += sum(len(one.text) for one in further)
+        if len(further) < together:
+            return found, False
+    return found, True
 
 
 def _use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
@@ -200,13 +220,9 @@ def _origin(one: Origin) -> Answer:
 
 def _result(one: "Found") -> Answer:
     """A result: what was found, and why."""
-    row = _row(one.fragment)
-    best = max((place for place in (one.words, one.meaning) if place is not None), key=lambda place: -place.rank)
-    is_whole = len(one.fragment.text) <= SHOWN_WHOLE
-    row["text"] = one.fragment.text if is_whole else one.fragment.text[best.start : best.finish]
     return {
-        **row, "whole": is_whole, "piece": [best.start, best.finish], "score": one.score, "fused": one.fused,
-        "freshness": one.freshness,
+        **_row(one.fragment), "whole": not one.cut, "piece": [one.start, one.finish], "score": one.score,
+        "fused": one.fused, "freshness": one.freshness,
         "words": None if one.words is None else _why(one.words) | {"matched": one.words.matched},
         "meaning": None if one.meaning is None else _why(one.meaning),
     }  # fmt: skip

@@ -75,12 +75,15 @@ class Shelf:
 
         frees: it makes room, and so may go a little beyond the quota.
         """
-        file = await self._enter(owner)
-        result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        result.add_done_callback(partial(self._leave, file))
-        file.jobs.append(Job(work, result, frees=frees))
-        self._go_on(file)
-        return cast(T, await asyncio.shield(result))  # what the work answered went through the job as an object
+        return await self._written(await self._enter(owner), work, frees=frees)
+
+    async def write_if_there(self, owner: str, work: Callable[[Store], T], *, frees: bool = False) -> T | None:
+        """As write(), where there is a file. None where there is none: what goes on in the background makes none anew."""
+        file = await self._enter(owner)  # from here on nobody removes it
+        if not file.path.exists():
+            self._go(file)
+            return None
+        return await self._written(file, work, frees=frees)
 
     async def alone(self, owner: str, work: Callable[[Path], T]) -> T:
         """Run a work on an owner's file while it is closed, and nobody else comes to it."""
@@ -130,6 +133,9 @@ class Shelf:
         """Somebody's work at a file has ended, whether or not he waits for it still."""
         if not done.cancelled():
             done.exception()
+        self._go(file)
+
+    def _go(self, file: MemoryFile) -> None:
         file.users -= 1
         if not file.users:
             file.idle.set()
@@ -172,6 +178,14 @@ class Shelf:
             self._close_the_oldest()
 
     # writes ----------------------------------------------------------------------------------------------------------
+
+    async def _written(self, file: MemoryFile, work: Callable[[Store], T], *, frees: bool) -> T:
+        """What a work answers, of who has entered the file."""
+        result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        result.add_done_callback(partial(self._leave, file))
+        file.jobs.append(Job(work, result, frees=frees))
+        self._go_on(file)
+        return cast(T, await asyncio.shield(result))  # what the work answered went through the job as an object
 
     def _go_on(self, file: MemoryFile) -> None:
         """Let a thread make the writes that wait, unless one is at it."""

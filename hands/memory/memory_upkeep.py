@@ -69,10 +69,9 @@ class Upkeep(Desk):
     async def reindex(self, call: Call) -> None:
         """Answer memory.reindex: every index of a whole memory anew; vectors stay, or wait again where there are none."""
         place = whole(call)
-        if self.shelf.path_of(place.owner).exists():
-            with told():
-                await self.shelf.write(place.owner, upkeep.reindex, frees=True)
-            self.embedding.look(place.owner)
+        with told():
+            await self.shelf.write_if_there(place.owner, upkeep.reindex, frees=True)
+        self.embedding.look(place.owner)
 
     async def backup(self, call: Call) -> Answer:
         """Answer memory.backup: the file as it is when this begins."""

@@ -13,6 +13,7 @@ from memory.errors import Conflict, Invalid
 from memory.fragments import New
 from memory.graph import Ref
 from memory.keys import Change
+from memory.parts import Findings
 from memory.recall import Question
 from memory.sessions import Said
 from memory.store import Store
@@ -80,7 +81,7 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
     other = Store(Path(":memory:"), now=lambda: 6)
     assert lines.take_in(other, OTHER, out) == len(out)
     assert written(other, OTHER)[0] == out
-    assert upkeep.check(other).problems == ()
+    assert upkeep.check(other) == Findings()
     states = [(one.number, one.state) for one in fragments.listed(other, OTHER, history=True)]
     assert states == [(1, "superseded"), (2, "superseded"), (3, "live"), (5, "live"), (6, "archived")]
     assert [one.source for one in fragments.get(other, OTHER, 1).origins] == ["mail", "web"]
@@ -138,6 +139,15 @@ def test_a_line_that_no_export_has_is_refused_by_its_number(line: bytes) -> None
     with pytest.raises(Invalid, match="line 2: "):
         lines.take_in(store, CHAT, [b'{"format":"maniple-memory/1"}', line])
     store.close()
+
+
+def test_a_fragment_whose_successor_is_missing_is_refused(store: Store) -> None:
+    out = [line for line in written(store)[0] if not line.startswith(b'{"fragment":{"number":2,')]
+    other = Store(Path(":memory:"), now=lambda: 6)
+    with pytest.raises(Invalid, match="a successor is missing: fragment 2"):
+        lines.take_in(other, OTHER, out)
+    assert not any(upkeep.totals(other, OTHER).values())
+    other.close()
 
 
 @given(st.data())

@@ -17,6 +17,8 @@ from tests.hands.memory.test_hand import CHAT, OWN, Desk
 
 CAR, BAKERY = "I bought an automobile yesterday.", "The bakery opens at eight."
 
+TORN = "UPDATE spaces SET languages = '{'"
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
@@ -131,6 +133,23 @@ def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(
     stop(quiet)
 
 
+def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 0.2)
+    (tmp_path / "state" / "own").mkdir(parents=True)
+    (tmp_path / "state" / f"{OWN}.db").write_bytes(b"no memory at all" * 512)
+    desk = Desk(tmp_path)
+    twice(desk, "shared/a")
+    desk.loop.run_until_complete(desk.hand.shelf.write("shared/a", lambda store: store.rows(TORN)))
+    twice(desk, "shared/b")
+    assert "the memory file is damaged" in desk.fails("recall", text="bills")
+    embedded(desk, "shared/b")
+    until(desk, (desk.hand.state / "consolidation.json").exists, "an end of going through one")
+    assert len(desk.call("fragments", "shared/b")["fragments"]) == 1
+    stop(desk)
+
+
 def twice(desk: Desk, on: str) -> None:
     for text in ("They pay bills, twice.", "They pay the bill twice."):
         desk.call("store", on, text=text)
@@ -144,6 +163,21 @@ def test_a_text_too_large_for_a_reply_is_refused_and_one_that_fits_comes_back(de
     (shown,) = desk.call("recall", text="word")["results"]
     assert (shown["whole"], len(shown["text"]) < 2_000) == (False, True)
     assert shown["text"] == text[shown["piece"][0] : shown["piece"][1]]
+
+
+def test_texts_are_listed_in_pages_of_what_a_reply_holds(desk: Desk) -> None:
+    for number in range(40):
+        desk.call("store", text=f"{number} " + "x" * 60_000 * (number % 2))
+    numbers: list[int] = []
+    pages = 0
+    while True:
+        page = desk.call("fragments", after=numbers[-1] if numbers else 0, most=30)
+        numbers += [row["fragment"] for row in page["fragments"]]
+        pages += 1
+        if not page["more"]:
+            break
+    assert (numbers, pages) == ([*range(1, 41)], 2)
+    assert "a listing is of 1 to 1000 fragments, not 1001" in desk.fails("fragments", most=1001)
 
 
 def test_a_recall_carries_the_labels_of_what_it_shows_and_no_others(desk: Desk) -> None:
