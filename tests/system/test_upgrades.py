@@ -280,3 +280,16 @@ def test_who_waits_for_a_run_that_began_anew_twice_hears_the_end_after_a_restart
     kernel.down()
     kernel.up()
     assert value(kernel, first) == "1.2.0", "all of them have ended"
+
+
+def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_nothing(kernel: Kernel) -> None:
+    first = source("1.0.0", "restart")
+    install(kernel, first)
+    run = sleeping(kernel, seconds=0.5)
+    call(kernel, "kernel.pause", "steady")
+    install(kernel, first._replace(main=first.main + "# another\n"))
+    entry(kernel.home, "run.left", run=run)
+    install(kernel, first)
+    call(kernel, "kernel.resume", "steady")
+    assert value(kernel, run) == "1.0.0"
+    assert sorted(written(kernel)) == ["1.0.0 x after", "1.0.0 x before"]
