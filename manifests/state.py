@@ -247,14 +247,23 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
 
 def _run_end(state: State, entry: Entry, _: Load) -> None:
     gone = state.unfinished.pop(entry.run, None)
-    for run in [name for name, one in state.unfinished.items() if one.has_ended and one.spawner == entry.run]:
-        del state.unfinished[run]
     if gone is not None and not gone.has_work:
         _never_begun(state, entry.run)
-    elif gone is not None and gone.spawner in state.unfinished:
+    elif gone is not None:
         gone.has_ended = True
         state.unfinished[entry.run] = gone
+    while unasked := _unasked(state):
+        for run in unasked:
+            del state.unfinished[run]
     _keep_needed(state)
+
+
+def _unasked(state: State) -> list[str]:
+    """The runs that have ended, and have neither a spawner that could ask how, nor another run that goes on instead."""
+    runs = state.unfinished
+    needed = {one.instead for one in runs.values()}
+    ended = [(run, runs.get(one.spawner)) for run, one in runs.items() if one.has_ended and run not in needed]
+    return [run for run, spawner in ended if spawner is None or spawner.has_ended]
 
 
 def _decision(state: State, entry: Entry, _: Load) -> None:

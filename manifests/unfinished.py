@@ -28,7 +28,9 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard.
+    """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard, or
+
+    instead of which another one goes on.
 
     work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
     entry of a call of its own. has_ended: see above. hand, seal, made_of: what it was begun with, see State.kept and

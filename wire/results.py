@@ -31,7 +31,7 @@ class Work(Struct, kw_only=True):
 
 
 class Results:
-    """The last KEPT runs, who waits for their work to end, and who for their processes to be gone."""
+    """The last KEPT runs and all under way, who waits for their work to end, and who for their processes to be gone."""
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
@@ -44,7 +44,9 @@ class Results:
         """A run has work to do for a caller."""
         self._works[run] = Work(caller=caller)
         if len(self._works) > KEPT:
-            del self._works[next(iter(self._works))]
+            ended = next((one for one, work in self._works.items() if work.outcome is not None), None)
+            if ended is not None:
+                del self._works[ended]
 
     def replace(self, run: str, instead: str) -> None:
         """Whoever waits for a run's work, now or later, hears how that of another one ends, which was begun instead."""

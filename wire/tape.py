@@ -94,11 +94,15 @@ class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
-    """The end of its work: the end's header and its body, and the labels of all it had seen."""
+    """The end of its work: the end's header and its body, and the labels of all it had seen. instead: the run that goes
+
+    on in its place, whose end is heard as this one's; "" for none.
+    """
 
     header: bytes
     body: bytes = b""
     labels: tuple[str, ...] = ()
+    instead: str = ""
 
 
 class Spent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="spent"):

@@ -2,23 +2,26 @@
 
 import click
 
-from kernel.cli import told
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
 
 
 @command()
 @click.argument("run", metavar="RUN")
 def cancel(session: Session, run: str) -> None:
-    """Stop one run of a task Hand, by the id that `maniple ps` shows; returns when it is down.
+    """Stop one run of a task Hand, by its id, also one that only waits and has no process; returns when it is down.
 
     Its call ends in Cancelled, and everything it had asked others for too.
     """
     if not run.startswith("r-"):
         raise Ended(f"{run} is not a run's id: see `maniple ps`; a whole Hand is stopped by `maniple stop`", Exit.USAGE)
     with session.client() as client:
-        live = told.read(client.call("kernel.ps").value, told.LiveRuns)
-        if run not in {one.run for one in live.runs}:
-            raise Ended(f"no run {run} is live: see `maniple ps`, and `maniple run-show {run}` for one that has ended")
-        reply = client.call("kernel.stop", run, seconds=120).value
+        try:
+            reply = client.call("kernel.stop", run, seconds=120).value
+        except NotDone as error:
+            if error.reason != "unknown hand":
+                raise
+            raise Ended(
+                f"no run {run} is live: see `maniple runs`, and `maniple run-show {run}` for one that has ended"
+            ) from None
     session.result(reply, lambda: f"{run} is cancelled.")

@@ -221,7 +221,9 @@ class Resuming:
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
         """A run's work has its end, whose entry comes next."""
         if run.tape is not None:
-            run.tape.put(Ended(header=codec.encode(header), body=body, labels=work.shown_labels()), bound=True)
+            other = self._kernel.results.newest(run.id)
+            instead, told = "" if other == run.id else other, codec.encode(header)
+            run.tape.put(Ended(header=told, body=body, labels=work.shown_labels(), instead=instead), bound=True)
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""

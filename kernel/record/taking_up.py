@@ -133,7 +133,10 @@ def _work(kernel: "Kernel", told: Began, spent: int) -> OpenCall:
 
 
 def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
-    """How a run ended that an earlier kernel saw end, from its tape; None when this caller may not know."""
+    """How a run ended that an earlier kernel saw end, or the one that was begun instead, from its tape; None when this
+
+    caller may not know.
+    """
     run, journal = upgrades.newest(kernel.state, run), kernel.log.journal
     try:
         file = journal.tape(run, journal.secret(run))
@@ -141,6 +144,8 @@ def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
         if caller not in (OPERATOR, began(file.records()).caller):
             return None
         ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
+        if ended[-1].instead:
+            return outcome(kernel, ended[-1].instead, caller)
         header = codec.decode_from_kernel(ended[-1].header)
     except (OSError, ManipleError, IndexError):
         one = kernel.state.unfinished.get(run)

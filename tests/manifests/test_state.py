@@ -243,3 +243,28 @@ def _run_entries(*, has_work: bool) -> list[Entry]:
 @pytest.mark.parametrize("has_work", [True, False])
 def test_a_run_whose_work_a_crash_took_from_the_log_was_never_begun_for_its_schedule(*, has_work: bool) -> None:
     assert _folded(_run_entries(has_work=has_work)).fired["h"] == ({"k": "r-1"} if has_work else {})
+
+
+def test_of_runs_that_have_ended_only_those_are_kept_of_which_somebody_may_ask() -> None:
+    """r-1 spawned r-2, which spawned r-3; r-4 is begun instead of r-1, of which whoever began that may ask."""
+
+    def start(run: str, call: int, **more: str) -> dict[str, Any]:
+        detail = {"kind": "task", "name": "a", "hand": "h", **more}
+        return {"kind": "run.start", "run": run, "call": call, "detail": detail}
+
+    said = [
+        start("r-1", 4), start("r-2", 6, spawner="r-1"), start("r-3", 8, spawner="r-2"), start("r-4", 10, instead="r-1"),
+        *({"kind": "run.end", "run": run, "verdict": "died"} for run in ("r-2", "r-3", "r-1", "r-4")),
+    ]  # fmt: skip
+    entries = [
+        Entry(seq=seq, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", principal="kernel", **one)
+        for seq, one in enumerate(said)
+    ]
+    left = [set(_folded(entries[:count]).unfinished) for count in range(4, 9)]
+    assert left == [
+        {"r-1", "r-2", "r-3", "r-4"},
+        {"r-1", "r-2", "r-3", "r-4"},
+        {"r-1", "r-2", "r-4"},
+        {"r-1", "r-4"},
+        set(),
+    ]

@@ -15,6 +15,7 @@ from tests.system import chaos, fates
 from tests.system.approving import answer, none_waits, waiting
 from tests.system.fates import call, entries, entry, until
 from tests.system.piped import add, begin, furnish, ledger
+from tests.system.recordings import maniple
 from wire.approval import RuleSaid
 
 ONE = """
@@ -181,3 +182,14 @@ def test_a_step_that_finds_no_room_among_the_approvals_asks_later(kernel: Kernel
     assert [len(lines_of) for lines_of in (chaos.value(kernel, run)["texts"] for run in runs)] == [8] * 6  # type: ignore[index]
     assert sorted(lines(kernel)) == sorted(str(item) for item in range(8) for _ in runs)
     assert [one for one in entries(kernel.home, "refusal") if one.detail.get("code") == "approvals"]
+
+
+def test_a_pipeline_that_waits_without_a_process_is_cancelled_as_any_other(kernel: Kernel) -> None:
+    run = began(kernel, word="news")
+    waiting(kernel)
+    entry(kernel.home, "run.left", run=run, why="it only waits")
+    until(lambda: not [row for row in fates.runs(kernel) if row["run"] == run], "it has no process")
+    assert maniple(kernel.home, "cancel", run).out == f"{run} is cancelled.\n"
+    assert chaos.outcome_of(kernel, run)["outcome"] == "cancelled"
+    assert none_waits(kernel)
+    assert f"no run {run} is live" in maniple(kernel.home, "cancel", run).words

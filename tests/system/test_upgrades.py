@@ -258,3 +258,38 @@ def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel, *, is_kil
     assert value(kernel, str(told["run"])) == "over_budget"
     works = [one.detail["most"] for one in entries(kernel.home, "call") if one.method == "run"]
     assert works == [{"tokens": 10, "micro_dollars": 10}, {"tokens": 4, "micro_dollars": 4}]
+
+
+def test_who_waits_for_a_run_that_began_anew_twice_hears_the_end_after_a_restart_too(kernel: Kernel) -> None:
+    put_in(kernel, "1.0.0", "restart")
+    install(kernel, PARENT._replace(main=PARENT.main.replace('"child"}', '"child"}, detached=True')))
+    waits = begin(kernel, "parent")
+    run = first = entry(kernel.home, "call", method="kernel.sleep").run
+    call(kernel, "kernel.pause", "parent")
+    for version in ("1.1.0", "1.2.0"):
+        put_in(kernel, version, "restart")
+        run = entry(kernel.home, "run.start", instead=run).run
+    entry(kernel.home, "run.start", run=run)
+    call(kernel, "kernel.pause", "steady")
+    kernel.kill()
+    kernel.up()
+    for hand in ("steady", "parent"):
+        call(kernel, "kernel.resume", hand)
+    assert value(kernel, first) == "1.2.0"
+    assert value(kernel, waits) == [True, "done", "1.2.0"]
+    kernel.down()
+    kernel.up()
+    assert value(kernel, first) == "1.2.0", "all of them have ended"
+
+
+def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_nothing(kernel: Kernel) -> None:
+    first = source("1.0.0", "restart")
+    install(kernel, first)
+    run = sleeping(kernel, seconds=0.5)
+    call(kernel, "kernel.pause", "steady")
+    install(kernel, first._replace(main=first.main + "# another\n"))
+    entry(kernel.home, "run.left", run=run)
+    install(kernel, first)
+    call(kernel, "kernel.resume", "steady")
+    assert value(kernel, run) == "1.0.0"
+    assert sorted(written(kernel)) == ["1.0.0 x after", "1.0.0 x before"]

@@ -1,0 +1,18 @@
+"""How runs' work ended is remembered for a while, and that a run is under way for as long as it is."""
+
+from wire import headers
+from wire.results import KEPT, Outcome, Results
+
+
+def test_a_run_that_is_under_way_is_known_however_many_others_came_and_went_since() -> None:
+    results, heard = Results(), list[Outcome]()
+    results.begin("r-long", "r-parent")
+    for number in range(KEPT + 5):
+        results.begin(f"r-{number}", "operator")
+        results.keep(f"r-{number}", headers.Done(number=0), b"", frozenset())
+    assert results.known("r-long", "r-parent")
+    results.wait("r-long", heard.append)
+    results.keep("r-long", headers.Done(number=0), b"late", frozenset())
+    assert [one.body for one in heard] == [b"late"]
+    known = [f"r-{number}" for number in range(KEPT + 5) if results.known(f"r-{number}", "operator")]
+    assert known == [f"r-{number}" for number in range(6, KEPT + 5)], "the first ones that had ended are forgotten"
