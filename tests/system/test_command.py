@@ -153,7 +153,8 @@ def test_a_line_that_has_no_place_ends_that_run_and_the_log_names_it(
 ) -> None:
     install(kernel, in_sh("wrong", f"told '{line}'"))
     try:
-        with pytest.raises(NotDone, match=r"line [23] .* \(ended\)"):
+        # a call that was on its way to the run when that broke is not known to have done nothing
+        with pytest.raises(NotDone, match=r"line [23] .* \(ended\)|exit code 1: .* \(outcome unknown\)"):
             client.call("wrong.do")
         wait_for(lambda: why in output_of(kernel, "wrong").replace('\\"', '"'))
         assert client.call("echo.say", "", {"text": "still here"}).value == {"text": "still here"}

@@ -49,11 +49,7 @@ def _changed(kernel: Kernel) -> None:
     upgraded = ECHO._replace(toml=ECHO.toml.replace("1.0.0", "1.1.0"))
     for hand in (ECHO, second, gone, upgraded):
         install(kernel, hand)
-    removed = table(call(kernel, "kernel.remove", "gone"))
-    folder = kernel.home / "hands" / str(removed["folder"])
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()  # as the command line does
+    call(kernel, "kernel.remove", "gone")
     call(kernel, "kernel.set", "second", {"values": {"loud": True}})
     call(kernel, "kernel.root-add", "files", {"path": str(kernel.home.parent / "files")})
     call(kernel, "kernel.start", "echo")
