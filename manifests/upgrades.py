@@ -10,11 +10,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from manifests.calls import OpenCall
 from manifests.installed import Installed
 from manifests.schema import Manifest, OnUpgrade
 from manifests.state import State
 from manifests.unfinished import Unfinished
+from wire.codec import NIL
+from wire.entries import Cost
 from wire.errors import Refusal
+from wire.tape import Began
 
 WAITS: Final = "waits: upgraded"
 """The state of a run that waits for the operator's decision, as people see it."""
@@ -107,6 +111,14 @@ def begun_anew(state: State, run: str) -> str:
         if one.instead == run and (one.has_ended or one.work in state.open):
             return f"{ANEW} {name}"
     return ""
+
+
+def cause(told: Began, work: OpenCall, most: Cost | None) -> OpenCall:
+    """What another run is begun for instead of the one with this work: what asked for that one. most: that is left of it."""
+    return OpenCall(
+        told.asked, told.caller, work.by, b"", 0, provided=work.provided, resource="", body=NIL, parent=work.parent,
+        deadline=0.0, labels=frozenset(told.labels), most=most, upload=False,
+    )  # fmt: skip
 
 
 def key_of(state: State, hand: str, run: str) -> str:

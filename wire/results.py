@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wire import headers
+from wire.codec import NIL
 from wire.ids import OPERATOR
 
 KEPT: Final = 1_000
@@ -21,6 +22,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     header: headers.End
     body: bytes | None
     labels: frozenset[str]
+
+
+_GONE: Final = "run ended: the kernel ended before it, or its tape is gone"
+LOST: Final = Outcome(header=headers.Failed(number=0, code="ended", text=_GONE), body=NIL, labels=frozenset())
+"""How a run ended of which nobody knows more than that it has."""
 
 
 class Work(Struct, kw_only=True):
@@ -61,6 +67,10 @@ class Results:
         while run in self._instead:
             run = self._instead[run]
         return run
+
+    def instead(self, run: str) -> str:
+        """The run that goes on instead of this one, "" for none."""
+        return self._instead.get(run, "")
 
     def known(self, run: str, caller: str) -> bool:
         """Whether this caller may wait for the run: its own, and the operator for any."""

@@ -58,6 +58,7 @@ class Course:
         self._held: dict[int, Piece] = {}
         self._spawned_by: dict[str, str] = {}
         self._spawned: dict[str, list[str]] = {}
+        self._instead: dict[str, str] = {}
 
     def take(self, entry: Entry) -> None:
         """Let one entry tell."""
@@ -68,6 +69,8 @@ class Course:
                 one = Try(run=entry.run, hand=str(entry.detail.get("name", "")), started=time_micros(entry.time))
                 self.tries[entry.run] = one
                 self._work[entry.call] = entry.run
+                if "instead" in entry.detail:
+                    self._instead[str(entry.detail["instead"])] = entry.run
             case "call" if entry.verdict == "held":
                 self._ask(entry)
             case "end" if entry.call in self._held:
@@ -136,14 +139,18 @@ class Course:
         return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 
     def _now(self, piece: Piece) -> Piece:
-        if (
-            not piece.tries
-            or piece.state == ASKS
-            or (piece.state == "waiting" and piece.tries[-1].outcome != "working")
-        ):
+        tries = [one for first in piece.tries for one in self._in_turn(first)]
+        if not tries or piece.state == ASKS or (piece.state == "waiting" and tries[-1].outcome != "working"):
             return piece
-        last = piece.tries[-1]
-        return Piece(name=piece.name, state=last.outcome, why=last.why, items=piece.items, tries=piece.tries)
+        last = tries[-1]
+        return Piece(name=piece.name, state=last.outcome, why=last.why, items=piece.items, tries=tries)
+
+    def _in_turn(self, one: Try) -> Iterator[Try]:
+        """A run, and those that were begun instead of it when its Hand was upgraded, the newest last."""
+        yield one
+        while one.run in self._instead:
+            one = self.tries[self._instead[one.run]]
+            yield one
 
     def asking(self, run: str) -> Iterator[tuple[str, str]]:
         """The pieces of a run, and of those below it, that begin after the operator's yes, with what to type."""

@@ -221,8 +221,7 @@ class Resuming:
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
         """A run's work has its end, whose entry comes next."""
         if run.tape is not None:
-            other = self._kernel.results.newest(run.id)
-            instead, told = "" if other == run.id else other, codec.encode(header)
+            told, instead = codec.encode(header), self._kernel.results.instead(run.id)
             run.tape.put(Ended(header=told, body=body, labels=work.shown_labels(), instead=instead), bound=True)
 
     def close(self, run: Run) -> None:

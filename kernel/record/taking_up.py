@@ -19,12 +19,11 @@ from manifests.policy import Link, shown
 from manifests.state import authority
 from manifests.unfinished import Open, Unfinished
 from wire import codec, headers
-from wire.codec import NIL
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
 from wire.ids import KERNEL, OPERATOR, RunId
 from wire.rates import Rate
-from wire.results import Outcome
+from wire.results import LOST, Outcome
 from wire.tape import Began, Ended
 from wire.telling import look_at
 
@@ -143,15 +142,14 @@ def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
         file.end = os.path.getsize(file.path)
         if caller not in (OPERATOR, began(file.records()).caller):
             return None
-        ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)]
-        if ended[-1].instead:
-            return outcome(kernel, ended[-1].instead, caller)
-        header = codec.decode_from_kernel(ended[-1].header)
+        ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)][-1]
+        if ended.instead:
+            return outcome(kernel, ended.instead, caller)
+        header = codec.decode_from_kernel(ended.header)
     except (OSError, ManipleError, IndexError):
         one = kernel.state.unfinished.get(run)
         if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
             return None
-        lost = headers.Failed(number=0, code="ended", text="run ended: the kernel ended before it, or its tape is gone")
-        return Outcome(header=lost, body=NIL, labels=frozenset())
+        return LOST
     assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
-    return Outcome(header=header, body=ended[-1].body, labels=frozenset(ended[-1].labels))
+    return Outcome(header=header, body=ended.body, labels=frozenset(ended.labels))

@@ -9,14 +9,12 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kernel.record.resuming import WORK
 from kernel.runs import Run
 from manifests import paying, upgrades
 from manifests.calls import OpenCall
 from manifests.ledger import cost_of
 from manifests.schema import ASK
 from manifests.upgrades import ASKED
-from wire.codec import NIL
 from wire.errors import Refusal
 
 if TYPE_CHECKING:
@@ -100,10 +98,7 @@ class Upgrading:
         if work.bond is not None:  # what is left of it is the other's
             kernel.budgets.bonds.close(work.bond)
             work.bond = None
-        cause = OpenCall(
-            told.asked, told.caller, work.by, b"", 0, provided=WORK, resource="", body=NIL, parent=work.parent, deadline=0.0,
-            labels=frozenset(told.labels), most=most, upload=False,
-        )  # fmt: skip
+        cause = upgrades.cause(told, work, most)
         fired = upgrades.key_of(kernel.state, hand.id, run.id)
         try:
             again = kernel.supervisor.begin_work(

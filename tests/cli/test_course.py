@@ -25,10 +25,10 @@ class Told:
         entry: Entry = decode(line)
         self.course.take(entry)
 
-    def begin(self, run: str, hand: str, by: str = "operator") -> int:
+    def begin(self, run: str, hand: str, by: str = "operator", **detail: str) -> int:
         """A run begins, at somebody's wish; the number of its work."""
         self._calls += 2
-        self._take("run.start", run=run, call=self._calls, detail={"name": hand})
+        self._take("run.start", run=run, call=self._calls, detail={"name": hand, **detail})
         self._take("call", principal=by, call=self._calls, method="run", verdict="allowed")
         return self._calls
 
@@ -186,3 +186,19 @@ def test_a_replay_is_no_run_of_a_pipeline() -> None:
     told = Told()
     told._take("run.start", run="r-again", detail={"name": "made", "kind": "task"})
     assert told.course.tries == {}
+
+
+def test_a_run_that_was_begun_anew_with_other_code_is_as_the_one_that_goes_on_instead() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    first = told.begin("r-one", "worker", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    second = told.begin("r-two", "worker", by="r-top", instead="r-one")
+    told.end(first, "failed", "run ended: upgraded: it was begun anew as r-two")
+    third = told.begin("r-three", "worker", by="r-top", instead="r-two")
+    told.end(second, "failed", "run ended: upgraded: it was begun anew as r-three")
+    (piece,) = told.course.of("r-top")
+    assert (piece.state, piece.why, [one.run for one in piece.tries]) == ("working", "", ["r-one", "r-two", "r-three"])
+    told.end(third)
+    (piece,) = told.course.of("r-top")
+    assert piece.state == "done"

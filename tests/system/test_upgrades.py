@@ -262,19 +262,17 @@ def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel, *, is_kil
 
 def test_who_waits_for_a_run_that_began_anew_twice_hears_the_end_after_a_restart_too(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "restart")
-    install(kernel, PARENT._replace(main=PARENT.main.replace('"child"}', '"child"}, detached=True')))
+    install(
+        kernel, PARENT._replace(main=PARENT.main.replace('"child"}', '"child"}, detached=True').replace("0.6", "1.5"))
+    )
     waits = begin(kernel, "parent")
     run = first = entry(kernel.home, "call", method="kernel.sleep").run
-    call(kernel, "kernel.pause", "parent")
     for version in ("1.1.0", "1.2.0"):
         put_in(kernel, version, "restart")
         run = entry(kernel.home, "run.start", instead=run).run
-    entry(kernel.home, "run.start", run=run)
-    call(kernel, "kernel.pause", "steady")
+    entry(kernel.home, "call", method="kernel.sleep", run=run)
     kernel.kill()
     kernel.up()
-    for hand in ("steady", "parent"):
-        call(kernel, "kernel.resume", hand)
     assert value(kernel, first) == "1.2.0"
     assert value(kernel, waits) == [True, "done", "1.2.0"]
     kernel.down()
