@@ -72,8 +72,7 @@ class Consolidating(Desk):
 
     async def stop(self) -> None:
         """What it is at ends with its step."""
-        self._resting.cancel()
-        await asyncio.wait([self._resting])
+        await self.ended(self._resting)
         await super().stop()
 
     async def consolidate(self, call: Call) -> Answer:

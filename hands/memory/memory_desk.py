@@ -4,6 +4,7 @@ A part is a class on top of Desk with an `async def` for each of its methods, wh
 or Reader and a space; see memory_keys for the smallest one.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,12 @@ class Desk(Hand):
         """Close every file."""
         self.embedding.close()
         await self.shelf.close()
+
+    async def ended(self, work: "asyncio.Task[None]") -> None:
+        """Cancel what goes on in the background, until it has ended."""
+        while not work.done():
+            work.cancel()
+            await asyncio.wait([work], timeout=1)
 
     async def on_settings(self, changed: frozenset[str]) -> None:
         """A new quota holds from the next call on."""

@@ -117,7 +117,8 @@ class Embedding:
         if not texts:
             return False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._nobody_asks.wait(), AWAY_S)
+            async with asyncio.timeout(AWAY_S):  # and not wait_for, which until Python 3.12 may swallow a cancellation
+                await self._nobody_asks.wait()
         vectors = await _in(self._texts, lambda: embedder.vectors([one.text for one in texts]))
         await self._shelf.write_if_there(owner, lambda store: _keep(store, embedder, texts, vectors))
         return True

@@ -3,7 +3,6 @@
 What a fragment is, and how it is found, is in memory/fragments.py, memory/recall.py and docs/memory.md.
 """
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -57,8 +56,7 @@ class Fragments(Desk):
 
     async def stop(self) -> None:
         """What waits goes on waiting in its file."""
-        self._making.cancel()
-        await asyncio.wait([self._making])
+        await self.ended(self._making)
         await super().stop()
 
     async def store(
