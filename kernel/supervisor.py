@@ -26,6 +26,7 @@ from manifests.policy import within_state
 from manifests.schedules import SCHEDULE
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import authority
+from manifests.upgrades import ENDED
 from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import Late, Refusal
@@ -66,7 +67,7 @@ class Supervisor:
         """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
-            raise Refusal("ended", "a run that was told to end starts nothing")
+            raise Refusal(ENDED, "a run that was told to end starts nothing")
         wall = hand.package.manifest.limits.wall_ms / 1000
         deadline = kernel.loop.now() + min(wall, wall if seconds is None else seconds)
         by, parent = (cause.by, cause.parent) if not fired else (SCHEDULE, None)

@@ -86,8 +86,11 @@ def heard_of(call: OpenCall) -> dict[str, object]:
     return {"call": call.number, "hand": call.by.name, "method": call.method, "until": time_text(call.until)}
 
 
-def _what(call: OpenCall) -> tuple[str, str, str, bytes]:
-    return call.by.hand, call.method, call.resource, call.body
+def _what(call: OpenCall) -> tuple[object, ...]:
+    """All that its operator is shown of a call, but which one it is, of which run, and when: what one answer is about."""
+    callers = [(one.by.hand, one.method) for one in chain(call.parent)]
+    asked = call.by.hand, call.method, call.resource, call.body, call.most
+    return (*asked, call.upload, call.shown_labels(), callers, told_of(call.asks))
 
 
 def statement(call: OpenCall, key: bytes, origin: str, hand: Installed) -> Statement:

@@ -12,7 +12,8 @@ from typing import Final
 
 from manifests.calls import OpenCall
 from manifests.installed import Installed
-from manifests.schema import Manifest, OnUpgrade
+from manifests.lives import passes
+from manifests.schema import ASK, Manifest, OnUpgrade
 from manifests.state import State
 from manifests.unfinished import Unfinished
 from wire.codec import NIL
@@ -30,6 +31,9 @@ _MADE: Final = re.compile(r".-[0-9a-f]{8}\Z")
 
 ASKED: Final = "asked"
 """The verdict of the decision by which the kernel asks for one of these."""
+
+ENDED: Final = "ended"
+"""The code of a Refusal for a run that was told to end, and begins none any more."""
 
 DECISIONS: Final[tuple[OnUpgrade, ...]] = ("finish", "restart")
 
@@ -68,6 +72,23 @@ def fate(state: State, run: str) -> OnUpgrade:
         return "restart" if one.decided == "restart" else "finish"
     before = begun_with(state, one)
     return before.package.manifest.hand.on_upgrade if before is not None else "finish"
+
+
+def verdict(state: State, run: str, fate: OnUpgrade, cannot: Refusal | None) -> tuple[str, str]:
+    """The kernel's own decision about a run without a process, and why; "" when there is nothing to say.
+
+    cannot: why no other run begins instead of it. Raises that where it passes by itself, or nobody is there to hear how it
+    ends; else the operator is asked.
+    """
+    one = state.unfinished.get(run)
+    decided = one.decided if one is not None else ""
+    if cannot is not None and (passes(cannot.code) or cannot.code == ENDED):
+        raise cannot
+    if (cannot is not None or fate == ASK) and decided != ASKED:
+        return ASKED, cannot.why if cannot is not None else "; ".join(changed(state, run))
+    if fate == "finish" and decided == ASKED:
+        return "finish", "what it was begun with is there again"
+    return "", ""
 
 
 def is_asked(state: State, run: str) -> bool:

@@ -9,6 +9,7 @@ from kernel.record.taking_up import outcome
 from kernel.runs import Run
 from manifests.calls import told
 from manifests.installed import Installed
+from manifests.lives import passes
 from manifests.upgrades import DECISIONS, WAITS, check_restart, is_asked, spawned
 from wire import codec, headers
 from wire.errors import Refusal
@@ -161,13 +162,24 @@ def _decide(request: Request) -> object:
     asked = [run for run in found if is_asked(kernel.state, run.id)]
     if not asked:
         raise Failure("unknown run", f"no run {call.resource!r} waits for a decision: see `maniple ps`")
+    if how == "restart":
+        _check_restart(request, asked[0])
     for run in asked:
-        if how == "restart":
-            check_restart(kernel.state.by_id(run.hand.id), run.name)
         kernel.record("decision", principal=call.caller, run=run.id, call=call.number, verdict=how)
     kernel.exchange.stand_still()
     kernel.resuming.try_again(*(run.id for run in asked))
     return {"decided": how, "runs": [{"run": run.id, "goes_on_as": kernel.results.newest(run.id)} for run in asked]}
+
+
+def _check_restart(request: Request, run: Run) -> None:
+    """Raise Refusal when no run of its Hand as it is now begins, for a reason that does not pass by itself."""
+    kernel = request.kernel
+    hand = check_restart(kernel.state.by_id(run.hand.id), run.name)
+    try:
+        kernel.supervisor.check_startable(hand)
+    except Refusal as refusal:
+        if not passes(refusal.code):
+            raise
 
 
 def _ps(request: Request) -> object:

@@ -14,7 +14,6 @@ from manifests import paying, upgrades
 from manifests.calls import OpenCall
 from manifests.ledger import cost_of
 from manifests.schema import ASK
-from manifests.upgrades import ASKED
 from wire.errors import Refusal
 
 if TYPE_CHECKING:
@@ -69,19 +68,18 @@ class Upgrading:
     def lets_go_on(self, run: Run) -> bool:
         """Whether a run without a process may have the next one; else it waits, or another was begun instead.
 
-        Raises Refusal when another cannot be, and has begun nothing then.
+        Raises Refusal when another cannot be yet, or for nobody any more, and has begun nothing then.
         """
-        kernel = self._kernel
-        one, fate = kernel.state.unfinished.get(run.id), upgrades.fate(kernel.state, run.id)
-        decided = one.decided if one is not None else ""
-        if fate == ASK and decided != ASKED:
-            why = "; ".join(upgrades.changed(kernel.state, run.id))
-            kernel.record("decision", run=run.id, verdict=ASKED, why=why)
-            kernel.exchange.stand_still()
-        elif fate == "restart":
-            self._begin_anew(run)
-        elif fate == "finish" and decided == ASKED:
-            kernel.record("decision", run=run.id, verdict="finish", why="what it was begun with is there again")
+        kernel, fate = self._kernel, upgrades.fate(self._kernel.state, run.id)
+        cannot: Refusal | None = None
+        if fate == "restart":
+            try:
+                self._begin_anew(run)
+            except Refusal as refusal:
+                cannot = refusal
+        verdict, why = upgrades.verdict(kernel.state, run.id, fate, cannot)
+        if verdict:
+            kernel.record("decision", run=run.id, verdict=verdict, why=why)
             kernel.exchange.stand_still()
         return fate == "finish"
 

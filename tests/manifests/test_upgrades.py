@@ -8,6 +8,7 @@ from manifests.schema import HandSection, Limits, Manifest, OnUpgrade
 from manifests.state import State
 from manifests.unfinished import Unfinished
 from manifests.upgrades import (
+    ENDED,
     begun_anew,
     changed,
     check_restart,
@@ -17,6 +18,7 @@ from manifests.upgrades import (
     seconds_given,
     spawned,
     unneeded,
+    verdict,
     version_of,
 )
 from wire.errors import Refusal
@@ -125,3 +127,16 @@ def test_nothing_begins_anew_with_what_is_no_task_any_more_or_was_removed() -> N
 def test_a_run_that_was_given_less_time_than_its_hand_has_gets_as_much_again() -> None:
     manifest = replace(_hand("1.0.0").package.manifest, limits=Limits(wall_ms=600_000))
     assert (seconds_given(599_999, manifest), seconds_given(5_000, manifest)) == (None, 5.0)
+
+
+def test_the_operator_is_asked_where_no_other_run_begins_unless_that_passes_or_nobody_is_left_to_hear_its_end() -> None:
+    state, cannot = _state(), Refusal("requires", "a program is missing")
+    assert verdict(state, "r", "restart", cannot) == ("asked", "a program is missing")
+    assert verdict(state, "r", "restart", None) == ("", "")
+    assert verdict(state, "r", "ask", None) == ("asked", "steady 1.0.0 was replaced by 1.1.0")
+    state = _state({"r": _run(decided="asked")})
+    assert verdict(state, "r", "restart", cannot) == verdict(state, "r", "ask", None) == ("", "")
+    assert verdict(state, "r", "finish", None) == ("finish", "what it was begun with is there again")
+    for code in ("paused", "frozen", ENDED):
+        with pytest.raises(Refusal, match=code):
+            verdict(state, "r", "restart", Refusal(code, code))

@@ -261,6 +261,44 @@ def test_calls_that_ask_for_the_same_are_shown_as_one(kernel: Kernel) -> None:
     assert len(waiting(kernel)) == 1
 
 
+SLY = """
+import asyncio
+
+from runtime import CallRefused, Cost, Hand
+
+
+class Writer(Hand):
+    async def run(self, letters: list = ()) -> object:
+        return await asyncio.gather(*(self.send(**more) for more in (
+            {}, {}, {"upload": True}, {"at_most": Cost(tokens=9, micro_dollars=9)}, {"ask_first": "for another reason"},
+        )))
+
+    async def send(self, **more):
+        try:
+            async with self.kernel.stream("post.send", "ann", {"text": "hello"}, **more) as letter:
+                if "upload" in more:
+                    await letter.send(b"and what nobody was shown")
+                    await letter.finish()
+                await letter.read()
+                return "sent"
+        except CallRefused as end:
+            return end.code
+"""
+
+
+def test_a_yes_answers_no_call_that_differs_in_anything_that_is_shown(kernel: Kernel) -> None:
+    install(kernel, writer("sly")._replace(main=SLY))
+    run = begin(kernel, hand="sly")
+    held = waiting(kernel, 5)
+    plain = [one.call for one in held if one.like == min(other.call for other in held)]
+    assert sorted([one.like for one in held].count(like) for like in {one.like for one in held}) == [1, 1, 1, 2]
+    answer(kernel, [one for one in held if one.call in plain])
+    fates.until(lambda: len(sent(kernel.home)) == 2 == len(plain), "both are sent")
+    answer(kernel, waiting(kernel, 3), "denied")
+    assert outcome(kernel, run) == ["sent", "sent", "denied", "denied", "denied"]
+    assert len(sent(kernel.home)) == 2
+
+
 def test_a_run_that_is_stopped_takes_back_what_it_asked_for(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello")
     held = waiting(kernel)

@@ -291,3 +291,20 @@ def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_noth
     call(kernel, "kernel.resume", "steady")
     assert value(kernel, run) == "1.0.0"
     assert sorted(written(kernel)) == ["1.0.0 x after", "1.0.0 x before"]
+
+
+@pytest.mark.parametrize("on_upgrade", ["restart", "ask"])
+def test_a_run_is_not_lost_when_the_new_code_cannot_start(kernel: Kernel, on_upgrade: str) -> None:
+    put_in(kernel, "1.0.0", on_upgrade)
+    run = sleeping(kernel, seconds=0.5)
+    install(kernel, source("1.1.0", more='[requires]\nbinaries = ["no-such-program"]\n'))
+    asked = entry(kernel.home, "decision", run=run, verdict="asked")
+    assert ("requires the program" in asked.why) is (on_upgrade == "restart")
+    said = maniple(kernel.home, "decide", run, "restart")
+    assert "steady requires the program no-such-program" in said.words
+    kernel.kill()
+    kernel.up()
+    assert [row["state"] for row in fates.runs(kernel, "steady")] == ["waits: upgraded"]
+    assert maniple(kernel.home, "decide", run, "finish").out == f"{run} goes on.\n"
+    assert value(kernel, run) == "1.0.0"
+    assert len([one for one in entries(kernel.home, "decision") if one.verdict == "asked"]) == 1
