@@ -196,7 +196,8 @@ class Scheduling(Hand):
             wait = min(LOOK_MOST_S, max(0.0, (self.book.wake_at() - now_ms()) / 1000))
             if wait:
                 try:
-                    await asyncio.wait_for(self.changed.wait(), wait)
+                    async with asyncio.timeout(wait):  # wait_for may swallow a cancellation until Python 3.12
+                        await self.changed.wait()
                 except TimeoutError:
                     pass
 
