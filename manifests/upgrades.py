@@ -21,9 +21,6 @@ from wire.entries import Cost
 from wire.errors import Refusal
 from wire.tape import Began
 
-WAITS: Final = "waits: upgraded"
-"""The state of a run that waits for the operator's decision, as people see it."""
-
 ANEW: Final = "upgraded: it was begun anew as"
 """Why a run has ended, before the one that goes on instead."""
 

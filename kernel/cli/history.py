@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from manifests.upgrades import WAITS
+from manifests.waiting import WAITS
 from wire.entries import Entry
 
 NEEDLES = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"')

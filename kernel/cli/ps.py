@@ -2,7 +2,7 @@
 
 from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
-from manifests.upgrades import WAITS
+from manifests.waiting import WAITS
 
 
 @command()

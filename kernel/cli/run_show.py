@@ -8,7 +8,7 @@ from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from kernel.cli.runs import how_to_decide, took
 from kernel.cli.usage import Whole
-from manifests.upgrades import WAITS
+from manifests.waiting import WAITS
 from wire.entries import Entry
 
 

@@ -6,7 +6,7 @@ from kernel.cli import history, logbook, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.usage import Whole
-from manifests.upgrades import WAITS
+from manifests.waiting import WAITS
 from wire.entries import time_micros
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from kernel.cli import screen, spending, told
 from kernel.cli.frame import Session, command
-from manifests.upgrades import WAITS
+from manifests.waiting import WAITS
 from wire.entries import time_micros
 
 

@@ -10,7 +10,8 @@ from kernel.runs import Run
 from manifests.calls import told
 from manifests.installed import Installed
 from manifests.lives import passes
-from manifests.upgrades import DECISIONS, WAITS, check_restart, is_asked, spawned
+from manifests.upgrades import DECISIONS, check_restart, is_asked, spawned
+from manifests.waiting import WAITS
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome

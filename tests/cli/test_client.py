@@ -1,6 +1,8 @@
 """The operator's link by itself: what it does when the kernel drops it, and that it leaves nothing open."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -9,6 +11,7 @@ from kernel.cli import client as link
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from tests.cli.shell import Shell
+from tests.living import ROOT
 from wire import headers
 
 
@@ -47,3 +50,11 @@ def test_a_link_leaves_no_descriptor_open(shell: Shell) -> None:
         with Client(str(shell.home)) as client:
             client.call("kernel.ps")
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("command", ["ps", "status", "hands"])
+def test_a_command_that_only_shows_loads_nothing_of_what_decides(command: str) -> None:
+    """Half of the time of `maniple ps` is imports."""
+    code = f"import sys, kernel.cli.main, kernel.cli.{command}; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert not {"manifests.state", "manifests.calls", "nacl", "wire.signing"} & {*said.split()}
