@@ -3,7 +3,7 @@
 It reads whose message each is, reads and writes headers, and adds the two entries of each call to a chain, with digests of
 both bodies, in a file that nobody waits for. It knows no grants, limits, deadlines, credit, tapes or dead peers, and no call
 of its can be refused. So it is what Python, zmq and the log's format cost at least, whoever writes the kernel: what is above
-it in the table is Maniple's to save, what is below it is not (docs/adr/0039-recorded-calls.md).
+it in the table is Maniple's to save, what is below it is not (docs/adr/0040-recorded-calls.md).
 """
 
 import os
