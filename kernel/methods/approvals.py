@@ -30,6 +30,11 @@ def _approvals(request: Request) -> object:
 def _held(request: Request, number: object) -> OpenCall:
     call = next((one for one in request.kernel.exchange.held(shown=True) if one.number == number), None)
     if call is None:
+        tapes = (run.tape for run in request.kernel.runs.values() if run.tape is not None)
+        if any(known == number and left.answer == "held" for tape in tapes for known, left in tape.opens.values()):
+            raise Refusal(
+                "not yet", f"call {number} waits on, but its run is not back since the kernel started: try again"
+            )
         raise Refusal("gone", f"call {number} does not wait for approval, or not any more: see `maniple approvals`")
     return call
 

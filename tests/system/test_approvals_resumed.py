@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli.exits import NotDone
 from tests.living import Kernel, install, make_home
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
@@ -67,6 +68,19 @@ def test_an_approved_call_reaches_its_provider_only_when_the_answer_is_on_disk(t
         answering.join(fates.PATIENCE)
         assert took > 2 * DELAY
         assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+def test_one_whose_run_is_not_back_yet_is_said_to_wait_on(kernel: Kernel) -> None:
+    run = begin(kernel, "ann hello")
+    (held,) = waiting(kernel)
+    call(kernel, "kernel.freeze")
+    restart(kernel)  # frozen, so that its run stays away
+    with pytest.raises(NotDone, match="waits on, but its run is not back since the kernel started") as refused:
+        call(kernel, "kernel.approvals", "", {"call": held.call})
+    assert refused.value.reason == "not yet"
+    call(kernel, "kernel.thaw")
+    answer(kernel, waiting(kernel))
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
 @pytest.mark.parametrize("asks", ["a letter", "a spawn"])
