@@ -337,7 +337,7 @@ class Supervisor:
             kernel.exchange.fail(run.work, "ended", f"run ended: {run.why}")
         kernel.resuming.close(run)
         may_repeat = life is not None and not life.is_final
-        again = kernel.exchange.provider_died(run, is_crash=not was_told, may_repeat=may_repeat)
+        again = kernel.exchange.provider_died(run, is_crash=not (was_told or is_lost), may_repeat=may_repeat)
         self._untold.discard(run.id)
         kernel.end_run(run, status, clean=clean)
         for child in list(kernel.runs.values()):

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 
 from manifests.lives import TEMPLATES_MOST
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, install, make_home
+from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
 
@@ -73,6 +74,19 @@ def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) ->
         until(lambda gone=template: _is_another(kernel, gone), "another one is there")  # type: ignore[misc]
     assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
     assert not entries(kernel.home, "hand.state") or state_of(kernel, "echo") == "ready"
+
+
+def test_a_call_that_was_open_when_templates_died_is_no_poison(kernel: Kernel) -> None:
+    slow = ECHO.main.replace("        return", "        await asyncio.sleep(1.0)\n        return")
+    install(kernel, Source(ECHO.toml.replace("1.0.0", "1.1.0"), f"import asyncio\n{slow}"))
+    with ThreadPoolExecutor(1) as beside:
+        answer = beside.submit(call, kernel, "echo.say", "", {"text": "hi"})
+        for _ in range(3):
+            until(lambda: [run for run in fates.runs(kernel, "echo") if run["open"]], "it is at its provider")
+            gone = kernel.template_pid
+            os.kill(gone, signal.SIGKILL)
+            until(lambda gone=gone: _is_another(kernel, gone), "another one is there")  # type: ignore[misc]
+        assert answer.result(fates.PATIENCE) == {"text": "hi"}
 
 
 def test_one_that_is_killed_while_it_starts_costs_no_other(kernel: Kernel) -> None:
