@@ -1,8 +1,5 @@
 """Consolidation: near-duplicates become one, what recurs rises, what fades is archived, and nothing is lost."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,18 +14,6 @@ from memory.sameness import nearly
 from memory.store import Store
 from memory.words import analysed
 from tests.memory.clock import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(tmp_path / "one.db", now=clock)
-    yield opened
-    opened.close()
 
 
 def test_near_duplicates_become_one_that_has_what_both_had(store: Store) -> None:

@@ -1,7 +1,6 @@
 """Fragments: stored, merged, superseded, changed and forgotten; whatever is done, the index holds what is live."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,6 @@ from memory.fragments import TEXT_MAX, Changes, New, add, forget, get, listed, u
 from memory.recall import Question, recall
 from memory.store import Store
 from tests.memory.clock import NOW, Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(tmp_path / "one.db", now=clock)
-    yield opened
-    opened.close()
 
 
 def numbers(store: Store, question: str, space: str = "") -> list[int]:

@@ -1,6 +1,5 @@
 """Values by key against a plain dict: whatever is done, in whatever order, the two agree."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,30 +10,7 @@ from memory import keys
 from memory.errors import Absent, Conflict, Invalid
 from memory.keys import Change
 from memory.store import Store
-
-NOW = 1_000_000
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> int:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(tmp_path / "one.db", now=clock)
-    yield opened
-    opened.close()
+from tests.memory.clock import NOW, Clock
 
 
 def test_what_was_set_is_there_and_counts_its_version(store: Store) -> None:

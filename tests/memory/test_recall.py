@@ -1,7 +1,6 @@
 """Recall: by words, with what other spaces hold unseen, and unharmed by whatever is asked."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,6 @@ from memory.ranking import HALF_LIFE
 from memory.recall import Question, Recalled, recall
 from memory.store import Store
 from tests.memory.clock import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(tmp_path / "one.db", now=clock)
-    yield opened
-    opened.close()
 
 
 def texts(answer: Recalled) -> list[str]:
