@@ -29,6 +29,7 @@ class Exchange:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         self.calls: dict[int, OpenCall] = {}
+        self._waiting: set[int] = set()
 
     def begin(self, peer: Peer, call: OpenCall) -> None:
         """Record an allowed call, and deliver it: at once if it only reads, else once its entry is on disk.
@@ -95,6 +96,13 @@ class Exchange:
         if call.parent is not None:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
+        if call.parent is not None and call.parent.number in self._waiting:
+            self.stand_still()  # it does not only wait any more
+
+    def look_beside(self, call: OpenCall) -> None:
+        """A call has ended, or will last: what is made for the same may do nothing now but wait for the operator."""
+        if call.parent is not None and not self._waiting.isdisjoint(call.parent.children):
+            self.stand_still()
 
     def let_go(self, call: OpenCall) -> None:
         """Forget an open call without giving it an end: it is made again later."""
@@ -223,6 +231,7 @@ class Exchange:
                 timer.cancel()
         if call.parent is not None:
             call.parent.children.pop(call.number, None)
+            self.look_beside(call)
         return True
 
     def _told(self, call: OpenCall, header: headers.End) -> headers.End:
@@ -272,7 +281,8 @@ class Exchange:
         """Stop the clocks of all calls by and at paused Hands, of those that are held, and of those that wait for these; let
         those of all others go on."""
         kernel, now = self._kernel, self._kernel.loop.now()
-        waiting = holding.waited_for([*self.held(), *kernel.upgrading.works()])
+        waiting = holding.waited_for([*self.held(), *kernel.upgrading.works()], kernel.time())
+        self._waiting = waiting
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))

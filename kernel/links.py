@@ -47,13 +47,13 @@ class Links:
         """Tell a peer something; a run with a tape hears it from there."""
         tape = peer.run.tape if peer.run is not None else None
         if tape is None or isinstance(header, headers.Hello | headers.Still | headers.Stop):
-            self.transmit(peer, header, body)
+            self.transmit(peer, codec.encode(header), body)
         else:
             tape.hear(header, body)
 
-    def transmit(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
-        """Send to a peer; one that is gone, or does not take what it was promised, is ended."""
-        raw, unsent = codec.encode(header), peer.unsent
+    def transmit(self, peer: Peer, raw: bytes, body: bytes) -> None:
+        """Send a header's bytes and a body; a peer that is gone, or does not take what it was promised, is ended."""
+        unsent = peer.unsent
         taken = None if unsent else self._kernel.bus.send(peer.route, raw, body)
         if taken is None and peer.keep(raw, body):
             if len(unsent) == 1:

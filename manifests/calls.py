@@ -4,7 +4,7 @@ log (pure; its life is wire/calls.py).
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec.structs import asdict, replace
 
@@ -26,6 +26,9 @@ from wire.headers import Chunk
 from wire.ids import KERNEL
 from wire.labels import join
 from wire.results import Outcome
+
+RESTS_FROM: Final = 30_000_000
+"""Microseconds that a sleep must last for its run to be one that only waits."""
 
 
 class Timer(Protocol):
@@ -318,11 +321,11 @@ def covering(parent: OpenCall | None) -> Bond | None:
     return None
 
 
-def lasts(call: OpenCall, now: int, seconds: float) -> bool:
-    """Whether a call may well take longer than a process is kept for it, so many seconds. now: microseconds since 1970."""
+def lasts(call: OpenCall, now: int) -> bool:
+    """Whether a call may well take longer than a process is kept for it. now: microseconds since 1970."""
     if call.state == "held" or call.method == "kernel.wait":
         return True
-    return call.method == "kernel.sleep" and call.alarm_at - now > seconds * 1_000_000
+    return call.method == "kernel.sleep" and call.alarm_at - now > RESTS_FROM
 
 
 def may_be_made_again(provided: Provided, most: object = None) -> bool:

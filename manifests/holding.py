@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from manifests.approvals import Reason, told_of
-from manifests.calls import OpenCall, chain
+from manifests.calls import OpenCall, chain, lasts
 from manifests.installed import Installed
 from manifests.policy import Link, logged
 from manifests.standing import Rule
@@ -22,7 +22,8 @@ from wire.errors import Refusal
 from wire.ids import OPERATOR
 
 WAITS: Final = ("kernel.spawn", "kernel.wait")
-"""Calls that may wait for a run, whose clocks stand still while that of what they are made for does."""
+STILL: Final = (*WAITS, "kernel.sleep")
+"""Calls that may wait for a run; those whose clocks stand still while that of what they are made for does."""
 
 LISTED: Final = 100
 """Held calls that are told of at once: so many fit into one message, whatever their resources and labels."""
@@ -41,14 +42,30 @@ def counts(held: Sequence[OpenCall], caller: str, hand: str) -> tuple[int, int]:
     return sum(call.caller == caller for call in held), sum(call.by.hand == hand for call in held)
 
 
-def waited_for(held: Iterable[OpenCall]) -> set[int]:
-    """The numbers of held calls, and of all that they are made for."""
-    return {link.number for call in held for link in chain(call)}
+def waited_for(held: Iterable[OpenCall], now: int) -> set[int]:
+    """The numbers of held calls, and of those up their chains for which nothing else is done meanwhile.
+
+    now: microseconds since 1970.
+    """
+    waiting: set[int] = set()
+    for call in held:
+        link: OpenCall | None = call
+        while link is not None and link.number not in waiting and (link is call or _only_waits(link, waiting, now)):
+            waiting.add(link.number)
+            link = link.parent
+    return waiting
+
+
+def _only_waits(call: OpenCall, waiting: set[int], now: int) -> bool:
+    """Whether everything that is open for a call waits for the operator, for a run, or for a later moment."""
+    return all(
+        child.number in waiting or child.method in WAITS or lasts(child, now) for child in call.children.values()
+    )
 
 
 def stands_still(call: OpenCall, waiting: set[int], *, is_frozen: bool) -> bool:
     """Whether a call's clock stands still because it, or what it waits for, waits for the operator; or since all does."""
-    waits_there = call.method in WAITS and call.parent is not None and call.parent.number in waiting
+    waits_there = call.method in STILL and call.parent is not None and call.parent.number in waiting
     return call.number in waiting or waits_there or (is_frozen and (call.caller != OPERATOR or not call.route))
 
 

@@ -9,12 +9,17 @@ from typing import Final
 
 from msgspec import Struct
 
+from kernel.cli.history import how_to_decide
 from manifests.approvals import wish_of
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
+from manifests.waiting import WAITS
 from wire.entries import Entry, time_micros
 
-NEEDLES: Final = (b'"kind":"note"', b'"kind":"run.', b'"method":"run"', b'"method":"kernel.spawn"', b'"cost":{')
+NEEDLES: Final = (
+    b'"kind":"note"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"', b'"method":"kernel.spawn"',
+    b'"cost":{',
+)  # fmt: skip
 """What a line of the log holds that says something of a pipeline run, or of what a run has cost."""
 
 
@@ -22,7 +27,7 @@ ASKS: Final = "asks you"
 
 
 class Try(Struct, kw_only=True):
-    """One run of a piece. Times in microseconds, 0 while unknown. outcome: working, done, failed, refused, cancelled…"""
+    """One run of a piece. Times in microseconds, 0 while unknown. outcome: working, WAITS, done, failed…"""
 
     run: str
     hand: str = ""
@@ -80,6 +85,10 @@ class Course:
                 self._spawned.setdefault(entry.principal, []).append(self._work[entry.call])
             case "end" if entry.call in self._work:
                 self._end(self.tries[self._work[entry.call]], entry)
+            case "decision" if entry.run in self.tries and not self.tries[entry.run].ended:
+                one = self.tries[entry.run]
+                is_asked = entry.verdict == "asked"
+                one.outcome, one.why = (WAITS, how_to_decide(entry.run)) if is_asked else ("working", "")
             case "run.end" if entry.run in self.tries and not self.tries[entry.run].ended:
                 self._end(self.tries[entry.run], entry)
             case "note":
@@ -134,7 +143,7 @@ class Course:
         ]
         states.remove(piece.state)
         done = states.count("done")
-        is_open = not {"working", "waiting", ASKS}.isdisjoint(states)
+        is_open = not {"working", "waiting", ASKS, WAITS}.isdisjoint(states)
         state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
         return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 

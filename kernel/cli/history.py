@@ -69,6 +69,11 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
     return runs
 
 
+def how_to_decide(run: str) -> str:
+    """The next command for a run whose code was upgraded."""
+    return f"`maniple decide {run} finish`, or `… restart`, or `maniple cancel {run}`"
+
+
 def _lose(runs: Iterable[PastRun], time: str) -> None:
     """A kernel has started: what a killed one before it ran, and nobody takes up, has no end of its own."""
     for run in runs:

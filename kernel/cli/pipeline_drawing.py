@@ -8,6 +8,7 @@ from kernel.cli.course import ASKS, Course, Piece, Try
 from kernel.cli.drawing import VERDICTS
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Step, Work
 from manifests.values import format_duration
+from manifests.waiting import WAITS
 
 ITEMS_SHOWN: Final = 12
 """Items of a step up to which each has a line; of more, only those that are under way or failed."""
@@ -19,6 +20,7 @@ _COLOURS: Final = {
     "working": "yellow",
     "waiting": "yellow",
     ASKS: "yellow",
+    WAITS: "yellow",
     "skipped": "dim",
     "to come": "dim",
 }

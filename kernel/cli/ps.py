@@ -2,6 +2,7 @@
 
 from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
+from kernel.cli.history import how_to_decide
 from manifests.waiting import WAITS
 
 
@@ -17,9 +18,7 @@ def ps(session: Session) -> None:
     session.result(reply, lambda: _drawn(told.read(reply, told.LiveRuns)))
     for run in told.read(reply, told.LiveRuns).runs:
         if run.state == WAITS:
-            session.say(
-                f"{run.run} waits: `maniple decide {run.run} finish`, or `… restart`, or `maniple cancel {run.run}`"
-            )
+            session.say(f"{run.run} waits: {how_to_decide(run.run)}")
 
 
 def _drawn(live: told.LiveRuns) -> str:

@@ -6,7 +6,7 @@ import msgspec
 from kernel.cli import drawing, history, logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from kernel.cli.runs import how_to_decide, took
+from kernel.cli.runs import took
 from kernel.cli.usage import Whole
 from manifests.waiting import WAITS
 from wire.entries import Entry
@@ -49,7 +49,7 @@ def _drawn(run: history.PastRun, entries: list[Entry]) -> str:
             ("ended", f"{run.ended} after {took(run)}" if run.ended else "it lives, or its end was not recorded"),
             ("outcome", screen.coloured(run.outcome, drawing.VERDICTS.get(run.outcome, ""))),
             ("why", run.why),
-            ("next", how_to_decide(run) if run.outcome == WAITS else ""),
+            ("next", history.how_to_decide(run.run) if run.outcome == WAITS else ""),
             ("process", run.exit),
             ("used", f"{run.cpu_seconds:.2f}s of processor, {screen.size(run.memory_peak)} at most, {run.calls} calls"),
             ("confined by", ", ".join(run.confinement)),

@@ -32,7 +32,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
     session.result({"runs": kept}, lambda: _drawn(kept))
     for run in kept:
         if run.outcome == WAITS:
-            session.say(f"{run.run} waits for your decision: {how_to_decide(run)}")
+            session.say(f"{run.run} waits for your decision: {history.how_to_decide(run.run)}")
 
 
 def _drawn(found: list[history.PastRun]) -> str:
@@ -54,11 +54,6 @@ def _drawn(found: list[history.PastRun]) -> str:
         right=("TOOK",),
         colour_of="OUTCOME",
     )
-
-
-def how_to_decide(run: history.PastRun) -> str:
-    """The next command for a run whose code was upgraded."""
-    return f"`maniple decide {run.run} finish`, or `… restart`, or `maniple cancel {run.run}`"
 
 
 def took(run: history.PastRun) -> str:

@@ -11,7 +11,7 @@ from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
 from manifests.lives import in_order
-from wire import headers
+from wire import codec, headers
 from wire.headers import FromKernel, FromRun
 from wire.replaying import Replay
 
@@ -52,7 +52,7 @@ class Replayed(Tape):
         while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()):
             self.credit -= 1
             body = self._said(due[0], due[1].body, whole=True) if due[1].secret else due[1].body
-            kernel.links.transmit(run.peer, due[0], body)
+            kernel.links.transmit(run.peer, codec.encode(due[0]), body)
             kernel.exchange.reply_chunk(run, headers.Chunk(number=number), due[2])
         if self.replay.verdict is not None and number in run.serving:
             kernel.answer(self._call, self.replay.verdict)

@@ -44,8 +44,7 @@ INTERRUPTED: Final = "interrupted"
 """The code of Failed for a stream that broke since its caller's process did."""
 
 EVERY: Final = 5.0
-RESTS_FROM: Final = 30.0
-"""Seconds between looks for runs that only wait; how long a sleep must last to be worth a process."""
+"""Seconds between looks for runs that only wait."""
 
 DEATHS_MOST: Final = 3
 """Processes of one run that may die one after the other without coming any further, unless the last was killed."""
@@ -165,9 +164,9 @@ class Resuming:
             self.note_spent(run)
             if run.tape is None or not run.clock or run.peer is None or run.state != "ready" or run.paused or run.ended:
                 continue
-            if run.tape.is_quiet and all(lasts(call, now, RESTS_FROM) for call in run.tape.made.values()):
+            if run.tape.is_quiet and all(lasts(call, now) for call in run.tape.made.values()):
                 if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
-                    kernel.links.transmit(run.peer, headers.Still(time=now), NIL)
+                    kernel.links.transmit(run.peer, codec.encode(headers.Still(time=now)), NIL)
                 self._asked[run.id] = run.tape.count
 
     def note_spent(self, run: Run, *, is_due: bool = False) -> None:

@@ -53,7 +53,7 @@ class Tape:
         self.peer: Peer | None = None
         self.absent: Peer | None = None
         self._telling: Telling | None = None
-        self._queue: deque[tuple[FromKernel, bytes, int]] = deque()
+        self._queue: deque[tuple[FromKernel, bytes, bytes, int]] = deque()
         self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
@@ -115,8 +115,11 @@ class Tape:
         while number in self._taken:
             number = max(self._taken) + 2
         self._bind(number, header.number)
+        if number == header.number:
+            self.put(record, bound=True)
+            return header
         self.put(replace(record, number=number), bound=True)
-        return header if number == header.number else replace(header, number=number)
+        return replace(header, number=number)
 
     def _bind(self, ours: int, theirs: int) -> None:
         self._theirs[ours], self._ours[theirs] = theirs, ours
@@ -165,9 +168,10 @@ class Tape:
         gate = self._kernel.log.size if durable else -1
         is_secret = self._is_secret(header)
         on_tape = self._said(header, body, whole=False) if is_secret else body
-        self.put(Heard(header=codec.encode(header), body=on_tape, secret=is_secret), bound=bound)
+        raw = codec.encode(header)
+        self.put(Heard(header=raw, body=on_tape, secret=is_secret), bound=bound)
         self._heard += 1
-        self._queue.append((header, body, gate))
+        self._queue.append((header, raw, body, gate))
         if not bound:
             self.pump()
 
@@ -198,7 +202,7 @@ class Tape:
         while peer is not None and (due := telling.due(is_ready=run.state == "ready")) is not None:
             header, heard = due
             body = self._said(header, heard.body, whole=True) if heard.secret else heard.body
-            kernel.links.transmit(peer, self._numbered(header), body)
+            kernel.links.transmit(peer, codec.encode(self._numbered(header)), body)
             peer = run.peer
         if telling.left or peer is None:
             return False
@@ -224,7 +228,7 @@ class Tape:
     def _tell_new(self, run: Run) -> None:
         kernel = self._kernel
         while self._queue and (peer := run.peer) is not None:
-            header, body, gate = self._queue[0]
+            header, raw, body, gate = self._queue[0]
             if gate >= kernel.log.durable:
                 kernel.log.after(gate, self.pump)
                 return
@@ -238,7 +242,8 @@ class Tape:
             if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
             self._queue.popleft()
-            kernel.links.transmit(peer, self._numbered(header), body)
+            told = self._numbered(header)
+            kernel.links.transmit(peer, raw if told is header else codec.encode(told), body)
 
     def _look_again(self) -> None:
         """Tell more in a moment; one look for all that waits."""

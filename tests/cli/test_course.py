@@ -182,6 +182,20 @@ def test_a_step_that_asks_says_what_to_type_until_it_is_answered() -> None:
         assert list(told.course.asking("r-top")) == []
 
 
+def test_a_step_whose_code_was_upgraded_says_what_to_type_until_that_is_decided() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    work = told.begin("r-one", "worker", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told._take("decision", run="r-one", verdict="asked", why="worker 2.0.0 is installed")
+    assert "waits: upgraded" in tree(told)[1]
+    assert "`maniple decide r-one finish`" in tree(told)[1]
+    told._take("decision", run="r-one", verdict="finish")
+    assert [piece.state for piece in told.course.of("r-top")] == ["working"]
+    told.end(work)
+    assert [piece.state for piece in told.course.of("r-top")] == ["done"]
+
+
 def test_a_replay_is_no_run_of_a_pipeline() -> None:
     told = Told()
     told._take("run.start", run="r-again", detail={"name": "made", "kind": "task"})

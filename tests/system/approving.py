@@ -81,12 +81,18 @@ from runtime import CallFailed, CallRefused, Hand
 
 class Writer(Hand):
     async def run(self, letters: list = (), at_once: bool = False, method: str = "post.send", timeout: float = 0.0,
-                  before: str = "", spawn: str = "") -> object:
+                  before: str = "", spawn: str = "", reads: bool = False, naps: float = 0.0) -> object:
         if before:
             await self.kernel.note(before)
         if spawn:
             told = await self.kernel.call("kernel.spawn", spawn, {"inputs": {"letters": letters}, "wait": True})
             return told.value["value"]
+        if reads:
+            sending = [asyncio.create_task(self.send(method, to, text, timeout)) for to, text in letters]
+            while not all(one.done() for one in sending):
+                await self.kernel.call("post.read", "ann", {})
+                await asyncio.wait(sending, timeout=naps)
+            return [one.result() for one in sending]
         if at_once:
             return await asyncio.gather(*(self.send(method, to, text, timeout) for to, text in letters))
         return [await self.send(method, to, text, timeout) for to, text in letters]

@@ -189,27 +189,6 @@ def test_no_hand_can_answer_or_list(kernel: Kernel) -> None:
 # what happens meanwhile ----------------------------------------------------------------------------------------------
 
 
-def test_held_time_counts_against_no_deadline_neither_the_calls_nor_the_runs(kernel: Kernel) -> None:
-    install(kernel, writer("hasty", wall="1s"))
-    run = begin(kernel, "ann hello", hand="hasty", timeout=0.5)
-    held = waiting(kernel)
-    time.sleep(1.6)
-    answer(kernel, held)
-    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
-
-
-def test_a_run_that_waits_for_one_whose_call_is_held_waits_as_long(kernel: Kernel) -> None:
-    asks = '"kernel.spawn" = { allow = ["*"], approval = false }\n"post.*" = ["*"]\n'
-    install(kernel, writer("chief", asks, wall="1s"))
-    run = begin(kernel, "ann hello", hand="chief", spawn="writer")
-    (held,) = waiting(kernel)
-    assert [(one.hand, one.method) for one in held.chain] == [("chief", "run"), ("operator", "run")]
-    assert [one.name for one in held.asks] == ["writer", "chief"]
-    time.sleep(1.5)
-    answer(kernel, [held])
-    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
-
-
 def test_what_an_approved_call_leads_to_is_not_asked_about_in_its_callers_name(kernel: Kernel) -> None:
     install(kernel, writer("chief", '"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
     install(kernel, writer("clerk", autonomy="full"))

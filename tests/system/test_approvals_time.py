@@ -1,0 +1,61 @@
+"""The time that a person takes to answer counts against nothing; what is done meanwhile does."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.living import Kernel, install, make_home
+from tests.system import fates
+from tests.system.approving import POST, answer, begin, none_waits, outcome, waiting, writer
+from tests.system.fates import call
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, POST)
+        install(kernel, writer())
+        yield kernel
+
+
+def test_held_time_counts_against_no_deadline_neither_the_calls_nor_the_runs(kernel: Kernel) -> None:
+    install(kernel, writer("hasty", wall="1s"))
+    run = begin(kernel, "ann hello", hand="hasty", timeout=0.5)
+    held = waiting(kernel)
+    time.sleep(1.6)
+    answer(kernel, held)
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+def test_a_run_that_goes_on_working_while_a_call_of_its_is_held_has_no_more_time_than_its_wall(kernel: Kernel) -> None:
+    install(kernel, writer("hasty", wall="1s"))
+    begun = time.monotonic()
+    run = begin(kernel, "ann hello", hand="hasty", reads=True, naps=0.1)
+    told = fates.table(call(kernel, "kernel.wait", "", {"run": run}, seconds=20))
+    assert told["outcome"] == "failed"
+    assert "did not end within its time" in str(told["text"])
+    assert time.monotonic() - begun > 1
+    assert none_waits(kernel)
+
+
+def test_a_run_that_works_now_and_then_while_a_call_of_its_is_held_has_time_for_what_it_does(kernel: Kernel) -> None:
+    install(kernel, writer("hasty", wall="3s"))
+    run = begin(kernel, "ann hello", hand="hasty", reads=True, naps=40)
+    (held,) = waiting(kernel)
+    time.sleep(4)
+    answer(kernel, [held])
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+def test_a_run_that_waits_for_one_whose_call_is_held_waits_as_long(kernel: Kernel) -> None:
+    asks = '"kernel.spawn" = { allow = ["*"], approval = false }\n"post.*" = ["*"]\n'
+    install(kernel, writer("chief", asks, wall="1s"))
+    run = begin(kernel, "ann hello", hand="chief", spawn="writer")
+    (held,) = waiting(kernel)
+    assert [(one.hand, one.method) for one in held.chain] == [("chief", "run"), ("operator", "run")]
+    assert [one.name for one in held.asks] == ["writer", "chief"]
+    time.sleep(1.5)
+    answer(kernel, [held])
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
