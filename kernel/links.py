@@ -14,6 +14,9 @@ from wire.ids import NOBODY
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
+UNTAPED: Final = (headers.Hello, headers.Still, headers.Stop)
+"""What one process is told of itself, and no tape keeps."""
+
 CUT_FOR: Final = 0.5
 """Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
 
@@ -46,7 +49,7 @@ class Links:
     def send(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
         """Tell a peer something; a run with a tape hears it from there."""
         tape = peer.run.tape if peer.run is not None else None
-        if tape is None or isinstance(header, headers.Hello | headers.Still | headers.Stop):
+        if tape is None or isinstance(header, UNTAPED):
             self.transmit(peer, codec.encode(header), body)
         else:
             tape.hear(header, body)

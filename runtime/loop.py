@@ -88,7 +88,7 @@ class IdleSelector(selectors.EpollSelector):
             if len(others) == len(events):
                 self._is_woken = timeout is not None
                 return events
-            if others or not self._waiting():
+            if others or (self._busy and not self._waiting()):  # who is idle may also be given nothing
                 return others
         self._busy, self._is_woken = 0, False
         descriptor = next(iter(self._bus))

@@ -21,7 +21,7 @@ from wire.errors import Diverged
 from wire.headers import FromKernel, FromRun
 from wire.tape import Asked, Heard, Placed, Spent
 
-_ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
+ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
 
 AHEAD: Final = 32
@@ -92,7 +92,7 @@ def look_at(records: Iterable[Placed]) -> Contents:
             is_delivered = is_delivered or isinstance(header, headers.Call)
             number = getattr(header, "number", 0)
             if number in known and not (known[number].is_begun and isinstance(header, headers.Chunk)):
-                is_ended = isinstance(header, _ENDS)
+                is_ended = isinstance(header, ENDS)
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
     return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent)
 

@@ -7,6 +7,7 @@ What a crash left behind the last record, or what the log does not vouch for any
 
 import errno
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -89,7 +90,7 @@ class TapeFile:
 
 
 class Journal:
-    """All tapes that are being written. folder: the home's `journal`. behind: bytes of bodies that are not on disk.
+    """All tapes that are being written. folder: the home's `journal`.
 
     room: bytes of the reserve, which store() gives to a tape that finds none elsewhere.
     """
@@ -98,12 +99,12 @@ class Journal:
         self.folder = folder / "runs"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keys = folder / "keys" / "000000.jsonl"
-        self._lock = Lock()
-        self.behind = 0
+        self._lock = Lock()  # over what is to be erased
+        self._given = self._stored = 0  # bytes of bodies, the one counted by the main thread, the other by the log's
         self.spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.room = os.fstat(self.spare).st_size
         self._erased: list[str] = []
-        self._put: dict[TapeFile, list[tuple[int, Record]]] = {}
+        self._put: deque[tuple[TapeFile, int, Record]] = deque()
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
     def tape(self, run: str, secret: bytes) -> TapeFile:
@@ -126,26 +127,29 @@ class Journal:
     def erase(self, run: str) -> None:
         """Have a run's tape and key erased, on disk before any entry that is appended later."""
         with self._lock:
+            self._given += 1
             self._erased.append(run)
-            self.behind += 1
 
     def put(self, tape: TapeFile, record: Record, needs: int) -> None:
-        """Add a record. needs: entries that the log must have for it to count."""
-        with self._lock:
-            self._put.setdefault(tape, []).append((needs, record))
-            self.behind += _size(record)
+        """Add a record, for the log's next flush(). needs: entries that the log must have for it to count."""
+        self._given += _size(record)
+        self._put.append((tape, needs, record))
 
     def take(self) -> None:
         """What was put until now is what store() writes. Called when entries were taken, so that it has all they need."""
-        with self._lock:
-            put, self._put = self._put, {}
-        for tape, records in put.items():
-            self._taken.setdefault(tape, []).extend(records)
+        for _ in range(len(self._put)):
+            tape, needs, record = self._put.popleft()
+            self._taken.setdefault(tape, []).append((needs, record))
+
+    @property
+    def behind(self) -> int:
+        """Bytes of bodies that are not on disk."""
+        return self._given - self._stored
 
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to write."""
-        return not self.behind
+        return self._given == self._stored
 
     def reserve(self) -> None:
         """Fill the reserve up, piece by piece. Raises OSError when only some of it could be had."""
@@ -168,7 +172,7 @@ class Journal:
             self._erase(gone)
             with self._lock:
                 del self._erased[: len(gone)]
-                self.behind -= len(gone)
+            self._stored += len(gone)
         while self._taken:
             tape = next(iter(self._taken))
             size = sum(_size(record) for _, record in self._taken[tape])
@@ -179,8 +183,7 @@ class Journal:
                     raise
                 continue
             del self._taken[tape]
-            with self._lock:
-                self.behind -= size
+            self._stored += size
 
     def _erase(self, runs: list[str]) -> None:
         """Overwrite the digits of their keys in place, and remove their tapes."""

@@ -31,7 +31,7 @@ import msgspec
 from kernel.errors import Failure
 from kernel.record import journal
 from kernel.record.growing import Growing, replace, sync_folder
-from kernel.record.journal import Journal, TapeFile
+from kernel.record.journal import Journal
 from kernel.record.recovery import segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, Said, body_digest, time_text
@@ -39,7 +39,6 @@ from wire.errors import Unencodable
 from wire.ids import KERNEL
 from wire.signing import SigningKey
 from wire.snapshot import Snapshot, sealed
-from wire.tape import Record
 
 SEGMENT: Final = 64 * 1024 * 1024
 """Bytes of entries after which they go on in the next file."""
@@ -78,7 +77,7 @@ class Log:
     """The end of the log. Its methods are the main thread's, and none but close() waits for the disk.
 
     size: entries appended. durable: entries known to be on disk, those with a lower seq. found: how many there were when
-    it was opened. journal: the tapes, which only tape() writes.
+    it was opened. journal: the tapes; what is put onto them goes to disk as entries do.
     """
 
     def __init__(
@@ -161,7 +160,7 @@ class Log:
         return self.size - 1
 
     def flush(self) -> None:
-        """Compute what was put off."""
+        """Compute what was put off, and have what was put onto tapes brought to disk."""
         off, self._off = self._off, []
         for kind, clock, part, (key, body), said in off:
             said[part] = body_digest(key, body)
@@ -169,6 +168,11 @@ class Log:
                 self._add(kind, time_text(clock), said)
             except Unencodable as error:
                 self._add("note", time_text(clock), {"principal": KERNEL, "why": f"no {kind} can be told: {error}"})
+        if not self.journal.is_idle:
+            with self._lock:
+                was_idle, self._idle = self._idle, False
+            if was_idle:
+                self._ring()
 
     def _check_room(self) -> None:
         if self._behind >= BEHIND[2]:
@@ -212,14 +216,6 @@ class Log:
         """Keep the key of a run's body digests; it is on disk before any entry that is appended later."""
         with self._lock:  # a newline first, too: a crash may have cut the line before
             self._keys.append(b"\n" + msgspec.json.encode({"run": run, "key": key.hex()}) + b"\n")
-
-    def tape(self, tape: TapeFile, record: Record, *, bound: bool) -> None:
-        """Add a record to a run's tape. bound: it counts only if the log has the entry that is appended next."""
-        self.journal.put(tape, record, self.size + bound)
-        with self._lock:
-            was_idle, self._idle = self._idle, False
-        if was_idle:
-            self._ring()
 
     def snapshot(self, state: bytes) -> int:
         """Keep the kernel's state as of now, to start from: adds its entry now, and the file once that is on disk."""

@@ -22,7 +22,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Asked, Heard, Record, Spent, asked
-from wire.telling import Contents, Known, Streams, Telling, first, known_of, number_of
+from wire.telling import ENDS, Contents, Known, Streams, Telling, first, known_of, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -31,6 +31,7 @@ BEHIND_MOST: Final = 4 * 1024 * 1024
 AGAIN: Final = 0.02
 """Bytes that wait for the disk while runs are told more; seconds until it is looked at again."""
 
+STREAMED: Final = (headers.Chunk, headers.Event)
 REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 
@@ -151,14 +152,16 @@ class Tape:
     def put(self, record: Record, *, bound: bool) -> None:
         """Add a record. bound: it counts only with the entry that is appended next."""
         log = self._kernel.log
+        size = log.size
         self.count += 1
-        self.last = log.size if bound else self.last
-        log.tape(self.file, record, bound=bound)
+        if bound:
+            self.last = size
+        log.journal.put(self.file, record, size + bound)
 
     def put_spent(self, spent: Spent) -> None:
         """Put down what the run has used; its process makes no progress by that."""
         self.spent = spent
-        self._kernel.log.tape(self.file, spent, bound=False)
+        self._kernel.log.journal.put(self.file, spent, self._kernel.log.size)
 
     def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
         """Tell the run, now or when it can be. bound: see put; durable: not before the entry that comes next is on disk.
@@ -238,7 +241,7 @@ class Tape:
             number = number_of(header)
             is_awaited = self._telling is not None and self._telling.awaits(number)
             is_unasked = is_made_by_run(number) and (is_awaited or number not in self._theirs)
-            has_no_room = isinstance(header, headers.Chunk | headers.Event) and self._streams.is_behind(number)
+            has_no_room = isinstance(header, STREAMED) and self._streams.is_behind(number)
             if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
                 return
             self._queue.popleft()
@@ -259,7 +262,7 @@ class Tape:
     def _numbered(self, header: FromKernel) -> FromKernel:
         number = number_of(header)
         theirs = self._theirs.get(number, number)
-        if isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled) and number:
+        if isinstance(header, ENDS) and number:
             self._theirs.pop(number, None)
             self._ours.pop(theirs, None)
         return header if theirs == number else replace(header, number=theirs)

@@ -24,7 +24,7 @@ def main(disk: Path) -> None:
     """Room, then only the reserves, of log and tapes, then neither; room again, and nothing was lost."""
     opened = Opened(disk)
     tape = opened.log.journal.tape("r-1", SECRET)
-    opened.log.tape(tape, asked(0), bound=True)
+    opened.log.journal.put(tape, asked(0), opened.log.size + 1)
     opened.note("0")
     opened.synced()
     opened.until(lambda: (disk / "journal" / "reserve").stat().st_size == RESERVE)
@@ -32,7 +32,7 @@ def main(disk: Path) -> None:
     put, in_reserve = 1, 0
     while opened.log.state is not LogState.SPENT:
         assert put < 20_000
-        opened.log.tape(tape, asked(put), bound=True)
+        opened.log.journal.put(tape, asked(put), opened.log.size + 1)
         seq = opened.note(str(put))
         opened.log.after(seq, lambda: None)
         opened.until(lambda: opened.log.durable > seq or opened.log.state is LogState.SPENT)

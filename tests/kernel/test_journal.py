@@ -174,7 +174,7 @@ def test_a_full_disk_holds_back_the_entries_that_need_the_tape_and_loses_nothing
 def test_the_log_cut_at_any_byte_of_its_last_entries_leaves_the_tape_that_belongs_to_it(tmp_path: Path) -> None:
     opened = Opened(tmp_path)
     tape = opened.log.journal.tape("r-1", SECRET)
-    opened.log.tape(tape, BEGAN, bound=True)
+    opened.log.journal.put(tape, BEGAN, opened.log.size + 1)
     opened.note("entry 0")
     opened.close()
     os.unlink(tmp_path / "log" / "checkpoint")  # what it covers may not be cut off
@@ -200,13 +200,13 @@ def _write_for_ever(home: Path, pipe: int, life: int) -> None:
     opened = Opened(home)
     tapes = [opened.log.journal.tape(f"r-{life}-{n}", SECRET) for n in range(3)]
     for tape in tapes:
-        opened.log.tape(tape, BEGAN, bound=True)
+        opened.log.journal.put(tape, BEGAN, opened.log.size + 1)
         opened.note(tape.path.name)
     for number in itertools.count():
         tape = chance.choice(tapes)
         if chance.random() < 0.3:
-            opened.log.tape(tape, Heard(header=b"h", body=bytes(chance.randrange(3000))), bound=False)
-        opened.log.tape(tape, asked(number, chance.randrange(3000)), bound=True)
+            opened.log.journal.put(tape, Heard(header=b"h", body=bytes(chance.randrange(3000))), opened.log.size)
+        opened.log.journal.put(tape, asked(number, chance.randrange(3000)), opened.log.size + 1)
         seq = opened.note(tape.path.name)
         if chance.random() < 0.5:
             opened.log.after(seq, partial(_say, pipe, seq))
