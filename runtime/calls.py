@@ -65,7 +65,7 @@ class Outgoing:
 
     async def happening(self) -> None:
         """Return at the next `wake`."""
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[None] = asyncio.Future()  # seen by nobody else, it needs no place in any order
         self.waiters.append(waiter)
         await waiter
 

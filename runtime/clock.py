@@ -18,6 +18,8 @@ from wire.headers import FromKernel, Hello, Still, Stop
 _LONGEST: Final = limits.DEADLINE_MAX // 2
 """Milliseconds that are slept in one go; a longer sleep is several."""
 
+_UNTOLD: Final = (Hello, Still, Stop)
+
 Ask = Callable[[int, Callable[[bool], None]], Callable[[], None]]
 """Has a message sent after so many milliseconds, with what to call then, given whether it was; gives what takes it back."""
 
@@ -36,8 +38,8 @@ class ToldClock:
 
     def take(self, header: FromKernel) -> None:
         """A message has come. What one process is told of itself is no part of what every one is told."""
-        if not isinstance(header, Hello | Still | Stop):
-            self._micros = max(self._micros, header.time)
+        if not isinstance(header, _UNTOLD) and header.time > self._micros:
+            self._micros = header.time
 
     def micros(self) -> int:
         """Microseconds since 1970."""

@@ -39,15 +39,15 @@ class Clock(Protocol):
 class IdleSelector(selectors.EpollSelector):
     """Epoll that shows the bus as readable only when the loop is idle. waiting: whether the bus holds something now.
 
-    clock: None for a loop whose time is the machine's. is_idle: nothing but a frame can make it go on, where there is one.
+    clock: None for a loop whose time is the machine's.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__()
         self._clock = clock
-        self._is_woken = False
-        self.is_idle = False
+        self._is_woken = self._is_spinning = False
         self._bus: frozenset[int] = frozenset()
+        self._came: list[tuple[selectors.SelectorKey, int]] = []  # what select() gives when the bus holds something
         self._waiting: Callable[[], bool] = _nothing
         self._busy = 0
         self.finish = _nothing
@@ -57,6 +57,13 @@ class IdleSelector(selectors.EpollSelector):
         """From now on treat these descriptors, all of them registered, as the bus."""
         self._bus = descriptors
         self._waiting = waiting
+        self._came = [(self.get_map()[next(iter(descriptors))], selectors.EVENT_READ)]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing but a frame could make the loop go on when it took the last one, where there is a clock."""
+        is_own = len(self.get_map()) > len(self._bus) + 1  # the bus, and the loop's self-pipe
+        return not self._is_spinning and not is_own
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """The ready descriptors, in a round in which nothing else was ready before; of the bus's only one."""
@@ -69,17 +76,14 @@ class IdleSelector(selectors.EpollSelector):
         self._busy = 0
         if not self._waiting():
             return self._one_of_the_bus(super().select(timeout))
-        events = [event for event in super().select(0) if event[0].fd not in self._bus]
-        descriptor = next(iter(self._bus))
-        return [*events, (self.get_map()[descriptor], selectors.EVENT_READ)]
+        return [*(event for event in super().select(0) if event[0].fd not in self._bus), *self._came]
 
     def _select_told(self, clock: Clock, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """As select(), and the loop goes on only with a frame, with a thread's work, or with what came from no bus."""
         if self.finish():
             self._busy = 0
             return []
-        is_own = len(self.get_map()) > len(self._bus) + 1  # the bus, and the loop's self-pipe
-        self.is_idle = self._busy < BUSY_ROUNDS and not is_own
+        self._is_spinning = self._busy >= BUSY_ROUNDS
         if timeout is not None and not self._is_woken:
             clock.wake_after(timeout)
         if not self._waiting():
@@ -88,11 +92,10 @@ class IdleSelector(selectors.EpollSelector):
             if len(others) == len(events):
                 self._is_woken = timeout is not None
                 return events
-            if others or (self._busy and not self._waiting()):  # who is idle may also be given nothing
+            if others or (self._is_spinning and not self._waiting()):  # who is idle may also be given nothing
                 return others
         self._busy, self._is_woken = 0, False
-        descriptor = next(iter(self._bus))
-        return [(self.get_map()[descriptor], selectors.EVENT_READ)]
+        return self._came
 
     def _one_of_the_bus(
         self, events: list[tuple[selectors.SelectorKey, int]]
@@ -113,17 +116,13 @@ class Told(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, selector: IdleSelector, clock: Clock) -> None:
-        self._told = clock
         self._threads: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
         self._pool: concurrent.futures.Executor | None = None
         selector.finish = self._finish
         super().__init__(selector)
+        self.time = clock.seconds  # type: ignore[method-assign]  # it is asked at each turn
         self.set_task_factory(_numbered)
         asyncio.as_completed = asyncio.tasks.as_completed = _as_completed  # type: ignore[assignment]
-
-    def time(self) -> float:
-        """The clock's seconds."""
-        return self._told.seconds()
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future with a number."""

@@ -70,13 +70,13 @@ def join(start: Start) -> Callable[[], int]:
         why = str(error)
         return lambda: _not_joined(why)
     os.close(bus)
-    selector.attend(link.descriptors, link.waiting)
     life = Life(replace(start, artefact=b""), manifest, settings, link, loop, selector, program, clock)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, programs.reap)
     for descriptor in link.descriptors:
         loop.add_reader(descriptor, life.take)
+    selector.attend(link.descriptors, link.waiting)
     return life.go
 
 
