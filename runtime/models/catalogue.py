@@ -119,7 +119,8 @@ def parsed(texts: Mapping[str, str]) -> Catalogue:
         rows = _table(file, texts[file], ("models",), problems).get("models", [])
         found = _rows(file, rows, "id", Model, {"provider": name}, problems)
         for number, model in found:
-            problems += (_at(file, number, model.id, what) for what in _of_model(model, records))
+            whats = (*_of_model(model, records), *_beyond(model, known.get(name)))
+            problems += (_at(file, number, model.id, what) for what in whats)
         problems += _disorder(file, [model.id for _, model in found])
         listed += (model for _, model in found)
     named = _named(listed, problems)
@@ -229,6 +230,15 @@ def _of_model(model: Model, records: Mapping[str, str]) -> Iterator[str]:
     if not model.records or set(model.records) - records.keys():
         yield f"records: at least one, of those in {PROVIDERS}"
     yield from _of_source(model.source, model.date)
+
+
+def _beyond(model: Model, provider: Provider | None) -> Iterator[str]:
+    """What a row promises must pass through its provider: a router counts on it."""
+    quirks = provider.quirks if provider is not None else ()
+    if model.schema and "no_json_schema" in quirks:
+        yield "schema: its provider takes no JSON Schema"
+    if model.tools and "no_tools" in quirks:
+        yield "tools: its provider takes none"
 
 
 def _of_long(long: Long, model: Model) -> Iterator[str]:

@@ -21,7 +21,7 @@ Quirk = Literal[
 
 max_tokens: the longest answer is asked for by this name, `max_completion_tokens` is refused or not read.
 no_forced_choice: of `tool_choice` only `auto` and `none` may be sent; no_tool_choice: it may not be sent at all.
-no_json_schema: `response_format` may be `json_object` at most; the schema goes into the prompt.
+no_json_schema: `response_format` may be `json_object` at most; the schema goes into the prompt, and so must the word JSON.
 no_parallel_tool_calls, no_stream_options, no_tools: these may not be sent.
 thinking_back: the thinking of an answer that called tools goes back with it, as `reasoning_content`.
 """

@@ -318,6 +318,15 @@ def test_an_embedding_has_no_answer(more: str) -> None:
     assert "dimension" in _told(rows=EMBEDDING.replace("dimension = 8\n", ""))[0]
 
 
+@pytest.mark.parametrize(("quirk", "can"), [("no_json_schema", "schema"), ("no_tools", "tools")])
+def test_a_model_can_no_more_than_its_provider_lets_through(quirk: str, can: str) -> None:
+    head = HEAD.replace("source =", f'quirks = ["{quirk}"]\nquirk_sources = ["https://example.org/q"]\nsource =')
+    rows = ROW.replace("output = 100", f"output = 100\n{can} = true")
+    assert list(parsed({"providers.toml": HEAD, "listed/acme.toml": rows}).models) == ["acme/one"]
+    (problem,) = _told(head, rows)
+    assert problem.startswith(f"listed/acme.toml, row 1 (one): {can}: its provider takes no")
+
+
 def test_every_problem_of_every_file_is_told_at_once() -> None:
     head = HEAD.replace("ACME_KEY", "a").replace("https://example.org/prices", "prices") + "[other]\n"
     rows = ROW.replace("window = 1000", "window = 1.5") + ROW.replace('"one"', '"two"').replace('"text", ', "")
