@@ -155,7 +155,7 @@ KEYS: Final[tuple[Key, ...]] = (
         REQUIRED,
         "",
         "What kind of thing it acts on.",
-        ("none", "name", "path", "url", "address", "namespace"),
+        ("none", "name", "path", "url", "address", "namespace", "model"),
     ),
     Key(
         "provides.*.effect",

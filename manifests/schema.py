@@ -16,7 +16,7 @@ from wire.entries import Cost
 RunKind: TypeAlias = Literal["task", "service"]
 Autonomy: TypeAlias = Literal["readonly", "supervised", "full"]
 Isolation: TypeAlias = Literal["fork", "exec"]
-ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address", "namespace"]
+ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address", "namespace", "model"]
 Effect: TypeAlias = Literal["read", "write", "external"]
 Network: TypeAlias = Literal["none", "host"]
 Scratch: TypeAlias = Literal["own", "caller"]

@@ -278,6 +278,37 @@ _NAMESPACES = (
     _refused("path", "*", "shared/a.csv", "a space of memories"),
     _refused("path", "*", "own", "a space of memories"),
 )
+_MODELS = (
+    _same("model", "default", "default", "default"),
+    _same("model", "anthropic/*", "anthropic/claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),
+    _same("model", "ollama/llama3:*", "ollama/llama3:8b", "ollama/llama3:8b"),
+    _same("model", "openrouter/**", "openrouter/meta-llama/Llama-3-70B", "openrouter/meta-llama/Llama-3-70B"),
+    _same("model", "cloudflare/@cf/**", "cloudflare/@cf/meta/llama", "cloudflare/@cf/meta/llama"),
+    _other("model", "anthropic/*", "anthropic", "anthropic"),
+    _other("model", "anthropic/*", "anthropic/a/b", "anthropic/a/b"),
+    _other("model", "anthropic/*", "anthropic-2/a", "anthropic-2/a"),
+    _other("model", "anthropic/claude", "anthropic/Claude", "anthropic/Claude"),
+    _other("model", "default", "default/a", "default/a"),
+    _other("model", "anthropic/**", "openrouter/anthropic/claude", "openrouter/anthropic/claude"),
+    _refused("model", "*", "", "a model is"),
+    _refused("model", "*", "*", "a model is"),
+    _refused("model", "*", "Default", "a model is"),
+    _refused("model", "*", "d\u0435fault", "a model is"),
+    _refused("model", "*", "llama3:8b", "a model is"),
+    _refused("model", "*", "/claude", "a model is"),
+    _refused("model", "*", "a" * 65, "a model is"),
+    _refused("model", "*", "https://anthropic.example/claude", "a model is"),
+    _refused("model", "anthropic/*", "anthropic/", "a part of its model's name"),
+    _refused("model", "anthropic/**", "anthropic//claude", "a part of its model's name"),
+    _refused("model", "anthropic/*", "anthropic/*", "a part of its model's name"),
+    _refused("model", "anthropic/**", "anthropic/../openai/gpt", "a part of its model's name"),
+    _refused("model", "*", "anthropic/cl%61ude", "a part of its model's name"),
+    _refused("model", "*", "anthropic/claude\n", "a part of its model's name"),
+    _refused("model", "*", "anthropic/cl\u0430ude", "a part of its model's name"),
+    _refused("model", "anthropic/*", "anthropic\\claude", "a model is"),
+    _refused("model", "*", "own/operator", "a space of memories"),
+    _refused("model", "anthropic/*", "anthropic/" + "a" * 256, "longer than 256"),
+)
 
 DISGUISES: tuple[Disguise, ...] = (
     *_USERINFO,
@@ -290,4 +321,5 @@ DISGUISES: tuple[Disguise, ...] = (
     *_FILE_PATHS,
     *_NAMES,
     *_NAMESPACES,
+    *_MODELS,
 )

@@ -10,7 +10,10 @@ it:
     or own/
     has "/"                          path
     has ":"                          address
-    else                             name, the root of a path, or `own` (all are one segment and match alike)
+    else                             name, the root of a path, `own`, or a route to models (all are one segment)
+
+Kinds that share a spelling match alike: names and roots, and paths and models, `PROVIDER/MODEL`. Which of them is meant
+the method says, and a grant is for a method.
 
 `*` and `**` alone cover every resource of every kind, but for the memory of a Hand by its id. To add a kind: a file with
 the five names of `Kind`, a row in KINDS, a line in `kind_of`, rows in tests/disguises.py.
@@ -19,7 +22,7 @@ the five names of `Kind`, a row in KINDS, a line in `kind_of`, rows in tests/dis
 from functools import lru_cache
 from typing import Final, Protocol
 
-from manifests.capabilities import address, name, namespace, none, path, url
+from manifests.capabilities import address, model, name, namespace, none, path, url
 from manifests.errors import PatternInvalid, ResourceInvalid
 
 
@@ -42,7 +45,8 @@ class Kind(Protocol):
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "none": none, "name": name, "path": path, "url": url, "address": address, "namespace": namespace
+    "none": none, "name": name, "path": path, "url": url, "address": address, "namespace": namespace,
+    "model": model,
 }  # fmt: skip
 ANYTHING: Final = ("*", "**")
 MOST_REMEMBERED: Final = 1024

@@ -135,7 +135,7 @@ class Actor(Hand):
             calls._link.send(headers.Chunk(number=open_call.number, last=last), codec.encode_body(part))
 """
 
-KINDS: Final = ("none", "name", "path", "url", "address", "namespace")
+KINDS: Final = ("none", "name", "path", "url", "address", "namespace", "model")
 
 
 def provided(name: str, verb: str, *, on: str = "none", effect: str = "read", labels: Sequence[str] = ()) -> str:

@@ -1,0 +1,85 @@
+"""What can go wrong with a provider, and what follows from it: one table, and the error that names a row of it (pure).
+
+A driver raises ModelFailed and nothing else: each exception of an SDK, each status and each broken stream becomes one, and
+the text says what happened to whom, without a key, a body or a header of the request. Cancellation is never one of these.
+The codes are also those of the call's Failed, so a Hand may decide by them.
+
+Retrying, failover and the breaker read `KINDS` alone. Whatever it says: once text was shown, nothing is tried again.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from wire.errors import ManipleError
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """again: the same request to the same model may do better later. elsewhere: another provider's model may do better.
+
+    against: it speaks against the provider, and counts in its breaker. words: when you get this one.
+    """
+
+    again: bool
+    elsewhere: bool
+    against: bool
+    words: str
+
+
+def _kind(words: str, *, again: bool = False, elsewhere: bool = True, against: bool = False) -> Kind:
+    return Kind(again=again, elsewhere=elsewhere, against=against, words=words)
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "limited": _kind("too many requests or tokens for now (429)", again=True),
+    "overloaded": _kind("the provider has no room for now (503, 529)", again=True, against=True),
+    "server": _kind("the provider's own error (other 5xx)", again=True, against=True),
+    "unreachable": _kind("no connection: name, address, TLS", again=True, against=True),
+    "slow": _kind("no first byte in time", again=True, against=True),
+    "silent": _kind("the stream stood still for too long", again=True, against=True),
+    "cut": _kind("the stream ended before the answer did", again=True, against=True),
+    "malformed": _kind("what came is not the protocol: wrong JSON, wrong order", again=True, against=True),
+    "key": _kind("the key is wrong, expired or not allowed this (401, 403)", against=True),
+    "funds": _kind("the account has no money or quota left (402, 429 that says so)", against=True),
+    "unknown_model": _kind("the provider has no such model (404), or answered with another one"),
+    "too_long": _kind("the request is longer than the model's window"),
+    "unfit": _kind("the model cannot do what the request needs: tools, images, a schema"),
+    "schema": _kind("the answer is not of the schema asked for, after it was asked to mend it"),
+    "refused": _kind("the provider's rules forbid the request, before any answer", elsewhere=False),
+    "request": _kind("the provider says that the request itself is wrong (other 4xx)", elsewhere=False),
+    "unconfigured": _kind("what the call needs is not set up; the text says how to"),
+    "paused": _kind("the breaker of the provider is open after failures; the text says until when"),
+    "over_most": _kind("the call could cost more than its `most`", elsewhere=False),
+}
+
+
+class ModelFailed(ManipleError):
+    """You get this one when a provider did not answer, or not to the end. code: a row of KINDS; text: one sentence.
+
+    after: seconds that the provider asked to wait (Retry-After), None where it did not say. provider: whose failure it is.
+    """
+
+    def __init__(self, code: str, text: str, *, after: float | None = None, provider: str = "") -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+        self.after = after
+        self.provider = provider
+
+    @property
+    def kind(self) -> Kind:
+        """What follows from it."""
+        return KINDS[self.code]
+
+
+def code_of_status(status: int) -> str:
+    """The row for an HTTP status of a provider that has said nothing more exact; drivers look at the body first."""
+    if status in _STATUSES:
+        return _STATUSES[status]
+    return "server" if status >= 500 else "request"
+
+
+_STATUSES: Final = {
+    401: "key", 402: "funds", 403: "key", 404: "unknown_model", 408: "slow", 413: "too_long", 429: "limited",
+    503: "overloaded", 504: "slow", 529: "overloaded",
+}  # fmt: skip
