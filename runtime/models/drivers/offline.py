@@ -1,0 +1,187 @@
+"""The driver `offline`: what is done when no provider is set up, without any language model (pure; it is async by interface).
+
+It does the tasks that a Request declares (`task`), and a request with a schema, by classical methods: offline_texts.py,
+offline_fill.py, offline_steps.py. Every answer says so in its notes. To anything else, it says what it can do and how a
+provider is set up. It is deterministic: the same request, the same answer. It costs nothing; its usage is an estimate.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from runtime.models import counting
+from runtime.models.drivers import Endpoint, offline_fill, offline_steps, offline_texts
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import (
+    Answer,
+    AnyPiece,
+    Embedded,
+    Listed,
+    Message,
+    Request,
+    Stop,
+    Task,
+    Text,
+    TextPiece,
+    ToolCall,
+    ToolPiece,
+    ToolResult,
+    Usage,
+)  # fmt: skip
+
+MODEL: Final = "classical"
+NOTE: Final = "No language model was used: this was made by classical methods, and says only what they can."
+HOW: Final = """\
+No language model is set up, so I cannot hold a conversation. To set one up, give this home a key, for instance
+`maniple settings model --secret anthropic_key`, or start a local server such as Ollama; `maniple models` shows what is
+there, and `maniple models test` tries it.
+
+Without one I do what a request declares as its task: summarise a text, extract its key phrases or what concerns a question,
+sort it under given labels, rank texts for a question, fill a JSON Schema with what a text says in so many words, and call
+tools step by step as their author wrote it down."""
+
+Outcome = tuple[str, object, tuple[str, ...]]
+"""A text, the value it stands for, and further notes."""
+
+
+class Offline:
+    """See drivers/__init__.py for the interface."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._provider = endpoint.provider
+
+    async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
+        """The text a line at a time, or one tool call, then the answer."""
+        answer = await asyncio.to_thread(self._answered, request)
+        for part in answer.parts:
+            if isinstance(part, Text):
+                for line in re.findall(r"[^\n]*\n+|[^\n]+", part.text):
+                    yield TextPiece(text=line)
+            elif isinstance(part, ToolCall):
+                yield ToolPiece(id=part.id, name=part.name)
+                yield ToolPiece(id=part.id, arguments=msgspec.json.encode(part.arguments).decode())
+        yield answer
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
+        """Vectors are the Hand's: it has the embedder of requirements/embed.txt, where that is installed."""
+        raise ModelFailed("unfit", "the offline driver makes no vectors itself", provider=self._provider)
+
+    async def listed(self) -> tuple[Listed, ...]:
+        """Its one model."""
+        return (Listed(id=MODEL),)
+
+    async def count(self, model: str, request: Request) -> int | None:
+        """It has no tokens of its own."""
+        return None
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _answered(self, request: Request) -> Answer:
+        task = request.task
+        if task is not None and task.kind == "steps":
+            return self._step(request, task)
+        if task is None and request.schema is None:
+            return self._answer(request, (Text(text=HOW),), Stop.END, None, ())
+        kind = "fill" if task is None else task.kind
+        text = (task.text if task is not None else "") or _given(request)
+        said, value, notes = _DO[kind](request, task or Task(kind="fill"), text)
+        if request.schema is not None and kind != "fill":
+            said = msgspec.json.encode(value).decode()
+        return self._answer(request, (Text(text=said),) if said else (), Stop.END, value, notes)
+
+    def _step(self, request: Request, task: Task) -> Answer:
+        try:
+            found = offline_steps.following(task.steps, request.messages)
+        except offline_steps.NotWritten as error:
+            raise ModelFailed("request", str(error), provider=self._provider) from None
+        if isinstance(found, offline_steps.Done):
+            return self._answer(request, (Text(text=found.text),), Stop.END, None, ())
+        if found.name not in {tool.name for tool in request.tools}:
+            why = f"the next step needs the tool {found.name}, which is not offered"
+            raise ModelFailed("unfit", why, provider=self._provider)
+        return self._answer(request, (found,), Stop.TOOL, None, ())
+
+    def _answer(
+        self, request: Request, parts: tuple[Text | ToolCall, ...], stop: Stop, value: object, notes: tuple[str, ...]
+    ) -> Answer:
+        output = counting.of_message(Message(role="assistant", parts=parts))
+        return Answer(
+            parts=parts,
+            stop=stop,
+            usage=Usage(input=counting.of_request(request), output=output, estimated=True),
+            model=f"{self._provider}/{MODEL}",
+            said=MODEL,
+            value=value,
+            notes=(NOTE, *notes),
+        )
+
+
+def _summarise(request: Request, task: Task, text: str) -> Outcome:
+    found = offline_texts.summarise(text, task.most)
+    return " ".join(found), {"summary": " ".join(found)}, _cut_short(text)
+
+
+def _extract(request: Request, task: Task, text: str) -> Outcome:
+    if not task.query:
+        found = offline_texts.phrases(text, task.most)
+    else:
+        sentences = offline_texts.sentences(text)[: offline_texts.SENTENCES_MOST]
+        best = offline_texts.ranked(task.query, sentences)[: task.most or 5]
+        found = [sentences[place] for place, score in best if score > 0]
+    notes = _cut_short(text) if found else ("Nothing in the text shares a word with what was looked for.",)
+    return "\n".join(f"- {one}" for one in found), {"found": found}, notes
+
+
+def _classify(request: Request, task: Task, text: str) -> Outcome:
+    if not task.among:
+        raise ModelFailed("request", "a task `classify` needs its labels in `among`")
+    scores = offline_texts.classified(text, task.among)
+    label, score = scores[0]
+    value = {"label": label if score else None, "scores": dict(scores)}
+    return (label, value, ()) if score else ("", value, ("Nothing in the text speaks for any of the labels.",))
+
+
+def _rank(request: Request, task: Task, text: str) -> Outcome:
+    if not task.among:
+        raise ModelFailed("request", "a task `rank` needs its texts in `among`")
+    found = offline_texts.ranked(task.query or text, task.among)
+    left = len(task.among) - len(found)
+    notes = (f"{left} texts beyond the first {len(found)} were not looked at.",) if left else ()
+    value = {"order": [place for place, _ in found], "scores": [score for _, score in found]}
+    return "\n".join(f"{place + 1}. {task.among[place][:200]}" for place, _ in found), value, notes
+
+
+def _fill(request: Request, task: Task, text: str) -> Outcome:
+    if request.schema is None:
+        raise ModelFailed("request", "a task `fill` needs a schema")
+    value, missing = offline_fill.filled(request.schema, text)
+    notes = (f"The text does not say: {', '.join(missing)}.",) if missing else ()
+    return msgspec.json.encode(value).decode(), value, notes
+
+
+_DO: Final[dict[str, Callable[[Request, Task, str], Outcome]]] = {
+    "summarise": _summarise, "extract": _extract, "classify": _classify, "rank": _rank, "fill": _fill
+}  # fmt: skip
+
+
+def _given(request: Request) -> str:
+    """The text of the last user message, and of the results of tools in it."""
+    found: list[str] = []
+    for message in reversed(request.messages):
+        if message.role == "user":
+            for part in message.parts:
+                if isinstance(part, Text):
+                    found.append(part.text)
+                elif isinstance(part, ToolResult):
+                    found += [one.text for one in part.content if isinstance(one, Text)]
+            break
+    return "\n\n".join(found)
+
+
+def _cut_short(text: str) -> tuple[str, ...]:
+    more = len(offline_texts.sentences(text)) - offline_texts.SENTENCES_MOST
+    return (f"The last {more} sentences were not looked at.",) if more > 0 else ()

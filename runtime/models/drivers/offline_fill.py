@@ -1,0 +1,236 @@
+"""Values of a JSON Schema out of a text, without a language model (pure): only what the text says in so many words.
+
+A property is looked for by its name (`due_date` also as "due date"), its title, and the names in `x-names`: a line
+"name: value", "name = value" or "- name: value", a column of that name in a text that is JSON, then "name is value" or
+"name value" within a sentence. A value of an enum is also found where it stands alone; a number, date, e-mail address or URL
+by its form, where the schema has one property only that could take it. Nothing is guessed: what is not found is left out,
+and told.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+DEEPEST: Final = 8
+READ_MOST: Final = 262_144
+"""Characters of a text that are looked at."""
+
+_FORMS: Final = {
+    "date": r"\b\d{4}-\d{2}-\d{2}\b",
+    "date-time": r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?",
+    "time": r"\b\d{1,2}:\d{2}(?::\d{2})?\b",
+    "email": r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "uri": r"https?://[^\s<>\"')\]]+",
+    "ipv4": r"\b\d{1,3}(?:\.\d{1,3}){3}\b",
+    "uuid": r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b",
+}
+_NUMBER: Final = r"[-+]?\d[\d,']*(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_YES: Final = frozenset({"true", "yes", "on", "y", "ja", "oui", "si", "✓", "x"})
+_NO: Final = frozenset({"false", "no", "off", "n", "nein", "non", "none", "-"})
+
+
+class Missing(Exception):
+    """You get this one when the text does not say a value. Internal to this module."""
+
+
+def filled(schema: Mapping[str, object], text: str) -> tuple[object, tuple[str, ...]]:
+    """A value for the schema, and the names of the properties that were not found. Not checked against the schema."""
+    missing: list[str] = []
+    try:
+        value = _value(schema, text[:READ_MOST], _read(text), "", missing, 0)
+    except Missing:
+        return None, ("the value",)
+    return value, tuple(missing)
+
+
+def _value(schema: Mapping[str, object], text: str, read: object, path: str, missing: list[str], depth: int) -> object:
+    if depth > DEEPEST:
+        raise Missing
+    kind = _kind(schema)
+    if kind == "object":
+        return _object(schema, text, read, path, missing, depth)
+    if read is not None and not isinstance(read, str):
+        return _as(kind, schema, read)
+    return _as(kind, schema, text if read is None else read)
+
+
+def _object(
+    schema: Mapping[str, object], text: str, read: object, path: str, missing: list[str], depth: int
+) -> dict[str, object]:
+    found: dict[str, object] = {}
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return dict(read) if isinstance(read, dict) else found
+    for name, inner in properties.items():
+        inner = inner if isinstance(inner, dict) else {}
+        where = f"{path}.{name}" if path else str(name)
+        try:
+            if _kind(inner) == "object":
+                below = _of_table(read, _names(name, inner))
+                found[name] = _object(inner, text, below, where, missing, depth + 1)
+            else:
+                found[name] = _property(name, inner, properties, text, read)
+        except Missing:
+            missing.append(where)
+    return found
+
+
+def _property(name: str, schema: Mapping[str, object], beside: Mapping[str, object], text: str, read: object) -> object:
+    names = _names(name, schema)
+    if isinstance(read, dict):
+        told = _of_table(read, names)
+        if told is None:
+            raise Missing
+        return _as(_kind(schema), schema, told)
+    for said in _said(text, names):
+        try:
+            return _as(_kind(schema), schema, said)
+        except Missing:
+            continue
+    return _by_form(schema, beside, text)
+
+
+def _by_form(schema: Mapping[str, object], beside: Mapping[str, object], text: str) -> object:
+    """By what it looks like, where it is the only property that looks so and the text has one such thing only."""
+    pattern = _FORMS.get(str(schema.get("format", "")))
+    alike = [one for one in beside.values() if isinstance(one, dict) and one.get("format") == schema.get("format")]
+    if pattern and len(alike) == 1:
+        found = {match[0] for match in re.finditer(pattern, text)}
+        if len(found) == 1:
+            return found.pop()
+    choices = schema.get("enum")
+    if isinstance(choices, list):
+        there = [one for one in choices if isinstance(one, str) and _stands_in(one, text)]
+        if len(there) == 1:
+            return there[0]
+    if _kind(schema) in ("integer", "number"):
+        alike = [one for one in beside.values() if isinstance(one, dict) and _kind(one) in ("integer", "number")]
+        numbers = re.findall(rf"(?<![\w.-]){_NUMBER}(?![\w-])", text)
+        if len(alike) == 1 and len(numbers) == 1:
+            return _as(_kind(schema), schema, numbers[0])
+    raise Missing
+
+
+def _said(text: str, names: Sequence[str]) -> list[str]:
+    """What the text says of a thing by one of its names, the plainest saying first."""
+    named = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in sorted(names, key=len, reverse=True))
+    row = re.findall(rf"(?im)^[ \t>*#-]*(?:{named})(?:\*\*)?[ \t]*[:=][ \t*]*(\S[^\n]*)$", text)
+    within = re.findall(rf"(?i)\b(?:{named})\b\s*(?:is|are|was|were|of|:|=)\s+((?:[^.;\n]|\.(?=\d))*[^.;\s])", text)
+    beside = re.findall(rf"(?i)\b(?:{named})\b\s+({_NUMBER})", text)
+    return [said.strip() for said in (*row, *within, *beside)]
+
+
+def _as(kind: str, schema: Mapping[str, object], said: object) -> object:
+    """What was said, as a value of the schema; Missing when it is none."""
+    choices = schema.get("enum")
+    if isinstance(choices, list):
+        if said in choices:
+            return said
+        there = [one for one in choices if isinstance(said, str) and isinstance(one, str) and _stands_in(one, said)]
+        if len(there) != 1:
+            raise Missing
+        return there[0]
+    match kind:
+        case "string":
+            return _string(schema, said)
+        case "integer" | "number":
+            return _number(kind, said)
+        case "boolean":
+            return _boolean(said)
+        case "array":
+            return _array(schema, said)
+        case _:
+            return said
+
+
+def _string(schema: Mapping[str, object], said: object) -> str:
+    if not isinstance(said, str | int | float) or isinstance(said, bool):
+        raise Missing
+    text = str(said).strip().strip("\"'`“”„")
+    pattern = _FORMS.get(str(schema.get("format", "")))
+    if pattern:
+        found = re.search(pattern, text)
+        if found is None:
+            raise Missing
+        return found[0]
+    if not text:
+        raise Missing
+    return text
+
+
+def _number(kind: str, said: object) -> int | float:
+    if isinstance(said, bool):
+        raise Missing
+    if isinstance(said, int | float):
+        number = float(said)
+    else:
+        found = re.search(_NUMBER, str(said))
+        if found is None:
+            raise Missing
+        number = float(found[0].replace(",", "").replace("'", ""))
+    if not math.isfinite(number):
+        raise Missing
+    if kind == "integer":
+        if number != int(number):
+            raise Missing
+        return int(number)
+    return int(number) if number == int(number) and abs(number) < 2**53 else number
+
+
+def _boolean(said: object) -> bool:
+    if isinstance(said, bool):
+        return said
+    word = re.split(r"[\s,.;]", str(said).strip().lower())[0]
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise Missing
+
+
+def _array(schema: Mapping[str, object], said: object) -> list[object]:
+    items = schema.get("items")
+    items = items if isinstance(items, dict) else {}
+    many = said if isinstance(said, list) else re.split(r"\s*[,;]\s*|\s+(?:and|und|et|y)\s+", str(said))
+    return [_as(_kind(items), items, one) for one in many if one not in ("", None)]
+
+
+def _kind(schema: Mapping[str, object]) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((one for one in kind if one != "null"), "")
+    return str(kind or ("object" if "properties" in schema else ""))
+
+
+def _names(name: str, schema: Mapping[str, object]) -> list[str]:
+    title, more = schema.get("title"), schema.get("x-names")
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ")
+    found = [name, apart, *([title] if isinstance(title, str) else [])]
+    return [*found, *(str(one) for one in (more if isinstance(more, list) else []))]
+
+
+def _of_table(read: object, names: Sequence[str]) -> object:
+    if not isinstance(read, dict):
+        return None
+    folded = {_folded(str(key)): value for key, value in read.items()}
+    return next((folded[key] for key in map(_folded, names) if folded.get(key) is not None), None)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
+def _stands_in(word: str, text: str) -> bool:
+    return re.search(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", text) is not None
+
+
+def _read(text: str) -> object:
+    """The text itself as JSON, where it is a table."""
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

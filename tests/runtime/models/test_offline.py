@@ -1,0 +1,293 @@
+"""Without a language model: what is declared is done, the same each time, and every answer says how it was made."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.models.drivers import Endpoint, complete, driver, offline, offline_fill, offline_tables, offline_texts
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import (
+    Answer,
+    AnyPiece,
+    Message,
+    Request,
+    Step,
+    Stop,
+    Task,
+    Text,
+    TextPiece,
+    Tool,
+    ToolCall,
+    ToolPiece,
+    ToolResult,
+)  # fmt: skip
+
+WEATHER = """date,place,rain_mm,high_c
+2026-11-01,Berlin,3.2,9
+2026-11-02,Berlin,0,11
+2026-11-03,Oslo,12.5,2
+"""
+STORY = """
+The harbour of Kiel was closed on Monday because of a storm. Ships waited outside the harbour for the storm to pass.
+Dr. Weber of the weather service said that the storm was the strongest in ten years. A bakery in town sold out of bread.
+The harbour will open again when the storm has passed, the port authority said. Children liked the puddles.
+"""
+
+
+def _asked(text: str = "", *messages: Message, **more: object) -> Request:
+    first = Message(role="user", parts=(Text(text=text),))
+    return msgspec.structs.replace(Request(messages=(first, *messages)), **more)
+
+
+async def _played(request: Request) -> tuple[list[AnyPiece], Answer]:
+    made = driver("offline", Endpoint(provider="offline"))
+    pieces: list[AnyPiece] = []
+    answer: Answer | None = None
+    async for piece in made.stream("classical", request):
+        if isinstance(piece, Answer):
+            answer = piece
+        else:
+            pieces.append(piece)
+    assert answer is not None
+    return pieces, answer
+
+
+def answer(request: Request) -> Answer:
+    pieces, found = asyncio.run(_played(request))
+    assert "".join(piece.text for piece in pieces if isinstance(piece, TextPiece)) == found.text
+    assert offline.NOTE in found.notes
+    assert asyncio.run(_played(request))[1] == found
+    return found
+
+
+def test_a_conversation_is_told_how_to_set_up_a_model_and_nothing_is_pretended() -> None:
+    found = answer(_asked("What is the capital of France?"))
+    assert "No language model is set up" in found.text
+    assert "maniple settings model --secret" in found.text
+    assert "Paris" not in found.text
+    assert found.stop is Stop.END
+
+
+def test_a_summary_is_sentences_of_the_text_in_their_order() -> None:
+    found = answer(_asked(STORY, task=Task(kind="summarise", most=2)))
+    sentences = offline_texts.sentences(STORY)
+    chosen = [one for one in sentences if one in found.text]
+    assert len(chosen) == 2
+    assert all("storm" in one for one in chosen)
+    assert found.text == " ".join(chosen)
+    assert found.value == {"summary": found.text}
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    assert (
+        "Dr. Weber of the weather service said that the storm was the strongest in ten years."
+        in offline_texts.sentences(STORY)
+    )
+
+
+def test_key_phrases_and_what_concerns_a_question_are_extracted() -> None:
+    phrases = answer(_asked(STORY, task=Task(kind="extract", most=8))).value
+    assert isinstance(phrases, dict)
+    assert "weather service" in phrases["found"]
+    found = answer(_asked(STORY, task=Task(kind="extract", query="Who sells bread?", most=1)))
+    assert found.value == {"found": ["A bakery in town sold out of bread."]}
+    none = answer(_asked(STORY, task=Task(kind="extract", query="parliament")))
+    assert (none.value, none.text) == ({"found": []}, "")
+    assert "Nothing in the text" in none.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("The goal came late in the match", "sport"),
+        ("Shares fell and the bank lost money", "money"),
+        ("It rained", None),
+    ],
+)
+def test_a_text_is_sorted_under_the_label_whose_words_it_has_or_under_none(text: str, label: str | None) -> None:
+    found = answer(_asked(text, task=Task(kind="classify", among=("sport: goals, matches", "money: bank, shares"))))
+    assert isinstance(found.value, dict)
+    assert found.value["label"] == label
+    assert found.text == (label or "")
+
+
+def test_texts_are_ranked_for_a_question() -> None:
+    texts = ("A cat slept.", "Two dogs barked at dogs.", "A dog and a cat met.")
+    found = answer(_asked("", task=Task(kind="rank", query="dogs", among=texts)))
+    assert isinstance(found.value, dict)
+    assert found.value["order"] == [1, 2, 0]
+    assert found.value["scores"][2] == 0
+
+
+_ORDER = {
+    "type": "object",
+    "properties": {
+        "customer": {"type": "string", "x-names": ["name"]},
+        "due_date": {"type": "string", "format": "date"},
+        "amount": {"type": "number"},
+        "items": {"type": "array", "items": {"type": "string"}},
+        "express": {"type": "boolean"},
+        "state": {"enum": ["open", "paid"]},
+        "mail": {"type": "string", "format": "email"},
+    },
+}
+_TEXT = """Order of 2026
+Name: Ada Lovelace
+- **Due date**: 2026-12-24
+The amount is 1,250.50 euros; it was not yet paid.
+Items: pens, paper and ink
+Express = no
+Write to ada@example.org.
+"""
+
+
+def test_a_schema_is_filled_with_what_the_text_says_and_nothing_else() -> None:
+    found = answer(_asked(_TEXT, schema=_ORDER))
+    assert found.value == {
+        "customer": "Ada Lovelace", "due_date": "2026-12-24", "amount": 1250.5, "items": ["pens", "paper", "ink"],
+        "express": False, "state": "paid", "mail": "ada@example.org",
+    }  # fmt: skip
+    assert msgspec.json.decode(found.text) == found.value
+    nothing = answer(_asked("It rained.", schema=_ORDER))
+    assert nothing.value == {}
+    assert nothing.notes[1] == "The text does not say: customer, due_date, amount, items, express, state, mail."
+
+
+def test_a_schema_is_filled_from_json_by_other_spellings_of_its_names() -> None:
+    text = '{"Name": "Ada", "dueDate": "2026-12-24", "AMOUNT": "12", "nested": {"a": 1}}'
+    value, missing = offline_fill.filled(_ORDER, text)
+    assert value == {"customer": "Ada", "due_date": "2026-12-24", "amount": 12}
+    assert "items" in missing
+
+
+@given(st.text(max_size=200), st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null"]))
+def test_any_text_is_answered_and_what_is_filled_is_of_its_type(text: str, kind: str) -> None:
+    value, missing = offline_fill.filled({"properties": {"a": {"type": kind}}}, text)
+    assert isinstance(value, dict)
+    types = {"string": str, "integer": int, "number": int | float, "boolean": bool, "array": list, "object": dict}
+    if "a" in value and kind in types:
+        assert isinstance(value["a"], types[kind])
+    else:
+        assert kind in ("object", "null") or missing == ("a",)
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", " ", "\n", '." ', "- ", "a-", "1,", "d is ", "a@", "a.", "*", "\n ", "name: x  "]
+)
+def test_no_text_makes_it_slow(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    formats = {"d": "date", "e": "email", "u": "uri", "v": "ipv4"}
+    properties: dict[str, object] = {name: {"type": "string", "format": form} for name, form in formats.items()}
+    began = time.process_time()
+    offline_fill.filled({"properties": {"name": {"type": "string"}, "n": {"type": "number"}, **properties}}, text)
+    offline_texts.summarise(text)
+    offline_texts.phrases(text)
+    offline_tables.described(text)
+    assert time.process_time() - began < 20
+
+
+@given(st.text(max_size=300), st.integers(0, 5))
+def test_what_is_summarised_or_extracted_is_of_the_text_whatever_it_is(text: str, most: int) -> None:
+    sentences = offline_texts.sentences(text)
+    summary = offline_texts.summarise(text, most)
+    assert len(summary) <= max(most, 7)
+    left = iter(sentences)
+    assert all(one in left for one in summary)
+    for phrase in offline_texts.phrases(text):
+        assert all(word in text for word in phrase.split())
+    offline_tables.described(text)
+
+
+def test_a_table_is_described_by_what_can_be_counted() -> None:
+    assert offline_tables.described(WEATHER).splitlines() == [
+        "3 rows of 4 columns.",
+        "",
+        "- date: 3 different values, from 2026-11-01 to 2026-11-03",
+        "- place: 2 different values, most often Berlin (2 times)",
+        "- rain_mm: from 0 (2026-11-02) to 12.5 (2026-11-03), 5.233 on average",
+        "- high_c: from 2 (2026-11-03) to 11 (2026-11-02), 7.333 on average",
+    ]
+    rows = [{"place": "Oslo", "rain": 1}, {"place": "Rome"}]
+    for text in (rows, {"rows": rows, "more": False}):
+        assert "- rain: from 1 (Oslo) to 1 (Oslo), 1 on average; 1 empty" in offline_tables.described(
+            msgspec.json.encode(text).decode()
+        )
+    assert offline_tables.described("just words") == "This is no table."
+
+
+_STEPS = (
+    Step(tool="plan_set", arguments={"items": ["Read the table", "Write the report"]}),
+    Step(tool="files_read", arguments={"path": "weather/november.csv"}),
+    Step(
+        tool="report_write",
+        arguments={"title": "Weather", "text": {"$join": ["# Weather\n\n", {"$of": 2, "$do": "describe"}]}},
+    ),
+)
+_TOOLS = tuple(Tool(name=step.tool) for step in _STEPS)
+
+
+def _went(steps: Sequence[Step], results: Sequence[ToolResult]) -> tuple[list[ToolCall], Answer]:
+    """The loop of an agent, in small: what was called, and the last answer."""
+    calls: list[ToolCall] = []
+    messages: list[Message] = []
+    while True:
+        request = _asked("Report on the weather.", *messages, task=Task(kind="steps", steps=tuple(steps)), tools=_TOOLS)
+        found = answer(request)
+        if found.stop is not Stop.TOOL:
+            return calls, found
+        calls += found.calls
+        messages.append(Message(role="assistant", parts=found.parts))
+        (call,) = found.calls
+        result = msgspec.structs.replace(results[len(calls) - 1], id=call.id)
+        messages.append(Message(role="user", parts=(result,)))
+
+
+def _result(text: str, *, failed: bool = False) -> ToolResult:
+    return ToolResult(id="", content=(Text(text=text),), failed=failed)
+
+
+def test_a_declared_task_plans_reads_a_table_and_writes_a_report() -> None:
+    calls, last = _went(_STEPS, [_result("ok"), _result(WEATHER), _result("reports/weather.md")])
+    assert [call.name for call in calls] == ["plan_set", "files_read", "report_write"]
+    assert str(calls[2].arguments["text"]).startswith("# Weather\n\n3 rows of 4 columns.")
+    assert "12.5 (2026-11-03)" in str(calls[2].arguments["text"])
+    assert last.text == "Done, in 3 steps: plan_set, files_read, report_write.\n\nreports/weather.md"
+
+
+def test_a_step_that_failed_ends_the_task_and_is_told() -> None:
+    calls, last = _went(_STEPS, [_result("ok"), _result("no such file", failed=True)])
+    assert len(calls) == 2
+    assert last.text == "Step 2 (files_read) failed: no such file\n\nDone before it: plan_set."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"a": {"$of": 1}}, "not the number of a step before it"),
+        ({"a": {"$of": 0}}, "not the number of a step before it"),
+        ({"a": {"$join": "text"}}, "is not a list"),
+    ],
+)
+def test_a_step_that_cannot_be_made_is_a_failure_in_words(arguments: dict[str, object], why: str) -> None:
+    task = Task(kind="steps", steps=(Step(tool="plan_set", arguments=arguments),))
+    with pytest.raises(ModelFailed, match=why):
+        answer(_asked("", task=task, tools=_TOOLS))
+
+
+def test_a_step_whose_tool_is_not_offered_is_not_asked_for() -> None:
+    with pytest.raises(ModelFailed, match="plan_set, which is not offered"):
+        answer(_asked("", task=Task(kind="steps", steps=_STEPS)))
+
+
+def test_it_is_the_same_through_complete() -> None:
+    made = driver("offline", Endpoint(provider="offline"))
+    request = _asked(STORY, task=Task(kind="summarise"))
+    assert asyncio.run(complete(made.stream("classical", request))) == answer(request)
+    steps = _asked("", task=Task(kind="steps", steps=_STEPS), tools=_TOOLS)
+    pieces, _ = asyncio.run(_played(steps))
+    assert [type(piece) for piece in pieces] == [ToolPiece, ToolPiece]
