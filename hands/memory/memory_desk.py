@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from memory.errors import StoreError
 from memory.store import Reader, Store
 from memory_embedding import Embedding
+from memory_makers import Here, Maker, There
 from memory_owner import PLAIN, Place, place_of
 from memory_shelf import Shelf
 from runtime import Call, Failure, Hand
@@ -42,7 +43,7 @@ class Desk(Hand):
     async def start(self) -> None:
         """Nothing is opened before it is asked for."""
         self.shelf = Shelf(self.state, now=now, quota=self.settings.of("quota", int))
-        self.embedding = Embedding(self.shelf)
+        self.embedding = Embedding(self.shelf, self._maker())
         self.asked = time.monotonic()
         self.asked_for: set[str] = set()
 
@@ -58,8 +59,14 @@ class Desk(Hand):
             await asyncio.wait([work], timeout=1)
 
     async def on_settings(self, changed: frozenset[str]) -> None:
-        """A new quota holds from the next call on."""
+        """A new quota holds from the next call on; another embedder makes every vector anew, in the background."""
         self.shelf.quota = self.settings.of("quota", int)
+        if "embedder" in changed:
+            await self.embedding.follow(self._maker())
+
+    def _maker(self) -> Maker:
+        model = self.settings.of("embedder", str)
+        return There(self.kernel, model) if model else Here()
 
     async def reading(self, call: Call, work: Callable[[Reader | Store, str], T]) -> T:
         """What the work answers of the call's memory. work: given what reads, and the space within."""

@@ -37,7 +37,7 @@ class Upkeep(Desk):
     async def stats(self, call: Call) -> Answer:
         """Answer memory.stats: how many of what, and for a whole memory its room."""
         place = at(call)
-        found: Answer = {**await self.reading(call, upkeep.totals), "embedder": self.embedding.name()}
+        found: Answer = {**await self.reading(call, upkeep.totals), "embedder": self.embedding.name}
         if place.space == PLAIN:
             found |= {"bytes": _size(self.shelf.path_of(place.owner)), "quota": self.shelf.quota}
         return found

@@ -199,14 +199,14 @@ def scores(client: Client, hand: str, on: str) -> object:
 def test_vectors_that_a_killed_memory_had_not_made_come_after_its_restart(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, ROOT / "hands" / "memory")
-        for number in range(60):
+        for number in range(30):
             client.call("memory.store", "own", {"text": f"{TEXTS[number % 3]} It was on day {number}. " * 10})
         waiting: Any = client.call("memory.stats", "own").value
         os.kill(run_of_memory(client), signal.SIGKILL)
         assert waiting["waiting"] > 0
         until(lambda: run_of_memory(client), "a memory that is ready")
         until(lambda: stats(client)["waiting"] == 0, "vectors")
-        assert stats(client)["fragments"] == 60
+        assert stats(client)["fragments"] == 30
         answer: Any = client.call("memory.recall", "own", {"text": "a car", "most": 20}).value
         assert answer["results"][0]["text"].startswith(TEXTS[0])
         assert all(one["meaning"] for one in answer["results"])

@@ -1,0 +1,135 @@
+"""A memory whose vectors a model elsewhere makes, if the operator wishes: made anew when that changes, missed when it fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from kernel.cli.client import Client
+from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.system.fates import until
+
+MODEL: Final = Source(
+    """
+[hand]
+name = "model"
+version = "1.0.0"
+description = "Makes vectors in which animals are near to animals."
+entry = "main:Model"
+kind = "service"
+autonomy = "full"
+
+[provides."model.embed"]
+summary = "Vectors of texts"
+resource = "model"
+effect = "read"
+params = { texts = "list" }
+returns = { vectors = "list", model = "string" }
+
+[settings.way]
+type = "string"
+default = "right"
+""",
+    """
+from runtime import Call, Failure, Hand
+
+ANIMALS = ("zorp", "blick")     # no model has heard of them, and they share no letter
+
+
+class Model(Hand):
+    async def embed(self, call: Call, texts: list) -> object:
+        way = self.settings.of("way", str)
+        if way == "down":
+            raise Failure("unreachable", "the model cannot be reached")
+        rows = [[3.0, 0.0] if any(word in text for word in ANIMALS) else [0.0, 2.0] for text in texts]
+        if way == "short":
+            rows = rows[1:]
+        if way == "nowhere":
+            rows = [[float("nan"), 0.0] for _ in rows]
+        with open(self.state / "asked", "a") as file:
+            file.write(f"{call.resource} {len(texts)}\\n")
+        return {"vectors": rows, "model": way}
+""",
+)
+
+TEXTS: Final = ("The zorp sleeps by day.", "Bread is baked at eight.")
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, MODEL)
+        install(kernel, ROOT / "hands" / "memory")
+        yield kernel
+
+
+@pytest.fixture
+def client(kernel: Kernel) -> Iterator[Client]:
+    with kernel.client() as client:
+        yield client
+
+
+def choose(client: Client, hand: str, **values: object) -> None:
+    client.call("kernel.set", hand, {"values": values})
+
+
+def store(client: Client, *texts: str) -> None:
+    for text in texts:
+        client.call("memory.store", "own", {"text": text})
+
+
+def stats(client: Client) -> Any:
+    return client.call("memory.stats", "own").value
+
+
+def results(client: Client, text: str) -> Any:
+    told: Any = client.call("memory.recall", "own", {"text": text}).value
+    return told["results"]
+
+
+def asked(kernel: Kernel) -> list[str]:
+    return [line for file in (kernel.home / "state").glob("*/asked") for line in file.read_text().splitlines()]
+
+
+def test_texts_are_found_by_the_vectors_of_the_model_that_the_operator_names(kernel: Kernel, client: Client) -> None:
+    choose(client, "memory", embedder="acme/animals-1")
+    store(client, *TEXTS)
+    until(lambda: stats(client)["waiting"] == 0, "vectors")
+    best = results(client, "blick")[0]
+    assert (best["text"], best["words"], best["meaning"]["rank"]) == (TEXTS[0], None, 1)
+    assert stats(client)["embedder"] == "acme/animals-1"
+    assert {line.split()[0] for line in asked(kernel)} == {"acme/animals-1"}
+
+
+def test_nothing_is_sent_to_a_model_that_nobody_named(kernel: Kernel, client: Client) -> None:
+    store(client, *TEXTS)
+    until(lambda: stats(client)["waiting"] == 0, "vectors")
+    results(client, "blick")
+    assert asked(kernel) == []
+
+
+def test_when_another_embedder_is_named_every_vector_is_made_anew_while_recall_goes_on(client: Client) -> None:
+    store(client, *TEXTS)
+    until(lambda: stats(client)["waiting"] == 0, "vectors of this machine")
+    assert results(client, "blick")[0]["text"] in TEXTS
+    choose(client, "memory", embedder="acme/animals-1")
+    assert results(client, "bread")[0]["text"] == TEXTS[1]
+    until(lambda: (results(client, "blick") or [{}])[0].get("text") == TEXTS[0], "the new vectors")
+    until(lambda: stats(client)["waiting"] == 0, "all of them")
+    choose(client, "memory", embedder="")
+    until(lambda: stats(client)["embedder"] == "minilm" and stats(client)["waiting"] == 0, "this machine's again")
+    assert results(client, "a bakery")[0]["text"] == TEXTS[1]
+
+
+@pytest.mark.parametrize("way", ["down", "short", "nowhere"])
+def test_without_vectors_words_do_and_they_are_made_when_they_can_be(client: Client, way: str) -> None:
+    choose(client, "model", way=way)
+    choose(client, "memory", embedder="acme/animals-1")
+    store(client, *TEXTS)
+    assert [one["text"] for one in results(client, "bread")] == [TEXTS[1]]
+    assert stats(client)["waiting"] == len(TEXTS)
+    choose(client, "model", way="right")
+    choose(client, "memory", embedder="acme/animals-2")
+    until(lambda: stats(client)["waiting"] == 0, "vectors")
+    assert results(client, "blick")[0]["text"] == TEXTS[0]
