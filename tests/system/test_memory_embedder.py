@@ -1,4 +1,4 @@
-"""A memory whose vectors a model elsewhere makes, if the operator wishes: made anew when that changes, missed when it fails."""
+"""A memory whose vectors are made elsewhere, if the operator wishes: anew when that changes, and missed when they cannot be."""
 
 from collections.abc import Iterator
 from pathlib import Path
