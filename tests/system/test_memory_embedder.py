@@ -1,4 +1,4 @@
-"""A memory whose vectors are made elsewhere, if the operator wishes: anew when that changes, and missed when they cannot be."""
+"""A memory whose vectors are made elsewhere, if the operator wishes: anew when that changes, missed when none come."""
 
 from collections.abc import Iterator
 from pathlib import Path
