@@ -11,6 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +234,9 @@ undo = { hand = "worker", with = { text = "not ${item}" } }
 
 @pytest.mark.soak
 def test_hundreds_of_kills_change_nothing_about_pipelines(kernel: Kernel) -> None:
-    chance, killer, kills = random.Random(7), Killer(kernel), 0
+    chance, killer, kills, turns = random.Random(7), Killer(kernel), 0, count()
     while kills < 400:
-        fails, book = chance.random() < 0.5, f"b{kills}"
+        fails, book = chance.random() < 0.5, f"b{next(turns)}"
         run = begin_whole(kernel, book, fails=fails)
         for _ in range(chance.randrange(1, 9)):
             time.sleep(chance.expovariate(3))
