@@ -1,0 +1,53 @@
+"""What an answer cost, and how long one may be for what it may cost (pure): integers of micro-dollars, never rounded down.
+
+A price is that of a million tokens (rows.py); tokens of the cache that have no price of their own cost what other input does.
+Where a price is not known, so is no cost: None, and who reserves for it must do without.
+"""
+
+from typing import Final
+
+from runtime.models.messages import Usage
+from runtime.models.rows import Model
+
+MILLION: Final = 1_000_000
+
+
+def cost(usage: Usage, model: Model | None) -> int | None:
+    """Micro-dollars of an answer, rounded up once for all of it; None where a price that is needed is not known."""
+    if model is None:
+        return None
+    priced = model.priced(usage.input + usage.cached + usage.cache_written)
+    other = priced.input_price
+    rows = (
+        (usage.input, other),
+        (usage.cached, other if priced.cached_price is None else priced.cached_price),
+        (usage.cache_written, other if priced.cache_written_price is None else priced.cache_written_price),
+        (usage.output, priced.output_price),
+    )
+    total = 0
+    for tokens, price in rows:
+        if tokens and price is None:
+            return None
+        total += tokens * (price or 0)
+    return -(-total // MILLION)
+
+
+def longest(prompt: int, model: Model | None, tokens: int, micro_dollars: int) -> int | None:
+    """Tokens that an answer may have, so that with its prompt it costs no more than both; None where nothing bounds it.
+
+    tokens, micro_dollars: the most that is allowed, 0 for not bounded in that unit. 0 or less: not even the prompt fits. The
+    prompt is taken at the dearest that its tokens may cost. Where a price is not known, money bounds nothing.
+    """
+    bounds: list[int] = []
+    if tokens:
+        bounds.append(tokens - prompt)
+    if micro_dollars and model is not None:
+        priced = model.priced(prompt)
+        if priced.input_price is not None and priced.output_price is not None:
+            dearest = max(priced.input_price, priced.cache_written_price or 0)
+            left = micro_dollars * MILLION - prompt * dearest
+            if priced.output_price:
+                bounds.append(left // priced.output_price)
+            elif left < 0:
+                bounds.append(-1)
+    return min(bounds) if bounds else None

@@ -1,0 +1,218 @@
+"""Routing, the breaker, retrying, pacing and prices hold their rules, whatever the order of what happens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.models import breaker, pacing, pricing, retrying, routing, schemas
+from runtime.models.failures import KINDS, ModelFailed
+from runtime.models.messages import Image, Message, Request, Text, Tool, Usage
+from runtime.models.routing import Candidate, Needs
+from runtime.models.rows import Long, Model
+
+_CODES = st.sampled_from(sorted(KINDS))
+_PRICES = st.integers(0, 10**9)
+_TOKENS = st.integers(0, 10**7)
+
+
+def _model(name: str = "p/m", **more: object) -> Model:
+    provider, _, id = name.partition("/")
+    row: dict[str, object] = {"source": "https://p.example/", "date": "2026-11-26", "window": 10_000, **more}
+    return Model(provider=provider, id=id, **row)  # type: ignore[arg-type]  # each test gives what it is about
+
+
+@given(_TOKENS, _TOKENS, _TOKENS, _TOKENS, _PRICES, _PRICES, st.none() | _PRICES)
+def test_a_cost_is_exact_and_rounded_up_once(
+    read: int, cached: int, written: int, made: int, price: int, out: int, cache: int | None
+) -> None:
+    usage = Usage(input=read, cached=cached, cache_written=written, output=made)
+    row = _model(input_price=price, output_price=out, cached_price=cache)
+    exact = (read + written) * price + cached * (price if cache is None else cache) + made * out
+    found = pricing.cost(usage, row)
+    assert found is not None
+    assert 0 <= found * 1_000_000 - exact < 1_000_000
+
+
+def test_what_has_no_price_has_no_cost_and_a_long_prompt_has_its_own() -> None:
+    assert pricing.cost(Usage(input=1), None) is None
+    assert pricing.cost(Usage(input=1), _model(output_price=5)) is None
+    assert pricing.cost(Usage(), _model()) == 0
+    row = _model(input_price=1, output_price=1, long=Long(above=10, input_price=1_000_000, output_price=1))
+    assert [pricing.cost(Usage(input=tokens), row) for tokens in (10, 11)] == [1, 11]
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**7), st.integers(0, 10**7), _PRICES, _PRICES)
+def test_an_answer_as_long_as_it_may_be_costs_no_more_than_it_may(
+    prompt: int, tokens: int, money: int, price: int, out: int
+) -> None:
+    row = _model(input_price=price, output_price=out)
+    most = pricing.longest(prompt, row, tokens, money)
+    if most is None or most <= 0:
+        return
+    usage = Usage(input=prompt, output=most)
+    assert not tokens or usage.total <= tokens
+    found = pricing.cost(usage, row)
+    assert found is not None
+    assert not money or found <= money
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ask", "wait"]), _CODES | st.just("")), max_size=60))
+def test_a_breaker_lets_one_through_when_its_time_is_over_and_closes_on_success(steps: list[tuple[str, str]]) -> None:
+    state, now, row = breaker.State(), 0.0, 0
+    for step, code in steps:
+        if step == "wait":
+            now += breaker.LONGEST
+            assert breaker.passes(state, now)
+        if not breaker.passes(state, now):
+            assert now < state.until <= now + breaker.LONGEST
+            continue
+        state = breaker.begun(state, now)
+        assert breaker.passes(state, now) is not state.trying
+        if not code:
+            state, row = breaker.succeeded(state), 0
+        else:
+            state = breaker.failed(state, ModelFailed(code, "x"), now)
+            row = row + 1 if KINDS[code].against else row if code == "limited" else 0
+        if not row:
+            assert state == breaker.State()
+        if row >= breaker.FAILURES and code and KINDS[code].against:
+            assert not breaker.passes(state, now)
+
+
+def test_a_breaker_opens_for_longer_each_time_and_at_once_for_a_bad_key() -> None:
+    state, spans = breaker.State(), []
+    for _ in range(8):
+        now = state.until
+        state = breaker.failed(breaker.begun(state, now), ModelFailed("key", "expired"), now)
+        spans.append(state.until - now)
+    assert spans == sorted(spans)
+    assert (spans[0], spans[-1]) == (breaker.SHORTEST, breaker.LONGEST)
+
+
+@given(_CODES, st.integers(1, 9), st.booleans(), st.floats(0, 1000), st.floats(0, 1), st.none() | st.floats(0, 500))
+def test_nothing_is_tried_again_for_ever_nor_after_it_was_shown(
+    code: str, tries: int, shown: bool, left: float, chance: float, after: float | None
+) -> None:
+    pause = retrying.wait(ModelFailed(code, "x", after=after), tries, shown=shown, left=left, chance=chance)
+    if shown or not KINDS[code].again or tries >= retrying.TRIES:
+        assert pause is None
+    if pause is not None:
+        assert 0 <= pause < left
+        assert pause == after if after is not None else pause <= retrying.LONGEST
+
+
+@given(st.integers(0, 100), st.lists(st.floats(0, 100), min_size=1, max_size=80))
+def test_no_minute_has_more_requests_than_twice_its_rate_and_the_rate_holds_over_time(
+    rate: int, gaps: list[float]
+) -> None:
+    pace, now, times = pacing.Pace(per_minute=rate), 0.0, []
+    for gap in gaps:
+        now += gap
+        pace, wait = pacing.taken(pace, now)
+        times.append(now + wait)
+    if rate:
+        for first in range(len(times)):
+            until = [time for time in times if times[first] <= time <= times[first] + 60]
+            assert len(until) <= 2 * rate + 1
+    else:
+        assert times == [sum(gaps[: at + 1]) for at in range(len(gaps))] or all(pace.taken == 0 for _ in times)
+
+
+_CANDIDATES = st.lists(
+    st.builds(
+        Candidate,
+        name=st.sampled_from(["a/1", "b/1", "c/1", "d/1"]),
+        row=st.none()
+        | st.builds(
+            _model,
+            window=st.integers(1, 5000),
+            tools=st.booleans(),
+            input_price=st.none() | _PRICES,
+            output_price=st.none() | _PRICES,
+        ),
+        missing=st.sampled_from(["", "no key"]),
+        paused=st.sampled_from(["", "open"]),
+        first_byte=st.none() | st.floats(0, 10),
+    ),
+    max_size=6,
+)
+_NEEDS = st.builds(Needs, tools=st.booleans(), images=st.booleans(), prompt=st.integers(0, 4000))
+
+
+@given(_CANDIDATES, _NEEDS, st.sampled_from(["listed", "price", "latency", "window"]))
+def test_every_candidate_is_asked_once_or_left_out_with_a_reason(
+    candidates: list[Candidate], needs: Needs, prefer: routing.Prefer
+) -> None:
+    plan = routing.plan(candidates, needs, prefer)
+    assert len(plan.names) == len(set(plan.names))
+    assert {one.name for one in candidates} == {*plan.names, *(name for name, _ in plan.left_out)}
+    assert all(why for _, why in plan.left_out)
+    for one in candidates:
+        if one.missing or one.paused or routing.unfit(one.row, needs):
+            assert (one.name in plan.names) == any(
+                other.name == one.name and not (other.missing or other.paused or routing.unfit(other.row, needs))
+                for other in candidates
+            )
+
+
+def test_the_order_is_as_the_rules_say() -> None:
+    rows = [
+        Candidate(name="a/1", row=_model(input_price=9, output_price=9, window=8_000), first_byte=0.2),
+        Candidate(name="b/1", row=_model(window=9_000), first_byte=None),
+        Candidate(name="c/1", row=_model(input_price=10**6, output_price=10**6), first_byte=0.1),
+        Candidate(name="d/1"),
+    ]
+    orders = {prefer: routing.plan(rows, Needs(), prefer).names for prefer in ("listed", "price", "latency", "window")}
+    assert orders == {
+        "listed": ("a/1", "b/1", "c/1", "d/1"),
+        "price": ("a/1", "c/1", "b/1", "d/1"),
+        "latency": ("b/1", "d/1", "c/1", "a/1"),
+        "window": ("c/1", "b/1", "a/1", "d/1"),
+    }
+
+
+def test_what_a_request_needs_is_seen() -> None:
+    image = Image(media="image/png", content=b"x")
+    request = Request(messages=(Message(role="user", parts=(Text(text="a"), image)),), tools=(Tool(name="t"),), most=5)
+    needs = routing.needs_of(request)
+    assert (needs.tools, needs.images, needs.answer) == (True, True, 5)
+    assert "tools" in routing.unfit(_model(), needs)
+    assert "images" in routing.unfit(_model(tools=True), needs)
+    assert "window" in routing.unfit(_model(tools=True, takes=("text", "image"), window=100), needs)
+
+
+_SCHEMA: dict[str, object] = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ('{"a": 1}', False),
+        ('```json\n{"a": 1}\n```', True),
+        ("Here it is: {'a': 1,}", True),
+        ('{"a": 1', True),
+    ],
+)
+def test_what_is_json_but_for_its_spelling_is_read(text: str, mended: bool) -> None:
+    assert schemas.read(text, _SCHEMA) == schemas.Checked(value={"a": 1}, mended=mended)
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "why"),
+    [
+        ('{"a": "1"}', _SCHEMA, "$.a: '1' is not of type 'integer'"),
+        ("{}", _SCHEMA, "'a' is a required property"),
+        ("no", _SCHEMA, "not JSON"),
+        ("{}", {"type": "nothing"}, "the schema itself is wrong"),
+        ("{}", {"$ref": "https://evil.example/schema.json"}, "the schema cannot be followed"),
+    ],
+)
+def test_what_is_not_of_the_schema_is_told_in_words(text: str, schema: dict[str, object], why: str) -> None:
+    found = schemas.read(text, schema)
+    assert why in found.problems[0]
+    assert why in schemas.again(found.problems)
+
+
+@given(st.text(max_size=100))
+def test_any_text_is_checked(text: str) -> None:
+    schemas.read(text, _SCHEMA)
