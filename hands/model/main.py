@@ -1,0 +1,91 @@
+"""The Hand `model`: the one process that asks language models and holds their keys (acts; thin).
+
+A call on PROVIDER/MODEL is asked of that model and no other; one on a route's name goes along its list, in the order that
+runtime/models/routing.py works out. model_desk.py makes the requests; here is what each method takes and answers.
+"""
+
+import contextlib
+
+from model_desk import Desk
+from model_trying import Trying
+from runtime import Call, Failure, Hand
+from runtime.models import messages
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Answer, AnyPiece, Request
+from wire.errors import CodecError
+
+
+class Model(Hand):
+    """Provides model.*."""
+
+    async def start(self) -> None:
+        """Nothing is imported, opened or asked before the first call."""
+        self.desk = Desk(self.settings)
+
+    async def stop(self) -> None:
+        """Close what drivers have open."""
+        await self.desk.close()
+
+    async def on_settings(self, changed: frozenset[str]) -> None:
+        """Keys, addresses and limits hold from the next request on; breakers begin anew. Requests under way go on."""
+        self.desk = self.desk.renewed(self.settings)
+
+    async def complete(self, call: Call, **params: object) -> Answer:
+        """Ask, and answer whole. Nothing is shown before, so a stream that broke may be tried again."""
+        return await self._asked(call, params, streams=False)
+
+    async def stream(self, call: Call, **params: object) -> Answer:
+        """Ask, and stream the pieces as they come."""
+        return await self._asked(call, params, streams=True)
+
+    async def embed(self, call: Call, texts: list[object]) -> messages.Embedded:
+        """Vectors, in the order of the texts."""
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise Failure("arguments", "`texts` is not a list of at least one text")
+        with _told():
+            found = await self.desk.embed(call.resource, [str(text) for text in texts])
+        call.cost(tokens=found.usage.total)
+        return found
+
+    async def count(self, call: Call, **params: object) -> dict[str, object]:
+        """Tokens of a request; exact: the provider counted them."""
+        with _told():
+            return await self.desk.count(call.resource, _request(params))
+
+    async def list(self, call: Call, ask: bool = False) -> dict[str, object]:
+        """What there is."""
+        return await self.desk.listed(ask=ask)
+
+    async def _asked(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
+        trying = Trying(self.desk, call.resource, _request(params), call.most, call.deadline / 1000, self.random.random)
+        waiting: list[AnyPiece] = []
+        with _told():
+            try:
+                async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Answer):
+                            return piece
+                        waiting.append(piece)
+                        if streams:
+                            await call.send(messages.packed(waiting))
+                        waiting.clear()
+            finally:
+                call.cost(tokens=trying.tokens, micro_dollars=trying.micro_dollars)
+        raise Failure("cut", "the stream ended before the answer did")
+
+
+def _request(params: dict[str, object]) -> Request:
+    try:
+        return messages.request_of(params)
+    except CodecError as error:
+        raise Failure("arguments", str(error)) from None
+
+
+@contextlib.contextmanager
+def _told():  # type: ignore[no-untyped-def]  # a generator of nothing
+    """What a provider did not do ends the call in Failed, with the same code."""
+    try:
+        yield
+    except ModelFailed as failure:
+        detail = {"provider": failure.provider} | ({} if failure.after is None else {"after": failure.after})
+        raise Failure(failure.code, failure.text, **detail) from None

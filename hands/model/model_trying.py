@@ -1,0 +1,154 @@
+"""One request along its route until there is an answer (acts): tries, failover, ceiling, schema, and what it has cost.
+
+What was shown is never shown again: once a piece was streamed to the caller, a failure is the end. `tokens` and
+`micro_dollars` are what all tries together have cost so far, whatever becomes of them.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from manifests.capabilities import model as resource
+from model_desk import Desk
+from runtime import records
+from runtime.models import catalogue, counting, pricing, retrying, schemas
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Answer, AnyPiece, Message, Request, Stop, Text, Usage
+from wire.entries import Cost
+
+MARGIN_S: Final = 1.0
+"""Before the call's deadline, so that it ends with a reason."""
+
+
+class Trying:
+    """deadline: seconds that the call has. chance: from 0 to 1, at each asking."""
+
+    def __init__(
+        self, desk: Desk, asked: str, request: Request, most: Cost | None, deadline: float, chance: Callable[[], float]
+    ) -> None:
+        self._desk = desk
+        self._asked = asked
+        self._request = request
+        self._most = most
+        self._until = time.monotonic() + max(MARGIN_S, deadline - MARGIN_S)
+        self._chance = chance
+        self._tried: list[str] = []
+        self.tokens = 0
+        self.micro_dollars = 0
+
+    async def pieces(self, *, streams: bool) -> AsyncGenerator[AnyPiece | Answer, None]:
+        """Pieces, then the answer. streams: what is given is shown at once. ModelFailed when there is none."""
+        last: ModelFailed | None = None
+        for name in self._desk.plan(self._asked, self._request).names:
+            tries = 0
+            while True:
+                tries, shown = tries + 1, False
+                try:
+                    async with contextlib.aclosing(self._once(name, self._request)) as pieces:
+                        async for piece in pieces:
+                            if isinstance(piece, Answer):
+                                yield await self._checked(name, piece, streams=streams)
+                                return
+                            shown = streams
+                            yield piece
+                    raise ModelFailed("cut", "the stream ended before the answer did")
+                except ModelFailed as failure:
+                    last = failure
+                left = self._until - time.monotonic()
+                pause = retrying.wait(last, tries, shown=shown, left=left, chance=self._chance())
+                if pause is None:
+                    break
+                await asyncio.sleep(pause)
+            if shown or not last.kind.elsewhere:
+                raise last
+            self._tried.append(f"{name}: {last.code}")
+        assert last is not None  # a plan has at least one name
+        raise last
+
+    async def _once(self, name: str, request: Request) -> AsyncGenerator[AnyPiece | Answer, None]:
+        """One request to one model."""
+        provider, model = resource.split(name)
+        driver = self._desk.driver(provider)
+        request = self._within(name, request)
+        failure: ModelFailed | None = None
+        made, ended = 0, False
+        async with self._desk.places(provider):
+            await asyncio.sleep(self._desk.wait(provider))
+            self._desk.begun(provider)
+            began = time.monotonic()
+            try:
+                async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
+                    async for piece in pieces:
+                        if isinstance(piece, Answer):
+                            ended = True
+                            self._settle(name, piece.usage)
+                        else:
+                            if not made:
+                                self._desk.measured(name, time.monotonic() - began)
+                            made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
+                        yield piece
+            except ModelFailed as error:
+                failure = error
+                raise
+            finally:
+                if made and not ended:
+                    self._settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
+                self._desk.ended(provider, failure, cancelled=not ended and failure is None)
+
+    def _within(self, name: str, request: Request) -> Request:
+        """The request with its answer as long as the call's `most` has room for."""
+        if self._most is None:
+            return request
+        if name.startswith("offline/"):
+            return request
+        tokens, money = self._most.tokens - self.tokens, self._most.micro_dollars - self.micro_dollars
+        row = catalogue.find(name)
+        longest = pricing.longest(counting.of_request(request), row, tokens, money)
+        costs = pricing.cost(Usage(input=1, output=1), row)
+        if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest <= 0):
+            raise ModelFailed("over_most", f"{name} could cost more than the call's `most` with this request")
+        if longest is None or (request.most and request.most <= longest):
+            return request
+        return replace(request, most=min(longest, row.output) if row is not None and row.output else longest)
+
+    async def _checked(self, name: str, answer: Answer, *, streams: bool) -> Answer:
+        """The answer with its cost, and with the value of its schema; asked for once more where it is not of that."""
+        schema = self._request.schema
+        if schema is None or answer.stop not in (Stop.END, Stop.SEQUENCE):
+            return self._whole(answer)
+        found = schemas.read(answer.text, schema)
+        if found.problems and not streams and not name.startswith("offline/"):
+            said = Message(role="assistant", parts=answer.parts)
+            told = Message(role="user", parts=(Text(text=schemas.again(found.problems)),))
+            request = replace(self._request, messages=(*self._request.messages, said, told))
+            async with contextlib.aclosing(self._once(name, request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Answer):
+                        answer, found = piece, schemas.read(piece.text, schema)
+        if found.problems:
+            notes = f" ({' '.join(answer.notes[1:])})" if len(answer.notes) > 1 else ""
+            raise ModelFailed("schema", f"{name} did not answer as the schema says: {'; '.join(found.problems)}{notes}")
+        mended = ("The spelling of its JSON was mended.",) if found.mended else ()
+        return self._whole(replace(answer, value=found.value, notes=(*answer.notes, *mended)))
+
+    def _whole(self, answer: Answer) -> Answer:
+        return replace(answer, micro_dollars=self.micro_dollars, tried=tuple(self._tried))
+
+    def _settle(self, name: str, usage: Usage) -> None:
+        """Count it; what is beyond the call's `most`, for the prompt was longer than reckoned, is told in the log."""
+        if name.startswith("offline/"):
+            return
+        self.tokens += usage.total
+        self.micro_dollars += pricing.cost(usage, catalogue.find(name)) or 0
+        if self._most is None:
+            return
+        for unit, most in (("tokens", self._most.tokens), ("micro_dollars", self._most.micro_dollars)):
+            if getattr(self, unit) > most:
+                records.logger().warning(
+                    "a call cost more than its most", model=name, unit=unit, cost=getattr(self, unit)
+                )
+                setattr(self, unit, most)

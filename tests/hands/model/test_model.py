@@ -1,0 +1,225 @@
+"""The Hand by itself: what is asked where, tried again, failed over, priced, bounded, cancelled and checked."""
+
+import asyncio
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime import Failure
+from runtime.models import catalogue
+from runtime.models.messages import Answer, TextPiece, unpacked
+from tests.hands.doubles import HANDS, FakeCall, hand_module, seated
+from wire.entries import Cost
+
+for _module in ("model_desk", "model_trying"):
+    hand_module("model", _module)
+Model: Any = hand_module("model", "main").Model
+
+ASKED: dict[str, object] = {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hello, it rains."}]}]}
+RAIN = {"type": "object", "properties": {"rain": {"type": "boolean"}}, "required": ["rain"]}
+
+
+class Asking(FakeCall):
+    """A call of model.*, and what it has cost in the end."""
+
+    def __init__(self, resource: str, most: Cost | None = None) -> None:
+        super().__init__(resource)
+        self.most = most
+        self.deadline = 60_000
+        self.spent = Cost(tokens=0, micro_dollars=0)
+
+    def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
+        """Notes it."""
+        self.spent = Cost(tokens=self.spent.tokens + tokens, micro_dollars=self.spent.micro_dollars + micro_dollars)
+
+
+def _hand(folder: Path, *script: str, **settings: object) -> Any:
+    return seated(Model, "model", folder, {}, script="\n".join(script), **settings)
+
+
+def _ask(hand: Any, call: Asking, method: str = "complete", **more: object) -> Answer:
+    async def asked() -> Answer:
+        await hand.start()
+        try:
+            found: Answer = await getattr(hand, method)(call, **ASKED, **more)
+            return found
+        finally:
+            await hand.stop()
+
+    return asyncio.run(asked())
+
+
+def test_default_is_offline_when_nothing_is_set_up_and_costs_nothing(tmp_path: Path) -> None:
+    call = Asking("default", Cost(tokens=1, micro_dollars=0))
+    answer = _ask(_hand(tmp_path), call)
+    assert answer.model == "offline/classical"
+    assert "No language model" in answer.text
+    assert call.spent == Cost(tokens=0, micro_dollars=0)
+
+
+@pytest.mark.parametrize(
+    ("resource", "code", "why"),
+    [
+        ("anthropic/claude-x", "unconfigured", "--secret anthropic_key"),
+        ("nobody/model", "unconfigured", "no provider nobody"),
+        ("cheap", "unconfigured", "no route cheap"),
+        ("scripted/script", "unconfigured", "no script"),
+    ],
+)
+def test_what_is_not_set_up_is_told_with_the_command_that_mends_it(
+    tmp_path: Path, resource: str, code: str, why: str
+) -> None:
+    with pytest.raises(Failure, match=why) as failed:
+        _ask(_hand(tmp_path), Asking(resource))
+    assert failed.value.code == code
+
+
+def test_a_stream_shows_pieces_and_ends_in_the_answer(tmp_path: Path) -> None:
+    call = Asking("scripted/script")
+    answer = _ask(_hand(tmp_path, '{"text": "It is wet."}'), call, "stream")
+    pieces = [piece for chunk in call.sent for piece in unpacked(chunk)]
+    assert "".join(piece.text for piece in pieces if isinstance(piece, TextPiece)) == answer.text == "It is wet."
+    assert call.spent.tokens == answer.usage.total
+
+
+def test_what_may_be_tried_again_is(tmp_path: Path) -> None:
+    script = ('{"error": {"code": "limited", "after": 0.01}, "times": 2}', '{"text": "ok"}')
+    assert _ask(_hand(tmp_path, *script), Asking("scripted/script")).text == "ok"
+
+
+def test_what_was_shown_is_never_shown_again_and_what_was_not_shown_is_tried_again(tmp_path: Path) -> None:
+    script = ('{"text": "one two three", "shown": 2, "error": {"code": "cut", "after": 0.01}}', '{"text": "whole"}')
+    call = Asking("scripted/script")
+    with pytest.raises(Failure, match="says so") as failed:
+        _ask(_hand(tmp_path, *script), call, "stream")
+    assert failed.value.code == "cut"
+    assert b"".join(call.sent).count(b"one") == 1
+    assert call.spent.tokens > 0  # what came before the cut was paid for
+    again = Asking("scripted/script")
+    assert _ask(_hand(tmp_path, *script), again).text == "whole"
+    assert again.sent == []
+
+
+def test_a_route_fails_over_and_one_model_never_does(tmp_path: Path) -> None:
+    script = '{"error": {"code": "key", "text": "expired"}, "times": 0}'
+    hand = _hand(tmp_path, script, routes={"default": ["scripted/script", "offline/classical"]})
+    answer = _ask(hand, Asking("default"))
+    assert (answer.model, answer.tried) == ("offline/classical", ("scripted/script: key",))
+    with pytest.raises(Failure, match="expired"):
+        _ask(hand, Asking("scripted/script"))
+
+
+def test_a_provider_that_failed_for_good_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    hand = _hand(tmp_path, '{"error": {"code": "key", "text": "expired"}, "times": 0}')
+
+    async def twice() -> list[str]:
+        await hand.start()
+        codes = []
+        for _ in range(2):
+            with pytest.raises(Failure) as failed:
+                await hand.complete(Asking("scripted/script"), **ASKED)
+            codes.append(failed.value.code)
+        await hand.on_settings(frozenset({"script"}))
+        with pytest.raises(Failure) as failed:
+            await hand.complete(Asking("scripted/script"), **ASKED)
+        return [*codes, failed.value.code]
+
+    assert asyncio.run(twice()) == ["key", "paused", "key"]
+
+
+def test_a_call_that_could_cost_more_than_its_most_is_not_made(tmp_path: Path) -> None:
+    hand = _hand(tmp_path, '{"text": "ok", "times": 0}')
+    with pytest.raises(Failure, match="`most`") as failed:
+        _ask(hand, Asking("scripted/script", Cost(tokens=5, micro_dollars=0)))
+    assert failed.value.code == "over_most"
+    assert _ask(hand, Asking("scripted/script", Cost(tokens=500, micro_dollars=0))).text == "ok"
+
+
+def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_path: Path) -> None:
+    script = (
+        '{"text": "It rains."}',
+        '{"when": "not of the JSON Schema", "text": "```json\\n{\\"rain\\": true,}\\n```"}',
+    )
+    answer = _ask(_hand(tmp_path, *script), Asking("scripted/script"), schema=RAIN)
+    assert answer.value == {"rain": True}
+    assert "mended" in answer.notes[-1]
+    with pytest.raises(Failure, match="did not answer as the schema says") as failed:
+        _ask(_hand(tmp_path, '{"text": "no", "times": 0}'), Asking("scripted/script"), schema=RAIN)
+    assert failed.value.code == "schema"
+
+
+def test_offline_says_what_the_text_does_not_say(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="The text does not say: rain"):
+        _ask(_hand(tmp_path), Asking("default"), schema=RAIN)
+
+
+def test_a_call_that_is_cancelled_ends_its_request_and_frees_its_place(tmp_path: Path) -> None:
+    hand = _hand(tmp_path, '{"text": "late", "delay": 60}', '{"text": "ok"}', at_once=1)
+
+    async def cancelled() -> Answer:
+        await hand.start()
+        task = asyncio.create_task(hand.complete(Asking("scripted/script"), **ASKED))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(10):
+            found: Answer = await hand.complete(Asking("scripted/script"), **ASKED)
+        return found
+
+    assert asyncio.run(cancelled()).text == "ok"
+
+
+def test_every_provider_that_takes_a_key_has_a_secret_setting_for_it() -> None:
+    declared = tomllib.loads((HANDS / "model" / "HAND.toml").read_text())["settings"]
+    keys = {name.removesuffix("_key"): setting for name, setting in declared.items() if name.endswith("_key")}
+    assert set(keys) == {name.replace("-", "_") for name, row in catalogue.providers().items() if row.key}
+    assert all(setting["secret"] for setting in keys.values())
+
+
+def test_what_there_is_is_listed_without_a_key_in_it(tmp_path: Path) -> None:
+    hand = _hand(tmp_path, anthropic_key="sk-not-to-be-seen")
+
+    async def listed() -> dict[str, Any]:
+        await hand.start()
+        found: dict[str, Any] = await hand.list(Asking(""))
+        return found
+
+    found = asyncio.run(listed())
+    assert "sk-not" not in repr(found)
+    assert found["routes"] == {"default": ["offline/classical"]}
+    ready = {one["name"] for one in found["providers"] if one["ready"] and not one["local"]}
+    assert ready == {"anthropic"}
+    assert any(one["name"].startswith("anthropic/") and one["ready"] for one in found["models"])
+
+
+def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path) -> None:
+    hand = _hand(tmp_path)
+
+    async def counted() -> dict[str, Any]:
+        await hand.start()
+        found: dict[str, Any] = await hand.count(Asking("default"), **ASKED)
+        return found
+
+    found = asyncio.run(counted())
+    assert found["tokens"] > 4
+    assert found["exact"] is False
+
+
+def test_vectors_are_made_here_or_it_is_said_how(tmp_path: Path) -> None:
+    from memory import embedders
+
+    hand = _hand(tmp_path)
+
+    async def embedded() -> Any:
+        await hand.start()
+        return await hand.embed(Asking("default"), texts=["a cat", "a kitten"])
+
+    if embedders.chosen() == "minilm":
+        found = asyncio.run(embedded())
+        assert [len(row) for row in found.vectors] == [384, 384]
+    else:
+        with pytest.raises(Failure, match=r"embed\.txt"):
+            asyncio.run(embedded())
