@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, write, write_json
-from kernel.cli.usage import Whole
+from kernel.cli.mistyped import Whole
 from kernel.record.recovery import Lines
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration

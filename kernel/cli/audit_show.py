@@ -6,7 +6,7 @@ import msgspec
 from kernel.cli import answers, bodies, drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.usage import Whole
+from kernel.cli.mistyped import Whole
 from wire.entries import Entry
 
 

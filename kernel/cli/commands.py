@@ -63,6 +63,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Memory": {
         "memory": "What Hands remember: look at it, check it, copy it, erase it",
     },
+    "Models": {
+        "models": "Language models: routes, providers and what they have; try one",
+        "usage": "What models were asked and what it cost: by Hand, model and day",
+    },
     "Calls and the log": {
         "call": "Make one call as the operator",
         "methods": "All that can be called",
@@ -99,6 +103,10 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "history": "What was started, missed and skipped, and why",
         "run": "Start a Hand now as its schedule would",
     },
+    "models": {
+        "list": "Routes, providers that are set up, and their models",
+        "test": "Ask a model a small question, and say how long it took",
+    },
     "memory": {
         "stats": "How much is remembered",
         "search": "Texts found by word and by meaning",
@@ -124,9 +132,9 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "export": "Write the log out for somebody who is to check it",
     },
 }
-"""Commands that hold others. `roots`, `keys` and `schedules` alone mean their `list`."""
+"""Commands that hold others. `roots`, `keys`, `schedules` and `models` alone mean their `list`."""
 
-DEFAULTS: Final[Mapping[str, str]] = {"roots": "list", "keys": "list", "schedules": "list"}
+DEFAULTS: Final[Mapping[str, str]] = {"roots": "list", "keys": "list", "schedules": "list", "models": "list"}
 
 TOP: Final[Mapping[str, str]] = {name: help for rows in SECTIONS.values() for name, help in rows.items()}
 

@@ -11,7 +11,7 @@ import msgspec
 from kernel.cli import logbook, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_argument, write, write_json
-from kernel.cli.usage import Whole
+from kernel.cli.mistyped import Whole
 from manifests.names import is_hand_name
 
 LOOK_EVERY = 0.2

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from kernel.cli import commands, usage
+from kernel.cli import commands, mistyped
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import say
 from kernel.cli.hints import with_home
@@ -134,7 +134,7 @@ def run(words: list[str]) -> int:
         say(error.format_message())
         return Exit.USAGE
     except click.UsageError as error:
-        _tell(usage.told(error), words, mend=f"{usage.page(error, words)} --help")
+        _tell(mistyped.told(error), words, mend=f"{mistyped.page(error, words)} --help")
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED

@@ -5,7 +5,7 @@ import click
 from kernel.cli import history, logbook, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.usage import Whole
+from kernel.cli.mistyped import Whole
 from manifests.waiting import WAITS
 from wire.entries import time_micros
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kernel.cli import history, logbook, screen, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.usage import Whole
+from kernel.cli.mistyped import Whole
 
 
 class _Past(Struct, frozen=True, kw_only=True):

@@ -1,63 +1,95 @@
-"""Wrong usage in our own words (pure): what click found is told as what is wrong and what is expected."""
+"""`maniple usage` (acts)."""
+
+from collections.abc import Iterable
+from typing import Final
 
 import click
+from msgspec import Struct
 
-from kernel.cli import commands
+from kernel.cli import logbook, screen, spending
+from kernel.cli.frame import Session, command
+from wire.entries import Cost, Entry
 
-LARGEST = 999_999_999_999_999
-"""The largest number that is read: more than any log has entries, and what every part of Python can count to."""
-
-
-class Whole(click.ParamType[int]):
-    """A whole number, at least `least`."""
-
-    name = "number"
-
-    def __init__(self, least: int) -> None:
-        self._least = least
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        text = str(value)
-        if not (text.isascii() and text.isdecimal() and self._least <= int(text[:32]) <= LARGEST):
-            self.fail(f"`{text}` is not a whole number from {self._least} to {LARGEST}", param, ctx)
-        return int(text)
+NEEDLES: Final = (b'"method":"model.', b'"kind":"run.start"')
+ASKING: Final = frozenset({"model.complete", "model.stream", "model.embed"})
+BY: Final = ("hand", "model", "day")
 
 
-def told(error: click.UsageError) -> str:
-    """What is wrong, in a sentence without its end."""
-    match error:
-        case click.MissingParameter():
-            return f"{_name_of(error.param)} is missing"
-        case click.BadParameter():
-            return f"{_name_of(error.param)}: {error.message.rstrip('.')}"
-        case click.NoSuchOption():
-            close = f", did you mean {error.possibilities[0]}" if error.possibilities else ""
-            return f"there is no option {error.option_name}{close}"
-        case click.BadOptionUsage():
-            wants = "takes no value" if "does not take" in error.message else "needs a value after it"
-            return f"{error.option_name} {wants}"
-    message = error.format_message().rstrip(".")
-    if message.startswith("Got unexpected extra argument"):
-        return f"it takes no more words, and was given {message.partition('(')[2].removesuffix(')')}"
-    return message
+class Row(Struct, frozen=True, kw_only=True):
+    """What was asked and spent together. hand: whose runs asked, `operator` for the operator's own calls. day: UTC."""
+
+    hand: str = ""
+    model: str = ""
+    day: str = ""
+    calls: int = 0
+    failed: int = 0
+    tokens: int = 0
+    micro_dollars: int = 0
 
 
-def page(error: click.UsageError, words: list[str]) -> str:
-    """The command whose manual page tells more. words: as they were typed."""
-    if error.ctx is not None:
-        return error.ctx.command_path
-    named = [word for word in words if word in commands.TOP][:1]
-    if named and named[0] in commands.GROUPS:
-        named += [word for word in words if word in commands.GROUPS[named[0]]][:1]
-    return " ".join(["maniple", *named])
+@command()
+@click.option("--by", type=click.Choice(BY), multiple=True, help="Put together by this alone; may be given again.")
+@click.option("--hand", metavar="HAND", help="Only what this Hand asked.")
+@click.option("--since", metavar="DAY", default="", help="Only from this day on, YYYY-MM-DD, in UTC.")
+def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -> None:
+    """What models were asked and what it cost, by Hand, model and day, as the log tells it. The kernel need not run.
+
+    MODEL is what was asked for: a route, or PROVIDER/MODEL. What counts against budgets: `maniple budget`.
+    """
+    folder = logbook.folder_of(session.home)
+    found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY)
+    kept = [row for row in found if hand in (None, row.hand) and row.day >= since]
+    session.result({"usage": kept}, lambda: _drawn(kept, by or BY))
 
 
-def _name_of(param: click.Parameter | None) -> str:
-    """As the usage line names it: an option by its longest name, an argument by its metavar."""
-    if param is None:
-        return "a value"
-    if isinstance(param, click.Option):
-        return max(param.opts, key=len)
-    return (param.metavar or param.name or "").strip("[].")
+def gathered(entries: Iterable[Entry], by: Iterable[str]) -> list[Row]:
+    """The ends of all calls of models, put together by some of BY, and sorted by them."""
+    hands: dict[str, str] = {}
+    callers: dict[int, str] = {}
+    rows: dict[tuple[str, str, str], Row] = {}
+    wanted = set(by)
+    for entry in entries:
+        if entry.kind == "run.start":
+            hands[entry.run] = str(entry.detail.get("name", ""))
+        elif entry.kind == "call" and entry.method in ASKING:
+            callers[entry.call] = hands.get(entry.principal, entry.principal)
+        elif entry.kind == "end" and entry.call in callers:
+            key = (
+                callers.pop(entry.call) if "hand" in wanted else "",
+                entry.resource if "model" in wanted else "",
+                entry.time[:10] if "day" in wanted else "",
+            )
+            rows[key] = _more(rows.get(key, Row(hand=key[0], model=key[1], day=key[2])), entry)
+    return [rows[key] for key in sorted(rows, key=lambda key: (key[2], key[0], key[1]))]
+
+
+def _more(row: Row, end: Entry) -> Row:
+    cost = end.cost or Cost(tokens=0, micro_dollars=0)
+    return Row(
+        hand=row.hand,
+        model=row.model,
+        day=row.day,
+        calls=row.calls + 1,
+        failed=row.failed + (end.verdict != "done"),
+        tokens=row.tokens + cost.tokens,
+        micro_dollars=row.micro_dollars + cost.micro_dollars,
+    )
+
+
+def _drawn(rows: list[Row], by: Iterable[str]) -> str:
+    if not rows:
+        return "No model was asked."
+    names = [name for name in ("day", "hand", "model") if name in set(by)]
+    return screen.table(
+        (*(name.upper() for name in names), "CALLS", "FAILED", "SPENT"),
+        (
+            (
+                *(getattr(row, name) for name in names),
+                str(row.calls),
+                str(row.failed or ""),
+                spending.cost(Cost(tokens=row.tokens, micro_dollars=row.micro_dollars)) or "nothing",
+            )
+            for row in rows
+        ),
+        right=("CALLS", "FAILED"),
+    )

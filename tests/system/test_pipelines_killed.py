@@ -196,10 +196,10 @@ def test_undisturbed_a_pipeline(kernel: Kernel, fails: bool) -> None:
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_pipeline(kernel: Kernel, victim: str) -> None:
-    chance, killer, kills = random.Random(f"seed {victim}"), Killer(kernel), 0
+    chance, killer, kills, turns = random.Random(f"seed {victim}"), Killer(kernel), 0, count()
     fails = victim in ("pipeline", "kernel")
     while kills < 4:
-        book = f"b{kills}"
+        book = f"b{next(turns)}"
         run = begin_whole(kernel, book, fails=fails)
         while kills < 4 and not has_ended(kernel, run):
             time.sleep(chance.uniform(0.0, 0.9))

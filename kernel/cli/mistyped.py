@@ -1,0 +1,63 @@
+"""Wrong usage in our own words (pure): what click found is told as what is wrong and what is expected."""
+
+import click
+
+from kernel.cli import commands
+
+LARGEST = 999_999_999_999_999
+"""The largest number that is read: more than any log has entries, and what every part of Python can count to."""
+
+
+class Whole(click.ParamType[int]):
+    """A whole number, at least `least`."""
+
+    name = "number"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and self._least <= int(text[:32]) <= LARGEST):
+            self.fail(f"`{text}` is not a whole number from {self._least} to {LARGEST}", param, ctx)
+        return int(text)
+
+
+def told(error: click.UsageError) -> str:
+    """What is wrong, in a sentence without its end."""
+    match error:
+        case click.MissingParameter():
+            return f"{_name_of(error.param)} is missing"
+        case click.BadParameter():
+            return f"{_name_of(error.param)}: {error.message.rstrip('.')}"
+        case click.NoSuchOption():
+            close = f", did you mean {error.possibilities[0]}" if error.possibilities else ""
+            return f"there is no option {error.option_name}{close}"
+        case click.BadOptionUsage():
+            wants = "takes no value" if "does not take" in error.message else "needs a value after it"
+            return f"{error.option_name} {wants}"
+    message = error.format_message().rstrip(".")
+    if message.startswith("Got unexpected extra argument"):
+        return f"it takes no more words, and was given {message.partition('(')[2].removesuffix(')')}"
+    return message
+
+
+def page(error: click.UsageError, words: list[str]) -> str:
+    """The command whose manual page tells more. words: as they were typed."""
+    if error.ctx is not None:
+        return error.ctx.command_path
+    named = [word for word in words if word in commands.TOP][:1]
+    if named and named[0] in commands.GROUPS:
+        named += [word for word in words if word in commands.GROUPS[named[0]]][:1]
+    return " ".join(["maniple", *named])
+
+
+def _name_of(param: click.Parameter | None) -> str:
+    """As the usage line names it: an option by its longest name, an argument by its metavar."""
+    if param is None:
+        return "a value"
+    if isinstance(param, click.Option):
+        return max(param.opts, key=len)
+    return (param.metavar or param.name or "").strip("[].")

@@ -1,0 +1,96 @@
+"""`maniple models list` (acts)."""
+
+import click
+from msgspec import Struct
+
+from kernel.cli import screen, told
+from kernel.cli.frame import Session, command
+
+
+class _Provider(Struct, frozen=True, kw_only=True):
+    """A row of model.list."""
+
+    name: str
+    title: str
+    ready: bool
+    why: str
+    local: bool
+    paused: bool
+    models: tuple[str, ...] | None
+    trouble: str
+
+
+class _Model(Struct, frozen=True, kw_only=True):
+    """A row of model.list. Prices: micro-dollars for a million tokens."""
+
+    name: str
+    window: int
+    input_price: int | None
+    output_price: int | None
+    tools: bool
+    images: bool
+    ready: bool
+
+
+class _Listed(Struct, frozen=True, kw_only=True):
+    """model.list."""
+
+    routes: dict[str, tuple[str, ...]]
+    providers: tuple[_Provider, ...]
+    models: tuple[_Model, ...]
+
+
+@command()
+@click.option("--all", "every", is_flag=True, help="Also what is not set up.")
+@click.option("--ask", is_flag=True, help="Ask the servers of this machine, and those with a key, what they have.")
+def models_list(session: Session, every: bool, ask: bool) -> None:
+    """Routes, the providers that are set up, and the models that are known of them; prices are dollars for a million tokens.
+
+    A provider is set up by its key: `maniple settings model --secret anthropic_key`, and a route by its list:
+    `maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'`. Without a route of its name, default is
+    offline, and no language model is used.
+    """
+    with session.client() as client:
+        reply = client.call("model.list", "", {"ask": ask}, seconds=90).value
+    found = told.read(reply, _Listed)
+    session.result(reply, lambda: _drawn(found, every=every))
+
+
+def _drawn(found: _Listed, *, every: bool) -> str:
+    parts = [screen.table(("ROUTE", "MODELS"), ((name, ", ".join(row)) for name, row in sorted(found.routes.items())))]
+    providers = [one for one in found.providers if every or (one.ready and not one.local) or one.models is not None]
+    if providers:
+        parts.append(
+            screen.table(
+                ("PROVIDER", "STATE", "HAS"),
+                ((one.name, _state(one), ", ".join((one.models or ())[:6]) or one.trouble) for one in providers),
+            )
+        )
+    models = [one for one in found.models if every or one.ready]
+    if models:
+        parts.append(
+            screen.table(
+                ("MODEL", "WINDOW", "IN", "OUT", "TOOLS", "IMAGES"),
+                (
+                    (
+                        one.name, str(one.window), _price(one.input_price), _price(one.output_price),
+                        "yes" if one.tools else "", "yes" if one.images else "",
+                    )
+                    for one in models
+                ),
+                right=("WINDOW", "IN", "OUT"),
+            )
+        )  # fmt: skip
+    if not models:
+        parts.append("No provider is set up: `maniple models list --all` shows what there is.")
+    return "\n\n".join(parts)
+
+
+def _state(one: _Provider) -> str:
+    if one.paused:
+        return "left alone after failures"
+    return "local" if one.local else "ready" if one.ready else "no key"
+
+
+def _price(price: int | None) -> str:
+    return "?" if price is None else f"{price / 1_000_000:g}"

@@ -1,0 +1,57 @@
+"""`maniple models test` (acts)."""
+
+import time
+
+import click
+from msgspec import Struct
+
+from kernel.cli import screen, spending, told
+from kernel.cli.frame import Session, command
+from wire.entries import Cost
+
+QUESTION = "Answer with the one word: ready"
+
+
+class _Part(Struct, frozen=True, kw_only=True):
+    """A part of an answer, as far as its text goes."""
+
+    text: str = ""
+
+
+class _Answer(Struct, frozen=True, kw_only=True):
+    """model.complete."""
+
+    parts: tuple[_Part, ...]
+    model: str
+    notes: tuple[str, ...]
+    tried: tuple[str, ...]
+    micro_dollars: int
+    usage: dict[str, int | bool]
+
+
+@command()
+@click.argument("model", metavar="[MODEL]", default="default")
+def models_test(session: Session, model: str) -> None:
+    """Ask MODEL, a route or PROVIDER/MODEL, one small question; without it, the route default.
+
+    It says who answered, what, how long it took and what it cost; or what is wrong, and the command that mends it. It is a
+    call like any other: it costs what it costs, and is in the log.
+    """
+    asked = {"messages": [{"role": "user", "parts": [{"type": "text", "text": QUESTION}]}], "most": 64}
+    began = time.monotonic()
+    with session.client() as client:
+        reply = client.call("model.complete", model, asked, seconds=120).value
+    seconds = time.monotonic() - began
+    found = told.read(reply, _Answer)
+    session.result({"answer": reply, "seconds": round(seconds, 3)}, lambda: _drawn(found, seconds))
+
+
+def _drawn(found: _Answer, seconds: float) -> str:
+    tokens = sum(int(found.usage.get(name, 0)) for name in ("input", "cached", "cache_written", "output"))
+    is_free = found.model.startswith("offline/")
+    cost = "" if is_free else spending.cost(Cost(tokens=tokens, micro_dollars=found.micro_dollars))
+    lines = [f"{found.model} answered in {screen.duration(seconds)}, for {cost or 'nothing'}:", ""]
+    lines += [part.text for part in found.parts if part.text]
+    lines += [f"\n{note}" for note in found.notes]
+    lines += [f"\nasked before it: {one}" for one in found.tried]
+    return "\n".join(lines)
