@@ -1,5 +1,7 @@
 """Routing, the breaker, retrying, pacing and prices hold their rules, whatever the order of what happens."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,6 +213,15 @@ def test_what_is_not_of_the_schema_is_told_in_words(text: str, schema: dict[str,
     found = schemas.read(text, schema)
     assert why in found.problems[0]
     assert why in schemas.again(found.problems)
+
+
+def test_a_reference_is_never_fetched() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        schema: dict[str, object] = {"$ref": f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"}
+        assert schemas.problems({}, schema) == ("the schema cannot be followed: _WrappedReferencingError",)
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 @given(st.text(max_size=100))
