@@ -145,7 +145,7 @@ def _still_for(seconds: float, kernel: Kernel) -> None:
 
 
 def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
-    count = 3000
+    count = 1500
     run = _at_work(kernel, count)
     for _ in range(10):
         assert call(kernel, "kernel.pause", "adder") == {"name": "adder", "state": "paused"}

@@ -267,7 +267,7 @@ def test_a_pipeline_that_dies_just_after_it_asked_for_a_run_gets_that_run(kernel
 
 def test_a_step_that_waits_for_a_service_when_the_kernel_goes_down_is_not_told_of_that(kernel: Kernel) -> None:
     killer = Killer(kernel)
-    for number in range(6):
+    for number in range(4):
         book = f"d{number}"
         run = begin_whole(kernel, book, fails=False)
         until(lambda book=book: so_far(kernel, book), "a first line")  # type: ignore[misc]
