@@ -26,7 +26,17 @@ DEEPEST: Final = 64
 """Most characters of a HAND.toml, and most keys and indexes on the way to a value in it."""
 
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_PLAIN_SECTIONS: Final = ("hand", "events", "limits", "budget", "restart", "confinement", "schedule", "requires")
+_PLAIN_SECTIONS: Final = (
+    "hand",
+    "agent",
+    "events",
+    "limits",
+    "budget",
+    "restart",
+    "confinement",
+    "schedule",
+    "requires",
+)
 _NAMED_SECTIONS: Final = ("capabilities", "lends", "provides", "settings")
 
 
@@ -52,10 +62,11 @@ def check(text: str, *, file: str = "HAND.toml") -> Manifest:
         name: rules.setting(found, name, read_table(found, "settings.*", ("settings", name), row))
         for name, row in named["settings"].items()
     }
-    rules.hand(found, sections["hand"], raw.get("hand"))
+    rules.hand(found, sections["hand"], raw.get("hand"), thinks="agent" in raw)
     rules.wasm_only(found, sections)
     rules.services_only(found, sections, capabilities)
     rules.tasks_only(found, sections["hand"])
+    rules.agent(found, sections, capabilities, provides)
     rules.programs(found, sections)
     rules.contradiction(found, sections)
     rules.approvals(found, sections["hand"], capabilities)
@@ -205,7 +216,7 @@ def _built(
 ) -> Manifest:
     """The Structs, from values that the readers accepted."""
     whole: dict[str, object] = {name: _fields(name, values) for name, values in sections.items()}
-    whole["schedule"] = whole["schedule"] or None
+    whole |= {name: whole[name] or None for name in ("agent", "schedule")}
     whole["capabilities"] = [
         msgspec.convert({"method": method, **row}, Capability) for method, row in capabilities.items()
     ]

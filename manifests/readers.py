@@ -11,7 +11,7 @@ from typing import Final
 
 from manifests import amounts, capabilities, cron, quiet, zones
 from manifests.confinement import layers
-from manifests.errors import PatternInvalid, ValueInvalid
+from manifests.errors import PatternInvalid, ResourceInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.grants import is_method, is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
@@ -32,8 +32,8 @@ LONGEST_COMMAND: Final = 64
 LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
 _ENTRY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_WASM: Final = re.compile(r"(?!(?:.*/)?\.)[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*\.wa(?:sm|t)", re.ASCII)
 _PIPELINE: Final = re.compile(r"[a-z][a-z0-9-]*\.pipeline\.toml", re.ASCII)
+_BESIDE: Final = r"(?!(?:.*/)?\.)[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
 _OWN_PROGRAM: Final = re.compile(r"\.(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)+", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -47,6 +47,7 @@ def example(key: Key) -> str:
         "version": '"1.0.0"',
         "text": '"..."',
         "patterns": '["..."]',
+        "model": '"default"',
     }
     return " or ".join(f'"{choice}"' for choice in key.choices) if key.choices else examples[key.type]
 
@@ -136,20 +137,31 @@ def _command(found: Findings, path: Path, value: object, key: Key) -> object:
     return tuple(value) if good else BAD
 
 
-def _wasm(found: Findings, path: Path, value: object, key: Key) -> object:
-    if isinstance(value, str) and len(value) <= LONGEST_SHOWN and _WASM.fullmatch(value):
-        return value
-    return _refused(
-        found, path, value, "a module in the Hand's folder", 'write its path there, such as "main.wasm" or "main.wat"'
-    )
-
-
 def _pipeline(found: Findings, path: Path, value: object, key: Key) -> object:
     if isinstance(value, str) and len(value) <= LONGEST_SHOWN and _PIPELINE.fullmatch(value):
         return value
     return _refused(
         found, path, value, "a pipeline in the Hand's folder", 'write its file there, such as "nightly.pipeline.toml"'
     )
+
+
+def _file(ending: str, what: str, example: str) -> Reader:
+    """The path of a file in the Hand's folder. ending: as a regular expression."""
+    form = re.compile(_BESIDE + ending, re.ASCII)
+
+    def read(found: Findings, path: Path, value: object, key: Key) -> object:
+        if isinstance(value, str) and len(value) <= LONGEST_SHOWN and form.fullmatch(value):
+            return value
+        return _refused(found, path, value, f"{what} in the Hand's folder", f"write its path there, such as {example}")
+
+    return read
+
+
+def _model(text: str) -> str:
+    try:
+        return capabilities.model.normalise(text)
+    except ResourceInvalid as error:
+        raise ValueInvalid(str(error), 'write a route, such as "default", or PROVIDER/MODEL') from None
 
 
 def _choice(found: Findings, path: Path, value: object, key: Key) -> object:
@@ -336,6 +348,9 @@ READERS: Final[dict[str, Reader]] = {
     "command": _command,
     "cost": _cost,
     "count": _count,
+    "JSON file": _file(r"\.json", "a file of JSON", '"answer.json"'),
+    "Markdown file": _file(r"\.md", "a file of Markdown", '"PLAYBOOK.md"'),
+    "dollar amount": _spelled(amounts.dollars_of, "sum of dollars", 'write dollars in quotes, such as "1.50"'),
     "dollars": _allowances(amounts.parse_dollars, '"2.00/day"'),
     "cron": _spelled(cron.check, "cron expression", 'write five fields in quotes, such as "0 9 * * mon-fri"'),
     "duration": _measure(parse_duration, "duration", '"60s"'),
@@ -355,6 +370,7 @@ READERS: Final[dict[str, Reader]] = {
     "moment": _spelled(
         check_moment, "text with date and time", 'write date and time in quotes, such as "2026-12-01T09:00"'
     ),
+    "model": _spelled(_model, "model", 'write a route, such as "default", or PROVIDER/MODEL'),
     "name": _name,
     "names": _list(is_hand_name, "a name", 'write small letters, digits and single "-", such as "my-name"'),
     "patterns": _patterns,
@@ -367,6 +383,7 @@ READERS: Final[dict[str, Reader]] = {
     "size": _measure(parse_size, "size", '"256MiB"'),
     "spans": _spans,
     "text": _text,
+    "token count": _spelled(amounts.tokens_of, "number of tokens", 'write them in quotes, such as "200k"'),
     "tokens": _allowances(amounts.parse_tokens, '"200k/day"'),
     "types": _types,
     "value": _any,
@@ -374,7 +391,7 @@ READERS: Final[dict[str, Reader]] = {
         lambda text: _VARIABLE.fullmatch(text) is not None, "a variable's name", 'write it like "SLACK_TOKEN"'
     ),
     "version": _version,
-    "wasm": _wasm,
+    "wasm": _file(r"\.wa(?:sm|t)", "a module", '"main.wasm" or "main.wat"'),
     "zone": _spelled(zones.check, "time zone", 'write an IANA name in quotes, such as "Europe/Berlin"'),
 }
 """By the type that reference.py names."""

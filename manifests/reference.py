@@ -38,6 +38,8 @@ def _limit(name: str, doc: str) -> Key:
 
 SECTIONS: Final[dict[str, str]] = {
     "hand": "Who the Hand is and how it runs.",
+    "agent": "How it thinks, instead of code in [hand]: by a model, with the methods that it is granted as its tools; see "
+    "[agents.md](agents.md).",
     "capabilities": "Everything it may ask for, a row per method; nothing else is possible.",
     "lends": "What the runs that it spawns may ask for besides, in its name, and it itself may not; shown so at install.",
     "provides.*": 'A method it offers, under its own name, such as [provides."monitoring.check"].',
@@ -118,6 +120,25 @@ KEYS: Final[tuple[Key, ...]] = (
         "restart: it begins anew with the new code. ask: it waits for `maniple decide`. Tasks only; see "
         "[resuming.md](resuming.md#upgrades).",
         ("finish", "restart", "ask"),
+    ),
+    Key(
+        "agent.model",
+        "model",
+        REQUIRED,
+        "",
+        "Which model thinks: a route, or PROVIDER/MODEL. Its calls of model.complete are on it.",
+    ),
+    Key("agent.playbook", "Markdown file", NONE, "", "What it is to know and to do each time, in its folder."),
+    Key("agent.schema", "JSON file", NONE, "", "The JSON Schema that its answers are of, in its folder."),
+    Key("agent.steps", "count", "40", "count, 1 to 1000", "The most answers of the model in a run."),
+    Key("agent.tokens", "token count", NONE, "tokens", 'The most tokens of all of them, such as "200k".'),
+    Key("agent.dollars", "dollar amount", NONE, "US dollars", 'The most that they may cost, such as "1.50".'),
+    Key(
+        "agent.window",
+        "token count",
+        NONE,
+        "tokens",
+        "The most of one request and its answer. Left out: what is listed of the model, or 32k where nothing is.",
     ),
     Key(
         "capabilities.*.allow",
@@ -310,7 +331,6 @@ KEYS: Final[tuple[Key, ...]] = (
 
 LATER: Final[dict[str, str]] = {
     "metrics": "will declare counters and gauges that the Hand reports",
-    "agent": "will make the Hand reason with a model",
 }
 """Keys and sections that a later version accepts, and what each will do."""
 

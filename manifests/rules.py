@@ -7,6 +7,7 @@ so that one slip is told once.
 from collections.abc import Mapping
 from typing import Final
 
+from manifests import capabilities as kinds
 from manifests import grants
 from manifests.errors import ValueInvalid
 from manifests.findings import Findings, spelled
@@ -23,6 +24,9 @@ RANGED: Final = ("int", "float", "duration", "size")
 CHOOSABLE: Final = ("string", "int")
 SHORTEST_WITHIN_MS: Final = 1_000
 MOST_RESTARTS: Final = 1_000
+MOST_STEPS: Final = 1_000
+THINKS: Final = "model.complete"
+"""The method by which a Hand thinks that has an [agent]."""
 
 
 CODE: Final[dict[str, str]] = {
@@ -37,12 +41,17 @@ WIDER: Final[dict[str, tuple[object, ...]]] = {
 """The keys of [confinement] that let a run reach further, each with what says that it does not."""
 
 
-def hand(found: Findings, section: Section, raw: object) -> None:
-    """Names that are taken, a Hand that needs itself, and one without code, or with two kinds of it."""
+def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> None:
+    """Names that are taken, a Hand that needs itself, and one without code, or with two kinds of it.
+
+    thinks: it has a section [agent] instead.
+    """
     given = [key for key in CODE if isinstance(raw, dict) and key in raw]
-    if isinstance(raw, dict) and not given:
+    if thinks and given:
+        found.at_key(("agent",), f"[agent] stands beside hand.{given[0]}", "leave one of them out")
+    if isinstance(raw, dict) and not given and not thinks:
         examples = ", or ".join(f"{key} = {example}" for key, example in CODE.items())
-        found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}")
+        found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}, or a section [agent]")
     for key in given[1:]:
         found.at_key(("hand", key), f"hand.{key} stands beside hand.{given[0]}", "leave one of them out")
     name = section.get("name")
@@ -56,7 +65,7 @@ def hand(found: Findings, section: Section, raw: object) -> None:
 def wasm_only(found: Findings, sections: Mapping[str, Section]) -> None:
     """Keys that mean nothing for a module, or for anything else; and the memory that a module's process needs at least."""
     if "wasm" not in sections["hand"]:
-        if "fuel" in sections["limits"] and CODE.keys() & sections["hand"].keys():
+        if "fuel" in sections["limits"] and (sections["agent"] or CODE.keys() & sections["hand"].keys()):
             found.at_key(("limits", "fuel"), "limits.fuel is for WASM Hands, and this is none", "leave it out")
         return
     paths: list[Path] = [("events", key) for key in sections["events"]]
@@ -97,6 +106,30 @@ def tasks_only(found: Findings, section: Section) -> None:
         found.at_value(("hand", "kind"), "hand.kind is service, and a pipeline is a task", 'write kind = "task"')
     if section.get("kind") == "service" and section.get("on_upgrade", ASK) != ASK:
         found.at_key(("hand", "on_upgrade"), "hand.on_upgrade is for tasks, and this Hand is a service", "leave it out")
+
+
+def agent(
+    found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section], provides: Section
+) -> None:
+    """What thinks is a task, answers no methods, may ask its model, and may ask it at least once."""
+    section = sections["agent"]
+    if not section:
+        return
+    if sections["hand"].get("kind") == "service":
+        found.at_value(("hand", "kind"), "hand.kind is service, and what thinks is a task", 'write kind = "task"')
+    for method in provides:
+        found.at_key(("provides", method), f"{method} has no code that would answer it", "leave it out, or [agent]")
+    steps, model = section.get("steps"), section.get("model")
+    if isinstance(steps, int) and not 1 <= steps <= MOST_STEPS:
+        found.at_value(("agent", "steps"), f"agent.steps = {steps} is out of range", f"write 1 to {MOST_STEPS}")
+    rows = [row.get("allow") for method, row in capabilities.items() if grants.reaches(method, THINKS)]
+    allowed = [pattern for row in rows if isinstance(row, tuple) for pattern in row]
+    if isinstance(model, str) and not any(kinds.covers(pattern, model) for pattern in allowed):
+        found.at_value(
+            ("agent", "model"),
+            f'[capabilities] does not let it ask the model "{model}"',
+            f'write "{THINKS}" = ["{model}"] there',
+        )
 
 
 def programs(found: Findings, sections: Mapping[str, Section]) -> None:

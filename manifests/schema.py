@@ -32,7 +32,10 @@ ASK: Final[OnUpgrade] = "ask"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs. Exactly one of entry, command, wasm and pipeline says what its code is."""
+    """[hand]: who it is and how it runs. Exactly one of entry, command, wasm and pipeline says what its code is, or
+
+    none of them does, and [agent] says how it thinks.
+    """
 
     name: str
     version: str
@@ -179,10 +182,28 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     inputs: dict[str, object] = {}
 
 
+class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[agent]: how a Hand thinks that has no code. model: the resource of its calls of model.complete.
+
+    playbook, schema: files of its folder, "" for none. steps: answers of the model. tokens, dollars: what all of them may
+    cost, 0 where nothing but its budget bounds that; dollars in micro-dollars. window: tokens of a request, 0 where the
+    model's own is to be found out.
+    """
+
+    model: str
+    playbook: str = ""
+    schema: str = ""
+    steps: int = 40
+    tokens: int = 0
+    dollars: int = 0
+    window: int = 0
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole HAND.toml, checked."""
 
     hand: HandSection
+    agent: Agent | None = None
     capabilities: tuple[Capability, ...] = ()
     lends: tuple[Capability, ...] = ()
     provides: dict[str, Provided] = {}

@@ -256,7 +256,7 @@ class Life:
         return self._serving.open_calls if self._serving is not None else ()
 
     def _kind(self) -> type[Hand]:
-        """The class that is this Hand: its own, the bridge to its program, or what runs its module or pipeline."""
+        """The class that is this Hand: its own, the bridge to its program, or what runs its module or pipeline, or thinks."""
         program = self._program
         if isinstance(program, HandBroken):
             raise program
@@ -270,6 +270,10 @@ class Life:
             from runtime.pipeline.hand import PipelineHand
 
             return PipelineHand
+        if self._manifest.agent:
+            from runtime.agent.hand import AgentHand
+
+            return AgentHand
         kind = code.load(self._start.launch.name, self._start.code, self._manifest.hand.entry)
         if not isinstance(kind, type) or not issubclass(kind, Hand):
             raise HandBroken(f"entry = {self._manifest.hand.entry!r} is not a class made from runtime.Hand")

@@ -50,6 +50,10 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
         lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.pipeline and not (before and before.hand.pipeline):
         lines.append("It is a pipeline: it only begins runs of other Hands, which act in its name.")
+    if manifest.agent and manifest.agent.model != (before and before.agent and before.agent.model):
+        lines.append(
+            f"It thinks with the model {manifest.agent.model}, which chooses what to do with all that it is granted."
+        )
     if hand.command and not (before and before.hand.command == hand.command):
         lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
     if manifest.budget != (before.budget if before else Budget()):

@@ -57,6 +57,14 @@ MODULE = """;; {title}: WebAssembly text. `maniple install` compiles it as it is
             (i64.extend_i32_u (i32.add (local.get $size) (i32.const 7))))))
 """
 
+PLAYBOOK = """# {title}
+
+You greet whoever the task names, in one friendly sentence, in the language of their name where that is plain.
+
+1. Find out who is to be greeted. If the task does not say, greet the world.
+2. Answer with the greeting and nothing else.
+"""
+
 README = """# {name}
 
 Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
@@ -77,13 +85,17 @@ Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 @click.argument("name", metavar="NAME")
 @click.option("--service", is_flag=True, help="One that stays up and answers calls, instead of a task.")
 @click.option("--wasm", is_flag=True, help="A WebAssembly module, instead of Python.")
+@click.option("--agent", is_flag=True, help="One that thinks with a model, by a playbook and without code.")
 @click.option("--into", metavar="DIR", type=click.Path(), help="The folder to make it in, instead of this one.")
-def new(session: Session, name: str, service: bool, wasm: bool, into: str | None) -> None:
+def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, into: str | None) -> None:
     """Make the folder of a Hand that works: HAND.toml, about ten lines of Python, and a README.
 
     NAME is in kebab-case, such as disk-watch. It is a task Hand, which has a process per run; with --service one that
-    stays up. With --wasm it is a module in WebAssembly text, which no tool has to build; docs/wasm.md has one in C.
+    stays up. With --wasm it is a module in WebAssembly text, which no tool has to build; docs/wasm.md has one in C. With
+    --agent it is a task Hand that thinks with a model: PLAYBOOK.md says what it is to do; its tools are what it is granted.
     """
+    if agent and (service or wasm):
+        raise Ended("--agent stands for itself: what thinks is a task, and has no code", Exit.USAGE)
     if not is_hand_name(name):
         raise Ended(f"`{name}` is no name for a Hand: use lower-case words and dashes, such as disk-watch", Exit.USAGE)
     folder = os.path.join(into or "", name)
@@ -96,10 +108,13 @@ def new(session: Session, name: str, service: bool, wasm: bool, into: str | None
             f"{into} is not a folder that is there: make it first, then `maniple new {name} --into {into}`"
         ) from None
     use = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
+    if agent:
+        use = f"maniple start {name} task='Greet Ada' --wait"
+    code = {"PLAYBOOK.md": PLAYBOOK.format(title=_title(name))} if agent else _code(name, service=service, wasm=wasm)
     texts = {
-        "HAND.toml": _toml(name, service=service, wasm=wasm),
-        **_code(name, service=service, wasm=wasm),
-        "README.md": README.format(name=name, use=use, file="main.wat" if wasm else "main.py"),
+        "HAND.toml": _toml(name, service=service, wasm=wasm, agent=agent),
+        **code,
+        "README.md": README.format(name=name, use=use, file=next(iter(code))),
     }
     try:
         for file, text in texts.items():
@@ -113,31 +128,38 @@ def new(session: Session, name: str, service: bool, wasm: bool, into: str | None
 
 
 def _code(name: str, *, service: bool, wasm: bool) -> dict[str, str]:
-    title = name.replace("-", " ").capitalize()
+    title = _title(name)
     if wasm:
         export, parameters = ("greet", "(param $of i32) (param $of_size i32) ") if service else ("run", "")
         return {"main.wat": MODULE.format(title=title, export=export, parameters=parameters)}
     return {"main.py": (SERVICE if service else TASK).format(title=title, name_of_class=_class(name))}
 
 
+def _title(name: str) -> str:
+    return name.replace("-", " ").capitalize()
+
+
 def _class(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("-"))
 
 
-def _toml(name: str, *, service: bool, wasm: bool) -> str:
+def _toml(name: str, *, service: bool, wasm: bool, agent: bool) -> str:
     import tomli_w
 
+    runs = {"wasm": "main.wat"} if wasm else {"entry": f"main:{_class(name)}"}
     manifest: dict[str, object] = {
         "hand": {
             "name": name,
             "version": "0.1.0",
             "description": "Says hello.",
-            **({"wasm": "main.wat"} if wasm else {"entry": f"main:{_class(name)}"}),
+            **({} if agent else runs),
             "kind": "service" if service else "task",
             "autonomy": "readonly",
         },
-        "capabilities": {},
+        "capabilities": {"model.complete": ["default"]} if agent else {},
     }
+    if agent:
+        manifest["agent"] = {"model": "default", "playbook": "PLAYBOOK.md", "steps": 10, "tokens": "50k"}
     if service:
         manifest["provides"] = {
             f"{name}.greet": {

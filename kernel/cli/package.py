@@ -73,7 +73,7 @@ def manifest_of(path: str) -> Manifest:
 
 
 def entry_problem(folder: Folder) -> str:
-    """Why what `entry`, `command`, `wasm` or `pipeline` names cannot be there, or ""."""
+    """Why what `entry`, `command`, `wasm`, `pipeline` or [agent] names cannot be there, or ""."""
     program = next(iter(folder.manifest.hand.command), "")
     if program:
         file = program.removeprefix("./")
@@ -83,6 +83,9 @@ def entry_problem(folder: Folder) -> str:
         return "" if wasm in folder.files else f"wasm names {wasm}, but there is no such file"
     if pipeline := folder.manifest.hand.pipeline:
         return "" if pipeline in folder.files else f"pipeline names {pipeline}, but there is no such file"
+    if agent := folder.manifest.agent:
+        missing = [file for file in (agent.playbook, agent.schema) if file and file not in folder.files]
+        return f"[agent] names {missing[0]}, but there is no such file" if missing else ""
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"
     return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"

@@ -7,7 +7,7 @@ from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
 from manifests.installed import Artefact, pinned
 from manifests.schedule_words import in_words
-from manifests.schema import Capability, HandSection, Manifest, Schedule
+from manifests.schema import Capability, Manifest, Schedule
 from manifests.seal import signers
 from manifests.values import format_limit
 
@@ -51,9 +51,12 @@ def show(session: Session, hand: str) -> None:
     session.result(reply, lambda: _drawn(told.read(reply, Shown)))
 
 
-def _what_runs(section: HandSection, artefact: Artefact | None) -> str:
+def _what_runs(manifest: Manifest, artefact: Artefact | None) -> str:
+    section = manifest.hand
     if artefact is not None:
         return f"{section.wasm}, compiled as {artefact.key[:16]}"
+    if manifest.agent is not None:
+        return f"the model {manifest.agent.model}"
     return section.entry or section.pipeline or " ".join(section.command)
 
 
@@ -92,7 +95,7 @@ def _drawn(shown: Shown) -> str:
             ("sealed by", "\n".join(f"{name}+{key}" for name, key in signers(hand.package.seal))),
             ("id", hand.id),
             ("folder", f"hands/{hand.folder}"),
-            ("runs", _what_runs(section, hand.artefact)),
+            ("runs", _what_runs(hand.package.manifest, hand.artefact)),
             ("needs", ", ".join(section.needs)),
             ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in offered.values())),

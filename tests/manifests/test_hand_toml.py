@@ -188,15 +188,41 @@ def test_every_default_in_the_table_is_what_the_schema_gives() -> None:
             sections.setdefault(section, []).append(f"{name} = {key.default}")
     required = re.sub(r"(?m)^(isolation|autostart|idle|needs) = .*\n", "", HEAD)
     written, schedule = required + "\n".join(sections.pop("hand")) + "\n", sections.pop("schedule")
+    agent = "\n".join(sections.pop("agent"))
     written += "".join(f"[{section}]\n" + "\n".join(rows) + "\n" for section, rows in sections.items())
     assert check(written) == check(required)
     wasm = re.sub(r"(?ms)^entry = .*?$", 'wasm = "main.wat"', required)
     fuel = reference.AT["limits.fuel"].default
     assert check(f"{wasm}\n[limits]\nfuel = {fuel}\n") == check(wasm)
     task = required.replace('kind = "service"', 'kind = "task"')
+    thinks = re.sub(r"(?m)^entry = .*$", "", task) + '[capabilities]\n"model.*" = ["*"]\n[agent]\nmodel = "default"\n'
+    assert check(f"{thinks}{agent}\n") == check(thinks)
     for when, others in (('every = "1h"', ("where",)), ('on = "web.seen"', ("missed", "jitter"))):
         rows = "\n".join(row for row in schedule if not row.startswith(others))
         assert check(f"{task}\n[schedule]\n{when}\n{rows}\n") == check(f"{task}\n[schedule]\n{when}\n")
+
+
+def test_what_thinks_says_with_which_model_and_by_which_files() -> None:
+    head = re.sub(r"(?m)^(entry|isolation|autostart|idle|needs) = .*\n", "", HEAD).replace('"service"', '"task"')
+    manifest = check(
+        f"""{head}
+[capabilities]
+"model.complete" = ["anthropic/*"]
+[agent]
+model = "anthropic/claude-x"
+playbook = "PLAYBOOK.md"
+schema = "schemas/answer.json"
+steps = 12
+tokens = "200k"
+dollars = "1.50"
+window = "8k"
+"""
+    )
+    assert manifest.agent == schema.Agent(
+        model="anthropic/claude-x", playbook="PLAYBOOK.md", schema="schemas/answer.json", steps=12, tokens=200_000,
+        dollars=1_500_000, window=8_000,
+    )  # fmt: skip
+    assert schema.decode(schema.encode(manifest)) == manifest
 
 
 def test_every_type_in_the_table_has_a_reader_and_every_key_a_meaning() -> None:

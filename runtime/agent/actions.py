@@ -1,0 +1,86 @@
+"""What an agent's machine is told, and what it wants done (values only)."""
+
+from msgspec import Struct
+
+from runtime.models.messages import Message, Request, Usage
+
+
+class Brief(Struct, frozen=True, kw_only=True):
+    """What an agent is: of [agent], its files and its run. schema: of its answers, None for text.
+
+    steps, tokens, micro_dollars: what it may use at most, 0 where nothing bounds the last two. window: tokens of a request
+    and its answer, 0 where it is to be found out. delegates: Hands that it may begin runs of.
+    """
+
+    name: str
+    description: str
+    playbook: str = ""
+    schema: dict[str, object] | None = None
+    steps: int = 40
+    tokens: int = 0
+    micro_dollars: int = 0
+    window: int = 0
+    delegates: tuple[str, ...] = ()
+
+
+class Returned(Struct, frozen=True, kw_only=True):
+    """How a call ended. code: "" when it was done, and then value is its reply. ours: its text is the kernel's own."""
+
+    value: object = None
+    code: str = ""
+    text: str = ""
+    ours: bool = False
+    labels: tuple[str, ...] = ()
+    tokens: int = 0
+    micro_dollars: int = 0
+
+
+class Think(Struct, frozen=True, kw_only=True):
+    """Ask the model. tokens, micro_dollars: what that may cost, 0 where nothing bounds it."""
+
+    request: Request
+    tokens: int = 0
+    micro_dollars: int = 0
+
+
+class Make(Struct, frozen=True, kw_only=True):
+    """Make a call. number: by which its end is told. tokens, micro_dollars: as of Think; bounded: they are to be sent."""
+
+    number: int
+    method: str
+    resource: str
+    arguments: dict[str, object]
+    tokens: int = 0
+    micro_dollars: int = 0
+    bounded: bool = False
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """Tell people what happens. what: a row of docs/agents.md; number: the step, 0 before the first."""
+
+    what: str
+    number: int
+    text: str
+    detail: dict[str, object] = {}
+
+
+Action = Think | Make | Step
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """The one end. code: "" when it is done, else why it ended before, in words in `why`.
+
+    answer: what was answered, of the schema if there is one; of work that is not done, what was said last. made: the calls
+    that were made, a line each. session: all messages of this conversation, those that were given among them.
+    """
+
+    answer: object = None
+    code: str = ""
+    why: str = ""
+    steps: int = 0
+    usage: Usage = Usage()
+    micro_dollars: int = 0
+    models: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    session: tuple[Message, ...] = ()

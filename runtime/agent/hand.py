@@ -1,0 +1,263 @@
+"""The Hand that [agent] makes (acts on what machine.py decides): it asks the model, makes the calls, and tells people.
+
+It depends on its inputs, its seed and the order of what it is told alone, so that a run that is resumed comes to where it
+was: no clock, no thread. What it tells: notes in the log, and where [events] publishes `step`, that event for each step. What
+it hears: each event of [events] subscribes whose body is a table with its own run's id as `run`; `text` steers it, and
+`stop = true` ends it.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from manifests.grants import reaches
+from manifests.schema import Agent
+from runtime.agent import marks, tools
+from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
+from runtime.agent.machine import Machine
+from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
+from runtime.hand import Event, Hand
+from runtime.models import catalogue
+from runtime.models.messages import Answer, Message, answer_of
+from wire import limits
+from wire.entries import Cost
+from wire.errors import CodecError
+
+STEP: Final = "step"
+"""The event that is published of each step, where [events] publishes it."""
+
+RECALL: Final = "memory.recall"
+RECALLED_MOST: Final = 8
+_SESSION_MOST: Final = 600_000
+_LONGEST: Final = limits.DEADLINE_MAX / 1000
+_TEXT_MOST: Final = 500
+_NOTED: Final = frozenset({"asks", "folded", "mended", "steered", "warned", "ended"})
+
+
+class _Answered(Struct, frozen=True):
+    """What the shell is told: of the model, of a call, or by somebody. answer: or the code of a failure, and its text."""
+
+    answer: Answer | None = None
+    cost: Cost | None = None
+    code: str = ""
+    text: str = ""
+    labels: tuple[str, ...] = ()
+    number: int = 0
+    came: Returned | None = None
+    stops: bool = False
+
+
+class AgentHand(Hand):
+    """Thinks by its playbook."""
+
+    async def start(self) -> None:
+        """Read what [agent] names, which is sealed with it."""
+        agent = self._place.manifest.agent
+        if agent is None:
+            raise HandBroken("its HAND.toml has no [agent]")
+        self._agent: Agent = agent
+        self._playbook = self._read(agent.playbook)
+        try:
+            self._schema = json.loads(self._read(agent.schema)) if agent.schema else None
+        except ValueError as error:
+            raise HandBroken(f"{agent.schema} is not JSON: {error}") from None
+        self._heard: asyncio.Queue[_Answered] = asyncio.Queue()
+
+    def _read(self, file: str) -> str:
+        try:
+            return self.files[file].decode() if file else ""
+        except (KeyError, UnicodeDecodeError):
+            raise HandBroken(f"[agent] names {file}, which is not there, or is no UTF-8 text") from None
+
+    async def on_event(self, event: Event) -> None:
+        """Steer this run, or stop it, when an event speaks of it."""
+        body = event.body
+        if isinstance(body, dict) and body.get("run") == self.run_id:
+            text = str(body.get("text", ""))
+            self._heard.put_nowait(_Answered(text=text, labels=event.labels, stops=bool(body.get("stop"))))
+
+    async def run(self, task: str, session: list[object] | None = None) -> object:
+        """Do a task. session: earlier messages of the conversation; then those of this run are in what is returned."""
+        try:
+            before = msgspec.convert(session or [], tuple[Message, ...])
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise Failure("arguments", f"session is a list of messages: {error}") from None
+        for event in self._place.manifest.events.subscribes:
+            await self.kernel.subscribe(event)
+        rows = [_row(row) for row in await self.kernel.describe()]
+        machine = Machine(
+            self._brief(), tools.offered(rows, self._place.manifest.capabilities),
+            marks.Marks(marks.boundary(self.random)), session=before,
+        )  # fmt: skip
+        self._learn(machine, self._agent.model)
+        remembered = await self._remembered(task) if any(row.method == RECALL for row in rows) else ()
+        result = await self._follow(machine, task, remembered)
+        return self._returned(result, wants_session=session is not None)
+
+    def _brief(self) -> Brief:
+        agent, manifest = self._agent, self._place.manifest
+        spawn = [one.allow for one in manifest.capabilities if reaches(one.method, "kernel.spawn")]
+        return Brief(
+            name=self.name, description=manifest.hand.description, playbook=self._playbook, schema=self._schema,
+            steps=agent.steps, tokens=agent.tokens, micro_dollars=agent.dollars, window=agent.window,
+            delegates=tuple(hand for allow in spawn for hand in allow if "*" not in hand),
+        )  # fmt: skip
+
+    async def _remembered(self, task: str) -> tuple[tuple[object, tuple[str, ...]], ...]:
+        """What memory recalls of the task; nothing where it cannot, which is told and no reason to stop."""
+        try:
+            reply = await self.kernel.call(RECALL, "own", text=task[:2_000], most=RECALLED_MOST)
+        except (CallFailed, CallRefused, CallCancelled) as error:
+            await self.kernel.note(f"nothing is recalled: {error}"[:_TEXT_MOST])
+            return ()
+        found = reply.value.get("results") if isinstance(reply.value, dict) else None
+        texts = [one.get("text") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return tuple((text, reply.labels) for text in texts if isinstance(text, str))
+
+    # the loop --------------------------------------------------------------------------------------------------------
+
+    async def _follow(
+        self, machine: Machine, task: str, remembered: tuple[tuple[object, tuple[str, ...]], ...]
+    ) -> Result:
+        """Do what the machine says, and tell it what came, until it has a result."""
+        async with asyncio.TaskGroup() as group:
+            under_way: set[asyncio.Task[None]] = set()
+            actions = machine.begin(task, remembered)
+            while True:
+                for action in actions:
+                    if isinstance(action, Step):
+                        await self._tell(action, machine)
+                        continue
+                    one = group.create_task(self._think(action) if isinstance(action, Think) else self._make(action))
+                    under_way.add(one)
+                    one.add_done_callback(under_way.discard)
+                if machine.result is not None:
+                    for one in under_way:
+                        one.cancel()
+                    return machine.result
+                actions = self._told(machine, await self._heard.get())
+
+    def _told(self, machine: Machine, heard: _Answered) -> "list[Think | Make | Step]":
+        if heard.answer is not None:
+            self._learn(machine, heard.answer.model)
+            cost = heard.cost or Cost(tokens=0, micro_dollars=0)
+            return machine.answered(heard.answer, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
+        if heard.came is not None:
+            return machine.returned(heard.number, heard.came)
+        if heard.code:
+            return machine.failed(heard.code, heard.text)
+        return machine.interrupted(heard.text) if heard.stops else machine.steered(heard.text, heard.labels)
+
+    def _learn(self, machine: Machine, model: str) -> None:
+        found = catalogue.find(model) if "/" in model and not self._agent.window else None
+        if found is not None:
+            machine.learned(found.window)
+
+    async def _think(self, action: Think) -> None:
+        bounds = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars)
+        given = _told_of(action)
+        try:
+            reply = await self.kernel.call(
+                "model.complete", self._agent.model, given, timeout=None, at_most=_most(bounds)
+            )
+            heard = _Answered(answer=answer_of(reply.value), cost=reply.cost)
+        except CallFailed as error:
+            heard = _Answered(code=error.code, text=error.text)
+        except CallRefused as error:
+            heard = _Answered(code=error.code, text=error.why)
+        except CallCancelled as error:
+            heard = _Answered(code="cancelled", text=str(error))
+        except CodecError as error:
+            heard = _Answered(code="too large", text=str(error))
+        await self._heard.put(heard)
+
+    async def _make(self, action: Make) -> None:
+        await self._heard.put(_Answered(number=action.number, came=await self._came(action)))
+
+    async def _came(self, action: Make) -> Returned:
+        spawns = action.method == "kernel.spawn"
+        most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.bounded else None
+        try:
+            reply = await self.kernel.call(
+                action.method, action.resource, action.arguments, timeout=_LONGEST if spawns else None, at_most=most
+            )
+        except CallFailed as error:
+            return Returned(code=error.code, text=error.text)
+        except CallRefused as error:
+            return Returned(code=error.code, text=str(error), ours=True)
+        except CallCancelled as error:
+            return Returned(code="cancelled", text=str(error), ours=True)
+        except CodecError as error:
+            return Returned(code="arguments", text=str(error), ours=True)
+        cost = reply.cost or Cost(tokens=0, micro_dollars=0)
+        came = Returned(
+            value=reply.value, labels=reply.labels, tokens=cost.tokens, micro_dollars=cost.micro_dollars
+        )  # fmt: skip
+        return _of_run(came) if spawns else came
+
+    async def _tell(self, step: Step, machine: Machine) -> None:
+        done, total = machine.progress
+        if step.what in _NOTED:
+            await self.progress(done, total, f"{step.what}: {step.text}"[:_TEXT_MOST])
+        if STEP in self._place.manifest.events.publishes:
+            with suppress(CallRefused, CallFailed):
+                told = {"run": self.run_id, "what": step.what, "step": step.number, "of": total, "text": step.text}
+                await self.publish(STEP, told)
+
+    def _returned(self, result: Result, *, wants_session: bool) -> object:
+        """What the run comes to. Raises Failure, with the work so far, for what is not done."""
+        usage = result.usage
+        told: dict[str, object] = {
+            "answer": result.answer, "steps": result.steps, "micro_dollars": result.micro_dollars,
+            "usage": msgspec.to_builtins(usage), "models": list(result.models), "notes": list(result.notes),
+        }  # fmt: skip
+        if wants_session:
+            told["session"] = _bounded(result.session)
+        if not result.code:
+            return told
+        raise Failure(result.code[:64], result.why[:_TEXT_MOST], **told, made=list(result.made))
+
+
+def _row(row: Mapping[str, object]) -> tools.Row:
+    return msgspec.convert(row, tools.Row)
+
+
+def _told_of(action: Think) -> dict[str, object]:
+    """A request as params; what says nothing is left out."""
+    given = msgspec.to_builtins(action.request, builtin_types=(bytes,))
+    return {name: value for name, value in given.items() if value not in (None, "", [])}
+
+
+def _most(bounds: Cost) -> Cost | None:
+    """What a call may cost: the kernel wants both, so what nothing bounds is as much as there may be."""
+    if not bounds.tokens and not bounds.micro_dollars:
+        return None
+    return Cost(tokens=bounds.tokens or _UNBOUND, micro_dollars=bounds.micro_dollars or _UNBOUND)
+
+
+_UNBOUND: Final = 10**12
+
+
+def _of_run(came: Returned) -> Returned:
+    """How the run of another Hand ended."""
+    told = came.value if isinstance(came.value, dict) else {}
+    value, outcome = told.get("value"), str(told.get("outcome", ""))
+    if outcome != "done":
+        why = f"{outcome}: {told.get('text', '')}"
+        return msgspec.structs.replace(came, value=None, code=str(told.get("code") or outcome), text=why)
+    answer = value["answer"] if isinstance(value, dict) and "answer" in value else value
+    return msgspec.structs.replace(came, value=answer)
+
+
+def _bounded(session: tuple[Message, ...]) -> list[object]:
+    """The messages, the oldest left out where all are more than a reply takes."""
+    told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in session]
+    sizes = [len(msgspec.msgpack.encode(one)) for one in told]
+    while len(told) > 1 and sum(sizes) > _SESSION_MOST:
+        del told[0], sizes[0]
+    return told

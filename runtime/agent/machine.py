@@ -1,0 +1,312 @@
+"""One agent run as a machine that only decides (pure): told what came, it says what is to be done, until it has a result.
+
+A turn is an answer of the model and, where that asks for tools, all their results; the next turn begins when the last of them
+is there. Calls of one answer are made at once. Every way on is bounded: by the steps, the tokens, the money, the guard, and
+REPAIRS for what a model writes that cannot be used. Whatever bound is met, the result has what was reached before.
+
+It keeps the whole conversation and every result (talk.py, results.py): what is left out of a request is not lost.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from runtime.agent import briefing, tools
+from runtime.agent.actions import Action, Brief, Result, Returned, Step, Think
+from runtime.agent.guard import Guard
+from runtime.agent.marks import Marks
+from runtime.agent.mending import marked_anew, mended
+from runtime.agent.results import Shelf
+from runtime.agent.talk import Talk
+from runtime.agent.turn import Turn
+from runtime.models import counting
+from runtime.models.messages import Answer, Message, Request, Stop, Text, ToolCall, Usage
+from runtime.models.schemas import again, read
+
+REPAIRS: Final = 3
+"""How often in a row a model may write what cannot be used."""
+
+WINDOW: Final = 32_000
+"""Tokens of a model of which nothing is known."""
+
+ANSWER_SHARE: Final = 4
+ANSWER_MOST: Final = 16_000
+"""What of the window is left to the answer: a quarter, and no more than that many tokens."""
+
+LAST: Final = "This is your last step. Answer now, with what you have: no tool that you ask for will be called."
+TOO_LONG: Final = frozenset({"too_long", "too large"})
+OVER: Final = {"over_most": "its next answer could have cost more than is left", "budget": "its Hand's budget is spent"}
+
+
+class Machine:
+    """From the task to the result."""
+
+    def __init__(
+        self, brief: Brief, offered: Mapping[str, tools.Offered], marks: Marks, *, session: tuple[Message, ...] = ()
+    ) -> None:
+        """session: an earlier conversation, whole or not, of which this run is the next part."""
+        self._brief, self._marks, self._offered = brief, marks, offered
+        self._system = briefing.system(brief, marks)
+        self._own = {tool.name: tool for tool in tools.own(brief.delegates)}
+        self._tools = (*self._own.values(), *(one.tool for one in offered.values()))
+        self._shelf, self._guard = Shelf(), Guard()
+        self._window = brief.window or WINDOW
+        self._before = mended(marked_anew(session, marks))
+        self._talk: Talk | None = None
+        self._turn: Turn | None = None
+        self._steered: list[str] = []
+        self._bad = self._squeezed = self._steps = self._tokens = self._money = self._numbers = 0
+        self._usage = Usage()
+        self._models: dict[str, None] = {}
+        self._notes: dict[str, None] = {}
+        self._last = ""
+        self._actions: list[Action] = []
+        self.result: Result | None = None
+
+    # what is told to it ----------------------------------------------------------------------------------------------
+
+    def begin(self, task: str, remembered: tuple[tuple[object, tuple[str, ...]], ...] = ()) -> list[Action]:
+        """The first actions. remembered: what memory recalled of the task, each with its labels."""
+        self._talk = Talk(self._marks, self._before, briefing.task(task, remembered, self._marks))
+        self._step("begun", _short(task))
+        self._think()
+        return self._taken()
+
+    def answered(self, answer: Answer, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
+        """The model answered. tokens, micro_dollars: what the call was settled at."""
+        self._count(answer, tokens, micro_dollars)
+        if answer.calls:
+            self._ask_for(answer)
+        else:
+            self._finish_or_go_on(answer)
+        return self._taken()
+
+    def failed(self, code: str, text: str) -> list[Action]:
+        """The model did not answer."""
+        if code in TOO_LONG and self._squeezed < REPAIRS:
+            self._squeezed += 1
+            self._window = self._window * 2 // 3
+            self._step("folded", f"the request was too long: {text}")
+            self._think()
+        elif code == "schema" and self._repair(f"{again((text,))}", code, text):
+            pass
+        elif self.result is None:
+            self._end(code, OVER.get(code, text))
+        return self._taken()
+
+    def returned(self, number: int, came: Returned) -> list[Action]:
+        """A call that was asked for has ended. One that nobody waits for any more is passed over."""
+        turn = self._turn
+        if turn is None or not turn.awaits(number):
+            return []
+        self._tokens += came.tokens
+        self._money += came.micro_dollars
+        source = turn.returned(number, came)
+        self._step(
+            "failed" if came.code else "returned", f"{source}{f': {came.code}: {came.text}' if came.code else ''}"
+        )
+        self._on()
+        return self._taken()
+
+    def steered(self, text: str, labels: tuple[str, ...] = ()) -> list[Action]:
+        """A person, or who else may, says something meanwhile. The model reads it before it does anything further."""
+        self._steered.append(self._marks.marked(text, "steering", labels) if labels else self._marks.clean(text))
+        self._guard.steered()
+        self._step("steered", _short(text))
+        return self._taken()
+
+    def interrupted(self, why: str) -> list[Action]:
+        """It is to end now, with what it has."""
+        if self.result is None:
+            self._end("interrupted", why or "it was asked to stop")
+        return self._taken()
+
+    def learned(self, window: int) -> None:
+        """How many tokens a model that answers takes; the smallest of them counts, unless [agent] says how many."""
+        if not self._brief.window and window:
+            self._window = window if self._window == WINDOW and len(self._models) < 2 else min(self._window, window)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps made, of how many."""
+        return self._steps, self._brief.steps
+
+    # thinking --------------------------------------------------------------------------------------------------------
+
+    def _think(self) -> None:
+        """Ask the model, unless a bound is met."""
+        assert self._talk is not None
+        brief = self._brief
+        if self._steps >= brief.steps:
+            self._end("steps", f"all of its {brief.steps} steps are made")
+            return
+        if brief.micro_dollars and self._money >= brief.micro_dollars:
+            self._end("dollars", f"all of its {brief.micro_dollars / 1_000_000:g} dollars are spent")
+            return
+        most = min(self._window // ANSWER_SHARE, ANSWER_MOST)
+        request = Request(messages=(_NOTHING,), system=self._system, tools=self._tools, schema=brief.schema, most=most)
+        was_folded = self._talk.folded
+        messages = self._talk.view(self._window - most - counting.of_request(request))
+        if messages is None:
+            self._end(
+                "too_long", f"the task and its last turn are longer than the {self._window:,} tokens of its model"
+            )
+            return
+        if self._talk.folded != was_folded:
+            self._step("folded", "what is older is left out of what the model reads, and kept")
+        request = replace(request, messages=messages)
+        left = max(0, brief.tokens - self._tokens)
+        if brief.tokens and counting.of_request(request) >= left:
+            self._end("tokens", f"its next answer needs more than is left of its {brief.tokens:,} tokens")
+            return
+        if brief.tokens:
+            request = replace(request, most=min(most, left - counting.of_request(request)))
+        self._step("thinks", "")
+        self._actions.append(
+            Think(request=request, tokens=left, micro_dollars=max(0, brief.micro_dollars - self._money))
+        )
+
+    def _count(self, answer: Answer, tokens: int, micro_dollars: int) -> None:
+        self._steps += 1
+        self._squeezed = 0
+        self._tokens += max(tokens, answer.usage.total)
+        self._money += max(micro_dollars, answer.micro_dollars)
+        one, all_ = answer.usage, self._usage
+        self._usage = Usage(
+            input=all_.input + one.input, cached=all_.cached + one.cached, output=all_.output + one.output,
+            cache_written=all_.cache_written + one.cache_written, estimated=all_.estimated or one.estimated,
+        )  # fmt: skip
+        self._models[answer.model] = None
+        self._notes |= dict.fromkeys(answer.notes)
+        self._last = answer.text.strip() or self._last
+
+    def _finish_or_go_on(self, answer: Answer) -> None:
+        """An answer without calls: the last one, unless there is something wrong with it or something to say."""
+        text, schema = answer.text, self._brief.schema
+        if text.strip():
+            self._said(answer)
+        if self._steered:
+            self._tell(())
+        elif answer.stop is Stop.REFUSED:
+            self._end("refused", _short(text) or "the model refuses")
+        elif answer.stop is Stop.LENGTH:
+            self._repair(
+                "Your answer was cut off, it was too long. Answer again, shorter.", "length", "its answers are cut off"
+            )
+        elif not text.strip():
+            self._repair("You answered nothing. Go on, or answer.", "empty", "the model answers nothing")
+        elif schema is None:
+            self._done(text)
+        elif answer.value is not None:
+            self._done(answer.value)
+        else:
+            checked = read(text, schema)
+            if checked.problems:
+                self._repair(
+                    again(checked.problems), "schema", f"its answers are not of its schema: {checked.problems[0]}"
+                )
+            else:
+                self._done(checked.value)
+
+    def _repair(self, say: str, code: str, why: str) -> bool:
+        """Tell the model what to do better, unless it was told REPAIRS times in a row."""
+        self._bad += 1
+        if self._bad > REPAIRS:
+            self._end(code, f"{why}, after {REPAIRS} attempts to mend that")
+            return False
+        self._step("mended", why)
+        self._tell((Text(text=say),))
+        return True
+
+    # acting ----------------------------------------------------------------------------------------------------------
+
+    def _ask_for(self, answer: Answer) -> None:
+        assert self._talk is not None
+        if self._steps >= self._brief.steps:
+            self._end("steps", f"all of its {self._brief.steps} steps are made, and it asked for more")
+            return
+        calls = self._said(answer)
+        turn = Turn(
+            calls, self._offered, self._own, self._shelf, self._marks, window=self._window, number=self._numbers
+        )  # fmt: skip
+        self._turn, self._numbers = turn, self._numbers + len(calls)
+        self._step("asks", "; ".join(turn.shown) or "for nothing that can be done")
+        bounded = self._brief.tokens or self._brief.micro_dollars
+        for make in turn.makes:
+            if bounded and make.method == "kernel.spawn":
+                left = (self._brief.tokens - self._tokens, self._brief.micro_dollars - self._money)
+                make = replace(make, tokens=max(0, left[0]), micro_dollars=max(0, left[1]), bounded=True)
+            self._actions.append(make)
+        self._on()
+
+    def _said(self, answer: Answer) -> tuple[ToolCall, ...]:
+        """Put an answer into the conversation; its calls, each with an id that no other has."""
+        assert self._talk is not None
+        parts = self._talk.answered(answer.parts)
+        return tuple(part for part in parts if isinstance(part, ToolCall))
+
+    def _on(self) -> None:
+        """Go on if all results are there."""
+        turn = self._turn
+        if turn is None or turn.is_open or self._talk is None:
+            return
+        self._turn = None
+        results = turn.results()
+        for call, name in turn.kept.items():
+            self._talk.keep(call, name)
+        self._bad = self._bad + 1 if turn.is_all_wrong else 0
+        seen = self._guard.turn(turn.made)
+        self._tell(results, warn=seen.warn, think=not seen.stop)
+        if seen.stop:
+            self._end("stuck", seen.stop)
+        elif self._bad > REPAIRS:
+            self._end("arguments", f"it asked {REPAIRS + 1} times in a row for what cannot be called")
+
+    def _tell(self, parts: tuple[object, ...], *, warn: str = "", think: bool = True) -> None:
+        """Tell the model, and all that was said meanwhile with it; then let it think."""
+        assert self._talk is not None
+        if warn:
+            self._step("warned", warn)
+        said, self._steered = tuple(self._steered), []
+        is_last = self._steps == self._brief.steps - 1
+        texts = [*said, *([warn] if warn else []), *([LAST] if is_last else [])]
+        self._talk.told((*parts, *(Text(text=text) for text in texts)), said)  # type: ignore[arg-type]
+        if think and self._bad <= REPAIRS:
+            self._think()
+
+    # the end ---------------------------------------------------------------------------------------------------------
+
+    def _done(self, answer: object) -> None:
+        self._result(answer, "", "")
+
+    def _end(self, code: str, why: str) -> None:
+        """It ends before it is done, with what was said last."""
+        self._result(self._last or None, code, why)
+
+    def _result(self, answer: object, code: str, why: str) -> None:
+        talk = self._talk
+        self._turn = None
+        self._step("ended", f"{code}: {why}" if code else "done")
+        self._actions = [one for one in self._actions if isinstance(one, Step)]
+        self.result = Result(
+            answer=answer, code=code, why=why, steps=self._steps, usage=self._usage, micro_dollars=self._money,
+            models=tuple(self._models), notes=tuple(self._notes), made=talk.made() if talk else (),
+            session=mended(talk.messages) if talk else (),
+        )  # fmt: skip
+
+    def _step(self, what: str, text: str) -> None:
+        self._actions.append(Step(what=what, number=self._steps, text=text))
+
+    def _taken(self) -> list[Action]:
+        actions, self._actions = self._actions, []
+        return actions
+
+
+_NOTHING: Final = Message(role="user", parts=(Text(text=""),))
+_SHOWN: Final = 200
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _SHOWN else f"{flat[:_SHOWN]}…"

@@ -1,0 +1,92 @@
+"""What a call returned, as text for a model: written out, cut where it is too long, and kept whole to be read on (pure)."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+KEPT_MOST: Final = 16_000_000
+"""Characters of results that are kept; the oldest are let go beyond that."""
+
+_CUTS: Final = ("\n\n", "\n", ". ", " ")
+_BACK: Final = 5
+"""A cut is looked for in the last fifth of what fits."""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A whole result. source: the call that it came from; outside: it is to be marked."""
+
+    text: str
+    source: str
+    labels: tuple[str, ...] = ()
+    outside: bool = False
+
+
+def as_text(value: object) -> str:
+    """A reply as a model reads it: a text as it is, a table as a line for each name, its longer texts as they are."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and value and all(isinstance(name, str) for name in value):
+        return "\n".join(_row(name, row) for name, row in value.items())
+    return _json(value)
+
+
+def _row(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return f"{name}:\n{value}" if "\n" in value else f"{name}: {value}"
+    return f"{name}: {_json(value)}"
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, enc_hook=repr).decode("utf-8", "replace")
+
+
+def cut(text: str, start: int, most: int) -> int:
+    """Where a piece of at most so many characters from `start` ends: after a paragraph, a line, a sentence or a word.
+
+    Always beyond start, unless that is the text's end.
+    """
+    end = start + max(1, most)
+    if end >= len(text):
+        return len(text)
+    least = end - max(1, most // _BACK)
+    for mark in _CUTS:
+        found = text.rfind(mark, least, end)
+        if found > start:
+            return found + len(mark)
+    return end
+
+
+class Shelf:
+    """Results by their ids, r1, r2 and so on."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Kept] = {}
+        self._size = self._number = 0
+
+    def keep(self, kept: Kept) -> str:
+        """Its id."""
+        self._number += 1
+        name = f"r{self._number}"
+        self._kept[name] = kept
+        self._size += len(kept.text)
+        while self._size > KEPT_MOST and len(self._kept) > 1:
+            oldest = next(iter(self._kept))
+            self._size -= len(self._kept.pop(oldest).text)
+        return name
+
+    def find(self, name: str) -> Kept | None:
+        """What is kept under an id."""
+        return self._kept.get(name)
+
+
+def rest(name: str, text: str, start: int, end: int) -> str:
+    """What is told after a piece of a result; "" after all of it."""
+    if start == 0 and end == len(text):
+        return ""
+    shown = f"characters {start:,} to {end:,} of {len(text):,}"
+    if end == len(text):
+        return f"[{shown}: its end]"
+    return f'[{shown}; read on with read_result(id="{name}", start={end})]'

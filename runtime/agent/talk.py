@@ -1,0 +1,227 @@
+"""A conversation, whole, and as much of it as the model's window takes (pure).
+
+Nothing is ever taken out of it. What is sent is folded where it would be too long: first the results of older turns are left
+out, each with the id under which it can be read again; then the oldest turns altogether, for which a digest stands. It is
+folded to three fifths of what fits, so that the next requests begin alike and a provider's cache serves them.
+
+Never folded: the task; what people said while the agent worked; the last KEEP turns, each with its calls and their results.
+A call and its result are always both there or both not. Where even that does not fit, the last turn alone is left, and
+`view` says that it does not fit when that is still too long.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from runtime.agent.marks import Marks
+from runtime.models import counting
+from runtime.models.messages import AnyPart, Message, Text, ToolCall, ToolResult
+
+KEEP: Final = 3
+"""Turns at the end that stay whole."""
+
+_LINE: Final = 160
+_SAID: Final = 400
+_EARLIER: Final = 2_000
+_AROUND: Final = 200
+DIGEST_SHARE: Final = 4
+"""The digest's lines take at most this part of what fits; the oldest are left out beyond it, and counted."""
+
+
+class Talk:
+    """One conversation. task: where the message with the task of this run stands."""
+
+    def __init__(self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...]) -> None:
+        """before: earlier messages, mended and marked. What they end with that has no answer, the task is put to."""
+        self._marks = marks
+        self.messages: list[Message] = list(before)
+        self._full: list[int] = [counting.of_message(one) for one in before]
+        self._kept: dict[str, str] = {}
+        self._said: dict[int, list[str]] = {
+            place: [part.text[:_EARLIER] for part in one.parts if isinstance(part, Text)]
+            for place, one in enumerate(before)
+            if one.role == "user" and not any(isinstance(part, ToolResult) for part in one.parts)
+        }
+        self._folded = self._stubbed = 0
+        self._ids = {part.id for one in before for part in one.parts if isinstance(part, ToolCall)}
+        if self.messages and self.messages[-1].role == "user":
+            self._put(self.messages.pop().parts + task, replaces=True)
+        else:
+            self._put(task)
+        self.task = len(self.messages) - 1
+
+    def answered(self, parts: tuple[AnyPart, ...]) -> tuple[AnyPart, ...]:
+        """What the model said, each call with an id that no other call of the conversation has."""
+        unique = tuple(self._unique(part) if isinstance(part, ToolCall) else part for part in parts)
+        self._add(Message(role="assistant", parts=unique))
+        return unique
+
+    def _unique(self, call: ToolCall) -> ToolCall:
+        if call.id in self._ids:
+            call = replace(call, id=f"{call.id}-{len(self._ids)}")
+        self._ids.add(call.id)
+        return call
+
+    def told(self, parts: tuple[AnyPart, ...], said: tuple[str, ...] = ()) -> None:
+        """What the model is told. said: what of it people said."""
+        self._put(parts)
+        if said:
+            self._said[len(self.messages) - 1] = list(said)
+
+    def keep(self, call: str, name: str) -> None:
+        """Under which id the result of a call is kept."""
+        self._kept[call] = name
+
+    @property
+    def folded(self) -> tuple[int, int]:
+        """Before which message turns are left out, and before which results; (0, 0) for none."""
+        return self._folded, self._stubbed
+
+    def made(self) -> tuple[str, ...]:
+        """The calls since the task, a line each."""
+        return tuple(line for at in range(self.task, len(self.messages)) for line in self._calls(at))
+
+    # what is sent ----------------------------------------------------------------------------------------------------
+
+    def view(self, most: int) -> tuple[Message, ...] | None:
+        """What is sent, of at most so many tokens; None when that cannot be."""
+        if self._size(most) > most:
+            self._fold(most)
+            if self._size(most) > most:
+                return None
+        digest = self._digest(most)
+        kept = [self._shown(at) for at in range(self._folded, len(self.messages))]
+        if self._folded > self.task:
+            kept.insert(0, self.messages[self.task])
+        if digest:
+            kept[0] = replace(kept[0], parts=(*digest, *kept[0].parts))
+        return tuple(kept)
+
+    def _fold(self, most: int) -> None:
+        """Leave out as little as is needed: results before turns, and the last turns only if nothing else is left."""
+        starts = [at for at in range(len(self.messages)) if self._begins_turn(at)]
+        for keep, wanted in ((KEEP, most * 3 // 5), (1, most)):
+            places = starts[: len(starts) - keep + 1]
+            self._stubbed = _least(places, self._stubbed, wanted, lambda at: self._size(most, stubbed=at))
+            self._folded = _least(places, self._folded, wanted, lambda at: self._size(most, folded=at))
+            if self._size(most) <= most:
+                return
+
+    def _begins_turn(self, at: int) -> bool:
+        one = self.messages[at]
+        if at > self.task:
+            return one.role == "assistant"
+        return one.role == "user" and not any(isinstance(part, ToolResult) for part in one.parts)
+
+    def _size(self, most: int, *, stubbed: int = -1, folded: int = -1) -> int:
+        """Tokens of what is sent, rather too many. stubbed, folded: if it were so much."""
+        stubbed, folded = (self._stubbed if stubbed < 0 else stubbed), (self._folded if folded < 0 else folded)
+        total = sum(self._full[at] if at >= stubbed else self._of_stub(at) for at in range(folded, len(self._full)))
+        if folded > self.task:
+            total += self._full[self.task]
+        if not folded:
+            return total
+        lines = sum(map(self._of_lines, range(folded)))
+        return total + min(lines, most // DIGEST_SHARE) + sum(map(self._of_said, range(folded))) + _AROUND
+
+    def _of_stub(self, at: int) -> int:
+        one = self.messages[at]
+        if one.role == "assistant" or at == self.task:
+            return self._full[at]
+        return min(self._full[at], counting.MESSAGE + 40 * len(one.parts) + self._of_said(at))
+
+    def _of_lines(self, at: int) -> int:
+        calls = sum(isinstance(part, ToolCall) for part in self.messages[at].parts)
+        return _SAID // 2 + _LINE // 2 * calls if self.messages[at].role == "assistant" else 0
+
+    def _of_said(self, at: int) -> int:
+        return sum(map(counting.of_text, self._said.get(at, ()))) if at != self.task else 0
+
+    def _shown(self, at: int) -> Message:
+        """A message, its results left out where they are to be."""
+        one = self.messages[at]
+        if at >= self._stubbed or one.role == "assistant" or at == self.task:
+            return one
+        said = [Text(text=text) for text in self._said.get(at, ())]
+        if not any(isinstance(part, ToolResult) for part in one.parts):
+            return replace(one, parts=tuple(said)) if said else one
+        return replace(one, parts=(*(self._stub(part) for part in one.parts if isinstance(part, ToolResult)), *said))
+
+    def _stub(self, result: ToolResult) -> ToolResult:
+        size = sum(len(part.text) for part in result.content if isinstance(part, Text))
+        kept = self._kept.get(result.id)
+        where = f'; read it with read_result(id="{kept}")' if kept else ""
+        return replace(result, content=(Text(text=f"[left out: {size:,} characters{where}]"),)) if size > 80 else result
+
+    def _digest(self, most: int) -> tuple[Text, ...]:
+        """What stands for the turns that are left out."""
+        lines, people = list[str](), list[str]()
+        for at in range(self._folded):
+            if at != self.task:
+                people += self._said.get(at, ())
+                texts = [part.text for part in self.messages[at].parts if isinstance(part, Text)]
+                if self.messages[at].role == "assistant":
+                    lines += [f"you said: {_short(text, _SAID)}" for text in texts] + self._calls(at)
+        if not self._folded:
+            return ()
+        room, kept = most // DIGEST_SHARE, list[str]()
+        for line in reversed(lines):
+            room -= counting.of_text(line) + 1
+            if room < 0:
+                kept.append(f"{len(lines) - len(kept)} earlier lines are left out")
+                break
+            kept.append(line)
+        own = self._marks.marked(
+            "\n".join(reversed(kept)) or "nothing", "your own earlier turns, shortened", ("digest",)
+        )
+        found = [Text(text=f"Earlier turns are left out here; this is what you did in them:\n{own}")]
+        if people:
+            found.append(Text(text="What people said meanwhile:\n" + "\n".join(f"- {one}" for one in people)))
+        return tuple(found)
+
+    def _calls(self, at: int) -> list[str]:
+        failed = {part.id: part.failed for part in self._after(at) if isinstance(part, ToolResult)}
+        return [
+            f"{_call(part)}{f' -> {self._kept[part.id]}' if part.id in self._kept else ''}{_how(failed.get(part.id))}"
+            for part in self.messages[at].parts
+            if isinstance(part, ToolCall)
+        ]
+
+    def _after(self, at: int) -> tuple[AnyPart, ...]:
+        return self.messages[at + 1].parts if at + 1 < len(self.messages) else ()
+
+    # keeping ---------------------------------------------------------------------------------------------------------
+
+    def _put(self, parts: tuple[AnyPart, ...], *, replaces: bool = False) -> None:
+        if replaces:
+            self._full.pop()
+        self._add(Message(role="user", parts=parts))
+
+    def _add(self, message: Message) -> None:
+        self.messages.append(message)
+        self._full.append(counting.of_message(message))
+
+
+def _least(places: list[int], now: int, wanted: int, size: Callable[[int], int]) -> int:
+    """The least place, from `now` on, at which the size is as wanted; the last where it is at none. It only shrinks."""
+    left = [now, *(one for one in places if one > now)]
+    low, high = 0, len(left) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if size(left[middle]) <= wanted else (middle + 1, high)
+    return left[low]
+
+
+def _call(part: ToolCall) -> str:
+    return _short(f"{part.name}({msgspec.json.encode(part.arguments).decode()})", _LINE)
+
+
+def _how(failed: bool | None) -> str:
+    return {None: " (no result)", True: " (failed)", False: ""}[failed]
+
+
+def _short(text: str, most: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else f"{flat[:most]}…"
