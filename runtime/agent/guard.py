@@ -11,17 +11,23 @@ Each turn that makes calls is told with what came of them, and counts over the w
 Asking for the same thing again is fine as long as something else comes back: that is waiting for something.
 """
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
+
+from runtime.agent.marks import unmarked
+from runtime.models.messages import Message, Text, ToolCall, ToolResult
 
 SAME: Final = (3, 6)
 ROUND: Final = (4, 8)
 STALE: Final = (5, 10)
 LONGEST_ROUND: Final = 4
 _SHOWN: Final = 120
+_ON: Final = re.compile(r"; read on with [^\]\n]*\]\Z")
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -47,6 +53,15 @@ class Guard:
         self._outcomes: set[str] = set()
         self._turns: list[tuple[str, ...]] = []
         self._stale = 0
+
+    def remember(self, messages: Iterable[Message]) -> None:
+        """Count the turns of an earlier conversation, which is whole."""
+        calls: tuple[ToolCall, ...] = ()
+        for message in messages:
+            results = {part.id: part for part in message.parts if isinstance(part, ToolResult)}
+            self.turn([made(call, results[call.id]) for call in calls if call.id in results])
+            calls = tuple(part for part in message.parts if isinstance(part, ToolCall))
+        self.steered()
 
     def steered(self) -> None:
         """A person has said something new: what comes now is no going on as before."""
@@ -92,6 +107,13 @@ def _seen(what: str, stop: bool) -> Seen:
     if stop:
         return Seen(stop=what)
     return Seen(warn=f"You are going round in circles: {what}. Do something else, or answer with what you have.")
+
+
+def made(call: ToolCall, result: ToolResult) -> Made:
+    """A call and what came of it: equal when the same was asked, and the same was shown of what came."""
+    asked = f"{call.name} {msgspec.json.encode(call.arguments, order='sorted').decode()}{call.malformed}"
+    shown = "\n".join(part.text for part in result.content if isinstance(part, Text))
+    return Made(call=asked, outcome=_ON.sub("", unmarked(shown)), failed=result.failed)
 
 
 def _short(text: str) -> str:

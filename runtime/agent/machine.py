@@ -53,6 +53,7 @@ class Machine:
         self._shelf, self._guard = Shelf(), Guard()
         self._window = brief.window or WINDOW
         self._before = mended(marked_anew(session, marks))
+        self._guard.remember(self._before)
         self._talk: Talk | None = None
         self._turn: Turn | None = None
         self._steered: list[str] = []

@@ -18,6 +18,7 @@ to make another: it begins and ends with a bracket.
 """
 
 SOURCE_MOST: Final = 300
+_BLOCK: Final = re.compile(r"<<outside ([0-9a-f]{32}) from=([^\n]*) labels=([^\n]*)>>\n(.*?)\n<<end \1>>", re.DOTALL)
 
 
 def boundary(chance: Random) -> str:
@@ -49,9 +50,18 @@ class Marks:
         head = f"<<outside {self.boundary} from={shown!r} labels={marks}>>"
         return f"{head}\n{self.clean(text)}\n<<end {self.boundary}>>"
 
+    def anew(self, text: str) -> str:
+        """A text of an earlier run, with this boundary where that one had its own."""
+        return _BLOCK.sub(lambda block: self.marked(block[4], block[2].strip("'\""), block[3].split()), text)
+
     def clean(self, text: str) -> str:
         """The text without the boundary in it."""
         return self._copies.sub(HIDDEN, text)
+
+
+def unmarked(text: str) -> str:
+    """A text without the marks around what comes from outside."""
+    return _BLOCK.sub(lambda block: block[4], text)
 
 
 def _one_line(text: str) -> str:

@@ -17,7 +17,6 @@ from runtime.models.messages import AnyPart, Image, Message, Text, Thinking, Too
 CUT_OFF: Final = (
     "It was cut off here: whether this was done, and what came of it, is not known. Look before you repeat it."
 )
-_BLOCK: Final = re.compile(r"<<outside ([0-9a-f]{32}) from=([^\n]*) labels=([^\n]*)>>\n(.*?)\n<<end \1>>", re.DOTALL)
 _GONE: Final = re.compile(r'read_result\(id="r\d+"[^)\n]*\)')
 
 
@@ -88,8 +87,7 @@ def marked_anew(messages: Iterable[Message], marks: Marks) -> tuple[Message, ...
     """Messages of an earlier run: what was marked by its boundary is marked by this one's, and what it kept is gone."""
 
     def text(old: Text) -> Text:
-        anew = _BLOCK.sub(lambda block: marks.marked(block[4], block[2].strip("'\""), block[3].split()), old.text)
-        return Text(text=_GONE.sub("nothing: it is not kept any more", anew))
+        return Text(text=_GONE.sub("nothing: it is not kept any more", marks.anew(old.text)))
 
     def part(old: AnyPart) -> AnyPart:
         match old:

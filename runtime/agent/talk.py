@@ -205,7 +205,9 @@ class Talk:
 
 
 def _least(places: list[int], now: int, wanted: int, size: Callable[[int], int]) -> int:
-    """The least place, from `now` on, at which the size is as wanted; the last where it is at none. It only shrinks."""
+    """The least place, from `now` on, at which the size is as wanted, or else the last. Beyond `now` it only shrinks."""
+    if size(now) <= wanted:
+        return now
     left = [now, *(one for one in places if one > now)]
     low, high = 0, len(left) - 1
     while low < high:

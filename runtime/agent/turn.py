@@ -7,11 +7,9 @@ itself. The others are made side by side, and their results stand in the order i
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from runtime.agent import tools
 from runtime.agent.actions import Make, Returned
-from runtime.agent.guard import Made
+from runtime.agent.guard import Made, made
 from runtime.agent.marks import Marks
 from runtime.agent.results import Kept, Shelf, as_text, cut, rest
 from runtime.models.messages import Text, Tool, ToolCall, ToolResult
@@ -41,7 +39,7 @@ class Turn:
         self._most = max(LEAST, min(MOST, window // _SHARE // max(1, min(len(calls), AT_ONCE))))
         self._open: dict[int, tuple[ToolCall, str]] = {}
         self._results: dict[str, ToolResult] = {}
-        self._made: dict[str, Made] = {}
+        self._counted: set[str] = set()
         self.kept: dict[str, str] = {}
         self.makes: list[Make] = []
         self.shown: list[str] = []
@@ -59,12 +57,12 @@ class Turn:
     @property
     def is_all_wrong(self) -> bool:
         """Whether nothing of it could be made."""
-        return not self._made
+        return not self._counted
 
     @property
     def made(self) -> list[Made]:
         """What was made, in its order."""
-        return [self._made[call.id] for call in self._calls if call.id in self._made]
+        return [made(call, self._results[call.id]) for call in self._calls if call.id in self._counted]
 
     def awaits(self, number: int) -> bool:
         """Whether a call is waited for."""
@@ -83,7 +81,7 @@ class Turn:
         name = self._shelf.keep(kept)
         self.kept[call.id] = name
         self._put(call, self._piece(name, kept, 0), failed=bool(came.code))
-        self._made[call.id] = Made(call=source + _written(call.arguments), outcome=text, failed=bool(came.code))
+        self._counted.add(call.id)
         return source
 
     def _take(self, call: ToolCall, number: int) -> None:
@@ -141,7 +139,7 @@ class Turn:
         self.kept[call.id] = name
         self.shown.append(f"{tools.READ} {name}")
         self._put(call, self._piece(name, kept, at), failed=False)
-        self._made[call.id] = Made(call=f"{tools.READ} {name} {at}", outcome=f"{name} {at}")
+        self._counted.add(call.id)
 
     def _piece(self, name: str, kept: Kept, start: int) -> str:
         """A result from some place on, as far as it is shown at once."""
@@ -155,7 +153,3 @@ class Turn:
 
     def _put(self, call: ToolCall, text: str, *, failed: bool) -> None:
         self._results[call.id] = ToolResult(id=call.id, content=(Text(text=text),), failed=failed)
-
-
-def _written(arguments: dict[str, object]) -> str:
-    return msgspec.json.encode(arguments, order="sorted").decode()

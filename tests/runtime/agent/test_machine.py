@@ -1,0 +1,282 @@
+"""An agent's turns: what is asked of the model, what is made of its answers, and each way in which a run ends."""
+
+import pytest
+from msgspec.structs import replace
+
+from manifests.schema import Capability
+from runtime.agent.actions import Make, Returned
+from runtime.agent.machine import LAST, REPAIRS
+from runtime.models.messages import Answer, Message, Stop, Text, ToolCall, ToolResult
+from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says, texts
+
+SCHEMA: dict[str, object] = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+
+
+def test_an_answer_without_tools_is_the_end() -> None:
+    drive = Drive([says("done")])
+    assert (drive.result.answer, drive.result.code, drive.result.steps) == ("done", "", 1)
+
+
+def test_identity_comes_first_then_the_playbook_and_the_task_is_the_message() -> None:
+    request = Drive([says("done")]).asked[0]
+    assert request.system.index("You are tidy") < request.system.index(BOUNDARY) < request.system.index("Look first.")
+    assert [texts(one) for one in request.messages] == ["tidy up"]
+
+
+def test_what_is_remembered_comes_before_the_task_and_is_marked() -> None:
+    drive = Drive([])
+    drive.machine._talk = None
+    (think,) = [one for one in drive.machine.begin("go", (("Bins are green", ("post",)),)) if hasattr(one, "request")]
+    shown = texts(think.request.messages[0])
+    assert (
+        shown.index("from='memory' labels=post")
+        < shown.index("Bins are green")
+        < shown.rindex(BOUNDARY)
+        < shown.rindex("go")
+    )
+
+
+def test_methods_are_tools_but_for_thinking_and_the_kernel() -> None:
+    request = Drive([says("done")], capabilities=[Capability(method="desk.*", allow=("left", "right"))]).asked[0]
+    found = {tool.name: tool for tool in request.tools}
+    assert list(found) == ["read_result", "desk_look", "desk_note"]
+    assert found["desk_look"].parameters == {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "description": "a name, one of left, right"},
+            "size": {"type": "integer"},
+        },
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+
+
+def test_a_tool_is_a_call_on_its_resource_and_its_result_is_told() -> None:
+    drive = Drive([says("", call("desk_look", name="left", size=3)), says("done")])
+    assert drive.makes == [[Make(number=1, method="desk.look", resource="left", arguments={"size": 3})]]
+    assert "desk.look left {'size': 3}" in drive.last
+
+
+def test_tools_of_one_answer_are_made_at_once_and_told_in_their_order() -> None:
+    both = says("", call("desk_look", name="left"), call("desk_look", name="right side"))
+    drive = Drive([both, says("done")], reorder=True)
+    assert [make.resource for make in drive.makes[0]] == ["left", "right side"]
+    assert [part.id for part in drive.asked[1].messages[-1].parts if isinstance(part, ToolResult)] == [
+        part.id for part in both.calls
+    ]
+
+
+def test_nothing_is_asked_before_the_last_result_is_there() -> None:
+    drive = Drive(
+        [says("", call("desk_look", name="a"), call("desk_look", name="bb"))], method=lambda _: Returned(value="x")
+    )
+    assert len(drive.asked) == 2
+    lazy = Drive([])
+    makes = [
+        one
+        for one in lazy.machine.answered(says("", call("desk_look", name="a"), call("desk_look", name="bb")))
+        if isinstance(one, Make)
+    ]
+    assert not any(hasattr(one, "request") for one in lazy.machine.returned(makes[1].number, Returned(value="x")))
+    assert any(hasattr(one, "request") for one in lazy.machine.returned(makes[0].number, Returned(value="x")))
+
+
+def test_an_id_that_the_model_uses_twice_is_made_another() -> None:
+    drive = Drive([looks(), looks(), says("done")])
+    ids = [part.id for one in drive.result.session for part in one.parts if isinstance(part, ToolCall)]
+    assert len(ids) == len(set(ids)) == 2
+
+
+# what cannot be used ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (call("desk_lok", name="left"), "did you mean desk_look?"),
+        (call("delegate", hand="other"), "there is no tool"),
+        (call("desk_look"), "`name` is missing"),
+        (call("desk_look", name="left", size="many"), "`size`: it is a text, not an int"),
+        (call("desk_look", name="left", colour=1), "`colour` is not a param"),
+        (call("read_result", id="r9"), "there is no result"),
+    ],
+)
+def test_a_tool_that_cannot_be_called_is_told_what_is_wrong_and_not_called(asked: ToolCall, told: str) -> None:
+    drive = Drive([says("", asked), says("done")])
+    assert drive.makes == []
+    (result,) = [part for part in drive.asked[1].messages[-1].parts if isinstance(part, ToolResult)]
+    assert result.failed
+    assert told in drive.last
+
+
+def test_arguments_that_are_nearly_json_are_read() -> None:
+    broken = ToolCall(id="a", name="desk_look", malformed="```json\n{'name': 'left', 'size': 2,}\n```")
+    drive = Drive([says("", broken), says("done")])
+    assert drive.makes[0][0].arguments == {"size": 2}
+
+
+def test_arguments_that_are_no_json_at_all_are_told_and_not_for_ever() -> None:
+    broken = says("", ToolCall(id="a", name="desk_look", malformed="the left one, please"))
+    drive = Drive([broken] * 20)
+    assert "no JSON object" in texts(drive.asked[1].messages[-1])
+    assert (drive.result.code, len(drive.asked)) == ("arguments", REPAIRS + 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(says(""), "empty"), (says("so lo", stop=Stop.LENGTH), "length"), (says("  "), "empty")],
+)
+def test_answers_that_are_none_are_mended_a_few_times(answer: Answer, code: str) -> None:
+    assert Drive([answer, says("done")]).result.answer == "done"
+    drive = Drive([answer] * 20)
+    assert (drive.result.code, len(drive.asked)) == (code, REPAIRS + 1)
+
+
+def test_a_model_that_refuses_is_not_asked_again() -> None:
+    assert Drive([says("I will not", stop=Stop.REFUSED), says("done")]).result.code == "refused"
+
+
+# a schema ----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_of_the_schema_is_a_value() -> None:
+    drive = Drive([says('{"count": 3}')], brief=replace(BRIEF, schema=SCHEMA))
+    assert (drive.result.answer, drive.asked[0].schema) == ({"count": 3}, SCHEMA)
+
+
+def test_an_answer_of_another_form_is_told_why_and_mended() -> None:
+    drive = Drive([says('{"count": "three"}'), says('{"count": 3}')], brief=replace(BRIEF, schema=SCHEMA))
+    assert "$.count" in drive.last
+    assert drive.result.answer == {"count": 3}
+
+
+def test_a_model_that_never_answers_in_the_form_ends_with_what_it_said() -> None:
+    drive = Drive([says("three")] * 20, brief=replace(BRIEF, schema=SCHEMA))
+    assert (drive.result.code, drive.result.answer, len(drive.asked)) == ("schema", "three", REPAIRS + 1)
+
+
+def test_a_provider_that_gives_up_on_the_form_counts_as_such_an_answer() -> None:
+    drive = Drive([("schema", "not of it")] * 20, brief=replace(BRIEF, schema=SCHEMA))
+    assert (drive.result.code, len(drive.asked)) == ("schema", REPAIRS + 1)
+
+
+# limits ------------------------------------------------------------------------------------------------------------------
+
+
+def test_at_the_last_step_it_is_told_to_answer() -> None:
+    drive = Drive([looks(), says("so far")], brief=replace(BRIEF, steps=2))
+    assert LAST in drive.last
+    assert (drive.result.code, drive.result.answer) == ("", "so far")
+
+
+def test_beyond_the_last_step_it_ends_with_the_work_so_far_and_calls_nothing() -> None:
+    drive = Drive([says("I looked", call("desk_look", name="left")), looks("right")], brief=replace(BRIEF, steps=2))
+    assert (drive.result.code, drive.result.answer, len(drive.makes)) == ("steps", "I looked", 1)
+    assert drive.result.made == ('desk_look({"name":"left"}) -> r1',)
+
+
+def test_a_run_of_one_step_may_answer_once() -> None:
+    assert Drive([says("done")], brief=replace(BRIEF, steps=1)).result.answer == "done"
+    assert Drive([looks()], brief=replace(BRIEF, steps=1)).result.code == "steps"
+
+
+def test_tokens_bound_what_is_asked_and_end_it() -> None:
+    brief = replace(BRIEF, tokens=3_000)
+    drive = Drive(
+        [says("", call("desk_look", name="left"), used=100), says("", call("desk_look", name="r"), used=2_800)],
+        brief=brief,
+    )
+    assert [think.tokens for think in drive.thinks] == [3_000, 2_900]
+    assert all(0 < think.request.most < 3_000 for think in drive.thinks)
+    assert (drive.result.code, drive.result.steps) == ("tokens", 2)
+
+
+def test_money_that_is_spent_ends_it_also_what_tools_cost() -> None:
+    costs = Drive(
+        [looks()] * 9, brief=replace(BRIEF, micro_dollars=1_000), method=lambda _: Returned(value=1, micro_dollars=600)
+    )
+    assert [think.micro_dollars for think in costs.thinks] == [1_000, 400]
+    assert (costs.result.code, costs.result.micro_dollars) == ("dollars", 1_200)
+
+
+@pytest.mark.parametrize("code", ["over_most", "budget", "key", "unconfigured", "denied"])
+def test_a_model_that_cannot_be_asked_ends_it_with_that_reason(code: str) -> None:
+    drive = Drive([says("I looked", call("desk_look", name="left")), (code, "why")])
+    assert (drive.result.code, drive.result.answer) == (code, "I looked")
+    assert drive.result.why
+
+
+def test_a_request_that_is_too_long_for_the_model_is_asked_again_shorter() -> None:
+    drive = Drive([("too_long", "more than it takes"), says("done")])
+    assert drive.result.answer == "done"
+    assert Drive([("too_long", "more")] * 9).result.code == "too_long"
+
+
+def test_a_task_that_the_window_cannot_hold_is_not_asked() -> None:
+    drive = Drive([], brief=replace(BRIEF, window=2_000), task="word " * 3_000)
+    assert (drive.result.code, drive.asked) == ("too_long", [])
+
+
+# circles -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_goes_round_in_circles_is_told_and_then_ends() -> None:
+    drive = Drive([looks()] * 40)
+    assert drive.result.code == "stuck"
+    assert len(drive.asked) == 6
+    assert ["going round in circles" in texts(one.messages[-1]) for one in drive.asked] == [False] * 3 + [True] * 3
+
+
+def test_circles_of_an_earlier_task_count() -> None:
+    earlier = Drive([looks(), looks(), says("done")]).result.session
+    drive = Drive([looks(), says("done")], session=earlier)
+    assert "going round in circles" in drive.last
+
+
+# people ------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_while_tools_run_is_read_with_their_results() -> None:
+    drive = Drive([looks(), says("done")], meanwhile={1: "only the left one"})
+    assert drive.last.endswith("only the left one")
+    assert drive.result.answer == "done"
+
+
+def test_what_is_said_before_the_last_answer_is_answered_too() -> None:
+    drive = Drive([says("done"), says("done again")], meanwhile={1: "and the right one"})
+    assert [one.role for one in drive.asked[1].messages] == ["user", "assistant", "user"]
+    assert drive.result.answer == "done again"
+
+
+def test_interrupted_it_ends_at_once_with_what_it_has() -> None:
+    drive = Drive([says("I looked", call("desk_look", name="left"))])
+    drive.machine.interrupted("enough")
+    assert (drive.result.code, drive.result.why, drive.result.answer) == ("interrupted", "enough", "I looked")
+    assert drive.machine.returned(1, Returned(value="late")) == []
+
+
+def test_a_session_goes_on_where_the_one_before_ended() -> None:
+    first = Drive([looks(), says("done")]).result.session
+    second = Drive([says("yes")], session=first, task="is it?")
+    roles = [one.role for one in second.asked[0].messages]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
+    assert second.last == "is it?"
+    assert second.result.session[:4] == first
+
+
+def test_an_earlier_task_that_was_never_answered_is_told_with_the_next() -> None:
+    cut = [Message(role="user", parts=(Text(text="first"),))]
+    drive = Drive([says("yes")], session=cut, task="second")
+    assert texts(drive.asked[0].messages[0]) == "first\nsecond"
+
+
+# other Hands -------------------------------------------------------------------------------------------------------------
+
+
+def test_work_is_given_to_another_hand_within_what_is_left() -> None:
+    brief = replace(BRIEF, delegates=("other",), tokens=9_000)
+    drive = Drive([says("", call("delegate", hand="other", task="look", inputs={"x": 1})), says("done")], brief=brief)
+    (make,) = drive.makes[0]
+    assert (make.method, make.resource) == ("kernel.spawn", "other")
+    assert make.arguments == {"inputs": {"x": 1, "task": "look"}, "wait": True}
+    assert (make.tokens, make.bounded) == (8_990, True)

@@ -1,0 +1,145 @@
+"""A conversation too long for the model is folded: what must stay stays, pairs stay whole, the rest can be read."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from runtime.agent.actions import Make, Returned
+from runtime.agent.talk import KEEP
+from runtime.models import counting
+from runtime.models.messages import Answer, Thinking, ToolCall, ToolResult
+from tests.runtime.agent.driven import BRIEF, Drive, call, says, texts
+from tests.runtime.agent.test_mending import check_whole
+
+WINDOW = 9_000
+STEPS = 60
+
+
+def _page(make: Make) -> Returned:
+    return Returned(value=f"{make.resource}: " + "a page of words " * 120)
+
+
+def _turn(place: int) -> Answer:
+    thought = Thinking(text="hm", seal=f"seal {place}", provider="p")
+    one = says(f"I look at d{place}", call("desk_look", name=f"d{place}", size=place))
+    return replace(one, parts=(thought, *one.parts))
+
+
+def _drive(steps: int = STEPS, window: int = WINDOW, **more: object) -> Drive:
+    answers = [*(_turn(place) for place in range(steps)), says("done")]
+    brief = replace(BRIEF, window=window, steps=1000)
+    return Drive(answers, brief=brief, method=_page, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def drive() -> Drive:
+    return _drive(meanwhile={5: "Leave the red drawer shut.", 20: "Be quick."})
+
+
+def test_no_request_is_longer_than_the_window_leaves_to_it(drive: Drive) -> None:
+    assert drive.result.answer == "done"
+    assert len(drive.asked) == STEPS + 1
+    for request in drive.asked:
+        assert counting.of_request(request) + request.most <= WINDOW
+
+
+def test_the_task_and_what_people_said_are_in_every_request_after_it(drive: Drive) -> None:
+    for number, request in enumerate(drive.asked, 1):
+        whole = "\n".join(map(texts, request.messages))
+        assert whole.count("tidy up") == 1
+        assert whole.count("Leave the red drawer shut.") == (number > 5)
+        assert whole.count("Be quick.") == (number > 20)
+
+
+def test_each_request_is_one_that_providers_take(drive: Drive) -> None:
+    for request in drive.asked:
+        check_whole(request.messages)
+
+
+def test_the_last_turns_stay_whole_with_what_was_thought(drive: Drive) -> None:
+    full = drive.result.session
+    for number, request in enumerate(drive.asked):
+        end = 2 * number + 1
+        kept = min(2 * KEEP, end - 1)
+        assert request.messages[len(request.messages) - kept :] == full[end - kept : end]
+
+
+def test_every_call_is_told_of_and_every_result_can_still_be_read(drive: Drive) -> None:
+    whole = "\n".join(
+        [*map(texts, drive.asked[-1].messages)]
+        + [str(part) for one in drive.asked[-1].messages for part in one.parts if isinstance(part, ToolCall)]
+    )
+    shown = [place for place in range(STEPS) if f'"d{place}"' in whole or f"'d{place}'" in whole]
+    left_out = next(line for line in whole.splitlines() if line.endswith("earlier lines are left out"))
+    assert shown[-1] == STEPS - 1
+    assert shown == [*range(shown[0], STEPS)]
+    assert int(left_out.split()[0]) >= shown[0]
+    again = _drive(30)
+    found = Drive(
+        [*(_turn(place) for place in range(30)), says("", call("read_result", id="r1")), says("done")],
+        brief=replace(BRIEF, window=WINDOW, steps=1000), method=_page,
+    )  # fmt: skip
+    assert found.last.startswith("d0: a page of words")
+    assert again.result.answer == "done"
+
+
+def test_results_are_left_out_before_turns_are(drive: Drive) -> None:
+    requests = [map(texts, one.messages) for one in drive.asked]
+    first = next(place for place, request in enumerate(requests) if "[left out: " in "\n".join(request))
+    later = next(
+        place for place, one in enumerate(drive.asked) if "Earlier turns are left out" in texts(one.messages[0])
+    )
+    assert first < later
+    assert 'read it with read_result(id="r1")' in "\n".join(map(texts, drive.asked[first].messages))
+
+
+def test_the_beginning_of_a_request_stays_for_many_of_them(drive: Drive) -> None:
+    heads = [request.messages[:3] for request in drive.asked]
+    changes = sum(before != after for before, after in pairwise(heads[3:]))
+    assert changes < STEPS / 3
+
+
+def test_the_whole_conversation_is_kept(drive: Drive) -> None:
+    session = drive.result.session
+    answers = [texts(one) for one in session if one.role == "assistant"]
+    assert answers == [*(f"I look at d{place}" for place in range(STEPS)), "done"]
+    assert not any("left out" in texts(one) for one in session)
+
+
+def test_a_long_session_before_the_task_is_folded_too() -> None:
+    before = _drive(20).result.session
+    drive = Drive([says("yes")], session=before, brief=replace(BRIEF, window=WINDOW), task="and now?")
+    assert counting.of_request(drive.asked[0]) + drive.asked[0].most <= WINDOW
+    check_whole(drive.asked[0].messages)
+    assert drive.last.endswith("and now?")
+
+
+turns = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 3)), min_size=1, max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes=turns, said=st.sets(st.integers(1, 20), max_size=4))
+def test_whatever_the_sizes_requests_fit_and_are_whole(sizes: list[tuple[int, int]], said: set[int]) -> None:
+    def method(make: Make) -> Returned:
+        size = make.arguments["size"]
+        assert isinstance(size, int)
+        return Returned(value=f"{make.number} " + "word " * size, labels=("post",) if size % 2 else ())
+
+    answers = [
+        says("I look", *(call("desk_look", name=f"d{place}-{one}", size=size) for one in range(number)))
+        for place, (size, number) in enumerate(sizes)
+    ]
+    brief = replace(BRIEF, window=6_000, steps=1000)
+    meanwhile = {place: f"say {place}." for place in said}
+    drive = Drive([*answers, says("done"), says("done")], brief=brief, method=method, meanwhile=meanwhile)
+    for number, request in enumerate(drive.asked, 1):
+        assert counting.of_request(request) + request.most <= 6_000
+        check_whole(request.messages)
+        whole = "\n".join(map(texts, request.messages))
+        assert all(f"say {place}." in whole for place in said if place < number)
+        assert "tidy up" in whole
+    results = [part for one in drive.result.session for part in one.parts if isinstance(part, ToolResult)]
+    assert len(results) == sum(number for _, number in sizes[: drive.result.steps])
