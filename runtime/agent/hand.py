@@ -33,6 +33,9 @@ STEP: Final = "step"
 
 RECALL: Final = "memory.recall"
 RECALLED_MOST: Final = 8
+THINKS_MOST: Final = 3_600.0
+"""Seconds that an answer of the model may take."""
+
 _SESSION_MOST: Final = 600_000
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 _TEXT_MOST: Final = 500
@@ -154,16 +157,16 @@ class AgentHand(Hand):
         return machine.interrupted(heard.text) if heard.stops else machine.steered(heard.text, heard.labels)
 
     def _learn(self, machine: Machine, model: str) -> None:
-        found = catalogue.find(model) if "/" in model and not self._agent.window else None
+        found = catalogue.find(model) if "/" in model else None
         if found is not None:
-            machine.learned(found.window)
+            machine.learned(found)
 
     async def _think(self, action: Think) -> None:
-        bounds = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars)
+        most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.micro_dollars else None
         given = _told_of(action)
         try:
             reply = await self.kernel.call(
-                "model.complete", self._agent.model, given, timeout=None, at_most=_most(bounds)
+                "model.complete", self._agent.model, given, timeout=THINKS_MOST, at_most=most
             )
             heard = _Answered(answer=answer_of(reply.value), cost=reply.cost)
         except CallFailed as error:
@@ -231,16 +234,6 @@ def _told_of(action: Think) -> dict[str, object]:
     """A request as params; what says nothing is left out."""
     given = msgspec.to_builtins(action.request, builtin_types=(bytes,))
     return {name: value for name, value in given.items() if value not in (None, "", [])}
-
-
-def _most(bounds: Cost) -> Cost | None:
-    """What a call may cost: the kernel wants both, so what nothing bounds is as much as there may be."""
-    if not bounds.tokens and not bounds.micro_dollars:
-        return None
-    return Cost(tokens=bounds.tokens or _UNBOUND, micro_dollars=bounds.micro_dollars or _UNBOUND)
-
-
-_UNBOUND: Final = 10**12
 
 
 def _of_run(came: Returned) -> Returned:

@@ -22,6 +22,8 @@ from runtime.agent.talk import Talk
 from runtime.agent.turn import Turn
 from runtime.models import counting
 from runtime.models.messages import Answer, Message, Request, Stop, Text, ToolCall, Usage
+from runtime.models.pricing import cost
+from runtime.models.rows import Model
 from runtime.models.schemas import again, read
 
 REPAIRS: Final = 3
@@ -35,6 +37,15 @@ ANSWER_MOST: Final = 16_000
 """What of the window is left to the answer: a quarter, and no more than that many tokens."""
 
 LAST: Final = "This is your last step. Answer now, with what you have: no tool that you ask for will be called."
+MARGIN: Final = 2
+"""How many times what was counted a request may have, for what is reserved for it."""
+
+LOST: Final = frozenset({"outcome unknown", "interrupted", "ended"})
+"""Codes of answers that may have been made, and were lost. A model changes nothing, so it is asked again; what the first one
+
+had reserved is counted as spent, as the kernel counts it.
+"""
+
 TOO_LONG: Final = frozenset({"too_long", "too large"})
 OVER: Final = {"over_most": "its next answer could have cost more than is left", "budget": "its Hand's budget is spent"}
 
@@ -57,8 +68,11 @@ class Machine:
         self._talk: Talk | None = None
         self._turn: Turn | None = None
         self._steered: list[str] = []
-        self._bad = self._squeezed = self._steps = self._tokens = self._money = self._numbers = 0
+        self._bad = self._squeezed = self._lost = self._steps = self._tokens = self._money = self._numbers = 0
         self._usage = Usage()
+        self._row: Model | None = None
+        self._knows_window = False
+        self._reserved = 0
         self._models: dict[str, None] = {}
         self._notes: dict[str, None] = {}
         self._last = ""
@@ -89,6 +103,11 @@ class Machine:
             self._squeezed += 1
             self._window = self._window * 2 // 3
             self._step("folded", f"the request was too long: {text}")
+            self._think()
+        elif code in LOST and self._lost < REPAIRS:
+            self._lost += 1
+            self._money += self._reserved
+            self._step("mended", f"an answer of the model was lost, it is asked again: {text}")
             self._think()
         elif code == "schema" and self._repair(f"{again((text,))}", code, text):
             pass
@@ -123,10 +142,12 @@ class Machine:
             self._end("interrupted", why or "it was asked to stop")
         return self._taken()
 
-    def learned(self, window: int) -> None:
-        """How many tokens a model that answers takes; the smallest of them counts, unless [agent] says how many."""
-        if not self._brief.window and window:
-            self._window = window if self._window == WINDOW and len(self._models) < 2 else min(self._window, window)
+    def learned(self, row: Model) -> None:
+        """What is listed of a model that is asked, or has answered. The smallest window counts, and the last price."""
+        self._row = row
+        if not self._brief.window and row.window:
+            self._window = min(self._window, row.window) if self._knows_window else row.window
+            self._knows_window = True
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -164,13 +185,23 @@ class Machine:
         if brief.tokens:
             request = replace(request, most=min(most, left - counting.of_request(request)))
         self._step("thinks", "")
-        self._actions.append(
-            Think(request=request, tokens=left, micro_dollars=max(0, brief.micro_dollars - self._money))
-        )
+        self._actions.append(self._bounded(request))
+
+    def _bounded(self, request: Request) -> Think:
+        """A request; where [agent] bounds money with the most that it may cost: its longest answer, if the price is known.
+
+        Tokens need no such bound: what a request has is counted before, and its answer has no more than `most`.
+        """
+        self._reserved = 0
+        if not self._brief.micro_dollars:
+            return Think(request=request)
+        tokens, left = MARGIN * counting.of_request(request), self._brief.micro_dollars - self._money
+        self._reserved = cost(Usage(input=tokens, output=request.most), self._row) or 0
+        return Think(request=request, tokens=tokens + request.most, micro_dollars=min(left, self._reserved or left))
 
     def _count(self, answer: Answer, tokens: int, micro_dollars: int) -> None:
         self._steps += 1
-        self._squeezed = 0
+        self._squeezed = self._lost = 0
         self._tokens += max(tokens, answer.usage.total)
         self._money += max(micro_dollars, answer.micro_dollars)
         one, all_ = answer.usage, self._usage

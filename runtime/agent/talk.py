@@ -65,10 +65,13 @@ class Talk:
         return call
 
     def told(self, parts: tuple[AnyPart, ...], said: tuple[str, ...] = ()) -> None:
-        """What the model is told. said: what of it people said."""
-        self._put(parts)
+        """What the model is told, beside what it was told last if it said nothing to that. said: what of it people said."""
+        if self.messages[-1].role == "user":
+            self._put(self.messages.pop().parts + parts, replaces=True)
+        else:
+            self._put(parts)
         if said:
-            self._said[len(self.messages) - 1] = list(said)
+            self._said.setdefault(len(self.messages) - 1, []).extend(said)
 
     def keep(self, call: str, name: str) -> None:
         """Under which id the result of a call is kept."""

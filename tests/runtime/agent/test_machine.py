@@ -4,10 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from manifests.schema import Capability
-from runtime.agent.actions import Make, Returned
+from runtime.agent.actions import Make, Returned, Think
 from runtime.agent.machine import LAST, REPAIRS
+from runtime.models import catalogue, counting
 from runtime.models.messages import Answer, Message, Stop, Text, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says, texts
+from tests.runtime.agent.test_mending import check_whole
 
 SCHEMA: dict[str, object] = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
 
@@ -127,7 +129,9 @@ def test_arguments_that_are_no_json_at_all_are_told_and_not_for_ever() -> None:
     [(says(""), "empty"), (says("so lo", stop=Stop.LENGTH), "length"), (says("  "), "empty")],
 )
 def test_answers_that_are_none_are_mended_a_few_times(answer: Answer, code: str) -> None:
-    assert Drive([answer, says("done")]).result.answer == "done"
+    once = Drive([answer, says("done")])
+    assert once.result.answer == "done"
+    check_whole(once.asked[1].messages)
     drive = Drive([answer] * 20)
     assert (drive.result.code, len(drive.asked)) == (code, REPAIRS + 1)
 
@@ -186,8 +190,10 @@ def test_tokens_bound_what_is_asked_and_end_it() -> None:
         [says("", call("desk_look", name="left"), used=100), says("", call("desk_look", name="r"), used=2_800)],
         brief=brief,
     )
-    assert [think.tokens for think in drive.thinks] == [3_000, 2_900]
-    assert all(0 < think.request.most < 3_000 for think in drive.thinks)
+    assert [think.micro_dollars for think in drive.thinks] == [0, 0]
+    assert all(
+        0 < counting.of_request(one) + one.most <= left for one, left in zip(drive.asked, (3_000, 2_900), strict=True)
+    )
     assert (drive.result.code, drive.result.steps) == ("tokens", 2)
 
 
@@ -204,6 +210,35 @@ def test_a_model_that_cannot_be_asked_ends_it_with_that_reason(code: str) -> Non
     drive = Drive([says("I looked", call("desk_look", name="left")), (code, "why")])
     assert (drive.result.code, drive.result.answer) == (code, "I looked")
     assert drive.result.why
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_not_for_ever() -> None:
+    assert Drive([("outcome unknown", "lost"), says("done")]).result.answer == "done"
+    drive = Drive([("ended", "lost")] * 20)
+    assert (drive.result.code, len(drive.asked)) == ("ended", REPAIRS + 1)
+
+
+def test_where_a_price_is_known_no_more_is_reserved_than_an_answer_may_cost() -> None:
+    drive = Drive([], brief=replace(BRIEF, micro_dollars=5_000_000))
+    drive.machine.learned(next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5"))
+    (think,) = [one for one in drive.machine.answered(says("", stop=Stop.LENGTH)) if isinstance(one, Think)]
+    assert 0 < think.micro_dollars < 500_000
+    (again,) = [one for one in drive.machine.failed("outcome unknown", "lost") if isinstance(one, Think)]
+    drive.machine.answered(says("done"))
+    assert drive.result.micro_dollars == think.micro_dollars
+    assert again.request == think.request
+
+
+def test_a_window_that_is_listed_counts_unless_the_hand_says_how_many() -> None:
+    row = next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5")
+    wide, told = Drive([]), Drive([], brief=replace(BRIEF, window=8_000))
+    for drive in (wide, told):
+        drive.machine.learned(row)
+        drive.machine.answered(looks())
+        drive.machine.returned(1, Returned(value="word " * 30_000))
+        drive.machine.interrupted("enough")
+    assert len(texts(wide.result.session[2])) > 30_000
+    assert len(texts(told.result.session[2])) < 8_000
 
 
 def test_a_request_that_is_too_long_for_the_model_is_asked_again_shorter() -> None:

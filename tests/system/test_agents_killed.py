@@ -1,0 +1,145 @@
+"""Agents that cannot be lost: a run of 40 steps is killed at every one of them, and comes to the same at the same cost.
+
+Two things are killed with SIGKILL: the run's process, and the kernel. The script holds each answer at its place and needs no
+memory; what the log has are the calls that reached the model, and what each was settled at.
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.living import Kernel, make_home
+from tests.system import chaos, fates, thinking
+from tests.system.fates import entries, until
+from tests.system.thinking import ask, begin, furnish, notes, script, turns
+
+STEPS = 40
+SOME = (1, 13, 26, 39)
+"""Steps at which the quick tests kill."""
+
+AGENT = f'steps = {STEPS}\ntokens = "10M"'
+EFFECT = "desk.note"
+
+
+def _turns() -> list[str]:
+    """Forty answers: looks, several at once, notes, and the last one."""
+    each: list[dict[str, object]] = []
+    for place in range(STEPS - 1):
+        calls = [ask("desk_look", name=f"d{place}")]
+        if place % 3 == 1:
+            calls = [ask("desk_look", name=f"d{place}-{one}", seconds=0.01 * one) for one in range(3)]
+        elif place % 3 == 2:
+            calls = [ask("desk_note", name="book", text=f"line {place}")]
+        each.append(
+            {"text": f"step {place}", "calls": calls, "usage": {"input": 1000 + place, "output": 10}, "delay": 0.02}
+        )
+    return turns(*each, {"text": "All forty are done.", "usage": {"input": 9, "output": 9}})
+
+
+LINES = [f"book: line {place}" for place in range(STEPS - 1) if place % 3 == 2]
+TOKENS = sum(1010 + place for place in range(STEPS - 1)) + 18
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        furnish(kernel)
+        thinking.add(kernel, tmp_path, "tidy", agent=AGENT)
+        with kernel.client() as client:
+            script(client, _turns())
+        yield kernel
+
+
+def _asked(kernel: Kernel, run: str, method: str = "model.complete") -> int:
+    return sum(one.principal == run and one.method == method for one in entries(kernel.home, "call"))
+
+
+def _ended(kernel: Kernel, run: str) -> bool:
+    return any(one.run == run for one in entries(kernel.home, "run.end"))
+
+
+def _wait_for(kernel: Kernel, run: str, number: int) -> bool:
+    """Wait until the run has asked its model so often; whether it still works."""
+    until(lambda: _asked(kernel, run) >= number or _ended(kernel, run), f"it has asked {number} times")
+    return not _ended(kernel, run)
+
+
+def _kill_run(kernel: Kernel, run: str) -> None:
+    pids = [row["pid"] for row in fates.runs(kernel, "tidy") if row["run"] == run and row["pid"]]
+    for pid in pids:
+        os.kill(int(str(pid)), signal.SIGKILL)
+
+
+def _kill_kernel(kernel: Kernel, run: str) -> None:
+    kernel.kill()
+    kernel.up()
+
+
+def check_same(kernel: Kernel, run: str, before: int, *, remade: bool) -> None:
+    """Fails unless the run came to what it comes to undisturbed, paid nothing twice and did nothing twice.
+
+    before: lines that earlier runs wrote down. remade: a call that was open when the kernel died is made again by the next.
+    """
+    told = chaos.outcome_of(kernel, run)
+    assert told["outcome"] == "done", str(told)
+    value: Any = told["value"]
+    assert (value["answer"], value["steps"]) == ("All forty are done.", STEPS)
+    usage = value["usage"]
+    assert usage["input"] + usage["output"] == TOKENS
+    with kernel.client() as client:
+        assert notes(client)[before:] == LINES
+    made = [one for one in entries(kernel.home, "call") if one.principal == run and one.method == "model.complete"]
+    ends = Counter(one.call for one in entries(kernel.home, "end") if one.verdict == "done")
+    paid = [one for one in made if ends[one.call]]
+    assert len(paid) == STEPS
+    assert len(made) - STEPS <= remade
+
+
+@pytest.mark.parametrize("step", SOME)
+def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
+    with kernel.client() as client:
+        run = begin(client, "tidy", task="all forty")
+    assert _wait_for(kernel, run, step)
+    _kill_run(kernel, run)
+    check_same(kernel, run, 0, remade=False)
+    assert [one.run for one in entries(kernel.home, "run.left")] == [run]
+
+
+@pytest.mark.parametrize("step", SOME)
+def test_a_run_whose_kernel_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
+    with kernel.client() as client:
+        run = begin(client, "tidy", task="all forty")
+    assert _wait_for(kernel, run, step)
+    _kill_kernel(kernel, run)
+    check_same(kernel, run, 0, remade=True)
+
+
+def test_a_run_that_is_killed_again_and_again_comes_to_the_same(kernel: Kernel) -> None:
+    with kernel.client() as client:
+        run = begin(client, "tidy", task="all forty")
+    for step in range(2, STEPS, 4):
+        if _wait_for(kernel, run, step):
+            _kill_run(kernel, run)
+    check_same(kernel, run, 0, remade=False)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kill", [_kill_run, _kill_kernel], ids=["run", "kernel"])
+def test_at_every_step(kernel: Kernel, kill: Any) -> None:
+    for step in range(1, STEPS + 1):
+        with kernel.client() as client:
+            before = len(notes(client))
+            run = begin(client, "tidy", task="all forty")
+        if _wait_for(kernel, run, step):
+            time.sleep(0.002 * (step % 9))
+            kill(kernel, run)
+        check_same(kernel, run, before, remade=kill is _kill_kernel)
+        print(step, run, "as it must", flush=True)
+    kernel.down()
+    assert fates.verified(kernel.home).size == len(entries(kernel.home))
