@@ -31,7 +31,18 @@ Detail = dict[str, object]
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 BUNDLED: Final = frozenset(
-    {"communication", "data-pipeline", "files", "gateway", "machine", "mcp", "memory", "model", "monitoring"}
+    {
+        "assistant",
+        "communication",
+        "data-pipeline",
+        "files",
+        "gateway",
+        "machine",
+        "mcp",
+        "memory",
+        "model",
+        "monitoring",
+    }
     | {"scheduling", "shell", "web", "web-automation"}
 )
 """Names, and so method prefixes, that no other key's Hand may take."""

@@ -60,6 +60,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Pipelines": {
         "pipeline": "Pipelines of Hands: check, add, run and see them",
     },
+    "Conversation": {
+        "ask": "Ask a Hand that thinks, or give it a task",
+        "chat": "Talk with a Hand that thinks",
+    },
     "Memory": {
         "memory": "What Hands remember: look at it, check it, copy it, erase it",
     },

@@ -11,7 +11,8 @@ from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
-from kernel.cli.start import Started, end, outcome_of
+from kernel.cli.run_waiting import outcome_of
+from kernel.cli.start import Started, end
 from kernel.record.recovery import Lines
 from manifests.errors import ParamsInvalid
 from manifests.params import check

@@ -1,16 +1,12 @@
 """`maniple start` (acts)."""
 
-import sys
-import time
-
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, spending, told, typed
-from kernel.cli.client import Client, Reply
-from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli import spending, told, typed
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command, hand_argument
-from wire.limits import DEADLINE_MAX
+from kernel.cli.run_waiting import waited
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -44,7 +40,7 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
             session.result(reply, lambda: begun.run)
             return
         session.say(f"{begun.run} of {hand} is under way.")
-        outcome = told.read(_waited(session, client, begun.run).value, told.Outcome)
+        outcome = told.read(waited(session, client, begun.run).value, told.Outcome)
     session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
     end(outcome, hand)
 
@@ -57,35 +53,3 @@ def end(outcome: told.Outcome, hand: str, *, more: str = "") -> None:
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
     look = more or f"`maniple logs {hand}` and `maniple run-show {outcome.run}`"
     raise Ended(f"the run {outcome.outcome}: {why}; see {look}", code)
-
-
-def _waited(session: Session, client: Client, run: str) -> Reply:
-    """The run's outcome; on a terminal, how far it is meanwhile."""
-    if not screen.is_terminal(sys.stderr):
-        return outcome_of(client, run)
-    with session.client() as second:
-        began = time.monotonic()
-
-        def tick() -> None:
-            live = told.read(second.call("kernel.ps").value, told.LiveRuns).runs
-            mine = next((one for one in live if one.run == run), None)
-            said = mine.progress.shown() if mine and mine.progress else "working"
-            line = screen.cut(f"{screen.duration(time.monotonic() - began)}  {screen.visible(said)}", 78)
-            sys.stderr.write(f"\r\033[K{line}")
-            sys.stderr.flush()
-
-        try:
-            return outcome_of(client, run, tick)
-        finally:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-
-
-def outcome_of(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:
-    """How a run ended, however long that takes: kernel.wait."""
-    while True:
-        try:
-            return client.call("kernel.wait", "", {"run": run}, seconds=DEADLINE_MAX / 1000, tick=tick)
-        except NotDone as error:
-            if error.reason != "deadline":
-                raise

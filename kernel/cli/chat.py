@@ -1,0 +1,169 @@
+"""`maniple chat` (acts)."""
+
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Final
+
+import click
+from msgspec import Struct
+
+from kernel.cli import asking, screen, told
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
+from kernel.cli.frame import Session, as_json, command, hand_names
+from manifests.capabilities import namespace
+from manifests.errors import ResourceInvalid
+
+BEFORE: Final = 60
+"""Messages of the conversation that go with a question; older ones stay in memory."""
+MARK: Final = "> "
+HELP: Final = """/attach PATH   the text of a file goes with the next question
+/history       what was said, the last of it
+/search WORDS  what was said in which all these words stand
+/new NAME      another conversation, new or to be gone on with
+/quit          leave; what was said stays in memory
+Anything else is a question. Ctrl-C while it is answered takes it back; Ctrl-D leaves."""
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """A message of memory.session.read."""
+
+    role: str
+    text: str
+    seq: int = 0
+
+
+class Messages(Struct, frozen=True, kw_only=True):
+    """memory.session.read and .search."""
+
+    messages: tuple[Said, ...]
+
+
+@command(json=False)
+@click.argument("hand", metavar="[HAND]", default=asking.DEFAULT, shell_complete=hand_names)
+@click.option("--name", metavar="NAME", default="main", help="Which conversation; `main` without.")
+def chat(session: Session, hand: str, name: str) -> None:
+    """Talk with a Hand that thinks, a question a line; /help tells what else may be typed.
+
+    A conversation is a session of your own memory, of Hand, channel, name and user, and goes on where it was left:
+    `maniple memory list --session HAND/cli/NAME/operator`. On a terminal lines can be edited and called back; from a pipe
+    each line is a question.
+    """
+    if screen.is_terminal(sys.stdin):
+        with suppress(ImportError):
+            import readline  # noqa: F401  from here on input() edits lines
+    with closing(_Talk(session, hand, name)) as talk:
+        while (line := _line()) is not None:
+            if line.strip() and not talk.take(line.strip()):
+                return
+
+
+def _line() -> str | None:
+    """The next line; None at the end of the input."""
+    try:
+        return input(MARK if screen.is_terminal(sys.stdin) else "")
+    except EOFError:
+        return None
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return ""
+
+
+class _Talk:
+    """One conversation. attached: files that go with the next question."""
+
+    def __init__(self, session: Session, hand: str, name: str) -> None:
+        self._session, self._hand = session, hand
+        self._client: Client = session.client()
+        self._attached: list[str] = []
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/help": lambda _: session.say(HELP),
+            "/attach": self._attach,
+            "/history": lambda _: self._show(self._read(20)),
+            "/search": self._search,
+            "/new": self._open,
+        }
+        self._open(name)
+
+    def close(self) -> None:
+        """Let go of the kernel."""
+        self._client.close()
+
+    def take(self, line: str) -> bool:
+        """A line that was typed; whether it goes on."""
+        word, _, rest = line.partition(" ")
+        if word in ("/quit", "/exit"):
+            return False
+        try:
+            if word in self._commands:
+                self._commands[word](rest.strip())
+            elif word.startswith("/"):
+                self._session.say(f"there is no {word}: /help tells what there is")
+            else:
+                self._ask(line)
+        except NoKernel:
+            raise
+        except Ended as error:
+            self._session.say(str(error))
+        return True
+
+    def _open(self, name: str) -> None:
+        key = f"session/{self._hand}/cli/{name}/operator"
+        try:
+            self._key = namespace.normalise(key)
+        except ResourceInvalid as error:
+            raise Ended(f"{name} is no name for a conversation: {error}", Exit.USAGE) from None
+        known = len(self._read(BEFORE))
+        if known:
+            self._session.say(f"{name} goes on after {known} messages; /history shows them")
+
+    def _attach(self, path: str) -> None:
+        asking.with_files("", [path])
+        self._attached.append(path)
+        self._session.say(f"{path} goes with the next question")
+
+    def _search(self, words: str) -> None:
+        self._show(self._messages("memory.session.search", {"text": words}))
+
+    def _show(self, messages: tuple[Said, ...]) -> None:
+        for one in messages:
+            sys.stdout.write(f"{MARK if one.role == 'user' else ''}{asking.text_of(one.text)}\n")
+
+    def _read(self, most: int) -> tuple[Said, ...]:
+        return self._messages("memory.session.read", {"most": most, "compact": True})
+
+    def _messages(self, method: str, arguments: dict[str, object]) -> tuple[Said, ...]:
+        try:
+            return told.read(self._client.call(method, self._key, arguments).value, Messages).messages
+        except NotDone as error:
+            if error.reason != "absent":
+                raise
+            return ()  # it begins with its first answer
+
+    def _ask(self, text: str) -> None:
+        """One question, and its answer; both are remembered when it is there."""
+        question = asking.with_files(text, self._attached)
+        before = [_message(one.role, one.text) for one in self._read(BEFORE)]
+        run = asking.begun(self._client, self._hand, question, before)
+        try:
+            ended = asking.outcome(self._session, self._client, run)
+        except KeyboardInterrupt:
+            self._client.close()
+            self._client = self._session.client()
+            self._session.say(f"taken back: {run}")
+            return
+        self._attached.clear()
+        answer = asking.answered(ended).answer
+        if ended.outcome != "done":
+            self._session.say(f"the run {ended.outcome}: {screen.visible(ended.text)}; see `maniple run-show {run}`")
+            return
+        sys.stdout.write(asking.text_of(answer) + "\n")
+        sys.stdout.flush()
+        whole = answer if isinstance(answer, str) else as_json(answer)
+        said = [{"role": "user", "text": question}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
+        self._client.call("memory.session.append", self._key, {"messages": said})
+
+
+def _message(role: str, text: str) -> dict[str, object]:
+    return {"role": "assistant" if role == "assistant" else "user", "parts": [{"type": "text", "text": text}]}

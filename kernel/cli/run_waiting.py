@@ -1,0 +1,60 @@
+"""Waiting for a run's end (acts): how far it is meanwhile, and what of its calls waits for the operator, on stderr."""
+
+import sys
+import time
+
+from kernel.cli import answering, screen, told
+from kernel.cli.client import Client, Reply
+from kernel.cli.exits import NotDone
+from kernel.cli.frame import Session
+from wire.limits import DEADLINE_MAX
+
+
+def waited(session: Session, client: Client, run: str) -> Reply:
+    """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere each call that waits for a yes."""
+    with session.client() as second:
+        view = _View(session, second, run)
+        try:
+            return outcome_of(client, run, view.tick)
+        finally:
+            view.clear()
+
+
+class _View:
+    def __init__(self, session: Session, client: Client, run: str) -> None:
+        self._session, self._client, self._run = session, client, run
+        self._draws = screen.is_terminal(sys.stderr)
+        self._began = time.monotonic()
+        self._told: set[int] = set()
+
+    def tick(self) -> None:
+        """Look once more."""
+        live = told.read(self._client.call("kernel.ps").value, told.LiveRuns).runs
+        mine = next((one for one in live if one.run == self._run), None)
+        for one in answering.held(self._client):
+            if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
+                self._told.add(one.call)
+                self.clear()
+                what = screen.visible(f"{one.hand} asks for {one.method} {one.resource}".rstrip())
+                self._session.say(f"{what}: `maniple approve {one.call}` or `maniple deny {one.call}`")
+        if self._draws:
+            said = mine.progress.shown() if mine and mine.progress else "working"
+            line = screen.cut(f"{screen.duration(time.monotonic() - self._began)}  {screen.visible(said)}", 78)
+            sys.stderr.write(f"\r\033[K{line}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away that says how far it is."""
+        if self._draws:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+
+def outcome_of(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:
+    """How a run ended, however long that takes: kernel.wait."""
+    while True:
+        try:
+            return client.call("kernel.wait", "", {"run": run}, seconds=DEADLINE_MAX / 1000, tick=tick)
+        except NotDone as error:
+            if error.reason != "deadline":
+                raise

@@ -1,0 +1,136 @@
+"""People ask Hands that think, and talk with them: what is printed, remembered, waited for and taken back."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.system.fates import until
+
+SCRIPT: Final = "\n".join(
+    json.dumps(turn)
+    for turn in (
+        {"when": "what is my name", "times": 0, "at": 1, "text": "You told me: Ada."},
+        {"when": "what is my name", "times": 0, "text": "You have not told me."},
+        {"when": "I am Ada", "times": 0, "text": "Hello, \x1b[31mAda."},
+        {"when": "read it", "times": 0, "at": 0,
+         "calls": [{"name": "web_fetch", "arguments": {"url": "https://example.org/"}}]},
+        {"when": "denied", "times": 0, "text": "Then I do without."},
+        {"when": "take long", "times": 0, "delay": 30, "text": "Late."},
+        {"when": "the secret is", "times": 0, "text": "I have read the file."},
+    )
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A home of its own, as `init` makes it, whose route is a script."""
+    shell = Shell(tmp_path_factory.mktemp("ask") / "home")
+    shell.good("init")
+    shell.good("up")
+    shell.good("settings", "model", f"script={SCRIPT}", 'routes:={"default": ["scripted/script"]}')
+    yield shell
+    shell.good("down")
+
+
+def test_a_question_is_answered_on_stdout_and_nothing_in_it_acts_on_a_terminal(shell: Shell) -> None:
+    ran = shell.run("ask", "I am Ada")
+    assert (ran.code, ran.out) == (0, "Hello, \\u{1b}[31mAda.\n")
+    assert shell.good("ask", "-", stdin="I am\nI am Ada\n") == ran.out
+
+
+def test_each_question_stands_alone(shell: Shell) -> None:
+    shell.good("ask", "I am Ada")
+    assert shell.good("ask", "what is my name") == "You have not told me.\n"
+
+
+def test_the_whole_outcome_is_there_for_programs(shell: Shell) -> None:
+    told = shell.told("ask", "I am Ada")
+    assert (told["outcome"], told["value"]["steps"]) == ("done", 1)  # type: ignore[index]
+
+
+def test_a_file_goes_with_a_question(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("the secret is 4711")
+    assert shell.good("ask", "look", "--file", tmp_path / "a.txt") == "I have read the file.\n"
+    (tmp_path / "b.bin").write_bytes(b"\xff\xfe")
+    (tmp_path / "c.txt").write_text("x" * (256 * 1024 + 1))
+    for name, why in (("b.bin", "no text"), ("c.txt", "longer than 256 KiB"), ("d.txt", "No such file")):
+        ran = shell.run("ask", "look", "--file", tmp_path / name)
+        assert (ran.code, why in ran.err) == (2, True), ran
+
+
+def test_what_cannot_be_asked_is_told(shell: Shell) -> None:
+    for words, code, why in (
+        (("ask", " "), 2, "the question is empty"),
+        (("ask", "--hand", "nobody", "hello"), 1, "no Hand 'nobody' is installed"),
+        (("ask", "--hand", "web", "hello"), 1, "is a service"),
+        (("ask", "--hand", "data-pipeline", "hello"), 1, "task"),
+        (("ask", "no turn fits this"), 1, "the run failed"),
+        (("chat", "--name", "a b"), 2, "is no name for a conversation"),
+    ):
+        ran = shell.run(*words)
+        assert (ran.code, why in ran.err) == (code, True), ran
+
+
+def test_a_call_that_waits_for_a_yes_is_told_while_the_answer_is_awaited(shell: Shell) -> None:
+    asking = shell.begin("ask", "read it")
+    assert asking.stderr is not None
+    told = asking.stderr.readline().decode()
+    call = _waiting(shell)[0]
+    assert f"web.fetch https://example.org/: `maniple approve {call}` or `maniple deny {call}`" in told
+    shell.good("deny", call, "--why", "no")
+    out, err = asking.communicate(timeout=30)
+    assert (asking.returncode, out) == (0, b"Then I do without.\n"), err
+
+
+def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shell: Shell) -> None:
+    first = shell.run("chat", "--name", "one", stdin="I am Ada\n")
+    assert first.out.endswith("Hello, \\u{1b}[31mAda.\n")
+    again = shell.run("chat", "--name", "one", stdin="what is my name\n/history\n")
+    assert again.out.startswith("You told me: Ada.\n> I am Ada\n")
+    assert "one goes on after 2 messages" in again.err
+    assert shell.good("chat", "--name", "other", stdin="what is my name\n") == "You have not told me.\n"
+    found = shell.good("chat", "--name", "one", stdin="/search nothing\n/new other\n/history\n")
+    assert found == "> what is my name\nYou have not told me.\n"
+
+
+def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell) -> None:
+    ran = shell.run("chat", "--name", "mixed", stdin="no turn fits this\n/nothing\nI am Ada\n/history\n/quit\nnever\n")
+    assert ran.code == 0
+    assert "the run failed" in ran.err
+    assert "there is no /nothing" in ran.err
+    assert ran.out.count("I am Ada") == 1
+    assert "no turn" not in ran.out
+    assert "never" not in ran.out
+
+
+def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell) -> None:
+    asking = shell.begin("ask", "take long")
+    run = until(lambda: _runs(shell), "its run")[0]
+    asking.send_signal(signal.SIGINT)
+    asking.communicate(timeout=30)
+    assert asking.returncode == 130
+    until(lambda: run not in _runs(shell), "it has ended")
+
+
+def _waiting(shell: Shell) -> list[str]:
+    rows = shell.told("approvals")["approvals"]
+    assert isinstance(rows, list)
+    return [str(row["call"]) for row in rows]
+
+
+def _runs(shell: Shell) -> list[str]:
+    rows = shell.told("ps")["runs"]
+    assert isinstance(rows, list)
+    return [str(row["run"]) for row in rows if row["hand"] == "assistant"]
+
+
+def test_without_a_model_it_says_so(shell: Shell) -> None:
+    shell.good("settings", "model", "routes:={}")
+    ran = shell.run("ask", "hello")
+    assert "No language model is set up" in ran.out
+    assert "No language model was used" in ran.err
