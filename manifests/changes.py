@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from manifests import amounts, capabilities, settings
 from manifests.budgets import HOME
 from manifests.errors import ManifestsError, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
-from manifests.grants import GrantSet, as_asked, as_text, asked, exceeding, expand, is_method_pattern, narrowed
+from manifests.grants import GrantSet, as_asked, as_text, asked, by_method, exceeding, is_method_pattern, narrowed
 from manifests.installed import Artefact, Installed, Package
 from manifests.judging import judge
 from manifests.roots import meets, read_mounts
@@ -180,11 +180,7 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
         wanted = as_text(beyond[0] if beyond[0].approval is False else replace(beyond[0], approval=None))
         raise Refusal("capability", f"{name} does not ask for {wanted} in its manifest; it asks for {all_asks}")
-    return [
-        replace(one, method=method)
-        for one in given
-        for method in (expand(one.method, methods) if one.method.endswith("*") else (one.method,))
-    ]
+    return list(by_method(given, methods))
 
 
 def _revoke(this: Asked) -> Decided:

@@ -221,6 +221,16 @@ def expand(pattern: str, methods: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({method for method in methods if is_method(method) and reaches(pattern, method)}))
 
 
+def by_method(given: Iterable[Capability], methods: Iterable[str]) -> tuple[Capability, ...]:
+    """Capabilities with each `prefix.*` as the methods that it reaches, as it is granted."""
+    known = tuple(methods)
+    return tuple(
+        replace(one, method=method)
+        for one in given
+        for method in (expand(one.method, known) if one.method.endswith("*") else (one.method,))
+    )
+
+
 def asked(manifest: Manifest) -> tuple[Capability, ...]:
     """Everything a Hand asks for: its capabilities, its events as kernel.publish and kernel.subscribe, what it lends.
 

@@ -11,13 +11,14 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli import package, told
+from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.course import Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, chosen_home
 from kernel.cli.show import Installed, Shown
 from manifests.errors import ManifestInvalid
-from manifests.grants import asked
+from manifests.grants import asked, by_method
 from manifests.pipeline.check import check
 from manifests.pipeline.folder import file_of
 from manifests.pipeline.installed import Known
@@ -57,10 +58,11 @@ def read_file(path: str) -> str:
 def installed(client: Client) -> dict[str, Known]:
     """Every installed Hand, as the checker knows it."""
     rows = told.read(client.call("kernel.hands").value, told.Rows).hands
-    return {row.name: _known(client, row.name) for row in rows}
+    methods = [row.method for row in told.read(client.call("kernel.describe").value, Methods).methods]
+    return {row.name: _known(client, row.name, methods) for row in rows}
 
 
-def _known(client: Client, name: str) -> Known:
+def _known(client: Client, name: str, methods: list[str]) -> Known:
     shown = told.read(client.call("kernel.show", name).value, Shown)
     section = shown.hand.package.manifest.hand
     is_pipeline = bool(section.pipeline)
@@ -73,7 +75,7 @@ def _known(client: Client, name: str) -> Known:
         has_work=signature.found and not provides_run,
         params=signature.params,
         takes_more=signature.more,
-        asks=asked(shown.hand.package.manifest),
+        asks=by_method(asked(shown.hand.package.manifest), methods),
         granted=shown.grants,
     )
 

@@ -32,7 +32,7 @@ _TAKES: Final = {
 class Known(Struct, frozen=True, kw_only=True):
     """An installed Hand. params: of its work, None if unknown; has_work: it has work of its own; takes_more: **inputs.
 
-    asks, granted: what its manifest asks for, and what of that the operator gave.
+    asks, granted: what its manifest asks for, by methods that exist, and what of that the operator gave.
     """
 
     name: str

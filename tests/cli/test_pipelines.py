@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.shell import MANIPLE, Shell
-from tests.living import ROOT
+from tests.living import ROOT, Source, write_hand
 
 EXAMPLE = ROOT / "docs" / "examples" / "pipeline"
 
@@ -39,6 +39,39 @@ with = { who = "${steps.one.text} ${index}", fail = "${inputs.who == 'somebody'}
 [outputs]
 texts = "${steps.two}"
 """
+
+PLAIN = """
+[pipeline]
+name = "NAME"
+version = "1.0.0"
+description = "Made for a test."
+
+[steps.a]
+hand = "HAND"
+"""
+
+WIDE = Source(
+    """
+[hand]
+name = "wide"
+version = "1.0.0"
+description = "Asks for whatever echo can."
+entry = "main:Wide"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"echo.*" = ["*"]
+""",
+    """
+from runtime import Hand
+
+
+class Wide(Hand):
+    async def run(self) -> object:
+        return {}
+""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +112,22 @@ def test_what_cannot_be_asked_is_not_added(shell: Shell, places: Path) -> None:
     file.write_text(GREETINGS.replace('"greetings"', '"asked"'))
     ran = shell.run("pipeline", "add", file)
     assert (ran.code, f"`maniple pipeline add {file} --yes`" in ran.err) == (2, True)
+
+
+def test_a_hand_that_asks_for_all_methods_of_another_is_checked_by_what_it_was_granted_of_them(
+    shell: Shell, places: Path
+) -> None:
+    hand = write_hand(places / "wide", WIDE)
+    file = places / "wide-pipeline.pipeline.toml"
+    file.write_text(PLAIN.replace("NAME", "wide-pipeline").replace("HAND", "wide"))
+    shell.good("install", hand, "--yes")
+    shell.good("pipeline", "check", file)
+    shell.good("revoke", "wide", "echo.say")
+    ran = shell.run("pipeline", "check", file)
+    assert ran.code == 1
+    assert '"wide" asks for "echo.say" = ["*"], and was not granted that' in ran.out
+    shell.good("grant", "wide", "echo.say", "*")
+    shell.good("pipeline", "check", file)
 
 
 def test_list_shows_what_a_pipeline_takes_and_whom_it_runs(greetings: Shell) -> None:
