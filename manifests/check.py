@@ -42,7 +42,11 @@ _NAMED_SECTIONS: Final = ("capabilities", "lends", "provides", "settings")
 
 def check(text: str, *, file: str = "HAND.toml") -> Manifest:
     """The manifest; ManifestInvalid with every problem. file: the name that the problems carry."""
-    raw = load(text, file)
+    return check_tables(load(text, file), text, file=file)
+
+
+def check_tables(raw: Mapping[str, object], text: str = "", *, file: str = "HAND.toml") -> Manifest:
+    """As check(), of what a HAND.toml holds. text: where the problems have their places; none, and all are at its begin."""
     found = Findings()
     sections = {name: read_table(found, name, (name,), raw[name]) if name in raw else {} for name in _PLAIN_SECTIONS}
     named = {name: _named(found, name, raw.get(name, {})) for name in _NAMED_SECTIONS}

@@ -5,7 +5,8 @@
     def test_it_still_makes_the_recorded_calls() -> None:
         replayed("tests/runs/r-3a1c….jsonl", "hands/journey")
 
-The recording is what `maniple replay RUN --save DIR` writes; the folder is the Hand's, as it is now. The Hand runs in a
+The recording is what `maniple replay RUN --save DIR` writes; the folder is the Hand's, as it is now, and of a pipeline its
+file. The Hand runs in a
 process of its own, whose every request is answered from the recording (wire/replaying.py): nothing is called, no network
 and no other Hand is needed. It is not confined: a test runs its author's own code.
 
@@ -25,8 +26,10 @@ import msgspec
 import zmq
 
 from manifests import schema, settings
-from manifests.check import check
+from manifests.check import check, check_tables
 from manifests.lives import in_order
+from manifests.pipeline.check import check as check_pipeline
+from manifests.pipeline.folder import file_of, manifest_of
 from manifests.schema import Manifest
 from wire import codec, headers, limits
 from wire.headers import FromKernel, FromRun
@@ -52,14 +55,13 @@ def replayed(
     secrets: Mapping[str, object] | None = None,
     patience: float = PATIENCE,
 ) -> Verdict:
-    """Play a recording to the Hand in a folder. Raises Differs.
+    """Play a recording to the Hand in a folder, or to the pipeline that is this file. Raises Differs.
 
     secrets: values for the Hand's secret settings, which are in no recording. patience: seconds without a word from it
     after which it waits for what was not recorded.
     """
     recorded = read(Path(recording).read_text("utf-8"))
-    files = _files(Path(folder))
-    manifest = check(files["HAND.toml"].decode(), file=os.path.join(folder, "HAND.toml"))
+    manifest, files = _pipeline(Path(folder)) if os.path.isfile(folder) else _hand(Path(folder))
     if manifest.hand.command:
         raise Differs(
             f"{folder} is a program, which needs its confinement: use `maniple replay RUN --against {folder}`"
@@ -167,10 +169,18 @@ class _Run:
         return self._log.read_text("utf-8", "replace")[-_OUTPUT_MOST:]
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    """Every file of a Hand's folder but its seal and what Python leaves there, by its path."""
+def _hand(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest of a Hand's folder, and every file but its seal and what Python leaves there, by its path."""
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name != "HAND.seal"}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name != "HAND.seal"}
+    return check(files["HAND.toml"].decode(), file=str(folder / "HAND.toml")), files
+
+
+def _pipeline(file: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The Hand that a pipeline's file becomes; it lends nothing, as nobody acts in its name."""
+    text = file.read_text("utf-8")
+    pipeline = check_pipeline(text, file=str(file))
+    return check_tables(manifest_of(pipeline, ())), {file_of(pipeline.name): text.encode()}
 
 
 def _body(header: FromKernel, heard: Heard, given: dict[str, object]) -> bytes:

@@ -156,3 +156,9 @@ def folder(pipeline: Pipeline, text: str, lends: Iterable[Capability]) -> packag
     toml = tomli_w.dumps(manifest_of(pipeline, lends))
     files = {MANIFEST_FILE: toml.encode(), file_of(pipeline.name): text.encode()}
     return package.Folder(path=pipeline.name, manifest=check_manifest(toml), files=files, seal="")
+
+
+def folder_of_file(path: str) -> package.Folder:
+    """The Hand that a pipeline's file becomes for a replay: it lends nothing. Raises ManifestInvalid, Ended."""
+    text = read_file(path)
+    return folder(check(text, file=path), text, ())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 import msgspec
 
-from kernel.cli import compiling, drawing, founding, package, recorded, screen, told
+from kernel.cli import compiling, drawing, founding, package, pipelines, recorded, screen, told
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, write, write_json
 from kernel.home import Home
@@ -22,7 +22,12 @@ from wire.tape import seed_of
 
 @command()
 @click.argument("run", metavar="RUN")
-@click.option("--against", metavar="DIR", type=click.Path(), help="With the code of this Hand's folder instead.")
+@click.option(
+    "--against",
+    metavar="DIR",
+    type=click.Path(),
+    help="With the code of this Hand's folder, or this pipeline's file, instead.",
+)
 @click.option("--step", is_flag=True, help="On a terminal, wait for Enter after each message.")
 @click.option("--save", metavar="DIR", type=click.Path(), help="Write its recording into DIR instead of replaying it.")
 def replay(session: Session, run: str, against: str | None, step: bool, save: str | None) -> None:
@@ -34,8 +39,9 @@ def replay(session: Session, run: str, against: str | None, step: bool, save: st
     The tape is checked first, byte by byte, and against what the signed log says of each call. Whoever comes to another
     request or to another end than the recorded run ends this command with 5, as does a tape that is damaged or erased.
 
-    With --against, the recorded messages meet changed code: DIR is a Hand's folder of the same name. It is sealed with
-    the home's own key for this one run, confined as every other, and never installed.
+    With --against, the recorded messages meet changed code: DIR is a Hand's folder of the same name, or a pipeline's
+    file, NAME.pipeline.toml. It is sealed with the home's own key for this one run, confined as every other, and never
+    installed.
 
     With --save, the recording becomes DIR/RUN.jsonl: for a test that runs without a kernel, see docs/replay.md. The kernel
     need not run for that.
@@ -109,7 +115,8 @@ def _folder(session: Session, found: recorded.Recorded, against: str | None) -> 
     if against is None:
         yield {}
         return
-    folder = package.read(against, skip_caches=True)
+    is_file = os.path.isfile(against)
+    folder = pipelines.folder_of_file(against) if is_file else package.read(against, skip_caches=True)
     if folder.name != found.began.name:
         raise Ended(f"{against} is the Hand {folder.name}, and {found.began.run} is of {found.began.name}", Exit.USAGE)
     asked: dict[str, object] = {"folder": f"replay-{folder.name}-{secrets.token_hex(4)}"}

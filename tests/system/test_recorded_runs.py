@@ -9,10 +9,12 @@ import pytest
 
 from runtime.replayed import Differs, replayed
 from tests.living import ROOT, Kernel, install, make_home, write_hand
-from tests.system import chaos
+from tests.system import chaos, piped
 from tests.system.recordings import RACER, SLOW, maniple
 from tests.system.test_resuming import begin
 from tests.system.test_wasm import ECHO, guest
+
+STEPS = '[steps.a]\nhand = "journey"\nwith = { calls = 3 }\n'
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +28,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for hand in (ROOT / "hands" / "files", ROOT / "hands" / "data-pipeline", SLOW, RACER):
             install(kernel, hand)
         install(kernel, guest(work / "guest", ECHO))
+        piped.add(kernel, "made", STEPS)
         client.call("kernel.set", "racer", {"values": {"token": "hush-hush", "pace": 0.02}})
         client.call("kernel.root-add", "data", {"path": str(work / "data")})
         inputs: dict[str, dict[str, object]] = {
             "journey": {"calls": 6, "wide": 2}, "racer": {}, "guest": {"a": 1.5},
-            "data-pipeline": {"source": "data/in.csv", "target": "data/out.jsonl"},
+            "data-pipeline": {"source": "data/in.csv", "target": "data/out.jsonl"}, "made": {},
         }  # fmt: skip
         for name, given in inputs.items():
             run = begin(kernel, name, **given)
@@ -63,6 +66,15 @@ def test_a_bundled_hands_recording_plays(folder: Path) -> None:
     verdict = replayed(folder / "runs" / "data-pipeline.jsonl", ROOT / "hands" / "data-pipeline")
     assert verdict.requests > 3
     assert not (folder / "data" / "in.csv").exists()
+
+
+def test_a_pipelines_recording_plays_to_its_file(folder: Path) -> None:
+    file = folder / "made.pipeline.toml"
+    file.write_text(piped.HEAD.replace("NAME", "made") + STEPS)
+    replayed(folder / "runs" / "made.jsonl", file)
+    file.write_text(file.read_text().replace("calls = 3", "calls = 4"))
+    with pytest.raises(Differs, match="at .inputs.calls: 3 became 4"):
+        replayed(folder / "runs" / "made.jsonl", file)
 
 
 def test_a_wasm_hands_recording_plays(folder: Path, tmp_path: Path) -> None:
