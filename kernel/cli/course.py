@@ -133,7 +133,8 @@ class Course:
 
     def of(self, run: str) -> list[Piece]:
         """The pieces of a run as they are now, in the order in which they began."""
-        pieces = [self._now(piece) for piece in self.pieces.get(run, {}).values()]
+        is_over = run in self.tries and bool(self.tries[run].ended)
+        pieces = [self._now(piece, is_over=is_over) for piece in self.pieces.get(run, {}).values()]
         return [self._over_all(piece, pieces) if piece.items >= 0 else piece for piece in pieces]
 
     def _over_all(self, piece: Piece, pieces: list[Piece]) -> Piece:
@@ -147,9 +148,13 @@ class Course:
         state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
         return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 
-    def _now(self, piece: Piece) -> Piece:
+    def _now(self, piece: Piece, *, is_over: bool) -> Piece:
+        """A piece as its last try is, or its own wait. is_over: its pipeline has ended, so it waits for nothing any more."""
         tries = [one for first in piece.tries for one in self._in_turn(first)]
-        if not tries or piece.state == ASKS or (piece.state == "waiting" and tries[-1].outcome != "working"):
+        is_waiting = piece.state == "waiting"
+        if is_waiting and is_over and not tries:
+            return Piece(name=piece.name, state="cancelled")
+        if not tries or piece.state == ASKS or (is_waiting and not is_over and tries[-1].outcome != "working"):
             return piece
         last = tries[-1]
         return Piece(name=piece.name, state=last.outcome, why=last.why, items=piece.items, tries=tries)

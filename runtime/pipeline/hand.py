@@ -26,10 +26,11 @@ from runtime.pipeline.actions import Begin, End, Note, Result, Sleep, TakeBack
 from runtime.pipeline.machine import Machine
 from wire.errors import CodecError
 
-NO_ROOM: Final = frozenset({"approvals", "log"})
+PAUSED: Final = "paused"
+PASSING: Final = frozenset({"approvals", "log", "room", PAUSED})
 """Codes of refusals that pass without anybody's doing anything about the step."""
 
-ROOM_MOST_S: Final = 60
+PASSING_MOST_S: Final = 60
 """Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
 
 _TEXT_MOST: Final = 500
@@ -96,7 +97,7 @@ class PipelineHand(Hand):
     async def _made(self, action: Begin, machine: Machine) -> End:
         """A run, from its beginning to its end."""
         try:
-            run = await (self._begun_if_approved(action) if action.asks else self._begun(action))
+            run = await (self._begun_if_approved(action, machine) if action.asks else self._begun(action, machine))
             machine.begun(action.piece)
             await self.progress(*machine.progress, notes.begun(action.name, run, action.tries))
             return _end(await self._waited(run))
@@ -109,22 +110,28 @@ class PipelineHand(Hand):
         except CodecError as error:  # its inputs, which came from other steps
             return End(code="too large", text=str(error))
 
-    async def _begun(self, action: Begin) -> str:
-        """The id of a run, which has begun; it waits while too many wait for the operator already, or the disk is full."""
+    async def _begun(self, action: Begin, machine: Machine) -> str:
+        """The id of a run, which has begun; it waits while its Hand is paused, too many wait for the operator already, or
+
+        the disk is full.
+        """
         for number in count():
             try:
                 return await self._spawned(action)
             except CallRefused as error:
-                if error.code not in NO_ROOM:
+                if error.code not in PASSING:
                     raise
-                self.log.warning("waits for room", step=str(action.name), why=error.why)
-                await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
+                refused = error
+            if refused.code == PAUSED and not number:  # the others may leave no room for a note
+                await self.progress(*machine.progress, notes.told(action.name, "waits", refused.why)[:_TEXT_MOST])
+            self.log.warning("waits", step=str(action.name), why=refused.why)
+            await self.kernel.sleep(min(PASSING_MOST_S, 2 ** min(number, 6)))
         raise AssertionError
 
-    async def _begun_if_approved(self, action: Begin) -> str:
+    async def _begun_if_approved(self, action: Begin, machine: Machine) -> str:
         """As _begun, but nothing happens before the operator's yes. A run asks for PER_RUN at once, the others wait here."""
         async with self._asking:
-            return await self._begun(action)
+            return await self._begun(action, machine)
 
     async def _spawned(self, action: Begin) -> str:
         timeout = action.timeout_ms / 1000 if action.timeout_ms else None

@@ -196,6 +196,22 @@ def test_a_step_whose_code_was_upgraded_says_what_to_type_until_that_is_decided(
     assert [piece.state for piece in told.course.of("r-top")] == ["done"]
 
 
+def test_what_waits_when_its_pipeline_ends_waits_no_more() -> None:
+    told = Told()
+    top = told.begin("r-top", "made")
+    work = told.begin("r-one", "worker", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.end(work, "failed", "flaky")
+    told.note("r-top", notes.told(PieceName("a"), "waits", "1s to try 2: flaky"))
+    told.note("r-top", notes.told(PieceName("b"), "waits", "worker is paused: `maniple resume worker`"))
+    assert [(piece.state, piece.why[:6]) for piece in told.course.of("r-top")] == [
+        ("waiting", "1s to "),
+        ("waiting", "worker"),
+    ]
+    told.end(top, "failed", "boom")
+    assert [(piece.state, piece.why) for piece in told.course.of("r-top")] == [("failed", "flaky"), ("cancelled", "")]
+
+
 def test_a_replay_is_no_run_of_a_pipeline() -> None:
     told = Told()
     told._take("run.start", run="r-again", detail={"name": "made", "kind": "task"})

@@ -1,5 +1,6 @@
 """Pipelines with a real kernel and real runs: every feature of a step, what stops them, and what they may not do."""
 
+import functools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from kernel.cli.client import Client
 from manifests.errors import ManifestInvalid
 from tests.cli.shell import is_gone
 from tests.living import Kernel, make_home
+from tests.system import fates
 from tests.system.fates import until
 from tests.system.piped import add, begin, furnish, ledger, live, outcome, ran
 
@@ -281,6 +283,41 @@ with = { text = "b" }
     client.call("kernel.resume", "calm")
     assert outcome(client, run)["outcome"] == "done"
     assert ledger(client) == ["book/a a", "book/a b"]
+
+
+def test_a_step_whose_hand_is_paused_waits_until_that_is_resumed_and_so_do_undo_and_end(
+    kernel: Kernel, client: Client
+) -> None:
+    add(kernel, "calm", """
+[steps.a]
+hand = "worker"
+with = { text = "a" }
+undo = { hand = "worker", with = { text = "undone" } }
+[steps.b]
+hand = "worker"
+needs = ["a"]
+with = { text = "b", seconds = 0.5, fail = 9 }
+[finally.end]
+hand = "worker"
+with = { text = "end" }
+""")  # fmt: skip
+    client.call("kernel.pause", "worker")
+    run = begin(client, "calm")
+    noted(kernel, run, "a: waits, worker is paused: `maniple resume worker`")
+    client.call("kernel.resume", "worker")
+    until(lambda: "book/a b" in ledger(client), "the second step has begun")
+    client.call("kernel.pause", "worker")
+    client.call("kernel.stop", next(str(row["run"]) for row in fates.runs(kernel) if row["hand"] == "worker"))
+    noted(kernel, run, "undo of a: waits, worker is paused: `maniple resume worker`")
+    client.call("kernel.resume", "worker")
+    assert outcome(client, run)["code"] == "cancelled"
+    assert ledger(client) == ["book/a a", "book/a b", "book/a undone", "book/a end"]
+
+
+def noted(kernel: Kernel, run: str, text: str) -> None:
+    """Wait until a run has noted this."""
+    entries = functools.partial(logbook.entries, logbook.folder_of(str(kernel.home)))
+    until(lambda: any(one.kind == "note" and one.run == run and text in one.why for one in entries()), text)
 
 
 def test_when_the_kernel_is_killed_everything_stops_and_goes_on_with_the_next_one(kernel: Kernel) -> None:
