@@ -1,0 +1,98 @@
+"""The driver `anthropic`: Anthropic's Messages API, through its SDK (acts: connects).
+
+The SDK speaks HTTP, knows the API's version and headers, and takes streams of events apart. Its own models of answers,
+some thousand, are not used: events come as JSON, and anthropic_in.py has the few types that are read.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+import anthropic as sdk
+from msgspec import Struct
+
+from runtime.models.drivers import Endpoint, anthropic_out, transport
+from runtime.models.drivers.anthropic_in import AnthropicReader
+from runtime.models.drivers.reading import asked, told
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request
+
+ADDRESS: Final = "https://api.anthropic.com"
+PAGES: Final = 20
+"""Pages of the list of models that are read, of 1,000 each."""
+
+
+class _Offered(Struct, frozen=True):
+    id: str
+    max_input_tokens: int | None = None
+
+
+class _Page(Struct, frozen=True):
+    data: list[_Offered]
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class _Counted(Struct, frozen=True):
+    input_tokens: int
+
+
+class Anthropic:
+    """See drivers/__init__.py for the interface."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._client = sdk.AsyncAnthropic(
+            api_key=endpoint.key or "none",
+            base_url=endpoint.base_url or ADDRESS,
+            max_retries=0,
+            timeout=None,
+            open_telemetry=False,
+            http_client=transport.client(endpoint),
+        )
+
+    async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
+        """Pieces, then the Answer."""
+        provider = self._endpoint.provider
+        body = anthropic_out.body(provider, model, request)
+
+        def opening() -> Awaitable[sdk.AsyncStream[object]]:
+            return self._client.post(
+                "/v1/messages", cast_to=object, body=body, stream=True, stream_cls=sdk.AsyncStream[object]
+            )
+
+        pieces = told(self._endpoint, sdk.AnthropicError, opening, AnthropicReader(provider, model, request))
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            await pieces.aclose()
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
+        """Anthropic offers no embeddings."""
+        raise ModelFailed("unfit", f"{self._endpoint.provider} makes no embeddings", provider=self._endpoint.provider)
+
+    async def listed(self) -> tuple[Listed, ...]:
+        """The models of the account."""
+        found: list[Listed] = []
+        after = ""
+        for _ in range(PAGES):
+            query = f"?limit=1000&after_id={quote(after, safe='')}" if after else "?limit=1000"
+            call = partial(self._client.get, f"/v1/models{query}", cast_to=object)
+            page = await asked(self._endpoint, sdk.AnthropicError, call, _Page)
+            found += (Listed(id=one.id, window=max(0, one.max_input_tokens or 0)) for one in page.data)
+            if not page.has_more or not page.last_id:
+                break
+            after = page.last_id
+        return tuple(found)
+
+    async def count(self, model: str, request: Request) -> int | None:
+        """Tokens of the request, as Anthropic counts them."""
+        body = anthropic_out.asked(self._endpoint.provider, model, request)
+        call = partial(self._client.post, "/v1/messages/count_tokens", cast_to=object, body=body)
+        return max(0, (await asked(self._endpoint, sdk.AnthropicError, call, _Counted)).input_tokens)
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._client.close()

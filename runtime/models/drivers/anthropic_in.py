@@ -1,0 +1,275 @@
+"""Anthropic's stream of events, read into pieces and an Answer (pure).
+
+Source: platform.claude.com/docs/en/build-with-claude/streaming. A message begins, its blocks begin, grow and end, the
+message's stop reason and usage come, it ends. Events and blocks of kinds that are not known here are passed over, as that
+page asks; a block that grows or ends without having begun is ModelFailed("malformed").
+"""
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from runtime.models import counting
+from runtime.models.drivers.anthropic_out import REDACTED
+from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import (
+    Answer,
+    AnyPiece,
+    Message,
+    Request,
+    Stop,
+    Text,
+    TextPiece,
+    Thinking,
+    ThinkingPiece,
+    ToolCall,
+    ToolPiece,
+    Usage,
+)  # fmt: skip
+
+_STOPS: Final = {
+    "end_turn": Stop.END,
+    "max_tokens": Stop.LENGTH,
+    "model_context_window_exceeded": Stop.LENGTH,
+    "pause_turn": Stop.END,
+    "refusal": Stop.REFUSED,
+    "stop_sequence": Stop.SEQUENCE,
+    "tool_use": Stop.TOOL,
+}
+Count = int | None
+
+
+class Told(Struct, frozen=True):
+    """Tokens, as far as they are told yet. input_tokens: those that were read anew."""
+
+    input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    output_tokens: Count = None
+
+
+class Begun(Struct, frozen=True):
+    """The message at its beginning."""
+
+    model: str | None = None
+    usage: Told | None = None
+
+
+class Block(Struct, frozen=True):
+    """A block at its beginning."""
+
+    type: str
+    text: str = ""
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
+    id: str = ""
+    name: str = ""
+    input: dict[str, object] = {}
+
+
+class Delta(Struct, frozen=True):
+    """What a block grows by, or what is told of the message."""
+
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    signature: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+
+
+class Event(Struct, frozen=True):
+    """Any event."""
+
+    type: str
+    message: Begun | None = None
+    index: int | None = None
+    content_block: Block | None = None
+    delta: Delta | None = None
+    usage: Told | None = None
+
+
+class _Open:
+    """A block that is being made."""
+
+    def __init__(self, kind: Literal["text", "thinking", "redacted", "tool", "other"], call: str, block: Block) -> None:
+        self.kind = kind
+        self.id = call
+        self.block = block
+        self.letters = Letters()
+        self.text = ""
+        self.seal = block.signature
+        self.is_open = True
+
+
+class AnthropicReader:
+    """See drivers/reading.py for the interface."""
+
+    def __init__(self, provider: str, model: str, request: Request) -> None:
+        self._provider = provider
+        self._model = model
+        self._request = request
+        self._used = ids_in(request.messages)
+        self._blocks: dict[int, _Open] = {}
+        self._said: str | None = None
+        self._stop: str | None = None
+        self._told: dict[str, int] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """The stop reason has come, the last thing but the end itself."""
+        return self._stop is not None
+
+    def take(self, event: object) -> list[AnyPiece]:
+        """The pieces of an event."""
+        told = msgspec.convert(event, Event)
+        match told.type:
+            case "message_start":
+                self._begin(told.message)
+            case "content_block_start":
+                return self._start(told.index, told.content_block)
+            case "content_block_delta":
+                return self._grow(self._block(told), told.delta or Delta())
+            case "content_block_stop":
+                return self._end(self._block(told))
+            case "message_delta":
+                self._tell(told.usage)
+                self._stop = (told.delta.stop_reason if told.delta else None) or self._stop
+        return []
+
+    def answer(self) -> Answer:
+        """All of it."""
+        stop = _STOPS.get(self._stop or "", Stop.END)
+        notes = (
+            [] if self._stop in _STOPS else [f"the provider stopped for a reason that is not known here: {self._stop}"]
+        )
+        parts: list[Text | Thinking | ToolCall] = []
+        for block in self._blocks.values():
+            if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _call(block).malformed):
+                notes.append(
+                    f"the answer reached its longest length within a call of {block.block.name}, which is left out"
+                )
+            else:
+                parts += self._part(block)
+        has_calls = any(isinstance(part, ToolCall) for part in parts)
+        if has_calls or stop is Stop.TOOL:
+            stop = Stop.TOOL if has_calls else Stop.END
+        return Answer(
+            parts=tuple(parts),
+            stop=stop,
+            usage=self._usage(parts),
+            model=f"{self._provider}/{self._model}",
+            said=self._said or self._model,
+            notes=tuple(notes),
+        )
+
+    def _begin(self, message: Begun | None) -> None:
+        if message is None or self._said is not None:
+            raise self._malformed("its message begins twice, or not at all")
+        self._said = message.model or ""
+        if not is_same_model(self._provider, self._model, self._said):
+            why = f"{self._provider} was asked for {self._model}, and {self._said[:80]} answered"
+            raise ModelFailed("unknown_model", why, provider=self._provider)
+        self._tell(message.usage)
+
+    def _start(self, index: int | None, block: Block | None) -> list[AnyPiece]:
+        if index is None or block is None or index in self._blocks or self._said is None:
+            raise self._malformed("a part begins out of order")
+        match block.type:
+            case "text":
+                opened = self._blocks[index] = _Open("text", "", block)
+                return self._text(opened, block.text)
+            case "thinking":
+                opened = self._blocks[index] = _Open("thinking", "", block)
+                return self._text(opened, block.thinking)
+            case "redacted_thinking":
+                opened = self._blocks[index] = _Open("redacted", "", block)
+                opened.seal = REDACTED + block.data
+            case "tool_use":
+                if not block.name:
+                    raise self._malformed("a tool without a name")
+                call = new_id(block.id, self._used)
+                self._blocks[index] = _Open("tool", call, block)
+                return [ToolPiece(id=call, name=block.name)]
+            case _:
+                self._blocks[index] = _Open("other", "", block)
+        return []
+
+    def _grow(self, block: _Open, delta: Delta) -> list[AnyPiece]:
+        if block.kind in ("text", "thinking") and block is not next(reversed(self._blocks.values())):
+            raise self._malformed("a part grows after the next one has begun")
+        match delta.type, block.kind:
+            case ("text_delta", "text"):
+                return self._text(block, delta.text)
+            case ("thinking_delta", "thinking"):
+                return self._text(block, delta.thinking)
+            case ("signature_delta", "thinking"):
+                block.seal += delta.signature
+            case ("input_json_delta", "tool"):
+                return self._text(block, delta.partial_json)
+            case ("text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta", kind) if kind != "other":
+                raise self._malformed(f"a {delta.type} within a part of another kind")
+        return []
+
+    def _end(self, block: _Open) -> list[AnyPiece]:
+        block.is_open = False
+        if block.kind == "tool" and not block.text and block.block.input:
+            return self._text(block, msgspec.json.encode(block.block.input).decode())
+        return self._shown(block, block.letters.rest())
+
+    def _text(self, block: _Open, text: str) -> list[AnyPiece]:
+        return self._shown(block, block.letters.take(text))
+
+    def _shown(self, block: _Open, text: str) -> list[AnyPiece]:
+        block.text += text
+        if not text:
+            return []
+        if block.kind == "tool":
+            return [ToolPiece(id=block.id, arguments=text)]
+        return [TextPiece(text=text) if block.kind == "text" else ThinkingPiece(text=text)]
+
+    def _block(self, event: Event) -> _Open:
+        block = self._blocks.get(-1 if event.index is None else event.index)
+        if block is None or not block.is_open:
+            raise self._malformed("a part goes on that has not begun")
+        return block
+
+    def _part(self, block: _Open) -> list[Text | Thinking | ToolCall]:
+        match block.kind:
+            case "text":
+                return [Text(text=block.text)] if block.text else []
+            case "thinking" | "redacted":
+                is_any = block.text or block.seal
+                return [Thinking(text=block.text, seal=block.seal, provider=self._provider)] if is_any else []
+            case "tool":
+                return [_call(block)]
+        return []
+
+    def _tell(self, told: Told | None) -> None:
+        if told is not None:
+            self._told |= {
+                name: max(0, count) for name, count in msgspec.structs.asdict(told).items() if count is not None
+            }
+
+    def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
+        if "output_tokens" not in self._told or "input_tokens" not in self._told:
+            made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
+            return Usage(input=counting.of_request(self._request), output=made, estimated=True)
+        return Usage(
+            input=self._told["input_tokens"],
+            cached=self._told.get("cache_read_input_tokens", 0),
+            cache_written=self._told.get("cache_creation_input_tokens", 0),
+            output=self._told["output_tokens"],
+        )
+
+    def _malformed(self, what: str) -> ModelFailed:
+        return ModelFailed(
+            "malformed", f"{self._provider} sent what is not its protocol: {what}", provider=self._provider
+        )
+
+
+def _call(block: _Open) -> ToolCall:
+    return call_of(block.id, block.block.name, block.text)

@@ -1,0 +1,137 @@
+"""The driver `openai`: the API of OpenAI and of all who speak it too, through OpenAI's SDK (acts: connects).
+
+As in anthropic.py, the SDK's own models of answers are not used: events come as JSON. The services' quirks are acted on in
+openai_out.py, what they answer in their own ways is understood in openai_in.py.
+"""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+import openai as sdk
+from msgspec import Struct
+
+from runtime.models import counting
+from runtime.models.drivers import Endpoint, openai_out, transport
+from runtime.models.drivers.openai_in import OpenAIReader, Told, usage
+from runtime.models.drivers.reading import asked, told
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request, Usage
+
+ADDRESS: Final = "https://api.openai.com/v1"
+
+
+class _Vector(Struct, frozen=True):
+    embedding: tuple[float, ...]
+    index: int | None = None
+
+
+class _Vectors(Struct, frozen=True):
+    data: list[_Vector]
+    model: str | None = None
+    usage: Told | None = None
+
+
+class _Served(Struct, frozen=True):
+    n_ctx: int | None = None
+    n_ctx_train: int | None = None
+
+
+class _Offered(Struct, frozen=True):
+    """A model, with the names by which services tell its window."""
+
+    id: str
+    context_length: int | None = None
+    context_window: int | None = None
+    max_context_length: int | None = None
+    max_model_len: int | None = None
+    meta: _Served | None = None
+
+
+class _Models(Struct, frozen=True):
+    data: list[_Offered] | None = None
+
+
+class OpenAI:
+    """See drivers/__init__.py for the interface."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._quirks = frozenset(endpoint.quirks)
+        self._client = sdk.AsyncOpenAI(
+            api_key=endpoint.key or "none",
+            base_url=endpoint.base_url or ADDRESS,
+            max_retries=0,
+            timeout=None,
+            http_client=transport.client(endpoint),
+        )
+
+    async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
+        """Pieces, then the Answer."""
+        provider = self._endpoint.provider
+        body = openai_out.body(provider, model, request, self._quirks)
+
+        def opening() -> Awaitable[sdk.AsyncStream[object]]:
+            return self._client.post(
+                "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=sdk.AsyncStream[object]
+            )
+
+        pieces = told(self._endpoint, sdk.OpenAIError, opening, OpenAIReader(provider, model, request))
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            await pieces.aclose()
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
+        """One vector for each text, all of one length."""
+        provider = self._endpoint.provider
+        if not texts:
+            return Embedded(vectors=(), model=f"{provider}/{model}")
+        body = {"model": model, "input": list(texts)}
+        call = partial(self._client.post, "/embeddings", cast_to=object, body=body)
+        made = await asked(self._endpoint, sdk.OpenAIError, call, _Vectors)
+        placed = {place if one.index is None else one.index: one.embedding for place, one in enumerate(made.data)}
+        vectors = tuple(vector for _, vector in sorted(placed.items()))
+        if len(vectors) != len(texts) or len({len(one) for one in vectors}) != 1 or not vectors[0]:
+            why = f"{provider} answered {len(texts)} texts with {len(vectors)} vectors, or with ones of several lengths"
+            raise ModelFailed("malformed", why, provider=provider)
+        if not all(math.isfinite(number) for one in vectors for number in one):
+            raise ModelFailed("malformed", f"{provider} sent a vector with a number that is none", provider=provider)
+        counted = Usage(input=sum(map(counting.of_text, texts)), estimated=True)
+        if made.usage is not None and made.usage.prompt_tokens is not None:
+            counted = msgspec.structs.replace(usage(made.usage), output=0)
+        return Embedded(vectors=vectors, model=f"{provider}/{made.model or model}", usage=counted)
+
+    async def listed(self) -> tuple[Listed, ...]:
+        """What the service says it has; a list within `data`, or bare."""
+
+        async def call() -> object:
+            found = await self._client.get("/models", cast_to=object)
+            return {"data": found} if isinstance(found, list) else found
+
+        models = await asked(self._endpoint, sdk.OpenAIError, call, _Models)
+        return tuple(Listed(id=one.id.removeprefix("models/"), window=_window(one)) for one in models.data or ())
+
+    async def count(self, model: str, request: Request) -> int | None:
+        """This API counts nothing beforehand."""
+        return None
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._client.close()
+
+
+def _window(one: _Offered) -> int:
+    meta = one.meta or _Served()
+    told = (
+        one.context_length,
+        one.context_window,
+        one.max_context_length,
+        one.max_model_len,
+        meta.n_ctx,
+        meta.n_ctx_train,
+    )
+    return next((count for count in told if count and count > 0), 0)

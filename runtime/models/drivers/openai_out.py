@@ -1,0 +1,162 @@
+"""A Request as OpenAI's Chat Completions API takes it, and each of the services that speak it (pure).
+
+Source: developers.openai.com/api/reference, and the SDK's types. What a service refuses is left out by its quirks, which
+rows.py explains; where that takes away what the request needs, it is asked for in words, or it is ModelFailed("unfit").
+Chat Completions, not Responses: it is what all of them speak. No word of it switches thinking off everywhere, so `off` sends
+none: the model's own measure holds.
+"""
+
+import base64
+from typing import Final
+
+import msgspec
+
+from runtime.models import catalogue
+from runtime.models.drivers import schemas
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Image, Message, Request, Text, Thinking, ToolCall, ToolResult
+
+Body = dict[str, object]
+
+FAILED: Final = "The tool failed: "
+"""What stands before a result of a tool that failed: this API has no field for it."""
+
+
+def body(provider: str, model: str, request: Request, quirks: frozenset[str]) -> Body:
+    """The body of a request for a stream."""
+    words = [request.system] if request.system.strip() else []
+    made: Body = {"model": model, "stream": True}
+    if "no_stream_options" not in quirks:
+        made["stream_options"] = {"include_usage": True}
+    if request.tools:
+        if "no_tools" in quirks:
+            raise ModelFailed("unfit", f"{provider} takes no tools", provider=provider)
+        words += _tools(made, request, quirks)
+    if request.schema is not None:
+        words += _schema(made, provider, model, request.schema, quirks)
+    if request.most:
+        made["max_tokens" if "max_tokens" in quirks else "max_completion_tokens"] = request.most
+    if request.temperature is not None:
+        made["temperature"] = request.temperature
+    if request.stop:
+        made["stop"] = list(request.stop)
+    row = catalogue.find(f"{provider}/{model}")
+    if request.thinking not in ("", "off") and (row is None or row.thinking):
+        made["reasoning_effort"] = request.thinking
+    system: list[Body] = [{"role": "system", "content": "\n\n".join(words)}] if words else []
+    messages = [one for message in request.messages for one in _messages(provider, message, quirks)]
+    return {**made, "messages": [*system, *messages]}
+
+
+def _tools(made: Body, request: Request, quirks: frozenset[str]) -> list[str]:
+    """Put the tools in; what has to be said in words is returned."""
+    offered = request.tools
+    if request.choice == "none" and "no_tool_choice" in quirks:
+        return []
+    words = []
+    forced: object = (
+        "required" if request.choice == "any" else {"type": "function", "function": {"name": request.choice}}
+    )
+    if request.choice in ("auto", "none"):
+        forced = request.choice
+    elif quirks & {"no_tool_choice", "no_forced_choice"}:
+        forced = "auto"
+        if request.choice != "any":
+            offered = tuple(tool for tool in offered if tool.name == request.choice)
+        names = " or ".join(tool.name for tool in offered)
+        words.append(f"Your next answer must call a tool: {names}.")
+    if "no_tool_choice" not in quirks:
+        made["tool_choice"] = forced
+    if not request.parallel and "no_parallel_tool_calls" not in quirks:
+        made["parallel_tool_calls"] = False
+    made["tools"] = [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": {"type": "object", "properties": {}, **tool.parameters},
+            },
+        }
+        for tool in offered
+    ]
+    return words
+
+
+def _schema(made: Body, provider: str, model: str, schema: Body, quirks: frozenset[str]) -> list[str]:
+    """Put the schema in; what has to be said in words is returned."""
+    row = catalogue.find(f"{provider}/{model}")
+    is_bound = "no_json_schema" not in quirks and (row is None or row.schema) and schemas.is_object(schema)
+    if is_bound:
+        named: Body = {"name": "answer", "schema": schema}
+        if schemas.is_strict(schema):
+            named["strict"] = True
+        made["response_format"] = {"type": "json_schema", "json_schema": named}
+        return []
+    if "no_json_schema" in quirks and schemas.is_object(schema):
+        made["response_format"] = {"type": "json_object"}
+    return [schemas.in_words(schema)]
+
+
+def _messages(provider: str, message: Message, quirks: frozenset[str]) -> list[Body]:
+    if message.role == "assistant":
+        return [_answer(provider, message, quirks)]
+    made: list[Body] = []
+    shown: list[Text | Image] = []
+    for part in message.parts:
+        if isinstance(part, ToolResult):
+            texts = [one.text for one in part.content if isinstance(one, Text)]
+            content = (FAILED if part.failed else "") + "\n".join(texts)
+            made.append({"role": "tool", "tool_call_id": part.id, "content": content})
+            images = [one for one in part.content if isinstance(one, Image)]
+            shown += [Text(text=f"Pictures of the result {part.id}:"), *images] if images else []
+        elif isinstance(part, Text | Image):
+            shown.append(part)
+    if shown:
+        made.append({"role": "user", "content": _content(shown)})
+    return made
+
+
+def _answer(provider: str, message: Message, quirks: frozenset[str]) -> Body:
+    """An answer of a model's, its thinking only where its own provider wants it back."""
+    text = "".join(part.text for part in message.parts if isinstance(part, Text))
+    own = [part for part in message.parts if isinstance(part, Thinking) and part.provider == provider]
+    seals = {call: extra for part in own if part.seal for call, extra in _sealed(part.seal).items()}
+    calls: list[Body] = []
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            function = {"name": part.name, "arguments": msgspec.json.encode(part.arguments).decode()}
+            call: Body = {"id": part.id, "type": "function", "function": function}
+            calls.append({**call, "extra_content": seals[part.id]} if part.id in seals else call)
+    made: Body = {"role": "assistant", "content": text if text or not calls else None}
+    if calls:
+        made["tool_calls"] = calls
+        if "thinking_back" in quirks and (thought := "".join(part.text for part in own)):
+            made["reasoning_content"] = thought
+    return made
+
+
+def sealed(call: str, extra: object) -> str:
+    """The seal of what a service wants back with a tool call (Google's `thought_signature`)."""
+    return msgspec.json.encode({call: extra}).decode()
+
+
+def _sealed(seal: str) -> dict[str, object]:
+    try:
+        return msgspec.json.decode(seal, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return {}
+
+
+def _content(parts: list[Text | Image]) -> object:
+    """One text is a text: what every service takes."""
+    if len(parts) == 1 and isinstance(parts[0], Text):
+        return parts[0].text
+    made: list[Body] = []
+    for part in parts:
+        if isinstance(part, Text):
+            made.append({"type": "text", "text": part.text})
+        else:
+            address = f"data:{part.media};base64,{base64.b64encode(part.content).decode()}"
+            made.append({"type": "image_url", "image_url": {"url": address}})
+    return made

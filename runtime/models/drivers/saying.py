@@ -1,0 +1,87 @@
+"""What both protocols need to understand of an answer: names of models, letters in halves, arguments, ids (pure)."""
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+import msgspec
+
+from runtime.models import catalogue
+from runtime.models.messages import Message, ToolCall, ToolResult
+
+_MOVING: Final = re.compile(r"(?:^|[-/_:])(?:latest|auto|default)(?:$|[-/_:])")
+
+
+def is_same_model(provider: str, asked: str, said: str) -> bool:
+    """Whether what answered may be what was asked: the one's name holds the other's, between signs.
+
+    A provider says a model's full name for its short one (`gpt-4o-2024-08-06`), with or without its maker or a tag. A name
+    that is meant to move (`…-latest`, `auto`) is answered by any. Two names of one row of the catalogue are the same.
+    """
+    first, second = _bare(asked), _bare(said)
+    if not second or _MOVING.search(asked.lower()) or _holds(first, second) or _holds(second, first):
+        return True
+    row = catalogue.find(f"{provider}/{asked}")
+    return row is not None and row is catalogue.find(f"{provider}/{said}")
+
+
+def _bare(name: str) -> str:
+    last = re.split(r"[/\\]", name.strip().lower())[-1].removesuffix(".gguf")
+    return re.sub(r"[._@ ]", "-", last)
+
+
+def _holds(whole: str, part: str) -> bool:
+    return re.search(rf"(?:^|[-:]){re.escape(part)}(?:$|[-:])", whole) is not None
+
+
+class Letters:
+    """Text whose pieces may be cut in the middle of a letter, as a server does that counts in UTF-16.
+
+    The first half waits for the second; a half that stays alone becomes U+FFFD, as it is no text.
+    """
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def take(self, text: str) -> str:
+        """What is whole so far."""
+        text = self._half + text
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return _joined(text[: len(text) - len(self._half)])
+
+    def rest(self) -> str:
+        """What stays of a half at the end."""
+        return "\ufffd" if self._half else ""
+
+
+def _joined(text: str) -> str:
+    if text.isascii() or not re.search("[\ud800-\udfff]", text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def call_of(call: str, name: str, written: str) -> ToolCall:
+    """A tool call whose arguments were written as that text; no text is no arguments."""
+    try:
+        arguments = msgspec.json.decode(written) if written.strip() else {}
+        msgspec.msgpack.encode(arguments)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError):
+        return ToolCall(id=call, name=name, malformed=written)
+    if not isinstance(arguments, dict):
+        return ToolCall(id=call, name=name, malformed=written)
+    return ToolCall(id=call, name=name, arguments=arguments)
+
+
+def ids_in(messages: Collection[Message]) -> set[str]:
+    """The ids that a conversation has used."""
+    return {part.id for message in messages for part in message.parts if isinstance(part, ToolCall | ToolResult)}
+
+
+def new_id(given: str, used: set[str]) -> str:
+    """The id of a new call: as given, or made where none or a used one was. It is used from now on."""
+    made, number = given, len(used)
+    while not made or made in used:
+        made = f"call-{number}"
+        number += 1
+    used.add(made)
+    return made
