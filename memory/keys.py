@@ -2,7 +2,9 @@
 
 A key is 1 to 512 characters without NUL; a value is whatever msgpack carries, up to VALUE_MAX bytes. Each change counts the
 key's version up; who gives `version` changes only what is still at that version (0: only what is not there), so that two
-who read the same value cannot both overwrite it. An expired value is gone at its time, whether or not it is swept yet.
+who read the same value cannot both overwrite it. A key that is made begins beyond every version of those that are gone from
+its space, so no key ever has a version twice, and one that was deleted and set again is seen to be another.
+An expired value is gone at its time, whether or not it is swept yet.
 A value's labels are those of who set it; a listing has the labels of everything that it names.
 """
 
@@ -14,7 +16,7 @@ from msgspec import Struct
 
 from memory.errors import Absent, Conflict, Invalid
 from memory.queries import queries
-from memory.store import Bindings, Reader, Row, Store
+from memory.store import Binding, Bindings, Reader, Row, Store
 
 KEY_MAX: Final = 512
 VALUE_MAX: Final = 1 << 20
@@ -25,7 +27,7 @@ _LAST: Final = chr(0x10FFFF)
 
 
 class Value(Struct, frozen=True, kw_only=True):
-    """What stands under a key. version: how often it was set; times in microseconds; expires: None for never."""
+    """What stands under a key. version: what counts up with each change; times in microseconds; expires: None for never."""
 
     value: bytes
     version: int
@@ -108,7 +110,9 @@ def listed(store: Store | Reader, space: str, prefix: str = "", after: str = "",
 def sweep(store: Store) -> None:
     """Delete what has expired: nobody sees it any more, and it takes room."""
     with store.write():
-        store.rows(_SQL["expire"], {"now": store.now()})
+        now = store.now()
+        store.rows(_SQL["retire_expired"], {"now": now})
+        store.rows(_SQL["expire"], {"now": now})
 
 
 def _change(store: Store, space: str, one: Change) -> int:
@@ -120,12 +124,12 @@ def _change(store: Store, space: str, one: Change) -> int:
     if one.value is None:
         if found is None and one.version is None:
             raise Absent(f"there is no key {one.key!r} here")
-        store.rows(_SQL["drop"], {"space": space, "key": one.key})
+        _drop(store, "drop", {"space": space, "key": one.key})
         return 0
     now = store.now()
     if one.expires is not None and one.expires <= now:
         raise Invalid(f"{one.key!r} would expire before it is set")
-    store.rows(_SQL["expire_one"], {"space": space, "key": one.key, "now": now})
+    _drop(store, "expire_one", {"space": space, "key": one.key, "now": now})
     labels = msgspec.json.encode(sorted(set(one.labels))).decode()
     bindings: Bindings = {
         "space": space,
@@ -135,8 +139,14 @@ def _change(store: Store, space: str, one: Change) -> int:
         "now": now,
         "expires": one.expires,
     }
-    store.rows(_SQL["put"], bindings)
-    return version + 1
+    ((made,),) = store.rows(_SQL["put"], bindings)
+    return int(str(made))
+
+
+def _drop(store: Store, query: str, bindings: dict[str, Binding]) -> None:
+    """Delete a key's row, if there is one, and remember that its version was given."""
+    for (version,) in store.rows(_SQL[query], bindings):
+        store.rows(_SQL["retire"], {"space": bindings["space"], "version": version})
 
 
 def check_change(one: Change) -> None:

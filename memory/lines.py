@@ -149,7 +149,7 @@ def _lines(store: Store | Reader, space: str, labels: set[str]) -> Iterator[byte
             until=edge.until, properties=_shown(graph.packed(edge.properties)), evidence=edge.evidence, created=edge.created,
             changed=edge.changed,
         )))  # fmt: skip
-    for what, last in store.rows(SQL["counters"], {"space": space}):
+    for what, last in store.rows(SQL["counters"], {"space": space, "now": store.now()}):
         yield _line(_Line(counter=(str(what), int(last or 0))))
     for fragment in fragment_lines.lines(store, space):
         labels.update(fragment.labels)
@@ -217,7 +217,7 @@ class _Taking:
             if what == fragment_lines.COUNTED:
                 self._fragments.count(last)
                 return
-            if what not in ("entity", "relation"):
+            if what not in ("entity", "key", "relation"):
                 raise Invalid(f"nothing is counted as {what!r}")
             self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": last})
         elif line.session is not msgspec.UNSET:

@@ -50,7 +50,8 @@ def _keys_totals(store: Store | Reader, space: str) -> dict[str, int]:
 
 
 def _keys_erase(store: Store, space: str) -> None:
-    store.rows(SQL["keys_erase"], {"space": space})
+    for query in ("keys_erase", "versions_erase"):
+        store.rows(SQL[query], {"space": space})
 
 
 def _keys_check(store: Store) -> Findings:

@@ -33,7 +33,10 @@ INSERT INTO evidence (relation, said, confidence, labels, at) VALUES (:relation,
 SELECT kind FROM singles WHERE space = :space ORDER BY kind;
 
 -- name: counters
-SELECT what, last FROM counters WHERE space = :space ORDER BY what;
+SELECT what, max(last) FROM (
+    SELECT what, last FROM counters WHERE space = :space
+    UNION ALL SELECT 'key', version FROM keys WHERE space = :space AND expires <= :now
+) GROUP BY what ORDER BY what;
 
 -- name: put_counter
 INSERT INTO counters (space, what, last) VALUES (:space, :what, :last)

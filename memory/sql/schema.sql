@@ -1,12 +1,12 @@
 -- What all migrations make together. Read here; change by a new migration (memory/schema.py).
 
--- Values by key. Times are microseconds since 1970. A deleted key leaves no row: its version begins again at 1.
+-- Values by key. Times are microseconds since 1970. A deleted key leaves no row; new ones begin beyond its version.
 CREATE TABLE keys (
     space   TEXT NOT NULL,          -- the namespace within this file: '' for the owner's own, else a session's key
     key     TEXT NOT NULL,
     value   BLOB NOT NULL,          -- msgpack, as the bus brought it
     labels  TEXT NOT NULL,          -- a JSON array
-    version INTEGER NOT NULL,       -- counts from 1 at each change
+    version INTEGER NOT NULL,       -- counts up at each change
     created INTEGER NOT NULL,
     changed INTEGER NOT NULL,
     expires INTEGER,                -- NULL: never
@@ -16,6 +16,7 @@ CREATE TABLE keys (
 CREATE INDEX keys_expiring ON keys (expires) WHERE expires IS NOT NULL;
 
 -- Numbers that are told to callers: counted in each space, so that they tell nothing of another one, and never given again.
+-- what: 'entity', 'relation', or 'key': the greatest version of the keys that are gone.
 CREATE TABLE counters (
     space TEXT NOT NULL,
     what  TEXT NOT NULL,

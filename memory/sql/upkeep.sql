@@ -4,6 +4,9 @@ SELECT count(*), coalesce(sum(length(value)), 0) FROM keys WHERE space = :space 
 -- name: keys_erase
 DELETE FROM keys WHERE space = :space;
 
+-- name: versions_erase
+DELETE FROM counters WHERE space = :space AND what = 'key';
+
 -- name: keys_all
 SELECT space, key, value, labels FROM keys;
 

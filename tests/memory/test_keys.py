@@ -1,5 +1,6 @@
 """Values by key against a plain dict: whatever is done, in whatever order, the two agree."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,53 @@ def test_two_who_read_the_same_value_cannot_both_change_it(store: Store) -> None
     assert keys.get(store, "", "a").value == b"2"
 
 
+def gone_by_deleting(store: Store, clock: Clock) -> None:
+    keys.change(store, "", [Change(key="a", value=None)])
+
+
+def gone_by_time(store: Store, clock: Clock) -> None:
+    keys.change(store, "", [Change(key="a", value=b"1", expires=NOW + 1)])
+    clock.time = NOW + 2
+
+
+def gone_by_sweeping(store: Store, clock: Clock) -> None:
+    gone_by_time(store, clock)
+    keys.sweep(store)
+
+
+@pytest.mark.parametrize("go", [gone_by_deleting, gone_by_time, gone_by_sweeping])
+def test_a_key_that_was_gone_meanwhile_is_seen_to_be_another(
+    store: Store, clock: Clock, go: Callable[[Store, Clock], None]
+) -> None:
+    (read,) = keys.change(store, "", [Change(key="a", value=b"1")])
+    go(store, clock)
+    keys.change(store, "", [Change(key="a", value=b"2", version=0)])
+    with pytest.raises(Conflict):
+        keys.change(store, "", [Change(key="a", value=b"3", version=read)])
+    assert keys.change(store, "other", [Change(key="a", value=b"1")]) == (1,)  # and tells nothing of this space
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["set", "delete", "expire", "sweep"])), max_size=40))
+def test_no_key_ever_has_a_version_twice(steps: list[tuple[str, str]]) -> None:
+    clock = Clock()
+    store = Store(Path(":memory:"), now=clock)
+    given: set[tuple[str, int]] = set()
+    for key, what in steps:
+        clock.time += 10
+        if what == "sweep":
+            keys.sweep(store)
+            continue
+        value = None if what == "delete" else b"1"
+        expires = clock.time + 5 if what == "expire" else None
+        there = [row.key for row in keys.listed(store, "")]
+        (made,) = keys.change(
+            store, "", [Change(key=key, value=value, expires=expires, version=None if key in there else 0)]
+        )
+        assert (key, made) not in given or made == 0
+        given.add((key, made))
+    store.close()
+
+
 def test_several_keys_change_together_or_not_at_all(store: Store) -> None:
     keys.change(store, "", [Change(key="a", value=b"1"), Change(key="b", value=b"1")])
     with pytest.raises(Conflict):
@@ -48,7 +96,7 @@ def test_an_expired_value_is_gone_before_it_is_swept(store: Store, clock: Clock)
     with pytest.raises(Absent):
         keys.get(store, "", "a")
     assert [row.key for row in keys.listed(store, "")] == ["b"]
-    assert keys.change(store, "", [Change(key="a", value=b"2", version=0)]) == (1,)
+    assert keys.change(store, "", [Change(key="a", value=b"2", version=0)]) == (2,)
     clock.time = NOW + 100
     keys.sweep(store)
     assert [row.key for row in keys.listed(store, "")] == ["a", "b"]

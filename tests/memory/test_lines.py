@@ -30,6 +30,9 @@ def store() -> Iterator[Store]:
         change = Change(key=f"{number}", value=msgspec.msgpack.encode(value), labels=("web",), expires=10 + number)
         keys.change(opened, CHAT, [change])
     keys.change(opened, CHAT, [Change(key="0", value=b"\xc3")])
+    for _ in range(3):
+        keys.change(opened, CHAT, [Change(key="gone", value=b"\xc3")])
+    keys.change(opened, CHAT, [Change(key="gone", value=None)])
     for name in ("Ada", "Countess", "Bob", "Gone"):
         graph.put(opened, CHAT, "person", name, aliases=(f"{name} alias",), properties={name: 1, "raw": b"x"})
     graph.put(opened, CHAT, "ship", "Beagle")
@@ -92,6 +95,7 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
     for number, value in enumerate(VALUES[1:], 1):
         assert keys.get(other, OTHER, f"{number}").value == msgspec.msgpack.encode(value)
     assert keys.get(other, OTHER, "0").version == 2
+    assert keys.change(other, OTHER, [Change(key="gone", value=b"\xc0")]) == (4,)
     with pytest.raises(Conflict):
         lines.take_in(other, OTHER, out)
     assert upkeep.totals(other, CHAT) == dict.fromkeys(upkeep.totals(other, CHAT), 0)

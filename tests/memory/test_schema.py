@@ -7,7 +7,9 @@ import apsw
 import pytest
 
 import memory.store
+from memory import keys
 from memory.errors import Damaged, StoreError
+from memory.keys import Change
 from memory.schema import FOLDER, migrations
 from memory.store import APPLICATION, Store
 
@@ -42,6 +44,23 @@ def test_a_file_of_every_earlier_version_opens_as_todays(tmp_path: Path, version
     assert {row[0] for row in store.rows("SELECT name FROM sqlite_schema")} == {
         name for _, name, _ in made_by(*migrations())
     }
+    store.close()
+
+
+def test_no_key_of_an_earlier_file_gets_a_version_that_it_may_have_had(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with apsw.Connection(str(path)) as connection:
+        for step in migrations()[:4]:
+            connection.execute(step)
+        connection.execute("INSERT INTO keys VALUES ('chat', 'kept', x'c0', '[]', 3, 1, 1, NULL)")
+        connection.pragma("application_id", APPLICATION)
+        connection.pragma("user_version", 4)
+    connection.close()
+    store = Store(path, now=lambda: 1)
+    kept, gone = keys.change(store, "chat", [Change(key=key, value=b"\xc0") for key in ("kept", "gone")])
+    assert kept == 4
+    assert gone > 1 << 32
+    assert keys.change(store, "new", [Change(key="a", value=b"\xc0")]) == (1,)
     store.close()
 
 
