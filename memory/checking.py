@@ -39,6 +39,9 @@ _FAULTS: Final = {
     "miscounted": "fragments whose words the index has not as many of as they have",
     "words_of_none": "words in the index that are no chunk's",
     "miscounted_spaces": "spaces whose counts are not those of their chunks",
+    "spaces_behind": "spaces that would give a number again",
+    "malformed": "vectors that have not the length of their model's",
+    "far_blocks": "blocks of signs that no chunk can lie in",
     "neither": "chunks that have no vector and wait for none",
     "vectors_of_none": "vectors that are no chunk's",
 }
@@ -54,7 +57,8 @@ def verify(store: Store) -> tuple[Fault, ...]:
         for name, what in _FAULTS.items():
             if rows := _ids(store, name):
                 faults.append(Fault(what=what, rows=rows))
-        if wrong := tuple(sorted({number for _, number, _ in _wrong_blocks(store)})):
+        is_whole = not any(fault.what in (_FAULTS["malformed"], _FAULTS["far_blocks"]) for fault in faults)
+        if is_whole and (wrong := tuple(sorted({number for _, number, _ in _wrong_blocks(store)}))):
             faults.append(Fault(what="blocks of signs that are not those of their vectors", rows=wrong))
     except Damaged as error:
         faults.append(Fault(what=str(error), mendable=False))
@@ -71,6 +75,8 @@ def mend(store: Store) -> tuple[Fault, ...]:
             _again(store, fragment)
         for chunk in _ids(store, "words_of_none"):
             store.rows(_SQL["drop_words"], {"id": chunk})
+        store.rows(_SQL["drop_malformed"])
+        store.rows(_SQL["drop_far_blocks"])
         for chunk in _ids(store, "vectors_of_none"):
             blocks.drop(store, chunk)
         for chunk in _ids(store, "neither"):
@@ -112,6 +118,8 @@ def _again(store: Store, fragment: int) -> None:
 
 
 def _recount(store: Store) -> None:
+    for row, fragments, chunks in msgspec.convert(store.rows(_SQL["spaces_behind"]), list[tuple[int, int, int]]):
+        store.rows(_SQL["catch_up"], {"id": row, "fragments": fragments, "chunks": chunks})
     for row, indexed, terms in msgspec.convert(store.rows(_SQL["miscounted_spaces"]), list[tuple[int, int, int]]):
         store.rows(_SQL["recount"], {"id": row, "indexed": indexed, "terms": terms})
 

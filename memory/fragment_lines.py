@@ -17,6 +17,7 @@ from memory.queries import queries
 from memory.sameness import sameness
 from memory.spaces import NUMBERS
 from memory.store import Binding, Reader, Store
+from memory.times import check_counts, check_times
 from memory.words import told
 
 COUNTED: Final = "fragment"
@@ -75,6 +76,8 @@ class Taking:
         """One fragment more. Raises Invalid for one that cannot be."""
         names = [name for origin in one.origins for name in (origin.source, origin.run)]
         check(one.text, (one.kind, *names, *one.labels), one.importance, ())
+        check_times(one.time, one.used, one.created, one.changed, *(origin.time for origin in one.origins))
+        check_counts(one.seen, one.uses, one.counted, least=0)
         if one.seen < 1 or min(one.uses, one.counted) < 0 or (one.state == "live" and one.successor is not None):
             raise Invalid(f"fragment {one.number} cannot have come to what it says")
         self.count(one.number)
@@ -110,8 +113,8 @@ class Taking:
             raise Invalid(f"a successor is missing: fragment {min(missing)}")
 
     def _originate(self, row: int, origin: Origin) -> None:
-        if origin.entry is not None and origin.entry < 0:
-            raise Invalid("an entry's number is not negative")
+        if origin.entry is not None:
+            check_counts(origin.entry, least=0)
         values: dict[str, Binding] = {
             "fragment": row, "source": origin.source, "run": origin.run,
             "entry": -1 if origin.entry is None else origin.entry, "time": origin.time,

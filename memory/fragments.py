@@ -21,6 +21,7 @@ from memory.queries import queries
 from memory.sameness import sameness
 from memory.spaces import Space
 from memory.store import Binding, Reader, Row, Store
+from memory.times import COUNT_LAST, check_times
 from memory.words import told
 
 TEXT_MAX: Final = 1 << 20
@@ -103,7 +104,9 @@ class Stored(Struct, frozen=True, kw_only=True):
 def add(store: Store, space: str, new: New, *, supersedes: int | None = None) -> Stored:
     """Store a text. Raises Invalid; Absent and Conflict for what it supersedes."""
     check(new.text, (new.kind, new.source, new.run), new.importance, new.labels)
-    _check_times(new.time, new.entry)
+    check_times(new.time)
+    if new.entry is not None and not 0 <= new.entry <= COUNT_LAST:
+        raise Invalid(f"an entry's number goes from 0 to {COUNT_LAST}")
     metadata = told_metadata(new.metadata)
     with store.write():
         place = spaces.opened(store, space)
@@ -132,7 +135,7 @@ def get(store: Store | Reader, space: str, number: int) -> Fragment:
 
 def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
     """Change a live fragment in place, to mend it; what became untrue is superseded. Raises Absent, Conflict, Invalid."""
-    _check_times(changes.time)
+    check_times(changes.time)
     with store.write():
         place = spaces.found(store, space)
         row = _live(store, place, number)
@@ -286,11 +289,6 @@ def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[st
         raise Invalid(f"a fragment has at most {LABELS_MAX} labels")
     if not 0 <= importance <= 1:
         raise Invalid(f"importance is a number from 0 to 1, not {importance}")
-
-
-def _check_times(*numbers: int | None) -> None:
-    if any(number is not None and not -(1 << 63) <= number < 1 << 63 for number in numbers):
-        raise Invalid("a time and an entry's number are of 64 bits")
 
 
 def _labels(labels: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from memory.errors import Absent, Conflict, Invalid
 from memory.queries import queries
 from memory.store import Binding, Bindings, Reader, Row, Store
+from memory.times import check_times
 
 KEY_MAX: Final = 512
 VALUE_MAX: Final = 1 << 20
@@ -129,6 +130,7 @@ def _change(store: Store, space: str, one: Change) -> int:
     now = store.now()
     if one.expires is not None and one.expires <= now:
         raise Invalid(f"{one.key!r} would expire before it is set")
+    check_times(one.expires)
     _drop(store, "expire_one", {"space": space, "key": one.key, "now": now})
     labels = msgspec.json.encode(sorted(set(one.labels))).decode()
     bindings: Bindings = {

@@ -22,6 +22,7 @@ from memory.queries import queries
 from memory.sessions import SQL as SESSIONS
 from memory.sessions import Span
 from memory.store import Bindings, Reader, Store
+from memory.times import check_counts, check_times
 
 FORMAT: Final = "maniple-memory/1"
 SQL: Final = queries("lines")
@@ -219,7 +220,7 @@ class _Taking:
                 return
             if what not in ("entity", "key", "relation"):
                 raise Invalid(f"nothing is counted as {what!r}")
-            self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": last})
+            self._count(what, last)
         elif line.session is not msgspec.UNSET:
             self._take_session(bytes(line.session))
 
@@ -234,6 +235,8 @@ class _Taking:
 
     def _take_key(self, one: _Key) -> None:
         keys.check_change(keys.Change(key=one.key, value=_packed(one.value)))
+        check_counts(one.version)
+        check_times(one.created, one.changed, one.expires)
         self._store.rows(SQL["put_key"], {
             "space": self._space, "key": one.key, "value": _packed(one.value), "labels": self._marks(one.labels),
             "version": one.version, "created": one.created, "changed": one.changed, "expires": one.expires,
@@ -241,8 +244,7 @@ class _Taking:
 
     def _count(self, what: str, number: int) -> None:
         """No number is given again that stands here."""
-        if number < 1:
-            raise Invalid("numbers begin at 1")
+        check_counts(number)
         self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": number})
 
     def _take_entity(self, one: _Entity) -> None:
@@ -250,7 +252,9 @@ class _Taking:
             checked("a type", of_type, 64)
             if not folded(checked("a name", name)):
                 raise Invalid("a name has a character that can be compared")
-        self._count("entity", max(one.number, *(gone.number for gone in one.merged), 0))
+        for told in (one, *one.merged):
+            self._count("entity", told.number)
+            check_times(told.created, told.changed)
         row: Bindings = {
             "space": self._space, "number": one.number, "type": one.type, "name": one.name, "folded": folded(one.name),
             "properties": _properties(one.properties), "labels": self._marks(one.labels), "created": one.created,
@@ -274,6 +278,7 @@ class _Taking:
         if one.since is not None and one.until is not None and one.since >= one.until:
             raise Invalid("a relation ends after it begins")
         checked("a kind of relation", one.kind, 128)
+        check_times(one.since, one.until, one.created, one.changed, *(voice.at for voice in one.evidence))
         self._count("relation", one.number)
         ((made,),) = self._store.rows(SQL["put_relation"], {
             "space": self._space, "number": one.number, "source": self._ids[one.source], "kind": one.kind,

@@ -20,6 +20,7 @@ from memory.compacting import Summary
 from memory.errors import Conflict, Invalid
 from memory.sessions import MAIN, SQL, Branch, Said, Span, add, branches, extra_text, known, make_branch, message_of
 from memory.store import Bindings, Reader, Store
+from memory.times import check_times
 
 FORMAT: Final = "maniple-session/1"
 PAGE: Final = 16
@@ -150,10 +151,12 @@ class Taking:
                     is_first or (parent in self.last and 0 <= forked <= self.last[parent or ""])
                 ):
                     raise Invalid(f"a branch {name!r} cannot begin here")
+                check_times(line.created)
                 marks = tuple(self._labels.union(line.labels))
                 make_branch(self._store, self._session, name, parent, forked, marks, line.created)
                 self._branch, self.last[name] = name, forked
             case _Message(seq=seq) if self._branch and not self._at_end:
+                check_times(line.at)
                 if seq != self.last[self._branch] + 1:
                     raise Invalid(f"message {seq} follows message {self.last[self._branch]}")
                 said, marks = (
@@ -165,6 +168,7 @@ class Taking:
             case _Summary(branch=name, first=first, last=last):
                 if not 1 <= first <= last <= self.last.get(name, 0):
                     raise Invalid(f"there are no messages {first} to {last} of {name!r}")
+                check_times(line.at)
                 self._at_end = True
                 told = tuple(sorted(self._labels.union(line.labels)))
                 compacting.add(self._store, self._session, compacting.Summary(

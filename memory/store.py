@@ -121,6 +121,8 @@ def said() -> Iterator[None]:
         raise Full(f"the disk refuses: {error}") from None
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise Damaged(f"the memory file is damaged ({error}): `maniple memory verify` says what of it holds") from None
+    except UnicodeDecodeError:
+        raise Damaged("a text in the memory file is no Unicode: `maniple memory verify` says which") from None
     except apsw.TooBigError:
         raise Invalid("too large to be stored") from None
 

@@ -13,6 +13,7 @@ import msgspec
 
 from memory.errors import Damaged, StoreError
 from memory.parts import PARTS, Findings
+from memory.readable import unreadable
 from memory.store import APPLICATION, Reader, Store, said
 
 MOST: Final = 100
@@ -46,6 +47,7 @@ def check(store: Store) -> Findings:
     """Read the whole file, say what is wrong, and mend what can be mended without guessing."""
     try:
         found = _pages(store)
+        found = found.and_then(Findings(problems=unreadable(store, MOST)))
         if found.problems:
             return found  # what its parts would say of each other means nothing then
         with store.write():
@@ -53,6 +55,8 @@ def check(store: Store) -> Findings:
                 found = found.and_then(part.check(store))
     except Damaged as error:
         return Findings(problems=(str(error),))
+    except (apsw.Error, ValueError, OverflowError) as error:  # rows that can be read and say what none can
+        return Findings(problems=(f"what its rows say cannot be put together: {error}",))
     return Findings(problems=found.problems[:MOST], mended=found.mended[:MOST])
 
 

@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from memory.errors import StoreError
+import msgspec
+
+from memory.errors import Damaged, StoreError
 from memory.store import Reader, Store
 from memory_embedding import Embedding
 from memory_makers import Here, Maker, There
@@ -170,3 +172,5 @@ def told() -> Iterator[None]:
         yield
     except StoreError as error:
         raise Failure(error.code, str(error)) from None
+    except msgspec.MsgspecError:  # of what is stored: what a caller gives is read before
+        raise Failure(Damaged.code, "a row cannot be read: `maniple memory verify` says which") from None

@@ -23,6 +23,29 @@ SELECT spaces.id, count(chunks.id), coalesce(sum(chunks.terms), 0) FROM spaces
     LEFT JOIN chunks ON chunks.id > spaces.id * 4294967296 AND chunks.id < (spaces.id + 1) * 4294967296
 GROUP BY spaces.id HAVING count(chunks.id) <> spaces.indexed OR coalesce(sum(chunks.terms), 0) <> spaces.terms;
 
+-- name: spaces_behind
+SELECT spaces.id, max(spaces.fragments, coalesce((SELECT max(id) % 4294967296 FROM fragments
+        WHERE id BETWEEN spaces.id * 4294967296 AND (spaces.id + 1) * 4294967296 - 1), 0)) AS fragments_last,
+    max(spaces.chunks, coalesce((SELECT max(id) % 4294967296 FROM chunks
+        WHERE id BETWEEN spaces.id * 4294967296 AND (spaces.id + 1) * 4294967296 - 1), 0)) AS chunks_last
+FROM spaces WHERE fragments_last <> spaces.fragments OR chunks_last <> spaces.chunks;
+
+-- name: catch_up
+UPDATE spaces SET fragments = :fragments, chunks = :chunks WHERE id = :id;
+
+-- name: malformed
+SELECT chunk FROM vectors JOIN models ON models.id = model WHERE length(vector) <> 4 * dimension;
+
+-- name: drop_malformed
+DELETE FROM vectors WHERE rowid IN
+    (SELECT vectors.rowid FROM vectors JOIN models ON models.id = model WHERE length(vector) <> 4 * dimension);
+
+-- name: drop_far_blocks
+DELETE FROM blocks WHERE block NOT BETWEEN 0 AND 9007199254740991;
+
+-- name: far_blocks
+SELECT block FROM blocks WHERE block NOT BETWEEN 0 AND 9007199254740991;
+
 -- name: recount
 UPDATE spaces SET indexed = :indexed, terms = :terms WHERE id = :id;
 

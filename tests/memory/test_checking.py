@@ -35,6 +35,9 @@ DAMAGE = {
     "whose counts are not": "UPDATE spaces SET indexed = indexed + 1 WHERE name = 's'",
     "no vector and wait for none": "DELETE FROM unembedded",
     "vectors that are no chunk's": "UPDATE vectors SET chunk = 77 WHERE chunk = (SELECT max(chunk) FROM vectors)",
+    "have not the length": "UPDATE vectors SET vector = x'00' WHERE chunk = (SELECT max(chunk) FROM vectors)",
+    "no chunk can lie in": "INSERT INTO blocks VALUES (1, 9223372036854775807, x'', x'')",
+    "give a number again": "UPDATE spaces SET fragments = 0, chunks = 0",
     "blocks of signs": "UPDATE blocks SET signs = zeroblob(length(signs))",
 }
 

@@ -151,8 +151,10 @@ def test_an_absent_and_a_foreign_number_are_told_alike(store: Store, space: str,
         New(text="x", metadata={"a": "x" * 70_000}),
         New(text="x", metadata={"a": object()}),
         New(text="x", time=1 << 63),
+        New(text="x", time=-1),
+        New(text="x", entry=-1),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_what_cannot_be_stored_is_refused_and_changes_nothing(store: Store, new: New) -> None:
     with pytest.raises(Invalid):

@@ -112,6 +112,12 @@ def test_spaces_do_not_see_each_other(store: Store) -> None:
     assert keys.listed(store, "two") == []
 
 
+@pytest.mark.parametrize("expires", [NOW, 253_402_300_800_000_000, 1 << 63])
+def test_a_value_that_expires_at_no_time_to_come_is_refused(store: Store, expires: int) -> None:
+    with pytest.raises(Invalid):
+        keys.change(store, "", [Change(key="a", value=b"1", expires=expires)])
+
+
 @pytest.mark.parametrize("key", ["", "x" * 513, "a\0b", "\ud800"])
 def test_a_key_that_cannot_be_one_is_refused(store: Store, key: str) -> None:
     with pytest.raises(Invalid):

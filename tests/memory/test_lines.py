@@ -18,6 +18,15 @@ from memory.recall import Question
 from memory.sessions import Said
 from memory.store import Store
 
+FRAGMENT = (
+    b'{"fragment":{"number":1,"text":"x","kind":"note","time":%d,"importance":0.5,"labels":[],"metadata":{},"state":"live",'
+    b'"successor":null,"seen":1,"uses":0,"used":1,"counted":0,"created":1,"changed":1,'
+    b'"origins":[{"source":"","run":"","entry":%s,"time":1}]}}'
+)
+ENTITY = (
+    b'{"entity":{"number":%d,"type":"a","name":"b","names":[],"properties":{"json":{}},"labels":[],"created":1,"changed":1,'
+    b'"merged":[{"number":%d,"type":"a","name":"c","created":1,"changed":%d}]}}'
+)
 CHAT, OTHER = "session/bot/mail/-/ada", "session/bot/mail/-/bob"
 VALUES: list[object] = [None, 1, -(2**63), 2**64 - 1, 1.0, float("inf"), b"\0\xff"]
 VALUES += [{"a": [b"x"]}, "\0\u202e😀", {1: 2}, [[[]]], 10**15]
@@ -62,7 +71,7 @@ def fill_fragments(store: Store) -> None:
     second = fragments.add(
         store, CHAT, New(text="In Rome.", metadata={"b": [1.5, None], "a": {}}), supersedes=first.number
     )
-    fragments.add(store, CHAT, New(text="In Oslo.", kind="fact", time=-5), supersedes=second.number)
+    fragments.add(store, CHAT, New(text="In Oslo.", kind="fact", time=0), supersedes=second.number)
     gone = fragments.add(store, CHAT, New(text="Forgotten"))
     fragments.forget(store, CHAT, gone.number)
     fragments.add(store, CHAT, New(text="They pay bills, twice."))
@@ -134,6 +143,18 @@ def test_all_lines_are_as_of_one_moment(tmp_path: Path) -> None:
         b'{"key":{"key":"","value":{"json":1},"version":1,"created":1,"changed":1,"expires":null,"labels":[]}}',
         b'{"key":{"key":"a","value":{"msgpack":"wQ=="},"version":1,"created":1,"changed":1,"expires":null,"labels":[]}}',
         b'{"single":"a","counter":["entity",1]}',
+        b'{"counter":["key",0]}',
+        b'{"counter":["entity",9007199254740992]}',
+        b'{"key":{"key":"a","value":{"json":1},"version":0,"created":1,"changed":1,"expires":null,"labels":[]}}',
+        b'{"key":{"key":"a","value":{"json":1},"version":9223372036854775807,"created":1,"changed":1,"expires":null,"labels":[]}}',
+        b'{"key":{"key":"a","value":{"json":1},"version":1,"created":-1,"changed":1,"expires":null,"labels":[]}}',
+        b'{"key":{"key":"a","value":{"json":1},"version":1,"created":1,"changed":1,"expires":253402300800000000,"labels":[]}}',
+        ENTITY % (-5, 1, 1),
+        ENTITY % (5, -5, 1),
+        ENTITY % (5, 4, -1),
+        FRAGMENT % (-1, b"null"),
+        FRAGMENT % (253402300800000000, b"null"),
+        FRAGMENT % (1, b"-1"),
         b'{"format":"maniple-memory/1"}',
         b"{}",
     ],

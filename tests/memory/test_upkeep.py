@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory import fragments, graph, keys, sessions, upkeep, vectors
+from memory import compacting, fragments, graph, keys, sessions, upkeep, vectors
 from memory.errors import Absent, Damaged, StoreError
 from memory.fragments import New
 from memory.graph import Ref
@@ -126,6 +126,52 @@ def test_a_copy_is_whole_and_has_what_was_there(store: Store, tmp_path: Path) ->
 def test_rows_that_do_not_fit_each_other_are_found(store: Store, damage: str) -> None:
     store.connection.execute(damage)
     assert upkeep.check(store).problems
+
+
+NO_JSON = ("'nope'", "'{'", "'[1]'", "''", "CAST(x'edb3bf' AS TEXT)")
+NO_TIME = ("-1", "253402300800000000", "-9223372036854775808")
+NO_TEXT = ("CAST(x'edb3bf' AS TEXT)", "CAST(x'ff' AS TEXT)")
+NO_NUMBER = ("-1", "9223372036854775807")
+UNREADABLE = {
+    NO_JSON: "keys.labels entities.labels evidence.labels branches.labels messages.labels messages.extra summaries.labels"
+    " spaces.languages fragments.labels fragments.metadata",
+    NO_TIME: "keys.created keys.changed keys.expires entities.created entities.changed relations.since relations.until"
+    " relations.created relations.changed evidence.at branches.created messages.at summaries.at fragments.time"
+    " fragments.used fragments.created fragments.changed origins.time",
+    NO_TEXT: "keys.key entities.type entities.name names.name names.type relations.kind evidence.said singles.kind"
+    " branches.name branches.parent messages.branch messages.role messages.text summaries.branch summaries.text fragments.kind"
+    " fragments.text fragments.language origins.source origins.run models.name spaces.name",
+    NO_NUMBER: "keys.version counters.last entities.number relations.number messages.seq spaces.fragments spaces.chunks"
+    " chunks.terms chunks.start",
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(one, bad) for bads, told in UNREADABLE.items() for one in told.split() for bad in bads]
+)
+def test_a_row_that_nobody_could_read_is_found(small: Store, column: str, value: str) -> None:
+    table, _, name = column.partition(".")
+    small.connection.pragma("foreign_keys", False)
+    rows = small.rows(f"SELECT count(*) FROM {table}")[0][0]
+    assert rows, "there is none to be damaged"
+    small.connection.execute(f"UPDATE OR IGNORE {table} SET {name} = {value}")
+    assert upkeep.check(small).problems
+
+
+@pytest.fixture
+def small() -> Iterator[Store]:
+    store = Store(Path(":memory:"), now=lambda: 1)
+    keys.change(store, CHAT, [Change(key="a", value=b"\xc0", expires=9)])
+    for name in ("Ada", "Bob"):
+        graph.put(store, CHAT, "person", name)
+    graph.relate(store, CHAT, Ref(name="Ada"), "knows", Ref(name="Bob"), said="x", since=1, until=2, single=True)
+    sessions.append(store, CHAT, [Said(role="user", text="Hello")] * 2)
+    sessions.fork(store, CHAT, "other", at=1)
+    compacting.compact(store, CHAT, 1, 2, "Both.")
+    fragments.add(store, CHAT, New(text="Hello", source="x", run="r", entry=1))
+    vectors.register(store, "m/1", 8)
+    yield store
+    store.close()
 
 
 @pytest.mark.parametrize(

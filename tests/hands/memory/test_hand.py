@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,20 @@ def test_what_is_too_large_or_too_deep_is_refused_with_words(desk: Desk) -> None
     long = [{"role": "user", "text": "x" * 1_100_000}]
     assert "a message takes at most" in desk.fails("session.append", CHAT, messages=long)
     assert desk.is_whole()
+
+
+def test_a_row_that_cannot_be_read_ends_its_calls_in_damaged_and_verify_names_it(desk: Desk) -> None:
+    for text in ("Ada pays by cheque.", "Bob pays in cash."):
+        desk.call("store", text=text)
+    file = apsw.Connection(str(desk.hand.shelf.path_of(OWN)))
+    file.execute("UPDATE fragments SET labels = 'nope' WHERE text LIKE 'Ada%'")
+    for method, given in (("recall", {"text": "pays"}), ("fragment", {"fragment": 1}), ("fragments", {})):
+        assert desk.fails(method, **given).startswith("damaged: a row cannot be read")
+    file.execute("UPDATE fragments SET labels = '[]', text = CAST(x'ff' AS TEXT) WHERE text LIKE 'Ada%'")
+    assert desk.fails("fragment", fragment=1).startswith("damaged: a text in the memory file is no Unicode")
+    assert desk.call("fragment", fragment=2)["text"] == "Bob pays in cash."
+    assert desk.call("verify")["problems"] == ["the fragment 1 cannot be read"]
+    file.close()
 
 
 def test_ten_megabytes_in_one_line_are_refused_and_nothing_is_left_of_them(desk: Desk) -> None:
