@@ -16,10 +16,10 @@ _BOUNDARIES: Final = (
     re.compile(r"^(?=#{1,6} )", re.MULTILINE),
     re.compile(r"(?<=\n)(?:[ \t]*\n)+"),
     re.compile(r"\n"),
-    re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+"),
+    re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]]*\s+|[。！？]+"),
     re.compile(r"\s+"),
 )
-"""Strongest first; a text may be cut behind what one matches."""
+"""Strongest first; a text may be cut behind what one matches. Each is tried once for a run of signs, however long it is."""
 
 Span = tuple[int, int]
 

@@ -143,8 +143,8 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
         text = now.text if changes.text is None else changes.text
         kind = now.kind if changes.kind is None else changes.kind
         importance = now.importance if changes.importance is None else changes.importance
+        check(text, (kind,), importance, changes.labels)
         labels = (*now.labels, *changes.labels)
-        check(text, (kind,), importance, labels)
         metadata = told_metadata(now.metadata if changes.metadata is None else changes.metadata)
         same = sameness(text, str(place.id), kind, metadata)
         if (rows := store.rows(_SQL["same"], {"sameness": same})) and rows[0][0] != row:
@@ -193,7 +193,12 @@ def listed(
 
 
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
-    """Note that these were of use now: what is used is kept longer (memory/fading.py). What is not there is passed over."""
+    """Note that these were of use now: what is used is kept longer (memory/fading.py). What is not there is passed over.
+
+    Raises Invalid for more than LIST_MAX.
+    """
+    if len(numbers) > LIST_MAX:
+        raise Invalid(f"at most {LIST_MAX} fragments are told to have been of use together")
     with store.write():
         place = spaces.found(store, space)
         for number in dict.fromkeys(numbers):

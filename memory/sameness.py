@@ -15,8 +15,8 @@ from typing import Final
 
 _PLAIN: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-"})
 _ARTICLE: Final = re.compile(r"(?<![\w'.-])the (?=\w)")
-_EXACT: Final = re.compile(r"[^\s\w.,;'\"]|\w*(?:[^\W\d_a-z]|\d)\w*(?:[.,'-]\w+)*")
-"""A sign; a word with a digit, or with a letter that is not a small ASCII one."""
+_EXACT: Final = re.compile(r"[^\s\w.,;'\"]|(?<!\w)\w*(?:[^\W\d_a-z]|\d)\w*(?:[.,'-]\w+)*")
+"""A sign; a word with a digit, or with a letter that is not a small ASCII one. A word is tried from its beginning alone."""
 
 _SENTENCE: Final = re.compile(r"(^|[.!?] )([^\W\d_])(?=[a-z]*(?:[ ,]|$))")
 

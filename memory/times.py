@@ -1,4 +1,4 @@
-"""Moments as a memory keeps them (pure): microseconds since 1970, up to the end of the calendar that replies are written in."""
+"""Moments as a memory keeps them (pure): microseconds since 1970, up to the end of the calendar."""
 
 from typing import Final
 

@@ -110,7 +110,9 @@ def match(
             if here not in reached:
                 reached[here], seen, was_cut = _reach(store, here, step, at, VISITED_MOST - looked)
                 looked, cut = looked + seen, cut or was_cut
-            longer.extend((*row, to) for to in reached[here])
+            longer.extend((*row, to) for to in reached[here][: VISITED_MOST + 1 - len(longer)])
+            if len(longer) > VISITED_MOST:
+                break
         cut = cut or len(longer) > VISITED_MOST
         rows = longer
     found = tuple(tuple(entity_of(store, one) for one in row) for row in rows[:most])

@@ -42,3 +42,10 @@ def test_a_heading_stays_with_what_follows_it() -> None:
     text = "# A heading\n\n" + "A sentence of some words. " * 20
     start, finish = chunked(text, 200)[0]
     assert text[start:finish].startswith("# A heading\n\nA sentence")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("signs", ["!", '."', "?!", ".)", "\n\t", " ", "# \n", "。"])
+def test_a_megabyte_of_signs_is_cut_as_quickly_as_one_of_words(signs: str) -> None:
+    text = signs * (1_000_000 // len(signs)) + "a"
+    assert chunked(text)[-1][1] == len(text)

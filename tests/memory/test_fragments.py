@@ -241,3 +241,16 @@ def test_whatever_is_done_the_index_is_what_is_live(done: list[tuple[str, str, s
         )
         assert chunks == [(indexed, terms)]
     store.close()
+
+
+def test_a_fragment_that_many_stored_has_all_their_labels_and_can_still_be_changed(store: Store) -> None:
+    for start in (0, 60):
+        add(store, "", New(text="x", labels=tuple(f"l{number}" for number in range(start, start + 60))))
+    changed = update(store, "", 1, Changes(importance=0.9, labels=("l0", "further")))
+    assert (len(changed.labels), changed.importance) == (121, 0.9)
+
+
+def test_more_are_not_told_to_have_been_of_use_than_are_listed(store: Store) -> None:
+    use(store, "", tuple(range(1_000)))
+    with pytest.raises(Invalid, match="at most 1000"):
+        use(store, "", tuple(range(1_001)))

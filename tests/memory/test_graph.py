@@ -1,5 +1,6 @@
 """The graph: one entity for one name, relations in time with who said so, bounded walks, merging that loses nothing."""
 
+import tracemalloc
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +194,22 @@ def test_a_walk_that_is_cut_says_so(store: Store, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(walks, "FAN_MOST", 1_000)
     monkeypatch.setattr(walks, "VISITED_MOST", 5)
     assert walks.match(store, "", Step(name="hub"), [Step()]).cut
+
+
+def test_a_pattern_takes_no_more_memory_than_its_bound(store: Store) -> None:
+    """Each of 300 leads to a hub and the hub to each of them: chains of four would be 8 billion."""
+    with store.write():
+        hub = Ref(number=graph.put(store, "", "hub", "hub").number)
+        for number in range(300):
+            one = Ref(number=graph.put(store, "", "spoke", f"{number}").number)
+            graph.relate(store, "", one, "to", hub, said="x")
+            graph.relate(store, "", hub, "to", one, said="x")
+    tracemalloc.start()
+    found = walks.match(store, "", Step(type="spoke"), [Step()] * 4, most=7)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(found.rows), found.cut) == (7, True)
+    assert peak < 20_000_000
 
 
 def test_walks_stay_in_their_space(store: Store) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.sameness import sameness
+from memory.sameness import nearly, sameness
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,14 @@ def test_only_the_article_may_be_missing(words: list[str]) -> None:
     bare = [word for word in words if word != "the"]
     for at in range(len(bare)):
         assert sameness(" ".join(bare)) != sameness(" ".join(bare[:at] + bare[at + 1 :]))
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", ["x", "x-", "x'", ". x", "the "])
+def test_a_megabyte_without_a_name_is_compared_at_once(piece: str) -> None:
+    assert nearly(piece * (1_000_000 // len(piece)), ())
+
+
+def test_every_number_sign_and_name_is_kept_as_it_stands() -> None:
+    text = "xAx paid 3.50 to iOS-team, x2y and naïve 'Ada' at 5%."
+    assert nearly(text, ())[1:] == ("xAx", "3.50", "iOS-team", "x2y", "naïve", "Ada", "5", "%")

@@ -139,8 +139,8 @@ UNREADABLE = {
     " relations.created relations.changed evidence.at branches.created messages.at summaries.at fragments.time"
     " fragments.used fragments.created fragments.changed origins.time",
     NO_TEXT: "keys.key entities.type entities.name names.name names.type relations.kind evidence.said singles.kind"
-    " branches.name branches.parent messages.branch messages.role messages.text summaries.branch summaries.text fragments.kind"
-    " fragments.text fragments.language origins.source origins.run models.name spaces.name",
+    " branches.name branches.parent messages.branch messages.role messages.text summaries.branch summaries.text"
+    " fragments.kind fragments.text fragments.language origins.source origins.run models.name spaces.name",
     NO_NUMBER: "keys.version counters.last entities.number relations.number messages.seq spaces.fragments spaces.chunks"
     " chunks.terms chunks.start",
 }

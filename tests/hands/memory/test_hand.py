@@ -74,8 +74,8 @@ def test_a_row_that_cannot_be_read_ends_its_calls_in_damaged_and_verify_names_it
         desk.call("store", text=text)
     file = apsw.Connection(str(desk.hand.shelf.path_of(OWN)))
     file.execute("UPDATE fragments SET labels = 'nope' WHERE text LIKE 'Ada%'")
-    for method, given in (("recall", {"text": "pays"}), ("fragment", {"fragment": 1}), ("fragments", {})):
-        assert desk.fails(method, **given).startswith("damaged: a row cannot be read")
+    for method, params in (("recall", {"text": "pays"}), ("fragment", {"fragment": 1}), ("fragments", {})):
+        assert desk.fails(method, **params).startswith("damaged: a row cannot be read")
     file.execute("UPDATE fragments SET labels = '[]', text = CAST(x'ff' AS TEXT) WHERE text LIKE 'Ada%'")
     assert desk.fails("fragment", fragment=1).startswith("damaged: a text in the memory file is no Unicode")
     assert desk.call("fragment", fragment=2)["text"] == "Bob pays in cash."
