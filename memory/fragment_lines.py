@@ -113,10 +113,12 @@ class Taking:
             raise Invalid(f"a successor is missing: fragment {min(missing)}")
 
     def _originate(self, row: int, origin: Origin) -> None:
+        check_counts(origin.call, least=0)
         if origin.entry is not None:
             check_counts(origin.entry, least=0)
         values: dict[str, Binding] = {
             "fragment": row, "source": origin.source, "run": origin.run,
             "entry": -1 if origin.entry is None else origin.entry, "time": origin.time,
+            "call": origin.call,
         }  # fmt: skip
         self._store.rows(_SQL["put_origin"], values)

@@ -40,7 +40,8 @@ _LIST: Final = _SQL["list"].replace("$passes", _SQL["passes"])
 class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text to be stored. time: microseconds since 1970 of what it tells of, else now; importance: 0 to 1.
 
-    source: where it was heard; run, entry: the run and the log's entry that it came from.
+    source: where it was heard; run, entry: the run and the log's entry that it came from. All three are what the caller says;
+    call: the kernel's number of the call, by which the log knows whose run made it; 0 for none.
     """
 
     text: str
@@ -52,6 +53,7 @@ class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metadata: dict[str, object] = {}
     run: str = ""
     entry: int | None = None
+    call: int = 0
 
 
 class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,12 +68,13 @@ class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """One place where a fragment came from."""
+    """One place where a fragment came from; call: the number of the call that first said so, 0 for none."""
 
     source: str
     run: str
     entry: int | None
     time: int
+    call: int = 0
 
 
 class Fragment(Struct, frozen=True, kw_only=True):
@@ -213,8 +216,8 @@ def fragment(store: Store | Reader, row: Row) -> Fragment:
     found["successor"] = None if successor is None else spaces.number(int(str(successor)))
     found["labels"], found["metadata"] = msgspec.json.decode(str(row[5])), msgspec.json.decode(str(row[6]))
     found["origins"] = [
-        {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time}
-        for source, run, entry, time in store.rows(_SQL["origins"], {"fragment": ident})
+        {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
+        for source, run, entry, time, call in store.rows(_SQL["origins"], {"fragment": ident})
     ]
     return msgspec.convert(found, Fragment)
 
@@ -248,7 +251,7 @@ def _merge(store: Store, row: int, new: New) -> None:
 def _originate(store: Store, row: int, new: New) -> None:
     values: dict[str, Binding] = {
         "fragment": row, "source": new.source, "run": new.run, "entry": -1 if new.entry is None else new.entry,
-        "time": store.now(),
+        "time": store.now(), "call": new.call,
     }  # fmt: skip
     store.rows(_SQL["origin"], values)
 

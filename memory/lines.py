@@ -252,9 +252,11 @@ class _Taking:
             checked("a type", of_type, 64)
             if not folded(checked("a name", name)):
                 raise Invalid("a name has a character that can be compared")
-        for told in (one, *one.merged):
-            self._count("entity", told.number)
-            check_times(told.created, told.changed)
+        self._count("entity", one.number)
+        check_times(one.created, one.changed)
+        for gone in one.merged:
+            self._count("entity", gone.number)
+            check_times(gone.created, gone.changed)
         row: Bindings = {
             "space": self._space, "number": one.number, "type": one.type, "name": one.name, "folded": folded(one.name),
             "properties": _properties(one.properties), "labels": self._marks(one.labels), "created": one.created,

@@ -68,7 +68,7 @@ class Fragments(Desk):
         _check_size(text)
         new = New(
             text=text, kind=kind, source=source, time=micros(time), importance=importance, labels=tuple(call.labels),
-            metadata=metadata or {}, run=run, entry=entry,
+            metadata=metadata or {}, run=run, entry=entry, call=call.number,
         )  # fmt: skip
         made = await self.writing(
             call, lambda store, space: fragments.add(store, space, new, supersedes=supersedes)
@@ -213,7 +213,9 @@ def _row(one: Fragment) -> Answer:
 
 
 def _origin(one: Origin) -> Answer:
-    return {"source": one.source, "run": one.run, "entry": one.entry, "time": moment(one.time)}
+    return {
+        "source": one.source, "run": one.run, "entry": one.entry, "time": moment(one.time), "call": one.call or None,
+    }  # fmt: skip
 
 
 def _result(one: "Found") -> Answer:

@@ -18,8 +18,8 @@ UPDATE fragments SET labels = :labels, importance = max(importance, :importance)
 WHERE id = :id;
 
 -- name: originate
-INSERT INTO origins (fragment, source, run, entry, time)
-SELECT :kept, source, run, entry, time FROM origins WHERE fragment = :id ON CONFLICT DO NOTHING;
+INSERT INTO origins (fragment, source, run, entry, time, call)
+SELECT :kept, source, run, entry, time, call FROM origins WHERE fragment = :id ON CONFLICT DO NOTHING;
 
 -- name: promote
 UPDATE fragments SET importance = :importance, counted = :counted WHERE id = :id;

@@ -41,11 +41,11 @@ DELETE FROM fragments WHERE id = :id;
 UPDATE fragments SET uses = uses + 1, used = :now WHERE id = :id;
 
 -- name: origin
-INSERT INTO origins (fragment, source, run, entry, time) VALUES (:fragment, :source, :run, :entry, :time)
+INSERT INTO origins (fragment, source, run, entry, time, call) VALUES (:fragment, :source, :run, :entry, :time, :call)
 ON CONFLICT DO NOTHING;
 
 -- name: origins
-SELECT source, run, entry, time FROM origins WHERE fragment = :fragment ORDER BY time, source, run, entry;
+SELECT source, run, entry, time, call FROM origins WHERE fragment = :fragment ORDER BY time, source, run, entry;
 
 -- name: get
 SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed

@@ -53,7 +53,7 @@ VALUES (:id, :text, :kind, :time, :importance, :labels, :metadata, :language, :s
     :seen, :uses, :used, :counted, :created, :changed);
 
 -- name: put_origin
-INSERT INTO origins (fragment, source, run, entry, time) VALUES (:fragment, :source, :run, :entry, :time);
+INSERT INTO origins (fragment, source, run, entry, time, call) VALUES (:fragment, :source, :run, :entry, :time, :call);
 
 -- name: count_fragments
 UPDATE spaces SET fragments = max(fragments, :last) WHERE id = :space;

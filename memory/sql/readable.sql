@@ -61,7 +61,7 @@ FROM fragments f LEFT JOIN spaces ON spaces.id = f.id / 4294967296;
 
 -- name: origin
 SELECT CAST(spaces.name AS BLOB), o.fragment % 4294967296, CAST(o.source AS BLOB) AS text_, CAST(o.run AS BLOB) AS text_,
-    o.time AS time_
+    o.time AS time_, o.call + 1 AS count_
 FROM origins o LEFT JOIN spaces ON spaces.id = o.fragment / 4294967296;
 
 -- name: chunk

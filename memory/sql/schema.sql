@@ -195,6 +195,7 @@ CREATE TABLE origins (
     run      TEXT NOT NULL,         -- '' for none
     entry    INTEGER NOT NULL,      -- its number in the log; -1 for none
     time     INTEGER NOT NULL,
+    call     INTEGER NOT NULL DEFAULT 0, -- the kernel's number of the call that first said so; 0 for none
     PRIMARY KEY (fragment, source, run, entry)
 ) STRICT, WITHOUT ROWID;
 

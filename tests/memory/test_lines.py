@@ -64,7 +64,7 @@ def fill_fragments(store: Store) -> None:
         fragments.add(
             store,
             CHAT,
-            New(text="Ada lives in Paris.\n\0😀", source=one, labels=(one,), run="r1", entry=3, importance=0.7),
+            New(text="Ada lives in Paris.\n\0😀", source=one, labels=(one,), run="r1", entry=3, call=8, importance=0.7),
         )
         for one in ("mail", "web")
     )

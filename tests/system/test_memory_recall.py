@@ -12,7 +12,7 @@ import pytest
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system.actors import Step, Told, actor, ask, cast, done, refused, rows
-from tests.system.fates import until
+from tests.system.fates import entries, until
 
 CHAT, OTHER = "session/bot/mail/-/ada", "session/bot/mail/-/bob"
 WIDE: Final = rows("memory.*")
@@ -97,6 +97,19 @@ def test_a_text_is_found_by_its_words_as_soon_as_it_is_stored(kernel: Kernel, cl
     many = [step("store", text=f"The boat number {number} is in the harbour.") for number in range(40)]
     *_, answer = told(client, "quick", *many, step("recall", text="39", most=1))
     assert [one["text"] for one in answer["results"]] == ["The boat number 39 is in the harbour."]
+
+
+def test_beside_the_run_that_a_caller_names_stands_the_call_by_which_the_log_knows_it(
+    kernel: Kernel, client: Client
+) -> None:
+    install(kernel, actor("teller", WIDE))
+    steps = (step("store", text="I am somebody else.", run="r-other"), step("fragment", fragment=1))
+    made, shown = told(client, "teller", *steps)
+    (origin,) = shown["origins"]
+    assert (made["fragment"], origin["run"]) == (1, "r-other")
+    (entry,) = [one for one in entries(kernel.home, "call") if one.call == origin["call"]]
+    assert (entry.method, entry.resource, entry.run) == ("memory.store", "own", entry.principal)
+    assert entry.run != "r-other"
 
 
 def test_a_fragment_is_mended_superseded_used_and_forgotten(kernel: Kernel, client: Client) -> None:
