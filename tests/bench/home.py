@@ -85,18 +85,26 @@ class Operator:
 
     def call(self, method: str, resource: str = "", /, **arguments: Value) -> Value:
         """One call to its end. RuntimeError for any end but Done."""
+        self.begin(method, resource, **arguments)
+        return self.end()
+
+    def begin(self, method: str, resource: str = "", /, **arguments: Value) -> None:
+        """One call more that is open."""
         self._number += 2
         header = headers.Call(number=self._number, method=method, resource=resource)
         self.socket.send_multipart((codec.encode(header), codec.encode_body(arguments)))
+
+    def end(self) -> Value:
+        """The next end of an open call. RuntimeError for any but Done."""
         while True:
             if not self.socket.poll(PATIENCE):
-                raise TimeoutError(f"{method} has no end")
+                raise TimeoutError("a call has no end")
             raw, body = self.socket.recv_multipart()
             end = codec.decode_from_kernel(raw)
             if not isinstance(end, headers.Hello):
                 break
         if type(end) is not headers.Done:
-            raise RuntimeError(f"{method} {resource}: {end}")
+            raise RuntimeError(str(end))
         return codec.decode_body(body)
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""The bench `memory`: quality on collections, speed as it grows (acts)."""
+"""The bench `memory`: quality on collections, speed as it grows, many at once (acts)."""
 
 from pathlib import Path
 from typing import Final
 
-from tests.bench import memory_quality, memory_speed
+from tests.bench import memory_crowd, memory_quality, memory_speed
 from tests.bench.judged import OWN
 from tests.bench.samples import Row, Table
 
@@ -12,9 +12,10 @@ FURTHER: Final[list[Path]] = []
 
 
 def memory(folder: Path, rounds: int) -> list[Row | Table]:
-    """Quality on our own collections and on those that are named, and speed up to 100,000 fragments."""
+    """Quality on our own collections and on those that are named, speed up to 100,000 fragments, and many at once."""
     found = memory_quality.measured(folder / "quality", (*OWN, *FURTHER))
-    return found + memory_speed.measured(folder / "speed", memory_speed.SIZES)
+    found += memory_speed.measured(folder / "speed", memory_speed.SIZES)
+    return found + memory_crowd.measured(folder / "crowd")
 
 
 def million(folder: Path, rounds: int) -> list[Row | Table]:
