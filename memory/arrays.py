@@ -13,5 +13,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Bits = NDArray[np.uint64]
+Numbers = NDArray[np.int64]
 
-__all__ = ["Bits", "Floats", "NDArray", "np"]
+__all__ = ["Bits", "Floats", "NDArray", "Numbers", "np", "numbers"]
+
+
+def numbers(told: object) -> Numbers:
+    """What SQLite's group_concat made of numbers, which is quicker than a row for each."""
+    return np.fromstring(str(told), np.int64, sep=",") if told is not None else np.empty(0, np.int64)

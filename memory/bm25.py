@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from memory import ranking
-from memory.arrays import NDArray, np
+from memory.arrays import Numbers, np, numbers
 from memory.filters import encoded
 from memory.indexing import term
 from memory.queries import queries
@@ -37,7 +37,7 @@ class Hit(Struct, frozen=True):
 
 
 def by_words(
-    store: Store | Reader, place: Space, question: str, passing: set[int] | None
+    store: Store | Reader, place: Space, question: str, passing: Numbers | None
 ) -> tuple[tuple[Asked, ...], list[Hit]]:
     """What was asked of the index, and the MOST chunks that answer best, best first."""
     groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
@@ -63,7 +63,7 @@ def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]
 
 
 def _scored(
-    store: Store | Reader, place: Space, weights: Mapping[str, float], total: float, passing: set[int] | None
+    store: Store | Reader, place: Space, weights: Mapping[str, float], total: float, passing: Numbers | None
 ) -> list[Hit]:
     found = [np.unique(_places(store, word), return_counts=True) for word in weights]
     idf = np.repeat(np.array(list(weights.values())), [len(chunks) for chunks, _ in found])
@@ -71,7 +71,7 @@ def _scored(
     chunks, at = np.unique(np.concatenate([chunks for chunks, _ in found]), return_inverse=True)
     first = np.bincount(at, idf * tf / (tf + ranking.K1))
     if passing is not None:
-        first[~np.isin(chunks, np.fromiter(passing, np.int64, len(passing)))] = 0
+        first[~np.isin(chunks, passing)] = 0
     kept = np.argpartition(-first, MOST)[:MOST] if len(first) > MOST else np.arange(len(first))
     kept = np.sort(kept[first[kept] > 0])
     rows = _chunks(store, chunks[kept].tolist())
@@ -90,10 +90,10 @@ def _scored(
     return sorted(hits, key=lambda hit: (-hit.score, -hit.chunk))
 
 
-def _places(store: Store | Reader, word: str) -> NDArray[np.int64]:
+def _places(store: Store | Reader, word: str) -> Numbers:
     """The chunk of each place where a term stands."""
     ((told,),) = store.rows(_SQL["places"], {"term": word})
-    return np.fromstring(str(told), np.int64, sep=",")
+    return numbers(told)
 
 
 def _chunks(store: Store | Reader, ids: Sequence[int]) -> list[tuple[int, int, int]]:

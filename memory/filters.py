@@ -39,6 +39,15 @@ class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 NONE = Filters()
 
 
+def conditioned(query: str, pieces: Mapping[str, str], filters: Filters) -> str:
+    """A query with what these filters ask for, and nothing else, in the place of $passes: so that an index serves it.
+
+    pieces: of sql/fragments.sql, by their names.
+    """
+    names = [name for name in Filters.__struct_fields__ if getattr(filters, name) != getattr(NONE, name)]
+    return query.replace("$passes", " AND ".join([pieces[f"passes_{name}"] for name in names]) or "true")
+
+
 def bindings(filters: Filters) -> dict[str, Binding]:
     """What the queries that filter are bound to. Raises Invalid."""
     for name, value in (("since", filters.since), ("until", filters.until)):
@@ -50,10 +59,19 @@ def bindings(filters: Filters) -> dict[str, Binding]:
         "source": filters.source,
         "since": filters.since,
         "until": filters.until,
+        "label": encoded(max(filters.labels, key=len)) if filters.labels else "",
+        "pair": _standing(filters.metadata),
         "labels": encoded(sorted(set(filters.labels))),
-        "without": encoded(sorted(set(filters.without))),
+        "without": encoded([encoded(label) for label in sorted(set(filters.without))]),
         "metadata": encoded(filters.metadata),
     }
+
+
+def _standing(metadata: Mapping[str, Scalar]) -> str:
+    """What stands in the JSON of all that have the first of these; of a float, which has several forms, its key alone."""
+    for key, value in sorted(metadata.items()):
+        return f"{encoded(key)}:" if isinstance(value, float) else encoded({key: value})[1:-1]
+    return ""
 
 
 def encoded(value: object) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from memory import spaces
 from memory.errors import Absent, Conflict, Invalid
-from memory.filters import NONE, Filters, Metadata, Scalar, bindings, encoded
+from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded
 from memory.indexing import index, speak, unindex
 from memory.queries import queries
 from memory.sameness import sameness
@@ -34,7 +34,6 @@ METADATA_MAX: Final = 1 << 16
 LABELS_MAX: Final = 64
 LIST_MAX: Final = 1_000
 _SQL: Final = queries("fragments")
-_LIST: Final = _SQL["list"].replace("$passes", _SQL["passes"])
 
 
 class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,8 +190,11 @@ def listed(
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} fragments, not {most}")
     place = spaces.found(store, space)
-    values = {"after": _row(place, after), "last": place.last, "most": most, "history": history, **bindings(filters)}
-    return [fragment(store, row) for row in store.rows(_LIST, values)]
+    values: dict[str, Binding] = {
+        "space": place.id, "first": place.first, "after": _row(place, after), "last": place.last, "most": most,
+        "history": history, **bindings(filters),
+    }  # fmt: skip
+    return [fragment(store, row) for row in store.rows(conditioned(_SQL["list"], _SQL, filters), values)]
 
 
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from memory import vectors
-from memory.arrays import Floats, np
+from memory.arrays import Floats, Numbers, np
 from memory.spaces import Space
 from memory.store import Reader, Store
 from memory.vectors import Near
@@ -22,7 +22,7 @@ class Meaning(Struct, frozen=True, kw_only=True):
     trust: float = 1.0
 
 
-def near(store: Store | Reader, place: Space, meaning: Meaning, passing: set[int] | None) -> list[Near]:
+def near(store: Store | Reader, place: Space, meaning: Meaning, passing: Numbers | None) -> list[Near]:
     """The space's chunks that are near, best first."""
     return vectors.nearest(store, place, meaning.model, meaning.vector, passing)
 

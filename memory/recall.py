@@ -14,9 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memory import bm25, nearness, ranking, spaces
+from memory.arrays import Numbers, np, numbers
 from memory.bm25 import Hit
 from memory.errors import Invalid
-from memory.filters import NONE, Filters, bindings, encoded
+from memory.filters import NONE, Filters, bindings, conditioned, encoded
 from memory.fragments import TEXT_MAX, Fragment, fragment
 from memory.nearness import Meaning
 from memory.queries import queries
@@ -32,8 +33,10 @@ DEPTH: Final = 100
 THINNED: Final = 3
 """Of how many times the results that are wanted those are chosen that differ."""
 
+MOSTLY: Final = 8
+"""Where more than one in so many fragments passes a filter, all chunks are read in their order rather than each by itself."""
+
 _SQL: Final = {**queries("fragments"), **queries("recall")}
-_PASSING: Final = _SQL["passing"].replace("$passes", _SQL["passes"])
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,12 +161,19 @@ def _found(
     )  # fmt: skip
 
 
-def _passing(store: Store | Reader, place: Space, filters: Filters) -> set[int] | None:
+def _passing(store: Store | Reader, place: Space, filters: Filters) -> Numbers | None:
     """The chunks that may be found; None for all of the space's."""
     if filters.empty:
         return None
-    values: Bindings = {"first": place.first, "last": place.last, **bindings(filters)}
-    return {row for (row,) in msgspec.convert(store.rows(_PASSING, values), list[tuple[int]])}
+    values: Bindings = {"space": place.id, "first": place.first, "last": place.last, **bindings(filters)}
+    ((told,),) = store.rows(conditioned(_SQL["passing"], _SQL, filters), values)
+    rows = numbers(told)
+    if len(rows) * MOSTLY < place.indexed:
+        ((told,),) = store.rows(_SQL["chunks_of"], {"ids": encoded(rows.tolist())})
+        return numbers(told)
+    ((of, told),) = store.rows(_SQL["all_chunks"], {"first": place.first, "last": place.last})
+    found: Numbers = numbers(told)[np.isin(numbers(of), rows)]
+    return found
 
 
 def _best(hits: Sequence[Hit]) -> dict[int, _Ranked]:

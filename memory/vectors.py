@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from memory import blocks, signs
-from memory.arrays import Floats, NDArray, np
+from memory.arrays import Floats, NDArray, Numbers, np
 from memory.errors import Absent, Conflict, Invalid
 from memory.filters import encoded
 from memory.queries import queries
@@ -134,7 +134,7 @@ def discard(store: Store, most: int) -> bool:
         return bool(store.rows(_SQL["others"]))
 
 
-def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, passing: set[int] | None) -> list[Near]:
+def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> list[Near]:
     """The space's chunks by their cosines with a question's vector, best first, CANDIDATES at most. Raises Absent."""
     model = registered(store, name)
     if model is None:
@@ -142,7 +142,7 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     (asked,) = checked(model, vector.reshape(1, -1))
     chunks, distances = _distances(store, place, model, packed(asked.reshape(1, -1))[0])
     if passing is not None:
-        allowed = np.isin(chunks, np.fromiter(passing, np.int64, len(passing)))
+        allowed = np.isin(chunks, passing)
         chunks, distances = chunks[allowed], distances[allowed]
     if len(chunks) > CANDIDATES:
         order = np.argpartition(distances, CANDIDATES)[:CANDIDATES]

@@ -53,23 +53,38 @@ FROM fragments WHERE id = :id;
 
 -- name: list
 SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed
-FROM fragments AS fragment
+FROM fragments AS fragment NOT INDEXED -- in order, and up to a page of them
 WHERE id > :after AND id <= :last AND (:history OR state = 'live') AND $passes
 ORDER BY id LIMIT :most;
 
 -- name: passing
-SELECT chunks.id FROM fragments AS fragment JOIN chunks ON chunks.fragment = fragment.id
+SELECT group_concat(fragment.id) FROM fragments AS fragment
 WHERE fragment.id > :first AND fragment.id <= :last AND $passes;
 
--- name: passes
-(:kind IS NULL OR fragment.kind = :kind)
-    AND (:since IS NULL OR fragment.time >= :since)
-    AND (:until IS NULL OR fragment.time < :until)
-    AND (:source IS NULL OR EXISTS (SELECT 1 FROM origins WHERE origins.fragment = fragment.id AND source = :source))
-    AND (:labels = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(:labels) AS asked
-        WHERE asked.value NOT IN (SELECT value FROM json_each(fragment.labels))))
-    AND (:without = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(:without) AS barred
-        WHERE barred.value IN (SELECT value FROM json_each(fragment.labels))))
-    AND (:metadata = '{}' OR NOT EXISTS (SELECT 1 FROM json_each(:metadata) AS asked
-        WHERE NOT EXISTS (SELECT 1 FROM json_each(fragment.metadata) AS has
-            WHERE has.key = asked.key AND has.type = asked.type AND has.value IS asked.value)))
+-- What each filter asks for (memory/filters.py). The labels and pairs of a filter are first looked for
+-- as they stand in the JSON, which is quick and finds all that have them, and may find others.
+
+-- name: passes_kind
+fragment.kind = :kind
+
+-- name: passes_since
+fragment.id / 4294967296 = :space AND fragment.time >= :since
+
+-- name: passes_until
+fragment.id / 4294967296 = :space AND fragment.time < :until
+
+-- name: passes_source
+fragment.id IN (SELECT fragment FROM origins WHERE source = :source AND fragment > :first AND fragment <= :last)
+
+-- name: passes_labels
+instr(fragment.labels, :label) AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS asked
+    WHERE asked.value NOT IN (SELECT value FROM json_each(fragment.labels)))
+
+-- name: passes_without
+(fragment.labels = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(:without) AS barred
+    WHERE instr(fragment.labels, barred.value) AND barred.value ->> '$' IN (SELECT value FROM json_each(fragment.labels))))
+
+-- name: passes_metadata
+instr(fragment.metadata, :pair) AND NOT EXISTS (SELECT 1 FROM json_each(:metadata) AS asked
+    WHERE NOT EXISTS (SELECT 1 FROM json_each(fragment.metadata) AS has
+        WHERE has.key = asked.key AND has.type = asked.type AND has.value IS asked.value))

@@ -10,6 +10,12 @@ SELECT group_concat(doc) FROM words_found WHERE term = :term;
 -- name: chunks
 SELECT id, fragment, terms FROM chunks WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
 
+-- name: chunks_of
+SELECT group_concat(id) FROM chunks WHERE fragment IN (SELECT value FROM json_each(:ids));
+
+-- name: all_chunks
+SELECT group_concat(fragment), group_concat(id) FROM chunks WHERE fragment > :first AND fragment <= :last;
+
 -- name: candidates
 SELECT id, time, importance FROM fragments WHERE id IN (SELECT value FROM json_each(:ids));
 

@@ -188,6 +188,9 @@ CREATE TABLE fragments (
 CREATE UNIQUE INDEX fragments_same ON fragments (sameness) WHERE state = 'live';
 CREATE INDEX fragments_successor ON fragments (successor) WHERE successor IS NOT NULL;
 
+CREATE INDEX fragments_kind ON fragments (kind);
+CREATE INDEX fragments_time ON fragments (id / 4294967296, time);
+
 -- Where a fragment came from; more than one place where the same was stored again.
 CREATE TABLE origins (
     fragment INTEGER NOT NULL REFERENCES fragments (id) ON DELETE CASCADE,
@@ -198,6 +201,8 @@ CREATE TABLE origins (
     call     INTEGER NOT NULL DEFAULT 0, -- the kernel's number of the call that first said so; 0 for none
     PRIMARY KEY (fragment, source, run, entry)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX origins_source ON origins (source, fragment);
 
 -- The pieces of live fragments, which are what the indexes hold.
 CREATE TABLE chunks (

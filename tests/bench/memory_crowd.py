@@ -56,7 +56,7 @@ effect = "write"
 params = {{ texts = "list", questions = "list", first = "float", turn = "float", turns = "int" }}
 returns = {{ recalls = "list" }}
 """
-_CODE: Final = '''import asyncio
+_CODE: Final = """import asyncio
 import time
 
 from runtime import Call, Hand
@@ -76,7 +76,7 @@ class Asker(Hand):
             await self.kernel.call("memory.recall", "own", text=questions[number % len(questions)])
             recalls.append((time.perf_counter() - began) * 1_000)
         return {"recalls": recalls}
-'''
+"""
 
 
 class _Answer(msgspec.Struct):
@@ -99,12 +99,19 @@ def measured(folder: Path) -> list[Row]:
             many.append(_p95(_all(operator, names, texts, questions, TURN_S, round(SECONDS / TURN_S))))
         operator.close()
     what = (
-        f"p95 of a recall while {MANY} Hands each store and recall once in {TURN_S:g} s ({MANY / TURN_S:g} of each a second), "
+        f"p95 of a recall while {MANY} Hands each store and recall once in {TURN_S:g} s, {MANY / TURN_S:g} a second in all, "
         f"beside one Hand alone, {1 / ALONE_TURN_S:g} times a second"
     )
     note = "Through the bus, with the question's vector made, and the vectors of what is stored made in the background."
     row = Row(
-        name="memory-crowd", what=what, unit="ms", ours=tuple(many), bare=tuple(alone), judged="ratio", limit=3, note=note
+        name="memory-crowd",
+        what=what,
+        unit="ms",
+        ours=tuple(many),
+        bare=tuple(alone),
+        judged="ratio",
+        limit=3,
+        note=note,
     )
     return [row]
 
@@ -130,7 +137,7 @@ def _all(
     """What every one of these took for each recall, all at once, the first turns spread over one."""
     for at, name in enumerate(names):
         first = turn * at / len(names)
-        operator.begin(f"{name}.ask", texts=texts, questions=questions[at:], first=first, turn=turn, turns=turns)
+        operator.begin(f"{name}.ask", texts=[*texts], questions=[*questions[at:]], first=first, turn=turn, turns=turns)
     return [one for _ in names for one in msgspec.convert(operator.end(), _Answer).recalls]
 
 

@@ -83,6 +83,7 @@ class FakeCall:
     ) -> None:
         self.resource = resource
         self.method = method
+        self.number = 2  # the kernel's: the first of a home
         self.labels = frozenset(labels)
         self.added: set[str] = set()
         self.sent: list[bytes] = []

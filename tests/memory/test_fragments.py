@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.errors import Absent, Conflict, Invalid, StoreError
-from memory.filters import Filters
+from memory.filters import Filters, Scalar, bindings, conditioned
 from memory.fragments import TEXT_MAX, Changes, New, add, forget, get, listed, update, use
+from memory.queries import queries
 from memory.recall import Question, recall
 from memory.store import Store
 from tests.memory.clock import NOW, Clock
@@ -205,6 +206,56 @@ def test_filters_hold_for_lists_and_recalls_alike(store: Store, filters: Filters
     assert [one.number for one in listed(store, "", filters)] == passing
     answer = recall(store, "", Question(text="tea", filters=filters))
     assert sorted(found.fragment.number for found in answer.found) == passing
+
+
+NAMES = st.sampled_from(
+    ["a", "b", ",", '"', 'a"', '"a', "a,b", "\\", "a\\", "\n", "\x01", "\x7f", "é", "😀", "[", "]", "/"]
+)
+SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.0, -0.0, 1.0, 1.5, 1e300]) | NAMES
+LABELS = st.lists(NAMES, max_size=3).map(tuple)
+METADATA = st.dictionaries(NAMES, SCALARS, max_size=3)
+
+
+@given(kept=st.lists(st.tuples(LABELS, METADATA), max_size=4), labels=LABELS, without=LABELS, metadata=METADATA)
+def test_whatever_signs_stand_in_labels_and_metadata_filters_are_exact(
+    kept: list[tuple[tuple[str, ...], dict[str, object]]], labels: tuple[str, ...], without: tuple[str, ...],
+    metadata: dict[str, Scalar],
+) -> None:  # fmt: skip
+    store = Store(Path(":memory:"), now=Clock())
+    for number, (marks, told) in enumerate(kept):
+        add(store, "", New(text=f"text {number}", labels=marks, metadata=told))
+
+    def passes(marks: tuple[str, ...], told: dict[str, object]) -> bool:
+        has = all(
+            key in told and told[key] == value and type(told[key]) is type(value) for key, value in metadata.items()
+        )
+        return has and set(labels) <= set(marks) and not set(without) & set(marks)
+
+    wanted = [number for number, (marks, told) in enumerate(kept, 1) if passes(marks, told)]
+    filters = Filters(labels=labels, without=without, metadata=metadata)
+    assert [one.number for one in listed(store, "", filters)] == wanted
+    assert (
+        sorted(one.fragment.number for one in recall(store, "", Question(text="text", filters=filters)).found) == wanted
+    )
+    store.close()
+
+
+def test_a_filter_reads_nothing_of_another_space(store: Store) -> None:
+    """By an index that holds the rows of all, it reads one part of it: how long that takes tells nothing of the others."""
+    asked_for = (
+        Filters(kind="a"),
+        Filters(source="a"),
+        Filters(since=1),
+        Filters(until=1, kind="a"),
+        Filters(labels=("a",)),
+    )
+    for asked in asked_for:
+        query = conditioned(queries("fragments")["passing"], queries("fragments"), asked)
+        values = {"space": 1, "first": 1, "last": 2, **bindings(asked)}
+        plan = [str(row[3]) for row in store.rows(f"EXPLAIN QUERY PLAN {query}", values)]
+        read = [line for line in plan if "json_each" not in line and "asked" not in line and "VIRTUAL" not in line]
+        assert any("rowid>" in line or "<expr>=?" in line or "fragment>" in line for line in read), plan
+        assert not [line for line in read if line.startswith("SCAN")], plan
 
 
 texts = st.sampled_from(["red tea", "Red tea.", "green tea", "black coffee", "red wine", "x" * 2000 + " red"])

@@ -28,7 +28,6 @@ class Desk:
 
     def call(self, method: str, on: str = OWN, /, *, upload: Iterator[bytes] | None = None, **given: object) -> Any:
         made = FakeCall(on, f"memory.{method}", upload=upload)
-        made.number = 2  # type: ignore[attr-defined]  # the kernel's number names the file that a stream is kept in
         return self.loop.run_until_complete(self.hand.on_call(made, given))
 
     def fails(self, method: str, on: str = OWN, /, *, upload: Iterator[bytes] | None = None, **given: object) -> str:
