@@ -70,6 +70,15 @@ KEYS: Final[tuple[Key, ...]] = (
         "Instead of entry: a program and its arguments, in any language, as docs/command.md says.",
     ),
     Key(
+        "hand.speaks",
+        "choice",
+        '"lines"',
+        "",
+        "What a command understands. lines: those of docs/command.md. mcp: the Model Context Protocol on its standard "
+        "streams, as `maniple mcp add` writes it; see [mcp.md](mcp.md).",
+        ("lines", "mcp"),
+    ),
+    Key(
         "hand.wasm",
         "wasm",
         NONE,

@@ -133,7 +133,11 @@ def agent(
 
 
 def programs(found: Findings, sections: Mapping[str, Section]) -> None:
-    """What a command has anyway, and what only a task can have."""
+    """What a command has anyway, what only a command has, and what only a task can have."""
+    if "speaks" in sections["hand"] and not sections["hand"].get("command"):
+        found.at_key(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
+    if sections["hand"].get("speaks") == "mcp" and sections["hand"].get("kind") == "task":
+        found.at_value(("hand", "kind"), "hand.kind is task, and an MCP server stays up", 'write kind = "service"')
     if sections["confinement"].get("programs") and sections["hand"].get("command"):
         found.at_key(
             ("confinement", "programs"), "confinement.programs says what hand.command says already", "leave it out"

@@ -19,6 +19,7 @@ Isolation: TypeAlias = Literal["fork", "exec"]
 ResourceKind: TypeAlias = Literal["none", "name", "path", "url", "address", "namespace", "model"]
 Effect: TypeAlias = Literal["read", "write", "external"]
 Network: TypeAlias = Literal["none", "host"]
+Speaks: TypeAlias = Literal["lines", "mcp"]
 Scratch: TypeAlias = Literal["own", "caller"]
 RestartWhen: TypeAlias = Literal["never", "failure", "always"]
 Window: TypeAlias = Literal["hour", "day", "month"]
@@ -35,6 +36,8 @@ class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """[hand]: who it is and how it runs. Exactly one of entry, command, wasm and pipeline says what its code is, or
 
     none of them does, and [agent] says how it thinks.
+
+    speaks: what a command understands: the lines of docs/command.md, or the Model Context Protocol on its standard streams.
     """
 
     name: str
@@ -44,6 +47,7 @@ class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     autonomy: Autonomy
     entry: str = ""
     command: tuple[str, ...] = ()
+    speaks: Speaks = "lines"
     wasm: str = ""
     pipeline: str = ""
     isolation: Isolation = "fork"

@@ -100,7 +100,7 @@ class Life:
         if clock is not None:
             clock.attend(self._calls.alarm)
             clock.bind()
-        self._pair = socket.socketpair() if manifest.hand.command else None
+        self._pair = socket.socketpair() if manifest.hand.command and manifest.hand.speaks == "lines" else None
         self._serving: Serving | None = None
         self._secrets = set(settings.secrets())
         self._background: set[asyncio.Task[None]] = set()
@@ -252,8 +252,10 @@ class Life:
         return threading.active_count() == 1 and self._selector.is_idle
 
     def _open_calls(self) -> tuple[int, ...]:
-        """The calls that this run is answering."""
-        return self._serving.open_calls if self._serving is not None else ()
+        """The calls of which one may be meant by a program's connection; an MCP server knows of none of ours."""
+        if self._serving is None or self._manifest.hand.speaks == "mcp":
+            return ()
+        return self._serving.open_calls
 
     def _kind(self) -> type[Hand]:
         """The class that is this Hand: its own, the bridge to its program, or what runs its module or pipeline, or thinks."""
@@ -262,6 +264,10 @@ class Life:
             raise program
         if program:
             return _wasm_hand()
+        if self._manifest.hand.speaks == "mcp":
+            from runtime.mcp.hand import Server
+
+            return Server
         if self._manifest.hand.command:
             from runtime.bridge import Bridge
 

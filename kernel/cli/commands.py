@@ -28,6 +28,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "remove": "Remove a Hand, with its grants and settings",
         "settings": "Read or change a Hand's settings",
         "logs": "What a Hand printed and recorded",
+        "mcp": "Servers of the Model Context Protocol, each as a Hand",
     },
     "Rights": {
         "grants": "Who holds what",
@@ -93,6 +94,12 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "add": "Trust a key to seal Hands",
         "rotate": "Trust a new key in the place of an old one",
         "revoke": "Trust a key no more, for ever",
+    },
+    "mcp": {
+        "add": "Make a Hand of a server: shows its tools, and asks",
+        "list": "Every server that is a Hand",
+        "test": "Ask a server what it offers now, and compare",
+        "remove": "Remove a server's Hand",
     },
     "pipeline": {
         "check": "Every problem in a pipeline's file",

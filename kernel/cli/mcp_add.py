@@ -1,0 +1,191 @@
+"""`maniple mcp add` (acts)."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import click
+from msgspec import Struct
+
+from kernel.cli import install, mcp_servers, screen
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from manifests.mcp.folder import PREFIX, Wanted, setting_of
+from manifests.mcp.tools import Agreement, Offer, changed
+from manifests.mcp.words import visible
+from manifests.names import is_hand_name
+
+CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep those that they trust, in one file."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What was typed, but for the server itself."""
+
+    connect: tuple[str, ...]
+    read: tuple[str, ...]
+    only: tuple[str, ...]
+    effect: tuple[str, ...]
+    secret: tuple[str, ...]
+    certificates: str | None
+    memory: str
+
+
+@command()
+@click.argument("name", metavar="NAME")
+@click.argument("server", metavar="URL | -- COMMAND...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
+@click.option(
+    "--files", metavar="DIR", type=click.Path(), help="The server's own folder, sealed with it; it runs there."
+)
+@click.option("--connect", metavar="HOST:PORT", multiple=True, help="Where the program may connect to.")
+@click.option("--read", metavar="DIR", multiple=True, help="A folder of this machine that the program may read.")
+@click.option("--only", metavar="TOOL", multiple=True, help="Take this tool, and no other that is not named.")
+@click.option("--effect", metavar="TOOL=EFFECT", multiple=True, help="read, write or external; TOOL * stands for all.")
+@click.option(
+    "--secret", metavar="NAME", multiple=True, help="A variable of the program's, or a header, taken from yours."
+)
+@click.option("--certificates", metavar="FILE", type=click.Path(), help="Trusted at the URL, instead of the system's.")
+@click.option("--memory", metavar="SIZE", default="1GiB", help="The most memory of each of its processes.")
+def mcp_add(
+    session: Session, name: str, server: tuple[str, ...], yes: bool, files: str | None, **typed: object
+) -> None:
+    """Make a Hand of an MCP server, or look at a changed one anew: shows its tools, asks, seals it and installs it.
+
+    The server is started once, confined and without any grant, to tell what it offers. Its Hand is mcp-NAME, and its tools
+    are methods of that: `mcp-NAME.read-file`. Each counts as acting beyond this machine unless --effect says otherwise.
+
+        maniple mcp add clock --files ./clock -- python3 server.py
+        maniple mcp add docs https://mcp.example.org/mcp
+
+    What was agreed to is kept with the Hand: a tool whose description or schema its server changes later is refused until
+    this command has shown it again.
+
+    The value of a --secret is taken from the environment variable of that name (for a header, with _ for -), or asked for.
+    """
+    import msgspec
+
+    wanted = _wanted(name, server, msgspec.convert(typed, Options), has_files=files is not None)
+    values = {setting_of(one): _secret(one) for one in wanted.environment}
+    own = mcp_servers.files_of(files) if files is not None else {}
+    with session.client() as client:
+        old = mcp_servers.before(client, wanted.hand)
+    if old is not None:
+        wanted = msgspec.structs.replace(wanted, version=_next(old[0].version))
+    with mcp_servers.looking(session, wanted, own, values) as offer:
+        pass
+    _show(session, offer, old[1] if old is not None else None)
+    with session.client() as client:
+        hand = mcp_servers.made(wanted, offer, own)
+        again = shlex.join(["maniple", "mcp", "add", name, "--yes", *(["--"] if wanted.command else []), *server])
+        install.carry_out(session, client, hand, yes=yes, as_declared=True, next_=again)
+        if values:
+            client.call("kernel.set", wanted.hand, {"values": values})
+    session.say(f"Next: `maniple methods {wanted.hand}`, and grant them to a Hand that asks for them")
+
+
+def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
+    if not is_hand_name(f"{PREFIX}{name}"):
+        raise Ended(f"{name} cannot be its name: write small letters, digits and - between them", Exit.USAGE)
+    effects = dict(_pair(one) for one in options.effect)
+    rest = Wanted(name=name, only=options.only, effects=effects, environment=options.secret, memory=options.memory)
+    if not server[0].startswith(("http://", "https://")):
+        if options.certificates:
+            raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
+        readable = tuple(os.path.realpath(one) for one in options.read)
+        return _replaced(rest, command=server, hosts=options.connect, readable=readable)
+    if len(server) > 1 or has_files or options.connect or options.read:
+        raise Ended("a server at a URL takes no more words, --files, --connect or --read: leave them out", Exit.USAGE)
+    return _replaced(rest, url=server[0], hosts=(_host(server[0]),), certificates=_certificates(options, server[0]))
+
+
+def _replaced(wanted: Wanted, **more: object) -> Wanted:
+    import msgspec
+
+    return msgspec.structs.replace(wanted, **more)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    tool, sign, effect = text.rpartition("=")
+    if not sign:
+        raise Ended(f"--effect {text}: write TOOL=read, TOOL=write or TOOL=external", Exit.USAGE)
+    return tool, effect
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise Ended(f"{url} is no URL: {error}", Exit.USAGE) from None
+    if not host or "@" in parts.netloc:
+        raise Ended(f"{url}: write https://HOST/PATH, and give a key as --secret Authorization", Exit.USAGE)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _certificates(options: Options, url: str) -> str:
+    if options.certificates:
+        return os.path.realpath(options.certificates)
+    if not url.startswith("https:"):
+        return ""
+    if found := next((path for path in CERTIFICATES if os.path.isfile(path)), ""):
+        return os.path.realpath(found)
+    raise Ended("this system's trusted certificates were not found: name their file with --certificates")
+
+
+def _secret(name: str) -> str:
+    """A secret's value, from the environment, or as it is typed and not shown."""
+    if (found := os.environ.get(name.replace("-", "_")) or os.environ.get(name)) is not None:
+        return found
+    if not screen.is_terminal(sys.stdin):
+        raise Ended(f"no environment variable {name} is set, and there is no terminal to ask for it at", Exit.USAGE)
+    from getpass import getpass
+
+    return getpass(f"{name} (not shown): ")
+
+
+def _next(version: str) -> str:
+    """The version after one."""
+    first, middle, last = version.partition("-")[0].split(".")
+    return f"{first}.{middle}.{int(last) + 1}"
+
+
+def _show(session: Session, offer: Offer, old: Agreement | None) -> None:
+    """On stderr, what the server tells of itself; its words are data, and shown as such."""
+    who = f"{visible(offer.server) or 'a server without a name'} {visible(offer.version)}".rstrip()
+    session.say(
+        f"The server says that it is {who}, and speaks MCP {visible(offer.protocol)}. It offers {_counted(offer)}."
+    )
+    for tool in offer.tools:
+        session.say(f"  {visible(tool.name)}: {visible(tool.description) or 'no description'}")
+        if tool.hints:
+            session.say(f"      it says of itself: {_hints(tool.hints)}")
+    if old is not None:
+        now = {tool.name: tool for tool in offer.tools}
+        known = {one.tool for one in old.tools.values()}
+        rows = [f"{old.tools[method].tool}: {why}" for method, why in changed(old, now).items()]
+        rows += [f"{tool}: new" for tool in now if tool not in known]
+        session.say("Since it was added:" if rows else "Nothing has changed since it was added.")
+        _lines(session, rows)
+
+
+def _hints(hints: dict[str, object]) -> str:
+    return ", ".join(f"{visible(name)} {visible(str(value))}" for name, value in hints.items())
+
+
+def _lines(session: Session, rows: Iterable[str]) -> None:
+    for row in rows:
+        session.say(f"  {visible(row)}")
+
+
+def _counted(offer: Offer) -> str:
+    count = len(offer.tools)
+    more = [word for word, has in (("resources", offer.resources), ("prompts", offer.prompts)) if has]
+    return ", ".join(["1 tool" if count == 1 else f"{count} tools", *more])

@@ -1,0 +1,33 @@
+"""`maniple mcp list` (acts)."""
+
+from kernel.cli import mcp_servers, screen
+from kernel.cli.frame import Session, command
+
+
+@command()
+def mcp_list(session: Session) -> None:
+    """Every MCP server that is a Hand: its name, where it is, and how many of its tools were agreed to."""
+    with session.client() as client:
+        found = mcp_servers.every(client)
+    rows = [
+        {
+            "name": hand.name,
+            "version": hand.version,
+            "server": mcp_servers.where(hand, agreed),
+            "tools": len(agreed.tools),
+        }
+        for hand, agreed in found
+    ]
+    heads = ("HAND", "VERSION", "TOOLS", "SERVER")
+    session.result(
+        {"servers": rows},
+        lambda: (
+            screen.table(
+                heads, (tuple(str(row[key.lower()]) for key in ("name", *heads[1:])) for row in rows), right=("TOOLS",)
+            )
+            if rows
+            else ""
+        ),
+    )
+    if not rows:
+        session.say("There is none: `maniple mcp add NAME -- COMMAND` makes a Hand of one")

@@ -1,0 +1,142 @@
+"""Servers of the Model Context Protocol as the command line has them (acts): looked at, made a Hand of, and found again.
+
+A server is looked at by a Hand of a passing name, which has its program and no grant, so its first run is as confined as
+every other, and in the log; of a server elsewhere it has the one host that the operator just named.
+"""
+
+import os
+import secrets
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from msgspec.structs import replace
+
+from kernel.cli import founding, installing, package, remove, screen, told
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, NotDone
+from kernel.cli.frame import Session
+from kernel.cli.show import Installed, Shown
+from manifests.check import check
+from manifests.grants import asked
+from manifests.mcp import folder, tools
+from manifests.mcp.folder import Wanted
+from manifests.mcp.tools import Agreement, Offer, OfferInvalid
+from manifests.seal import MANIFEST_FILE
+from wire.errors import ManipleError
+
+LOOK_S = 120.0
+"""Seconds in which a server must start and tell what it offers."""
+
+_SHOWN = 10  # lines of what a server printed
+_TAIL = 4096
+
+
+def made(wanted: Wanted, offer: Offer, files: Mapping[str, bytes]) -> package.Folder:
+    """The Hand that a server becomes, not yet sealed. Raises Ended when it cannot be one."""
+    import tomli_w
+
+    try:
+        toml = tomli_w.dumps(folder.manifest_of(wanted, offer))
+        agreed = folder.agreement(wanted, offer)
+        own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
+        own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
+        if taken := sorted(own.keys() & files.keys()):
+            raise Ended(f"the server's folder holds {', '.join(taken)}, which its Hand has a file of its own for")
+        return package.Folder(path=wanted.hand, manifest=check(toml), files={**files, **own}, seal="")
+    except OfferInvalid as error:
+        raise Ended(f"no Hand can be made of {wanted.name}: {error}") from None
+
+
+def files_of(path: str) -> dict[str, bytes]:
+    """Every file of a server's own folder, which is sealed with its Hand. Raises Ended when it cannot be."""
+    if not os.path.isdir(path):
+        raise Ended(f"{path} is no folder: name the one that holds the server's files")
+    return package.files(path)
+
+
+@contextmanager
+def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: Mapping[str, str]) -> Iterator[Offer]:
+    """What a server offers that is no Hand yet. values: of its secrets, by their settings."""
+    passing = replace(
+        wanted, name=f"look-{secrets.token_hex(4)}", version="1.0.0", readable=(), only=(), effects={}, is_passing=True
+    )
+    passing = passing if wanted.url else replace(passing, hosts=())
+    hand = made(passing, Offer(), files)
+    try:
+        with session.client() as client:
+            seal = package.sealed(hand, founding.sealing_key_of(session.home))
+            installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
+            if values:
+                client.call("kernel.set", passing.hand, {"values": dict(values)})
+            try:
+                offer = offered(client, passing.hand)
+            except (NotDone, OfferInvalid) as error:
+                raise Ended(
+                    f"the server {_named(wanted)} could not be asked: {error}{_said(session, passing)}"
+                ) from None
+        yield offer
+    finally:
+        with suppress(ManipleError, OSError):
+            remove.take_away(session, passing.hand, purge=True)
+
+
+def offered(client: Client, hand: str) -> Offer:
+    """What the server of a Hand offers now. Raises NotDone, OfferInvalid."""
+    pieces = bytearray()
+
+    def take(piece: bytes) -> None:
+        pieces.extend(piece)
+        if len(pieces) > tools.LARGEST:
+            raise OfferInvalid(f"it offers more than {tools.LARGEST >> 20} MiB")
+
+    client.call(f"{hand}.tools.list", seconds=LOOK_S, chunk=take)
+    return tools.read_offer(bytes(pieces))
+
+
+def added(client: Client, name: str) -> tuple[Installed, Agreement]:
+    """The Hand of a server by the server's name or its own, and what was agreed. Raises Ended for what is none."""
+    hand = name if name.startswith(folder.PREFIX) else f"{folder.PREFIX}{name}"
+    if (found := before(client, hand)) is None:
+        raise Ended(f"no MCP server {name} is there: see `maniple mcp list`")
+    return found
+
+
+def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
+    """The same, None for what is not installed."""
+    if hand not in {row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands}:
+        return None
+    shown = told.read(client.call("kernel.show", hand).value, Shown).hand
+    path = os.path.join(client.home, "hands", shown.folder, tools.FILE)
+    try:
+        with open(path, "rb") as file:
+            return shown, tools.read_agreement(file.read(tools.LARGEST))
+    except (OSError, OfferInvalid) as error:
+        raise Ended(f"{hand} is no MCP server that `maniple mcp add` made: {error}") from None
+
+
+def every(client: Client) -> list[tuple[Installed, Agreement]]:
+    """Every server that was added, by name."""
+    names = [row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands]
+    found = [before(client, name) for name in names if name.startswith(folder.PREFIX)]
+    return [one for one in found if one is not None]
+
+
+def where(hand: Installed, agreed: Agreement) -> str:
+    """Its program, or its URL."""
+    return agreed.url or shlex.join(hand.package.manifest.hand.command)
+
+
+def _named(wanted: Wanted) -> str:
+    return wanted.url or shlex.join(wanted.command)
+
+
+def _said(session: Session, passing: Wanted) -> str:
+    """The last lines that it printed, for the person who must find out why."""
+    try:
+        with open(os.path.join(session.home, "output", f"{passing.hand}.log"), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()[-_SHOWN:]
+    except OSError:
+        return ""
+    return "".join(f"\n  {screen.visible(line)}" for line in lines)

@@ -1,0 +1,163 @@
+"""The files of the Hand that a server of the Model Context Protocol becomes (pure).
+
+Every tool acts beyond this machine unless the operator says otherwise, whatever the server says of itself. What the
+server connects to it does in its own name, since nobody can tell for which of its calls a connection is made; so its
+hosts are granted to the Hand and not to its callers, and `maniple install` shows them so.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from manifests.mcp.tools import Agreed, Agreement, Offer, OfferInvalid, Tool
+from manifests.mcp.words import methods_of, summary_of, taken_by, visible
+from manifests.readers import LONGEST_TEXT
+
+PREFIX: Final = "mcp-"
+MAIN: Final = '''"""The Hand of a server that is reached over HTTP; mcp.json names it."""
+
+from runtime.mcp.hand import Server
+
+__all__ = ["Server"]
+'''
+"""main.py of a Hand without a program."""
+
+RETURNS: Final = {"text": "string?", "structured": "any?", "parts": "list?", "cut": "bool?"}
+_EFFECTS: Final = ("read", "write", "external")
+_LABELS: Final = ("mcp",)
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What the operator asks for. name: without PREFIX. command or url: the server. only: the tools, all when empty.
+
+    effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
+    connect to. readable: folders of this machine. environment: variables of the program, or headers of
+    requests to the url. certificates: the file of those that are trusted at the url. is_passing:
+    it is only to be looked at, and not started again when it fails.
+    """
+
+    name: str
+    version: str = "1.0.0"
+    command: tuple[str, ...] = ()
+    url: str = ""
+    only: tuple[str, ...] = ()
+    effects: Mapping[str, str] = {}
+    hosts: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    certificates: str = ""
+    is_passing: bool = False
+    memory: str = "1GiB"
+
+    @property
+    def hand(self) -> str:
+        """The name of its Hand."""
+        return f"{PREFIX}{self.name}"
+
+
+def agreement(wanted: Wanted, offer: Offer) -> Agreement:
+    """What mcp.json of its Hand holds."""
+    tools = {
+        f"{wanted.hand}.{word}": Agreed(tool=tool.name, digest=tool.digest, params=taken_by(tool).theirs)
+        for word, tool in methods_of(_chosen(wanted, offer)).items()
+    }
+    environment = {one: setting_of(one) for one in wanted.environment}
+    return Agreement(url=wanted.url, certificates=wanted.certificates, tools=tools, environment=environment)
+
+
+def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
+    """The tables of its HAND.toml. Raises OfferInvalid for an effect or tool that names nothing."""
+    chosen = _chosen(wanted, offer)
+    _check_names(wanted, chosen)
+    code = {"command": list(wanted.command), "speaks": "mcp"} if wanted.command else {"entry": "main:Server"}
+    connect = {"web.connect": {"allow": list(wanted.hosts), "own": True}} if wanted.hosts else {}
+    settings = {
+        setting_of(one): {"type": "string", "secret": True, "help": f"The server's {one}."}
+        for one in wanted.environment
+    }
+    readable = [*wanted.readable, *filter(None, (wanted.certificates,))]
+    confinement = {"confinement": {"outside_read": readable}} if readable else {}
+    return {
+        "hand": {
+            "name": wanted.hand,
+            "version": wanted.version,
+            "description": _description(wanted, offer),
+            **code,
+            "kind": "service",
+            "isolation": "exec",
+            "autonomy": "full",
+            "idle": "5m",
+        },
+        "capabilities": connect,
+        "provides": {**_tools(wanted, chosen), **_fixed(wanted, offer)},
+        "limits": {"memory": wanted.memory, "processes": 128, "open_files": 256, "in_flight": 64},
+        "settings": settings,
+        **({"restart": {"when": "never"}} if wanted.is_passing else {}),
+        **confinement,
+    }
+
+
+def setting_of(variable: str) -> str:
+    """The setting that holds a variable of the program, or a header."""
+    return f"env_{variable.lower().replace('-', '_')}"
+
+
+def _chosen(wanted: Wanted, offer: Offer) -> tuple[Tool, ...]:
+    return tuple(tool for tool in offer.tools if not wanted.only or tool.name in wanted.only)
+
+
+def _check_names(wanted: Wanted, chosen: tuple[Tool, ...]) -> None:
+    offered = {tool.name for tool in chosen}
+    if missing := sorted(set(wanted.only) - offered):
+        raise OfferInvalid(f"the server offers no tool {', '.join(map(visible, missing))}")
+    for name, effect in wanted.effects.items():
+        if effect not in _EFFECTS:
+            raise OfferInvalid(f"{effect!r} is no effect: write {', '.join(_EFFECTS)}")
+        if name not in {*offered, "*", "resources.read", "prompts.get"}:
+            raise OfferInvalid(f"the server offers no tool {visible(name)} to have an effect")
+
+
+def _description(wanted: Wanted, offer: Offer) -> str:
+    who = visible(offer.server)[:100] or wanted.name
+    what = f"of the MCP server {who} {visible(offer.version)[:40]}".rstrip()
+    where = f"at {wanted.url}" if wanted.url else f"({' '.join(wanted.command)})"
+    return f"Tools {what} {visible(where)}."[:LONGEST_TEXT]
+
+
+def _effect(wanted: Wanted, name: str) -> str:
+    return wanted.effects.get(name) or wanted.effects.get("*") or "external"
+
+
+def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
+    return {
+        f"{wanted.hand}.{word}": {
+            "summary": summary_of(tool),
+            "resource": "none",
+            "effect": _effect(wanted, tool.name),
+            "labels": list(_LABELS),
+            "params": taken_by(tool).types,
+            "returns": RETURNS,
+        }
+        for word, tool in methods_of(chosen).items()
+    }
+
+
+def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:
+    """What is offered besides the tools. Lists tell the server nothing of their caller's, so they change nothing."""
+
+    def row(summary: str, effect: str, params: dict[str, str], returns: dict[str, str]) -> dict[str, object]:
+        rest = {"labels": list(_LABELS), "params": params, "returns": returns}
+        return {"summary": summary, "resource": "none", "effect": effect, "idempotent": effect == "read", **rest}
+
+    found = {"tools.list": row("What the server offers now, as JSON in chunks", "read", {}, {"tools": "int"})}
+    if offer.resources:
+        found["resources.list"] = row("The server's resources and templates of them", "read", {}, {"resources": "list"})
+        effect, returns = _effect(wanted, "resources.read"), {"parts": "list", "text": "string?", "cut": "bool?"}
+        found["resources.read"] = row("Read one of the server's resources", effect, {"uri": "string"}, returns)
+    if offer.prompts:
+        found["prompts.list"] = row("The server's prompts and what they take", "read", {}, {"prompts": "list"})
+        effect, returns = _effect(wanted, "prompts.get"), {"messages": "list", "description": "string?", "cut": "bool?"}
+        params = {"name": "string", "arguments": "dict?"}
+        found["prompts.get"] = row("Fill one of the server's prompts", effect, params, returns)
+    return {f"{wanted.hand}.{name}": one for name, one in found.items()}

@@ -1,0 +1,282 @@
+"""The Hand of one server of the Model Context Protocol (acts): it starts the server, talks to it, and answers for it.
+
+A server that is a program runs in this very run, within its walls; one elsewhere is reached over HTTP by connections that
+are calls of `web.connect`. Which of its tools may be called stands in the sealed mcp.json: a tool that is not now as it was
+when the operator agreed to it is refused until he agrees again. Each call has its caller's deadline, and one that is
+given up is told to the server as `notifications/cancelled`. We answer none of what a server may ask of its client (models,
+people, folders): it has what it was granted.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeVar
+
+from mcp import Client, MCPError
+from mcp.client._transport import TransportStreams
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, Implementation, ToolListChangedNotification
+from pydantic import BaseModel, ValidationError
+
+from manifests.errors import ParamsInvalid
+from manifests.mcp import tools
+from manifests.mcp.tools import Offer, OfferInvalid, Tool
+from manifests.params import check
+from runtime import programs
+from runtime.errors import Failure, HandBroken
+from runtime.hand import Hand
+from runtime.mcp import results
+from runtime.mcp.http import remote
+from runtime.mcp.stdio import Pipes
+from runtime.serving import Call
+
+GREETING: Final = 45.0
+"""Seconds in which the server must be ready: the kernel gives a service a minute to start."""
+
+FRESH: Final = 10.0
+"""Seconds for which a server that tells of no change is taken to have changed nothing."""
+
+_STOP_SECONDS: Final = 1.5
+_LAST_WORDS: Final = 0.5  # seconds in which what an ended program wrote is still read
+_PAGES: Final = 100
+_ROWS: Final = 5_000
+_PIECE: Final = 256 * 1024
+
+_T = TypeVar("_T")
+
+
+class Server(Hand):
+    """Stands on the bus for a server."""
+
+    async def start(self) -> None:
+        """Start the server and hear what it offers. Raises HandBroken when that comes to nothing."""
+        try:
+            self._agreement = tools.read_agreement(self._agreed())
+        except (OSError, OfferInvalid) as error:
+            raise HandBroken(f"{tools.FILE}: {error}; `maniple mcp add` writes it") from None
+        self._pipes = self._started()
+        self._refused: dict[str, str] = {}
+        self._is_stale, self._looked = True, 0.0
+        self._looking = asyncio.Lock()
+        self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self.in_background(self._talk(self._transport()))
+        try:
+            async with asyncio.timeout(GREETING):
+                self._client = await asyncio.shield(self._ready)
+        except TimeoutError:
+            raise HandBroken(f"the server has not greeted us within {GREETING:.0f} seconds") from None
+        if self._pipes is not None:
+            self.in_background(self._watch(self._pipes.program))
+
+    async def stop(self) -> None:
+        """The server's streams are closed by now; what has not ended is asked to, then ends with this process."""
+        program = self._pipes.program if self._pipes is not None else None
+        if program is None or program.ended.done():
+            return
+        if await program.wait(_STOP_SECONDS) is None:
+            programs.signal_all(signal.SIGTERM)
+            await program.wait(_STOP_SECONDS)
+
+    async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
+        """Let the server answer a call."""
+        provided = self._place.manifest.provides.get(call.method)
+        if provided is None:
+            raise HandBroken(f"{call.method} is not among what {self.name} provides")
+        try:
+            params = check(provided.params, arguments)
+        except ParamsInvalid as invalid:
+            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        match call.method.removeprefix(f"{self.name}."):
+            case "tools.list":
+                return await self._list_tools(call)
+            case "resources.list":
+                return {"resources": results.listed(await self._resources())}
+            case "resources.read":
+                return results.of_resource(await self._asked(self._client.read_resource(str(params["uri"]))))
+            case "prompts.list":
+                rows = await self._pages(self._client.list_prompts, "prompts")
+                return {"prompts": results.listed(_told(one) for one in rows)}
+            case "prompts.get":
+                given = params.get("arguments")
+                words = {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
+                return results.of_prompt(await self._asked(self._client.get_prompt(str(params["name"]), words)))
+        return await self._call_tool(call.method, params)
+
+    # what a server offers ---------------------------------------------------------------------------------------------
+
+    async def _call_tool(self, method: str, params: dict[str, object]) -> object:
+        agreed = self._agreement.tools.get(method)
+        if agreed is None:
+            raise HandBroken(f"{method} is not among the tools of {tools.FILE}")
+        await self._look(method)
+        whole = params.get("arguments") if agreed.params.get("arguments") == "" else None
+        given = whole if isinstance(whole, dict) else {agreed.params[name]: value for name, value in params.items()}
+        try:
+            return results.of_tool(await self._asked(self._client.call_tool(agreed.tool, given)))
+        except Failure as failure:
+            if failure.code in ("arguments", "malformed"):  # then it may not be the tool that was agreed to
+                self._is_stale = True
+                await self._look(method)
+            raise
+
+    async def _look(self, method: str) -> None:
+        """Compare what is offered with what was agreed to, if that may have changed. Raises Failure for a changed tool."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if self._is_stale or now - self._looked > FRESH:
+                self._is_stale, self._looked = False, now
+                try:
+                    offer = await self._offer()
+                except BaseException:
+                    self._is_stale = True
+                    raise
+                self._refused = tools.changed(self._agreement, {tool.name: tool for tool in offer.tools})
+        if why := self._refused.get(method):
+            mend = f"look at it with `maniple mcp test {self.name}`, then `maniple mcp add` it anew"
+            raise Failure("changed", f"{why}: {mend}")
+
+    async def _list_tools(self, call: Call) -> object:
+        offer = await self._offer()
+        written = tools.written(offer)
+        if len(written) > tools.LARGEST:
+            raise Failure("too-large", f"its tools are described in more than {tools.LARGEST >> 20} MiB")
+        for at in range(0, len(written), _PIECE):
+            await call.send(written[at : at + _PIECE])
+        return {"tools": len(offer.tools)}
+
+    async def _offer(self) -> Offer:
+        client = self._client
+        about, can = client.server_info, client.server_capabilities
+        rows = await self._pages(client.list_tools, "tools") if can.tools is not None else []
+        found = [
+            Tool(
+                name=str(row["name"]),
+                description=str(row.get("description") or ""),
+                input_schema=_table(row.get("inputSchema")),
+                output_schema=_table(row["outputSchema"]) if row.get("outputSchema") else None,
+                hints=_table(row.get("annotations")),
+            )
+            for row in map(_told, rows)
+        ]
+        if len(found) > tools.MOST_TOOLS:
+            raise Failure("too-many", f"the server offers {len(found)} tools; {tools.MOST_TOOLS} are the most")
+        return Offer(
+            server=about.name if about else "",
+            version=about.version if about else "",
+            protocol=client.protocol_version,
+            tools=tuple(found),
+            resources=can.resources is not None,
+            prompts=can.prompts is not None,
+        )
+
+    async def _resources(self) -> list[dict[str, object]]:
+        found = [_told(one) for one in await self._pages(self._client.list_resources, "resources")]
+        try:
+            rows = await self._pages(self._client.list_resource_templates, "resource_templates")
+        except Failure:  # a server with no templates may not know the question
+            return found
+        return found + [_told(one) for one in rows]
+
+    async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[BaseModel]:
+        """All pages of a list. Raises Failure for one without end."""
+        found: list[BaseModel] = []
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            page = await self._asked(ask(cursor=cursor))
+            found += getattr(page, field)
+            cursor = getattr(page, "next_cursor", None)
+            if len(found) > _ROWS:
+                break
+            if not cursor:
+                return found
+        raise Failure("too-many", f"the server's list of {field} has no end: {len(found)} of them were read")
+
+    async def _asked(self, asked: Awaitable[_T]) -> _T:
+        """What the server answers. Raises Failure for whatever else comes of it."""
+        try:
+            return await asked
+        except MCPError as error:
+            if error.code == CONNECTION_CLOSED:
+                raise Failure("ended", "the server has ended, or the connection to it") from None
+            code = "arguments" if error.code == INVALID_PARAMS else "server"
+            raise Failure(code, results.one_text(f"the server says: {error}")) from None
+        except ValidationError as error:
+            why = f"the server's answer is not as the protocol has it: {error.error_count()} faults, the first in "
+            place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
+            raise Failure("malformed", results.one_text(why + (place or "its whole"))) from None
+        except RuntimeError as error:  # it is not what the tool's own output schema says
+            raise Failure("malformed", results.one_text(str(error))) from None
+
+    def _agreed(self) -> bytes:
+        """The content of the agreement's file, which lies with a program's other files, all of them hashed."""
+        if not self._place.place:
+            return self.files.get(tools.FILE, b"")
+        with open(os.path.join(self._place.place, tools.FILE), "rb") as file:
+            return file.read(tools.LARGEST)
+
+    # the talk ---------------------------------------------------------------------------------------------------------
+
+    def _transport(self) -> AbstractAsyncContextManager[TransportStreams]:
+        if self._pipes is not None:
+            return self._pipes.streams()
+        return remote(self._agreement.url, self.kernel, self._given(), self._agreement.certificates)
+
+    def _started(self) -> Pipes | None:
+        """The server's program, in the folder of its files; None for a server elsewhere."""
+        if not self._place.place:
+            return None
+        os.chdir(self._place.place)
+        return Pipes(self._place.manifest.hand.command, {**self.surroundings, **self._given()})
+
+    def _given(self) -> dict[str, str]:
+        """The variables of the program, or headers of requests, that are set."""
+        found = ((one, self.settings.get(setting)) for one, setting in self._agreement.environment.items())
+        return {name: str(value) for name, value in found if value is not None}
+
+    async def _talk(self, transport: AbstractAsyncContextManager[TransportStreams]) -> None:
+        """The connection, from the greeting until the run stops. One task holds it from its beginning to its end."""
+        about = Implementation(name="maniple", version=self.version)
+        try:
+            async with Client(transport, client_info=about, cache=None, message_handler=self._hear) as client:
+                if not self._ready.done():
+                    self._ready.set_result(client)
+                await self._attend(client)
+        except Exception as error:
+            raise HandBroken(f"the talk with the server has ended: {_first(error)}") from error
+
+    async def _attend(self, client: Client) -> None:
+        """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._is_stale = True
+        except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
+            pass  # then _look() finds out
+        await asyncio.Event().wait()
+
+    async def _hear(self, message: object) -> None:
+        """What the server tells unasked: that its tools have changed is all that we go by."""
+        if isinstance(message, ToolListChangedNotification):
+            self._is_stale = True
+
+    async def _watch(self, program: programs.Program) -> None:
+        """The program's end is the run's."""
+        status = await asyncio.shield(program.ended)
+        await asyncio.sleep(_LAST_WORDS)
+        raise HandBroken(f"the server ended: {programs.words_of(status)}")
+
+
+def _told(one: BaseModel) -> dict[str, object]:
+    return one.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _table(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,201 @@
+"""Messages to and from a server that is elsewhere (acts): the protocol's streamable HTTP, over calls of `web.connect`.
+
+The package speaks HTTP; what is ours is below and above it. Below: this run has no network, so each connection is a call
+of `web.connect` in the Hand's own name, which the kernel checks and `web` makes; TLS is ended here. Above: an answer that is
+no stream of events has a largest size, and nothing is unpacked, so that no server fills this run's memory.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+import httpcore2
+import httpx2
+from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
+from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
+from httpcore2._types import SOCKET_OPTION
+from mcp.client._transport import TransportStreams
+from mcp.client.streamable_http import streamable_http_client
+
+from runtime.calls import Stream, answering
+from runtime.errors import CallEnded
+from runtime.kernel_handle import KernelHandle
+from wire import limits
+
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of an answer, or of one event of a stream of them."""
+
+_CONNECT_S: Final = 30.0
+_SILENT_S: Final = 3600.0
+"""Seconds in which a connection is made; in which a stream of events may say nothing. A call's own deadline comes before."""
+
+_PIECE: Final = 64 * 1024
+
+
+class Wire(ByteStream):
+    """A connection that `web.connect` made, as the packages want it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._kept = stream, b""
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Some bytes. Raises EndOfStream, or BrokenResourceError when the call did not end well."""
+        try:
+            piece = self._kept or await self._stream.read()
+        except CallEnded as error:
+            raise anyio.BrokenResourceError(str(error)) from None
+        if not piece:
+            raise anyio.EndOfStream
+        self._kept = piece[max_bytes:]
+        return piece[:max_bytes]
+
+    async def send(self, item: bytes) -> None:
+        """All of them."""
+        try:
+            for at in range(0, len(item), _PIECE):
+                await self._stream.send(item[at : at + _PIECE])
+        except CallEnded as error:
+            raise anyio.BrokenResourceError(str(error)) from None
+
+    async def send_eof(self) -> None:
+        """No more of them."""
+        await self._stream.finish()
+
+    async def aclose(self) -> None:
+        """End the call."""
+        await self._stream.__aexit__(ConnectionError, None, None)
+
+
+class _Connection(AsyncNetworkStream):
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  the package's interface
+        try:
+            with anyio.fail_after(timeout):
+                return await self._stream.receive(max_bytes)
+        except anyio.EndOfStream:
+            return b""
+        except TimeoutError as error:
+            raise httpcore2.ReadTimeout(str(error)) from None
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as error:
+            raise httpcore2.ReadError(str(error)) from None
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        try:
+            with anyio.fail_after(timeout):
+                await self._stream.send(buffer)
+        except TimeoutError as error:
+            raise httpcore2.WriteTimeout(str(error)) from None
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as error:
+            raise httpcore2.WriteError(str(error)) from None
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncNetworkStream:
+        try:
+            with anyio.fail_after(timeout):
+                wrapped = await TLSStream.wrap(
+                    self._stream, ssl_context=ssl_context, hostname=server_hostname, standard_compatible=False
+                )
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(str(error)) from None
+        except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError) as error:
+            raise httpcore2.ConnectError(f"no TLS with {server_hostname}: {error}") from None
+        return _Connection(wrapped)
+
+
+class _Calls(AsyncNetworkBackend):
+    """Makes connections by calls."""
+
+    def __init__(self, kernel: KernelHandle) -> None:
+        self._kernel = kernel
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        """A connection is used for one call after the other, so it is made for none of them."""
+        answered = answering.set(0)
+        try:
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            stream = self._kernel.stream("web.connect", address, upload=True, timeout=limits.DEADLINE_MAX / 1000)
+            await stream.__aenter__()
+        finally:
+            answering.reset(answered)
+        try:
+            with anyio.fail_after(timeout):
+                await stream.read()  # the first piece says that it is made
+        except TimeoutError as error:
+            stream.take_back("it took too long")
+            raise httpcore2.ConnectTimeout(str(error)) from None
+        except CallEnded as error:
+            raise httpcore2.ConnectError(f"{address}: {error}") from None
+        return _Connection(Wire(stream))
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
+        self._stream, self._left = stream, most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._left -= len(piece)
+            if self._left < 0:
+                raise httpx2.ReadError(f"the server's answer is larger than {LARGEST >> 20} MiB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _Transport(httpx2.AsyncHTTPTransport):
+    """The package's, over our connections, and with bounded answers."""
+
+    def __init__(self, kernel: KernelHandle, context: ssl.SSLContext) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context, network_backend=_Calls(kernel), max_connections=64, keepalive_expiry=20.0
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await super().handle_async_request(request)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise httpx2.ReadError("the server packed its answer, which it was asked not to do")
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _Bounded(response.stream, LARGEST)
+        return response
+
+
+@asynccontextmanager
+async def remote(
+    url: str, kernel: KernelHandle, headers: Mapping[str, str], certificates: str
+) -> AsyncIterator[TransportStreams]:
+    """The messages both ways, until the block is left. certificates: the file of those that are trusted."""
+    context = ssl.create_default_context(cafile=certificates or None)
+    client = httpx2.AsyncClient(
+        transport=_Transport(kernel, context),
+        headers={**headers, "accept-encoding": "identity"},
+        timeout=httpx2.Timeout(_CONNECT_S, read=_SILENT_S),
+        trust_env=False,
+    )
+    async with client, streamable_http_client(url, http_client=client, max_sse_event_size=LARGEST) as streams:
+        yield streams

@@ -1,0 +1,160 @@
+"""What a server answers as values of ours (pure): texts, structures, and what else there is, within what a call can carry.
+
+A text that is too long is cut, and anything else that is too large left out; `cut` says so, so nobody takes a part for
+the whole. What a server says of an error is its own word, and as long as an error may be.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+from mcp_types import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    GetPromptResult,
+    ImageContent,
+    ReadResourceResult,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+from runtime.errors import Failure
+
+ROOM: Final = 900_000
+"""Bytes of one answer: what a body can carry, and what is around it."""
+
+_ERROR: Final = 1_000  # characters of an error's text
+_DEEPEST: Final = 32
+
+
+class _Room:
+    """What is left of an answer's room."""
+
+    def __init__(self) -> None:
+        self.left = ROOM
+        self.is_cut = False
+
+    def text(self, text: str) -> str:
+        """As much of a text as there is room for."""
+        clean = text.encode("utf-8", "replace")
+        kept = clean[: self.left]
+        self.left -= len(kept)
+        if len(kept) == len(clean):
+            return clean.decode()
+        self.is_cut = True
+        return kept.decode("utf-8", "ignore")
+
+    def has(self, size: int) -> bool:
+        """Whether there is room for so many bytes, which are then taken."""
+        if size > self.left:
+            self.is_cut = True
+            return False
+        self.left -= size
+        return True
+
+
+def of_tool(result: CallToolResult) -> dict[str, object]:
+    """A tool's result. Raises Failure when the tool says that it failed."""
+    room = _Room()
+    texts, parts = _content(result.content, room)
+    if result.is_error:
+        raise Failure("tool", one_text("\n".join(texts)) or "the tool failed, and did not say why")
+    value: dict[str, object] = {"text": "\n".join(texts)} if texts else {}
+    if result.structured_content is not None and room.has(_size(result.structured_content)):
+        value["structured"] = result.structured_content
+    return _told(value, parts, room)
+
+
+def of_resource(result: ReadResourceResult) -> dict[str, object]:
+    """A resource that was read: its texts together, and each of its parts."""
+    room = _Room()
+    parts = [_resource(one, room) for one in result.contents]
+    texts = [str(part["text"]) for part in parts if "text" in part]
+    return {**({"cut": True} if room.is_cut else {}), "parts": parts} | (
+        {"text": texts[0]} if len(texts) == len(parts) == 1 and room.has(len(texts[0].encode())) else {}
+    )
+
+
+def of_prompt(result: GetPromptResult) -> dict[str, object]:
+    """A prompt that was filled: each message's role, and its text or its part."""
+    room, messages = _Room(), []
+    for message in result.messages:
+        texts, parts = _content((message.content,), room)
+        messages.append({"role": message.role, "text": texts[0]} if texts else {"role": message.role, "part": parts[0]})
+    value: dict[str, object] = {"messages": messages}
+    if result.description:
+        value["description"] = room.text(result.description)
+    return value | ({"cut": True} if room.is_cut else {})
+
+
+def listed(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    """As many rows of a list as there is room for. Raises Failure when that is not all: nobody could ask for the rest."""
+    found = list(rows)
+    if _size(found) > ROOM:
+        raise Failure("too-large", f"the server lists {len(found)} things, which is more than an answer can carry")
+    return found
+
+
+def one_text(text: str) -> str:
+    """A server's words as an error can carry them."""
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"
+
+
+def _told(value: dict[str, object], parts: list[dict[str, object]], room: _Room) -> dict[str, object]:
+    return value | ({"parts": parts} if parts else {}) | ({"cut": True} if room.is_cut else {})
+
+
+def _content(content: Sequence[ContentBlock], room: _Room) -> tuple[list[str], list[dict[str, object]]]:
+    texts: list[str] = []
+    parts: list[dict[str, object]] = []
+    for one in content:
+        match one:
+            case TextContent():
+                texts.append(room.text(one.text))
+            case ImageContent() | AudioContent():
+                parts.append({"type": one.type, "mime": room.text(one.mime_type), **_bytes(one.data, room)})
+            case ResourceLink():
+                parts.append({"type": "link", "uri": room.text(str(one.uri)), "name": room.text(one.name)})
+            case EmbeddedResource():
+                parts.append({"type": "resource", **_resource(one.resource, room)})
+    return texts, parts
+
+
+def _resource(one: TextResourceContents | BlobResourceContents, room: _Room) -> dict[str, object]:
+    about: dict[str, object] = {"uri": room.text(str(one.uri))}
+    if one.mime_type:
+        about["mime"] = room.text(one.mime_type)
+    return about | ({"text": room.text(one.text)} if isinstance(one, TextResourceContents) else _bytes(one.blob, room))
+
+
+def _bytes(encoded: str, room: _Room) -> dict[str, object]:
+    """Bytes that travelled as base64, or their size when there is no room."""
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise Failure("malformed", "the server sent bytes that are no base64") from None
+    return {"data": raw} if room.has(len(raw)) else {"size": len(raw)}
+
+
+def _size(value: object) -> int:
+    """Bytes of a value as it travels. Raises Failure for one that is nested too deeply."""
+    try:
+        if _depth(value, 0) <= _DEEPEST:
+            return len(msgspec.msgpack.encode(value))
+    except (RecursionError, OverflowError, TypeError, UnicodeEncodeError):
+        pass
+    raise Failure("malformed", "the server's answer holds values that no call can carry")
+
+
+def _depth(value: object, depth: int) -> int:
+    if depth > _DEEPEST or not isinstance(value, dict | list):
+        return depth
+    rows = value.values() if isinstance(value, dict) else value
+    return max((_depth(one, depth + 1) for one in rows), default=depth)

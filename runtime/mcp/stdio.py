@@ -1,0 +1,127 @@
+"""Messages to and from a server that is a program of this run (acts): one line of JSON-RPC each, on its standard streams.
+
+The package has such a transport too. This one differs in what a hostile server can do to it: a line has a longest length,
+what is no message is passed over only so often, and a server may not ask more of us at once than it hears the answers of.
+The program is started as every program of a run is (runtime/programs.py), so nothing that it leaves outlives the run.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client._transport import TransportStreams
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+
+from runtime import records
+from runtime.errors import HandBroken
+from runtime.programs import Program
+
+LONGEST: Final = 8 * 1024 * 1024
+"""Bytes of a line."""
+
+_NONSENSE_MOST: Final = 1_000
+"""Lines that are no message, since the last that was one. Many a server greets people on its standard output."""
+
+_ASKED_MOST: Final = 64
+"""Requests of the server's that are not answered yet."""
+
+_LAST_WORDS: Final = 1.0  # seconds between the end of its output and its own
+_SHOWN: Final = 200  # characters of a line in the log
+
+
+class Pipes:
+    """The two pipes of a program, and what is known of their other end."""
+
+    def __init__(self, command: tuple[str, ...], surroundings: dict[str, str]) -> None:
+        """Start the program. Raises HandBroken when there is none."""
+        theirs_in, to = os.pipe()
+        out, theirs_out = os.pipe()
+        self._to, self._from = os.fdopen(to, "wb", buffering=0), os.fdopen(out, "rb", buffering=0)
+        try:
+            self.program = Program(command, surroundings, {0: theirs_in, 1: theirs_out})
+        except OSError as error:
+            raise HandBroken(f"command = {list(command)}: {error.strerror or error}") from None
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        self._asked = 0
+
+    @asynccontextmanager
+    async def streams(self) -> AsyncIterator[TransportStreams]:
+        """The messages both ways, until the block is left. Raises HandBroken, in a group, when the server misbehaves."""
+        told, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        outgoing, said = anyio.create_memory_object_stream[SessionMessage](0)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read, told)
+            group.start_soon(self._write, said)
+            try:
+                yield incoming, outgoing
+            finally:
+                group.cancel_scope.cancel()
+                for stream in (told, incoming, outgoing, said):
+                    stream.close()
+
+    async def _read(self, told: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+        reader = asyncio.StreamReader(limit=LONGEST)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._from)
+        nonsense = 0
+        try:
+            async with told:
+                while line := await self._line(reader):
+                    message = _message(line)
+                    nonsense = nonsense + 1 if message is None else 0
+                    if nonsense > _NONSENSE_MOST:
+                        raise HandBroken(f"its last {nonsense} lines on standard output were no messages")
+                    if message is None:
+                        continue
+                    if isinstance(message.message, JSONRPCRequest):
+                        self._asked += 1
+                        if self._asked > _ASKED_MOST:
+                            raise HandBroken(f"it asks more than {_ASKED_MOST} things at once")
+                    await told.send(message)
+            if await self.program.wait(_LAST_WORDS) is None:
+                raise HandBroken("it closed its standard output, by which alone it is heard, and goes on")
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            pass  # nobody talks to it any more
+        finally:
+            transport.close()
+
+    async def _line(self, reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await reader.readline()
+        except ValueError:
+            raise HandBroken(f"a line on its standard output is longer than {LONGEST >> 20} MiB") from None
+
+    async def _write(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, self._to)
+        writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        try:
+            async with said:
+                async for one in said:
+                    if isinstance(one.message, JSONRPCResponse | JSONRPCError):
+                        self._asked -= 1
+                    text = one.message.model_dump_json(by_alias=True, exclude_unset=True)
+                    writer.write(text.encode("utf-8", "replace") + b"\n")
+                    await writer.drain()
+        except ConnectionError:
+            pass  # it has ended, or hears no more; what reads from it tells
+        finally:
+            transport.abort()
+
+
+def _message(line: bytes) -> SessionMessage | None:
+    """A line's message; None, with a record, for what is none."""
+    if not line.strip():
+        return None
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except (ValueError, RecursionError):
+        records.logger().warning("a line that is no message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
+        return None
