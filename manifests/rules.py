@@ -54,6 +54,8 @@ def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> Non
         found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}, or a section [agent]")
     for key in given[1:]:
         found.at_key(("hand", key), f"hand.{key} stands beside hand.{given[0]}", "leave one of them out")
+    if "speaks" in section and "command" not in given:
+        found.at_key(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
     name = section.get("name")
     if name in RESERVED:
         found.at_value(("hand", "name"), f'"{name}" is a word of Maniple itself', "choose another name")
@@ -133,9 +135,7 @@ def agent(
 
 
 def programs(found: Findings, sections: Mapping[str, Section]) -> None:
-    """What a command has anyway, what only a command has, and what only a task can have."""
-    if "speaks" in sections["hand"] and not sections["hand"].get("command"):
-        found.at_key(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
+    """What a command has anyway, and what only a task, or a service, can be."""
     if sections["hand"].get("speaks") == "mcp" and sections["hand"].get("kind") == "task":
         found.at_value(("hand", "kind"), "hand.kind is task, and an MCP server stays up", 'write kind = "service"')
     if sections["confinement"].get("programs") and sections["hand"].get("command"):

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from mcp import Client, MCPError
 from mcp.client._transport import TransportStreams
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
-from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, Implementation, ToolListChangedNotification
+from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, PARSE_ERROR, Implementation, ToolListChangedNotification
 from pydantic import BaseModel, ValidationError
 
 from manifests.errors import ParamsInvalid
@@ -200,7 +200,7 @@ class Server(Hand):
         except MCPError as error:
             if error.code == CONNECTION_CLOSED:
                 raise Failure("ended", "the server has ended, or the connection to it") from None
-            code = "arguments" if error.code == INVALID_PARAMS else "server"
+            code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
             raise Failure(code, results.one_text(f"the server says: {error}")) from None
         except ValidationError as error:
             why = f"the server's answer is not as the protocol has it: {error.error_count()} faults, the first in "
@@ -244,7 +244,9 @@ class Server(Hand):
                     self._ready.set_result(client)
                 await self._attend(client)
         except Exception as error:
-            raise HandBroken(f"the talk with the server has ended: {_first(error)}") from error
+            if isinstance(first := _first(error), HandBroken):
+                raise first from None
+            raise HandBroken(f"the talk with the server has ended: {first}") from error
 
     async def _attend(self, client: Client) -> None:
         """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""

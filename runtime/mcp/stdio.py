@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from msgspec import Struct
 
 from runtime import records
 from runtime.errors import HandBroken
@@ -26,6 +28,9 @@ LONGEST: Final = 8 * 1024 * 1024
 
 _NONSENSE_MOST: Final = 1_000
 """Lines that are no message, since the last that was one. Many a server greets people on its standard output."""
+
+_UNASKED_MOST: Final = 20_000
+"""Messages since the last answer of the server's: progress, records of its log, changes."""
 
 _ASKED_MOST: Final = 64
 """Requests of the server's that are not answered yet."""
@@ -70,7 +75,7 @@ class Pipes:
         reader = asyncio.StreamReader(limit=LONGEST)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._from)
-        nonsense = 0
+        nonsense = unasked = 0
         try:
             async with told:
                 while line := await self._line(reader):
@@ -80,6 +85,9 @@ class Pipes:
                         raise HandBroken(f"its last {nonsense} lines on standard output were no messages")
                     if message is None:
                         continue
+                    unasked = 0 if isinstance(message.message, JSONRPCResponse | JSONRPCError) else unasked + 1
+                    if unasked > _UNASKED_MOST:
+                        raise HandBroken(f"it told {_UNASKED_MOST} things, and answered nothing meanwhile")
                     if isinstance(message.message, JSONRPCRequest):
                         self._asked += 1
                         if self._asked > _ASKED_MOST:
@@ -113,15 +121,30 @@ class Pipes:
         except ConnectionError:
             pass  # it has ended, or hears no more; what reads from it tells
         finally:
-            transport.abort()
+            if not transport.is_closing():  # as it is, once the program has closed its end
+                transport.abort()
+
+
+class _Head(Struct):
+    """What tells an answer from anything else."""
+
+    id: int | str
+    method: object = None
 
 
 def _message(line: bytes) -> SessionMessage | None:
-    """A line's message; None, with a record, for what is none."""
+    """A line's message; None, with a record, for what is none. An answer that is none fails what it answers."""
     if not line.strip():
         return None
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except (ValueError, RecursionError):
         records.logger().warning("a line that is no message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
+    try:
+        head = msgspec.json.decode(line, type=_Head)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
+    if head.method is not None:
+        return None
+    why = ErrorData(code=PARSE_ERROR, message="what it answered is no answer of the protocol's")
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=head.id, error=why))
