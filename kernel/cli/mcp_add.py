@@ -12,6 +12,7 @@ from msgspec import Struct
 from kernel.cli import install, mcp_servers, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from manifests.mcp import tools
 from manifests.mcp.folder import PREFIX, Wanted, setting_of
 from manifests.mcp.tools import Agreement, Offer, changed
 from manifests.mcp.words import visible
@@ -75,6 +76,8 @@ def mcp_add(
     wanted = _wanted(name, server, msgspec.convert(typed, Options), has_files=files is not None)
     values = {setting_of(one): _secret(one) for one in wanted.environment}
     own = mcp_servers.files_of(files) if files is not None else {}
+    if typed["certificates"]:
+        own[tools.CERTIFICATES] = _read(str(typed["certificates"]))
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
     if old is not None:
@@ -131,13 +134,19 @@ def _host(url: str) -> str:
 
 
 def _certificates(options: Options, url: str) -> str:
-    if options.certificates:
-        return os.path.realpath(options.certificates)
-    if not url.startswith("https:"):
+    if options.certificates or not url.startswith("https:"):
         return ""
     if found := next((path for path in CERTIFICATES if os.path.isfile(path)), ""):
         return os.path.realpath(found)
     raise Ended("this system's trusted certificates were not found: name their file with --certificates")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(tools.LARGEST)
+    except OSError as error:
+        raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
 
 
 def _secret(name: str) -> str:

@@ -30,6 +30,7 @@ LOOK_S = 120.0
 
 _SHOWN = 10  # lines of what a server printed
 _TAIL = 4096
+_RECORD = '{"time":'
 
 
 def made(wanted: Wanted, offer: Offer, files: Mapping[str, bytes]) -> package.Folder:
@@ -72,9 +73,8 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
             try:
                 offer = offered(client, passing.hand)
             except (NotDone, OfferInvalid) as error:
-                raise Ended(
-                    f"the server {_named(wanted)} could not be asked: {error}{_said(session, passing)}"
-                ) from None
+                _say_what_it_said(session, passing)
+                raise Ended(f"the server {_named(wanted)} could not be asked: {error}") from None
         yield offer
     finally:
         with suppress(ManipleError, OSError):
@@ -131,12 +131,15 @@ def _named(wanted: Wanted) -> str:
     return wanted.url or shlex.join(wanted.command)
 
 
-def _said(session: Session, passing: Wanted) -> str:
-    """The last lines that it printed, for the person who must find out why."""
+def _say_what_it_said(session: Session, passing: Wanted) -> None:
+    """The last lines that it printed, for the person who must find out why; the run's own records say no more."""
     try:
         with open(os.path.join(session.home, "output", f"{passing.hand}.log"), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()[-_SHOWN:]
+            lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
-        return ""
-    return "".join(f"\n  {screen.visible(line)}" for line in lines)
+        return
+    if said := [line for line in lines if not line.startswith(_RECORD)][-_SHOWN:]:
+        session.say("The last that it printed:")
+        for line in said:
+            session.say(f"  {screen.visible(line)}")

@@ -25,7 +25,6 @@ __all__ = ["Server"]
 
 RETURNS: Final = {"text": "string?", "structured": "any?", "parts": "list?", "cut": "bool?"}
 _EFFECTS: Final = ("read", "write", "external")
-_LABELS: Final = ("mcp",)
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -33,7 +32,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
     connect to. readable: folders of this machine. environment: variables of the program, or headers of
-    requests to the url. certificates: the file of those that are trusted at the url. is_passing:
+    requests to the url. certificates: the system's file of those that are trusted at the url. is_passing:
     it is only to be looked at, and not started again when it fails.
     """
 
@@ -129,13 +128,18 @@ def _effect(wanted: Wanted, name: str) -> str:
     return wanted.effects.get(name) or wanted.effects.get("*") or "external"
 
 
+def _labels(wanted: Wanted) -> list[str]:
+    """What its answers are marked with: they may hold what came over the network, if it has one."""
+    return ["mcp", *(["web"] if wanted.hosts else [])]
+
+
 def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
     return {
         f"{wanted.hand}.{word}": {
             "summary": summary_of(tool),
             "resource": "none",
             "effect": _effect(wanted, tool.name),
-            "labels": list(_LABELS),
+            "labels": _labels(wanted),
             "params": taken_by(tool).types,
             "returns": RETURNS,
         }
@@ -147,7 +151,7 @@ def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:
     """What is offered besides the tools. Lists tell the server nothing of their caller's, so they change nothing."""
 
     def row(summary: str, effect: str, params: dict[str, str], returns: dict[str, str]) -> dict[str, object]:
-        rest = {"labels": list(_LABELS), "params": params, "returns": returns}
+        rest = {"labels": _labels(wanted), "params": params, "returns": returns}
         return {"summary": summary, "resource": "none", "effect": effect, "idempotent": effect == "read", **rest}
 
     found = {"tools.list": row("What the server offers now, as JSON in chunks", "read", {}, {"tools": "int"})}

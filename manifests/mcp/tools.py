@@ -16,6 +16,9 @@ from wire.errors import ManipleError
 FILE: Final = "mcp.json"
 """The file of the Hand's folder that holds what was agreed; sealed as every other."""
 
+CERTIFICATES: Final = "certificates.pem"
+"""The file of the Hand's folder that holds those that are trusted at its URL, where these are not the system's."""
+
 _T = TypeVar("_T", bound=Struct)
 
 MOST_TOOLS: Final = 2_000
@@ -66,7 +69,7 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the Hand's run goes by. url: where the server is, "" for a program. tools: by the Hand's method.
 
     environment: variable of the program, or header of requests to the url, → the setting that holds it. certificates: the
-    file of those that are trusted at the url.
+    system's file of those that are trusted at the url, "" when they lie in CERTIFICATES.
     """
 
     url: str = ""

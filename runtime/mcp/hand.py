@@ -10,6 +10,7 @@ people, folders): it has what it was granted.
 import asyncio
 import os
 import signal
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
@@ -221,7 +222,16 @@ class Server(Hand):
     def _transport(self) -> AbstractAsyncContextManager[TransportStreams]:
         if self._pipes is not None:
             return self._pipes.streams()
-        return remote(self._agreement.url, self.kernel, self._given(), self._agreement.certificates)
+        return remote(self._agreement.url, self.kernel, self._given(), self._trusted())
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Whom to believe at the URL: what lies in the Hand's folder, or the system's."""
+        try:
+            if (own := self.files.get(tools.CERTIFICATES)) is not None:
+                return ssl.create_default_context(cadata=own.decode("ascii"))
+            return ssl.create_default_context(cafile=self._agreement.certificates or None)
+        except (OSError, ValueError) as error:
+            raise HandBroken(f"the certificates to believe cannot be read: {error}") from None
 
     def _started(self) -> Pipes | None:
         """The server's program, in the folder of its files; None for a server elsewhere."""
@@ -243,10 +253,14 @@ class Server(Hand):
                 if not self._ready.done():
                     self._ready.set_result(client)
                 await self._attend(client)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
             if isinstance(first := _first(error), HandBroken):
                 raise first from None
-            raise HandBroken(f"the talk with the server has ended: {first}") from error
+            program = self._pipes.program if self._pipes is not None else None
+            if program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
+                raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
+            why = f"the talk with the server has ended: {first}"
+            raise HandBroken(why) from (None if isinstance(first, MCPError | OSError) else error)
 
     async def _attend(self, client: Client) -> None:
         """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""

@@ -5,6 +5,7 @@ of `web.connect` in the Hand's own name, which the kernel checks and `web` makes
 no stream of events has a largest size, and nothing is unpacked, so that no server fills this run's memory.
 """
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from httpcore2._types import SOCKET_OPTION
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
+from runtime import records
 from runtime.calls import Stream, answering
 from runtime.errors import CallEnded
 from runtime.kernel_handle import KernelHandle
@@ -32,6 +34,7 @@ _CONNECT_S: Final = 30.0
 _SILENT_S: Final = 3600.0
 """Seconds in which a connection is made; in which a stream of events may say nothing. A call's own deadline comes before."""
 
+_ERROR: Final = 400
 _PIECE: Final = 64 * 1024
 
 
@@ -176,6 +179,8 @@ class _Transport(httpx2.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
+        if response.status_code >= _ERROR:
+            records.logger().warning("the server answered with an error", status=response.status_code)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise httpx2.ReadError("the server packed its answer, which it was asked not to do")
@@ -187,12 +192,12 @@ class _Transport(httpx2.AsyncHTTPTransport):
 
 @asynccontextmanager
 async def remote(
-    url: str, kernel: KernelHandle, headers: Mapping[str, str], certificates: str
+    url: str, kernel: KernelHandle, headers: Mapping[str, str], trusted: ssl.SSLContext
 ) -> AsyncIterator[TransportStreams]:
-    """The messages both ways, until the block is left. certificates: the file of those that are trusted."""
-    context = ssl.create_default_context(cafile=certificates or None)
+    """The messages both ways, until the block is left."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would tell each URL, and so what stands in it
     client = httpx2.AsyncClient(
-        transport=_Transport(kernel, context),
+        transport=_Transport(kernel, trusted),
         headers={**headers, "accept-encoding": "identity"},
         timeout=httpx2.Timeout(_CONNECT_S, read=_SILENT_S),
         trust_env=False,

@@ -1,0 +1,182 @@
+"""`maniple mcp`, as people use it, with a real server written with the protocol's own package."""
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import ROOT, Source, write_hand
+
+PYTHON: Final = "/usr/bin/python3"
+PACKAGES: Final = sysconfig.get_path("purelib")
+SERVER: Final = ROOT / "tests" / "system" / "mcp_server"
+
+
+def _can_run() -> bool:
+    """Whether the system's own Python can use the packages of this one."""
+    if not Path(PYTHON).exists():
+        return False
+    told = subprocess.run([PYTHON, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, check=True)
+    return told.stdout.decode().strip() == str(sys.version_info[:2])
+
+
+pytestmark = pytest.mark.skipif(not _can_run(), reason="the system's python3 is none, or of another version")
+
+
+@pytest.fixture(scope="module")
+def clock(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a server that was added as `clock`."""
+    folder = tmp_path_factory.mktemp("clock") / "server"
+    shutil.copytree(SERVER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    ran = shell.run("mcp", "add", "clock", "--files", folder, "--effect", "add=read", "--yes", *_command())
+    assert ran.code == 0, ran.err
+    yield folder
+    shell.good("mcp", "remove", "clock")
+
+
+def _command() -> tuple[str, ...]:
+    return ("--", "python3", "server.py", PACKAGES)
+
+
+def test_a_server_is_looked_at_shown_and_installed_and_nothing_of_the_look_is_left(shell: Shell, clock: Path) -> None:
+    methods = {row["method"]: row for row in json.loads(shell.good("methods", "mcp-clock", "--json"))["methods"]}
+    assert methods["mcp-clock.add"]["effect"] == "read"
+    assert methods["mcp-clock.wait"]["effect"] == "external"
+    assert methods["mcp-clock.add"]["params"] == {"a": "int", "b": "int?"}
+    assert methods["mcp-clock.read-the-file"]["params"] == {"file_name": "string", "encoding": "string?"}
+    assert "mcp-look" not in shell.good("hands")
+    assert not list((shell.home / "state").glob("*look*"))
+    assert "mcp-look" in shell.good("audit", "search", "--kind", "hand.install")
+
+
+def test_its_tools_are_methods(shell: Shell, clock: Path) -> None:
+    assert shell.told("call", "mcp-clock.add", "a=3")["value"] == {"text": "5", "structured": {"result": 5}}
+    ran = shell.run("call", "mcp-clock.add", "a=three")
+    assert "`a`: it is a text, not an int" in ran.err
+    ran = shell.run("call", "mcp-clock.fail")
+    assert (ran.code, "Error executing tool fail" in ran.err) == (1, True)
+
+
+def test_its_resources_and_prompts_are_read_by_methods(shell: Shell, clock: Path) -> None:
+    (resource,) = json.loads(shell.good("call", "mcp-clock.resources.list"))["resources"]
+    assert resource["uri"] == "note://today"
+    assert json.loads(shell.good("call", "mcp-clock.resources.read", "uri=note://today"))["text"] == "wind the clocks"
+    (prompt,) = json.loads(shell.good("call", "mcp-clock.prompts.list"))["prompts"]
+    assert prompt["name"] == "greet"
+    filled = json.loads(shell.good("call", "mcp-clock.prompts.get", "name=greet", 'arguments={"name": "Bo"}'))
+    assert filled["messages"] == [{"role": "user", "text": "Say hello to Bo."}]
+
+
+def test_it_reads_nothing_of_this_machine_that_it_was_not_given(shell: Shell, clock: Path, tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir(mode=0o755)
+    (tmp_path / "given" / "note.txt").write_text("read me")
+    for path in (shell.home / "keys" / "operator.key", tmp_path / "given" / "note.txt", Path("/etc/passwd")):
+        assert shell.run("call", "mcp-clock.read-the-file", f"file_name={path}").code == 1
+    named = json.loads(shell.good("call", "mcp-clock.read-the-file", "file_name=server.py"))
+    assert named["text"] == (clock / "server.py").read_text()
+
+
+def test_a_call_that_is_given_up_is_given_up_in_the_server(shell: Shell, clock: Path) -> None:
+    ran = shell.run("call", "mcp-clock.wait", "seconds=30", "--timeout", "1s")
+    assert ran.code == 1
+    assert "somebody gave up waiting" in shell.good("logs", "mcp-clock")
+
+
+def test_a_hand_calls_a_tool_only_if_it_was_granted(shell: Shell, clock: Path, tmp_path: Path) -> None:
+    toml = """
+[hand]
+name = "adder"
+version = "1.0.0"
+description = "Adds."
+entry = "main:Adder"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"mcp-clock.add" = ["*"]
+"""
+    main = """
+from runtime import CallRefused, Hand
+
+
+class Adder(Hand):
+    async def run(self) -> object:
+        reply = await self.kernel.call("mcp-clock.add", a=3)
+        try:
+            await self.kernel.call("mcp-clock.wait", seconds=0.1)
+        except CallRefused as refused:
+            return [reply.value["text"], list(reply.labels), refused.code]
+"""
+    shell.good("install", write_hand(tmp_path / "adder", Source(toml, main)), "--yes")
+    assert json.loads(shell.good("start", "adder", "--wait")) == ["5", ["mcp"], "capability"]
+
+
+def test_a_tool_that_changes_is_refused_until_it_is_added_anew(shell: Shell, clock: Path) -> None:
+    assert json.loads(shell.good("mcp", "test", "clock", "--json"))["tools"][0]["state"] == "as agreed"
+    shell.good("call", "mcp-clock.change")
+    ran = shell.run("call", "mcp-clock.add", "a=3")
+    assert (ran.code, "since it was added" in ran.err, "maniple mcp add" in ran.err) == (1, True, True)
+    ran = shell.run("mcp", "test", "clock")
+    assert (ran.code, "has changed this tool's description or schema" in ran.out) == (1, True)
+    text = (clock / "server.py").read_text()
+    (clock / "server.py").write_text(text.replace("Add two numbers.", "Add \\x1b[31m two\\u202e numbers."))
+    ran = shell.run("mcp", "add", "clock", "--files", clock, "--only", "add", "--yes", *_command())
+    assert ran.code == 0, ran.err
+    assert "add: the server has changed this tool's description" in ran.err
+    assert "Add \\u{1b}[31m two\\u{202e} numbers." in ran.err
+    assert "\x1b" not in ran.err + shell.good("methods", "mcp-clock")
+    (row,) = [row for row in json.loads(shell.good("mcp", "list", "--json"))["servers"] if row["name"] == "mcp-clock"]
+    assert (row["version"], row["tools"]) == ("1.0.1", 1)
+    assert json.loads(shell.good("call", "mcp-clock.add", "a=3"))["text"] == "5"
+
+
+def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path: Path) -> None:
+    cases: tuple[tuple[tuple[str | Path, ...], str], ...] = (
+        (("--", "no-such-program"), "there is no program no-such-program"),
+        (("--", "python3", "-c", "print('I only print'); raise SystemExit(4)"), "exit code 4"),
+        (("--", "python3", "server.py"), "No such file"),
+        (("--", "../server"), "not a program of the system's"),
+        (("https://user:word@mcp.example.org/mcp",), "--secret Authorization"),
+        (("--effect", "add=free", "--files", SERVER, *_command()), "'free' is no effect"),
+        (("--only", "minus", "--files", SERVER, *_command()), "offers no tool minus"),
+        (("--secret", "NO_SUCH_VARIABLE", *_command()), "no environment variable NO_SUCH_VARIABLE is set"),
+    )
+    for words, why in cases:
+        ran = shell.run("mcp", "add", "nothing", "--yes", *words)
+        assert ran.code in (1, 2), ran
+        assert why in ran.err, ran.err
+    assert "mcp-nothing" not in shell.good("mcp", "list")
+    assert "look" not in shell.good("hands")
+
+
+def test_a_secret_comes_to_the_server_and_stands_nowhere(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "keyed"
+    folder.mkdir()
+    (folder / "server.py").write_text(
+        "import os, sys\nsys.path.append(sys.argv[1])\nfrom mcp.server.mcpserver import MCPServer\n"
+        "server = MCPServer('keyed')\nassert len(os.environ['KEYED_TOKEN']) == 19\n"
+        "@server.tool()\ndef length() -> int:\n    return len(os.environ['KEYED_TOKEN'])\nserver.run('stdio')\n"
+    )
+    ran = shell.run(
+        "mcp", "add", "keyed", "--files", folder, "--secret", "KEYED_TOKEN", "--yes", *_command(),
+        KEYED_TOKEN="quite-a-secret-word",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    try:
+        assert json.loads(shell.good("call", "mcp-keyed.length"))["text"] == "19"
+        assert (
+            "quite-a-secret-word" not in shell.good("show", "mcp-keyed") + shell.good("settings", "mcp-keyed") + ran.err
+        )
+        found = [
+            path for path in shell.home.rglob("*") if path.is_file() and b"quite-a-secret-word" in path.read_bytes()
+        ]
+        assert [path.parent.name for path in found] == ["keys"]
+    finally:
+        shell.good("mcp", "remove", "keyed")

@@ -1,0 +1,266 @@
+"""A server of the Model Context Protocol elsewhere: reached over HTTP by checked connections, and bounded as one here is."""
+
+import http.server
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import pytest
+import trustme
+
+from kernel.cli import founding, installing, mcp_servers, package
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from manifests.grants import asked
+from manifests.mcp.folder import Wanted
+from manifests.mcp.tools import CERTIFICATES, Offer, Tool
+from tests.living import ROOT, Kernel, install, make_home
+from tests.system.programs import output_of, wait_for
+
+ELSEWHERE: Final = ROOT / "tests" / "system" / "mcp_server" / "elsewhere.py"
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("mcp") / "home")) as kernel, kernel.client() as client:
+        install(kernel, ROOT / "hands" / "web")
+        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def client(kernel: Kernel) -> Iterator[Client]:
+    with kernel.client() as client:
+        yield client
+
+
+def add(
+    kernel: Kernel,
+    name: str,
+    url: str,
+    *,
+    tools: tuple[Tool, ...] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    environment: tuple[str, ...] = (),
+) -> str:
+    """Install the Hand of a server elsewhere; its name."""
+    host = url.split("/")[2]
+    wanted = Wanted(name=name, url=url, hosts=(host,), environment=environment)
+    hand = mcp_servers.made(wanted, Offer(server="far", version="1", tools=tools), files)
+    with kernel.client() as client:
+        seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
+        installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
+    return wanted.hand
+
+
+@contextmanager
+def serving(*words: str | Path) -> Iterator[int]:
+    """The real server, as a process; its port."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(ELSEWHERE), str(port), *map(str, words)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _answers(port), 30)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with closing(socket.socket()) as link:
+        return link.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_server_over_tls_is_called_with_the_header_it_wants(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    own = authority.issue_cert("localhost")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "own.pem")
+    own.private_key_pem.write_to_path(tmp_path / "own.key")
+    with serving(tmp_path / "own.pem", tmp_path / "own.key") as port:
+        url = f"https://localhost:{port}/mcp"
+        files = {CERTIFICATES: authority.cert_pem.bytes()}
+        tools = mcp_tools(client, add(kernel, "look", url, files=files))
+        assert {tool.name for tool in tools} == {"add", "authorised", "large"}
+        hand = add(kernel, "tls", url, tools=tools, files=files, environment=("Authorization",))
+        client.call("kernel.set", hand, {"values": {"env_authorization": "Bearer quite-a-secret"}})
+        assert told(client.call(f"{hand}.add", "", {"a": 3}).value)["text"] == "5"
+        reply = client.call(f"{hand}.authorised")
+        assert told(reply.value)["text"] == "Bearer quite-a-secret"
+        assert set(reply.labels) == {"mcp", "web"}
+        assert "quite-a-secret" not in output_of(kernel, hand)
+        untrusted = add(kernel, "untrusted", url)
+        with pytest.raises(NotDone, match="CERTIFICATE_VERIFY_FAILED|ended"):
+            client.call(f"{untrusted}.tools.list", seconds=30)
+        assert "CERTIFICATE_VERIFY_FAILED" in output_of(kernel, untrusted)
+
+
+def test_many_calls_at_once_and_a_large_answer(kernel: Kernel, client: Client) -> None:
+    with serving() as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        hand = add(kernel, "plain", url, tools=mcp_tools(client, add(kernel, "look-plain", url)))
+        found: list[str] = []
+
+        def call(number: int) -> None:
+            with kernel.client() as other:
+                found.append(str(told(other.call(f"{hand}.add", "", {"a": number}).value)["text"]))
+
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(map(int, found)) == list(range(2, 14))
+        value = told(client.call(f"{hand}.large", "", {"size": 2_000_000}).value)
+        assert (len(str(value["text"])), value["cut"]) == (900_000, True)
+
+
+def told(value: object) -> dict[str, object]:
+    """A tool's value."""
+    assert isinstance(value, dict)
+    return value
+
+
+def mcp_tools(client: Client, hand: str) -> tuple[Tool, ...]:
+    """What a server offers."""
+    return mcp_servers.offered(client, hand).tools
+
+
+# servers that do what none should -------------------------------------------------------------------------------------
+
+
+class _Wrong(http.server.BaseHTTPRequestHandler):
+    """A server of the older protocol; what it does wrong in a call is its path."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        about = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "wrong", "version": "1"},
+        }
+        listed = {"tools": [{"name": "do", "inputSchema": {"type": "object", "properties": {}}}]}
+        match asked["method"]:
+            case "initialize":
+                self.answer(asked, about)
+            case "tools/list":
+                self.answer(asked, listed)
+            case "tools/call":
+                getattr(self, self.path.strip("/").replace("-", "_"))(asked)
+            case _ if "id" in asked:
+                self.say(200, {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}})
+            case _:
+                self.say(202, None)
+
+    def do_GET(self) -> None:
+        self.say(405, None)
+
+    def do_DELETE(self) -> None:
+        self.say(405, None)
+
+    def answer(self, asked: dict[str, Any], result: object) -> None:
+        self.say(200, {"jsonrpc": "2.0", "id": asked["id"], "result": result})
+
+    def say(self, status: int, body: object, **headers: str) -> None:
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def silent(self, _: object) -> None:
+        time.sleep(20)
+
+    def endless(self, _: object) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b" " * 65536)
+        except OSError:
+            pass
+
+    def endless_event(self, _: object) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        try:
+            self.wfile.write(b"data: ")
+            while True:
+                self.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
+
+    def cut(self, _: object) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(b'data: {"jsonrpc": "2.0"')
+
+    def packed(self, asked: dict[str, Any]) -> None:
+        self.say(200, b"\x1f\x8b\x08\x00", Content_Encoding="gzip")
+
+    def nonsense(self, _: object) -> None:
+        self.say(200, b"<html>It works!</html>", Content_Type="text/html")
+
+    def not_json(self, _: object) -> None:
+        self.say(200, b"{")
+
+    def refused(self, _: object) -> None:
+        self.say(401, {"error": "who are you?"})
+
+    def broken(self, _: object) -> None:
+        self.say(500, b"oops")
+
+    def elsewhere(self, _: object) -> None:
+        self.say(307, None, Location="http://127.0.0.1:9/mcp")
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+class _Listening(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+
+@pytest.fixture(scope="module")
+def wrong() -> Iterator[str]:
+    with _Listening(("127.0.0.1", 0), _Wrong) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["silent", "endless", "endless-event", "cut", "packed", "nonsense", "not-json", "refused", "broken", "elsewhere"],
+)
+def test_each_wrong_answer_ends_its_call_in_time_and_its_hand_goes_on(
+    kernel: Kernel, client: Client, wrong: str, path: str
+) -> None:
+    hand = add(kernel, path, f"{wrong}/{path}", tools=(DO,))
+    begun = time.monotonic()
+    with pytest.raises(NotDone) as caught:
+        client.call(f"{hand}.do", seconds=8)
+    assert time.monotonic() - begun < 12
+    assert caught.value.reason in ("deadline", "ended", "malformed", "server")
+    assert len(told(client.call(f"{hand}.tools.list", seconds=30, chunk=lambda _: None).value)) == 1
+
+
+DO: Final = Tool(name="do", input_schema={"type": "object", "properties": {}})
+
+
+def test_it_is_led_to_no_other_host(kernel: Kernel, client: Client, wrong: str) -> None:
+    hand = add(kernel, "astray", f"{wrong}/elsewhere", tools=(DO,))
+    with pytest.raises(NotDone, match="Redirect to http://127.0.0.1:9/mcp not followed"):
+        client.call(f"{hand}.do", seconds=8)
