@@ -28,5 +28,8 @@ def large(size: int) -> str:
     return "x" * size
 
 
-certificate = {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]} if tls else {}
-uvicorn.run(server.streamable_http_app(), host="127.0.0.1", port=int(port), log_level="warning", **certificate)
+certificate, key = tls or (None, None)
+uvicorn.run(
+    server.streamable_http_app(), host="127.0.0.1", port=int(port), log_level="warning", ssl_certfile=certificate,
+    ssl_keyfile=key,
+)  # fmt: skip
