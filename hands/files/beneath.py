@@ -128,7 +128,7 @@ class Tree:
             mend = f"Grant it: maniple roots add {first or 'NAME'} PATH"
             raise FileRefused("unknown root", f"{resource}: there is no root {first!r}. {mend}")
         for part in rest:
-            if part in ("", ".", "..") or "\0" in part:
+            if part in ("", ".", "..") or "\0" in part or any("\ud800" <= sign <= "\udfff" for sign in part):
                 raise FileRefused("arguments", f"{resource}: {part!r} cannot be a part of a path.")
             if part.startswith(RESERVED):
                 raise FileRefused(

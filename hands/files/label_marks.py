@@ -80,6 +80,18 @@ class MarkBook:
             os.fsync(file.fileno())
         self._note(one)
 
+    def copy(self, resource: str, to: str) -> None:
+        """Writes down for what lies beneath another resource what is written down beneath this one."""
+        for one, labels in tuple(self._marks.items()):
+            if one.startswith(f"{resource}/"):
+                self.put(to + one.removeprefix(resource), labels)
+
+    def drop(self, resource: str) -> None:
+        """Takes off what is written down for a resource and beneath it."""
+        for one in tuple(self._marks):
+            if one == resource or one.startswith(f"{resource}/"):
+                self.put(one, ())
+
     def _note(self, one: Marked) -> None:
         if one.labels:
             self._marks[one.resource] = one.labels

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +52,12 @@ class Desk:
         """files.write of these chunks."""
         reply: dict[str, object] = self.run(self.hand.write(FakeCall(resource, upload=chunks), **arguments))
         return reply
+
+    def ask(self, method: str, resource: str, *, labels: Iterable[str] = (), **arguments: object) -> dict[str, object]:
+        """A method's reply; `labels` in it are those that the Hand added. Raises Failure."""
+        call = FakeCall(resource, labels=labels)
+        reply: dict[str, object] = self.run(getattr(self.hand, method)(call, **arguments))
+        return reply | {"labels": set(call.added)}
 
     def close(self) -> None:
         """Ends the Hand."""

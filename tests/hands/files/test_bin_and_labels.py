@@ -161,7 +161,7 @@ def test_a_write_that_breaks_just_after_its_rename_has_its_labels(
     labelled_desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stands for a kill in that instant: what follows the rename does not happen."""
-    files = hand_module("files", "main")
+    files = hand_module("files", "files_desk")
     real = files.put
 
     def broken(*arguments: object) -> None:

@@ -1,0 +1,155 @@
+"""The part of the Hand that changes files in place, moves them, and takes them to the bin and back (acts).
+
+A change in place is a read, a pure decision (text_change), and a write that only counts if the file is still what was
+read: so an edit never loses what somebody else wrote meanwhile, and never leaves half a file.
+"""
+
+import hashlib
+import os
+import stat
+from contextlib import ExitStack
+from functools import partial
+from typing import Final
+
+import bin_folder
+import moving
+import text_change
+from beneath import Place
+from file_refusal import FileRefused
+from files_desk import Desk, checked, in_order, told
+from label_marks import mark
+from runtime import Call, Failure
+from whole_write import ABSENT
+
+CHANGE_MOST: Final = 16 * 1024 * 1024
+"""Bytes of a file that can be changed in place."""
+
+CREATED: Final = b"--- /dev/null"
+BIN_MOST: Final = 1000
+
+
+class Changing(Desk):
+    """files.edit, patch, move, make-folder, delete, restore and bin."""
+
+    async def edit(
+        self, call: Call, old: str, new: str, times: int = 1, expect: str | None = None
+    ) -> dict[str, object]:
+        """files.edit: `old` becomes `new` wherever it stands, which must be `times` times."""
+        if not old or times < 1:
+            raise Failure("arguments", "old is not empty, and times is 1 or more.")
+        change = partial(text_change.replaced, old=old.encode(), new=new.encode(), times=times)
+        expect = checked(expect, may_be_absent=False)
+        with told(call.resource):
+            return await self.disk.do(self._edited, call, change, expect) | {"replaced": times}
+
+    async def patch(self, call: Call, diff: str, expect: str | None = None) -> dict[str, object]:
+        """files.patch: a unified diff for this file; one from /dev/null makes it."""
+        expect, raw = checked(expect, may_be_absent=True), diff.encode()
+        if any(line.startswith(CREATED) for line in raw.split(b"\n@@")[0].split(b"\n")):
+            expect = ABSENT
+        done: list[text_change.Patched] = []
+
+        def change(text: bytes) -> bytes:
+            done.append(text_change.patched(text, raw))
+            return done[0].text
+
+        with told(call.resource):
+            reply = await self.disk.do(self._edited, call, change, expect)
+        one = done[0]
+        return reply | {"offsets": list(one.offsets), "added": one.added, "removed": one.removed}
+
+    async def move(self, call: Call, source: str, target: str, make_folders: bool = False) -> dict[str, object]:
+        """files.move: within the folder that is the resource, from one way beneath it to another that is free."""
+        with told(call.resource):
+            folder = self.tree.place(call.resource)
+            old, new = self.below(folder, source), self.below(folder, target)
+            return await self.disk.do(self._moved, call, old, new, make_folders)
+
+    async def make_folder(self, call: Call) -> dict[str, object]:
+        """files.make-folder: with those above it; one that is there already is left as it is."""
+        with told(call.resource):
+            place = self.tree.place(call.resource)
+            return {"made": await self.disk.do(self._made, place, in_order(call.labels))}
+
+    async def delete(self, call: Call, expect: str | None = None) -> dict[str, object]:
+        """files.delete: into the root's bin; `bin` says where, and is empty where the setting bin_days is 0."""
+        expect = checked(expect, may_be_absent=False)
+        with told(call.resource):
+            place = self.tree.place(call.resource)
+            return await self.disk.do(bin_folder.delete, self.tree, place, expect, self.settings.of("bin_days", int))
+
+    async def restore(self, call: Call, bin: str = "") -> dict[str, object]:  # noqa: A002  (a param of the method)
+        """files.restore: what was deleted here last, or that of this name in the bin, back to where it lay."""
+        with told(call.resource):
+            place = self.tree.place(call.resource)
+            reply = await self.disk.do(bin_folder.restore, self.tree, place, bin)
+            call.add_labels(*await self.disk.do(self.labels_at, place))
+            return reply
+
+    async def bin(self, call: Call, most: int = 200) -> dict[str, object]:
+        """files.bin: what was deleted here or beneath, the last one first."""
+        if not 1 <= most <= BIN_MOST:
+            raise Failure("arguments", f"most is between 1 and {BIN_MOST}.")
+        with told(call.resource):
+            place = self.tree.place(call.resource)
+            found, labels = await self.disk.do(bin_folder.contents, place, most + 1)
+            call.add_labels(*labels)
+            return {"entries": found[:most], "more": len(found) > most}
+
+    # what runs in a thread of the disk -----------------------------------------------------------------------------
+
+    def _edited(self, call: Call, change: text_change.Change, expect: str | None) -> dict[str, object]:
+        place = self.tree.place(call.resource)
+        text, labels = (b"", set[str]()) if expect == ABSENT else self._whole(place)
+        call.add_labels(*labels)
+        before = hashlib.sha256(text).hexdigest()
+        if expect not in (None, ABSENT, before):
+            raise FileRefused("conflict", f"{call.resource}: it is not what was expected. Read it again.")
+        made = change(text)
+        if len(made) > CHANGE_MOST:
+            raise FileRefused("too large", f"{call.resource}: it would have more than {CHANGE_MOST} bytes.")
+        with ExitStack() as held:
+            marks = in_order(labels | set(call.labels))
+            known = ABSENT if expect == ABSENT else before
+            draft, mode = self.begin(held, place, known, False, marks)
+            draft.write(made)
+            self.give_name(draft, place, known, mode, marks)
+            return {"size": draft.size, "sha256": draft.sha256, "before": before}
+
+    def _whole(self, place: Place) -> tuple[bytes, set[str]]:
+        with ExitStack() as held:
+            fd = self.tree.open_file(held, place)
+            if os.fstat(fd).st_size > CHANGE_MOST:
+                raise FileRefused("too large", f"{place.resource}: more than {CHANGE_MOST} bytes; write it whole.")
+            with os.fdopen(os.dup(fd), "rb") as file:
+                text = file.read(CHANGE_MOST + 1)
+            return text[:CHANGE_MOST], self.labels_of(fd, place)
+
+    def _moved(self, call: Call, old: Place, new: Place, make_folders: bool) -> dict[str, object]:
+        if new.parts[: len(old.parts)] == old.parts:
+            raise FileRefused("arguments", f"{new.resource}: it is {old.resource}, or lies in it.")
+        kind = moving.must_be_movable(self.tree.look(old), old.resource)
+        with ExitStack() as held:
+            fd = self.open_either(held, old)
+            labels = self.labels_of(fd, old)
+            call.add_labels(*labels)
+            if make_folders:
+                self.make_way(new.folder, in_order(call.labels))
+            marks = in_order(labels | set(call.labels))
+            in_book = bool(marks) and not mark(fd, marks)
+            if in_book:  # more marks than true until the move, never fewer
+                self.book.put(new.resource, marks)
+            self.book.copy(old.resource, new.resource)
+            moving.move(self.tree, old, new, os.fstat(fd))
+            self.book.drop(old.resource)
+        return {"kind": kind}
+
+    def _made(self, place: Place, labels: tuple[str, ...]) -> bool:
+        try:
+            was_there = stat.S_ISDIR(self.tree.look(place).st_mode)
+        except FileNotFoundError:
+            was_there = False
+        self.make_way(place, labels)
+        with ExitStack() as held:
+            self.tree.open_folder(held, place)
+        return not was_there

@@ -1,0 +1,277 @@
+"""The part of the Hand that looks through a folder with all that lies beneath it: by name, and by what stands in it (acts).
+
+One folder, or one file, at a time is looked at in a thread, so that a search of a large tree holds up nobody and ends
+when its caller gives up. No link is followed, each folder is opened anew beneath its root, and what cannot be opened is
+passed over. Expressions are those of RE2, which takes time in proportion to the text, whatever the expression.
+"""
+
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import re2
+
+import folder_view
+from beneath import RESERVED, Place, must_be_file
+from file_refusal import FileRefused
+from files_desk import Desk, told
+from manifests.capabilities.glob import complaint, fits_all
+from runtime import Call, Failure
+
+LOOKED_AT_MOST: Final = 200_000
+"""Names that one search looks at."""
+
+READ_MOST: Final = 1 << 30
+"""Bytes that one search reads."""
+
+FOLDER_MOST: Final = 50_000
+"""Names of one folder; more are passed over, and the reply says so."""
+
+BLOCK: Final = 1024 * 1024
+LINE_SHOWN: Final = 500
+TEXT_FRONT: Final = 8192
+"""Bytes at a file's beginning in which a zero means that it is no text (as git and grep decide it)."""
+
+GLOB_MOST: Final = 10_000
+GREP_MOST: Final = 2_000
+_EXPRESSION_MEMORY: Final = 8 * 1024 * 1024
+
+
+class Match(Protocol):
+    """Where an expression fits."""
+
+    def start(self) -> int:
+        """The first byte that fits."""
+
+
+class Expression(Protocol):
+    """What RE2 makes of one; the library ships no types."""
+
+    def finditer(self, text: bytes) -> Iterator[Match]:
+        """Where it fits, from left to right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """way: from where the search began, as shown; parts: the same, for matching."""
+
+    place: Place
+    parts: tuple[str, ...]
+    facts: os.stat_result
+    escaped: bool
+
+    @property
+    def way(self) -> str:
+        """As its caller sees it."""
+        return "/".join(self.parts)
+
+
+@dataclass(kw_only=True)
+class Spent:
+    """What a search has looked at so far. cut: something was passed over because it was too much."""
+
+    names: int = 0
+    size: int = 0
+    cut: bool = False
+
+
+class Searching(Desk):
+    """files.glob and files.grep."""
+
+    async def glob(
+        self, call: Call, pattern: str, most: int = folder_view.MOST_DEFAULT, after: str = ""
+    ) -> dict[str, object]:
+        """files.glob: what lies beneath the folder and fits the pattern. after: the last path of the part before."""
+        wanted, before = _pattern(pattern), tuple(after.split("/")) if after else ()
+        if not 1 <= most <= GLOB_MOST:
+            raise Failure("arguments", f"most is between 1 and {GLOB_MOST}.")
+        entries: list[dict[str, object]] = []
+        spent, room = Spent(), folder_view.REPLY_SIZE
+        with told(call.resource):
+            async for one in self._beneath(call, self.tree.place(call.resource), spent):
+                if one.parts <= before or not fits_all(wanted, one.parts):
+                    continue
+                room -= len(one.way.encode("utf-8", "surrogatepass")) + 120
+                if len(entries) == most or room < 0:
+                    return {"entries": entries, "more": True}
+                call.add_labels(*await self.disk.do(self._labels_if_any, one))
+                entries.append({"path": one.way, **folder_view.facts(one.facts)})
+                if one.escaped:
+                    entries[-1]["escaped"] = True
+        return {"entries": entries, "more": spent.cut}
+
+    async def grep(
+        self,
+        call: Call,
+        pattern: str,
+        names: str = "**",
+        literal: bool = False,
+        ignore_case: bool = False,
+        most: int = 200,
+    ) -> dict[str, object]:
+        """files.grep: the lines in which the expression stands, of the file, or of the files beneath the folder."""
+        wanted, expression = _pattern(names), _expression(pattern, literal, ignore_case)
+        if not 1 <= most <= GREP_MOST:
+            raise Failure("arguments", f"most is between 1 and {GREP_MOST}.")
+        matches: list[dict[str, object]] = []
+        spent, searched, room = Spent(), 0, folder_view.REPLY_SIZE
+        with told(call.resource):
+            async for one in self._beneath(call, self.tree.place(call.resource), spent):
+                if not stat.S_ISREG(one.facts.st_mode) or one.escaped or not fits_all(wanted, one.parts or ("",)):
+                    continue
+                lines, labels = await self.disk.do(self._lines, one, expression, most - len(matches) + 1, spent)
+                searched += 1
+                if lines:
+                    call.add_labels(*labels)
+                for number, text in lines:
+                    room -= len(text.encode()) + len(one.way.encode()) + 40
+                    if len(matches) == most or room < 0:
+                        return {"matches": matches, "searched": searched, "more": True}
+                    matches.append({"path": one.way, "line": number, "text": text})
+        return {"matches": matches, "searched": searched, "more": spent.cut}
+
+    async def _beneath(self, call: Call, start: Place, spent: Spent) -> AsyncIterator[Found]:
+        """A file itself; of a folder all that lies beneath it, in the order of the parts of its way."""
+        facts = await self.disk.do(self.tree.look, start)
+        if not stat.S_ISDIR(facts.st_mode):
+            must_be_file(facts, start.resource)
+            yield Found(place=start, parts=(), facts=facts, escaped=False)
+            return
+        waiting = [Found(place=start, parts=(), facts=facts, escaped=False)]
+        while waiting and not spent.cut:
+            one = waiting.pop()
+            if one.parts:
+                yield one
+            if not stat.S_ISDIR(one.facts.st_mode) or one.escaped:
+                continue
+            try:
+                inside, labels = await self.disk.do(self._inside, one, spent)
+            except (OSError, FileRefused):
+                if not one.parts:
+                    raise
+                continue  # gone since, or not to be opened
+            call.add_labels(*labels)
+            waiting += reversed(inside)
+
+    # what runs in a thread of the disk -----------------------------------------------------------------------------
+
+    def _inside(self, above: Found, spent: Spent) -> tuple[list[Found], set[str]]:
+        """What lies in one folder, sorted by name as shown; and the folder's labels."""
+        with ExitStack() as held:
+            fd = self.tree.open_folder(held, above.place)
+            found = sorted(_entries(fd, above, spent), key=lambda one: one.parts)
+            return found, self.labels_of(fd, above.place)
+
+    def _labels_if_any(self, one: Found) -> set[str]:
+        if one.escaped or not (stat.S_ISREG(one.facts.st_mode) or stat.S_ISDIR(one.facts.st_mode)):
+            return set()
+        try:
+            return self.labels_at(one.place)
+        except (OSError, FileRefused):
+            return set()  # gone, or another kind of thing, since it was seen
+
+    def _lines(
+        self, one: Found, expression: Expression, most: int, spent: Spent
+    ) -> tuple[list[tuple[int, str]], set[str]]:
+        """(number from 1, line) of each line that fits, at most so many, and the file's labels. None of what is no text."""
+        lines: list[tuple[int, str]] = []
+        with ExitStack() as held:
+            try:
+                fd = self.tree.open_file(held, one.place)
+            except (OSError, FileRefused):
+                if not one.parts:
+                    raise
+                return lines, set()
+            above = 0
+            for block in _blocks(fd, spent):
+                if not above and b"\0" in block[:TEXT_FRONT]:
+                    break
+                for number, line in _fitting(block, expression):
+                    lines.append((above + number, line))
+                    if len(lines) == most:
+                        return lines, self.labels_of(fd, one.place)
+                above += block.count(b"\n")
+            return lines, self.labels_of(fd, one.place)
+
+
+def _entries(fd: int, above: Found, spent: Spent) -> Iterator[Found]:
+    with os.scandir(fd) as entries:
+        for count, entry in enumerate(entries):
+            if count == FOLDER_MOST or spent.names == LOOKED_AT_MOST:
+                spent.cut = True
+                return
+            spent.names += 1
+            if entry.name.startswith(RESERVED):
+                continue
+            text, escaped = folder_view.shown(entry.name)
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            place = Place(
+                resource=f"{above.place.resource}/{text}", root=above.place.root, parts=(*above.place.parts, entry.name)
+            )
+            yield Found(place=place, parts=(*above.parts, text), facts=facts, escaped=escaped)
+
+
+def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:
+    """The file in pieces that end where a line ends; a line that is longer than a piece is cut."""
+    rest, at = b"", 0
+    while raw := os.pread(fd, BLOCK, at):
+        at += len(raw)
+        spent.size += len(raw)
+        if spent.size > READ_MOST:
+            spent.cut = True
+            return
+        block = rest + raw
+        end = block.rfind(b"\n") + 1
+        if not end and len(block) >= BLOCK:
+            end = len(block)
+        rest = block[end:]
+        if end:
+            yield block[:end]
+    if rest:
+        yield rest
+
+
+def _fitting(block: bytes, expression: Expression) -> Iterator[tuple[int, str]]:
+    number, counted, last = 1, 0, -1
+    for match in expression.finditer(block):
+        begin = block.rfind(b"\n", 0, match.start()) + 1
+        if begin == last or match.start() == len(block):
+            continue  # a further match in the same line; an empty one after the last line's end
+        last = begin
+        number += block.count(b"\n", counted, begin)
+        counted = begin
+        end = block.find(b"\n", begin)
+        line = block[begin : end if end >= 0 else len(block)].rstrip(b"\r")
+        text = line[: 4 * LINE_SHOWN].decode("utf-8", "replace")
+        yield number, text if len(text) <= LINE_SHOWN else text[:LINE_SHOWN] + "…"
+
+
+def _pattern(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split("/"))
+    if not all(parts) or (why := complaint(parts)):
+        raise Failure("arguments", f"{text!r} is no pattern of ways: {why if all(parts) else 'a part of it is empty'}.")
+    return parts
+
+
+def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_nl = True
+    options.one_line = False
+    options.literal = literal
+    options.case_sensitive = not ignore_case
+    options.max_mem = _EXPRESSION_MEMORY
+    if not text or "\n" in text:
+        raise Failure("arguments", "pattern is empty, or goes over the end of a line; grep looks at single lines.")
+    try:
+        made: Expression = re2.compile((text if literal else f"(?m:{text})").encode(), options)
+    except re2.error as error:
+        why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
+        raise Failure("arguments", f"pattern is no expression of RE2: {why}.") from None
+    return made

@@ -1,0 +1,146 @@
+"""A folder is searched with all that lies beneath it, and nothing else is."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.hands.doubles import hand_module
+from tests.hands.files.conftest import Desk
+
+searching = hand_module("files", "files_searching")
+Failure = hand_module("files", "main").Failure
+
+
+@pytest.fixture
+def grown(root: Path) -> Path:
+    for way, text in (
+        ("a.py", "import os\nprint('Ä')\n"),
+        ("src/b.py", "x = 1\nimport re\n"),
+        ("src/deep/c.txt", "import nothing"),
+        ("src/deep/d.py", ""),
+    ):
+        (root / way).parent.mkdir(parents=True, exist_ok=True)
+        (root / way).write_text(text)
+    (root / "image").write_bytes(b"\x89PNG\0import\n")
+    (root / "out").symlink_to("..")
+    (root / "secret-link").symlink_to("../secret")
+    os.mkfifo(root / "fifo")
+    (root / ".maniple-bin").mkdir()
+    (root / ".maniple-bin/x.py").write_text("import deleted\n")
+    return root
+
+
+def paths(reply: dict[str, object], name: str = "entries") -> list[str]:
+    rows = reply[name]
+    assert isinstance(rows, list)
+    return [row["path"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.py", ["a.py"]),
+        ("**/*.py", ["a.py", "src/b.py", "src/deep/d.py"]),
+        ("src/*", ["src/b.py", "src/deep"]),
+        ("**/deep/**", ["src/deep", "src/deep/c.txt", "src/deep/d.py"]),
+        ("out/**", ["out"]),
+        ("none", []),
+    ],
+)
+def test_paths_that_fit_are_found_in_order(desk: Desk, grown: Path, pattern: str, found: list[str]) -> None:
+    assert paths(desk.ask("glob", "root", pattern=pattern)) == found
+
+
+def test_a_long_answer_goes_on_where_it_ended(desk: Desk, grown: Path) -> None:
+    all_of_it, part, after = paths(desk.ask("glob", "root", pattern="**")), list[str](), ""
+    while True:
+        reply = desk.ask("glob", "root", pattern="**", most=3, after=after)
+        part += paths(reply)
+        after = part[-1]
+        if not reply["more"]:
+            break
+    assert part == all_of_it == sorted(all_of_it, key=lambda way: way.split("/"))
+    assert ".maniple-bin" not in all_of_it
+
+
+def test_lines_are_found_with_their_numbers(desk: Desk, grown: Path) -> None:
+    reply = desk.ask("grep", "root", pattern=r"^import \w+$")
+    assert reply["matches"] == [
+        {"path": "a.py", "line": 1, "text": "import os"},
+        {"path": "src/b.py", "line": 2, "text": "import re"},
+        {"path": "src/deep/c.txt", "line": 1, "text": "import nothing"},
+    ]
+    assert paths(desk.ask("grep", "root", pattern="IMPORT", names="**/*.py", ignore_case=True), "matches") == [
+        "a.py",
+        "src/b.py",
+    ]
+    assert desk.ask("grep", "root/a.py", pattern="('ä')", literal=True, ignore_case=True)["matches"] == [
+        {"path": "", "line": 2, "text": "print('Ä')"}
+    ]
+
+
+def test_a_line_is_told_once_and_none_goes_over_its_end(desk: Desk, root: Path) -> None:
+    (root / "f").write_text("aaa\nab\nba\n")
+    assert [row["line"] for row in desk.ask("grep", "root/f", pattern="a")["matches"]] == [1, 2, 3]  # type: ignore[attr-defined]
+    assert desk.ask("grep", "root/f", pattern="b[^z]b")["matches"] == []
+    assert len(desk.ask("grep", "root/f", pattern="$")["matches"]) == 3  # type: ignore[arg-type]  # a list
+
+
+def test_no_link_leads_a_search_out_and_what_is_no_text_is_passed_over(desk: Desk, grown: Path) -> None:
+    assert desk.ask("grep", "root", pattern="secret")["matches"] == []
+    kinds = {row["path"]: row["kind"] for row in desk.ask("glob", "root", pattern="*")["entries"]}  # type: ignore[attr-defined]
+    assert (kinds["out"], kinds["secret-link"], kinds["fifo"]) == ("link", "link", "fifo")
+    assert "image" not in paths(desk.ask("grep", "root", pattern="import"), "matches")
+    for resource in ("root/out", "root/secret-link"):
+        with pytest.raises(Failure) as failed:
+            desk.ask("grep", resource, pattern="secret")
+        assert failed.value.code == "symbolic link"
+
+
+def test_lines_across_blocks_are_counted_and_whole(desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "BLOCK", 128)  # so that a short text goes over many
+    lines = [f"line {number} " + "x" * (number % 90) for number in range(300)]
+    (root / "f").write_text("\n".join(lines))
+    reply = desk.ask("grep", "root/f", pattern=r"^line \d*7 ", most=100)["matches"]
+    assert isinstance(reply, list)
+    assert [row["line"] for row in reply] == [number + 1 for number in range(300) if number % 10 == 7]
+    assert all(row["text"] == lines[row["line"] - 1] for row in reply)
+
+
+def test_no_expression_takes_longer_than_the_text_is(desk: Desk, root: Path) -> None:
+    (root / "f").write_text("a" * 200_000 + "!")
+    began = time.monotonic()
+    assert desk.ask("grep", "root/f", pattern="(a|a)*(a+)+$")["matches"] == []
+    assert time.monotonic() - began < 5
+    for wrong in ("(", "a{1000}{1000}{1000}", r"(a)\1", "", "a\nb"):
+        with pytest.raises(Failure) as failed:
+            desk.ask("grep", "root/f", pattern=wrong)
+        assert failed.value.code == "arguments"
+
+
+def test_a_search_that_is_too_large_says_that_there_is_more(
+    desk: Desk, grown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "LOOKED_AT_MOST", 5)
+    assert desk.ask("glob", "root", pattern="none")["more"] is True
+    monkeypatch.setattr(searching, "LOOKED_AT_MOST", 1000)
+    monkeypatch.setattr(searching, "READ_MOST", 5)
+    assert desk.ask("grep", "root", pattern="none")["more"] is True
+
+
+def test_a_search_carries_the_labels_of_what_it_shows(desk: Desk, grown: Path) -> None:
+    os.setxattr(grown / "src/b.py", "user.maniple.labels", b"web")
+    os.setxattr(grown / "a.py", "user.maniple.labels", b"mail")
+    assert desk.ask("grep", "root", pattern="import re")["labels"] == {"web"}
+    assert desk.ask("glob", "root", pattern="*.py")["labels"] == {"mail"}
+    os.setxattr(grown / "src", "user.maniple.labels", b"folder")
+    assert desk.ask("glob", "root", pattern="none")["labels"] == {"folder"}
+
+
+def test_names_that_no_resource_can_carry_are_shown_and_not_entered(desk: Desk, root: Path) -> None:
+    os.makedirs(os.fsencode(root) + b"/caf\xe9/inside")
+    reply = desk.ask("glob", "root", pattern="**")["entries"]
+    assert isinstance(reply, list)
+    assert [(row["path"], row.get("escaped")) for row in reply] == [("caf\\xe9", True)]
