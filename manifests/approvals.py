@@ -1,9 +1,10 @@
 """Which calls wait for the operator, and which answers count (pure): one function for the call and for `kernel.check`.
 
-A call waits when its caller itself wants that, when the capability it is made under says `approval = true`, or when its
-caller is supervised, the method acts beyond this machine, and the capability does not say `approval = false`. Whoever is
-further up the chain is asked for as well, up to a call that was itself approved, or that its caller may make for anybody
-(`own`). A rule is an answer for the like: at most what its Hand holds, and only until it expires.
+A call waits when its caller itself wants that, when its method is a question to the operator (`asks`), when the capability
+it is made under says `approval = true`, or when its caller is supervised, the method acts beyond this machine, and the
+capability does not say `approval = false`. Whoever is further up the chain is asked for as well, up to a call that was
+itself approved, or that its caller may make for anybody (`own`). A rule is an answer for the like: at most what its Hand
+holds, and only until it expires.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,9 +59,11 @@ def asking(
     """For whom the operator is to be asked before the first of a chain makes this call, which it may; () for nobody.
 
     resource: in normal form. now: microseconds since 1970, for the rules' ends. wish: why the first wants him asked; no rule
-    answers that.
+    answers that, nor a method that is itself a question.
     """
     found = [_wished(links[0], wish)] if wish and links[0].grants is not None else []
+    if provided.asks and links[0].grants is not None:
+        found.append(_question(links[0], provided.method))
     for depth, link in enumerate(links):
         if link.grants is None or provided.method in _UNASKED or (depth and link.is_approved):
             break
@@ -76,10 +79,14 @@ def _wished(link: Link, wish: str) -> Reason:
     return Reason(hand=link.hand, name=link.name, why=f"{link.name}{_ITSELF}{visible(wish)}", itself=True)
 
 
+def _question(link: Link, method: str) -> Reason:
+    return Reason(hand=link.hand, name=link.name, why=f"{method} is a question to you", itself=True)
+
+
 def wish_of(asks: object) -> str:
     """Why a caller itself wanted the operator asked, from what its call's entry says of that (`asks`); "" if it did not."""
     for one in asks if isinstance(asks, list) else ():
-        if isinstance(one, dict) and one.get("itself"):
+        if isinstance(one, dict) and one.get("itself") and _ITSELF in str(one.get("why")):
             return str(one.get("why")).partition(_ITSELF)[2]
     return ""
 

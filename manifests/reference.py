@@ -197,6 +197,13 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key("provides.*.idempotent", "bool", "false", "", "May be made again when its outcome was lost."),
     Key(
+        "provides.*.asks",
+        "bool",
+        "false",
+        "",
+        "A question to the operator: each Hand's call of it waits for his answer; no rule gives it. See approvals.md.",
+    ),
+    Key(
         "provides.*.most",
         "cost",
         NONE,

@@ -72,13 +72,17 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[provides."x.y"]: one method that the Hand answers. most: what a call costs at most whose caller does not say."""
+    """[provides."x.y"]: one method that the Hand answers. most: what a call costs at most whose caller does not say.
+
+    asks: it is a question to the operator, so each call of it waits for him, whoever calls and whatever is granted.
+    """
 
     method: str
     summary: str
     resource: ResourceKind
     effect: Effect
     idempotent: bool = False
+    asks: bool = False
     most: Cost | None = None
     labels: tuple[str, ...] = ()
     params: dict[str, str] = {}

@@ -42,6 +42,8 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "approvals": "Calls that wait for your yes or no",
         "approve": "Say yes to one of them",
         "deny": "Say no to one of them",
+        "questions": "What Hands ask you",
+        "answer": "Answer one of these questions",
     },
     "Runs": {
         "ps": "Live runs",
@@ -57,6 +59,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "cancel": "Stop one run",
         "erase": "Erase what a run that has ended was told",
         "schedules": "When Hands start by themselves, and what came of it",
+    },
+    "What Hands do and made": {
+        "plans": "To-do lists that Hands keep",
+        "artifacts": "What Hands finished: list it, show it, take it out",
     },
     "Pipelines": {
         "pipeline": "Pipelines of Hands: check, add, run and see them",

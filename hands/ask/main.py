@@ -1,0 +1,35 @@
+"""The Hand `ask`: hands over what the operator answered to a question (acts; thin).
+
+The waiting is not done here. `ask.person` says `asks = true`, so the kernel holds each call of it like one that needs
+approval: on disk, shown, bound to its digest, answered once with a signature, alive through kills and restarts, and with
+no process that waits. `maniple answer ID TEXT` is a no to that call and the operator's own in its place with `answer`
+filled in; its reply, which is made here, goes to whoever asked. See docs/approvals.md.
+"""
+
+from typing import Final
+
+from runtime import Call, Failure, Hand
+
+YES: Final = "yes"
+"""What a plain `maniple approve` means."""
+
+CHOICES_MOST: Final = 50
+TEXT_MOST: Final = 64 * 1024
+
+
+class Ask(Hand):
+    """Provides ask.person."""
+
+    async def person(
+        self, call: Call, question: str, choices: list[object] | None = None, answer: str | None = None
+    ) -> dict[str, object]:
+        """ask.person: the operator's answer, which came with the call. Without one the question was just approved."""
+        offered = list(choices or ())
+        if not question.strip() or not all(isinstance(one, str) and one for one in offered):
+            raise Failure("arguments", "question is a text, and choices are texts.")
+        if len(offered) > CHOICES_MOST or len(question) > TEXT_MOST:
+            raise Failure("arguments", f"a question has at most {TEXT_MOST} characters and {CHOICES_MOST} choices.")
+        given = YES if answer is None else answer
+        if offered and given not in offered:
+            raise Failure("choices", f"the answer was {given!r}, which is none of the choices.")
+        return {"answer": given}

@@ -1,0 +1,95 @@
+"""The Hand `plan`: to-do lists that Hands write for themselves and people watch (acts; thin).
+
+Whose a list is the kernel says, in the namespace that it delivers; which of that Hand's lists, its name: an agent's run
+gives its own id. `plan_list` decides, `plan_shelf` keeps.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from plan_list import FIRST, PlanWrong, made, stepped, told
+from plan_shelf import PlanShelf
+from runtime import Call, Failure, Hand
+
+ALL_MOST: Final = 500
+REPLY_MOST: Final = 600_000
+"""Bytes of lists in one reply."""
+
+Rows = list[dict[str, object]]
+
+
+class Plan(Hand):
+    """Provides plan.*."""
+
+    async def start(self) -> None:
+        """Opens the file."""
+        self.shelf = PlanShelf(self.state)
+
+    async def stop(self) -> None:
+        """Closes it."""
+        self.shelf.close()
+
+    async def set(self, call: Call, steps: list[object], title: str = "", name: str = FIRST) -> dict[str, object]:
+        """plan.set: the list is what was given, whatever it was before."""
+        with _ending():
+            plan = made(name, title, steps, _now(), tuple(sorted(call.labels)))
+            self.shelf.put(call.resource, plan)
+            return told(plan)
+
+    async def step(
+        self, call: Call, step: int, state: str, note: str | None = None, name: str = FIRST
+    ) -> dict[str, object]:
+        """plan.step: one step, counted from 1, is in another state."""
+        with _ending():
+            plan = self.shelf.find(call.resource, name)
+            changed = stepped(plan, step, state, note, _now(), tuple(call.labels))
+            self.shelf.put(call.resource, changed)
+            call.add_labels(*changed.labels)
+            return told(changed)
+
+    async def show(self, call: Call, name: str = FIRST) -> dict[str, object]:
+        """plan.show: one list."""
+        with _ending():
+            plan = self.shelf.find(call.resource, name)
+            call.add_labels(*plan.labels)
+            return told(plan)
+
+    async def list(self, call: Call) -> dict[str, object]:
+        """plan.list: the lists of a namespace, without their steps."""
+        plans = self.shelf.of(call.resource)
+        call.add_labels(*(label for plan in plans for label in plan.labels))
+        return {"plans": [{name: value for name, value in told(plan).items() if name != "steps"} for plan in plans]}
+
+    async def remove(self, call: Call, name: str = FIRST) -> dict[str, object]:
+        """plan.remove: one list."""
+        return {"removed": self.shelf.remove(call.resource, name)}
+
+    async def all(self, call: Call, most: int = 50) -> dict[str, object]:
+        """plan.all: the lists of everybody, with whose each is."""
+        if not 1 <= most <= ALL_MOST:
+            raise Failure("arguments", f"most is between 1 and {ALL_MOST}.")
+        found = self.shelf.every(most + 1)
+        rows: Rows = []
+        room = REPLY_MOST
+        for space, plan in found[:most]:
+            room -= sum(4 * (len(step.text) + len(step.note)) + 40 for step in plan.steps)
+            if room < 0 and rows:
+                break
+            call.add_labels(*plan.labels)
+            rows.append({"namespace": space, **told(plan)})
+        return {"plans": rows, "more": len(found) > len(rows)}
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """What is wrong becomes the call's Failed."""
+    try:
+        yield
+    except PlanWrong as wrong:
+        raise Failure(wrong.code, wrong.text) from None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,70 @@
+"""Keeps to-do lists in one SQLite file (acts): a row for each, by whose it is and its name."""
+
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+
+from plan_list import Plan, PlanWrong
+
+PLANS_MOST: Final = 200
+"""Of one namespace."""
+
+_TABLE: Final = """
+create table if not exists plans (
+    space text not null, name text not null, changed text not null, plan blob not null, primary key (space, name)
+) without rowid, strict;
+create index if not exists plans_changed on plans (changed);
+"""
+
+
+class PlanShelf:
+    """All lists. Used from one thread; each change is on disk when it returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = apsw.Connection(str(folder / "plans.sqlite"))
+        self._file.execute("pragma journal_mode = wal")
+        self._file.execute("pragma synchronous = full")
+        self._file.execute(_TABLE)
+
+    def find(self, space: str, name: str) -> Plan:
+        """One list. Raises PlanWrong."""
+        rows = list(self._file.execute("select plan from plans where space = ? and name = ?", (space, name)))
+        if not rows:
+            raise PlanWrong("not found", f"there is no plan {name!r} here.")
+        return _read(rows[0][0])
+
+    def put(self, space: str, plan: Plan) -> None:
+        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many."""
+        with self._file:
+            count = "select count(*) from plans where space = ? and name <> ?"
+            ((others,),) = self._file.execute(count, (space, plan.name))
+            if others >= PLANS_MOST:
+                raise PlanWrong("too many", f"there are {PLANS_MOST} plans here already: remove one first.")
+            row = (space, plan.name, plan.changed, msgspec.msgpack.encode(plan))
+            self._file.execute("insert or replace into plans values (?, ?, ?, ?)", row)
+
+    def remove(self, space: str, name: str) -> bool:
+        """Whether there was one."""
+        self._file.execute("delete from plans where space = ? and name = ?", (space, name))
+        return bool(self._file.changes())
+
+    def of(self, space: str) -> list[Plan]:
+        """Every list of a namespace, the one that was changed last first."""
+        rows = self._file.execute("select plan from plans where space = ? order by changed desc, name", (space,))
+        return [_read(row[0]) for row in rows]
+
+    def every(self, most: int) -> list[tuple[str, Plan]]:
+        """(whose, list) of the lists that were changed last, at most so many."""
+        rows = self._file.execute("select space, plan from plans order by changed desc, space, name limit ?", (most,))
+        return [(str(row[0]), _read(row[1])) for row in rows]
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def _read(raw: object) -> Plan:
+    assert isinstance(raw, bytes)
+    return msgspec.msgpack.decode(raw, type=Plan)

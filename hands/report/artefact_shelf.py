@@ -1,0 +1,156 @@
+"""Keeps artefacts: a row in one SQLite file for each, and its bytes as a file beside it (acts).
+
+An artefact's id is a digest of whose it is, its title, its type and its bytes: handing in the same again changes nothing,
+so a call whose outcome was lost may be made again. The bytes are on disk under their final name before the row is.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import apsw
+from msgspec import Struct
+
+_TABLE: Final = """
+create table if not exists artefacts (
+    space text not null, id text not null, title text not null, type text not null, size integer not null,
+    sha256 text not null, made text not null, labels text not null, primary key (space, id)
+) without rowid, strict;
+create index if not exists artefacts_made on artefacts (made);
+"""
+_COLUMNS: Final = "space, id, title, type, size, sha256, made, labels"
+
+
+class Artefact(Struct, frozen=True, kw_only=True):
+    """space: whose. made: RFC 3339 text, in UTC. labels: those of the call that handed it in."""
+
+    space: str
+    id: str
+    title: str
+    type: str
+    size: int
+    sha256: str
+    made: str
+    labels: tuple[str, ...]
+
+    def told(self) -> dict[str, object]:
+        """As replies have it."""
+        return {name: getattr(self, name) for name in ("id", "title", "type", "size", "sha256", "made")}
+
+
+class Draft:
+    """The bytes of an artefact while they come. The caller calls `drop` at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"{os.urandom(8).hex()}.part"
+        self._file = self.path.open("xb")
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Appends. Raises OSError."""
+        self._file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    def settle(self) -> str:
+        """Waits until its bytes are on disk: their digest, in hex."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._digest.hexdigest()
+
+    def drop(self) -> None:
+        """Closes it, and removes what did not get its name."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class ArtefactShelf:
+    """All artefacts. Used from one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "bytes"
+        self.folder.mkdir(exist_ok=True)
+        self._file = apsw.Connection(str(folder / "artefacts.sqlite"))
+        self._file.execute("pragma journal_mode = wal")
+        self._file.execute("pragma synchronous = full")
+        self._file.execute(_TABLE)
+        self._sweep()
+
+    def put(self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...]) -> Artefact:
+        """Keeps a draft. One that is there already stays as it is, with both calls' labels."""
+        sha256 = draft.settle()
+        name = id_of(space, title, kind, sha256)
+        old = self.find(space, name)
+        draft.path.replace(self.folder / name)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        one = Artefact(
+            space=space, id=name, title=title, type=kind, size=draft.size, sha256=sha256,
+            made=old.made if old else made, labels=tuple(sorted({*labels, *(old.labels if old else ())})),
+        )  # fmt: skip
+        row = (space, name, title, kind, one.size, sha256, one.made, "\n".join(one.labels))
+        self._file.execute("insert or replace into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return one
+
+    def find(self, space: str, name: str) -> Artefact | None:
+        """One artefact of a namespace."""
+        return next(self._rows("where space = ? and id = ?", (space, name)), None)
+
+    def path(self, one: Artefact) -> Path:
+        """Where its bytes lie."""
+        return self.folder / one.id
+
+    def of(self, space: str, most: int) -> list[Artefact]:
+        """Those of a namespace, the latest first, at most so many."""
+        return list(self._rows("where space = ? order by made desc, id limit ?", (space, most)))
+
+    def every(self, most: int) -> list[Artefact]:
+        """Those of everybody, the latest first, at most so many."""
+        return list(self._rows("order by made desc, id limit ?", (most,)))
+
+    def size_of(self, space: str) -> int:
+        """Bytes of all that a namespace has."""
+        ((size,),) = self._file.execute("select coalesce(sum(size), 0) from artefacts where space = ?", (space,))
+        return int(size)
+
+    def remove(self, space: str, name: str) -> bool:
+        """Whether there was one."""
+        self._file.execute("delete from artefacts where space = ? and id = ?", (space, name))
+        gone = bool(self._file.changes())
+        if gone:
+            (self.folder / name).unlink(missing_ok=True)
+        return gone
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _rows(self, rest: str, values: tuple[object, ...]) -> Iterator[Artefact]:
+        for row in self._file.execute(f"select {_COLUMNS} from artefacts {rest}", values):  # noqa: S608  (only our text)
+            labels = tuple(filter(None, str(row[7]).split("\n")))
+            yield Artefact(
+                space=row[0],
+                id=row[1],
+                title=row[2],
+                type=row[3],
+                size=row[4],
+                sha256=row[5],
+                made=row[6],
+                labels=labels,
+            )
+
+    def _sweep(self) -> None:
+        """Removes bytes without a row: what a killed call left."""
+        known = {row[0] for row in self._file.execute("select id from artefacts")}
+        for path in self.folder.iterdir():
+            if path.name not in known:
+                path.unlink()
+
+
+def id_of(space: str, title: str, kind: str, sha256: str) -> str:
+    """The id of an artefact: 24 hex digits. The parts are joined by a sign that none of them has."""
+    return hashlib.sha256(f"{space}\0{title}\0{kind}\0{sha256}".encode()).hexdigest()[:24]

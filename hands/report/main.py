@@ -1,0 +1,106 @@
+"""The Hand `report`: finished artefacts, each with its type and title (acts; thin over artefact_shelf).
+
+Whose an artefact is the kernel says, in the namespace that it delivers.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from artefact_shelf import Artefact, ArtefactShelf, Draft
+from runtime import Call, Failure, Hand
+
+TITLE_MOST: Final = 300
+LISTED_MOST: Final = 500
+READ_SIZE: Final = 256 * 1024
+PLAIN: Final = "text/markdown"
+"""The type of a `text` whose author gave none."""
+
+BYTES: Final = "application/octet-stream"
+_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+"""A media type without parameters (RFC 6838 §4.2)."""
+
+
+class Report(Hand):
+    """Provides report.*."""
+
+    async def start(self) -> None:
+        """Opens the shelf."""
+        self.shelf = ArtefactShelf(self.state)
+
+    async def stop(self) -> None:
+        """Closes it."""
+        self.shelf.close()
+
+    async def put(
+        self, call: Call, title: str, type: str | None = None, text: str | None = None  # noqa: A002  (a param)
+    ) -> dict[str, object]:  # fmt: skip
+        """report.put: what comes as text or as a stream is kept whole, or the call fails and nothing is."""
+        kind = type or (BYTES if text is None else PLAIN)
+        if not title.strip() or len(title) > TITLE_MOST or "\0" in title or not _TYPE.fullmatch(kind):
+            raise Failure("arguments", f"title has 1 to {TITLE_MOST} characters; type is one like text/markdown.")
+        if (text is None) is not call.uploads:
+            raise Failure("arguments", "give the artefact either as text or as a stream.")
+        draft = Draft(self.shelf.folder)
+        try:
+            if text is not None:
+                self._take(call, draft, text.encode())
+            async for chunk in call.upload:
+                self._take(call, draft, chunk)
+            one = self.shelf.put(call.resource, title, kind, draft, _now(), tuple(sorted(call.labels)))
+        except OSError as error:
+            raise Failure("disk", f"it could not be kept: {error.strerror or error}.") from None
+        finally:
+            draft.drop()
+        return {"id": one.id, "size": one.size, "sha256": one.sha256}
+
+    async def list(self, call: Call, most: int = 100) -> dict[str, object]:
+        """report.list: a namespace's, the latest first."""
+        return self._listed(call, self.shelf.of(call.resource, _checked(most) + 1), most)
+
+    async def all(self, call: Call, most: int = 100) -> dict[str, object]:
+        """report.all: everybody's, each with whose it is."""
+        return self._listed(call, self.shelf.every(_checked(most) + 1), most)
+
+    async def read(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
+        """report.read: its bytes as a stream."""
+        one = self.shelf.find(call.resource, id)
+        if one is None:
+            raise Failure("not found", f"there is no artefact {id[:40]!r} here.")
+        call.add_labels(*one.labels)
+        with self.shelf.path(one).open("rb") as file:
+            while chunk := file.read(READ_SIZE):
+                await call.send(chunk)
+        return one.told()
+
+    async def remove(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
+        """report.remove: it and its bytes."""
+        return {"removed": self.shelf.remove(call.resource, id)}
+
+    def _take(self, call: Call, draft: Draft, chunk: bytes) -> None:
+        most = self.settings.of("most", int)
+        if draft.size + len(chunk) > most:
+            raise Failure("too large", f"an artefact has at most {most} bytes (the setting `most`).")
+        each = self.settings.of("each", int)
+        if self.shelf.size_of(call.resource) + draft.size + len(chunk) > each:
+            raise Failure(
+                "too large", f"all artefacts here have at most {each} bytes: remove one (the setting `each`)."
+            )
+        draft.write(chunk)
+
+    def _listed(self, call: Call, found: Sequence[Artefact], most: int) -> dict[str, object]:
+        for one in found[:most]:
+            call.add_labels(*one.labels)
+        rows = [{"namespace": one.space, **one.told()} for one in found[:most]]
+        return {"artifacts": rows, "more": len(found) > most}
+
+
+def _checked(most: int) -> int:
+    if not 1 <= most <= LISTED_MOST:
+        raise Failure("arguments", f"most is between 1 and {LISTED_MOST}.")
+    return most
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,38 @@
+"""`maniple answer` (acts)."""
+
+import click
+
+from kernel.cli import answering, screen
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from kernel.cli.questions import METHOD, asked
+from wire import codec
+
+
+@command()
+@click.argument("held", metavar="ID")
+@click.argument("text", metavar="TEXT")
+@click.option("--why", metavar="TEXT", default="", help="A remark, for the log.")
+@click.option("--key", metavar="FILE", type=click.Path(), help="Sign with this key, instead of the home's own.")
+def answer(session: Session, held: str, text: str, why: str, key: str | None) -> None:
+    """Answer a question that `maniple questions` shows; the Hand that asked goes on with it.
+
+    It is signed with your sealing key, and the log keeps it: a no to the call that waits, and your own in its place, whose
+    reply goes to the Hand.
+    """
+    number = answering.number(held)
+    with session.client() as client:
+        signer = answering.sealing_key(session, key)
+        first = answering.whole(client, number)
+        given, (_, choices) = answering.arguments(first), asked(first)
+        if first.method != METHOD or not isinstance(given, dict):
+            raise Ended(f"call {number} is no question: say `maniple approve {number}` or `maniple deny {number}`")
+        if choices and text not in choices:
+            shown = ", ".join(map(screen.visible, choices))
+            raise Ended(f"{text!r} is none of the choices of question {number}: {shown}", Exit.USAGE)
+        body = codec.encode_body({**given, "answer": text})
+        answers = answering.answer(client, signer, answering.like(client, number), "edited", why=why, body=body)
+    session.result(
+        {"answers": answers},
+        lambda: "\n".join(f"Question {one.call} is answered: entry {one.entry}." for one in answers),
+    )

@@ -1,0 +1,73 @@
+"""`maniple artifacts` (acts)."""
+
+import sys
+
+import click
+from msgspec import Struct
+
+from kernel.cli import screen, streams, told
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+from kernel.cli.usage import Whole as WholeNumber
+
+
+class _Artefact(Struct, frozen=True, kw_only=True):
+    """A row of report.all."""
+
+    namespace: str
+    id: str
+    title: str
+    type: str
+    size: int
+    sha256: str
+    made: str
+
+
+class _All(Struct, frozen=True, kw_only=True):
+    """report.all."""
+
+    artifacts: tuple[_Artefact, ...]
+    more: bool
+
+
+@command()
+@click.argument("which", metavar="[ID]", required=False)
+@click.option("--to", metavar="FILE", type=click.Path(), help="Write it into this new file.")
+@click.option("--last", metavar="N", type=WholeNumber(1), default=100, help="So many; 100 without, at most 500.")
+def artifacts(session: Session, which: str | None, to: str | None, last: int) -> None:
+    """What Hands finished, the latest first; with an ID, or its beginning, the artefact itself.
+
+    A text is shown with its control characters made visible when stdout is a terminal; --to FILE, and a pipe, get its very
+    bytes.
+    """
+    with session.client() as client:
+        reply = client.call("report.all", "", {"most": 500 if which else last}).value
+        found = told.read(reply, _All)
+        if which is None:
+            session.result(reply, lambda: _table(found))
+            return
+        chosen = [one for one in found.artifacts if one.id.startswith(which)]
+        if len(chosen) != 1:
+            few = "several artefacts begin so" if chosen else "no artefact begins so"
+            raise Ended(f"{which}: {few}: see `maniple artifacts`")
+        one = chosen[0]
+        if to is None and sys.stdout.isatty():
+            pieces: list[bytes] = []
+            client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=pieces.append)
+            session.say(f"{screen.visible(one.title)} ({one.type})")
+            text = b"".join(pieces).decode("utf-8", "replace")
+            click.echo("\n".join(map(screen.visible, text.split("\n"))))
+            return
+        with streams.target(to) as take:
+            client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=take)
+
+
+def _table(found: _All) -> str:
+    return screen.table(
+        ("ID", "MADE", "WHOSE", "TYPE", "BYTES", "TITLE"),
+        [
+            (one.id[:12], screen.moment(one.made), one.namespace, one.type, str(one.size), one.title)
+            for one in found.artifacts
+        ],
+        right=("BYTES",),
+    )

@@ -1,0 +1,56 @@
+"""`maniple plans` (acts)."""
+
+from typing import Final
+
+import click
+from msgspec import Struct
+
+from kernel.cli import screen, told
+from kernel.cli.frame import Session, command
+from kernel.cli.usage import Whole as WholeNumber
+
+MARKS: Final = {"todo": "[ ]", "doing": "[>]", "done": "[x]", "skipped": "[-]", "failed": "[!]"}
+
+
+class _Step(Struct, frozen=True, kw_only=True):
+    text: str
+    state: str
+    note: str
+
+
+class _Plan(Struct, frozen=True, kw_only=True):
+    """A row of plan.all."""
+
+    namespace: str
+    name: str
+    title: str
+    steps: tuple[_Step, ...]
+    done: int
+    total: int
+    changed: str
+
+
+class _All(Struct, frozen=True, kw_only=True):
+    """plan.all."""
+
+    plans: tuple[_Plan, ...]
+    more: bool
+
+
+@command()
+@click.option("--last", metavar="N", type=WholeNumber(1), default=10, help="So many; 10 without.")
+def plans(session: Session, last: int) -> None:
+    """To-do lists that Hands keep, the one that was changed last first."""
+    with session.client() as client:
+        reply = client.call("plan.all", "", {"most": last}).value
+    found = told.read(reply, _All)
+    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans)))
+
+
+def _drawn(plan: _Plan) -> str:
+    shown = screen.visible(plan.title or plan.name)
+    lines = [f"{shown}  {plan.done} of {plan.total}, {screen.moment(plan.changed)}, {plan.namespace} {plan.name!r}"]
+    for number, step in enumerate(plan.steps, 1):
+        note = f"  ({screen.visible(step.note)})" if step.note else ""
+        lines.append(f"  {MARKS.get(step.state, '[?]')} {number}. {screen.visible(step.text)}{note}")
+    return "\n".join(lines)

@@ -1,0 +1,54 @@
+"""`maniple questions` (acts)."""
+
+import time
+from typing import Final
+
+from kernel.cli import answering, screen
+from kernel.cli.answering import Whole
+from kernel.cli.frame import Session, command
+from wire.entries import time_micros
+
+METHOD: Final = "ask.person"
+
+
+@command()
+def questions(session: Session) -> None:
+    """Questions that Hands ask you, and that wait for your answer: `maniple answer ID TEXT`."""
+    with session.client() as client:
+        rows = [_row(one) for one, _ in answering.shown(client) if one.method == METHOD]
+    session.result({"questions": rows}, lambda: "\n\n".join(map(_drawn, rows)))
+
+
+def asked(one: Whole) -> tuple[str, list[str]]:
+    """The question and its choices, as far as the arguments are what they should be."""
+    given = answering.arguments(one)
+    if not isinstance(given, dict):
+        return "", []
+    choices = given.get("choices")
+    return str(given.get("question", "")), [str(choice) for choice in choices] if isinstance(choices, list) else []
+
+
+def _row(one: Whole) -> dict[str, object]:
+    question, choices = asked(one)
+    return {
+        "call": one.call, "hand": one.hand, "run": one.run, "question": question, "choices": choices,
+        "labels": list(one.labels), "since": one.since, "until": one.until,
+    }  # fmt: skip
+
+
+def _drawn(row: dict[str, object]) -> str:
+    since, choices, labels = str(row["since"]), row["choices"], row["labels"]
+    assert isinstance(choices, list)
+    assert isinstance(labels, list)
+    return screen.fields(
+        (
+            ("id", str(row["call"])),
+            ("who", f"{screen.visible(str(row['hand']))}, run {row['run']}"),
+            ("question", screen.visible(str(row["question"]))),
+            ("choices", "\n".join(map(screen.visible, choices))),
+            ("carries", ", ".join(labels) or "no labels"),
+            ("since", f"{since} ({screen.ago(time_micros(since), time.time_ns() // 1000)})"),
+            ("until", str(row["until"])),
+            ("answer", f"`maniple answer {row['call']} TEXT` or `maniple deny {row['call']}`"),
+        )
+    )

@@ -1,0 +1,114 @@
+"""A Hand's question waits for the operator through everything, and is answered by a sentence."""
+
+import json
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import Source, write_hand
+from tests.system.fates import until
+
+ASKER = Source(
+    """
+[hand]
+name = "asker"
+version = "1.0.0"
+description = "Asks."
+entry = "main:Asker"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"ask.person" = ["*"]
+""",
+    """
+from runtime import CallFailed, CallRefused, Hand
+
+
+class Asker(Hand):
+    async def run(self, **more: object) -> object:
+        try:
+            reply = await self.kernel.call("ask.person", "", more)
+        except CallRefused as end:
+            return f"refused: {end.code}"
+        except CallFailed as end:
+            return f"failed: {end.code}"
+        return {"said": reply.value["answer"], "labels": list(reply.labels)}
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def asking(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """The home with `ask` and a Hand that asks."""
+    shell.good("install", write_hand(tmp_path_factory.mktemp("questions") / "asker", ASKER), "--yes")
+    return shell
+
+
+class Asked:
+    """A run that asks, begun by a command that waits for its end, and its question."""
+
+    def __init__(self, shell: Shell, *words: str) -> None:
+        before = {row["call"] for row in rows(shell)}
+        self._waiting = shell.begin("start", "asker", *words, "--wait")
+        (self.row,) = until(lambda: [row for row in rows(shell) if row["call"] not in before], "a question")
+        self.number = str(self.row["call"])
+
+    def end(self) -> object:
+        """What the run returned."""
+        out, _ = self._waiting.communicate(timeout=60)
+        return json.loads(out)
+
+
+def rows(shell: Shell) -> list[dict[str, object]]:
+    """What `maniple questions` tells."""
+    found = shell.told("questions")["questions"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_question_is_shown_and_answered_and_its_run_goes_on(asking: Shell) -> None:
+    one = Asked(asking, "question=Which hotel? \u202eevil", 'choices:=["Adler", "Post"]')
+    assert one.row["choices"] == ["Adler", "Post"]
+    shown = asking.good("questions")
+    assert "Which hotel?" in shown
+    assert "\u202e" not in shown
+    wrong = asking.run("answer", one.number, "Ritz")
+    assert (wrong.code, "none of the choices" in wrong.err) == (2, True)
+    assert "is answered" in asking.good("answer", one.number, "Post")
+    assert one.end() == {"said": "Post", "labels": ["person"]}
+    assert rows(asking) == []
+    assert "all hold" in asking.good("audit", "verify")
+
+
+def test_a_question_outlives_the_kernel(asking: Shell) -> None:
+    asking.good("start", "asker", "question=Still there?")
+    (row,) = until(lambda: rows(asking), "a question")
+    asking.good("down")
+    asking.good("up")
+    (again,) = until(lambda: rows(asking), "the question")
+    assert again["call"] == row["call"]
+    asking.good("answer", str(row["call"]), "yes, here")
+    until(lambda: "done" in asking.good("runs", "asker"), "the end of its run")
+
+
+def test_whatever_is_granted_a_question_waits_and_no_rule_answers_it(asking: Shell) -> None:
+    one = Asked(asking, "question=Forged?", "answer=of course")
+    ruled = asking.run("approve", one.number, "--rule")
+    assert (ruled.code != 0, "no rule answers that" in ruled.err) == (True, True)
+    asking.good("deny", one.number, "--why", "I answer myself")
+    assert one.end() == "refused: denied"
+
+
+def test_a_plain_yes_means_yes_and_any_text_is_an_answer(asking: Shell) -> None:
+    one = Asked(asking, "question=May I?")
+    asking.good("approve", one.number)
+    assert one.end() == {"said": "yes", "labels": ["person"]}
+    one = Asked(asking, "question=How?")
+    asking.good("answer", one.number, 'with "care" = ja\n')
+    assert one.end() == {"said": 'with "care" = ja\n', "labels": ["person"]}
+
+
+def test_what_is_no_question_is_not_answered(asking: Shell) -> None:
+    assert asking.run("answer", "999999", "yes").code != 0
+    assert asking.run("answer", "first", "yes").code == 2

@@ -1,0 +1,120 @@
+"""A to-do list is what its Hand said last, its own Hand's only, and there after a kill."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.hands.doubles import FakeCall, hand_module, seated
+
+main = hand_module("plan", "main")
+shelf = hand_module("plan", "plan_shelf")
+T = TypeVar("T")
+OWN = "own/h-1"
+
+
+class Desk:
+    """A started Hand; each method makes one call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.hand = seated(main.Plan, "plan", folder, {})
+        self.run(self.hand.start())
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run(work)
+
+    def ask(
+        self, method: str, resource: str = OWN, labels: tuple[str, ...] = (), **arguments: object
+    ) -> dict[str, object]:
+        call = FakeCall(resource, labels=labels)
+        reply: dict[str, object] = self.run(getattr(self.hand, method)(call, **arguments))
+        return reply | {"labels": set(call.added)}
+
+    def fails(self, method: str, **arguments: object) -> str:
+        with pytest.raises(main.Failure) as failed:
+            self.ask(method, **arguments)  # type: ignore[arg-type]  # arguments of the method
+        return str(failed.value.code)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def states(reply: dict[str, object]) -> list[str]:
+    steps = reply["steps"]
+    assert isinstance(steps, list)
+    return [step["state"] for step in steps]
+
+
+def test_steps_go_on_one_by_one(desk: Desk) -> None:
+    assert states(desk.ask("set", steps=["read", "think", "write"], title="Work")) == ["todo"] * 3
+    desk.ask("step", step=1, state="done")
+    reply = desk.ask("step", step=2, state="doing", note="hard")
+    assert states(reply) == ["done", "doing", "todo"]
+    assert (reply["done"], reply["total"], reply["title"]) == (1, 3, "Work")
+    assert reply["steps"][1] == {"text": "think", "state": "doing", "note": "hard"}  # type: ignore[index]
+    assert desk.ask("step", step=2, state="done")["steps"][1]["note"] == "hard"  # type: ignore[index]
+
+
+def test_a_list_is_its_own_namespaces_and_its_own_names(desk: Desk) -> None:
+    desk.ask("set", steps=["mine"], name="r-1")
+    desk.ask("set", steps=["other"], name="r-2")
+    with pytest.raises(main.Failure):
+        desk.ask("show", "own/h-2", name="r-1")
+    assert [row["name"] for row in desk.ask("list")["plans"]] == ["r-2", "r-1"]  # type: ignore[attr-defined]
+    assert desk.ask("list", "own/h-2")["plans"] == []
+    desk.ask("set", "own/h-2", steps=["theirs"], name="r-1")
+    every = desk.ask("all", "", most=2)
+    assert [(row["namespace"], row["name"]) for row in every["plans"]] == [("own/h-2", "r-1"), (OWN, "r-2")]  # type: ignore[attr-defined]
+    assert every["more"] is True
+    assert desk.ask("remove", "own/h-2", name="r-1")["removed"] is True
+    assert desk.ask("show", name="r-1")["total"] == 1
+
+
+def test_what_was_written_is_there_when_its_process_is_not(desk: Desk, tmp_path: Path) -> None:
+    desk.ask("set", steps=["a"])
+    assert Desk(tmp_path).ask("show")["total"] == 1  # the first one was not stopped, as after a kill
+
+
+def test_labels_of_its_writers_come_back(desk: Desk) -> None:
+    desk.ask("set", labels=("web",), steps=["a"])
+    assert desk.ask("step", labels=("mail",), step=1, state="done")["labels"] == {"web", "mail"}
+    assert desk.ask("show")["labels"] == {"web", "mail"}
+    assert desk.ask("all", "")["labels"] == {"web", "mail"}
+    desk.ask("set", steps=["a"])
+    assert desk.ask("show")["labels"] == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"steps": []},
+        {"steps": ["x"] * 101},
+        {"steps": [""]},
+        {"steps": [1]},
+        {"steps": [{"text": "a", "state": "gone"}]},
+        {"steps": [{"text": "a", "more": "b"}]},
+        {"steps": [{"text": "a", "state": ["done"]}]},
+        {"steps": ["x" * 501]},
+        {"steps": ["a"], "name": ""},
+        {"steps": ["a"], "title": "x" * 501},
+    ],
+)
+def test_what_is_no_plan_is_told_and_changes_nothing(desk: Desk, arguments: dict[str, object]) -> None:
+    desk.ask("set", steps=["kept"])
+    assert desk.fails("set", **arguments) == "arguments"
+    assert desk.ask("show")["total"] == 1
+
+
+def test_steps_that_are_not_there_and_too_many_lists_are_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.ask("set", steps=["a"])
+    for arguments in ({"step": 0, "state": "done"}, {"step": 2, "state": "done"}, {"step": 1, "state": "x"}):
+        assert desk.fails("step", **arguments) == "arguments"
+    assert desk.fails("show", name="none") == "not found"
+    assert desk.fails("step", name="none", step=1, state="done") == "not found"
+    monkeypatch.setattr(shelf, "PLANS_MOST", 1)
+    assert desk.fails("set", steps=["b"], name="second") == "too many"
+    assert desk.ask("set", steps=["again"])["total"] == 1

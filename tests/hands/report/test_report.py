@@ -1,0 +1,149 @@
+"""An artefact is kept whole or not at all, once however often it is handed in, and for its own namespace."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.hands.doubles import FakeCall, hand_module, seated
+
+main = hand_module("report", "main")
+T = TypeVar("T")
+OWN = "own/h-1"
+
+
+class Desk:
+    """A started Hand; each method makes one call."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.hand = seated(main.Report, "report", folder, {}, **settings)
+        self.run(self.hand.start())
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run(work)
+
+    def ask(self, method: str, resource: str = OWN, **arguments: object) -> dict[str, object]:
+        reply: dict[str, object] = self.run(getattr(self.hand, method)(FakeCall(resource), **arguments))
+        return reply
+
+    def put(
+        self, *chunks: bytes, title: str = "Report", resource: str = OWN, labels: Iterable[str] = (), **more: object
+    ) -> dict[str, object]:
+        call = FakeCall(resource, upload=chunks, labels=labels)
+        reply: dict[str, object] = self.run(self.hand.put(call, title, **more))
+        return reply
+
+    def read(self, name: object, resource: str = OWN) -> tuple[bytes, set[str]]:
+        call = FakeCall(resource)
+        self.run(self.hand.read(call, str(name)))
+        return call.body, set(call.added)
+
+    @property
+    def files(self) -> int:
+        return sum(1 for _ in (self.folder / "state/bytes").iterdir())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_text_and_a_stream_come_back_as_they_were(desk: Desk) -> None:
+    text = desk.ask("put", title="Words", text="# Ä\n")
+    streamed = desk.put(b"\x89P", b"NG", title="Picture", type="image/png")
+    assert desk.read(text["id"])[0] == "# Ä\n".encode()
+    assert desk.read(streamed["id"])[0] == b"\x89PNG"
+    assert streamed["sha256"] == hashlib.sha256(b"\x89PNG").hexdigest()
+    rows = desk.ask("list")["artifacts"]
+    assert isinstance(rows, list)
+    assert [(row["title"], row["type"], row["size"]) for row in rows] == [
+        ("Picture", "image/png", 4),
+        ("Words", "text/markdown", 5),
+    ]
+
+
+def test_the_same_handed_in_again_is_the_same(desk: Desk) -> None:
+    first = desk.put(b"a")
+    made = desk.ask("list")["artifacts"]
+    assert desk.put(b"a") == first
+    assert desk.ask("list")["artifacts"] == made
+    assert desk.files == 1
+    others = [
+        desk.put(b"b"),
+        desk.put(b"a", title="Other"),
+        desk.put(b"a", type="text/csv"),
+        desk.put(b"a", resource="own/h-2"),
+    ]
+    assert len({str(one["id"]) for one in (first, *others)}) == 5
+
+
+def test_an_artefact_is_its_own_namespaces(desk: Desk) -> None:
+    mine = desk.put(b"mine")
+    for name in (mine["id"], "../artefacts.sqlite", "", "*"):
+        with pytest.raises(main.Failure) as failed:
+            desk.read(name, "own/h-2")
+        assert failed.value.code == "not found"
+    assert desk.ask("remove", "own/h-2", id=mine["id"]) == {"removed": False}
+    assert desk.ask("list", "own/h-2")["artifacts"] == []
+    assert [row["namespace"] for row in desk.ask("all", "")["artifacts"]] == [OWN]  # type: ignore[attr-defined]
+    assert desk.ask("remove", id=mine["id"]) == {"removed": True}
+    assert desk.files == 0
+
+
+def test_one_that_breaks_off_or_is_too_large_leaves_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, most=10, each=15)
+
+    async def breaking() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError):
+        desk.run(desk.hand.put(FakeCall(OWN, upload=breaking()), "Half"))
+    for chunks in ((b"a" * 11,), (b"a" * 6, b"a" * 5)):
+        with pytest.raises(main.Failure) as failed:
+            desk.put(*chunks)
+        assert failed.value.code == "too large"
+    desk.put(b"a" * 10)
+    with pytest.raises(main.Failure):
+        desk.put(b"b" * 6)
+    desk.put(b"b" * 6, resource="own/h-2")
+    assert desk.files == 2
+
+
+def test_what_was_kept_outlives_its_process_and_what_a_kill_left_is_swept(desk: Desk, tmp_path: Path) -> None:
+    kept = desk.put(b"kept")
+    (tmp_path / "state/bytes/0123.part").write_bytes(b"half")
+    again = Desk(tmp_path)
+    assert again.read(kept["id"])[0] == b"kept"
+    assert again.files == 1
+
+
+def test_labels_of_whoever_handed_it_in_come_back(desk: Desk) -> None:
+    first = desk.put(b"a", labels=("web",))
+    desk.put(b"a", labels=("mail",))
+    assert desk.read(first["id"])[1] == {"web", "mail"}
+    call = FakeCall(OWN)
+    desk.run(desk.hand.list(call))
+    assert call.added == {"web", "mail"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"title": "", "text": "a"},
+        {"title": "x" * 301, "text": "a"},
+        {"title": "a\0b", "text": "a"},
+        {"title": "a", "text": "a", "type": "html"},
+        {"title": "a", "text": "a", "type": "text/html; charset=x"},
+        {"title": "a"},
+    ],
+)
+def test_what_is_no_artefact_is_told(desk: Desk, arguments: dict[str, object]) -> None:
+    with pytest.raises(main.Failure) as failed:
+        desk.run(desk.hand.put(FakeCall(OWN), **arguments))
+    assert failed.value.code == "arguments"
+    assert desk.files == 0
