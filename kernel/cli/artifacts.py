@@ -8,7 +8,7 @@ from msgspec import Struct
 from kernel.cli import screen, streams, told
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from kernel.cli.usage import Whole as WholeNumber
+from kernel.cli.mistyped import Whole as WholeNumber
 
 
 class _Artefact(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
-from kernel.cli.usage import Whole as WholeNumber
+from kernel.cli.mistyped import Whole as WholeNumber
 
 MARKS: Final = {"todo": "[ ]", "doing": "[>]", "done": "[x]", "skipped": "[-]", "failed": "[!]"}
 
