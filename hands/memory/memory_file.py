@@ -90,7 +90,7 @@ class MemoryFile:
         outcomes = self._together(store, jobs) if len(jobs) > 1 else None
         if outcomes is None:
             outcomes = [self._alone(store, job) for job in jobs]
-        if self.now() - self._swept > SWEEP_MICROS:
+        if not 0 <= self.now() - self._swept <= SWEEP_MICROS:
             self._swept = self.now()
             _sweep(store)
         return outcomes

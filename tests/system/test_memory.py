@@ -247,7 +247,7 @@ def test_who_watches_hears_of_his_own_namespace_and_of_no_other(kernel: Kernel) 
         b'{"watching":"k"}',
         b'{"key":"k1","version":1,"missed":0}',
         b'{"key":"k1","version":0,"missed":0}',
-        b'{"key":"klast","version":1,"missed":0}',
+        b'{"key":"klast","version":2,"missed":0}',  # beyond that of the key that is gone
     ]
 
 

@@ -133,6 +133,18 @@ def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(
     stop(quiet)
 
 
+def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 0.2)
+    (tmp_path / "state").mkdir()
+    in_ten_years = time.time_ns() // 1_000 + 10 * 365 * 24 * 3_600 * 1_000_000
+    (tmp_path / "state" / "consolidation.json").write_text(f'{{"{OWN}":{{"after":0,"ended":{in_ten_years}}}}}')
+    desk = Desk(tmp_path)
+    twice(desk, OWN)
+    until(desk, lambda: str(in_ten_years) not in (desk.hand.state / "consolidation.json").read_text(), "its turn")
+    assert len(desk.call("fragments")["fragments"]) == 1
+    stop(desk)
+
+
 def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,24 @@ def test_writes_that_wait_for_each_other_share_a_sync(tmp_path: Path) -> None:
     assert run(tmp_path, work) <= 4
 
 
+def test_what_has_expired_is_swept_also_after_the_clock_went_back(tmp_path: Path) -> None:
+    time = [2 * 3_600_000_000]
+    expiring = Change(key="a", value=b"\xc0", expires=3_600_000_010)
+
+    async def work() -> object:
+        shelf = Shelf(tmp_path, now=lambda: time[0], quota=1 << 30)
+        await shelf.write(OWN, put("first"))
+        time[0] = 3_600_000_000
+        await shelf.write(OWN, lambda store: keys.change(store, "", [expiring]))
+        time[0] = 3_600_000_020 + 600_000_000 + 1
+        await shelf.write(OWN, put("second"))
+        left = await shelf.read(OWN, lambda reader: reader.rows("SELECT key FROM keys ORDER BY key"))
+        await shelf.close()
+        return left
+
+    assert asyncio.run(work()) == [("first",), ("second",)]
+
+
 def test_a_refused_write_undoes_itself_and_none_of_those_beside_it(tmp_path: Path) -> None:
     async def work(shelf: Any) -> list[object]:
         def half(store: Store) -> None:
