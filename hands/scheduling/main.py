@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from manifests.errors import ManifestsError
+from manifests.lives import passes
 from manifests.occasions import found
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Hand
 from scheduling_book import Book, Entry, Scheduled
@@ -35,10 +36,8 @@ RECHECK_S: Final = 60.0
 TOGETHER: Final = 64
 """Runs that are asked for at once."""
 
-LATER: Final = frozenset(
-    {"paused", "frozen", "quarantined", "rate", "in_flight", "log", "finishing", "template", "roots"}
-)
-"""Refusals that pass: the firing stays, and is asked for again."""
+LATER: Final = frozenset({"rate", "in_flight", "log", "roots"})
+"""Refusals that pass, beside those of a start that may be allowed later: the firing stays, and is asked for again."""
 
 
 class _Page(Struct, frozen=True):
@@ -261,7 +260,7 @@ class Scheduling(Hand):
                 self.book.overlapped(firing, str(refused), now_ms())
                 await self._follow(entry.name)
                 return entry.schedule.overlap == "skip"
-            if refused.code in LATER:
+            if refused.code in LATER or passes(refused.code):
                 return await self._later()
             self.book.refused(firing, f"{refused.code}: {refused}", now_ms())
             return True

@@ -1,5 +1,7 @@
 """A Hand's schedule starts it: in its own name, with its own inputs and grants, and nobody else can start it so."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -47,6 +49,22 @@ def test_every_second_a_run_begins_with_the_inputs_of_its_schedule(kernel: Kerne
     times = [seconds(row["planned"]) for row in ended(client, "tick")]
     assert all(round(later - sooner) == 1 for sooner, later in pairwise(times))
     assert all(0 <= seconds(row["at"]) - seconds(row["planned"]) < 10 for row in history(client, "tick"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_what_finds_no_room_for_its_run_is_begun_when_there_is_some(kernel: Kernel, client: Client) -> None:
+    scratch = kernel.home / "scratch"
+    until(lambda: told(client, "kernel.show", "scheduling")["state"] == "ready", "it keeps time")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", scratch], check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        install(kernel, beat("tick", 'every = "1s"\ninputs = { when = "$time" }'))
+        until(lambda: [one for one in entries(kernel.home, "end") if "no space" in one.why.lower()], "there is no room")
+    finally:
+        subprocess.run(["umount", "-l", scratch], check=True)
+    first = until(lambda: ended(client, "tick"), "it has run")[0]
+    assert not [row for row in history(client, "tick") if row["what"] == "refused"]
+    assert first["planned"] == min(row["planned"] for row in history(client, "tick"))
 
 
 def test_a_scheduled_run_has_its_own_hands_grants_and_no_others(kernel: Kernel, client: Client) -> None:
