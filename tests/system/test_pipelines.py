@@ -1,6 +1,8 @@
 """Pipelines with a real kernel and real runs: every feature of a step, what stops them, and what they may not do."""
 
 import functools
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -312,6 +314,25 @@ with = { text = "end" }
     client.call("kernel.resume", "worker")
     assert outcome(client, run)["code"] == "cancelled"
     assert ledger(client) == ["book/a a", "book/a b", "book/a undone", "book/a end"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_step_that_finds_no_room_for_its_run_waits_until_there_is_some(kernel: Kernel, client: Client) -> None:
+    add(
+        kernel,
+        "one",
+        '[steps.a]\nhand = "worker"\nwith = { text = "a", seconds = 1.0 }\n[steps.b]\nhand = "worker"\nneeds = ["a"]\n',
+    )
+    run = begin(client, "one")
+    scratch = kernel.home / "scratch"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", scratch], check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        until(lambda: [one for one in fates.entries(kernel.home, "end") if "no space" in one.why.lower()], "no room")
+        assert any(row["run"] == run for row in fates.runs(kernel))
+    finally:
+        subprocess.run(["umount", "-l", scratch], check=True)
+    assert outcome(client, run)["outcome"] == "done"
 
 
 def noted(kernel: Kernel, run: str, text: str) -> None:
