@@ -136,22 +136,23 @@ def test_a_bundled_hands_run_replays(kernel: Kernel, tmp_path: Path) -> None:
     assert other.verdict["difference"]["now"]["on"] == "files.append"  # type: ignore[index]
 
 
-def test_a_pipelines_run_replays_with_its_file_and_with_a_changed_one(kernel: Kernel, tmp_path: Path) -> None:
+def test_a_pipelines_run_replays_with_its_file_and_with_a_changed_one(tmp_path: Path) -> None:
     steps = '[steps.a]\nhand = "journey"\nwith = { calls = 3 }\n'
-    piped.add(kernel, "made", steps)
-    with kernel.client() as client:
+    file, other = tmp_path / "made.pipeline.toml", tmp_path / "other.pipeline.toml"
+    file.write_text(piped.HEAD.replace("NAME", "made") + steps)
+    other.write_text(piped.HEAD.replace("NAME", "other") + steps)
+    with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        chaos.prepare(kernel)
+        piped.add(kernel, "made", steps)
         run = piped.begin(client, "made")
         assert piped.outcome(client, run)["outcome"] == "done"
-    file = tmp_path / "made.pipeline.toml"
-    file.write_text(piped.HEAD.replace("NAME", "made") + steps)
-    assert (replay(kernel, run).code, replay(kernel, run, "--against", str(file)).code) == (0, 0)
-    file.write_text(file.read_text().replace("calls = 3", "calls = 4"))
-    said = replay(kernel, run, "--against", str(file))
-    assert said.code == 5, said.words
-    assert "at .inputs.calls: 3 became 4" in said.words
-    (tmp_path / "other.pipeline.toml").write_text(piped.HEAD.replace("NAME", "other") + steps)
-    said = replay(kernel, run, "--against", str(tmp_path / "other.pipeline.toml"))
-    assert (said.code, "is the Hand other, and" in said.words) == (2, True)
+        assert (replay(kernel, run).code, replay(kernel, run, "--against", str(file)).code) == (0, 0)
+        file.write_text(file.read_text().replace("calls = 3", "calls = 4"))
+        said = replay(kernel, run, "--against", str(file))
+        assert said.code == 5, said.words
+        assert "at .inputs.calls: 3 became 4" in said.words
+        said = replay(kernel, run, "--against", str(other))
+        assert (said.code, "is the Hand other, and" in said.words) == (2, True)
 
 
 def test_a_wasm_hands_run_replays(kernel: Kernel, tmp_path: Path) -> None:
