@@ -30,6 +30,10 @@ def large(size: int) -> str:
 
 certificate, key = tls or (None, None)
 uvicorn.run(
-    server.streamable_http_app(), host="127.0.0.1", port=int(port), log_level="warning", ssl_certfile=certificate,
+    server.streamable_http_app(),
+    host="127.0.0.1",
+    port=int(port),
+    log_level="warning",
+    ssl_certfile=certificate,
     ssl_keyfile=key,
-)  # fmt: skip
+)
