@@ -54,8 +54,8 @@ def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> Non
         found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}, or a section [agent]")
     for key in given[1:]:
         found.at_key(("hand", key), f"hand.{key} stands beside hand.{given[0]}", "leave one of them out")
-    if "speaks" in section and "command" not in given:
-        found.at_key(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
+    if section.get("speaks") == "mcp" and "command" not in given:
+        found.at_value(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
     name = section.get("name")
     if name in RESERVED:
         found.at_value(("hand", "name"), f'"{name}" is a word of Maniple itself', "choose another name")

@@ -4,7 +4,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
@@ -12,6 +11,8 @@ from msgspec import Struct
 from kernel.cli import install, mcp_servers, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from manifests.capabilities import url
+from manifests.errors import ResourceInvalid
 from manifests.mcp import tools
 from manifests.mcp.folder import PREFIX, Wanted, setting_of
 from manifests.mcp.tools import Agreement, Offer, changed
@@ -122,19 +123,19 @@ def _pair(text: str) -> tuple[str, str]:
     return tool, effect
 
 
-def _host(url: str) -> str:
+def _host(address: str) -> str:
+    """What of a URL is connected to, as `web.connect` takes it."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise Ended(f"{url} is no URL: {error}", Exit.USAGE) from None
-    if not host or "@" in parts.netloc:
-        raise Ended(f"{url}: write https://HOST/PATH, and give a key as --secret Authorization", Exit.USAGE)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        origin = url.origin(url.normalise(address))
+    except ResourceInvalid as error:
+        raise Ended(f"{address}: {error.why}; a key is given as --secret Authorization", Exit.USAGE) from None
+    scheme, _, authority = origin.partition("://")
+    host, port = url.split_port(authority)
+    return f"{host}:{port or url.DEFAULT_PORTS[scheme]}"
 
 
-def _certificates(options: Options, url: str) -> str:
-    if options.certificates or not url.startswith("https:"):
+def _certificates(options: Options, address: str) -> str:
+    if options.certificates or not address.startswith("https:"):
         return ""
     if found := next((path for path in CERTIFICATES if os.path.isfile(path)), ""):
         return os.path.realpath(found)
