@@ -32,6 +32,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """What was typed, but for the server itself."""
 
     connect: tuple[str, ...]
+    code: tuple[str, ...]
     read: tuple[str, ...]
     only: tuple[str, ...]
     effect: tuple[str, ...]
@@ -46,6 +47,9 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option(
     "--files", metavar="DIR", type=click.Path(), help="The server's own folder, sealed with it; it runs there."
+)
+@click.option(
+    "--code", metavar="DIR", multiple=True, help="A folder the program lies in, read where it is, not sealed."
 )
 @click.option("--connect", metavar="HOST:PORT", multiple=True, help="Where the program may connect to.")
 @click.option("--read", metavar="DIR", multiple=True, help="A folder of this machine that the program may read.")
@@ -103,10 +107,12 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     if not server[0].startswith(("http://", "https://")):
         if options.certificates:
             raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
-        readable = tuple(os.path.realpath(one) for one in options.read)
-        return _replaced(rest, command=server, hosts=options.connect, readable=readable)
-    if len(server) > 1 or has_files or options.connect or options.read:
-        raise Ended("a server at a URL takes no more words, --files, --connect or --read: leave them out", Exit.USAGE)
+        code, readable = (tuple(map(os.path.realpath, one)) for one in (options.code, options.read))
+        return _replaced(rest, command=server, hosts=options.connect, code=code, readable=readable)
+    if len(server) > 1 or has_files or options.connect or options.code or options.read:
+        raise Ended(
+            "a server at a URL takes no word more, --files, --code, --connect or --read: leave it out", Exit.USAGE
+        )
     return _replaced(rest, url=server[0], hosts=(_host(server[0]),), certificates=_certificates(options, server[0]))
 
 

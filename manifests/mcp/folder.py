@@ -31,7 +31,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """What the operator asks for. name: without PREFIX. command or url: the server. only: the tools, all when empty.
 
     effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
-    connect to. readable: folders of this machine. environment: variables of the program, or headers of
+    connect to. code, readable: folders of this machine, in which its program lies, and others. environment: variables of the program, or headers of
     requests to the url. certificates: the system's file of those that are trusted at the url. is_passing:
     it is only to be looked at, and not started again when it fails.
     """
@@ -43,6 +43,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     effects: Mapping[str, str] = {}
     hosts: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     certificates: str = ""
@@ -75,7 +76,7 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
         setting_of(one): {"type": "string", "secret": True, "help": f"The server's {one}."}
         for one in wanted.environment
     }
-    readable = [*wanted.readable, *filter(None, (wanted.certificates,))]
+    readable = [*dict.fromkeys((*wanted.code, *wanted.readable)), *filter(None, (wanted.certificates,))]
     confinement = {"confinement": {"outside_read": readable}} if readable else {}
     return {
         "hand": {
