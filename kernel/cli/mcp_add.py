@@ -48,9 +48,7 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option(
     "--files", metavar="DIR", type=click.Path(), help="The server's own folder, sealed with it; it runs there."
 )
-@click.option(
-    "--code", metavar="DIR", multiple=True, help="A folder the program lies in, read where it is, not sealed."
-)
+@click.option("--code", metavar="DIR", multiple=True, help="A folder its program lies in: read there, not sealed.")
 @click.option("--connect", metavar="HOST:PORT", multiple=True, help="Where the program may connect to.")
 @click.option("--read", metavar="DIR", multiple=True, help="A folder of this machine that the program may read.")
 @click.option("--only", metavar="TOOL", multiple=True, help="Take this tool, and no other that is not named.")

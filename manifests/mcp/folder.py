@@ -31,9 +31,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """What the operator asks for. name: without PREFIX. command or url: the server. only: the tools, all when empty.
 
     effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
-    connect to. code, readable: folders of this machine, in which its program lies, and others. environment: variables of the program, or headers of
-    requests to the url. certificates: the system's file of those that are trusted at the url. is_passing:
-    it is only to be looked at, and not started again when it fails.
+    connect to. code, readable: folders of this machine, in which its program lies, and others. environment: variables of the
+    program, or headers of requests to the url. certificates: the system's file of those that are trusted at the url.
+    is_passing: it is only to be looked at, and not started again when it fails.
     """
 
     name: str
