@@ -103,6 +103,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "mcp": {
         "add": "Make a Hand of a server: shows its tools, and asks",
+        "known": "Common servers that can be added by name",
         "list": "Every server that is a Hand",
         "test": "Ask a server what it offers now, and compare",
         "remove": "Remove a server's Hand",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 from msgspec import Struct
 
-from kernel.cli import install, mcp_servers, screen
+from kernel.cli import install, mcp_servers, mcp_table, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.capabilities import url
@@ -36,6 +36,7 @@ class Options(Struct, frozen=True, kw_only=True):
     read: tuple[str, ...]
     only: tuple[str, ...]
     effect: tuple[str, ...]
+    set: tuple[str, ...]
     secret: tuple[str, ...]
     certificates: str | None
     memory: str
@@ -43,7 +44,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("name", metavar="NAME")
-@click.argument("server", metavar="URL | -- COMMAND...", nargs=-1, required=True)
+@click.argument("server", metavar="[URL | -- COMMAND...]", nargs=-1)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option(
     "--files", metavar="DIR", type=click.Path(), help="The server's own folder, sealed with it; it runs there."
@@ -53,6 +54,9 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option("--read", metavar="DIR", multiple=True, help="A folder of this machine that the program may read.")
 @click.option("--only", metavar="TOOL", multiple=True, help="Take this tool, and no other that is not named.")
 @click.option("--effect", metavar="TOOL=EFFECT", multiple=True, help="read, write or external; TOOL * stands for all.")
+@click.option(
+    "--set", metavar="NAME=VALUE", multiple=True, help="A variable of the program; {state} is a folder it keeps."
+)
 @click.option(
     "--secret", metavar="NAME", multiple=True, help="A variable of the program's, or a header, taken from yours."
 )
@@ -69,6 +73,8 @@ def mcp_add(
         maniple mcp add clock --files ./clock -- python3 server.py
         maniple mcp add docs https://mcp.example.org/mcp
 
+    Without URL or COMMAND, NAME is one of `maniple mcp known`.
+
     What was agreed to is kept with the Hand: a tool whose description or schema its server changes later is refused until
     this command has shown it again.
 
@@ -76,11 +82,14 @@ def mcp_add(
     """
     import msgspec
 
-    wanted = _wanted(name, server, msgspec.convert(typed, Options), has_files=files is not None)
+    options = msgspec.convert(typed, Options)
+    if not server:
+        server, options = _known(name, options)
+    wanted = _wanted(name, server, options, has_files=files is not None)
     values = {setting_of(one): _secret(one) for one in wanted.environment}
     own = mcp_servers.files_of(files) if files is not None else {}
-    if typed["certificates"]:
-        own[tools.CERTIFICATES] = _read(str(typed["certificates"]))
+    if options.certificates:
+        own[tools.CERTIFICATES] = _read(options.certificates)
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
     if old is not None:
@@ -97,11 +106,26 @@ def mcp_add(
     session.say(f"Next: `maniple methods {wanted.hand}`, and grant them to a Hand that asks for them")
 
 
+def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
+    """The words and options of a server that is in the table. Raises Ended for one that is not."""
+    import msgspec
+
+    row = mcp_table.SERVERS.get(name)
+    if row is None:
+        raise Ended(f"{name} is not among `maniple mcp known`: name its URL, or its program after --", Exit.USAGE)
+    more = {"set": (*row.set, *options.set), "secret": (*row.secret, *options.secret)}
+    more["connect"] = (*row.connect, *options.connect)
+    return row.server, msgspec.structs.replace(options, **more)
+
+
 def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
     if not is_hand_name(f"{PREFIX}{name}"):
         raise Ended(f"{name} cannot be its name: write small letters, digits and - between them", Exit.USAGE)
-    effects = dict(_pair(one) for one in options.effect)
-    rest = Wanted(name=name, only=options.only, effects=effects, environment=options.secret, memory=options.memory)
+    effects = dict(_pair("--effect", one) for one in options.effect)
+    plain = dict(_pair("--set", one) for one in options.set)
+    rest = Wanted(
+        name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory
+    )
     if not server[0].startswith(("http://", "https://")):
         if options.certificates:
             raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
@@ -120,11 +144,11 @@ def _replaced(wanted: Wanted, **more: object) -> Wanted:
     return msgspec.structs.replace(wanted, **more)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    tool, sign, effect = text.rpartition("=")
-    if not sign:
-        raise Ended(f"--effect {text}: write TOOL=read, TOOL=write or TOOL=external", Exit.USAGE)
-    return tool, effect
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=") if option == "--set" else text.rpartition("=")
+    if not sign or not name:
+        raise Ended(f"{option} {text}: write NAME=VALUE", Exit.USAGE)
+    return name, value
 
 
 def _host(address: str) -> str:

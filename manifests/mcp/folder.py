@@ -31,8 +31,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """What the operator asks for. name: without PREFIX. command or url: the server. only: the tools, all when empty.
 
     effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
-    connect to. code, readable: folders of this machine, in which its program lies, and others. environment: variables of the
-    program, or headers of requests to the url. certificates: the system's file of those that are trusted at the url.
+    connect to. code, readable: folders of this machine, in which its program lies, and others. plain: variables of the
+    program; STATE in them stands for the folder that it keeps. environment: its secret ones, or headers of requests to the url. certificates: the system's file of those that are trusted at the url.
     is_passing: it is only to be looked at, and not started again when it fails.
     """
 
@@ -45,6 +45,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
+    plain: Mapping[str, str] = {}
     environment: tuple[str, ...] = ()
     certificates: str = ""
     is_passing: bool = False
@@ -63,7 +64,13 @@ def agreement(wanted: Wanted, offer: Offer) -> Agreement:
         for word, tool in methods_of(_chosen(wanted, offer)).items()
     }
     environment = {one: setting_of(one) for one in wanted.environment}
-    return Agreement(url=wanted.url, certificates=wanted.certificates, tools=tools, environment=environment)
+    return Agreement(
+        url=wanted.url,
+        certificates=wanted.certificates,
+        tools=tools,
+        plain=dict(wanted.plain),
+        environment=environment,
+    )
 
 
 def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:

@@ -16,6 +16,9 @@ from wire.errors import ManipleError
 FILE: Final = "mcp.json"
 """The file of the Hand's folder that holds what was agreed; sealed as every other."""
 
+STATE: Final = "{state}"
+"""In a variable of the program: the folder that it keeps from one run to the next."""
+
 CERTIFICATES: Final = "certificates.pem"
 """The file of the Hand's folder that holds those that are trusted at its URL, where these are not the system's."""
 
@@ -68,13 +71,15 @@ class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the Hand's run goes by. url: where the server is, "" for a program. tools: by the Hand's method.
 
-    environment: variable of the program, or header of requests to the url, → the setting that holds it. certificates: the
-    system's file of those that are trusted at the url, "" when they lie in CERTIFICATES.
+    plain: variables of the program that are no secrets. environment: variable of the program, or header of requests to the
+    url, → the setting that holds it. certificates: the system's file of those that are trusted at the url, "" when they lie
+    in CERTIFICATES.
     """
 
     url: str = ""
     certificates: str = ""
     tools: dict[str, Agreed] = {}
+    plain: dict[str, str] = {}
     environment: dict[str, str] = {}
 
 

@@ -238,7 +238,9 @@ class Server(Hand):
         if not self._place.place:
             return None
         os.chdir(self._place.place)
-        return Pipes(self._place.manifest.hand.command, {**self.surroundings, **self._given()})
+        plain = {name: value.replace(tools.STATE, str(self.state)) for name, value in self._agreement.plain.items()}
+        surroundings = {**self.surroundings, "HOME": str(self.state), **plain, **self._given()}
+        return Pipes(self._place.manifest.hand.command, surroundings)
 
     def _given(self) -> dict[str, str]:
         """The variables of the program, or headers of requests, that are set."""

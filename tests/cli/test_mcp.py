@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.living import ROOT, Source, write_hand
+from tests.system.mcp_servers import LOOP, RAW
 
 PYTHON: Final = "/usr/bin/python3"
 PACKAGES: Final = sysconfig.get_path("purelib")
@@ -154,6 +155,23 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         assert why in ran.err, ran.err
     assert "mcp-nothing" not in shell.good("mcp", "list")
     assert "look" not in shell.good("hands")
+
+
+def test_a_common_server_is_added_by_its_name_and_keeps_what_it_is_told(shell: Shell, tmp_path: Path) -> None:
+    known = json.loads(shell.good("mcp", "known", "--json"))["servers"]
+    assert len(known) >= 25
+    assert all(row["source"].startswith("https://") and row["server"] for row in known)
+    ran = shell.run("mcp", "add", "no-such-server")
+    assert (ran.code, "maniple mcp known" in ran.err) == (2, True)
+    keeper = "import os\ndef called(message):\n    path = os.environ['KEPT']\n    open(path, 'a').write('x')\n"
+    keeper += "    said = open(path).read() + ' ' + str(path.startswith(os.environ['HOME'] + '/'))\n"
+    (tmp_path / "server.py").write_text(f"{RAW}{keeper}    tell(id=message['id'], result=text(said))\n{LOOP}")
+    words = ("--files", tmp_path, "--set", "KEPT={state}/kept", "--yes", "--", "python3", "server.py")
+    assert shell.run("mcp", "add", "keeper", *words).code == 0
+    assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "x True"
+    shell.good("restart", "mcp-keeper")
+    assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "xx True"
+    shell.good("mcp", "remove", "keeper")
 
 
 def test_a_secret_comes_to_the_server_and_stands_nowhere(shell: Shell, tmp_path: Path) -> None:
