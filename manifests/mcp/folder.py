@@ -32,8 +32,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
     connect to. code, readable: folders of this machine, in which its program lies, and others. plain: variables of the
-    program; STATE in them stands for the folder that it keeps. environment: its secret ones, or headers of requests to the url. certificates: the system's file of those that are trusted at the url.
-    is_passing: it is only to be looked at, and not started again when it fails.
+    program, in which STATE stands for the folder that it keeps. environment: its secret ones, or headers of requests to the
+    url. certificates: the system's file of those that are trusted at the url. is_passing: it is only to be looked at, and
+    not started again when it fails.
     """
 
     name: str

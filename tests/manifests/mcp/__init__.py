@@ -1,0 +1,1 @@
+"""Tests of what an MCP server's tools become."""

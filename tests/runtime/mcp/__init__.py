@@ -1,0 +1,1 @@
+"""Tests of what speaks the Model Context Protocol."""
