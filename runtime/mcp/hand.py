@@ -89,6 +89,8 @@ class Server(Hand):
             params = check(provided.params, arguments)
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
+        if self._pipes is not None and self._pipes.program.ended.done():
+            raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
         match call.method.removeprefix(f"{self.name}."):
             case "tools.list":
                 return await self._list_tools(call)

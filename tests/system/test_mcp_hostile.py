@@ -130,6 +130,7 @@ def test_one_that_dies_in_a_call_fails_it_and_is_started_again(kernel: Kernel, c
     hand = add(kernel, "mortal", program + "    tell(id=message['id'], result=text('alive'))\n")
     assert failed(client, hand).reason in ("ended", "outcome unknown")
     wait_for(lambda: "the server ended: exit code 3" in output_of(kernel, hand))
+    wait_for(lambda: is_down(client, hand))
     assert client.call(f"{hand}.do", "", {"text": "else"}).value == {"text": "alive"}
 
 
