@@ -1,0 +1,84 @@
+"""What kind of document some bytes are, by what they hold and not by their name (pure: bytes in, an answer out).
+
+Office files are zip archives of XML, so two old tricks are met here before any library sees a byte. *Bombs*: the sizes
+that an archive declares are summed before anything is unpacked (Python's zipfile reads no more than what is declared),
+also where parts overlap; archives within archives are never opened. *Entities* (CVE-2003-1564, "billion laughs", and
+external ones): OOXML has no use for a document type declaration (ECMA-376 part 2, 8.1.4: "shall not contain"), so a part
+that has one is refused, in whichever encoding.
+"""
+
+import io
+import zipfile
+import zlib
+from typing import Final
+
+from document_refusal import DocumentRefused
+
+PDF: Final = "application/pdf"
+DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+HTML: Final = "text/html"
+
+PARTS_MOST: Final = 5_000
+UNPACKED_MOST: Final = 128 * 1024 * 1024
+RATIO_MOST: Final = 200
+RATIO_FROM: Final = 4 * 1024 * 1024
+"""Bytes of a part from which on it may not be packed more tightly than RATIO_MOST to one; sheets of zeroes are small."""
+
+_FRONT: Final = 2048
+_DECLARED: Final = tuple(
+    text.encode(encoding) for text in ("<!DOCTYPE", "<!ENTITY") for encoding in ("utf-8", "utf-16-le", "utf-16-be")
+)
+_HTML_MARKS: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<title", b"<div", b"<p>", b"<h1")
+
+
+def kind_of(raw: bytes) -> str:
+    """PDF, DOCX, XLSX or HTML. Raises DocumentRefused for what is none, or is a trap."""
+    front = raw[:_FRONT].lower()
+    if b"%pdf-" in front[:1024]:
+        return PDF
+    if raw.startswith(b"PK\x03\x04"):
+        return _office(raw)
+    if raw.startswith(b"\xd0\xcf\x11\xe0"):
+        raise DocumentRefused("encrypted", "It is an encrypted Office file, or one of a format before 2007.")
+    if b"\0" not in raw[:_FRONT] and any(mark in front for mark in _HTML_MARKS):
+        return HTML
+    raise DocumentRefused("unknown type", "It is none of PDF, DOCX, XLSX and HTML; files.read has its bytes.")
+
+
+def _office(raw: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            _check_sizes(archive)
+            names = set(archive.namelist())
+            for one in archive.infolist():
+                if one.filename.lower().endswith((".xml", ".rels", ".vml")):
+                    _check_declarations(archive.read(one))
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise DocumentRefused("broken", f"It is no whole archive: {error}.") from None
+    except RuntimeError:  # zipfile's for a part with a password
+        raise DocumentRefused("encrypted", "It has a password.") from None
+    for part, kind in (("word/document.xml", DOCX), ("xl/workbook.xml", XLSX)):
+        if part in names:
+            return kind
+    raise DocumentRefused("unknown type", "It is an archive, but neither DOCX nor XLSX.")
+
+
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    parts = archive.infolist()
+    if len(parts) > PARTS_MOST:
+        raise DocumentRefused("bomb", f"It has {len(parts)} parts, and {PARTS_MOST} at most are read.")
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > UNPACKED_MOST:
+        raise DocumentRefused("bomb", f"It would unpack to {unpacked} bytes, and {UNPACKED_MOST} at most are read.")
+    for part in parts:
+        if part.file_size > RATIO_FROM and part.file_size > RATIO_MOST * max(part.compress_size, 1):
+            times = part.file_size // max(part.compress_size, 1)
+            raise DocumentRefused("bomb", f"{part.filename[:80]!r} in it would unpack to {times} times its size.")
+    if len({part.header_offset for part in parts}) < len(parts) or len({part.filename for part in parts}) < len(parts):
+        raise DocumentRefused("bomb", "Parts of it share their bytes or their names.")
+
+
+def _check_declarations(part: bytes) -> None:
+    if any(mark in part for mark in _DECLARED):
+        raise DocumentRefused("bomb", "A part of it declares a document type or entities, which none may.")

@@ -1,0 +1,36 @@
+"""Why a document could not be read: the reason codes of this Hand (pure).
+
+Separate so that the readers need not know the runtime. Codes are part of the Hand's contract; README.md lists them.
+"""
+
+import struct
+import zipfile
+import zlib
+from typing import Final
+
+CODES: Final[dict[str, str]] = {
+    "unknown type": "It is none of PDF, DOCX, XLSX and HTML.",
+    "broken": "It is not what its beginning says, or breaks off.",
+    "encrypted": "It can only be read with a password.",
+    "bomb": "It would unpack to far more than it is, or to itself.",
+    "too large": "It is larger than what is read here, or needs more memory.",
+    "too long": "It took more processor time than a document may.",
+    "not found": "It has no table of that name.",
+    "arguments": "An argument has a value that makes no sense.",
+}
+
+
+SPOILED: Final[tuple[type[Exception], ...]] = (
+    LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, NotImplementedError, AssertionError,
+    OSError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+"""What the libraries raise, besides errors of their own, for bytes that are not what they should be."""
+
+
+class DocumentRefused(Exception):
+    """The call ends in Failed with this code and text. code: a key of CODES."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text

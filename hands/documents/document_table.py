@@ -1,0 +1,41 @@
+"""A table out of a document, and texts that end where they may (pure)."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+CELL_MOST: Final = 2_000
+COLUMNS_MOST: Final = 256
+
+Value = str | int | float | bool | None
+
+
+class Table(Struct, kw_only=True):
+    """name: of its sheet, or its number. rows: as they come, each as wide as it is. Read once, from first to last."""
+
+    name: str
+    rows: Iterator[Sequence[object]]
+
+
+def value_of(cell: object) -> Value:
+    """A cell as a reply can carry it: numbers as they are, dates and times as ISO 8601, all else as text."""
+    if cell is None or isinstance(cell, bool):
+        return cell
+    if isinstance(cell, int):
+        return cell if abs(cell) < 1 << 53 else str(cell)
+    if isinstance(cell, float):
+        return cell if cell == cell and abs(cell) != float("inf") else str(cell)
+    if isinstance(cell, datetime | date | time):
+        return cell.isoformat()
+    text = str(cell) if isinstance(cell, str | timedelta) else repr(cell)
+    return text if len(text) <= CELL_MOST else text[:CELL_MOST] + "…"
+
+
+def row_of(cells: Sequence[object]) -> list[Value]:
+    """A row without the empty cells at its end."""
+    row = [value_of(cell) for cell in cells[:COLUMNS_MOST]]
+    while row and row[-1] in (None, ""):
+        row.pop()
+    return row

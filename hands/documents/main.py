@@ -1,0 +1,168 @@
+"""The Hand `documents`: text and tables out of files (acts; thin over a reader for each kind).
+
+It is a task: each call is answered by a fresh process with an interpreter of its own, which has no root, no network and
+nothing of another caller, asks `files.read` for the one document in its caller's name, and is gone. What a hostile
+document could break into is that process. Processor time and memory are the process's own limits; the Hand notices
+both a moment before the system would end it, so that its caller is told.
+"""
+
+import mimetypes
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import FrameType, ModuleType
+from typing import Final, Protocol
+
+import document_kinds
+from document_kinds import DOCX, HTML, PDF, XLSX
+from document_refusal import DocumentRefused
+from document_table import Table, Value, row_of
+from runtime import Call, CallFailed, CallRefused, Failure, Hand
+
+DOCUMENT_MOST: Final = 32 * 1024 * 1024
+TEXT_MOST: Final = 200_000
+ROWS_MOST: Final = 10_000
+TABLES_MOST: Final = 200
+REPLY_MOST: Final = 600_000
+"""Bytes of a document, characters and rows of one reply, tables that are told of; and bytes of a reply's rows."""
+
+READERS: Final = {PDF: "reading_pdf", DOCX: "reading_docx", XLSX: "reading_xlsx", HTML: "reading_html"}
+"""The module that reads a kind; its library is loaded when it is used."""
+
+
+class Reader(Protocol):
+    """What each of READERS offers. BROKEN: what it raises for documents that are not what they should be."""
+
+    BROKEN: tuple[type[Exception], ...]
+
+    def title(self, raw: bytes, /) -> str:
+        """As the author gave it, or ""."""
+
+    def text(self, raw: bytes, /) -> Iterator[str]:
+        """The text, in pieces."""
+
+    def tables(self, raw: bytes, /) -> Iterator[Table]:
+        """The tables, one after the other."""
+
+
+class Documents(Hand):
+    """Provides documents.*."""
+
+    async def text(self, call: Call, offset: int = 0, most: int = TEXT_MOST) -> dict[str, object]:
+        """documents.text: from a character on, so many. size: characters of the whole, if it ended here; else so far."""
+        if offset < 0 or not 1 <= most <= TEXT_MOST:
+            raise Failure("arguments", f"offset is 0 or more, most between 1 and {TEXT_MOST}.")
+        raw = await self._document(call)
+        with _ending() as reading:
+            kind, reader = reading.open(raw)
+            title = reader.title(raw)
+            pieces, size = list[str](), 0
+            for piece in reader.text(raw):
+                pieces.append(piece[max(offset - size, 0) :][: offset + most - max(size, offset)])
+                size += len(piece)
+                if size > offset + most:
+                    break
+            text = "".join(pieces).encode("utf-8", "replace").decode()
+            more = size > offset + most
+            return {"type": kind, "title": title[:300], "text": text, "size": size, "more": more}
+
+    async def tables(self, call: Call, table: str = "", offset: int = 0, most: int = 200) -> dict[str, object]:
+        """documents.tables: the rows of each table, or of one by its name, from a row on."""
+        if offset < 0 or not 1 <= most <= ROWS_MOST:
+            raise Failure("arguments", f"offset is 0 or more, most between 1 and {ROWS_MOST}.")
+        raw = await self._document(call)
+        with _ending() as reading:
+            kind, reader = reading.open(raw)
+            found: list[dict[str, object]] = []
+            room, more = REPLY_MOST, False
+            for one in reader.tables(raw):
+                if table not in ("", one.name):
+                    continue
+                if len(found) == TABLES_MOST or room <= 0:
+                    more = True
+                    break
+                rows, goes_on, room = _rows(one, offset, most, room)
+                found.append({"name": one.name, "rows": rows, "more": goes_on})
+                more = more or goes_on
+            if table and not found:
+                raise DocumentRefused("not found", f"It has no table {table[:80]!r}.")
+            return {"type": kind, "tables": found, "more": more}
+
+    async def _document(self, call: Call) -> bytes:
+        """The file that the caller named, asked for in the caller's name."""
+        raw = bytearray()
+        try:
+            async with self.kernel.stream("files.read", call.resource, length=DOCUMENT_MOST + 1) as stream:
+                async for chunk in stream:
+                    raw += chunk
+        except CallFailed as failed:
+            raise Failure(failed.code, failed.text) from None
+        except CallRefused as refused:
+            raise Failure("refused", f"{call.resource} cannot be read for you: {refused}") from None
+        if len(raw) > DOCUMENT_MOST:
+            raise Failure("too large", f"{call.resource}: more than {DOCUMENT_MOST} bytes.")
+        return bytes(raw)
+
+
+def _rows(table: Table, offset: int, most: int, room: int) -> tuple[list[list[Value]], bool, int]:
+    """(rows, whether there are more, room that is left)."""
+    rows: list[list[Value]] = []
+    for number, cells in enumerate(table.rows):
+        if number < offset:
+            continue
+        if len(rows) == most or room <= 0:
+            return rows, True, room
+        rows.append(row_of(cells))
+        room -= 16 + sum(9 + 4 * len(value) if isinstance(value, str) else 9 for value in rows[-1])
+    while rows and not rows[-1]:
+        rows.pop()
+    return rows, False, room
+
+
+class _TooLong(BaseException):
+    """The process's time is nearly over; no library catches it."""
+
+
+class _Reading:
+    """The reader of a document, once it is known which."""
+
+    def __init__(self) -> None:
+        self.broken: tuple[type[Exception], ...] = ()
+
+    def open(self, raw: bytes) -> tuple[str, Reader]:
+        """(its kind, its reader). Raises DocumentRefused."""
+        kind = document_kinds.kind_of(raw)
+        mimetypes.knownfiles.clear()  # openpyxl would read the system's lists, which no run may
+        reader = _reader(import_module(READERS[kind]))
+        self.broken = reader.BROKEN
+        return kind, reader
+
+
+def _reader(module: ModuleType) -> Reader:
+    return module  # each of READERS is one, as their tests show
+
+
+def _over(number: int, frame: FrameType | None) -> None:
+    raise _TooLong
+
+
+@contextmanager
+def _ending() -> Iterator[_Reading]:
+    """What is wrong with a document becomes the call's Failed."""
+    signal.signal(signal.SIGXCPU, _over)
+    reading = _Reading()
+    try:
+        yield reading
+    except DocumentRefused as refused:
+        raise Failure(refused.code, refused.text) from None
+    except (MemoryError, RecursionError):
+        raise Failure("too large", "It needs more memory than a document may take.") from None
+    except _TooLong:
+        raise Failure("too long", "It takes more processor time than a document may.") from None
+    except Exception as error:
+        if not isinstance(error, reading.broken):
+            raise
+        raise Failure("broken", f"It cannot be read: {type(error).__name__}: {str(error)[:200]}") from None
+    finally:
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)

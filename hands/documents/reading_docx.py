@@ -1,0 +1,53 @@
+"""Text and tables of a DOCX, by python-docx (acts on bytes that document_kinds let pass)."""
+
+import io
+from collections.abc import Iterator
+
+from docx import Document
+from docx.document import Document as Opened
+from docx.opc.exceptions import OpcError
+from docx.table import Table as DocxTable
+from docx.text.paragraph import Paragraph
+from lxml.etree import LxmlError
+
+from document_refusal import SPOILED
+from document_table import Table
+
+BROKEN = (OpcError, LxmlError, *SPOILED)
+
+
+def title(raw: bytes) -> str:
+    """As its author gave it."""
+    return str(_opened(raw).core_properties.title or "")
+
+
+def text(raw: bytes) -> Iterator[str]:
+    """Paragraphs and tables in their order: headings as Markdown has them, cells apart by tabs."""
+    for one in _opened(raw).iter_inner_content():
+        if isinstance(one, Paragraph):
+            yield _heading(one) + one.text + "\n"
+        else:
+            for row in _rows(one):
+                yield "\t".join(row) + "\n"
+
+
+def tables(raw: bytes) -> Iterator[Table]:
+    """Each table of the body, by its number."""
+    for number, one in enumerate(_opened(raw).tables, 1):
+        yield Table(name=str(number), rows=_rows(one))
+
+
+def _rows(table: DocxTable) -> Iterator[list[str]]:
+    """Cells that are merged come once for each place that they cover, as python-docx gives them."""
+    for row in table.rows:
+        yield [cell.text for cell in row.cells]
+
+
+def _heading(one: Paragraph) -> str:
+    name = (one.style.name or "") if one.style is not None else ""
+    level = name.removeprefix("Heading ")
+    return "#" * int(level) + " " if name != level and level.isdigit() and int(level) < 7 else ""
+
+
+def _opened(raw: bytes) -> Opened:
+    return Document(io.BytesIO(raw))

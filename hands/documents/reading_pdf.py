@@ -1,0 +1,63 @@
+"""Text and tables of a PDF, by pypdf (acts on bytes; pure Python, so nothing of it runs that was compiled).
+
+A PDF knows where each letter stands and nothing of tables: one is taken to be where two lines or more, one below the
+other, have parts that at least three spaces keep apart in pypdf's layout. That finds plain tables and no others.
+"""
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+
+from pypdf import PdfReader
+from pypdf.errors import DependencyError, PyPdfError
+
+from document_refusal import SPOILED, DocumentRefused
+from document_table import Table
+
+_APART = re.compile(r" {3,}")
+
+
+def title(raw: bytes) -> str:
+    """As its author gave it."""
+    found = _opened(raw).metadata
+    return str(found.title or "") if found else ""
+
+
+def text(raw: bytes) -> Iterator[str]:
+    """The text, page by page."""
+    for page in _opened(raw).pages:
+        yield page.extract_text() + "\n\n"
+
+
+def tables(raw: bytes) -> Iterator[Table]:
+    """What looks like a table, page by page; `2.1` is the first one of the second page."""
+    for number, page in enumerate(_opened(raw).pages, 1):
+        for count, rows in enumerate(_blocks(page.extract_text(extraction_mode="layout")), 1):
+            yield Table(name=f"{number}.{count}", rows=iter(rows))
+
+
+def _blocks(laid_out: str) -> Iterator[list[list[str]]]:
+    block: list[list[str]] = []
+    for line in [*laid_out.split("\n"), ""]:
+        parts = _APART.split(line.strip())
+        if len(parts) > 1:
+            block.append(parts)
+            continue
+        if len(block) > 1:
+            yield block
+        block = []
+
+
+def _opened(raw: bytes) -> PdfReader:
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
+    try:
+        reader = PdfReader(io.BytesIO(raw))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise DocumentRefused("encrypted", "It has a password.")
+    except DependencyError:
+        raise DocumentRefused("encrypted", "It is encrypted in a way that is not read here.") from None
+    return reader
+
+
+BROKEN = (PyPdfError, *SPOILED)

@@ -1,0 +1,206 @@
+"""Documents of each kind are read as they are, and those that are traps are refused by name."""
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import date
+
+import openpyxl
+import pytest
+from docx import Document
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from tests.hands.doubles import hand_module
+
+kinds = hand_module("documents", "document_kinds")
+DocumentRefused = hand_module("documents", "document_refusal").DocumentRefused
+row_of = hand_module("documents", "document_table").row_of
+READERS = {name: hand_module("documents", f"reading_{name}") for name in ("pdf", "docx", "xlsx", "html")}
+
+
+def pdf(*lines: str, password: str = "") -> bytes:
+    """A page with these lines in a fixed-width font."""
+    writer = PdfWriter()
+    page = writer.add_blank_page(600, 800)
+    font = DictionaryObject(
+        {NameObject(key): NameObject(value) for key, value in
+         (("/Type", "/Font"), ("/Subtype", "/Type1"), ("/BaseFont", "/Courier"))}
+    )  # fmt: skip
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): DictionaryObject({NameObject("/F"): font})})
+    content = DecodedStreamObject()
+    shown = "".join(f"BT /F 10 Tf 50 {750 - 14 * at} Td ({line}) Tj ET\n" for at, line in enumerate(lines))
+    content.set_data(shown.encode())
+    page[NameObject("/Contents")] = writer._add_object(content)
+    writer.add_metadata({"/Title": "Letter"})
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def docx() -> bytes:
+    made = Document()
+    made.core_properties.title = "Minutes"
+    made.add_heading("First", 1)
+    made.add_paragraph("Words, Wörter")
+    table = made.add_table(rows=2, cols=2)
+    for at, text in enumerate(("a", "b", "c", "d")):
+        table.cell(at // 2, at % 2).text = text
+    out = io.BytesIO()
+    made.save(out)
+    return out.getvalue()
+
+
+def xlsx(*rows: tuple[object, ...]) -> bytes:
+    book = openpyxl.Workbook()
+    book.properties.title = "Numbers"
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Sales"
+    for row in rows or (("day", "amount"), (date(2026, 6, 1), 1.5), (None, None), ("=1+1", True)):
+        sheet.append(row)
+    book.create_sheet("Empty")
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+PAGE = b"""<!doctype html><html><head><title> A  page </title><style>p { x }</style></head><body><h1>Head</h1>
+<p>one <b>two</b> three<!-- not --> four<script>alert(1)</script> five</p><noscript>no</noscript>
+<table><tr><th>a</th><td>1<table><tr><td>in</td></tr></table></td></tr><tr><td>b</td></tr></table></body></html>"""
+
+
+def rows(name: str, raw: bytes) -> dict[str, list[list[object]]]:
+    return {table.name: [row_of(row) for row in table.rows] for table in READERS[name].tables(raw)}
+
+
+def test_each_kind_is_known_by_its_bytes() -> None:
+    made = {kinds.PDF: pdf("a"), kinds.DOCX: docx(), kinds.XLSX: xlsx(), kinds.HTML: PAGE}
+    for kind, raw in made.items():
+        assert kinds.kind_of(raw) == kind
+    for raw in (b"", b"text", b"\x89PNG\0", b"GIF89a<html", b"\0<html>"):
+        with pytest.raises(DocumentRefused) as refused:
+            kinds.kind_of(raw) if raw != b"GIF89a<html" else kinds.kind_of(b"GIF89a\0<html")
+        assert refused.value.code == "unknown type"
+
+
+def test_text_and_tables_of_a_pdf() -> None:
+    raw = pdf("Hello there", "day     amount", "Monday       3", "Tuesday     14", "The end")
+    assert "Hello there" in "".join(READERS["pdf"].text(raw))
+    assert READERS["pdf"].title(raw) == "Letter"
+    assert rows("pdf", raw) == {"1.1": [["day", "amount"], ["Monday", "3"], ["Tuesday", "14"]]}
+
+
+def test_text_and_tables_of_a_docx() -> None:
+    assert "".join(READERS["docx"].text(docx())) == "# First\nWords, Wörter\na\tb\nc\td\n"
+    assert READERS["docx"].title(docx()) == "Minutes"
+    assert rows("docx", docx()) == {"1": [["a", "b"], ["c", "d"]]}
+
+
+def test_text_and_tables_of_an_xlsx() -> None:
+    found = rows("xlsx", xlsx())
+    assert found["Sales"][:2] == [["day", "amount"], ["2026-06-01T00:00:00", 1.5]]
+    assert found["Sales"][3] == [None, True]  # nobody has calculated it
+    assert found["Empty"] == []
+    assert "day\tamount\n" in "".join(READERS["xlsx"].text(xlsx()))
+    assert READERS["xlsx"].title(xlsx()) == "Numbers"
+
+
+def test_text_and_tables_of_a_page() -> None:
+    assert "".join(READERS["html"].text(PAGE)) == "Head\none two three four five\na 1\nin\nb\n"
+    assert READERS["html"].title(PAGE) == "A page"
+    assert rows("html", PAGE) == {"1": [["a", "1 in"], ["b"]], "2": [["in"]]}
+    latin = '<html><meta charset="latin-1"><p>Ä</p></html>'.encode("latin-1")
+    assert "".join(READERS["html"].text(latin)) == "Ä\n"
+
+
+# traps ---------------------------------------------------------------------------------------------------------------
+
+
+def archive(parts: dict[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", packing) as made:
+        for name, raw in parts.items():
+            made.writestr(name, raw)
+    return out.getvalue()
+
+
+def with_part(raw: bytes, name: str, part: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(raw)) as old:
+        return archive({one: old.read(one) for one in old.namelist()} | {name: part})
+
+
+LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha">%s]><l>&j;</l>' % b"".join(
+    b'<!ENTITY %c "%s">' % (ord("b") + at, b"&%c;" % (ord("a") + at) * 10) for at in range(9)
+)
+EXTERNAL = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><l>&x;</l>'
+
+
+def overlapping() -> bytes:
+    """Two names for the same bytes, as in zip bombs that do not nest."""
+    raw = bytearray(archive({"xl/workbook.xml": b"a" * 100, "xl/workbook.xmk": b"a" * 100}, zipfile.ZIP_STORED))
+    first, second = raw.find(b"PK\x01\x02"), raw.rfind(b"PK\x01\x02")
+    raw[second + 42 : second + 46] = raw[first + 42 : first + 46]
+    return bytes(raw)
+
+
+def traps() -> Iterator[tuple[str, bytes, str]]:
+    """(name, document, code)."""
+    yield "zeroes", archive({"word/document.xml": b"\0" * (40 << 20)}), "bomb"
+    yield "many parts", archive({f"word/{at}.xml": b"" for at in range(5001)}, zipfile.ZIP_STORED), "bomb"
+    yield "together", archive({f"xl/{at}.bin": bytes(4 << 20) for at in range(33)}), "bomb"
+    yield "overlapping", overlapping(), "bomb"
+    yield "laughs", with_part(docx(), "word/document.xml", LAUGHS), "bomb"
+    yield "external", with_part(xlsx(), "xl/workbook.xml", EXTERNAL), "bomb"
+    yield "utf-16", with_part(docx(), "word/document.xml", LAUGHS.decode().encode("utf-16")), "bomb"
+    yield "in relations", with_part(docx(), "_rels/.rels", EXTERNAL), "bomb"
+    yield "cut", docx()[:-200], "broken"
+    yield "other archive", archive({"a.txt": b"a"}), "unknown type"
+    yield "old office", b"\xd0\xcf\x11\xe0" + bytes(512), "encrypted"
+
+
+@pytest.mark.parametrize(("raw", "code"), [pytest.param(raw, code, id=name) for name, raw, code in traps()])
+def test_a_trap_is_refused_before_it_is_unpacked(raw: bytes, code: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(DocumentRefused) as refused:
+        kinds.kind_of(raw)
+    assert refused.value.code == code
+    assert time.monotonic() - began < 10
+
+
+def test_a_pdf_with_a_password_is_told() -> None:
+    with pytest.raises(DocumentRefused) as refused:
+        list(READERS["pdf"].text(pdf("a", password="x")))
+    assert refused.value.code == "encrypted"
+
+
+def test_a_sheet_that_lies_about_its_size_is_read_as_it_is() -> None:
+    raw = xlsx(("a", 1))
+    with zipfile.ZipFile(io.BytesIO(raw)) as old:
+        sheet = old.read("xl/worksheets/sheet1.xml")
+    lying = sheet.replace(b'ref="A1:B1"', b'ref="A1:XFD1048576"')
+    assert lying != sheet
+    assert rows("xlsx", with_part(raw, "xl/worksheets/sheet1.xml", lying))["Sales"] == [["a", 1]]
+
+
+def test_a_page_that_is_nested_deeply_is_read_in_little_time() -> None:
+    began = time.monotonic()
+    list(READERS["html"].text(b"<html>" + b"<div><table><tr><td>" * 100_000 + b"x"))
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("name", ["pdf", "docx", "xlsx"])
+def test_what_is_cut_or_spoiled_anywhere_is_told_as_broken(name: str) -> None:
+    """Every error is one of those that the reader says it raises, or a refusal."""
+    raw = {"pdf": pdf("Hello", "a    b", "c    d"), "docx": docx(), "xlsx": xlsx()}[name]
+    for at in range(0, len(raw), max(len(raw) // 60, 1)):
+        for spoiled in (raw[:at], raw[:at] + bytes([raw[at] ^ 0x55]) + raw[at + 1 :]):
+            try:
+                kinds.kind_of(spoiled)
+                list(READERS[name].text(spoiled))
+                rows(name, spoiled)
+            except (DocumentRefused, *READERS[name].BROKEN):
+                continue
