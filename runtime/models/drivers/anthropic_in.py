@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers.anthropic_out import REDACTED
-from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id
+from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -101,6 +101,7 @@ class _Open:
         self.block = block
         self.letters = Letters()
         self.text = ""
+        self.name = whole(block.name)
         self.seal = block.signature
         self.is_open = True
 
@@ -137,7 +138,7 @@ class AnthropicReader:
                 return self._end(self._block(told))
             case "message_delta":
                 self._tell(told.usage)
-                self._stop = (told.delta.stop_reason if told.delta else None) or self._stop
+                self._stop = whole((told.delta.stop_reason if told.delta else None) or "") or self._stop
         return []
 
     def answer(self) -> Answer:
@@ -149,9 +150,7 @@ class AnthropicReader:
         parts: list[Text | Thinking | ToolCall] = []
         for block in self._blocks.values():
             if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _call(block).malformed):
-                notes.append(
-                    f"the answer reached its longest length within a call of {block.block.name}, which is left out"
-                )
+                notes.append(f"the answer reached its longest length within a call of {block.name}, which is left out")
             else:
                 parts += self._part(block)
         has_calls = any(isinstance(part, ToolCall) for part in parts)
@@ -169,7 +168,7 @@ class AnthropicReader:
     def _begin(self, message: Begun | None) -> None:
         if message is None or self._said is not None:
             raise self._malformed("its message begins twice, or not at all")
-        self._said = message.model or ""
+        self._said = whole(message.model or "")
         if not is_same_model(self._provider, self._model, self._said):
             why = f"{self._provider} was asked for {self._model}, and {self._said[:80]} answered"
             raise ModelFailed("unknown_model", why, provider=self._provider)
@@ -193,7 +192,7 @@ class AnthropicReader:
                     raise self._malformed("a tool without a name")
                 call = new_id(block.id, self._used)
                 self._blocks[index] = _Open("tool", call, block)
-                return [ToolPiece(id=call, name=block.name)]
+                return [ToolPiece(id=call, name=whole(block.name))]
             case _:
                 self._blocks[index] = _Open("other", "", block)
         return []
@@ -243,7 +242,7 @@ class AnthropicReader:
                 return [Text(text=block.text)] if block.text else []
             case "thinking" | "redacted":
                 is_any = block.text or block.seal
-                return [Thinking(text=block.text, seal=block.seal, provider=self._provider)] if is_any else []
+                return [Thinking(text=block.text, seal=whole(block.seal), provider=self._provider)] if is_any else []
             case "tool":
                 return [_call(block)]
         return []
@@ -272,4 +271,4 @@ class AnthropicReader:
 
 
 def _call(block: _Open) -> ToolCall:
-    return call_of(block.id, block.block.name, block.text)
+    return call_of(block.id, block.name, block.text)

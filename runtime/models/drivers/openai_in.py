@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers.openai_out import sealed
-from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id
+from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -139,7 +139,7 @@ class OpenAIReader:
         """The pieces of a chunk."""
         chunk = msgspec.convert(event, _Chunk)
         if chunk.model and not self._said:
-            self._said = chunk.model
+            self._said = whole(chunk.model)
             if not is_same_model(self._provider, self._model, self._said):
                 why = f"{self._provider} was asked for {self._model}, and {self._said[:80]} answered"
                 raise ModelFailed("unknown_model", why, provider=self._provider)
@@ -233,7 +233,7 @@ class OpenAIReader:
             if not function.name:
                 raise self._malformed("a tool call that begins without a name")
             pieces += self._rest(self._made[-1] if self._made else None)
-            call = _Call(new_id(delta.id or "", self._used), delta.id or "", function.name, delta.index)
+            call = _Call(new_id(delta.id or "", self._used), delta.id or "", whole(function.name), delta.index)
             self._made.append(call)
             pieces.append(ToolPiece(id=call.id, name=call.name))
         call.given = call.given or delta.id or ""
@@ -260,7 +260,7 @@ class OpenAIReader:
         if reason in _BROKEN:
             why = f"{self._provider} gave its answer up: {reason}"
             raise ModelFailed(_BROKEN[reason], why, provider=self._provider)
-        self._stop = reason
+        self._stop = whole(reason)
         return [piece for made in self._made for piece in self._rest(made)]
 
     def _rest(self, made: _Run | _Call | None) -> list[AnyPiece]:

@@ -54,10 +54,10 @@ class Reader(Protocol):
         """See above."""
 
     def take(self, event: object) -> Iterable[AnyPiece]:
-        """The pieces of an event. Raises ModelFailed and msgspec.ValidationError."""
+        """The pieces of an event. Raises ModelFailed, msgspec.ValidationError, and UnicodeEncodeError for half a letter."""
 
     def answer(self) -> Answer:
-        """All of it. Called once it is whole."""
+        """All of it, once it is whole. Raises as `take` does."""
 
 
 async def told(

@@ -47,14 +47,15 @@ class Letters:
         """What is whole so far."""
         text = self._half + text
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return _joined(text[: len(text) - len(self._half)])
+        return whole(text[: len(text) - len(self._half)])
 
     def rest(self) -> str:
         """What stays of a half at the end."""
         return "\ufffd" if self._half else ""
 
 
-def _joined(text: str) -> str:
+def whole(text: str) -> str:
+    """A text that is one: with U+FFFD for halves of letters that JSON can say and UTF-8 can not."""
     if text.isascii() or not re.search("[\ud800-\udfff]", text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -79,7 +80,7 @@ def ids_in(messages: Collection[Message]) -> set[str]:
 
 def new_id(given: str, used: set[str]) -> str:
     """The id of a new call: as given, or made where none or a used one was. It is used from now on."""
-    made, number = given, len(used)
+    made, number = whole(given), len(used)
     while not made or made in used:
         made = f"call-{number}"
         number += 1
