@@ -51,6 +51,7 @@ class Anthropic:
             open_telemetry=False,
             http_client=transport.client(endpoint),
         )
+        self._client._platform = "Unknown"  # else the SDK starts a thread for a header that is not sent
 
     async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
         """Pieces, then the Answer."""

@@ -67,6 +67,7 @@ class OpenAI:
             timeout=None,
             http_client=transport.client(endpoint),
         )
+        self._client._platform = "Unknown"  # else the SDK runs `uname -p`, in a thread, for a header that is not sent
 
     async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
         """Pieces, then the Answer."""

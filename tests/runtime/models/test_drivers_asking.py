@@ -125,6 +125,26 @@ def test_openai_counts_nothing_beforehand() -> None:
     assert asyncio.run(made("openai", "http://127.0.0.1:1").count("m", asking())) is None
 
 
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+def test_a_request_starts_no_process_and_no_thread(name: str) -> None:
+    code = (
+        "import asyncio, sys, threading\n"
+        "from tests.runtime.models import plays, stage\n"
+        f"good = next(good for good in plays.GOOD if good.driver == {name!r})\n"
+        "async def main():\n"
+        "    async with stage.stage([stage.head(), good.body]) as server:\n"
+        f"        asked = plays.made({name!r}, server.url)\n"
+        "        sys.addaudithook(lambda event, _: event in STARTS and print(event))\n"
+        f"        await plays.checked(asked, {name!r})\n"
+        "        assert threading.active_count() == 1, threading.enumerate()\n"
+        "        await asked.close()\n"
+        "STARTS = ('os.exec', 'os.fork', 'os.posix_spawn', 'subprocess.Popen')\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 def test_no_sdk_is_loaded_before_its_driver_is_asked_for(tmp_path: Path) -> None:
     code = (
         "import sys; from runtime.models import drivers, catalogue, messages\n"
