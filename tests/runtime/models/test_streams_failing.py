@@ -255,6 +255,23 @@ def test_an_answer_that_is_whole_is_not_lost_with_its_connection(name: str, endi
 
 
 @pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize(
+    "play", [[head(), 0.8], [0.8, head()], [head(), b"", 0.4, b"\n", 0.1]], ids=["head", "late", "slow"]
+)
+def test_the_first_byte_may_take_longer_than_the_silence_between_two(name: str, play: Play) -> None:
+    body = next(good.body for good in GOOD if good.driver == name)
+
+    async def last() -> AnyPiece | Answer:
+        async with stage([*play, body]) as server:
+            asked = made(name, server.url, first=5.0, silence=0.3)
+            found = [piece async for piece in asked.stream(MODELS[name], asking())]
+            await asked.close()
+            return found[-1]
+
+    assert isinstance(asyncio.run(last()), Answer)
+
+
+@pytest.mark.parametrize("name", BOTH)
 def test_what_is_not_a_stream_fails_by_the_same_codes(name: str) -> None:
     async def codes(play: Play) -> set[str]:
         found = set()
