@@ -9,6 +9,7 @@ import pytest
 from msgspec import Struct
 
 from runtime.models.drivers import DRIVERS, Driver
+from runtime.models.drivers.reading import TAIL
 from runtime.models.failures import KINDS, ModelFailed
 from runtime.models.messages import Answer, AnyPiece, TextPiece
 from tests.runtime.models.plays import GOOD, KEY, MODELS, USED, asking, begun, block, chunk, ended, made, texts
@@ -269,6 +270,20 @@ def test_the_first_byte_may_take_longer_than_the_silence_between_two(name: str, 
             return found[-1]
 
     assert isinstance(asyncio.run(last()), Answer)
+
+
+def test_nobody_waits_long_for_the_mere_end_of_a_whole_answer() -> None:
+    async def last() -> AnyPiece | Answer:
+        async with stage([head(), _ONE_O, unnamed(chunk(finish="stop")), HOLD]) as server:
+            asked = made("openai", server.url, silence=60.0, whole=100.0)
+            async with asyncio.timeout(5 * TAIL):
+                found = [piece async for piece in asked.stream(MODELS["openai"], asking())]
+            await asked.close()
+            return found[-1]
+
+    answer = asyncio.run(last())
+    assert isinstance(answer, Answer)
+    assert answer.usage.estimated
 
 
 @pytest.mark.parametrize("name", BOTH)
