@@ -13,6 +13,7 @@ import msgspec
 
 from runtime.models import catalogue
 from runtime.models.drivers import schemas
+from runtime.models.drivers.saying import ids_in
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Image, Message, Request, Text, Thinking, ToolCall, ToolResult
 
@@ -28,9 +29,9 @@ def body(provider: str, model: str, request: Request, quirks: frozenset[str]) ->
     made: Body = {"model": model, "stream": True}
     if "no_stream_options" not in quirks:
         made["stream_options"] = {"include_usage": True}
+    if "no_tools" in quirks and (request.tools or ids_in(request.messages)):
+        raise ModelFailed("unfit", f"{provider} takes no tools", provider=provider)
     if request.tools:
-        if "no_tools" in quirks:
-            raise ModelFailed("unfit", f"{provider} takes no tools", provider=provider)
         words += _tools(made, request, quirks)
     if request.schema is not None:
         words += _schema(made, provider, model, request.schema, quirks)

@@ -255,12 +255,16 @@ def test_a_choice_that_cannot_be_forced_is_asked_for_in_words() -> None:
     assert "tools" not in sending.body("openai", asking(tools=TOOLS, choice="none"), quirks=("no_tool_choice",))
 
 
-def test_tools_for_a_service_that_takes_none_are_refused_before_it_is_asked() -> None:
+_BEFORE: Final = (Message(role="assistant", parts=(ToolCall(id="x", name="now"),)), *asking().messages)
+
+
+@pytest.mark.parametrize("talk", [asking(tools=TOOLS), Request(messages=_BEFORE)], ids=["now", "before"])
+def test_tools_for_a_service_that_takes_none_are_refused_before_it_is_asked(talk: Request) -> None:
     async def failed() -> ModelFailed:
         async with stage([]) as server:
             asked = made("openai", server.url, quirks=("no_tools",))
             with pytest.raises(ModelFailed) as caught:
-                async for _ in asked.stream("m", asking(tools=TOOLS)):
+                async for _ in asked.stream("m", talk):
                     pass
             assert server.asked == []
             return caught.value
