@@ -297,6 +297,7 @@ _OPENAI: Final = (
         driver="openai",
         body=unnamed(
             calls({"index": 0, "id": "", "function": {"name": "read", "arguments": {"path": "a"}}}),
+            calls({"index": 0, "id": "", "function": {"name": "read", "arguments": {"path": "z"}}}),
             calls({"index": 0, "id": "x", "function": {"name": "read", "arguments": '{"path": "b"}'}}),
             calls({"index": 0, "id": "y", "function": {"name": "now"}}),
             calls({"index": 1, "id": "y", "function": {"name": "now"}}),
@@ -305,10 +306,11 @@ _OPENAI: Final = (
         ),
         parts=(
             ToolCall(id="call-0", name="read", arguments={"path": "a"}),
+            ToolCall(id="call-1", name="read", arguments={"path": "z"}),
             ToolCall(id="x", name="read", arguments={"path": "b"}),
             ToolCall(id="y", name="now"),
-            ToolCall(id="call-3", name="now"),
-            ToolCall(id="call-4", name="read", arguments={"path": "c"}),
+            ToolCall(id="call-4", name="now"),
+            ToolCall(id="call-5", name="read", arguments={"path": "c"}),
         ),
         stop=Stop.TOOL,
     ),

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+import psutil
 import pytest
 
 from runtime.models.drivers import Driver, complete
@@ -30,6 +31,12 @@ async def _is_left(server: Stage) -> None:
         await server.asked[0].left.wait()
 
 
+def _is_open(server: Stage) -> bool:
+    """Whether this process has a connection to the server, at this moment."""
+    found = psutil.Process().net_connections("tcp")
+    return any(getattr(one.raddr, "port", 0) == server.port and one.status == psutil.CONN_ESTABLISHED for one in found)
+
+
 async def _read(asked: Driver, name: str, seen: asyncio.Event) -> None:
     async for _ in asked.stream(MODELS[name], asking()):
         seen.set()
@@ -51,6 +58,7 @@ def test_cancelling_who_reads_closes_the_connection(name: str, where: str) -> No
             reading.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await reading
+            assert not _is_open(server), "closed by then"
             await _is_left(server)
             await asked.close()
 
@@ -64,8 +72,9 @@ def test_closing_the_stream_closes_the_connection(name: str) -> None:
             asked = made(name, server.url)
             stream = asked.stream(MODELS[name], asking())
             await anext(stream)
-            assert not server.asked[0].left.is_set()
+            assert _is_open(server)
             await stream.aclose()  # type: ignore[attr-defined]
+            assert not _is_open(server), "closed by then"
             await _is_left(server)
             with pytest.raises(StopAsyncIteration):
                 await anext(stream)
