@@ -8,6 +8,7 @@ play without a Content-Length ends with the connection. Requests are read by h11
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -79,10 +80,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*plays: Play) -> AsyncIterator[Stage]:
+async def stage(*plays: Play, tls: ssl.SSLContext | None = None) -> AsyncIterator[Stage]:
     """A Stage that listens."""
     made = Stage(list(plays))
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

@@ -1,11 +1,13 @@
 """Whatever a provider does wrong ends in time, as the failure that it is, told in words; and nothing is tried twice."""
 
 import asyncio
+import ssl
 import time
 from importlib import import_module
 from typing import Final
 
 import pytest
+import trustme
 from msgspec import Struct
 
 from runtime.models.drivers import DRIVERS, Driver
@@ -270,6 +272,25 @@ def test_the_first_byte_may_take_longer_than_the_silence_between_two(name: str, 
             return found[-1]
 
     assert isinstance(asyncio.run(last()), Answer)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_certificate_that_nobody_vouches_for_is_unreachable_and_told_no_key(name: str) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+
+    async def failed() -> ModelFailed:
+        async with stage([head()], tls=tls) as server:
+            asked = made(name, server.url.replace("http:", "https:"))
+            with pytest.raises(ModelFailed) as caught:
+                await asked.listed()
+            await asked.close()
+            assert server.asked == []
+            return caught.value
+
+    failure = asyncio.run(failed())
+    assert failure.code == "unreachable"
+    assert "certificate verify failed" in failure.text
 
 
 def test_nobody_waits_long_for_the_mere_end_of_a_whole_answer() -> None:
