@@ -28,6 +28,7 @@ from wire import limits
 from wire.entries import Cost
 from wire.errors import CodecError
 
+THINKS: Final = "model.complete"
 STEP: Final = "step"
 """The event that is published of each step, where [events] publishes it."""
 
@@ -70,6 +71,7 @@ class AgentHand(Hand):
         except ValueError as error:
             raise HandBroken(f"{agent.schema} is not JSON: {error}") from None
         self._heard: asyncio.Queue[_Answered] = asyncio.Queue()
+        self._own: frozenset[str] = frozenset()
 
     def _read(self, file: str) -> str:
         try:
@@ -82,7 +84,9 @@ class AgentHand(Hand):
         body = event.body
         if isinstance(body, dict) and body.get("run") == self.run_id:
             text = str(body.get("text", ""))
-            self._heard.put_nowait(_Answered(text=text, labels=event.labels, stops=bool(body.get("stop"))))
+            self._heard.put_nowait(
+                _Answered(text=text, labels=self._outside(event.labels), stops=bool(body.get("stop")))
+            )
 
     async def run(self, task: str, session: list[object] | None = None) -> object:
         """Do a task. session: earlier messages of the conversation; then those of this run are in what is returned."""
@@ -98,6 +102,7 @@ class AgentHand(Hand):
             marks.Marks(marks.boundary(self.random)), session=before,
         )  # fmt: skip
         self._learn(machine, self._agent.model)
+        self._own = frozenset(label for row in rows if row.method == THINKS for label in row.labels)
         remembered = await self._remembered(task) if any(row.method == RECALL for row in rows) else ()
         result = await self._follow(machine, task, remembered)
         return self._returned(result, wants_session=session is not None)
@@ -120,7 +125,7 @@ class AgentHand(Hand):
             return ()
         found = reply.value.get("results") if isinstance(reply.value, dict) else None
         texts = [one.get("text") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        return tuple((text, reply.labels) for text in texts if isinstance(text, str))
+        return tuple((text, self._outside(reply.labels)) for text in texts if isinstance(text, str))
 
     # the loop --------------------------------------------------------------------------------------------------------
 
@@ -165,9 +170,7 @@ class AgentHand(Hand):
         most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.micro_dollars else None
         given = _told_of(action)
         try:
-            reply = await self.kernel.call(
-                "model.complete", self._agent.model, given, timeout=THINKS_MOST, at_most=most
-            )
+            reply = await self.kernel.call(THINKS, self._agent.model, given, timeout=THINKS_MOST, at_most=most)
             heard = _Answered(answer=answer_of(reply.value), cost=reply.cost)
         except CallFailed as error:
             heard = _Answered(code=error.code, text=error.text)
@@ -199,9 +202,16 @@ class AgentHand(Hand):
             return Returned(code="arguments", text=str(error), ours=True)
         cost = reply.cost or Cost(tokens=0, micro_dollars=0)
         came = Returned(
-            value=reply.value, labels=reply.labels, tokens=cost.tokens, micro_dollars=cost.micro_dollars
+            value=reply.value, labels=self._outside(reply.labels), tokens=cost.tokens, micro_dollars=cost.micro_dollars
         )  # fmt: skip
         return _of_run(came) if spawns else came
+
+    def _outside(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """What of a reply's labels says that it is, or may be made, from what came from outside: all but those of thinking.
+
+        What a run has read once, its calls carry and so do their replies: from then on it is marked whatever comes.
+        """
+        return tuple(label for label in labels if label not in self._own)
 
     async def _tell(self, step: Step, machine: Machine) -> None:
         done, total = machine.progress

@@ -68,6 +68,7 @@ class Row(Struct, frozen=True, kw_only=True):
     resource: str
     effect: str
     params: dict[str, str] = {}
+    labels: tuple[str, ...] = ()
 
 
 def offered(rows: Iterable[Row], capabilities: Sequence[Capability]) -> dict[str, Offered]:

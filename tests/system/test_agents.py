@@ -1,15 +1,17 @@
 """Agents with a real kernel, the real Hand `model` and its driver `scripted`: what they do, and how they end."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kernel.cli.client import Client
-from tests.living import Kernel, make_home
+from tests.living import ROOT, Kernel, install, make_home
 from tests.system import thinking
-from tests.system.fates import entries
+from tests.system.fates import entries, until
 from tests.system.thinking import ask, furnish, notes, ran, script, turns
 
 
@@ -58,3 +60,131 @@ def test_the_log_tells_each_step(kernel: Kernel, client: Client, tmp_path: Path)
     assert thinking.outcome(client, run)["outcome"] == "done"
     told = [entry.why for entry in entries(kernel.home, "note") if entry.run == run]
     assert told == ["asks: desk.look left", "ended: done"]
+
+
+def test_what_has_a_label_is_marked_in_what_the_model_reads(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy")
+    lines = turns(
+        {"calls": [ask("desk_letter")]}, {"text": "It is only a letter.", "when": "from='desk.letter' labels=post>>"}
+    )
+    script(client, lines)
+    assert ran(client, "tidy", task="read the letter")["value"]["answer"] == "It is only a letter."
+
+
+def test_what_is_not_granted_is_refused_and_told(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy", tail='[limits]\nwall = "1m"\n')
+    client.call("kernel.revoke", "tidy", {"method": "desk.*"})
+    client.call("kernel.grant", "tidy", {"capabilities": [{"method": "desk.look", "allow": ["left"]}]})
+    lines = turns(
+        {"calls": [ask("desk_look", name="right"), ask("desk_note", name="a", text="b")]},
+        {"text": "I may not.", "when": "capability"},
+    )
+    script(client, lines)
+    assert ran(client, "tidy", task="look right")["value"]["answer"] == "I may not."
+    assert notes(client) == []
+
+
+def test_an_answer_of_a_schema_is_a_table(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    schema = '{"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}'
+    thinking.add(kernel, tmp_path, "tidy", agent='schema = "answer.json"', answer_json=schema)
+    script(client, turns({"text": '{"count": 3}'}))
+    assert ran(client, "tidy", task="count")["value"]["answer"] == {"count": 3}
+
+
+def test_a_limit_ends_it_with_the_reason_and_the_work_so_far(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy", agent="steps = 2")
+    look = {"text": "I looked left.", "calls": [ask("desk_look", name="left")]}
+    script(client, turns(look, {"calls": [ask("desk_look", name="right")]}))
+    told = ran(client, "tidy", task="look")
+    assert (told["outcome"], told["code"]) == ("failed", "steps")
+    assert told["text"] == "all of its 2 steps are made, and it asked for more"
+    assert told["value"]["answer"] == "I looked left."
+    assert told["value"]["made"] == ['desk_look({"name":"left"}) -> r1']
+
+
+def test_money_bounds_an_agent_whose_models_price_nobody_knows(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy", agent='dollars = "0.50"')
+    script(client, turns({"calls": [ask("desk_look", name="left")]}, {"text": "done"}))
+    run = thinking.begin(client, "tidy", task="look")
+    assert thinking.outcome(client, run)["outcome"] == "done"
+    made = [one for one in entries(kernel.home, "call") if one.principal == run and one.method == "model.complete"]
+    assert [msgspec.to_builtins(one.detail["most"])["micro_dollars"] for one in made] == [500_000, 500_000]
+
+
+def test_a_session_goes_on_in_the_next_run(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy")
+    look: dict[str, object] = {"calls": [ask("desk_look", name="left")]}
+    script(client, turns(look, {"text": "Nothing."}, {"text": "As I said, nothing.", "when": "and now?"}))
+    first = ran(client, "tidy", task="look", session=[])
+    second = ran(client, "tidy", task="and now?", session=first["value"]["session"])
+    assert second["value"]["answer"] == "As I said, nothing."
+    assert len(second["value"]["session"]) == 6
+
+
+def test_a_session_that_is_none_is_refused(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy")
+    assert ran(client, "tidy", task="look", session=[{"role": "system"}])["code"] == "arguments"
+
+
+EARS = '[events]\nsubscribes = ["talker.said"]\npublishes = ["step"]\n'
+
+
+def test_people_steer_it_while_it_works_and_hear_of_its_steps(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    install(kernel, thinking.TALKER)
+    thinking.add(kernel, tmp_path, "tidy", tail=EARS)
+    slow = {"calls": [ask("desk_look", name="left", seconds=1.5)]}
+    script(client, turns(slow, {"text": "Only left.", "when": "Leave the right one alone."}))
+    client.call("talker.heard")
+    run = thinking.begin(client, "tidy", task="look")
+    until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "call")), "it looks")
+    client.call("talker.say", "r-0000000000000000", {"text": "Somebody else."})
+    client.call("talker.say", run, {"text": "Leave the right one alone."})
+    assert thinking.outcome(client, run)["value"]["answer"] == "Only left."
+    told: Any = client.call("talker.heard").value
+    steps = [(one["step"], one["what"]) for one in told["steps"] if one["run"] == run]
+    assert steps == [
+        (0, "begun"), (0, "thinks"), (1, "asks"), (1, "steered"), (1, "returned"), (1, "thinks"), (2, "ended"),
+    ]  # fmt: skip
+
+
+def test_it_is_interrupted_at_once_and_tells_what_it_has(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    install(kernel, thinking.TALKER)
+    thinking.add(kernel, tmp_path, "tidy", tail=EARS)
+    slow = {"text": "I look.", "calls": [ask("desk_look", name="left", seconds=50)]}
+    script(client, turns(slow))
+    run = thinking.begin(client, "tidy", task="look")
+    until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "call")), "it looks")
+    client.call("talker.say", run, {"stop": True, "text": "that is enough"})
+    told = thinking.outcome(client, run)
+    assert (told["code"], told["text"], told["value"]["answer"]) == ("interrupted", "that is enough", "I look.")
+    assert any(one.method == "desk.look" and one.verdict == "cancelled" for one in entries(kernel.home, "end"))
+
+
+def test_an_agent_gives_work_to_another_which_may_do_no_more(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "other")
+    thinking.add(kernel, tmp_path, "tidy", more='"kernel.spawn" = ["other"]')
+    client.call("kernel.revoke", "tidy", {"method": "desk.*"})
+    client.call("kernel.grant", "tidy", {"capabilities": [{"method": "desk.look", "allow": ["*"]}]})
+    may_not = {"times": 0, "at": 1, "text": "I could not write."}
+    lines = [
+        {"times": 0, "at": 0, "when": "look for me", "calls": [ask("desk_note", name="a", text="b")]},
+        {"times": 0, "at": 0, "calls": [ask("delegate", hand="other", task="look for me")]},
+        {**may_not, "when": "capability"},
+        {"times": 0, "at": 1, "when": "I could not write.", "text": "It could not."},
+    ]
+    script(client, map(json.dumps, lines))
+    told = ran(client, "tidy", task="let it be written")
+    assert told["value"]["answer"] == "It could not.", str(told)
+    assert notes(client) == []
+
+
+def test_what_is_remembered_is_recalled_for_the_next_task(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    install(kernel, ROOT / "hands" / "memory")
+    thinking.add(kernel, tmp_path, "tidy", more='"memory.*" = ["own"]')
+    first = turns(
+        {"calls": [ask("memory_store", namespace="own", text="The key of the safe is green.")]}, {"text": "kept"}
+    )
+    script(client, first)
+    assert ran(client, "tidy", task="keep this")["value"]["answer"] == "kept"
+    script(client, turns({"text": "green", "when": "The key of the safe is green."}))
+    assert ran(client, "tidy", task="which colour has the key of the safe?")["value"]["answer"] == "green"

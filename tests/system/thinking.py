@@ -159,3 +159,50 @@ def notes(client: Client) -> list[str]:
     """What was written down so far."""
     told: Any = client.call("desk.notes").value
     return list(told["lines"])
+
+
+TALKER: Final = Source(
+    """
+[hand]
+name = "talker"
+version = "1.0.0"
+description = "Speaks to agents, and hears of their steps."
+entry = "main:Talker"
+kind = "service"
+autonomy = "full"
+
+[events]
+publishes = ["said"]
+subscribes = ["tidy.step"]
+
+[provides."talker.say"]
+summary = "Say something to a run"
+resource = "name"
+effect = "write"
+params = { text = "string?", stop = "bool?" }
+
+[provides."talker.heard"]
+summary = "The steps that were told"
+resource = "none"
+effect = "read"
+""",
+    """
+from runtime import Call, Hand
+
+
+class Talker(Hand):
+    async def start(self):
+        self.steps = []
+        await self.kernel.subscribe("tidy.step")
+
+    async def on_event(self, event):
+        self.steps.append(event.body)
+
+    async def say(self, call: Call, text: str = "", stop: bool = False) -> object:
+        await self.publish("said", {"run": call.resource, "text": text, "stop": stop})
+        return {}
+
+    async def heard(self, call: Call) -> object:
+        return {"steps": self.steps}
+""",
+)
