@@ -31,7 +31,29 @@ MODULES: Final = (
 )
 """What nearly every run needs."""
 
-COMPILED: Final = ("runtime.pipeline.evaluate", "runtime.pipeline.hand", "runtime.pipeline.machine", "simpleeval")
+COMPILED: Final = (
+    "runtime.agent.actions",
+    "runtime.agent.briefing",
+    "runtime.agent.guard",
+    "runtime.agent.hand",
+    "runtime.agent.machine",
+    "runtime.agent.marks",
+    "runtime.agent.mending",
+    "runtime.agent.results",
+    "runtime.agent.talk",
+    "runtime.agent.tools",
+    "runtime.agent.turn",
+    "runtime.models.catalogue",
+    "runtime.models.counting",
+    "runtime.models.messages",
+    "runtime.models.pricing",
+    "runtime.models.rows",
+    "runtime.models.schemas",
+    "runtime.pipeline.evaluate",
+    "runtime.pipeline.hand",
+    "runtime.pipeline.machine",
+    "simpleeval",
+)
 """What only some runs import, in processes that can leave no bytecode for the next: it is made here, and not kept."""
 
 _REHEARSALS: Final = 16

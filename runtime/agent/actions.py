@@ -44,7 +44,7 @@ class Think(Struct, frozen=True, kw_only=True):
 
 
 class Make(Struct, frozen=True, kw_only=True):
-    """Make a call. number: by which its end is told. tokens, micro_dollars: as of Think; bounded: they are to be sent."""
+    """Make a call. number: by which its end is told. tokens, micro_dollars: as of Think."""
 
     number: int
     method: str
@@ -52,7 +52,6 @@ class Make(Struct, frozen=True, kw_only=True):
     arguments: dict[str, object]
     tokens: int = 0
     micro_dollars: int = 0
-    bounded: bool = False
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -70,6 +69,7 @@ Action = Think | Make | Step
 class Result(Struct, frozen=True, kw_only=True):
     """The one end. code: "" when it is done, else why it ended before, in words in `why`.
 
+    tokens, micro_dollars: of its model, its tools, and those who worked for it. usage: of its model.
     answer: what was answered, of the schema if there is one; of work that is not done, what was said last. made: the calls
     that were made, a line each. session: all messages of this conversation, those that were given among them.
     """
@@ -79,6 +79,7 @@ class Result(Struct, frozen=True, kw_only=True):
     why: str = ""
     steps: int = 0
     usage: Usage = Usage()
+    tokens: int = 0
     micro_dollars: int = 0
     models: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

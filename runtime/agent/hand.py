@@ -14,12 +14,14 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from manifests.grants import reaches
 from manifests.schema import Agent
 from runtime.agent import marks, tools
 from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
+from runtime.agent.results import as_text
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
 from runtime.models import catalogue
@@ -37,6 +39,7 @@ RECALLED_MOST: Final = 8
 THINKS_MOST: Final = 3_600.0
 """Seconds that an answer of the model may take."""
 
+_UNBOUND: Final = 10**12
 _SESSION_MOST: Final = 600_000
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 _TEXT_MOST: Final = 500
@@ -186,8 +189,8 @@ class AgentHand(Hand):
         await self._heard.put(_Answered(number=action.number, came=await self._came(action)))
 
     async def _came(self, action: Make) -> Returned:
-        spawns = action.method == "kernel.spawn"
-        most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.bounded else None
+        spawns = action.method == tools.SPAWN
+        most = await self._most(action) if action.tokens or action.micro_dollars else None
         try:
             reply = await self.kernel.call(
                 action.method, action.resource, action.arguments, timeout=_LONGEST if spawns else None, at_most=most
@@ -205,6 +208,15 @@ class AgentHand(Hand):
             value=reply.value, labels=self._outside(reply.labels), tokens=cost.tokens, micro_dollars=cost.micro_dollars
         )  # fmt: skip
         return _of_run(came) if spawns else came
+
+    async def _most(self, action: Make) -> Cost:
+        """What a run of another Hand may cost; of a unit that [agent] does not bound, as much as budgets leave."""
+        left = await self.kernel.budget()
+        tokens = _UNBOUND if left.tokens_left is None else left.tokens_left
+        money = _UNBOUND if left.micro_dollars_left is None else left.micro_dollars_left
+        return Cost(
+            tokens=min(tokens, action.tokens or _UNBOUND), micro_dollars=min(money, action.micro_dollars or _UNBOUND)
+        )
 
     def _outside(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """What of a reply's labels says that it is, or may be made, from what came from outside: all but those of thinking.
@@ -224,10 +236,10 @@ class AgentHand(Hand):
 
     def _returned(self, result: Result, *, wants_session: bool) -> object:
         """What the run comes to. Raises Failure, with the work so far, for what is not done."""
-        usage = result.usage
         told: dict[str, object] = {
-            "answer": result.answer, "steps": result.steps, "micro_dollars": result.micro_dollars,
-            "usage": msgspec.to_builtins(usage), "models": list(result.models), "notes": list(result.notes),
+            "answer": result.answer, "steps": result.steps, "tokens": result.tokens,
+            "micro_dollars": result.micro_dollars, "usage": msgspec.to_builtins(result.usage),
+            "models": list(result.models), "notes": list(result.notes),
         }  # fmt: skip
         if wants_session:
             told["session"] = _bounded(result.session)
@@ -247,14 +259,21 @@ def _told_of(action: Think) -> dict[str, object]:
 
 
 def _of_run(came: Returned) -> Returned:
-    """How the run of another Hand ended."""
+    """How the run of another Hand ended. What it says that it has used, if it is an agent, counts as used here."""
     told = came.value if isinstance(came.value, dict) else {}
     value, outcome = told.get("value"), str(told.get("outcome", ""))
-    if outcome != "done":
-        why = f"{outcome}: {told.get('text', '')}"
-        return msgspec.structs.replace(came, value=None, code=str(told.get("code") or outcome), text=why)
-    answer = value["answer"] if isinstance(value, dict) and "answer" in value else value
-    return msgspec.structs.replace(came, value=answer)
+    answer: object = value
+    if isinstance(value, dict) and "answer" in value:
+        tokens, money = (value.get(unit) for unit in ("tokens", "micro_dollars"))
+        used = [max(0, one) if isinstance(one, int) else 0 for one in (tokens, money)]
+        came = replace(came, tokens=came.tokens + used[0], micro_dollars=came.micro_dollars + used[1])
+        answer = value["answer"]
+    if outcome == "done":
+        return replace(came, value=answer)
+    so_far = f"; what it had: {as_text(answer)}" if answer else ""
+    return replace(
+        came, value=None, code=str(told.get("code") or outcome), text=f"{outcome}: {told.get('text', '')}{so_far}"
+    )
 
 
 def _bounded(session: tuple[Message, ...]) -> list[object]:

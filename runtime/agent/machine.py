@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runtime.agent import briefing, tools
-from runtime.agent.actions import Action, Brief, Result, Returned, Step, Think
+from runtime.agent.actions import Action, Brief, Make, Result, Returned, Step, Think
 from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks
 from runtime.agent.mending import marked_anew, mended
@@ -264,13 +264,17 @@ class Machine:
         )  # fmt: skip
         self._turn, self._numbers = turn, self._numbers + len(calls)
         self._step("asks", "; ".join(turn.shown) or "for nothing that can be done")
-        bounded = self._brief.tokens or self._brief.micro_dollars
-        for make in turn.makes:
-            if bounded and make.method == "kernel.spawn":
-                left = (self._brief.tokens - self._tokens, self._brief.micro_dollars - self._money)
-                make = replace(make, tokens=max(0, left[0]), micro_dollars=max(0, left[1]), bounded=True)
-            self._actions.append(make)
+        self._actions += self._shared(turn.makes)
         self._on()
+
+    def _shared(self, makes: list[Make]) -> list[Make]:
+        """The calls; what is left of tokens and money is shared out among those that begin runs of other Hands."""
+        brief, number = self._brief, sum(one.method == tools.SPAWN for one in makes)
+        tokens = max(1, (brief.tokens - self._tokens) // max(1, number)) if brief.tokens else 0
+        money = max(1, (brief.micro_dollars - self._money) // max(1, number)) if brief.micro_dollars else 0
+        return [
+            replace(one, tokens=tokens, micro_dollars=money) if one.method == tools.SPAWN else one for one in makes
+        ]  # fmt: skip
 
     def _said(self, answer: Answer) -> tuple[ToolCall, ...]:
         """Put an answer into the conversation; its calls, each with an id that no other has."""
@@ -322,9 +326,9 @@ class Machine:
         self._step("ended", f"{code}: {why}" if code else "done")
         self._actions = [one for one in self._actions if isinstance(one, Step)]
         self.result = Result(
-            answer=answer, code=code, why=why, steps=self._steps, usage=self._usage, micro_dollars=self._money,
-            models=tuple(self._models), notes=tuple(self._notes), made=talk.made() if talk else (),
-            session=mended(talk.messages) if talk else (),
+            answer=answer, code=code, why=why, steps=self._steps, usage=self._usage, tokens=self._tokens,
+            micro_dollars=self._money, models=tuple(self._models), notes=tuple(self._notes),
+            made=talk.made() if talk else (), session=mended(talk.messages) if talk else (),
         )  # fmt: skip
 
     def _step(self, what: str, text: str) -> None:

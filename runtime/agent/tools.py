@@ -24,6 +24,9 @@ DELEGATE: Final = "delegate"
 OWN: Final = frozenset({READ, DELEGATE})
 """Tools that the machine has itself."""
 
+SPAWN: Final = "kernel.spawn"
+"""What `delegate` is."""
+
 LONGEST: Final = 64
 SHOWN_MOST: Final = 6
 _THINKING: Final = ("model.", "kernel.")

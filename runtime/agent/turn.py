@@ -116,7 +116,7 @@ class Turn:
             task, more = given.get("task"), given.get("inputs")
             inputs = {**(more if isinstance(more, dict) else {}), **({} if task is None else {"task": task})}
             arguments: dict[str, object] = {"inputs": inputs, "wait": True}
-            make = Make(number=number, method="kernel.spawn", resource=str(given["hand"]), arguments=arguments)
+            make = Make(number=number, method=tools.SPAWN, resource=str(given["hand"]), arguments=arguments)
             self._make(call, make)
 
     def _make(self, call: ToolCall, make: Make) -> None:

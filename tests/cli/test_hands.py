@@ -49,6 +49,42 @@ def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
     assert not artefact.exists()
 
 
+def test_a_new_hand_that_thinks_works_at_once_and_says_when_no_model_did(shell: Shell, tmp_path: Path) -> None:
+    folder = Path(shell.good("new", "fresh-mind", "--agent", "--into", tmp_path).strip())
+    assert sorted(file.name for file in folder.iterdir()) == ["HAND.toml", "PLAYBOOK.md", "README.md"]
+    assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
+    installed = shell.run("install", folder, "--yes")
+    assert "It thinks with the model default" in installed.err
+    assert "the model default" in shell.good("show", "fresh-mind")
+    shell.good("remove", "fresh-mind", "--purge")
+
+
+def test_what_thinks_is_a_task_without_code(shell: Shell, tmp_path: Path) -> None:
+    for option in ("--service", "--wasm"):
+        assert shell.run("new", "both", "--agent", option, "--into", tmp_path).code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or_no_schema(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder = Path(shell.good("new", "lacking-mind", "--agent", "--into", tmp_path).strip())
+    manifest = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(manifest.replace("[agent]", '[agent]\nschema = "answer.json"'))
+    (folder / "PLAYBOOK.md").unlink()
+    (folder / "answer.json").write_text('{"type":\n  object}')
+    told = shell.run("check", folder, "--json").table()["problems"]
+    assert isinstance(told, list)
+    assert [(one["line"], one["what"]) for one in told] == [
+        (1, "the file that playbook names is not there"), (2, "this is not JSON: Expecting value"),
+    ]  # fmt: skip
+    (folder / "answer.json").write_text("[]")
+    told = shell.run("check", folder, "--json").table()["problems"]
+    assert isinstance(told, list)
+    assert told[-1]["what"] == "this is no JSON Schema"
+    assert "[agent] names PLAYBOOK.md, but there is no such file" in shell.run("install", folder, "--yes").err
+
+
 def test_check_and_install_tell_what_a_module_lacks(shell: Shell, tmp_path: Path) -> None:
     folder = Path(shell.good("new", "lacking", "--wasm", "--into", tmp_path).strip())
     text = (folder / "main.wat").read_text()

@@ -178,6 +178,22 @@ def test_an_agent_gives_work_to_another_which_may_do_no_more(kernel: Kernel, cli
     assert notes(client) == []
 
 
+def test_what_others_spend_for_an_agent_counts_for_its_limit(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "other")
+    thinking.add(kernel, tmp_path, "tidy", more='"kernel.spawn" = ["other"]', agent='tokens = "50k"')
+    lines = [
+        {"times": 0, "at": 0, "when": "look for me", "text": "done", "usage": {"input": 30_000, "output": 9}},
+        {"times": 0, "at": 0, "calls": [ask("delegate", hand="other", task="look for me")]},
+        {"times": 0, "at": 1, "calls": [ask("delegate", hand="other", task="look for me again")]},
+        {"times": 0, "at": 2, "text": "one more"},
+    ]
+    script(client, map(json.dumps, lines))
+    told = ran(client, "tidy", task="let it look")
+    assert (told["code"], told["value"]["steps"]) == ("tokens", 2), str(told)
+    assert told["value"]["tokens"] > 60_000
+    assert told["value"]["usage"]["input"] < 10_000
+
+
 def test_what_is_remembered_is_recalled_for_the_next_task(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     install(kernel, ROOT / "hands" / "memory")
     thinking.add(kernel, tmp_path, "tidy", more='"memory.*" = ["own"]')

@@ -314,4 +314,12 @@ def test_work_is_given_to_another_hand_within_what_is_left() -> None:
     (make,) = drive.makes[0]
     assert (make.method, make.resource) == ("kernel.spawn", "other")
     assert make.arguments == {"inputs": {"x": 1, "task": "look"}, "wait": True}
-    assert (make.tokens, make.bounded) == (8_990, True)
+    assert (make.tokens, make.micro_dollars) == (8_990, 0)
+
+
+def test_what_is_left_is_shared_out_among_those_who_are_given_work_at_once() -> None:
+    asked = [call("delegate", hand="other", task="look"), call("delegate", hand="other", task="look right")]
+    both = says("", *asked, call("desk_look", name="left"))
+    brief = replace(BRIEF, delegates=("other",), micro_dollars=9_001)
+    makes = Drive([both, says("done")], brief=brief).makes[0]
+    assert [make.micro_dollars for make in makes] == [4_500, 4_500, 0]
