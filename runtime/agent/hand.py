@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from runtime.agent import marks, tools
 from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
 from runtime.agent.results import as_text
+from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
 from runtime.models import catalogue
@@ -38,6 +40,15 @@ RECALL: Final = "memory.recall"
 RECALLED_MOST: Final = 8
 THINKS_MOST: Final = 3_600.0
 """Seconds that an answer of the model may take."""
+
+MAKES_MOST: Final = 600.0
+"""Seconds that a tool may take; waiting for the operator does not count."""
+
+NO_ROOM: Final = frozenset({"approvals", "log"})
+"""Codes of refusals that pass without anybody's doing anything about the call."""
+
+ROOM_MOST_S: Final = 60
+"""Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
 
 _UNBOUND: Final = 10**12
 _SESSION_MOST: Final = 600_000
@@ -85,11 +96,11 @@ class AgentHand(Hand):
     async def on_event(self, event: Event) -> None:
         """Steer this run, or stop it, when an event speaks of it."""
         body = event.body
-        if isinstance(body, dict) and body.get("run") == self.run_id:
-            text = str(body.get("text", ""))
-            self._heard.put_nowait(
-                _Answered(text=text, labels=self._outside(event.labels), stops=bool(body.get("stop")))
-            )
+        if not isinstance(body, dict) or body.get("run") != self.run_id:
+            return
+        text, stops = str(body.get("text") or ""), bool(body.get("stop"))
+        if text or stops:
+            self._heard.put_nowait(_Answered(text=text, labels=self._outside(event.labels), stops=stops))
 
     async def run(self, task: str, session: list[object] | None = None) -> object:
         """Do a task. session: earlier messages of the conversation; then those of this run are in what is returned."""
@@ -171,10 +182,9 @@ class AgentHand(Hand):
 
     async def _think(self, action: Think) -> None:
         most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.micro_dollars else None
-        given = _told_of(action)
         try:
-            reply = await self.kernel.call(THINKS, self._agent.model, given, timeout=THINKS_MOST, at_most=most)
-            heard = _Answered(answer=answer_of(reply.value), cost=reply.cost)
+            reply = await self._called(THINKS, self._agent.model, _told_of(action), THINKS_MOST, most)
+            heard = _answered(reply)
         except CallFailed as error:
             heard = _Answered(code=error.code, text=error.text)
         except CallRefused as error:
@@ -192,9 +202,8 @@ class AgentHand(Hand):
         spawns = action.method == tools.SPAWN
         most = await self._most(action) if action.tokens or action.micro_dollars else None
         try:
-            reply = await self.kernel.call(
-                action.method, action.resource, action.arguments, timeout=_LONGEST if spawns else None, at_most=most
-            )
+            seconds = _LONGEST if spawns else MAKES_MOST
+            reply = await self._called(action.method, action.resource, action.arguments, seconds, most)
         except CallFailed as error:
             return Returned(code=error.code, text=error.text)
         except CallRefused as error:
@@ -208,6 +217,19 @@ class AgentHand(Hand):
             value=reply.value, labels=self._outside(reply.labels), tokens=cost.tokens, micro_dollars=cost.micro_dollars
         )  # fmt: skip
         return _of_run(came) if spawns else came
+
+    async def _called(
+        self, method: str, resource: str, arguments: dict[str, object], seconds: float, most: Cost | None
+    ) -> Reply:
+        """A call's reply; it waits while too many wait for the operator already, or the disk is full."""
+        for number in count():
+            try:
+                return await self.kernel.call(method, resource, arguments, timeout=seconds, at_most=most)
+            except CallRefused as error:
+                if error.code not in NO_ROOM:
+                    raise
+                await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
+        raise AssertionError
 
     async def _most(self, action: Make) -> Cost:
         """What a run of another Hand may cost; of a unit that [agent] does not bound, as much as budgets leave."""
@@ -227,10 +249,10 @@ class AgentHand(Hand):
 
     async def _tell(self, step: Step, machine: Machine) -> None:
         done, total = machine.progress
-        if step.what in _NOTED:
-            await self.progress(done, total, f"{step.what}: {step.text}"[:_TEXT_MOST])
-        if STEP in self._place.manifest.events.publishes:
-            with suppress(CallRefused, CallFailed):
+        with suppress(CallRefused, CallFailed):  # what is not told is no reason to end
+            if step.what in _NOTED:
+                await self.progress(done, total, f"{step.what}: {step.text}"[:_TEXT_MOST])
+            if STEP in self._place.manifest.events.publishes:
                 told = {"run": self.run_id, "what": step.what, "step": step.number, "of": total, "text": step.text}
                 await self.publish(STEP, told)
 
@@ -250,6 +272,13 @@ class AgentHand(Hand):
 
 def _row(row: Mapping[str, object]) -> tools.Row:
     return msgspec.convert(row, tools.Row)
+
+
+def _answered(reply: Reply) -> _Answered:
+    try:
+        return _Answered(answer=answer_of(reply.value), cost=reply.cost)
+    except CodecError as error:
+        return _Answered(code="malformed", text=str(error))
 
 
 def _told_of(action: Think) -> dict[str, object]:

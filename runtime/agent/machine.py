@@ -47,7 +47,7 @@ had reserved is counted as spent, as the kernel counts it.
 """
 
 TOO_LONG: Final = frozenset({"too_long", "too large"})
-OVER: Final = {"over_most": "its next answer could have cost more than is left", "budget": "its Hand's budget is spent"}
+OVER: Final = {"over_most": "its next answer could have cost more than is left"}
 
 
 class Machine:

@@ -6,7 +6,6 @@ content, in large or small letters, is replaced before. So the one text that end
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from random import Random
 from typing import Final
@@ -45,7 +44,7 @@ class Marks:
 
     def marked(self, text: str, source: str, labels: Iterable[str] = ()) -> str:
         """Content between boundaries. source: where it came from, which may itself be chosen by somebody outside."""
-        shown = self.clean(_one_line(source))
+        shown = self.clean(_short(source))
         marks = " ".join(sorted(map(self.clean, labels))) or "unknown"
         head = f"<<outside {self.boundary} from={shown!r} labels={marks}>>"
         return f"{head}\n{self.clean(text)}\n<<end {self.boundary}>>"
@@ -64,7 +63,5 @@ def unmarked(text: str) -> str:
     return _BLOCK.sub(lambda block: block[4], text)
 
 
-def _one_line(text: str) -> str:
-    """A text's visible characters, in one line."""
-    seen = "".join(one if unicodedata.category(one)[0] not in "CZ" else " " for one in text)
-    return seen if len(seen) <= SOURCE_MOST else f"{seen[:SOURCE_MOST]}…"
+def _short(text: str) -> str:
+    return text if len(text) <= SOURCE_MOST else f"{text[:SOURCE_MOST]}…"

@@ -205,7 +205,7 @@ def test_money_that_is_spent_ends_it_also_what_tools_cost() -> None:
     assert (costs.result.code, costs.result.micro_dollars) == ("dollars", 1_200)
 
 
-@pytest.mark.parametrize("code", ["over_most", "budget", "key", "unconfigured", "denied"])
+@pytest.mark.parametrize("code", ["over_most", "over_budget", "key", "unconfigured", "denied"])
 def test_a_model_that_cannot_be_asked_ends_it_with_that_reason(code: str) -> None:
     drive = Drive([says("I looked", call("desk_look", name="left")), (code, "why")])
     assert (drive.result.code, drive.result.answer) == (code, "I looked")

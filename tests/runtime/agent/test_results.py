@@ -60,6 +60,11 @@ def test_a_long_result_is_cut_and_can_be_read_to_its_end() -> None:
     assert len(read) > 5
 
 
+def test_a_long_result_that_comes_again_is_the_same_though_it_is_kept_under_another_id() -> None:
+    drive = Drive([looks()] * 9, method=_long, brief=replace(BRIEF, window=200_000))
+    assert (drive.result.code, drive.result.steps) == ("stuck", 6)
+
+
 def test_a_result_can_be_read_from_where_a_word_stands() -> None:
     drive = Drive(
         [looks(), says("", call("read_result", id="r1", find="line 3999")), says("done")],

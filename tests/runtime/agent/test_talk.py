@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from runtime.agent.actions import Make, Returned
-from runtime.agent.talk import KEEP
 from runtime.models import counting
 from runtime.models.messages import Answer, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BRIEF, Drive, call, says, texts
@@ -63,7 +62,7 @@ def test_the_last_turns_stay_whole_with_what_was_thought(drive: Drive) -> None:
     full = drive.result.session
     for number, request in enumerate(drive.asked):
         end = 2 * number + 1
-        kept = min(2 * KEEP, end - 1)
+        kept = min(2 * 3, end - 1)
         assert request.messages[len(request.messages) - kept :] == full[end - kept : end]
 
 
