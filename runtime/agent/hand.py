@@ -104,6 +104,8 @@ class AgentHand(Hand):
 
     async def run(self, task: str, session: list[object] | None = None) -> object:
         """Do a task. session: earlier messages of the conversation; then those of this run are in what is returned."""
+        if not task.strip():
+            raise Failure("arguments", "task is empty: say what is to be done")
         try:
             before = msgspec.convert(session or [], tuple[Message, ...])
         except (msgspec.ValidationError, RecursionError) as error:

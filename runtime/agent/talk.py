@@ -9,6 +9,7 @@ A call and its result are always both there or both not. Where even that does no
 `view` says that it does not fit when that is still too long.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from runtime.agent.marks import Marks
 from runtime.models import counting
-from runtime.models.messages import AnyPart, Message, Text, ToolCall, ToolResult
+from runtime.models.messages import TOOL_NAME, AnyPart, Message, Text, ToolCall, ToolResult
 
 KEEP: Final = 3
 """Turns at the end that stay whole."""
@@ -26,6 +27,7 @@ _LINE: Final = 160
 _SAID: Final = 400
 _EARLIER: Final = 2_000
 _AROUND: Final = 200
+CUT: Final = "(The work was cut off here.)"
 DIGEST_SHARE: Final = 4
 """The digest's lines take at most this part of what fits; the oldest are left out beyond it, and counted."""
 
@@ -46,6 +48,10 @@ class Talk:
         }
         self._folded = self._stubbed = 0
         self._ids = {part.id for one in before for part in one.parts if isinstance(part, ToolCall)}
+        if self.messages and any(isinstance(part, ToolResult) for part in self.messages[-1].parts):
+            self._add(
+                Message(role="assistant", parts=(Text(text=CUT),))
+            )  # results stay with their calls, not with the task
         if self.messages and self.messages[-1].role == "user":
             self._put(self.messages.pop().parts + task, replaces=True)
         else:
@@ -53,12 +59,18 @@ class Talk:
         self.task = len(self.messages) - 1
 
     def answered(self, parts: tuple[AnyPart, ...]) -> tuple[AnyPart, ...]:
-        """What the model said, each call with an id that no other call of the conversation has."""
-        unique = tuple(self._unique(part) if isinstance(part, ToolCall) else part for part in parts)
-        self._add(Message(role="assistant", parts=unique))
-        return unique
+        """What the model said, as any provider takes it back: no text is blank, each call has a name that fits, and an id
 
-    def _unique(self, call: ToolCall) -> ToolCall:
+        that no other call of the conversation has.
+        """
+        full = [part for part in parts if not isinstance(part, Text) or part.text.strip()]
+        fit = tuple(self._fit(part) if isinstance(part, ToolCall) else part for part in full)
+        self._add(Message(role="assistant", parts=fit))
+        return fit
+
+    def _fit(self, call: ToolCall) -> ToolCall:
+        if not re.match(TOOL_NAME, call.name):
+            call = replace(call, name=re.sub("[^a-zA-Z0-9_-]", "_", call.name)[:64] or "_")
         if call.id in self._ids:
             call = replace(call, id=f"{call.id}-{len(self._ids)}")
         self._ids.add(call.id)

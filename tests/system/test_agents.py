@@ -124,6 +124,7 @@ def test_a_session_goes_on_in_the_next_run(kernel: Kernel, client: Client, tmp_p
 def test_a_session_that_is_none_is_refused(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     assert ran(client, "tidy", task="look", session=[{"role": "system"}])["code"] == "arguments"
+    assert ran(client, "tidy", task=" ")["code"] == "arguments"
 
 
 EARS = '[events]\nsubscribes = ["talker.said"]\npublishes = ["step"]\n'

@@ -68,6 +68,12 @@ def test_tools_of_one_answer_are_made_at_once_and_told_in_their_order() -> None:
     ]
 
 
+def test_of_too_many_tools_at_once_the_last_are_told_to_be_asked_for_again() -> None:
+    drive = Drive([says("", *(call("desk_look", name="x" * number) for number in range(1, 36))), says("done")])
+    assert len(drive.makes[0]) == 32
+    assert drive.last.count("at most 32 tools are called at once") == 3
+
+
 def test_nothing_is_asked_before_the_last_result_is_there() -> None:
     drive = Drive(
         [says("", call("desk_look", name="a"), call("desk_look", name="bb"))], method=lambda _: Returned(value="x")
@@ -148,6 +154,11 @@ def test_an_answer_of_the_schema_is_a_value() -> None:
     assert (drive.result.answer, drive.asked[0].schema) == ({"count": 3}, SCHEMA)
 
 
+def test_a_value_that_the_provider_checked_is_taken_as_it_is() -> None:
+    checked = replace(says("in words"), value={"count": 4})
+    assert Drive([checked], brief=replace(BRIEF, schema=SCHEMA)).result.answer == {"count": 4}
+
+
 def test_an_answer_of_another_form_is_told_why_and_mended() -> None:
     drive = Drive([says('{"count": "three"}'), says('{"count": 3}')], brief=replace(BRIEF, schema=SCHEMA))
     assert "$.count" in drive.last
@@ -203,6 +214,11 @@ def test_money_that_is_spent_ends_it_also_what_tools_cost() -> None:
     )
     assert [think.micro_dollars for think in costs.thinks] == [1_000, 400]
     assert (costs.result.code, costs.result.micro_dollars) == ("dollars", 1_200)
+
+
+def test_tokens_of_tools_count_too() -> None:
+    drive = Drive([looks()] * 9, brief=replace(BRIEF, tokens=8_200), method=lambda _: Returned(value=1, tokens=8_000))
+    assert (drive.result.code, drive.result.steps, drive.result.tokens) == ("tokens", 1, 8_010)
 
 
 @pytest.mark.parametrize("code", ["over_most", "over_budget", "key", "unconfigured", "denied"])
