@@ -148,3 +148,18 @@ def test_at_every_step(kernel: Kernel, kill: Any) -> None:
         print(step, run, "as it must", flush=True)
     kernel.down()
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+def test_an_answer_with_a_most_that_was_lost_with_the_kernel_is_asked_for_again(kernel: Kernel, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "thrifty", agent='dollars = "0.50"')
+    with kernel.client() as client:
+        script(client, turns({"calls": [ask("desk_look", name="left")]}, {"text": "done", "delay": 3}))
+        run = begin(client, "thrifty", task="look")
+    until(lambda: _asked(kernel, run) == 2, "its second answer is under way")
+    kernel.kill()
+    kernel.up()
+    told = chaos.outcome_of(kernel, run)
+    assert told["outcome"] == "done", str(told)
+    assert _asked(kernel, run) == 3
+    notes_of = [one.why for one in entries(kernel.home, "note") if one.run == run]
+    assert any(why.startswith("mended: an answer of the model was lost") for why in notes_of)
