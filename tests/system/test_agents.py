@@ -12,6 +12,7 @@ from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system import thinking
 from tests.system.fates import entries, until
+from tests.system.recordings import replay
 from tests.system.thinking import ask, furnish, notes, ran, script, turns
 
 
@@ -205,3 +206,20 @@ def test_what_is_remembered_is_recalled_for_the_next_task(kernel: Kernel, client
     assert ran(client, "tidy", task="keep this")["value"]["answer"] == "kept"
     script(client, turns({"text": "green", "when": "The key of the safe is green."}))
     assert ran(client, "tidy", task="which colour has the key of the safe?")["value"]["answer"] == "green"
+
+
+def test_a_run_replays_offline_and_another_playbook_differs_at_the_first_question(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "tidy")
+    script(client, turns({"calls": [ask("desk_look", name="left"), ask("desk_letter")]}, {"text": "done"}))
+    run = thinking.begin(client, "tidy", task="look")
+    assert thinking.outcome(client, run)["outcome"] == "done"
+    client.call("kernel.set", "model", {"values": {"script": ""}})
+    said = replay(kernel, run)
+    assert said.code == 0, said.words
+    assert {"model.complete", "desk.look", "desk.letter"} <= {row["on"] for row in said.rows[:-1] if "on" in row}
+    (tmp_path / "tidy" / "PLAYBOOK.md").write_text("Look twice.")
+    other = replay(kernel, run, "--against", str(tmp_path / "tidy"))
+    assert other.code == 5, other.words
+    assert other.verdict["difference"]["recorded"]["on"] == "model.complete"  # type: ignore[index]
