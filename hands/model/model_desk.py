@@ -88,12 +88,16 @@ class Desk:
         """A provider's row."""
         return catalogue.providers().get(provider)
 
-    def driver(self, provider: str) -> Driver:
-        """A provider's driver. ModelFailed where it is not set up."""
+    async def driver(self, provider: str) -> Driver:
+        """A provider's driver. ModelFailed where it is not set up.
+
+        The first one of an SDK is made in a thread: its import takes a second, and others are answered meanwhile.
+        """
         if why := self.missing(provider):
             raise ModelFailed("unconfigured", why, provider=provider)
         if provider not in self._drivers:
             row = self.row(provider)
+            make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
             address = self._settings.of("addresses", dict).get(provider, "" if row is None else row.base_url)
             endpoint = Endpoint(
                 provider=provider,
@@ -104,7 +108,7 @@ class Desk:
                 silence=self._settings.of("silence", float),
                 options={"script": self._settings.of("script", str)} if provider == "scripted" else {},
             )
-            self._drivers[provider] = drivers.driver(provider if row is None else row.driver, endpoint)
+            self._drivers.setdefault(provider, make(endpoint))  # meanwhile another call may have made it
         return self._drivers[provider]
 
     # turns ------------------------------------------------------------------------------------------------------------
@@ -158,14 +162,14 @@ class Desk:
         if provider == "offline":
             return await asyncio.to_thread(_embedded, texts)
         async with self.places(provider):
-            return await self.driver(provider).embed(name, texts)
+            return await (await self.driver(provider)).embed(name, texts)
 
     async def count(self, asked: str, request: Request) -> dict[str, object]:
         """Tokens, as the provider counts them where it does."""
         name = self.plan(asked, request).names[0]
         provider, model = resource.split(name)
         row = catalogue.find(name)
-        exact = await self.driver(provider).count(model, request)
+        exact = await (await self.driver(provider)).count(model, request)
         tokens = counting.of_request(request) if exact is None else exact
         return {"tokens": tokens, "exact": exact is not None, "window": 0 if row is None else row.window}
 
@@ -199,7 +203,7 @@ class Desk:
     async def _asked(self, provider: str) -> list[str] | str:
         try:
             async with asyncio.timeout(10):
-                return [one.id for one in await self.driver(provider).listed()]
+                return [one.id for one in await (await self.driver(provider)).listed()]
         except ModelFailed as failure:
             return failure.text
         except TimeoutError:

@@ -72,7 +72,7 @@ class Trying:
     async def _once(self, name: str, request: Request) -> AsyncGenerator[AnyPiece | Answer, None]:
         """One request to one model."""
         provider, model = resource.split(name)
-        driver = self._desk.driver(provider)
+        driver = await self._desk.driver(provider)
         request = self._within(name, request)
         failure: ModelFailed | None = None
         made, ended = 0, False

@@ -71,11 +71,16 @@ DRIVERS: Final[dict[str, tuple[str, str]]] = {
 """Module and class of each, imported when it is first asked for: an SDK costs seconds and tens of MB."""
 
 
-def driver(name: str, endpoint: Endpoint) -> Driver:
-    """A new driver, by its name in the table. Its class takes the Endpoint and opens nothing."""
+def kind_of(name: str) -> Callable[[Endpoint], Driver]:
+    """A driver's class, by its name in the table; it takes the Endpoint and opens nothing. The first asking imports it."""
     module, kind = DRIVERS[name]
-    make: Callable[[Endpoint], Driver] = getattr(import_module(module), kind)
-    return make(endpoint)
+    found: Callable[[Endpoint], Driver] = getattr(import_module(module), kind)
+    return found
+
+
+def driver(name: str, endpoint: Endpoint) -> Driver:
+    """A new driver, by its name in the table."""
+    return kind_of(name)(endpoint)
 
 
 async def complete(pieces: AsyncIterator[AnyPiece | Answer], provider: str = "") -> Answer:
