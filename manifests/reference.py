@@ -139,6 +139,14 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key("agent.playbook", "Markdown file", NONE, "", "What it is to know and to do each time, in its folder."),
     Key("agent.schema", "JSON file", NONE, "", "The JSON Schema that its answers are of, in its folder."),
+    Key(
+        "agent.task",
+        "JSON file",
+        NONE,
+        "",
+        "What is done where there is no language model, such as a list of steps, in its folder; see "
+        "[agents.md](agents.md#without-a-language-model).",
+    ),
     Key("agent.steps", "count", "40", "count, 1 to 1000", "The most answers of the model in a run."),
     Key("agent.tokens", "token count", NONE, "tokens", 'The most tokens of all of them, such as "200k".'),
     Key("agent.dollars", "dollar amount", NONE, "US dollars", 'The most that they may cost, such as "1.50".'),

@@ -192,14 +192,15 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[agent]: how a Hand thinks that has no code. model: the resource of its calls of model.complete.
 
-    playbook, schema: files of its folder, "" for none. steps: answers of the model. tokens, dollars: what all of them may
-    cost, 0 where nothing but its budget bounds that; dollars in micro-dollars. window: tokens of a request, 0 where the
-    model's own is to be found out.
+    playbook, schema, task: files of its folder, "" for none. steps: answers of the model. tokens, dollars: what all of
+    them may cost, 0 where nothing but its budget bounds that; dollars in micro-dollars. window: tokens of a request, 0
+    where the model's own is to be found out.
     """
 
     model: str
     playbook: str = ""
     schema: str = ""
+    task: str = ""
     steps: int = 40
     tokens: int = 0
     dollars: int = 0

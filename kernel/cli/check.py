@@ -110,7 +110,7 @@ def _agent_problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[
     import json
 
     found: list[Problem] = []
-    for key, file in (("playbook", agent.playbook), ("schema", agent.schema)):
+    for key, file in (("playbook", agent.playbook), ("schema", agent.schema), ("task", agent.task)):
         shown = f"{folder.rstrip('/')}/{file}"
         if file and file not in files:
             found.append(
@@ -119,8 +119,8 @@ def _agent_problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[
         elif file:
             try:
                 text = files[file].decode()
-                if key == "schema" and not isinstance(json.loads(text), dict):
-                    found.append(Problem(shown, 1, 1, "this is no JSON Schema", "write a JSON object"))
+                if key != "playbook" and not isinstance(json.loads(text), dict):
+                    found.append(Problem(shown, 1, 1, f"this is no {key}", "write a JSON object"))
             except json.JSONDecodeError as error:
                 found.append(
                     Problem(shown, error.lineno, error.colno, f"this is not JSON: {error.msg}", "mend the line")

@@ -84,7 +84,7 @@ def entry_problem(folder: Folder) -> str:
     if pipeline := folder.manifest.hand.pipeline:
         return "" if pipeline in folder.files else f"pipeline names {pipeline}, but there is no such file"
     if agent := folder.manifest.agent:
-        missing = [file for file in (agent.playbook, agent.schema) if file and file not in folder.files]
+        missing = [file for file in (agent.playbook, agent.schema, agent.task) if file and file not in folder.files]
         return f"[agent] names {missing[0]}, but there is no such file" if missing else ""
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"

@@ -2,11 +2,12 @@
 
 from msgspec import Struct
 
-from runtime.models.messages import Message, Request, Usage
+from runtime.models.messages import Message, Request, Task, Usage
 
 
 class Brief(Struct, frozen=True, kw_only=True):
-    """What an agent is: of [agent], its files and its run. schema: of its answers, None for text.
+    """What an agent is: of [agent], its files and its run. schema: of its answers, None for text. task: for drivers without a
+    language model.
 
     steps, tokens, micro_dollars: what it may use at most, 0 where nothing bounds the last two. window: tokens of a request
     and its answer, 0 where it is to be found out. delegates: Hands that it may begin runs of.
@@ -16,6 +17,7 @@ class Brief(Struct, frozen=True, kw_only=True):
     description: str
     playbook: str = ""
     schema: dict[str, object] | None = None
+    task: Task | None = None
     steps: int = 40
     tokens: int = 0
     micro_dollars: int = 0

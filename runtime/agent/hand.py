@@ -27,7 +27,7 @@ from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
 from runtime.models import catalogue
-from runtime.models.messages import Answer, Message, answer_of
+from runtime.models.messages import Answer, Message, Task, answer_of
 from wire import limits
 from wire.entries import Cost
 from wire.errors import CodecError
@@ -43,6 +43,9 @@ THINKS_MOST: Final = 3_600.0
 
 MAKES_MOST: Final = 600.0
 """Seconds that a tool may take; waiting for the operator does not count."""
+
+STREAM_MOST: Final = 4 * 1024 * 1024
+"""Bytes of a stream that are read."""
 
 NO_ROOM: Final = frozenset({"approvals", "log"})
 """Codes of refusals that pass without anybody's doing anything about the call."""
@@ -84,8 +87,16 @@ class AgentHand(Hand):
             self._schema = json.loads(self._read(agent.schema)) if agent.schema else None
         except ValueError as error:
             raise HandBroken(f"{agent.schema} is not JSON: {error}") from None
+        try:
+            task = self._read(agent.task)
+            self._task = msgspec.json.decode(task, type=Task) if task else None
+        except msgspec.MsgspecError as error:
+            raise HandBroken(f"{agent.task} is no task: {error}") from None
         self._heard: asyncio.Queue[_Answered] = asyncio.Queue()
         self._own: frozenset[str] = frozenset()
+        self._places = asyncio.Semaphore(
+            max(1, self._place.manifest.limits.in_flight - 2)
+        )  # two for what is told meanwhile
 
     def _read(self, file: str) -> str:
         try:
@@ -128,6 +139,7 @@ class AgentHand(Hand):
         spawn = [one.allow for one in manifest.capabilities if reaches(one.method, "kernel.spawn")]
         return Brief(
             name=self.name, description=manifest.hand.description, playbook=self._playbook, schema=self._schema,
+            task=self._task,
             steps=agent.steps, tokens=agent.tokens, micro_dollars=agent.dollars, window=agent.window,
             delegates=tuple(hand for allow in spawn for hand in allow if "*" not in hand),
         )  # fmt: skip
@@ -201,11 +213,9 @@ class AgentHand(Hand):
         await self._heard.put(_Answered(number=action.number, came=await self._came(action)))
 
     async def _came(self, action: Make) -> Returned:
-        spawns = action.method == tools.SPAWN
-        most = await self._most(action) if action.tokens or action.micro_dollars else None
         try:
-            seconds = _LONGEST if spawns else MAKES_MOST
-            reply = await self._called(action.method, action.resource, action.arguments, seconds, most)
+            async with self._places:
+                return await (self._begun(action) if action.method == tools.SPAWN else self._read_from(action))
         except CallFailed as error:
             return Returned(code=error.code, text=error.text)
         except CallRefused as error:
@@ -214,11 +224,36 @@ class AgentHand(Hand):
             return Returned(code="cancelled", text=str(error), ours=True)
         except CodecError as error:
             return Returned(code="arguments", text=str(error), ours=True)
+
+    async def _begun(self, action: Make) -> Returned:
+        """A run of another Hand, from its beginning to its end."""
+        most = await self._most(action) if action.tokens or action.micro_dollars else None
+        reply = await self._called(action.method, action.resource, action.arguments, _LONGEST, most)
+        return _of_run(self._returned_by(reply, reply.value))
+
+    async def _read_from(self, action: Make) -> Returned:
+        """A tool's reply; what it streams stands in it as `content`. What is beyond STREAM_MOST is not waited for."""
+        for number in count():
+            stream = self.kernel.stream(action.method, action.resource, action.arguments, timeout=MAKES_MOST)
+            chunks, size = list[bytes](), 0
+            try:
+                async with stream:
+                    while size <= STREAM_MOST and (chunk := await stream.read()) is not None:
+                        chunks.append(chunk)
+                        size += len(chunk)
+                if size > STREAM_MOST:
+                    return Returned(value=_content(chunks, {"cut": f"at {size} bytes, there is more"}), labels=("cut",))
+                return self._returned_by(stream.reply, _content(chunks, stream.reply.value))
+            except CallRefused as error:
+                if error.code not in NO_ROOM:
+                    raise
+                await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
+        raise AssertionError
+
+    def _returned_by(self, reply: Reply, value: object) -> Returned:
         cost = reply.cost or Cost(tokens=0, micro_dollars=0)
-        came = Returned(
-            value=reply.value, labels=self._outside(reply.labels), tokens=cost.tokens, micro_dollars=cost.micro_dollars
-        )  # fmt: skip
-        return _of_run(came) if spawns else came
+        labels = self._outside(reply.labels)
+        return Returned(value=value, labels=labels, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
 
     async def _called(
         self, method: str, resource: str, arguments: dict[str, object], seconds: float, most: Cost | None
@@ -274,6 +309,18 @@ class AgentHand(Hand):
 
 def _row(row: Mapping[str, object]) -> tools.Row:
     return msgspec.convert(row, tools.Row)
+
+
+def _content(chunks: list[bytes], value: object) -> object:
+    """A reply's value with what it streamed."""
+    if not chunks:
+        return value
+    whole = b"".join(chunks)
+    try:
+        content = whole.decode()
+    except UnicodeDecodeError:
+        content = f"({len(whole)} bytes that are no text)"
+    return {"content": content, **(value if isinstance(value, dict) else {} if value is None else {"value": value})}
 
 
 def _answered(reply: Reply) -> _Answered:

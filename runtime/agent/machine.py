@@ -168,6 +168,7 @@ class Machine:
             return
         most = min(self._window // ANSWER_SHARE, ANSWER_MOST)
         request = Request(messages=(_NOTHING,), system=self._system, tools=self._tools, schema=brief.schema, most=most)
+        request = replace(request, task=brief.task)
         was_folded = self._talk.folded
         messages = self._talk.view(self._window - most - counting.of_request(request))
         if messages is None:

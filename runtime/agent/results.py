@@ -23,13 +23,13 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 def as_text(value: object) -> str:
-    """A reply as a model reads it: a text as it is, a table as a line for each name, its longer texts as they are."""
+    """A reply as a model reads it: a text as it is; a table with texts of several lines has these as they are; else JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, dict) and value and all(isinstance(name, str) for name in value):
-        return "\n".join(_row(name, row) for name, row in value.items())
+    if isinstance(value, dict) and any(isinstance(one, str) and "\n" in one for one in value.values()):
+        return "\n".join(_row(str(name), row) for name, row in value.items())
     return _json(value)
 
 

@@ -81,7 +81,7 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     (folder / "answer.json").write_text("[]")
     told = shell.run("check", folder, "--json").table()["problems"]
     assert isinstance(told, list)
-    assert told[-1]["what"] == "this is no JSON Schema"
+    assert told[-1]["what"] == "this is no schema"
     assert "[agent] names PLAYBOOK.md, but there is no such file" in shell.run("install", folder, "--yes").err
 
 

@@ -212,6 +212,7 @@ def test_what_thinks_says_with_which_model_and_by_which_files() -> None:
 model = "anthropic/claude-x"
 playbook = "PLAYBOOK.md"
 schema = "schemas/answer.json"
+task = "task.json"
 steps = 12
 tokens = "200k"
 dollars = "1.50"
@@ -219,7 +220,8 @@ window = "8k"
 """
     )
     assert manifest.agent == schema.Agent(
-        model="anthropic/claude-x", playbook="PLAYBOOK.md", schema="schemas/answer.json", steps=12, tokens=200_000,
+        model="anthropic/claude-x", playbook="PLAYBOOK.md", schema="schemas/answer.json", task="task.json", steps=12,
+        tokens=200_000,
         dollars=1_500_000, window=8_000,
     )  # fmt: skip
     assert schema.decode(schema.encode(manifest)) == manifest

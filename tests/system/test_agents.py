@@ -35,7 +35,7 @@ def test_a_hand_without_code_thinks_acts_and_answers(kernel: Kernel, client: Cli
     lines = turns(
         {"text": "I look.", "when": "Look into each drawer", "calls": [ask("desk_look", name="left")]},
         {"calls": [ask("desk_note", name="left", text="empty")], "when": "in left lies nothing"},
-        {"text": "All is written down.", "when": "count: 1"},
+        {"text": "All is written down.", "when": '"count":1'},
     )
     script(client, lines)
     told = ran(client, "tidy", task="tidy up")
@@ -223,3 +223,46 @@ def test_a_run_replays_offline_and_another_playbook_differs_at_the_first_questio
     other = replay(kernel, run, "--against", str(tmp_path / "tidy"))
     assert other.code == 5, other.words
     assert other.verdict["difference"]["recorded"]["on"] == "model.complete"  # type: ignore[index]
+
+
+def test_without_a_language_model_it_does_what_its_task_declares_and_says_so(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    found = {"$of": 1, "$do": "field", "$name": "text"}
+    steps = [
+        {"tool": "desk_look", "arguments": {"name": "left"}},
+        {"tool": "desk_note", "arguments": {"name": "book", "text": found}},
+    ]
+    task = json.dumps({"kind": "steps", "steps": steps})
+    thinking.add(kernel, tmp_path, "tidy", agent='task = "task.json"', model="offline/classical", task_json=task)
+    told = ran(client, "tidy", task="look and write down")
+    assert (told["outcome"], told["value"]["steps"]) == ("done", 3), str(told)
+    assert notes(client) == ["book: in left lies nothing. "]
+    assert "No language model was used" in told["value"]["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "when"),
+    [
+        (ask("desk_pages", kib=3), "page 2"),
+        (ask("desk_pages", kib=3, binary=True), "(3072 bytes that are no text)"),
+        (ask("desk_pages", kib=5000), "of 4,19"),
+    ],
+)
+def test_what_a_method_streams_is_read_as_its_content(
+    kernel: Kernel, client: Client, tmp_path: Path, asked: dict[str, object], when: str
+) -> None:
+    thinking.add(kernel, tmp_path, "tidy")
+    script(client, turns({"calls": [asked]}, {"text": "read", "when": when}))
+    told = ran(client, "tidy", task="read the pages")
+    assert told["outcome"] == "done", str(told)
+
+
+def test_more_tools_at_once_than_calls_may_be_open_wait_for_one_another(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "tidy", tail="[limits]\nin_flight = 4\n")
+    script(client, turns({"calls": [ask("desk_look", name=f"d{number}") for number in range(12)]}, {"text": "read"}))
+    run = thinking.begin(client, "tidy", task="look")
+    assert thinking.outcome(client, run)["outcome"] == "done"
+    assert not [one for one in entries(kernel.home, "refusal") if one.principal == run]

@@ -24,7 +24,7 @@ def _long(_: Make) -> Returned:
         ("plain", "plain"),
         (3, "3"),
         ({"status": 200, "body": "a\nb"}, "status: 200\nbody:\na\nb"),
-        ({"rows": [1, "two"], "none": None}, 'rows: [1,"two"]\nnone: null'),
+        ({"rows": [1, "two"], "none": None}, '{"rows":[1,"two"],"none":null}'),
         ([b"\x00\xff"], '["AP8="]'),
         ({}, "{}"),
     ],
