@@ -23,6 +23,7 @@ from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
 from tests.living import ROOT, Kernel, install, make_home
+from tests.system.mcp_servers import add as mcp_program
 from tests.system.programs import output_of, wait_for
 
 ELSEWHERE: Final = ROOT / "tests" / "system" / "mcp_server" / "elsewhere.py"
@@ -264,3 +265,43 @@ def test_it_is_led_to_no_other_host(kernel: Kernel, client: Client, wrong: str) 
     hand = add(kernel, "astray", f"{wrong}/elsewhere", tools=(DO,))
     with pytest.raises(NotDone, match="Redirect to http://127.0.0.1:9/mcp not followed"):
         client.call(f"{hand}.do", seconds=8)
+
+
+# a program's own network ------------------------------------------------------------------------------------------------
+
+
+def test_a_program_reaches_the_hosts_it_was_given_and_no_other_also_with_many_calls_open(
+    kernel: Kernel, client: Client, wrong: str
+) -> None:
+    program = """
+import threading, urllib.request, urllib.error
+def fetch(message):
+    try:
+        said = urllib.request.urlopen(message["params"]["arguments"]["text"], timeout=5).status
+    except urllib.error.HTTPError as error:
+        said = "%d %s" % (error.code, error.read().decode()[:60])
+    except OSError as error:
+        said = str(error)
+    tell(id=message["id"], result=text(str(said)))
+def called(message):
+    threading.Thread(target=fetch, args=(message,)).start()
+"""
+    host = wrong.removeprefix("http://")
+    hand = mcp_program(kernel, "reaching", program, hosts=(host,))
+    found: list[str] = []
+
+    def fetch(url: str) -> None:
+        with kernel.client() as other:
+            found.append(str(told(other.call(f"{hand}.do", "", {"text": url}).value)["text"]))
+
+    threads = [threading.Thread(target=fetch, args=(f"{wrong}/silent",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["405 "] * 4
+    fetch("http://127.0.0.1:9/")
+    assert found[-1].startswith("403 capability: mcp-reaching holds no grant for web.connect")
+    without = mcp_program(kernel, "unreaching", program)
+    text = str(told(client.call(f"{without}.do", "", {"text": f"{wrong}/silent"}).value)["text"])
+    assert "Operation not permitted" in text or "unreachable" in text
