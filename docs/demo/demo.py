@@ -32,6 +32,13 @@ BROKEN: Final = (
 )
 
 
+MODELS: Final = {
+    "anthropic": ("ANTHROPIC_API_KEY", "claude-haiku-4-5"),
+    "openai": ("OPENAI_API_KEY", "gpt-5.4-mini"),
+}
+"""Providers whose key may be in the environment, and the model that thinks then."""
+
+
 class Demo:
     """One walk through. folder: where everything is; took: seconds of each part that is over."""
 
@@ -183,6 +190,34 @@ class Demo:
             time.sleep(0.05)
         raise RuntimeError("what was waited for did not come")
 
+    def think(self) -> None:
+        with self.part(
+            "A Hand that thinks",
+            "docs/demo/reporter has no code: it has a playbook, and what it is granted are its tools. It plans, reads a "
+            "table and hands in a report.\nWith no language model set up it does what its task.json declares, and says so; "
+            "with ANTHROPIC_API_KEY or OPENAI_API_KEY set, that model thinks.",
+        ):
+            source = json.dumps({"path": "data/weather.db", "table": "monthly"})
+            self.maniple("start", "data-pipeline", f"source:={source}", "target=data/monthly.csv", "--wait", most=4)
+            self.maniple("install", str(HERE / "reporter"), "--yes", most=1)
+            self.give_key()
+            self.maniple("ask", "--hand", "reporter", "Write a report on the weather in data/monthly.csv.", most=16)
+            self.maniple("plans")
+            self.maniple("artifacts", most=6)
+            made = json.loads(self.quiet("artifacts", "--json"))["artifacts"][0]["id"]
+            self.maniple("artifacts", made, most=14)
+
+    def give_key(self) -> None:
+        """Let a provider's model think, where its key is in the environment."""
+        for provider, (variable, model) in MODELS.items():
+            if key := os.environ.get(variable):
+                self.maniple("settings", "model", f'routes:={{"default": ["{provider}/{model}"]}}', most=2)
+                asked = [*MANIPLE, "settings", "model", "--secret", f"{provider}_key"]
+                subprocess.run(
+                    asked, env=self.environment, input=key + "\n", text=True, check=True, stdout=subprocess.DEVNULL
+                )
+                return
+
     def look(self) -> None:
         with self.part("What runs", "Each run is a process of its own; a task's run is gone with its work."):
             self.maniple("ps")
@@ -223,7 +258,7 @@ class Demo:
 
     def everything(self) -> None:
         """All parts, in order."""
-        first = (self.home, self.watch, self.load, self.pipe)
+        first = (self.home, self.watch, self.load, self.pipe, self.think)
         for part in (*first, self.look, self.refuse, self.confine, self.prove, self.down):
             part()
 

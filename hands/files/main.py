@@ -64,12 +64,18 @@ class Files(Searching, Changing):
             call.add_labels(*await self.disk.do(self.labels_in, fd, place, entries))
             return {"entries": [entry for _, entry in entries], "more": more}
 
-    async def write(self, call: Call, expect: str | None = None, make_folders: bool = False) -> dict[str, object]:
+    async def write(
+        self, call: Call, text: str | None = None, expect: str | None = None, make_folders: bool = False
+    ) -> dict[str, object]:
         """files.write: the file is whole on disk under its name when this returns, or was not touched."""
         expect = checked(expect, may_be_absent=True)
+        if text is not None and call.uploads:
+            raise Failure("arguments", "give `text` or a stream, not both")
         with told(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             draft, mode = await self.disk.do(self.begin, held, place, expect, make_folders, in_order(call.labels))
+            if text is not None:
+                await self.disk.do(draft.write, text.encode())
             async for chunk in call.upload:
                 await self.disk.do(draft.write, chunk)
             # Asked again: what a caller read while it streamed may have brought further labels with its chunks.

@@ -312,7 +312,7 @@ def _row(row: Mapping[str, object]) -> tools.Row:
 
 
 def _content(chunks: list[bytes], value: object) -> object:
-    """A reply's value with what it streamed."""
+    """A reply's value with what it streamed, which comes last, since it may be long."""
     if not chunks:
         return value
     whole = b"".join(chunks)
@@ -320,7 +320,7 @@ def _content(chunks: list[bytes], value: object) -> object:
         content = whole.decode()
     except UnicodeDecodeError:
         content = f"({len(whole)} bytes that are no text)"
-    return {"content": content, **(value if isinstance(value, dict) else {} if value is None else {"value": value})}
+    return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
 
 
 def _answered(reply: Reply) -> _Answered:

@@ -30,6 +30,9 @@ def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None
     assert "$ kill -9 " in shown
     assert "2 lives of one run; sample, load and report began one run each. None ran twice." in shown
     assert "| cpu_percent |" in shown
+    assert "No language model was used" in shown
+    assert "- weather: 5 different values, most often sun (48 times)" in shown
+    assert "Weather report  2 of 2" in shown
     refused = (
         "read the operator's key",
         "read /etc/passwd",

@@ -228,7 +228,7 @@ def test_a_run_replays_offline_and_another_playbook_differs_at_the_first_questio
 def test_without_a_language_model_it_does_what_its_task_declares_and_says_so(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
-    found = {"$of": 1, "$do": "field", "$name": "text"}
+    found = {"$of": 1, "$name": "text"}
     steps = [
         {"tool": "desk_look", "arguments": {"name": "left"}},
         {"tool": "desk_note", "arguments": {"name": "book", "text": found}},

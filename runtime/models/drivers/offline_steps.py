@@ -8,18 +8,20 @@ the arguments a table with "$of" stands for something made of an earlier result:
     {"$of": 2, "$do": "describe"}         a table (CSV, TSV, or JSON rows) in words: columns, counts, means, extremes
     {"$of": 2, "$do": "summarise"}        its telling sentences         "$most": how many
     {"$of": 2, "$do": "phrases"}          its key phrases, a line each
-    {"$of": 2, "$do": "field", "$name": "path"}   a field of a result that is a JSON table
+    {"$of": 2, "$name": "content"}        a field of a result that is a table; "$do" may do something with it
     {"$join": ["# Weather\\n\\n", {"$of": 2}]}      texts one after the other
 
 A step whose result says that it failed ends the task: the answer says which, and what was done before.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from runtime.agent.marks import unmarked
 from runtime.models.drivers import offline_tables, offline_texts
 from runtime.models.messages import Message, Step, Text, ToolCall, ToolResult
 
@@ -88,35 +90,40 @@ def _of(value: dict[str, object], results: dict[str, ToolResult], number: int) -
     result = results.get(f"{PREFIX}{earlier}")
     if result is None:
         raise NotWritten(f"step {number} needs the result of step {earlier}, which is not in the conversation any more")
-    text, do, most = _text(result), value.get("$do", "text"), value.get("$most", 0)
+    whole, do, most = _text(result), value.get("$do", "text"), value.get("$most", 0)
     most = most if isinstance(most, int) else 0
+    found = _field(whole, str(value["$name"]), number, earlier) if "$name" in value else whole
+    text = found if isinstance(found, str) else msgspec.json.encode(found).decode()
     match do:
         case "text":
-            return text
+            return found
         case "describe":
             return offline_tables.described(text)
         case "summarise":
             return " ".join(offline_texts.summarise(text, most))
         case "phrases":
             return "\n".join(f"- {one}" for one in offline_texts.phrases(text, most))
-        case "field":
-            return _field(text, str(value.get("$name", "")), number, earlier)
         case _:
             raise NotWritten(f'step {number}: there is no "$do" of {do!r}')
 
 
 def _field(text: str, name: str, number: int, earlier: int) -> object:
+    """A field of a result that is a JSON table, or a table as agents read it: `name: value`, and the last one in lines."""
     try:
         table: object = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         table = None
-    if not isinstance(table, dict) or name not in table:
+    if isinstance(table, dict) and name in table:
+        return table[name]
+    written = re.search(rf"^{re.escape(name)}:(?: ([^\n]*)|\n(.*))", text, re.MULTILINE | re.DOTALL)
+    if written is None:
         raise NotWritten(f'step {number}: the result of step {earlier} has no field "{name}"')
-    return table[name]
+    return written[1] if written[1] is not None else written[2]
 
 
 def _text(result: ToolResult) -> str:
-    return "\n".join(part.text for part in result.content if isinstance(part, Text))
+    """What a tool returned, without the marks that an agent puts around it: nothing here takes it for more than material."""
+    return unmarked("\n".join(part.text for part in result.content if isinstance(part, Text)))
 
 
 def _number(id: str) -> int:  # noqa: A002 - it is what a ToolCall has
