@@ -1,1 +1,1 @@
-"""Tests of what an MCP server's tools become."""
+"""Tests of what the tools of MCP servers become."""

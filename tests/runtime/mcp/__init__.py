@@ -1,1 +1,1 @@
-"""Tests of what speaks the Model Context Protocol."""
+"""Tests of the Hand of an MCP server, without a kernel."""
