@@ -11,6 +11,7 @@ import pytest
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system import thinking
+from tests.system.approving import answer, waiting
 from tests.system.fates import entries, until
 from tests.system.recordings import replay
 from tests.system.thinking import ask, furnish, notes, ran, script, turns
@@ -266,3 +267,17 @@ def test_more_tools_at_once_than_calls_may_be_open_wait_for_one_another(
     run = thinking.begin(client, "tidy", task="look")
     assert thinking.outcome(client, run)["outcome"] == "done"
     assert not [one for one in entries(kernel.home, "refusal") if one.principal == run]
+
+
+def test_a_call_that_waits_for_the_operator_holds_up_only_the_turn(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "tidy", more='"desk.note" = { allow = ["*"], approval = true }')
+    both = {"calls": [ask("desk_note", name="book", text="x"), ask("desk_look", name="left")]}
+    script(client, turns(both, {"text": "written", "when": '"count":1'}))
+    run = thinking.begin(client, "tidy", task="write")
+    until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "end")), "it looked meanwhile")
+    asks = waiting(kernel)
+    assert notes(client) == []
+    answer(kernel, asks)
+    assert thinking.outcome(client, run)["value"]["answer"] == "written"
