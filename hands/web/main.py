@@ -1,8 +1,8 @@
 """The Hand `web`: the one process that reaches other machines, one checked connection per call (acts).
 
 Answers web.fetch and web.connect; what each takes and gives stands in HAND.toml and README.md. This module joins the
-parts: `address_check` judges, `name_lookup` and `dialling` connect, `http_hop` speaks HTTP through h11, `tunnel`
-carries bytes.
+parts: `address_check` judges, `name_lookup` and `dialling` connect, `http_hop` speaks HTTP through h11, `page_cache`
+keeps replies, `robots` asks what sites want, `tunnel` carries bytes.
 """
 
 import asyncio
@@ -10,13 +10,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 
+import h11
+from msgspec.structs import replace
+
 from address_check import read_allowance
 from dialling import Link, dial, trust
-from http_hop import Progress, exchange, request
+from http_hop import CHUNK_SIZE, Progress, Send, exchange, request
 from name_lookup import Lookup, SystemLookup
+from page_cache import BODY_MOST, Kept, PageCache, may_keep, now
+from robots import Robots
 from runtime import Call, Failure, Hand
 from tunnel import Carried, carry
-from url_parts import read
+from url_parts import Url, read
 from web_failure import WebFailed
 
 
@@ -26,8 +31,10 @@ class Web(Hand):
     lookup: Lookup
 
     async def start(self) -> None:
-        """Makes the lookup, which belongs to this loop."""
+        """Makes what belongs to this loop, and opens the cache."""
         self.lookup = SystemLookup()
+        self.robots = Robots(self._robots_txt)
+        self.cache = PageCache(self.state / "cache", self.settings.of("cache", int))
         self.trusted: tuple[str, SSLContext] | None = None
 
     async def fetch(
@@ -37,9 +44,12 @@ class Web(Hand):
         headers: Mapping[str, object] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (a param of the method; the deadline is kept in _told)
         most: int | None = None,
+        robots: bool = False,
+        max_age: float | None = None,
     ) -> dict[str, object]:
         """web.fetch: one request, its reply streamed. timeout: seconds; most: bytes, the smaller of it and the
-        setting.
+        setting. robots: only if the site's robots.txt lets programs. max_age: seconds that an answer out of the cache may
+        be old; None asks past the cache.
         """
         progress = Progress()
         whole = self.settings.of("timeout", float) if timeout is None else timeout
@@ -47,16 +57,72 @@ class Web(Hand):
         bound = largest if most is None else min(most, largest)
         async with _told(progress, whole):
             url = read(call.resource)
-            asked = request(url, method, headers or {})
-            async with self._link(url.host, url.port, progress, tls=url.scheme == "https") as link:
-                answer = await exchange(link, asked, call.resource, bound, call.send, progress)
-                return {
-                    **answer,
-                    "address": str(link.address),
-                    "connected_us": link.connected_us,
-                    "first_byte_us": progress.first_byte_us,
-                    "elapsed_us": progress.elapsed_us(),
-                }
+            if robots:
+                await self.robots.check(call.resource)
+            if max_age is None or method != "GET" or headers:
+                return await self._hop(call.resource, request(url, method, headers or {}), bound, call.send, progress)
+            return await self._by_cache(call, url, bound, max_age, progress)
+
+    async def _hop(self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress) -> dict[str, object]:
+        """One request over a connection of its own, and its reply."""
+        parts = read(url)
+        async with self._link(parts.host, parts.port, progress, tls=parts.scheme == "https") as link:
+            answer = await exchange(link, asked, url, most, send, progress)
+            return {
+                **answer,
+                "address": str(link.address),
+                "connected_us": link.connected_us,
+                "first_byte_us": progress.first_byte_us,
+                "elapsed_us": progress.elapsed_us(),
+            }
+
+    async def _by_cache(self, call: Call, url: Url, most: int, age: float, progress: Progress) -> dict[str, object]:
+        """The reply out of the cache where it is young enough or has not changed, else a new one, which is kept."""
+        kept = self.cache.find(call.resource)
+        if kept is not None and 0 <= now() - kept.at < age:
+            return await self._kept(call, kept, most, progress)
+        body = bytearray()
+
+        async def send(piece: bytes) -> None:
+            if len(body) <= BODY_MOST:
+                body.extend(piece)
+            await call.send(piece)
+
+        asked = request(url, "GET", kept.asking() if kept is not None else {})
+        answer = await self._hop(call.resource, asked, most, send, progress)
+        status, headers = int(str(answer["status"])), answer["headers"]
+        assert isinstance(headers, dict)
+        if status == 304 and kept is not None:
+            fresh = replace(kept, at=now(), headers={**kept.headers, **headers})
+            self.cache.put(fresh)
+            return answer | await self._kept(call, fresh, most, progress)
+        if may_keep(status, headers) and len(body) <= BODY_MOST:
+            address = str(answer["address"])
+            one = Kept(url=call.resource, status=status, headers=headers, address=address, at=now(), body=bytes(body))
+            self.cache.put(one)
+        return answer | {"cached": False}
+
+    async def _kept(self, call: Call, kept: Kept, most: int, progress: Progress) -> dict[str, object]:
+        for at in range(0, len(kept.body), CHUNK_SIZE):
+            piece = kept.body[at : at + min(CHUNK_SIZE, most - at)] if at < most else b""
+            progress.size += len(piece)
+            if piece:
+                await call.send(piece)
+        if len(kept.body) > most:
+            raise WebFailed("too large", f"The body has {len(kept.body)} bytes, and `most` is {most}.")
+        told = {"status": kept.status, "headers": kept.headers, "url": kept.url, "size": progress.size, "cached": True}
+        spent = {"connected_us": 0, "first_byte_us": 0, "elapsed_us": progress.elapsed_us()}
+        return {**told, "address": kept.address, **spent}
+
+    async def _robots_txt(self, url: str, most: int) -> tuple[int, str, bytes]:
+        """A site's rules, for `robots`: its first bytes, so many; one that is ten times as large cannot be had."""
+        body = bytearray()
+
+        async def send(piece: bytes) -> None:
+            body.extend(piece[: max(most - len(body), 0)])
+
+        answer = await self._hop(url, request(read(url), "GET", {}), 10 * most, send, Progress())
+        return int(str(answer["status"])), str(answer.get("location", "")), bytes(body)
 
     async def connect(self, call: Call, timeout: float | None = None) -> dict[str, object]:  # noqa: ASYNC109
         """web.connect: a connection both ways. timeout: seconds for connecting; the call's deadline ends what

@@ -16,6 +16,7 @@ CODES: Final[dict[str, str]] = {
     "bad reply": "What came back is not HTTP/1.1, or is not what its headers say.",
     "broken off": "The connection ended in the middle.",
     "too large": "The body is larger than `most`; what came before was delivered.",
+    "robots": "The site's robots.txt does not want programs to fetch this, or cannot be had.",
     "arguments": "An argument has a value that makes no sense.",
     "settings": "A setting of this Hand has a value that cannot be used.",
     "busy": "The Hand has no thread or descriptor left; try again.",

@@ -1,0 +1,38 @@
+"""The entries of a feed (pure: bytes in, values out; RSS and Atom of every age, by feedparser)."""
+
+import re
+import time
+from typing import Final
+
+import feedparser
+
+from page_refusal import PageRefused
+
+ENTRIES_MOST: Final = 200
+_TAG: Final = re.compile(r"<[^>]*>")
+
+
+def read(raw: bytes, url: str, most: int) -> dict[str, object]:
+    """What pages.feed answers, but for `url`. Raises PageRefused for what is no feed."""
+    found = feedparser.parse(raw, response_headers={"content-location": url}, resolve_relative_uris=True)
+    if not found.get("version"):
+        raise PageRefused("unknown type", f"{url}: it is neither RSS nor Atom.")
+    entries = [
+        {
+            "title": _plain(one.get("title", "")),
+            "url": str(one.get("link", ""))[:2000],
+            "id": str(one.get("id", "") or one.get("link", ""))[:500],
+            "date": _moment(one.get("published_parsed") or one.get("updated_parsed")),
+            "summary": _plain(one.get("summary", "")),
+        }
+        for one in found.entries[:most]
+    ]
+    return {"title": _plain(found.feed.get("title", "")), "entries": entries, "more": len(found.entries) > most}
+
+
+def _plain(text: object) -> str:
+    return " ".join(_TAG.sub(" ", str(text)).split())[:1000]
+
+
+def _moment(parsed: time.struct_time | None) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", parsed) if parsed else ""

@@ -1,0 +1,142 @@
+"""The Hand `pages`: pages as Markdown, feeds, searches (acts; thin over a module for each).
+
+It is a task: each call is answered by a fresh process with an interpreter of its own, which has no network, no file and
+nothing of another caller, and asks `web.fetch` in its caller's name. So every hop of a redirect is a call of its own: it
+needs the caller's grant for that address, its address is checked when connecting, and the log has it.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+from urllib.parse import urldefrag
+
+import search_engines
+from page_refusal import PageRefused
+from runtime import Call, CallFailed, CallRefused, Failure, Hand
+
+HOPS_MOST: Final = 6
+PAGE_MOST: Final = 8 * 1024 * 1024
+MARKDOWN_MOST: Final = 100_000
+ENTRIES_MOST: Final = 200
+LANGUAGE_MOST: Final = 20
+_PAGES: Final = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "")
+
+
+class Got:
+    """What a fetch came to in the end. url: whence; kind, charset: of its content-type."""
+
+    def __init__(self, url: str, reply: dict[str, object], raw: bytes) -> None:
+        self.url, self.raw = url, raw
+        self.status = int(str(reply["status"]))
+        headers = reply["headers"]
+        content = str(headers.get("content-type", "")) if isinstance(headers, dict) else ""
+        kind, _, rest = content.partition(";")
+        self.kind = kind.strip().lower()
+        self.charset = rest.partition("charset=")[2].strip().strip("\"'")[:40]
+
+
+class Pages(Hand):
+    """Provides pages.*."""
+
+    async def read(
+        self, call: Call, whole: bool = False, offset: int = 0, most: int = 20_000, age: float = 0
+    ) -> dict[str, object]:
+        """pages.read: from a character on, so many. age: seconds that an answer out of the cache may be old."""
+        if offset < 0 or not 1 <= most <= MARKDOWN_MOST:
+            raise Failure("arguments", f"offset is 0 or more, most between 1 and {MARKDOWN_MOST}.")
+        with _ending():
+            got = await self._fetched(call.resource, age)
+            if got.kind not in _PAGES:
+                raise PageRefused("unknown type", f"{got.url} is {got.kind[:60]}, no page; web.fetch has its bytes.")
+            if got.kind in ("text/plain", "text/markdown"):
+                return _told(got, "", "", got.raw.decode(got.charset or "utf-8", "replace"), (), offset, most)
+            import page_markdown  # its libraries take a second to load
+
+            page = page_markdown.read(got.raw, got.url, got.charset, whole=whole)
+            return _told(got, page.title, page.date, page.markdown, page.links, offset, most)
+
+    async def feed(self, call: Call, most: int = 50, age: float = 0) -> dict[str, object]:
+        """pages.feed: the entries as the feed has them in order."""
+        if not 1 <= most <= ENTRIES_MOST:
+            raise Failure("arguments", f"most is between 1 and {ENTRIES_MOST}.")
+        with _ending():
+            got = await self._fetched(call.resource, age)
+            import feed_reading
+
+            return {"url": got.url, **feed_reading.read(got.raw, got.url, most)}
+
+    async def search(self, call: Call, query: str, page: int = 1, language: str = "") -> dict[str, object]:
+        """pages.search: what an engine finds. page: from 1."""
+        if not query.strip() or not 1 <= page <= 100 or len(language) > LANGUAGE_MOST:
+            raise Failure("arguments", "query is a text, page between 1 and 100, language one like en or de-AT.")
+        with _ending():
+            kind, address = search_engines.engine(self.settings.of("engines", dict), call.resource)
+            asked = search_engines.question(kind, address, query, page, language)
+            got = await self._fetched(asked, 0, robots=False)  # an interface made for programs
+            return {"engine": call.resource, "results": search_engines.answers(kind, address, got.raw)}
+
+    async def _fetched(self, url: str, age: float, *, robots: bool = True) -> Got:
+        """Follow redirects, each a call in the caller's name. Raises PageRefused."""
+        for _ in range(HOPS_MOST):
+            raw, old = bytearray(), f"{round(age * 1000)}ms"
+            try:
+                async with self.kernel.stream("web.fetch", url, most=PAGE_MOST, robots=robots, max_age=old) as stream:
+                    async for chunk in stream:
+                        raw += chunk
+                    reply = stream.reply.value
+            except CallFailed as failed:
+                raise Failure(failed.code, f"{url}: {failed.text}") from None
+            except CallRefused as refused:
+                raise PageRefused("refused", f"{url}: {refused}") from None
+            assert isinstance(reply, dict)
+            got = Got(url, {str(name): value for name, value in reply.items()}, bytes(raw))
+            target = urldefrag(str(reply.get("location") or "")).url
+            if 300 <= got.status < 400 and target:
+                url = target
+                continue
+            if got.status >= 400:
+                raise PageRefused("status", f"{url} answered with status {got.status}.")
+            return got
+        raise PageRefused("too many redirects", f"{url} is the address after {HOPS_MOST} hops, and leads on.")
+
+
+def _told(
+    got: Got, title: str, date: str, text: str, links: tuple[tuple[str, str], ...], offset: int, most: int
+) -> dict[str, object]:
+    shown = text.encode("utf-8", "replace").decode()
+    return {
+        "url": got.url,
+        "status": got.status,
+        "title": title,
+        "date": date,
+        "markdown": shown[offset : offset + most],
+        "size": len(shown),
+        "more": len(shown) > offset + most,
+        "links": [{"text": words, "url": target} for words, target in links],
+    }
+
+
+class _TooLong(BaseException):
+    """The process's time is nearly over; no library catches it."""
+
+
+def _over(number: int, frame: FrameType | None) -> None:
+    raise _TooLong
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """What is wrong becomes the call's Failed."""
+    signal.signal(signal.SIGXCPU, _over)
+    try:
+        yield
+    except PageRefused as refused:
+        raise Failure(refused.code, refused.text) from None
+    except (MemoryError, RecursionError):
+        raise Failure("too large", "It needs more memory than a page may take.") from None
+    except _TooLong:
+        raise Failure("too long", "It takes more processor time than a page may.") from None
+    finally:
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)

@@ -1,0 +1,132 @@
+"""What a page says, as Markdown, with its title, date and links (pure: bytes in, values out; by readability and markdownify).
+
+readability finds the part of a page that is its article, as browsers' reading views do; where it finds next to nothing,
+and where the whole page is wanted, the body is taken. Scripts, styles and what is not shown never come along.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urljoin
+
+from lxml import etree
+from lxml.html import HtmlElement, HTMLParser, document_fromstring, tostring
+from markdownify import markdownify
+from msgspec import Struct
+from readability import Document
+
+from page_refusal import PageRefused
+
+LINKS_MOST: Final = 300
+LINK_MOST: Final = 2_000
+_NO_MEMORY: Final = 2
+_FEW: Final = 200
+"""Characters: an article that is shorter is taken for a mistake, and the whole page for it."""
+
+_UNSEEN: Final = ("script", "style", "template", "noscript", "svg", "iframe", "object", "embed", "form", "button")
+_DATES: Final = (
+    "//meta[@property='article:published_time']/@content",
+    "//meta[@itemprop='datePublished']/@content",
+    "//meta[translate(@name, 'DCTERMS', 'dcterms')='dc.date' or @name='date' or @name='dcterms.created']/@content",
+    "//*[@itemprop='datePublished']/@datetime",
+    "//time[@pubdate]/@datetime",
+    "//article//time/@datetime",
+)
+_JSON_DATE: Final = re.compile(r'"datePublished"\s*:\s*"([^"]{4,40})"')
+_DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2}([T ][0-9:.]{5,15} ?(Z|[+-]\d{2}:?\d{2})?)?)?")
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """date: as the page gives it, ISO 8601, or "". links: text and absolute address of each, in order."""
+
+    title: str
+    date: str
+    markdown: str
+    links: tuple[tuple[str, str], ...]
+
+
+def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
+    """A page. url: whence it came; charset: what its header said, or "". Raises PageRefused, MemoryError, RecursionError."""
+    tree = _opened(raw, charset)
+    base = urljoin(url, next(iter(tree.xpath("//base/@href")), ""))
+    title = " ".join((tree.findtext(".//title") or "").split())
+    date = _date(tree)
+    etree.strip_elements(tree, *_UNSEEN, with_tail=False)
+    etree.strip_elements(tree, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    _make_absolute(tree, base)
+    body = tree.find("body")
+    shown = body if body is not None else tree
+    article = None if whole else _article(tree)
+    chosen = shown if article is None else article
+    text = markdownify(tostring(chosen, encoding="unicode"), heading_style="ATX", bullets="-", strip=["img"])
+    markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"
+    return Page(title=title[:500], date=date, markdown=markdown, links=_links(chosen))
+
+
+def _opened(raw: bytes, charset: str) -> HtmlElement:
+    encoding = next((name for name in (charset, "utf-8") if name and _fits(raw, name)), None)  # None: as the page says
+    try:
+        return document_fromstring(raw, parser=HTMLParser(encoding=encoding, no_network=True, huge_tree=False))
+    except etree.XMLSyntaxError as error:
+        if error.code == _NO_MEMORY:
+            raise MemoryError from None
+        raise PageRefused("unknown type", f"It cannot be read as a page: {error}") from None
+    except (etree.LxmlError, ValueError, AssertionError, LookupError) as error:
+        raise PageRefused("unknown type", f"It cannot be read as a page: {error}") from None
+
+
+def _fits(raw: bytes, charset: str) -> bool:
+    try:
+        raw.decode(charset)
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _article(tree: HtmlElement) -> HtmlElement | None:
+    try:
+        found = document_fromstring(Document(tostring(tree, encoding="unicode")).summary(html_partial=True))
+    except (etree.LxmlError, ValueError, TypeError, AttributeError, LookupError):
+        return None
+    return found if len(found.text_content().strip()) >= _FEW else None
+
+
+def _date(tree: HtmlElement) -> str:
+    for way in _DATES:
+        for text in tree.xpath(way):
+            if match := _DATE.match(str(text).strip()):
+                return match[0]
+    for script in tree.xpath("//script[@type='application/ld+json']/text()"):
+        if (found := _JSON_DATE.search(str(script))) and (match := _DATE.match(found[1])):
+            return match[0]
+    return ""
+
+
+def _make_absolute(element: HtmlElement, base: str) -> None:
+    for one in element.iter("a"):
+        target = _joined(base, one.get("href") or "")
+        if target:
+            one.set("href", target)
+        else:
+            one.attrib.pop("href", None)
+
+
+def _joined(base: str, target: str) -> str:
+    """An absolute http(s) address without fragment, "" for what is none."""
+    try:
+        joined = urljoin(base, target.strip()).partition("#")[0]
+    except ValueError:
+        return ""
+    if not target.strip():
+        return ""
+    return joined if joined.startswith(("http://", "https://")) and len(joined) <= LINK_MOST else ""
+
+
+def _links(element: HtmlElement) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for one in element.iter("a"):
+        target = one.get("href")
+        if target and target not in found:
+            found[target] = " ".join(one.text_content().split())[:200]
+            if len(found) == LINKS_MOST:
+                break
+    return tuple((text, target) for target, text in found.items())

@@ -1,0 +1,104 @@
+"""The kinds of search engines: what is asked of each, and how its answer is read (pure). A row in KINDS adds one.
+
+SearXNG (docs.searxng.org, Search API): self-hosted; `formats` in its settings.yml must name json. MediaWiki (Action API,
+list=search): Wikipedia, and every wiki of that kind. Neither wants a key.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlencode, urljoin
+
+from msgspec import Struct
+
+from page_refusal import PageRefused
+
+RESULTS_MOST: Final = 50
+Rows = list[dict[str, object]]
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """ask: (query, page from 1, language) → the params of the request. read: (decoded answer, engine's address) → rows."""
+
+    ask: Callable[[str, int, str], dict[str, str]]
+    read: Callable[[dict[str, object], str], Rows]
+
+
+def _ask_searxng(query: str, page: int, language: str) -> dict[str, str]:
+    return {"q": query, "format": "json", "pageno": str(page), **({"language": language} if language else {})}
+
+
+def _read_searxng(answer: dict[str, object], address: str) -> Rows:
+    return [
+        {
+            "title": _text(row, "title"),
+            "url": _text(row, "url"),
+            "summary": _text(row, "content"),
+            "date": _text(row, "publishedDate"),
+        }
+        for row in _rows(answer.get("results"))
+    ]
+
+
+def _ask_mediawiki(query: str, page: int, language: str) -> dict[str, str]:
+    return {
+        "action": "query", "list": "search", "format": "json", "formatversion": "2", "srsearch": query,
+        "srlimit": "10", "sroffset": str(10 * (page - 1)), "srprop": "snippet|timestamp",
+    }  # fmt: skip
+
+
+def _read_mediawiki(answer: dict[str, object], address: str) -> Rows:
+    found = answer.get("query")
+    return [
+        {
+            "title": _text(row, "title"),
+            "url": urljoin(address, f"index.php?curid={int(str(row.get('pageid', 0)))}"),
+            "summary": _text(row, "snippet"),
+            "date": _text(row, "timestamp"),
+        }
+        for row in _rows(found.get("search") if isinstance(found, dict) else None)
+        if str(row.get("pageid", "")).isdigit()
+    ]
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "searxng": Kind(ask=_ask_searxng, read=_read_searxng),
+    "mediawiki": Kind(ask=_ask_mediawiki, read=_read_mediawiki),
+}
+
+
+def engine(named: object, name: str) -> tuple[Kind, str]:
+    """(kind, address) of the engine of that name in the setting. Raises PageRefused."""
+    engines = named if isinstance(named, dict) else {}
+    kind, _, address = str(engines.get(name, "")).partition(" ")
+    if name not in engines:
+        known = ", ".join(sorted(map(str, engines))) or "none is named"
+        raise PageRefused("engine", f"there is no engine {name!r} ({known}): maniple settings pages engines=…")
+    if kind not in KINDS or not address.startswith(("http://", "https://")) or "?" in address:
+        raise PageRefused("engine", f"engine {name}: write its kind ({', '.join(KINDS)}) and its address, no more.")
+    return KINDS[kind], address
+
+
+def question(kind: Kind, address: str, query: str, page: int, language: str) -> str:
+    """The address that is fetched."""
+    return f"{address}?{urlencode(kind.ask(query, page, language))}"
+
+
+def answers(kind: Kind, address: str, raw: bytes) -> Rows:
+    """The results. Raises PageRefused for what is no answer of such an engine."""
+    try:
+        answer = json.loads(raw)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise PageRefused("unknown type", f"{address} did not answer in JSON; is that format switched on there?")
+    return [row for row in kind.read(answer, address) if str(row["url"]).startswith(("http://", "https://"))]
+
+
+def _rows(found: object) -> Rows:
+    return [row for row in found if isinstance(row, dict)][:RESULTS_MOST] if isinstance(found, list) else []
+
+
+def _text(row: dict[str, object], name: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", "", str(row.get(name) or "")).split())[:1000]

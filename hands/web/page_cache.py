@@ -1,0 +1,95 @@
+"""Keeps replies, so that a page that has not changed is not sent again (acts on a folder; RFC 9111 as a shared cache).
+
+A file for each address: one line of JSON, then the body. Only what was asked for without headers of the caller's own is
+kept, and only what its server lets a shared cache keep: not `no-store`, not `private`, nothing that sets cookies or
+differs by anything but its coding. Whoever asks says how old an answer may be; an older one is asked for anew, with its
+validators (RFC 9110 §13.1), and a 304 brings the body from here.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+BODY_MOST: Final = 4 * 1024 * 1024
+_VARY: Final = frozenset(("", "accept-encoding"))
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply. at: when it was last known to be true, in seconds since 1970."""
+
+    url: str
+    status: int
+    headers: dict[str, str]
+    address: str
+    at: float
+    body: bytes = b""
+
+    def asking(self) -> dict[str, str]:
+        """The headers by which its server says whether it has changed; empty where it gave no validators."""
+        pairs = (("if-none-match", self.headers.get("etag")), ("if-modified-since", self.headers.get("last-modified")))
+        return {name: value for name, value in pairs if value}
+
+
+def may_keep(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a shared cache may keep such a reply."""
+    control = {part.strip().partition("=")[0].lower() for part in headers.get("cache-control", "").split(",")}
+    vary = {part.strip().lower() for part in headers.get("vary", "").split(",")}
+    return status == 200 and not control & {"no-store", "private"} and vary <= _VARY and "set-cookie" not in headers
+
+
+class PageCache:
+    """The folder, which is made when something is to be kept. size: bytes that all of it may take."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder, self._size = folder, size
+        self._used = -1  # not yet known
+
+    def find(self, url: str) -> Kept | None:
+        """What is kept of an address; None for nothing, and for what a kill left half written."""
+        try:
+            line, _, body = self._path(url).read_bytes().partition(b"\n")
+            kept = msgspec.json.decode(line, type=Kept)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return msgspec.structs.replace(kept, body=body) if kept.url == url else None
+
+    def put(self, kept: Kept) -> None:
+        """Keeps a reply, and lets the oldest go where there is no room. Raises OSError."""
+        path = self._path(kept.url)
+        raw = msgspec.json.encode(msgspec.structs.replace(kept, body=b"")) + b"\n" + kept.body
+        if len(raw) > self._size:
+            return
+        if self._used < 0:
+            self._folder.mkdir(exist_ok=True)
+            self._used = sum(one.stat().st_size for one in self._folder.iterdir())
+        self._drop(path)
+        if self._used + len(raw) > self._size:
+            for old in sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime_ns):
+                self._drop(old)
+                if self._used + len(raw) <= self._size // 2:
+                    break
+        draft = path.with_suffix(".part")
+        draft.write_bytes(raw)
+        draft.replace(path)
+        self._used += len(raw)
+
+    def _drop(self, path: Path) -> None:
+        try:
+            size = path.stat().st_size
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        self._used -= size
+
+    def _path(self, url: str) -> Path:
+        return self._folder / hashlib.sha256(url.encode()).hexdigest()
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()

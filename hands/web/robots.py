@@ -1,0 +1,72 @@
+"""Whether a site lets programs like this one fetch a page: its robots.txt (acts by asking; RFC 9309, read by Protego).
+
+Asked once an hour for each scheme, host and port, over a connection that is checked like any other, and only for callers
+who want it respected. What the standard says of sites that do not answer holds: an error of the client's kind (4xx) lets
+everything pass, one of the server's kind, or no answer at all, nothing (§2.3.1.3, §2.3.1.4).
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from protego import Protego
+
+from web_failure import WebFailed
+
+AGENT: Final = "Maniple"
+MOST: Final = 500 * 1024
+"""Bytes of a robots.txt that are read (§2.5: at least 500 KiB)."""
+
+KEPT_FOR: Final = 3600.0
+KEPT_FOR_UNREACHED: Final = 60.0
+SITES_MOST: Final = 500
+HOPS_MOST: Final = 5
+
+Get = Callable[[str, int], Awaitable[tuple[int, str, bytes]]]
+"""(address, bytes at most) → (status, where it leads or "", body). Raises WebFailed."""
+
+
+class Robots:
+    """The rules of the sites that were asked lately. get: asks; clock: seconds, never going back."""
+
+    def __init__(self, get: Get, clock: Callable[[], float] = time.monotonic) -> None:
+        self._get, self._clock = get, clock
+        self._known: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
+
+    async def check(self, url: str) -> None:
+        """Raises WebFailed for an address that its site does not want to be fetched."""
+        parts = urlsplit(url)
+        if parts.path == "/robots.txt":
+            return
+        site = f"{parts.scheme}://{parts.netloc}"
+        until, rules = self._known.get(site, (0.0, None))
+        if until <= self._clock():
+            rules, seconds = await self._asked(site)
+            self._known[site] = self._clock() + seconds, rules
+            self._known.move_to_end(site)
+            while len(self._known) > SITES_MOST:
+                self._known.popitem(last=False)
+        if rules is None:
+            raise WebFailed("robots", f"{site}/robots.txt cannot be had now, so nothing there is fetched for programs.")
+        if not rules.can_fetch(url, AGENT):
+            raise WebFailed("robots", f"{site}/robots.txt does not want programs to fetch {parts.path[:200]}.")
+
+    async def _asked(self, site: str) -> tuple[Protego | None, float]:
+        """(the rules, None where nobody answers; for how many seconds they hold)."""
+        url = f"{site}/robots.txt"
+        try:
+            for _ in range(HOPS_MOST):
+                status, location, body = await self._get(url, MOST)
+                if 300 <= status < 400 and location:
+                    url = location
+                    continue
+                if 200 <= status < 300:
+                    return Protego.parse(body.decode("utf-8", "replace")), KEPT_FOR
+                return (None, KEPT_FOR_UNREACHED) if status >= 500 else (Protego.parse(""), KEPT_FOR)
+        except WebFailed as failed:
+            if failed.code in ("private address", "name not found"):
+                raise  # the page itself cannot be had either
+            return None, KEPT_FOR_UNREACHED
+        return Protego.parse(""), KEPT_FOR  # more than five hops count as none (§2.3.1.2)

@@ -1,0 +1,135 @@
+"""Pages, feeds and searches over the bus: each hop is a call in the caller's name, and the log has it."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.hands.pages.test_pages import ARTICLE, RSS
+from tests.living import Source, write_hand
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site on loopback. asked: each path that came."""
+
+    asked: ClassVar[list[str]] = []
+    pages: ClassVar[dict[str, tuple[int, str, bytes]]] = {
+        "/robots.txt": (200, "text/plain", b"User-agent: *\nDisallow: /secret\n"),
+        "/a": (200, "text/html; charset=utf-8", ARTICLE),
+        "/secret": (200, "text/html", ARTICLE),
+        "/moved": (302, "/a", b""),
+        "/away": (302, "http://169.254.169.254/latest/meta-data/", b""),
+        "/round": (302, "/round", b""),
+        "/feed": (200, "application/rss+xml", RSS),
+        "/image": (200, "image/png", b"\x89PNG"),
+        "/broken": (500, "text/plain", b"no"),
+    }
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.asked.append(self.path)
+        path, _, query = self.path.partition("?")
+        status, kind, body = self.pages.get(path, (404, "text/plain", b""))
+        if path == "/search":
+            status, kind = 200, "application/json"
+            body = b'{"results": [{"title": "%s", "url": "https://x.example/"}]}' % query.encode()
+        self.send_response(status)
+        self.send_header("Location" if 300 <= status < 400 else "Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
+        """Nothing is printed."""
+
+
+READER = Source(
+    """
+[hand]
+name = "surfer"
+version = "1.0.0"
+description = "Reads a page."
+entry = "main:Surfer"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"pages.read" = ["*"]
+"web.fetch" = ["http://127.0.0.1:*/moved"]
+""",
+    """
+from runtime import CallFailed, Hand
+
+
+class Surfer(Hand):
+    async def run(self, url: str) -> object:
+        try:
+            reply = await self.kernel.call("pages.read", url)
+        except CallFailed as failed:
+            return [failed.code, failed.text]
+        return [reply.value["title"], list(reply.labels)]
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def base(shell: Shell) -> Iterator[str]:
+    """The address of the site."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    port = server.server_address[1]
+    shell.good("settings", "web", 'private=["127.0.0.0/8"]')
+    shell.good("settings", "pages", f'engines={{"home": "searxng http://127.0.0.1:{port}/search"}}')
+    yield f"http://127.0.0.1:{port}"
+    shell.good("settings", "web", "private=[]")
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> None:
+    told = shell.told("call", "pages.read", f"{base}/moved")
+    shown = str(told)
+    assert "The river" in shown
+    assert f"{base}/a" in shown
+    calls = shell.good("audit", "search", "--method", "web.fetch")
+    assert calls.count("/moved") >= 1
+    assert f"{base}/a" in calls
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/secret", "does not want programs"),
+        ("/away", "which is link-local"),
+        ("/round", "leads on"),
+        ("/image", "no page"),
+        ("/broken", "status 500"),
+        ("/none", "status 404"),
+    ],
+)
+def test_what_is_not_to_be_had_is_told(shell: Shell, base: str, path: str, words: str) -> None:
+    ran = shell.run("call", "pages.read", base + path)
+    assert (ran.code, words in ran.err) == (1, True), ran
+
+
+def test_a_feed_and_a_search(shell: Shell, base: str) -> None:
+    assert "One & only" in str(shell.told("call", "pages.feed", f"{base}/feed"))
+    assert "q=two+words" in str(shell.told("call", "pages.search", "home", "query=two words"))
+    assert shell.run("call", "pages.search", "other", "query=x").code == 1
+
+
+def test_each_hop_needs_the_callers_grant(shell: Shell, base: str, tmp_path: Path) -> None:
+    port = base.rpartition(":")[2]
+    source = Source(READER.toml.replace(":*/", f":{port}/"), READER.main)
+    shell.good("install", write_hand(tmp_path / "surfer", source), "--yes")
+    before = Site.asked.count("/a")
+    ran = shell.run("start", "surfer", f"url={base}/moved", "--wait")
+    assert "refused" in ran.out
+    assert "The river" not in ran.out
+    assert Site.asked.count("/a") == before

@@ -1,0 +1,161 @@
+"""Pages become Markdown, feeds entries, and answers of engines results; what is none of these is told."""
+
+import time
+
+import pytest
+
+from tests.hands.doubles import hand_module
+
+markdown = hand_module("pages", "page_markdown")
+feeds = hand_module("pages", "feed_reading")
+engines = hand_module("pages", "search_engines")
+PageRefused = hand_module("pages", "page_refusal").PageRefused
+
+URL = "https://example.org/news/a.html"
+TEXT = "Rain fell on the hills for the third day in a row, and the river rose above its banks. " * 4
+ARTICLE = f"""<!doctype html><html><head><title> The  river </title>
+<meta property="article:published_time" content="2026-06-01T10:00:00Z"><style>p {{ x }}</style></head><body>
+<nav><a href="/">Home</a><a href="/imprint">Imprint</a></nav>
+<article><h1>The river</h1><p>{TEXT}</p><h2>Then</h2><p>{TEXT}<a href="../map?x=1#top">the <b>map</b></a>
+<a href="javascript:alert(1)">click</a><script>alert(2)</script></p><ul><li>one</li><li>two</li></ul></article>
+<footer>Copyright</footer></body></html>""".encode()
+
+
+def read(raw: bytes, charset: str = "", *, whole: bool = False):  # type: ignore[no-untyped-def]  # a Page of the Hand's
+    return markdown.read(raw, URL, charset, whole=whole)
+
+
+def test_an_article_is_read_without_what_stands_around_it() -> None:
+    page = read(ARTICLE)
+    assert (page.title, page.date) == ("The river", "2026-06-01T10:00:00Z")
+    assert "## Then" in page.markdown
+    assert "[the **map**](https://example.org/map?x=1)" in page.markdown
+    for absent in ("Imprint", "Copyright", "alert", "javascript", "p { x }"):
+        assert absent not in page.markdown
+    assert page.links == (("the map", "https://example.org/map?x=1"),)
+
+
+def test_the_whole_page_is_read_when_wanted_and_when_there_is_no_article() -> None:
+    page = read(ARTICLE, whole=True)
+    assert "[Imprint](https://example.org/imprint)" in page.markdown
+    assert "Copyright" in page.markdown
+    assert "- one\n- two" in page.markdown
+    assert "short" in read(b"<html><body><p>short</p></body></html>").markdown
+
+
+@pytest.mark.parametrize(
+    ("head", "date"),
+    [
+        ('<script type="application/ld+json">{"datePublished": "2026-01-02T03:04:05+01:00"}</script>',
+         "2026-01-02T03:04:05+01:00"),
+        ('<meta name="date" content="2026-01-02">', "2026-01-02"),
+        ('<meta itemprop="datePublished" content="yesterday">', ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_date_is_what_the_page_says(head: str, date: str) -> None:
+    assert read(f"<html><head>{head}</head><body><p>{TEXT}</p></body></html>".encode()).date == date
+
+
+def test_characters_are_those_that_header_or_page_say() -> None:
+    raw = "<html><body><p>Ä</p></body></html>".encode("latin-1")
+    assert "Ä" in read(raw, "iso-8859-1").markdown
+    assert "Ä" in read(raw.replace(b"<html>", b'<html><meta charset="iso-8859-1">')).markdown
+    assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode(), "no-such-charset").markdown
+
+
+def test_hostile_pages_end_in_little_time() -> None:
+    began = time.monotonic()
+    for raw in (
+        b"<div>" * 50_000, b"<a href='x'>" * 20_000, b"", b"\0" * 1000, b"<!--" * 50_000, b"<table>" * 5000,
+        b"<html>" + b"<p>" + b"a " * 500_000, b"<![CDATA[" * 1000, b"&lt;" * 100_000,
+    ):  # fmt: skip
+        try:
+            read(raw)
+        except (PageRefused, RecursionError, MemoryError):
+            continue
+    assert time.monotonic() - began < 60
+
+
+RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><link>https://example.org/</link>
+<item><title>One &amp; only</title><link>https://example.org/1</link><guid>urn:1</guid>
+<pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate>
+<description>&lt;p&gt;Hello &lt;b&gt;you&lt;/b&gt;&lt;/p&gt;</description></item>
+<item><title>Two</title><link>https://example.org/2</link></item></channel></rss>"""
+ATOM = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>A</title><entry><title>E</title><id>urn:1</id>
+<link href="https://example.org/e"/><updated>2026-06-01T10:00:00Z</updated></entry></feed>"""
+LAUGHS = (
+    b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha">%s]><rss version="2.0"><channel><title>&j;</title></channel></rss>'
+    % (b"".join(b'<!ENTITY %c "%s">' % (ord("b") + at, b"&%c;" % (ord("a") + at) * 10) for at in range(9)))
+)
+
+
+def test_entries_of_rss_and_atom() -> None:
+    found = feeds.read(RSS, URL, 1)
+    assert (found["title"], found["more"]) == ("News", True)
+    assert found["entries"] == [
+        {"title": "One & only", "url": "https://example.org/1", "id": "urn:1",
+         "date": "2026-06-01T10:00:00Z", "summary": "Hello you"}
+    ]  # fmt: skip
+    (entry,) = feeds.read(ATOM, URL, 50)["entries"]
+    assert (entry["title"], entry["id"], entry["date"]) == ("E", "urn:1", "2026-06-01T10:00:00Z")
+
+
+def test_what_is_no_feed_is_told_and_entities_do_not_unfold() -> None:
+    for raw in (b"", b"<html><p>no feed</p></html>", b"\0\xff"):
+        with pytest.raises(PageRefused) as refused:
+            feeds.read(raw, URL, 50)
+        assert refused.value.code == "unknown type"
+    began = time.monotonic()
+    try:
+        assert len(str(feeds.read(LAUGHS, URL, 50)["title"])) < 2000
+    except PageRefused:
+        pass
+    assert time.monotonic() - began < 10
+
+
+def test_searxng_is_asked_and_read() -> None:
+    kind, address = engines.engine({"home": "searxng https://search.example.org/search"}, "home")
+    asked = engines.question(kind, address, "a b&c", 2, "de")
+    assert asked == "https://search.example.org/search?q=a+b%26c&format=json&pageno=2&language=de"
+    raw = b"""{"results": [{"title": "T", "url": "https://x.example/", "content": "C", "publishedDate": null},
+        {"title": "bad", "url": "javascript:alert(1)"}, 7]}"""
+    assert engines.answers(kind, address, raw) == [
+        {"title": "T", "url": "https://x.example/", "summary": "C", "date": ""}
+    ]
+
+
+def test_mediawiki_is_asked_and_read() -> None:
+    kind, address = engines.engine({"w": "mediawiki https://en.wikipedia.org/w/api.php"}, "w")
+    assert "srsearch=a+b" in engines.question(kind, address, "a b", 3, "")
+    assert "sroffset=20" in engines.question(kind, address, "a b", 3, "")
+    raw = b'{"query": {"search": [{"title": "T", "pageid": 12, "snippet": "a <i>b</i>", "timestamp": "2026-01-01T00:00Z"}]}}'
+    assert engines.answers(kind, address, raw) == [
+        {"title": "T", "url": "https://en.wikipedia.org/w/index.php?curid=12", "summary": "a b",
+         "date": "2026-01-01T00:00Z"}
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", [b"", b"<html>", b"[]", b"[" * 100_000, b"\xff"])
+def test_what_is_no_answer_of_an_engine_is_told(raw: bytes) -> None:
+    kind, address = engines.engine({"home": "searxng https://s.example/search"}, "home")
+    with pytest.raises(PageRefused) as refused:
+        engines.answers(kind, address, raw)
+    assert refused.value.code == "unknown type"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {},
+        {"home": ""},
+        {"home": "bing https://x/"},
+        {"home": "searxng ftp://x/"},
+        {"home": "searxng https://x/?a=b"},
+        {"home": 7},
+    ],
+)
+def test_an_engine_that_is_not_or_wrongly_named_is_told(named: dict[str, object]) -> None:
+    with pytest.raises(PageRefused) as refused:
+        engines.engine(named, "home")
+    assert refused.value.code == "engine"

@@ -1,0 +1,224 @@
+"""A page is sent again only when it has changed, nothing private is kept, and what a site says to programs is heeded."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from runtime import Hand
+from tests.hands.doubles import FakeCall, hand_module
+from tests.hands.web.conftest import Server, Talk, failure, fetch, reply, run, serving, started
+
+cache = hand_module("web", "page_cache")
+robots = hand_module("web", "robots")
+WebFailed = hand_module("web", "web_failure").WebFailed
+
+
+def site(seen: list[str], *replies: bytes) -> Talk:
+    """Answers one request after the other with these replies, the last one again and again; notes each request's head."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(replies[min(len(seen), len(replies)) - 1])
+        await writer.drain()
+        writer.close()
+
+    return talk
+
+
+async def caching(folder: Path, size: int = 64 << 20) -> Hand:
+    hand = await started()
+    hand.cache = cache.PageCache(folder / "cache", size)  # type: ignore[attr-defined]
+    return hand
+
+
+def asked(folder: Path, talk: Talk, *ages: float | None, **arguments: object) -> list[tuple[bytes, dict[str, object]]]:
+    """The same address, once for each of these ages."""
+
+    async def all_of_them() -> list[tuple[bytes, dict[str, object]]]:
+        async with serving(talk) as server:
+            hand, found = await caching(folder), []
+            for age in ages:
+                call, done = await fetch(hand, f"http://127.0.0.1:{server.port}/", max_age=age, **arguments)
+                found.append((call.body, done))
+            return found
+
+    return run(all_of_them())
+
+
+def test_a_young_answer_comes_out_of_the_cache_and_an_old_one_is_asked_for_anew(tmp_path: Path) -> None:
+    seen: list[str] = []
+    found = asked(tmp_path, site(seen, reply(b"one"), reply(b"two")), 60.0, 60.0, 0.0, None)
+    assert [body for body, _ in found] == [b"one", b"one", b"two", b"two"]
+    assert [done.get("cached") for _, done in found] == [False, True, False, None]
+    assert found[1][1]["status"] == 200
+    assert len(seen) == 3
+
+
+def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
+    seen: list[str] = []
+    first = reply(b"page", 'ETag: "v1"', "Last-Modified: Mon, 01 Jun 2026 10:00:00 GMT")
+    unchanged = b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\nX-New: yes\r\n\r\n'
+    found = asked(tmp_path, site(seen, first, unchanged), 0.0, 0.0)
+    assert [body for body, _ in found] == [b"page", b"page"]
+    assert 'if-none-match: "v1"' in seen[1]
+    assert "if-modified-since: mon, 01 jun 2026 10:00:00 gmt" in seen[1]
+    done = found[1][1]
+    assert (done["status"], done["cached"], done["headers"]["x-new"]) == (200, True, "yes")  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Cache-Control: no-store", "Cache-Control: max-age=60, PRIVATE", "Set-Cookie: a=b", "Vary: Cookie", "Vary: *"],
+)
+def test_what_a_shared_cache_must_not_keep_is_not_kept(tmp_path: Path, header: str) -> None:
+    seen: list[str] = []
+    asked(tmp_path, site(seen, reply(b"mine", header)), 60.0, 60.0)
+    assert len(seen) == 2
+    assert not list(tmp_path.rglob("cache/*"))
+
+
+def test_requests_with_headers_of_their_own_go_past_the_cache(tmp_path: Path) -> None:
+    seen: list[str] = []
+    asked(tmp_path, site(seen, reply(b"mine")), 60.0, 60.0, headers={"authorization": "Bearer x"})
+    assert len(seen) == 2
+    assert not list(tmp_path.rglob("cache/*"))
+
+
+def test_errors_and_redirects_are_not_kept(tmp_path: Path) -> None:
+    seen: list[str] = []
+    asked(
+        tmp_path,
+        site(seen, reply(b"", status="404 Not Found"), reply(b"", "Location: /x", status="302 Found")),
+        60,
+        60,
+        60,
+    )
+    assert len(seen) == 3
+
+
+def test_the_cache_stays_within_its_size_and_lets_the_oldest_go(tmp_path: Path) -> None:
+    kept = cache.PageCache(tmp_path / "cache", 10_000)
+    for at in range(50):
+        kept.put(cache.Kept(url=f"http://a/{at}", status=200, headers={}, address="", at=0.0, body=b"x" * 1000))
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 10_000
+    assert kept.find("http://a/49").body == b"x" * 1000
+    assert kept.find("http://a/0") is None
+    kept.put(cache.Kept(url="http://b/", status=200, headers={}, address="", at=0.0, body=b"x" * 20_000))
+    assert kept.find("http://b/") is None
+
+
+def test_a_spoiled_file_of_the_cache_is_nothing(tmp_path: Path) -> None:
+    kept = cache.PageCache(tmp_path / "cache", 10_000)
+    kept.put(cache.Kept(url="http://a/", status=200, headers={}, address="", at=0.0, body=b"x"))
+    (path,) = (tmp_path / "cache").iterdir()
+    for spoiled in (b"", b"{", b"\xff\n", b'{"url": 1}\n'):
+        path.write_bytes(spoiled)
+        assert kept.find("http://a/") is None
+
+
+def test_a_kept_body_is_bounded_by_its_caller(tmp_path: Path) -> None:
+    async def once(server: Server) -> tuple[tuple[str, str], bytes]:
+        hand, url = await caching(tmp_path), f"http://127.0.0.1:{server.port}/"
+        await fetch(hand, url, max_age=60.0)
+        call = FakeCall(url)
+        failed = await failure(hand.fetch(call, max_age=60.0, most=3))  # type: ignore[attr-defined]
+        return failed, call.body
+
+    async def all_of_it() -> tuple[tuple[str, str], bytes]:
+        async with serving(site([], reply(b"12345"))) as server:
+            return await once(server)
+
+    (code, _), body = run(all_of_it())
+    assert (code, body) == ("too large", b"123")
+
+
+# robots.txt ----------------------------------------------------------------------------------------------------------
+
+
+def heeding(*paths: str, rules: bytes) -> tuple[list[str], list[str]]:
+    """(what came of fetching each path with `robots`, the paths that the site was asked for)."""
+    asked_for: list[str] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        asked_for.append(path)
+        writer.write(rules if path == "/robots.txt" else reply(b"page"))
+        await writer.drain()
+        writer.close()
+
+    async def all_of_them() -> list[str]:
+        async with serving(talk) as server:
+            hand, ends = await started(), []
+            for path in paths:
+                try:
+                    await fetch(hand, f"http://127.0.0.1:{server.port}{path}", robots=True)
+                    ends.append("done")
+                except hand_module("web", "main").Failure as failed:
+                    ends.append(failed.code)
+            return ends
+
+    return run(all_of_them()), asked_for
+
+
+def test_what_a_site_forbids_programs_is_not_fetched_and_it_is_asked_once() -> None:
+    rules = reply(b"User-agent: *\nDisallow: /private\nAllow: /private/open$\n\nUser-agent: other\nDisallow: /\n")
+    ends, asked_for = heeding("/a", "/private/x", "/private/open", "/robots.txt", rules=rules)
+    assert ends == ["done", "robots", "done", "done"]
+    assert asked_for == ["/robots.txt", "/a", "/private/open", "/robots.txt"]
+
+
+def test_rules_for_this_program_by_name_count() -> None:
+    rules = reply(b"User-agent: *\nAllow: /\n\nUser-agent: maniple\nDisallow: /no\n")
+    assert heeding("/no", "/yes", rules=rules)[0] == ["robots", "done"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "end"),
+    [
+        (reply(b"", status="404 Not Found"), "done"),
+        (reply(b"", status="403 Forbidden"), "done"),
+        (reply(b"", status="503 Busy"), "robots"),
+        (b"no http", "robots"),
+        (reply(b"\xff\xfe\0garbage"), "done"),
+        (reply(b"User-agent: *\nDisallow: /\n" + b"#" * 600_000), "robots"),
+        (reply(b"User-agent: *\nAllow: /\n" + b"#" * 6_000_000), "robots"),
+        (reply(b"", "Location: /robots.txt", status="301 Moved"), "done"),
+    ],
+)
+def test_a_site_without_rules_allows_and_one_that_does_not_answer_does_not(rules: bytes, end: str) -> None:
+    assert heeding("/a", rules=rules)[0] == [end]
+
+
+def test_rules_are_forgotten_after_their_time() -> None:
+    asked_for, time = list[str](), [0.0]
+
+    async def get(url: str, most: int) -> tuple[int, str, bytes]:
+        asked_for.append(url)
+        return 200, "", b"User-agent: *\nDisallow: /no\n"
+
+    async def all_of_it() -> None:
+        rules = robots.Robots(get, lambda: time[0])
+        for at in (0.0, 3599.0, 3600.0):
+            time[0] = at
+            await rules.check("https://example.org/yes")
+            with pytest.raises(WebFailed):
+                await rules.check("https://example.org/no")
+
+    run(all_of_it())
+    assert asked_for == ["https://example.org/robots.txt"] * 2
+
+
+def test_a_forbidden_address_is_not_reached_by_way_of_robots() -> None:
+
+    async def once() -> tuple[str, str]:
+        hand = await started(private=["public.example"], lookup=_names)  # only that name may lead to loopback
+        async with serving(
+            site([], reply(b"", "Location: http://127.0.0.1:1/robots.txt", status="302 Found"))
+        ) as server:
+            return await failure(fetch(hand, f"http://public.example:{server.port}/", robots=True))
+
+    async def _names(host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    assert run(once())[0] == "private address"
