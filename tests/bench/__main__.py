@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from tests.bench import calls, footprint, logs, machine, memories, resuming, starts
+from tests.bench import calls, footprint, logs, machine, memories, resuming, starts, web_pages
 from tests.bench.samples import Result, Row, Table, page
 
 BENCHES: Final[Mapping[str, Callable[[Path, int], Sequence[Row | Table]]]] = {
@@ -28,6 +28,7 @@ BENCHES: Final[Mapping[str, Callable[[Path, int], Sequence[Row | Table]]]] = {
     "call": calls.one_caller,
     "calls": calls.many_callers,
     "log": logs.log,
+    "pages": web_pages.pages,
     "resume": resuming.resume,
     "journal": resuming.journal,
     "many": footprint.many,

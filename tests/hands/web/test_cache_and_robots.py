@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from runtime import Hand
@@ -112,7 +113,8 @@ def test_a_spoiled_file_of_the_cache_is_nothing(tmp_path: Path) -> None:
     kept = cache.PageCache(tmp_path / "cache", 10_000)
     kept.put(cache.Kept(url="http://a/", status=200, headers={}, address="", at=0.0, body=b"x"))
     (path,) = (tmp_path / "cache").iterdir()
-    for spoiled in (b"", b"{", b"\xff\n", b'{"url": 1}\n'):
+    other = msgspec.json.encode(cache.Kept(url="http://other/", status=200, headers={}, address="", at=0.0)) + b"\n"
+    for spoiled in (other, b"", b"{", b"\xff\n", b'{"url": 1}\n'):
         path.write_bytes(spoiled)
         assert kept.find("http://a/") is None
 
@@ -162,7 +164,9 @@ def heeding(*paths: str, rules: bytes) -> tuple[list[str], list[str]]:
 
 
 def test_what_a_site_forbids_programs_is_not_fetched_and_it_is_asked_once() -> None:
-    rules = reply(b"User-agent: *\nDisallow: /private\nAllow: /private/open$\n\nUser-agent: other\nDisallow: /\n")
+    rules = reply(
+        b"User-agent: *\nDisallow: /private\nAllow: /private/open$\nDisallow: /robots\n\nUser-agent: other\nDisallow: /\n"
+    )
     ends, asked_for = heeding("/a", "/private/x", "/private/open", "/robots.txt", rules=rules)
     assert ends == ["done", "robots", "done", "done"]
     assert asked_for == ["/robots.txt", "/a", "/private/open", "/robots.txt"]

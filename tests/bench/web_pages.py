@@ -1,0 +1,188 @@
+"""A thousand pages by twenty Hands through web.fetch, beside the HTTP library alone (acts).
+
+Both fetch the same pages from the same server on loopback, a process of its own, twenty at a time and one connection a
+page. Alone means the very modules with which the Hand `web` speaks HTTP (h11 over asyncio's streams, each address judged
+before it is connected to), in one process, with no kernel, no bus and no log. The server's clock counts, from the first
+request that it sees to its last reply.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from kernel.cli import installing, package
+from kernel.cli.bundled import HANDS
+from manifests.grants import asked
+from tests.bench.samples import Row
+from tests.living import Kernel, Source, install, make_home, seal_key
+
+PAGES: Final = 1000
+HANDS_AT_ONCE: Final = 20
+SIZE: Final = 20 * 1024
+
+SERVER: Final = """
+import asyncio, json, sys, time
+size = int(sys.argv[1])
+body = b"x" * size
+head = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: %d\\r\\n\\r\\n" % size
+seen = []
+async def talk(reader, writer):
+    began = time.monotonic()
+    path = (await reader.readuntil(b"\\r\\n\\r\\n")).split()[1]
+    if path == b"/seen":
+        told = json.dumps([len(seen), (max(b for a, b in seen) - min(a for a, b in seen)) if seen else 0]).encode()
+        writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(told) + told)
+        seen.clear()
+    else:
+        writer.write(head + body)
+    await writer.drain()
+    if path != b"/seen":
+        seen.append((began, time.monotonic()))
+    writer.close()
+async def main():
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, backlog=256)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+ALONE: Final = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:3]
+from address_check import read_allowance
+from dialling import dial
+from http_hop import Progress, exchange, request
+from url_parts import read
+base, pages, at_once = sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+allowance = read_allowance(["127.0.0.0/8"])
+async def lookup(host): raise AssertionError
+async def send(piece): pass
+async def work(count):
+    for number in range(count):
+        url = f"{base}/{number}"
+        parts = read(url)
+        link = await dial(parts.host, parts.port, lookup=lookup, allowance=allowance)
+        await exchange(link, request(parts, "GET", {}), url, 1 << 20, send, Progress())
+        link.cut()
+async def main():
+    await asyncio.gather(*(work(pages // at_once) for _ in range(at_once)))
+asyncio.run(main())
+"""
+
+FETCHER: Final = Source(
+    """
+[hand]
+name = "fetcher"
+version = "1.0.0"
+description = "Fetches pages."
+entry = "main:Fetcher"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"web.fetch" = ["http://127.0.0.1:*/**"]
+
+[limits]
+calls_per_minute = 6000000
+""",
+    """
+from runtime import Hand
+
+
+class Fetcher(Hand):
+    async def run(self, base: str, first: int, count: int) -> int:
+        got = 0
+        for number in range(first, first + count):
+            async with self.kernel.stream("web.fetch", f"{base}/{number}") as stream:
+                async for chunk in stream:
+                    got += len(chunk)
+        return got
+""",
+)
+
+
+@contextmanager
+def site() -> Iterator[str]:
+    """The server's address."""
+    words = [sys.executable, "-I", "-c", SERVER, str(SIZE)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.kill()
+
+
+def seen(base: str) -> float:
+    """Seconds that the pages took, as the server saw them."""
+    with urllib.request.urlopen(f"{base}/seen", timeout=10) as reply:
+        count, seconds = json.loads(reply.read())
+    assert count == PAGES, count
+    return float(seconds)
+
+
+def alone(base: str) -> float:
+    """Pages a second by the library alone."""
+    folder = Path(HANDS)
+    words = [str(folder / "web"), str(folder.parent), base, str(PAGES), str(HANDS_AT_ONCE)]
+    subprocess.run([sys.executable, "-B", "-c", ALONE, *words], check=True, timeout=120)
+    return PAGES / seen(base)
+
+
+def through(kernel: Kernel, base: str) -> float:
+    """Pages a second by Hands, which are all started first."""
+    each = PAGES // HANDS_AT_ONCE
+    with kernel.client() as client:
+        runs = []
+        for at in range(HANDS_AT_ONCE):
+            inputs = {"base": base, "first": at * each, "count": each}
+            value = client.call("kernel.start", "fetcher", {"inputs": inputs}).value
+            assert isinstance(value, dict)
+            runs.append(str(value["run"]))
+        while (rows := client.call("kernel.ps").value) and _live(rows, runs):
+            time.sleep(0.1)
+    return PAGES / seen(base)
+
+
+def _live(rows: object, runs: list[str]) -> bool:
+    return any(run in str(rows) for run in runs)
+
+
+def measured(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """(pages a second through Hands, alone), turn by turn."""
+    home = make_home(folder / "home")
+    hands, bare = list[float](), list[float]()
+    with site() as base, Kernel(home) as kernel:
+        install(kernel, FETCHER)
+        with kernel.client() as client:
+            web = package.read(str(Path(HANDS) / "web"), skip_caches=True)
+            installing.install(client, web, package.sealed(web, seal_key(home)), asked(web.manifest))
+            client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8"]}})
+        for _ in range(rounds):
+            bare.append(alone(base))
+            hands.append(through(kernel, base))
+    return hands, bare
+
+
+def pages(folder: Path, rounds: int) -> list[Row]:
+    """The row."""
+    hands, bare = measured(folder, rounds)
+    return [
+        Row(
+            name="pages",
+            what=f"web.fetch of {PAGES} pages of {SIZE // 1024} KiB by {HANDS_AT_ONCE} Hands, each page logged and on a tape",
+            unit="pages/s",
+            ours=tuple(hands),
+            bare=tuple(bare),
+            judged="ratio",
+            limit=0.5,
+            at_least=True,
+            note="beside h11 alone, one connection a page in both",
+        )
+    ]
