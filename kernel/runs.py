@@ -180,7 +180,7 @@ def was_killed(status: int) -> bool:
 def ending(status: int) -> str:
     """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
     if status < 0:
-        return "its process is gone with the template"
+        return "nobody saw its process end"
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"exit code {os.waitstatus_to_exitcode(status)}"

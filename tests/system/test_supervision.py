@@ -226,7 +226,7 @@ def test_a_killed_template_takes_every_run_with_it_and_what_was_wanted_comes_bac
         below = fates.under(template)
         os.kill(template, signal.SIGKILL)
         until(lambda: not fates.living(below), "every run gone", 1.0)
-        assert entry(kernel.home, "run.left", run=run).detail["exit"] == "its process is gone with the template"
+        assert entry(kernel.home, "run.left", run=run).detail["exit"] == "nobody saw its process end"
         until(lambda: [row for row in fates.runs(kernel, "errand") if row["pid"]], "the errand goes on")
         client.call("kernel.stop", run)
         assert table(client.call("kernel.wait", "", {"run": run}).value)["outcome"] == "cancelled"
