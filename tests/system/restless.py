@@ -2,7 +2,8 @@
 
 from kernel import main as kernel_main
 from kernel.record import resuming
+from manifests import calls
 
 main = kernel_main.main
 resuming.__dict__["EVERY"] = 0.1
-resuming.__dict__["RESTS_FROM"] = 0.5
+calls.__dict__["RESTS_FROM"] = 500_000
