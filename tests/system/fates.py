@@ -96,8 +96,9 @@ def pid_of(kernel: Kernel, hand: str) -> int:
     """The first process of the one run of a Hand, as soon as there is one."""
 
     def pid() -> int:
-        (row,) = runs(kernel, hand)
-        return int(str(row["pid"]))
+        rows = runs(kernel, hand)
+        assert len(rows) < 2, rows
+        return int(str(rows[0]["pid"])) if rows else 0
 
     return until(pid, f"{hand} has a process")
 
