@@ -49,6 +49,7 @@ class Spares:
     ) -> None:
         self._machine, self._fork, self._rehearse = found, fork, rehearse
         self._spare: Spare | None = None
+        self._is_dead = False  # it was found so when it was needed, and its death is not heard of yet
         self._numbers = 0
         self._due: float | None = None
 
@@ -89,6 +90,7 @@ class Spares:
             return None
         try:
             if spare.line.recv(1, MSG_DONTWAIT) != _READY:
+                self._is_dead = True
                 return None
             if self._machine.cgroup:
                 cgroup.bound(self._machine.cgroup, spare.group, memory)
@@ -97,19 +99,24 @@ class Spares:
             return None  # it is not ready yet
         except OSError:
             spare.line.close()  # it ends, or has ended
+            self._is_dead = True
             return None
         self._spare = None
         spare.line.close()
         return spare
 
     def died(self, pidfd: int) -> None:
-        """Something has ended that was no run; if it was the spare, there is none, and its group is gone."""
+        """Something has ended that was no run; if it was the spare, there is none, and its group is gone.
+
+        One that a run was to be made of is followed by another, as it would have been if it had been used.
+        """
         if self._spare is None or self._spare.pidfd != pidfd:
             return
         self._spare.line.close()
         if self._machine.cgroup:
             cgroup.leave(self._machine.cgroup, self._spare.group)
-        self._spare, self._due = None, None
+        self._spare, self._due = None, time.monotonic() + PAUSE if self._is_dead else None
+        self._is_dead = False
 
 
 def _stand_by(line: socket, group: str, found: Machine, rehearse: Callable[[], object]) -> NoReturn:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernel.process import spare
+from tests.cli.shell import is_gone
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.fates import call, pid_of, runs, until
@@ -119,6 +120,21 @@ def test_one_that_is_killed_costs_nobody_anything(kernel: Kernel) -> None:
         assert answer.result(fates.PATIENCE)
     assert pid_of(kernel, "numbered") != stood
     assert "Traceback" not in kernel.log()
+
+
+def test_one_that_dies_just_before_it_is_needed_is_followed_by_another(kernel: Kernel) -> None:
+    install(kernel, NUMBERED)
+    call(kernel, "echo.say", "", {"text": "hi"})
+    stood = ready(kernel)
+    os.kill(kernel.template_pid, signal.SIGSTOP)  # it hears of the run first, and of the death after it
+    with ThreadPoolExecutor(1) as beside:
+        answer = beside.submit(call, kernel, "numbered.say", "", {"text": "hi"})
+        until(lambda: runs(kernel, "numbered"), "a run is asked for")
+        os.kill(stood, signal.SIGKILL)
+        until(lambda: is_gone(stood), "it has ended")
+        os.kill(kernel.template_pid, signal.SIGCONT)
+        assert answer.result(fates.PATIENCE)
+    assert ready(kernel) != stood
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root maps the ids of roots")
