@@ -149,7 +149,7 @@ def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
     run = _at_work(kernel, count)
     for _ in range(10):
         assert call(kernel, "kernel.pause", "adder") == {"name": "adder", "state": "paused"}
-        assert standing_still(pid_of(kernel, "adder"))
+        until(lambda: standing_still(pid_of(kernel, "adder")), "it stands still")
         _still_for(0.05, kernel)
         seen = len(_counted(kernel))
         assert call(kernel, "kernel.resume", "adder") == {"name": "adder", "state": "working"}
@@ -173,7 +173,7 @@ def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on
         waiting.start()
         until(lambda: fates.runs(kernel)[0]["open"] == 1, "the call is at its provider")
         client.call("kernel.pause", "counter")
-        assert standing_still(pid_of(kernel, "counter"))
+        until(lambda: standing_still(pid_of(kernel, "counter")), "it stands still")
         assert state_of(kernel, "counter") == "paused"
         assert ended(client, "counter.add", "", {"number": 1}) == "paused"
         assert ended(client, "kernel.start", "counter") == "paused"
@@ -244,7 +244,7 @@ def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Kernel) ->
     call(kernel, "counter.add", "", {"number": 1})  # up by itself, not wanted
     call(kernel, "kernel.pause", "counter")
     threading.Event().wait(1.2)  # longer than its idle time: it stands still, and is not stopped
-    assert standing_still(pid_of(kernel, "counter"))
+    until(lambda: standing_still(pid_of(kernel, "counter")), "it stands still")
     call(kernel, "kernel.resume", "counter")
     entry(kernel.home, "run.end", why="idle")
 
