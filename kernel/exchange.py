@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from kernel.runs import Peer, Run, carried
-from manifests import holding, paying
+from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
 from wire import headers, limits
@@ -210,6 +210,8 @@ class Exchange:
         seq = self._log("end", call, "reply", body, call.over(header))
         if provider is not None:
             provider.serving.pop(call.number, None)
+            if call.route == b"":
+                self._tell_schedules(call, provider, header, seq)
         kernel.budgets.settle(call, cost, is_word=is_word)
         if tape is not None:
             tape.pump()
@@ -314,6 +316,12 @@ class Exchange:
             return
         peer.made.pop(call.caller_number, None)
         kernel.links.send(peer, self._told(call, header), body)
+
+    def _tell_schedules(self, call: OpenCall, run: Run, header: headers.End, seq: int) -> None:
+        """Of a scheduled run, whichever kernel began it; in the kernel's own words, so without the labels of its reply."""
+        told = schedules.ended(self._kernel.state, run.hand, run.id, header)
+        if told is not None:
+            self._kernel.log.after(seq, partial(self._kernel.events.tell, "kernel.fired", told, call.depth))
 
     def _heard(self, call: OpenCall) -> Peer | None:
         """The caller, which hears some of the reply now: what it is answering, and its run, carry its labels on."""

@@ -17,6 +17,8 @@ from manifests.occasions import filled, fits
 from manifests.policy import Link
 from manifests.schema import Schedule
 from manifests.state import State, authority
+from manifests.upgrades import key_of
+from wire import headers
 from wire.entries import time_micros
 from wire.errors import CodecError, Refusal
 
@@ -111,5 +113,13 @@ def _row(state: State, hand: Installed, working: Collection[str]) -> dict[str, o
         "since": hand.since,
         "schedule": replace(schedule, inputs={}),
         "held": held or ("quarantined" if hand.id in state.quarantined else ""),
-        "running": [run for run in state.fired.get(hand.id, {}).values() if run in working],
+        "running": {key: run for key, run in state.fired.get(hand.id, {}).items() if run in working},
     }
+
+
+def ended(state: State, hand: Installed, run: str, end: headers.End) -> dict[str, object] | None:
+    """What those who follow schedules are told when a run's work has its end; None for one that no firing began."""
+    key = key_of(state, hand.id, run)
+    why = end.code if isinstance(end, headers.Refused) else ""
+    outcome = type(end).__name__.lower()
+    return {"hand": hand.id, "name": hand.name, "key": key, "run": run, "outcome": outcome, "why": why} if key else None

@@ -33,18 +33,21 @@ ENDED_KEPT: Final = 1_000
 
 
 class Scheduled(Struct, frozen=True, kw_only=True):
-    """A scheduled Hand, as kernel.schedules tells. held: why nothing starts it now; running: its scheduled runs that work."""
+    """A scheduled Hand, as kernel.schedules tells. held: why nothing starts it now; running: its scheduled runs that work,
+
+    by the key of the firing that began each.
+    """
 
     name: str
     hand: str
     since: int
     schedule: Schedule
     held: str = ""
-    running: tuple[str, ...] = ()
+    running: dict[str, str] = {}
 
 
 class Entry:
-    """One schedule now. running: its runs that work. pending: what is to begin a run, in order."""
+    """One schedule now. running: its runs that work, by key. pending: what is to begin a run, in order."""
 
     __slots__ = ("cursor", "events", "hand", "held", "name", "pending", "plan", "running", "since", "turned")
 
@@ -52,7 +55,7 @@ class Entry:
         self.hand, self.name, self.since, self.cursor = told.hand, told.name, told.since, cursor
         self.plan = Plan(told.schedule, since=told.since // 1000, seed=told.hand)
         self.held = told.held
-        self.running: dict[str, None] = dict.fromkeys(told.running)
+        self.running = dict(told.running)
         self.pending: deque[Pending] = deque()
         self.events: deque[int] = deque()
         self.turned = 0
@@ -214,7 +217,7 @@ class Book:
         if is_busy and entry.schedule.overlap == "skip" and not made_up:
             why = "the start before is not done yet"
             if entry.running:
-                why = f"the run before still works, as {next(iter(entry.running))}"
+                why = f"the run before still works, as {next(iter(entry.running.values()))}"
             self._tell(entry, "skipped", planned, now, why=why)
             return
         if len(entry.pending) >= QUEUE_MOST and not made_up:
@@ -247,7 +250,7 @@ class Book:
         self._over(firing, self._row(firing, "fired", now, run=run, outcome=self._ended.get(run, "")))
         entry = self.entries.get(firing.hand)
         if entry is not None and is_working and run not in self._ended:
-            entry.running[run] = None
+            entry.running[firing.key] = run
 
     def overlapped(self, firing: Pending, why: str, now: int) -> None:
         """The kernel says that a run still works: what `overlap` says."""
@@ -266,10 +269,10 @@ class Book:
             del self._ended[next(iter(self._ended))]
         entry = self.entries.get(hand)
         if entry is not None:
-            entry.running.pop(run, None)
+            entry.running.pop(key, None)
         is_asked = entry is not None and any(one.key == key for one in entry.pending)
         with self._store.round():
-            if not self._store.ended(run, outcome) and not is_asked:
+            if not self._store.ended(hand, key, run, outcome) and not is_asked:
                 self._store.tell(
                     Row(
                         at=now, hand=hand, name=name, what="fired", planned=now, key=key, run=run, outcome=outcome,

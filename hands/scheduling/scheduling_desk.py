@@ -28,7 +28,7 @@ def _row(entry: Entry, due: int | None, now: int, *, is_alone: bool) -> Answer:
         "schedule": in_words(entry.schedule),
         "next": "" if due is None else moment(due),
         "held": entry.held,
-        "running": list(entry.running),
+        "running": list(entry.running.values()),
         "waiting": len(entry.pending),
     }
     if is_alone:

@@ -43,7 +43,6 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_hand ON history (hand, id);
 CREATE INDEX history_key ON history (hand, key) WHERE key != '';
-CREATE INDEX history_run ON history (run) WHERE run != '';
 """
 
 CURSORS: Final = "SELECT hand, since, done FROM cursor"
@@ -70,7 +69,7 @@ VALUES (:at, :hand, :name, :what, :planned, :key, :run, :outcome, :why, :count)
 """
 HISTORY_LAST: Final = "SELECT id, at, what, why, key FROM history WHERE hand = ? ORDER BY id DESC LIMIT 1"
 HISTORY_MORE: Final = "UPDATE history SET count = count + ?, planned = ?, at = ? WHERE id = ?"
-HISTORY_OUTCOME: Final = "UPDATE history SET outcome = ? WHERE run = ?"
+HISTORY_OUTCOME: Final = "UPDATE history SET outcome = ?, run = ? WHERE hand = ? AND key = ? AND run != ''"
 HISTORY_OF: Final = """
 SELECT at, name, what, planned, run, outcome, why, count FROM history
 WHERE name = ?1 OR ?1 = '' ORDER BY id DESC LIMIT ?2

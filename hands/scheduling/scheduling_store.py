@@ -144,9 +144,9 @@ class Store:
             self._connection.execute(sql.HISTORY_BOUND, (KEPT_IN_ALL,))
         return True
 
-    def ended(self, run: str, outcome: str) -> bool:
-        """How a run ended; False for one that is not in the history."""
-        self._connection.execute(sql.HISTORY_OUTCOME, (outcome, run))
+    def ended(self, hand: str, key: str, run: str, outcome: str) -> bool:
+        """How the run of a firing ended, which after an upgrade may be another one; False for one not in the history."""
+        self._connection.execute(sql.HISTORY_OUTCOME, (outcome, run, hand, key))
         return self._connection.changes() > 0
 
     def history(self, name: str, most: int) -> list[Row]:

@@ -1,15 +1,12 @@
 """What is scheduled, and its start, for the Hand `scheduling` (acts on what manifests/schedules.py decides)."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kernel.methods.request import Request, method
 from kernel.methods.runs import answer_when_begun
-from manifests.installed import Installed
 from manifests.schedules import KEY_MOST, Fired, decide, rows
-from wire import codec, headers
+from wire import codec
 from wire.errors import Refusal
-from wire.results import Outcome
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -41,16 +38,7 @@ def _fire(request: Request) -> object:
         if run.work is not None:
             kernel.exchange.cancel(run.work, "replaced by its next scheduled run")
     begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
-    kernel.results.wait(begun.id, partial(_ended, kernel, hand, asked, begun.id))
     return answer_when_begun(request, begun)
-
-
-def _ended(kernel: "Kernel", hand: Installed, asked: Fired, run: str, outcome: Outcome) -> None:
-    """Tell those who follow schedules how it ended; in the kernel's own words, so without the labels of its reply."""
-    verdict = type(outcome.header).__name__.lower()
-    why = outcome.header.code if isinstance(outcome.header, headers.Refused) else ""
-    told = {"hand": hand.id, "name": hand.name, "key": asked.key, "run": run, "outcome": verdict, "why": why}
-    kernel.events.tell("kernel.fired", told, asked.depth)
 
 
 def _working(kernel: "Kernel") -> set[str]:

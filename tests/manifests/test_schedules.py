@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
-from manifests.schedules import PAGE, Fired, decide, rows
+from manifests.schedules import PAGE, Fired, decide, ended, rows
 from manifests.schema import Capability, Events, Schedule
 from manifests.state import FIRED_KEPT, State, fold
 from tests.manifests.texts import cap, manifest
+from wire import headers
 from wire.entries import Entry, time_text
 from wire.errors import Refusal
 from wire.ids import HandId
@@ -52,6 +53,16 @@ def test_the_same_key_is_the_same_run_also_after_a_restart() -> None:
     assert decide(state, one, Fired(key="at 1", due=DUE), ()).before == "r-1"
     assert decide(state, one, Fired(key="at 1", due=DUE), {"r-1"}).before == "r-1"
     assert decide(state, one, Fired(key="at 2", due=DUE), ()).before == ""
+
+
+def test_the_end_of_a_scheduled_run_is_told_with_its_key_whichever_kernel_began_it() -> None:
+    state, one = hand("a", Schedule(every_ms=1000))
+    started(state, "a", "r-1", "at 1")
+    refused = headers.Refused(number=1, code="limit", why="", grant="")
+    told = {"hand": "h-a", "name": "a", "key": "at 1", "run": "r-1"}
+    assert ended(state, one, "r-1", headers.Done(number=1)) == told | {"outcome": "done", "why": ""}
+    assert ended(state, one, "r-1", refused) == told | {"outcome": "refused", "why": "limit"}
+    assert ended(state, one, "r-2", headers.Done(number=1)) is None  # its operator began it
 
 
 def test_the_last_keys_are_kept() -> None:
@@ -102,7 +113,7 @@ def test_scheduled_hands_are_told_page_by_page_with_what_holds_them() -> None:
     first: Any = rows(state, {"r-1"})
     assert first["more"]
     assert len(first["hands"]) == PAGE
-    assert (first["hands"][0]["held"], first["hands"][0]["running"]) == ("paused", ["r-1"])
+    assert (first["hands"][0]["held"], first["hands"][0]["running"]) == ("paused", {"at 1": "r-1"})
     second: Any = rows(state, (), after=first["hands"][-1]["name"])
     assert (len(second["hands"]), second["more"]) == (4, False)
     only: Any = rows(state, (), only="b001")

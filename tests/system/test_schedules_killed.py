@@ -73,6 +73,22 @@ def test_the_kernel_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: 
     verified(kernel.home)
 
 
+def test_a_run_that_a_kill_cut_in_two_tells_its_end_to_scheduling(tmp_path: Path) -> None:
+    """Else the next one begins only when scheduling looks by itself, a minute later."""
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, SCHEDULING)
+        install(kernel, beat("tick", EVERY + "\ninputs = { lasts = 3 }"))
+        until(lambda: begun(kernel.home, "tick"), "a run")
+        kernel.kill()
+        kernel.up()
+        until(lambda: len(begun(kernel.home, "tick")) > 1, "the next run", 20)
+        with kernel.client() as client:
+            assert until(lambda: ended(client, "tick"), "how the first one ended")[0]["outcome"] == "done"
+        check_keys(kernel.home)
+        kernel.down()
+    verified(kernel.home)
+
+
 def test_what_was_missed_while_nobody_was_there_is_one_run(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, SCHEDULING)

@@ -62,7 +62,7 @@ class World:
         self.book = None
 
     def tell(self, name: str) -> None:
-        running = tuple(run for run, (hand, _, end) in self.runs.items() if hand == f"h-{name}" and end > self.now)
+        running = {key: run for run, (hand, key, end) in self.runs.items() if hand == f"h-{name}" and end > self.now}
         told = booking.Scheduled(
             name=name, hand=f"h-{name}", since=self.since[name], schedule=self.hands[name], held=self.held.get(name, ""),
             running=running,

@@ -100,6 +100,21 @@ def test_another_schedule_counts_from_when_it_came(world: World) -> None:
     assert world.planned("a") == [60, 250]
 
 
+def test_the_end_of_a_run_that_began_instead_of_another_is_the_firings_end(world: World) -> None:
+    """After an upgrade the kernel tells of the run that went on; the key of the firing is the same."""
+    world.lasts = DAY
+    world.schedule("a", Schedule(every_ms=10_000, overlap="queue"))
+    world.go(25 * SECOND)
+    key, run = next(iter(world.book.entries["h-a"].running.items()))
+    del world.runs[run]
+    world.book.ended("h-a", "a", key, "r-instead", "done", world.now)
+    assert not world.book.entries["h-a"].running
+    world.turn()
+    assert world.planned("a") == [10, 20]
+    first = world.store.history("a", 10)[0]
+    assert (first.run, first.outcome) == ("r-instead", "done")
+
+
 def test_a_hand_that_is_removed_starts_no_more_and_its_past_stays(world: World) -> None:
     world.schedule("a", Schedule(every_ms=10_000))
     world.go(15 * SECOND)
