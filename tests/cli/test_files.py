@@ -1,5 +1,6 @@
 """The methods of `files` over the bus, in the process that the kernel confines, and one cannot be had by way of another."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,15 @@ from tests.cli.shell import Shell
 
 
 @pytest.fixture(scope="module")
-def notes(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with a file."""
+def notes(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A root with a file; the home is not this file's alone, so the root is taken back."""
     folder = tmp_path_factory.mktemp("notes")
     folder.chmod(0o777)
     (folder / "a.txt").write_text("one\ntwo\nthree\n")
     (folder / "a.txt").chmod(0o666)
     shell.good("roots", "add", "notes", folder)
-    return folder
+    yield folder
+    shell.good("roots", "remove", "notes")
 
 
 def test_a_file_is_searched_changed_moved_deleted_and_taken_back(shell: Shell, notes: Path) -> None:

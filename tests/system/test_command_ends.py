@@ -71,7 +71,7 @@ def test_stop_is_told_and_then_insisted_upon_and_nothing_is_left(kernel: Kernel,
     (run,) = [one for one in value_of(client, "kernel.ps")["runs"] if one["hand"] == "stubborn"]
     begun = time.monotonic()
     client.call("kernel.stop", "stubborn")
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 9
     assert not Path(f"/proc/{run['pid']}").exists()
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         assert not re.search(rb"sleep\x00100[01]", _read(process))
@@ -90,7 +90,7 @@ def test_an_obedient_program_stops_at_once(kernel: Kernel, client: Client) -> No
     assert client.call("obedient.do").value == "up"
     begun = time.monotonic()
     client.call("kernel.stop", "obedient")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2
 
 
 def test_its_caller_leaving_is_told_by_cancel(kernel: Kernel, client: Client) -> None:

@@ -66,7 +66,7 @@ def test_a_call_that_nobody_answers_ends_at_its_deadline(kernel: Kernel, raw: Ra
     end = raw.end_of(1)
     assert isinstance(end, headers.Failed)
     assert end.code == "deadline"
-    assert 0.2 <= time.monotonic() - begun < 3
+    assert 0.2 <= time.monotonic() - begun < 15
     assert silent(raw)
     with kernel.client() as client:
         assert ended(client, "odd.good") == "done"

