@@ -216,8 +216,8 @@ def test_install_without_a_terminal_asks_for_yes_and_changes_nothing(shell: Shel
 
 
 def test_install_tells_in_words_what_is_asked_for(shell: Shell, tmp_path: Path) -> None:
-    folder = tmp_path / "asker"
-    shell.good("new", "asker", "--into", tmp_path)
+    folder = tmp_path / "teller"
+    shell.good("new", "teller", "--into", tmp_path)
     text = (folder / "HAND.toml").read_text()
     asks = '"echo.say" = ["*"]\n"files.write" = ["data/**"]\n"nobody.does" = ["*"]\n'
     (folder / "HAND.toml").write_text(text.replace("[capabilities]\n", f"[capabilities]\n{asks}"))
@@ -227,7 +227,7 @@ def test_install_tells_in_words_what_is_asked_for(shell: Shell, tmp_path: Path) 
     assert ["echo.say", "*", "changes", "nothing"] in told
     assert ["files.write", "data/**", "changes", "this", "machine"] in told
     assert ["nobody.does", "*", "nothing", "provides", "it", "yet"] in told
-    shell.good("remove", "asker")
+    shell.good("remove", "teller")
 
 
 def test_a_program_is_shown_as_such_and_is_believed_only_when_that_is_said(shell: Shell, tmp_path: Path) -> None:
