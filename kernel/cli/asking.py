@@ -10,6 +10,7 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
 from kernel.cli.run_waiting import waited
 from kernel.cli.start import Started
+from kernel.cli.words import Words
 from wire.entries import Cost
 
 DEFAULT: str = "assistant"
@@ -34,10 +35,10 @@ def begun(
     return told.read(client.call("kernel.start", hand, {"inputs": inputs}, seconds=120, most=most).value, Started).run
 
 
-def outcome(session: Session, client: Client, run: str) -> told.Outcome:
+def outcome(session: Session, client: Client, run: str, words: Words | None = None) -> told.Outcome:
     """How it ended; what is to be known of the answer is said on stderr. Ctrl-C takes the question back."""
     try:
-        ended = told.read(waited(session, client, run).value, told.Outcome)
+        ended = told.read(waited(session, client, run, words).value, told.Outcome)
     except KeyboardInterrupt:
         with session.client() as other:  # the first one is in the middle of an answer
             other.call("kernel.stop", run, seconds=120)

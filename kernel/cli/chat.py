@@ -12,12 +12,16 @@ from kernel.cli import asking, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json, command, hand_names
+from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
 
 BEFORE: Final = 60
 """Messages of the conversation that go with a question; older ones stay in memory."""
 MARK: Final = "> "
+SAID: Final = "said"
+"""The event of a Hand with [agent] that has its words as they come."""
+
 HELP: Final = """/attach PATH   the text of a file goes with the next question
 /history       what was said, the last of it
 /search WORDS  what was said in which all these words stand
@@ -75,7 +79,8 @@ class _Talk:
 
     def __init__(self, session: Session, hand: str, name: str) -> None:
         self._session, self._hand = session, hand
-        self._client: Client = session.client()
+        self._words = Words()
+        self._client = self._linked()
         self._attached: list[str] = []
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: session.say(HELP),
@@ -85,6 +90,11 @@ class _Talk:
             "/new": self._open,
         }
         self._open(name)
+
+    def _linked(self) -> Client:
+        client = self._session.client()
+        client.subscribe(f"{self._hand}.{SAID}", self._words.hear)
+        return client
 
     def close(self) -> None:
         """Let go of the kernel."""
@@ -145,22 +155,25 @@ class _Talk:
         """One question, and its answer; both are remembered when it is there."""
         question = asking.with_files(text, self._attached)
         before = [_message(one.role, one.text) for one in self._read(BEFORE)]
+        self._words.begin()
         run = asking.begun(self._client, self._hand, question, before)
+        self._words.follow(run)
         try:
-            ended = asking.outcome(self._session, self._client, run)
+            ended = asking.outcome(self._session, self._client, run, self._words)
         except KeyboardInterrupt:
+            self._words.break_off()
             self._client.close()
-            self._client = self._session.client()
+            self._client = self._linked()
             self._session.say(f"taken back: {run}")
             return
         self._attached.clear()
         answer = asking.answered(ended).answer
         if ended.outcome != "done":
+            self._words.break_off()
             self._session.say(f"the run {ended.outcome}: {screen.visible(ended.text)}; see `maniple run-show {run}`")
             return
-        sys.stdout.write(asking.text_of(answer) + "\n")
-        sys.stdout.flush()
-        whole = answer if isinstance(answer, str) else as_json(answer)
+        whole = answer if isinstance(answer, str) else "" if answer is None else as_json(answer)
+        self._words.end(whole)
         said = [{"role": "user", "text": question}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
         self._client.call("memory.session.append", self._key, {"messages": said})
 

@@ -7,19 +7,18 @@ A link is one DEALER socket; a call is over before the next begins.
 
 import os
 import select
-import socket
-import struct
 from collections.abc import Callable
 from math import inf
 from time import monotonic
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeAlias
 
 import zmq
 from msgspec import Struct
 
 from kernel.cli import homes, screen
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
+from kernel.cli.serving import listening, open_run_folder, pidfd_of
 from wire import codec, headers, limits
 from wire.entries import Cost
 from wire.errors import CodecError
@@ -50,7 +49,8 @@ _BROKEN: Final = (
     | zmq.EVENT_DISCONNECTED
 )
 
-_UCRED: Final = struct.Struct("3i")
+Hear: TypeAlias = Callable[[codec.Value], None]
+"""What is given an event's body."""
 
 
 class Source(Protocol):
@@ -75,12 +75,13 @@ class Client:
         self._run_folder = open_run_folder(home)
         self._number = -1
         self._pidfd = -1
+        self._hear: dict[str, Hear] = {}
         try:
             self.kernel_pid = listening(self._run_folder, home)
             if self.kernel_pid < 0:
                 homes.need(home)
                 raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
-            self._pidfd = _pidfd(self.kernel_pid)
+            self._pidfd = pidfd_of(self.kernel_pid)
             self._context = zmq.Context()
             self._link = self._connect()
         except BaseException:
@@ -148,7 +149,19 @@ class Client:
             most=most,
         )
         self._send(header, {} if arguments is None else arguments)
-        sender = _Upload(self, number, upload) if upload is not None else None
+        return self._end_of(number, chunk, _Upload(self, number, upload) if upload is not None else None, tick)
+
+    def subscribe(self, event: str, hear: Hear) -> None:
+        """Each event of this name is given to hear, while the end of a call is waited for. Raises NotDone as call() does."""
+        self._number += 2
+        self._hear[event] = hear
+        self._send(headers.Subscribe(number=self._number, event=event))
+        self._end_of(self._number)
+
+    def _end_of(
+        self, number: int, chunk: Callable[[bytes], None] | None = None, sender: "_Upload | None" = None,
+        tick: Callable[[], None] | None = None,
+    ) -> Reply:  # fmt: skip
         silence = _Silence(self)
         while True:
             message = self._receive(1.0, sender)
@@ -170,6 +183,9 @@ class Client:
                     return Reply(value=codec.decode_body(body), labels=labels, cost=cost)
                 case headers.Failed() | headers.Refused() | headers.Cancelled() if said.number == number:
                     raise _not_done(said, body)
+                case headers.Event(event=event):
+                    self._send(headers.Credit(number=0, chunks=1))
+                    self._hear[event](codec.decode_body(body))
                 case _:
                     pass  # of an earlier call that had its end
 
@@ -320,25 +336,6 @@ class _Upload:
         self._client._send(headers.Chunk(number=self._number, last=not piece), piece)
 
 
-def listening(run_folder: int, home: str) -> int:
-    """The process that serves a home, of whose run folder this is a descriptor; 0 when it cannot be told, -1 for none.
-
-    SO_PEERCRED of a connection names the process that called listen (unix(7)); a socket left behind refuses.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(f"/proc/self/fd/{run_folder}/bus")
-        except BlockingIOError:
-            return 0  # its queue is full: somebody listens
-        except (FileNotFoundError, ConnectionRefusedError):
-            return -1
-        except OSError as error:
-            raise Ended(f"the kernel's socket {home}/run/bus cannot be used: {error.strerror}") from None
-        pid: int = _UCRED.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
-        return pid
-
-
 def check_words(method: str, resource: str) -> None:
     """Raises Ended for what no header can hold: the kernel drops the link of whoever sends it, without a word."""
     for what, text, most in (("method's name", method, limits.METHOD_MAX), ("resource", resource, limits.RESOURCE_MAX)):
@@ -352,14 +349,6 @@ def check_words(method: str, resource: str) -> None:
             )
 
 
-def _pidfd(pid: int) -> int:
-    """A descriptor of the kernel's process; -1 where it cannot be had: then only deadlines end a wait."""
-    try:
-        return os.pidfd_open(pid)
-    except (OSError, OverflowError):
-        return -1
-
-
 def _not_done(said: headers.Failed | headers.Refused | headers.Cancelled, body: bytes) -> NotDone:
     """An end that is not Done, as the sentence a person reads."""
     match said:
@@ -370,17 +359,6 @@ def _not_done(said: headers.Failed | headers.Refused | headers.Cancelled, body: 
             return NotDone(f"{text} ({reason})" if reason not in text else text, reason)
         case headers.Cancelled(why=why):
             return NotDone(f"cancelled: {why}", "cancelled")
-
-
-def open_run_folder(home: str) -> int:
-    try:
-        return os.open(os.path.join(home, "run"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise Ended(f"the home {home} cannot be used: {error.strerror}") from None
-    homes.need(home)
-    raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
 
 
 def _key(home: str, name: str) -> bytes:

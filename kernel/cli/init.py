@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import click
 
 from kernel.cli import bundled, founding, homes, starting
-from kernel.cli.client import Client, listening, open_run_folder
+from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel
 from kernel.cli.frame import Session, command
 from kernel.cli.package import sync
+from kernel.cli.serving import listening, open_run_folder
 
 
 @command()

@@ -7,13 +7,17 @@ from kernel.cli import answering, screen, told
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import NotDone
 from kernel.cli.frame import Session
+from kernel.cli.words import Words
 from wire.limits import DEADLINE_MAX
 
 
-def waited(session: Session, client: Client, run: str) -> Reply:
-    """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere each call that waits for a yes."""
+def waited(session: Session, client: Client, run: str, words: Words | None = None) -> Reply:
+    """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere each call that waits for a yes.
+
+    words: what is printed meanwhile of what it says; where those are in the middle of a line, that one is theirs.
+    """
     with session.client() as second:
-        view = _View(session, second, run)
+        view = _View(session, second, run, words)
         try:
             return outcome_of(client, run, view.tick)
         finally:
@@ -21,11 +25,14 @@ def waited(session: Session, client: Client, run: str) -> Reply:
 
 
 class _View:
-    def __init__(self, session: Session, client: Client, run: str) -> None:
-        self._session, self._client, self._run = session, client, run
+    def __init__(self, session: Session, client: Client, run: str, words: Words | None) -> None:
+        self._session, self._client, self._run, self._words = session, client, run, words
+        if words is not None:
+            words.clear = self.clear
         self._draws = screen.is_terminal(sys.stderr)
         self._began = time.monotonic()
         self._told: set[int] = set()
+        self._is_drawn = False
 
     def tick(self) -> None:
         """Look once more."""
@@ -35,19 +42,23 @@ class _View:
             if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
                 self._told.add(one.call)
                 self.clear()
+                if self._words is not None:
+                    self._words.break_off()
                 what = screen.visible(f"{one.hand} asks for {one.method} {one.resource}".rstrip())
                 self._session.say(f"{what}: `maniple approve {one.call}` or `maniple deny {one.call}`")
-        if self._draws:
+        if self._draws and not (self._words is not None and self._words.is_midway):
             said = mine.progress.shown() if mine and mine.progress else "working"
             line = screen.cut(f"{screen.duration(time.monotonic() - self._began)}  {screen.visible(said)}", 78)
             sys.stderr.write(f"\r\033[K{line}")
             sys.stderr.flush()
+            self._is_drawn = True
 
     def clear(self) -> None:
         """Take the line away that says how far it is."""
-        if self._draws:
+        if self._is_drawn:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
+        self._is_drawn = False
 
 
 def outcome_of(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:

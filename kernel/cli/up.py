@@ -18,7 +18,7 @@ def up(session: Session, foreground: bool) -> None:
     With --foreground this process becomes the kernel, which is what a service supervisor wants.
     """
     from kernel.cli import homes, starting
-    from kernel.cli.client import listening, open_run_folder
+    from kernel.cli.serving import listening, open_run_folder
     from kernel.home import Home
 
     homes.need(session.home)

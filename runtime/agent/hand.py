@@ -8,10 +8,11 @@ it hears: each event of [events] subscribes whose body is a table with its own r
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import count
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +24,7 @@ from runtime.agent import marks, tools
 from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
 from runtime.agent.results import as_text
+from runtime.agent.saying import SAID, STREAMS, Saying
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
@@ -53,6 +55,7 @@ NO_ROOM: Final = frozenset({"approvals", "log"})
 ROOM_MOST_S: Final = 60
 """Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
 
+T = TypeVar("T")
 _UNBOUND: Final = 10**12
 _SESSION_MOST: Final = 600_000
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
@@ -94,6 +97,7 @@ class AgentHand(Hand):
             raise HandBroken(f"{agent.task} is no task: {error}") from None
         self._heard: asyncio.Queue[_Answered] = asyncio.Queue()
         self._own: frozenset[str] = frozenset()
+        self._says, self._thoughts = False, 0
         self._places = asyncio.Semaphore(
             max(1, self._place.manifest.limits.in_flight - 2)
         )  # two for what is told meanwhile
@@ -129,6 +133,8 @@ class AgentHand(Hand):
             marks.Marks(marks.boundary(self.random)), session=before,
         )  # fmt: skip
         self._learn(machine, self._agent.model)
+        published = self._place.manifest.events.publishes
+        self._says = SAID in published and not self._schema and any(row.method == STREAMS for row in rows)
         self._own = frozenset(label for row in rows if row.method == THINKS for label in row.labels)
         remembered = await self._remembered(task) if any(row.method == RECALL for row in rows) else ()
         result = await self._follow(machine, task, remembered)
@@ -197,8 +203,10 @@ class AgentHand(Hand):
     async def _think(self, action: Think) -> None:
         most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.micro_dollars else None
         try:
-            reply = await self._called(THINKS, self._agent.model, _told_of(action), THINKS_MOST, most)
-            heard = _answered(reply)
+            if self._says:
+                heard = _answered(await self._with_room(lambda: self._thought_aloud(action, most)))
+            else:
+                heard = _answered(await self._called(THINKS, self._agent.model, _told_of(action), THINKS_MOST, most))
         except CallFailed as error:
             heard = _Answered(code=error.code, text=error.text)
         except CallRefused as error:
@@ -215,7 +223,9 @@ class AgentHand(Hand):
     async def _came(self, action: Make) -> Returned:
         try:
             async with self._places:
-                return await (self._begun(action) if action.method == tools.SPAWN else self._read_from(action))
+                if action.method == tools.SPAWN:
+                    return await self._begun(action)
+                return await self._with_room(lambda: self._read_from(action))
         except CallFailed as error:
             return Returned(code=error.code, text=error.text)
         except CallRefused as error:
@@ -231,24 +241,28 @@ class AgentHand(Hand):
         reply = await self._called(action.method, action.resource, action.arguments, _LONGEST, most)
         return _of_run(self._returned_by(reply, reply.value))
 
+    async def _thought_aloud(self, action: Think, most: Cost | None) -> Reply:
+        """What the model answers; those who hear this Hand's `said` hear its words as they come."""
+        self._thoughts += 1
+        saying = Saying(partial(self.publish, SAID), self.run_id, self._thoughts)
+        asked = self.kernel.stream(STREAMS, self._agent.model, _told_of(action), timeout=THINKS_MOST, at_most=most)
+        async with asked:
+            while (chunk := await asked.read()) is not None:
+                await saying.hear(chunk)
+        await saying.end()
+        return asked.reply
+
     async def _read_from(self, action: Make) -> Returned:
         """A tool's reply; what it streams stands in it as `content`. What is beyond STREAM_MOST is not waited for."""
-        for number in count():
-            stream = self.kernel.stream(action.method, action.resource, action.arguments, timeout=MAKES_MOST)
-            chunks, size = list[bytes](), 0
-            try:
-                async with stream:
-                    while size <= STREAM_MOST and (chunk := await stream.read()) is not None:
-                        chunks.append(chunk)
-                        size += len(chunk)
-                if size > STREAM_MOST:
-                    return Returned(value=_content(chunks, {"cut": f"at {size} bytes, there is more"}), labels=("cut",))
-                return self._returned_by(stream.reply, _content(chunks, stream.reply.value))
-            except CallRefused as error:
-                if error.code not in NO_ROOM:
-                    raise
-                await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
-        raise AssertionError
+        stream = self.kernel.stream(action.method, action.resource, action.arguments, timeout=MAKES_MOST)
+        chunks, size = list[bytes](), 0
+        async with stream:
+            while size <= STREAM_MOST and (chunk := await stream.read()) is not None:
+                chunks.append(chunk)
+                size += len(chunk)
+        if size > STREAM_MOST:
+            return Returned(value=_content(chunks, {"cut": f"at {size} bytes, there is more"}), labels=("cut",))
+        return self._returned_by(stream.reply, _content(chunks, stream.reply.value))
 
     def _returned_by(self, reply: Reply, value: object) -> Returned:
         cost = reply.cost or Cost(tokens=0, micro_dollars=0)
@@ -258,10 +272,15 @@ class AgentHand(Hand):
     async def _called(
         self, method: str, resource: str, arguments: dict[str, object], seconds: float, most: Cost | None
     ) -> Reply:
-        """A call's reply; it waits while too many wait for the operator already, or the disk is full."""
+        return await self._with_room(
+            lambda: self.kernel.call(method, resource, arguments, timeout=seconds, at_most=most)
+        )
+
+    async def _with_room(self, make: Callable[[], Awaitable[T]]) -> T:
+        """What it makes; while too many wait for the operator already, or the disk is full, it waits and makes it again."""
         for number in count():
             try:
-                return await self.kernel.call(method, resource, arguments, timeout=seconds, at_most=most)
+                return await make()
             except CallRefused as error:
                 if error.code not in NO_ROOM:
                     raise

@@ -64,11 +64,11 @@ class Shell:
         assert isinstance(value, dict)
         return value
 
-    def begin(self, *words: str | Path) -> "subprocess.Popen[bytes]":
-        """Start a command that goes on."""
+    def begin(self, *words: str | Path, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+        """Start a command that goes on. stdin: as of Popen."""
         return subprocess.Popen(
             [*MANIPLE, *map(str, words)],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self.environment(),

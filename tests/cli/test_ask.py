@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ SCRIPT: Final = "\n".join(
         {"when": "read it", "times": 0, "at": 0,
          "calls": [{"name": "web_fetch", "arguments": {"url": "https://example.org/"}}]},
         {"when": "denied", "times": 0, "text": "Then I do without."},
+        {"when": "say it slowly", "times": 0, "gap": 0.4, "text": "Well,\nthat takes me a while to say."},
         {"when": "take long", "times": 0, "delay": 30, "text": "Late."},
         {"when": "the secret is", "times": 0, "text": "I have read the file."},
     )
@@ -96,6 +98,20 @@ def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shel
     assert shell.good("chat", "--name", "other", stdin="what is my name\n") == "You have not told me.\n"
     found = shell.good("chat", "--name", "one", stdin="/search nothing\n/new other\n/history\n")
     assert found == "> what is my name\nYou have not told me.\n"
+
+
+def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: Shell) -> None:
+    talk = shell.begin("chat", "--name", "slow", stdin=subprocess.PIPE)
+    assert talk.stdin is not None
+    assert talk.stdout is not None
+    talk.stdin.write(b"say it slowly\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == b"Well,\n"
+    assert _runs(shell), "it thinks still"
+    out, err = talk.communicate(timeout=30)
+    assert (talk.returncode, out) == (0, b"that takes me a while to say.\n"), err
+    found = shell.good("chat", "--name", "slow", stdin="/history\n")
+    assert found == "> say it slowly\nWell,\nthat takes me a while to say.\n"
 
 
 def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell) -> None:

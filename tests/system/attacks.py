@@ -16,7 +16,8 @@ from typing import Self
 
 import zmq
 
-from kernel.cli.client import Client, open_run_folder
+from kernel.cli.client import Client
+from kernel.cli.serving import open_run_folder
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system.fates import entries, resident, table, until
 from tests.system.hostile import ODD, PUPPET

@@ -46,6 +46,25 @@ def test_a_hand_without_code_thinks_acts_and_answers(kernel: Kernel, client: Cli
     assert told["value"]["models"] == ["scripted/script"]
 
 
+def test_what_it_says_is_told_in_pieces_where_it_publishes_that(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    heard: list[Any] = []
+    text = "First I look into each of the drawers,\nand then I write down what lies there. " * 4
+    for name, more in (("open", '"model.stream" = ["*"]'), ("close", "")):
+        thinking.add(kernel, tmp_path, name, more=more, tail='[events]\npublishes = ["said"]')
+        client.subscribe(f"{name}.said", heard.append)
+    script(client, turns({"text": text, "calls": [ask("desk_look", name="left")]}, {"text": "Done."}))
+    told = ran(client, "close", task="tidy up")["value"]
+    assert (told["answer"], heard) == ("Done.", [])  # without model.stream it is asked for the whole
+    run = thinking.begin(client, "open", task="tidy up")
+    assert thinking.outcome(client, run)["value"]["answer"] == "Done."
+    assert {one["run"] for one in heard} == {run}
+    pieces = [one["text"] for one in heard if one["thought"] == 1]
+    assert ("".join(pieces), len(pieces) > 3) == (text, True)
+    assert [one["at"] for one in heard] == [*(len("".join(pieces[:number])) for number in range(len(pieces))), 0]
+    assert heard[-1]["text"] == "Done."
+    assert replay(kernel, run).code == 0
+
+
 def test_tools_that_are_asked_for_at_once_run_at_once(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     calls = [ask("desk_look", name=f"d{number}", seconds=0.5) for number in range(6)]
