@@ -16,7 +16,7 @@ from tests.turns import turn
 
 HERE = Path(__file__)
 
-settings.register_profile("test", derandomize=True, database=None, deadline=None)
+settings.register_profile("test", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.register_profile("soak", deadline=None, max_examples=5000)
 settings.load_profile("test")
 

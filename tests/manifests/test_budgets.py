@@ -132,7 +132,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40)
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 @given(st.lists(st.integers(-400 * DAY, 400 * DAY), max_size=30))

@@ -171,7 +171,7 @@ MOMENTS: Final = st.integers(ms("2005-01-01T00:00"), ms("2026-01-01T00:00"))
 
 
 @given(SCHEDULES, MOMENTS)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_from_any_moment_the_next_firing_is_the_same(schedule: Schedule, moment: int) -> None:
     one = plan(schedule)
     found = one.next(moment)
@@ -183,7 +183,7 @@ def test_from_any_moment_the_next_firing_is_the_same(schedule: Schedule, moment:
 
 
 @given(SCHEDULES, MOMENTS, st.integers(1, 5))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_the_last_firings_are_the_end_of_all_of_them(schedule: Schedule, moment: int, most: int) -> None:
     one, until = plan(schedule), moment + 40 * 86_400_000
     found = list(one.all(moment, until))

@@ -214,7 +214,7 @@ SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.d
 
 
 @given(MESSAGES)
-@settings(max_examples=80, suppress_health_check=SLOW)
+@settings(max_examples=40, suppress_health_check=SLOW)
 def test_no_messages_from_outside_harm_a_neighbour(kernel: Kernel, messages: list[list[bytes]]) -> None:
     with Raw(kernel.home, operators(kernel.home)) as raw, kernel.client() as client:
         raw.hello()
@@ -225,7 +225,7 @@ def test_no_messages_from_outside_harm_a_neighbour(kernel: Kernel, messages: lis
 
 
 @given(MESSAGES)
-@settings(max_examples=40, suppress_health_check=SLOW)
+@settings(max_examples=20, suppress_health_check=SLOW)
 def test_no_messages_from_a_run_harm_a_neighbour(kernel: Kernel, messages: list[list[bytes]]) -> None:
     with kernel.client() as client:
         outcome = play(client, *[["send", *map(small, frames)] for frames in messages])
@@ -234,7 +234,7 @@ def test_no_messages_from_a_run_harm_a_neighbour(kernel: Kernel, messages: list[
 
 
 @given(st.lists(st.tuples(SHAPED | BROKEN, BODIES), min_size=1, max_size=3))
-@settings(max_examples=40, suppress_health_check=SLOW)
+@settings(max_examples=20, suppress_health_check=SLOW)
 def test_no_messages_from_a_provider_harm_its_callers(kernel: Kernel, messages: list[tuple[bytes, bytes]]) -> None:
     """Its callers' calls end: with whatever it said, or in Failed when it was ended for it."""
     with kernel.client() as client:

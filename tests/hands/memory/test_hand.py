@@ -147,7 +147,7 @@ SHAPED = {
 }
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_a_method_is_given_it_answers_or_says_no(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -27,7 +27,7 @@ SCRAPS: Final = (
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(
     st.sampled_from(GOOD),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 60), st.sampled_from(SCRAPS)), min_size=1, max_size=3),
@@ -77,7 +77,7 @@ _EVENTS: Final = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(_EVENTS | st.dictionaries(st.sampled_from(_WORDS), _EVENTS, max_size=6), max_size=6))
 def test_events_of_any_shape_are_read_or_refused(events: list[object]) -> None:
     for reader in (AnthropicReader("anthropic", "m", asking()), OpenAIReader("openai", "m", asking())):
