@@ -18,7 +18,7 @@ from wire.entries import Entry, decode
 from wire.verify import Verified, verify_log
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds after which what should come true has failed to, on a busy machine."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -78,7 +78,7 @@ def is_down(client: Client, name: str) -> bool:
     return name not in [one["hand"] for one in value_of(client, "kernel.ps")["runs"]]
 
 
-def wait_for(told: Callable[[], object], within: float = 10.0) -> None:
+def wait_for(told: Callable[[], object], within: float = 30.0) -> None:
     """Return when it is true."""
     end = time.monotonic() + within
     while not told():
