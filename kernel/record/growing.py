@@ -8,12 +8,19 @@ then be called again.
 import errno
 import os
 import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 _KEEP_SIZE: Final = 1
 _OWN: Final = 64 * 1024  # more than a file system counts among a file's blocks for its own purposes
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
+
+SIDE_BY_SIDE: Final = 4
+"""Files that are synced at a time: twenty take as long with four threads as with eight, and a twentieth of one by one."""
 
 
 class Growing:
@@ -88,6 +95,33 @@ def sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def sync_all(files: Sequence[int]) -> list[bool]:
+    """Bring files to disk, SIDE_BY_SIDE of them at a time; which of them are there.
+
+    A file system commits what it is asked for at once in one go: on ext4 the commit that an fdatasync begins takes what
+    others wait for with it, while one after the other each waits for a commit of its own.
+    """
+    waiting, done = deque(enumerate(files)), [False] * len(files)
+
+    def work() -> None:
+        with suppress(IndexError):
+            while True:
+                at, file = waiting.popleft()
+                with suppress(OSError):
+                    os.fdatasync(file)
+                    done[at] = True
+
+    others = [Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(files)) - 1)]
+    with suppress(RuntimeError):  # this process may have no more threads: then there are fewer
+        for other in others:
+            other.start()
+    work()
+    for other in others:
+        if other.ident is not None:
+            other.join()
+    return done
 
 
 def _fallocate(file: int, offset: int, length: int) -> bool:

@@ -9,13 +9,14 @@ import errno
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from kernel.record.growing import sync_folder
+from kernel.record.growing import sync_all, sync_folder
 from wire.codec import decode_from_kernel
 from wire.errors import CodecError, TapeDamaged
 from wire.headers import Done
@@ -70,23 +71,40 @@ class TapeFile:
 
     def write(self, records: list[tuple[int, Record]]) -> None:
         """Bring records to disk. After an OSError nothing counts as written: write the same again."""
+        begun = self.begin(records)
+        try:
+            os.fdatasync(begun.file)
+        finally:
+            os.close(begun.file)
+        if self.end == 0:
+            sync_folder(self.path.parent)
+        self.end, self.check = begun.end, begun.check
+
+    def begin(self, records: list[tuple[int, Record]]) -> "Begun":
+        """Write records into the open file that is returned; they count when that was synced. Raises OSError."""
         check, parts = self.check, []
         for needs, record in records:
             raw, check = write(record, needs, self.key, check)
             parts.append(raw)
-        content, is_new = b"".join(parts), self.end == 0
+        rest, at = memoryview(b"".join(parts)), self.end
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            rest, at = memoryview(content), self.end
             while rest:
                 count = os.pwrite(file, rest, at)
                 at, rest = at + count, rest[count:]
-            os.fdatasync(file)
-        finally:
+        except OSError:
             os.close(file)
-        if is_new:
-            sync_folder(self.path.parent)
-        self.end, self.check = self.end + len(content), check
+            raise
+        return Begun(tape=self, file=file, end=at, check=check)
+
+
+class Begun(NamedTuple):
+    """What was written of a tape and is not on disk yet. end, check: of the tape, when it is."""
+
+    tape: TapeFile
+    file: int
+    end: int
+    check: bytes
 
 
 class Journal:
@@ -173,6 +191,8 @@ class Journal:
             with self._lock:
                 del self._erased[: len(gone)]
             self._stored += len(gone)
+        if len(self._taken) > 1:
+            self._store_together()
         while self._taken:
             tape = next(iter(self._taken))
             size = sum(_size(record) for _, record in self._taken[tape])
@@ -184,6 +204,23 @@ class Journal:
                 continue
             del self._taken[tape]
             self._stored += size
+
+    def _store_together(self) -> None:
+        """All tapes at once; those that the disk does not take so are left to be written one by one."""
+        begun = list[Begun]()
+        try:
+            with suppress(OSError):
+                for tape, records in self._taken.items():
+                    begun.append(tape.begin(records))
+            done = sync_all([one.file for one in begun])
+        finally:
+            for one in begun:
+                os.close(one.file)
+        if any(one.tape.end == 0 for one in begun):
+            sync_folder(self.folder)
+        for one in (one for one, is_there in zip(begun, done, strict=True) if is_there):
+            one.tape.end, one.tape.check = one.end, one.check
+            self._stored += sum(_size(record) for _, record in self._taken.pop(one.tape))
 
     def _erase(self, runs: list[str]) -> None:
         """Overwrite the digits of their keys in place, and remove their tapes."""

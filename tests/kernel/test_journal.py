@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.record.growing import sync_all
 from kernel.record.journal import Journal, TapeFile, began
 from tests.kernel.logs import Opened, start, written
 from tests.small_disk import SYSTEMS, on_small_disk
@@ -51,6 +52,35 @@ def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> N
     assert records(one) == [BEGAN, asked(1), asked(3)]
     assert journal.is_idle
     assert (tmp_path / "runs" / "r-1.tape").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_many_tapes_each_is_on_disk_and_one_that_cannot_be_written_is_written_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    several = [journal.tape(f"r-{number}", SECRET) for number in range(20)]
+    for needs, tape in enumerate(several, start=1):
+        journal.put(tape, BEGAN, needs)
+    several[7].path.mkdir()
+    journal.take()
+    with pytest.raises(IsADirectoryError):
+        journal.store()
+    assert journal.behind > 0
+    several[7].path.rmdir()
+    for tape in several:
+        journal.put(tape, asked(1), 21)
+    journal.take()
+    journal.store()
+    assert journal.is_idle
+    assert all(records(tape) == [BEGAN, asked(1)] for tape in several)
+
+
+def test_files_are_synced_side_by_side_and_those_that_cannot_be_are_told(tmp_path: Path) -> None:
+    files = [os.open(tmp_path / str(number), os.O_CREAT | os.O_WRONLY) for number in range(9)]
+    for number in (2, 5):
+        os.close(files[number])
+    assert sync_all(files) == [number not in (2, 5) for number in range(9)]
+    for number in {*range(9)} - {2, 5}:
+        os.close(files[number])
+    assert sync_all([]) == []
 
 
 def torn(tmp_path: Path) -> tuple[bytes, list[int]]:
@@ -158,7 +188,7 @@ def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
             journal.store()
             break
         except OSError:
-            assert not journal.is_idle
+            assert journal.behind > 0
             journal.put(tapes[0], asked(tries), 2)
             journal.take()
     assert journal.is_idle
