@@ -1,9 +1,10 @@
 """The calls this run makes (acts through the link): numbers, ends, streams under credit, and their cancellation.
 
 A call has exactly one end. A stream's writer waits for credit, so at most limits.WINDOW chunks are ever under way; its
-reader gives one credit back for each chunk it has dealt with. At most `in_flight` calls are open at once; a further one
-waits here until another has ended. Only when all are streams, which the Hand itself may be keeping open while it waits,
-it goes out at once, and is refused with a reason. A call that is given up sends Cancel and keeps its place to its end.
+reader gives credit back for the chunks it has dealt with, limits.GIVEN_BACK at a time. At most `in_flight` calls are open
+at once; a further one waits here until another has ended. Only when all are streams, which the Hand itself may be keeping
+open while it waits, it goes out at once, and is refused with a reason. A call that is given up sends Cancel and keeps its
+place to its end.
 """
 
 import asyncio
@@ -299,9 +300,9 @@ class Stream:
         return reply_of(end)
 
     def _give_credit(self, call: Outgoing) -> None:
-        if self._owed and call.end is None:
+        if self._owed >= limits.GIVEN_BACK and call.end is None:
             self._link.send(headers.Credit(number=call.number, chunks=self._owed))
-        self._owed = 0
+            self._owed = 0
 
     def _opened(self) -> Outgoing:
         self._link.check_thread()

@@ -100,9 +100,9 @@ class Call:
         return None
 
     def _give_credit(self) -> None:
-        if self._owed and not self._finished:
+        if self._owed >= limits.GIVEN_BACK and not self._finished:
             self._link.send(headers.Credit(number=self.number, chunks=self._owed))
-        self._owed = 0
+            self._owed = 0
 
     async def _happening(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

@@ -27,6 +27,9 @@ WHY_MAX: Final = 1 * KIB
 WINDOW: Final = 8
 """Chunks that may be under way in one direction of one call before the receiver gives more credit."""
 
+GIVEN_BACK: Final = WINDOW // 2
+"""Chunks that a run has dealt with before it gives credit back for them: a short stream needs no message for that."""
+
 EVENT_WINDOW: Final = 64
 """Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.runtime.peer import Peer, provided
-from wire import codec, headers
+from wire import codec, headers, limits
 from wire.entries import Cost
 
 SOURCE = """
@@ -268,7 +268,8 @@ def test_a_cancel_while_the_reply_waits_for_credit(hand: Peer) -> None:
 
 def test_a_cancel_while_the_upload_is_awaited(hand: Peer) -> None:
     number = hand.call("test.wait-for-upload", upload=True)
-    hand.send(headers.Chunk(number=number), b"one")
+    for _ in range(limits.GIVEN_BACK):
+        hand.send(headers.Chunk(number=number), b"one")
     hand.expect(headers.Credit)
     hand.send(headers.Cancel(number=number))
     assert hand.expect(headers.Cancelled)[0].number == number
