@@ -3,7 +3,7 @@
 Both fetch the same pages from the same server on loopback, a process of its own, twenty at a time and one connection a
 page. Alone means the very modules with which the Hand `web` speaks HTTP (h11 over asyncio's streams, each address judged
 before it is connected to), in one process, with no kernel, no bus and no log. The server's clock counts, from the first
-request that it sees to its last reply.
+request that it sees to its last reply; the Hands are all up by then, and wait for the same moment.
 """
 
 import json
@@ -25,6 +25,8 @@ from tests.living import Kernel, Source, install, make_home, seal_key
 PAGES: Final = 1000
 HANDS_AT_ONCE: Final = 20
 SIZE: Final = 20 * 1024
+TO_START: Final = 5.0
+"""Seconds in which all Hands are up."""
 
 SERVER: Final = """
 import asyncio, json, sys, time
@@ -96,7 +98,8 @@ from runtime import Hand
 
 
 class Fetcher(Hand):
-    async def run(self, base: str, first: int, count: int) -> int:
+    async def run(self, base: str, first: int, count: int, at: float) -> int:
+        await self.sleep(max(0.0, at - self.now().timestamp()))
         got = 0
         for number in range(first, first + count):
             async with self.kernel.stream("web.fetch", f"{base}/{number}") as stream:
@@ -136,15 +139,16 @@ def alone(base: str) -> float:
 
 
 def through(kernel: Kernel, base: str) -> float:
-    """Pages a second by Hands, which are all started first."""
-    each = PAGES // HANDS_AT_ONCE
+    """Pages a second by Hands, which are all up before the first of them fetches."""
+    each, begins = PAGES // HANDS_AT_ONCE, time.time() + TO_START
     with kernel.client() as client:
         runs = []
         for at in range(HANDS_AT_ONCE):
-            inputs = {"base": base, "first": at * each, "count": each}
+            inputs = {"base": base, "first": at * each, "count": each, "at": begins}
             value = client.call("kernel.start", "fetcher", {"inputs": inputs}).value
             assert isinstance(value, dict)
             runs.append(str(value["run"]))
+        assert time.time() < begins, "the Hands were not up in time"
         while (rows := client.call("kernel.ps").value) and _live(rows, runs):
             time.sleep(0.1)
     return PAGES / seen(base)
