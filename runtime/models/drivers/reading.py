@@ -13,6 +13,7 @@ import httpx2
 import msgspec
 
 from runtime.models.drivers import Endpoint
+from runtime.models.drivers.hiding import hidden
 from runtime.models.drivers.refusals import plain, refusal
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece
@@ -91,7 +92,13 @@ async def asked(endpoint: Endpoint, sdk: type[Exception], call: Callable[[], Awa
 
 
 def failure(endpoint: Endpoint, error: BaseException) -> ModelFailed:
-    """What an exception of an SDK, or of what lies below it, means."""
+    """What an exception of an SDK, or of what lies below it, means; its text is without the key, whoever wrote it."""
+    found = _meaning(endpoint, error)
+    text = hidden(found.text, endpoint.key)
+    return found if text == found.text else ModelFailed(found.code, text, after=found.after, provider=found.provider)
+
+
+def _meaning(endpoint: Endpoint, error: BaseException) -> ModelFailed:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ModelFailed):

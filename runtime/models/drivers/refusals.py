@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Final
 
+from runtime.models.drivers.hiding import hidden
 from runtime.models.failures import ModelFailed, code_of_status
 
 WORDS: Final = 300
@@ -113,9 +114,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def plain(text: str, key: str = "") -> str:
     """What a provider said, fit to be told: one line, not long, without the key."""
-    if key:
-        text = text.replace(key, "…")
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 10 * WORDS]).split())
+    text = hidden(text, key)[: 10 * WORDS]
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= WORDS else f"{line[:WORDS]}…"
 
 

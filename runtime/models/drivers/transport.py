@@ -7,7 +7,7 @@ Both SDKs speak through httpx2. This transport stands below them, so that what t
 - what is sent: only the headers of SENT, and the key of the Endpoint: neither headers, keys nor proxies of environment
   variables, nor a netrc, nor what an SDK tells of this machine. Redirects are not followed: a key goes to one address.
 - what is read: LARGEST bytes at most, and LINE without an end of line in a stream; not compressed, so that a small answer
-  cannot become a large one.
+  cannot become a large one. The key is taken out of whatever comes back, its headers too (hiding.py).
 
 Certificates: those of the system. A request is made once: nothing here or in an SDK tries again. How many may be under way
 at once is not decided here.
@@ -21,6 +21,7 @@ from typing import Final
 import httpx2
 
 from runtime.models.drivers import Endpoint
+from runtime.models.drivers.hiding import Hiding, hidden
 from runtime.models.failures import ModelFailed
 
 LARGEST: Final = 64 * 2**20
@@ -69,6 +70,8 @@ class Transport(httpx2.AsyncBaseTransport):
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             raise _failed(end, "malformed", "sent a compressed answer, which was not asked for")
+        for name, value in response.headers.items():
+            response.headers[name] = hidden(value, end.key)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         response.stream = _Body(end, response.stream, first, whole, LINE if is_stream else LARGEST)
@@ -94,6 +97,7 @@ class _Body(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
         chunks = aiter(self._inner)
+        hiding = Hiding(self._endpoint.key)
         size = line = 0
         while True:
             until = clock() + self._endpoint.silence if size else self._first
@@ -101,6 +105,8 @@ class _Body(httpx2.AsyncByteStream):
                 async with asyncio.timeout_at(min(until, self._whole)):
                     chunk = await anext(chunks)
             except StopAsyncIteration:
+                if held := hiding.rest():
+                    yield held
                 return
             except TimeoutError:
                 raise late(self._endpoint, self._whole <= until, any_byte=bool(size)) from None
@@ -111,7 +117,7 @@ class _Body(httpx2.AsyncByteStream):
             if size > LARGEST or line > self._line:
                 most, what = (LARGEST, "answer") if size > LARGEST else (self._line, "line")
                 raise _failed(self._endpoint, "malformed", f"sent more than {most // 2**20} MiB for one {what}")
-            yield chunk
+            yield hiding.take(chunk)
 
     async def aclose(self) -> None:
         """End it; its connection is closed, unless all was read."""

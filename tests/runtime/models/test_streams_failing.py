@@ -77,7 +77,7 @@ _STATUSES: Final = (
     _status("413", 413, "", "too_long"),
     _status("400, no tools", 400, {"error": {"message": "x does not support tools"}}, "unfit"),
     _status("400, not allowed", 400, {"error": {"code": "content_policy_violation", "message": "no"}}, "refused"),
-    _status("400", 400, {"error": {"message": f"bad {KEY} field\nxyz"}}, "request", words="bad … field xyz"),
+    _status("400", 400, {"error": {"message": f"bad {KEY} field\nxyz"}}, "request", words="bad [key] field xyz"),
     _status("422", 422, {"detail": [{"loc": ["body"]}]}, "request"),
     _status("400, a body that is no JSON", 400, '{"error": ', "request"),
     _status("a redirect", 307, "", "unconfigured", headers={"Location": "http://127.0.0.1:9/"}),

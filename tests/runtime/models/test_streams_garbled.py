@@ -206,6 +206,6 @@ def test_retry_after_is_seconds_or_a_date(said: str, after: float | None) -> Non
 
 
 def test_what_is_told_is_one_short_line_without_the_key() -> None:
-    told = refusals.plain("a\n\x1b[31mb sk-1 " + "x" * 1000, "sk-1")
-    assert told.startswith("a [31mb … xxx")
+    told = refusals.plain("a\n\x1b[31mb sk-0123456789 " + "x" * 1000, "sk-0123456789")
+    assert told.startswith("a [31mb [key] xxx")
     assert len(told) == refusals.WORDS + 1
