@@ -54,8 +54,8 @@ class Desk:
         return {DEFAULT: [OFFLINE], **told}
 
     def key(self, provider: str) -> str:
-        """A provider's key, "" where none was given."""
-        return str(self._settings.get(f"{provider.replace('-', '_')}_key", ""))
+        """A provider's key, "" where none was given. What stands around it is of the file or line that it came from."""
+        return str(self._settings.get(f"{provider.replace('-', '_')}_key", "")).strip()
 
     def missing(self, provider: str) -> str:
         """How a provider is to be set up, "" where it is."""
@@ -65,9 +65,14 @@ class Desk:
         row = catalogue.providers().get(provider)
         if row is None:
             return f"there is no provider {provider}: `maniple models` lists those that there are"
-        if self.key(provider) or row.local:
-            return ""
-        return f"no key of {row.title} is set: `maniple settings model --secret {provider.replace('-', '_')}_key`"
+        key, set_it = self.key(provider), f"`maniple settings model --secret {provider.replace('-', '_')}_key`"
+        if not key and not row.local:
+            return f"no key of {row.title} is set: {set_it}"
+        if not all("!" <= letter <= "~" for letter in key):
+            return (
+                f"the key of {row.title} has a space, an end of line or a letter that no key has: set it anew, {set_it}"
+            )
+        return ""
 
     def plan(self, asked: str, request: Request) -> routing.Plan:
         """Which models are asked for a resource. ModelFailed when there is none."""

@@ -145,6 +145,8 @@ def lost(endpoint: Endpoint, error: httpx2.TransportError, *, is_open: bool) -> 
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
         why = "in time" if isinstance(error, httpx2.ConnectTimeout) else f"({str(error)[:200] or type(error).__name__})"
         return _failed(endpoint, "unreachable", f"cannot be reached at {endpoint.base_url or 'its own address'} {why}")
+    if isinstance(error, httpx2.LocalProtocolError):  # its text quotes what could not be sent, such as a key
+        return _failed(endpoint, "unconfigured", "cannot be asked: its key or address holds what no header can carry")
     if isinstance(error, httpx2.ProtocolError) and not any(word in str(error) for word in ("disconnected", "closed")):
         return _failed(endpoint, "malformed", f"does not speak HTTP: {str(error)[:200]}")
     return _failed(

@@ -76,6 +76,23 @@ def test_what_is_not_set_up_is_told_with_the_command_that_mends_it(
     assert failed.value.code == code
 
 
+@pytest.mark.parametrize("key", ["sk-0123\n456789", "sk-0123 456789", "sk-0123\x00456789", "sk-0123ü456789"])
+def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> None:
+    with pytest.raises(Failure, match="set it anew, `maniple settings model --secret anthropic_key`") as failed:
+        _ask(_hand(tmp_path, anthropic_key=key), Asking("anthropic/claude-x"))
+    assert failed.value.code == "unconfigured"
+    assert key not in failed.value.text
+
+
+def test_a_key_out_of_a_file_of_another_system_is_taken_without_what_ends_its_line(tmp_path: Path) -> None:
+    async def key() -> str:
+        hand = _hand(tmp_path, anthropic_key=" sk-0123456789\r\n")
+        await hand.start()
+        return str(hand.desk.key("anthropic"))
+
+    assert asyncio.run(key()) == "sk-0123456789"
+
+
 def test_a_stream_shows_pieces_and_ends_in_the_answer(tmp_path: Path) -> None:
     call = Asking("scripted/script")
     answer = _ask(_hand(tmp_path, '{"text": "It is wet."}'), call, "stream")

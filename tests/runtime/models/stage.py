@@ -64,8 +64,14 @@ class Stage:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        asked = await _request(reader)
-        if asked is not None:
+        try:
+            asked = await _request(reader)
+        except BaseException:  # cancelled: nobody asks any more
+            writer.close()
+            raise
+        if asked is None:
+            writer.close()
+        else:
             self.asked.append(asked)
             self.came.set()
             play = self.plays.pop(0) if len(self.plays) > 1 else self.plays[0]

@@ -86,3 +86,19 @@ def test_what_no_provider_gives_as_a_key_is_not_looked_for() -> None:
     assert Hiding("word").take(b"a word") == b"a word"
     assert Hiding("").take(b"a word") == b"a word"
     assert hidden(f"it is {KEY}", KEY) == f"it is {HIDDEN}"
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+@pytest.mark.parametrize("odd", ["\r", "\0", " "])
+def test_a_key_that_no_header_can_carry_is_quoted_to_nobody(name: str, odd: str) -> None:
+    async def told() -> ModelFailed:
+        async with stage([head()]) as server:
+            asked = made(name, server.url, key=KEY + odd)
+            with pytest.raises(ModelFailed) as caught:
+                await asked.listed()
+            await asked.close()
+            return caught.value
+
+    failure = asyncio.run(told())
+    assert failure.code == "unconfigured"
+    assert KEY not in failure.text
