@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 from msgspec import Struct
 
-from kernel.cli import install, mcp_servers, mcp_table, screen
+from kernel.cli import install, mcp_passing, mcp_servers, mcp_table, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.capabilities import url
@@ -121,6 +121,8 @@ def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
 def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
     if not is_hand_name(f"{PREFIX}{name}"):
         raise Ended(f"{name} cannot be its name: write small letters, digits and - between them", Exit.USAGE)
+    if mcp_passing.NAME.fullmatch(name):
+        raise Ended(f"{name} cannot be its name: servers that are only looked at have such ones", Exit.USAGE)
     effects = dict(_pair("--effect", one) for one in options.effect)
     plain = dict(_pair("--set", one) for one in options.set)
     rest = Wanted(

@@ -1,6 +1,6 @@
 """`maniple mcp list` (acts)."""
 
-from kernel.cli import mcp_servers, screen
+from kernel.cli import mcp_passing, mcp_servers, screen
 from kernel.cli.frame import Session, command
 
 
@@ -8,6 +8,7 @@ from kernel.cli.frame import Session, command
 def mcp_list(session: Session) -> None:
     """Every MCP server that is a Hand: its name, where it is, and how many of its tools were agreed to."""
     with session.client() as client:
+        mcp_passing.sweep(session, client)
         found = mcp_servers.every(client)
     rows = [
         {

@@ -5,14 +5,13 @@ every other, and in the log; of a server elsewhere it has the one host that the 
 """
 
 import os
-import secrets
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from kernel.cli import founding, installing, package, remove, screen, told
+from kernel.cli import founding, installing, mcp_passing, package, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session
@@ -23,7 +22,6 @@ from manifests.mcp import folder, tools
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Agreement, Offer, OfferInvalid
 from manifests.seal import MANIFEST_FILE
-from wire.errors import ManipleError
 
 LOOK_S = 120.0
 """Seconds in which a server must start and tell what it offers."""
@@ -59,13 +57,13 @@ def files_of(path: str) -> dict[str, bytes]:
 @contextmanager
 def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: Mapping[str, str]) -> Iterator[Offer]:
     """What a server offers that is no Hand yet. values: of its secrets, by their settings."""
-    passing = replace(
-        wanted, name=f"look-{secrets.token_hex(4)}", version="1.0.0", readable=(), only=(), effects={}, is_passing=True
-    )
+    passing = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, is_passing=True)
     passing = passing if wanted.url else replace(passing, hosts=())
-    hand = made(passing, Offer(), files)
-    try:
+    with mcp_passing.name(session) as name:
+        passing = replace(passing, name=name)
+        hand = made(passing, Offer(), files)
         with session.client() as client:
+            mcp_passing.sweep(session, client)
             seal = package.sealed(hand, founding.sealing_key_of(session.home))
             installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
             if values:
@@ -76,9 +74,6 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
                 _say_what_it_said(session, passing)
                 raise Ended(f"the server {_named(wanted)} could not be asked: {error}") from None
         yield offer
-    finally:
-        with suppress(ManipleError, OSError):
-            remove.take_away(session, passing.hand, purge=True)
 
 
 def offered(client: Client, hand: str) -> Offer:

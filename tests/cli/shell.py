@@ -64,14 +64,16 @@ class Shell:
         assert isinstance(value, dict)
         return value
 
-    def begin(self, *words: str | Path, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
-        """Start a command that goes on. stdin: as of Popen."""
+    def begin(
+        self, *words: str | Path, stdin: int = subprocess.DEVNULL, **variables: str
+    ) -> "subprocess.Popen[bytes]":
+        """Start a command that goes on. stdin: as of Popen; variables: of its environment."""
         return subprocess.Popen(
             [*MANIPLE, *map(str, words)],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self.environment(),
+            env=self.environment(**variables),
         )
 
     def environment(self, **variables: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.living import ROOT, Source, write_hand
+from tests.system.fates import until
 from tests.system.mcp_servers import LOOP, RAW
 
 PYTHON: Final = "/usr/bin/python3"
@@ -155,6 +157,33 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         assert why in ran.err, ran.err
     assert "mcp-nothing" not in shell.good("mcp", "list")
     assert "look" not in shell.good("hands")
+
+
+def test_what_a_killed_look_left_goes_with_the_next_command_and_a_look_that_goes_on_stays(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "server.py").write_text("import time\ntime.sleep(100)\n")
+    look = ("--files", tmp_path, "--secret", "SILENT_TOKEN", "--yes", "--", "python3", "server.py")
+    begun = [shell.begin("mcp", "add", "silent", *look, SILENT_TOKEN="a-word-of-the-look") for _ in range(2)]
+    try:
+        until(lambda: len(_keeping(shell)) == 2, "both look")
+        begun[0].kill()
+        begun[0].communicate()
+        assert "was left by a `maniple mcp add` that was killed" in shell.run("mcp", "list").err
+        assert len(_keeping(shell)) == 1
+        assert shell.good("hands").count("mcp-look-") == 1
+    finally:
+        for one in begun:
+            one.send_signal(signal.SIGINT)
+            one.communicate()
+    assert not _keeping(shell)
+    assert "mcp-look-" not in shell.good("hands")
+    assert not list((shell.home / "run").glob("mcp-look-*"))
+
+
+def _keeping(shell: Shell) -> list[Path]:
+    """The files of secrets that have the word of the look."""
+    return [path for path in (shell.home / "keys").iterdir() if b"a-word-of-the-look" in path.read_bytes()]
 
 
 def test_a_common_server_is_added_by_its_name_and_keeps_what_it_is_told(shell: Shell, tmp_path: Path) -> None:

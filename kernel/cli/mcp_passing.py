@@ -1,0 +1,69 @@
+"""Hands of a passing name, by which servers are looked at (acts): each is one command's, and goes when that has gone.
+
+A command that is killed cannot remove what it made: a Hand that may hold a secret. So each holds a lock in the home's `run`
+for as long as it looks, and the next one that comes removes every such Hand whose lock nobody holds.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Final
+
+from kernel.cli import remove, told
+from kernel.cli.client import Client
+from kernel.cli.frame import Session
+from manifests.mcp.folder import PREFIX
+from wire.errors import ManipleError
+
+NAME: Final = re.compile(r"look-[0-9a-f]{8}")
+
+
+@contextlib.contextmanager
+def name(session: Session) -> Iterator[str]:
+    """A new name, without PREFIX, that is ours until the block is left; its Hand is removed then, if there is one."""
+    made = f"look-{secrets.token_hex(4)}"
+    path = _lock(session, f"{PREFIX}{made}")
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield made
+    finally:
+        try:
+            with contextlib.suppress(ManipleError, OSError):
+                remove.take_away(session, f"{PREFIX}{made}", purge=True)
+        finally:
+            os.unlink(path)
+            os.close(lock)
+
+
+def sweep(session: Session, client: Client) -> None:
+    """Remove those whose command was killed."""
+    for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
+        if NAME.fullmatch(row.name.removeprefix(PREFIX)) and row.name.startswith(PREFIX):
+            with _abandoned(session, row.name) as is_abandoned:
+                if is_abandoned:
+                    remove.take_away(session, row.name, purge=True)
+                    session.say(f"{row.name} was left by a `maniple mcp add` that was killed: it is removed")
+
+
+@contextlib.contextmanager
+def _abandoned(session: Session, hand: str) -> Iterator[bool]:
+    """Whether nobody holds its lock, which is ours in the block then, and gone after it."""
+    path = _lock(session, hand)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)
+
+
+def _lock(session: Session, hand: str) -> str:
+    return os.path.join(session.home, "run", f"{hand}.lock")
