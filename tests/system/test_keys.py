@@ -1,0 +1,157 @@
+"""A provider's key is looked for byte by byte wherever it should not be, while its provider does all to spread it.
+
+The server repeats the key that it was given: in a refusal that is tried again, in an answer, in one that stands still while
+the Hand `model` is killed, in an error. After each, the home, the output of commands, and the command line, environment and
+memory of every process but two: `model` itself, and the kernel, which keeps secret settings (docs/threats.md).
+"""
+
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from kernel.cli.client import Client
+from tests.living import ECHO, Kernel, install, make_home
+from tests.system import thinking
+from tests.system.fates import until
+
+KEY: Final = "sk-ant-look-for-this-0123456789"
+
+
+class Telltale(http.server.ThreadingHTTPServer):
+    """A provider that tells the key. go_on: set when an answer that stands still may go on."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.asked: list[str] = []
+        self.go_on = threading.Event()
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    server: Telltale
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        model = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
+        self.server.asked.append(model)
+        key = self.headers["authorization"].removeprefix("Bearer ")
+        if model == "refusing" or self.server.asked == ["patient"]:
+            self.send_response(429 if model == "patient" else 401)
+            self.send_header("retry-after", "0")
+            self.end_headers()
+            self.wfile.write(json.dumps({"error": {"type": key, "message": f"not with {key}"}}).encode())
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self._tell({"type": "message_start", "message": {"model": model}})
+        block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": f"It is {key}."}}
+        self._tell(block)
+        self.server.go_on.wait(30)
+        self._tell({"type": "message_delta", "delta": {"stop_reason": key}})
+
+    def _tell(self, event: dict[str, object]) -> None:
+        try:
+            self.wfile.write(
+                f"data: {json.dumps(event)}\n\n".replace("data", f"event: {event['type']}\ndata", 1).encode()
+            )
+        except OSError:
+            return  # whoever asked has gone
+
+
+@contextmanager
+def _telltale() -> Iterator[Telltale]:
+    with Telltale() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_key_is_nowhere_but_in_its_file_and_the_hand_that_uses_it(tmp_path: Path) -> None:
+    with _telltale() as server, Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        thinking.furnish(kernel)
+        install(kernel, ECHO)
+        thinking.add(kernel, tmp_path, "patiently", model="anthropic/patient")
+        thinking.add(kernel, tmp_path, "in-vain", model="anthropic/refusing")
+        _maniple(kernel, "settings", "model", "--secret", "anthropic_key", stdin=f"{KEY}\r\n")
+        address = {"anthropic": f"http://127.0.0.1:{server.server_port}"}
+        client.call("kernel.set", "model", {"values": {"addresses": address}})
+        client.call("echo.say", arguments={"text": "I am here too."})
+
+        killed = thinking.begin(client, "patiently", task="wait")
+        until(lambda: server.asked == ["patient", "patient"], "it was refused, and asks again")
+        _search(kernel, client)
+        os.kill(_pid(client, "model"), signal.SIGKILL)
+        until(lambda: server.asked == ["patient"] * 3, "it asks a new process again")
+        _search(kernel, client)
+        server.go_on.set()
+        assert thinking.outcome(client, killed)["value"]["answer"] == "It is [key]."
+        refused = thinking.ran(client, "in-vain", task="be refused")
+        assert refused["code"] == "key", refused
+        told = (
+            _maniple(kernel, "logs", "model") + _maniple(kernel, "models", "--json") + _maniple(kernel, "show", "model")
+        )
+        told += _maniple(kernel, "settings", "model", "--json") + _maniple(kernel, "run-show", killed) + kernel.log()
+        assert KEY not in told
+        _search(kernel, client)
+
+
+def _search(kernel: Kernel, client: Client) -> None:
+    """Fails where the key is that it should not be. That it is found where it should be shows that the search finds."""
+    files = [path for path in kernel.home.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert [path.parent.name for path in files] == ["keys"]
+    model, processes = _pid(client, "model"), list(_tree(kernel.pid))
+    assert len(processes) >= 4, "kernel, template, model and echo"
+    found = {}
+    for pid in processes:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found[pid] = _remembers(pid)
+            assert KEY.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert KEY.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert [pid for pid, has_it in found.items() if has_it and pid != kernel.pid] == [model]
+
+
+def _remembers(pid: int) -> bool:
+    """Whether the key is in any memory of a process that can be read."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, mode, *_ = line.split()
+            start, end = (int(one, 16) for one in span.split("-"))
+            if mode[0] == "r" and "[v" not in line:
+                memory.seek(start)
+                if KEY.encode() in memory.read(end - start):
+                    return True
+    return False
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                yield from _tree(int(child))
+
+
+def _pid(client: Client, hand: str) -> int:
+    told: Any = client.call("kernel.ps").value
+    (pid,) = [row["pid"] for row in told["runs"] if row["hand"] == hand]
+    return int(pid)
+
+
+def _maniple(kernel: Kernel, *words: str, stdin: str = "") -> str:
+    command = [sys.executable, "-m", "kernel.cli", *words]
+    environment = {**os.environ, "MANIPLE_HOME": str(kernel.home)}
+    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
