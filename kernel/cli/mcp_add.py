@@ -183,7 +183,7 @@ def _read(path: str) -> bytes:
 def _secret(name: str) -> str:
     """A secret's value, from the environment, or as it is typed and not shown."""
     if (found := os.environ.get(name.replace("-", "_")) or os.environ.get(name)) is not None:
-        return found
+        return found.rstrip("\r\n")
     if not screen.is_terminal(sys.stdin):
         raise Ended(f"no environment variable {name} is set, and there is no terminal to ask for it at", Exit.USAGE)
     from getpass import getpass

@@ -1,11 +1,9 @@
 """`maniple settings` (acts)."""
 
-import sys
-
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, told, typed
+from kernel.cli import screen, secret_values, told, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.schema import Setting
@@ -35,33 +33,65 @@ class Shown(Struct, frozen=True, kw_only=True):
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--unset", metavar="KEY", multiple=True, help="Take a value back; the default holds again.")
 @click.option("--secret", metavar="KEY", multiple=True, help="Ask for its value, or read it from stdin: a line each.")
+@click.option("--secret-env", metavar="KEY=NAME", multiple=True, help="Its value is that of an environment variable.")
+@click.option("--secret-file", metavar="KEY=FILE", multiple=True, help="Its value is what a file holds.")
 def settings(
-    session: Session, hand: str, words: tuple[str, ...], unset: tuple[str, ...], secret: tuple[str, ...]
+    session: Session,
+    hand: str,
+    words: tuple[str, ...],
+    unset: tuple[str, ...],
+    secret: tuple[str, ...],
+    secret_env: tuple[str, ...],
+    secret_file: tuple[str, ...],
 ) -> None:
     """Read a Hand's settings, or change them: all that are given are right, or none is changed.
 
     key=value is read as the setting's type says (a time such as 30s, a size such as 4MiB, JSON for lists and tables),
     key:=JSON is JSON. A Hand that runs gets the new values at once.
 
-    A secret is better given with --secret, so that it stands in no history of the shell; it is never shown again.
+    A secret is given with --secret, --secret-env or --secret-file, so that it stands in no history of the shell and in no
+    list of processes; it is never shown again. What the environment or the file has later is not looked at.
     """
     given = typed.words(words)
+    variables = [secret_values.pair("--secret-env", word) for word in secret_env]
+    files = [secret_values.pair("--secret-file", word) for word in secret_file]
+    named = (*given.names, *secret, *unset, *(name for name, _ in (*variables, *files)))
     with session.client() as client:
         shown = told.read(client.call("kernel.show", hand).value, Shown)
         declared = shown.hand.package.manifest.settings
+        _check(hand, declared, named, unset, given.names)
         changed: dict[str, object] = typed.settings({name: one.type for name, one in declared.items()}, given)
-        changed |= {name: _asked(hand, name) for name in secret} | dict.fromkeys(unset)
-        for name in (*secret, *unset):
-            if name not in declared:
-                raise Ended(f"`{name}` is not a setting of {hand}: see `maniple settings {hand}`", Exit.USAGE)
+        changed |= {name: secret_values.of_environment(where) for name, where in variables}
+        changed |= {name: secret_values.of_file(where) for name, where in files}
+        changed |= {name: secret_values.asked(hand, name) for name in secret} | dict.fromkeys(unset)
         values = shown.settings
         if changed:
             client.call("kernel.set", hand, {"values": changed})
             values = told.read(client.call("kernel.show", hand).value, Shown).settings
+    for name in given.names:
+        if declared[name].secret:
+            session.say(
+                f"`{name}` stood among this command's words, where others may see it: --secret {name} asks for it"
+            )
     session.result(
         {"name": hand, "settings": {name: _row(one, values.get(name)) for name, one in declared.items()}},
         lambda: _drawn(declared, values),
     )
+
+
+def _check(
+    hand: str, declared: dict[str, Setting], named: tuple[str, ...], unset: tuple[str, ...], plain: tuple[str, ...]
+) -> None:
+    """Nothing is asked or read for what cannot be set. Raises Ended."""
+    for name in named:
+        if name not in declared:
+            if name in plain:
+                continue  # the kernel tells all of these at once
+            raise Ended(f"`{name}` is not a setting of {hand}: see `maniple settings {hand}`", Exit.USAGE)
+        if named.count(name) > 1:
+            raise Ended(f"`{name}` is given twice", Exit.USAGE)
+        if not declared[name].secret and name not in unset and name not in plain:
+            raise Ended(f"`{name}` of {hand} is no secret, and would be shown: write {name}=value", Exit.USAGE)
 
 
 def _row(setting: Setting, value: object) -> dict[str, object]:
@@ -94,15 +124,3 @@ def _text(value: object) -> str:
     import msgspec
 
     return msgspec.json.encode(value).decode()
-
-
-def _asked(hand: str, name: str) -> str:
-    """A secret's value, which is not echoed."""
-    if screen.is_terminal(sys.stdin):
-        from getpass import getpass
-
-        return getpass(f"{name} of {hand} (not shown): ")
-    line = sys.stdin.readline() if sys.stdin is not None else ""
-    if not line:
-        raise Ended(f"no value for `{name}` came on stdin: give a line for each --secret", Exit.USAGE)
-    return line.rstrip("\n")

@@ -317,6 +317,45 @@ def test_a_secret_is_never_shown(shell: Shell) -> None:
     assert "hush-hush" not in (shell.home / "log" / "entries" / "000000.jsonl").read_text()
 
 
+def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_line(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_bytes(b"out-of-a-file\r\n")
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    ran = shell.run("settings", "greeter", "--secret-env", "token=GREETER_TOKEN", GREETER_TOKEN="out-of-the-air")
+    assert (ran.code, _kept(shell)) == (0, ["out-of-the-air"]), ran.err
+    assert "out-of-the-air" not in ran.out + ran.err
+    shell.good("settings", "greeter", "--secret-file", f"token={tmp_path / 'token'}")
+    assert _kept(shell) == ["out-of-a-file"]
+    ran = shell.run("settings", "greeter", "token=among-the-words")
+    assert (ran.code, "stood among this command's words" in ran.err) == (0, True)
+    cases = (
+        (("--secret-env", "token=NO_SUCH_VARIABLE"), "no environment variable NO_SUCH_VARIABLE is set"),
+        (("--secret-env", "NO_SUCH_VARIABLE"), "wants KEY=WHERE"),
+        (("--secret-file", "token=/no/such/file"), "/no/such/file cannot be read: No such file"),
+        (("--secret-file", "token=/dev/null"), "/dev/null is empty"),
+        (("--secret-file", f"token={tmp_path / 'bytes'}"), "is no secret"),
+        (("--secret-env", "nonsense=HOME"), "`nonsense` is not a setting of greeter"),
+        (("--secret", "nonsense"), "`nonsense` is not a setting of greeter"),
+        (("--secret", "greeting"), "`greeting` of greeter is no secret"),
+        (("--secret", "token", "--unset", "token"), "`token` is given twice"),
+    )
+    for words, why in cases:
+        ran = shell.run("settings", "greeter", *words, stdin="a line\n")
+        assert (ran.code, why in ran.err) == (2, True), ran
+    assert _kept(shell) == ["among-the-words"]
+
+
+def _kept(shell: Shell) -> list[str]:
+    """The values of the one secret setting that is set."""
+    return [
+        value
+        for path in (shell.home / "keys").glob("*.secrets")
+        for name, value in json.loads(path.read_bytes()).items()
+        if name == "token"
+    ]
+
+
 def test_show_and_hands_tell_what_is_installed(shell: Shell) -> None:
     hands = shell.told("hands")["hands"]
     assert isinstance(hands, list)
