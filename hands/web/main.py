@@ -63,10 +63,12 @@ class Web(Hand):
                 return await self._hop(call.resource, request(url, method, headers or {}), bound, call.send, progress)
             return await self._by_cache(call, url, bound, max_age, progress)
 
-    async def _hop(self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress) -> dict[str, object]:
-        """One request over a connection of its own, and its reply."""
-        parts = read(url)
-        async with self._link(parts.host, parts.port, progress, tls=parts.scheme == "https") as link:
+    async def _hop(
+        self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress, *, is_granted: bool = True
+    ) -> dict[str, object]:
+        """One request over a connection of its own, and its reply. is_granted: its host is one that the caller named."""
+        parts, tls = read(url), url.startswith("https:")
+        async with self._link(parts.host, parts.port, progress, tls=tls, is_granted=is_granted) as link:
             answer = await exchange(link, asked, url, most, send, progress)
             return {
                 **answer,
@@ -114,14 +116,15 @@ class Web(Hand):
         spent = {"connected_us": 0, "first_byte_us": 0, "elapsed_us": progress.elapsed_us()}
         return {**told, "address": kept.address, **spent}
 
-    async def _robots_txt(self, url: str, most: int) -> tuple[int, str, bytes]:
+    async def _robots_txt(self, url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
         """A site's rules, for `robots`: its first bytes, so many; one that is ten times as large cannot be had."""
         body = bytearray()
 
         async def send(piece: bytes) -> None:
             body.extend(piece[: max(most - len(body), 0)])
 
-        answer = await self._hop(url, request(read(url), "GET", {}), 10 * most, send, Progress())
+        asked = request(read(url), "GET", {})
+        answer = await self._hop(url, asked, 10 * most, send, Progress(), is_granted=is_granted)
         return int(str(answer["status"])), str(answer.get("location", "")), bytes(body)
 
     async def connect(self, call: Call, timeout: float | None = None) -> dict[str, object]:  # noqa: ASYNC109
@@ -147,10 +150,17 @@ class Web(Hand):
 
     @asynccontextmanager
     async def _link(
-        self, host: str, port: int, progress: Progress, *, tls: bool, seconds: float | None = None
+        self,
+        host: str,
+        port: int,
+        progress: Progress,
+        *,
+        tls: bool,
+        seconds: float | None = None,
+        is_granted: bool = True,
     ) -> AsyncIterator[Link]:
         """A connection that is cut at the end, and is made within the setting's time."""
-        allowance = read_allowance(self.settings.of("private", list))
+        allowance = read_allowance(self.settings.of("private", list) if is_granted else ())
         limit = self.settings.of("connect_timeout", float) if seconds is None else seconds
         clock = asyncio.timeout(limit)
         try:

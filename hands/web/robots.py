@@ -22,10 +22,15 @@ MOST: Final = 500 * 1024
 KEPT_FOR: Final = 3600.0
 KEPT_FOR_UNREACHED: Final = 60.0
 SITES_MOST: Final = 500
+KEPT_MOST: Final = 4 * 1024 * 1024
+"""Bytes of what was read that may be kept of all sites together; what is made of it takes up to twenty times as much."""
+
 HOPS_MOST: Final = 5
 
-Get = Callable[[str, int], Awaitable[tuple[int, str, bytes]]]
-"""(address, bytes at most) → (status, where it leads or "", body). Raises WebFailed."""
+Get = Callable[[str, int, bool], Awaitable[tuple[int, str, bytes]]]
+"""(address, bytes at most, whether it is on the host that the caller named) → (status, where it leads or "", body). Raises
+WebFailed.
+"""
 
 
 class Robots:
@@ -33,7 +38,8 @@ class Robots:
 
     def __init__(self, get: Get, clock: Callable[[], float] = time.monotonic) -> None:
         self._get, self._clock = get, clock
-        self._known: OrderedDict[str, tuple[float, Protego | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Protego | None, int]] = OrderedDict()
+        self._size = 0
 
     async def check(self, url: str) -> None:
         """Raises WebFailed for an address that its site does not want to be fetched."""
@@ -41,32 +47,40 @@ class Robots:
         if parts.path == "/robots.txt":
             return
         site = f"{parts.scheme}://{parts.netloc}"
-        until, rules = self._known.get(site, (0.0, None))
+        until, rules, _ = self._known.get(site, (0.0, None, 0))
         if until <= self._clock():
-            rules, seconds = await self._asked(site)
-            self._known[site] = self._clock() + seconds, rules
-            self._known.move_to_end(site)
-            while len(self._known) > SITES_MOST:
-                self._known.popitem(last=False)
+            rules, seconds, size = await self._asked(site)
+            self._keep(site, self._clock() + seconds, rules, size)
         if rules is None:
             raise WebFailed("robots", f"{site}/robots.txt cannot be had now, so nothing there is fetched for programs.")
         if not rules.can_fetch(url, AGENT):
             raise WebFailed("robots", f"{site}/robots.txt does not want programs to fetch {parts.path[:200]}.")
 
-    async def _asked(self, site: str) -> tuple[Protego | None, float]:
-        """(the rules, None where nobody answers; for how many seconds they hold)."""
-        url = f"{site}/robots.txt"
+    def _keep(self, site: str, until: float, rules: Protego | None, size: int) -> None:
+        """Keep what was read; the oldest is let go where all of it is too much."""
+        self._size += size - self._known.pop(site, (0.0, None, 0))[2]
+        self._known[site] = until, rules, size
+        while len(self._known) > SITES_MOST or (self._size > KEPT_MOST and len(self._known) > 1):
+            self._size -= self._known.popitem(last=False)[1][2]
+
+    async def _asked(self, site: str) -> tuple[Protego | None, float, int]:
+        """(the rules, None where nobody answers; for how many seconds they hold; bytes of them).
+
+        Redirects are followed across hosts (§2.3.1.2), though nobody granted those: so what the operator allowed besides
+        public addresses, for the hosts that he had in mind, is not reached by way of another's robots.txt.
+        """
+        url, host = f"{site}/robots.txt", urlsplit(site).hostname
         try:
             for _ in range(HOPS_MOST):
-                status, location, body = await self._get(url, MOST)
+                status, location, body = await self._get(url, MOST, urlsplit(url).hostname == host)
                 if 300 <= status < 400 and location:
                     url = location
                     continue
                 if 200 <= status < 300:
-                    return Protego.parse(body.decode("utf-8", "replace")), KEPT_FOR
-                return (None, KEPT_FOR_UNREACHED) if status >= 500 else (Protego.parse(""), KEPT_FOR)
+                    return Protego.parse(body.decode("utf-8", "replace")), KEPT_FOR, len(body)
+                return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
         except WebFailed as failed:
             if failed.code in ("private address", "name not found"):
                 raise  # the page itself cannot be had either
-            return None, KEPT_FOR_UNREACHED
-        return Protego.parse(""), KEPT_FOR  # more than five hops count as none (§2.3.1.2)
+            return None, KEPT_FOR_UNREACHED, 0
+        return Protego.parse(""), KEPT_FOR, 0  # more than five hops count as none (§2.3.1.2)

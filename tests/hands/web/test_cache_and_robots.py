@@ -197,7 +197,7 @@ def test_a_site_without_rules_allows_and_one_that_does_not_answer_does_not(rules
 def test_rules_are_forgotten_after_their_time() -> None:
     asked_for, time = list[str](), [0.0]
 
-    async def get(url: str, most: int) -> tuple[int, str, bytes]:
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
         asked_for.append(url)
         return 200, "", b"User-agent: *\nDisallow: /no\n"
 
@@ -226,3 +226,37 @@ def test_a_forbidden_address_is_not_reached_by_way_of_robots() -> None:
         return ("127.0.0.1",)
 
     assert run(once())[0] == "private address"
+
+
+def test_what_the_operator_allowed_for_one_host_is_not_reached_by_way_of_anothers_robots() -> None:
+    seen: list[str] = []
+
+    async def once() -> tuple[str, str]:
+        hand = await started(private=["outside.example", "nas.lan"], lookup=_names)
+        async with serving(site(seen, reply(b""))) as nas:
+            leads = reply(b"", f"Location: http://nas.lan:{nas.port}/reboot", status="302 Found")
+            async with serving(site([], leads)) as server:
+                return await failure(fetch(hand, f"http://outside.example:{server.port}/", robots=True))
+
+    async def _names(host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    assert run(once())[0] == "private address"
+    assert not seen
+
+
+def test_the_rules_of_many_sites_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robots, "KEPT_MOST", 1000)
+    asked_for: list[str] = []
+
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        asked_for.append(url)
+        return 200, "", b"#" * 400
+
+    async def all_of_it() -> None:
+        rules = robots.Robots(get, lambda: 0.0)
+        for number in (1, 2, 2, 3, 2, 1):
+            await rules.check(f"https://{number}.example.org/")
+
+    run(all_of_it())
+    assert [url[8:9] for url in asked_for] == ["1", "2", "3", "1"]
