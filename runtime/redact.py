@@ -12,6 +12,9 @@ LONGEST: Final = 8_192
 
 _SHORTEST_SECRET: Final = 4  # a shorter one would blank out half of every text, and is no secret
 _DEEPEST: Final = 8
+_SIGNS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""What ends a line, or is no letter: whoever quotes it writes it in another way, and what is between as it is."""
+
 
 _TELLING_NAME: Final = re.compile(
     r"(?:^|[_\-. ])(?:password|passwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key"
@@ -37,7 +40,7 @@ class Redactor:
     """Replaces secrets anywhere in a value. secrets: the texts known to be secret."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
-        lines = {part for text in secrets for part in (text, *text.splitlines())}
+        lines = {part for text in secrets for part in (text, *_SIGNS.split(text))}
         known = sorted((text for text in lines if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 

@@ -124,6 +124,14 @@ def test_fields_with_telling_names_are_hidden_and_counts_are_not() -> None:
     assert (redact.field("tokens", 5), redact.field("token", 5), redact.field("cookies", "v")) == (5, 5, "v")
 
 
+@pytest.mark.parametrize("odd", ["\r", "\n", "\0", "\x1b", "\x85"])
+def test_a_secret_that_is_quoted_with_its_odd_letters_written_out_is_hidden(odd: str) -> None:
+    secret = f"quite-a{odd}-secret-word{odd}"
+    shown = Redactor((secret,)).text(f"Illegal header value {secret.encode('latin-1')!r}, {secret!r}")
+    assert "quite-a" not in shown
+    assert "secret-word" not in shown
+
+
 def test_secrets_of_several_lines_and_of_overlapping_text_are_hidden() -> None:
     redact = Redactor(("line one\nline two", "line one and more", "abc"))
     assert redact.text("a line two, line one and more; abc") == f"a {HIDDEN}, {HIDDEN}; abc"
