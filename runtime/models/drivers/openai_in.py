@@ -43,6 +43,9 @@ _STOPS: Final = {
 _BROKEN: Final = {"error": "server", "insufficient_system_resource": "overloaded", "network_error": "cut"}
 """Reasons to stop that are failures: OpenRouter's, DeepSeek's, Z.AI's."""
 
+CALLS_MOST: Final = 1_000
+"""Tools that one answer may ask for: each delta is looked for among them."""
+
 Count = int | None
 
 
@@ -232,6 +235,8 @@ class OpenAIReader:
         if call is None:
             if not function.name:
                 raise self._malformed("a tool call that begins without a name")
+            if len(self._made) >= CALLS_MOST and sum(isinstance(made, _Call) for made in self._made) >= CALLS_MOST:
+                raise self._malformed(f"more than {CALLS_MOST:,} tools that are asked for at once")
             pieces += self._rest(self._made[-1] if self._made else None)
             call = _Call(new_id(delta.id or "", self._used), delta.id or "", whole(function.name), delta.index)
             self._made.append(call)

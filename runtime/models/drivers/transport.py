@@ -6,8 +6,8 @@ Both SDKs speak through httpx2. This transport stands below them, so that what t
   as a ModelFailed, which an SDK may wrap (`reading` finds it again).
 - what is sent: only the headers of SENT, and the key of the Endpoint: neither headers, keys nor proxies of environment
   variables, nor a netrc, nor what an SDK tells of this machine. Redirects are not followed: a key goes to one address.
-- what is read: LARGEST bytes at most, and LINE without an end of line in a stream; not compressed, so that a small answer
-  cannot become a large one. The key is taken out of whatever comes back, its headers too (hiding.py).
+- what is read: LARGEST bytes at most, and of a stream events as bounding.py has them; not compressed, so that a small
+  answer cannot become a large one. The key is taken out of whatever comes back, its headers too (hiding.py).
 
 Certificates: those of the system. A request is made once: nothing here or in an SDK tries again. How many may be under way
 at once is not decided here.
@@ -21,14 +21,12 @@ from typing import Final
 import httpx2
 
 from runtime.models.drivers import Endpoint
+from runtime.models.drivers.bounding import Event
 from runtime.models.drivers.hiding import Hiding, hidden
 from runtime.models.failures import ModelFailed
 
 LARGEST: Final = 64 * 2**20
 """Bytes of an answer. One of 128,000 tokens, each in an event of its own, has about 40 MiB."""
-
-LINE: Final = 4 * 2**20
-"""Bytes of one line of a stream: both SDKs copy what they have of a line with each packet that it grows by."""
 
 CONNECT: Final = 15.0
 """Seconds to be connected, if `first` is not less."""
@@ -74,7 +72,7 @@ class Transport(httpx2.AsyncBaseTransport):
             response.headers[name] = hidden(value, end.key)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
-        response.stream = _Body(end, response.stream, first, whole, LINE if is_stream else LARGEST)
+        response.stream = _Body(end, response.stream, first, whole, Event() if is_stream else None)
         return response
 
     async def aclose(self) -> None:
@@ -83,22 +81,22 @@ class Transport(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The bytes of an answer as they come. first, whole: until when, by the loop's clock. line: bytes of one."""
+    """The bytes of an answer as they come. first, whole: until when, by the loop's clock. event: of a stream of them."""
 
     def __init__(
-        self, endpoint: Endpoint, inner: httpx2.AsyncByteStream, first: float, whole: float, line: int
+        self, endpoint: Endpoint, inner: httpx2.AsyncByteStream, first: float, whole: float, event: Event | None
     ) -> None:
         self._endpoint = endpoint
         self._inner = inner
         self._first = first
         self._whole = whole
-        self._line = line
+        self._event = event
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
         chunks = aiter(self._inner)
         hiding = Hiding(self._endpoint.key)
-        size = line = 0
+        size = 0
         while True:
             until = clock() + self._endpoint.silence if size else self._first
             try:
@@ -113,10 +111,10 @@ class _Body(httpx2.AsyncByteStream):
             except httpx2.TransportError as error:
                 raise lost(self._endpoint, error, is_open=True) from None
             size += len(chunk)
-            line = len(chunk) - found - 1 if (found := chunk.rfind(b"\n")) >= 0 else line + len(chunk)
-            if size > LARGEST or line > self._line:
-                most, what = (LARGEST, "answer") if size > LARGEST else (self._line, "line")
-                raise _failed(self._endpoint, "malformed", f"sent more than {most // 2**20} MiB for one {what}")
+            wrong = self._event.grown(chunk) if self._event is not None else ""
+            if wrong or size > LARGEST:
+                wrong = wrong or f"more than {LARGEST // 2**20} MiB for one answer"
+                raise _failed(self._endpoint, "malformed", f"sent {wrong}")
             yield hiding.take(chunk)
 
     async def aclose(self) -> None:

@@ -1,0 +1,77 @@
+"""What no SDK bounds is bounded below it: an event without an end, lines without an empty one among them, countless tools."""
+
+import asyncio
+import re
+import time
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.models.drivers import bounding, openai_in
+from runtime.models.drivers.bounding import Event
+from runtime.models.failures import ModelFailed
+from tests.runtime.models.plays import MODELS, asking, begun, calls, chunk, made
+from tests.runtime.models.stage import Play, head, named, stage, unnamed
+
+_COMMENTS: Final = b": still here\n" * 8_000
+_WORD: Final = b"data: " + b"a" * 60_000 + b"\n"
+_ENDLESS: Final[list[tuple[str, Play]]] = [
+    ("comments", [head(), named(begun()), *[_COMMENTS] * 600]),
+    ("lines of one event", [head(), *[_WORD] * 600]),
+]
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+@pytest.mark.parametrize(("what", "play"), _ENDLESS, ids=[what for what, _ in _ENDLESS])
+def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(name: str, what: str, play: Play) -> None:
+    async def failed() -> ModelFailed:
+        async with stage(play) as server:
+            asked = made(name, server.url)
+            with pytest.raises(ModelFailed) as caught:
+                async for _ in asked.stream(MODELS[name], asking()):
+                    pass
+            await asked.close()
+            return caught.value
+
+    asyncio.run(made(name, "http://127.0.0.1:1").close())  # the SDK's import is not the provider's time
+    began = time.process_time()
+    assert (failure := asyncio.run(failed())).code == "malformed"
+    assert "for one event" in failure.text
+    assert time.process_time() - began < 3.0
+
+
+def test_an_answer_that_asks_for_countless_tools_is_given_up() -> None:
+    many = openai_in.CALLS_MOST + 1
+    deltas = [calls({"index": number, "id": f"c{number}", "function": {"name": "now"}}) for number in range(many)]
+
+    async def failed() -> ModelFailed:
+        async with stage([head(), unnamed(*deltas, chunk(finish="tool_calls"), "[DONE]")]) as server:
+            asked = made("openai", server.url)
+            with pytest.raises(ModelFailed) as caught:
+                async for _ in asked.stream(MODELS["openai"], asking()):
+                    pass
+            await asked.close()
+            return caught.value
+
+    failure = asyncio.run(failed())
+    assert failure.code == "malformed"
+    assert "more than 1,000 tools" in failure.text
+
+
+@given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"ab", b"c"]), max_size=30), st.data())
+def test_however_a_stream_is_cut_what_is_too_much_is_told_and_nothing_else(
+    parts: list[bytes], data: st.DataObject
+) -> None:
+    text = b"".join(parts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bounding, "EVENT", 9)
+        patched.setattr(bounding, "LINES", 3)
+        event = Event()
+        pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        told = [event.grown(piece) for piece in pieces] != [""] * len(pieces)
+    events = [(len(one), len(re.findall(rb"\n|\r\n?", one))) for one in re.split(rb"\n\n|\r\n\r\n|\r\r", text)]
+    assert told or not any(size > 9 or lines > 3 for size, lines in events)
+    assert not told or any(size + 3 > 9 or lines + 2 > 3 for size, lines in events)  # with what may become its end
