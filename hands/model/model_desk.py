@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from manifests.capabilities import model as resource
 from runtime.models import breaker, catalogue, counting, drivers, pacing, routing
@@ -21,6 +22,8 @@ OWN: Final = {"offline": "classical", "scripted": "script"}
 
 OFFLINE: Final = "offline/classical"
 DEFAULT: Final = "default"
+_MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
+_MEND_ADDRESSES: Final = '`maniple settings model \'addresses={"openai": "http://127.0.0.1:8080/v1"}\'`'
 
 
 class Desk:
@@ -49,8 +52,9 @@ class Desk:
     # what is set up ---------------------------------------------------------------------------------------------------
 
     def routes(self) -> dict[str, list[str]]:
-        """Names of models by route."""
-        told = {name: list(map(str, names)) for name, names in self._settings.of("routes", dict).items()}
+        """Names of models by route. One that is no list is a list of itself."""
+        given = self._settings.of("routes", dict)
+        told = {name: [*map(str, names)] if isinstance(names, list) else [str(names)] for name, names in given.items()}
         return {DEFAULT: [OFFLINE], **told}
 
     def key(self, provider: str) -> str:
@@ -64,7 +68,7 @@ class Desk:
             return "" if has_script else "no script is set: `maniple settings model script=…`"
         row = catalogue.providers().get(provider)
         if row is None:
-            return f"there is no provider {provider}: `maniple models` lists those that there are"
+            return f"there is no provider {provider}: `maniple models list --all` lists those that there are"
         key, set_it = self.key(provider), f"`maniple settings model --secret {provider.replace('-', '_')}_key`"
         if not key and not row.local:
             return f"no key of {row.title} is set: {set_it}"
@@ -102,11 +106,11 @@ class Desk:
             raise ModelFailed("unconfigured", why, provider=provider)
         if provider not in self._drivers:
             row = self.row(provider)
+            address = self._address(provider, row)
             make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
-            address = self._settings.of("addresses", dict).get(provider, "" if row is None else row.base_url)
             endpoint = Endpoint(
                 provider=provider,
-                base_url=str(address),
+                base_url=address,
                 key=self.key(provider),
                 quirks=() if row is None else row.quirks,
                 first=self._settings.of("first_byte", float),
@@ -115,6 +119,15 @@ class Desk:
             )
             self._drivers.setdefault(provider, make(endpoint))  # meanwhile another call may have made it
         return self._drivers[provider]
+
+    def _address(self, provider: str, row: Provider | None) -> str:
+        """Where a provider is asked: where the operator says, or where its row does. ModelFailed for what is no URL."""
+        if (given := self._settings.of("addresses", dict).get(provider)) is None:
+            return "" if row is None else row.base_url
+        if not _is_url(str(given)):
+            why = f"the address of {provider}, {str(given)[:200]!r}, is no http or https URL: {_MEND_ADDRESSES}"
+            raise ModelFailed("unconfigured", why, provider=provider)
+        return str(given)
 
     # turns ------------------------------------------------------------------------------------------------------------
 
@@ -223,7 +236,7 @@ class Desk:
         return routing.Candidate(
             name=name,
             row=catalogue.find(name),
-            missing=self.missing(provider) if provider else f"{name} is no PROVIDER/MODEL",
+            missing=self.missing(provider) if provider else f"not PROVIDER/MODEL: {_MEND_ROUTES}",
             paused=paused,
             first_byte=self._first_bytes.get(name),
         )
@@ -234,6 +247,15 @@ class Desk:
     def _prefer(self) -> routing.Prefer:
         told = self._settings.of("prefer", str)
         return told if told in ("price", "latency", "window") else "listed"  # type: ignore[return-value]  # its choices
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        is_host = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        return False
+    return is_host and parts.scheme in ("http", "https")
 
 
 def _embedded(texts: Sequence[str]) -> Embedded:

@@ -89,7 +89,12 @@ class _Talk:
             "/search": self._search,
             "/new": self._open,
         }
-        self._open(name)
+        try:
+            self._client.call("kernel.show", hand)
+            self._open(name)
+        except BaseException:
+            self._client.close()
+            raise
 
     def _linked(self) -> Client:
         client = self._session.client()
@@ -123,7 +128,7 @@ class _Talk:
         try:
             self._key = namespace.normalise(key)
         except ResourceInvalid as error:
-            raise Ended(f"{name} is no name for a conversation: {error}", Exit.USAGE) from None
+            raise Ended(f"{name!r} is no name for a conversation: {error}", Exit.USAGE) from None
         known = len(self._read(BEFORE))
         if known:
             self._session.say(f"{name} goes on after {known} messages; /history shows them")

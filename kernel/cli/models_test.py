@@ -5,7 +5,7 @@ import time
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, spending, told
+from kernel.cli import asking, screen, spending, told
 from kernel.cli.frame import Session, command
 from wire.entries import Cost
 
@@ -51,7 +51,7 @@ def _drawn(found: _Answer, seconds: float) -> str:
     is_free = found.model.startswith("offline/")
     cost = "" if is_free else spending.cost(Cost(tokens=tokens, micro_dollars=found.micro_dollars))
     lines = [f"{found.model} answered in {screen.duration(seconds)}, for {cost or 'nothing'}:", ""]
-    lines += [part.text for part in found.parts if part.text]
-    lines += [f"\n{note}" for note in found.notes]
+    lines += [asking.text_of(part.text) for part in found.parts if part.text]
+    lines += [f"\n{screen.visible(note)}" for note in found.notes]
     lines += [f"\nasked before it: {one}" for one in found.tried]
     return "\n".join(lines)

@@ -1,12 +1,14 @@
 """`maniple usage` (acts)."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 import click
 from msgspec import Struct
 
 from kernel.cli import logbook, screen, spending
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from wire.entries import Cost, Entry
 
@@ -36,10 +38,21 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
 
     MODEL is what was asked for: a route, or PROVIDER/MODEL. What counts against budgets: `maniple budget`.
     """
+    _check_day(since)
     folder = logbook.folder_of(session.home)
     found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY)
     kept = [row for row in found if hand in (None, row.hand) and row.day >= since]
     session.result({"usage": kept}, lambda: _drawn(kept, by or BY))
+
+
+def _check_day(text: str) -> None:
+    """Raises Ended for what is no day: it would be compared as a text, and leave out everything or nothing."""
+    try:
+        is_day = not text or date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_day = False
+    if not is_day:
+        raise Ended(f"--since {screen.visible(text)}: write a day such as 2026-11-30", Exit.USAGE)
 
 
 def gathered(entries: Iterable[Entry], by: Iterable[str]) -> list[Row]:

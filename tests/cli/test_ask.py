@@ -45,6 +45,20 @@ def test_a_question_is_answered_on_stdout_and_nothing_in_it_acts_on_a_terminal(s
     assert shell.good("ask", "-", stdin="I am\nI am Ada\n") == ran.out
 
 
+def test_nothing_in_what_a_model_says_when_it_is_tried_acts_on_a_terminal(shell: Shell) -> None:
+    shell.good("settings", "model", 'script={"text": "\\u001b[31mred", "times": 0}')
+    try:
+        assert "\\u{1b}[31mred" in shell.good("models", "test", "scripted/script")
+    finally:
+        shell.good("settings", "model", f"script={SCRIPT}")
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-45", "20261126", "2026-W01-1"])
+def test_a_day_that_is_none_is_told(shell: Shell, day: str) -> None:
+    ran = shell.run("usage", "--since", day)
+    assert (ran.code, "write a day such as" in ran.err) == (2, True), ran
+
+
 def test_each_question_stands_alone(shell: Shell) -> None:
     shell.good("ask", "I am Ada")
     assert shell.good("ask", "what is my name") == "You have not told me.\n"
@@ -73,6 +87,7 @@ def test_what_cannot_be_asked_is_told(shell: Shell) -> None:
         (("ask", "--hand", "data-pipeline", "hello"), 1, "task"),
         (("ask", "no turn fits this"), 1, "the run failed"),
         (("chat", "--name", "a b"), 2, "is no name for a conversation"),
+        (("chat", "nobody"), 1, "no Hand 'nobody' is installed"),
     ):
         ran = shell.run(*words)
         assert (ran.code, why in ran.err) == (code, True), ran

@@ -84,6 +84,25 @@ def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> No
     assert key not in failed.value.text
 
 
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "ftp://example.org", "example.org/v1", "http://x:y", "http://a:b@c/", 7]
+)
+def test_an_address_that_is_none_is_told_with_the_command_that_mends_it(tmp_path: Path, address: object) -> None:
+    hand = _hand(tmp_path, openai_key="sk-0123456789", addresses={"openai": address})
+    with pytest.raises(Failure, match="is no http or https URL: `maniple settings model 'addresses=") as failed:
+        _ask(hand, Asking("openai/gpt-5"))
+    assert failed.value.code == "unconfigured"
+
+
+def test_a_route_of_one_name_needs_no_list_and_one_of_no_model_is_told(tmp_path: Path) -> None:
+    routes = {"one": "offline/classical", "none": ["claude"], "number": 7}
+    hand = _hand(tmp_path, routes=routes)
+    assert _ask(hand, Asking("one")).model == "offline/classical"
+    for name in ("none", "number"):
+        with pytest.raises(Failure, match="not PROVIDER/MODEL: `maniple settings model 'routes="):
+            _ask(hand, Asking(name))
+
+
 def test_a_key_out_of_a_file_of_another_system_is_taken_without_what_ends_its_line(tmp_path: Path) -> None:
     async def key() -> str:
         hand = _hand(tmp_path, anthropic_key=" sk-0123456789\r\n")
