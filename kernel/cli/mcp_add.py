@@ -149,7 +149,8 @@ def _replaced(wanted: Wanted, **more: object) -> Wanted:
 def _pair(option: str, text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=") if option == "--set" else text.rpartition("=")
     if not sign or not name:
-        raise Ended(f"{option} {text}: write NAME=VALUE", Exit.USAGE)
+        form = "NAME=VALUE" if option == "--set" else "TOOL=read, TOOL=write or TOOL=external"
+        raise Ended(f"{option} {text}: write {form}", Exit.USAGE)
     return name, value
 
 

@@ -130,8 +130,9 @@ def _say_what_it_said(session: Session, passing: Wanted) -> None:
     """The last lines that it printed, for the person who must find out why; the run's own records say no more."""
     try:
         with open(os.path.join(session.home, "output", f"{passing.hand}.log"), "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            start = max(0, os.fstat(file.fileno()).st_size - _TAIL)
+            file.seek(start)
+            lines = file.read().decode("utf-8", "replace").splitlines()[bool(start) :]  # the first is half a line
     except OSError:
         return
     if said := [line for line in lines if not line.startswith(_RECORD)][-_SHOWN:]:

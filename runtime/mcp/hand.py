@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 
+import httpx2
 from mcp import Client, MCPError
 from mcp.client._transport import TransportStreams
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
@@ -264,7 +265,7 @@ class Server(Hand):
             if program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
                 raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
             why = f"the talk with the server has ended: {first}"
-            raise HandBroken(why) from (None if isinstance(first, MCPError | OSError) else error)
+            raise HandBroken(why) from (None if isinstance(first, MCPError | OSError | httpx2.HTTPError) else error)
 
     async def _attend(self, client: Client) -> None:
         """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""

@@ -147,6 +147,8 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         (("--", "python3", "server.py"), "No such file"),
         (("--", "../server"), "not a program of the system's"),
         (("https://user:word@mcp.example.org/mcp",), "--secret Authorization"),
+        (("http://127.0.0.1:1/mcp",), "the talk with the server has ended: 127.0.0.1:1"),
+        (("--effect", "add", "--files", SERVER, *_command()), "write TOOL=read"),
         (("--effect", "add=free", "--files", SERVER, *_command()), "'free' is no effect"),
         (("--only", "minus", "--files", SERVER, *_command()), "offers no tool minus"),
         (("--secret", "NO_SUCH_VARIABLE", *_command()), "no environment variable NO_SUCH_VARIABLE is set"),
@@ -155,6 +157,7 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         ran = shell.run("mcp", "add", "nothing", "--yes", *words)
         assert ran.code in (1, 2), ran
         assert why in ran.err, ran.err
+        assert "runtime/mcp" not in ran.err, "our own code is no word of the server's"
     assert "mcp-nothing" not in shell.good("mcp", "list")
     assert "look" not in shell.good("hands")
 
