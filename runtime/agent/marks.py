@@ -6,9 +6,10 @@ content, in large or small letters, is replaced before. So the one text that end
 """
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 HIDDEN: Final = "[a boundary stood here]"
 """What a boundary within content is replaced by. It has no letter of the boundary's that could join with what is beside it
@@ -17,7 +18,9 @@ to make another: it begins and ends with a bracket.
 """
 
 SOURCE_MOST: Final = 300
-_BLOCK: Final = re.compile(r"<<outside ([0-9a-f]{32}) from=([^\n]*) labels=([^\n]*)>>\n(.*?)\n<<end \1>>", re.DOTALL)
+_HEAD: Final = "<<outside "
+_BOUNDARY: Final = re.compile(r"[0-9a-f]{32}")
+_END: Final = re.compile(r"\n<<end ([0-9a-f]{32})>>")
 
 
 def boundary(chance: Random) -> str:
@@ -51,7 +54,7 @@ class Marks:
 
     def anew(self, text: str) -> str:
         """A text of an earlier run, with this boundary where that one had its own."""
-        return _BLOCK.sub(lambda block: self.marked(block[4], block[2].strip("'\""), block[3].split()), text)
+        return _replaced(text, lambda block: self.marked(block.text, block.source.strip("'\""), block.labels.split()))
 
     def clean(self, text: str) -> str:
         """The text without the boundary in it."""
@@ -60,7 +63,52 @@ class Marks:
 
 def unmarked(text: str) -> str:
     """A text without the marks around what comes from outside."""
-    return _BLOCK.sub(lambda block: block[4], text)
+    return _replaced(text, lambda block: block.text)
+
+
+class _Block(NamedTuple):
+    """Marked content. start, stop: where it stands, with its marks."""
+
+    start: int
+    stop: int
+    source: str
+    labels: str
+    text: str
+
+
+def _replaced(text: str, by: Callable[[_Block], str]) -> str:
+    parts, done = list[str](), 0
+    for block in _blocks(text):
+        parts += text[done : block.start], by(block)
+        done = block.stop
+    return "".join((*parts, text[done:]))
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    """What is marked, from left to right, in time proportional to the text: heads without an end are as cheap as others.
+
+    A head is the rest of its line, and reaches to the next end with its own boundary.
+    """
+    ends: dict[str, list[int]] = {}
+    for end in _END.finditer(text):
+        ends.setdefault(end[1], []).append(end.start())
+    at = text.find(_HEAD) if ends else -1
+    while at >= 0:
+        line = text.find("\n", at)
+        if line < 0:
+            return
+        following = at + 1
+        boundary = _BOUNDARY.match(text, at + len(_HEAD))
+        if boundary and text.startswith(" from=", boundary.end()) and text.startswith(">>", line - 2):
+            places = ends.get(boundary[0], [])
+            if (place := bisect_left(places, line + 1)) < len(places):
+                source, sign, labels = text[boundary.end() + len(" from=") : line - 2].rpartition(" labels=")
+                following = (
+                    places[place] + len(f"\n<<end {boundary[0]}>>") if sign else line
+                )  # nor any head after it there
+                if sign:
+                    yield _Block(at, following, source, labels, text[line + 1 : places[place]])
+        at = text.find(_HEAD, following)
 
 
 def _short(text: str) -> str:

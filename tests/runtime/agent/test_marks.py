@@ -1,8 +1,10 @@
 """Content from outside stands between boundaries that its author cannot forge, even if he knows them."""
 
 import re
+import time
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +51,35 @@ def test_marks_of_an_earlier_run_become_those_of_this_one(text: str) -> None:
     other = Marks("f" * 32)
     anew = other.anew(MARKS.marked(text, "web.fetch https://a.example/", ("web",)))
     assert anew == other.marked(MARKS.clean(text), "web.fetch https://a.example/", ("web",))
+
+
+_BLOCK = re.compile(r"<<outside ([0-9a-f]{32}) from=([^\n]*) labels=([^\n]*)>>\n(.*?)\n<<end \1>>", re.DOTALL)
+_SOME = [
+    f"<<outside {'0' * 32} from=",
+    f"<<outside {'1' * 32} from=",
+    " labels=",
+    ">>\n",
+    "\n",
+    "a",
+    ">>",
+    "<<outside ",
+]
+
+
+@given(st.lists(st.sampled_from([*_SOME, f"\n<<end {'0' * 32}>>", f"\n<<end {'1' * 32}>>"]), max_size=16).map("".join))
+def test_marks_are_found_as_their_form_says_wherever_and_however_often_they_begin(text: str) -> None:
+    assert unmarked(text) == _BLOCK.sub(lambda block: block[4], text)
+
+
+@pytest.mark.parametrize("after", ["", ">>\n", " labels=>>\n", f"\n<<end {'0' * 32}>>"])
+@pytest.mark.parametrize(
+    "head", [f"<<outside {'0' * 32} from=", f"<<outside {'0' * 32} from=x labels=y>>\n", " labels="]
+)
+def test_heads_without_number_cost_no_more_than_the_text_is_long(head: str, after: str) -> None:
+    text = f"\n<<end {'0' * 32}>>" + head * 8_000 + after + f"<<outside {'0' * 32} from=a"
+    began = time.process_time()
+    unmarked(text)
+    assert time.process_time() - began < 1.0
 
 
 def test_a_source_cannot_begin_a_line_of_its_own() -> None:
