@@ -6,8 +6,10 @@ What was shown is never shown again: once a piece was streamed to the caller, a 
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable
+from types import FrameType
 from typing import Final
 
 from msgspec.structs import replace
@@ -19,6 +21,9 @@ from runtime.models import catalogue, counting, pricing, retrying, schemas
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Message, Request, Stop, Text, Usage
 from wire.entries import Cost
+
+CHECK_S: Final = 5.0
+"""Seconds of the processor's that an answer may take to be compared with its schema, while everybody else waits."""
 
 MARGIN_S: Final = 1.0
 """Before the call's deadline, so that it ends with a reason."""
@@ -120,7 +125,7 @@ class Trying:
         schema = self._request.schema
         if schema is None or answer.stop not in (Stop.END, Stop.SEQUENCE):
             return self._whole(answer)
-        found = schemas.read(answer.text, schema)
+        found = _read(answer.text, schema)
         if found.problems and not streams and not name.startswith("offline/"):
             said = Message(role="assistant", parts=answer.parts)
             told = Message(role="user", parts=(Text(text=schemas.again(found.problems)),))
@@ -128,7 +133,7 @@ class Trying:
             async with contextlib.aclosing(self._once(name, request)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Answer):
-                        answer, found = piece, schemas.read(piece.text, schema)
+                        answer, found = piece, _read(piece.text, schema)
         if found.problems:
             notes = f" ({' '.join(answer.notes[1:])})" if len(answer.notes) > 1 else ""
             raise ModelFailed("schema", f"{name} did not answer as the schema says: {'; '.join(found.problems)}{notes}")
@@ -152,3 +157,27 @@ class Trying:
                     "a call cost more than its most", model=name, unit=unit, cost=getattr(self, unit)
                 )
                 setattr(self, unit, most)
+
+
+class _TooLong(BaseException):
+    """CHECK_S is over; no library catches it."""
+
+
+def _over(number: int, frame: FrameType | None) -> None:
+    raise _TooLong
+
+
+def _read(text: str, schema: dict[str, object]) -> schemas.Checked:
+    """schemas.read, which a schema can keep busy for ever: by an expression, or by ways that branch at each step."""
+    before = signal.signal(signal.SIGVTALRM, _over)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, CHECK_S)
+        try:
+            return schemas.read(text, schema)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    except _TooLong:
+        why = f"its schema takes more than {CHECK_S:g} s to compare an answer with: make it simpler"
+        raise ModelFailed("request", why) from None
+    finally:
+        signal.signal(signal.SIGVTALRM, before)

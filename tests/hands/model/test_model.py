@@ -1,6 +1,7 @@
 """The Hand by itself: what is asked where, tried again, failed over, priced, bounded, cancelled and checked."""
 
 import asyncio
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,26 @@ def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_pat
     with pytest.raises(Failure, match="did not answer as the schema says") as failed:
         _ask(_hand(tmp_path, '{"text": "no", "times": 0}'), Asking("scripted/script"), schema=RAIN)
     assert failed.value.code == "schema"
+
+
+def _branching(depth: int) -> dict[str, object]:
+    """A schema that has two ways to the next step at each of so many."""
+    steps = {str(at): {"anyOf": [{"$ref": f"#/$defs/{at + 1}"}] * 2} for at in range(depth)}
+    return {"$ref": "#/$defs/0", "$defs": {**steps, str(depth): {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    "schema", [{"type": "string", "pattern": "^(a+)+$"}, _branching(40)], ids=["expression", "ways"]
+)
+def test_a_schema_that_takes_for_ever_ends_its_call_and_holds_up_nobody(
+    tmp_path: Path, schema: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("model", "model_trying"), "CHECK_S", 0.2)
+    hand = _hand(tmp_path, json.dumps({"text": json.dumps("a" * 40 + "b"), "times": 0}))
+    with pytest.raises(Failure, match="make it simpler") as failed:
+        _ask(hand, Asking("scripted/script"), schema=schema)
+    assert failed.value.code == "request"
+    assert _ask(hand, Asking("scripted/script")).text, "and it goes on"
 
 
 def test_offline_says_what_the_text_does_not_say(tmp_path: Path) -> None:
