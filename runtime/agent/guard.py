@@ -27,7 +27,7 @@ ROUND: Final = (4, 8)
 STALE: Final = (5, 10)
 LONGEST_ROUND: Final = 4
 _SHOWN: Final = 120
-_ON: Final = re.compile(r"; read on with [^\]\n]*\]\Z")
+_ON: Final = re.compile(r"; read on with [^\]\n]{1,80}\]\Z")
 
 
 class Made(Struct, frozen=True, kw_only=True):

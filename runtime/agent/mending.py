@@ -17,7 +17,7 @@ from runtime.models.messages import AnyPart, Image, Message, Text, Thinking, Too
 CUT_OFF: Final = (
     "It was cut off here: whether this was done, and what came of it, is not known. Look before you repeat it."
 )
-_GONE: Final = re.compile(r'read_result\(id="r\d+"[^)\n]*\)')
+_GONE: Final = re.compile(r'read_result\(id="r\d{1,9}"(?:, start=\d{1,9})?\)')
 
 
 def mended(messages: Iterable[Message]) -> tuple[Message, ...]:

@@ -1,9 +1,12 @@
 """A session cut anywhere, or spoilt in any way, is made into one that every provider takes."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from runtime.agent.guard import made
 from runtime.agent.marks import Marks
 from runtime.agent.mending import CUT_OFF, marked_anew, mended
 from runtime.models.messages import AnyPart, Message, Text, Thinking, ToolCall, ToolResult
@@ -86,3 +89,12 @@ def test_what_an_earlier_run_marked_and_kept_is_marked_anew_and_gone() -> None:
     assert BOUNDARY not in texts(anew)
     assert texts(anew).count(f"<<end {'e' * 32}>>") == 2
     assert "r1" not in texts(anew)
+
+
+def test_what_looks_like_the_way_to_a_result_costs_no_more_than_the_text_is_long() -> None:
+    text = 'read_result(id="r1"; read on with ' * 8_000
+    call, result = ToolCall(id="a", name="look"), ToolResult(id="a", content=(Text(text=text),))
+    began = time.process_time()
+    marked_anew([Message(role="user", parts=(result,))], Marks("0" * 32))
+    made(call, result)
+    assert time.process_time() - began < 1.0
