@@ -192,6 +192,15 @@ def test_a_page_that_is_nested_deeply_is_read_in_little_time() -> None:
     assert time.monotonic() - began < 20
 
 
+def test_a_document_of_many_paragraphs_is_read_in_time_proportional_to_them() -> None:
+    with zipfile.ZipFile(io.BytesIO(docx())) as archive_of:
+        part = archive_of.read("word/document.xml")
+    raw = with_part(docx(), "word/document.xml", part.replace(b"<w:sectPr", b"<w:p/>" * 20_000 + b"<w:sectPr", 1))
+    began = time.process_time()
+    assert "".join(READERS["docx"].text(raw)).startswith("# First\nWords")
+    assert time.process_time() - began < 5
+
+
 @pytest.mark.parametrize("name", ["pdf", "docx", "xlsx"])
 def test_what_is_cut_or_spoiled_anywhere_is_told_as_broken(name: str) -> None:
     """Every error is one of those that the reader says it raises, or a refusal."""
