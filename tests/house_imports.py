@@ -49,6 +49,7 @@ PURE_MAY: Final = frozenset(
     }
     | {"nacl.bindings", "nacl.exceptions", "operator", "re", "string", "struct", "tomllib", "types", "typing"}
     | {"ast", "unicodedata", "urllib.parse", "warnings"}
+    | {"yaml"}  # the events of its parser, which comes from a text (docs/adr/0046)
 )
 PURE_CALLS_NOT: Final = frozenset(
     {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}  # names

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from runtime.agent.skills import Known
 from runtime.models.messages import Message, Request, Task, Usage
 
 
@@ -10,7 +11,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     language model.
 
     steps, tokens, micro_dollars: what it may use at most, 0 where nothing bounds the last two. window: tokens of a request
-    and its answer, 0 where it is to be found out. delegates: Hands that it may begin runs of.
+    and its answer, 0 where it is to be found out. delegates: Hands that it may begin runs of. skills: that it may read;
+    can_place: whether their files may be laid where a shell works.
     """
 
     name: str
@@ -23,6 +25,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     micro_dollars: int = 0
     window: int = 0
     delegates: tuple[str, ...] = ()
+    skills: tuple[Known, ...] = ()
+    can_place: bool = False
 
 
 class Returned(Struct, frozen=True, kw_only=True):

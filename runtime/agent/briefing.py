@@ -2,13 +2,15 @@
 
 1. identity: who it is, how it works, and how content from outside is marked
 2. playbook: its own Hand's file
-then, as the conversation: 3. the session before, 4. what is remembered of the task, 5. the task.
+3. skills: their names and descriptions, and how one is read
+then, as the conversation: 4. the session before, 5. what is remembered of the task, 6. the task.
 
 What changes least comes first, so that a provider can keep it.
 """
 
 from collections.abc import Sequence
 
+from runtime.agent import skills
 from runtime.agent.actions import Brief
 from runtime.agent.marks import Marks
 from runtime.agent.results import as_text
@@ -24,9 +26,10 @@ OF_SCHEMA = "Your last answer is JSON of the schema that you were given, and not
 
 
 def system(brief: Brief, marks: Marks) -> str:
-    """Identity and playbook."""
+    """Identity, playbook and skills."""
     who = f"You are {brief.name}, a Hand of Maniple. {brief.description}"
     parts = [who, HOW, marks.rules, OF_SCHEMA if brief.schema is not None else "", brief.playbook.strip()]
+    parts.append(skills.told(brief.skills, marks))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from manifests.grants import reaches
 from manifests.schema import Agent
-from runtime.agent import marks, tools
+from runtime.agent import marks, placing, skills, tools
 from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
 from runtime.agent.results import as_text
@@ -95,6 +95,9 @@ class AgentHand(Hand):
             self._task = msgspec.json.decode(task, type=Task) if task else None
         except msgspec.MsgspecError as error:
             raise HandBroken(f"{agent.task} is no task: {error}") from None
+        self._skills, problems = skills.sealed(self.files)
+        if problems:
+            raise HandBroken(f"{problems[0].file}: {problems[0].what}; {problems[0].instead}")
         self._heard: asyncio.Queue[_Answered] = asyncio.Queue()
         self._own: frozenset[str] = frozenset()
         self._says, self._thoughts = False, 0
@@ -128,8 +131,10 @@ class AgentHand(Hand):
         for event in self._place.manifest.events.subscribes:
             await self.kernel.subscribe(event)
         rows = [_row(row) for row in await self.kernel.describe()]
+        self._skills += skills.installed(rows, self._skills)
         machine = Machine(
-            self._brief(), tools.offered(rows, self._place.manifest.capabilities),
+            self._brief(can_place=any(row.method == skills.SHELL for row in rows)),
+            tools.offered(rows, self._place.manifest.capabilities),
             marks.Marks(marks.boundary(self.random)), session=before,
         )  # fmt: skip
         self._learn(machine, self._agent.model)
@@ -140,7 +145,7 @@ class AgentHand(Hand):
         result = await self._follow(machine, task, remembered)
         return self._returned(result, wants_session=session is not None)
 
-    def _brief(self) -> Brief:
+    def _brief(self, *, can_place: bool) -> Brief:
         agent, manifest = self._agent, self._place.manifest
         spawn = [one.allow for one in manifest.capabilities if reaches(one.method, "kernel.spawn")]
         return Brief(
@@ -148,6 +153,7 @@ class AgentHand(Hand):
             task=self._task,
             steps=agent.steps, tokens=agent.tokens, micro_dollars=agent.dollars, window=agent.window,
             delegates=tuple(hand for allow in spawn for hand in allow if "*" not in hand),
+            skills=self._skills, can_place=can_place,
         )  # fmt: skip
 
     async def _remembered(self, task: str) -> tuple[tuple[object, tuple[str, ...]], ...]:
@@ -223,6 +229,8 @@ class AgentHand(Hand):
     async def _came(self, action: Make) -> Returned:
         try:
             async with self._places:
+                if action.method == skills.PLACE:
+                    return await placing.place(self.kernel, self.scratch, self._skill(action.resource))
                 if action.method == tools.SPAWN:
                     return await self._begun(action)
                 return await self._with_room(lambda: self._read_from(action))
@@ -234,6 +242,9 @@ class AgentHand(Hand):
             return Returned(code="cancelled", text=str(error), ours=True)
         except CodecError as error:
             return Returned(code="arguments", text=str(error), ours=True)
+
+    def _skill(self, name: str) -> skills.Known:
+        return next(one for one in self._skills if one.name == name)
 
     async def _begun(self, action: Make) -> Returned:
         """A run of another Hand, from its beginning to its end."""

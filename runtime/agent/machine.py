@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runtime.agent import briefing, tools
+from runtime.agent import briefing, skills, tools
 from runtime.agent.actions import Action, Brief, Make, Result, Returned, Step, Think
 from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks
@@ -59,7 +59,9 @@ class Machine:
         """session: an earlier conversation, whole or not, of which this run is the next part."""
         self._brief, self._marks, self._offered = brief, marks, offered
         self._system = briefing.system(brief, marks)
-        self._own = {tool.name: tool for tool in tools.own(brief.delegates)}
+        reading = skills.tools(brief.skills, can_place=brief.can_place)
+        self._own = {tool.name: tool for tool in (*tools.own(brief.delegates), *reading)}
+        self._skills = {one.name: one for one in brief.skills}
         self._tools = (*self._own.values(), *(one.tool for one in offered.values()))
         self._shelf, self._guard = Shelf(), Guard()
         self._window = brief.window or WINDOW
@@ -261,7 +263,8 @@ class Machine:
             return
         calls = self._said(answer)
         turn = Turn(
-            calls, self._offered, self._own, self._shelf, self._marks, window=self._window, number=self._numbers
+            calls, self._offered, self._own, self._skills, self._shelf, self._marks,
+            window=self._window, number=self._numbers,
         )  # fmt: skip
         self._turn, self._numbers = turn, self._numbers + len(calls)
         self._step("asks", "; ".join(turn.shown) or "for nothing that can be done")

@@ -21,7 +21,9 @@ from runtime.models.messages import Tool
 
 READ: Final = "read_result"
 DELEGATE: Final = "delegate"
-OWN: Final = frozenset({READ, DELEGATE})
+READ_SKILL: Final = "read_skill"
+PLACE_SKILL: Final = "place_skill"
+OWN: Final = frozenset({READ, DELEGATE, READ_SKILL, PLACE_SKILL})
 """Tools that the machine has itself."""
 
 SPAWN: Final = "kernel.spawn"
@@ -29,7 +31,10 @@ SPAWN: Final = "kernel.spawn"
 
 LONGEST: Final = 64
 SHOWN_MOST: Final = 6
-_THINKING: Final = ("model.", "kernel.")
+SKILLS: Final = "skills."
+"""Prefix of the methods by which skills are read that were installed alone: there is one tool for all of them."""
+
+_NONE: Final = ("model.", "kernel.", SKILLS)
 
 _TYPES: Final[dict[str, dict[str, object]]] = {
     "string": {"type": "string"},
@@ -78,7 +83,7 @@ def offered(rows: Iterable[Row], capabilities: Sequence[Capability]) -> dict[str
     """Tools by their names, in the order of the methods. capabilities: which resources its manifest asks for."""
     found: dict[str, Offered] = {}
     for row in sorted(rows, key=lambda one: one.method):
-        if row.method.startswith(_THINKING):
+        if row.method.startswith(_NONE):
             continue
         name = _name(row.method, found.keys() | OWN)
         argument = "" if row.resource == "none" else row.resource if row.resource not in row.params else "resource"
@@ -92,7 +97,7 @@ def offered(rows: Iterable[Row], capabilities: Sequence[Capability]) -> dict[str
         needed = [*([argument] if argument else []), *(one for one, of in row.params.items() if not of.endswith("?"))]
         tool = Tool(
             name=name, description=f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}",
-            parameters=_object(properties, needed),
+            parameters=of_object(properties, needed),
         )  # fmt: skip
         found[name] = Offered(tool=tool, method=row.method, argument=argument, params=dict(row.params))
     return found
@@ -103,7 +108,7 @@ def own(delegates: Sequence[str]) -> tuple[Tool, ...]:
     read = Tool(
         name=READ,
         description="Read on in a result that was cut, or left out since. find: begin where this text next stands.",
-        parameters=_object({"id": _TYPES["string"], "start": _TYPES["int"], "find": _TYPES["string"]}, ["id"]),
+        parameters=of_object({"id": _TYPES["string"], "start": _TYPES["int"], "find": _TYPES["string"]}, ["id"]),
     )
     if not delegates:
         return (read,)
@@ -111,7 +116,7 @@ def own(delegates: Sequence[str]) -> tuple[Tool, ...]:
     delegate = Tool(
         name=DELEGATE,
         description="Give a piece of work to another Hand, which does it with no more than you are granted, and answers.",
-        parameters=_object({"hand": hand, "task": _TYPES["string"], "inputs": _TYPES["dict"]}, ["hand"]),
+        parameters=of_object({"hand": hand, "task": _TYPES["string"], "inputs": _TYPES["dict"]}, ["hand"]),
     )
     return read, delegate
 
@@ -170,7 +175,8 @@ def _which(kind: str, allowed: Sequence[str]) -> str:
     return f"a {kind}" + (f", one of {shown}" if allowed and "*" not in allowed else "")
 
 
-def _object(properties: Mapping[str, object], needed: Sequence[str]) -> dict[str, object]:
+def of_object(properties: Mapping[str, object], needed: Sequence[str]) -> dict[str, object]:
+    """The schema of a tool's arguments."""
     return {
         "type": "object", "properties": dict(properties), "required": list(needed), "additionalProperties": False
     }  # fmt: skip

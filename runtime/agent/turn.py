@@ -7,7 +7,7 @@ itself. The others are made side by side, and their results stand in the order i
 from collections.abc import Mapping
 from typing import Final
 
-from runtime.agent import tools
+from runtime.agent import skills, tools
 from runtime.agent.actions import Make, Returned
 from runtime.agent.guard import Made, made
 from runtime.agent.marks import Marks
@@ -31,11 +31,12 @@ class Turn:
     """One answer's calls. kept: the id of each result, by that of its call. shown: the calls that are made, for people."""
 
     def __init__(
-        self, calls: tuple[ToolCall, ...], offered: Mapping[str, tools.Offered], own: Mapping[str, Tool], shelf: Shelf,
-        marks: Marks, *, window: int, number: int,
+        self, calls: tuple[ToolCall, ...], offered: Mapping[str, tools.Offered], own: Mapping[str, Tool],
+        known: Mapping[str, skills.Known], shelf: Shelf, marks: Marks, *, window: int, number: int,
     ) -> None:  # fmt: skip
-        """own: the machine's own tools. number: of calls before these."""
+        """own: the machine's own tools. known: skills by name. number: of calls before these."""
         self._calls, self._offered, self._own, self._shelf, self._marks = calls, offered, own, shelf, marks
+        self._known = known
         self._most = max(LEAST, min(MOST, window // _SHARE // max(1, min(len(calls), AT_ONCE))))
         self._open: dict[int, tuple[ToolCall, str]] = {}
         self._results: dict[str, ToolResult] = {}
@@ -108,16 +109,38 @@ class Turn:
 
     def _take_own(self, call: ToolCall, given: dict[str, object], number: int) -> None:
         given = {name: value for name, value in given.items() if value is not None}
-        if why := tools.checked(tools.OWN_PARAMS[call.name], given):
+        if why := tools.checked({**tools.OWN_PARAMS, **skills.PARAMS}[call.name], given):
             self._wrong(call, why)
         elif call.name == tools.READ:
             self._read(call, str(given["id"]), int(str(given.get("start", 0))), str(given.get("find", "")))
+        elif call.name in skills.PARAMS:
+            self._take_skill(call, str(given["name"]), str(given.get("file", "")), number)
         else:
             task, more = given.get("task"), given.get("inputs")
             inputs = {**(more if isinstance(more, dict) else {}), **({} if task is None else {"task": task})}
             arguments: dict[str, object] = {"inputs": inputs, "wait": True}
             make = Make(number=number, method=tools.SPAWN, resource=str(given["hand"]), arguments=arguments)
             self._make(call, make)
+
+    def _take_skill(self, call: ToolCall, name: str, file: str, number: int) -> None:
+        skill = self._known.get(name)
+        if skill is None:
+            self._wrong(call, f"there is no skill {name[:200]!r}; there are {', '.join(self._known)}")
+        elif call.name == skills.PLACE:
+            self._make(call, Make(number=number, method=skills.PLACE, resource=name, arguments={}))
+        elif skill.method:
+            given: dict[str, object] = {"file": file} if file else {}
+            self._make(call, Make(number=number, method=skill.method, resource="", arguments=given))
+        else:
+            text, why = skills.text_of(skill, file)
+            if why:
+                self._wrong(call, why)
+                return
+            kept = Kept(text=text or "(nothing)", source=f"skill {name}")
+            self.kept[call.id] = self._shelf.keep(kept)
+            self.shown.append(f"{skills.READ} {name} {file}".rstrip())
+            self._put(call, self._piece(self.kept[call.id], kept, 0), failed=False)
+            self._counted.add(call.id)
 
     def _make(self, call: ToolCall, make: Make) -> None:
         source = f"{make.method} {make.resource}".strip()

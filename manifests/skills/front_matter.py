@@ -1,0 +1,134 @@
+"""The head of a SKILL.md: a few lines of YAML between two lines of three dashes, as texts, lists and tables (pure).
+
+Only what such a head needs is read: every value is the text that stands there (`version: 1.10` is "1.10", `no` is "no").
+What YAML has beyond that is refused and not built: aliases and anchors, which make a few lines into gigabytes; tags, which
+name what is to be made of a value; directives; further documents; names that stand twice; more than DEEPEST levels. It is
+read from the parser's events, so nothing is ever constructed but what is built here.
+"""
+
+from typing import Final
+
+from manifests.errors import ManifestsError
+
+LONGEST: Final = 16 * 1024
+"""Most characters of a head."""
+
+DEEPEST: Final = 4
+FENCE: Final = "---"
+
+Value = str | list["Value"] | dict[str, "Value"]
+
+
+class FrontMatterInvalid(ManifestsError):
+    """A SKILL.md has no head that can be read. line, column: from 1, in the file; instead: what to write."""
+
+    def __init__(self, line: int, column: int, what: str, instead: str) -> None:
+        super().__init__(f"line {line}: {what}; {instead}")
+        self.line, self.column, self.what, self.instead = line, column, what, instead
+
+
+def split(text: str) -> tuple[str, str, int]:
+    """The head without its fences, what comes after it, and the line on which that begins.
+
+    FrontMatterInvalid for a text without a head, or with one that is too long.
+    """
+    lines = text.removeprefix("\ufeff").splitlines(keepends=True)
+    if not lines or lines[0].rstrip() != FENCE:
+        raise FrontMatterInvalid(1, 1, "it does not begin with a head", f"begin with a line {FENCE}, then name: …")
+    size = 0
+    for at, line in enumerate(lines[1:], 1):
+        if line.rstrip() == FENCE:
+            return "".join(lines[1:at]), "".join(lines[at + 1 :]), at + 2
+        size += len(line)
+        if size > LONGEST:
+            raise FrontMatterInvalid(1, 1, f"its head is longer than {LONGEST} characters", "shorten it")
+    raise FrontMatterInvalid(1, 1, "its head has no end", f"end it with a line {FENCE}")
+
+
+def read(head: str) -> dict[str, Value]:
+    """The table that a head is. FrontMatterInvalid for what is none, or more than a head needs."""
+    import yaml
+
+    builder = _Builder()
+    try:
+        for event in yaml.parse(head, Loader=yaml.BaseLoader):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 2, mark.column + 1) if mark else (2, 1)
+        what = f"this is not YAML: {error.problem or error.context}"
+        raise FrontMatterInvalid(line, column, what, "mend the line, or put the value in quotes") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a character that is none
+        what = f"this is not YAML: {str(error).splitlines()[0][:200]}"
+        raise FrontMatterInvalid(2, 1, what, "write plain text") from None
+    found = builder.root
+    if not isinstance(found, dict):
+        raise FrontMatterInvalid(2, 1, "the head is no table", "write `name: …` and `description: …`")
+    return found
+
+
+class _Builder:
+    """Builds the value of one document from events. root: what was built."""
+
+    def __init__(self) -> None:
+        self.root: Value = ""
+        self._open: list[list[Value] | dict[str, Value]] = []
+        self._names: list[str | None] = []
+        self._documents = 0
+
+    def take(self, event: object) -> None:
+        """Take one event of the parser's."""
+        kind = type(event).__name__
+        if kind == "DocumentStartEvent":
+            self._documents += 1
+            if self._documents > 1 or getattr(event, "version", None) or getattr(event, "tags", None):
+                raise self._refused(event, "directives and further documents have no place in a head", "leave it out")
+        elif kind == "AliasEvent":
+            raise self._refused(event, "an alias has no place in a head", "write the value out, or put it in quotes")
+        elif kind in ("ScalarEvent", "MappingStartEvent", "SequenceStartEvent"):
+            if getattr(event, "anchor", None) is not None:
+                raise self._refused(event, "an anchor has no place in a head", "leave out the & and its name")
+            if getattr(event, "tag", None) is not None:
+                raise self._refused(event, "a tag has no place in a head", "leave out the ! and its name")
+            self._begin(event, kind)
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self._open.pop()
+            self._names.pop()
+
+    def _begin(self, event: object, kind: str) -> None:
+        if kind == "ScalarEvent":
+            text = str(getattr(event, "value", ""))
+            if any("\ud800" <= char <= "\udfff" for char in text):
+                raise self._refused(event, "half a surrogate pair is no text", "write the character itself")
+            if self._open and isinstance(self._open[-1], dict) and self._names[-1] is None:
+                if text in self._open[-1]:
+                    raise self._refused(event, f"{text[:80]!r} stands there twice", "leave one out")
+                self._names[-1] = text
+                return
+            self._put(text)
+            return
+        if len(self._open) >= DEEPEST:
+            raise self._refused(event, f"it is more than {DEEPEST} levels deep", "keep it flat")
+        if self._open and isinstance(self._open[-1], dict) and self._names[-1] is None:
+            raise self._refused(event, "a name is a text", "write a word before the colon")
+        made: list[Value] | dict[str, Value] = {} if kind == "MappingStartEvent" else []
+        self._put(made)
+        self._open.append(made)
+        self._names.append(None)
+
+    def _put(self, value: Value) -> None:
+        if not self._open:
+            self.root = value
+            return
+        above = self._open[-1]
+        if isinstance(above, list):
+            above.append(value)
+            return
+        name = self._names[-1]
+        assert name is not None
+        above[name] = value
+        self._names[-1] = None
+
+    def _refused(self, event: object, what: str, instead: str) -> FrontMatterInvalid:
+        mark = getattr(event, "start_mark", None)
+        return FrontMatterInvalid(getattr(mark, "line", 0) + 2, getattr(mark, "column", 0) + 1, what, instead)

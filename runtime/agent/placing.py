@@ -1,0 +1,73 @@
+"""Lays a skill's files into a run's scratch folder (acts), where a shell that the run may call finds them.
+
+What lies there already is left as it is: a run that goes on after its process was killed does this again, in the folder that
+the one before had, and its shell may have changed files since. Each folder is opened below the last one, links are not
+followed, and a file is there whole or not at all.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from manifests.skills import reading
+from runtime.agent.actions import Returned
+from runtime.agent.skills import LABEL, Known
+from runtime.kernel_handle import KernelHandle
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_SECONDS: Final = 60.0
+
+
+async def place(kernel: KernelHandle, scratch: Path, skill: Known) -> Returned:
+    """Lay them out; what is told of it. Raises what a call raises."""
+    files = await _fetched(kernel, skill) if skill.method else skill.files
+    files = {path: content for path, content in files.items() if path != reading.FILE}
+    if not files:
+        return Returned(code="files", text=f"{skill.name} has no files but {reading.FILE}", ours=True)
+    try:
+        for path, content in files.items():
+            _write(scratch, (reading.FOLDER, skill.name, *path.split("/")), content)
+    except OSError as error:
+        text = f"{error.strerror}: something else lies where the files of {skill.name} belong, or there is no room"
+        return Returned(code="files", text=text, ours=True)
+    value = {"folder": f"{reading.FOLDER}/{skill.name}", "files": sorted(files)}
+    return Returned(value=value, labels=(LABEL,) if skill.method else ())
+
+
+async def _fetched(kernel: KernelHandle, skill: Known) -> Mapping[str, bytes]:
+    """The files of a skill that was installed alone."""
+    reply = await kernel.call(skill.method, timeout=_SECONDS)
+    told = reply.value.get("files") if isinstance(reply.value, dict) else None
+    paths = [str(one) for one in told] if isinstance(told, list) else []
+    files = dict[str, bytes]()
+    for path in paths[: reading.FILES_MOST]:
+        content = bytearray()
+        async with kernel.stream(skill.method, "", {"file": path}, timeout=_SECONDS) as stream:
+            while len(content) <= reading.FILE_MOST and (chunk := await stream.read()) is not None:
+                content += chunk
+        files[path] = bytes(content[: reading.FILE_MOST])
+    return files
+
+
+def _write(scratch: Path, parts: tuple[str, ...], content: bytes) -> None:
+    """Write one file, unless there is something of its name."""
+    at = os.open(scratch, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=at)
+            below = os.open(part, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = below
+        with suppress(FileNotFoundError):
+            os.stat(parts[-1], dir_fd=at, follow_symlinks=False)
+            return
+        new = f".{parts[-1]}.new"
+        with open(os.open(new, _NEW, 0o600, dir_fd=at), "wb") as file:
+            file.write(content)
+        os.rename(new, parts[-1], src_dir_fd=at, dst_dir_fd=at)
+    finally:
+        os.close(at)
