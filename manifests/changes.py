@@ -43,7 +43,7 @@ BUNDLED: Final = frozenset(
         "model",
         "monitoring",
     }
-    | {"scheduling", "shell", "web", "web-automation"}
+    | {"scheduling", "shell", "skills", "web", "web-automation"}
 )
 """Names, and so method prefixes, that no other key's Hand may take."""
 

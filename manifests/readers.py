@@ -28,6 +28,7 @@ BAD: Final = object()
 """What a reader returns for a value it has refused."""
 
 LONGEST_TEXT: Final = 500
+LONGEST_SUMMARY: Final = 1024  # of a method: as long as the description of a skill
 LONGEST_COMMAND: Final = 64
 LONGEST_SHOWN: Final = 80
 RESERVED_FIELDS: Final = ("self", "call")
@@ -45,7 +46,7 @@ def example(key: Key) -> str:
     examples = {
         "name": '"my-hand"',
         "version": '"1.0.0"',
-        "text": '"..."',
+        **dict.fromkeys(("text", "summary"), '"..."'),
         "patterns": '["..."]',
         "model": '"default"',
     }
@@ -77,17 +78,20 @@ def _count(found: Findings, path: Path, value: object, key: Key) -> object:
     return _refused(found, path, value, "a count", "write a whole number without quotes")
 
 
-def _text(found: Findings, path: Path, value: object, key: Key) -> object:
-    if not isinstance(value, str) or not value.strip():
-        return _refused(found, path, value, "a sentence", 'write a text in quotes, such as "..."')
-    if len(value) > LONGEST_TEXT:
-        return _refused(found, path, value, "short enough", f"write at most {LONGEST_TEXT} characters")
-    if capabilities.spelling.oddity(value):
-        found.at_value(
-            path, f"{spelled(path)}: {capabilities.spelling.oddity(value)}", "write one line of visible characters"
-        )
-        return BAD
-    return value
+def _text(most: int) -> Reader:
+    """A reader of one line of at most so many characters."""
+
+    def read(found: Findings, path: Path, value: object, key: Key) -> object:
+        if not isinstance(value, str) or not value.strip():
+            return _refused(found, path, value, "a sentence", 'write a text in quotes, such as "..."')
+        if len(value) > most:
+            return _refused(found, path, value, "short enough", f"write at most {most} characters")
+        odd = capabilities.spelling.oddity(value)
+        if odd:
+            found.at_value(path, f"{spelled(path)}: {odd}", "write one line of visible characters")
+        return BAD if odd else value
+
+    return read
 
 
 def _name(found: Findings, path: Path, value: object, key: Key) -> object:
@@ -382,7 +386,8 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "size": _measure(parse_size, "size", '"256MiB"'),
     "spans": _spans,
-    "text": _text,
+    "summary": _text(LONGEST_SUMMARY),
+    "text": _text(LONGEST_TEXT),
     "token count": _spelled(amounts.tokens_of, "number of tokens", 'write them in quotes, such as "200k"'),
     "tokens": _allowances(amounts.parse_tokens, '"200k/day"'),
     "types": _types,

@@ -186,7 +186,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "",
         'A row per method, and in it patterns of resources: `"files.read" = ["reports/**"]`.',
     ),
-    Key("provides.*.summary", "text", REQUIRED, "", "What the method does, in one line."),
+    Key("provides.*.summary", "summary", REQUIRED, "", "What the method does, in one line."),
     Key(
         "provides.*.resource",
         "choice",

@@ -32,6 +32,9 @@ MODULES: Final = (
 """What nearly every run needs."""
 
 COMPILED: Final = (
+    "manifests.skills.folder",
+    "manifests.skills.front_matter",
+    "manifests.skills.reading",
     "runtime.agent.actions",
     "runtime.agent.briefing",
     "runtime.agent.guard",
@@ -54,6 +57,7 @@ COMPILED: Final = (
     "runtime.pipeline.evaluate",
     "runtime.pipeline.hand",
     "runtime.pipeline.machine",
+    "runtime.skills",
     "simpleeval",
 )
 """What only some runs import, in processes that can leave no bytecode for the next: it is made here, and not kept."""

@@ -79,7 +79,8 @@ def _advice(folder: str) -> list[Problem]:
     """What a task Hand's Python asks the machine for, and no later process of its run can be told again."""
     from manifests.unbound import unbound
 
-    if package.manifest_of(folder).hand.kind != "task":
+    manifest = package.manifest_of(folder)
+    if manifest.hand.kind != "task" or manifest.agent:  # the programs of an agent's skills are not run in its process
         return []
     found: list[Problem] = []
     for path, content in sorted(package.read(folder).files.items()):
@@ -106,8 +107,10 @@ def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[
 
 
 def _agent_problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[Problem]:
-    """What is wrong with the files that [agent] names."""
+    """What is wrong with the files that [agent] names, and with its skills."""
     import json
+
+    from manifests.skills.reading import read_all
 
     found: list[Problem] = []
     for key, file in (("playbook", agent.playbook), ("schema", agent.schema), ("task", agent.task)):
@@ -127,7 +130,7 @@ def _agent_problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[
                 )
             except UnicodeDecodeError:
                 found.append(Problem(shown, 1, 1, "this is not UTF-8 text", "save it as UTF-8"))
-    return found
+    return found + read_all(files, folder.rstrip("/"))[1]
 
 
 def _module_problems(folder: package.Folder) -> list[Problem]:

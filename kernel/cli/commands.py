@@ -29,6 +29,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "settings": "Read or change a Hand's settings",
         "logs": "What a Hand printed and recorded",
         "mcp": "Servers of the Model Context Protocol, each as a Hand",
+        "skills": "Skills: instructions that agents read when they need them",
     },
     "Rights": {
         "grants": "Who holds what",
@@ -107,6 +108,12 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "list": "Every server that is a Hand",
         "test": "Ask a server what it offers now, and compare",
         "remove": "Remove a server's Hand",
+    },
+    "skills": {
+        "list": "Every skill, and who may read it",
+        "show": "One skill in full, or a folder that may become one",
+        "install": "Install a skill alone: looks through it, shows what is there, asks",
+        "remove": "Remove one, with every grant of it",
     },
     "pipeline": {
         "check": "Every problem in a pipeline's file",

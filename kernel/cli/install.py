@@ -147,6 +147,8 @@ def _show(
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
     for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):
         session.say(screen.visible(line))
+    for line in _skills(found):
+        session.say(screen.visible(line))
     session.say(f"Sealed by {screen.visible(sealed_by)}.")
     wanted = agreement.requests(agreement.new_in(manifest, old), effects)
     more = "more " if before else ""
@@ -158,6 +160,18 @@ def _show(
         _rows(session, offered)
     if manifest.hand.needs and before is None:
         session.say(f"It needs {', '.join(manifest.hand.needs)}.")
+
+
+def _skills(found: package.Folder) -> list[str]:
+    """What a look through the skills of a Hand that thinks finds."""
+    if found.manifest.agent is None:
+        return []
+    from kernel.cli import shelf
+    from manifests.skills.reading import read_all
+
+    skills, _ = read_all(found.files, found.path)
+    lines = [line for one in skills for line in shelf.said(one)]
+    return ["It has these skills of its own, which it trusts as its playbook:", *lines] if lines else []
 
 
 def _rows(session: Session, rows: list[tuple[str, str, str]]) -> None:

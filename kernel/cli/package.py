@@ -85,10 +85,19 @@ def entry_problem(folder: Folder) -> str:
         return "" if pipeline in folder.files else f"pipeline names {pipeline}, but there is no such file"
     if agent := folder.manifest.agent:
         missing = [file for file in (agent.playbook, agent.schema, agent.task) if file and file not in folder.files]
-        return f"[agent] names {missing[0]}, but there is no such file" if missing else ""
+        return f"[agent] names {missing[0]}, but there is no such file" if missing else _skill_problem(folder)
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"
     return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"
+
+
+def _skill_problem(folder: Folder) -> str:
+    from manifests.skills import reading
+
+    if not reading.folders(folder.files):
+        return ""
+    _, problems = reading.read_all(folder.files, folder.path.rstrip("/"))
+    return f"{problems[0].file}: {problems[0].what}" if problems else ""
 
 
 def caches(path: str) -> list[str]:

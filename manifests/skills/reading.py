@@ -32,7 +32,8 @@ FILES_MOST: Final = 200
 """Bytes of SKILL.md, of another file, and of all; and how many there may be."""
 
 SKILLS_MOST: Final = 32
-"""Skills of one Hand."""
+SHELF_MOST: Final = 100
+"""Skills that one Hand may have, or read; and that may be installed alone."""
 
 KEYS: Final = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)

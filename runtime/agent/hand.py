@@ -132,6 +132,10 @@ class AgentHand(Hand):
             await self.kernel.subscribe(event)
         rows = [_row(row) for row in await self.kernel.describe()]
         self._skills += skills.installed(rows, self._skills)
+        if unread := skills.left_out(rows, self._skills):
+            await self.kernel.note(
+                f"not read, for want of room or a name of their own: {', '.join(unread)}"[:_TEXT_MOST]
+            )
         machine = Machine(
             self._brief(can_place=any(row.method == skills.SHELL for row in rows)),
             tools.offered(rows, self._place.manifest.capabilities),

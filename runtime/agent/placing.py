@@ -22,19 +22,23 @@ _SECONDS: Final = 60.0
 
 
 async def place(kernel: KernelHandle, scratch: Path, skill: Known) -> Returned:
-    """Lay them out; what is told of it. Raises what a call raises."""
+    """Lay out a skill's files, fetched first if it was installed alone. Raises what a call raises."""
     files = await _fetched(kernel, skill) if skill.method else skill.files
-    files = {path: content for path, content in files.items() if path != reading.FILE}
+    return lay_out(scratch, skill.name, files, (LABEL,) if skill.method else ())
+
+
+def lay_out(scratch: Path, name: str, files: Mapping[str, bytes], labels: tuple[str, ...] = ()) -> Returned:
+    """Lay out these files as those of the skill of that name; what is told of it."""
+    files = {path: content for path, content in sorted(files.items()) if path != reading.FILE}
     if not files:
-        return Returned(code="files", text=f"{skill.name} has no files but {reading.FILE}", ours=True)
+        return Returned(code="files", text=f"{name} has no files but {reading.FILE}", ours=True)
     try:
         for path, content in files.items():
-            _write(scratch, (reading.FOLDER, skill.name, *path.split("/")), content)
+            _write(scratch, (reading.FOLDER, name, *path.split("/")), content)
     except OSError as error:
-        text = f"{error.strerror}: something else lies where the files of {skill.name} belong, or there is no room"
+        text = f"{error.strerror}: something else lies where the files of {name} belong, or there is no room"
         return Returned(code="files", text=text, ours=True)
-    value = {"folder": f"{reading.FOLDER}/{skill.name}", "files": sorted(files)}
-    return Returned(value=value, labels=(LABEL,) if skill.method else ())
+    return Returned(value={"folder": f"{reading.FOLDER}/{name}", "files": list(files)}, labels=labels)
 
 
 async def _fetched(kernel: KernelHandle, skill: Known) -> Mapping[str, bytes]:

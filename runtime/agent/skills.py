@@ -76,6 +76,12 @@ def installed(rows: Iterable[Row], own: Sequence[Known]) -> tuple[Known, ...]:
     return tuple(found[: max(0, reading.SKILLS_MOST - len(own))])
 
 
+def left_out(rows: Iterable[Row], skills: Sequence[Known]) -> list[str]:
+    """The granted methods that come to nothing, since an own skill has the name, or there are too many."""
+    known = {one.method for one in skills}
+    return sorted(row.method for row in rows if row.method.startswith(SKILLS) and row.method not in known)
+
+
 def told(skills: Sequence[Known], marks: Marks) -> str:
     """What the model always reads of skills."""
     most = max(_LEAST, SHOWN_MOST // max(1, len(skills)))

@@ -1,0 +1,191 @@
+"""Skills as the command line has them (acts): read from a folder, looked through, and kept in the Hand `skills`.
+
+What is installed is read from the home and compared with the seal that the log knows before anything is made of it again: a
+file that was changed since is never sealed anew.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from kernel.cli import founding, installing, package, rights, screen, told
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session
+from kernel.cli.show import Shown
+from manifests.check import check
+from manifests.errors import SealMalformed, SealRefused
+from manifests.grants import reaches
+from manifests.seal import MANIFEST_FILE, compare
+from manifests.skills import folder as folders
+from manifests.skills import reading, scanning
+from manifests.skills.reading import Skill
+from manifests.trust import TrustStore
+
+_SHOWN: Final = 40
+"""Findings of each kind that are told to people; all of them with --json."""
+
+
+class Shelf(Struct, frozen=True, kw_only=True):
+    """What is installed alone. version: of the Hand that holds it, "" when nothing is."""
+
+    version: str = ""
+    skills: dict[str, Skill] = {}
+
+
+def read(path: str) -> Skill:
+    """The skill in a folder. Raises Ended with every problem of it."""
+    if not os.path.isdir(path):
+        raise Ended(f"{path} is no folder: name the one that holds {reading.FILE}", Exit.USAGE)
+    name = os.path.basename(os.path.abspath(path))
+    skill, problems = reading.read(name, package.files(path), path.rstrip("/") or "/")
+    if skill is None or problems:
+        words = "; ".join(f"{one.file}:{one.line}: {one.what}: {one.instead}" for one in problems[:5])
+        raise Ended(f"this is no skill: {screen.visible(words)}")
+    return skill
+
+
+def installed(client: Client) -> Shelf:
+    """What is installed alone. Raises Ended (refused) where a file is not as it was sealed."""
+    if folders.HAND not in {row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands}:
+        return Shelf()
+    hand = told.read(client.call("kernel.show", folders.HAND).value, Shown).hand
+    place = os.path.join(client.home, "hands", hand.folder)
+    mend = f"`maniple remove {folders.HAND}` takes all of them away; then install them anew"
+    found = package.read(place)
+    trust = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys)
+    try:
+        sealed = trust.judge(
+            hand.package.seal, name=found.name, version=found.version, last_version=None,
+            now=time.time_ns() // 1000, manifest=found.manifest,
+        )  # fmt: skip
+    except (SealRefused, SealMalformed) as refused:
+        raise Ended(f"refused: {refused}; {mend}", Exit.REFUSED) from None
+    if differences := compare(sealed, found.digests()):
+        raise Ended(f"refused: {'; '.join(map(str, differences[:5]))}; {mend}", Exit.REFUSED)
+    skills, problems = reading.read_all(found.files, place)
+    if problems:
+        raise Ended(f"what is installed cannot be read ({problems[0].file}: {problems[0].what}): {mend}")
+    return Shelf(version=hand.version, skills={one.name: one for one in skills})
+
+
+def put(session: Session, client: Client, skills: Iterable[Skill], before: str) -> None:
+    """Make the Hand `skills` of these, in the place of the one of that version. Raises Ended when it cannot be one."""
+    import tomli_w
+
+    held = list(skills)
+    if len(held) > reading.SHELF_MOST:
+        raise Ended(f"{len(held)} skills would be installed, {reading.SHELF_MOST} at most: remove one first")
+    toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), held))
+    files = {MANIFEST_FILE: toml.encode(), **folders.files_of(held)}
+    if sum(map(len, files.values())) > package.LARGEST:
+        raise Ended(f"all skills together are larger than {package.LARGEST >> 20} MiB: remove one first")
+    hand = package.Folder(path=folders.HAND, manifest=check(toml), files=files, seal="")
+    installing.install(client, hand, package.sealed(hand, founding.sealing_key_of(session.home)), ())
+
+
+def readers(client: Client) -> dict[str, list[str]]:
+    """Which Hands may read each skill that is installed alone, by the skill's name."""
+    found: dict[str, list[str]] = {}
+    for hand, held in told.read(client.call("kernel.home").value, rights.Home).grants.items():
+        for one in held:
+            if one.method.startswith(folders.PREFIX) and one.allow:
+                found.setdefault(one.method.removeprefix(folders.PREFIX), []).append(hand)
+    return {name: sorted(set(hands)) for name, hands in found.items()}
+
+
+def take_back(client: Client, name: str, hands: Iterable[str]) -> None:
+    """Take the grant of a skill from those Hands: it was of one that is gone, and not of the next of that name."""
+    for hand in hands:
+        client.call("kernel.revoke", hand, {"method": folders.method_of(name)})
+
+
+def may_ask(client: Client) -> list[str]:
+    """Hands that ask for skills in their manifest, and so may be granted one."""
+    found = []
+    for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
+        if row.kind == "task" and row.name != folders.HAND:
+            manifest = told.read(client.call("kernel.show", row.name).value, Shown).hand.package.manifest
+            if manifest.agent and any(reaches(one.method, f"{folders.PREFIX}a") for one in manifest.capabilities):
+                found.append(row.name)
+    return found
+
+
+def sealed(client: Client) -> dict[str, list[Skill]]:
+    """The skills that are sealed with Hands that think, by the Hand's name."""
+    found: dict[str, list[Skill]] = {}
+    for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
+        if row.kind == "task":
+            hand = told.read(client.call("kernel.show", row.name).value, Shown).hand
+            if hand.package.manifest.agent:
+                skills, _ = reading.read_all(package.files(os.path.join(client.home, "hands", hand.folder)), row.name)
+                found |= {row.name: skills} if skills else {}
+    return found
+
+
+def digest(skill: Skill) -> str:
+    """SHA-256 over every path and content of a skill, in hex."""
+    lines = (f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in sorted(skill.files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def row_of(skill: Skill, of: str = "", by: Iterable[str] = ()) -> dict[str, object]:
+    """A skill for programs. of: the Hand that it is sealed with, "" for none; by: who may read it."""
+    return {
+        "name": skill.name,
+        "of": of,
+        "description": skill.description,
+        "license": skill.license,
+        "compatibility": skill.compatibility,
+        "metadata": skill.metadata,
+        "tools": list(skill.tools),
+        "digest": digest(skill),
+        "files": {path: len(content) for path, content in skill.files.items()},
+        "read_by": list(by),
+    }
+
+
+def findings(skill: Skill) -> list[dict[str, object]]:
+    """What a look through a skill finds, for programs."""
+    found, more = scanning.scan(skill)
+    rows: list[dict[str, object]] = [msgspec.to_builtins(one) for one in found]
+    return [*rows, *([{"kind": "more", "file": "", "line": 0, "text": str(more)}] if more else [])]
+
+
+def said(skill: Skill) -> Iterator[str]:
+    """What a person is told of a skill before it is installed, in lines."""
+    yield f"{skill.name}: {skill.description}"
+    rows: Mapping[str, str] = {
+        "license": skill.license,
+        "compatibility": skill.compatibility,
+        **{f"metadata {name}": value for name, value in skill.metadata.items()},
+    }
+    for name, value in rows.items():
+        if value:
+            yield f"  {name}: {value}"
+    size = screen.size(sum(map(len, skill.files.values())))
+    yield f"It has {_counted(len(skill.files), 'file')}, {size}; its digest is {digest(skill)[:16]}."
+    found, more = scanning.scan(skill)
+    if not found:
+        yield "A look through it finds nothing to tell."
+        return
+    yield "A look through it finds:"
+    for kind, meaning in scanning.KINDS.items():
+        of_kind = [one for one in found if one.kind == kind]
+        if of_kind:
+            yield f"  {kind}: {meaning}"
+        for one in of_kind[:_SHOWN]:
+            yield f"    {one.file}{f':{one.line}' if one.line else ''}: {one.text}"
+        if len(of_kind) > _SHOWN:
+            yield f"    and {len(of_kind) - _SHOWN} more"
+    if more:
+        yield f"  and {more} findings more"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"1 {word}" if number == 1 else f"{number} {word}s"

@@ -1,0 +1,83 @@
+"""`maniple skills install` (acts)."""
+
+import sys
+
+import click
+
+from kernel.cli import screen, shelf
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+from manifests.skills.folder import method_of
+from manifests.skills.reading import Skill
+
+
+@command()
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option("--for", "hands", metavar="HAND", multiple=True, help="Let this Hand read it.")
+@click.option("--yes", is_flag=True, help="Install it without a question.")
+def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: bool) -> None:
+    """Install a skill alone, or a changed one again: looks through its files, shows what is there, asks, seals it.
+
+    DIR holds SKILL.md, and is called as the skill is. What a look finds says neither that a skill is good nor that it is bad.
+    An agent reads it only if it is granted it, by --for or by `maniple grant HAND skills.NAME "*"`; in its HAND.toml it asks
+    for skills by "skills.*" = ["*"].
+
+    It is copied, and sealed by the home's own key: a file that is changed afterwards is found, and not read.
+    """
+    skill = shelf.read(folder)
+    with session.client() as client:
+        held = shelf.installed(client)
+        before = held.skills.get(skill.name)
+        may = shelf.may_ask(client)
+        if wrong := [hand for hand in hands if hand not in may]:
+            raise Ended(
+                f'{wrong[0]} does not ask for skills: write "skills.*" = ["*"] into [capabilities] of its HAND.toml, then '
+                f"`maniple install`; `maniple hands` lists what is there",
+                Exit.USAGE,
+            )
+        _show(session, skill, before)
+        already = shelf.readers(client).get(skill.name, [])
+        if already and before:
+            session.say(f"It may be read by {', '.join(already)} already.")
+        if not yes:
+            _ask(folder, skill.name, hands)
+        if before is None:
+            shelf.take_back(client, skill.name, already)
+            already = []
+        shelf.put(session, client, {**held.skills, skill.name: skill}.values(), held.version)
+        for hand in hands:
+            client.call("kernel.grant", hand, {"capabilities": [{"method": method_of(skill.name), "allow": ["*"]}]})
+    by = sorted({*already, *hands})
+    row = {**shelf.row_of(skill, by=by), "findings": shelf.findings(skill), "replaced": before is not None}
+    session.result(row, lambda: f"{skill.name} is {'replaced' if before else 'installed'}.")
+    if not by:
+        asks = may[0] if may else "HAND"
+        session.say(f'Nobody may read it yet. Next: `maniple grant {asks} {method_of(skill.name)} "*"`')
+
+
+def _show(session: Session, skill: Skill, before: Skill | None) -> None:
+    """On stderr, what is to be decided."""
+    for line in shelf.said(skill):
+        session.say(screen.visible(line))
+    if before is None:
+        return
+    changed = [
+        f"{path}: {'new' if path not in before.files else 'gone' if path not in skill.files else 'changed'}"
+        for path in sorted({*before.files, *skill.files})
+        if before.files.get(path) != skill.files.get(path)
+    ]
+    session.say("A skill of that name is installed; it differs in:" if changed else "It is installed already as it is.")
+    for line in changed:
+        session.say(f"  {screen.visible(line)}")
+
+
+def _ask(folder: str, name: str, hands: tuple[str, ...]) -> None:
+    """Raises Ended when nobody says yes."""
+    if not screen.is_terminal(sys.stdin):
+        again = " ".join([f"maniple skills install {folder}", *(f"--for {hand}" for hand in hands), "--yes"])
+        raise Ended(
+            f"{name} was not installed: there is no terminal to ask at; look at what it holds, then `{again}`",
+            Exit.USAGE,
+        )
+    if not click.confirm("Install it?", default=False, err=True):
+        raise Ended(f"{name} was not installed, nothing was changed")

@@ -1,0 +1,21 @@
+"""`maniple skills list` (acts)."""
+
+from kernel.cli import screen, shelf
+from kernel.cli.frame import Session, command
+
+
+@command()
+def skills_list(session: Session) -> None:
+    """Every skill: those that were installed alone, with who may read them, and those that are sealed with a Hand."""
+    with session.client() as client:
+        by = shelf.readers(client)
+        found = [(one, "", by.get(one.name, [])) for one in shelf.installed(client).skills.values()]
+        found += [(one, hand, [hand]) for hand, own in shelf.sealed(client).items() for one in own]
+    heads = ("SKILL", "SEALED WITH", "READ BY", "DESCRIPTION")
+    cells = [(one.name, hand or "-", ", ".join(readers) or "nobody", one.description) for one, hand, readers in found]
+    session.result(
+        {"skills": [shelf.row_of(one, of=hand, by=readers) for one, hand, readers in found]},
+        lambda: screen.table(heads, cells) if cells else "",
+    )
+    if not found:
+        session.say("There is none: `maniple skills install DIR` installs one")

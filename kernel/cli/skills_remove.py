@@ -1,0 +1,31 @@
+"""`maniple skills remove` (acts)."""
+
+import click
+
+from kernel.cli import shelf
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+from kernel.cli.remove import take_away
+from manifests.skills.folder import HAND
+
+
+@command()
+@click.argument("name", metavar="NAME")
+def skills_remove(session: Session, name: str) -> None:
+    """Remove a skill that was installed alone, and every grant of it: one of the same name that comes later is not read
+    by whom this one was granted.
+
+    A skill that is sealed with a Hand goes with that Hand.
+    """
+    with session.client() as client:
+        held = shelf.installed(client)
+        if name not in held.skills:
+            raise Ended(f"no skill {name} is installed alone: see `maniple skills list`")
+        had = shelf.readers(client).get(name, [])
+        shelf.take_back(client, name, had)
+        left = [one for one in held.skills.values() if one.name != name]
+        if left:
+            shelf.put(session, client, left, held.version)
+    if not left:
+        take_away(session, HAND, purge=True)
+    session.result({"name": name, "taken_from": had}, lambda: f"{name} is removed.")

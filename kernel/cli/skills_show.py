@@ -1,0 +1,49 @@
+"""`maniple skills show` (acts)."""
+
+import os
+
+import click
+
+from kernel.cli import screen, shelf
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command
+from manifests.skills.reading import Skill
+
+
+@command()
+@click.argument("name", metavar="NAME")
+def skills_show(session: Session, name: str) -> None:
+    """One skill in full: its head, its files, what a look through them finds, and what it says.
+
+    NAME is one that was installed alone, HAND/NAME one that is sealed with a Hand, and a folder, such as ./NAME, one that is
+    only looked at; for that no kernel needs to run.
+    """
+    skill, of, by = _found(session, name)
+    row = {**shelf.row_of(skill, of=of, by=by), "findings": shelf.findings(skill), "body": skill.body}
+    session.result(row, lambda: "\n".join(_drawn(skill)))
+
+
+def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
+    """The skill, the Hand that it is sealed with, and who may read it."""
+    if os.path.isdir(name) and (os.sep in name or name == "."):
+        return shelf.read(name), "", []
+    with session.client() as client:
+        hand, _, own = name.partition("/")
+        if own:
+            for one in shelf.sealed(client).get(hand, []):
+                if one.name == own:
+                    return one, hand, [hand]
+            raise Ended(f"no skill {own} is sealed with {hand}, and {name} is no folder: see `maniple skills list`")
+        found = shelf.installed(client).skills.get(name)
+        if found is None:
+            raise Ended(f"no skill {name} is installed alone: see `maniple skills list`; ./{name} is the folder")
+        return found, "", shelf.readers(client).get(name, [])
+
+
+def _drawn(skill: Skill) -> list[str]:
+    lines = [screen.visible(line) for line in shelf.said(skill)]
+    lines += [
+        "Its files:",
+        *(f"  {screen.visible(path)}  {screen.size(len(raw))}" for path, raw in skill.files.items()),
+    ]
+    return [*lines, "", *map(screen.visible, skill.body.strip("\n").split("\n"))]

@@ -1,0 +1,47 @@
+"""The Hand `skills` (acts): it reads out the skills that are sealed with it, each under its own method.
+
+It has no grant and no state: what it reads are the bytes that were hashed against its seal. A file is named by its path in
+the skill's folder, and is one of those bytes or nothing: no path is ever opened.
+"""
+
+from typing import Final
+
+from manifests.errors import ParamsInvalid
+from manifests.params import check
+from manifests.skills import front_matter
+from manifests.skills.folder import PREFIX
+from manifests.skills.reading import FILE, folders
+from runtime.agent.skills import missing
+from runtime.errors import Failure, HandBroken
+from runtime.hand import Hand
+from runtime.serving import Call
+
+_PIECE: Final = 256 * 1024
+
+
+class Skills(Hand):
+    """Provides skills.NAME for each."""
+
+    async def start(self) -> None:
+        """Sort the files by their skills."""
+        self._skills = folders(self.files)
+
+    async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
+        """What a skill says, with the names of its files; or, streamed, one of these."""
+        provided = self._place.manifest.provides.get(call.method)
+        files = self._skills.get(call.method.removeprefix(PREFIX))
+        if provided is None or files is None:
+            raise HandBroken(f"{call.method} is not among what {self.name} provides")
+        try:
+            file = str(check(provided.params, arguments).get("file") or FILE).removeprefix("./")
+        except ParamsInvalid as invalid:
+            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        if file == FILE:
+            _, body, _ = front_matter.split(files[FILE].decode())
+            return {"files": [path for path in files if path != FILE], "text": body}
+        if file not in files:
+            raise Failure("arguments", missing(file, files))
+        content = files[file]
+        for start in range(0, len(content), _PIECE):
+            await call.send(content[start : start + _PIECE])
+        return {"size": len(content)}

@@ -1,0 +1,144 @@
+"""`maniple skills`, as people use it: looked through, asked about, installed, granted, shown and removed."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell, is_one_clear_line
+from tests.living import Source, write_hand
+
+AGENT = """
+[hand]
+name = "{name}"
+version = "1.0.0"
+description = "Thinks."
+kind = "task"
+autonomy = "readonly"
+
+[agent]
+model = "default"
+playbook = "PLAYBOOK.md"
+
+[capabilities]
+"model.complete" = ["default"]
+"""
+MAIL = {
+    "SKILL.md": "---\nname: mail\ndescription: Writes mails.\nlicense: MIT\n---\nGreet.\u200b\n<!-- obey -->\n",
+    "scripts/a.py": "print(1)\n",
+}
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A home with two agents, of which only `tidy` asks for skills."""
+    work = tmp_path_factory.mktemp("skills")
+    shell = Shell(work / "home")
+    shell.good("init", "--no-hands")
+    shell.good("up")
+    try:
+        shell.good("install", agent(work, "tidy", '"skills.*" = ["*"]\n'), "--yes")
+        shell.good("install", agent(work, "plain"), "--yes")
+        yield shell
+    finally:
+        shell.run("down")
+
+
+def agent(folder: Path, name: str, more: str = "", **skills: Mapping[str, str]) -> Path:
+    place = write_hand(folder / name, Source(AGENT.format(name=name) + more, ""), PLAYBOOK_md="Think.")
+    (place / "main.py").unlink()
+    for skill, files in skills.items():
+        write(place / "skills" / skill, files)
+    return place
+
+
+def write(folder: Path, files: Mapping[str, str]) -> Path:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+def test_a_skill_is_looked_through_installed_granted_replaced_and_removed(shell: Shell, tmp_path: Path) -> None:
+    folder = write(tmp_path / "mail", MAIL)
+    asked = shell.run("skills", "install", folder, "--for", "tidy")
+    assert asked.code == 2
+    assert f"`maniple skills install {folder} --for tidy --yes`" in asked.err
+    lines = asked.err.splitlines()
+    assert {"mail: Writes mails.", "  license: MIT", "    SKILL.md:6: U+200B", "    SKILL.md:7: obey"} <= set(lines)
+    assert shell.told("skills", "list") == {"skills": []}
+
+    told = shell.told("skills", "install", folder, "--for", "tidy", "--yes")
+    assert (told["name"], told["read_by"], told["replaced"]) == ("mail", ["tidy"], False)
+    assert [one["kind"] for one in told["findings"]] == ["script", "hidden", "comment"]  # type: ignore[attr-defined]
+    assert "mail" in shell.good("skills", "list")
+    assert shell.told("grants", "tidy")["grants"]["tidy"][-1]["method"] == "skills.mail"  # type: ignore[index]
+    shown = shell.good("skills", "show", "mail")
+    assert "Greet.\\u{200b}" in shown
+    assert shell.told("skills", "show", "mail")["digest"] == told["digest"]
+
+    write(folder, {"SKILL.md": MAIL["SKILL.md"].replace("Greet", "Thank"), "b.md": "b"})
+    ran = shell.run("skills", "install", folder, "--yes")
+    assert ran.code == 0
+    assert {"  SKILL.md: changed", "  b.md: new", "It may be read by tidy already."} <= set(ran.err.splitlines())
+    assert shell.told("skills", "show", "mail")["read_by"] == ["tidy"]
+
+    assert shell.told("skills", "remove", "mail") == {"name": "mail", "taken_from": ["tidy"]}
+    assert "skills.mail" not in shell.good("grants")
+    assert "skills" not in shell.good("hands")
+    assert shell.run("skills", "remove", "mail").code == 1
+
+
+def test_a_skill_that_takes_the_name_of_a_removed_one_takes_no_grant_of_it(shell: Shell, tmp_path: Path) -> None:
+    folder = write(tmp_path / "mail", MAIL)
+    other = write(tmp_path / "post", {"SKILL.md": MAIL["SKILL.md"].replace("mail\n", "post\n")})
+    shell.good("skills", "install", folder, "--for", "tidy", "--yes")
+    shell.good("skills", "install", other, "--yes")
+    assert [one["name"] for one in shell.told("skills", "list")["skills"]] == ["mail", "post"]  # type: ignore[attr-defined]
+    shell.good("remove", "skills")
+    assert "skills.mail" in shell.good("grants")
+    assert shell.told("skills", "install", folder, "--yes")["read_by"] == []
+    assert "skills.mail" not in shell.good("grants")
+    shell.good("skills", "remove", "mail")
+
+
+@pytest.mark.parametrize("words", [("--for", "plain"), ("--for", "nobody")])
+def test_a_skill_is_granted_only_to_whom_asks_for_skills(shell: Shell, tmp_path: Path, words: tuple[str, ...]) -> None:
+    ran = shell.run("skills", "install", write(tmp_path / "mail", MAIL), "--yes", *words)
+    assert ran.code == 2
+    assert "does not ask for skills" in ran.err
+    assert is_one_clear_line(ran)
+
+
+def test_what_is_no_skill_is_refused_with_what_to_mend(shell: Shell, tmp_path: Path) -> None:
+    folder = write(tmp_path / "mail", {"SKILL.md": "---\nname: post\ndescription: d\n---\n"})
+    ran = shell.run("skills", "install", folder, "--yes")
+    assert ran.code == 1
+    assert f"{folder}/SKILL.md:2: its name is post, its folder's is mail: write `name: mail`" in ran.err
+    assert shell.run("skills", "install", tmp_path / "nothing").code == 2
+    (folder / "link").symlink_to("/etc/passwd")
+    ran = shell.run("skills", "install", folder, "--yes")
+    assert (ran.code, "link is a link" in ran.err) == (1, True)
+
+
+def test_a_folder_is_looked_at_without_a_kernel(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "no-home")
+    folder = write(tmp_path / "mail", MAIL)
+    told = shell.told("skills", "show", folder)
+    assert (told["files"], told["read_by"]) == ({"SKILL.md": len(MAIL["SKILL.md"].encode()), "scripts/a.py": 9}, [])
+
+
+def test_skills_that_are_sealed_with_a_hand_are_checked_shown_and_listed(shell: Shell, tmp_path: Path) -> None:
+    folder = agent(tmp_path, "clerk", mail=MAIL)
+    shell.good("check", folder)
+    ran = shell.run("install", folder, "--yes")
+    assert ran.code == 0
+    assert {"mail: Writes mails.", "    SKILL.md:7: obey"} <= set(ran.err.splitlines())
+    (row,) = [one for one in shell.told("skills", "list")["skills"] if one["of"]]  # type: ignore[attr-defined]
+    assert (row["name"], row["of"], row["read_by"]) == ("mail", "clerk", ["clerk"])
+    assert shell.told("skills", "show", "clerk/mail")["body"] == "Greet.\u200b\n<!-- obey -->\n"
+    write(folder, {"skills/mail/SKILL.md": "# no head"})
+    ran = shell.run("check", folder)
+    assert (ran.code, "SKILL.md:1:1: it does not begin with a head" in ran.out) == (1, True)
+    ran = shell.run("install", folder, "--yes")
+    assert (ran.code, is_one_clear_line(ran)) == (1, True)
