@@ -79,15 +79,12 @@ def _count(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _text(most: int) -> Reader:
-    """A reader of one line of at most so many characters."""
-
     def read(found: Findings, path: Path, value: object, key: Key) -> object:
         if not isinstance(value, str) or not value.strip():
             return _refused(found, path, value, "a sentence", 'write a text in quotes, such as "..."')
         if len(value) > most:
             return _refused(found, path, value, "short enough", f"write at most {most} characters")
-        odd = capabilities.spelling.oddity(value)
-        if odd:
+        if odd := capabilities.spelling.oddity(value):
             found.at_value(path, f"{spelled(path)}: {odd}", "write one line of visible characters")
         return BAD if odd else value
 
