@@ -27,21 +27,30 @@ class Skills(Hand):
         self._skills = folders(self.files)
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """What a skill says, with the names of its files; or, streamed, one of these."""
+        """What a skill says, with the names of its files; or, streamed, one of these, or all one after the other."""
         provided = self._place.manifest.provides.get(call.method)
         files = self._skills.get(call.method.removeprefix(PREFIX))
         if provided is None or files is None:
             raise HandBroken(f"{call.method} is not among what {self.name} provides")
         try:
-            file = str(check(provided.params, arguments).get("file") or FILE).removeprefix("./")
+            params = check(provided.params, arguments)
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
+        file = str(params.get("file") or FILE).removeprefix("./")
+        others = [path for path in files if path != FILE]
+        if params.get("all"):
+            for path in others:
+                await _send(call, files[path])
+            return {"files": others, "sizes": [len(files[path]) for path in others]}
         if file == FILE:
             _, body, _ = front_matter.split(files[FILE].decode())
-            return {"files": [path for path in files if path != FILE], "text": body}
+            return {"files": others, "text": body}
         if file not in files:
-            raise Failure("arguments", missing(file, files))
-        content = files[file]
-        for start in range(0, len(content), _PIECE):
-            await call.send(content[start : start + _PIECE])
-        return {"size": len(content)}
+            raise Failure("arguments", missing(file, others))
+        await _send(call, files[file])
+        return {"size": len(files[file])}
+
+
+async def _send(call: Call, content: bytes) -> None:
+    for start in range(0, len(content), _PIECE):
+        await call.send(content[start : start + _PIECE])

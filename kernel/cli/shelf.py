@@ -21,7 +21,7 @@ from kernel.cli.show import Shown
 from manifests.check import check
 from manifests.errors import SealMalformed, SealRefused
 from manifests.grants import reaches
-from manifests.seal import MANIFEST_FILE, compare
+from manifests.seal import MANIFEST_FILE, MOST_FILES, compare
 from manifests.skills import folder as folders
 from manifests.skills import reading, scanning
 from manifests.skills.reading import Skill
@@ -56,6 +56,10 @@ def installed(client: Client) -> Shelf:
         return Shelf()
     hand = told.read(client.call("kernel.show", folders.HAND).value, Shown).hand
     place = os.path.join(client.home, "hands", hand.folder)
+    if hand.package.manifest.hand.entry != folders.ENTRY:
+        raise Ended(
+            f"a Hand {folders.HAND} is installed that holds no skills: `maniple remove {folders.HAND}` makes room"
+        )
     mend = f"`maniple remove {folders.HAND}` takes all of them away; then install them anew"
     found = package.read(place)
     trust = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys)
@@ -83,8 +87,9 @@ def put(session: Session, client: Client, skills: Iterable[Skill], before: str) 
         raise Ended(f"{len(held)} skills would be installed, {reading.SHELF_MOST} at most: remove one first")
     toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), held))
     files = {MANIFEST_FILE: toml.encode(), **folders.files_of(held)}
-    if sum(map(len, files.values())) > package.LARGEST:
-        raise Ended(f"all skills together are larger than {package.LARGEST >> 20} MiB: remove one first")
+    if sum(map(len, files.values())) > package.LARGEST or len(files) >= MOST_FILES:
+        most = f"{package.LARGEST >> 20} MiB, or of more than {MOST_FILES - 2} files"
+        raise Ended(f"all skills together would be of more than {most}: remove one first")
     hand = package.Folder(path=folders.HAND, manifest=check(toml), files=files, seal="")
     installing.install(client, hand, package.sealed(hand, founding.sealing_key_of(session.home)), ())
 

@@ -17,6 +17,7 @@ from manifests.versions import is_older
 HAND: Final = "skills"
 PREFIX: Final = f"{HAND}."
 LABEL: Final = "skill"
+ENTRY: Final = "main:Skills"
 MAIN: Final = '''"""Answers for the skills that lie beside this file."""
 
 from runtime.skills import Skills
@@ -40,7 +41,7 @@ def manifest_of(version: str, skills: Iterable[Skill]) -> Mapping[str, object]:
             "name": HAND,
             "version": version,
             "description": _cut(description, LONGEST_TEXT),
-            "entry": "main:Skills",
+            "entry": ENTRY,
             "kind": "service",
             "autonomy": "readonly",
             "idle": "60s",
@@ -52,8 +53,8 @@ def manifest_of(version: str, skills: Iterable[Skill]) -> Mapping[str, object]:
                 "effect": "read",
                 "idempotent": True,
                 "labels": [LABEL],
-                "params": {"file": "string?"},
-                "returns": {"files": "list?", "text": "string?", "size": "int?"},
+                "params": {"file": "string?", "all": "bool?"},
+                "returns": {"files": "list?", "text": "string?", "size": "int?", "sizes": "list?"},
             }
             for one in held
         },

@@ -32,7 +32,7 @@ FILES_MOST: Final = 200
 """Bytes of SKILL.md, of another file, and of all; and how many there may be."""
 
 SKILLS_MOST: Final = 32
-SHELF_MOST: Final = 100
+SHELF_MOST: Final = 50
 """Skills that one Hand may have, or read; and that may be installed alone."""
 
 KEYS: Final = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")

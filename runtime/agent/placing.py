@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
 from manifests.skills import reading
 from runtime.agent.actions import Returned
 from runtime.agent.skills import LABEL, Known
@@ -19,6 +22,13 @@ from runtime.kernel_handle import KernelHandle
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _SECONDS: Final = 60.0
+
+
+class _All(Struct, frozen=True):
+    """What is told after all files of a skill have come, one after the other."""
+
+    files: list[str]
+    sizes: list[int]
 
 
 async def place(kernel: KernelHandle, scratch: Path, skill: Known) -> Returned:
@@ -42,17 +52,16 @@ def lay_out(scratch: Path, name: str, files: Mapping[str, bytes], labels: tuple[
 
 
 async def _fetched(kernel: KernelHandle, skill: Known) -> Mapping[str, bytes]:
-    """The files of a skill that was installed alone."""
-    reply = await kernel.call(skill.method, timeout=_SECONDS)
-    told = reply.value.get("files") if isinstance(reply.value, dict) else None
-    paths = [str(one) for one in told] if isinstance(told, list) else []
-    files = dict[str, bytes]()
-    for path in paths[: reading.FILES_MOST]:
-        content = bytearray()
-        async with kernel.stream(skill.method, "", {"file": path}, timeout=_SECONDS) as stream:
-            while len(content) <= reading.FILE_MOST and (chunk := await stream.read()) is not None:
-                content += chunk
-        files[path] = bytes(content[: reading.FILE_MOST])
+    """The files of a skill that was installed alone, all by one call."""
+    content = bytearray()
+    async with kernel.stream(skill.method, "", {"all": True}, timeout=_SECONDS) as stream:
+        while len(content) <= reading.BYTES_MOST and (chunk := await stream.read()) is not None:
+            content += chunk
+    told = msgspec.convert(stream.reply.value, _All)
+    files, start = dict[str, bytes](), 0
+    for path, size in zip(told.files, told.sizes, strict=True):
+        files[path] = bytes(content[start : start + size])
+        start += size
     return files
 
 
