@@ -15,6 +15,7 @@ from kernel.methods import TABLE
 from manifests import lives, values
 from manifests.grants import HAND_KERNEL_METHODS
 from manifests.policy import ABOUT_ONESELF
+from manifests.skills import scanning
 from wire import calls, headers, limits
 from wire.entries import KINDS
 
@@ -141,6 +142,12 @@ def hand_limits() -> str:
     )
 
 
+def skill_findings() -> str:
+    """manifests.skills.scanning.KINDS."""
+    rows = ([f"`{kind}`", says] for kind, says in scanning.KINDS.items())
+    return table(["finding", "what is there, and what that means"], rows)
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "messages": messages,
     "bus limits": bus_limits,
@@ -149,4 +156,5 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "entry kinds": entry_kinds,
     "kernel methods": kernel_methods,
     "hand limits": hand_limits,
+    "skill findings": skill_findings,
 }

@@ -30,7 +30,7 @@ KINDS: Final = {
     "tools": "tools that it wants to have without being asked: that grants nothing",
     "keys": "keys of its head that the format has not: they are passed over",
 }
-"""What is looked for, and what it means; docs/skills.md has the same table."""
+"""What is looked for, and what it means."""
 
 MOST: Final = 200
 """Findings of one skill that are told."""

@@ -49,8 +49,10 @@ def test_a_link_in_a_files_place_is_left_and_not_written_through(tmp_path: Path)
     folder.mkdir(parents=True)
     victim.write_text("mine")
     (folder / "a.sh").symlink_to(victim)
-    (folder / ".a.sh.new").symlink_to(victim)
     assert lay_out(tmp_path / "scratch", "forms", FILES).code == ""
+    assert victim.read_text() == "mine"
+    (folder / "a.sh").rename(folder / ".a.sh.new")
+    assert lay_out(tmp_path / "scratch", "forms", FILES).code == "files"
     assert victim.read_text() == "mine"
 
 
