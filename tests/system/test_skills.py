@@ -143,8 +143,8 @@ def test_scripts_of_skills_are_run_by_the_shell_and_by_nothing_else(kernel: Kern
     assert len(begun) == 2
 
 
-@pytest.mark.usefixtures("granted")
-def test_an_agent_that_is_killed_goes_on_with_its_skills(kernel: Kernel, client: Client) -> None:
+@pytest.mark.parametrize("killed", ["the run", "the kernel"])
+def test_an_agent_that_is_killed_goes_on_with_its_skills(kernel: Kernel, killed: str) -> None:
     count = "sh skills/forms/scripts/count.sh 3"
     lines = turns(
         {"calls": [ask("read_skill", name="forms"), ask("read_skill", name="mail")]},
@@ -154,17 +154,24 @@ def test_an_agent_that_is_killed_goes_on_with_its_skills(kernel: Kernel, client:
         {"calls": [ask("shell_run", command=f"{count}; cat skills/forms/references/rules.md")]},
         {"text": "Twice.", "when": "3 fields\n3 fields\nchanged"},
     )
-    script(client, lines)
-    run = thinking.begin(client, "tidy", task="fill in the form")
+    with kernel.client() as client:
+        client.call("kernel.grant", "tidy", {"capabilities": [{"method": "skills.mail", "allow": ["*"]}]})
+        script(client, lines)
+        run = thinking.begin(client, "tidy", task="fill in the form")
     until(lambda: _asked(kernel, run, "desk.look") == 1, "it looks into the drawer")
-    for row in fates.runs(kernel, "tidy"):
+    if killed == "the kernel":
+        kernel.kill()
+        kernel.up()
+    for row in fates.runs(kernel, "tidy") if killed == "the run" else ():
         if row["run"] == run and row["pid"]:
             os.kill(int(str(row["pid"])), signal.SIGKILL)
     told: Any = chaos.outcome_of(kernel, run)
+    with kernel.client() as client:
+        client.call("kernel.revoke", "tidy", {"method": "skills.mail"})
     assert told["outcome"] == "done", told
     assert told["value"]["answer"] == "Twice."
     assert (_asked(kernel, run, "model.complete"), _asked(kernel, run, "shell.run")) == (6, 2)
-    assert [one.run for one in entries(kernel.home, "run.left")] == [run]
+    assert sum(one.run == run for one in entries(kernel.home, "run.start")) == 2
 
 
 def _asked(kernel: Kernel, run: str, method: str) -> int:
