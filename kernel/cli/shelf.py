@@ -41,12 +41,16 @@ class Shelf(Struct, frozen=True, kw_only=True):
 def read(path: str) -> Skill:
     """The skill in a folder. Raises Ended with every problem of it."""
     if not os.path.isdir(path):
-        raise Ended(f"{path} is no folder: name the one that holds {reading.FILE}", Exit.USAGE)
+        raise Ended(
+            f"{path} is no folder: name the one that holds {reading.FILE}, as in `maniple skills show ./NAME`",
+            Exit.USAGE,
+        )
     name = os.path.basename(os.path.abspath(path))
+    shown = path if path.startswith((".", os.sep)) else f"./{path}"
     skill, problems = reading.read(name, package.files(path), path.rstrip("/") or "/")
     if skill is None or problems:
         words = "; ".join(f"{one.file}:{one.line}: {one.what}: {one.instead}" for one in problems[:5])
-        raise Ended(f"this is no skill: {screen.visible(words)}")
+        raise Ended(f"this is no skill: {screen.visible(words)}; then `maniple skills show {shown}` again")
     return skill
 
 
@@ -84,12 +88,12 @@ def put(session: Session, client: Client, skills: Iterable[Skill], before: str) 
 
     held = list(skills)
     if len(held) > reading.SHELF_MOST:
-        raise Ended(f"{len(held)} skills would be installed, {reading.SHELF_MOST} at most: remove one first")
+        raise Ended(f"there may be {reading.SHELF_MOST} skills at most: `maniple skills remove NAME` makes room")
     toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), held))
     files = {MANIFEST_FILE: toml.encode(), **folders.files_of(held)}
     if sum(map(len, files.values())) > package.LARGEST or len(files) >= MOST_FILES:
         most = f"{package.LARGEST >> 20} MiB, or of more than {MOST_FILES - 2} files"
-        raise Ended(f"all skills together would be of more than {most}: remove one first")
+        raise Ended(f"all skills together would be of more than {most}: `maniple skills remove NAME` makes room")
     hand = package.Folder(path=folders.HAND, manifest=check(toml), files=files, seal="")
     installing.install(client, hand, package.sealed(hand, founding.sealing_key_of(session.home)), ())
 
@@ -110,14 +114,13 @@ def take_back(client: Client, name: str, hands: Iterable[str]) -> None:
         client.call("kernel.revoke", hand, {"method": folders.method_of(name)})
 
 
-def may_ask(client: Client) -> list[str]:
-    """Hands that ask for skills in their manifest, and so may be granted one."""
+def may_ask(client: Client, name: str) -> list[str]:
+    """Hands that ask for a skill of that name in their manifest, or for all, and so may be granted it."""
     found = []
     for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
-        if row.kind == "task" and row.name != folders.HAND:
-            manifest = told.read(client.call("kernel.show", row.name).value, Shown).hand.package.manifest
-            if manifest.agent and any(reaches(one.method, f"{folders.PREFIX}a") for one in manifest.capabilities):
-                found.append(row.name)
+        manifest = told.read(client.call("kernel.show", row.name).value, Shown).hand.package.manifest
+        if any(reaches(one.method, folders.method_of(name)) for one in manifest.capabilities):
+            found.append(row.name)
     return found
 
 

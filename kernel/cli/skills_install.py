@@ -28,7 +28,7 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
     with session.client() as client:
         held = shelf.installed(client)
         before = held.skills.get(skill.name)
-        may = shelf.may_ask(client)
+        may = shelf.may_ask(client, skill.name)
         if wrong := [hand for hand in hands if hand not in may]:
             raise Ended(
                 f'{wrong[0]} does not ask for skills: write "skills.*" = ["*"] into [capabilities] of its HAND.toml, then '

@@ -25,7 +25,7 @@ def skills_show(session: Session, name: str) -> None:
 
 def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
     """The skill, the Hand that it is sealed with, and who may read it."""
-    if os.path.isdir(name) and (os.sep in name or name == "."):
+    if name.startswith((".", os.sep)):
         return shelf.read(name), "", []
     with session.client() as client:
         hand, _, own = name.partition("/")
@@ -33,7 +33,7 @@ def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
             for one in shelf.sealed(client).get(hand, []):
                 if one.name == own:
                     return one, hand, [hand]
-            raise Ended(f"no skill {own} is sealed with {hand}, and {name} is no folder: see `maniple skills list`")
+            raise Ended(f"no skill {own} is sealed with {hand}: see `maniple skills list`; ./{name} is the folder")
         found = shelf.installed(client).skills.get(name)
         if found is None:
             raise Ended(f"no skill {name} is installed alone: see `maniple skills list`; ./{name} is the folder")

@@ -86,7 +86,9 @@ def test_a_skill_is_looked_through_installed_granted_replaced_and_removed(shell:
     assert shell.told("skills", "remove", "mail") == {"name": "mail", "taken_from": ["tidy"]}
     assert "skills.mail" not in shell.good("grants")
     assert "skills" not in shell.good("hands")
-    assert shell.run("skills", "remove", "mail").code == 1
+    for words in (("remove", "mail"), ("show", "mail"), ("show", "tidy/mail")):
+        ran = shell.run("skills", *words)
+        assert (ran.code, is_one_clear_line(ran)) == (1, True)
 
 
 def test_a_skill_that_takes_the_name_of_a_removed_one_takes_no_grant_of_it(shell: Shell, tmp_path: Path) -> None:
@@ -114,6 +116,7 @@ def test_what_is_no_skill_is_refused_with_what_to_mend(shell: Shell, tmp_path: P
     folder = write(tmp_path / "mail", {"SKILL.md": "---\nname: post\ndescription: d\n---\n"})
     ran = shell.run("skills", "install", folder, "--yes")
     assert ran.code == 1
+    assert is_one_clear_line(ran)
     assert f"{folder}/SKILL.md:2: its name is post, its folder's is mail: write `name: mail`" in ran.err
     assert shell.run("skills", "install", tmp_path / "nothing").code == 2
     (folder / "link").symlink_to("/etc/passwd")
@@ -125,6 +128,7 @@ def test_a_folder_is_looked_at_without_a_kernel(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "no-home")
     folder = write(tmp_path / "mail", MAIL)
     told = shell.told("skills", "show", folder)
+    assert is_one_clear_line(shell.run("skills", "show", "./nothing"))
     assert (told["files"], told["read_by"]) == ({"SKILL.md": len(MAIL["SKILL.md"].encode()), "scripts/a.py": 9}, [])
 
 
