@@ -13,7 +13,7 @@ from manifests.errors import ManifestsError
 LONGEST: Final = 16 * 1024
 """Most characters of a head."""
 
-DEEPEST: Final = 4
+DEEPEST: Final = 8
 FENCE: Final = "---"
 
 Value = str | list["Value"] | dict[str, "Value"]

@@ -38,7 +38,7 @@ REFUSED = {
     "a name twice": ("name: a\nname: b", "stands there twice"),
     "a name that is a list": ("[a]: b", "a name is a text"),
     "a name that is a table": ("{a: b}: c", "a name is a text"),
-    "too many levels": ("a: [[[[[x]]]]]", "levels deep"),
+    "too many levels": (f"a: {'[' * 8}x{']' * 8}", "levels deep"),
     "a list": ("- a", "no table"),
     "nothing": ("", "no table"),
     "half a pair": ('a: "\\ud800"', "surrogate"),

@@ -29,6 +29,16 @@ def test_a_skill_is_its_head_its_body_and_its_files() -> None:
     assert skill.files == files
 
 
+def test_keys_of_other_programs_are_passed_over_and_told() -> None:
+    hooks = (
+        "hooks:\n  PreToolUse:\n    - matcher: Bash\n      hooks:\n        - type: command\n          command: ./x.sh\n"
+    )
+    skill, found = reading.read("forms", {"SKILL.md": text(more=f"argument-hint: '[file]'\n{hooks}")}, "")
+    assert not found
+    assert skill is not None
+    assert skill.others == ("argument-hint", "hooks")
+
+
 def test_tools_may_be_a_list() -> None:
     skill, _ = reading.read("forms", {"SKILL.md": text(more="allowed-tools:\n  - Bash(git:*)\n  - Read\n")}, "")
     assert skill is not None
