@@ -35,3 +35,9 @@ def rank(version: str) -> Rank:
 def is_older(version: str, than: str) -> bool:
     """Whether `version` comes before `than`; both must be versions."""
     return rank(version) < rank(than)
+
+
+def after(version: str) -> str:
+    """The release after one, by its last number."""
+    (major, minor, patch), *_ = rank(version)
+    return f"{major}.{minor}.{patch + 1}"

@@ -130,12 +130,13 @@ class Client:
         upload: Source | None = None,
         tick: Callable[[], None] | None = None,
         most: Cost | None = None,
+        labels: tuple[str, ...] = (),
     ) -> Reply:
         """Make a call and wait for its end. Raises NotDone for any end but Done.
 
         seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the
         next is given when it returns. upload: sent as pieces while the reply comes. tick: called about
-        once a second meanwhile. most: what it may cost.
+        once a second meanwhile. most: what it may cost. labels: what all that is sent is marked with.
         """
         check_words(method, resource)
         self._number += 2
@@ -147,6 +148,7 @@ class Client:
             deadline=min(int(seconds * 1000), limits.DEADLINE_MAX),
             upload=upload is not None,
             most=most,
+            labels=labels,
         )
         self._send(header, {} if arguments is None else arguments)
         return self._end_of(number, chunk, _Upload(self, number, upload) if upload is not None else None, tick)

@@ -28,7 +28,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "remove": "Remove a Hand, with its grants and settings",
         "settings": "Read or change a Hand's settings",
         "logs": "What a Hand printed and recorded",
-        "mcp": "Servers of the Model Context Protocol, each as a Hand",
+        "mcp": "The Model Context Protocol: servers as Hands, and Hands for clients",
         "skills": "Skills: instructions that agents read when they need them",
     },
     "Rights": {
@@ -108,6 +108,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "list": "Every server that is a Hand",
         "test": "Ask a server what it offers now, and compare",
         "remove": "Remove a server's Hand",
+        "offer": "Choose what MCP clients may call here",
+        "serve": "Let MCP clients call it",
     },
     "skills": {
         "list": "Every skill, and who may read it",

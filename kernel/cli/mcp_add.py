@@ -18,6 +18,7 @@ from manifests.mcp.folder import PREFIX, Wanted, setting_of
 from manifests.mcp.tools import Agreement, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
+from manifests.versions import after
 
 CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -93,7 +94,7 @@ def mcp_add(
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
     if old is not None:
-        wanted = msgspec.structs.replace(wanted, version=_next(old[0].version))
+        wanted = msgspec.structs.replace(wanted, version=after(old[0].version))
     with mcp_servers.looking(session, wanted, own, values) as offer:
         pass
     _show(session, offer, old[1] if old is not None else None)
@@ -190,12 +191,6 @@ def _secret(name: str) -> str:
     from getpass import getpass
 
     return getpass(f"{name} (not shown): ")
-
-
-def _next(version: str) -> str:
-    """The version after one."""
-    first, middle, last = version.partition("-")[0].split(".")
-    return f"{first}.{middle}.{int(last) + 1}"
 
 
 def _show(session: Session, offer: Offer, old: Agreement | None) -> None:

@@ -79,11 +79,16 @@ class Row(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
 
 
-def offered(rows: Iterable[Row], capabilities: Sequence[Capability]) -> dict[str, Offered]:
-    """Tools by their names, in the order of the methods. capabilities: which resources its manifest asks for."""
+def offered(
+    rows: Iterable[Row], capabilities: Sequence[Capability], hidden: tuple[str, ...] = _NONE
+) -> dict[str, Offered]:
+    """Tools by their names, in the order of the methods. capabilities: which resources its manifest asks for.
+
+    hidden: beginnings of methods that are none.
+    """
     found: dict[str, Offered] = {}
     for row in sorted(rows, key=lambda one: one.method):
-        if row.method.startswith(_NONE):
+        if row.method.startswith(hidden):
             continue
         name = _name(row.method, found.keys() | OWN)
         argument = "" if row.resource == "none" else row.resource if row.resource not in row.params else "resource"

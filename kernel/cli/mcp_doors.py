@@ -1,0 +1,85 @@
+"""Doors as the command line has them (acts): what the operator offers to clients outside, as a Hand, and found again."""
+
+from collections.abc import Iterable, Mapping
+
+from kernel.cli import package, told
+from kernel.cli.call import Described, Methods
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.show import Installed, Shown
+from manifests.capabilities import check_pattern
+from manifests.check import check
+from manifests.errors import PatternInvalid
+from manifests.mcp import door
+from manifests.names import is_hand_name
+from manifests.seal import MANIFEST_FILE
+
+
+def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Methods with patterns of their resources, of words METHOD or METHOD=RESOURCE. Raises Ended for what names nothing."""
+    rows = told.read(client.call("kernel.describe").value, Methods).methods
+    found: dict[str, dict[str, None]] = {}
+    for word in words:
+        pattern, _, resource = word.partition("=")
+        chosen = [row for row in rows if _is_meant(row.method, pattern)]
+        if not chosen:
+            raise Ended(f"nothing provides {pattern}: see `maniple methods`", Exit.USAGE)
+        for row in chosen:
+            found.setdefault(row.method, {})[_resource(row, word, resource)] = None
+    return {method: tuple(patterns) for method, patterns in sorted(found.items())}
+
+
+def made(what: door.Wanted) -> package.Folder:
+    """The Hand of a door, not yet sealed. Raises ManifestInvalid when it cannot be one."""
+    import tomli_w
+
+    toml = tomli_w.dumps(door.manifest_of(what))
+    files = {MANIFEST_FILE: toml.encode(), "main.py": door.MAIN.encode()}
+    return package.Folder(path=what.hand, manifest=check(toml), files=files, seal="")
+
+
+def hand_of(name: str) -> str:
+    """The name of a door's Hand, by its own name or the Hand's. Raises Ended for what can be none."""
+    hand = name if name.startswith(door.PREFIX) else f"{door.PREFIX}{name}"
+    if not is_hand_name(hand):
+        raise Ended(f"{name} cannot be its name: write small letters, digits and - between them", Exit.USAGE)
+    return hand
+
+
+def found(client: Client, hand: str) -> Installed | None:
+    """A door's Hand as it is installed, None when it is not."""
+    if hand not in {row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands}:
+        return None
+    return told.read(client.call("kernel.show", hand).value, Shown).hand
+
+
+def needed(client: Client, name: str) -> Installed:
+    """The same. Raises Ended when it is not there."""
+    if (hand := found(client, hand_of(name))) is None:
+        raise Ended(f"there is no door {name}: `maniple mcp offer {name} METHOD…` makes one")
+    return hand
+
+
+def _is_meant(method: str, pattern: str) -> bool:
+    """Whether a method is one that a word names; the kernel's own never are."""
+    if method.startswith(("kernel.", door.PREFIX)):
+        return False
+    return method == pattern or (pattern.endswith(".*") and method.startswith(pattern[:-1]))
+
+
+def _resource(row: Described, word: str, resource: str) -> str:
+    """The pattern of a method's resource, as it was typed. Raises Ended for one that is missing, or none."""
+    if row.resource == "none":
+        if resource:
+            raise Ended(f"{row.method} acts on nothing that could be named: write just {row.method}", Exit.USAGE)
+        return "*"
+    if not resource:
+        raise Ended(
+            f"{row.method} acts on a {row.resource}: say on which, as in {word}=PATTERN; {word}=* is all there are",
+            Exit.USAGE,
+        )
+    try:
+        check_pattern(resource, row.resource)
+    except PatternInvalid as error:
+        raise Ended(f"{word}: {error}", Exit.USAGE) from None
+    return resource

@@ -1,0 +1,44 @@
+"""`maniple mcp offer` (acts)."""
+
+import shlex
+
+import click
+
+from kernel.cli import install, mcp_doors
+from kernel.cli.frame import Session, command
+from manifests.mcp.door import PREFIX, Wanted
+from manifests.versions import after
+
+
+@command()
+@click.argument("name", metavar="NAME")
+@click.argument("methods", metavar="METHOD[=RESOURCE]...", nargs=-1, required=True)
+@click.option(
+    "--autonomy",
+    type=click.Choice(["readonly", "supervised", "full"]),
+    default="supervised",
+    show_default=True,
+    help="Whether what acts beyond this machine waits for your yes.",
+)
+@click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
+def mcp_offer(session: Session, name: str, methods: tuple[str, ...], autonomy: str, yes: bool) -> None:
+    """Choose what MCP clients may call here: makes a door NAME, or changes it; shows what it may do, and asks.
+
+    A door is a Hand, door-NAME, that holds these methods and nothing else; `maniple mcp serve NAME` lets clients in. What
+    acts on something is followed by what that may be: files.read=reports/**, web.fetch=https://*.example.org/**.
+
+        maniple mcp offer desk time.now "files.read=reports/**"
+
+    A method like time.* stands for all there are now. What is not named any more is taken back.
+    """
+    hand = mcp_doors.hand_of(name)
+    with session.client() as client:
+        old = mcp_doors.found(client, hand)
+        version = after(old.package.manifest.hand.version) if old is not None else "1.0.0"
+        what = Wanted(
+            name=hand.removeprefix(PREFIX), version=version, methods=mcp_doors.wanted(client, methods),
+            autonomy=autonomy,
+        )  # fmt: skip
+        again = shlex.join(["maniple", "mcp", "offer", name, *methods, "--yes"])
+        install.carry_out(session, client, mcp_doors.made(what), yes=yes, next_=again)
+    session.say(f"Next: have a client start `maniple mcp serve {name}`")

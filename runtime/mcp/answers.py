@@ -1,0 +1,152 @@
+"""Ends of calls as results of tools, for a client of the Model Context Protocol (pure).
+
+A table is told twice, as the protocol has it: as it is, and written out as JSON. Bytes travel as base64. What a tool of an
+MCP server answered is told as that server told it. A call that did not end in Done is a result too, with isError and why, so
+that whoever asked, most likely a model, reads the reason. Under META stands what only we know: where it came from, what
+it cost, how it ended.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from mcp_types import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+from runtime.calls import Reply
+from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused
+
+META: Final = "maniple/"
+"""What the names of our own rows in `_meta` begin with: labels, cost, end, code, cut."""
+
+_SERVERS: Final = frozenset({"text", "structured", "parts", "cut"})
+"""What an answer of an MCP server's Hand holds (results.py)."""
+
+_OWN: Final = "mcp-"
+_ENDS: Final[Mapping[type[CallEnded], str]] = {CallRefused: "refused", CallFailed: "failed", CallCancelled: "cancelled"}
+
+
+def of_reply(method: str, resource: str, reply: Reply, streamed: bytes, *, cut: bool) -> CallToolResult:
+    """A call that is done. streamed: the bytes that came as chunks; cut: there were more."""
+    value = reply.value
+    content: list[ContentBlock] = []
+    structured: dict[str, object] | None = None
+    if streamed:
+        content.append(_stream(method, resource, streamed))
+    if isinstance(value, dict) and method.startswith(_OWN) and value.keys() <= _SERVERS:
+        content += _of_server(value)
+        cut = cut or bool(value.get("cut"))
+        told = value.get("structured")
+        structured = _plain(told) if isinstance(told, dict) else None
+    elif isinstance(value, str):
+        content.append(_text(value))
+    elif isinstance(value, dict):
+        structured = _plain(value)
+        content.append(_text(_json(structured)))
+    elif value is not None:
+        content.append(_text(_json(value)))
+    meta: dict[str, object] = {f"{META}labels": list(reply.labels)}
+    if reply.cost is not None:
+        meta[f"{META}cost"] = {"tokens": reply.cost.tokens, "micro_dollars": reply.cost.micro_dollars}
+    if cut:
+        meta[f"{META}cut"] = True
+    return CallToolResult(content=content, structured_content=structured, _meta=meta)
+
+
+def of_cut(method: str, resource: str, streamed: bytes) -> CallToolResult:
+    """A call that was given up when it had streamed more than is told; these bytes are its beginning."""
+    content = [_stream(method, resource, streamed), _text(f"(cut here, after {len(streamed)} bytes)")]
+    return CallToolResult(content=content, _meta={f"{META}cut": True})
+
+
+def of_end(ended: CallEnded) -> CallToolResult:
+    """A call that was refused, failed, or was cancelled by somebody else."""
+    end = _ENDS.get(type(ended), "failed")
+    match ended:
+        case CallRefused():
+            mend = f"; a grant that would allow it: {ended.grant}" if ended.grant else ""
+            return of_error(f"refused: {ended.why}{mend}", end=end, code=ended.code)
+        case CallFailed():
+            return of_error(str(ended), end=end, code=ended.code)
+    return of_error(f"cancelled: {ended}", end=end, code=end)
+
+
+def of_error(text: str, *, end: str, code: str) -> CallToolResult:
+    """Why a tool did not do what it was asked to."""
+    text = text.encode("utf-8", "replace").decode()
+    return CallToolResult(
+        content=[_text(text)], is_error=True, _meta={f"{META}end": end, f"{META}code": code}
+    )  # fmt: skip
+
+
+def _of_server(value: Mapping[str, object]) -> list[ContentBlock]:
+    """What results.py made of a server's content, as content again."""
+    content: list[ContentBlock] = [_text(str(value["text"]))] if "text" in value else []
+    parts = value.get("parts")
+    content += [_part(part) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return content
+
+
+def _part(part: Mapping[str, object]) -> ContentBlock:
+    raw, mime = part.get("data"), str(part.get("mime") or "application/octet-stream")
+    match part.get("type"):
+        case "image" if isinstance(raw, bytes):
+            return ImageContent(type="image", data=_base64(raw), mime_type=mime)
+        case "audio" if isinstance(raw, bytes):
+            return AudioContent(type="audio", data=_base64(raw), mime_type=mime)
+        case "link":
+            return ResourceLink(type="resource_link", uri=str(part.get("uri")), name=str(part.get("name")))
+        case "resource" if isinstance(raw, bytes):
+            return _resource(BlobResourceContents(uri=str(part.get("uri")), mime_type=mime, blob=_base64(raw)))
+        case "resource" if "text" in part:
+            told = part.get("mime")
+            return _resource(
+                TextResourceContents(
+                    uri=str(part.get("uri")), mime_type=str(told) if told else None, text=str(part["text"])
+                )
+            )
+    return _text(_json(part))
+
+
+def _stream(method: str, resource: str, streamed: bytes) -> ContentBlock:
+    """Bytes that came as chunks: text where they are, else an embedded resource."""
+    try:
+        return _text(streamed.decode())
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data" and error.start > 0:  # cut within a character
+            return _text(streamed[: error.start].decode())
+    uri = f"maniple:{method}/{quote(resource)}"
+    return _resource(BlobResourceContents(uri=uri, mime_type="application/octet-stream", blob=_base64(streamed)))
+
+
+def _resource(contents: TextResourceContents | BlobResourceContents) -> EmbeddedResource:
+    return EmbeddedResource(type="resource", resource=contents)
+
+
+def _text(text: str) -> TextContent:
+    return TextContent(type="text", text=text)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, enc_hook=repr).decode("utf-8", "replace")
+
+
+def _plain(value: Mapping[str, object]) -> dict[str, object]:
+    """A table with values that JSON has."""
+    found: dict[str, object] = msgspec.json.decode(msgspec.json.encode(dict(value), enc_hook=repr))
+    return found

@@ -1,0 +1,142 @@
+"""A client's messages as lines of a call's stream both ways (acts): one line of JSON-RPC each, as on standard streams.
+
+What a hostile client can do is bounded here: a line has a longest length, lines that are no message come only so often,
+and a request beyond the most that may be open at once is answered with an error before anybody sees it. A client that
+does not read what it is answered is not read from either.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client._transport import TransportStreams
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    INTERNAL_ERROR,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+    jsonrpc_message_adapter,
+)
+
+from runtime.errors import CallEnded, Failure
+from runtime.serving import Call
+from wire import limits
+
+LONGEST: Final = 2 * 1024 * 1024
+"""Bytes of a line: arguments are at most 1 MiB."""
+
+AT_ONCE: Final = 32
+"""Requests of one client that are open at once; a further one is answered with an error."""
+
+NONSENSE_MOST: Final = 100
+"""Lines that are no message, since the last that was one, after which a client is talked with no more."""
+
+
+class Lines:
+    """One client."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._open: set[RequestId] = set()
+        self._turn = anyio.Lock()
+
+    @asynccontextmanager
+    async def streams(self) -> AsyncIterator[TransportStreams]:
+        """The messages both ways, until the block is left. Raises Failure, in a group, when the client misbehaves."""
+        told, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        outgoing, said = anyio.create_memory_object_stream[SessionMessage](0)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read, told)
+            group.start_soon(self._write, said)
+            try:
+                yield incoming, outgoing
+            finally:
+                group.cancel_scope.cancel()
+                for stream in (told, incoming, outgoing, said):
+                    stream.close()
+
+    async def _read(self, told: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+        nonsense = 0
+        try:
+            async with told:
+                async for line in _lines(self._call.upload):
+                    message = _message(line)
+                    nonsense = nonsense + 1 if message is None else 0
+                    if message is None:
+                        if nonsense > NONSENSE_MOST:
+                            raise Failure("malformed", f"its last {nonsense} lines were no messages")
+                        await self._answer(_error(None, PARSE_ERROR, "this line is no message of JSON-RPC"))
+                    elif await self._admits(message):
+                        await told.send(SessionMessage(message))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            pass  # nobody talks to it any more
+
+    async def _admits(self, message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> bool:
+        """Whether a message goes on; a request that may not is answered."""
+        match message:
+            case JSONRPCRequest(id=number) if number in self._open or len(self._open) >= AT_ONCE:
+                why = "its id is in use" if number in self._open else f"{AT_ONCE} requests are open already: await some"
+                await self._answer(_error(number, INTERNAL_ERROR, why))
+                return False
+            case JSONRPCRequest(id=number):
+                self._open.add(number)
+            case JSONRPCNotification(method="notifications/cancelled", params={"requestId": int() | str() as number}):
+                self._open.discard(number)
+            case _:
+                pass
+        return True
+
+    async def _write(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
+        async with said:
+            async for one in said:
+                if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:
+                    self._open.discard(one.message.id)
+                await self._answer(one.message)
+
+    async def _answer(self, message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> None:
+        """Send a message's line, in pieces that nothing else comes between."""
+        line = message.model_dump_json(by_alias=True, exclude_unset=True).encode("utf-8", "replace") + b"\n"
+        async with self._turn:
+            for at in range(0, len(line), limits.CHUNK_SIZE):
+                try:
+                    await self._call.send(line[at : at + limits.CHUNK_SIZE])
+                except CallEnded:
+                    return
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The lines of a stream; the last may lack its end. Raises Failure for one that is too long."""
+    rest = bytearray()
+    async for piece in pieces:
+        *whole, last = piece.split(b"\n")
+        for part in whole:
+            rest += part
+            if len(rest) > LONGEST:
+                break
+            if rest.strip():
+                yield bytes(rest)
+            rest.clear()
+        rest += last
+        if len(rest) > LONGEST:
+            raise Failure("too-large", f"a line has more than {LONGEST >> 20} MiB")
+    if rest.strip():
+        yield bytes(rest)
+
+
+def _message(line: bytes) -> JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError | None:
+    try:
+        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return None
+
+
+def _error(number: RequestId | None, code: int, why: str) -> JSONRPCError:
+    return JSONRPCError(jsonrpc="2.0", id=number, error=ErrorData(code=code, message=why))

@@ -1,0 +1,49 @@
+"""What a server of the Model Context Protocol is here (acts through what it is given): tools, listed and called.
+
+Separate from door.py, which finds them with the kernel, so that what speaks the protocol knows no bus.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, Tool
+
+Tell: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Tells a client that waits how far its call is: done, of how much, and words. Nothing happens where it did not ask."""
+
+PAGE: Final = 100
+"""Tools of one page of their list."""
+
+
+class Tools(Protocol):
+    """Where tools come from."""
+
+    async def listed(self) -> Sequence[Tool]:
+        """All tools there are now, always in the same order."""
+        ...
+
+    async def called(self, name: str, arguments: dict[str, object], tell: Tell) -> CallToolResult:
+        """Call one. Whatever comes of it is a result; a tool that there is not is one with isError."""
+        ...
+
+
+def server_of(name: str, version: str, instructions: str, tools: Tools) -> Server:
+    """A server that offers these tools, in each version of the protocol that the package speaks."""
+
+    async def listed(_: ServerRequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
+        rows = await tools.listed()
+        start = _start(params.cursor if params is not None else None)
+        after = start + PAGE
+        return ListToolsResult(tools=list(rows[start:after]), next_cursor=str(after) if after < len(rows) else None)
+
+    async def called(asked: ServerRequestContext, params: CallToolRequestParams) -> CallToolResult:
+        return await tools.called(params.name, dict(params.arguments or {}), asked.session.report_progress)
+
+    return Server(name, version=version, instructions=instructions or None, on_list_tools=listed, on_call_tool=called)
+
+
+def _start(cursor: str | None) -> int:
+    """The place in the list that a cursor of ours names; what is none of ours begins anew."""
+    return int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) < 9 else 0
