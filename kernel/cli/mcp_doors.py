@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kernel.cli import package, told
+from kernel.cli import package, pipelines, told
 from kernel.cli.call import Described, Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -29,12 +29,29 @@ def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]
     return {method: tuple(patterns) for method, patterns in sorted(found.items())}
 
 
+def works(client: Client, names: Iterable[str]) -> tuple[Mapping[str, door.Work], Mapping[str, tuple[str, ...]]]:
+    """Hands that clients may start, and what their runs may do: all that these are granted. Raises Ended."""
+    found: dict[str, door.Work] = {}
+    together: dict[str, dict[str, None]] = {}
+    for name in dict.fromkeys(names):
+        shown = told.read(client.call("kernel.show", name).value, Shown)
+        manifest = shown.hand.package.manifest
+        if manifest.hand.kind != "task":
+            raise Ended(f"{name} is a service: offer its methods instead, see `maniple methods {name}`", Exit.USAGE)
+        params = {"task": "string"} if manifest.agent else pipelines.signature(client, shown.hand).params
+        found[name] = door.Work(summary=manifest.hand.description, params=None if params is None else dict(params))
+        for one in shown.grants:
+            together.setdefault(one.method, {}).update(dict.fromkeys(one.allow))
+    return found, {method: tuple(allow) for method, allow in sorted(together.items()) if allow}
+
+
 def made(what: door.Wanted) -> package.Folder:
     """The Hand of a door, not yet sealed. Raises ManifestInvalid when it cannot be one."""
     import tomli_w
 
     toml = tomli_w.dumps(door.manifest_of(what))
-    files = {MANIFEST_FILE: toml.encode(), "main.py": door.MAIN.encode()}
+    works = door.written(door.Works(hands=dict(what.hands)))
+    files = {MANIFEST_FILE: toml.encode(), "main.py": door.MAIN.encode(), door.FILE: works}
     return package.Folder(path=what.hand, manifest=check(toml), files=files, seal="")
 
 
@@ -56,7 +73,7 @@ def found(client: Client, hand: str) -> Installed | None:
 def needed(client: Client, name: str) -> Installed:
     """The same. Raises Ended when it is not there."""
     if (hand := found(client, hand_of(name))) is None:
-        raise Ended(f"there is no door {name}: `maniple mcp offer {name} METHOD…` makes one")
+        raise Ended(f"there is no door {name}: `maniple mcp offer {name} METHOD...` makes one")
     return hand
 
 

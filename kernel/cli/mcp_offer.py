@@ -5,6 +5,7 @@ import shlex
 import click
 
 from kernel.cli import install, mcp_doors
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.mcp.door import PREFIX, Wanted
 from manifests.versions import after
@@ -12,7 +13,8 @@ from manifests.versions import after
 
 @command()
 @click.argument("name", metavar="NAME")
-@click.argument("methods", metavar="METHOD[=RESOURCE]...", nargs=-1, required=True)
+@click.argument("methods", metavar="METHOD[=RESOURCE]...", nargs=-1)
+@click.option("--hand", metavar="HAND", multiple=True, help="A task Hand that clients may start, and wait for.")
 @click.option(
     "--autonomy",
     type=click.Choice(["readonly", "supervised", "full"]),
@@ -21,7 +23,9 @@ from manifests.versions import after
     help="Whether what acts beyond this machine waits for your yes.",
 )
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
-def mcp_offer(session: Session, name: str, methods: tuple[str, ...], autonomy: str, yes: bool) -> None:
+def mcp_offer(
+    session: Session, name: str, methods: tuple[str, ...], hand: tuple[str, ...], autonomy: str, yes: bool
+) -> None:
     """Choose what MCP clients may call here: makes a door NAME, or changes it; shows what it may do, and asks.
 
     A door is a Hand, door-NAME, that holds these methods and nothing else; `maniple mcp serve NAME` lets clients in. What
@@ -29,16 +33,21 @@ def mcp_offer(session: Session, name: str, methods: tuple[str, ...], autonomy: s
 
         maniple mcp offer desk time.now "files.read=reports/**"
 
-    A method like time.* stands for all there are now. What is not named any more is taken back.
+    A method like time.* stands for all there are now. What is not named any more is taken back. A --hand does what it was
+    granted itself, at most; starting it waits for nobody's yes.
     """
-    hand = mcp_doors.hand_of(name)
+    if not methods and not hand:
+        raise Ended("name a method, as in time.now, or a --hand: see `maniple methods`", Exit.USAGE)
+    own = mcp_doors.hand_of(name)
     with session.client() as client:
-        old = mcp_doors.found(client, hand)
+        old = mcp_doors.found(client, own)
+        works, lends = mcp_doors.works(client, hand)
         version = after(old.package.manifest.hand.version) if old is not None else "1.0.0"
         what = Wanted(
-            name=hand.removeprefix(PREFIX), version=version, methods=mcp_doors.wanted(client, methods),
-            autonomy=autonomy,
+            name=own.removeprefix(PREFIX), version=version, methods=mcp_doors.wanted(client, methods),
+            hands=works, lends=lends, autonomy=autonomy,
         )  # fmt: skip
-        again = shlex.join(["maniple", "mcp", "offer", name, *methods, "--yes"])
+        more = [word for one in hand for word in ("--hand", one)]
+        again = shlex.join(["maniple", "mcp", "offer", name, *methods, *more, "--autonomy", autonomy, "--yes"])
         install.carry_out(session, client, mcp_doors.made(what), yes=yes, next_=again)
     session.say(f"Next: have a client start `maniple mcp serve {name}`")

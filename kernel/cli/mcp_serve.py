@@ -6,26 +6,45 @@ import sys
 import click
 
 from kernel.cli import mcp_doors
+from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.show import Installed
 from manifests.mcp import door
 from wire import limits
 
 
-@command(json=False)
+@command()
 @click.argument("name", metavar="NAME")
-def mcp_serve(session: Session, name: str) -> None:
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="Listen there on 127.0.0.1 instead, by streamable HTTP; 0 is a free one.",
+)
+@click.option("--new-token", is_flag=True, help="Let the old token count no more, and make another.")
+def mcp_serve(session: Session, name: str, port: int | None, new_token: bool) -> None:
     """Let MCP clients call what `maniple mcp offer` chose: the client starts this, and talks on its standard streams.
 
     It goes on until the client closes them. Each call is the door's own: checked, logged, and held for your yes as every
     Hand's. In a client's settings:
 
         {"mcpServers": {"maniple": {"command": "maniple", "args": ["mcp", "serve", "desk"]}}}
+
+    With --port it listens until you end it. A client must send the token in the file that it names, as
+    `Authorization: Bearer TOKEN`; nobody else may read that file.
     """
-    if sys.stdin is None or sys.stdout is None:
-        raise Ended("a client talks on standard input and output, and these are closed", Exit.USAGE)
+    if new_token and port is None:
+        raise Ended("--new-token is for --port: on standard streams there is no token", Exit.USAGE)
     with session.client() as client:
         hand = mcp_doors.needed(client, name)
+        if port is not None:
+            _listen(session, client, hand, port, anew=new_token)
+            return
+        if session.json:
+            raise Ended("--json is for --port: on standard streams the client talks", Exit.USAGE)
+        if sys.stdin is None or sys.stdout is None:
+            raise Ended("a client talks on standard input and output, and these are closed", Exit.USAGE)
         client.call(
             f"{hand.name}.{door.TALK}",
             seconds=limits.DEADLINE_MAX / 1000,
@@ -33,6 +52,17 @@ def mcp_serve(session: Session, name: str) -> None:
             chunk=_write,
             labels=(door.MARK,),
         )
+
+
+def _listen(session: Session, client: Client, hand: Installed, port: int, *, anew: bool) -> None:
+    from kernel.cli import mcp_listening
+
+    file, token = mcp_listening.token_of(session.home, hand.id, anew=anew)
+    with mcp_listening.bound(port) as listener:
+        url = f"http://{mcp_listening.HOST}:{listener.getsockname()[1]}/mcp"
+        session.result({"url": url, "token_file": file}, lambda: url)
+        session.say(f"Clients send `Authorization: Bearer TOKEN`, with the token in {file}. End it with Ctrl-C.")
+        mcp_listening.Listening(session, hand.name, listener, token).serve(client)
 
 
 def _write(piece: bytes) -> None:

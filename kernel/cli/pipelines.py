@@ -66,21 +66,22 @@ def _known(client: Client, name: str, methods: list[str]) -> Known:
     shown = told.read(client.call("kernel.show", name).value, Shown)
     section = shown.hand.package.manifest.hand
     is_pipeline = bool(section.pipeline)
-    signature = _signature(client, shown.hand)
+    takes = signature(client, shown.hand)
     provides_run = f"{name}.run" in shown.hand.package.manifest.provides
     return Known(
         name=name,
         is_task=section.kind == "task",
         is_pipeline=is_pipeline,
-        has_work=signature.found and not provides_run,
-        params=signature.params,
-        takes_more=signature.more,
+        has_work=takes.found and not provides_run,
+        params=takes.params,
+        takes_more=takes.more,
         asks=by_method(asked(shown.hand.package.manifest), methods),
         granted=shown.grants,
     )
 
 
-def _signature(client: Client, hand: Installed) -> Signature:
+def signature(client: Client, hand: Installed) -> Signature:
+    """What the work of a task Hand takes, as far as its files tell."""
     section = hand.package.manifest.hand
     place = os.path.join(client.home, "hands", hand.folder)
     if section.pipeline:

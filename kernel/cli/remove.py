@@ -42,6 +42,7 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
         if purge and memories.kept_of(session.home, removed.hand):
             client.call("memory.erase", f"own/{removed.hand}", seconds=memories.LONG_S)
     _delete(session, "keys", f"{removed.hand}.secrets")
+    _delete(session, "keys", f"{removed.hand}.token")
     kept = os.path.join(session.home, "state", removed.hand)
     if purge:
         _delete(session, "state", removed.hand)

@@ -26,6 +26,7 @@ from mcp_types import (
 
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused
+from runtime.kernel_handle import Outcome
 
 META: Final = "maniple/"
 """What the names of our own rows in `_meta` begin with: labels, cost, end, code, cut."""
@@ -37,16 +38,16 @@ _OWN: Final = "mcp-"
 _ENDS: Final[Mapping[type[CallEnded], str]] = {CallRefused: "refused", CallFailed: "failed", CallCancelled: "cancelled"}
 
 
-def of_reply(method: str, resource: str, reply: Reply, streamed: bytes, *, cut: bool) -> CallToolResult:
-    """A call that is done. streamed: the bytes that came as chunks; cut: there were more."""
-    value = reply.value
+def of_reply(method: str, resource: str, reply: Reply, streamed: bytes) -> CallToolResult:
+    """A call that is done. streamed: the bytes that came as chunks."""
+    value, cut = reply.value, False
     content: list[ContentBlock] = []
     structured: dict[str, object] | None = None
     if streamed:
         content.append(_stream(method, resource, streamed))
     if isinstance(value, dict) and method.startswith(_OWN) and value.keys() <= _SERVERS:
         content += _of_server(value)
-        cut = cut or bool(value.get("cut"))
+        cut = bool(value.get("cut"))
         told = value.get("structured")
         structured = _plain(told) if isinstance(told, dict) else None
     elif isinstance(value, str):
@@ -56,12 +57,18 @@ def of_reply(method: str, resource: str, reply: Reply, streamed: bytes, *, cut: 
         content.append(_text(_json(structured)))
     elif value is not None:
         content.append(_text(_json(value)))
-    meta: dict[str, object] = {f"{META}labels": list(reply.labels)}
-    if reply.cost is not None:
-        meta[f"{META}cost"] = {"tokens": reply.cost.tokens, "micro_dollars": reply.cost.micro_dollars}
-    if cut:
-        meta[f"{META}cut"] = True
+    meta = _meta(reply) | ({f"{META}cut": True} if cut else {})
     return CallToolResult(content=content, structured_content=structured, _meta=meta)
+
+
+def of_run(reply: Reply) -> CallToolResult:
+    """What came of a run that was started and waited for, as `kernel.wait` tells it."""
+    told = msgspec.convert(reply.value, Outcome)
+    if told.outcome == "done":
+        found = of_reply("", "", msgspec.structs.replace(reply, value=told.value), b"")
+    else:
+        found = of_error(f"{told.outcome}: {told.text} ({told.code})", end=told.outcome, code=told.code)
+    return found.model_copy(update={"meta": {**(found.meta or {}), **_meta(reply), f"{META}run": told.run}})
 
 
 def of_cut(method: str, resource: str, streamed: bytes) -> CallToolResult:
@@ -88,6 +95,13 @@ def of_error(text: str, *, end: str, code: str) -> CallToolResult:
     return CallToolResult(
         content=[_text(text)], is_error=True, _meta={f"{META}end": end, f"{META}code": code}
     )  # fmt: skip
+
+
+def _meta(reply: Reply) -> dict[str, object]:
+    """What is told with every answer: where it came from, and what it cost."""
+    cost = reply.cost
+    spent = {} if cost is None else {f"{META}cost": {"tokens": cost.tokens, "micro_dollars": cost.micro_dollars}}
+    return {f"{META}labels": list(reply.labels), **spent}
 
 
 def _of_server(value: Mapping[str, object]) -> list[ContentBlock]:

@@ -7,18 +7,23 @@ client goes. Which tools there are is asked of the kernel, which tells this Hand
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from mcp.server.lowlevel import Server
-from mcp_types import CallToolResult, Tool, ToolAnnotations
+from mcp_types import CallToolResult, Tool
 
+from manifests.mcp import door
 from runtime.agent import tools
-from runtime.errors import CallEnded, Failure
+from runtime.calls import Reply
+from runtime.errors import CallEnded, Failure, HandBroken
 from runtime.hand import Hand
 from runtime.mcp import answers
 from runtime.mcp.lines import Lines
 from runtime.mcp.offering import Tell, server_of
+from runtime.mcp.offers import Offer, Row, offers_of
+from runtime.mcp.web import Gate, Web
 from runtime.serving import Call
 from wire.errors import CodecError
 
@@ -37,17 +42,17 @@ REMINDED: Final = 15.0
 _FRESH: Final = 5.0  # seconds for which a list of tools is believed when one of them is called
 
 
-class _Row(tools.Row, frozen=True, kw_only=True):
-    """What the kernel tells of a method."""
+class _Progress:
+    """What a client is told of a call while it waits; each time more, as the protocol has it."""
 
-    idempotent: bool = False
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._done = 0
 
-
-class _Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool, and how to call it."""
-
-    tool: Tool
-    way: tools.Offered
+    async def tell(self, done: int, text: str | None = None) -> None:
+        """done: bytes that have come."""
+        self._done = max(self._done + 1, done)
+        await self._tell(self._done, None, text)
 
 
 class Door(Hand):
@@ -55,9 +60,19 @@ class Door(Hand):
 
     async def start(self) -> None:
         """Make the server that all clients talk to."""
-        self._offers: dict[str, _Offer] = {}
+        self._offers: dict[str, Offer] = {}
         self._looked = float("-inf")
-        self._server: Server = server_of(self.name, self.version, "", self)
+        self._server = self.server()
+        self._web = Web(self._server)
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.in_background(self._keep_open(opened))
+        await opened
+
+        self._works = self._read()
+
+    def server(self) -> Server:
+        """What all clients talk to."""
+        return server_of(self.name, self.version, "", self)
 
     async def talk(self, call: Call) -> dict[str, object]:
         """Talk with one client until it says no more."""
@@ -69,6 +84,22 @@ class Door(Hand):
                 raise first from None
             raise
         return {}
+
+    async def connect(self, call: Call, digest: str, port: int) -> dict[str, object]:
+        """Answer one connection. digest: of the token that each request must show; port: that it came in at."""
+        await self._web.connection(call, Gate(digest, port))
+        return {}
+
+    def _read(self) -> dict[str, door.Work]:
+        try:
+            return door.read(self.files.get(door.FILE, b"{}")).hands
+        except door.WorksInvalid as error:
+            raise HandBroken(str(error)) from None
+
+    async def _keep_open(self, opened: "asyncio.Future[None]") -> None:
+        async with self._web.open():
+            opened.set_result(None)
+            await asyncio.Event().wait()
 
     # tools ------------------------------------------------------------------------------------------------------------
 
@@ -83,71 +114,77 @@ class Door(Hand):
             offers = await self._offered(fresh=0.0)
         if name not in offers:
             return answers.of_error(tools.unknown(name, offers), end="refused", code="unknown")
-        ready = tools.ready(offers[name].way, arguments)
+        ready = offers[name].ready(arguments)
         if isinstance(ready, str):
             return answers.of_error(f"the arguments do not fit: {ready}", end="failed", code="arguments")
-        waits = asyncio.create_task(self._tell_that_it_waits(ready, tell))
+        progress = _Progress(tell)
+        waits = asyncio.create_task(self._tell_that_it_waits(ready, progress))
         try:
-            return await self._called(ready, tell)
+            return await self._called(ready, progress, waits)
         except CallEnded as ended:
             return answers.of_end(ended)
         except CodecError as error:
             return answers.of_error(str(error), end="failed", code="too-large")
         finally:
             waits.cancel()
+            await asyncio.gather(waits, return_exceptions=True)
 
-    async def _called(self, ready: tools.Ready, tell: Tell) -> CallToolResult:
-        pieces, cut = bytearray(), False
-        async with self.kernel.stream(
-            ready.method, ready.resource, ready.arguments, timeout=TAKES_MOST
-        ) as stream:  # fmt: skip
+    async def _called(self, ready: tools.Ready, progress: "_Progress", waits: "asyncio.Task[None]") -> CallToolResult:
+        pieces = bytearray()
+        async with self.kernel.stream(ready.method, ready.resource, ready.arguments, timeout=TAKES_MOST) as stream:
             async for piece in stream:
+                waits.cancel()
                 pieces += piece
-                await tell(len(pieces), None, None)
-                if cut := len(pieces) > STREAM_MOST:
-                    break
-            if not cut:
-                return answers.of_reply(ready.method, ready.resource, stream.reply, bytes(pieces), cut=False)
-        return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
+                if len(pieces) > STREAM_MOST:
+                    return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
+                await progress.tell(len(pieces))
+            reply = stream.reply
+        if ready.method == door.SPAWN:
+            return await self._worked(reply)
+        return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces))
 
-    async def _tell_that_it_waits(self, ready: tools.Ready, tell: Tell) -> None:
-        """Tell the client, once its call has not ended at once, whether a person has to say yes to it."""
+    async def _worked(self, begun: Reply) -> CallToolResult:
+        """What comes of a run that was started; who gives it up stops it."""
+        assert isinstance(begun.value, dict)
+        run, is_over = str(begun.value["run"]), False
+        try:
+            reply = await self.kernel.call("kernel.wait", "", {"run": run}, timeout=TAKES_MOST)
+            is_over = True
+        finally:
+            if not is_over:
+                self.in_background(self._stop(run))
+        return answers.of_run(reply)
+
+    async def _stop(self, run: str) -> None:
+        with suppress(CallEnded):  # it has ended meanwhile
+            await self.kernel.stop(run)
+
+    async def _tell_that_it_waits(self, ready: tools.Ready, progress: "_Progress") -> None:
+        """Tell the client, once its call has not ended at once, that a person has to say yes to it, if that is so."""
         await asyncio.sleep(QUIET)
         try:
             if not (await self.kernel.check(ready.method, ready.resource)).approval:
                 return
         except CallEnded:
             return
-        told = 0
         while True:
-            told += 1
-            await tell(0, None, f"{ready.method} waits until the operator says yes (`maniple approvals`)")
+            await progress.tell(
+                0, f"{ready.method} needs the operator's yes, and waits until then: `maniple approvals`"
+            )
             await asyncio.sleep(REMINDED)
 
-    async def _offered(self, *, fresh: float) -> dict[str, _Offer]:
+    async def _offered(self, *, fresh: float) -> dict[str, Offer]:
         """The tools by name, asked anew when the last answer is older than `fresh` seconds."""
         now = asyncio.get_running_loop().time()
         if now - self._looked > fresh or not self._offers:
-            rows = [msgspec.convert(row, _Row) for row in await self.kernel.describe()]
-            own = {row.method: row for row in rows if not row.method.startswith((f"{self.name}.", "kernel."))}
-            found = tools.offered(own.values(), self._place.manifest.capabilities, hidden=())
-            self._offers = {name: _Offer(tool=_tool(way, own[way.method]), way=way) for name, way in found.items()}
+            rows = [msgspec.convert(row, Row) for row in await self.kernel.describe()]
+            own = [row for row in rows if not row.method.startswith((f"{self.name}.", "kernel."))]
+            works = {
+                hand: work for hand, work in self._works.items() if (await self.kernel.check(door.SPAWN, hand)).allowed
+            }
+            self._offers = offers_of(own, self._place.manifest.capabilities, works)
             self._looked = now
         return self._offers
-
-
-def _tool(way: tools.Offered, row: _Row) -> Tool:
-    """A method as the protocol tells of a tool. Its hints are what was pinned when its provider was installed."""
-    hints = ToolAnnotations(
-        read_only_hint=row.effect == "read",
-        destructive_hint=row.effect != "read",
-        idempotent_hint=row.idempotent,
-        open_world_hint=row.effect == "external",
-    )
-    return Tool(
-        name=way.tool.name, title=row.method, description=way.tool.description,
-        input_schema=dict(way.tool.parameters), annotations=hints,
-    )  # fmt: skip
 
 
 def _first(error: BaseException) -> BaseException:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
 from tests.cli.shell import MANIPLE, Shell
+from tests.living import Source
 
 T = TypeVar("T")
 WITHIN = 40.0
@@ -33,3 +34,71 @@ def text(result: object) -> str:
     (block,) = result.content
     assert isinstance(block, TextContent)
     return block.text
+
+
+LAB: Final = Source(
+    """
+[hand]
+name = "lab"
+version = "1.0.0"
+description = "Does each thing that a call can come to."
+entry = "main:Lab"
+kind = "service"
+autonomy = "full"
+
+[provides."lab.count"]
+summary = "Stream so many lines, a chunk each"
+resource = "none"
+effect = "read"
+params = { lines = "int" }
+returns = { lines = "int" }
+
+[provides."lab.wait"]
+summary = "Wait for ever"
+resource = "name"
+effect = "read"
+
+[provides."lab.raw"]
+summary = "Bytes"
+resource = "none"
+effect = "read"
+labels = ["web"]
+params = { raw = "bytes" }
+
+[provides."lab.shout"]
+summary = "Shout out of the window"
+resource = "none"
+effect = "external"
+params = { text = "string" }
+""",
+    """
+import asyncio
+
+from runtime import Call, Failure, Hand
+
+
+class Lab(Hand):
+    async def count(self, call: Call, lines: int) -> dict[str, object]:
+        for at in range(lines):
+            await call.send(f"line {at}\\n".encode())
+        call.cost(tokens=7, micro_dollars=11)
+        return {"lines": lines}
+
+    async def wait(self, call: Call) -> None:
+        print("waiting for", call.resource, flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            print("no longer waiting for", call.resource, flush=True)
+
+    async def raw(self, call: Call, raw: bytes) -> dict[str, object]:
+        await call.send(b"\\xff" + raw)
+        return {"again": raw}
+
+    async def shout(self, call: Call, text: str) -> str:
+        if not text:
+            raise Failure("hoarse", "nothing to shout")
+        return text.upper()
+""",
+)
+"""A Hand whose methods come to all that there is."""

@@ -1,39 +1,170 @@
 """`maniple mcp offer` and `maniple mcp serve`, with the protocol's own package as the client, over real processes."""
 
-from collections.abc import Iterator
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from mcp import Client
+from mcp_types import EmbeddedResource, TextContent
 
-from tests.cli.clients import talking, text
+from tests.cli.clients import LAB, WITHIN, talking, text
 from tests.cli.shell import Shell
+from tests.living import write_hand
+
+OFFERED = ("echo.say", "time.now", "lab.count", "lab.raw", "lab.shout", "lab.wait=a*")
 
 
 @pytest.fixture(scope="module")
-def desk(shell: Shell) -> Iterator[Shell]:
-    """A home with a door `desk`."""
-    shell.good("mcp", "offer", "desk", "echo.say", "time.*", "--yes")
+def desk(shell: Shell, places: Path) -> Iterator[Shell]:
+    """A home with a Hand `lab`, and a door `desk` to it."""
+    shell.good("install", write_hand(places / "lab", LAB), "--yes")
+    shell.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
     yield shell
     shell.good("remove", "door-desk", "--purge")
+    shell.good("remove", "lab", "--purge")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + WITHIN
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_client_lists_and_calls_what_was_offered_and_nothing_else(desk: Shell) -> None:
     async def talk(client: Client) -> None:
-        listed = (await client.list_tools()).tools
-        names = [tool.name for tool in listed]
-        assert names == ["echo_say", "time_between", "time_convert", "time_now"]
-        assert listed[0].input_schema == {
+        listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert list(listed) == ["echo_say", "lab_count", "lab_raw", "lab_shout", "lab_wait", "run_greeter", "time_now"]
+        assert listed["echo_say"].input_schema == {
             "type": "object",
             "properties": {"text": {"type": "string"}},
             "required": ["text"],
             "additionalProperties": False,
         }
+        assert listed["lab_wait"].input_schema["properties"]["name"]["description"] == "a name, one of a*"
+        hints = [listed[name].annotations for name in ("echo_say", "lab_shout")]
+        assert [(one.read_only_hint, one.open_world_hint) for one in hints if one] == [(True, False), (False, True)]
         said = await client.call_tool("echo_say", {"text": "Grüße"})
         assert said.structured_content == {"text": "Grüße"}
         assert (said.is_error, text(said)) == (False, '{"text":"Grüße"}')
-        assert (said.meta or {})["maniple/labels"] == ["mcp"]
         other = await client.call_tool("files_read", {"path": "data/x"})
         assert other.is_error
         assert text(other).startswith("there is no tool 'files_read'")
 
     talking(desk, "desk", talk)
+    rows = desk.good("audit", "search", "--method", "echo.say", "--kind", "call", "--hand", "door-desk")
+    assert "allowed" in rows
+
+
+def test_a_stream_is_told_as_it_comes_and_bytes_labels_and_cost_are_not_lost(desk: Shell) -> None:
+    heard: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
+
+    async def talk(client: Client) -> None:
+        counted = await client.call_tool("lab_count", {"lines": 3}, progress_callback=hear)
+        streamed, _ = counted.content
+        assert isinstance(streamed, TextContent)
+        assert streamed.text == "line 0\nline 1\nline 2\n"
+        assert counted.structured_content == {"lines": 3}
+        assert (counted.meta or {})["maniple/cost"] == {"tokens": 7, "micro_dollars": 11}
+        raw = await client.call_tool("lab_raw", {"raw": "AAH/"})
+        assert raw.structured_content == {"again": "AAH/"}
+        assert isinstance(raw.content[0], EmbeddedResource)
+        assert raw.content[0].resource.model_dump()["blob"] == "/wAB/w=="
+        assert (raw.meta or {})["maniple/labels"] == ["mcp", "web"]
+
+    talking(desk, "desk", talk)
+    assert heard == [7.0, 14.0, 21.0]
+
+
+def test_what_does_not_end_well_is_a_result_that_says_why(desk: Shell) -> None:
+    async def talk(client: Client) -> None:
+        refused = await client.call_tool("lab_wait", {"name": "other"})
+        assert refused.is_error
+        assert text(refused).startswith("refused: door-desk holds no grant for lab.wait on 'other'")
+        assert (refused.meta or {})["maniple/code"] == "capability"
+        wrong = await client.call_tool("lab_count", {"lines": "many"})
+        assert text(wrong) == "the arguments do not fit: `lines`: it is a text, not an int; give a whole number"
+        failed = await client.call_tool("run_greeter", {"fail": True})
+        assert text(failed) == "failed: it does not greet today (unkind)"
+        assert failed.is_error
+
+    talking(desk, "desk", talk)
+    assert "refused" in desk.good("audit", "search", "--method", "lab.wait", "--verdict", "refused")
+
+
+def test_a_hand_is_started_and_its_result_is_the_tools(desk: Shell) -> None:
+    async def talk(client: Client) -> None:
+        done = await client.call_tool("run_greeter", {"who": "client"})
+        assert done.structured_content == {"text": "Hello, client!"}
+        assert str((done.meta or {})["maniple/run"]).startswith("r-")
+
+    talking(desk, "desk", talk)
+
+
+def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) -> None:
+    async def talk(client: Client) -> None:
+        waiting = asyncio.ensure_future(client.call_tool("lab_wait", {"name": "apple"}))
+        await asyncio.to_thread(_until, lambda: "waiting for apple" in desk.good("logs", "lab"))
+        waiting.cancel()
+        await asyncio.to_thread(_until, lambda: "no longer waiting for apple" in desk.good("logs", "lab"))
+        started = asyncio.ensure_future(client.call_tool("run_greeter", {"wait": True}))
+        await asyncio.to_thread(_until, lambda: "greeter" in desk.good("ps"))
+        started.cancel()
+        await asyncio.to_thread(_until, lambda: "greeter" not in desk.good("ps"))
+
+    talking(desk, "desk", talk)
+
+
+def test_what_acts_beyond_this_machine_waits_for_the_operator_and_the_client_hears_so(desk: Shell) -> None:
+    heard: list[str | None] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async def talk(client: Client) -> None:
+        shouting = asyncio.ensure_future(client.call_tool("lab_shout", {"text": "hey"}, progress_callback=hear))
+        await asyncio.to_thread(_until, lambda: bool(heard))
+        (row,) = json.loads(desk.good("approvals", "--json"))["approvals"]
+        assert not shouting.done()
+        desk.good("approve", str(row["call"]))
+        assert text(await shouting) == "HEY"
+
+    talking(desk, "desk", talk)
+    assert heard == ["lab.shout needs the operator's yes, and waits until then: `maniple approvals`"]
+
+
+def test_a_grant_that_is_taken_back_is_gone_from_the_next_list_on(desk: Shell) -> None:
+    async def talk(client: Client) -> None:
+        assert "time_now" in [tool.name for tool in (await client.list_tools()).tools]
+        desk.good("revoke", "door-desk", "time.now")
+        assert "time_now" not in [tool.name for tool in (await client.list_tools()).tools]
+        gone = await client.call_tool("time_now", {})
+        assert gone.is_error
+
+    talking(desk, "desk", talk)
+    desk.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("nothing.there",), "nothing provides nothing.there"),
+        (("kernel.freeze",), "nothing provides kernel.freeze"),
+        (("files.read",), "files.read acts on a path: say on which, as in files.read=PATTERN"),
+        (("time.now=x",), "time.now acts on nothing that could be named"),
+        (("web.fetch=http//",), "web.fetch=http//"),
+        ((), "name a method, as in time.now, or a --hand"),
+        (("--hand", "memory"), "memory is a service: offer its methods instead"),
+    ],
+)
+def test_an_offer_that_is_none_is_told_and_makes_nothing(shell: Shell, words: tuple[str, ...], says: str) -> None:
+    ran = shell.run("mcp", "offer", "other", *words, "--yes")
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+    assert shell.run("mcp", "serve", "other").err.startswith("maniple: there is no door other: `maniple mcp offer")

@@ -1,0 +1,178 @@
+"""A door's loopback port (acts): each connection that shows the token becomes a call to the door, and is carried, unread.
+
+Nothing that comes is understood here but where its first head ends and what its Authorization says, because this process has
+the operator's key; all else is read by the door, which is confined. A connection without the token costs the kernel nothing.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import stat
+import threading
+import time
+from collections import OrderedDict
+from typing import Final
+
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, NoKernel
+from kernel.cli.frame import Session, say
+from manifests.mcp import bearer, door
+from wire import limits
+from wire.errors import ManipleError
+
+HOST: Final = "127.0.0.1"
+
+HEAD_WITHIN: Final = 5.0
+"""Seconds in which a connection must show the token."""
+
+STUCK: Final = 60.0
+"""Seconds for which a client may read nothing of what it is sent."""
+
+WAITING_MOST: Final = 32
+"""Connections that have shown no token yet; beyond that the oldest of them is closed."""
+
+_PEEK: Final = 0.01
+_NO_TOKEN: Final = (
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: 19\r\nConnection: close\r\n\r\nA token is needed.\n"
+)
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 22\r\n"
+    b"Connection: close\r\n\r\nToo many connections.\n"
+)
+
+
+def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
+    """The file of a door's token, and the token; made when there is none, or it is wanted anew. hand: its Hand's id."""
+    path = os.path.join(home, "keys", f"{hand}.token")
+    if anew:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), encoding="ascii") as file:
+        about = os.fstat(file.fileno())
+        if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
+            raise Ended(f"others may read {path}: `maniple mcp serve NAME --port PORT --new-token` makes another")
+        token = file.read(256).strip()
+    if len(token) < 32 or not bearer.head_shows(
+        b"\r\nAuthorization: Bearer " + token.encode(), bearer.digest_of(token)
+    ):
+        raise Ended(f"{path} holds no token: `maniple mcp serve NAME --port PORT --new-token` makes another")
+    return path, token
+
+
+def bound(port: int) -> socket.socket:
+    """A loopback socket that listens. Raises Ended when the port cannot be had."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(WAITING_MOST)
+    except OSError as error:
+        listener.close()
+        raise Ended(
+            f"port {port} of {HOST} cannot be had: {error.strerror}; name another, or 0 for a free one"
+        ) from None
+    return listener
+
+
+class Listening:
+    """One port of one door."""
+
+    def __init__(self, session: Session, hand: str, listener: socket.socket, token: str) -> None:
+        self._home = session.home
+        self._hand = hand
+        self._listener = listener
+        self._port: int = listener.getsockname()[1]
+        self._digest = bearer.digest_of(token)
+        self._waiting: OrderedDict[socket.socket, None] = OrderedDict()
+        self._turn = threading.Lock()
+        self._places = threading.BoundedSemaphore(door.CLIENTS_MOST)
+
+    def serve(self, kernel: Client) -> None:
+        """Take connections until the kernel ends, which raises NoKernel, or the person does."""
+        self._listener.settimeout(1.0)
+        while True:
+            if kernel.wait_for_exit(0):
+                raise NoKernel(f"the kernel of {self._home} has ended: `maniple up` starts it again")
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            except OSError as error:  # no descriptor is free: one will be
+                say(f"maniple: a connection could not be taken: {error.strerror}")
+                time.sleep(1.0)
+                continue
+            self._admit(connection)
+
+    def _admit(self, connection: socket.socket) -> None:
+        """Look at a connection in a thread of its own; the oldest that has shown nothing makes room."""
+        with self._turn:
+            self._waiting[connection] = None
+            oldest = self._waiting.popitem(last=False)[0] if len(self._waiting) > WAITING_MOST else None
+            if oldest is not None:
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+        threading.Thread(target=self._deal_with, args=(connection,), daemon=True).start()
+
+    def _deal_with(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            head = _head(connection)
+            with self._turn:
+                was_there = self._waiting.pop(connection, 0) is None
+            if not was_there or not bearer.head_shows(head, self._digest):
+                connection.sendall(_NO_TOKEN)
+                _drain(connection)
+            elif not self._places.acquire(blocking=False):
+                connection.sendall(_FULL)
+                _drain(connection)
+            else:
+                try:
+                    self._carry(connection)
+                finally:
+                    self._places.release()
+
+    def _carry(self, connection: socket.socket) -> None:
+        """Both ways, until one side closes."""
+        connection.settimeout(STUCK)
+        try:
+            with Client(self._home) as client:
+                client.call(
+                    f"{self._hand}.{door.CONNECT}",
+                    arguments={"digest": self._digest, "port": self._port},
+                    seconds=limits.DEADLINE_MAX / 1000,
+                    chunk=connection.sendall,
+                    upload=connection,
+                    labels=(door.MARK,),
+                )
+        except ManipleError as error:
+            say(f"maniple: a connection ended: {error}")
+
+
+def _head(connection: socket.socket) -> bytes:
+    """A connection's first head, left where it is to be read again; what there is of it when that takes too long."""
+    until, head = time.monotonic() + HEAD_WITHIN, b""
+    while (left := until - time.monotonic()) > 0:
+        connection.settimeout(left)
+        before, head = head, connection.recv(bearer.HEAD_MOST, socket.MSG_PEEK)
+        if bearer.END in head:
+            return head
+        if not head or len(head) >= bearer.HEAD_MOST:
+            break
+        if head == before:
+            time.sleep(_PEEK)
+    return b""
+
+
+def _drain(connection: socket.socket) -> None:
+    """Take what was sent, so that closing sends no reset which would overtake the answer."""
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(0.2)
+    connection.recv(bearer.HEAD_MOST)

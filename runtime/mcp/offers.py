@@ -1,0 +1,75 @@
+"""What a door offers as tools: the methods that it is granted, and the task Hands that it may start (pure).
+
+A method's tool is called as the agent loop calls it; the one that starts a Hand is `run_` and its name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from mcp_types import Tool, ToolAnnotations
+from msgspec import Struct
+
+from manifests.mcp.door import SPAWN, Work
+from manifests.schema import Capability
+from runtime.agent import tools
+from runtime.agent.tools import Ready
+
+_RUN: Final = "run."
+_WHOLE: Final = {"inputs": "dict?"}
+
+
+class Row(tools.Row, frozen=True, kw_only=True):
+    """What the kernel tells of a method."""
+
+    idempotent: bool = False
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """A tool, and what it stands for. hand: that it starts, "" for a method."""
+
+    tool: Tool
+    way: tools.Offered
+    hand: str = ""
+
+    def ready(self, arguments: Mapping[str, object]) -> Ready | str:
+        """The call that arguments mean; a text that says what is wrong with them."""
+        found = tools.ready(self.way, arguments)
+        if isinstance(found, str) or not self.hand:
+            return found
+        given = found.arguments
+        inputs = (given.get("inputs") or {}) if self.way.params == _WHOLE else given
+        return Ready(method=SPAWN, resource=self.hand, arguments={"inputs": inputs})
+
+
+def offers_of(rows: Iterable[Row], capabilities: Sequence[Capability], works: Mapping[str, Work]) -> dict[str, Offer]:
+    """By the tools' names. capabilities: which resources are asked for. works: by the names of their Hands."""
+    known = {row.method: row for row in rows}
+    for hand, work in works.items():
+        summary = f"Start {hand}, and wait for what comes of it: {work.summary}"
+        params = _WHOLE if work.params is None else work.params
+        method = f"{_RUN}{hand}"
+        known[method] = Row(method=method, summary=summary, resource="none", effect="external", params=params)
+    found = tools.offered(known.values(), capabilities, hidden=())
+    return {
+        name: Offer(tool=_tool(way, known[way.method]), way=way, hand=_started(way.method, works))
+        for name, way in found.items()
+    }
+
+
+def _started(method: str, works: Mapping[str, Work]) -> str:
+    hand = method.removeprefix(_RUN)
+    return hand if hand != method and hand in works else ""
+
+
+def _tool(way: tools.Offered, row: Row) -> Tool:
+    """As the protocol tells of a tool. Its hints are what was pinned when its provider was installed."""
+    hints = ToolAnnotations(
+        read_only_hint=row.effect == "read",
+        destructive_hint=row.effect != "read",
+        idempotent_hint=row.idempotent,
+        open_world_hint=row.effect == "external",
+    )
+    return Tool(
+        name=way.tool.name, title=row.method, description=way.tool.description,
+        input_schema=dict(way.tool.parameters), annotations=hints,
+    )  # fmt: skip

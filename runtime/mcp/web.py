@@ -1,0 +1,185 @@
+"""A client's connection over HTTP as a stream of a call (acts): its bytes are read here, in the confined run of a door.
+
+The process that listens only carries bytes: it has the operator's key and so reads nothing of what comes. HTTP/1.1 is that of
+uvicorn and h11, the protocol on it the official package's. Each request is looked at anew: its token, Host, Origin and path.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from manifests.mcp import bearer
+from runtime.errors import CallEnded
+from runtime.mcp.lines import LONGEST
+from runtime.serving import Call
+from wire import limits
+
+PATH: Final = "/mcp"
+SESSIONS_MOST: Final = 64
+SESSION_IDLE: Final = 600.0
+"""Seconds after which a session that nobody speaks in is forgotten."""
+
+KEEP_ALIVE: Final = 60
+"""Seconds for which a connection may stay without a request."""
+
+_HIGH: Final = 1024 * 1024  # bytes that wait to be read by a client, beyond which no more is made for it
+_HEADERS: Final = "maniple"
+
+
+class Gate:
+    """What a request of one connection must show. digest: of the token; port: that it came in at."""
+
+    def __init__(self, digest: str, port: int) -> None:
+        self.digest = digest
+        self.port = port
+
+
+class Web:
+    """Everything over HTTP that is no single connection: sessions, and what they have in common."""
+
+    def __init__(self, server: Server) -> None:
+        self._sessions = StreamableHTTPSessionManager(
+            server,
+            max_sessions=SESSIONS_MOST,
+            session_idle_timeout=SESSION_IDLE,
+            max_request_body_size=LONGEST,
+        )
+        self._config = Config(
+            self._answer, http="h11", ws="none", lifespan="off", interface="asgi3", log_config=None, access_log=False,
+            timeout_keep_alive=KEEP_ALIVE, h11_max_incomplete_event_size=bearer.HEAD_MOST, server_header=False,
+            proxy_headers=False,
+        )  # fmt: skip
+        self._state = ServerState()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Sessions are there until the block is left."""
+        async with self._sessions.run():
+            yield
+
+    async def connection(self, call: Call, gate: Gate) -> None:
+        """One connection, until either side closes it."""
+        wire = _Wire(call)
+        protocol = H11Protocol(self._config, self._state, {_HEADERS: gate}, asyncio.get_running_loop())
+        wire.attend(protocol)
+        protocol.connection_made(wire)
+        sending = asyncio.ensure_future(wire.send())
+        receiving = asyncio.ensure_future(wire.receive())
+        try:
+            await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            wire.close()
+            await sending
+        finally:
+            receiving.cancel()
+            sending.cancel()
+            protocol.connection_lost(None)
+            await asyncio.gather(receiving, sending, return_exceptions=True)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (refusal := _refusal(scope)) is not None:
+            await refusal(scope, receive, send)
+            return
+        await self._sessions.handle_request(scope, receive, send)
+
+
+class _Wire(asyncio.Transport):
+    """What uvicorn takes for a socket: it writes into a call's reply, and is given what comes of its upload."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self._call = call
+        self._protocol: asyncio.Protocol | None = None
+        self._waiting = bytearray()
+        self._closing = False
+        self._more = asyncio.Event()
+        self._reads = asyncio.Event()
+        self._reads.set()
+        self._is_full = False
+
+    def attend(self, protocol: asyncio.Protocol) -> None:
+        """Who is told of what comes."""
+        self._protocol = protocol
+
+    async def receive(self) -> None:
+        """Give on what comes, until no more does, or the connection is closed."""
+        assert self._protocol is not None
+        async for piece in self._call.upload:
+            await self._reads.wait()
+            if self._closing:
+                return
+            self._protocol.data_received(piece)
+
+    async def send(self) -> None:
+        """Send what is written, until the connection is closed and all of it is sent."""
+        assert isinstance(self._protocol, H11Protocol)
+        while True:
+            while self._waiting:
+                piece = bytes(self._waiting[: limits.CHUNK_SIZE])
+                del self._waiting[: limits.CHUNK_SIZE]
+                try:
+                    await self._call.send(piece)
+                except CallEnded:
+                    return
+                if self._is_full and len(self._waiting) < _HIGH // 2:
+                    self._is_full = False
+                    self._protocol.flow.resume_writing()
+            if self._closing:
+                return
+            self._more.clear()
+            await self._more.wait()
+
+    # what uvicorn uses ------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what is to be sent."""
+        if self._closing:
+            return
+        self._waiting += data
+        self._more.set()
+        if len(self._waiting) > _HIGH and not self._is_full:
+            self._is_full = True
+            assert isinstance(self._protocol, H11Protocol)
+            self._protocol.flow.pause_writing()
+
+    def close(self) -> None:
+        """Close when all is sent."""
+        self._closing = True
+        self._more.set()
+        self._reads.set()
+
+    def is_closing(self) -> bool:
+        """Whether that was asked."""
+        return self._closing
+
+    def pause_reading(self) -> None:
+        """Give nothing on, and so let the client's bytes wait where they are."""
+        self._reads.clear()
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        self._reads.set()
+
+
+def _refusal(scope: Scope) -> PlainTextResponse | None:
+    """Why a request is not let in, None when it is."""
+    gate = scope["state"][_HEADERS]
+    assert isinstance(gate, Gate)
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        values.setdefault(name, []).append(value)
+    if not bearer.is_here(values.get(b"host", ()), values.get(b"origin", ()), gate.port):
+        return PlainTextResponse("This is a door of this machine, and not of that Host or Origin.\n", 403)
+    if not bearer.shows(values.get(b"authorization", ()), gate.digest):
+        return PlainTextResponse("A token is needed.\n", 401, {"WWW-Authenticate": "Bearer"})
+    if scope["path"] != PATH:
+        return PlainTextResponse(f"Here is nothing; the door is {PATH}.\n", 404)
+    return None
