@@ -26,6 +26,9 @@ HOST: Final = "127.0.0.1"
 HEAD_WITHIN: Final = 5.0
 """Seconds in which a connection must show the token."""
 
+LINGER: Final = 1.0
+"""Seconds for which what a client still sends is taken after its answer."""
+
 STUCK: Final = 60.0
 """Seconds for which a client may read nothing of what it is sent."""
 
@@ -138,6 +141,7 @@ class Listening:
                     self._carry(connection)
                 finally:
                     self._places.release()
+                _drain(connection)
 
     def _carry(self, connection: socket.socket) -> None:
         """Both ways, until one side closes."""
@@ -172,7 +176,9 @@ def _head(connection: socket.socket) -> bytes:
 
 
 def _drain(connection: socket.socket) -> None:
-    """Take what was sent, so that closing sends no reset which would overtake the answer."""
+    """Take what is still sent, for a moment: closing before that sends a reset, which would overtake the answer."""
     connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(0.2)
-    connection.recv(bearer.HEAD_MOST)
+    connection.settimeout(LINGER)
+    until = time.monotonic() + LINGER
+    while time.monotonic() < until and connection.recv(limits.CHUNK_SIZE):
+        pass

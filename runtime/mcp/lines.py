@@ -133,9 +133,12 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _message(line: bytes) -> JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError | None:
     try:
-        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+        if isinstance(message, JSONRPCNotification) and "id" in msgspec.json.decode(line, type=dict[str, msgspec.Raw]):
+            return None  # a request whose id is none is no notification
     except (ValueError, RecursionError, msgspec.DecodeError):
         return None
+    return message
 
 
 def _error(number: RequestId | None, code: int, why: str) -> JSONRPCError:

@@ -1,6 +1,7 @@
 """Clients of the Model Context Protocol for tests: the protocol's own package, which starts `maniple mcp serve` (acts)."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -26,6 +27,14 @@ def talking(shell: Shell, door: str, talk: Callable[[Client], Awaitable[T]]) -> 
             return await talk(client)
 
     return asyncio.run(whole())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + WITHIN
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def text(result: object) -> str:
@@ -73,6 +82,7 @@ params = { text = "string" }
 """,
     """
 import asyncio
+import time
 
 from runtime import Call, Failure, Hand
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from mcp import Client
 from mcp_types import EmbeddedResource, TextContent
 
-from tests.cli.clients import LAB, WITHIN, talking, text
+from tests.cli.clients import LAB, talking, text, until
 from tests.cli.shell import Shell
 from tests.living import write_hand
 
@@ -18,20 +16,13 @@ OFFERED = ("echo.say", "time.now", "lab.count", "lab.raw", "lab.shout", "lab.wai
 
 
 @pytest.fixture(scope="module")
-def desk(shell: Shell, places: Path) -> Iterator[Shell]:
+def desk(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home with a Hand `lab`, and a door `desk` to it."""
-    shell.good("install", write_hand(places / "lab", LAB), "--yes")
+    shell.good("install", write_hand(tmp_path_factory.mktemp("lab") / "lab", LAB), "--yes")
     shell.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
     yield shell
     shell.good("remove", "door-desk", "--purge")
     shell.good("remove", "lab", "--purge")
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + WITHIN
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_a_client_lists_and_calls_what_was_offered_and_nothing_else(desk: Shell) -> None:
@@ -110,13 +101,13 @@ def test_a_hand_is_started_and_its_result_is_the_tools(desk: Shell) -> None:
 def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) -> None:
     async def talk(client: Client) -> None:
         waiting = asyncio.ensure_future(client.call_tool("lab_wait", {"name": "apple"}))
-        await asyncio.to_thread(_until, lambda: "waiting for apple" in desk.good("logs", "lab"))
+        await asyncio.to_thread(until, lambda: "waiting for apple" in desk.good("logs", "lab"))
         waiting.cancel()
-        await asyncio.to_thread(_until, lambda: "no longer waiting for apple" in desk.good("logs", "lab"))
+        await asyncio.to_thread(until, lambda: "no longer waiting for apple" in desk.good("logs", "lab"))
         started = asyncio.ensure_future(client.call_tool("run_greeter", {"wait": True}))
-        await asyncio.to_thread(_until, lambda: "greeter" in desk.good("ps"))
+        await asyncio.to_thread(until, lambda: "greeter" in desk.good("ps"))
         started.cancel()
-        await asyncio.to_thread(_until, lambda: "greeter" not in desk.good("ps"))
+        await asyncio.to_thread(until, lambda: "greeter" not in desk.good("ps"))
 
     talking(desk, "desk", talk)
 
@@ -129,7 +120,7 @@ def test_what_acts_beyond_this_machine_waits_for_the_operator_and_the_client_hea
 
     async def talk(client: Client) -> None:
         shouting = asyncio.ensure_future(client.call_tool("lab_shout", {"text": "hey"}, progress_callback=hear))
-        await asyncio.to_thread(_until, lambda: bool(heard))
+        await asyncio.to_thread(until, lambda: bool(heard))
         (row,) = json.loads(desk.good("approvals", "--json"))["approvals"]
         assert not shouting.done()
         desk.good("approve", str(row["call"]))

@@ -1,0 +1,150 @@
+"""A door's port: who is let in, over what, and what those that are not can do."""
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.cli.clients import WITHIN, text
+from tests.cli.shell import Shell
+
+
+class Port(NamedTuple):
+    """A door that listens."""
+
+    shell: Shell
+    url: str
+    file: Path
+    serving: "subprocess.Popen[bytes]"
+
+    @property
+    def token(self) -> str:
+        return self.file.read_text().strip()
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return "127.0.0.1", urlsplit(self.url).port or 0
+
+
+@contextmanager
+def listening(shell: Shell, *words: str) -> Iterator[Port]:
+    serving = shell.begin("mcp", "serve", "post", "--port", "0", "--json", *words)
+    assert serving.stdout is not None
+    try:
+        told = json.loads(b"".join(iter(serving.stdout.readline, b"}\n")) + b"}")
+        yield Port(shell, told["url"], Path(told["token_file"]), serving)
+    finally:
+        serving.terminate()
+        serving.communicate()
+
+
+@pytest.fixture(scope="module")
+def post(shell: Shell) -> Iterator[Port]:
+    """A home with a door `post` that listens."""
+    shell.good("mcp", "offer", "post", "echo.say", "--yes")
+    with listening(shell) as port:
+        yield port
+        shell.good("remove", "door-post", "--purge")
+        assert not port.file.exists()
+
+
+@pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
+def test_a_client_with_the_token_is_served_in_either_era_of_the_protocol(post: Port, mode: str, version: str) -> None:
+    async def talk() -> None:
+        async with (
+            asyncio.timeout(WITHIN),
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {post.token}"}, timeout=WITHIN) as http,
+            Client(streamable_http_client(post.url, http_client=http), mode=mode) as client,
+        ):
+            assert client.protocol_version == version
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["echo_say"]
+            said = await client.call_tool("echo_say", {"text": "over HTTP"})
+            assert text(said) == '{"text":"over HTTP"}'
+
+    asyncio.run(talk())
+
+
+def asked(port: Port, head: str, body: bytes = b"{}") -> bytes:
+    """What is answered to a request with these lines, to the end of the connection."""
+    with socket.create_connection(port.place, timeout=WITHIN) as connection:
+        lines = head.format(token=port.token, port=port.place[1]).replace("\n", "\r\n")
+        connection.sendall(f"POST /mcp HTTP/1.1\r\n{lines}\r\nConnection: close\r\n".encode())
+        connection.sendall(b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+        return answer
+
+
+HOST = "Host: 127.0.0.1:{port}\n"
+GOOD = HOST + "Authorization: Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("Host: 127.0.0.1:{port}", 401),
+        (HOST + "Authorization: Bearer {token}x", 401),
+        (HOST + "Authorization: Basic {token}", 401),
+        (HOST + "Authorization: Bearer", 401),
+        (GOOD + "\nAuthorization: Bearer {token}", 401),
+        ("Host: evil.example\nAuthorization: Bearer {token}", 403),
+        ("Host: evil.example:{port}\nAuthorization: Bearer {token}", 403),
+        ("Host: 127.0.0.1:{port}\nHost: evil.example\nAuthorization: Bearer {token}", 400),
+        (GOOD + "\nOrigin: http://evil.example", 403),
+        (GOOD + "\nOrigin: http://evil.example:{port}", 403),
+        (GOOD + "\nOrigin: https://127.0.0.1:{port}", 403),
+        (GOOD + "\nOrigin: null", 403),
+        (GOOD + "\nContent-Length: 2\nContent-Length: 3", 400),
+        (GOOD + "\nTransfer-Encoding: chunked, identity", 400),
+        (GOOD + "\nOrigin: http://localhost:{port}\nAccept: text/html", 406),
+    ],
+)
+def test_whoever_is_not_let_in_is_told_so_and_no_more(post: Port, head: str, status: int) -> None:
+    assert asked(post, head).split(b"\r\n", 1)[0].startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_a_request_that_is_too_large_is_refused(post: Port) -> None:
+    assert asked(post, GOOD, b" " * (3 << 20)).startswith(b"HTTP/1.1 413 ")
+    assert asked(post, GOOD + "\nX-Long: " + "x" * 20_000).startswith(b"HTTP/1.1 401 ")
+
+
+def test_connections_without_the_token_reach_nobody_and_keep_nobody_out(post: Port) -> None:
+    before = post.shell.good("audit", "search", "--method", "door-post.connect", "--kind", "call").count("\n")
+    silent = [socket.create_connection(post.place) for _ in range(80)]
+    try:
+        for one in silent[::2]:
+            one.sendall(b"POST /mcp HTTP/1.1\r\nAuthorization: Bea")
+        assert asked(post, GOOD).startswith(b"HTTP/1.1 406 ")
+        assert asked(post, "Host: x").startswith(b"HTTP/1.1 401 ")
+    finally:
+        for one in silent:
+            one.close()
+    after = post.shell.good("audit", "search", "--method", "door-post.connect", "--kind", "call").count("\n")
+    assert after == before + 1
+
+
+def test_the_token_is_the_operators_alone_and_can_be_made_anew(post: Port) -> None:
+    assert stat.S_IMODE(post.file.stat().st_mode) == 0o600
+    assert post.token not in post.shell.good("audit", "search", "--json")
+    old = post.token
+    post.file.chmod(0o640)
+    ran = post.shell.run("mcp", "serve", "post", "--port", "0")
+    assert (ran.code, "others may read" in ran.err) == (1, True)
+    with listening(post.shell, "--new-token") as other:
+        assert other.token != old
+        assert asked(other, HOST + f"Authorization: Bearer {old}").startswith(b"HTTP/1.1 401 ")
+        assert asked(other, GOOD).startswith(b"HTTP/1.1 406 ")
+    assert os.listdir(post.file.parent).count(post.file.name) == 1
