@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kernel.cli import package, pipelines, told
+from kernel.cli import package, pipelines, rights, told
 from kernel.cli.call import Described, Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -10,8 +10,10 @@ from kernel.cli.show import Installed, Shown
 from manifests.capabilities import check_pattern
 from manifests.check import check
 from manifests.errors import PatternInvalid
+from manifests.grants import asked
 from manifests.mcp import door
 from manifests.names import is_hand_name
+from manifests.schema import Manifest
 from manifests.seal import MANIFEST_FILE
 
 
@@ -53,6 +55,15 @@ def made(what: door.Wanted) -> package.Folder:
     works = door.written(door.Works(hands=dict(what.hands)))
     files = {MANIFEST_FILE: toml.encode(), "main.py": door.MAIN.encode(), door.FILE: works}
     return package.Folder(path=what.hand, manifest=check(toml), files=files, seal="")
+
+
+def take_back(client: Client, hand: str, manifest: Manifest) -> None:
+    """Of what a door is granted, all that its manifest does not ask for any more."""
+    wanted = {(one.method, one.lent): set(one.allow) for one in asked(manifest)}
+    for one in told.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ()):
+        kept = wanted.get((one.method, one.lent), set())
+        if gone := [pattern for pattern in one.allow if pattern not in kept]:
+            client.call("kernel.revoke", hand, {"method": one.method, "allow": gone if kept else None, "rule": False})
 
 
 def hand_of(name: str) -> str:

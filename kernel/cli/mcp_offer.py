@@ -38,6 +38,8 @@ def mcp_offer(
     """
     if not methods and not hand:
         raise Ended("name a method, as in time.now, or a --hand: see `maniple methods`", Exit.USAGE)
+    if hand and autonomy == "readonly":
+        raise Ended("a door that may only read starts no Hand: leave out --hand, or --autonomy readonly", Exit.USAGE)
     own = mcp_doors.hand_of(name)
     with session.client() as client:
         old = mcp_doors.found(client, own)
@@ -49,5 +51,7 @@ def mcp_offer(
         )  # fmt: skip
         more = [word for one in hand for word in ("--hand", one)]
         again = shlex.join(["maniple", "mcp", "offer", name, *methods, *more, "--autonomy", autonomy, "--yes"])
-        install.carry_out(session, client, mcp_doors.made(what), yes=yes, next_=again)
+        made = mcp_doors.made(what)
+        install.carry_out(session, client, made, yes=yes, next_=again)
+        mcp_doors.take_back(client, own, made.manifest)
     session.say(f"Next: have a client start `maniple mcp serve {name}`")
