@@ -110,7 +110,7 @@ def manifest_of(wanted: Wanted) -> Mapping[str, object]:
             "memory": "512MiB",
             "wall": "7d",
             "processes": 32,
-            "calls_per_minute": 6_000,
+            "calls_per_minute": 60_000,
             "in_flight": CLIENTS_MOST + _OTHERS,
         },
     }

@@ -8,6 +8,7 @@ client goes. Which tools there are is asked of the kernel, which tells this Hand
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Final
 
 import msgspec
@@ -26,6 +27,7 @@ from runtime.mcp.offers import Offer, Row, offers_of
 from runtime.mcp.web import Gate, Web
 from runtime.serving import Call
 from wire.errors import CodecError
+from wire.rates import Rate
 
 STREAM_MOST: Final = 4 * 1024 * 1024
 """Bytes of a stream that are told; what comes after is given up."""
@@ -38,6 +40,12 @@ QUIET: Final = 1.0
 
 REMINDED: Final = 15.0
 """Seconds until it is told again, so that a client that counts silence goes on waiting."""
+
+PER_MINUTE: Final = 6_000
+"""Calls and lists that one client may ask for; what its Hand may ask for, with all clients, is ten times that."""
+
+_PACE: Final[ContextVar[Rate]] = ContextVar("pace")
+"""How fast the client goes in whose name a task works; tasks inherit it."""
 
 _FRESH: Final = 5.0  # seconds for which a list of tools is believed when one of them is called
 
@@ -76,6 +84,7 @@ class Door(Hand):
 
     async def talk(self, call: Call) -> dict[str, object]:
         """Talk with one client until it says no more."""
+        _PACE.set(Rate(PER_MINUTE, asyncio.get_running_loop().time()))
         try:
             async with Lines(call).streams() as (incoming, outgoing):
                 await self._server.run(incoming, outgoing, self._server.create_initialization_options())
@@ -87,6 +96,7 @@ class Door(Hand):
 
     async def connect(self, call: Call, digest: str, port: int) -> dict[str, object]:
         """Answer one connection. digest: of the token that each request must show; port: that it came in at."""
+        _PACE.set(Rate(PER_MINUTE, asyncio.get_running_loop().time()))
         await self._web.connection(call, Gate(digest, port))
         return {}
 
@@ -104,11 +114,13 @@ class Door(Hand):
     # tools ------------------------------------------------------------------------------------------------------------
 
     async def listed(self) -> Sequence[Tool]:
-        """The methods that are granted now, as tools."""
-        return [one.tool for one in (await self._offered(fresh=0.0)).values()]
+        """The methods that are granted now, as tools; for a client that asks too often, as they were just now."""
+        return [one.tool for one in (await self._offered(fresh=_FRESH if self._is_hasty() else 0.0)).values()]
 
     async def called(self, name: str, arguments: dict[str, object], tell: Tell) -> CallToolResult:
         """Make the call that a tool is."""
+        if self._is_hasty():
+            return answers.of_error(f"more than {PER_MINUTE} calls a minute: wait", end="refused", code="rate")
         offers = await self._offered(fresh=_FRESH)
         if name not in offers:
             offers = await self._offered(fresh=0.0)
@@ -172,6 +184,10 @@ class Door(Hand):
                 0, f"{ready.method} needs the operator's yes, and waits until then: `maniple approvals`"
             )
             await asyncio.sleep(REMINDED)
+
+    def _is_hasty(self) -> bool:
+        """Whether this client has asked for more than it may; counts what it asks for now."""
+        return _PACE.get().take(asyncio.get_running_loop().time()) != "ok"
 
     async def _offered(self, *, fresh: float) -> dict[str, Offer]:
         """The tools by name, asked anew when the last answer is older than `fresh` seconds."""

@@ -1,1 +1,0 @@
-"""Tests of the Hand of an MCP server, without a kernel."""
