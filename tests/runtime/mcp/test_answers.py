@@ -66,8 +66,9 @@ def test_what_a_server_answered_is_told_as_that_server_told_it() -> None:
 
 def test_a_stream_is_text_where_it_is_one() -> None:
     assert _content("lab.do", None, "Grüße".encode()) == _text("Grüße")
-    (block,) = _told(answers.of_reply("lab.do", "a b", Reply(value=None), b"\xff\xfe"))["content"]  # type: ignore[misc]
-    assert block["resource"] == {"uri": "maniple:lab.do/a%20b", "mimeType": "application/octet-stream", "blob": "//4="}
+    inner = {"uri": "maniple:lab.do/a%20b", "mimeType": "application/octet-stream", "blob": "//4="}
+    result = _told(answers.of_reply("lab.do", "a b", Reply(value=None), b"\xff\xfe"))
+    assert result["content"] == [{"type": "resource", "resource": inner}]
     cut = _told(answers.of_cut("lab.do", "", "Grüß".encode()[:-1]))
     assert cut["content"] == [*_text("Grü"), *_text("(cut here, after 5 bytes)")]
     assert cut["_meta"] == {"maniple/cut": True}
