@@ -37,6 +37,11 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def printed(shell: Shell) -> str:
+    """What LAB has printed."""
+    return (shell.home / "output" / "lab.log").read_text()
+
+
 def text(result: object) -> str:
     """The one text of a result."""
     assert isinstance(result, CallToolResult)

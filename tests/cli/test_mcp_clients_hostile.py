@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.cli.clients import LAB, until
+from tests.cli.clients import LAB, printed, until
 from tests.cli.shell import MANIPLE, Shell
 from tests.living import write_hand
 
@@ -118,19 +118,19 @@ def test_more_requests_at_once_than_are_allowed_are_answered_with_an_error_and_a
     raw.ask(50, "ping", {})
     assert "error" in raw.hear()
     raw.say(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}\n')
-    until(lambda: "no longer waiting for flood-1\n" in desk.good("logs", "lab"))
+    until(lambda: "no longer waiting for flood-1\n" in printed(desk))
 
 
 @pytest.mark.parametrize("ending", ["close", "kill"])
 def test_calls_of_a_client_that_goes_are_given_up(desk: Shell, raw: Raw, ending: str) -> None:
     raw.greet()
     raw.ask(1, "tools/call", {"name": "lab_wait", "arguments": {"name": f"gone-{ending}"}})
-    until(lambda: f"waiting for gone-{ending}" in desk.good("logs", "lab"))
+    until(lambda: f"waiting for gone-{ending}" in printed(desk))
     if ending == "close":
         assert raw.end()[0] == 0
     else:
         os.kill(raw.process.pid, signal.SIGKILL)
-    until(lambda: f"no longer waiting for gone-{ending}" in desk.good("logs", "lab"))
+    until(lambda: f"no longer waiting for gone-{ending}" in printed(desk))
 
 
 def test_a_client_that_reads_nothing_is_not_read_from_and_holds_up_nobody_else(desk: Shell, raw: Raw) -> None:
