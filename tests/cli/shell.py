@@ -64,9 +64,7 @@ class Shell:
         assert isinstance(value, dict)
         return value
 
-    def begin(
-        self, *words: str | Path, stdin: int = subprocess.DEVNULL, **variables: str
-    ) -> "subprocess.Popen[bytes]":
+    def begin(self, *words: str | Path, stdin: int = subprocess.DEVNULL, **variables: str) -> "subprocess.Popen[bytes]":
         """Start a command that goes on. stdin: as of Popen; variables: of its environment."""
         return subprocess.Popen(
             [*MANIPLE, *map(str, words)],

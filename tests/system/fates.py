@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -77,6 +77,21 @@ def ended(client: Client, method: str, resource: str = "", arguments: object = N
     except NotDone as error:
         return error.reason
     return "done"
+
+
+def begin(client: Client, name: str, **inputs: object) -> str:
+    """Begin a run of a task Hand; its id."""
+    return str(table(client.call("kernel.start", name, {"inputs": inputs}).value)["run"])
+
+
+def outcome(client: Client, run: str) -> dict[str, Any]:
+    """How a run ended."""
+    return dict(table(client.call("kernel.wait", "", {"run": run}, seconds=60).value))
+
+
+def ran(client: Client, name: str, **inputs: object) -> dict[str, Any]:
+    """How a whole run of a task Hand ended."""
+    return outcome(client, begin(client, name, **inputs))
 
 
 def table(value: Value) -> dict[str, Value]:

@@ -12,8 +12,8 @@ from kernel.cli.client import Client
 from tests.living import Kernel, make_home
 from tests.small_disk import fill
 from tests.system import chaos, fates
-from tests.system.fates import entries, entry, table, until
-from tests.system.piped import add, begin, furnish, ledger
+from tests.system.fates import begin, entries, entry, table, until
+from tests.system.piped import add, furnish, ledger
 
 STEPS = """
 [steps.first]

@@ -133,23 +133,6 @@ def add(kernel: Kernel, name: str, text: str, *, checked: bool = True) -> dict[s
     return told
 
 
-def begin(client: Client, name: str, **inputs: object) -> str:
-    """Begin a run of a pipeline; its id."""
-    told: Any = client.call("kernel.start", name, {"inputs": inputs}).value
-    return str(told["run"])
-
-
-def outcome(client: Client, run: str) -> dict[str, Any]:
-    """How a run ended."""
-    told: Any = client.call("kernel.wait", "", {"run": run}, seconds=60).value
-    return dict(told)
-
-
-def ran(client: Client, name: str, **inputs: object) -> dict[str, Any]:
-    """How a whole run of a pipeline ended."""
-    return outcome(client, begin(client, name, **inputs))
-
-
 def ledger(client: Client) -> list[str]:
     """What was written into the ledger so far."""
     told: Any = client.call("ledger.all").value

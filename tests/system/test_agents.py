@@ -10,11 +10,11 @@ import pytest
 
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
-from tests.system import thinking
+from tests.system import fates, thinking
 from tests.system.approving import answer, waiting
-from tests.system.fates import entries, until
+from tests.system.fates import entries, ran, until
 from tests.system.recordings import replay
-from tests.system.thinking import ask, furnish, notes, ran, script, turns
+from tests.system.thinking import ask, furnish, notes, script, turns
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_what_it_says_is_told_in_pieces_where_it_publishes_that(kernel: Kernel, 
     script(client, turns({"text": text, "calls": [ask("desk_look", name="left")]}, {"text": "Done."}))
     told = ran(client, "close", task="tidy up")["value"]
     assert (told["answer"], heard) == ("Done.", [])  # without model.stream it is asked for the whole
-    run = thinking.begin(client, "open", task="tidy up")
-    assert thinking.outcome(client, run)["value"]["answer"] == "Done."
+    run = fates.begin(client, "open", task="tidy up")
+    assert fates.outcome(client, run)["value"]["answer"] == "Done."
     assert {one["run"] for one in heard} == {run}
     pieces = [one["text"] for one in heard if one["thought"] == 1]
     assert ("".join(pieces), len(pieces) > 3) == (text, True)
@@ -77,8 +77,8 @@ def test_tools_that_are_asked_for_at_once_run_at_once(kernel: Kernel, client: Cl
 def test_the_log_tells_each_step(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     script(client, turns({"calls": [ask("desk_look", name="left")]}, {"text": "done"}))
-    run = thinking.begin(client, "tidy", task="tidy up")
-    assert thinking.outcome(client, run)["outcome"] == "done"
+    run = fates.begin(client, "tidy", task="tidy up")
+    assert fates.outcome(client, run)["outcome"] == "done"
     told = [entry.why for entry in entries(kernel.home, "note") if entry.run == run]
     assert told == ["asks: desk.look left", "ended: done"]
 
@@ -126,8 +126,8 @@ def test_a_limit_ends_it_with_the_reason_and_the_work_so_far(kernel: Kernel, cli
 def test_money_bounds_an_agent_whose_models_price_nobody_knows(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy", agent='dollars = "0.50"')
     script(client, turns({"calls": [ask("desk_look", name="left")]}, {"text": "done"}))
-    run = thinking.begin(client, "tidy", task="look")
-    assert thinking.outcome(client, run)["outcome"] == "done"
+    run = fates.begin(client, "tidy", task="look")
+    assert fates.outcome(client, run)["outcome"] == "done"
     made = [one for one in entries(kernel.home, "call") if one.principal == run and one.method == "model.complete"]
     assert [msgspec.to_builtins(one.detail["most"])["micro_dollars"] for one in made] == [500_000, 500_000]
 
@@ -157,11 +157,11 @@ def test_people_steer_it_while_it_works_and_hear_of_its_steps(kernel: Kernel, cl
     slow = {"calls": [ask("desk_look", name="left", seconds=1.5)]}
     script(client, turns(slow, {"text": "Only left.", "when": "Leave the right one alone."}))
     client.call("talker.heard")
-    run = thinking.begin(client, "tidy", task="look")
+    run = fates.begin(client, "tidy", task="look")
     until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "call")), "it looks")
     client.call("talker.say", "r-0000000000000000", {"text": "Somebody else."})
     client.call("talker.say", run, {"text": "Leave the right one alone."})
-    assert thinking.outcome(client, run)["value"]["answer"] == "Only left."
+    assert fates.outcome(client, run)["value"]["answer"] == "Only left."
     told: Any = client.call("talker.heard").value
     steps = [(one["step"], one["what"]) for one in told["steps"] if one["run"] == run]
     assert steps == [
@@ -174,10 +174,10 @@ def test_it_is_interrupted_at_once_and_tells_what_it_has(kernel: Kernel, client:
     thinking.add(kernel, tmp_path, "tidy", tail=EARS)
     slow = {"text": "I look.", "calls": [ask("desk_look", name="left", seconds=50)]}
     script(client, turns(slow))
-    run = thinking.begin(client, "tidy", task="look")
+    run = fates.begin(client, "tidy", task="look")
     until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "call")), "it looks")
     client.call("talker.say", run, {"stop": True, "text": "that is enough"})
-    told = thinking.outcome(client, run)
+    told = fates.outcome(client, run)
     assert (told["code"], told["text"], told["value"]["answer"]) == ("interrupted", "that is enough", "I look.")
     assert any(one.method == "desk.look" and one.verdict == "cancelled" for one in entries(kernel.home, "end"))
 
@@ -233,8 +233,8 @@ def test_a_run_replays_offline_and_another_playbook_differs_at_the_first_questio
 ) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     script(client, turns({"calls": [ask("desk_look", name="left"), ask("desk_letter")]}, {"text": "done"}))
-    run = thinking.begin(client, "tidy", task="look")
-    assert thinking.outcome(client, run)["outcome"] == "done"
+    run = fates.begin(client, "tidy", task="look")
+    assert fates.outcome(client, run)["outcome"] == "done"
     client.call("kernel.set", "model", {"values": {"script": ""}})
     said = replay(kernel, run)
     assert said.code == 0, said.words
@@ -283,8 +283,8 @@ def test_more_tools_at_once_than_calls_may_be_open_wait_for_one_another(
 ) -> None:
     thinking.add(kernel, tmp_path, "tidy", tail="[limits]\nin_flight = 4\n")
     script(client, turns({"calls": [ask("desk_look", name=f"d{number}") for number in range(12)]}, {"text": "read"}))
-    run = thinking.begin(client, "tidy", task="look")
-    assert thinking.outcome(client, run)["outcome"] == "done"
+    run = fates.begin(client, "tidy", task="look")
+    assert fates.outcome(client, run)["outcome"] == "done"
     assert not [one for one in entries(kernel.home, "refusal") if one.principal == run]
 
 
@@ -294,9 +294,9 @@ def test_a_call_that_waits_for_the_operator_holds_up_only_the_turn(
     thinking.add(kernel, tmp_path, "tidy", more='"desk.note" = { allow = ["*"], approval = true }')
     both = {"calls": [ask("desk_note", name="book", text="x"), ask("desk_look", name="left")]}
     script(client, turns(both, {"text": "written", "when": '"count":1'}))
-    run = thinking.begin(client, "tidy", task="write")
+    run = fates.begin(client, "tidy", task="write")
     until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "end")), "it looked meanwhile")
     asks = waiting(kernel)
     assert notes(client) == []
     answer(kernel, asks)
-    assert thinking.outcome(client, run)["value"]["answer"] == "written"
+    assert fates.outcome(client, run)["value"]["answer"] == "written"

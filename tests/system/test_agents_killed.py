@@ -16,8 +16,8 @@ import pytest
 
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates, thinking
-from tests.system.fates import entries, until
-from tests.system.thinking import ask, begin, furnish, notes, script, turns
+from tests.system.fates import begin, entries, until
+from tests.system.thinking import ask, furnish, notes, script, turns
 
 STEPS = 40
 SOME = (1, 13, 26, 39)

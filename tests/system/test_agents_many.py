@@ -11,7 +11,7 @@ import pytest
 
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, Source, install, make_home, write_hand
-from tests.system import thinking
+from tests.system import fates, thinking
 from tests.system.fates import entries, until
 from tests.system.thinking import ask, script
 
@@ -40,13 +40,13 @@ def test_twenty_agents_share_one_process_which_is_gone_when_they_are_done(kernel
     drawers = [f"d{number:02}" for number in range(MANY)]
     with kernel.client() as client:
         script(client, [line for drawer in drawers for line in _course(drawer)])
-        runs = {drawer: thinking.begin(client, "tidy", task=f"Look into {drawer}.") for drawer in drawers}
+        runs = {drawer: fates.begin(client, "tidy", task=f"Look into {drawer}.") for drawer in drawers}
         if kills:
             until(lambda: len(_working(client, "tidy")) == MANY, "all work")
             for pid in (*_working(client, "tidy")[::3], *_working(client, "model")):
                 os.kill(pid, signal.SIGKILL)
         for drawer, run in runs.items():
-            told = thinking.outcome(client, run)
+            told = fates.outcome(client, run)
             assert (told["outcome"], told["value"]["answer"]) == ("done", f"{drawer} is empty."), told
             assert (told["value"]["steps"], told["value"]["tokens"]) == (2, 20)
         assert sorted(thinking.notes(client)) == [f"{drawer}: {drawer}" for drawer in drawers]

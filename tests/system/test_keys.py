@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from kernel.cli.client import Client
 from tests.living import ECHO, Kernel, install, make_home
-from tests.system import thinking
+from tests.system import fates, thinking
 from tests.system.fates import until
 
 KEY: Final = "sk-ant-look-for-this-0123456789"
@@ -89,15 +89,15 @@ def test_a_key_is_nowhere_but_in_its_file_and_the_hand_that_uses_it(tmp_path: Pa
         client.call("kernel.set", "model", {"values": {"addresses": address}})
         client.call("echo.say", arguments={"text": "I am here too."})
 
-        killed = thinking.begin(client, "patiently", task="wait")
+        killed = fates.begin(client, "patiently", task="wait")
         until(lambda: server.asked == ["patient", "patient"], "it was refused, and asks again")
         _search(kernel, client)
         os.kill(_pid(client, "model"), signal.SIGKILL)
         until(lambda: server.asked == ["patient"] * 3, "it asks a new process again")
         _search(kernel, client)
         server.go_on.set()
-        assert thinking.outcome(client, killed)["value"]["answer"] == "It is [key]."
-        refused = thinking.ran(client, "in-vain", task="be refused")
+        assert fates.outcome(client, killed)["value"]["answer"] == "It is [key]."
+        refused = fates.ran(client, "in-vain", task="be refused")
         assert refused["code"] == "key", refused
         told = (
             _maniple(kernel, "logs", "model") + _maniple(kernel, "models", "--json") + _maniple(kernel, "show", "model")

@@ -15,8 +15,8 @@ from manifests.errors import ManifestInvalid
 from tests.cli.shell import is_gone
 from tests.living import Kernel, make_home
 from tests.system import fates
-from tests.system.fates import entries, until
-from tests.system.piped import add, begin, furnish, ledger, live, outcome, ran
+from tests.system.fates import begin, entries, outcome, ran, until
+from tests.system.piped import add, furnish, ledger, live
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from manifests.approvals import PER_RUN
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
 from tests.system.approving import answer, none_waits, waiting
-from tests.system.fates import call, entries, entry, until
-from tests.system.piped import add, begin, furnish, ledger
+from tests.system.fates import begin, call, entries, entry, until
+from tests.system.piped import add, furnish, ledger
 from tests.system.recordings import maniple
 from wire.approval import RuleSaid
 

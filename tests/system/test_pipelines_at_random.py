@@ -13,7 +13,8 @@ from manifests.pipeline.check import check
 from runtime.pipeline.actions import Begin, End
 from tests.living import Kernel, make_home
 from tests.runtime.pipeline.driven import Drive
-from tests.system.piped import HEAD, add, furnish, ledger, ran
+from tests.system.fates import ran
+from tests.system.piped import HEAD, add, furnish, ledger
 
 NUMBERS = count()
 

@@ -9,8 +9,8 @@ from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install, make_home
 from tests.system.beats import SCHEDULING, begun, ended, following, told
-from tests.system.fates import entries, until
-from tests.system.piped import WORKER, add, begin, furnish, ledger, ran
+from tests.system.fates import begin, entries, ran, until
+from tests.system.piped import WORKER, add, furnish, ledger
 
 
 @pytest.fixture

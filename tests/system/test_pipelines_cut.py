@@ -14,8 +14,8 @@ import pytest
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
 from tests.system.cuts import Whole, tape_of
-from tests.system.fates import entries, until
-from tests.system.piped import add, begin, furnish, ledger
+from tests.system.fates import begin, entries, until
+from tests.system.piped import add, furnish, ledger
 
 STEPS = """
 [steps.one]

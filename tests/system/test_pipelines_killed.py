@@ -20,8 +20,8 @@ import pytest
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
-from tests.system.fates import entries, until
-from tests.system.piped import add, begin, furnish, ledger, live
+from tests.system.fates import begin, entries, until
+from tests.system.piped import add, furnish, ledger, live
 
 VICTIMS = ("pipeline", "step", "template", "kernel", "down")
 DEATHS = 2

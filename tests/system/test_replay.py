@@ -144,8 +144,8 @@ def test_a_pipelines_run_replays_with_its_file_and_with_a_changed_one(tmp_path: 
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         chaos.prepare(kernel)
         piped.add(kernel, "made", steps)
-        run = piped.begin(client, "made")
-        assert piped.outcome(client, run)["outcome"] == "done"
+        run = fates.begin(client, "made")
+        assert fates.outcome(client, run)["outcome"] == "done"
         assert (replay(kernel, run).code, replay(kernel, run, "--against", str(file)).code) == (0, 0)
         file.write_text(file.read_text().replace("calls = 3", "calls = 4"))
         said = replay(kernel, run, "--against", str(file))

@@ -16,9 +16,9 @@ from kernel.cli.frame import Session
 from manifests.skills import reading
 from tests.living import ROOT, Kernel, Source, install, make_home, write_hand
 from tests.system import chaos, fates, thinking
-from tests.system.fates import entries, until
+from tests.system.fates import entries, ran, until
 from tests.system.recordings import replay
-from tests.system.thinking import ask, furnish, ran, script, turns
+from tests.system.thinking import ask, furnish, script, turns
 
 FORMS = {
     "SKILL.md": "---\nname: forms\ndescription: Fills in forms. Use it when a form is to be filled in.\n---\n"
@@ -88,8 +88,8 @@ def granted(client: Client) -> Iterator[None]:
 def answered(client: Client, *each: Mapping[str, object]) -> tuple[object, str]:
     """What a run of `tidy` that plays these turns comes to, and its id."""
     script(client, turns(*each))
-    run = thinking.begin(client, "tidy", task="fill in the form")
-    told = thinking.outcome(client, run)
+    run = fates.begin(client, "tidy", task="fill in the form")
+    told = fates.outcome(client, run)
     assert told["outcome"] == "done", told
     return told["value"]["answer"], run
 
@@ -157,7 +157,7 @@ def test_an_agent_that_is_killed_goes_on_with_its_skills(kernel: Kernel, killed:
     with kernel.client() as client:
         client.call("kernel.grant", "tidy", {"capabilities": [{"method": "skills.mail", "allow": ["*"]}]})
         script(client, lines)
-        run = thinking.begin(client, "tidy", task="fill in the form")
+        run = fates.begin(client, "tidy", task="fill in the form")
     until(lambda: _asked(kernel, run, "desk.look") == 1, "it looks into the drawer")
     if killed == "the kernel":
         kernel.kill()

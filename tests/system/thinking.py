@@ -158,23 +158,6 @@ def add(
     install(kernel, place)
 
 
-def begin(client: Client, name: str, **inputs: object) -> str:
-    """Begin a run of an agent; its id."""
-    told: Any = client.call("kernel.start", name, {"inputs": inputs}).value
-    return str(told["run"])
-
-
-def outcome(client: Client, run: str) -> dict[str, Any]:
-    """How a run ended."""
-    told: Any = client.call("kernel.wait", "", {"run": run}, seconds=60).value
-    return dict(told)
-
-
-def ran(client: Client, name: str, **inputs: object) -> dict[str, Any]:
-    """How a whole run of an agent ended."""
-    return outcome(client, begin(client, name, **inputs))
-
-
 def notes(client: Client) -> list[str]:
     """What was written down so far."""
     told: Any = client.call("desk.notes").value
