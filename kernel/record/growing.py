@@ -97,21 +97,21 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def sync_all(files: Sequence[int]) -> list[bool]:
-    """Bring files to disk, SIDE_BY_SIDE of them at a time; which of them are there.
+def sync_all(files: Sequence[int]) -> None:
+    """Bring files to disk, SIDE_BY_SIDE of them at a time. Raises OSError when one of them may not be there.
 
     A file system commits what it is asked for at once in one go: on ext4 the commit that an fdatasync begins takes what
     others wait for with it, while one after the other each waits for a commit of its own.
     """
-    waiting, done = deque(enumerate(files)), [False] * len(files)
+    waiting, errors = deque(files), list[OSError]()
 
     def work() -> None:
         with suppress(IndexError):
             while True:
-                at, file = waiting.popleft()
-                with suppress(OSError):
-                    os.fdatasync(file)
-                    done[at] = True
+                try:
+                    os.fdatasync(waiting.popleft())
+                except OSError as error:
+                    errors.append(error)
 
     others = [Thread(target=work) for _ in range(min(SIDE_BY_SIDE, len(files)) - 1)]
     with suppress(RuntimeError):  # this process may have no more threads: then there are fewer
@@ -121,7 +121,8 @@ def sync_all(files: Sequence[int]) -> list[bool]:
     for other in others:
         if other.ident is not None:
             other.join()
-    return done
+    if errors:
+        raise errors[0]
 
 
 def _fallocate(file: int, offset: int, length: int) -> bool:

@@ -9,7 +9,6 @@ import errno
 import os
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
@@ -69,19 +68,8 @@ class TapeFile:
             file.truncate(self.end)
             os.fsync(file.fileno())
 
-    def write(self, records: list[tuple[int, Record]]) -> None:
-        """Bring records to disk. After an OSError nothing counts as written: write the same again."""
-        begun = self.begin(records)
-        try:
-            os.fdatasync(begun.file)
-        finally:
-            os.close(begun.file)
-        if self.end == 0:
-            sync_folder(self.path.parent)
-        self.end, self.check = begun.end, begun.check
-
     def begin(self, records: list[tuple[int, Record]]) -> "Begun":
-        """Write records into the open file that is returned; they count when that was synced. Raises OSError."""
+        """Write records, which count when the file was synced; else write the same again. Raises OSError."""
         check, parts = self.check, []
         for needs, record in records:
             raw, check = write(record, needs, self.key, check)
@@ -99,12 +87,16 @@ class TapeFile:
 
 
 class Begun(NamedTuple):
-    """What was written of a tape and is not on disk yet. end, check: of the tape, when it is."""
+    """What was written of a tape, into an open file. end, check: of the tape when it is on disk."""
 
     tape: TapeFile
     file: int
     end: int
     check: bytes
+
+    def counts(self) -> None:
+        """It is on disk."""
+        self.tape.end, self.tape.check = self.end, self.check
 
 
 class Journal:
@@ -191,35 +183,28 @@ class Journal:
             with self._lock:
                 del self._erased[: len(gone)]
             self._stored += len(gone)
-        if len(self._taken) > 1:
-            self._store_together()
         while self._taken:
-            tape = next(iter(self._taken))
-            size = sum(_size(record) for _, record in self._taken[tape])
             try:
-                tape.write(self._taken[tape])
+                self._write()
             except OSError as error:
+                size = sum(_size(record) for records in self._taken.values() for _, record in records)
                 if error.errno != errno.ENOSPC or not self._give(size):
                     raise
-                continue
-            del self._taken[tape]
-            self._stored += size
 
-    def _store_together(self) -> None:
-        """All tapes at once; those that the disk does not take so are left to be written one by one."""
+    def _write(self) -> None:
+        """What was taken of all tapes at once, since a file system brings several to disk as quickly as one."""
         begun = list[Begun]()
         try:
-            with suppress(OSError):
-                for tape, records in self._taken.items():
-                    begun.append(tape.begin(records))
-            done = sync_all([one.file for one in begun])
+            for tape, records in self._taken.items():
+                begun.append(tape.begin(records))
+            sync_all([one.file for one in begun])
+            if any(one.tape.end == 0 for one in begun):
+                sync_folder(self.folder)
         finally:
             for one in begun:
                 os.close(one.file)
-        if any(one.tape.end == 0 for one in begun):
-            sync_folder(self.folder)
-        for one in (one for one, is_there in zip(begun, done, strict=True) if is_there):
-            one.tape.end, one.tape.check = one.end, one.check
+        for one in begun:
+            one.counts()
             self._stored += sum(_size(record) for _, record in self._taken.pop(one.tape))
 
     def _erase(self, runs: list[str]) -> None:
