@@ -35,7 +35,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         kernel.down()
 
 
-@pytest.mark.parametrize("kills", [False, True], ids=["in peace", "killed"])
+@pytest.mark.parametrize("kills", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["in peace", "killed"])
 def test_twenty_agents_share_one_process_which_is_gone_when_they_are_done(kernel: Kernel, kills: bool) -> None:
     drawers = [f"d{number:02}" for number in range(MANY)]
     with kernel.client() as client:
