@@ -13,7 +13,7 @@ from tests.cli.shell import MANIPLE, Shell
 from tests.living import Source
 
 T = TypeVar("T")
-WITHIN = 40.0
+WITHIN = 60.0
 
 
 def talking(shell: Shell, door: str, talk: Callable[[Client], Awaitable[T]]) -> T:

@@ -1,6 +1,7 @@
 """A door's port: who is let in, over what, and what those that are not can do."""
 
 import asyncio
+import http.client
 import json
 import os
 import socket
@@ -114,6 +115,28 @@ GOOD = HOST + "Authorization: Bearer {token}"
 )
 def test_whoever_is_not_let_in_is_told_so_and_no_more(post: Port, head: str, status: int) -> None:
     assert asked(post, head).split(b"\r\n", 1)[0].startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize(
+    ("token", "host", "status"),
+    [("", "127.0.0.1", 401), ("x", "127.0.0.1", 401), (None, "evil", 403), (None, "127.0.0.1", 406)],
+)
+def test_each_request_of_a_connection_must_show_the_token(
+    post: Port, token: str | None, host: str, status: int
+) -> None:
+    connection = http.client.HTTPConnection(*post.place, timeout=WITHIN)
+    for shown, named, expected in ((None, "127.0.0.1", 406), (token, host, status)):
+        connection.putrequest("POST", "/mcp", skip_host=True)
+        connection.putheader("Host", f"{named}:{post.place[1]}")
+        connection.putheader("Authorization", f"Bearer {post.token if shown is None else shown}")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Accept", "text/html")
+        connection.putheader("Content-Length", "2")
+        connection.endheaders(b"{}")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == expected
+    connection.close()
 
 
 def test_a_request_that_is_too_large_is_refused(post: Port) -> None:
