@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel.cli.client import Client
+from manifests.state import WORK
 from tests.living import ROOT, Source
 from tests.system.fates import entries
 
@@ -52,9 +53,14 @@ def beat(name: str, schedule: str, capabilities: str = "", version: str = "1.0.0
 
 
 def begun(home: Path, name: str) -> list[tuple[str, str]]:
-    """Key and run of each scheduled run of a Hand that the log knows, in order."""
-    starts = [one for one in entries(home, "run.start") if one.detail.get("name") == name and "fired" in one.detail]
-    return [(str(one.detail["fired"]), one.run) for one in starts]
+    """Key and run of each scheduled run of a Hand whose work the log knows, in order.
+
+    A run that was started when its kernel died before its work was on disk did nothing: its firing begins another one.
+    """
+    known = entries(home, "run.start", "call")
+    works = {one.call for one in known if one.method == WORK}
+    starts = [one for one in known if one.detail.get("name") == name and "fired" in one.detail]
+    return [(str(one.detail["fired"]), one.run) for one in starts if one.call in works]
 
 
 def told(client: Client, method: str, resource: str = "", arguments: Mapping[str, object] | None = None) -> Any:
