@@ -5,13 +5,14 @@ for tests that run beside it and count mounts. Nothing runs beside a test that i
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from kernel.process import confine, mounts
+from kernel.process import cgroup, confine, mounts
 from tests.turns import turn
 
 HERE = Path(__file__)
@@ -30,6 +31,22 @@ def own_mounts() -> None:
             mounts.keep_private()
         except OSError:
             pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_group() -> Iterator[None]:
+    """A control group of this process's own, where root can make one: what killed kernels leave in it goes with it."""
+    above = cgroup.own()
+    group = Path(above) / f"tests-{os.getpid()}"
+    if os.geteuid() != 0 or not above:
+        yield
+        return
+    cgroup.enter(above, group.name)
+    yield
+    (Path(above) / "cgroup.procs").write_text("0")
+    for folder, _, _ in os.walk(group, topdown=False):
+        with suppress(OSError):  # somebody lives in it
+            os.rmdir(folder)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -15,14 +15,18 @@ _FOR_ITSELF: Final = 16 * 1024 * 1024
 """Bytes beyond the declared memory: what the kernel keeps for the processes, so that Python hears of a limit first."""
 
 
+def own() -> str:
+    """The folder of this process's own group; "" where there is none of this version. Raises OSError."""
+    with open("/proc/self/cgroup", encoding="ascii") as file:
+        return _memory_group(line.rstrip("\n").split(":", 2) for line in file) or ""
+
+
 def prepare(name: str) -> str:
     """The folder `name` for the groups of this template's runs, empty; "" where none can be made."""
     try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
-            own = _memory_group(line.rstrip("\n").split(":", 2) for line in file)
-        if own is None:
+        if not (above := own()):
             return ""
-        folder = os.path.join(own, name)
+        folder = os.path.join(above, name)
         os.makedirs(folder, exist_ok=True)
         for entry in os.scandir(folder):
             if entry.is_dir():
