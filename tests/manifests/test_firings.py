@@ -29,6 +29,7 @@ EXPRESSIONS: Final = (
     "30 2 * * *", "15,45 1-3 * * *", "0 0 * * *", "*/20 0-3 * * 0,5,6", "7 * * * 0,5", "*/15 * * * 0", "30 */2 * * 1-5",
     "0 9 1,15 * 1", "59 23 28-31 * *", "0 12 29 2 *",
 )  # fmt: skip
+FEW: Final = EXPRESSIONS[1:8:2]
 
 
 def ms(text: str) -> int:
@@ -44,9 +45,11 @@ def minutes_of(name: str, years: int) -> tuple[datetime, datetime]:
     return datetime(first, 1, 10, 12, tzinfo=UTC), datetime(first + years, 1, 10, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS)
+@pytest.mark.parametrize(
+    ("expression", "years"),
+    [*((one, 2) for one in FEW), *(pytest.param(one, 4, marks=pytest.mark.soak) for one in EXPRESSIONS)],
+)
 @pytest.mark.parametrize("name", FIRST)
-@pytest.mark.parametrize("years", [2, pytest.param(4, marks=pytest.mark.soak)])
 def test_years_of_a_zone_are_those_of_the_minute_walk(name: str, expression: str, years: int) -> None:
     start, end = minutes_of(name, years)
     expected = [wall.milliseconds(one) for one in wall.firings(expression, name, start, end)]
