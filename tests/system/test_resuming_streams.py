@@ -152,7 +152,7 @@ def test_a_stream_goes_on_when_the_process_that_reads_it_dies(kernel: Kernel, af
 
 
 def test_a_stream_that_had_begun_when_the_kernel_died_keeps_what_came_and_ends(kernel: Kernel) -> None:
-    run = begin(kernel, "drinker", rest=60)
+    run = begin(kernel, "drinker", rest=150)
     entry(kernel.home, "call", method="spring.flow")
     time.sleep(0.35)
     kernel.kill()
@@ -165,7 +165,7 @@ def test_a_stream_that_had_begun_when_the_kernel_died_keeps_what_came_and_ends(k
 
 
 def test_a_stream_with_an_effect_that_had_begun_when_the_kernel_died_has_an_unknown_outcome(kernel: Kernel) -> None:
-    run = begin(kernel, "drinker", method="spring.pump", rest=60)
+    run = begin(kernel, "drinker", method="spring.pump", rest=150)
     entry(kernel.home, "call", method="spring.pump")
     time.sleep(0.35)
     kernel.kill()
