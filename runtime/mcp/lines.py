@@ -6,12 +6,11 @@ does not read what it is answered is not read from either.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import anyio
 import msgspec
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 from mcp_types import (
@@ -27,6 +26,7 @@ from mcp_types import (
 )
 
 from runtime.errors import CallEnded, Failure
+from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.serving import Call
 from wire import limits
 
@@ -48,22 +48,11 @@ class Lines:
         self._open: set[RequestId] = set()
         self._turn = anyio.Lock()
 
-    @asynccontextmanager
-    async def streams(self) -> AsyncIterator[TransportStreams]:
+    def streams(self) -> AbstractAsyncContextManager[TransportStreams]:
         """The messages both ways, until the block is left. Raises Failure, in a group, when the client misbehaves."""
-        told, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        outgoing, said = anyio.create_memory_object_stream[SessionMessage](0)
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._read, told)
-            group.start_soon(self._write, said)
-            try:
-                yield incoming, outgoing
-            finally:
-                group.cancel_scope.cancel()
-                for stream in (told, incoming, outgoing, said):
-                    stream.close()
+        return transport(self._read, self._write)
 
-    async def _read(self, told: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+    async def _read(self, told: Incoming) -> None:
         nonsense = 0
         try:
             async with told:
@@ -94,7 +83,7 @@ class Lines:
                 pass
         return True
 
-    async def _write(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
+    async def _write(self, said: Outgoing) -> None:
         async with said:
             async for one in said:
                 if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:

@@ -7,13 +7,11 @@ The program is started as every program of a run is (runtime/programs.py), so no
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import anyio
 import msgspec
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
@@ -21,6 +19,7 @@ from msgspec import Struct
 
 from runtime import records
 from runtime.errors import HandBroken
+from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.programs import Program
 
 LONGEST: Final = 8 * 1024 * 1024
@@ -56,22 +55,11 @@ class Pipes:
             os.close(theirs_out)
         self._asked = 0
 
-    @asynccontextmanager
-    async def streams(self) -> AsyncIterator[TransportStreams]:
+    def streams(self) -> AbstractAsyncContextManager[TransportStreams]:
         """The messages both ways, until the block is left. Raises HandBroken, in a group, when the server misbehaves."""
-        told, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        outgoing, said = anyio.create_memory_object_stream[SessionMessage](0)
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._read, told)
-            group.start_soon(self._write, said)
-            try:
-                yield incoming, outgoing
-            finally:
-                group.cancel_scope.cancel()
-                for stream in (told, incoming, outgoing, said):
-                    stream.close()
+        return transport(self._read, self._write)
 
-    async def _read(self, told: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+    async def _read(self, told: Incoming) -> None:
         reader = asyncio.StreamReader(limit=LONGEST)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._from)
@@ -106,7 +94,7 @@ class Pipes:
         except ValueError:
             raise HandBroken(f"a line on its standard output is longer than {LONGEST >> 20} MiB") from None
 
-    async def _write(self, said: MemoryObjectReceiveStream[SessionMessage]) -> None:
+    async def _write(self, said: Outgoing) -> None:
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, self._to)
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
