@@ -20,7 +20,10 @@ _OWN: Final = 64 * 1024  # more than a file system counts among a file's blocks 
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 
 SIDE_BY_SIDE: Final = 4
-"""Files that are synced at a time: twenty take as long with four threads as with eight, and a twentieth of one by one."""
+"""Files that are synced at a time. Of twenty, medians here: 5 to 6 ms one by one and 3 ms with four threads on a quiet disk;
+
+63 ms and 3 to 6 ms beside others who write, where each sync alone waits for their commits too.
+"""
 
 
 class Growing:
