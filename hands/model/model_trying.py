@@ -25,6 +25,9 @@ from wire.entries import Cost
 CHECK_S: Final = 5.0
 """Seconds of the processor's that an answer may take to be compared with its schema, while everybody else waits."""
 
+CHECK_AGAIN_S: Final = 0.1
+"""Then it is told to end each time that so much more has passed: Python drops what is raised while it lets an object go."""
+
 MARGIN_S: Final = 1.0
 """Before the call's deadline, so that it ends with a reason."""
 
@@ -171,7 +174,7 @@ def _read(text: str, schema: dict[str, object]) -> schemas.Checked:
     """schemas.read, which a schema can keep busy for ever: by an expression, or by ways that branch at each step."""
     before = signal.signal(signal.SIGVTALRM, _over)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, CHECK_S)
+        signal.setitimer(signal.ITIMER_VIRTUAL, CHECK_S, CHECK_AGAIN_S)
         try:
             return schemas.read(text, schema)
         finally:
@@ -180,4 +183,5 @@ def _read(text: str, schema: dict[str, object]) -> schemas.Checked:
         why = f"its schema takes more than {CHECK_S:g} s to compare an answer with: make it simpler"
         raise ModelFailed("request", why) from None
     finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)  # the inner one is not reached if it was interrupted itself
         signal.signal(signal.SIGVTALRM, before)

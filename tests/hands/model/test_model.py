@@ -193,6 +193,11 @@ def _branching(depth: int) -> dict[str, object]:
     return {"$ref": "#/$defs/0", "$defs": {**steps, str(depth): {"type": "object"}}}
 
 
+DROPPED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""What is raised while an object is let go is dropped by Python, which says so."""
+
+
+@DROPPED
 @pytest.mark.parametrize(
     "schema", [{"type": "string", "pattern": "^(a+)+$"}, _branching(40)], ids=["expression", "ways"]
 )
@@ -205,6 +210,32 @@ def test_a_schema_that_takes_for_ever_ends_its_call_and_holds_up_nobody(
         _ask(hand, Asking("scripted/script"), schema=schema)
     assert failed.value.code == "request"
     assert _ask(hand, Asking("scripted/script")).text, "and it goes on"
+
+
+@DROPPED
+def test_a_check_that_python_did_not_let_end_is_told_to_end_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = hand_module("model", "model_trying")
+    monkeypatch.setattr(module, "CHECK_S", 0.05)
+    busy: list[object] = []
+
+    class LetGo:
+        def __del__(self) -> None:
+            busy.append(self)
+            while True:
+                pass
+
+    def checks_for_ever(*_: object) -> None:
+        LetGo()
+        while True:
+            pass
+
+    monkeypatch.setattr(module.schemas, "read", checks_for_ever)
+    hand = _hand(tmp_path, '{"text": "1", "times": 0}')
+    with pytest.raises(Failure, match="make it simpler"):
+        _ask(hand, Asking("scripted/script"), schema={"type": "integer"})
+    assert busy, "the first time it was told while an object was let go"
 
 
 def test_offline_says_what_the_text_does_not_say(tmp_path: Path) -> None:
