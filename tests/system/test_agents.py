@@ -25,12 +25,6 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         kernel.down()
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def test_a_hand_without_code_thinks_acts_and_answers(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     lines = turns(

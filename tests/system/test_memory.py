@@ -37,12 +37,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def step(method: str, on: str = "own", /, **given: object) -> dict[str, object]:
     return {"call": f"memory.{method}", "on": on, "with": given}
 

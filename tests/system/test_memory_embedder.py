@@ -64,12 +64,6 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def choose(client: Client, hand: str, **values: object) -> None:
     client.call("kernel.set", hand, {"values": values})
 

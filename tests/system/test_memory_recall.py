@@ -29,12 +29,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def step(method: str, on: str = "own", /, *, labels: Sequence[str] = (), **given: object) -> Step:
     return {"call": f"memory.{method}", "on": on, "with": given, "labels": labels}
 

@@ -28,12 +28,6 @@ def kernel(tmp_path: Any) -> Iterator[Kernel]:
         kernel.down()
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def test_the_output_of_a_step_is_the_input_of_the_next(kernel: Kernel, client: Client) -> None:
     add(kernel, "two", """
 [inputs]

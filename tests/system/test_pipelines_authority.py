@@ -22,12 +22,6 @@ def kernel(tmp_path: Any) -> Iterator[Kernel]:
         kernel.down()
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def test_a_step_may_do_the_less_of_what_its_hand_and_the_pipeline_are_granted(kernel: Kernel, client: Client) -> None:
     text = """
 [lends]

@@ -88,12 +88,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory, server: _Server) -> Iterato
         yield kernel
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def _as_entitled(client: Client, server: _Server, code: str, **more: object) -> str:
     """What a program prints that its caller, who may connect to the server alone, has a shell run."""
     script = TOOLS.format(port=server.port) + code

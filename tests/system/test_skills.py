@@ -66,12 +66,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         kernel.down()
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def put(kernel: Kernel, client: Client, *skills: reading.Skill) -> None:
     """Install these skills alone, in the place of all others."""
     shelf.put(Session(str(kernel.home), json=False), client, skills, shelf.installed(client).version)
