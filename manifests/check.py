@@ -25,6 +25,12 @@ LONGEST: Final = 128 * 1024
 DEEPEST: Final = 64
 """Most characters of a HAND.toml, and most keys and indexes on the way to a value in it."""
 
+_PARTS: Final = 512
+_LONG_KEY: Final = re.compile(
+    rf"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_PARTS}}}"""
+)
+"""A key of more parts than anybody writes: tomllib's time for it grows with their square, 40 s for 60,000."""
+
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_SECTIONS: Final = (
     "hand",
@@ -89,6 +95,9 @@ def load(text: str, file: str) -> dict[str, object]:
     if len(text) > LONGEST:
         problem = Problem(file, 1, 1, "the file is too long", f"keep it under {LONGEST // 1024} KiB")
         raise ManifestInvalid((problem,))
+    if key := _LONG_KEY.search(text):
+        line, column = text.count("\n", 0, key.start()) + 1, key.start() - text.rfind("\n", 0, key.start())
+        raise ManifestInvalid((Problem(file, line, column, "the key has too many parts", "write flatter tables"),))
     try:
         tree = tomllib.loads(text)
         beyond = _beyond(tree)

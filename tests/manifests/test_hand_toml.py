@@ -115,6 +115,25 @@ def test_a_text_made_to_break_the_reader_is_only_refused(text: str) -> None:
     assert _problems(text)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["{key} = 1", "[{key}]", "x = {{ {key} = 1 }}", "[[{key}]]"],
+    ids=["key", "table", "inline", "array"],
+)
+@pytest.mark.parametrize("part", ["x", '"x y"', "'x'"])
+def test_a_key_whose_parts_would_take_minutes_to_read_is_refused_where_it_stands(line: str, part: str) -> None:
+    text = "a = 1\n" + line.format(key=" . ".join([part] * 10_000))
+    (problem,) = _problems(text)
+    assert (problem.line, problem.column) == (2, line.index("{key}") + 1 - line.count("{{"))
+    assert problem.what == "the key has too many parts"
+
+
+def test_looking_for_such_a_key_passes_over_what_is_none() -> None:
+    """Each of these is as long as a file may be, and would take minutes if each place in it were looked at anew."""
+    for text in ("a" * 131_000, '"' * 131_000, "a." * 400 + "=", "'" + "a" * 131_000, "a. " * 40_000 + "\n" * 9):
+        assert _problems(f"x = 1\n{text}"[:LONGEST])
+
+
 @given(st.text(alphabet=st.sampled_from("[]{}=\"'.,#\n\\ ahnd1\t\r"), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(ManifestInvalid):
