@@ -1,6 +1,6 @@
 """How programs as Hands begin and end: they stop, die, are missing, and may not start, as any other Hand."""
 
-import re
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -64,17 +64,22 @@ def test_a_command_that_is_not_there_is_told(kernel: Kernel, client: Client) -> 
 
 
 def test_stop_is_told_and_then_insisted_upon_and_nothing_is_left(kernel: Kernel, client: Client) -> None:
-    stubborn = "trap '' TERM INT; setsid sleep 1000 & (trap '' TERM; sleep 1001) &\n"
+    mark = f"1000.{os.getpid()}"  # no other process on the machine sleeps just so long
+    stubborn = f"trap '' TERM INT; setsid sleep {mark} & (trap '' TERM; sleep {mark}) &\n"
     source = in_sh("stubborn", SAY.replace("{}", "echo up"), stubborn)
     install(kernel, source._replace(main=source.main.replace("exit 0", ":")))
     assert client.call("stubborn.do").value == "up"
+    wait_for(lambda: _sleeping(mark) == 2)
     (run,) = [one for one in value_of(client, "kernel.ps")["runs"] if one["hand"] == "stubborn"]
     begun = time.monotonic()
     client.call("kernel.stop", "stubborn")
     assert time.monotonic() - begun < 9
     assert not Path(f"/proc/{run['pid']}").exists()
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        assert not re.search(rb"sleep\x00100[01]", _read(process))
+    assert not _sleeping(mark)
+
+
+def _sleeping(mark: str) -> int:
+    return sum(_read(process) == b"sleep\0%s\0" % mark.encode() for process in Path("/proc").glob("[0-9]*/cmdline"))
 
 
 def _read(file: Path) -> bytes:
