@@ -140,8 +140,10 @@ def test_one_that_closes_its_output_and_goes_on_ends_with_its_run(kernel: Kernel
 
 def test_a_flood_of_messages_delays_nobody_elses_calls(kernel: Kernel, client: Client) -> None:
     flood = "def called(message):\n    params = {'level': 'info', 'data': 'x' * 1000}\n"
-    flood += "    while True: tell(method='notifications/message', params=params)\n"
-    hand = add(kernel, "flood", flood)
+    flood += "    while message['params']['arguments']['text'] == 'it':\n"
+    flood += "        tell(method='notifications/message', params=params)\n"
+    hand = add(kernel, "flood", flood + "    tell(id=message['id'], result=text('dry'))\n")
+    assert client.call(f"{hand}.do", "", {"text": "else"}).value == {"text": "dry"}  # it is up, however long that takes
     flooding = threading.Thread(target=lambda: _ended(kernel, hand))
     flooding.start()
     time.sleep(1.5)
@@ -155,7 +157,7 @@ def test_a_flood_of_messages_delays_nobody_elses_calls(kernel: Kernel, client: C
 
 def _ended(kernel: Kernel, hand: str) -> None:
     with kernel.client() as client:
-        assert failed(client, hand, seconds=4).reason in ("deadline", "ended", "outcome unknown")
+        assert failed(client, hand, seconds=30).reason in ("deadline", "ended", "outcome unknown")
 
 
 def test_one_that_asks_us_things_without_hearing_the_answers_is_ended(kernel: Kernel, client: Client) -> None:
