@@ -46,7 +46,7 @@ def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_ab
         install(kernel, BURNER)
         run = asleep(kernel, seconds=60.0)
         began = fates.moment(entry(kernel.home, "run.start", run=run))
-        time.sleep(0.5)
+        time.sleep(1.5)
         {"kill": kernel.kill, "down": kernel.down}[how]()
         died = time.time()
         time.sleep(0.5)
@@ -55,13 +55,13 @@ def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_ab
         second = fates.moment(entry(kernel.home, "run.end", run=run)) - fates.moment(
             entries(kernel.home, "kernel.start")[-1]
         )
-        assert 2.3 < died - began + second < 3.4
+        assert 2.3 < died - began + second < 3.9, "of 2.5 s; given anew it would be 4"
 
 
 def test_the_processor_time_of_a_killed_kernels_run_counts(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
         install(kernel, Source(BURNER.toml.replace('wall = "2500ms"', 'wall = "1m"'), BURNER.main))
-        run = asleep(kernel, burn=0.5, seconds=2.0)
+        run = asleep(kernel, burn=0.5, seconds=5.0)
         time.sleep(0.2)
         kernel.kill()
         kernel.up()

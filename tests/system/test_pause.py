@@ -169,7 +169,7 @@ def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on
     call(kernel, "kernel.start", "counter")
     how: list[str] = []
     with kernel.client() as waiting_client, kernel.client() as client:
-        waiting = threading.Thread(target=lambda: how.append(ended(waiting_client, "counter.wait", seconds=1)))
+        waiting = threading.Thread(target=lambda: how.append(ended(waiting_client, "counter.wait", seconds=3)))
         waiting.start()
         until(lambda: fates.runs(kernel)[0]["open"] == 1, "the call is at its provider")
         client.call("kernel.pause", "counter")
@@ -178,7 +178,7 @@ def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on
         assert ended(client, "counter.add", "", {"number": 1}) == "paused"
         assert ended(client, "kernel.start", "counter") == "paused"
         _state(kernel, "go").touch()
-        waiting.join(1.5)  # longer than its deadline, which stands still
+        waiting.join(3.5)  # longer than its deadline, which stands still
         assert waiting.is_alive()
         client.call("kernel.resume", "counter")
         waiting.join(fates.PATIENCE)
@@ -194,7 +194,7 @@ def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(
 
     def wait() -> None:
         with kernel.client() as client:
-            how.append(ended(client, "counter.wait", seconds=1.5))
+            how.append(ended(client, "counter.wait", seconds=4))
 
     threads = [threading.Thread(target=wait) for _ in range(20)]
     for thread in threads:
@@ -202,7 +202,7 @@ def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(
     until(lambda: table(call(kernel, "kernel.status"))["open_calls"] == 21, "twenty calls, and this one")
     assert fates.runs(kernel)[0]["open"] == 16
     call(kernel, "kernel.pause", "counter")
-    threads[0].join(2)
+    threads[0].join(4.5)
     assert how == []
     _state(kernel, "go").touch()
     call(kernel, "kernel.resume", "counter")

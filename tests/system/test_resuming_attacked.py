@@ -208,7 +208,7 @@ def tick(kernel: Kernel, first: int, count: int) -> None:
 
 
 def test_an_event_that_comes_while_a_run_has_no_process_is_told_to_the_next(kernel: Kernel) -> None:
-    run = sleeping(kernel, seconds=2.5)
+    run = sleeping(kernel, seconds=5.0)
     for n in range(0, 40, 8):
         tick(kernel, n, 4)
         kill(kernel, "run", "listener")

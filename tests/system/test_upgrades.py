@@ -31,7 +31,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 def test_a_run_finishes_with_the_code_it_began_with_whatever_dies_and_then_that_is_gone(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0")
-    run = sleeping(kernel, seconds=2.5)
+    run = sleeping(kernel, seconds=5.0)
     pid = pid_of(kernel, run)
     put_in(kernel, "1.1.0")
     assert pid_of(kernel, run) == pid, "it was disturbed"
