@@ -87,7 +87,7 @@ def test_frozen_paused_and_undecided_time_counts_against_no_limit(tmp_path: Path
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
         lasting = Source(BURNER.toml.replace('wall = "2500ms"', 'wall = "1m"'), BURNER.main)
         install(kernel, lasting)
-        run = asleep(kernel, seconds=0.2)
+        run = asleep(kernel, seconds=3.0)
         call(kernel, "kernel.freeze")
         time.sleep(0.7)
         call(kernel, "kernel.thaw")

@@ -83,7 +83,7 @@ def test_a_run_that_is_killed_after_each_of_its_calls_makes_each_of_them_once(ke
 
 def test_what_was_drawn_and_what_time_it_was_are_the_same_after_a_kill(kernel: Kernel) -> None:
     install(kernel, DREAMER)
-    run = begin(kernel, "dreamer")
+    run = begin(kernel, "dreamer", seconds=3.0)
     before = entry(kernel.home, "note", run=run).why
     os.kill(fates.pid_of(kernel, "dreamer"), signal.SIGKILL)
     outcome = chaos.outcome_of(kernel, run)

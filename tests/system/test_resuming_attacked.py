@@ -142,7 +142,7 @@ def sleeping(kernel: Kernel, **inputs: object) -> str:
 
 
 def test_a_thaw_that_follows_a_freeze_at_once_finds_every_run(kernel: Kernel) -> None:
-    runs = [sleeping(kernel, seconds=0.5) for _ in range(4)]
+    runs = [sleeping(kernel, seconds=3.0) for _ in range(4)]
     with kernel.client() as client:
         for _ in range(3):
             client.call("kernel.freeze")
@@ -166,7 +166,7 @@ def test_what_settings_a_run_was_told_it_is_told_again_but_for_the_secret_ones(k
 def test_code_that_was_replaced_is_told_no_settings_of_the_new_one(kernel: Kernel) -> None:
     lasting = LISTENER.toml.replace('kind = "task"', 'kind = "task"\non_upgrade = "finish"')
     install(kernel, Source(lasting.replace("1.0.0", "1.1.0"), LISTENER.main))
-    run = sleeping(kernel, seconds=1.0)
+    run = sleeping(kernel, seconds=3.0)
     install(kernel, Source(lasting.replace("1.0.0", "1.2.0"), LISTENER.main))
     call(kernel, "kernel.set", "listener", {"values": {"depth": 1, "word": "x"}})
     assert value(kernel, run) == []
@@ -196,7 +196,7 @@ def test_a_call_that_is_open_when_its_caller_is_upgraded_goes_on_at_its_provider
 
 @pytest.mark.parametrize("detached", [False, True])
 def test_a_run_that_waits_for_one_that_it_spawned_hears_of_it_after_a_crash(kernel: Kernel, *, detached: bool) -> None:
-    run = begin(kernel, "listener", wait=True, detached=detached, seconds=0.8)
+    run = begin(kernel, "listener", wait=True, detached=detached, seconds=3.0)
     entry(kernel.home, "run.end")
     kernel.kill()
     kernel.up()
@@ -217,7 +217,7 @@ def test_an_event_that_comes_while_a_run_has_no_process_is_told_to_the_next(kern
 
 
 def test_an_event_that_comes_before_a_run_has_a_process_under_the_next_kernel_is_told_to_it(kernel: Kernel) -> None:
-    run = sleeping(kernel, seconds=0.5)
+    run = sleeping(kernel, seconds=3.0)
     tick(kernel, 0, 3)
     call(kernel, "kernel.pause", "listener")
     kernel.kill()
@@ -238,7 +238,7 @@ def test_who_was_refused_an_event_hears_it_in_no_later_process_either(kernel: Ke
         """,
     )
     install(kernel, Source(LISTENER.toml.replace('subscribes = ["slow.tick"]', "").replace("1.0.0", "1.1.0"), deaf))
-    run = sleeping(kernel, seconds=1.0)
+    run = sleeping(kernel, seconds=3.0)
     kill(kernel, "run", "listener")
     entry(kernel.home, "run.left", run=run)
     tick(kernel, 0, 3)

@@ -44,7 +44,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-def dreaming(kernel: Kernel, seconds: float = 1.0) -> str:
+def dreaming(kernel: Kernel, seconds: float = 3.0) -> str:
     run = begin(kernel, "dreamer", seconds=seconds)
     entry(kernel.home, "call", method="kernel.sleep", run=run)
     return run
@@ -70,7 +70,7 @@ def test_a_run_that_crashes_itself_ends_and_says_how(kernel: Kernel, how: str) -
 
 
 def test_a_run_that_is_killed_from_outside_again_and_again_goes_on(kernel: Kernel) -> None:
-    run = dreaming(kernel, 2.0)
+    run = dreaming(kernel, 6.0)
     for times in range(6):
         until(lambda: [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "it has a process")
         kill(kernel, "run", "dreamer")
@@ -145,7 +145,7 @@ def test_a_hand_that_is_removed_while_its_run_has_no_process_ends_it(kernel: Ker
 
 
 def test_a_paused_run_that_is_killed_waits_until_it_is_resumed(kernel: Kernel) -> None:
-    run = dreaming(kernel, 0.5)
+    run = dreaming(kernel)
     call(kernel, "kernel.pause", "dreamer")
     kill(kernel, "run", "dreamer")
     entry(kernel.home, "run.left", run=run)
@@ -184,7 +184,7 @@ def test_many_runs_at_once_go_on_when_the_kernel_dies_twice_in_a_row(kernel: Ker
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_run_for_which_there_is_no_room_waits_until_there_is(kernel: Kernel) -> None:
-    run = dreaming(kernel, 0.5)
+    run = dreaming(kernel)
     kernel.kill()
     scratch = kernel.home / "scratch"
     shutil.rmtree(scratch)
@@ -206,7 +206,7 @@ def test_a_run_for_which_there_is_no_room_waits_until_there_is(kernel: Kernel) -
 
 
 def test_a_stopped_process_that_is_killed_while_it_is_told_goes_on(kernel: Kernel) -> None:
-    run = dreaming(kernel, 1.5)
+    run = dreaming(kernel)
     for wait in (0.0, 0.005, 0.01, 0.02, 0.03, 0.05):
         kill(kernel, "run", "dreamer")
         time.sleep(wait)

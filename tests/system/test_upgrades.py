@@ -71,7 +71,7 @@ def test_a_run_begins_anew_with_the_new_code_and_who_waits_for_it_hears_how_that
 
 def test_a_run_waits_for_its_operator_who_decides(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "ask")
-    runs = [sleeping(kernel, seconds=0.5, text=text) for text in ("a", "b")]
+    runs = [sleeping(kernel, seconds=3.0, text=text) for text in ("a", "b")]
     assert put_in(kernel, "1.1.0", "finish")["waiting"] == 2
     for run in runs:
         entry(kernel.home, "decision", run=run, verdict="asked")
@@ -112,7 +112,7 @@ def test_runs_of_three_versions_live_beside_each_other_until_their_hand_is_remov
 
 def test_the_replaced_code_may_no_more_than_its_hand_is_granted_now(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0")
-    run = sleeping(kernel, seconds=0.8)
+    run = sleeping(kernel, seconds=3.0)
     put_in(kernel, "1.1.0")
     call(kernel, "kernel.revoke", "steady", {"method": "ledger.*"})
     assert value(kernel, run) == "1.0.0 refused capability"
@@ -147,7 +147,7 @@ def test_whenever_the_kernel_dies_while_a_hand_is_upgraded_nothing_is_lost_and_n
     with Kernel(make_home(tmp_path / "home"), "tests.system.mortal") as kernel:
         chaos.prepare(kernel)
         put_in(kernel, "1.0.0", "restart")
-        run = sleeping(kernel, seconds=0.3)
+        run = sleeping(kernel, seconds=3.0)
         with suppress(ManipleError):
             put_in(kernel, "1.1.0")
         assert kernel.process is not None
@@ -182,7 +182,7 @@ def test_what_an_interrupted_install_or_a_lost_tape_leaves_is_taken_away_and_not
 
 def test_another_runtime_is_an_upgrade_of_every_hand(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "ask")
-    asked = sleeping(kernel, seconds=0.3)
+    asked = sleeping(kernel, seconds=3.0)
     install(kernel, ERRATIC)
     erratic = begin(kernel, "erratic")
     entry(kernel.home, "call", method="kernel.sleep", run=erratic)
@@ -214,7 +214,7 @@ def test_what_is_replaced_is_replayed_while_it_is_kept_and_then_with_its_folder_
 
 def test_people_see_what_waits_and_what_to_type(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "ask")
-    runs = [sleeping(kernel, seconds=0.5, text=text) for text in "ab"]
+    runs = [sleeping(kernel, seconds=3.0, text=text) for text in "ab"]
     put_in(kernel, "1.1.0")
     entry(kernel.home, "decision", run=runs[1])
     for command in (["ps"], ["runs", "steady"], ["run-show", runs[0]], ["status"]):
@@ -283,7 +283,7 @@ def test_who_waits_for_a_run_that_began_anew_twice_hears_the_end_after_a_restart
 def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_nothing(kernel: Kernel) -> None:
     first = source("1.0.0", "restart")
     install(kernel, first)
-    run = sleeping(kernel, seconds=0.5)
+    run = sleeping(kernel, seconds=3.0)
     call(kernel, "kernel.pause", "steady")
     install(kernel, first._replace(main=first.main + "# another\n"))
     entry(kernel.home, "run.left", run=run)
@@ -296,7 +296,7 @@ def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_noth
 @pytest.mark.parametrize("on_upgrade", ["restart", "ask"])
 def test_a_run_is_not_lost_when_the_new_code_cannot_start(kernel: Kernel, on_upgrade: str) -> None:
     put_in(kernel, "1.0.0", on_upgrade)
-    run = sleeping(kernel, seconds=0.5)
+    run = sleeping(kernel, seconds=3.0)
     install(kernel, source("1.1.0", more='[requires]\nbinaries = ["no-such-program"]\n'))
     asked = entry(kernel.home, "decision", run=run, verdict="asked")
     assert ("requires the program" in asked.why) is (on_upgrade == "restart")

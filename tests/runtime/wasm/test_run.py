@@ -155,7 +155,7 @@ def test_a_deadline_ends_a_guest_before_the_kernel_would_and_says_what_it_used(p
     failed, _ = peer.expect(headers.Failed)
     assert failed.code == "deadline"
     assert failed.used is not None
-    assert 200_000 < failed.used.wall < 350_000
+    assert 200_000 < failed.used.wall < 3_000_000
     assert time.monotonic() - begun < 5
     assert peer.stop() == 0
 
