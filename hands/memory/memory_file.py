@@ -46,6 +46,7 @@ class Job:
 class MemoryFile:
     """A file, which is opened when it is first used. quota: the most bytes that it may have, which may change.
 
+    A file that a write made which then failed is removed again: at once, or when it is closed if somebody reads it meanwhile.
     For the loop alone: jobs, the writes that wait; is_written: some are being made; users: calls that are at it; idle:
     there are none; barred: set while nobody may come to it.
     """
@@ -61,6 +62,8 @@ class MemoryFile:
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._readers: list[Reader] = []
+        self._reading = 0
+        self._is_bare = False  # made here, and nothing was written in it yet
         self._swept = 0
 
     def read(self, work: Callable[[Reader | Store], T], empty: Callable[[], Store]) -> T:
@@ -79,6 +82,7 @@ class MemoryFile:
             return work(reader)
         finally:
             with self._lock:
+                self._reading -= 1
                 if len(self._readers) < READERS_KEPT:
                     self._readers.append(reader)
                 else:
@@ -90,6 +94,8 @@ class MemoryFile:
         outcomes = self._together(store, jobs) if len(jobs) > 1 else None
         if outcomes is None:
             outcomes = [self._alone(store, job) for job in jobs]
+        if self._is_left_bare(outcomes):
+            return outcomes
         if not 0 <= self.now() - self._swept <= SWEEP_MICROS:
             self._swept = self.now()
             _sweep(store)
@@ -98,12 +104,30 @@ class MemoryFile:
     def close(self) -> None:
         """Close every connection; what lies in the write-ahead log goes into the file."""
         with self._lock:
-            for reader in self._readers:
-                reader.close()
-            self._readers.clear()
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            self._close()
+
+    def _close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+        self._readers.clear()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if self._is_bare:
+            self._is_bare = False
+            remove(self.path)
+
+    def _is_left_bare(self, outcomes: Sequence[object]) -> bool:
+        """Whether nothing was ever written in a file that was made for these writes: then it goes, unless it is read now."""
+        if not self._is_bare:
+            return False
+        if not all(isinstance(one, Exception) for one in outcomes):
+            self._is_bare = False
+            return False
+        with self._lock:
+            if not self._reading:
+                self._close()
+        return True
 
     def _opened(self) -> Store:
         """The writing connection, opened by whoever comes first."""
@@ -112,17 +136,30 @@ class MemoryFile:
                 if not self.path.parent.exists():
                     self.path.parent.mkdir(mode=0o700, exist_ok=True)
                     sync_folder(self.path.parent.parent)
-                self._store = Store(self.path, now=self.now)
+                is_new = not self.path.exists()
+                try:
+                    self._store = Store(self.path, now=self.now)
+                except BaseException:
+                    if is_new:
+                        remove(self.path)
+                    raise
+                self._is_bare = is_new
             return self._store
 
     def _reader(self) -> Reader | None:
         """A reading connection, None when there is no file."""
         with self._lock:
-            if self._readers:
-                return self._readers.pop()
             if self._store is None and not self.path.exists():
                 return None
-        return self._opened().reader()
+            self._reading += 1
+            if self._readers:
+                return self._readers.pop()
+        try:
+            return self._opened().reader()
+        except BaseException:
+            with self._lock:
+                self._reading -= 1
+            raise
 
     def _read_without_room(self, work: Callable[[Reader | Store], T]) -> T:
         """Where a file cannot be opened for writing, as on a full disk, it is read by one at a time."""
@@ -174,6 +211,20 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(target: Path) -> None:
+    """Delete a file that nobody has open, with its logs."""
+    remove_logs(target)
+    target.unlink(missing_ok=True)
+    if target.parent.exists():
+        sync_folder(target.parent)
+
+
+def remove_logs(target: Path) -> None:
+    """Delete what SQLite keeps beside a file that nobody has open."""
+    for one in (Path(f"{target}-wal"), Path(f"{target}-shm")):
+        one.unlink(missing_ok=True)
 
 
 def _sweep(store: Store) -> None:

@@ -12,7 +12,7 @@ from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader, Store
 from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
-from memory_file import sync_folder
+from memory_file import remove, remove_logs, sync_folder
 from memory_owner import PLAIN
 from runtime import Call, Failure
 from wire import limits
@@ -137,7 +137,7 @@ class Upkeep(Desk):
         place = at(call)
         if place.space == PLAIN:
             with told():
-                await self.shelf.alone(place.owner, _remove)
+                await self.shelf.alone(place.owner, remove)
         elif self.shelf.path_of(place.owner).exists():
             await self.writing(call, upkeep.erase, frees=True)
 
@@ -179,22 +179,9 @@ def _replace(path: Path, target: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _remove_logs(target)  # whose pages would be taken for the new file's
+    remove_logs(target)  # whose pages would be taken for the new file's
     os.replace(path, target)
     sync_folder(target.parent)
-
-
-def _remove(target: Path) -> None:
-    """Delete a file that nobody has open."""
-    _remove_logs(target)
-    target.unlink(missing_ok=True)
-    if target.parent.exists():
-        sync_folder(target.parent)
-
-
-def _remove_logs(target: Path) -> None:
-    for one in (Path(f"{target}-wal"), Path(f"{target}-shm")):
-        one.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

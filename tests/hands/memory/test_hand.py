@@ -92,6 +92,22 @@ def test_ten_megabytes_in_one_line_are_refused_and_nothing_is_left_of_them(desk:
     assert desk.is_whole()
 
 
+def files_of(desk: Desk) -> list[str]:
+    return sorted(path.name for path in desk.hand.state.rglob("*") if path.is_file())
+
+
+def test_an_import_that_fails_leaves_no_file_and_one_that_is_good_comes_in_afterwards(desk: Desk) -> None:
+    whole = b'{"format":"maniple-memory/1"}\n{"counter":["key",7]}\n'
+    for raw in (b"", b"no lines\n", whole + b"{}\n"):
+        assert desk.fails("all.import", upload=iter([raw])).startswith("arguments: line ")
+        assert not files_of(desk)
+    assert desk.call("owners", "own/operator")["owners"] == []
+    assert desk.call("all.import", upload=iter([whole])) == {"lines": 2}
+    assert desk.fails("all.import", upload=iter([b"no lines\n"])).startswith("arguments: ")
+    assert desk.call("owners", "own/operator")["owners"]
+    assert desk.is_whole()
+
+
 def test_thousands_of_tiny_messages_come_in_and_go_out(desk: Desk) -> None:
     lines = [
         {"format": "maniple-session/1"},

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,6 +197,47 @@ def test_who_only_asks_makes_no_file_and_hears_the_same_words(tmp_path: Path) ->
 
     assert len(set(run(tmp_path, work))) == 1
     assert [path.name for path in tmp_path.rglob("*.db")] == ["there.db"]
+
+
+def test_a_file_whose_first_writes_fail_goes_when_who_reads_it_has_read(tmp_path: Path) -> None:
+    def refuse(store: Store) -> None:
+        raise Invalid("no")
+
+    async def work(shelf: Any) -> bool:
+        writing, reading, done = threading.Event(), threading.Event(), threading.Event()
+
+        def late(store: Store) -> None:
+            writing.set()
+            assert reading.wait(10)
+            refuse(store)
+
+        def read(reader: Any) -> list[object]:
+            reading.set()
+            assert done.wait(10)
+            return list(reader.rows("SELECT 1 FROM keys"))
+
+        failing = asyncio.ensure_future(shelf.write(OWN, late))
+        await asyncio.to_thread(writing.wait, 10)
+        asked = asyncio.ensure_future(shelf.read(OWN, read))
+        with pytest.raises(Invalid):
+            await failing
+        was_there = bool(shelf.path_of(OWN).exists())
+        done.set()
+        assert await asked == []
+        return was_there
+
+    assert run(tmp_path, work)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_of_writes_that_made_a_file_one_that_is_good_keeps_it(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> bytes:
+        bad = [shelf.write(OWN, put("key", version=9)) for _ in range(3)]
+        outcomes = await asyncio.gather(*bad, shelf.write(OWN, put("key", b"\xc3")), return_exceptions=True)
+        assert sum(isinstance(one, Conflict) for one in outcomes) == 3
+        return bytes(await shelf.read(OWN, get("key")))
+
+    assert run(tmp_path, work) == b"\xc3"
 
 
 def test_who_is_alone_with_a_file_waits_for_others_and_they_for_him(tmp_path: Path) -> None:
