@@ -113,6 +113,10 @@ def _sessions_check(store: Store) -> Findings:
         f"{_where(space)}{count!r} messages stand on a branch {branch!r} that is not there"
         for space, branch, count in store.rows(SQL["strays"])
     ]
+    problems += [
+        f"{_where(space)}{count!r} messages lie where no search in their conversation looks"
+        for space, count in store.rows(SQL["misplaced"])
+    ]
     try:
         store.rows(SQL["words_check"])
     except (Damaged, apsw.SQLError):

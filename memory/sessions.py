@@ -171,7 +171,7 @@ def search(store: Store | Reader, space: str, text: str, *, most: int = 20) -> l
     if not words or _SPACELESS.search(text):
         terms = msgspec.json.encode(text.split()).decode()
         return [*map(message_of, store.rows(SQL["scan"], {"session": session, "terms": terms, "most": most}))]
-    query = f'place : "s{session}" AND text : (' + " AND ".join(f'"{word}"' for word in words) + ")"
+    query = " AND ".join(f'"{word}"' for word in words)
     return [*map(message_of, store.rows(SQL["search"], {"query": query, "session": session, "most": most}))]
 
 

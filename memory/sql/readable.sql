@@ -32,6 +32,9 @@ FROM evidence e JOIN relations r ON r.id = e.relation;
 -- name: single
 SELECT CAST(space AS BLOB), CAST(kind AS BLOB), CAST(kind AS BLOB) AS text_ FROM singles;
 
+-- name: session
+SELECT CAST(space AS BLOB), id, CAST(space AS BLOB) AS text_, (id + 1) * 2 AS within_, created AS time_ FROM sessions;
+
 -- name: branch
 SELECT CAST(s.space AS BLOB), CAST(b.name AS BLOB), CAST(b.name AS BLOB) AS text_, CAST(b.parent AS BLOB) AS text_,
     CAST(b.labels AS BLOB) AS labels_, b.created AS time_

@@ -113,7 +113,7 @@ CREATE TABLE branches (
 
 -- What was said. A row is never changed, and goes only with its conversation.
 CREATE TABLE messages (
-    id      INTEGER PRIMARY KEY,
+    id      INTEGER PRIMARY KEY,    -- (its conversation's id + 1) * 2^32 - its number there, in the order in which they came
     session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     branch  TEXT NOT NULL,
     seq     INTEGER NOT NULL,
@@ -139,19 +139,17 @@ CREATE TABLE summaries (
 
 CREATE INDEX summaries_covering ON summaries (session, branch, first);
 
--- The words of what was said, each beside the conversation that it stands in, so that no other one is looked at.
-CREATE VIEW searched AS SELECT id, 's' || session AS place, text FROM messages;
-
+-- The words of what was said. By its messages' ids what is here of one conversation lies together, the newest first.
 CREATE VIRTUAL TABLE messages_words USING fts5 (
-    place, text, content = 'searched', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+    text, content = 'messages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );
 
 CREATE TRIGGER messages_said AFTER INSERT ON messages BEGIN
-    INSERT INTO messages_words (rowid, place, text) VALUES (new.id, 's' || new.session, new.text);
+    INSERT INTO messages_words (rowid, text) VALUES (new.id, new.text);
 END;
 
 CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN
-    INSERT INTO messages_words (messages_words, rowid, place, text) VALUES ('delete', old.id, 's' || old.session, old.text);
+    INSERT INTO messages_words (messages_words, rowid, text) VALUES ('delete', old.id, old.text);
 END;
 -- Fragments: texts that are found again, by word, meaning, time and mark. Ids are a space's number * 2^32 + what counts up
 -- within the space, so that a space's rows lie together, and nothing outside it shows how many others there are.

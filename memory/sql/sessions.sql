@@ -22,8 +22,13 @@ VALUES (:session, :name, :parent, :forked, :forked, :labels, :now,
 UPDATE branches SET last = :last WHERE session = :session AND name = :name;
 
 -- name: say
-INSERT INTO messages (session, branch, seq, role, text, extra, labels, at)
-VALUES (:session, :branch, :seq, :role, :text, :extra, :labels, :now);
+INSERT INTO messages (id, session, branch, seq, role, text, extra, labels, at)
+VALUES (
+    coalesce(
+        (SELECT min(id) FROM messages WHERE id BETWEEN :session * 4294967296 AND :session * 4294967296 + 4294967295),
+        (:session + 1) * 4294967296
+    ) - 1,
+    :session, :branch, :seq, :role, :text, :extra, :labels, :now);
 
 -- name: read
 SELECT seq, branch, role, text, extra, labels, at FROM messages
@@ -39,12 +44,14 @@ SELECT DISTINCT labels FROM messages WHERE session = :session AND branch = :bran
 -- name: search
 SELECT m.seq, m.branch, m.role, m.text, m.extra, m.labels, m.at
 FROM messages_words w JOIN messages m ON m.id = w.rowid
-WHERE messages_words MATCH :query AND m.session = :session ORDER BY w.rowid DESC LIMIT :most;
+WHERE messages_words MATCH :query AND w.rowid BETWEEN :session * 4294967296 AND :session * 4294967296 + 4294967295
+ORDER BY w.rowid LIMIT :most;
 
 -- name: scan
 SELECT seq, branch, role, text, extra, labels, at FROM messages
-WHERE session = :session AND NOT EXISTS (SELECT 1 FROM json_each(:terms) t WHERE instr(text, t.value) = 0)
-ORDER BY id DESC LIMIT :most;
+WHERE id BETWEEN :session * 4294967296 AND :session * 4294967296 + 4294967295
+    AND NOT EXISTS (SELECT 1 FROM json_each(:terms) t WHERE instr(text, t.value) = 0)
+ORDER BY id LIMIT :most;
 
 -- name: summarise
 INSERT INTO summaries (session, branch, first, last, text, labels, at)

@@ -57,6 +57,10 @@ HAVING count(m.id) <> b.last - b.forked OR (b.last > b.forked AND (min(m.seq) <>
 SELECT s.space, m.branch, count(*) FROM messages m JOIN sessions s ON s.id = m.session
 WHERE NOT EXISTS (SELECT 1 FROM branches b WHERE b.session = m.session AND b.name = m.branch) GROUP BY s.space, m.branch;
 
+-- name: misplaced
+SELECT s.space, count(*) FROM messages m JOIN sessions s ON s.id = m.session
+WHERE m.id NOT BETWEEN m.session * 4294967296 AND m.session * 4294967296 + 4294967295 GROUP BY s.space;
+
 -- name: keys_labels
 SELECT DISTINCT labels FROM keys;
 

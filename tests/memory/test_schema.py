@@ -7,10 +7,12 @@ import apsw
 import pytest
 
 import memory.store
-from memory import keys
+from memory import keys, sessions, upkeep
 from memory.errors import Damaged, StoreError
 from memory.keys import Change
+from memory.parts import Findings
 from memory.schema import FOLDER, migrations
+from memory.sessions import Said
 from memory.store import APPLICATION, Store
 
 SCHEMA = FOLDER.parent / "sql" / "schema.sql"
@@ -61,6 +63,31 @@ def test_no_key_of_an_earlier_file_gets_a_version_that_it_may_have_had(tmp_path:
     assert kept == 4
     assert gone > 1 << 32
     assert keys.change(store, "new", [Change(key="a", value=b"\xc0")]) == (1,)
+    store.close()
+
+
+def test_conversations_of_an_earlier_file_are_found_each_by_itself_and_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with apsw.Connection(str(path)) as connection:
+        for step in migrations()[:7]:
+            connection.execute(step)
+        for session, name in enumerate(("ada", "bob"), 1):
+            connection.execute("INSERT INTO sessions VALUES (?, ?, 1)", (session, name))
+            connection.execute("INSERT INTO branches VALUES (?, 'main', NULL, 0, 2, '[]', 1, 0)", (session,))
+        for row, (session, seq) in enumerate([(1, 1), (2, 1), (2, 2), (1, 2)], 1):
+            said = (row, session, seq, f"word {session} {seq}")
+            connection.execute("INSERT INTO messages VALUES (?, ?, 'main', ?, 'user', ?, '{}', '[]', 1)", said)
+        connection.pragma("application_id", APPLICATION)
+        connection.pragma("user_version", 7)
+    connection.close()
+    store = Store(path, now=lambda: 1)
+    assert sessions.append(store, "ada", [Said(role="user", text="word, the last")]) == 3
+    assert [one.text for one in sessions.search(store, "ada", "word")] == ["word, the last", "word 1 2", "word 1 1"]
+    assert [one.text for one in sessions.search(store, "bob", "word")] == ["word 2 2", "word 2 1"]
+    assert upkeep.check(store) == Findings()
+    upkeep.erase(store, "ada")
+    assert [one.seq for one in sessions.search(store, "bob", "word")] == [2, 1]
+    assert upkeep.check(store) == Findings()
     store.close()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from memory import compacting, session_lines, sessions
 from memory.compacting import Summary
 from memory.errors import Absent, Conflict, Invalid
 from memory.sessions import Said, Span
-from memory.store import Store
+from memory.store import Reader, Store
 
 NOW = 1_764_000_000_000_000
 CHAT = "session/bot/mail/-/ada"
@@ -170,6 +171,36 @@ def test_the_newest_is_found_first_whatever_stands_elsewhere(store: Store) -> No
     say(store, "rare word here", "common word", "word")
     say(store, *["word"] * 50, space="session/bot/mail/-/bob")
     assert [one.seq for one in sessions.search(store, CHAT, "word", most=2)] == [3, 2]
+
+
+def pages_of_a_search(path: Path, others: int) -> int:
+    """How many pages a search looks at where so many other conversations have its words, before and after each message."""
+    store = Store(path, now=lambda: NOW)
+    with store.write():
+        for number in range(others):
+            say(store, *[f"common word {number}"] * 20, space=f"session/bot/mail/-/user{number}")
+            if number % (others // 20) == 0:
+                say(store, "word", "common")
+    store.rows("INSERT INTO messages_words (messages_words) VALUES ('optimize')")  # so that it is one run of words
+    reader = store.reader()
+    reader.connection.pragma("mmap_size", 0)  # pages that are mapped are not counted
+    before = pages(reader)
+    assert sessions.search(reader, CHAT, "common word") == []
+    assert len(sessions.search(reader, CHAT, "word")) == 20
+    seen = pages(reader) - before
+    reader.close()
+    store.close()
+    return seen
+
+
+def pages(reader: Reader) -> int:
+    asked = (apsw.SQLITE_DBSTATUS_CACHE_HIT, apsw.SQLITE_DBSTATUS_CACHE_MISS)
+    return sum(reader.connection.status(one)[0] for one in asked)
+
+
+def test_a_search_looks_at_no_more_where_other_conversations_have_a_hundred_times_as_many_words(tmp_path: Path) -> None:
+    few, many = (pages_of_a_search(tmp_path / f"{others}.db", others) for others in (20, 2_000))
+    assert many <= few + 40, (few, many)
 
 
 # summaries -----------------------------------------------------------------------------------------------------------

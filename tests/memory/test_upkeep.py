@@ -18,8 +18,8 @@ CHAT, OTHER = "session/bot/mail/-/ada", "session/bot/mail/-/bob"
 PAGE = 4096
 UNHEARD = """
 DROP TRIGGER messages_said;
-INSERT INTO messages (session, branch, seq, role, text, extra, labels, at)
-VALUES (1, 'main', 51, 'user', 'unheard', '{}', '[]', 1);
+INSERT INTO messages (id, session, branch, seq, role, text, extra, labels, at)
+VALUES (2 * 4294967296 - 51, 1, 'main', 51, 'user', 'unheard', '{}', '[]', 1);
 UPDATE branches SET last = 51 WHERE session = 1;
 """
 
@@ -114,6 +114,8 @@ def test_a_copy_is_whole_and_has_what_was_there(store: Store, tmp_path: Path) ->
         "DELETE FROM messages WHERE seq = 50",
         "UPDATE messages SET seq = 51 WHERE seq = 50",
         "UPDATE branches SET last = 60",
+        "UPDATE messages SET id = seq WHERE session = 2",
+        "INSERT INTO sessions VALUES (2147483647, 'far', 1)",
         "DELETE FROM branches",
         "DELETE FROM names WHERE folded = 'name 7'",
         "DELETE FROM evidence",
@@ -136,11 +138,11 @@ UNREADABLE = {
     NO_JSON: "keys.labels entities.labels evidence.labels branches.labels messages.labels messages.extra summaries.labels"
     " spaces.languages fragments.labels fragments.metadata",
     NO_TIME: "keys.created keys.changed keys.expires entities.created entities.changed relations.since relations.until"
-    " relations.created relations.changed evidence.at branches.created messages.at summaries.at fragments.time"
-    " fragments.used fragments.created fragments.changed origins.time",
+    " relations.created relations.changed evidence.at sessions.created branches.created messages.at summaries.at"
+    " fragments.time fragments.used fragments.created fragments.changed origins.time",
     NO_TEXT: "keys.key entities.type entities.name names.name names.type relations.kind evidence.said singles.kind"
-    " branches.name branches.parent messages.branch messages.role messages.text summaries.branch summaries.text"
-    " fragments.kind fragments.text fragments.language origins.source origins.run models.name spaces.name",
+    " sessions.space branches.name branches.parent messages.branch messages.role messages.text summaries.branch"
+    " summaries.text fragments.kind fragments.text fragments.language origins.source origins.run models.name spaces.name",
     NO_NUMBER: "keys.version counters.last entities.number relations.number messages.seq spaces.fragments spaces.chunks"
     " chunks.terms chunks.start",
 }
@@ -178,7 +180,7 @@ def small() -> Iterator[Store]:
     "damage",
     [
         "INSERT INTO messages_words (messages_words) VALUES ('delete-all')",
-        "INSERT INTO messages_words (rowid, place, text) VALUES (9999, 's1', 'ghost')",
+        "INSERT INTO messages_words (rowid, text) VALUES (9999, 'ghost')",
         "DELETE FROM counters",
         UNHEARD,
     ],
