@@ -10,13 +10,11 @@ SELECT id FROM fragments WHERE state = 'live' AND id NOT IN (SELECT fragment FRO
 -- name: chunked_in_vain
 SELECT DISTINCT fragment FROM chunks WHERE fragment NOT IN (SELECT id FROM fragments WHERE state = 'live');
 
--- name: miscounted
-SELECT chunks.fragment, chunks.id FROM chunks
-    LEFT JOIN (SELECT doc, count(*) AS places FROM words_found GROUP BY doc) ON doc = chunks.id
-WHERE chunks.terms <> coalesce(places, 0);
+-- name: lengths
+SELECT id, fragment, terms FROM chunks ORDER BY id;
 
--- name: words_of_none
-SELECT DISTINCT doc FROM words_found WHERE doc NOT IN (SELECT id FROM chunks);
+-- name: places
+SELECT doc FROM words_found;
 
 -- name: miscounted_spaces
 SELECT spaces.id, count(chunks.id), coalesce(sum(chunks.terms), 0) FROM spaces

@@ -1,6 +1,7 @@
 """Verify and mend: every kind of fault is found, mended from the rows, and none is found where there is none."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,25 @@ def test_each_fault_is_found_and_mended(store: Store, what: str) -> None:
         found = [one.fragment.number for one in recall(store, space, Question(text="tea")).found]
         assert sorted(found) == live
         assert len(live) <= most
+
+
+def steps_of_a_check(path: Path, texts: int) -> int:
+    """How many hundreds of SQLite's steps it takes to check so many texts."""
+    opened = Store(path, now=Clock())
+    with opened.write():
+        for number in range(texts):
+            add(opened, "", New(text=f"tea number {number}"))
+    steps = count()
+    opened.connection.set_progress_handler(lambda: next(steps) < 0, 100)
+    assert mend(opened) == ()
+    opened.connection.set_progress_handler(None)
+    opened.close()
+    return next(steps)
+
+
+def test_four_times_as_many_texts_take_four_times_the_work(tmp_path: Path) -> None:
+    few, many = (steps_of_a_check(tmp_path / f"{texts}.db", texts) for texts in (500, 2_000))
+    assert many < 6 * few, (few, many)
 
 
 def test_a_missing_block_is_made_again(store: Store) -> None:
