@@ -186,6 +186,33 @@ def test_a_sheet_that_lies_about_its_size_is_read_as_it_is() -> None:
     assert rows("xlsx", with_part(raw, "xl/worksheets/sheet1.xml", lying))["Sales"] == [["a", 1]]
 
 
+def renumbered(number: bytes) -> bytes:
+    """A sheet whose second row has this number."""
+    raw = xlsx(("a", 1), ("b", 2))
+    with zipfile.ZipFile(io.BytesIO(raw)) as old:
+        sheet = old.read("xl/worksheets/sheet1.xml")
+    far = sheet.replace(b'<row r="2"', b'<row r="' + number + b'"')
+    assert far != sheet
+    return with_part(raw, "xl/worksheets/sheet1.xml", far)
+
+
+@pytest.mark.parametrize("number", [b"999999999999", b"1048577", b"1e12"])
+def test_a_row_number_that_no_sheet_has_is_refused_in_little_time(number: bytes) -> None:
+    raw = renumbered(number)
+    for read in (lambda: list(READERS["xlsx"].text(raw)), lambda: rows("xlsx", raw)):
+        began = time.process_time()
+        with pytest.raises(DocumentRefused, match="'Sales' has a row beyond 1048576") as refused:
+            read()
+        assert refused.value.code == "broken"
+        assert time.process_time() - began < 10
+
+
+def test_the_last_row_of_a_sheet_is_read_in_little_time() -> None:
+    began = time.process_time()
+    assert "".join(READERS["xlsx"].text(renumbered(b"1048576"))) == "# Sales\na\t1\nb\t2\n# Empty\n"
+    assert time.process_time() - began < 10
+
+
 def test_a_page_that_is_nested_deeply_is_read_in_little_time() -> None:
     began = time.monotonic()
     list(READERS["html"].text(b"<html>" + b"<div><table><tr><td>" * 100_000 + b"x"))
