@@ -108,9 +108,10 @@ class ArtefactShelf:
         """Those of a namespace, the latest first, at most so many."""
         return list(self._rows("where space = ? order by made desc, id limit ?", (space, most)))
 
-    def every(self, most: int) -> list[Artefact]:
-        """Those of everybody, the latest first, at most so many."""
-        return list(self._rows("order by made desc, id limit ?", (most,)))
+    def every(self, most: int, begins: str = "") -> list[Artefact]:
+        """Those of everybody whose ids begin so, the latest first, at most so many."""
+        where = "where substr(id, 1, length(?1)) = ?1 order by made desc, id limit ?2"
+        return list(self._rows(where, (begins, most)))
 
     def size_of(self, space: str) -> int:
         """Bytes of all that a namespace has."""

@@ -59,9 +59,9 @@ class Report(Hand):
         """report.list: a namespace's, the latest first."""
         return self._listed(call, self.shelf.of(call.resource, _checked(most) + 1), most)
 
-    async def all(self, call: Call, most: int = 100) -> dict[str, object]:
-        """report.all: everybody's, each with whose it is."""
-        return self._listed(call, self.shelf.every(_checked(most) + 1), most)
+    async def all(self, call: Call, most: int = 100, begins: str = "") -> dict[str, object]:
+        """report.all: everybody's, each with whose it is; begins: only those whose ids begin so."""
+        return self._listed(call, self.shelf.every(_checked(most) + 1, begins), most)
 
     async def read(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
         """report.read: its bytes as a stream."""

@@ -41,16 +41,16 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
     bytes.
     """
     with session.client() as client:
-        reply = client.call("report.all", "", {"most": 500 if which else last}).value
+        asked: dict[str, object] = {"most": last} if which is None else {"most": 2, "begins": which}
+        reply = client.call("report.all", "", asked).value
         found = told.read(reply, _All)
         if which is None:
             session.result(reply, lambda: _table(found))
             return
-        chosen = [one for one in found.artifacts if one.id.startswith(which)]
-        if len(chosen) != 1:
-            few = "several artefacts begin so" if chosen else "no artefact begins so"
+        if len(found.artifacts) != 1:
+            few = "several artefacts begin so" if found.artifacts else "no artefact begins so"
             raise Ended(f"{which}: {few}: see `maniple artifacts`")
-        one = chosen[0]
+        one = found.artifacts[0]
         if to is None and sys.stdout.isatty():
             pieces: list[bytes] = []
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=pieces.append)

@@ -79,3 +79,5 @@ def test_the_same_run_again_hands_in_nothing_twice(made: Shell) -> None:
     assert len(rows(made, "artifacts")) == 1
     made.good("start", "maker", "title=Other", "--wait")
     assert len(rows(made, "artifacts")) == 2
+    ambiguous = made.run("artifacts", "")
+    assert (ambiguous.code, "several artefacts begin so" in ambiguous.err) == (1, True)

@@ -81,6 +81,23 @@ def test_the_same_handed_in_again_is_the_same(desk: Desk) -> None:
     assert len({str(one["id"]) for one in (first, *others)}) == 5
 
 
+def test_any_artefact_is_found_by_the_beginning_of_its_id_however_many_came_later(desk: Desk) -> None:
+    first = str(desk.put(b"first")["id"])
+    rows = [("own/h-2", f"{number:024x}", "t", "text/plain", 1, "", f"9{number:04}", "") for number in range(700)]
+    desk.hand.shelf._file.executemany("insert into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def found(begins: str) -> list[str]:
+        listed = desk.ask("all", "", begins=begins, most=2)["artifacts"]
+        assert isinstance(listed, list)
+        return [str(row["id"]) for row in listed]
+
+    assert found(first[:8]) == found(first) == [first]
+    assert found(f"{5:024x}") == [f"{5:024x}"]
+    assert len(found("0000")) == 2
+    for none in ("zzz", "%", "*", first + "0", "' or 1 --"):
+        assert found(none) == []
+
+
 def test_an_artefact_is_its_own_namespaces(desk: Desk) -> None:
     mine = desk.put(b"mine")
     for name in (mine["id"], "../artefacts.sqlite", "", "*"):
