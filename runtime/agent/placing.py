@@ -2,7 +2,8 @@
 
 What lies there already is left as it is: a run that goes on after its process was killed does this again, in the folder that
 the one before had, and its shell may have changed files since. Each folder is opened below the last one, links are not
-followed, and a file is there whole or not at all.
+followed, and a file is there whole or not at all. Where one cannot be written, as on a full disk, those that were written
+just before are taken away again: half a skill would be taken for the whole.
 """
 
 import os
@@ -42,10 +43,12 @@ def lay_out(scratch: Path, name: str, files: Mapping[str, bytes], labels: tuple[
     files = {path: content for path, content in sorted(files.items()) if path != reading.FILE}
     if not files:
         return Returned(code="files", text=f"{name} has no files but {reading.FILE}", ours=True)
+    made: list[tuple[str, ...]] = []
     try:
         for path, content in files.items():
-            _write(scratch, (reading.FOLDER, name, *path.split("/")), content)
+            _write(scratch, (reading.FOLDER, name, *path.split("/")), content, made)
     except OSError as error:
+        _take_away(scratch, made)
         text = f"{error.strerror}: something else lies where the files of {name} belong, or there is no room"
         return Returned(code="files", text=text, ours=True)
     return Returned(value={"folder": f"{reading.FOLDER}/{name}", "files": list(files)}, labels=labels)
@@ -65,22 +68,47 @@ async def _fetched(kernel: KernelHandle, skill: Known) -> Mapping[str, bytes]:
     return files
 
 
-def _write(scratch: Path, parts: tuple[str, ...], content: bytes) -> None:
-    """Write one file, unless there is something of its name."""
+def _write(scratch: Path, parts: tuple[str, ...], content: bytes, made: list[tuple[str, ...]]) -> None:
+    """Write one file, unless there is something of its name; `made` is told each folder and file that is new."""
     at = os.open(scratch, _FOLDER)
     try:
-        for part in parts[:-1]:
+        for depth, part in enumerate(parts[:-1], 1):
             with suppress(FileExistsError):
                 os.mkdir(part, 0o700, dir_fd=at)
-            below = os.open(part, _FOLDER, dir_fd=at)
-            os.close(at)
-            at = below
+                made.append(parts[:depth])
+            at = _below(at, part)
         with suppress(FileNotFoundError):
             os.stat(parts[-1], dir_fd=at, follow_symlinks=False)
             return
         new = f".{parts[-1]}.new"
-        with open(os.open(new, _NEW, 0o600, dir_fd=at), "wb") as file:
+        descriptor = os.open(new, _NEW, 0o600, dir_fd=at)
+        made.append((*parts[:-1], new))
+        with open(descriptor, "wb") as file:
             file.write(content)
         os.rename(new, parts[-1], src_dir_fd=at, dst_dir_fd=at)
+        made[-1] = parts
     finally:
         os.close(at)
+
+
+def _take_away(scratch: Path, made: list[tuple[str, ...]]) -> None:
+    """Remove what was made, the last first; what a folder has got besides stays, and so does the folder."""
+    for parts in reversed(made):
+        with suppress(OSError):
+            at = os.open(scratch, _FOLDER)
+            try:
+                for part in parts[:-1]:
+                    at = _below(at, part)
+                try:
+                    os.unlink(parts[-1], dir_fd=at)
+                except IsADirectoryError:
+                    os.rmdir(parts[-1], dir_fd=at)
+            finally:
+                os.close(at)
+
+
+def _below(at: int, part: str) -> int:
+    """A folder within the one that is open, which is let go."""
+    below = os.open(part, _FOLDER, dir_fd=at)
+    os.close(at)
+    return below

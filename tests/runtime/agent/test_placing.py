@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from runtime.agent.placing import lay_out
+from tests.small_disk import on_small_disk
 
 FILES = {"SKILL.md": b"---", "scripts/a.sh": b"echo a\n", "assets/deep/b": b"\xff"}
 
@@ -58,3 +59,15 @@ def test_a_link_in_a_files_place_is_left_and_not_written_through(tmp_path: Path)
 
 def test_a_skill_without_files_has_nothing_to_lay_out(tmp_path: Path) -> None:
     assert lay_out(tmp_path, "forms", {"SKILL.md": b""}).code == "files"
+
+
+def test_on_a_full_disk_nothing_of_a_skill_is_left(tmp_path: Path) -> None:
+    on_small_disk(tmp_path, "tmpfs", "tests.runtime.agent.full_disk")
+
+
+def test_where_one_file_cannot_be_written_none_is_and_what_was_there_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "skills" / "forms"
+    folder.mkdir(parents=True)
+    (folder / "scripts").write_text("no folder")
+    assert lay_out(tmp_path, "forms", FILES).code == "files"
+    assert [path.name for path in folder.iterdir()] == ["scripts"]
