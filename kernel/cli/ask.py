@@ -15,7 +15,9 @@ from kernel.cli.start import end
 @click.option(
     "--hand", metavar="HAND", default=asking.DEFAULT, shell_complete=hand_names, help="Whom; `assistant` without."
 )
-@click.option("--file", "files", metavar="PATH", multiple=True, help="A text that goes with it; may be repeated.")
+@click.option(
+    "--file", "files", metavar="PATH", multiple=True, help="A text or picture that goes with it; may be repeated."
+)
 @click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What it may cost: tokens=2000, dollars=0.05.")
 def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, ...], most: tuple[str, ...]) -> None:
     """Ask a Hand that thinks, or give it a task, and print its answer: `maniple ask "what is in data/weather.csv?"`.
@@ -25,11 +27,11 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
 
     A run that failed ends this command with 1, one that was refused with 4.
     """
-    text = asking.with_files(sys.stdin.read() if words == ("-",) else " ".join(words), files)
-    if not text.strip():
+    question = asking.with_files(sys.stdin.read() if words == ("-",) else " ".join(words), files)
+    if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:
-        run = asking.begun(client, hand, text, most=spending.most(most))
+        run = asking.begun(client, hand, question, most=spending.most(most))
         ended = asking.outcome(session, client, run)
     if ended.outcome == "done" or session.json:
         session.result(ended, lambda: asking.text_of(asking.answered(ended).answer))

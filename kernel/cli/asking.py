@@ -1,6 +1,8 @@
 """One question to a Hand that thinks (acts): its run, and what it answers. Shared by `ask` and `chat`."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,8 +16,23 @@ from kernel.cli.words import Words
 from wire.entries import Cost
 
 DEFAULT: str = "assistant"
-FILE_MOST: int = 256 * 1024
-"""Bytes of a file that goes with a question."""
+FILE_MOST: Final = 256 * 1024
+"""Bytes of a text that goes with a question."""
+
+PICTURES_MOST: Final = 512 * 1024
+"""Bytes of all pictures that go with a question: they travel in one body, and to a provider as base64."""
+
+_PICTURES: Final = re.compile(
+    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF....WEBP)", re.DOTALL
+)
+"""How the pictures begin that providers take; a file's name says nothing."""
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is asked. pictures: message parts of the type image (runtime/models/messages.py)."""
+
+    text: str
+    pictures: tuple[dict[str, object], ...] = ()
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -28,10 +45,13 @@ class Answered(Struct, frozen=True, kw_only=True):
 
 
 def begun(
-    client: Client, hand: str, task: str, session: Sequence[object] | None = None, most: Cost | None = None
+    client: Client, hand: str, question: Question, session: Sequence[object] | None = None, most: Cost | None = None
 ) -> str:
-    """The run of a question. session: the conversation before it."""
-    inputs: dict[str, object] = {"task": task} | ({} if session is None else {"session": list(session)})
+    """The run of a question. session: the conversation before it. Pictures are its last message, which the task is put to."""
+    inputs: dict[str, object] = {"task": question.text}
+    shown = [{"role": "user", "parts": list(question.pictures)}] if question.pictures else []
+    if session is not None or shown:
+        inputs["session"] = [*(session or ()), *shown]
     return told.read(client.call("kernel.start", hand, {"inputs": inputs}, seconds=120, most=most).value, Started).run
 
 
@@ -60,20 +80,31 @@ def text_of(answer: object) -> str:
     return "\n".join(map(screen.visible, text.split("\n")))
 
 
-def with_files(text: str, files: Sequence[str]) -> str:
-    """A question with texts of files behind it, each below its name. Ended for what is no text, or too long."""
-    parts = [text]
+def with_files(text: str, files: Sequence[str]) -> Question:
+    """A question with files: texts behind it, each below its name, and pictures. Ended for what is neither, or too much."""
+    texts, pictures, size = [text], list[dict[str, object]](), 0
     for path in files:
         try:
             with open(path, "rb") as file:
-                content = file.read(FILE_MOST + 1)
-            if len(content) > FILE_MOST:
-                raise Ended(
-                    f"{path} is longer than {FILE_MOST // 1024} KiB: let the Hand read it by files.read", Exit.USAGE
-                )
-            parts.append(f"[the file {path}]\n{content.decode()}")
+                content = file.read(max(FILE_MOST, PICTURES_MOST) + 1)
         except OSError as error:
             raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
-        except UnicodeDecodeError:
-            raise Ended(f"{path} is no text in UTF-8", Exit.USAGE) from None
-    return "\n\n".join(parts)
+        if kind := _PICTURES.match(content):
+            size += len(content)
+            if size > PICTURES_MOST:
+                why = f"pictures that go with a question have at most {PICTURES_MOST // 1024} KiB together"
+                raise Ended(f"{path} is too much: {why}", Exit.USAGE)
+            texts.append(f"[the picture {path}]")
+            pictures.append({"type": "image", "media": f"image/{kind.lastgroup}", "content": content})
+        else:
+            texts.append(f"[the file {path}]\n{_text(path, content)}")
+    return Question(text="\n\n".join(texts), pictures=tuple(pictures))
+
+
+def _text(path: str, content: bytes) -> str:
+    if len(content) > FILE_MOST:
+        raise Ended(f"{path} is longer than {FILE_MOST // 1024} KiB: let the Hand read it by files.read", Exit.USAGE)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise Ended(f"{path} is no text in UTF-8, and no picture: PNG, JPEG, GIF or WebP", Exit.USAGE) from None

@@ -22,7 +22,7 @@ MARK: Final = "> "
 SAID: Final = "said"
 """The event of a Hand with [agent] that has its words as they come."""
 
-HELP: Final = """/attach PATH   the text of a file goes with the next question
+HELP: Final = """/attach PATH   a file, a text or a picture, goes with the next question; a picture with that one only
 /history       what was said, the last of it
 /search WORDS  what was said in which all these words stand
 /new NAME      another conversation, new or to be gone on with
@@ -134,7 +134,7 @@ class _Talk:
             self._session.say(f"{name} goes on after {known} messages; /history shows them")
 
     def _attach(self, path: str) -> None:
-        asking.with_files("", [path])
+        asking.with_files("", [*self._attached, path])
         self._attached.append(path)
         self._session.say(f"{path} goes with the next question")
 
@@ -179,7 +179,7 @@ class _Talk:
             return
         whole = answer if isinstance(answer, str) else "" if answer is None else as_json(answer)
         self._words.end(whole)
-        said = [{"role": "user", "text": question}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
+        said = [{"role": "user", "text": question.text}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
         self._client.call("memory.session.append", self._key, {"messages": said})
 
 

@@ -1,0 +1,144 @@
+"""Pictures beside a question: their bytes come to a provider by either protocol, and who takes none says so."""
+
+import base64
+import http.server
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.runtime.models.plays import begun, block, chunk, ended, texts
+from tests.runtime.models.stage import named, unnamed
+
+PNG: Final = b"\x89PNG\r\n\x1a\n" + os.urandom(200_000)
+JPEG: Final = b"\xff\xd8\xff\xe0" + bytes(range(256))
+ANSWERS: Final = {
+    "/v1/messages": named(begun(), *block(0, "text", *texts("A cat."), text=""), *ended()),
+    "/v1/chat/completions": unnamed(chunk({"content": "A cat."}), chunk({}, "stop")) + b"data: [DONE]\n\n",
+}
+
+
+class Provider(http.server.ThreadingHTTPServer):
+    """Answers both protocols. asked: the messages of each request."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.asked: list[list[Any]] = []
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    server: Provider
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"])
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(ANSWERS[self.path.partition("?")[0]])
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with Provider() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
+    """A home whose providers are that server."""
+    shell = Shell(tmp_path_factory.mktemp("pictures") / "home")
+    shell.good("init")
+    shell.good("up")
+    address = f"http://127.0.0.1:{provider.server_port}"
+    shell.good(
+        "settings",
+        "model",
+        f'addresses:={{"anthropic": "{address}", "openai": "{address}/v1", "deepseek": "{address}/v1"}}',
+    )
+    for name in ("anthropic", "openai", "deepseek"):
+        shell.good("settings", "model", "--secret", f"{name}_key", stdin="sk-none-at-all-0123456789\n")
+    yield shell
+    shell.good("down")
+
+
+def route(shell: Shell, model: str) -> None:
+    shell.good("settings", "model", f'routes:={{"default": ["{model}"]}}')
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[Path, Path]:
+    made = tmp_path / "cat.txt", tmp_path / "dog"  # what a picture is its bytes say
+    made[0].write_bytes(PNG)
+    made[1].write_bytes(JPEG)
+    return made
+
+
+def shown(messages: list[Any]) -> list[tuple[str, bytes]]:
+    """The pictures of a request, by either protocol."""
+    found = []
+    for part in (part for one in messages if isinstance(one["content"], list) for part in one["content"]):
+        if part["type"] == "image":
+            found.append((part["source"]["media_type"], part["source"]["data"]))
+        elif part["type"] == "image_url":
+            media, _, data = part["image_url"]["url"].removeprefix("data:").partition(";base64,")
+            found.append((media, data))
+    return [(media, base64.b64decode(data, validate=True)) for media, data in found]
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "openai/gpt-5"])
+def test_the_bytes_of_pictures_come_to_the_provider(
+    shell: Shell, provider: Provider, pictures: tuple[Path, Path], model: str
+) -> None:
+    route(shell, model)
+    ran = shell.run("ask", "What is it?", "--file", pictures[0], "--file", pictures[1])
+    assert (ran.code, ran.out) == (0, "A cat.\n"), ran
+    assert shown(provider.asked[-1]) == [("image/png", PNG), ("image/jpeg", JPEG)]
+    assert "What is it?" in json.dumps(provider.asked[-1][-1])
+    assert f"[the picture {pictures[1]}]" in json.dumps(provider.asked[-1][-1])
+
+
+def test_in_a_conversation_a_picture_goes_with_one_question(
+    shell: Shell, provider: Provider, pictures: tuple[Path, Path]
+) -> None:
+    route(shell, "anthropic/claude-sonnet-4-5")
+    typed = f"Hello\n/attach {pictures[1]}\nWhat is it?\nAnd now?\n"
+    ran = shell.run("chat", "--name", "pictures", stdin=typed)
+    assert (ran.code, ran.out.count("A cat.")) == (0, 3), ran
+    assert [shown(messages) for messages in provider.asked[-3:]] == [[], [("image/jpeg", JPEG)], []]
+    assert [one["role"] for one in provider.asked[-2]] == ["user", "assistant", "user"]
+    assert f"[the picture {pictures[1]}]" in json.dumps(provider.asked[-1])
+
+
+def test_a_model_that_sees_no_pictures_is_not_asked_and_that_is_told(
+    shell: Shell, provider: Provider, pictures: tuple[Path, Path]
+) -> None:
+    before = len(provider.asked)
+    route(shell, "deepseek/deepseek-v4-pro")
+    ran = shell.run("ask", "What is it?", "--file", pictures[1])
+    assert (ran.code, "it sees no images" in ran.err) == (1, True), ran
+    assert len(provider.asked) == before
+
+
+def test_pictures_that_are_too_much_are_refused_before_anybody_is_asked(
+    shell: Shell, provider: Provider, pictures: tuple[Path, Path], tmp_path: Path
+) -> None:
+    before = len(provider.asked)
+    large = tmp_path / "large.gif"
+    large.write_bytes(b"GIF89a" + bytes(400 * 1024))
+    ran = shell.run("ask", "What are they?", "--file", pictures[0], "--file", large)
+    assert (ran.code, "at most 512 KiB together" in ran.err) == (2, True), ran
+    ran = shell.run("chat", "--name", "large", stdin=f"/attach {pictures[0]}\n/attach {large}\n")
+    assert "at most 512 KiB together" in ran.err
+    assert len(provider.asked) == before
