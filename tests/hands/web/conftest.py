@@ -32,7 +32,9 @@ class Server(Protocol):
 
 
 @asynccontextmanager
-async def serving(talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Server]:
+async def serving(
+    talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Server]:
     """A server whose every connection is one `talk`, cut off at the end."""
     talks: set[asyncio.Task[None]] = set()
 
@@ -53,7 +55,7 @@ async def serving(talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = 
             talks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, host, 0, ssl=tls)
+    server = await asyncio.start_server(connected, host, port, ssl=tls)
     Met.port = server.sockets[0].getsockname()[1]
     try:
         yield Met
