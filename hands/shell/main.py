@@ -22,7 +22,7 @@ KEPT: Final = 64 * 1024
 STREAMED: Final = 64 * 1024 * 1024
 """Bytes of each of the two outputs that a caller gets who does not say how many: in the reply, and streamed."""
 
-_LIMITED: Final = 'ulimit -d "$0"; exec /bin/sh -c "$1"'
+_LIMITED: Final = 'ulimit -d "$0"; exec /bin/sh -c -- "$1"'
 _OUT, _ERR = 1, 2
 
 
@@ -101,9 +101,10 @@ async def _run(
 
 
 def _command(command: str, memory: int | None) -> list[str]:
+    """The shell, for which what follows -- is a command line and no option, whatever it begins with."""
     if memory is None:
-        return ["/bin/sh", "-c", command]
-    return ["/bin/sh", "-c", _LIMITED, str(memory // 1024), command]
+        return ["/bin/sh", "-c", "--", command]
+    return ["/bin/sh", "-c", "--", _LIMITED, str(memory // 1024), command]
 
 
 def _allowed_memory() -> int:

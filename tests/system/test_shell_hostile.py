@@ -29,6 +29,63 @@ def client(kernel: Kernel) -> Iterator[Client]:
         yield client
 
 
+# arguments ------------------------------------------------------------------------------------------------------------
+
+INJECTIONS: Final = (
+    "; MARK", "| MARK", "|| MARK", "& MARK", "&& MARK", "\n MARK", "\r\n MARK", "`MARK`", "$(MARK)", "1; MARK #",
+    "' ; MARK '", '" ; MARK "', "1$(MARK)", "1`MARK`", "$((1));MARK", "${IFS};${IFS}MARK", "{MARK,}", "%0aMARK", "\\nMARK",
+    "<(MARK)", "1 -c MARK", "--rcfile=MARK", "-o MARK", "BASH_ENV=MARK", "() { :;}; MARK",
+)  # fmt: skip
+"""How commands are smuggled into arguments that are put into a command line, as the public collections have it."""
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_no_argument_but_the_command_is_ever_read_by_a_shell(client: Client, text: str) -> None:
+    hostile = text.replace("MARK", "touch taken")
+    for name in ("timeout", "memory", "most", "stream", "env", "cwd", "shell", "args"):
+        for value in (hostile, [hostile], {"A": hostile}):
+            with pytest.raises(NotDone, match=r"\(arguments\)"):
+                run_in(client, "echo ran", **{name: value})
+    assert run_in(client, f"cat <<'END'\n{hostile}\nEND\nls")["stdout"] == f"{hostile}\n"
+
+
+@pytest.mark.parametrize("memory", [None, 64 << 20])
+@pytest.mark.parametrize(
+    "command", ["-x", "-c", "-s", "--", "--help", "+e", "-o errexit", "-", "-i\necho on", "-V; echo on"]
+)
+def test_a_command_that_looks_like_an_option_is_a_command(client: Client, command: str, memory: int | None) -> None:
+    told = run_in(client, command, **({} if memory is None else {"memory": memory}))
+    assert "not found" in told["stderr"], told
+    assert (told["exit_status"], told["stdout"]) in ((127, ""), (0, "on\n")), told
+
+
+def test_what_a_command_sets_holds_for_it_alone(client: Client) -> None:
+    sets = "PATH=/nowhere LD_PRELOAD=/nowhere.so BASH_ENV=evil ENV=evil IFS=x PS4='$(touch taken)'"
+    run_in(client, f"export {sets}; : ")
+    assert (
+        do_as(client, "ann", f"{sets}; export PATH LD_PRELOAD ENV; alias ls='echo taken'")["reply"]["exit_status"] == 0
+    )
+    look = 'ls; echo "[$LD_PRELOAD$BASH_ENV$ENV]$(printf \'%s\' "$IFS" | od -An -tx1)"; ls taken'
+    told = do_as(client, "ann", look)["reply"]
+    assert told["stdout"] == "[] 20 09 0a\n", told
+
+
+@pytest.mark.parametrize("size", [131_071, 131_072, 500_000])
+def test_a_command_is_run_whole_or_not_at_all(client: Client, size: int) -> None:
+    """Linux takes 128 KiB for one argument, with the NUL at its end."""
+    command = ("touch begun; : " + "x" * size)[: size - len("; echo end")] + "; echo end"
+    if size < 128 * 1024:
+        assert do_as(client, "ann", command)["reply"]["stdout"] == "end\n"
+        do_as(client, "ann", "rm begun")
+    else:
+        with pytest.raises(NotDone, match="the command cannot be run"):
+            do_as(client, "ann", command)
+    assert do_as(client, "ann", "ls")["reply"]["stdout"] == ""
+
+
+# outputs, scratch, processes ------------------------------------------------------------------------------------------
+
+
 def test_what_ran_in_the_background_and_has_ended_counts_no_more(client: Client) -> None:
     told = run_in(client, "for i in $(seq 300); do (true &); sleep 0.002; done; echo end")
     assert (told["stdout"], told["stderr"]) == ("end\n", "")
