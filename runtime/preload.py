@@ -43,6 +43,7 @@ COMPILED: Final = (
     "runtime.agent.marks",
     "runtime.agent.mending",
     "runtime.agent.placing",
+    "runtime.agent.replies",
     "runtime.agent.results",
     "runtime.agent.skills",
     "runtime.agent.talk",

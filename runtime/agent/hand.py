@@ -8,7 +8,7 @@ it hears: each event of [events] subscribes whose body is a table with its own r
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -16,14 +16,12 @@ from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from manifests.grants import reaches
 from manifests.schema import Agent
-from runtime.agent import marks, placing, skills, tools
+from runtime.agent import marks, placing, replies, skills, tools
 from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
-from runtime.agent.results import as_text
 from runtime.agent.saying import SAID, STREAMS, Saying
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
@@ -57,7 +55,6 @@ ROOM_MOST_S: Final = 60
 
 T = TypeVar("T")
 _UNBOUND: Final = 10**12
-_SESSION_MOST: Final = 600_000
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 _TEXT_MOST: Final = 500
 _NOTED: Final = frozenset({"asks", "folded", "mended", "steered", "warned", "ended"})
@@ -130,7 +127,7 @@ class AgentHand(Hand):
             raise Failure("arguments", f"session is a list of messages: {error}") from None
         for event in self._place.manifest.events.subscribes:
             await self.kernel.subscribe(event)
-        rows = [_row(row) for row in await self.kernel.describe()]
+        rows = [replies.row(row) for row in await self.kernel.describe()]
         self._skills += skills.installed(rows, self._skills)
         if unread := skills.left_out(rows, self._skills):
             await self.kernel.note(
@@ -216,7 +213,9 @@ class AgentHand(Hand):
             if self._says:
                 heard = _answered(await self._with_room(lambda: self._thought_aloud(action, most)))
             else:
-                heard = _answered(await self._called(THINKS, self._agent.model, _told_of(action), THINKS_MOST, most))
+                heard = _answered(
+                    await self._called(THINKS, self._agent.model, replies.asked(action), THINKS_MOST, most)
+                )
         except CallFailed as error:
             heard = _Answered(code=error.code, text=error.text)
         except CallRefused as error:
@@ -254,13 +253,13 @@ class AgentHand(Hand):
         """A run of another Hand, from its beginning to its end."""
         most = await self._most(action) if action.tokens or action.micro_dollars else None
         reply = await self._called(action.method, action.resource, action.arguments, _LONGEST, most)
-        return _of_run(self._returned_by(reply, reply.value))
+        return replies.of_run(self._returned_by(reply, reply.value))
 
     async def _thought_aloud(self, action: Think, most: Cost | None) -> Reply:
         """What the model answers; those who hear this Hand's `said` hear its words as they come."""
         self._thoughts += 1
         saying = Saying(partial(self.publish, SAID), self.run_id, self._thoughts)
-        asked = self.kernel.stream(STREAMS, self._agent.model, _told_of(action), timeout=THINKS_MOST, at_most=most)
+        asked = self.kernel.stream(STREAMS, self._agent.model, replies.asked(action), timeout=THINKS_MOST, at_most=most)
         async with asked:
             while (chunk := await asked.read()) is not None:
                 await saying.hear(chunk)
@@ -276,8 +275,10 @@ class AgentHand(Hand):
                 chunks.append(chunk)
                 size += len(chunk)
         if size > STREAM_MOST:
-            return Returned(value=_content(chunks, {"cut": f"at {size} bytes, there is more"}), labels=("cut",))
-        return self._returned_by(stream.reply, _content(chunks, stream.reply.value))
+            return Returned(
+                value=replies.with_content(chunks, {"cut": f"at {size} bytes, there is more"}), labels=("cut",)
+            )
+        return self._returned_by(stream.reply, replies.with_content(chunks, stream.reply.value))
 
     def _returned_by(self, reply: Reply, value: object) -> Returned:
         cost = reply.cost or Cost(tokens=0, micro_dollars=0)
@@ -335,26 +336,10 @@ class AgentHand(Hand):
             "models": list(result.models), "notes": list(result.notes),
         }  # fmt: skip
         if wants_session:
-            told["session"] = _bounded(result.session)
+            told["session"] = replies.latest(result.session)
         if not result.code:
             return told
         raise Failure(result.code[:64], result.why[:_TEXT_MOST], **told, made=list(result.made))
-
-
-def _row(row: Mapping[str, object]) -> tools.Row:
-    return msgspec.convert(row, tools.Row)
-
-
-def _content(chunks: list[bytes], value: object) -> object:
-    """A reply's value with what it streamed, which comes last, since it may be long."""
-    if not chunks:
-        return value
-    whole = b"".join(chunks)
-    try:
-        content = whole.decode()
-    except UnicodeDecodeError:
-        content = f"({len(whole)} bytes that are no text)"
-    return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
 
 
 def _answered(reply: Reply) -> _Answered:
@@ -362,36 +347,3 @@ def _answered(reply: Reply) -> _Answered:
         return _Answered(answer=answer_of(reply.value), cost=reply.cost)
     except CodecError as error:
         return _Answered(code="malformed", text=str(error))
-
-
-def _told_of(action: Think) -> dict[str, object]:
-    """A request as params; what says nothing is left out."""
-    given = msgspec.to_builtins(action.request, builtin_types=(bytes,))
-    return {name: value for name, value in given.items() if value not in (None, "", [])}
-
-
-def _of_run(came: Returned) -> Returned:
-    """How the run of another Hand ended. What it says that it has used, if it is an agent, counts as used here."""
-    told = came.value if isinstance(came.value, dict) else {}
-    value, outcome = told.get("value"), str(told.get("outcome", ""))
-    answer: object = value
-    if isinstance(value, dict) and "answer" in value:
-        tokens, money = (value.get(unit) for unit in ("tokens", "micro_dollars"))
-        used = [max(0, one) if isinstance(one, int) else 0 for one in (tokens, money)]
-        came = replace(came, tokens=came.tokens + used[0], micro_dollars=came.micro_dollars + used[1])
-        answer = value["answer"]
-    if outcome == "done":
-        return replace(came, value=answer)
-    so_far = f"; what it had: {as_text(answer)}" if answer else ""
-    return replace(
-        came, value=None, code=str(told.get("code") or outcome), text=f"{outcome}: {told.get('text', '')}{so_far}"
-    )
-
-
-def _bounded(session: tuple[Message, ...]) -> list[object]:
-    """The messages, the oldest left out where all are more than a reply takes."""
-    told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in session]
-    sizes = [len(msgspec.msgpack.encode(one)) for one in told]
-    while len(told) > 1 and sum(sizes) > _SESSION_MOST:
-        del told[0], sizes[0]
-    return told

@@ -1,0 +1,65 @@
+"""What an agent's calls say and what came of them, as values (pure): between the bus and the machine, which knows no bus."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from runtime.agent import tools
+from runtime.agent.actions import Returned, Think
+from runtime.agent.results import as_text
+from runtime.models.messages import Message
+
+SESSION_MOST: Final = 600_000
+"""Bytes of a conversation that a run returns."""
+
+
+def row(told: Mapping[str, object]) -> tools.Row:
+    """A method as kernel.describe tells of it."""
+    return msgspec.convert(told, tools.Row)
+
+
+def asked(action: Think) -> dict[str, object]:
+    """A request as params; what says nothing is left out."""
+    given = msgspec.to_builtins(action.request, builtin_types=(bytes,))
+    return {name: value for name, value in given.items() if value not in (None, "", [])}
+
+
+def with_content(chunks: Sequence[bytes], value: object) -> object:
+    """A reply's value with what it streamed, which comes last, since it may be long."""
+    if not chunks:
+        return value
+    whole = b"".join(chunks)
+    try:
+        content = whole.decode()
+    except UnicodeDecodeError:
+        content = f"({len(whole)} bytes that are no text)"
+    return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
+
+
+def of_run(came: Returned) -> Returned:
+    """How the run of another Hand ended. What it says that it has used, if it is an agent, counts as used here."""
+    told = came.value if isinstance(came.value, dict) else {}
+    value, outcome = told.get("value"), str(told.get("outcome", ""))
+    answer: object = value
+    if isinstance(value, dict) and "answer" in value:
+        tokens, money = (value.get(unit) for unit in ("tokens", "micro_dollars"))
+        used = [max(0, one) if isinstance(one, int) else 0 for one in (tokens, money)]
+        came = replace(came, tokens=came.tokens + used[0], micro_dollars=came.micro_dollars + used[1])
+        answer = value["answer"]
+    if outcome == "done":
+        return replace(came, value=answer)
+    so_far = f"; what it had: {as_text(answer)}" if answer else ""
+    return replace(
+        came, value=None, code=str(told.get("code") or outcome), text=f"{outcome}: {told.get('text', '')}{so_far}"
+    )
+
+
+def latest(session: Sequence[Message]) -> list[object]:
+    """The messages, the oldest left out where all are more than a reply takes."""
+    told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in session]
+    sizes = [len(msgspec.msgpack.encode(one)) for one in told]
+    while len(told) > 1 and sum(sizes) > SESSION_MOST:
+        del told[0], sizes[0]
+    return told

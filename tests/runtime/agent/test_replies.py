@@ -1,0 +1,57 @@
+"""What came of an agent's calls, as its machine is told it: streams, runs of other Hands, the session that is returned."""
+
+from typing import Any
+
+import pytest
+
+from runtime.agent.actions import Returned, Think
+from runtime.agent.replies import SESSION_MOST, asked, latest, of_run, with_content
+from runtime.models.messages import Image, Message, Request, Text
+
+
+def said(text: str, role: Any = "user") -> Message:
+    return Message(role=role, parts=(Text(text=text),))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "value", "told"),
+    [
+        ([], {"a": 1}, {"a": 1}),
+        ([b"\xc3", b"\xa4"], {"a": 1}, {"a": 1, "content": "ä"}),
+        ([b"a"], None, {"content": "a"}),
+        ([b"a"], 7, {"value": 7, "content": "a"}),
+        ([b"\xff\xfe"], None, {"content": "(2 bytes that are no text)"}),
+    ],
+)
+def test_what_was_streamed_stands_in_the_reply(chunks: list[bytes], value: object, told: object) -> None:
+    assert with_content(chunks, value) == told
+
+
+def test_what_the_run_of_an_agent_has_used_counts_here_and_its_answer_is_the_reply() -> None:
+    used = {"answer": "yes", "tokens": 5, "micro_dollars": 7}
+    done = of_run(Returned(value={"outcome": "done", "value": used}, tokens=1))
+    assert (done.value, done.code, done.tokens, done.micro_dollars) == ("yes", "", 6, 7)
+    lying = of_run(Returned(value={"outcome": "done", "value": {"answer": "yes", "tokens": -5, "micro_dollars": "x"}}))
+    assert (lying.tokens, lying.micro_dollars) == (0, 0)
+
+
+def test_a_run_that_failed_tells_why_and_what_it_had() -> None:
+    told = of_run(Returned(value={"outcome": "failed", "code": "steps", "text": "all", "value": {"answer": "half"}}))
+    assert (told.value, told.code, told.text) == (None, "steps", "failed: all; what it had: half")
+    assert of_run(Returned(value={"outcome": "stopped"})).code == "stopped"
+
+
+def test_of_a_long_session_the_latest_is_returned() -> None:
+    messages = [said(f"{number} " + "x" * 100_000) for number in range(12)]
+    kept: Any = latest(messages)
+    assert 1 < len(kept) < 7
+    assert kept[-1]["parts"][0]["text"] == messages[-1].parts[0].text  # type: ignore[union-attr]
+    assert len(latest([said("x" * (SESSION_MOST + 1))])) == 1
+    picture = Message(role="user", parts=(Image(media="image/png", content=b"\x89"),))
+    shown: Any = latest([picture])
+    assert shown[0]["parts"][0]["content"] == b"\x89"
+
+
+def test_what_a_request_does_not_say_is_no_param_of_its_call() -> None:
+    assert set(asked(Think(request=Request(messages=(said("a"),))))) >= {"messages", "choice"}
+    assert not {"system", "schema", "task", "temperature"} & set(asked(Think(request=Request(messages=(said("a"),)))))
