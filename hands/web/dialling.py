@@ -111,9 +111,14 @@ def _tls_failed(host: str, error: OSError) -> WebFailed:
 
 
 async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -> tuple[socket.socket, Address]:
+    if len(addresses) == 1:  # nobody to race with, so nothing that a race needs
+        try:
+            return await _connect(addresses[0], port)
+        except OSError as failure:
+            raise _unreachable(host, port, [failure]) from None
     waiting = list(addresses)
     trying: set[asyncio.Task[tuple[socket.socket, Address]]] = set()
-    why: list[str] = []
+    failed: list[OSError] = []
     try:
         while waiting or trying:
             if waiting:
@@ -129,10 +134,15 @@ async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -
                     return task.result()
                 if not isinstance(error, OSError):
                     raise error
-                why.append(os.strerror(error.errno) if error.errno else str(error))
+                failed.append(error)
     finally:
         await _drop(trying)
-    raise WebFailed("unreachable", f"{host} port {port}: {'; '.join(dict.fromkeys(why))}.")
+    raise _unreachable(host, port, failed)
+
+
+def _unreachable(host: str, port: int, failed: Sequence[OSError]) -> WebFailed:
+    why = dict.fromkeys(os.strerror(error.errno) if error.errno else str(error) for error in failed)
+    return WebFailed("unreachable", f"{host} port {port}: {'; '.join(why)}.")
 
 
 async def _drop(trying: set[asyncio.Task[tuple[socket.socket, Address]]]) -> None:
