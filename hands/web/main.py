@@ -13,7 +13,7 @@ from ssl import SSLContext
 import h11
 from msgspec.structs import replace
 
-from address_check import read_allowance
+from address_check import Allowance, read_allowance
 from dialling import Link, dial, trust
 from http_hop import CHUNK_SIZE, Progress, Send, exchange, request
 from name_lookup import Lookup, SystemLookup
@@ -36,6 +36,7 @@ class Web(Hand):
         self.robots = Robots(self._robots_txt)
         self.cache = PageCache(self.state / "cache", self.settings.of("cache", int))
         self.trusted: tuple[str, SSLContext] | None = None
+        self.allowed: tuple[list[object], Allowance] = [], Allowance()
 
     async def fetch(
         self,
@@ -160,7 +161,7 @@ class Web(Hand):
         is_granted: bool = True,
     ) -> AsyncIterator[Link]:
         """A connection that is cut at the end, and is made within the setting's time."""
-        allowance = read_allowance(self.settings.of("private", list) if is_granted else ())
+        allowance = self._allowed() if is_granted else Allowance()
         limit = self.settings.of("connect_timeout", float) if seconds is None else seconds
         clock = asyncio.timeout(limit)
         try:
@@ -177,6 +178,13 @@ class Web(Hand):
             yield link
         finally:
             link.cut()
+
+    def _allowed(self) -> Allowance:
+        """What the operator allowed besides public addresses; read anew when the setting changes."""
+        entries = self.settings.of("private", list)
+        if self.allowed[0] != entries:
+            self.allowed = [*entries], read_allowance(entries)
+        return self.allowed[1]
 
     def _trust(self) -> SSLContext:
         """Whom to believe; read anew when the setting changes."""
