@@ -18,6 +18,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from web_failure import WebFailed
@@ -70,9 +71,13 @@ _RANGES: Final[tuple[tuple[Network, str, str], ...]] = tuple(
 )
 _GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+REMEMBERED: Final = 256
+"""Addresses of which is kept how they are read and what they are, for a page's neighbours; it never changes."""
+
 _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def canonical(text: str) -> Address:
     """The address as it is judged and connected to. Raises ValueError for what is none, or has a zone."""
     address = ipaddress.ip_address(text)
@@ -83,6 +88,7 @@ def canonical(text: str) -> Address:
     return address
 
 
+@lru_cache(maxsize=REMEMBERED)
 def special(address: Address) -> tuple[str, str] | None:
     """(what it is, what could allow it) for an address that is not public; None for a public one."""
     if isinstance(address, ipaddress.IPv6Address):
