@@ -13,6 +13,7 @@ covers a.example.org, neither example.org nor a.b.example.org; `**.example.org` 
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from manifests.capabilities.glob import fits_all
@@ -23,8 +24,11 @@ _NUMBER: Final = r"(?a)0[xX][0-9a-fA-F]*|[0-9]+"
 _IPV4: Final = r"(?a)[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+"
 LONGEST_NAME: Final = 253
 LONGEST_GIVEN: Final = 512
+MOST_REMEMBERED: Final = 1024
+"""Texts of which the form is kept: a site's pages are many, and its name is one."""
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def normalise(text: str) -> str:
     """The host's one form; ResourceInvalid with the reason when it has none. `text` has passed spelling.oddity."""
     if not text:
