@@ -1,8 +1,10 @@
 """Folders that somebody hostile has filled are measured and removed, whatever their depth, modes and entries."""
 
+import ctypes
+import mmap
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,38 @@ def test_closed_folders_and_links_are_removed_and_nothing_that_links_lead_to(par
     assert not (tmp_path / "filled").exists()
     assert (tmp_path / "kept" / "file").exists()
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o755
+
+
+def _rename_over(path: Path) -> None:
+    path.with_name("other").touch()
+    path.with_name("other").rename(path)
+
+
+def _unlink_both(path: Path) -> None:
+    os.link(path, path.with_name("other"))
+    path.unlink()
+    path.with_name("other").unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not look at what processes have mapped")
+@pytest.mark.parametrize("lose", [Path.unlink, _rename_over, _unlink_both])
+@pytest.mark.parametrize("name", ["file", "odd\nname\\ (deleted) x"])
+@pytest.mark.parametrize("at", [0, 0x1000000], ids=["anywhere", "low"])
+def test_a_file_that_is_only_mapped_counts_once_it_has_no_name(
+    tmp_path: Path, lose: Callable[[Path], None], name: str, at: int
+) -> None:
+    path, size = tmp_path / name, 1 << 20
+    path.write_bytes(b"x" * size)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+    libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    with path.open("rb+") as file:
+        mapped = libc.mmap(at, size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), 0)
+    assert mapped == at or not at
+    try:
+        before = folders.measure_unlinked([os.getpid()], tmp_path.stat().st_dev)
+        lose(path)
+        assert folders.measure_unlinked([os.getpid()], tmp_path.stat().st_dev) >= before + size
+    finally:
+        libc.munmap(mapped, size)
