@@ -1,6 +1,7 @@
 """What the Hand does with texts beside its calls: vectors in the background, consolidation when nobody asks."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_an_erased_memory_is_not_made_again_by_what_was_to_be_kept_in_it(desk: D
 def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 0.2)
+    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 2.0)
     quiet = Desk(tmp_path)
     twice(quiet, CHAT)
     shelf, path = quiet.hand.shelf, quiet.hand.state / "consolidation.json"
@@ -127,28 +128,34 @@ def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(
     assert [one["state"] for one in quiet.call("fragments", CHAT, history=True)["fragments"]] == ["live", "archived"]
     before = path.stat().st_mtime_ns
     twice(quiet, OWN)
-    quiet.loop.run_until_complete(asyncio.sleep(0.6))
+    quiet.loop.run_until_complete(asyncio.sleep(3.0))
     assert (path.stat().st_mtime_ns, len(shelf.owners())) == (before, 1)
     assert quiet.call("consolidate")["merged"] == 1
     stop(quiet)
 
 
-def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 0.2)
+@pytest.fixture
+def peace(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Until it is set, somebody is about to ask, however slow the machine is."""
+    peace, memory = threading.Event(), hand_module("memory", "main").Memory
+    monkeypatch.setattr(memory, "quiet_s", 0.2)
+    monkeypatch.setattr(memory, "_is_quiet", lambda _: peace.is_set())
+    return peace
+
+
+def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, peace: threading.Event) -> None:
     (tmp_path / "state").mkdir()
     in_ten_years = time.time_ns() // 1_000 + 10 * 365 * 24 * 3_600 * 1_000_000
     (tmp_path / "state" / "consolidation.json").write_text(f'{{"{OWN}":{{"after":0,"ended":{in_ten_years}}}}}')
     desk = Desk(tmp_path)
     twice(desk, OWN)
+    peace.set()
     until(desk, lambda: str(in_ten_years) not in (desk.hand.state / "consolidation.json").read_text(), "its turn")
     assert len(desk.call("fragments")["fragments"]) == 1
     stop(desk)
 
 
-def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 0.2)
+def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(tmp_path: Path, peace: threading.Event) -> None:
     (tmp_path / "state" / "own").mkdir(parents=True)
     (tmp_path / "state" / f"{OWN}.db").write_bytes(b"no memory at all" * 512)
     desk = Desk(tmp_path)
@@ -157,6 +164,7 @@ def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(
     twice(desk, "shared/b")
     assert "the memory file is damaged" in desk.fails("recall", text="bills")
     embedded(desk, "shared/b")
+    peace.set()
     until(desk, (desk.hand.state / "consolidation.json").exists, "an end of going through one")
     assert len(desk.call("fragments", "shared/b")["fragments"]) == 1
     stop(desk)
