@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from kernel.record.growing import sync_all, sync_folder
+from kernel.record.growing import Syncing, sync_folder
 from wire.codec import decode_from_kernel
 from wire.errors import CodecError, TapeDamaged
 from wire.headers import Done
@@ -113,6 +113,7 @@ class Journal:
         self._given = self._stored = 0  # bytes of bodies, the one counted by the main thread, the other by the log's
         self.spare = os.open(folder / "reserve", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.room = os.fstat(self.spare).st_size
+        self._syncing = Syncing()
         self._erased: list[str] = []
         self._put: deque[tuple[TapeFile, int, Record]] = deque()
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
@@ -197,7 +198,7 @@ class Journal:
         try:
             for tape, records in self._taken.items():
                 begun.append(tape.begin(records))
-            sync_all([one.file for one in begun])
+            self._syncing.sync([one.file for one in begun])
             if any(one.tape.end == 0 for one in begun):
                 sync_folder(self.folder)
         finally:

@@ -5,12 +5,13 @@ import os
 import random
 import select
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from kernel.record.growing import sync_all
+from kernel.record.growing import SIDE_BY_SIDE, Syncing
 from kernel.record.journal import Journal, TapeFile, began
 from tests.kernel.logs import Opened, start, written
 from tests.small_disk import SYSTEMS, on_small_disk
@@ -81,11 +82,17 @@ def test_of_many_tapes_each_is_on_disk_and_one_that_cannot_be_written_is_written
 
 def test_files_are_synced_side_by_side_and_one_that_cannot_be_is_told(tmp_path: Path) -> None:
     files = [os.open(tmp_path / str(number), os.O_CREAT | os.O_WRONLY) for number in range(9)]
-    sync_all(files)
-    sync_all([])
+    syncing, before = Syncing(), threading.active_count()
+    syncing.sync(files[:1])
+    assert threading.active_count() == before
+    for _ in range(50):
+        syncing.sync(files)
+        syncing.sync([])
+    assert threading.active_count() == before + SIDE_BY_SIDE - 1
     os.close(files[5])
     with pytest.raises(OSError, match="Bad file descriptor"):
-        sync_all(files)
+        syncing.sync(files)
+    syncing.sync(files[:5])
     for file in {*files} - {files[5]}:
         os.close(file)
 
