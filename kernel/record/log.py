@@ -1,8 +1,9 @@
 """The log's writer: entries go in on the main thread, and a thread of its own brings them to disk in groups (acts).
 
-Separate because it is the kernel's only other thread. append() gives an entry its place and never waits; after() says
-what to do once an entry is on disk. The thread writes all that is queued in one go and syncs it once: at once when
-somebody waits, LINGER after the first otherwise. So a hundred waiting calls share one sync, and reads cost none.
+Separate because it is the kernel's only other thread, but for those that sync tapes for it (growing.py). append() gives an
+entry its place and never waits; after() says what to do once an entry is on disk. The thread writes all that is queued in
+one go and syncs it once: at once when somebody waits, LINGER after the first otherwise. So a hundred waiting calls share
+one sync, and reads cost none.
 
 What stands where is settled by append(), and lines stay in memory until they are on disk. So a write or sync that
 failed is done again with the same bytes at the same place, which also writes anew what the system may drop after a
