@@ -15,7 +15,7 @@ from tests.cli.shell import Shell
 from tests.runtime.models.plays import begun, block, chunk, ended, texts
 from tests.runtime.models.stage import named, unnamed
 
-PNG: Final = b"\x89PNG\r\n\x1a\n" + os.urandom(200_000)
+PNG: Final = b"\x89PNG\r\n\x1a\n" + os.urandom(520_000)  # near to what is taken at most
 JPEG: Final = b"\xff\xd8\xff\xe0" + bytes(range(256))
 ANSWERS: Final = {
     "/v1/messages": named(begun(), *block(0, "text", *texts("A cat."), text=""), *ended()),
@@ -106,6 +106,8 @@ def test_the_bytes_of_pictures_come_to_the_provider(
     assert (ran.code, ran.out) == (0, "A cat.\n"), ran
     assert shown(provider.asked[-1]) == [("image/png", PNG), ("image/jpeg", JPEG)]
     assert "What is it?" in json.dumps(provider.asked[-1][-1])
+    told: Any = shell.told("ask", "What is it?", "--file", pictures[1])
+    assert told["value"]["answer"] == "A cat."
     assert f"[the picture {pictures[1]}]" in json.dumps(provider.asked[-1][-1])
 
 
