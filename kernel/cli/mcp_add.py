@@ -40,6 +40,7 @@ class Options(Struct, frozen=True, kw_only=True):
     set: tuple[str, ...]
     secret: tuple[str, ...]
     certificates: str | None
+    may_ask: bool
     memory: str
 
 
@@ -62,6 +63,7 @@ class Options(Struct, frozen=True, kw_only=True):
     "--secret", metavar="NAME", multiple=True, help="A variable of the program's, or a header, taken from yours."
 )
 @click.option("--certificates", metavar="FILE", type=click.Path(), help="Trusted at the URL, instead of the system's.")
+@click.option("--may-ask", is_flag=True, help="Let it ask you things, each as a question that waits for your answer.")
 @click.option("--memory", metavar="SIZE", default="1GiB", help="The most memory of each of its processes.")
 def mcp_add(
     session: Session, name: str, server: tuple[str, ...], yes: bool, files: str | None, **typed: object
@@ -127,8 +129,9 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     effects = dict(_pair("--effect", one) for one in options.effect)
     plain = dict(_pair("--set", one) for one in options.set)
     rest = Wanted(
-        name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory
-    )
+        name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory,
+        may_ask=options.may_ask,
+    )  # fmt: skip
     if not server[0].startswith(("http://", "https://")):
         if options.certificates:
             raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)

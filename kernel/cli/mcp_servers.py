@@ -57,7 +57,7 @@ def files_of(path: str) -> dict[str, bytes]:
 @contextmanager
 def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: Mapping[str, str]) -> Iterator[Offer]:
     """What a server offers that is no Hand yet. values: of its secrets, by their settings."""
-    passing = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, is_passing=True)
+    passing = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, may_ask=False, is_passing=True)
     passing = passing if wanted.url else replace(passing, hosts=())
     with mcp_passing.name(session) as name:
         passing = replace(passing, name=name)

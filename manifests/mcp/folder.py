@@ -33,8 +33,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
     connect to. code, readable: folders of this machine, in which its program lies, and others. plain: variables of the
     program, in which STATE stands for the folder that it keeps. environment: its secret ones, or headers of requests to the
-    url. certificates: the system's file of those that are trusted at the url. is_passing: it is only to be looked at, and
-    not started again when it fails.
+    url. certificates: the system's file of those that are trusted at the url. may_ask: it may ask people, as they allow it
+    each time. is_passing: it is only to be looked at, and not started again when it fails.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     plain: Mapping[str, str] = {}
     environment: tuple[str, ...] = ()
     certificates: str = ""
+    may_ask: bool = False
     is_passing: bool = False
     memory: str = "1GiB"
 
@@ -80,6 +81,7 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
     _check_names(wanted, chosen)
     code = {"command": list(wanted.command), "speaks": "mcp"} if wanted.command else {"entry": "main:Server"}
     connect = {"web.connect": {"allow": list(wanted.hosts), "own": True}} if wanted.hosts else {}
+    people = {"ask.person": {"allow": ["*"], "own": True}} if wanted.may_ask else {}
     settings = {
         setting_of(one): {"type": "string", "secret": True, "help": f"The server's {one}."}
         for one in wanted.environment
@@ -97,7 +99,7 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
             "autonomy": "full",
             "idle": "5m",
         },
-        "capabilities": connect,
+        "capabilities": {**connect, **people},
         "provides": {**_tools(wanted, chosen), **_fixed(wanted, offer)},
         "limits": {"memory": wanted.memory, "processes": 128, "open_files": 256, "in_flight": 64},
         "settings": settings,

@@ -3,8 +3,8 @@
 A server that is a program runs in this very run, within its walls; one elsewhere is reached over HTTP by connections that
 are calls of `web.connect`. Which of its tools may be called stands in the sealed mcp.json: a tool that is not now as it was
 when the operator agreed to it is refused until he agrees again. Each call has its caller's deadline, and one that is
-given up is told to the server as `notifications/cancelled`. We answer none of what a server may ask of its client (models,
-people, folders): it has what it was granted.
+given up is told to the server as `notifications/cancelled`. Of what a server may ask of its client, models and folders are
+refused: it has what it was granted. People are asked where the Hand holds a grant for that (asking.py).
 """
 
 import asyncio
@@ -29,7 +29,8 @@ from manifests.params import check
 from runtime import programs
 from runtime.errors import Failure, HandBroken
 from runtime.hand import Hand
-from runtime.mcp import results
+from runtime.mcp import asking, results
+from runtime.mcp.asking import Asking
 from runtime.mcp.http import remote
 from runtime.mcp.stdio import Pipes
 from runtime.serving import Call
@@ -58,6 +59,7 @@ class Server(Hand):
             self._agreement = tools.read_agreement(self._agreed())
         except (OSError, OfferInvalid) as error:
             raise HandBroken(f"{tools.FILE}: {error}; `maniple mcp add` writes it") from None
+        self._asking = Asking(self.kernel, self.name)
         self._pipes = self._started()
         self._refused: dict[str, str] = {}
         self._is_stale, self._looked = True, 0.0
@@ -92,6 +94,10 @@ class Server(Hand):
             raise Failure("arguments", "; ".join(invalid.problems)) from None
         if self._pipes is not None and self._pipes.program.ended.done():
             raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
+        with self._asking.answered(call.number):
+            return await self._answer(call, params)
+
+    async def _answer(self, call: Call, params: dict[str, object]) -> object:
         match call.method.removeprefix(f"{self.name}."):
             case "tools.list":
                 return await self._list_tools(call)
@@ -253,8 +259,12 @@ class Server(Hand):
     async def _talk(self, transport: AbstractAsyncContextManager[TransportStreams]) -> None:
         """The connection, from the greeting until the run stops. One task holds it from its beginning to its end."""
         about = Implementation(name="maniple", version=self.version)
+        declared = any(one.method == asking.METHOD for one in self._place.manifest.capabilities)
+        may_ask = self._asking if declared else None
         try:
-            async with Client(transport, client_info=about, cache=None, message_handler=self._hear) as client:
+            async with Client(
+                transport, client_info=about, cache=None, message_handler=self._hear, elicitation_callback=may_ask
+            ) as client:
                 if not self._ready.done():
                     self._ready.set_result(client)
                 await self._attend(client)

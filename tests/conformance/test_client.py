@@ -1,7 +1,6 @@
 """Hands of MCP servers under the official conformance suite, which is the server here.
 
-Left out is what they do not do, by decision (docs/adr/0044-mcp.md): OAuth (`auth/…`), and answering what a server asks of
-its client (`elicitation-sep1034-client-defaults`, `sep-2322-client-request-state`).
+Left out is what they do not do: OAuth (`auth/…`).
 """
 
 import os
@@ -25,6 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = make_home(tmp_path_factory.mktemp("conformance") / "home")
     with Kernel(home) as kernel, kernel.client() as client:
         install(kernel, ROOT / "hands" / "web")
+        install(kernel, ROOT / "hands" / "ask")
         client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
         yield home
 
@@ -34,9 +34,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     [
         ("2025-11-25", "initialize"),
         ("2025-11-25", "tools_call"),
+        ("2025-11-25", "elicitation-sep1034-client-defaults"),
         ("2025-11-25", "sse-retry"),
         ("2026-07-28", "tools_call"),
         ("2026-07-28", "request-metadata"),
+        ("2026-07-28", "sep-2322-client-request-state"),
         ("2026-07-28", "http-standard-headers"),
         ("2026-07-28", "http-custom-headers"),
         ("2026-07-28", "http-invalid-tool-headers"),

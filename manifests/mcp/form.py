@@ -1,0 +1,261 @@
+"""The form that a server of the Model Context Protocol asks a person to fill (pure): its fields, as questions, and answers.
+
+A server's words are its author's own. So a question says whose it is, shows those words between quotation marks that they
+cannot close, in visible characters and only so many of them; and a form that has too much, or wants what a form is not for
+(a password, a key), is none. What an answer must be is what the protocol's own small part of JSON Schema can say
+(2025-11-25, client/elicitation); what it says beyond that, such as a pattern, the server itself checks.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from manifests.mcp.words import visible
+from wire.errors import ManipleError
+
+FIELDS_MOST: Final = 12
+CHOICES_MOST: Final = 50
+"""Of one form, and of one field: each field is a question to a person."""
+
+MESSAGE_MOST: Final = 1_000
+WORDS_MOST: Final = 300
+CHOICE_MOST: Final = 100
+ANSWER_MOST: Final = 10_000
+"""Characters of a form's message and of a field's words, which are cut, and of one choice and one answer, which are not."""
+
+YES: Final = ("yes", "true", "y", "1")
+NO: Final = ("no", "false", "n", "0")
+"""What a person may answer for a boolean; the first of each is what a question names."""
+
+Kind: TypeAlias = Literal["string", "integer", "number", "boolean", "choice", "choices"]
+Given: TypeAlias = str | int | float | bool | list[str]
+
+_SECRET: Final = re.compile(
+    r"\b(pass ?(word|phrase|code)s?|secrets?|tokens?|(api|private|secret|access) ?keys?|credentials?|pins?|cvv|cvc"
+    r"|(card|account) ?numbers?|security ?codes?)\b"
+)
+_TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
+    "string": (str,), "choice": (str,), "choices": (list,), "boolean": (bool,), "integer": (int,), "number": (int, float),
+}  # fmt: skip
+_WARNING: Final = "Never answer it with a password or a key."
+
+
+class FormInvalid(ManipleError):
+    """A form that nobody is asked to fill. The text says why."""
+
+
+class AnswerInvalid(ManipleError):
+    """What a person answered is not what the field can hold. The text says what it can."""
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """One field. words: its title and description. choices: value → what it means, "" when only the value is told.
+
+    least, most: of a number, of a text's characters, or of how many are chosen.
+    """
+
+    name: str
+    kind: Kind
+    words: str = ""
+    choices: Mapping[str, str] = {}
+    default: Given | UnsetType = UNSET
+    is_required: bool = False
+    least: float | None = None
+    most: float | None = None
+    format: str = ""
+
+    @property
+    def offered(self) -> list[str]:
+        """What the answer must be one of, letter by letter; empty where it may be empty, too."""
+        if self.default is not UNSET or not self.is_required:
+            return []
+        return [YES[0], NO[0]] if self.kind == "boolean" else list(self.choices) if self.kind == "choice" else []
+
+
+class Form(Struct, frozen=True, kw_only=True):
+    """A message and its fields. One without a field asks for a yes or no."""
+
+    message: str
+    fields: tuple[Field, ...]
+
+
+def read(message: str, schema: Mapping[str, object]) -> Form:
+    """The form of a message and a requested schema. Raises FormInvalid."""
+    properties, required = schema.get("properties"), schema.get("required")
+    rows = properties if isinstance(properties, dict) else {}
+    if len(rows) > FIELDS_MOST:
+        raise FormInvalid(f"it has {len(rows)} fields, and {FIELDS_MOST} are the most")
+    needed = required if isinstance(required, list) else []
+    return Form(message=message, fields=tuple(_field(str(name), row, name in needed) for name, row in rows.items()))
+
+
+def question(form: Form, at: int, hand: str, problem: str = "") -> str:
+    """What a person is asked for a form's field, in one line. at: its place, -1 for a form without any. problem: of the
+
+    answer before.
+    """
+    count = f" ({at + 1} of {len(form.fields)})" if len(form.fields) > 1 else ""
+    parts = [f"The server of {hand} asks{count}, in its own words: {_quoted(form.message, MESSAGE_MOST)}."]
+    if at >= 0:
+        field = form.fields[at]
+        words = f" ({_quoted(field.words, WORDS_MOST)})" if field.words else ""
+        parts += [f"It wants {_quoted(field.name, CHOICE_MOST)}{words}: {_what(field)}.", *_empty(field)]
+    else:
+        parts.append(f"It wants a {YES[0]} or {NO[0]}.")
+    parts += [f"What was answered before is not that: {problem}."] if problem else []
+    return " ".join([*parts, _WARNING])
+
+
+def taken(field: Field, text: str) -> Given | UnsetType:
+    """What a person's answer means, UNSET when the field is left out. Raises AnswerInvalid."""
+    if not text.strip():
+        if field.default is UNSET and field.is_required:
+            raise AnswerInvalid("it may not be empty")
+        return field.default
+    if len(text) > ANSWER_MOST:
+        raise AnswerInvalid(f"it has more than {ANSWER_MOST} characters")
+    return _checked(field, _value(field, text))
+
+
+def _value(field: Field, text: str) -> Given:
+    plain = text.strip()
+    match field.kind:
+        case "string":
+            return text
+        case "boolean":
+            if plain.lower() not in (*YES, *NO):
+                raise AnswerInvalid(f"write {YES[0]} or {NO[0]}")
+            return plain.lower() in YES
+        case "choice":
+            return plain
+        case "choices":
+            return [one.strip() for one in plain.split(",") if one.strip()]
+        case "integer" | "number":
+            try:
+                number = int(plain) if field.kind == "integer" else float(plain)
+            except ValueError:
+                number = math.nan
+            if not math.isfinite(number):
+                raise AnswerInvalid(f"it is no {field.kind}")
+            return number
+
+
+def _checked(field: Field, value: Given) -> Given:
+    """The value, if the field can hold it. Raises AnswerInvalid."""
+    chosen = value if isinstance(value, list) else [str(value)] if field.kind == "choice" else []
+    if wrong := [one for one in chosen if one not in field.choices]:
+        raise AnswerInvalid(f"{visible(str(wrong[0]))[:CHOICE_MOST]} is none of the choices")
+    if not isinstance(value, bool):
+        size = len(value) if isinstance(value, str | list) else value
+        what = {"string": "characters", "choices": "choices"}.get(field.kind, "")
+        if field.least is not None and not size >= field.least:
+            raise AnswerInvalid(f"at least {field.least:g} {what}".rstrip())
+        if field.most is not None and not size <= field.most:
+            raise AnswerInvalid(f"at most {field.most:g} {what}".rstrip())
+    return value
+
+
+def _field(name: str, row: object, is_required: bool) -> Field:
+    if not isinstance(row, dict):
+        raise FormInvalid(f"its field {visible(name)[:CHOICE_MOST]} is described by nothing")
+    words = ". ".join(str(row[key]).rstrip(".") for key in ("title", "description") if isinstance(row.get(key), str))
+    spoken = re.sub(r"([a-z])([A-Z])", r"\1 \2", f"{name} {words}")
+    if row.get("format") == "password" or _SECRET.search(re.sub(r"[^a-z0-9]+", " ", spoken.lower())):
+        raise FormInvalid(f"its field {visible(name)[:CHOICE_MOST]} looks as if a secret were wanted")
+    kind, choices = _kind(row)
+    keys = {"string": ("minLength", "maxLength"), "choices": ("minItems", "maxItems")}
+    least, most = (_number(row.get(key)) for key in keys.get(kind, ("minimum", "maximum")))
+    field = Field(
+        name=name, kind=kind, words=words, choices=choices, is_required=is_required, least=least, most=most,
+        format=str(row.get("format") or "")[:CHOICE_MOST],
+    )  # fmt: skip
+    return field if row.get("default") is None else _with_default(field, row["default"])
+
+
+def _with_default(field: Field, default: object) -> Field:
+    try:
+        if type(default) not in _TYPES[field.kind]:
+            raise AnswerInvalid("it is of another type")
+        assert isinstance(default, str | int | float | list)
+        return replace(field, default=_checked(field, default))
+    except AnswerInvalid as error:
+        raise FormInvalid(f"the default of its field {visible(field.name)[:CHOICE_MOST]}: {error}") from None
+
+
+def _kind(row: Mapping[str, object]) -> tuple[Kind, dict[str, str]]:
+    match row.get("type"):
+        case "string":
+            choices = _choices(row, "oneOf")
+            return ("choice", choices) if choices else ("string", {})
+        case "array":
+            items = row.get("items")
+            if isinstance(items, dict) and (choices := _choices(items, "anyOf")):
+                return "choices", choices
+        case "integer" | "number" | "boolean" as kind:
+            return kind, {}
+    raise FormInvalid("one of its fields is neither a text, a number, a yes or no, nor a choice")
+
+
+def _choices(row: Mapping[str, object], several: str) -> dict[str, str]:
+    """The values to choose from, with what they mean. Raises FormInvalid for too many, or too long ones."""
+    values, names, titled = row.get("enum"), row.get("enumNames"), row.get(several)
+    found: dict[str, str] = {}
+    if isinstance(values, list):
+        meant = names if isinstance(names, list) and len(names) == len(values) else [""] * len(values)
+        found = {str(value): str(name) for value, name in zip(values, meant, strict=True)}
+    elif isinstance(titled, list):
+        rows = [one for one in titled if isinstance(one, dict) and isinstance(one.get("const"), str)]
+        found = {str(one["const"]): str(one.get("title") or "") for one in rows}
+    if len(found) > CHOICES_MOST or any(not one or len(one) > CHOICE_MOST for one in found):
+        raise FormInvalid(f"a field has at most {CHOICES_MOST} choices of at most {CHOICE_MOST} characters each")
+    return found
+
+
+def _what(field: Field) -> str:
+    """What an answer may be."""
+    bounds = [
+        f"{word} {one:g}" for word, one in (("at least", field.least), ("at most", field.most)) if one is not None
+    ]
+    within = f" ({', '.join(bounds)})" if bounds else ""
+    match field.kind:
+        case "choice" | "choices":
+            shown = ", ".join(
+                _quoted(one, CHOICE_MOST) + (f" ({_quoted(meant, CHOICE_MOST)})" if meant else "")
+                for one, meant in field.choices.items()
+            )
+            return f"one of {shown}" if field.kind == "choice" else f"any of {shown}, with commas between them{within}"
+        case "boolean":
+            return f"{YES[0]} or {NO[0]}"
+        case "string":
+            form = f" in the form {_quoted(field.format, CHOICE_MOST)}" if field.format else ""
+            return f"a text{form}{within}"
+        case "integer" | "number":
+            return f"{'a whole' if field.kind == 'integer' else 'a'} number{within}"
+
+
+def _empty(field: Field) -> list[str]:
+    """What an empty answer means, as a sentence."""
+    match field.default:
+        case UnsetType():
+            return [] if field.is_required else ["An empty answer leaves it out."]
+        case bool() as value:
+            meant = YES[0] if value else NO[0]
+        case list() as values:
+            meant = ", ".join(map(str, values))
+        case value:
+            meant = str(value)
+    return [f"An empty answer means {_quoted(meant, WORDS_MOST)}."]
+
+
+def _quoted(text: str, most: int) -> str:
+    """A server's words between marks that they do not hold."""
+    plain = visible(text).replace("«", "<").replace("»", ">")
+    return f"«{plain if len(plain) <= most else plain[: most - 1] + '…'}»"
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

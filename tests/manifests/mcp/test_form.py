@@ -1,0 +1,147 @@
+"""A server's form becomes questions that say whose they are, bounded and visible; answers become what it can hold."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from manifests.capabilities.spelling import oddity
+from manifests.mcp import form
+from manifests.mcp.form import AnswerInvalid, Form, FormInvalid
+
+Row = dict[str, Any]
+
+
+def a_form(message: str = "Who are you?", *required: str, **fields: Row) -> Form:
+    return form.read(message, {"type": "object", "properties": fields, "required": list(required)})
+
+
+def test_a_question_says_whose_it_is_what_it_wants_and_what_an_empty_answer_means() -> None:
+    wanted = a_form(
+        "Book a table",
+        "when",
+        when={"type": "string", "format": "date", "title": "Day", "description": "Of the visit."},
+        people={"type": "integer", "minimum": 1, "maximum": 12, "default": 2},
+    )
+    assert form.question(wanted, 0, "mcp-inn") == (
+        "The server of mcp-inn asks (1 of 2), in its own words: «Book a table». It wants «when» («Day. Of the visit»): "
+        "a text in the form «date». Never answer it with a password or a key."
+    )
+    assert form.question(wanted, 1, "mcp-inn", "it is no integer") == (
+        "The server of mcp-inn asks (2 of 2), in its own words: «Book a table». It wants «people»: a whole number "
+        "(at least 1, at most 12). An empty answer means «2». What was answered before is not that: it is no integer. "
+        "Never answer it with a password or a key."
+    )
+    assert "It wants a yes or no." in form.question(a_form("Go on?"), -1, "mcp-inn")
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_no_words_of_a_server_hide_move_or_end_their_quotation(message: str, words: str) -> None:
+    try:
+        said = form.question(a_form(message, it={"type": "string", "description": words}), 0, "mcp-x")
+    except FormInvalid:
+        return
+    assert not oddity(said)
+    assert "\n" not in said
+    assert said.count("«") == said.count("»") <= 3
+    assert len(said) < 2_000
+
+
+def test_what_a_server_says_at_length_is_cut() -> None:
+    said = form.question(a_form("x" * 100_000, it={"type": "string", "description": "y" * 100_000}), 0, "mcp-x")
+    assert len(said) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("row", "said", "value"),
+    [
+        ({"type": "string"}, " Bo ", " Bo "),
+        ({"type": "string", "default": "Ann"}, "", "Ann"),
+        ({"type": "integer", "default": 42}, " ", 42),
+        ({"type": "integer"}, " 7 ", 7),
+        ({"type": "number", "default": 95.5}, "", 95.5),
+        ({"type": "number"}, "-1.5e3", -1500.0),
+        ({"type": "boolean"}, "yes", True),
+        ({"type": "boolean", "default": True}, "No", False),
+        ({"type": "boolean", "default": False}, "", False),
+        ({"type": "string", "enum": ["a", "b"], "default": "b"}, "", "b"),
+        ({"type": "string", "oneOf": [{"const": "a", "title": "A"}, {"const": "b"}]}, "b", "b"),
+        ({"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}}, "a, c", ["a", "c"]),
+        ({"type": "array", "items": {"anyOf": [{"const": "a", "title": "A"}]}, "default": ["a"]}, "", ["a"]),
+    ],
+)
+def test_an_answer_is_taken_as_the_field_has_it(row: Row, said: str, value: object) -> None:
+    taken = form.taken(a_form("?", "it", it=row).fields[0], said)
+    assert (taken, type(taken)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"type": "string"}, ""),
+        ({"type": "string", "maxLength": 3}, "long"),
+        ({"type": "string"}, "x" * 20_000),
+        ({"type": "integer"}, "1.5"),
+        ({"type": "integer", "maximum": 3}, "4"),
+        ({"type": "number"}, "nan"),
+        ({"type": "number"}, "inf"),
+        ({"type": "boolean"}, "perhaps"),
+        ({"type": "string", "enum": ["a", "b"]}, "c"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2}, "a"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, "a,c"),
+    ],
+)
+def test_an_answer_that_the_field_cannot_hold_is_none(row: Row, said: str) -> None:
+    with pytest.raises(AnswerInvalid):
+        form.taken(a_form("?", "it", it=row).fields[0], said)
+
+
+def test_what_need_not_be_given_is_left_out_by_an_empty_answer() -> None:
+    assert form.taken(a_form("?", it={"type": "string"}).fields[0], "") is UNSET
+
+
+def test_only_what_cannot_be_empty_is_offered_as_choices() -> None:
+    choice = {"type": "string", "enum": ["a", "b"]}
+    assert a_form("?", "it", it=choice).fields[0].offered == ["a", "b"]
+    assert a_form("?", "it", it={"type": "boolean"}).fields[0].offered == ["yes", "no"]
+    assert a_form("?", it=choice).fields[0].offered == []
+    assert a_form("?", "it", it={**choice, "default": "a"}).fields[0].offered == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"field{number}": {"type": "string"} for number in range(10_000)},
+        {"it": {"type": "string", "enum": [str(number) for number in range(10_000)]}},
+        {"it": {"type": "string", "enum": ["x" * 1_000]}},
+        {"it": {"type": "object", "properties": {}}},
+        {"it": {"type": "array", "items": {"type": "string"}}},
+        {"it": 7},
+        {"it": {"type": "integer", "default": "seven"}},
+        {"it": {"type": "integer", "default": True}},
+        {"it": {"type": "string", "enum": ["a"], "default": "b"}},
+    ],
+)
+def test_a_form_of_too_much_or_of_what_no_form_holds_is_none(fields: dict[str, Row]) -> None:
+    with pytest.raises(FormInvalid):
+        a_form("?", **fields)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"name": "password"}, {"name": "dbPassword"}, {"name": "api_key"}, {"name": "x", "title": "Your access token"},
+        {"name": "x", "description": "The PIN of your card."}, {"name": "x", "format": "password"},
+    ],
+)  # fmt: skip
+def test_a_form_that_wants_a_secret_is_none(row: Row) -> None:
+    name = row.pop("name")
+    with pytest.raises(FormInvalid, match="secret"):
+        a_form("?", **{name: {"type": "string", **row}})
+
+
+@pytest.mark.parametrize("name", ["spinning", "tokenise", "passenger", "keyboard"])
+def test_words_that_only_hold_such_a_word_are_no_secret(name: str) -> None:
+    assert a_form("?", **{name: {"type": "string"}}).fields
