@@ -60,6 +60,11 @@ def redact(redactor: Redactor) -> None:
     _redactor = redactor
 
 
+def hide_also(secrets: tuple[str, ...]) -> None:
+    """From now on hide these, too."""
+    redact(Redactor(tuple(dict.fromkeys((*_redactor.secrets, *secrets)))))
+
+
 def shown(text: str) -> str:
     """The text without secrets, for what leaves the run beside its log."""
     return _redactor.text(text)

@@ -40,6 +40,7 @@ class Redactor:
     """Replaces secrets anywhere in a value. secrets: the texts known to be secret."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
+        self.secrets = secrets
         lines = {part for text in secrets for part in (text, *_SIGNS.split(text))}
         known = sorted((text for text in lines if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None

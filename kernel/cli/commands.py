@@ -107,6 +107,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "known": "Common servers that can be added by name",
         "list": "Every server that is a Hand",
         "test": "Ask a server what it offers now, and compare",
+        "login": "Log in to a server elsewhere",
+        "logout": "Forget that login",
         "remove": "Remove a server's Hand",
         "offer": "Choose what MCP clients may call here",
         "serve": "Let MCP clients call it",

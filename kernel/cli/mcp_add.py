@@ -4,18 +4,19 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from typing import Literal
 
 import click
 from msgspec import Struct
 
-from kernel.cli import install, mcp_passing, mcp_servers, mcp_table, screen
+from kernel.cli import install, mcp_passing, mcp_servers, mcp_table, screen, secret_values
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.capabilities import url
 from manifests.errors import ResourceInvalid
 from manifests.mcp import tools
 from manifests.mcp.folder import PREFIX, Wanted, setting_of
-from manifests.mcp.tools import Agreement, Offer, changed
+from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
 from manifests.versions import after
@@ -41,6 +42,11 @@ class Options(Struct, frozen=True, kw_only=True):
     secret: tuple[str, ...]
     certificates: str | None
     may_ask: bool
+    client: str
+    client_secret: bool
+    client_key: str | None
+    issuer: str
+    alone: bool
     memory: str
 
 
@@ -52,7 +58,9 @@ class Options(Struct, frozen=True, kw_only=True):
     "--files", metavar="DIR", type=click.Path(), help="The server's own folder, sealed with it; it runs there."
 )
 @click.option("--code", metavar="DIR", multiple=True, help="A folder its program lies in: read there, not sealed.")
-@click.option("--connect", metavar="HOST:PORT", multiple=True, help="Where the program may connect to.")
+@click.option(
+    "--connect", metavar="HOST:PORT", multiple=True, help="Where it may connect to; of a URL: where its logins are."
+)
 @click.option("--read", metavar="DIR", multiple=True, help="A folder of this machine that the program may read.")
 @click.option("--only", metavar="TOOL", multiple=True, help="Take this tool, and no other that is not named.")
 @click.option("--effect", metavar="TOOL=EFFECT", multiple=True, help="read, write or external; TOOL * stands for all.")
@@ -64,6 +72,11 @@ class Options(Struct, frozen=True, kw_only=True):
 )
 @click.option("--certificates", metavar="FILE", type=click.Path(), help="Trusted at the URL, instead of the system's.")
 @click.option("--may-ask", is_flag=True, help="Let it ask you things, each as a question that waits for your answer.")
+@click.option("--client", metavar="ID", default="", help="What its Hand is where you log in, or its document's URL.")
+@click.option("--client-secret", is_flag=True, help="That client's secret is taken from CLIENT_SECRET, or asked for.")
+@click.option("--client-key", metavar="FILE", type=click.Path(), help="That client's private key, a PEM file.")
+@click.option("--issuer", metavar="URL", default="", help="The authorization server that knows that client.")
+@click.option("--alone", is_flag=True, help="Log in by the client's secret or key, without a person.")
 @click.option("--memory", metavar="SIZE", default="1GiB", help="The most memory of each of its processes.")
 def mcp_add(
     session: Session, name: str, server: tuple[str, ...], yes: bool, files: str | None, **typed: object
@@ -81,6 +94,9 @@ def mcp_add(
     What was agreed to is kept with the Hand: a tool whose description or schema its server changes later is refused until
     this command has shown it again.
 
+    A server at a URL may want a login: then it is added without its tools, and this command shows them after `maniple mcp
+    login NAME`.
+
     The value of a --secret is taken from the environment variable of that name (for a header, with _ for -), or asked for.
     """
     import msgspec
@@ -93,20 +109,30 @@ def mcp_add(
     own = mcp_servers.files_of(files) if files is not None else {}
     if options.certificates:
         own[tools.CERTIFICATES] = _read(options.certificates)
+    if wanted.login is not None and wanted.login.proof:
+        key = options.client_key
+        values[wanted.login.proof] = secret_values.of_file(key) if key else _secret("CLIENT_SECRET")
+    again = shlex.join(["maniple", "mcp", "add", name, "--yes", *(["--"] if wanted.command else []), *server])
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
-    if old is not None:
-        wanted = msgspec.structs.replace(wanted, version=after(old[0].version))
-    with mcp_servers.looking(session, wanted, own, values) as offer:
-        pass
-    _show(session, offer, old[1] if old is not None else None)
-    with session.client() as client:
-        hand = mcp_servers.made(wanted, offer, own)
-        again = shlex.join(["maniple", "mcp", "add", name, "--yes", *(["--"] if wanted.command else []), *server])
+        if old is not None:
+            wanted = msgspec.structs.replace(wanted, version=after(old[0].version))
+        try:
+            offer = mcp_servers.look(session, client, wanted, own, values, old)
+        except mcp_servers.LoginWanted as error:
+            session.say(
+                f"{error}. It is added with its tools {'as they were' if old else 'unseen, and so without them'}."
+            )
+            hand = mcp_servers.made(msgspec.structs.replace(wanted, only=(), effects={}), Offer(), own, old)
+            next_ = f"`maniple mcp login {name}`, then this command again shows its tools"
+        else:
+            _show(session, offer, old[1] if old is not None else None)
+            hand = mcp_servers.made(wanted, offer, own)
+            next_ = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
         install.carry_out(session, client, hand, yes=yes, as_declared=True, next_=again)
         if values:
             client.call("kernel.set", wanted.hand, {"values": values})
-    session.say(f"Next: `maniple methods {wanted.hand}`, and grant them to a Hand that asks for them")
+    session.say(f"Next: {next_}")
 
 
 def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
@@ -132,16 +158,43 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory,
         may_ask=options.may_ask,
     )  # fmt: skip
+    login = _login(options)
     if not server[0].startswith(("http://", "https://")):
+        if login != Login():
+            raise Ended("a program logs in nowhere: --client, --issuer and --alone are for a URL", Exit.USAGE)
         if options.certificates:
             raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
         code, readable = (tuple(map(os.path.realpath, one)) for one in (options.code, options.read))
         return _replaced(rest, command=server, hosts=options.connect, code=code, readable=readable)
-    if len(server) > 1 or has_files or options.connect or options.code or options.read:
-        raise Ended(
-            "a server at a URL takes no word more, --files, --code, --connect or --read: leave it out", Exit.USAGE
-        )
-    return _replaced(rest, url=server[0], hosts=(_host(server[0]),), certificates=_certificates(options, server[0]))
+    if len(server) > 1 or has_files or options.code or options.read:
+        raise Ended("a server at a URL takes no word more, --files, --code or --read: leave it out", Exit.USAGE)
+    hosts, certificates = (_host(server[0]), *options.connect), _certificates(options, server[0])
+    is_given = any(one.lower() == "authorization" for one in options.secret)
+    if login != Login() and (is_given or not _is_private(server[0])):
+        why = "its Authorization is given" if is_given else f"{server[0]} is not https"
+        raise Ended(f"nobody logs in to this server, since {why}: leave out --client, --issuer and --alone", Exit.USAGE)
+    login_ = None if is_given or not _is_private(server[0]) else login
+    return _replaced(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=login_)
+
+
+def _login(options: Options) -> Login:
+    """How its Hand may log in. Raises Ended for options that do not go together."""
+    proof: Literal["", "client_secret", "client_key"] = ""
+    proof = "client_key" if options.client_key else "client_secret" if options.client_secret else ""
+    is_alone = options.alone or proof == "client_key"
+    if (proof or options.issuer or is_alone) and not options.client:
+        raise Ended("--client-secret, --client-key, --issuer and --alone are about a --client: name it", Exit.USAGE)
+    if is_alone and not proof:
+        raise Ended("--alone needs the client's --client-secret or --client-key", Exit.USAGE)
+    if proof and not options.issuer:
+        raise Ended(f"whose client {options.client} is, --issuer must say: nobody else is shown its secret", Exit.USAGE)
+    return Login(client=options.client, proof=proof, issuer=options.issuer, is_alone=is_alone)
+
+
+def _is_private(address: str) -> bool:
+    """Whether nobody else hears what is said to that address."""
+    host = url.split_port(url.origin(url.normalise(address)).partition("://")[2])[0]
+    return address.startswith("https:") or host in ("localhost", "127.0.0.1", "[::1]")
 
 
 def _replaced(wanted: Wanted, **more: object) -> Wanted:

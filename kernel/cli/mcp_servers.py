@@ -26,18 +26,33 @@ from manifests.seal import MANIFEST_FILE
 LOOK_S = 120.0
 """Seconds in which a server must start and tell what it offers."""
 
+LOGIN = "login"
+"""The code of a call that failed since the server wants a login."""
+
 _SHOWN = 10  # lines of what a server printed
 _TAIL = 4096
 _RECORD = '{"time":'
 
 
-def made(wanted: Wanted, offer: Offer, files: Mapping[str, bytes]) -> package.Folder:
-    """The Hand that a server becomes, not yet sealed. Raises Ended when it cannot be one."""
+class LoginWanted(Ended):
+    """The server tells nothing to whoever has not logged in."""
+
+
+def made(
+    wanted: Wanted, offer: Offer, files: Mapping[str, bytes], before: tuple[Installed, Agreement] | None = None
+) -> package.Folder:
+    """The Hand that a server becomes, not yet sealed. before: the one whose tools it has, if the server could not be
+
+    asked now. Raises Ended when it cannot be one.
+    """
     import tomli_w
 
     try:
-        toml = tomli_w.dumps(folder.manifest_of(wanted, offer))
-        agreed = folder.agreement(wanted, offer)
+        tables, agreed = dict(folder.manifest_of(wanted, offer)), folder.agreement(wanted, offer)
+        if before is not None:
+            tables = folder.as_before(tables, before[0].package.manifest.provides)
+            agreed = replace(agreed, tools=before[1].tools)
+        toml = tomli_w.dumps(tables)
         own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
         if taken := sorted(own.keys() & files.keys()):
@@ -71,9 +86,39 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
             try:
                 offer = offered(client, passing.hand)
             except (NotDone, OfferInvalid) as error:
+                why = str(error).replace(passing.name, wanted.name)
+                if isinstance(error, NotDone) and error.reason == LOGIN and not _is_alone(wanted):
+                    raise LoginWanted(why) from None
                 _say_what_it_said(session, passing)
-                raise Ended(f"the server {_named(wanted)} could not be asked: {error}") from None
+                raise Ended(f"the server {_named(wanted)} could not be asked: {why}") from None
         yield offer
+
+
+def look(
+    session: Session,
+    client: Client,
+    wanted: Wanted,
+    files: Mapping[str, bytes],
+    values: Mapping[str, str],
+    old: tuple[Installed, Agreement] | None,
+) -> Offer:
+    """What a server offers, asked by its own Hand if that may have a login which a passing one has not.
+
+    old: what is installed under its name. Raises LoginWanted, Ended.
+    """
+    if old is None or not wanted.url or old[1].url != wanted.url or old[1].login is None or _is_alone(wanted):
+        with looking(session, wanted, files, values) as offer:
+            return offer
+    try:
+        return offered(client, wanted.hand)
+    except NotDone as error:
+        if error.reason == LOGIN:
+            raise LoginWanted(str(error)) from None
+        raise
+
+
+def _is_alone(wanted: Wanted) -> bool:
+    return wanted.login is not None and wanted.login.is_alone
 
 
 def offered(client: Client, hand: str) -> Offer:

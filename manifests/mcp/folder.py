@@ -10,9 +10,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from manifests.mcp.tools import Agreed, Agreement, Offer, OfferInvalid, Tool
+from manifests.mcp.tools import Agreed, Agreement, Login, Offer, OfferInvalid, Tool
 from manifests.mcp.words import methods_of, summary_of, taken_by, visible
 from manifests.readers import LONGEST_TEXT
+from manifests.schema import Provided
 
 PREFIX: Final = "mcp-"
 MAIN: Final = '''"""The Hand of a server that is reached over HTTP; mcp.json names it."""
@@ -34,7 +35,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     connect to. code, readable: folders of this machine, in which its program lies, and others. plain: variables of the
     program, in which STATE stands for the folder that it keeps. environment: its secret ones, or headers of requests to the
     url. certificates: the system's file of those that are trusted at the url. may_ask: it may ask people, as they allow it
-    each time. is_passing: it is only to be looked at, and not started again when it fails.
+    each time. login: how it may log in at the url. is_passing: it is only to be looked at, and not started again when it
+    fails.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     environment: tuple[str, ...] = ()
     certificates: str = ""
     may_ask: bool = False
+    login: Login | None = None
     is_passing: bool = False
     memory: str = "1GiB"
 
@@ -72,6 +75,7 @@ def agreement(wanted: Wanted, offer: Offer) -> Agreement:
         tools=tools,
         plain=dict(wanted.plain),
         environment=environment,
+        login=wanted.login,
     )
 
 
@@ -86,6 +90,8 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
         setting_of(one): {"type": "string", "secret": True, "help": f"The server's {one}."}
         for one in wanted.environment
     }
+    if wanted.login is not None and wanted.login.proof:
+        settings[wanted.login.proof] = {"type": "string", "secret": True, "help": "What proves the client's name."}
     readable = [*dict.fromkeys((*wanted.code, *wanted.readable)), *filter(None, (wanted.certificates,))]
     confinement = {"confinement": {"outside_read": readable}} if readable else {}
     return {
@@ -106,6 +112,20 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
         **({"restart": {"when": "never"}} if wanted.is_passing else {}),
         **confinement,
     }
+
+
+def as_before(tables: Mapping[str, object], provides: Mapping[str, Provided]) -> dict[str, object]:
+    """The tables, with the methods that its Hand provided before beside those that it always has."""
+    fixed = tables["provides"]
+    assert isinstance(fixed, dict)
+    kept = {
+        method: {
+            "summary": one.summary, "resource": one.resource, "effect": one.effect, "idempotent": one.idempotent,
+            "labels": list(one.labels), "params": one.params, "returns": one.returns,
+        }
+        for method, one in provides.items()
+    }  # fmt: skip
+    return {**tables, "provides": {**kept, **fixed}}
 
 
 def setting_of(variable: str) -> str:
@@ -175,4 +195,10 @@ def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:
         effect, returns = _effect(wanted, "prompts.get"), {"messages": "list", "description": "string?", "cut": "bool?"}
         params = {"name": "string", "arguments": "dict?"}
         found["prompts.get"] = row("Fill one of the server's prompts", effect, params, returns)
+    if wanted.login is not None:  # the operator's own: anybody else's call of them waits for him
+        returns = {"scope": "string"}
+        login = row("Log in to the server, with a person at a page", "external", {"redirect": "string"}, returns)
+        found |= {} if wanted.login.is_alone else {"auth.login": {**login, "asks": True}}
+        logout = row("Forget the login to the server", "write", {}, {"was": "bool"})
+        found["auth.logout"] = {**logout, "asks": True}
     return {f"{wanted.hand}.{name}": one for name, one in found.items()}

@@ -6,7 +6,7 @@ kept as a digest of each tool's name, description and schemas, so that one which
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -68,12 +68,25 @@ class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     params: dict[str, str] = {}
 
 
+class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How its Hand may log in to a server elsewhere. client: what the Hand is there, a name or its document's URL; "" for
+
+    one that is to be registered. proof: the secret setting that proves it, "" for none. issuer: the authorization server
+    that knows this client. is_alone: it logs in by that proof, without a person.
+    """
+
+    client: str = ""
+    proof: Literal["", "client_secret", "client_key"] = ""
+    issuer: str = ""
+    is_alone: bool = False
+
+
 class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the Hand's run goes by. url: where the server is, "" for a program. tools: by the Hand's method.
 
     plain: variables of the program that are no secrets. environment: variable of the program, or header of requests to the
     url, → the setting that holds it. certificates: the system's file of those that are trusted at the url, "" when they lie
-    in CERTIFICATES.
+    in CERTIFICATES. login: None where it logs in nowhere.
     """
 
     url: str = ""
@@ -81,6 +94,7 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tools: dict[str, Agreed] = {}
     plain: dict[str, str] = {}
     environment: dict[str, str] = {}
+    login: Login | None = None
 
 
 def read_offer(raw: bytes) -> Offer:

@@ -16,7 +16,9 @@ from manifests.capabilities.spelling import oddity
 from manifests.mcp.tools import Tool
 from manifests.readers import LONGEST_TEXT, RESERVED_FIELDS
 
-FIXED: Final = ("tools.list", "resources.list", "resources.read", "prompts.list", "prompts.get")
+FIXED: Final = (
+    "tools.list", "resources.list", "resources.read", "prompts.list", "prompts.get", "auth.login", "auth.logout",
+)  # fmt: skip
 """What the Hand of every server may offer besides the tools: each two words, which no tool's method is."""
 
 _LONGEST: Final = 56  # characters of a word, before it is numbered

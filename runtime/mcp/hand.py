@@ -12,7 +12,7 @@ import os
 import signal
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, TypeVar
 
 import httpx2
@@ -31,7 +31,9 @@ from runtime.errors import Failure, HandBroken
 from runtime.hand import Hand
 from runtime.mcp import asking, results
 from runtime.mcp.asking import Asking
-from runtime.mcp.http import remote
+from runtime.mcp.http import outside, remote
+from runtime.mcp.kept import Kept
+from runtime.mcp.login import Login, client_of
 from runtime.mcp.stdio import Pipes
 from runtime.serving import Call
 
@@ -46,6 +48,7 @@ _LAST_WORDS: Final = 0.5  # seconds in which what an ended program wrote is stil
 _PAGES: Final = 100
 _ROWS: Final = 5_000
 _PIECE: Final = 256 * 1024
+_ADDRESS: Final = 16 * 1024  # bytes of where a page sends a person
 
 _T = TypeVar("_T")
 
@@ -60,19 +63,40 @@ class Server(Hand):
         except (OSError, OfferInvalid) as error:
             raise HandBroken(f"{tools.FILE}: {error}; `maniple mcp add` writes it") from None
         self._asking = Asking(self.kernel, self.name)
+        self._login = self._logging_in()
         self._pipes = self._started()
         self._refused: dict[str, str] = {}
         self._is_stale, self._looked = True, 0.0
-        self._looking = asyncio.Lock()
-        self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        self.in_background(self._talk(self._transport()))
-        try:
-            async with asyncio.timeout(GREETING):
-                self._client = await asyncio.shield(self._ready)
-        except TimeoutError:
-            raise HandBroken(f"the server has not greeted us within {GREETING:.0f} seconds") from None
+        self._looking, self._greeting = asyncio.Lock(), asyncio.Lock()
+        self._talking: Client | None = None
+        await self._greet()
         if self._pipes is not None:
             self.in_background(self._watch(self._pipes.program))
+
+    async def _greet(self) -> None:
+        """Begin the talk, unless there is one. It comes to nothing, and raises nothing, where a login is wanted first."""
+        async with self._greeting:
+            if self._talking is not None:
+                return
+            self._ready: asyncio.Future[Client | None] = asyncio.get_running_loop().create_future()
+            self.in_background(self._talk(self._transport()))
+            try:
+                async with asyncio.timeout(GREETING):
+                    self._talking = await asyncio.shield(self._ready)
+            except TimeoutError:
+                raise HandBroken(f"the server has not greeted us within {GREETING:.0f} seconds") from None
+
+    @property
+    def _client(self) -> Client:
+        """The server, once it has greeted us. Raises Failure where it lets nobody in."""
+        if self._talking is None:
+            raise Failure("login", self._login.why if self._login is not None else "the server has not greeted us")
+        return self._talking
+
+    async def on_settings(self, changed: frozenset[str]) -> None:
+        """Keep what is no setting hidden, too."""
+        if self._login is not None:
+            self._login.hide()
 
     async def stop(self) -> None:
         """The server's streams are closed by now; what has not ended is asked to, then ends with this process."""
@@ -94,6 +118,12 @@ class Server(Hand):
             raise Failure("arguments", "; ".join(invalid.problems)) from None
         if self._pipes is not None and self._pipes.program.ended.done():
             raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
+        match call.method.removeprefix(f"{self.name}."):
+            case "auth.login":
+                return await self._log_in(call, str(params["redirect"]))
+            case "auth.logout":
+                return {"was": self._login is not None and await self._login.forget()}
+        await self._greet()
         with self._asking.answered(call.number):
             return await self._answer(call, params)
 
@@ -113,6 +143,33 @@ class Server(Hand):
                 words = {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
                 return results.of_prompt(await self._asked(self._client.get_prompt(str(params["name"]), words)))
         return await self._call_tool(call.method, params)
+
+    async def _log_in(self, call: Call, redirect: str) -> object:
+        """Let a person log in, whose page goes to the caller, and whose way back comes from it."""
+        if self._login is None or self._agreement.login is None or self._agreement.login.is_alone:
+            raise Failure("arguments", f"no person logs in to the server of {self.name}")
+        if self._login.challenge is None:  # then it is to be heard what it wants
+            with suppress(Failure):
+                await self._greet()
+                await self._offer()
+        if self._login.challenge is None:
+            raise Failure("conflict", f"the server lets {self.name} in as it is: to be somebody else, log out first")
+
+        async def show(url: str) -> None:
+            await call.send(url.encode())
+
+        async def hear() -> str:
+            told = bytearray()
+            async for piece in call.upload:
+                told += piece
+                if b"\n" in told or len(told) > _ADDRESS:
+                    break
+            return told.partition(b"\n")[0][:_ADDRESS].decode("utf-8", "replace")
+
+        scope = await self._login.by_person(redirect, show, hear)
+        self._is_stale = True
+        await self._greet()
+        return {"scope": scope}
 
     # what a server offers ---------------------------------------------------------------------------------------------
 
@@ -208,6 +265,8 @@ class Server(Hand):
         try:
             return await asked
         except MCPError as error:
+            if self._login is not None and self._login.why:
+                raise Failure("login", self._login.why) from None
             if error.code == CONNECTION_CLOSED:
                 raise Failure("ended", "the server has ended, or the connection to it") from None
             code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
@@ -231,7 +290,16 @@ class Server(Hand):
     def _transport(self) -> AbstractAsyncContextManager[TransportStreams]:
         if self._pipes is not None:
             return self._pipes.streams()
-        return remote(self._agreement.url, self.kernel, self._given(), self._trusted())
+        return remote(self._agreement.url, self.kernel, self._given(), self._trusted(), self._login)
+
+    def _logging_in(self) -> Login | None:
+        """What logs in to a server elsewhere, None where that is not to be."""
+        wanted = self._agreement.login
+        if wanted is None:
+            return None
+        proof, trusted = str(self.settings.get(wanted.proof) or ""), self._trusted()
+        kept = Kept(self.state, None if wanted.is_alone else client_of(wanted, proof))
+        return Login(self.name, self._agreement.url, wanted, proof, kept, lambda to: outside(self.kernel, trusted, to))
 
     def _trusted(self) -> ssl.SSLContext:
         """Whom to believe at the URL: what lies in the Hand's folder, or the system's."""
@@ -269,6 +337,9 @@ class Server(Hand):
                     self._ready.set_result(client)
                 await self._attend(client)
         except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
+            if self._login is not None and self._login.why and not self._ready.done():
+                self._ready.set_result(None)
+                return
             if isinstance(first := _first(error), HandBroken):
                 raise first from None
             program = self._pipes.program if self._pipes is not None else None

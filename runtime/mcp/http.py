@@ -7,9 +7,9 @@ no stream of events has a largest size, and nothing is unpacked, so that no serv
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio
 import httpcore2
@@ -23,12 +23,18 @@ from mcp.client.streamable_http import streamable_http_client
 
 from runtime import records
 from runtime.calls import Stream, answering
-from runtime.errors import CallEnded
+from runtime.errors import CallEnded, CallRefused
 from runtime.kernel_handle import KernelHandle
 from wire import limits
 
 LARGEST: Final = 8 * 1024 * 1024
 """Bytes of an answer, or of one event of a stream of them."""
+
+MOST: Final = "maniple.most"
+"""The extension of a request that says how many bytes its answer may have, of whatever kind it is."""
+
+Refused: TypeAlias = Callable[[str], None]
+"""Given `host:port` that the Hand may not connect to."""
 
 _CONNECT_S: Final = 30.0
 _SILENT_S: Final = 3600.0
@@ -120,8 +126,8 @@ class _Connection(AsyncNetworkStream):
 class _Calls(AsyncNetworkBackend):
     """Makes connections by calls."""
 
-    def __init__(self, kernel: KernelHandle) -> None:
-        self._kernel = kernel
+    def __init__(self, kernel: KernelHandle, refused: Refused | None) -> None:
+        self._kernel, self._refused = kernel, refused
 
     async def connect_tcp(
         self,
@@ -146,6 +152,8 @@ class _Calls(AsyncNetworkBackend):
             stream.take_back("it took too long")
             raise httpcore2.ConnectTimeout(str(error)) from None
         except CallEnded as error:
+            if self._refused is not None and isinstance(error, CallRefused) and error.code == "capability":
+                self._refused(address)
             raise httpcore2.ConnectError(f"{address}: {error}") from None
         return _Connection(Wire(stream))
 
@@ -155,13 +163,13 @@ class _Calls(AsyncNetworkBackend):
 
 class _Bounded(httpx2.AsyncByteStream):
     def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
-        self._stream, self._left = stream, most
+        self._stream, self._left, self._most = stream, most, most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
             self._left -= len(piece)
             if self._left < 0:
-                raise httpx2.ReadError(f"the server's answer is larger than {LARGEST >> 20} MiB")
+                raise httpx2.ReadError(f"the server's answer is larger than {self._most >> 10} KiB")
             yield piece
 
     async def aclose(self) -> None:
@@ -171,10 +179,10 @@ class _Bounded(httpx2.AsyncByteStream):
 class _Transport(httpx2.AsyncHTTPTransport):
     """The package's, over our connections, and with bounded answers."""
 
-    def __init__(self, kernel: KernelHandle, context: ssl.SSLContext) -> None:
+    def __init__(self, kernel: KernelHandle, context: ssl.SSLContext, refused: Refused | None) -> None:
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context, network_backend=_Calls(kernel), max_connections=64, keepalive_expiry=20.0
+            ssl_context=context, network_backend=_Calls(kernel, refused), max_connections=64, keepalive_expiry=20.0
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -184,22 +192,34 @@ class _Transport(httpx2.AsyncHTTPTransport):
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise httpx2.ReadError("the server packed its answer, which it was asked not to do")
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        most = request.extensions.get(MOST)
+        if most is not None or not response.headers.get("content-type", "").startswith("text/event-stream"):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Bounded(response.stream, LARGEST)
+            response.stream = _Bounded(response.stream, most or LARGEST)
         return response
+
+
+def outside(kernel: KernelHandle, trusted: ssl.SSLContext, refused: Refused) -> httpx2.AsyncClient:
+    """A client whose requests carry nothing of ours. refused: told of a host that was not granted."""
+    timeout = httpx2.Timeout(_CONNECT_S)
+    return httpx2.AsyncClient(transport=_Transport(kernel, trusted, refused), timeout=timeout, trust_env=False)
 
 
 @asynccontextmanager
 async def remote(
-    url: str, kernel: KernelHandle, headers: Mapping[str, str], trusted: ssl.SSLContext
+    url: str,
+    kernel: KernelHandle,
+    headers: Mapping[str, str],
+    trusted: ssl.SSLContext,
+    login: httpx2.Auth | None = None,
 ) -> AsyncIterator[TransportStreams]:
-    """The messages both ways, until the block is left."""
+    """The messages both ways, until the block is left. login: what signs each request."""
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would tell each URL, and so what stands in it
     client = httpx2.AsyncClient(
-        transport=_Transport(kernel, trusted),
+        transport=_Transport(kernel, trusted, None),
         headers={**headers, "accept-encoding": "identity"},
         timeout=httpx2.Timeout(_CONNECT_S, read=_SILENT_S),
+        auth=login,
         trust_env=False,
     )
     async with client, streamable_http_client(url, http_client=client, max_sse_event_size=LARGEST) as streams:

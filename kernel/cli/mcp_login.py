@@ -1,0 +1,69 @@
+"""`maniple mcp login` (acts)."""
+
+import sys
+from typing import Final
+
+import click
+from msgspec import Struct
+
+from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, screen, told
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command
+
+LOGIN_S: Final = 1800.0
+"""Seconds in which a person must have logged in."""
+
+LONGEST: Final = 16 * 1024
+"""Bytes of a page's address."""
+
+
+class _Done(Struct, frozen=True, kw_only=True):
+    """What a login allows, as the server calls it."""
+
+    scope: str = ""
+
+
+@command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="Where the page sends you back to, on this machine; a free one without.",
+)
+@click.option("--paste", is_flag=True, help="Take the address that it sent you back to from what you type.")
+def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> None:
+    """Log in to an MCP server elsewhere, by OAuth: prints the page to open, and waits until it sends you back.
+
+    What was agreed there (tokens) is kept by the server's Hand, in its own state, and shown to nobody. The page is that of
+    the authorization server that the MCP server names; its host must be granted: `maniple mcp add NAME URL --connect`.
+
+    If your browser is on another machine, use --paste: it cannot open the address that it is sent back to, which you then
+    copy here.
+    """
+    with session.client() as client, mcp_listening.bound(port or 0) as listener:
+        hand, agreed = mcp_servers.added(client, name)
+        if agreed.login is None or agreed.login.is_alone:
+            how = "logs in by itself" if agreed.login else "logs in nowhere"
+            raise Ended(f"{hand.name} {how}: see `maniple mcp add --help`", Exit.USAGE)
+        redirect = f"http://{mcp_listening.HOST}:{listener.getsockname()[1]}{mcp_redirect.PATH}"
+
+        def show(page: bytes) -> None:
+            session.say("Open this page in a browser, and log in there:")
+            session.say(f"  {screen.visible(page[:LONGEST].decode('utf-8', 'replace'))}")
+            session.say(f"Then type the address it sent you to, {redirect}…" if paste else "Ctrl-C gives it up.")
+
+        if paste:
+            listener.close()
+        value = client.call(
+            f"{hand.name}.auth.login",
+            arguments={"redirect": redirect},
+            seconds=LOGIN_S,
+            chunk=show,
+            upload=sys.stdin.buffer if paste else mcp_redirect.Redirected(listener),
+        ).value
+    scope = told.read(value, _Done).scope
+    may = f" It may now: {screen.visible(scope)}." if scope else ""
+    session.result({"name": hand.name, "scope": scope}, lambda: f"{hand.name} is logged in.{may}")
+    if not agreed.tools:
+        session.say(f"Next: `maniple mcp add {name}` as before, which now shows its tools")

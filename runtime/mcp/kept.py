@@ -1,0 +1,143 @@
+"""What a login leaves behind, in a file of the Hand's own state (acts): tokens, the client they are for, and whose they are.
+
+It is the package's storage of tokens, and more: the package keeps in memory alone which authorization server its tokens
+are from, and when they expire, and would after a start offer a refresh token to the MCP server's own host instead. Nobody
+but the Hand, and the operator, may read the file; it is replaced as a whole. What cannot be read counts as no login.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from mcp.client.auth.oauth2 import OAuthContext
+from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
+from msgspec import Struct
+from msgspec.structs import replace
+from pydantic import BaseModel, ValidationError
+
+FILE: Final = "login.json"
+_LARGEST: Final = 1024 * 1024
+_HEADER: Final = 2048  # characters of what the server says that it wants
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Challenge(Struct, frozen=True, kw_only=True):
+    """How the server refused us: its status, and its WWW-Authenticate, which says what it wants."""
+
+    status: int
+    header: str = ""
+
+
+class Login(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The file's content; tables are as the package writes them. until: when the token expires, in seconds since 1970.
+
+    server, resource: what is known of the authorization server and of what it protects; authority: as that names it.
+    """
+
+    tokens: dict[str, object] | None = None
+    until: float | None = None
+    client: dict[str, object] | None = None
+    server: dict[str, object] | None = None
+    resource: dict[str, object] | None = None
+    authority: str | None = None
+    challenge: Challenge | None = None
+
+
+class Kept:
+    """The package's storage. client: the one that the operator named, which then is not the file's."""
+
+    def __init__(self, folder: Path, client: OAuthClientInformationFull | None = None) -> None:
+        self._path, self._own = folder / FILE, client
+        self._login = Login()
+        with suppress(OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError), open(self._path, "rb") as file:
+            self._login = msgspec.json.decode(file.read(_LARGEST), type=Login)
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The last refusal that only a person can mend."""
+        return self._login.challenge
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must not appear in a log."""
+        tables = (self._login.tokens or {}, self._login.client or {})
+        names = ("access_token", "refresh_token", "client_secret")
+        return tuple(str(table[name]) for table in tables for name in names if table.get(name))
+
+    async def get_tokens(self) -> OAuthToken | None:
+        """The tokens, whether or not they have expired."""
+        return _read(OAuthToken, self._login.tokens)
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        """New ones."""
+        until = None if tokens.expires_in is None else time.time() + tokens.expires_in
+        self._write(replace(self._login, tokens=_plain(tokens), until=until, challenge=None))
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        """The client that tokens are for."""
+        return self._own or _read(OAuthClientInformationFull, self._login.client)
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        """One that has been registered."""
+        self._write(replace(self._login, client=_plain(client_info)))
+
+    def restore(self, context: OAuthContext) -> None:
+        """Let the package know again what it knew when the tokens were new."""
+        login = self._login
+        context.token_expiry_time = login.until
+        context.oauth_metadata = _read(OAuthMetadata, login.server)
+        context.protected_resource_metadata = _read(ProtectedResourceMetadata, login.resource)
+        context.auth_server_url = login.authority
+
+    def learn(self, context: OAuthContext) -> None:
+        """Keep what the package has found out about where tokens come from."""
+        server, resource = _plain(context.oauth_metadata), _plain(context.protected_resource_metadata)
+        self._write(replace(self._login, server=server, resource=resource, authority=context.auth_server_url))
+
+    def refused(self, challenge: Challenge | None) -> None:
+        """Keep how we were refused, for the next login; None once that is past."""
+        if challenge is not None:
+            challenge = Challenge(status=challenge.status, header=challenge.header[:_HEADER])
+        if challenge != self._login.challenge:
+            self._write(replace(self._login, challenge=challenge))
+
+    def drop_tokens(self) -> None:
+        """They are of no use any more."""
+        self._write(replace(self._login, tokens=None, until=None))
+
+    def drop_client(self) -> None:
+        """A registered client is of no use any more: its redirect leads elsewhere."""
+        self._write(replace(self._login, client=None))
+
+    def forget(self) -> bool:
+        """Forget everything; whether there were tokens."""
+        had = self._login.tokens is not None
+        self._login = Login()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        return had
+
+    def _write(self, login: Login) -> None:
+        self._login = login
+        draft = self._path.with_suffix(".part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(draft, flags, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(login))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, self._path)
+
+
+def _plain(model: BaseModel | None) -> dict[str, object] | None:
+    return None if model is None else model.model_dump(mode="json", exclude_none=True)
+
+
+def _read(of: type[_Model], table: dict[str, object] | None) -> _Model | None:
+    try:
+        return None if table is None else of.model_validate(table)
+    except ValidationError:
+        return None

@@ -1,0 +1,340 @@
+"""Logging in to an MCP server elsewhere, as people do it, and what a hostile one gains by that: nothing."""
+
+import json
+import stat
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Ran, Shell
+from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.system.authority import Shop, running
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("login") / "home")) as kernel, kernel.client() as client:
+        install(kernel, ROOT / "hands" / "web")
+        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def shell(kernel: Kernel) -> Shell:
+    return Shell(kernel.home)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with running() as shop:
+        yield shop
+
+
+@pytest.fixture
+def name(shell: Shell, shop: Shop, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server that was added, and may connect to where its logins are; nobody has logged in."""
+    name = f"s{abs(hash(request.node.name)) % 1_000_000}"
+    ran = add(shell, shop, name)
+    assert "It is added with its tools unseen" in ran.err
+    yield name
+    shell.good("mcp", "remove", name)
+
+
+def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
+    host = shop.bank.removeprefix("http://")
+    ran = shell.run("mcp", "add", name, shop.url, "--connect", host, *more, "--yes", CLIENT_SECRET="look-for-this-key")
+    assert ran.code == 0, ran.err
+    return ran
+
+
+class Page:
+    """A `maniple mcp login` that has shown its page, or has ended before."""
+
+    def __init__(self, shell: Shell, name: str, *words: str) -> None:
+        self._command = shell.begin("mcp", "login", name, *words, stdin=subprocess.PIPE)
+        assert self._command.stderr is not None
+        self.url, self._said = "", b""
+        for line in self._command.stderr:
+            self._said += line
+            if line.startswith(b"  http"):
+                self.url = line.decode().strip()
+                break
+
+    def sends_to(self) -> str:
+        """Where the page sends the person, who then does not go there."""
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            _OPENER.open(self.url, timeout=10)
+        with caught.value as answer:
+            return str(answer.headers["Location"])
+
+    def open(self) -> int:
+        """Open it in a browser, which goes where it is sent."""
+        with urllib.request.urlopen(self.url, timeout=10) as page:
+            return int(page.status)
+
+    def end(self, typed: str = "") -> Ran:
+        """How the command ends."""
+        out, err = self._command.communicate(typed.encode(), timeout=60)
+        return Ran(self._command.returncode, out.decode(), (self._said + err).decode())
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Go nowhere."""
+
+
+_OPENER = urllib.request.build_opener(_Staying)
+
+
+def log_in(shell: Shell, shop: Shop, name: str) -> None:
+    """Log in, and look at the tools."""
+    page = Page(shell, name)
+    page.open()
+    assert page.end().code == 0
+    add(shell, shop, name)
+
+
+def do(shell: Shell, name: str) -> Ran:
+    return shell.run("call", f"mcp-{name}.do")
+
+
+def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(
+    kernel: Kernel, shell: Shell, shop: Shop, name: str
+) -> None:
+    refused = shell.run("call", f"mcp-{name}.tools.list")
+    assert (refused.code, f"`maniple mcp login {name}`" in refused.err) == (1, True)
+    page = Page(shell, name)
+    assert "code_challenge_method=S256" in page.url
+    assert page.open() == 200
+    ran = page.end()
+    assert (ran.code, f"mcp-{name} is logged in." in ran.out, f"maniple mcp add {name}" in ran.err) == (0, True, True)
+    assert "do: Do it." in add(shell, shop, name).err
+    assert "done" in do(shell, name).out
+    shell.good("audit", "verify")
+    said = shell.good("logs", f"mcp-{name}") + kernel.log() + shell.good("show", f"mcp-{name}")
+    found = [path for path in kernel.home.rglob("*") if path.is_file() and _holds(path.read_bytes(), shop)]
+    assert [path.name for path in found] == ["login.json"]
+    assert stat.S_IMODE(found[0].stat().st_mode) == 0o600
+    assert not _holds(said.encode(), shop)
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            assert not _holds((process / "cmdline").read_bytes() + (process / "environ").read_bytes(), shop)
+    assert "logged out" in shell.good("mcp", "logout", name)
+    assert not found[0].exists()
+    assert f"`maniple mcp login {name}`" in do(shell, name).err
+    assert "was not logged in" in shell.good("mcp", "logout", name)
+
+
+def _holds(text: bytes, shop: Shop) -> bool:
+    return any(token.encode() in text for token in shop.given)
+
+
+def test_the_address_may_be_typed_in_where_no_browser_reaches_this_machine(shell: Shell, shop: Shop, name: str) -> None:
+    page = Page(shell, name, "--paste", "--port", "4182")
+    back = page.sends_to()
+    assert back.startswith("http://127.0.0.1:4182/callback?code=")
+    assert page.end(f"{back}\n").code == 0
+    assert add(shell, shop, name).code == 0
+
+
+def test_an_expired_token_is_refreshed_also_by_a_new_process_and_one_that_ended_early_too(
+    shell: Shell, shop: Shop, name: str
+) -> None:
+    shop.ways["expires"] = 1
+    log_in(shell, shop, name)
+    time.sleep(1.5)
+    assert "done" in do(shell, name).out
+    grants = [asked["grant_type"] for asked in shop.asked]
+    assert (grants[0], set(grants[1:])) == ("authorization_code", {"refresh_token"})
+    shop.ways["expires"] = 3600
+    time.sleep(1.5)
+    assert "done" in do(shell, name).out
+    shell.good("restart", f"mcp-{name}")
+    before = len(shop.asked)
+    assert "done" in do(shell, name).out
+    assert len(shop.asked) == before
+    shop.valid.clear()
+    assert "done" in do(shell, name).out
+    assert [asked["grant_type"] for asked in shop.asked[before:]] == ["refresh_token"]
+    assert "/token" not in str([row for row in shop.seen if "mcp" in row])
+
+
+def test_a_login_that_is_over_is_said_and_not_tried_for_ever(shell: Shell, shop: Shop, name: str) -> None:
+    log_in(shell, shop, name)
+    shop.valid.clear()
+    shop.ways["refuses"] = "refresh_token"
+    for _ in range(3):
+        ran = do(shell, name)
+        assert (ran.code, f"`maniple mcp login {name}`" in ran.err) == (1, True)
+    assert [asked["grant_type"] for asked in shop.asked].count("refresh_token") == 1
+    log_in(shell, shop, name)
+    assert "done" in do(shell, name).out
+
+
+# what a server may do wrong -------------------------------------------------------------------------------------------
+
+
+def failed(shell: Shell, name: str) -> str:
+    """What is said of a login that comes to nothing before a page is shown."""
+    page = Page(shell, name)
+    ran = page.end()
+    assert (ran.code, page.url) == (1, "")
+    return ran.err
+
+
+def test_a_host_that_nobody_granted_is_named_with_the_command_that_grants_it(
+    shell: Shell, shop: Shop, name: str
+) -> None:
+    shop.ways["authority"] = shop.elsewhere
+    host = shop.elsewhere.removeprefix("http://")
+    assert f"`maniple mcp add {name} {shop.url} --connect {host}`" in failed(shell, name)
+    shop.ways = {"metadata": {"registration_endpoint": f"{shop.elsewhere}/register"}}
+    assert f"--connect {host}`" in failed(shell, name)
+    shop.ways = {"metadata": {"token_endpoint": f"{shop.elsewhere}/token"}}
+    page = Page(shell, name)
+    page.open()
+    assert f"--connect {host}`" in page.end().err
+    assert not [row for row in shop.seen if row in ("POST /register", "POST /token")][1:]
+
+
+def test_it_is_led_nowhere_else_by_a_redirect(shell: Shell, shop: Shop, name: str) -> None:
+    shop.ways["redirect"] = f"{shop.elsewhere}/stolen"
+    failed(shell, name)
+    assert "GET /stolen" not in shop.seen
+
+
+def test_another_issuer_than_was_asked_is_none(shell: Shell, shop: Shop, name: str) -> None:
+    shop.ways["metadata"] = {"issuer": "https://attacker.example"}
+    assert "issuer mismatch" in failed(shell, name)
+    assert "POST /register" not in shop.seen
+
+
+@pytest.mark.parametrize(("way", "said"), [("state", "State parameter mismatch"), ("iss", "iss mismatch")])
+def test_an_answer_that_is_to_another_question_gets_no_token(
+    shell: Shell, shop: Shop, name: str, way: str, said: str
+) -> None:
+    shop.ways[way] = "https://attacker.example"
+    page = Page(shell, name)
+    page.open()
+    ran = page.end()
+    assert (ran.code, said in ran.err) == (1, True)
+    assert "POST /token" not in shop.seen
+
+
+def test_a_description_of_megabytes_is_none(shell: Shell, shop: Shop, name: str) -> None:
+    shop.ways["padding"] = 4_000_000
+    assert "larger than 256 KiB" in failed(shell, name)
+
+
+def test_nobody_is_sent_to_a_page_that_others_could_listen_to(shell: Shell, shop: Shop, name: str) -> None:
+    shop.ways["metadata"] = {"authorization_endpoint": "http://attacker.example/authorize"}
+    assert "is not https: nobody logs in there" in failed(shell, name)
+    shop.ways["metadata"] = {"authorization_endpoint": "javascript:alert(1)"}
+    failed(shell, name)
+
+
+def test_what_an_authorization_server_repeats_is_told_to_nobody(
+    kernel: Kernel, shell: Shell, shop: Shop, name: str
+) -> None:
+    shop.ways["refuses"] = "authorization_code"
+    page = Page(shell, name)
+    page.open()
+    ran = page.end()
+    assert "gave no token: it answered 400, invalid_grant" in ran.err
+    verifier = shop.asked[0]["code_verifier"]
+    assert verifier not in ran.err + shell.good("logs", f"mcp-{name}")
+    assert not [path for path in kernel.home.rglob("*") if path.is_file() and verifier.encode() in path.read_bytes()]
+
+
+def test_the_port_that_waits_takes_nothing_but_its_own_way_back(shell: Shell, shop: Shop, name: str) -> None:
+    page = Page(shell, name)
+    back = page.sends_to()
+    for wrong in (back.replace("/callback?", "/favicon.ico?"), back.partition("?")[0]):
+        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
+            urllib.request.urlopen(wrong, timeout=10).close()
+        caught.value.close()
+    assert page.open() == 200
+    assert page.end().code == 0
+
+
+ASKER = Source(
+    """
+[hand]
+name = "asker"
+version = "1.0.0"
+description = "Logs in for somebody else."
+entry = "main:Asker"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"mcp-NAME.auth.*" = ["*"]
+""",
+    """
+from runtime import CallRefused, Hand
+
+
+class Asker(Hand):
+    async def run(self, name: str) -> object:
+        try:
+            await self.kernel.call(f"mcp-{name}.auth.logout", "", {})
+        except CallRefused as refused:
+            return refused.code
+""",
+)
+
+
+def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shell: Shell, shop: Shop, name: str) -> None:
+    log_in(shell, shop, name)
+    install(kernel, Source(ASKER.toml.replace("NAME", name), ASKER.main))
+    process = shell.begin("start", "asker", f"name={name}", "--wait")
+    until = time.monotonic() + 30
+    while not (rows := json.loads(shell.good("approvals", "--json"))["approvals"]) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert rows[0]["method"] == f"mcp-{name}.auth.logout"
+    shell.good("deny", str(rows[0]["call"]))
+    out, _ = process.communicate(timeout=60)
+    assert json.loads(out) == "denied"
+    assert "done" in do(shell, name).out
+    shell.good("remove", "asker")
+
+
+def test_options_that_do_not_go_together_are_said(shell: Shell, shop: Shop) -> None:
+    for words, why in (
+        (("--alone", "--client", "us"), "needs the client's --client-secret"),
+        (("--client-secret", "--client", "us"), "--issuer must say"),
+        (("--issuer", shop.bank), "name it"),
+    ):
+        ran = shell.run("mcp", "add", "wrong", shop.url, *words, CLIENT_SECRET="x")
+        assert (ran.code, why in ran.err) == (2, True), ran.err
+    ran = shell.run("mcp", "add", "wrong", "http://mcp.example/mcp", "--client", "us")
+    assert (ran.code, "is not https" in ran.err) == (2, True), ran.err
+    ran = shell.run("mcp", "add", "wrong", "--client", "us", "--", "python3", "server.py")
+    assert (ran.code, "a program logs in nowhere" in ran.err) == (2, True), ran.err
+
+
+def test_a_client_with_a_secret_of_its_own_needs_no_person_and_shows_it_to_nobody_else(
+    kernel: Kernel, shell: Shell, shop: Shop
+) -> None:
+    words = ("--client", "us", "--client-secret", "--issuer", shop.bank, "--alone")
+    add(shell, shop, "robot", *words)
+    assert "done" in do(shell, "robot").out
+    assert [asked["grant_type"] for asked in shop.asked].count("client_credentials") >= 1
+    assert shell.run("mcp", "login", "robot").code == 2
+    secret = b"look-for-this-key"
+    found = [path for path in kernel.home.rglob("*") if path.is_file() and secret in path.read_bytes()]
+    assert [path.parent.name for path in found] == ["keys"]
+    shop.valid.clear()
+    assert "done" in do(shell, "robot").out
+    shop.valid.clear()
+    shop.ways["authority"], before = shop.elsewhere, len(shop.asked)
+    ran = do(shell, "robot")
+    assert (ran.code, len(shop.asked)) == (1, before)
+    assert "where mcp-robot may not connect" in ran.err
+    shell.good("mcp", "remove", "robot")
