@@ -119,10 +119,9 @@ def mcp_add(
             wanted = msgspec.structs.replace(wanted, version=after(old[0].version))
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
-        except mcp_servers.LoginWanted as error:
-            session.say(
-                f"{error}. It is added with its tools {'as they were' if old else 'unseen, and so without them'}."
-            )
+        except mcp_servers.LoginWanted:
+            tools_ = "its tools as they were" if old else "its tools unseen, and so without them"
+            session.say(f"The server wants a login before it tells what it offers. It is added with {tools_}.")
             hand = mcp_servers.made(msgspec.structs.replace(wanted, only=(), effects={}), Offer(), own, old)
             next_ = f"`maniple mcp login {name}`, then this command again shows its tools"
         else:

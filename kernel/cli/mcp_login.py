@@ -10,8 +10,8 @@ from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, screen, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
-LOGIN_S: Final = 1800.0
-"""Seconds in which a person must have logged in."""
+LOGIN_S: Final = 600.0
+"""Seconds in which a person must have logged in; a service's call has no more by itself, either."""
 
 LONGEST: Final = 16 * 1024
 """Bytes of a page's address."""
@@ -41,6 +41,8 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
     If your browser is on another machine, use --paste: it cannot open the address that it is sent back to, which you then
     copy here.
     """
+    if paste and sys.stdin is None:
+        raise Ended("the address is read from standard input, and this is closed", Exit.USAGE)
     with session.client() as client, mcp_listening.bound(port or 0) as listener:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None or agreed.login.is_alone:

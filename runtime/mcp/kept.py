@@ -75,7 +75,7 @@ class Kept:
     async def set_tokens(self, tokens: OAuthToken) -> None:
         """New ones."""
         until = None if tokens.expires_in is None else time.time() + tokens.expires_in
-        self._write(replace(self._login, tokens=_plain(tokens), until=until, challenge=None))
+        self._write(replace(self._login, tokens=_plain(tokens), until=until))
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
         """The client that tokens are for."""

@@ -63,6 +63,7 @@ class Login(httpx2.Auth):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # it would tell answers, and so what stands in them
         self._hand, self._url, self._wanted, self._kept, self._outside = hand, url, wanted, kept, outside
         self._turn = asyncio.Lock()
+        self._is_at_page = False
         self._proof = proof
         self._failed: tuple[str, int, str] | None = None
         self._unreachable = ""
@@ -159,7 +160,10 @@ class Login(httpx2.Auth):
         async def hearing() -> AuthorizationCodeResult:
             return _came_back(await hear(), redirect)
 
-        async with self._turn:
+        if self._is_at_page:  # calls do not wait for it, and so another login does not, either
+            raise Failure("conflict", "somebody is logging in to this server already: end that first")
+        self._is_at_page = True
+        try:
             registered = await self._kept.get_client_info()
             if registered is not None and AnyUrl(redirect) not in (registered.redirect_uris or ()):
                 self._kept.drop_client()
@@ -167,10 +171,13 @@ class Login(httpx2.Auth):
             await self._restored(provider)
             if challenge.status == _UNAUTHORISED:
                 provider.context.clear_tokens()
-            try:
-                await self._steps(provider, request, refusal)
-            except _WRONG as error:
-                raise Failure("login", self._told(error)) from None
+            await self._steps(provider, request, refusal)
+        except _WRONG as error:
+            raise Failure("login", self._told(error)) from None
+        finally:
+            self._is_at_page = False
+        async with self._turn:
+            self._kept.refused(None)
             self._provider, self.why = self._unasked(), ""
         tokens = provider.context.current_tokens
         return "" if tokens is None else tokens.scope or ""

@@ -1,13 +1,15 @@
 """Logging in to an MCP server elsewhere, as people do it, and what a hostile one gains by that: nothing."""
 
 import json
+import socket
 import stat
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,10 @@ import pytest
 from tests.cli.shell import Ran, Shell
 from tests.living import ROOT, Kernel, Source, install, make_home
 from tests.system.authority import Shop, running
+from tests.system.fates import until
+
+GUARDED = ROOT / "tests" / "system" / "mcp_server" / "guarded.py"
+MARK = b"look-for-this-"
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +168,6 @@ def test_an_expired_token_is_refreshed_also_by_a_new_process_and_one_that_ended_
     shop.valid.clear()
     assert "done" in do(shell, name).out
     assert [asked["grant_type"] for asked in shop.asked[before:]] == ["refresh_token"]
-    assert "/token" not in str([row for row in shop.seen if "mcp" in row])
 
 
 def test_a_login_that_is_over_is_said_and_not_tried_for_ever(shell: Shell, shop: Shop, name: str) -> None:
@@ -175,6 +180,47 @@ def test_a_login_that_is_over_is_said_and_not_tried_for_ever(shell: Shell, shop:
     assert [asked["grant_type"] for asked in shop.asked].count("refresh_token") == 1
     log_in(shell, shop, name)
     assert "done" in do(shell, name).out
+
+
+def test_calls_wait_for_nobody_who_is_at_the_page_and_one_person_logs_in_at_a_time(
+    shell: Shell, shop: Shop, name: str
+) -> None:
+    page = Page(shell, name)
+    begun = time.monotonic()
+    ran = shell.run("call", f"mcp-{name}.tools.list")
+    assert (ran.code, time.monotonic() - begun < 10) == (1, True)
+    assert "somebody is logging in to this server already" in Page(shell, name).end().err
+    page.open()
+    assert page.end().code == 0
+
+
+def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel: Kernel, shell: Shell) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/mcp"
+    process = subprocess.Popen([sys.executable, str(GUARDED), str(port)], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _answers(port), "the server listens")
+        shell.good("mcp", "add", "guarded", url, "--yes")
+        page = Page(shell, "guarded")
+        assert page.open() == 200
+        assert "It may now: use." in page.end().out
+        shell.good("mcp", "add", "guarded", url, "--yes")
+        for a in range(3):
+            assert json.loads(shell.good("call", "mcp-guarded.add", f"a={a}"))["structured"] == {"result": a + 2}
+            time.sleep(2.5)
+        found = [path for path in kernel.home.rglob("*") if path.is_file() and MARK in path.read_bytes()]
+        assert [path.name for path in found] == ["login.json"]
+        shell.good("mcp", "remove", "guarded")
+        assert not found[0].exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with closing(socket.socket()) as link:
+        return link.connect_ex(("127.0.0.1", port)) == 0
 
 
 # what a server may do wrong -------------------------------------------------------------------------------------------
@@ -200,7 +246,7 @@ def test_a_host_that_nobody_granted_is_named_with_the_command_that_grants_it(
     page = Page(shell, name)
     page.open()
     assert f"--connect {host}`" in page.end().err
-    assert not [row for row in shop.seen if row in ("POST /register", "POST /token")][1:]
+    assert [row for row in shop.seen if row.startswith("POST /") and row != "POST /mcp"] == ["POST /register"]
 
 
 def test_it_is_led_nowhere_else_by_a_redirect(shell: Shell, shop: Shop, name: str) -> None:
@@ -212,6 +258,16 @@ def test_it_is_led_nowhere_else_by_a_redirect(shell: Shell, shop: Shop, name: st
 def test_another_issuer_than_was_asked_is_none(shell: Shell, shop: Shop, name: str) -> None:
     shop.ways["metadata"] = {"issuer": "https://attacker.example"}
     assert "issuer mismatch" in failed(shell, name)
+    assert "POST /register" not in shop.seen
+
+
+def test_a_clients_secret_is_shown_to_no_other_issuer(shell: Shell, shop: Shop, name: str) -> None:
+    add(shell, shop, name, "--client", "us", "--client-secret", "--issuer", "https://ours.example")
+    assert "names another authorization server than https://ours.example" in failed(shell, name)
+    add(shell, shop, name, "--client", "us", "--client-secret", "--issuer", shop.bank)
+    page = Page(shell, name)
+    page.open()
+    assert page.end().code == 0
     assert "POST /register" not in shop.seen
 
 
@@ -294,9 +350,7 @@ def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shell:
     log_in(shell, shop, name)
     install(kernel, Source(ASKER.toml.replace("NAME", name), ASKER.main))
     process = shell.begin("start", "asker", f"name={name}", "--wait")
-    until = time.monotonic() + 30
-    while not (rows := json.loads(shell.good("approvals", "--json"))["approvals"]) and time.monotonic() < until:
-        time.sleep(0.1)
+    rows = until(lambda: json.loads(shell.good("approvals", "--json"))["approvals"], "it waits")
     assert rows[0]["method"] == f"mcp-{name}.auth.logout"
     shell.good("deny", str(rows[0]["call"]))
     out, _ = process.communicate(timeout=60)
