@@ -77,13 +77,16 @@ class Kept:
         until = None if tokens.expires_in is None else time.time() + tokens.expires_in
         self._write(replace(self._login, tokens=_plain(tokens), until=until))
 
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
+    async def registered(self) -> OAuthClientInformationFull | None:
         """The client that tokens are for."""
         return self._own or _read(OAuthClientInformationFull, self._login.client)
 
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+    async def register(self, client_info: OAuthClientInformationFull) -> None:
         """One that has been registered."""
         self._write(replace(self._login, client=_plain(client_info)))
+
+    get_client_info, set_client_info = registered, register
+    """As the package calls them."""
 
     def restore(self, context: OAuthContext) -> None:
         """Let the package know again what it knew when the tokens were new."""

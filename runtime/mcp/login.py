@@ -164,7 +164,7 @@ class Login(httpx2.Auth):
             raise Failure("conflict", "somebody is logging in to this server already: end that first")
         self._is_at_page = True
         try:
-            registered = await self._kept.get_client_info()
+            registered = await self._kept.registered()
             if registered is not None and AnyUrl(redirect) not in (registered.redirect_uris or ()):
                 self._kept.drop_client()
             provider = self._person(redirect, showing, hearing)
