@@ -13,6 +13,7 @@ on but for its code: it may repeat what it was told.
 import asyncio
 import logging
 import re
+import shlex
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -239,10 +240,12 @@ class Login(httpx2.Auth):
     def _told(self, error: BaseException) -> str:
         """Why a login failed, without a word that was secret."""
         if self._unreachable:
-            again = f"`maniple mcp add {self._hand.removeprefix('mcp-')} {self._url} --connect {self._unreachable}`"
+            again = shlex.join(
+                ["maniple", "mcp", "add", self._hand.removeprefix("mcp-"), self._url, "--connect", self._unreachable]
+            )  # quoted, for the host is the server's own word, and this is to be typed
             return (
-                f"logging in leads to {self._unreachable}, where {self._hand} may not connect: if that is where you "
-                f"log in to this server, {again}, with its other options"
+                f"logging in leads to {visible(self._unreachable)}, where {self._hand} may not connect: if that is "
+                f"where you log in to this server, `{visible(again)}`, with its other options"
             )
         if type(error) is not OAuthFlowError and not isinstance(error, httpx2.TransportError):
             what = "registered no client" if isinstance(error, OAuthRegistrationError) else "gave no token"
