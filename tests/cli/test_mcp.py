@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from tests.cli.shell import Shell
-from tests.living import ROOT, Source, write_hand
+from tests.living import ROOT, Source, holding, write_hand
 from tests.system.fates import until
 from tests.system.mcp_servers import LOOP, RAW
 
@@ -186,7 +186,7 @@ def test_what_a_killed_look_left_goes_with_the_next_command_and_a_look_that_goes
 
 def _keeping(shell: Shell) -> list[Path]:
     """The files of secrets that have the word of the look."""
-    return [path for path in (shell.home / "keys").iterdir() if b"a-word-of-the-look" in path.read_bytes()]
+    return holding(shell.home / "keys", "a-word-of-the-look")
 
 
 def test_a_common_server_is_added_by_its_name_and_keeps_what_it_is_told(shell: Shell, tmp_path: Path) -> None:
@@ -224,9 +224,6 @@ def test_a_secret_comes_to_the_server_and_stands_nowhere(shell: Shell, tmp_path:
         assert (
             "quite-a-secret-word" not in shell.good("show", "mcp-keyed") + shell.good("settings", "mcp-keyed") + ran.err
         )
-        found = [
-            path for path in shell.home.rglob("*") if path.is_file() and b"quite-a-secret-word" in path.read_bytes()
-        ]
-        assert [path.parent.name for path in found] == ["keys"]
+        assert [path.parent.name for path in holding(shell.home, "quite-a-secret-word")] == ["keys"]
     finally:
         shell.good("mcp", "remove", "keyed")

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Ran, Shell
-from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.living import ROOT, Kernel, Source, holding, install, make_home
 from tests.system.authority import Shop, running
 from tests.system.fates import until
 
 GUARDED = ROOT / "tests" / "system" / "mcp_server" / "guarded.py"
-MARK = b"look-for-this-"
+MARK = "look-for-this-"
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(
     assert "done" in do(shell, name).out
     shell.good("audit", "verify")
     said = shell.good("logs", f"mcp-{name}") + kernel.log() + shell.good("show", f"mcp-{name}")
-    found = [path for path in kernel.home.rglob("*") if path.is_file() and _holds(path.read_bytes(), shop)]
+    found = holding(kernel.home, *shop.given)
     assert [path.name for path in found] == ["login.json"]
     assert stat.S_IMODE(found[0].stat().st_mode) == 0o600
     assert not _holds(said.encode(), shop)
@@ -209,7 +209,7 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
         for a in range(3):
             assert json.loads(shell.good("call", "mcp-guarded.add", f"a={a}"))["structured"] == {"result": a + 2}
             time.sleep(2.5)
-        found = [path for path in kernel.home.rglob("*") if path.is_file() and MARK in path.read_bytes()]
+        found = holding(kernel.home, MARK)
         assert [path.name for path in found] == ["login.json"]
         shell.good("mcp", "remove", "guarded")
         assert not found[0].exists()
@@ -305,7 +305,7 @@ def test_what_an_authorization_server_repeats_is_told_to_nobody(
     assert "gave no token: it answered 400, invalid_grant" in ran.err
     verifier = shop.asked[0]["code_verifier"]
     assert verifier not in ran.err + shell.good("logs", f"mcp-{name}")
-    assert not [path for path in kernel.home.rglob("*") if path.is_file() and verifier.encode() in path.read_bytes()]
+    assert not holding(kernel.home, verifier)
 
 
 def test_the_port_that_waits_takes_nothing_but_its_own_way_back(shell: Shell, shop: Shop, name: str) -> None:
@@ -381,9 +381,7 @@ def test_a_client_with_a_secret_of_its_own_needs_no_person_and_shows_it_to_nobod
     assert "done" in do(shell, "robot").out
     assert [asked["grant_type"] for asked in shop.asked].count("client_credentials") >= 1
     assert shell.run("mcp", "login", "robot").code == 2
-    secret = b"look-for-this-key"
-    found = [path for path in kernel.home.rglob("*") if path.is_file() and secret in path.read_bytes()]
-    assert [path.parent.name for path in found] == ["keys"]
+    assert [path.parent.name for path in holding(kernel.home, "look-for-this-key")] == ["keys"]
     shop.valid.clear()
     assert "done" in do(shell, "robot").out
     shop.valid.clear()

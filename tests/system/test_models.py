@@ -12,7 +12,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from runtime.models.messages import answer_of
-from tests.living import Kernel, Source, install, make_home
+from tests.living import Kernel, Source, holding, install, make_home
 from tests.system.fates import entries
 from wire.entries import Cost
 
@@ -107,8 +107,7 @@ def test_a_key_is_in_no_log_entry_reply_or_output(kernel: Kernel) -> None:
         _maniple(kernel, *words) for words in (("models", "--json"), ("settings", "model"), ("show", "model"))
     )
     assert KEY not in told
-    secrets = [path for path in Path(kernel.home).rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
-    assert [path.suffix for path in secrets] == [".secrets"]
+    assert [path.suffix for path in holding(kernel.home, KEY)] == [".secrets"]
 
 
 def _maniple(kernel: Kernel, *words: str) -> str:
