@@ -27,7 +27,7 @@ DEEPEST: Final = 64
 
 _PARTS: Final = 512
 _LONG_KEY: Final = re.compile(
-    rf"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_PARTS}}}"""
+    rf"""(?<![A-Za-z0-9_\\-])(?:(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_PARTS}}}"""
 )
 """A key of more parts than anybody writes: tomllib's time for it grows with their square, 40 s for 60,000."""
 

@@ -120,7 +120,7 @@ def test_a_text_made_to_break_the_reader_is_only_refused(text: str) -> None:
     ["{key} = 1", "[{key}]", "x = {{ {key} = 1 }}", "[[{key}]]"],
     ids=["key", "table", "inline", "array"],
 )
-@pytest.mark.parametrize("part", ["x", '"x y"', "'x'"])
+@pytest.mark.parametrize("part", ["x", '"x y"', "'x'", r'"\""', r'"\\"'])
 def test_a_key_whose_parts_would_take_minutes_to_read_is_refused_where_it_stands(line: str, part: str) -> None:
     text = "a = 1\n" + line.format(key=" . ".join([part] * 10_000))
     (problem,) = _problems(text)
@@ -130,7 +130,10 @@ def test_a_key_whose_parts_would_take_minutes_to_read_is_refused_where_it_stands
 
 def test_looking_for_such_a_key_passes_over_what_is_none() -> None:
     """Each of these is as long as a file may be, and would take minutes if each place in it were looked at anew."""
-    for text in ("a" * 131_000, '"' * 131_000, "a." * 400 + "=", "'" + "a" * 131_000, "a. " * 40_000 + "\n" * 9):
+    for text in (
+        "a" * 131_000, '"' * 131_000, "a." * 400 + "=", "'" + "a" * 131_000, "a. " * 40_000 + "\n" * 9,
+        r"\"" * 65_000, '"' + r"\"" * 65_000,
+    ):  # fmt: skip
         assert _problems(f"x = 1\n{text}"[:LONGEST])
 
 
