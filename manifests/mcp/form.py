@@ -9,6 +9,7 @@ cannot close, in visible characters and only so many of them; and a form that ha
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
@@ -41,6 +42,7 @@ _SECRET: Final = re.compile(
 _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
     "string": (str,), "choice": (str,), "choices": (list,), "boolean": (bool,), "integer": (int,), "number": (int, float),
 }  # fmt: skip
+_FAR: Final = 1e21
 _WARNING: Final = "Never answer it with a password or a key."
 
 
@@ -135,13 +137,11 @@ def _value(field: Field, text: str) -> Given:
         case "choices":
             return [one.strip() for one in plain.split(",") if one.strip()]
         case "integer" | "number":
-            try:
+            with suppress(ValueError, OverflowError):  # the latter: a whole number that no reader of JSON would hold
                 number = int(plain) if field.kind == "integer" else float(plain)
-            except ValueError:
-                number = math.nan
-            if not math.isfinite(number):
-                raise AnswerInvalid(f"it is no {field.kind}")
-            return number
+                if math.isfinite(number):
+                    return number
+            raise AnswerInvalid(f"it is no {field.kind}")
 
 
 def _checked(field: Field, value: Given) -> Given:
@@ -149,13 +149,13 @@ def _checked(field: Field, value: Given) -> Given:
     chosen = value if isinstance(value, list) else [str(value)] if field.kind == "choice" else []
     if wrong := [one for one in chosen if one not in field.choices]:
         raise AnswerInvalid(f"{visible(str(wrong[0]))[:CHOICE_MOST]} is none of the choices")
-    if not isinstance(value, bool):
+    if field.kind not in ("boolean", "choice"):
         size = len(value) if isinstance(value, str | list) else value
         what = {"string": "characters", "choices": "choices"}.get(field.kind, "")
         if field.least is not None and not size >= field.least:
-            raise AnswerInvalid(f"at least {field.least:g} {what}".rstrip())
+            raise AnswerInvalid(f"at least {_written(field.least)} {what}".rstrip())
         if field.most is not None and not size <= field.most:
-            raise AnswerInvalid(f"at most {field.most:g} {what}".rstrip())
+            raise AnswerInvalid(f"at most {_written(field.most)} {what}".rstrip())
     return value
 
 
@@ -178,7 +178,8 @@ def _field(name: str, row: object, is_required: bool) -> Field:
 
 def _with_default(field: Field, default: object) -> Field:
     try:
-        if type(default) not in _TYPES[field.kind]:
+        parts = default if isinstance(default, list) else []
+        if type(default) not in _TYPES[field.kind] or any(type(one) is not str for one in parts):
             raise AnswerInvalid("it is of another type")
         assert isinstance(default, str | int | float | list)
         return replace(field, default=_checked(field, default))
@@ -218,7 +219,9 @@ def _choices(row: Mapping[str, object], several: str) -> dict[str, str]:
 def _what(field: Field) -> str:
     """What an answer may be."""
     bounds = [
-        f"{word} {one:g}" for word, one in (("at least", field.least), ("at most", field.most)) if one is not None
+        f"{word} {_written(one)}"
+        for word, one in (("at least", field.least), ("at most", field.most))
+        if one is not None
     ]
     within = f" ({', '.join(bounds)})" if bounds else ""
     match field.kind:
@@ -258,4 +261,12 @@ def _quoted(text: str, most: int) -> str:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A bound; None where there is none, or one so far away that it says nothing to a person."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if abs(value) < _FAR else None
+
+
+def _written(number: float) -> str:
+    """A bound as people write it, with all of its digits."""
+    return str(number) if isinstance(number, int) else f"{number:.15g}"

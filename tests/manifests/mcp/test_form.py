@@ -49,6 +49,13 @@ def test_no_words_of_a_server_hide_move_or_end_their_quotation(message: str, wor
     assert len(said) < 2_000
 
 
+def test_bounds_are_told_with_all_of_their_digits_and_one_beyond_all_reason_is_not_told() -> None:
+    row = {"type": "integer", "minimum": 1_234_567, "maximum": 10**400}
+    assert "a whole number (at least 1234567)." in form.question(a_form("?", it=row), 0, "mcp-x")
+    row = {"type": "number", "minimum": 0.1, "maximum": 20_000_000.0}
+    assert "a number (at least 0.1, at most 20000000)." in form.question(a_form("?", it=row), 0, "mcp-x")
+
+
 def test_what_a_server_says_at_length_is_cut() -> None:
     said = form.question(a_form("x" * 100_000, it={"type": "string", "description": "y" * 100_000}), 0, "mcp-x")
     assert len(said) < 2_000
@@ -67,6 +74,8 @@ def test_what_a_server_says_at_length_is_cut() -> None:
         ({"type": "boolean", "default": True}, "No", False),
         ({"type": "boolean", "default": False}, "", False),
         ({"type": "string", "enum": ["a", "b"], "default": "b"}, "", "b"),
+        ({"type": "string", "enum": ["a", "b"], "minimum": 5}, "a", "a"),
+        ({"type": "integer", "minimum": -(10**400), "maximum": 10**400}, "7", 7),
         ({"type": "string", "oneOf": [{"const": "a", "title": "A"}, {"const": "b"}]}, "b", "b"),
         ({"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}}, "a, c", ["a", "c"]),
         ({"type": "array", "items": {"anyOf": [{"const": "a", "title": "A"}]}, "default": ["a"]}, "", ["a"]),
@@ -84,6 +93,7 @@ def test_an_answer_is_taken_as_the_field_has_it(row: Row, said: str, value: obje
         ({"type": "string", "maxLength": 3}, "long"),
         ({"type": "string"}, "x" * 20_000),
         ({"type": "integer"}, "1.5"),
+        ({"type": "integer"}, "9" * 400),
         ({"type": "integer", "maximum": 3}, "4"),
         ({"type": "number"}, "nan"),
         ({"type": "number"}, "inf"),
@@ -121,6 +131,7 @@ def test_only_what_cannot_be_empty_is_offered_as_choices() -> None:
         {"it": 7},
         {"it": {"type": "integer", "default": "seven"}},
         {"it": {"type": "integer", "default": True}},
+        {"it": {"type": "array", "items": {"enum": ["a"]}, "default": [["a"]]}},
         {"it": {"type": "string", "enum": ["a"], "default": "b"}},
     ],
 )
