@@ -156,6 +156,7 @@ def test_control_characters_of_a_server_reach_no_terminal(asking: Shell) -> None
 
 
 def test_the_callers_clock_stands_still_while_the_person_thinks(asking: Shell) -> None:
+    asking.good("call", "mcp-inn.tools.list")  # it is up, however long that takes
     text = json.dumps([a_form("Sure?")])
     process = asking.begin("call", "mcp-inn.do", f"text={text}", "--json", "--timeout", "5s")
     (row,) = until(lambda: waiting(asking), "a question")
