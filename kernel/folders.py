@@ -66,9 +66,9 @@ def measure_unlinked(processes: Iterable[int], device: int) -> int:
 
 
 def _unlinked_maps(place: str) -> Iterator[str]:
-    """The entries of a process's map_files that may be files without a name, as its maps mark them (proc_pid_maps(5)): to ask
+    """The entries of a process's map_files that may be files without a name, as its maps mark them (proc_pid_maps(5)).
 
-    about each of the hundreds that an interpreter has takes five times as long.
+    An interpreter has hundreds of entries: to ask about each of them takes five times as long.
     """
     with open(os.path.join(os.path.dirname(place), "maps"), "rb") as maps:
         for line in maps:

@@ -72,7 +72,7 @@ _RANGES: Final[tuple[tuple[Network, str, str], ...]] = tuple(
 _GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 REMEMBERED: Final = 256
-"""Addresses of which is kept how they are read and what they are, for a page's neighbours; it never changes."""
+"""Addresses that need not be read and judged anew: what a text or an address comes to never changes."""
 
 _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 

@@ -120,18 +120,18 @@ def mcp_add(
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
         except mcp_servers.LoginWanted:
-            tools_ = "its tools as they were" if old else "its tools unseen, and so without them"
-            session.say(f"The server wants a login before it tells what it offers. It is added with {tools_}.")
+            how = "its tools as they were" if old else "its tools unseen, and so without them"
+            session.say(f"The server wants a login before it tells what it offers. It is added with {how}.")
             hand = mcp_servers.made(msgspec.structs.replace(wanted, only=(), effects={}), Offer(), own, old)
-            next_ = f"`maniple mcp login {name}`, then this command again shows its tools"
+            then = f"`maniple mcp login {name}`, then this command again shows its tools"
         else:
             _show(session, offer, old[1] if old is not None else None)
             hand = mcp_servers.made(wanted, offer, own)
-            next_ = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
+            then = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
         install.carry_out(session, client, hand, yes=yes, as_declared=True, next_=again)
         if values:
             client.call("kernel.set", wanted.hand, {"values": values})
-    session.say(f"Next: {next_}")
+    session.say(f"Next: {then}")
 
 
 def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
@@ -172,14 +172,15 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     if login != Login() and (is_given or not _is_private(server[0])):
         why = "its Authorization is given" if is_given else f"{server[0]} is not https"
         raise Ended(f"nobody logs in to this server, since {why}: leave out --client, --issuer and --alone", Exit.USAGE)
-    login_ = None if is_given or not _is_private(server[0]) else login
-    return _replaced(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=login_)
+    able = None if is_given or not _is_private(server[0]) else login
+    return _replaced(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
 
 
 def _login(options: Options) -> Login:
     """How its Hand may log in. Raises Ended for options that do not go together."""
-    proof: Literal["", "client_secret", "client_key"] = ""
-    proof = "client_key" if options.client_key else "client_secret" if options.client_secret else ""
+    proof: Literal["", "client_secret", "client_key"] = "client_secret" if options.client_secret else ""
+    if options.client_key:
+        proof = "client_key"
     is_alone = options.alone or proof == "client_key"
     if (proof or options.issuer or is_alone) and not options.client:
         raise Ended("--client-secret, --client-key, --issuer and --alone are about a --client: name it", Exit.USAGE)

@@ -41,9 +41,9 @@ class LoginWanted(Ended):
 def made(
     wanted: Wanted, offer: Offer, files: Mapping[str, bytes], before: tuple[Installed, Agreement] | None = None
 ) -> package.Folder:
-    """The Hand that a server becomes, not yet sealed. before: the one whose tools it has, if the server could not be
+    """The Hand that a server becomes, not yet sealed. Raises Ended when it cannot be one.
 
-    asked now. Raises Ended when it cannot be one.
+    before: the one whose tools it has, if the server could not be asked now.
     """
     import tomli_w
 

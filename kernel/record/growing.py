@@ -101,9 +101,10 @@ def sync_folder(path: Path) -> None:
 
 
 class Syncing:
-    """Brings files to disk, SIDE_BY_SIDE of them at a time: the thread that asks, and others that are begun when they are
+    """Brings files to disk, SIDE_BY_SIDE of them at a time, for one thread that asks.
 
-    first needed and kept to the process's end: to begin three for each sync takes a quarter of its processor time.
+    That thread syncs, too; the others are begun when they are first needed, and kept to the process's end: to begin three
+    for each sync takes a quarter of its processor time.
 
     A file system commits what it is asked for at once in one go: on ext4 the commit that an fdatasync begins takes what
     others wait for with it, while one after the other each waits for a commit of its own.

@@ -25,7 +25,7 @@ _IPV4: Final = r"(?a)[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+"
 LONGEST_NAME: Final = 253
 LONGEST_GIVEN: Final = 512
 MOST_REMEMBERED: Final = 1024
-"""Texts of which the form is kept: a site's pages are many, and its name is one."""
+"""Hosts whose one form is remembered, since many calls go to the same few: a site has many pages and one name."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)

@@ -96,9 +96,9 @@ def read(message: str, schema: Mapping[str, object]) -> Form:
 
 
 def question(form: Form, at: int, hand: str, problem: str = "") -> str:
-    """What a person is asked for a form's field, in one line. at: its place, -1 for a form without any. problem: of the
+    """What a person is asked for a form's field, in one line.
 
-    answer before.
+    at: its place, -1 for a form without any. problem: why the answer before was none, "" when this is the first time.
     """
     count = f" ({at + 1} of {len(form.fields)})" if len(form.fields) > 1 else ""
     parts = [f"The server of {hand} asks{count}, in its own words: {_quoted(form.message, MESSAGE_MOST)}."]

@@ -69,10 +69,11 @@ class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How its Hand may log in to a server elsewhere. client: what the Hand is there, a name or its document's URL; "" for
+    """How its Hand may log in to a server elsewhere.
 
-    one that is to be registered. proof: the secret setting that proves it, "" for none. issuer: the authorization server
-    that knows this client. is_alone: it logs in by that proof, without a person.
+    client: what the Hand is there, a name or its document's URL; "" for one that is to be registered. proof: the secret
+    setting that proves it, "" for none. issuer: the authorization server that knows this client. is_alone: it logs in by
+    that proof, without a person.
     """
 
     client: str = ""
