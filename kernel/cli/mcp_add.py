@@ -16,6 +16,7 @@ from manifests.capabilities import url
 from manifests.errors import ResourceInvalid
 from manifests.mcp import tools
 from manifests.mcp.folder import PREFIX, Wanted, setting_of
+from manifests.mcp.private import is_private
 from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
@@ -168,11 +169,13 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     if len(server) > 1 or has_files or options.code or options.read:
         raise Ended("a server at a URL takes no word more, --files, --code or --read: leave it out", Exit.USAGE)
     hosts, certificates = (_host(server[0]), *options.connect), _certificates(options, server[0])
-    is_given = any(one.lower() == "authorization" for one in options.secret)
-    if login != Login() and (is_given or not _is_private(server[0])):
-        why = "its Authorization is given" if is_given else f"{server[0]} is not https"
-        raise Ended(f"nobody logs in to this server, since {why}: leave out --client, --issuer and --alone", Exit.USAGE)
-    able = None if is_given or not _is_private(server[0]) else login
+    why_not = "" if is_private(server[0]) else f"{server[0]} is not https"
+    if any(one.lower() == "authorization" for one in options.secret):
+        why_not = "its Authorization is given"
+    if why_not and login != Login():
+        why = f"nobody logs in to this server, since {why_not}: leave out --client, --issuer and --alone"
+        raise Ended(why, Exit.USAGE)
+    able = None if why_not else login
     return _replaced(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
 
 
@@ -180,6 +183,8 @@ def _login(options: Options) -> Login:
     """How its Hand may log in. Raises Ended for options that do not go together."""
     proof: Literal["", "client_secret", "client_key"] = "client_secret" if options.client_secret else ""
     if options.client_key:
+        if proof:
+            raise Ended("--client-secret and --client-key both prove the client: give one of them", Exit.USAGE)
         proof = "client_key"
     is_alone = options.alone or proof == "client_key"
     if (proof or options.issuer or is_alone) and not options.client:
@@ -189,12 +194,6 @@ def _login(options: Options) -> Login:
     if proof and not options.issuer:
         raise Ended(f"whose client {options.client} is, --issuer must say: nobody else is shown its secret", Exit.USAGE)
     return Login(client=options.client, proof=proof, issuer=options.issuer, is_alone=is_alone)
-
-
-def _is_private(address: str) -> bool:
-    """Whether nobody else hears what is said to that address."""
-    host = url.split_port(url.origin(url.normalise(address)).partition("://")[2])[0]
-    return address.startswith("https:") or host in ("localhost", "127.0.0.1", "[::1]")
 
 
 def _replaced(wanted: Wanted, **more: object) -> Wanted:

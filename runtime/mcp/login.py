@@ -30,6 +30,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from pydantic import AnyUrl
 
 from manifests.mcp import tools
+from manifests.mcp.private import LOOPBACK, is_private
 from manifests.mcp.words import visible
 from runtime import records
 from runtime.errors import Failure, HandBroken
@@ -39,7 +40,6 @@ from runtime.mcp.kept import Challenge, Kept
 LARGEST: Final = 256 * 1024
 """Bytes of an answer of an authorization server's."""
 
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _NOWHERE: Final = "http://127.0.0.1/callback"  # of a provider that sends nobody anywhere
 _CODE: Final = re.compile(r"[a-z_]{1,64}")
 _WRONG: Final = (OAuthFlowError, httpx2.HTTPError, httpx2.InvalidURL, ValueError)
@@ -148,7 +148,7 @@ class Login(httpx2.Auth):
         challenge = self._kept.challenge
         assert challenge is not None
         where = urlsplit(redirect)
-        if where.scheme != "http" or where.hostname not in _LOOPBACK or where.query or where.fragment:
+        if where.scheme != "http" or where.hostname not in LOOPBACK or where.query or where.fragment:
             raise Failure("arguments", "redirect is an http URL on loopback")
         request = httpx2.Request("POST", self._url, headers={"MCP-Protocol-Version": "2025-11-25"})
         headers = {"WWW-Authenticate": challenge.header} if challenge.header else {}
@@ -300,7 +300,7 @@ class Login(httpx2.Auth):
 
     def _sign(self, request: httpx2.Request) -> None:
         request.headers.pop("Authorization", None)
-        if self._provider.context.is_token_valid() and _is_private(str(request.url)):
+        if self._provider.context.is_token_valid() and is_private(str(request.url)):
             request.headers["Authorization"] = self._bearer()
 
 
@@ -324,13 +324,8 @@ def _is_refusal(response: httpx2.Response) -> bool:
 
 def _check(url: str) -> None:
     """Raises OAuthFlowError for an address that others could listen to, or that is none."""
-    if not _is_private(url):
+    if not is_private(url):
         raise OAuthFlowError(f"{url[:200]} is not https: nobody logs in there")
-
-
-def _is_private(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
 def _came_back(address: str, redirect: str) -> AuthorizationCodeResult:

@@ -1,15 +1,13 @@
 """Logging in to an MCP server elsewhere, as people do it, and what a hostile one gains by that: nothing."""
 
 import json
-import socket
 import stat
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -19,8 +17,8 @@ from tests.cli.shell import Ran, Shell
 from tests.living import ROOT, Kernel, Source, install, make_home
 from tests.system.authority import Shop, running
 from tests.system.fates import until
+from tests.system.mcp_servers import free_port, serving
 
-GUARDED = ROOT / "tests" / "system" / "mcp_server" / "guarded.py"
 MARK = b"look-for-this-"
 _NUMBERS = count(1)
 
@@ -207,11 +205,8 @@ def test_calls_wait_for_nobody_who_is_at_the_page_and_one_person_logs_in_at_a_ti
 
 
 def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel: Kernel, shell: Shell) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/mcp"
-    process = subprocess.Popen([sys.executable, str(GUARDED), str(port)], stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: _answers(port), "the server listens")
+    with serving("guarded.py") as port:
+        url = f"http://127.0.0.1:{port}/mcp"
         shell.good("mcp", "add", "guarded", url, "--yes")
         page = Page(shell, "guarded")
         assert page.open() == 200
@@ -224,20 +219,6 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
         assert [path.name for path in found] == ["login.json"]
         shell.good("mcp", "remove", "guarded")
         assert not found[0].exists()
-    finally:
-        process.kill()
-        process.wait()
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _answers(port: int) -> bool:
-    with closing(socket.socket()) as link:
-        return link.connect_ex(("127.0.0.1", port)) == 0
 
 
 # what a server may do wrong -------------------------------------------------------------------------------------------
@@ -381,6 +362,7 @@ def test_options_that_do_not_go_together_are_said(shell: Shell, shop: Shop) -> N
         (("--alone", "--client", "us"), "needs the client's --client-secret"),
         (("--client-secret", "--client", "us"), "--issuer must say"),
         (("--issuer", shop.bank), "name it"),
+        (("--client-secret", "--client-key", "key.pem", "--client", "us", "--issuer", shop.bank), "one of them"),
     ):
         ran = shell.run("mcp", "add", "wrong", shop.url, *words, CLIENT_SECRET="x")
         assert (ran.code, why in ran.err) == (2, True), ran.err

@@ -1,5 +1,14 @@
-"""Servers of the Model Context Protocol for tests, written without its package: each does one thing that none should."""
+"""Servers of the Model Context Protocol for tests: those in `mcp_server/`, and others, each of which does what none should.
 
+The others are written without the protocol's package.
+"""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final
 
 from kernel.cli import founding, installing, mcp_servers, package
@@ -7,7 +16,8 @@ from kernel.cli.client import Client
 from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Offer, Tool
-from tests.living import Kernel
+from tests.living import ROOT, Kernel
+from tests.system.fates import until
 
 PYTHON: Final = "/usr/bin/python3"
 RAW: Final = """
@@ -80,3 +90,29 @@ def do(client: Client, hand: str, *, seconds: float = 20.0) -> object:
     value = client.call(f"{hand}.do", "", {"text": "it"}, seconds=seconds).value
     assert isinstance(value, dict)
     return value["text"]
+
+
+@contextmanager
+def serving(program: str, *words: str | Path) -> Iterator[int]:
+    """A server of the package's own over HTTP, as a process; its port."""
+    port = free_port()
+    own = ROOT / "tests" / "system" / "mcp_server" / program
+    process = subprocess.Popen([sys.executable, str(own), str(port), *map(str, words)], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _listens(port), "the server listens")
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has now."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as link:
+        return link.connect_ex(("127.0.0.1", port)) == 0

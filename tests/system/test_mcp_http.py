@@ -2,13 +2,9 @@
 
 import http.server
 import json
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -24,9 +20,8 @@ from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system.mcp_servers import add as mcp_program
-from tests.system.programs import output_of, wait_for
-
-ELSEWHERE: Final = ROOT / "tests" / "system" / "mcp_server" / "elsewhere.py"
+from tests.system.mcp_servers import serving
+from tests.system.programs import output_of
 
 
 @pytest.fixture(scope="module")
@@ -62,31 +57,12 @@ def add(
     return wanted.hand
 
 
-@contextmanager
-def serving(*words: str | Path) -> Iterator[int]:
-    """The real server, as a process; its port."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(ELSEWHERE), str(port), *map(str, words)], stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: _answers(port), 30)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(port: int) -> bool:
-    with closing(socket.socket()) as link:
-        return link.connect_ex(("127.0.0.1", port)) == 0
-
-
 def test_a_server_over_tls_is_called_with_the_header_it_wants(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     authority = trustme.CA()
     own = authority.issue_cert("localhost")
     own.cert_chain_pems[0].write_to_path(tmp_path / "own.pem")
     own.private_key_pem.write_to_path(tmp_path / "own.key")
-    with serving(tmp_path / "own.pem", tmp_path / "own.key") as port:
+    with serving("elsewhere.py", tmp_path / "own.pem", tmp_path / "own.key") as port:
         url = f"https://localhost:{port}/mcp"
         files = {CERTIFICATES: authority.cert_pem.bytes()}
         tools = mcp_tools(client, add(kernel, "look", url, files=files))
@@ -105,7 +81,7 @@ def test_a_server_over_tls_is_called_with_the_header_it_wants(kernel: Kernel, cl
 
 
 def test_many_calls_at_once_and_a_large_answer(kernel: Kernel, client: Client) -> None:
-    with serving() as port:
+    with serving("elsewhere.py") as port:
         url = f"http://127.0.0.1:{port}/mcp"
         hand = add(kernel, "plain", url, tools=mcp_tools(client, add(kernel, "look-plain", url)))
         found: list[str] = []
