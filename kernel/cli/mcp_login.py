@@ -48,7 +48,7 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
         if agreed.login is None or agreed.login.is_alone:
             how = "logs in by itself" if agreed.login else "logs in nowhere"
             raise Ended(f"{hand.name} {how}: see `maniple mcp add --help`", Exit.USAGE)
-        redirect = f"http://{mcp_listening.HOST}:{listener.getsockname()[1]}{mcp_redirect.PATH}"
+        redirect = mcp_redirect.address(listener.getsockname()[1])
 
         def show(page: bytes) -> None:
             session.say("Open this page in a browser, and log in there:")

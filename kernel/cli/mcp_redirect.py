@@ -8,7 +8,10 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from typing import Final
+
+from kernel.cli.mcp_listening import HOST
 
 HEAD_WITHIN: Final = 5.0
 """Seconds in which a connection must say what it wants."""
@@ -18,6 +21,11 @@ _HEAD_MOST: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
 _DONE: Final = (200, "OK", "Maniple has what it waited for: you can close this page.\n")
 _OTHER: Final = (404, "Not Found", "There is nothing here.\n")
+
+
+def address(port: int, target: str = PATH) -> str:
+    """Where the page sends the person; with a target, what was asked for there."""
+    return f"http://{HOST}:{port}{target}"
 
 
 class Redirected:
@@ -38,11 +46,10 @@ class Redirected:
             while True:
                 connection, _ = self._listener.accept()
                 with connection, contextlib.suppress(OSError):
-                    connection.settimeout(HEAD_WITHIN)
                     target = self._target(_head(connection))
                     connection.sendall(_page(*(_DONE if target else _OTHER)))
                     if target:
-                        told.write(f"http://127.0.0.1:{self._port}{target}\n".encode())
+                        told.write(f"{address(self._port, target)}\n".encode())
                         return
 
     def _target(self, head: bytes) -> str:
@@ -51,13 +58,17 @@ class Redirected:
         method, _, rest = first.partition(" ")
         target = rest.partition(" ")[0]
         hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
-        is_ours = hosts in ([f"127.0.0.1:{self._port}"], [f"localhost:{self._port}"])
+        is_ours = hosts in ([f"{HOST}:{self._port}"], [f"localhost:{self._port}"])
         return target if is_ours and method == "GET" and target.startswith(f"{PATH}?") and target.isprintable() else ""
 
 
 def _head(connection: socket.socket) -> bytes:
-    head = b""
-    while _END not in head and len(head) < _HEAD_MOST and (piece := connection.recv(_HEAD_MOST)):
+    """What comes before the first empty line, b"" when that does not come. Raises TimeoutError when it comes too late."""
+    until, head = time.monotonic() + HEAD_WITHIN, b""
+    while _END not in head and len(head) < _HEAD_MOST:
+        connection.settimeout(max(0.001, until - time.monotonic()))
+        if not (piece := connection.recv(_HEAD_MOST)):
+            break
         head += piece
     return head.partition(_END)[0] if _END in head else b""
 
