@@ -32,7 +32,7 @@ class Challenge(Struct, frozen=True, kw_only=True):
     header: str = ""
 
 
-class Login(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The file's content; tables are as the package writes them. until: when the token expires, in seconds since 1970.
 
     server, resource: what is known of the authorization server and of what it protects; authority: as that names it.
@@ -52,84 +52,83 @@ class Kept:
 
     def __init__(self, folder: Path, client: OAuthClientInformationFull | None = None) -> None:
         self._path, self._own = folder / FILE, client
-        self._login = Login()
+        self._content = _Content()
         with suppress(OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError), open(self._path, "rb") as file:
-            self._login = msgspec.json.decode(file.read(_LARGEST), type=Login)
+            self._content = msgspec.json.decode(file.read(_LARGEST), type=_Content)
 
     @property
     def challenge(self) -> Challenge | None:
         """The last refusal that only a person can mend."""
-        return self._login.challenge
+        return self._content.challenge
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts that must not appear in a log."""
-        tables = (self._login.tokens or {}, self._login.client or {})
+        tables = (self._content.tokens or {}, self._content.client or {})
         names = ("access_token", "refresh_token", "client_secret")
         return tuple(str(table[name]) for table in tables for name in names if table.get(name))
 
     async def get_tokens(self) -> OAuthToken | None:
         """The tokens, whether or not they have expired."""
-        return _read(OAuthToken, self._login.tokens)
+        return _read(OAuthToken, self._content.tokens)
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
         """New ones."""
         until = None if tokens.expires_in is None else time.time() + tokens.expires_in
-        self._write(replace(self._login, tokens=_plain(tokens), until=until))
+        self._write(replace(self._content, tokens=_plain(tokens), until=until))
 
     async def registered(self) -> OAuthClientInformationFull | None:
         """The client that tokens are for."""
-        return self._own or _read(OAuthClientInformationFull, self._login.client)
+        return self._own or _read(OAuthClientInformationFull, self._content.client)
 
     async def register(self, client_info: OAuthClientInformationFull) -> None:
         """One that has been registered."""
-        self._write(replace(self._login, client=_plain(client_info)))
+        self._write(replace(self._content, client=_plain(client_info)))
 
     get_client_info, set_client_info = registered, register
     """As the package calls them."""
 
     def restore(self, context: OAuthContext) -> None:
         """Let the package know again what it knew when the tokens were new."""
-        login = self._login
-        context.token_expiry_time = login.until
-        context.oauth_metadata = _read(OAuthMetadata, login.server)
-        context.protected_resource_metadata = _read(ProtectedResourceMetadata, login.resource)
-        context.auth_server_url = login.authority
+        context.token_expiry_time = self._content.until
+        context.oauth_metadata = _read(OAuthMetadata, self._content.server)
+        context.protected_resource_metadata = _read(ProtectedResourceMetadata, self._content.resource)
+        context.auth_server_url = self._content.authority
 
     def learn(self, context: OAuthContext) -> None:
         """Keep what the package has found out about where tokens come from."""
         server, resource = _plain(context.oauth_metadata), _plain(context.protected_resource_metadata)
-        self._write(replace(self._login, server=server, resource=resource, authority=context.auth_server_url))
+        self._write(replace(self._content, server=server, resource=resource, authority=context.auth_server_url))
 
     def refused(self, challenge: Challenge | None) -> None:
         """Keep how we were refused, for the next login; None once that is past."""
         if challenge is not None:
             challenge = Challenge(status=challenge.status, header=challenge.header[:_HEADER])
-        if challenge != self._login.challenge:
-            self._write(replace(self._login, challenge=challenge))
+        if challenge != self._content.challenge:
+            self._write(replace(self._content, challenge=challenge))
 
     def drop_tokens(self) -> None:
         """They are of no use any more."""
-        self._write(replace(self._login, tokens=None, until=None))
+        self._write(replace(self._content, tokens=None, until=None))
 
     def drop_client(self) -> None:
         """A registered client is of no use any more: its redirect leads elsewhere."""
-        self._write(replace(self._login, client=None))
+        self._write(replace(self._content, client=None))
 
     def forget(self) -> bool:
         """Forget everything; whether there were tokens."""
-        had = self._login.tokens is not None
-        self._login = Login()
+        had = self._content.tokens is not None
+        self._content = _Content()
         with suppress(FileNotFoundError):
             os.unlink(self._path)
         return had
 
-    def _write(self, login: Login) -> None:
-        self._login = login
+    def _write(self, content: _Content) -> None:
+        self._content = content
         draft = self._path.with_suffix(".part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         with open(os.open(draft, flags, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(login))
+            file.write(msgspec.json.encode(content))
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, self._path)

@@ -27,6 +27,7 @@ from mcp.client.auth.extensions.client_credentials import (
 )
 from mcp.client.auth.utils import is_valid_client_metadata_url
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+from msgspec import Struct
 from pydantic import AnyUrl
 
 from manifests.mcp import tools
@@ -44,6 +45,7 @@ _NOWHERE: Final = "http://127.0.0.1/callback"  # of a provider that sends nobody
 _CODE: Final = re.compile(r"[a-z_]{1,64}")
 _WRONG: Final = (OAuthFlowError, httpx2.HTTPError, httpx2.InvalidURL, ValueError)
 _UNAUTHORISED, _FORBIDDEN = 401, 403
+_BROKEN: Final = 500  # from here on an answer says nothing of what was asked
 
 Show = Callable[[str], Awaitable[None]]
 """Given the page that a person is to open."""
@@ -55,18 +57,25 @@ Outside = Callable[[Refused], httpx2.AsyncClient]
 """Makes a client for requests that carry nothing but what the package puts into them."""
 
 
+class _Failed(Struct, frozen=True, kw_only=True):
+    """An answer to a step that gave nothing. code: what it calls its error, "" when it does not."""
+
+    host: str
+    status: int
+    code: str = ""
+
+
 class Login(httpx2.Auth):
     """The login of one Hand. why: what only a person can mend, "" while nothing is wrong."""
 
     def __init__(self, hand: str, url: str, wanted: tools.Login, proof: str, kept: Kept, outside: Outside) -> None:
         """Raises HandBroken when the settings fit no login."""
-        for name in ("mcp.client.auth", "mcp.client.auth.oauth2"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # it would tell answers, and so what stands in them
+        logging.getLogger("mcp.client.auth").setLevel(logging.CRITICAL + 1)  # it would tell what stands in answers
         self._hand, self._url, self._wanted, self._kept, self._outside = hand, url, wanted, kept, outside
         self._turn = asyncio.Lock()
         self._is_at_page = False
         self._proof = proof
-        self._failed: tuple[str, int, str] | None = None
+        self._failed: _Failed | None = None
         self._unreachable = ""
         self.why = ""
         if wanted.is_alone and not proof:
@@ -107,7 +116,7 @@ class Login(httpx2.Auth):
         if self._wanted.is_alone:
             return await self._stepped(request, response)
         if response.status_code == _UNAUTHORISED and context.can_refresh_token():
-            context.token_expiry_time = 1.0
+            context.token_expiry_time = 1.0  # long past, whatever was said: then the package refreshes it
             return await self._stepped(request, None)
         return False
 
@@ -119,7 +128,7 @@ class Login(httpx2.Auth):
         except _WRONG as error:
             self.why = self._told(error)
             records.logger().warning("logging in to the server failed", why=self.why)
-        if self._provider.context.current_tokens is None and self._failed and self._failed[1] < 500:
+        if self._provider.context.current_tokens is None and self._failed and self._failed.status < _BROKEN:
             self._kept.drop_tokens()
         return self._provider.context.is_token_valid() and self._bearer() != before
 
@@ -225,8 +234,7 @@ class Login(httpx2.Auth):
         outgoing.extensions = {**outgoing.extensions, MOST: LARGEST}
         response = await client.send(outgoing, follow_redirects=False)
         if response.status_code not in (200, 201):
-            code = _error_code(response)
-            self._failed = (outgoing.url.host, response.status_code, f", {code}" if code else "")
+            self._failed = _Failed(host=outgoing.url.host, status=response.status_code, code=_error_code(response))
         return response
 
     def _not_granted(self, address: str) -> None:
@@ -249,8 +257,9 @@ class Login(httpx2.Auth):
             )
         if type(error) is not OAuthFlowError and not isinstance(error, httpx2.TransportError):
             what = "registered no client" if isinstance(error, OAuthRegistrationError) else "gave no token"
-            host, status, code = self._failed or ("the authorization server", 200, "")
-            return f"{visible(host)} {what}: it answered {status}{code}"
+            last = self._failed or _Failed(host="the authorization server", status=200)
+            code = f", {last.code}" if last.code else ""
+            return f"{visible(last.host)} {what}: it answered {last.status}{code}"
         return records.shown(visible(str(error))[:500])
 
     # providers --------------------------------------------------------------------------------------------------------
