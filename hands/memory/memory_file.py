@@ -94,8 +94,10 @@ class MemoryFile:
         outcomes = self._together(store, jobs) if len(jobs) > 1 else None
         if outcomes is None:
             outcomes = [self._alone(store, job) for job in jobs]
-        if self._is_left_bare(outcomes):
+        if self._is_bare and all(isinstance(one, Exception) for one in outcomes):
+            self._close_unread()
             return outcomes
+        self._is_bare = False
         if not 0 <= self.now() - self._swept <= SWEEP_MICROS:
             self._swept = self.now()
             _sweep(store)
@@ -117,17 +119,11 @@ class MemoryFile:
             self._is_bare = False
             remove(self.path)
 
-    def _is_left_bare(self, outcomes: Sequence[object]) -> bool:
-        """Whether nothing was ever written in a file that was made for these writes: then it goes, unless it is read now."""
-        if not self._is_bare:
-            return False
-        if not all(isinstance(one, Exception) for one in outcomes):
-            self._is_bare = False
-            return False
+    def _close_unread(self) -> None:
+        """Close every connection, unless somebody reads now."""
         with self._lock:
             if not self._reading:
                 self._close()
-        return True
 
     def _opened(self) -> Store:
         """The writing connection, opened by whoever comes first."""

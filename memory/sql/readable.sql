@@ -33,6 +33,7 @@ FROM evidence e JOIN relations r ON r.id = e.relation;
 SELECT CAST(space AS BLOB), CAST(kind AS BLOB), CAST(kind AS BLOB) AS text_ FROM singles;
 
 -- name: session
+-- Its messages' ids, up to (id + 1) * 2^32, must be numbers that SQLite has.
 SELECT CAST(space AS BLOB), id, CAST(space AS BLOB) AS text_, (id + 1) * 2 AS within_, created AS time_ FROM sessions;
 
 -- name: branch

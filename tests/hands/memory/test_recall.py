@@ -117,30 +117,29 @@ def test_an_erased_memory_is_not_made_again_by_what_was_to_be_kept_in_it(desk: D
     assert not desk.hand.shelf.path_of(OWN).exists()
 
 
-def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hand_module("memory", "main").Memory, "quiet_s", 2.0)
+@pytest.fixture
+def peace(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Until it is set, somebody is about to ask, however slow the machine is."""
+    peace, memory = threading.Event(), hand_module("memory", "main").Memory
+    is_quiet = memory._is_quiet
+    monkeypatch.setattr(memory, "quiet_s", 0.2)
+    monkeypatch.setattr(memory, "_is_quiet", lambda hand: peace.is_set() and is_quiet(hand))
+    return peace
+
+
+def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(tmp_path: Path, peace: threading.Event) -> None:
     quiet = Desk(tmp_path)
     twice(quiet, CHAT)
+    peace.set()
     shelf, path = quiet.hand.shelf, quiet.hand.state / "consolidation.json"
     until(quiet, path.exists, "an end of going through it")
     assert [one["state"] for one in quiet.call("fragments", CHAT, history=True)["fragments"]] == ["live", "archived"]
     before = path.stat().st_mtime_ns
     twice(quiet, OWN)
-    quiet.loop.run_until_complete(asyncio.sleep(3.0))
+    quiet.loop.run_until_complete(asyncio.sleep(0.6))
     assert (path.stat().st_mtime_ns, len(shelf.owners())) == (before, 1)
     assert quiet.call("consolidate")["merged"] == 1
     stop(quiet)
-
-
-@pytest.fixture
-def peace(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Until it is set, somebody is about to ask, however slow the machine is."""
-    peace, memory = threading.Event(), hand_module("memory", "main").Memory
-    monkeypatch.setattr(memory, "quiet_s", 0.2)
-    monkeypatch.setattr(memory, "_is_quiet", lambda _: peace.is_set())
-    return peace
 
 
 def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, peace: threading.Event) -> None:
