@@ -106,15 +106,16 @@ def look(
 
     old: what is installed under its name. Raises LoginWanted, Ended.
     """
-    if old is None or not wanted.url or old[1].url != wanted.url or old[1].login is None or _is_alone(wanted):
-        with looking(session, wanted, files, values) as offer:
-            return offer
-    try:
-        return offered(client, wanted.hand)
-    except NotDone as error:
-        if error.reason == LOGIN:
-            raise LoginWanted(str(error)) from None
-        raise
+    if old is not None and old[1].login is not None and old[1].url == wanted.url and not _is_alone(wanted):
+        try:
+            return offered(client, wanted.hand)
+        except NotDone as error:
+            if error.reason == LOGIN:
+                raise LoginWanted(str(error)) from None
+        except OfferInvalid:
+            pass  # what is wrong may be what this adding is to mend: the passing one finds out
+    with looking(session, wanted, files, values) as offer:
+        return offer
 
 
 def _is_alone(wanted: Wanted) -> bool:

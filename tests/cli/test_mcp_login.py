@@ -19,7 +19,6 @@ from tests.system.authority import Shop, running
 from tests.system.fates import until
 from tests.system.mcp_servers import free_port, serving
 
-MARK = b"look-for-this-"
 _NUMBERS = count(1)
 
 
@@ -193,6 +192,16 @@ def test_a_login_that_is_over_is_said_and_not_tried_for_ever(shell: Shell, shop:
     assert "done" in do(shell, name).out
 
 
+def test_a_hand_that_answers_nothing_does_not_keep_its_server_from_being_added_anew(
+    shell: Shell, shop: Shop, name: str
+) -> None:
+    log_in(shell, shop, name)
+    shell.good("pause", f"mcp-{name}")
+    assert "It is added with its tools as they were" in add(shell, shop, name).err
+    shell.good("resume", f"mcp-{name}")
+    assert "done" in do(shell, name).out
+
+
 def test_calls_wait_for_nobody_who_is_at_the_page_and_one_person_logs_in_at_a_time(
     shell: Shell, shop: Shop, name: str
 ) -> None:
@@ -215,7 +224,7 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
         for a in range(2):
             time.sleep(3.5)  # longer than the server takes a token
             assert json.loads(shell.good("call", "mcp-guarded.add", f"a={a}"))["structured"] == {"result": a + 2}
-        found = holding(kernel, MARK)
+        found = holding(kernel, b"look-for-this-")
         assert [path.name for path in found] == ["login.json"]
         shell.good("mcp", "remove", "guarded")
         assert not found[0].exists()
