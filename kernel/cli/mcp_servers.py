@@ -109,11 +109,10 @@ def look(
     if old is not None and old[1].login is not None and old[1].url == wanted.url and not _is_alone(wanted):
         try:
             return offered(client, wanted.hand)
-        except NotDone as error:
-            if error.reason == LOGIN:
+        except (NotDone, OfferInvalid) as error:
+            if isinstance(error, NotDone) and error.reason == LOGIN:
                 raise LoginWanted(str(error)) from None
-        except OfferInvalid:
-            pass  # what is wrong may be what this adding is to mend: the passing one finds out
+            # what else is wrong may be what this adding is to mend: the passing one finds out
     with looking(session, wanted, files, values) as offer:
         return offer
 
