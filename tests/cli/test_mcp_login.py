@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Ran, Shell
-from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.living import ROOT, Kernel, Source, holding, install, make_home
 from tests.system.authority import Shop, running
 from tests.system.fates import until
 from tests.system.mcp_servers import free_port, serving
@@ -105,16 +105,6 @@ def log_in(shell: Shell, shop: Shop, name: str) -> None:
     add(shell, shop, name)
 
 
-def holding(kernel: Kernel, *texts: bytes) -> list[Path]:
-    """The files of the home in which one of these stands."""
-    found = []
-    for path in kernel.home.rglob("*"):
-        with suppress(FileNotFoundError):  # it has gone meanwhile
-            if path.is_file() and any(map(path.read_bytes().__contains__, texts)):
-                found.append(path)
-    return found
-
-
 def do(shell: Shell, name: str) -> Ran:
     return shell.run("call", f"mcp-{name}.do")
 
@@ -133,7 +123,7 @@ def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(
     assert "done" in do(shell, name).out
     shell.good("audit", "verify")
     said = shell.good("logs", f"mcp-{name}") + kernel.log() + shell.good("show", f"mcp-{name}")
-    found = holding(kernel, *(token.encode() for token in shop.given))
+    found = holding(kernel.home, *shop.given)
     assert [path.name for path in found] == ["login.json"]
     assert stat.S_IMODE(found[0].stat().st_mode) == 0o600
     assert not _holds(said.encode(), shop)
@@ -224,7 +214,7 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
         for a in range(2):
             time.sleep(3.5)  # longer than the server takes a token
             assert json.loads(shell.good("call", "mcp-guarded.add", f"a={a}"))["structured"] == {"result": a + 2}
-        found = holding(kernel, b"look-for-this-")
+        found = holding(kernel.home, "look-for-this-")
         assert [path.name for path in found] == ["login.json"]
         shell.good("mcp", "remove", "guarded")
         assert not found[0].exists()
@@ -312,7 +302,7 @@ def test_what_an_authorization_server_repeats_is_told_to_nobody(
     assert "gave no token: it answered 400, invalid_grant" in ran.err
     verifier = shop.asked[0]["code_verifier"]
     assert verifier not in ran.err + shell.good("logs", f"mcp-{name}")
-    assert not holding(kernel, verifier.encode())
+    assert not holding(kernel.home, verifier)
 
 
 def test_the_port_that_waits_takes_nothing_but_its_own_way_back(shell: Shell, shop: Shop, name: str) -> None:
@@ -389,7 +379,7 @@ def test_a_client_with_a_secret_of_its_own_needs_no_person_and_shows_it_to_nobod
     assert "done" in do(shell, "robot").out
     assert [asked["grant_type"] for asked in shop.asked].count("client_credentials") >= 1
     assert shell.run("mcp", "login", "robot").code == 2
-    assert [path.parent.name for path in holding(kernel, b"look-for-this-key")] == ["keys"]
+    assert [path.parent.name for path in holding(kernel.home, "look-for-this-key")] == ["keys"]
     shop.valid.clear()
     assert "done" in do(shell, "robot").out
     shop.valid.clear()
