@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 _STDERR: Final = 2
+ALSO_MOST: Final = 16
+"""Secrets that are no settings, the latest of them: to look for many takes its time, and tokens come anew without end."""
+
 _redactor = Redactor()
+_settings: tuple[str, ...] = ()
 _logger: "FilteringBoundLogger | None" = None
 
 
@@ -56,13 +60,17 @@ def _new_logger() -> "FilteringBoundLogger":
 
 def redact(redactor: Redactor) -> None:
     """From now on hide what this redactor hides."""
-    global _redactor
-    _redactor = redactor
+    global _redactor, _settings
+    _redactor, _settings = redactor, redactor.secrets
 
 
 def hide_also(secrets: tuple[str, ...]) -> None:
-    """From now on hide these, too."""
-    redact(Redactor(tuple(dict.fromkeys((*_redactor.secrets, *secrets)))))
+    """From now on hide these, too, and of those of before the latest."""
+    global _redactor
+    before = (one for one in _redactor.secrets[len(_settings) :] if one not in secrets)
+    now = (*_settings, *(*before, *secrets)[-ALSO_MOST:])
+    if now != _redactor.secrets:
+        _redactor = Redactor(now)
 
 
 def shown(text: str) -> str:

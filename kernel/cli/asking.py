@@ -22,6 +22,9 @@ FILE_MOST: Final = 256 * 1024
 PICTURES_MOST: Final = 512 * 1024
 """Bytes of all pictures that go with a question: they travel in one body, and to a provider as base64."""
 
+FILES_MOST: Final = 768 * 1024
+"""Bytes of all files that go with a question: there is a conversation before it in the same body, too."""
+
 _PICTURES: Final = re.compile(
     rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF....WEBP)", re.DOTALL
 )
@@ -82,7 +85,7 @@ def text_of(answer: object) -> str:
 
 def with_files(text: str, files: Sequence[str]) -> Question:
     """A question with files: texts behind it, each below its name, and pictures. Ended for what is neither, or too much."""
-    texts, pictures, size = [text], list[dict[str, object]](), 0
+    texts, pictures, size, whole = [text], list[dict[str, object]](), 0, 0
     for path in files:
         try:
             with open(path, "rb") as file:
@@ -98,6 +101,9 @@ def with_files(text: str, files: Sequence[str]) -> Question:
             pictures.append({"type": "image", "media": f"image/{kind.lastgroup}", "content": content})
         else:
             texts.append(f"[the file {path}]\n{_text(path, content)}")
+        if (whole := whole + len(content)) > FILES_MOST:
+            why = f"files that go with a question have at most {FILES_MOST // 1024} KiB together"
+            raise Ended(f"{path} is too much: {why}; let the Hand read them by files.read", Exit.USAGE)
     return Question(text="\n\n".join(texts), pictures=tuple(pictures))
 
 

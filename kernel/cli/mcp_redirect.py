@@ -47,6 +47,7 @@ class Redirected:
                 connection, _ = self._listener.accept()
                 with connection, contextlib.suppress(OSError):
                     target = self._target(_head(connection))
+                    connection.settimeout(HEAD_WITHIN)
                     connection.sendall(_page(*(_DONE if target else _OTHER)))
                     if target:
                         told.write(f"{address(self._port, target)}\n".encode())

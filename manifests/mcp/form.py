@@ -133,13 +133,13 @@ def _value(field: Field, text: str) -> Given:
                 raise AnswerInvalid(f"write {YES[0]} or {NO[0]}")
             return plain.lower() in YES
         case "choice":
-            return plain
+            return text if text in field.choices else plain
         case "choices":
             return [one.strip() for one in plain.split(",") if one.strip()]
         case "integer" | "number":
-            with suppress(ValueError, OverflowError):  # the latter: a whole number that no reader of JSON would hold
+            with suppress(ValueError):
                 number = int(plain) if field.kind == "integer" else float(plain)
-                if math.isfinite(number):
+                if _is_sized(number):
                     return number
             raise AnswerInvalid(f"it is no {field.kind}")
 
@@ -181,6 +181,8 @@ def _with_default(field: Field, default: object) -> Field:
         parts = default if isinstance(default, list) else []
         if type(default) not in _TYPES[field.kind] or any(type(one) is not str for one in parts):
             raise AnswerInvalid("it is of another type")
+        if isinstance(default, int | float) and not _is_sized(default):
+            raise AnswerInvalid("it is no such number")
         assert isinstance(default, str | int | float | list)
         return replace(field, default=_checked(field, default))
     except AnswerInvalid as error:
@@ -270,3 +272,11 @@ def _number(value: object) -> float | None:
 def _written(number: float) -> str:
     """A bound as people write it, with all of its digits."""
     return str(number) if isinstance(number, int) else f"{number:.15g}"
+
+
+def _is_sized(number: float) -> bool:
+    """Whether a number is one that a double can be: no NaN, no infinity, and no integer of hundreds of digits."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False

@@ -33,7 +33,8 @@ from runtime.mcp import asking, results
 from runtime.mcp.asking import Asking
 from runtime.mcp.http import outside, remote
 from runtime.mcp.kept import Kept
-from runtime.mcp.login import Login, client_of
+from runtime.mcp.login import Login
+from runtime.mcp.login_rules import client_of
 from runtime.mcp.stdio import Pipes
 from runtime.serving import Call
 
@@ -69,12 +70,17 @@ class Server(Hand):
         self._is_stale, self._looked = True, 0.0
         self._looking, self._greeting = asyncio.Lock(), asyncio.Lock()
         self._talking: Client | None = None
-        await self._greet()
+        self._unreached = ""
+        if self._login is None:  # else it is greeted by the first call that needs it: who logs out needs no server
+            await self._greet()
         if self._pipes is not None:
             self.in_background(self._watch(self._pipes.program))
 
     async def _greet(self) -> None:
-        """Begin the talk, unless there is one. It comes to nothing, and raises nothing, where a login is wanted first."""
+        """Begin the talk, unless there is one. It comes to nothing, and raises nothing, where a login is wanted first, and
+
+        where a server that may have one is not reached: then _client says why.
+        """
         async with self._greeting:
             if self._talking is not None:
                 return
@@ -88,9 +94,11 @@ class Server(Hand):
 
     @property
     def _client(self) -> Client:
-        """The server, once it has greeted us. Raises Failure where it lets nobody in."""
+        """The server, once it has greeted us. Raises Failure where it lets nobody in, or is not there."""
         if self._talking is None:
-            raise Failure("login", self._login.why if self._login is not None else "the server has not greeted us")
+            if self._login is not None and self._login.why:
+                raise Failure("login", self._login.why)
+            raise Failure("ended", self._unreached or "the server has not greeted us")
         return self._talking
 
     async def on_settings(self, changed: frozenset[str]) -> None:
@@ -298,8 +306,9 @@ class Server(Hand):
         if wanted is None:
             return None
         proof, trusted = str(self.settings.get(wanted.proof) or ""), self._trusted()
-        kept = Kept(self.state, None if wanted.is_alone else client_of(wanted, proof))
-        return Login(self.name, self._agreement.url, wanted, proof, kept, lambda to: outside(self.kernel, trusted, to))
+        url, client = self._agreement.url, None if wanted.is_alone else client_of(wanted, proof)
+        kept = Kept(self.state, (url, wanted.client, wanted.issuer), client)
+        return Login(self.name, url, wanted, proof, kept, lambda to: outside(self.kernel, trusted, to))
 
     def _trusted(self) -> ssl.SSLContext:
         """Whom to believe at the URL: what lies in the Hand's folder, or the system's."""
@@ -337,16 +346,18 @@ class Server(Hand):
                     self._ready.set_result(client)
                 await self._attend(client)
         except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
-            if self._login is not None and self._login.why and not self._ready.done():
+            first, is_of_peer = _first(error), isinstance(_first(error), MCPError | OSError | httpx2.HTTPError)
+            if self._login is not None and (self._login.why or is_of_peer) and not self._ready.done():
+                self._unreached = f"the talk with the server has ended: {first}"
                 self._ready.set_result(None)
                 return
-            if isinstance(first := _first(error), HandBroken):
+            if isinstance(first, HandBroken):
                 raise first from None
             program = self._pipes.program if self._pipes is not None else None
             if program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
                 raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
             why = f"the talk with the server has ended: {first}"
-            raise HandBroken(why) from (None if isinstance(first, MCPError | OSError | httpx2.HTTPError) else error)
+            raise HandBroken(why) from (None if is_of_peer else error)
 
     async def _attend(self, client: Client) -> None:
         """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""

@@ -2,10 +2,15 @@
 
 It is the package's storage of tokens, and more: the package keeps in memory alone which authorization server its tokens
 are from, and when they expire, and would after a start offer a refresh token to the MCP server's own host instead. Nobody
-but the Hand, and the operator, may read the file; it is replaced as a whole. What cannot be read counts as no login.
+but the Hand, and the operator, may read the file; it is replaced as a whole. What cannot be read counts as no login, and so
+does what is another server's, client's or issuer's: the operator may have changed them since.
+
+When a write raises OSError, what is kept holds in this process all the same.
 """
 
+import copy
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +26,8 @@ from pydantic import BaseModel, ValidationError
 FILE: Final = "login.json"
 _LARGEST: Final = 1024 * 1024
 _HEADER: Final = 2048  # characters of what the server says that it wants
+_TOKEN: Final = re.compile(r"[\x20-\x7e]{1,16384}")
+"""What a header takes (RFC 6749, appendix A.12), and servers, who rarely take more than this."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -35,9 +42,11 @@ class Challenge(Struct, frozen=True, kw_only=True):
 class _Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The file's content; tables are as the package writes them. until: when the token expires, in seconds since 1970.
 
-    server, resource: what is known of the authorization server and of what it protects; authority: as that names it.
+    whose: the server's URL, and the client and issuer that the operator named for it. server, resource: what is known of
+    the authorization server and of what it protects; authority: as that names it.
     """
 
+    whose: tuple[str, ...] = ()
     tokens: dict[str, object] | None = None
     until: float | None = None
     client: dict[str, object] | None = None
@@ -50,11 +59,23 @@ class _Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Kept:
     """The package's storage. client: the one that the operator named, which then is not the file's."""
 
-    def __init__(self, folder: Path, client: OAuthClientInformationFull | None = None) -> None:
-        self._path, self._own = folder / FILE, client
-        self._content = _Content()
+    def __init__(self, folder: Path, whose: tuple[str, ...], client: OAuthClientInformationFull | None = None) -> None:
+        self._path, self._part, self._own = folder / FILE, folder / f"{FILE}.part", client
+        self._is_draft = False
+        self._content = none = _Content(whose=whose)
         with suppress(OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError), open(self._path, "rb") as file:
-            self._content = msgspec.json.decode(file.read(_LARGEST), type=_Content)
+            found = msgspec.json.decode(file.read(_LARGEST), type=_Content)
+            self._content = found if found.whose == whose else none
+
+    def draft(self) -> "Kept":
+        """The same, for a login that is not done yet: nothing of it is kept until adopt() takes it."""
+        draft = copy.copy(self)
+        draft._is_draft = True
+        return draft
+
+    def adopt(self, draft: "Kept") -> None:
+        """Keep a login that is done."""
+        self._write(draft._content)
 
     @property
     def challenge(self) -> Challenge | None:
@@ -70,10 +91,13 @@ class Kept:
 
     async def get_tokens(self) -> OAuthToken | None:
         """The tokens, whether or not they have expired."""
-        return _read(OAuthToken, self._content.tokens)
+        tokens = _read(OAuthToken, self._content.tokens)
+        return tokens if tokens is not None and _TOKEN.fullmatch(tokens.access_token) else None
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """New ones."""
+        """New ones. Raises ValueError for one that no request can carry."""
+        if not _TOKEN.fullmatch(tokens.access_token):
+            raise ValueError("it is no token")
         until = None if tokens.expires_in is None else time.time() + tokens.expires_in
         self._write(replace(self._content, tokens=_plain(tokens), until=until))
 
@@ -118,20 +142,38 @@ class Kept:
     def forget(self) -> bool:
         """Forget everything; whether there were tokens."""
         had = self._content.tokens is not None
-        self._content = _Content()
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
+        self._content = _Content(whose=self._content.whose)
+        for path in (self._part, self._path):  # a process that was killed may have left the first
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        _sync(self._path.parent)
         return had
 
     def _write(self, content: _Content) -> None:
-        self._content = content
-        draft = self._path.with_suffix(".part")
+        raw, self._content = msgspec.json.encode(content), content
+        if self._is_draft:
+            return
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(draft, flags, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(content))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, self._path)
+        try:
+            with open(os.open(self._part, flags, 0o600), "wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._part, self._path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(self._part)
+            raise
+        _sync(self._path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's names to disk: a token that was used up, or forgotten, must not be back after a power cut."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _plain(model: BaseModel | None) -> dict[str, object] | None:

@@ -12,11 +12,11 @@ on but for its code: it may repeat what it was told.
 
 import asyncio
 import logging
-import re
 import shlex
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError, OAuthRegistrationError
@@ -25,8 +25,8 @@ from mcp.client.auth.extensions.client_credentials import (
     PrivateKeyJWTOAuthProvider,
     SignedJWTParameters,
 )
-from mcp.client.auth.utils import is_valid_client_metadata_url
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+from mcp.client.auth.utils import is_valid_client_metadata_url, issuers_match
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from msgspec import Struct
 from pydantic import AnyUrl
 
@@ -37,15 +37,27 @@ from runtime import records
 from runtime.errors import Failure, HandBroken
 from runtime.mcp.http import MOST, Refused
 from runtime.mcp.kept import Challenge, Kept
+from runtime.mcp.login_rules import (
+    UNAUTHORISED,
+    algorithm_of,
+    came_back,
+    check_address,
+    error_code,
+    is_refusal,
+)
 
 LARGEST: Final = 256 * 1024
 """Bytes of an answer of an authorization server's."""
 
+PAGE_MOST: Final = 8 * 1024
+"""Characters of a page's address."""
+
+ANSWER_S: Final = 60.0
+"""Seconds in which an authorization server must have answered a step whole: calls wait for one refresh together."""
+
 _NOWHERE: Final = "http://127.0.0.1/callback"  # of a provider that sends nobody anywhere
-_CODE: Final = re.compile(r"[a-z_]{1,64}")
-_WRONG: Final = (OAuthFlowError, httpx2.HTTPError, httpx2.InvalidURL, ValueError)
-_UNAUTHORISED, _FORBIDDEN = 401, 403
-_BROKEN: Final = 500  # from here on an answer says nothing of what was asked
+_WRONG: Final = (OAuthFlowError, httpx2.HTTPError, httpx2.InvalidURL, ValueError, OverflowError)
+_OVER: Final = (400, 401)  # of a refresh: RFC 6749, section 5.2. Another status, such as 429, says nothing of the token
 
 Show = Callable[[str], Awaitable[None]]
 """Given the page that a person is to open."""
@@ -95,7 +107,7 @@ class Login(httpx2.Auth):
                 await self._stepped(request, None)
         self._sign(request)
         response = yield request
-        if not _is_refusal(response):
+        if not is_refusal(response):
             self._let_in(response)
             return
         async with self._turn:
@@ -103,7 +115,7 @@ class Login(httpx2.Auth):
         if is_mended:
             self._sign(request)
             response = yield request
-            if not _is_refusal(response):
+            if not is_refusal(response):
                 self._let_in(response)
                 return
         self._refused(response)
@@ -115,7 +127,7 @@ class Login(httpx2.Auth):
             return True
         if self._wanted.is_alone:
             return await self._stepped(request, response)
-        if response.status_code == _UNAUTHORISED and context.can_refresh_token():
+        if response.status_code == UNAUTHORISED and context.can_refresh_token():
             context.token_expiry_time = 1.0  # long past, whatever was said: then the package refreshes it
             return await self._stepped(request, None)
         return False
@@ -123,13 +135,16 @@ class Login(httpx2.Auth):
     async def _stepped(self, request: httpx2.Request, refusal: httpx2.Response | None) -> bool:
         """Take the package's steps to a token; whether there is one. Why not is what a call is then told."""
         before = self._bearer()
-        try:
-            await self._steps(self._provider, request, refusal)
-        except _WRONG as error:
-            self.why = self._told(error)
-            records.logger().warning("logging in to the server failed", why=self.why)
-        if self._provider.context.current_tokens is None and self._failed and self._failed.status < _BROKEN:
-            self._kept.drop_tokens()
+        with _told_if_not_kept():
+            try:
+                await self._steps(self._provider, self._kept, request, refusal)
+            except _WRONG as error:
+                self.why = self._told(error)
+                records.logger().warning("logging in to the server failed", why=self.why)
+                self._provider = self._unasked()  # it may have taken half of something
+                return False
+            if self._provider.context.current_tokens is None and self._failed and self._failed.status in _OVER:
+                self._kept.drop_tokens()
         return self._provider.context.is_token_valid() and self._bearer() != before
 
     def _let_in(self, response: httpx2.Response) -> None:
@@ -138,11 +153,13 @@ class Login(httpx2.Auth):
             self.why = ""
 
     def _refused(self, response: httpx2.Response) -> None:
-        self._kept.refused(Challenge(status=response.status_code, header=response.headers.get("WWW-Authenticate", "")))
+        header = response.headers.get("WWW-Authenticate", "")
+        with _told_if_not_kept():
+            self._kept.refused(Challenge(status=response.status_code, header=header))
         if self._wanted.is_alone:
             self.why = self.why or f"the server refuses {self._hand}'s client, though it has logged in"
         else:
-            more = "" if response.status_code == _UNAUTHORISED else " for more than it may do now"
+            more = "" if response.status_code == UNAUTHORISED else " for more than it may do now"
             self.why = f"the server wants a login{more}: `maniple mcp login {self._hand.removeprefix('mcp-')}`"
 
     # with a person ----------------------------------------------------------------------------------------------------
@@ -156,53 +173,70 @@ class Login(httpx2.Auth):
         """Log in; what it allows, as the authorization server calls it. Raises Failure when that comes to nothing."""
         challenge = self._kept.challenge
         assert challenge is not None
-        where = urlsplit(redirect)
+        try:
+            where = urlsplit(redirect)
+        except ValueError:
+            raise Failure("arguments", "redirect is no URL") from None
         if where.scheme != "http" or where.hostname not in LOOPBACK or where.query or where.fragment:
             raise Failure("arguments", "redirect is an http URL on loopback")
         request = httpx2.Request("POST", self._url, headers={"MCP-Protocol-Version": "2025-11-25"})
-        headers = {"WWW-Authenticate": challenge.header} if challenge.header else {}
+        headers = [(b"WWW-Authenticate", challenge.header.encode())] if challenge.header else []
         refusal = httpx2.Response(challenge.status, headers=headers, request=request)
+        draft = self._kept.draft()  # a login that comes to nothing leaves the one before as it was
 
         async def showing(url: str) -> None:
-            _check(url)
+            check_address(url)
+            self._check_authority(provider)
+            if len(url) > PAGE_MOST:
+                raise OAuthFlowError(f"the address of its page is too long: {len(url)} characters")
             await show(url)
 
         async def hearing() -> AuthorizationCodeResult:
-            return _came_back(await hear(), redirect)
+            return came_back(await hear(), redirect)
 
         if self._is_at_page:  # calls do not wait for it, and so another login does not, either
             raise Failure("conflict", "somebody is logging in to this server already: end that first")
         self._is_at_page = True
         try:
-            registered = await self._kept.registered()
+            registered = await draft.registered()
             if registered is not None and AnyUrl(redirect) not in (registered.redirect_uris or ()):
-                self._kept.drop_client()
-            provider = self._person(redirect, showing, hearing)
+                draft.drop_client()
+            provider = self._person(redirect, showing, hearing, draft)
             await self._restored(provider)
-            if challenge.status == _UNAUTHORISED:
+            if challenge.status == UNAUTHORISED:
                 provider.context.clear_tokens()
-            await self._steps(provider, request, refusal)
+            before, provider.context.token_expiry_time = provider.context.current_tokens, None  # it refreshes nothing
+            await self._steps(provider, draft, request, refusal)
+            tokens = provider.context.current_tokens
+            if tokens is None or tokens is before:
+                raise OAuthFlowError("the server's refusal does not say that it wants a login")
         except _WRONG as error:
             raise Failure("login", self._told(error)) from None
         finally:
             self._is_at_page = False
         async with self._turn:
-            self._kept.refused(None)
+            draft.refused(None)
             self._provider, self.why = self._unasked(), ""
-        tokens = provider.context.current_tokens
-        return "" if tokens is None else tokens.scope or ""
+            try:
+                self._kept.adopt(draft)
+            except OSError as error:
+                why = f"{self._hand} is logged in until it ends, but that could not be kept: {error.strerror}"
+                raise Failure("login", why) from None
+        return tokens.scope or ""
 
     async def forget(self) -> bool:
         """Log out, as far as this side goes; whether there was a login."""
         async with self._turn:
-            had = self._kept.forget()
             self._provider = self._unasked()
-        return had
+            try:
+                return self._kept.forget()
+            except OSError as error:
+                raise Failure("login", f"the login could not be deleted: {error.strerror}") from None
 
     # the package's steps ----------------------------------------------------------------------------------------------
 
     async def _steps(
-        self, provider: OAuthClientProvider, request: httpx2.Request, refusal: httpx2.Response | None
+        self, provider: OAuthClientProvider, kept: Kept, request: httpx2.Request, refusal: httpx2.Response | None
     ) -> None:
         """All steps up to where the request would be sent with a token. refusal: what it was answered without."""
         self._failed, self._unreachable = None, ""
@@ -222,20 +256,37 @@ class Login(httpx2.Auth):
             pass
         finally:
             await flow.aclose()
-            self._kept.learn(provider.context)
-            self.hide()
+            records.hide_also(kept.secrets)
+        kept.learn(provider.context)
 
     async def _sent(
         self, provider: OAuthClientProvider, outgoing: httpx2.Request, client: httpx2.AsyncClient
     ) -> httpx2.Response:
         if self._is_known and provider.context.client_info is None:
             raise OAuthFlowError(f"the server names another authorization server than {self._wanted.issuer}")
-        _check(str(outgoing.url))
+        check_address(str(outgoing.url))
+        if outgoing.method == "POST":
+            self._check_authority(provider)
         outgoing.extensions = {**outgoing.extensions, MOST: LARGEST}
-        response = await client.send(outgoing, follow_redirects=False)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                response = await client.send(outgoing, follow_redirects=False)
+        except TimeoutError:
+            raise OAuthFlowError(f"{outgoing.url.host} has not answered within {ANSWER_S:.0f} seconds") from None
         if response.status_code not in (200, 201):
-            self._failed = _Failed(host=outgoing.url.host, status=response.status_code, code=_error_code(response))
+            self._failed = _Failed(host=outgoing.url.host, status=response.status_code, code=error_code(response))
         return response
+
+    def _check_authority(self, provider: OAuthClientProvider) -> None:
+        """Raises OAuthFlowError where what proves who we are would go to somebody else than the authorization server.
+
+        The package takes the MCP server for it when the one that is named tells nothing of itself.
+        """
+        told, named = provider.context.oauth_metadata, self._wanted.issuer or provider.context.auth_server_url
+        if told is None and named:
+            raise OAuthFlowError(f"{named} does not tell where one logs in to it")
+        if told is not None and self._wanted.issuer and not issuers_match(str(told.issuer), self._wanted.issuer):
+            raise OAuthFlowError(f"the server names another authorization server than {self._wanted.issuer}")
 
     def _not_granted(self, address: str) -> None:
         self._unreachable = address
@@ -269,10 +320,11 @@ class Login(httpx2.Auth):
         redirect: str,
         show: Show | None,
         hear: Callable[[], Awaitable[AuthorizationCodeResult]] | None,
+        kept: Kept,
     ) -> OAuthClientProvider:
         about = OAuthClientMetadata(client_name=f"Maniple ({self._hand})", redirect_uris=[AnyUrl(redirect)])
         document = self._wanted.client if is_valid_client_metadata_url(self._wanted.client) else None
-        return OAuthClientProvider(self._url, about, self._kept, show, hear, document)
+        return OAuthClientProvider(self._url, about, kept, show, hear, document)
 
     def _alone(self) -> OAuthClientProvider:
         client, issuer = self._wanted.client, self._wanted.issuer
@@ -280,7 +332,7 @@ class Login(httpx2.Auth):
             if self._wanted.proof == "client_secret":
                 return ClientCredentialsOAuthProvider(self._url, self._kept, client, self._proof, issuer=issuer)
             signed = SignedJWTParameters(
-                issuer=client, subject=client, signing_key=self._proof, signing_algorithm=_algorithm(self._proof)
+                issuer=client, subject=client, signing_key=self._proof, signing_algorithm=algorithm_of(self._proof)
             )
             return PrivateKeyJWTOAuthProvider(
                 self._url, self._kept, client, signed.create_assertion_provider(), issuer=issuer
@@ -290,7 +342,7 @@ class Login(httpx2.Auth):
 
     def _unasked(self) -> OAuthClientProvider:
         """What takes the steps that need no person."""
-        return self._alone() if self._wanted.is_alone else self._person(_NOWHERE, None, None)
+        return self._alone() if self._wanted.is_alone else self._person(_NOWHERE, None, None, self._kept)
 
     async def _restored(self, provider: OAuthClientProvider) -> None:
         """Let a new provider know what is kept; and one whose token could not be refreshed, which then begins anew."""
@@ -313,59 +365,10 @@ class Login(httpx2.Auth):
             request.headers["Authorization"] = self._bearer()
 
 
-def client_of(wanted: tools.Login, proof: str) -> OAuthClientInformationFull | None:
-    """The client that the operator named, None for one that is to be registered or has a document."""
-    if not wanted.client or is_valid_client_metadata_url(wanted.client):
-        return None
-    method = "client_secret_basic" if proof else "none"
-    return OAuthClientInformationFull(
-        client_id=wanted.client, client_secret=proof or None, token_endpoint_auth_method=method,
-        issuer=wanted.issuer or None,
-    )  # fmt: skip
-
-
-def _is_refusal(response: httpx2.Response) -> bool:
-    header = response.headers.get("WWW-Authenticate", "")
-    return response.status_code == _UNAUTHORISED or (
-        response.status_code == _FORBIDDEN and "insufficient_scope" in header
-    )
-
-
-def _check(url: str) -> None:
-    """Raises OAuthFlowError for an address that others could listen to, or that is none."""
-    if not is_private(url):
-        raise OAuthFlowError(f"{url[:200]} is not https: nobody logs in there")
-
-
-def _came_back(address: str, redirect: str) -> AuthorizationCodeResult:
-    """What a page told by where it sent the person."""
-    before, _, query = address.strip().partition("?")
-    if before != redirect:
-        raise OAuthFlowError(f"what came back is no address that begins with {redirect}")
-    told = {name: values[0] for name, values in parse_qs(query.partition("#")[0], max_num_fields=32).items()}
-    if "error" in told:
-        raise OAuthFlowError(f"the page says: {told['error'][:64]}")
-    return AuthorizationCodeResult(code=told.get("code", ""), state=told.get("state"), iss=told.get("iss"))
-
-
-def _error_code(response: httpx2.Response) -> str:
-    """What an error is called, by RFC 6749, section 5.2; "" for what is no such name."""
+@contextmanager
+def _told_if_not_kept() -> Iterator[None]:
+    """On a disk that takes nothing a login goes on as long as this process does."""
     try:
-        code = response.json().get("error")
-    except (ValueError, AttributeError, RecursionError):
-        return ""
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
-
-
-def _algorithm(key: str) -> str:
-    """How a private key signs. Raises ValueError for one that cannot be read."""
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    match load_pem_private_key(key.encode(), None):
-        case EllipticCurvePrivateKey(key_size=bits):
-            return {256: "ES256", 384: "ES384"}.get(bits, "ES512")
-        case Ed25519PrivateKey():
-            return "EdDSA"
-    return "RS256"
+        yield
+    except OSError as error:
+        records.logger().warning("what is known of the login could not be kept", why=str(error))

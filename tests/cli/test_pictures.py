@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import pytest
 
+from kernel.cli import asking
+from kernel.cli.exits import Ended
 from tests.cli.shell import Shell
 from tests.runtime.models.plays import begun, block, chunk, ended, texts
 from tests.runtime.models.stage import named, unnamed
@@ -144,3 +146,12 @@ def test_pictures_that_are_too_much_are_refused_before_anybody_is_asked(
     ran = shell.run("chat", "--name", "large", stdin=f"/attach {pictures[0]}\n/attach {large}\n")
     assert "at most 512 KiB together" in ran.err
     assert len(provider.asked) == before
+
+
+def test_more_files_than_go_with_a_question_are_said_with_what_to_do_instead(tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"{number}.txt") for number in range(4)]
+    for path in paths:
+        Path(path).write_bytes(b"x" * 250_000)
+    assert len(asking.with_files("What is in these?", paths[:3]).text) > 750_000
+    with pytest.raises(Ended, match=r"3\.txt is too much: .*768 KiB together; let the Hand read them"):
+        asking.with_files("What is in these?", paths)

@@ -3,12 +3,14 @@
     with running() as shop:
         shop.ways["expires"] = 1          # and other things that a server may do, right or wrong
 
-`ways` may be changed at any time. All that came is in `seen`, as "METHOD path"; all tokens that were given in `given`.
+`ways` may be changed at any time. All that came is in `seen`, as "METHOD path"; all tokens that were given in `given`; what
+the MCP server was sent that is for an authorization server, with its Authorization, in `strayed`.
 """
 
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -26,6 +28,7 @@ class Shop:
         self.given: list[str] = []
         self.valid: set[str] = set()
         self.asked: list[dict[str, str]] = []
+        self.strayed: list[str] = []
         self._servers = [_Listening(self, _Bank), _Listening(self, _Server), _Listening(self, _Elsewhere)]
 
     @property
@@ -113,10 +116,16 @@ class _Server(_Answering):
         self.say(405, None)
 
     def do_POST(self) -> None:
-        asked = json.loads(self.body())
+        raw = self.body()
+        if self.path != "/mcp":
+            self.shop.strayed.append(f"{self.path} {self.headers.get('Authorization')} {raw.decode()}")
+            self.say(404, None)
+            return
+        asked = json.loads(raw)
         if self.headers.get("Authorization", "").removeprefix("Bearer ") not in self.shop.valid:
             where = f"{self.shop.url.removesuffix('/mcp')}/.well-known/oauth-protected-resource/mcp"
-            self.say(401, {}, WWW_Authenticate=f'Bearer resource_metadata="{where}"')
+            wanted = self.shop.ways.get("wanted", f'Bearer resource_metadata="{where}"')
+            self.say(self.shop.ways.get("refusal", 401), {}, WWW_Authenticate=wanted)
             return
         can = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}}
         results: dict[str, object] = {
@@ -142,6 +151,9 @@ class _Bank(_Answering):
             back = f"{query['redirect_uri']}?code=a-code&state={ways.get('state', query['state'])}"
             self.say(302, None, Location=f"{back}&iss={ways.get('iss', bank)}")
             return
+        if "silent" in ways:
+            self.say(ways["silent"], None)
+            return
         if "redirect" in ways:
             self.say(302, None, Location=ways["redirect"])
             return
@@ -160,16 +172,34 @@ class _Bank(_Answering):
     def do_POST(self) -> None:
         raw = self.body()
         if self.path == "/register":
-            self.say(201, {**json.loads(raw), "client_id": "us", "client_secret": self.shop.token("client")})
+            client = {"client_id": "us", "client_secret": self.shop.token("client"), **self.shop.ways.get("client", {})}
+            self.say(201, {**json.loads(raw), **client})
             return
         asked = {name: one[0] for name, one in parse_qs(raw.decode()).items()}
         self.shop.asked.append(asked)
+        if "busy" in self.shop.ways:
+            self.say(self.shop.ways["busy"], {"error": "temporarily_unavailable"})
+            return
+        if "trickles" in self.shop.ways:
+            self._trickle()
+            return
         if self.shop.ways.get("refuses") == asked["grant_type"]:
             self.say(400, {"error": "invalid_grant", "error_description": f"not with {json.dumps(asked)}"})
             return
         self.shop.valid = {token := self.shop.token("access")}
         more = {"expires_in": self.shop.ways.get("expires", 3600), "refresh_token": self.shop.token("refresh")}
+        more |= self.shop.ways.get("token", {})
         self.say(200, {"access_token": token, "token_type": "Bearer", **more})
+
+    def _trickle(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while "trickles" in self.shop.ways:
+                self.wfile.write(b" ")
+                time.sleep(0.05)
+        except OSError:
+            pass  # whoever asked has had enough
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def test_what_a_server_says_at_length_is_cut() -> None:
         ({"type": "string", "enum": ["a", "b"], "minimum": 5}, "a", "a"),
         ({"type": "integer", "minimum": -(10**400), "maximum": 10**400}, "7", 7),
         ({"type": "string", "oneOf": [{"const": "a", "title": "A"}, {"const": "b"}]}, "b", "b"),
+        ({"type": "string", "enum": [" a ", "b"]}, " a ", " a "),
         ({"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}}, "a, c", ["a", "c"]),
         ({"type": "array", "items": {"anyOf": [{"const": "a", "title": "A"}]}, "default": ["a"]}, "", ["a"]),
     ],
@@ -108,6 +109,13 @@ def test_an_answer_that_the_field_cannot_hold_is_none(row: Row, said: str) -> No
         form.taken(a_form("?", "it", it=row).fields[0], said)
 
 
+@pytest.mark.parametrize("bound", [10**400, float("inf"), float("nan")])
+def test_a_bound_that_no_number_can_be_compared_to_is_none(bound: float) -> None:
+    wanted = a_form("?", "it", it={"type": "integer", "minimum": bound, "maximum": bound})
+    assert "It wants «it»: a whole number. Never" in form.question(wanted, 0, "mcp-inn")
+    assert form.taken(wanted.fields[0], "7") == 7
+
+
 def test_what_need_not_be_given_is_left_out_by_an_empty_answer() -> None:
     assert form.taken(a_form("?", it={"type": "string"}).fields[0], "") is UNSET
 
@@ -132,6 +140,9 @@ def test_only_what_cannot_be_empty_is_offered_as_choices() -> None:
         {"it": {"type": "integer", "default": "seven"}},
         {"it": {"type": "integer", "default": True}},
         {"it": {"type": "array", "items": {"enum": ["a"]}, "default": [["a"]]}},
+        {"it": {"type": "integer", "default": 10**400}},
+        {"it": {"type": "number", "default": float("nan")}},
+        {"it": {"type": "number", "default": float("inf")}},
         {"it": {"type": "string", "enum": ["a"], "default": "b"}},
     ],
 )

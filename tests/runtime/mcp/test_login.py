@@ -1,0 +1,248 @@
+"""A login is for one server, one client and one issuer; what a hostile one of them answers ends it, and nothing else."""
+
+import asyncio
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import pytest
+
+import runtime.mcp.login
+from manifests.mcp import tools
+from runtime.errors import Failure
+from runtime.mcp.kept import FILE, Kept
+from runtime.mcp.login import Login
+from runtime.mcp.login_rules import client_of
+from tests.system.authority import Shop, running
+
+PROOF = "look-for-this-proof"
+BACK = "http://127.0.0.1:4182/callback"
+
+_T = TypeVar("_T")
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with running() as shop:
+        yield shop
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Go nowhere."""
+
+
+def sent_to(page: str) -> str:
+    """Where the page sends a person."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.build_opener(_Staying).open(page, timeout=10)
+    with caught.value as answer:
+        return str(answer.headers["Location"])
+
+
+class Side:
+    """Our side of a login, as a Hand has it: anew with each, but for what lies in the folder."""
+
+    def __init__(self, folder: Path, shop: Shop, wanted: tools.Login | None = None, url: str = "") -> None:
+        wanted, url = wanted or tools.Login(), url or shop.url
+        proof = PROOF if wanted.proof else ""
+        kept = Kept(folder, (url, wanted.client, wanted.issuer), client_of(wanted, proof))
+        self.login = Login("mcp-x", url, wanted, proof, kept, lambda _: httpx2.AsyncClient(trust_env=False))
+        self._url = url
+
+    async def call(self) -> int:
+        """Call the server; with what status it answers."""
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        async with httpx2.AsyncClient(auth=self.login, trust_env=False) as client:
+            return (await client.post(self._url, json=asked)).status_code
+
+    async def log_in(self, back: Callable[[str], str] = sent_to) -> str:
+        """Log in. back: given the page, says where it sends the person."""
+        pages: list[str] = []
+
+        async def show(url: str) -> None:
+            pages.append(url)
+
+        async def hear() -> str:
+            return await asyncio.to_thread(back, pages[0])
+
+        if self.login.challenge is None:
+            await self.call()
+        return await self.login.by_person(BACK, show, hear)
+
+
+def run(awaited: Awaitable[_T]) -> _T:
+    async def whole() -> _T:
+        async with asyncio.timeout(30):
+            return await awaited
+
+    return asyncio.run(whole())
+
+
+def give_up(_: str) -> str:
+    return ""
+
+
+# whose a login is -----------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_shown_to_no_server_but_the_one_that_it_is_for(tmp_path: Path, shop: Shop) -> None:
+    run(Side(tmp_path, shop).log_in())
+    assert run(Side(tmp_path, shop).call()) == 200
+    with running() as other:
+        other.valid = shop.valid
+        assert run(Side(tmp_path, shop, url=other.url).call()) == 401
+
+
+def test_another_client_or_issuer_begins_without_the_login_of_the_one_before(tmp_path: Path, shop: Shop) -> None:
+    shop.ways["expires"] = 1
+    run(Side(tmp_path, shop).log_in())
+    time.sleep(1.1)
+    wanted = tools.Login(client="us", proof="client_secret", issuer="https://ours.example")
+    assert run(Side(tmp_path, shop, wanted).call()) == 401
+    assert [asked["grant_type"] for asked in shop.asked] == ["authorization_code"]
+
+
+def test_a_login_that_is_given_up_leaves_the_one_before_as_it_was(tmp_path: Path, shop: Shop) -> None:
+    run(Side(tmp_path, shop).log_in())
+    shop.valid.clear()
+    shop.ways["busy"] = 503
+    before = json.loads((tmp_path / FILE).read_bytes())
+    with running() as other:
+        shop.ways["authority"] = other.bank
+        side = Side(tmp_path, shop)
+        assert run(side.call()) == 401
+        with pytest.raises(Failure):
+            run(side.log_in(give_up))
+        after = json.loads((tmp_path / FILE).read_bytes())
+        assert {**after, "challenge": None} == {**before, "challenge": None}
+        del shop.ways["busy"]
+        assert run(Side(tmp_path, shop).call()) == 200
+        assert other.asked == []
+
+
+def test_a_clients_secret_goes_to_its_issuer_alone_whatever_else_is_learnt(tmp_path: Path, shop: Shop) -> None:
+    wanted = tools.Login(client="us", proof="client_secret", issuer=shop.bank)
+    run(Side(tmp_path, shop, wanted).log_in())
+    shop.valid.clear()
+    shop.ways["busy"] = 429
+    with running() as other:
+        shop.ways["authority"] = other.bank
+        side = Side(tmp_path, shop, wanted)
+        assert run(side.call()) == 401
+        with pytest.raises(Failure, match="names another authorization server"):
+            run(side.log_in())
+        run(Side(tmp_path, shop, wanted).call())
+        assert (other.asked, shop.strayed) == ([], [])
+    del shop.ways["busy"]
+    assert run(Side(tmp_path, shop, wanted).call()) == 200
+
+
+def test_where_an_authorization_server_does_not_tell_where_its_tokens_are_nobody_else_is_asked_for_them(
+    tmp_path: Path, shop: Shop
+) -> None:
+    shop.ways["silent"] = 500
+
+    def back(page: str) -> str:
+        return f"{BACK}?code=x&state={page.partition('state=')[2][:43]}"
+
+    for wanted in (tools.Login(client="us", proof="client_secret", issuer=shop.bank), tools.Login()):
+        with pytest.raises(Failure, match="does not tell where"):
+            run(Side(tmp_path, shop, wanted).log_in(back))
+    assert shop.strayed == []
+
+
+# what a hostile one answers -------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_in_any_letters_is_one(tmp_path: Path, shop: Shop) -> None:
+    shop.ways["wanted"] = 'Bearer realm="Größe"'
+    run(Side(tmp_path, shop).log_in())
+    assert run(Side(tmp_path, shop).call()) == 200
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"expires_in": 10**400},
+        {"access_token": "look-for-this\nX-More: 1"},
+        {"access_token": "look-for-this-Größe"},
+        {"access_token": ""},
+        {"access_token": "x" * 100_000},
+        {"expires_in": "soon"},
+        {"scope": 7},
+    ],
+    ids=["overflow", "line", "letters", "empty", "large", "word", "scope"],
+)
+def test_a_token_that_is_none_ends_the_login_and_no_later_one(
+    tmp_path: Path, shop: Shop, answer: dict[str, Any]
+) -> None:
+    shop.ways["token"] = answer
+    side = Side(tmp_path, shop)
+    with pytest.raises(Failure) as caught:
+        run(side.log_in())
+    assert (caught.value.code, "look-for-this" in str(caught.value)) == ("login", False)
+    assert run(side.call()) == 401
+    assert run(Side(tmp_path, shop).call()) == 401
+    shop.ways["token"] = {}
+    run(side.log_in())
+    assert run(side.call()) == 200
+    shop.valid.clear()
+    shop.ways["token"] = answer
+    assert run(side.call()) == 401
+    shop.ways["token"] = {}
+    assert run(side.call()) == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["code=x&state=%C3%A9", "code=x", "state=", "&".join(["a=b"] * 1000), "code=x&state=\ufffd"]
+)
+def test_a_way_back_that_is_none_ends_the_login_and_says_so(tmp_path: Path, shop: Shop, query: str) -> None:
+    with pytest.raises(Failure) as caught:
+        run(Side(tmp_path, shop).log_in(lambda _: f"{BACK}?{query}"))
+    assert caught.value.code == "login"
+
+
+def test_a_refusal_that_says_nothing_of_what_it_wants_is_no_login(tmp_path: Path, shop: Shop) -> None:
+    shop.ways.update(refusal=403, wanted='Bearer scope="insufficient_scope"')
+    with pytest.raises(Failure, match="does not say"):
+        run(Side(tmp_path, shop).log_in())
+
+
+def test_a_page_of_endless_address_is_shown_to_nobody(tmp_path: Path, shop: Shop) -> None:
+    shop.ways["metadata"] = {"authorization_endpoint": f"{shop.bank}/authorize/{'x' * 50_000}"}
+    with pytest.raises(Failure, match="too long"):
+        run(Side(tmp_path, shop).log_in(give_up))
+
+
+def test_who_answers_byte_by_byte_for_ever_holds_no_call_but_for_a_while(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.mcp.login, "ANSWER_S", 0.5)  # the real one is longer than a test should last
+    side = Side(tmp_path, shop)
+    run(side.log_in())
+    shop.valid.clear()
+    shop.ways["trickles"] = True
+    assert run(side.call()) == 401
+    del shop.ways["trickles"]
+    assert run(side.call()) == 200
+
+
+def test_a_login_that_no_disk_takes_is_said_and_goes_on_in_memory(tmp_path: Path, shop: Shop) -> None:
+    side = Side(tmp_path, shop)
+    run(side.log_in())
+    shop.valid.clear()
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).mkdir()  # nothing can be put in its place
+    assert run(side.call()) == 200
+    shop.valid.clear()
+    shop.ways["refuses"] = "refresh_token"
+    assert run(side.call()) == 401
+    with pytest.raises(Failure, match="could not be kept"):
+        run(side.log_in())
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
