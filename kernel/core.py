@@ -8,6 +8,7 @@ import os
 import random
 import time
 import traceback
+from collections import deque
 from functools import partial
 from typing import Final
 
@@ -63,6 +64,9 @@ HOUSEKEEPING: Final = 60.0
 SNAPSHOT_AFTER: Final = 20_000
 """Entries after the last snapshot at which another is written, so that a start after a crash is quick too."""
 
+GONE: Final = 1_024
+"""Connections of runs that have ended of which is known whose they were: their last words may be heard after their end."""
+
 
 class Kernel:
     """One kernel on one home. folder: descriptor of the home's run folder, where the bus is bound."""
@@ -70,6 +74,7 @@ class Kernel:
     def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, folder: int) -> None:
         self.home, self.log, self.state, self.loop = home, log, state, loop
         self.peers: dict[bytes, Peer] = {}
+        self.gone: deque[bytes] = deque(maxlen=GONE)
         self.runs: dict[str, Run] = {}
         self.results = Results()
         self.unkept: dict[str, dict[str, object]] = {}
@@ -320,6 +325,7 @@ class Kernel:
         del self.runs[run.id]
         if run.peer is not None:
             self.peers.pop(run.peer.route, None)
+            self.gone.append(run.peer.route)
             self.links.dismiss(run.peer)
         self.keys.pop(run.key, None)
 

@@ -96,6 +96,8 @@ class Links:
         """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""
         if self._kernel.peers.pop(peer.route, None) is None:
             return
+        if code == "unreachable":
+            self._kernel.gone.append(peer.route)
         if peer.run is not None or code != "unreachable":
             self._kernel.tally(peer.principal, code, f"ended: {why}")
         self.dismiss(peer)

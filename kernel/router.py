@@ -46,7 +46,8 @@ class Router:
         kernel = self._kernel
         peer = kernel.peers.get(route)
         if peer is None:
-            self._greet(route, principal, frames)
+            if route not in kernel.gone:  # else these are last words, heard after the end of whoever said them
+                self._greet(route, principal, frames)
             return
         if peer.principal != principal or (peer.run is not None and peer.run.leaves):
             return  # the next process says again what this one says now
