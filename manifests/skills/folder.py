@@ -70,12 +70,15 @@ def files_of(skills: Iterable[Skill]) -> dict[str, bytes]:
 
 
 def version_after(before: str, micros: int) -> str:
-    """Its next version: the year, the day, and the second of it (UTC); later than the one before, "" for none.
+    """Its next version: the year, the day, and the millisecond of it (UTC); later than the one before, "" for none.
 
-    A home remembers the last version by name, also when nothing is installed any more: by the clock the next one is newer.
+    A home remembers the last version by name, also when nothing is installed any more: by the clock the next one is newer,
+    since an installation takes longer than the clock to go on.
     """
-    now = datetime.fromtimestamp(micros // 1_000_000, UTC)
-    found = f"{now.year}.{now.month}{now.day:02}.{now.hour * 3600 + now.minute * 60 + now.second}"
+    seconds, rest = divmod(micros, 1_000_000)
+    now = datetime.fromtimestamp(seconds, UTC)
+    second = now.hour * 3600 + now.minute * 60 + now.second
+    found = f"{now.year}.{now.month}{now.day:02}.{second * 1_000 + rest // 1_000}"
     if before and not is_older(before, found):
         first, middle, last = before.partition("-")[0].split(".")
         return f"{first}.{middle}.{int(last) + 1}"

@@ -39,6 +39,9 @@ def test_its_files_are_the_skills_and_what_reads_them() -> None:
 
 def test_a_version_is_later_than_the_one_before_whatever_the_clock_says() -> None:
     now = folder.version_after("", NOON)
-    assert now == "2026.1126.43200"
+    assert now == "2026.1126.43200000"
     for before in ("2026.1126.1", now, "2031.101.7", "1.0.0"):
         assert is_older(before, folder.version_after(before, NOON))
+    assert is_older(folder.version_after(now, NOON + 5_000), folder.version_after("", NOON + 10_000)), (
+        "all were removed"
+    )
