@@ -96,7 +96,7 @@ class Links:
         """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""
         if self._kernel.peers.pop(peer.route, None) is None:
             return
-        if code == "unreachable":
+        if code == "unreachable" and peer.run is not None:
             self._kernel.gone.append(peer.route)
         if peer.run is not None or code != "unreachable":
             self._kernel.tally(peer.principal, code, f"ended: {why}")
