@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runtime import lines
 from runtime.errors import CallFailed
 from runtime.lines import LineInvalid
+from tests.nested import nested
 from wire.entries import Cost
 from wire.errors import CodecError
 
@@ -41,10 +42,7 @@ def test_bytes_are_base64_in_values_and_in_pieces() -> None:
 
 
 def test_a_value_that_no_line_can_tell_is_refused_as_such() -> None:
-    deep: object = None
-    for _ in range(700):
-        deep = [deep]
-    for value in (deep, msgspec.msgpack.Ext(5, b"x")):
+    for value in (nested(), msgspec.msgpack.Ext(5, b"x")):
         with pytest.raises(CodecError, match="no JSON can tell"):
             lines.encode(lines.Done(id=1, value=value))
         told = json.loads(lines.encode_end(1, CallFailed("sorry", "It cannot be.", {"why": value})))

@@ -12,6 +12,7 @@ import pytest
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.nested import LEVELS, nested
 from tests.system.programs import a_hand, is_down, output_of, value_of, wait_for
 
 PYTHON: Final = "/usr/bin/python3"
@@ -57,7 +58,7 @@ resource = "none"
 effect = "read"
 params = { what = "string" }
 """,
-    """
+    f"""
 import msgspec
 
 from runtime import Call, Hand
@@ -66,9 +67,9 @@ from runtime import Call, Hand
 class Lender(Hand):
     async def give(self, call: Call, what: str) -> object:
         deep: object = None
-        for _ in range(700):
+        for _ in range({LEVELS}):
             deep = [deep]
-        return {"deep": deep, "extension": msgspec.msgpack.Ext(5, b"x"), "number": 2**64 - 1}[what]
+        return {{"deep": deep, "extension": msgspec.msgpack.Ext(5, b"x"), "number": 2**64 - 1}}[what]
 """,
 )
 
@@ -134,13 +135,10 @@ def test_a_reply_that_no_line_can_tell_fails_that_call_alone(client: Client, wha
 
 
 def test_arguments_that_no_line_can_tell_fail_that_call_alone(client: Client) -> None:
-    deep: object = None
-    for _ in range(700):
-        deep = [deep]
     _do(client, "done(0)")
     before = _pid(client)
     with pytest.raises(NotDone, match=r"\(arguments\)"):
-        _do(client, "done(0)", more=deep)
+        _do(client, "done(0)", more=nested())
     assert (_do(client, "done(1)"), _pid(client)) == (1, before)
 
 

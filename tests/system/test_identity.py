@@ -52,11 +52,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 @pytest.fixture(autouse=True)
 def _unharmed(kernel: Kernel) -> Iterator[None]:
-    """Whatever is tried, a neighbour's calls are answered as before, and no call is left open."""
+    """Whatever is tried, a neighbour's calls are answered as before, if not at once then soon; no call is left open."""
     with kernel.client() as neighbour:
         calm = latencies(neighbour)
         yield
-        assert slowness(calm, latencies(neighbour)) < FACTOR
+        until(lambda: slowness(calm, latencies(neighbour)) < FACTOR, "a neighbour's calls take no longer than before")
     settled(kernel)
 
 

@@ -14,8 +14,7 @@ from tests.system.upgraded import pid_of
 from wire.tape import Spent
 
 BURNER = Source(
-    DREAMER.toml.replace("dreamer", "burner").replace("Dreamer", "Burner")
-    + '\n[limits]\ncpu = "2s"\nwall = "2500ms"\n',
+    DREAMER.toml.replace("dreamer", "burner").replace("Dreamer", "Burner") + '\n[limits]\ncpu = "2s"\nwall = "5s"\n',
     """
 import time
 
@@ -46,7 +45,7 @@ def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_ab
         install(kernel, BURNER)
         run = asleep(kernel, seconds=60.0)
         began = fates.moment(entry(kernel.home, "run.start", run=run))
-        time.sleep(1.5)
+        time.sleep(2.0)
         {"kill": kernel.kill, "down": kernel.down}[how]()
         died = time.time()
         time.sleep(0.5)
@@ -55,12 +54,12 @@ def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_ab
         second = fates.moment(entry(kernel.home, "run.end", run=run)) - fates.moment(
             entries(kernel.home, "kernel.start")[-1]
         )
-        assert 2.3 < died - began + second < 3.9, "of 2.5 s; given anew it would be 4"
+        assert 4.8 < died - began + second < 6.9, "of 5 s; given anew it would be 7"
 
 
 def test_the_processor_time_of_a_killed_kernels_run_counts(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
-        install(kernel, Source(BURNER.toml.replace('wall = "2500ms"', 'wall = "1m"'), BURNER.main))
+        install(kernel, Source(BURNER.toml.replace('wall = "5s"', 'wall = "1m"'), BURNER.main))
         run = asleep(kernel, burn=0.5, seconds=5.0)
         time.sleep(0.2)
         kernel.kill()
@@ -85,7 +84,7 @@ def used(kernel: Kernel, run: str) -> float:
 
 def test_frozen_paused_and_undecided_time_counts_against_no_limit(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
-        lasting = Source(BURNER.toml.replace('wall = "2500ms"', 'wall = "1m"'), BURNER.main)
+        lasting = Source(BURNER.toml.replace('wall = "5s"', 'wall = "1m"'), BURNER.main)
         install(kernel, lasting)
         run = asleep(kernel, seconds=3.0)
         call(kernel, "kernel.freeze")
