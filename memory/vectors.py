@@ -150,8 +150,8 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
     if not rows:
         return []
-    exact = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
-    exact = exact.reshape(len(rows), -1)
+    stored = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
+    exact = stored.reshape(len(rows), -1)
     scores = exact @ asked
     order = np.lexsort((-np.array([row[0] for row in rows]), -scores))
     return [
@@ -200,7 +200,7 @@ def _distances(
         ):  # one at a time: it is all
             counts = np.bitwise_count(np.frombuffer(packed_signs, np.uint64).reshape(-1, len(words)) ^ words)
             # turned first: adding rows is some times quicker than adding within them
-            distances.append(np.add.reduce(np.ascontiguousarray(counts.T), axis=0, dtype=np.uint16))
+            distances.append(np.ascontiguousarray(counts.T).sum(axis=0, dtype=np.uint16))
             found.append(np.frombuffer(chunks, np.uint16) + np.int64(number * BLOCK))
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.uint16)
