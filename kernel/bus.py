@@ -4,9 +4,11 @@ It gives each message with the principal whose key the connection proved; it kno
 Every send is non-blocking: a peer that cannot take what it was promised is reported, never waited for.
 """
 
+import fcntl
 import os
 import stat
 import struct
+import termios
 from collections.abc import Callable
 from typing import Final
 
@@ -30,10 +32,13 @@ for it would hold up honest peers, to whom many are sent at once.
 
 
 class Bus:
-    """The bound sockets. Descriptor `folder` is the home's 0700 run folder, so a long path to it does not matter."""
+    """The bound sockets. Descriptor `folder` is the home's 0700 run folder, so a long path to it does not matter.
+
+    taken: messages received so far.
+    """
 
     def __init__(self, folder: int, *, public: bytes, secret: bytes, admit: Admit) -> None:
-        self.admit = admit
+        self.admit, self.taken = admit, 0
         self._context = zmq.Context()
         self.zap = self._context.socket(zmq.REP)
         self.zap.setsockopt(zmq.LINGER, 0)
@@ -66,6 +71,7 @@ class Bus:
     def receive(self) -> tuple[bytes, str, list[bytes]]:
         """The next message, which is there: route of its connection, principal, frames."""
         receive = self._receive
+        self.taken += 1
         frames: list[bytes] = []
         route = receive()
         while True:
@@ -111,6 +117,10 @@ class Bus:
     def is_cut(self, link: tuple[int, int]) -> bool:
         """Whether a connection has ended; its descriptor may be another's by now."""
         return _inode(link[0]) != link[1]
+
+    def is_coming(self, link: tuple[int, int]) -> bool:
+        """Whether bytes are on their way by a connection."""
+        return not self.is_cut(link) and fcntl.ioctl(link[0], termios.FIONREAD, bytes(4)) != bytes(4)
 
     def at_the_door(self) -> list[int]:
         """What happened since the last look: the descriptor of each connection that was cut, and -1 for each that could

@@ -15,6 +15,7 @@ run/                 bus (the socket), lock, kernel.log
 import fcntl
 import hashlib
 import os
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -138,13 +139,12 @@ class Home:
             raise HomeError(f"{self.at('keys', hand + '.secrets')} is damaged: restore it from a backup") from None
 
     def keep_secrets(self, hand: str, secrets: dict[str, object]) -> None:
-        """Write them, whole or not at all."""
-        path = self.at("keys", f"{hand}.secrets")
-        with open(path + ".new", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(msgspec.json.encode(secrets))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(path + ".new", path)
+        """Write them, whole or not at all; they are on disk when this returns."""
+        from kernel.record.growing import replace, sync_folder
+
+        path = Path(self.at("keys", f"{hand}.secrets"))
+        replace(path, msgspec.json.encode(secrets))
+        sync_folder(path.parent)
 
     def _identity(self) -> Identity:
         import tomllib

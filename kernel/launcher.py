@@ -79,19 +79,9 @@ class Launcher:
         place = os.stat(self._home.path)
         search = ":".join(filter(None, sys.path))
         start = [
-            sys.executable,
-            "-s",
-            "-S",
-            "-P",
-            "-c",
-            STARTER,
-            search,
-            TEMPLATE,
-            "3",
-            PRELOAD,
-            f"maniple-{place.st_dev:x}-{place.st_ino:x}",
-            *sorted(reach),
-        ]
+            sys.executable, "-s", "-S", "-P", "-c", STARTER, search, TEMPLATE, "3", PRELOAD,
+            f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
+        ]  # fmt: skip
         environment = {"PYTHONHASHSEED": str(self._home.identity.hash_seed), "PYTHONUTF8": "1"}
         pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
         self._pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
@@ -120,9 +110,8 @@ class Launcher:
             case Grouped(number=number) if number in self._runs:
                 self._runs[number].grouped = True
                 self._let_go(self._runs[number])
-            case Measured(number=number, size=size):
-                if number in self._runs:
-                    self._owner.watch.measured(self._runs[number], size)
+            case Measured(number=number, size=size) if number in self._runs:
+                self._owner.watch.measured(self._runs[number], size)
             case Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory
@@ -182,10 +171,8 @@ class Launcher:
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
                 passing[f"root:{name}"] = opened_root(path)
-                if run.uid is not None:  # it maps their ids in the mount namespace where they are
-                    passing["mounts"] = passing.get("mounts") or os.open(
-                        "/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC
-                    )
+                if run.uid is not None and "mounts" not in passing:  # it maps their ids where they are
+                    passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:
                 passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_RDONLY | os.O_CLOEXEC)
             output.trim(self._home, hand.name, manifest.limits.file_size)
@@ -209,10 +196,8 @@ class Launcher:
     def kill(self, run: Run, number: int) -> None:
         """Send a signal to the run's first process, if it has one; KILL ends its whole PID namespace."""
         if run.pidfd >= 0:
-            try:
+            with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(run.pidfd, number)
-            except ProcessLookupError:
-                pass
 
     def stand_still(self, run: Run) -> None:
         """Stop all processes of a run, or let them go on: parents before children, so that none escapes in between."""
@@ -220,10 +205,8 @@ class Launcher:
         self.kill(run, number)
         for pid in family(run.pid):
             if pid != run.pid:
-                try:
+                with suppress(OSError):  # it has ended
                     os.kill(pid, number)
-                except OSError:
-                    continue  # it has ended
 
     def measure(self, run: Run, most: int) -> None:
         """Ask how much room the run's own folders take; its owner is told, if the template can be asked now."""
@@ -332,10 +315,8 @@ class Launcher:
     def _let_go(self, run: Run) -> None:
         """Let the Hand's code begin once the run has every layer, its control group too, which is joined beside its start."""
         if run.talk is not None and run.applied and (run.grouped or "cgroup" not in run.applied):
-            try:
+            with suppress(OSError):  # it is gone: its process's end tells
                 descriptors.send(run.talk, encode(Go()))
-            except OSError:
-                pass  # it is gone: its process's end tells
             self._end_talk(run)
 
     def _end_talk(self, run: Run) -> None:
@@ -367,10 +348,8 @@ class Launcher:
     def _renew(self, run: Run) -> None:
         """Give a run's next process what its first had, an empty scratch folder; as it is, when others write there for it."""
         if self._owner.is_lent(run):
-            try:
+            with suppress(FileNotFoundError):
                 run.uid = run.uid and os.lstat(self._home.at("scratch", run.id)).st_uid
-            except FileNotFoundError:
-                pass
             return
         aside = f"{run.id}.{os.urandom(4).hex()}"
         try:
@@ -381,10 +360,8 @@ class Launcher:
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)
-        try:
+        with suppress(FileExistsError):
             os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
         if uid is not None and os.lstat(path).st_uid != uid:
             os.chown(path, uid, uid, follow_symlinks=False)
         return path

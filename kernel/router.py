@@ -51,6 +51,7 @@ class Router:
             return
         if peer.principal != principal or (peer.run is not None and peer.run.leaves):
             return  # the next process says again what this one says now
+        peer.looks = 0
         if peer.run is not None and peer.run.paused:
             peer.run.held.append(frames)  # no more than was on its way: its process stands still
             return

@@ -36,12 +36,12 @@ class Peer:
     """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them.
 
     link: the bus's name for the connection. late: how much it said of calls that are not open. unsent: what it has not
-    taken yet, in order; behind: bytes of that.
+    taken yet, in order; behind: bytes of that. looks: how many saw bytes of it on their way since its last message.
     """
 
     __slots__ = (
-        "behind", "event_credit", "events", "in_flight", "late", "link", "made", "missed", "principal", "rate", "route",
-        "run", "topics", "unsent",
+        "behind", "event_credit", "events", "in_flight", "late", "link", "looks", "made", "missed", "principal", "rate",
+        "route", "run", "topics", "unsent",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +58,7 @@ class Peer:
         self.topics: set[str] = set()
         self.events: deque[tuple[str, tuple[str, ...], bytes, int]] = deque()
         self.event_credit = limits.EVENT_WINDOW
-        self.missed = self.behind = 0
+        self.missed = self.behind = self.looks = 0
         self.unsent: deque[tuple[bytes, bytes]] = deque()
 
     def keep(self, header: bytes, body: bytes) -> bool:

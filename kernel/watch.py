@@ -6,8 +6,13 @@ group can be made or before it is, the memory of many processes. Where there is 
 with others counts once, where this user may see that. Folders are measured by the template's children.
 
 Ends paused runs as well that do not stand still: of two processes of a run, each can wake the other again.
+
+And ends whoever fills the kernel's own memory: libzmq bounds a frame, but not how many a message has, and keeps all of
+them until the last one comes. Whose message is as large as that has bytes on their way at look after look, and it never is
+whole. Frames that share one piece of memory cost their sender next to none.
 """
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -21,15 +26,26 @@ if TYPE_CHECKING:
 EVERY: Final = 1.0
 """Seconds."""
 
+GROWN: Final = 128 * 1024 * 1024
+"""Bytes that the kernel may hold beyond what it held when its first run began, before it looks who fills it."""
+
+CLOSER: Final = 0.1
+STUCK: Final = 5
+"""Seconds between such looks; and how many of them may see bytes on their way from a peer without a whole message between:
+more time than a body takes, however busy the machine is."""
+
 
 class Watch:
     """The looks at all runs."""
 
     def __init__(self, kernel: "Kernel") -> None:
-        self._kernel = kernel
+        self._kernel, self._calm, self._taken, self._is_looking = kernel, 0, 0, False
 
     def begin(self, run: Run) -> None:
         """Watch a run from now, when no code of its Hand has run, to its end."""
+        if not self._is_looking:
+            self._is_looking, self._calm = True, self._calm or resident(os.getpid())
+            self._kernel.loop.after(EVERY, self._look_at_itself)
         self._kernel.loop.after(EVERY, partial(self._look, run, resident(run.pid), -1.0, False))
 
     def _look(self, run: Run, shared: int, before: float, stirred: bool) -> None:
@@ -59,6 +75,25 @@ class Watch:
         """What a run's own folders take, in bytes."""
         if size > run.hand.package.manifest.limits.disk:
             self._end(run, too_much_disk(run.hand.package.manifest))
+
+    def _look_at_itself(self) -> None:
+        """Whether the kernel grows, and if so by whom.
+
+        A look counts when every whole message that had come by the last one was read since, as the bus takes turns.
+        """
+        kernel, bus, is_large = self._kernel, self._kernel.bus, resident(os.getpid()) > self._calm + GROWN
+        self._is_looking = bool(kernel.runs)
+        if self._is_looking:
+            kernel.loop.after(CLOSER if is_large else EVERY, self._look_at_itself)
+        if is_large and (not bus.router.poll(0) or bus.taken - self._taken >= len(kernel.peers)):
+            self._taken = bus.taken
+            for peer in list(kernel.peers.values()):
+                if peer.run is not None and not peer.run.paused and bus.is_coming(peer.link):
+                    peer.looks += 1
+                    if peer.looks > STUCK:
+                        kernel.links.end(peer, "flood", "a message that does not come to its end")
+            for run in [run for run in kernel.runs.values() if run.state == "left"]:
+                self._end(run, "it took its time to end while the kernel was being filled")
 
     def _end(self, run: Run, why: str) -> None:
         run.unfit = run.unfit or why

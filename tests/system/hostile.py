@@ -39,7 +39,7 @@ from wire import codec, headers
 class Puppet(Hand):
     async def run(self, steps: list) -> dict[str, object]:
         """Steps: ["send", frames…], ["many", times, frames…], ["take", messages], ["key"], ["leak"],
-        ["wait", file in its scratch]; what was taken."""
+        ["wait", file in its scratch], ["endless", frames of 1 MiB]; what was taken."""
         socket, got = self.kernel._calls._link._socket, []
         for step, *rest in steps:
             if step == "send":
@@ -63,6 +63,11 @@ class Puppet(Hand):
             elif step == "leak":
                 Path("key").write_bytes(b"".join(self.key()))
                 Path("key").rename("leaked")
+            elif step == "endless":  # one message, whose frames share one piece of memory
+                frame = zmq.Frame(bytes(1024 * 1024), copy=False)
+                for _ in range(rest[0]):
+                    socket.send(frame, zmq.SNDMORE, copy=False)
+                socket.send(b"", 0)
             elif step == "wait":
                 while not Path(rest[0]).exists():
                     time.sleep(0.002)
