@@ -16,7 +16,7 @@ from runtime.link import Link
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import CodecError
-from wire.labels import join
+from wire.labels import Labels, join
 
 _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 
@@ -50,7 +50,7 @@ class Call:
         self._owed = 0
         self._finished = False
         self._waiters: list[asyncio.Future[None]] = []
-        self._added: set[str] = set()
+        self._added: Labels = frozenset()
         self._cost: Cost | None = None
         self._used: Used | None = None
 
@@ -72,7 +72,7 @@ class Call:
 
     def add_labels(self, *labels: str) -> None:
         """Mark the reply, and the chunks from now on, with further labels. Nobody can take one away."""
-        self._added.update(labels)
+        self._added = join(self._added, labels)
 
     def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
         """Add to what this call cost."""

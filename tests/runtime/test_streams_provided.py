@@ -63,6 +63,11 @@ PROVIDER = """
             call.cost(tokens=3)
             call.cost(tokens=4, micro_dollars=5)
 
+        async def label_much(self, call: Call) -> None:
+            for number in range(65):
+                call.add_labels(f"from {number}")
+                await call.send(b"%d" % number)
+
         async def send_wrong(self, call: Call) -> None:
             await call.send("text")
 
@@ -75,8 +80,8 @@ PROVIDES = (
     *(
         provided(f"test.{name}")
         for name in (
-            "how-far", "give-nothing", "break-off", "take-none", "open-gate", "answer-each", "label", "send-wrong",
-            "send-much",
+            "how-far", "give-nothing", "break-off", "take-none", "open-gate", "answer-each", "label", "label-much",
+            "send-wrong", "send-much",
         )
     ),
 )  # fmt: skip
@@ -194,6 +199,16 @@ def test_a_chunk_that_is_not_bytes_fails_the_call_and_not_the_hand(provider: Pee
     provider.send_raw(codec.encode(headers.Chunk(number=number)), body)
     assert provider.expect(headers.Failed)[0].code == "arguments"
     assert provider.answer("test.how-far") == 0
+
+
+def test_more_labels_than_a_header_carries_are_all_that_there_are(provider: Peer) -> None:
+    """What many have marked can be told still: a memory, a folder, a listing of either."""
+    number = provider.call("test.label-much")
+    for count in range(1, limits.LABELS_MAX + 1):
+        assert len(provider.expect(headers.Chunk)[0].labels) == count
+        provider.send(headers.Credit(number=number, chunks=1))
+    assert provider.expect(headers.Chunk)[0].labels == ("*",)
+    assert provider.expect(headers.Done)[0].labels == ("*",)
 
 
 def test_labels_and_cost_go_with_the_reply(provider: Peer) -> None:
