@@ -70,3 +70,31 @@ def decode_body(frame: bytes | memoryview) -> Value:
     except _BAD as error:
         raise CodecError(f"not a body: {error}") from None
     return value
+
+
+def as_json(value: object) -> bytes:
+    """A body's value as JSON, for people and models, the same each time; what JSON has no words for in words of Python's."""
+    try:
+        return msgspec.json.encode(value, enc_hook=_spelled)
+    except RecursionError:
+        return _DEEP
+    except TypeError:  # a table with names that are no texts
+        try:
+            return msgspec.json.encode(_named(value), enc_hook=_spelled)
+        except RecursionError:
+            return _DEEP
+
+
+_DEEP: Final = b'"it lies too deep within itself to be told"'
+
+
+def _spelled(value: object) -> str:
+    return (
+        f"extension {value.code}: {bytes(value.data).hex()}" if isinstance(value, msgspec.msgpack.Ext) else repr(value)
+    )
+
+
+def _named(value: object) -> object:
+    if isinstance(value, dict):
+        return {name if isinstance(name, str) else repr(name): _named(item) for name, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list | tuple) else value

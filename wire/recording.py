@@ -137,8 +137,8 @@ def _body(raw: bytes) -> _Body:
             return {"text": value.decode()}
         if codec.encode_body(msgspec.json.decode(msgspec.json.encode(value))) == raw:
             return {"body": value}
-    except (CodecError, msgspec.MsgspecError, UnicodeError, RecursionError):
-        pass
+    except (CodecError, msgspec.MsgspecError, UnicodeError, RecursionError, TypeError):
+        pass  # TypeError: as of names that are no texts
     return {"bytes": b64encode(raw).decode()}
 
 

@@ -238,14 +238,16 @@ def shown(asked: Asked) -> dict[str, object]:
 
 
 def readable(body: bytes | None, *, most: int = SHOWN_MOST) -> object:
-    """A body's value, bytes as the text that they are; None for what is larger, or cannot be read."""
+    """A body's value, bytes as the text that they are; None for what is larger, cannot be read, or told in JSON."""
     if body is None or len(body) > most:
         return None
     try:
         value = codec.decode_body(body)
-        return value.decode() if isinstance(value, bytes) else value
-    except (CodecError, UnicodeDecodeError):
+        told = value.decode() if isinstance(value, bytes) else value
+        msgspec.json.encode(told)
+    except (CodecError, TypeError, ValueError, RecursionError):  # TypeError: as of names that are no texts
         return None
+    return told
 
 
 def told_end(end: headers.End) -> str:

@@ -105,11 +105,13 @@ def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
 
 
 def arguments(one: Whole) -> object:
-    """A call's arguments as a value; their bytes in hex when they are none."""
+    """A call's arguments as a value; their bytes in hex when they are none, or none that can be shown exactly."""
     try:
-        return codec.decode_body(one.body)
-    except CodecError:
+        value = codec.decode_body(one.body)
+        msgspec.json.encode(value)
+    except (CodecError, TypeError, RecursionError):  # TypeError: as of names that are no texts
         return one.body.hex()
+    return value
 
 
 def is_plain(one: Whole) -> bool:

@@ -85,7 +85,9 @@ def as_json(value: object) -> str:
     """A result for programs; nothing in it acts on a terminal."""
     import msgspec
 
-    return screen.safe_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    from wire import codec
+
+    return screen.safe_json(msgspec.json.format(codec.as_json(value), indent=2).decode())
 
 
 def chosen_home(option: str | None) -> str:

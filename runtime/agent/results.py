@@ -2,8 +2,9 @@
 
 from typing import Final
 
-import msgspec
 from msgspec import Struct
+
+from wire import codec
 
 KEPT_MOST: Final = 16_000_000
 """Characters of results that are kept; the oldest are let go beyond that."""
@@ -40,7 +41,7 @@ def _row(name: str, value: object) -> str:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value, enc_hook=repr).decode("utf-8", "replace")
+    return codec.as_json(value).decode()
 
 
 def cut(text: str, start: int, most: int) -> int:

@@ -27,6 +27,7 @@ from mcp_types import (
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused
 from runtime.kernel_handle import Outcome
+from wire import codec
 
 META: Final = "maniple/"
 """What the names of our own rows in `_meta` begin with: labels, cost, end, code, cut."""
@@ -157,10 +158,10 @@ def _base64(raw: bytes) -> str:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value, enc_hook=repr).decode("utf-8", "replace")
+    return codec.as_json(value).decode()
 
 
 def _plain(value: Mapping[str, object]) -> dict[str, object]:
     """A table with values that JSON has."""
-    found: dict[str, object] = msgspec.json.decode(msgspec.json.encode(dict(value), enc_hook=repr))
+    found: dict[str, object] = msgspec.json.decode(codec.as_json(value))
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell
-from tests.living import write_hand
+from tests.living import Source, write_hand
 from tests.system.approving import POST, writer
 from tests.system.fates import until
 
@@ -23,14 +23,14 @@ def asking(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     shell.good("remove", "post")
 
 
-def held(shell: Shell, text: str = "hello", to: str = "ann") -> dict[str, object]:
-    """Have a letter written; the one call that waits then."""
+def held(shell: Shell, text: str = "hello", to: str = "ann", others: int = 0) -> dict[str, object]:
+    """Have a letter written; the call of it that waits then, after so many others."""
     shell.good("start", "writer", f'letters:=[["{to}", "{text}"]]')
 
     def found() -> list[dict[str, object]]:
         rows = shell.told("approvals")["approvals"]
         assert isinstance(rows, list)
-        return rows
+        return rows[others:]
 
     (row,) = until(found, "a call that waits")
     return row
@@ -52,6 +52,24 @@ def test_what_waits_is_shown_with_who_what_why_and_risk_and_acts_on_no_terminal(
     assert "waiting for approval" in asking.good("ps")
     assert "is denied" in asking.good("deny", str(row["call"]), "--why", "no gold")
     assert asking.good("approvals") == ""
+
+
+def test_arguments_that_no_json_can_tell_hide_nothing_of_what_waits(asking: Shell, tmp_path: Path) -> None:
+    """A table whose names are no texts, which any Hand may send, is shown in hex, and the others as ever."""
+    plain = writer("odd")
+    source = Source(plain.toml, plain.main.replace('{"text": text}', '{"text": {None: text}}'))
+    asking.good("install", write_hand(tmp_path / "odd", source), "--yes")
+    asking.good("start", "odd", 'letters:=[["bob", "hello"]]')
+    rows = until(lambda: asking.told("approvals")["approvals"], "a call that waits")
+    assert isinstance(rows, list)
+    ordinary = held(asking, others=1)
+    assert [row["arguments"] for row in rows] == ["81a47465787481c0a568656c6c6f"]
+    shown = asking.good("approvals")
+    assert "81a47465787481c0a568656c6c6f" in shown
+    assert f"`maniple approve {ordinary['call']}`" in shown
+    for row in (*rows, ordinary):
+        asking.good("deny", str(row["call"]))
+    asking.good("remove", "odd")
 
 
 def _approved(asking: Shell) -> int:

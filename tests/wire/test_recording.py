@@ -91,3 +91,9 @@ def test_a_line_that_is_none_is_named(line: str, named: str) -> None:
 def test_a_file_that_is_no_recording_is_refused(text: str) -> None:
     with pytest.raises(CodecError, match="line 1"):
         read(text)
+
+
+@pytest.mark.parametrize("body", [b"\x81\xc0\x01", b"\x81\x91\x01\x01", b"\xd4\x05\x00", b"\x91" * 900 + b"\xc0"])
+def test_a_body_that_no_json_can_tell_is_kept_byte_for_byte(body: bytes) -> None:
+    one = asked(1, "call", "a.b", body=body)
+    assert read(text_of(one)).records[1:] == (one,)

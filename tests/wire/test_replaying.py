@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from tests.wire.test_recording import BEGAN
@@ -170,3 +171,21 @@ def test_the_place_of_a_difference_is_named_also_in_long_texts() -> None:
 def test_a_tape_without_a_beginning_is_refused() -> None:
     with pytest.raises(TapeDamaged):
         Replay(lambda: iter(()), in_order=True)
+
+
+NO_JSON = [b"\x81\xc0\x01", b"\x81\x91\x01\x01", b"\xd4\x05\x00", b"\x81\xa1a\xd4\x05\x00", b"\x91" * 900 + b"\xc0"]
+"""Bodies that msgpack can tell and JSON cannot: names that are no texts, a type of its own, and one that is very deep."""
+
+
+@pytest.mark.parametrize("body", NO_JSON)
+def test_what_no_json_can_tell_is_told_the_run_and_compared_and_not_shown(body: bytes) -> None:
+    told = Heard(header=codec.encode(headers.Done(number=1)), body=body)
+    player = Player(TASK, tape.asked(1, "call", "a.one", body=body), told, Ended(header=DONE.header, body=body))
+    player.replay.take(headers.Call(number=1, method="a.one"), body)
+    due = player.replay.next()
+    assert due is not None
+    assert due[1].body == body
+    player.replay.take(headers.Done(number=WORK), NIL)
+    assert player.verdict.difference is not None
+    codec.encode_body(player.verdict)
+    assert msgspec.json.encode(player.verdict)

@@ -27,6 +27,7 @@ def _long(_: Make) -> Returned:
         ({"rows": [1, "two"], "none": None}, '{"rows":[1,"two"],"none":null}'),
         ([b"\x00\xff"], '["AP8="]'),
         ({}, "{}"),
+        ({"a": {None: 1}}, '{"a":{"None":1}}'),
     ],
 )
 def test_a_reply_as_text(value: object, text: str) -> None:
