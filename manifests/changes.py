@@ -31,20 +31,12 @@ Detail = dict[str, object]
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 BUNDLED: Final = frozenset(
-    {
-        "assistant",
-        "communication",
-        "data-pipeline",
-        "files",
-        "gateway",
-        "machine",
-        "mcp",
-        "memory",
-        "model",
-        "monitoring",
-    }
-    | {"scheduling", "shell", "skills", "web", "web-automation"}
-)
+    (
+        "ask", "assistant", "communication", "data-pipeline", "documents", "files", "gateway", "machine", "mcp", "memory",
+        "model", "monitoring", "pages", "plan", "report", "scheduling", "shell", "skills", "time", "web",
+        "web-automation",
+    )
+)  # fmt: skip
 """Names, and so method prefixes, that no other key's Hand may take."""
 
 

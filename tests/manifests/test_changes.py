@@ -1,5 +1,7 @@
 """The operator's changes as decisions: who owns a name, and what is refused before anything is recorded."""
 
+from pathlib import Path
+
 import pytest
 
 from manifests import changes, seal
@@ -80,6 +82,12 @@ def test_a_name_whose_key_was_revoked_may_pass_to_another_key() -> None:
     state.trust = state.trust.revoke(OTHER_KEY.verify_key.id, now=NOW)
     _install(state, _package("news", "1.1.0", HOME_KEY))
     assert state.hands["news"].version == "1.1.0"
+
+
+def test_the_name_of_every_hand_in_the_box_is_kept() -> None:
+    folders = {path.parent.name for path in (Path(__file__).parents[2] / "hands").glob("*/HAND.toml")}
+    assert folders
+    assert folders <= changes.BUNDLED
 
 
 @pytest.mark.parametrize("name", sorted(changes.BUNDLED))
