@@ -43,7 +43,7 @@ class Skills(Hand):
                 await _send(call, files[path])
             return {"files": others, "sizes": [len(files[path]) for path in others]}
         if file == FILE:
-            _, body, _ = front_matter.split(files[FILE].decode())
+            _, body = front_matter.split(files[FILE].decode())
             return {"files": others, "text": body}
         if file not in files:
             raise Failure("arguments", missing(file, others))

@@ -36,11 +36,6 @@ class Request:
         """A text argument, "" when it was not given."""
         return str(self.arguments.get(name) or "")
 
-    def names(self, name: str) -> tuple[str, ...]:
-        """An argument that is a list of texts."""
-        listed = self.arguments.get(name)
-        return tuple(map(str, listed)) if isinstance(listed, list) else ()
-
     def hand(self) -> Installed:
         """The installed Hand that the resource names. Raises Failure when there is none."""
         hand = self.kernel.state.hands.get(self.call.resource)

@@ -27,7 +27,6 @@ from manifests.pipeline.schema import SKIP, STOP, Step, Work
 from manifests.positions import Path
 
 KIND_OF_TYPE: Final = {"bytes": ANY, "duration": "float", "size": "int"}
-FAILURE: Final = ("failure.step", "failure.code", "failure.text")
 STAND_IN_KEYS: Final = ("needs", "when", "for_each", "parallel", "on_failure")
 """Keys that a step which stands in for another does not have."""
 

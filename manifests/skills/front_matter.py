@@ -27,8 +27,8 @@ class FrontMatterInvalid(ManifestsError):
         self.line, self.column, self.what, self.instead = line, column, what, instead
 
 
-def split(text: str) -> tuple[str, str, int]:
-    """The head without its fences, what comes after it, and the line on which that begins.
+def split(text: str) -> tuple[str, str]:
+    """The head without its fences, and what comes after it.
 
     FrontMatterInvalid for a text without a head, or with one that is too long.
     """
@@ -38,7 +38,7 @@ def split(text: str) -> tuple[str, str, int]:
     size = 0
     for at, line in enumerate(lines[1:], 1):
         if line.rstrip() == FENCE:
-            return "".join(lines[1:at]), "".join(lines[at + 1 :]), at + 2
+            return "".join(lines[1:at]), "".join(lines[at + 1 :])
         size += len(line)
         if size > LONGEST:
             raise FrontMatterInvalid(1, 1, f"its head is longer than {LONGEST} characters", "shorten it")

@@ -40,7 +40,7 @@ _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 
 class Skill(Struct, frozen=True, kw_only=True):
-    """A skill. body: of SKILL.md, from body_line on. others: keys that the format has not. files: by their paths in it."""
+    """A skill. body: of SKILL.md. others: keys that the format has not. files: by their paths in it."""
 
     name: str
     description: str
@@ -50,7 +50,6 @@ class Skill(Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     body: str
-    body_line: int
     files: dict[str, bytes]
 
 
@@ -96,7 +95,7 @@ def read(name: str, files: Mapping[str, bytes], shown: str) -> tuple[Skill | Non
         what = f"it has {len(raw)} bytes, {SKILL_MOST} at most"
         return None, [*problems, Problem(file, 1, 1, what, "move parts of it into files of their own")]
     try:
-        head, body, line = front_matter.split(raw.decode())
+        head, body = front_matter.split(raw.decode())
         values = front_matter.read(head)
     except UnicodeDecodeError:
         return None, [*problems, Problem(file, 1, 1, "this is not UTF-8 text", "save it as UTF-8")]
@@ -116,7 +115,6 @@ def read(name: str, files: Mapping[str, bytes], shown: str) -> tuple[Skill | Non
         tools=_words(values.get("allowed-tools")),
         others=tuple(key for key in values if key not in KEYS),
         body=body,
-        body_line=line,
         files=dict(sorted(files.items())),
     )
     return skill, []

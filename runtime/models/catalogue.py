@@ -69,13 +69,6 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
             return exact
         return self.named.get(_DATED.sub("", name))
 
-    def served_by(self, name: str) -> tuple[Provider, str] | None:
-        """Who answers for PROVIDER/MODEL, and the id to send there, listed or not. None for a provider that is not here."""
-        provider, model = resource.split(name)
-        if not model or provider not in self.providers:
-            return None
-        return self.providers[provider], model
-
 
 @cache
 def catalogue() -> Catalogue:

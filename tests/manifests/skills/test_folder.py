@@ -11,7 +11,7 @@ NOON = 1_795_694_400_000_000  # 2026-11-26T12:00:00Z, in microseconds
 
 
 def skill(name: str, description: str = "d") -> Skill:
-    return Skill(name=name, description=description, body="", body_line=1, files={"SKILL.md": b"x", "a/b": b"y"})
+    return Skill(name=name, description=description, body="", files={"SKILL.md": b"x", "a/b": b"y"})
 
 
 def test_each_skill_is_a_method_that_reads_and_has_a_label() -> None:

@@ -116,15 +116,12 @@ def test_an_id_and_an_alias_find_their_row(name: str) -> None:
 def test_a_dated_id_finds_the_row_without_its_date(name: str, day: date, spelled: str) -> None:
     dated = name + day.strftime(spelled)
     assert find(dated) == SHIPPED.named.get(dated, SHIPPED.named[name])
-    assert SHIPPED.served_by(dated) == (providers()[name.partition("/")[0]], dated.partition("/")[2])
 
 
 @given(st.text() | st.builds("{}{}".format, NAMED, st.text(min_size=1)))
 def test_any_text_finds_a_row_of_its_own_provider_or_none(name: str) -> None:
     found = find(name)
-    served = SHIPPED.served_by(name)
-    assert found is None or (name.startswith(f"{found.provider}/") and served is not None)
-    assert served is None or name == f"{served[0].name}/{served[1]}"
+    assert found is None or name.startswith(f"{found.provider}/")
 
 
 @pytest.mark.parametrize(
@@ -144,17 +141,6 @@ def test_a_dated_id_with_a_row_of_its_own_finds_that() -> None:
         if (found := read.find(f"acme/{name}"))
     }
     assert prices == {"one": 10, "one-20260101": 15, "one-20260102": 10}
-
-
-def test_a_model_that_is_not_listed_is_served_by_its_provider_and_a_route_by_nobody() -> None:
-    assert find("openrouter/meta-llama/llama-3-70b") is None
-    assert SHIPPED.served_by("openrouter/meta-llama/llama-3-70b") == (
-        providers()["openrouter"],
-        "meta-llama/llama-3-70b",
-    )
-    assert SHIPPED.served_by("ollama/llama3:8b") == (providers()["ollama"], "llama3:8b")
-    for name in ("default", "nobody/x", "openai/", "", "/x"):
-        assert SHIPPED.served_by(name) is None
 
 
 # Prices of long prompts ----------------------------------------------------------------------------------------------
