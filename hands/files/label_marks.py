@@ -55,7 +55,7 @@ class MarkBook:
     def __init__(self, state: Path) -> None:
         self._path = state / FILE
         self._marks: dict[str, tuple[str, ...]] = {}
-        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
+        lines = list(filter(None, self._path.read_bytes().splitlines())) if self._path.exists() else []
         for line in lines:
             try:
                 one = msgspec.json.decode(line, type=Marked)
@@ -74,8 +74,8 @@ class MarkBook:
         if self.get(resource) == labels:
             return
         one = Marked(resource=resource, labels=labels)
-        with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(one) + b"\n")
+        with self._path.open("ab") as file:  # a new line first, too: a full disk may have cut the line before
+            file.write(b"\n" + msgspec.json.encode(one) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self._note(one)

@@ -199,3 +199,14 @@ def test_written_down_labels_survive_a_restart_and_a_torn_line(tmp_path: Path) -
     again = label_marks.MarkBook(tmp_path)
     assert (again.get("r/a"), again.get("r/b"), again.get("r/c")) == (("web",), (), ())
     assert (tmp_path / "labels.jsonl").read_bytes().count(b"\n") == 1
+
+
+def test_what_is_written_down_after_a_torn_line_is_not_lost_with_it(tmp_path: Path) -> None:
+    """As a full disk leaves it: half a line, while the service lives, or just before its end."""
+    book = label_marks.MarkBook(tmp_path)
+    book.put("r/a", ("web",))
+    with (tmp_path / "labels.jsonl").open("ab") as file:
+        file.write(b'{"resource":"r/c","la')
+    book.put("r/b", ("chat",))
+    again = label_marks.MarkBook(tmp_path)
+    assert (again.get("r/a"), again.get("r/b"), again.get("r/c")) == (("web",), ("chat",), ())
