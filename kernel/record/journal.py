@@ -13,8 +13,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
 
-import msgspec
-
 from kernel.record.growing import Syncing, sync_folder
 from wire.codec import decode_from_kernel
 from wire.errors import CodecError, TapeDamaged
@@ -124,14 +122,12 @@ class Journal:
 
     def secret(self, run: str) -> bytes:
         """The key of a run's digests. Raises TapeDamaged when it was erased, or is not there."""
-        found = b""
-        for line in self._keys.read_bytes().splitlines():
-            if f'"{run}"'.encode() in line:
-                found = line
+        content, name = self._keys.read_bytes(), _until_key(run)
+        at = content.rfind(name) + len(name)
         try:
-            if (key := bytes.fromhex(msgspec.json.decode(found, type=dict[str, str])["key"])).strip(b"\0"):
+            if at >= len(name) and (key := bytes.fromhex(content[at : at + 64].decode())).strip(b"\0"):
                 return key
-        except (msgspec.MsgspecError, KeyError, ValueError):
+        except ValueError:
             pass  # as for one of zeros
         raise TapeDamaged(0, "its key was erased, or is not there")
 
@@ -213,7 +209,7 @@ class Journal:
         zeros = b"0" * 64
         with open(self._keys, "r+b") as file:
             content = file.read()
-            for name in (f'{{"run":"{run}","key":"'.encode() for run in runs):
+            for name in map(_until_key, runs):
                 at = content.find(name) + len(name)
                 if at >= len(name) and len(content) >= at + len(zeros):
                     os.pwrite(file.fileno(), zeros, at)
@@ -221,6 +217,11 @@ class Journal:
         for run in runs:
             (self.folder / f"{run}.tape").unlink(missing_ok=True)
         sync_folder(self.folder)
+
+
+def _until_key(run: str) -> bytes:
+    """What stands before a run's key, on its line."""
+    return f'{{"run":"{run}","key":"'.encode()
 
 
 def ended_done(path: Path) -> bool:

@@ -225,6 +225,7 @@ class Resuming:
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""
+        self._asleep.pop(run.id, None)
         tape, run.tape = run.tape, None
         if tape is None:
             return
