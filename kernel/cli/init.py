@@ -12,8 +12,8 @@ from kernel.cli import bundled, founding, homes, starting
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel
 from kernel.cli.frame import Session, command
-from kernel.cli.package import sync
 from kernel.cli.serving import listening, open_run_folder
+from kernel.record.growing import sync_folder
 
 
 @command()
@@ -40,7 +40,7 @@ def init(session: Session, no_hands: bool) -> None:
             client.call("kernel.down")
             client.wait_for_exit(60)
         os.rename(place, home)
-        sync(os.path.dirname(home))
+        sync_folder(os.path.dirname(home))
     left_out |= refused
     with open(os.path.join(home, "keys", "log.pub"), encoding="ascii") as file:
         public = file.read().strip()

@@ -10,6 +10,7 @@ import stat
 from contextlib import suppress
 
 from kernel.cli.exits import Ended
+from kernel.record.growing import sync_folder
 from wire.errors import ManipleError
 from wire.signing import SEED_SIZE, SigningKey, VerifyKey
 
@@ -29,6 +30,7 @@ def write(path: str, name: str) -> VerifyKey:
             (path + ".pub", key.text() + "\n", 0o644),
         ):
             _write_new(file, text, mode, made)
+        sync_folder(os.path.dirname(os.path.abspath(path)))
     except BaseException:
         for file in made:
             with suppress(OSError):

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from kernel.cli.exits import Ended
+from kernel.record import growing
 from manifests import seal as seals
 from manifests.errors import SealMalformed
 from manifests.schema import Manifest
@@ -136,7 +137,7 @@ def copy(folder: Folder, seal: str, to: str) -> None:
             above = os.path.dirname(above)
         write(file, content, mode=0o600, sync_folder=False)
     for each in [*made, os.path.dirname(to)]:
-        sync(each)
+        growing.sync_folder(each)
 
 
 def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = True) -> None:
@@ -153,16 +154,7 @@ def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = T
             os.unlink(new)
         raise
     if sync_folder:
-        sync(os.path.dirname(os.path.abspath(path)))
-
-
-def sync(folder: str) -> None:
-    """Bring a folder's names to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        growing.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
 def files(path: str) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from kernel.cli import screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import write
+from kernel.record.growing import sync_folder
 
 Take = Callable[[bytes], None]
 
@@ -31,6 +32,7 @@ def target(file: str | None) -> Iterator[Take]:
     finally:
         if os.path.lexists(draft):
             os.unlink(draft)
+    sync_folder(os.path.dirname(os.path.abspath(file)))
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def replace(path: Path, content: bytes) -> None:
     new.rename(path)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: str | Path) -> None:
     """Bring a folder's names to disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
