@@ -9,7 +9,7 @@ import feedparser
 from page_refusal import PageRefused
 
 ENTRIES_MOST: Final = 200
-_TAG: Final = re.compile(r"<[^>]*>")
+_TAG: Final = re.compile(r"<[^<>]*>")
 
 
 def read(raw: bytes, url: str, most: int) -> dict[str, object]:

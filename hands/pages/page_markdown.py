@@ -58,7 +58,7 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     article = None if whole else _article(tree)
     chosen = shown if article is None else article
     text = markdownify(tostring(chosen, encoding="unicode"), heading_style="ATX", bullets="-", strip=["img"])
-    markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"
+    markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip() + "\n"
     return Page(title=title[:500], date=date, markdown=markdown, links=_links(chosen))
 
 

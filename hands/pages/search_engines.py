@@ -101,4 +101,4 @@ def _rows(found: object) -> Rows:
 
 
 def _text(row: dict[str, object], name: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", "", str(row.get(name) or "")).split())[:1000]
+    return " ".join(re.sub(r"<[^<>]*>", "", str(row.get(name) or "")).split())[:1000]

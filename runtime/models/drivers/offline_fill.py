@@ -27,6 +27,7 @@ _FORMS: Final = {
     "ipv4": r"\b\d{1,3}(?:\.\d{1,3}){3}\b",
     "uuid": r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b",
 }
+_PARTS: Final = re.compile(r"[,;]|(?<=\s)(?:and|und|et|y)(?=\s)")
 _NUMBER: Final = r"[-+]?\d[\d,']*(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _YES: Final = frozenset({"true", "yes", "on", "y", "ja", "oui", "si", "✓", "x"})
 _NO: Final = frozenset({"false", "no", "off", "n", "nein", "non", "none", "-"})
@@ -194,7 +195,7 @@ def _boolean(said: object) -> bool:
 def _array(schema: Mapping[str, object], said: object) -> list[object]:
     items = schema.get("items")
     items = items if isinstance(items, dict) else {}
-    many = said if isinstance(said, list) else re.split(r"\s*[,;]\s*|\s+(?:and|und|et|y)\s+", str(said))
+    many = said if isinstance(said, list) else [one.strip() for one in _PARTS.split(str(said))]
     return [_as(_kind(items), items, one) for one in many if one not in ("", None)]
 
 

@@ -159,3 +159,18 @@ def test_an_engine_that_is_not_or_wrongly_named_is_told(named: dict[str, object]
     with pytest.raises(PageRefused) as refused:
         engines.engine(named, "home")
     assert refused.value.code == "engine"
+
+
+def test_a_page_of_blanks_takes_time_proportional_to_it() -> None:
+    blanks = "\t" * 60_000
+    begun = time.process_time()
+    read(f"<html><body><p>{TEXT}</p><pre>x{blanks}x</pre></body></html>".encode(), whole=True)
+    assert time.process_time() - begun < 1  # it takes 0.1 s, and took 4
+
+
+def test_a_feed_and_results_of_signs_that_open_take_time_proportional_to_them() -> None:
+    begun = time.process_time()
+    assert feeds._plain("<" * 100_000 + "b>")[:3] == "<<<"
+    assert engines._text({"title": "<" * 100_000 + "b>"}, "title")[:3] == "<<<"
+    assert feeds._plain("a <b>c</b> <br/>d") == "a c d"
+    assert time.process_time() - begun < 2  # it takes 0.01 s, and took 12

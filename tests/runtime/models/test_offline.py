@@ -165,6 +165,15 @@ def test_a_schema_is_filled_from_json_by_other_spellings_of_its_names() -> None:
     assert "items" in missing
 
 
+def test_a_list_is_read_in_time_proportional_to_the_text() -> None:
+    """All who ask models wait for the one process that does this."""
+    begun = time.process_time()
+    value, _ = offline_fill.filled(_ORDER, f"items: pens{' ' * 60_000}x, ink  and paper;rubber and")
+    assert isinstance(value, dict)
+    assert value["items"] == [f"pens{' ' * 60_000}x", "ink", "paper", "rubber and"]
+    assert time.process_time() - begun < 2  # it takes 0.1 s, and took 40
+
+
 @given(st.text(max_size=200), st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null"]))
 def test_any_text_is_answered_and_what_is_filled_is_of_its_type(text: str, kind: str) -> None:
     value, missing = offline_fill.filled({"properties": {"a": {"type": kind}}}, text)
