@@ -5,76 +5,45 @@ goes with the token that is there, which is refreshed when it has expired, and e
 and only there, the package may register a client and send a person to a page. A client that logs in by its own secret or
 key needs no person, and takes all steps within a call.
 
-Each step's request is looked at before it goes: https, or loopback; in front of a connection stands `web.connect`, so it
-reaches granted hosts alone. Its answer is small, or it is none. What an authorization server says of an error is not passed
-on but for its code: it may repeat what it was told.
+The steps themselves, and what is told of one that comes to nothing, are a pass of their own each time (steps.py).
 """
 
 import asyncio
 import logging
-import shlex
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
-from mcp.client.auth import OAuthClientProvider, OAuthFlowError, OAuthRegistrationError
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError
 from mcp.client.auth.extensions.client_credentials import (
     ClientCredentialsOAuthProvider,
     PrivateKeyJWTOAuthProvider,
     SignedJWTParameters,
 )
-from mcp.client.auth.utils import is_valid_client_metadata_url, issuers_match
+from mcp.client.auth.utils import is_valid_client_metadata_url
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
-from msgspec import Struct
 from pydantic import AnyUrl
 
 from manifests.mcp import tools
 from manifests.mcp.private import LOOPBACK, is_private
-from manifests.mcp.words import visible
 from runtime import records
 from runtime.errors import Failure, HandBroken
-from runtime.mcp.http import MOST, Refused
 from runtime.mcp.kept import Challenge, Kept
-from runtime.mcp.login_rules import (
-    UNAUTHORISED,
-    algorithm_of,
-    came_back,
-    check_address,
-    error_code,
-    is_refusal,
-)
-
-LARGEST: Final = 256 * 1024
-"""Bytes of an answer of an authorization server's."""
+from runtime.mcp.login_rules import UNAUTHORISED, algorithm_of, came_back, check_address, is_refusal
+from runtime.mcp.steps import WRONG, Outside, Pass, Route
 
 PAGE_MOST: Final = 8 * 1024
 """Characters of a page's address."""
 
-ANSWER_S: Final = 60.0
-"""Seconds in which an authorization server must have answered a step whole: calls wait for one refresh together."""
-
 _NOWHERE: Final = "http://127.0.0.1/callback"  # of a provider that sends nobody anywhere
-_WRONG: Final = (OAuthFlowError, httpx2.HTTPError, httpx2.InvalidURL, ValueError, OverflowError)
-_OVER: Final = (400, 401)  # of a refresh: RFC 6749, section 5.2. Another status, such as 429, says nothing of the token
 
 Show = Callable[[str], Awaitable[None]]
 """Given the page that a person is to open."""
 
 Hear = Callable[[], Awaitable[str]]
 """The address that the page sent the person to."""
-
-Outside = Callable[[Refused], httpx2.AsyncClient]
-"""Makes a client for requests that carry nothing but what the package puts into them."""
-
-
-class _Failed(Struct, frozen=True, kw_only=True):
-    """An answer to a step that gave nothing. code: what it calls its error, "" when it does not."""
-
-    host: str
-    status: int
-    code: str = ""
 
 
 class Login(httpx2.Auth):
@@ -83,12 +52,11 @@ class Login(httpx2.Auth):
     def __init__(self, hand: str, url: str, wanted: tools.Login, proof: str, kept: Kept, outside: Outside) -> None:
         """Raises HandBroken when the settings fit no login."""
         logging.getLogger("mcp.client.auth").setLevel(logging.CRITICAL + 1)  # it would tell what stands in answers
-        self._hand, self._url, self._wanted, self._kept, self._outside = hand, url, wanted, kept, outside
+        self._hand, self._url, self._wanted, self._kept = hand, url, wanted, kept
+        self._route = Route(hand=hand, url=url, wanted=wanted, outside=outside)
         self._turn = asyncio.Lock()
         self._is_at_page = False
         self._proof = proof
-        self._failed: _Failed | None = None
-        self._unreachable = ""
         self.why = ""
         if wanted.is_alone and not proof:
             raise HandBroken(
@@ -134,16 +102,16 @@ class Login(httpx2.Auth):
 
     async def _stepped(self, request: httpx2.Request, refusal: httpx2.Response | None) -> bool:
         """Take the package's steps to a token; whether there is one. Why not is what a call is then told."""
-        before = self._bearer()
+        before, steps = self._bearer(), Pass(self._route)
         with _told_if_not_kept():
             try:
-                await self._steps(self._provider, self._kept, request, refusal)
-            except _WRONG as error:
-                self.why = self._told(error)
+                await steps.take(self._provider, self._kept, request, refusal)
+            except WRONG as error:
+                self.why = steps.told(error)
                 records.logger().warning("logging in to the server failed", why=self.why)
                 self._provider = self._unasked()  # it may have taken half of something
                 return False
-            if self._provider.context.current_tokens is None and self._failed and self._failed.status in _OVER:
+            if self._provider.context.current_tokens is None and steps.is_over:
                 self._kept.drop_tokens()
         return self._provider.context.is_token_valid() and self._bearer() != before
 
@@ -186,7 +154,7 @@ class Login(httpx2.Auth):
 
         async def showing(url: str) -> None:
             check_address(url)
-            self._check_authority(provider)
+            self._route.check_authority(provider)
             if len(url) > PAGE_MOST:
                 raise OAuthFlowError(f"the address of its page is too long: {len(url)} characters")
             await show(url)
@@ -196,7 +164,7 @@ class Login(httpx2.Auth):
 
         if self._is_at_page:  # calls do not wait for it, and so another login does not, either
             raise Failure("conflict", "somebody is logging in to this server already: end that first")
-        self._is_at_page = True
+        self._is_at_page, steps = True, Pass(self._route)
         try:
             registered = await draft.registered()
             if registered is not None and AnyUrl(redirect) not in (registered.redirect_uris or ()):
@@ -206,12 +174,12 @@ class Login(httpx2.Auth):
             if challenge.status == UNAUTHORISED:
                 provider.context.clear_tokens()
             before, provider.context.token_expiry_time = provider.context.current_tokens, None  # it refreshes nothing
-            await self._steps(provider, draft, request, refusal)
+            await steps.take(provider, draft, request, refusal)
             tokens = provider.context.current_tokens
             if tokens is None or tokens is before:
                 raise OAuthFlowError("the server's refusal does not say that it wants a login")
-        except _WRONG as error:
-            raise Failure("login", self._told(error)) from None
+        except WRONG as error:
+            raise Failure("login", steps.told(error)) from None
         finally:
             self._is_at_page = False
         async with self._turn:
@@ -232,86 +200,6 @@ class Login(httpx2.Auth):
                 return self._kept.forget()
             except OSError as error:
                 raise Failure("login", f"the login could not be deleted: {error.strerror}") from None
-
-    # the package's steps ----------------------------------------------------------------------------------------------
-
-    async def _steps(
-        self, provider: OAuthClientProvider, kept: Kept, request: httpx2.Request, refusal: httpx2.Response | None
-    ) -> None:
-        """All steps up to where the request would be sent with a token. refusal: what it was answered without."""
-        self._failed, self._unreachable = None, ""
-        flow = provider.async_auth_flow(request)
-        try:
-            async with self._outside(self._not_granted) as client:
-                outgoing = await anext(flow)
-                while True:
-                    if outgoing is not request:
-                        response = await self._sent(provider, outgoing, client)
-                    elif refusal is None:
-                        break
-                    else:
-                        response, refusal = refusal, None
-                    outgoing = await flow.asend(response)
-        except StopAsyncIteration:
-            pass
-        finally:
-            await flow.aclose()
-            records.hide_also(kept.secrets)
-        kept.learn(provider.context)
-
-    async def _sent(
-        self, provider: OAuthClientProvider, outgoing: httpx2.Request, client: httpx2.AsyncClient
-    ) -> httpx2.Response:
-        if self._is_known and provider.context.client_info is None:
-            raise OAuthFlowError(f"the server names another authorization server than {self._wanted.issuer}")
-        check_address(str(outgoing.url))
-        if outgoing.method == "POST":
-            self._check_authority(provider)
-        outgoing.extensions = {**outgoing.extensions, MOST: LARGEST}
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                response = await client.send(outgoing, follow_redirects=False)
-        except TimeoutError:
-            raise OAuthFlowError(f"{outgoing.url.host} has not answered within {ANSWER_S:.0f} seconds") from None
-        if response.status_code not in (200, 201):
-            self._failed = _Failed(host=outgoing.url.host, status=response.status_code, code=error_code(response))
-        return response
-
-    def _check_authority(self, provider: OAuthClientProvider) -> None:
-        """Raises OAuthFlowError where what proves who we are would go to somebody else than the authorization server.
-
-        The package takes the MCP server for it when the one that is named tells nothing of itself.
-        """
-        told, named = provider.context.oauth_metadata, self._wanted.issuer or provider.context.auth_server_url
-        if told is None and named:
-            raise OAuthFlowError(f"{named} does not tell where one logs in to it")
-        if told is not None and self._wanted.issuer and not issuers_match(str(told.issuer), self._wanted.issuer):
-            raise OAuthFlowError(f"the server names another authorization server than {self._wanted.issuer}")
-
-    def _not_granted(self, address: str) -> None:
-        self._unreachable = address
-
-    @property
-    def _is_known(self) -> bool:
-        """Whether the operator named a client that is registered, so that none is to be."""
-        return bool(self._wanted.client) and not is_valid_client_metadata_url(self._wanted.client)
-
-    def _told(self, error: BaseException) -> str:
-        """Why a login failed, without a word that was secret."""
-        if self._unreachable:
-            again = shlex.join(
-                ["maniple", "mcp", "add", self._hand.removeprefix("mcp-"), self._url, "--connect", self._unreachable]
-            )  # quoted, for the host is the server's own word, and this is to be typed
-            return (
-                f"logging in leads to {visible(self._unreachable)}, where {self._hand} may not connect: if that is "
-                f"where you log in to this server, `{visible(again)}`, with its other options"
-            )
-        if type(error) is not OAuthFlowError and not isinstance(error, httpx2.TransportError):
-            what = "registered no client" if isinstance(error, OAuthRegistrationError) else "gave no token"
-            last = self._failed or _Failed(host="the authorization server", status=200)
-            code = f", {last.code}" if last.code else ""
-            return f"{visible(last.host)} {what}: it answered {last.status}{code}"
-        return records.shown(visible(str(error))[:500])
 
     # providers --------------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import httpx2
 import pytest
 
-import runtime.mcp.login
+import runtime.mcp.steps
 from manifests.mcp import tools
 from runtime.errors import Failure
+from runtime.mcp.http import Refused
 from runtime.mcp.kept import FILE, Kept
 from runtime.mcp.login import Login
 from runtime.mcp.login_rules import client_of
@@ -45,6 +46,20 @@ def sent_to(page: str) -> str:
         return str(answer.headers["Location"])
 
 
+class _Walled(httpx2.AsyncHTTPTransport):
+    """The package's; in place of the kernel, it refuses every connection while nothing is granted."""
+
+    def __init__(self, side: "Side", refused: Refused) -> None:
+        super().__init__()
+        self._side, self._refused = side, refused
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self._side.granted:
+            self._refused(request.url.netloc.decode())
+            raise httpx2.ConnectError("it is not granted")
+        return await super().handle_async_request(request)
+
+
 class Side:
     """Our side of a login, as a Hand has it: anew with each, but for what lies in the folder."""
 
@@ -52,8 +67,11 @@ class Side:
         wanted, url = wanted or tools.Login(), url or shop.url
         proof = PROOF if wanted.proof else ""
         kept = Kept(folder, (url, wanted.client, wanted.issuer), client_of(wanted, proof))
-        self.login = Login("mcp-x", url, wanted, proof, kept, lambda _: httpx2.AsyncClient(trust_env=False))
-        self._url = url
+        self.login = Login("mcp-x", url, wanted, proof, kept, self._outside)
+        self._url, self.granted = url, True
+
+    def _outside(self, refused: Refused) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(trust_env=False, transport=_Walled(self, refused))
 
     async def call(self) -> int:
         """Call the server; with what status it answers."""
@@ -157,6 +175,51 @@ def test_where_an_authorization_server_does_not_tell_where_its_tokens_are_nobody
     assert shop.strayed == []
 
 
+# a call and a person at once ------------------------------------------------------------------------------------------
+
+
+def test_what_a_person_is_told_is_of_their_own_way_and_not_of_a_call_that_refreshed_meanwhile(
+    tmp_path: Path, shop: Shop
+) -> None:
+    side = Side(tmp_path, shop)
+
+    async def meanwhile(back: Callable[[str], str], *, ways: dict[str, Any], granted: bool = True) -> str:
+        """What the person is told in the end; a call fails to refresh while they are at the page."""
+        at_page, opened = asyncio.Event(), asyncio.Event()
+        pages: list[str] = []
+
+        async def show(url: str) -> None:
+            pages.append(url)
+            at_page.set()
+
+        async def hear() -> str:
+            await opened.wait()
+            return await asyncio.to_thread(back, pages[0])
+
+        shop.valid.clear()
+        await side.call()
+        logging_in = asyncio.ensure_future(side.login.by_person(BACK, show, hear))
+        await at_page.wait()
+        before, shop.ways, side.granted = shop.ways, {**shop.ways, **ways}, granted
+        assert await side.call() == 401
+        shop.ways, side.granted = before, True
+        opened.set()
+        with pytest.raises(Failure) as caught:
+            await logging_in
+        return str(caught.value)
+
+    async def both() -> tuple[str, str]:
+        await side.log_in()
+        shop.ways["busy"] = 503
+        given_up = await meanwhile(lambda _: f"{BACK}?error=access_denied", ways={}, granted=False)
+        shop.ways = {"token": {"scope": 7}}
+        return given_up, await meanwhile(sent_to, ways={"busy": 503})
+
+    given_up, gave_nothing = run(both())
+    assert "the page says: access_denied" in given_up
+    assert "answered 200" in gave_nothing
+
+
 # what a hostile one answers -------------------------------------------------------------------------------------------
 
 
@@ -223,7 +286,7 @@ def test_a_page_of_endless_address_is_shown_to_nobody(tmp_path: Path, shop: Shop
 def test_who_answers_byte_by_byte_for_ever_holds_no_call_but_for_a_while(
     tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.mcp.login, "ANSWER_S", 0.5)  # the real one is longer than a test should last
+    monkeypatch.setattr(runtime.mcp.steps, "ANSWER_S", 0.5)  # the real one is longer than a test should last
     side = Side(tmp_path, shop)
     run(side.log_in())
     shop.valid.clear()
