@@ -79,8 +79,12 @@ class Links:
             peer.behind -= len(raw) + len(body)
 
     def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
-        """A peer cannot be told something. is_gone: it has no connection; a run that can goes on in another process."""
-        if is_gone and peer.run is not None and peer.run.tape is not None:
+        """A peer cannot be told something. is_gone: it has no connection, most likely since its process has ended, and so
+
+        a run is no offender: it is as one whose connection was cut, though it may be told something before that is seen.
+        """
+        if is_gone and peer.run is not None:
+            self._kernel.gone.append(peer.route)
             self._lost(peer)
         else:
             self.end(peer, "unreachable", "it does not take what it is sent")
