@@ -3,28 +3,33 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import mcp_servers, told
+from kernel.cli import mcp_servers, screen, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
 
 class _Done(Struct, frozen=True, kw_only=True):
-    """Whether there was a login."""
+    """Whether there was a login. untold: why the authorization server could not be told that it is over."""
 
     was: bool
+    untold: str = ""
 
 
 @command()
 @click.argument("name", metavar="NAME")
 def mcp_logout(session: Session, name: str) -> None:
-    """Forget the login to an MCP server: its tokens, and what its Hand is registered as there.
+    """Log out of an MCP server: its Hand forgets its tokens, and what it is registered as there.
 
-    The authorization server is not told. Whoever has copied a token may use it until it expires, or you end it there.
+    The authorization server is told, which takes the tokens back (RFC 7009). Where it cannot be, you are logged out here
+    all the same, and told why: whoever has copied a token may use it until it expires, or you end it there.
     """
     with session.client() as client:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None:
             raise Ended(f"{hand.name} logs in nowhere: see `maniple mcp list`", Exit.USAGE)
-        was = told.read(client.call(f"{hand.name}.auth.logout").value, _Done).was
-    text = f"{hand.name} is logged out." if was else f"{hand.name} was not logged in."
-    session.result({"name": hand.name, "was": was}, lambda: text)
+        done = told.read(client.call(f"{hand.name}.auth.logout").value, _Done)
+    text = f"{hand.name} is logged out." if done.was else f"{hand.name} was not logged in."
+    session.result({"name": hand.name, "was": done.was, "untold": done.untold}, lambda: text)
+    if done.untold:
+        why = screen.visible(done.untold)
+        session.say(f"The authorization server could not be told, and its tokens count until they expire: {why}.")

@@ -199,6 +199,8 @@ def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:
         returns = {"scope": "string"}
         login = row("Log in to the server, with a person at a page", "external", {"redirect": "string"}, returns)
         found |= {} if wanted.login.is_alone else {"auth.login": {**login, "asks": True}}
-        logout = row("Forget the login to the server", "write", {}, {"was": "bool"})
+        logout = row(
+            "Log out: forget the login, and tell where it was made", "external", {}, {"was": "bool", "untold": "string"}
+        )
         found["auth.logout"] = {**logout, "asks": True}
     return {f"{wanted.hand}.{name}": one for name, one in found.items()}

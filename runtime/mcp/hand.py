@@ -130,7 +130,8 @@ class Server(Hand):
             case "auth.login":
                 return await self._log_in(call, str(params["redirect"]))
             case "auth.logout":
-                return {"was": self._login is not None and await self._login.forget()}
+                was, untold = await self._login.forget() if self._login is not None else (False, "")
+                return {"was": was, "untold": untold}
         await self._greet()
         with self._asking.answered(call.number):
             return await self._answer(call, params)

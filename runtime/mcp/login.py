@@ -32,6 +32,7 @@ from runtime import records
 from runtime.errors import Failure, HandBroken
 from runtime.mcp.kept import Challenge, Kept
 from runtime.mcp.login_rules import UNAUTHORISED, algorithm_of, came_back, check_address, is_refusal
+from runtime.mcp.revoking import Sign, revoke
 from runtime.mcp.steps import WRONG, Outside, Pass, Route
 
 PAGE_MOST: Final = 8 * 1024
@@ -57,6 +58,7 @@ class Login(httpx2.Auth):
         self._turn = asyncio.Lock()
         self._is_at_page = False
         self._proof = proof
+        self._sign_with: Sign | None = None
         self.why = ""
         if wanted.is_alone and not proof:
             raise HandBroken(
@@ -192,14 +194,17 @@ class Login(httpx2.Auth):
                 raise Failure("login", why) from None
         return tokens.scope or ""
 
-    async def forget(self) -> bool:
-        """Log out, as far as this side goes; whether there was a login."""
+    async def forget(self) -> tuple[bool, str]:
+        """Log out. Whether there was a login, and why the authorization server could not be told of its end, "" if it was."""
         async with self._turn:
+            before = self._provider
+            await self._restored(before)
             self._provider = self._unasked()
             try:
-                return self._kept.forget()
+                was = self._kept.forget()
             except OSError as error:
                 raise Failure("login", f"the login could not be deleted: {error.strerror}") from None
+        return was, await revoke(before, self._route, self._sign_with)
 
     # providers --------------------------------------------------------------------------------------------------------
 
@@ -222,9 +227,8 @@ class Login(httpx2.Auth):
             signed = SignedJWTParameters(
                 issuer=client, subject=client, signing_key=self._proof, signing_algorithm=algorithm_of(self._proof)
             )
-            return PrivateKeyJWTOAuthProvider(
-                self._url, self._kept, client, signed.create_assertion_provider(), issuer=issuer
-            )
+            self._sign_with = signed.create_assertion_provider()
+            return PrivateKeyJWTOAuthProvider(self._url, self._kept, client, self._sign_with, issuer=issuer)
         except ValueError:
             raise HandBroken(f"its setting {self._wanted.proof}, or the issuer, cannot be read") from None
 

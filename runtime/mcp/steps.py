@@ -74,12 +74,18 @@ class _Failed(Struct, frozen=True, kw_only=True):
 
 
 class Pass:
-    """One way through the steps, and what went wrong on it."""
+    """One way through the steps, and what went wrong on it. unreachable: a host that was not granted, "" while none was."""
 
     def __init__(self, route: Route) -> None:
         self._route = route
         self._failed: _Failed | None = None
-        self._unreachable = ""
+        self.unreachable = ""
+
+    @property
+    def answered(self) -> str:
+        """With what the last step that gave nothing was answered: a status, and what it calls its error."""
+        last = self._failed or _Failed(host="", status=200)
+        return f"{last.status}, {last.code}" if last.code else str(last.status)
 
     @property
     def is_over(self) -> bool:
@@ -95,11 +101,11 @@ class Pass:
         """
         flow = provider.async_auth_flow(request)
         try:
-            async with self._route.outside(self._not_granted) as client:
+            async with self._route.outside(self.not_granted) as client:
                 outgoing = await anext(flow)
                 while True:
                     if outgoing is not request:
-                        response = await self._sent(provider, outgoing, client)
+                        response = await self.sent(provider, outgoing, client)
                     elif refusal is None:
                         break
                     else:
@@ -114,25 +120,25 @@ class Pass:
 
     def told(self, error: BaseException) -> str:
         """Why it came to nothing, without a word that was secret."""
-        if self._unreachable:
+        if self.unreachable:
             hand = self._route.hand
             again = shlex.join(
-                ["maniple", "mcp", "add", hand.removeprefix("mcp-"), self._route.url, "--connect", self._unreachable]
+                ["maniple", "mcp", "add", hand.removeprefix("mcp-"), self._route.url, "--connect", self.unreachable]
             )  # quoted, for the host is the server's own word, and this is to be typed
             return (
-                f"logging in leads to {visible(self._unreachable)}, where {hand} may not connect: if that is "
+                f"logging in leads to {visible(self.unreachable)}, where {hand} may not connect: if that is "
                 f"where you log in to this server, `{visible(again)}`, with its other options"
             )
         if type(error) is not OAuthFlowError and not isinstance(error, httpx2.TransportError):
             what = "registered no client" if isinstance(error, OAuthRegistrationError) else "gave no token"
-            last = self._failed or _Failed(host="the authorization server", status=200)
-            code = f", {last.code}" if last.code else ""
-            return f"{visible(last.host)} {what}: it answered {last.status}{code}"
+            host = self._failed.host if self._failed else "the authorization server"
+            return f"{visible(host)} {what}: it answered {self.answered}"
         return records.shown(visible(str(error))[:500])
 
-    async def _sent(
+    async def sent(
         self, provider: OAuthClientProvider, outgoing: httpx2.Request, client: httpx2.AsyncClient
     ) -> httpx2.Response:
+        """What one request is answered. Raises what is in WRONG."""
         if self._route.is_known and provider.context.client_info is None:
             raise OAuthFlowError(f"the server names another authorization server than {self._route.wanted.issuer}")
         check_address(str(outgoing.url))
@@ -148,5 +154,6 @@ class Pass:
             self._failed = _Failed(host=outgoing.url.host, status=response.status_code, code=error_code(response))
         return response
 
-    def _not_granted(self, address: str) -> None:
-        self._unreachable = address
+    def not_granted(self, address: str) -> None:
+        """A host, `host:port`, that the Hand may not connect to."""
+        self.unreachable = address

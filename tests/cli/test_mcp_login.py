@@ -5,6 +5,7 @@ import stat
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -130,7 +131,9 @@ def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             assert not _holds((process / "cmdline").read_bytes() + (process / "environ").read_bytes(), shop)
-    assert "logged out" in shell.good("mcp", "logout", name)
+    ran = shell.run("mcp", "logout", name)
+    assert (ran.code, "is logged out" in ran.out, "could not be told" in ran.err) == (0, True, False)
+    assert set(shop.revoked) == set(shop.given[-2:])
     assert not found[0].exists()
     assert f"`maniple mcp login {name}`" in do(shell, name).err
     assert "was not logged in" in shell.good("mcp", "logout", name)
@@ -216,8 +219,19 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
             assert json.loads(shell.good("call", "mcp-guarded.add", f"a={a}"))["structured"] == {"result": a + 2}
         found = holding(kernel.home, "look-for-this-")
         assert [path.name for path in found] == ["login.json"]
-        shell.good("mcp", "remove", "guarded")
+        refreshed = json.loads(found[0].read_bytes())
+        assert shell.run("mcp", "logout", "guarded").err == ""
         assert not found[0].exists()
+        client, tokens = refreshed["client"], refreshed["tokens"]
+        again = {
+            "grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": client["client_id"],
+            "client_secret": client["client_secret"],
+        }  # fmt: skip
+        with pytest.raises(urllib.error.HTTPError, match="400") as caught:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/token", urllib.parse.urlencode(again).encode()).close()
+        assert json.loads(caught.value.read())["error"] == "invalid_grant"
+        caught.value.close()
+        shell.good("mcp", "remove", "guarded")
 
 
 def test_who_logs_out_needs_no_server(kernel: Kernel, shell: Shell) -> None:
@@ -226,7 +240,10 @@ def test_who_logs_out_needs_no_server(kernel: Kernel, shell: Shell) -> None:
         log_in(shell, shop, "gone")
     shell.good("restart", "mcp-gone")
     assert all("the talk with the server has ended" in do(shell, "gone").err for _ in range(8))  # not worn out by that
-    assert "logged out" in shell.good("mcp", "logout", "gone")
+    ran = shell.run("mcp", "logout", "gone")
+    assert (ran.code, "is logged out" in ran.out) == (0, True)
+    (line,) = ran.err.splitlines()
+    assert line.startswith("The authorization server could not be told, and its tokens count until they expire: ")
     assert not list(kernel.home.rglob("login.json"))
 
 

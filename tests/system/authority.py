@@ -4,7 +4,8 @@
         shop.ways["expires"] = 1          # and other things that a server may do, right or wrong
 
 `ways` may be changed at any time. All that came is in `seen`, as "METHOD path"; all tokens that were given in `given`; what
-the MCP server was sent that is for an authorization server, with its Authorization, in `strayed`.
+the MCP server was sent that is for an authorization server, with its Authorization, in `strayed`; each token that was
+taken back, as its kind was called, in `revoked`.
 """
 
 import http.server
@@ -29,6 +30,7 @@ class Shop:
         self.valid: set[str] = set()
         self.asked: list[dict[str, str]] = []
         self.strayed: list[str] = []
+        self.revoked: dict[str, str] = {}
         self._servers = [_Listening(self, _Bank), _Listening(self, _Server), _Listening(self, _Elsewhere)]
 
     @property
@@ -162,6 +164,7 @@ class _Bank(_Answering):
             "authorization_endpoint": f"{bank}/authorize",
             "token_endpoint": f"{bank}/token",
             "registration_endpoint": f"{bank}/register",
+            "revocation_endpoint": f"{bank}/revoke",
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
@@ -176,6 +179,9 @@ class _Bank(_Answering):
             self.say(201, {**json.loads(raw), **client})
             return
         asked = {name: one[0] for name, one in parse_qs(raw.decode()).items()}
+        if self.path == "/revoke":
+            self._revoke(asked)
+            return
         self.shop.asked.append(asked)
         if "busy" in self.shop.ways:
             self.say(self.shop.ways["busy"], {"error": "temporarily_unavailable"})
@@ -190,6 +196,21 @@ class _Bank(_Answering):
         more = {"expires_in": self.shop.ways.get("expires", 3600), "refresh_token": self.shop.token("refresh")}
         more |= self.shop.ways.get("token", {})
         self.say(200, {"access_token": token, "token_type": "Bearer", **more})
+
+    def _revoke(self, asked: dict[str, str]) -> None:
+        if "unmoved" in self.shop.ways:
+            self.say(*self.shop.ways["unmoved"], Location=f"{self.shop.elsewhere}/stolen")
+            return
+        if "trickles" in self.shop.ways:
+            self._trickle()
+            return
+        proof = self.headers.get("Authorization") or asked.get("client_secret") or asked.get("client_assertion")
+        if asked["client_id"] != "us" or not (proof or "proved" not in self.shop.ways):
+            self.say(401, {"error": "invalid_client"})
+            return
+        self.shop.revoked[asked["token"]] = asked["token_type_hint"]
+        self.shop.valid.discard(asked["token"])
+        self.say(200, None)
 
     def _trickle(self) -> None:
         self.send_response(200)

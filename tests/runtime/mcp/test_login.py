@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import runtime.mcp.revoking
 import runtime.mcp.steps
 from manifests.mcp import tools
 from runtime.errors import Failure
@@ -63,10 +66,13 @@ class _Walled(httpx2.AsyncHTTPTransport):
 class Side:
     """Our side of a login, as a Hand has it: anew with each, but for what lies in the folder."""
 
-    def __init__(self, folder: Path, shop: Shop, wanted: tools.Login | None = None, url: str = "") -> None:
+    def __init__(
+        self, folder: Path, shop: Shop, wanted: tools.Login | None = None, url: str = "", proof: str = PROOF
+    ) -> None:
         wanted, url = wanted or tools.Login(), url or shop.url
-        proof = PROOF if wanted.proof else ""
-        kept = Kept(folder, (url, wanted.client, wanted.issuer), client_of(wanted, proof))
+        proof = proof if wanted.proof else ""
+        client = None if wanted.is_alone else client_of(wanted, proof)
+        kept = Kept(folder, (url, wanted.client, wanted.issuer), client)
         self.login = Login("mcp-x", url, wanted, proof, kept, self._outside)
         self._url, self.granted = url, True
 
@@ -100,6 +106,12 @@ def run(awaited: Awaitable[_T]) -> _T:
             return await awaited
 
     return asyncio.run(whole())
+
+
+def a_key() -> str:
+    """A private key, as a PEM file holds it."""
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(*plain).decode()
 
 
 def give_up(_: str) -> str:
@@ -218,6 +230,78 @@ def test_what_a_person_is_told_is_of_their_own_way_and_not_of_a_call_that_refres
     given_up, gave_nothing = run(both())
     assert "the page says: access_denied" in given_up
     assert "answered 200" in gave_nothing
+
+
+# logging out ----------------------------------------------------------------------------------------------------------
+
+
+def test_who_logs_out_takes_both_tokens_back_where_they_were_given_the_lasting_one_first(
+    tmp_path: Path, shop: Shop
+) -> None:
+    side = Side(tmp_path, shop)
+    run(side.log_in())
+    access, refresh = shop.given[-2:]
+    assert run(side.login.forget()) == (True, "")
+    assert list(shop.revoked.items()) == [(refresh, "refresh_token"), (access, "access_token")]
+    assert run(side.login.forget()) == (False, "")
+    assert len(shop.revoked) == 2
+
+
+def test_a_process_that_begins_anew_tells_it_too(tmp_path: Path, shop: Shop) -> None:
+    run(Side(tmp_path, shop).log_in())
+    assert run(Side(tmp_path, shop).login.forget()) == (True, "")
+    assert set(shop.revoked) == set(shop.given[-2:])
+
+
+def test_a_client_that_logs_in_alone_proves_itself_when_it_logs_out(tmp_path: Path, shop: Shop) -> None:
+    shop.ways["proved"] = True
+    secret = tools.Login(client="us", proof="client_secret", issuer=shop.bank, is_alone=True)
+    key = tools.Login(client="us", proof="client_key", issuer=shop.bank, is_alone=True)
+    for number, (wanted, proof) in enumerate(((secret, PROOF), (key, a_key()))):
+        (tmp_path / wanted.proof).mkdir()
+        side = Side(tmp_path / wanted.proof, shop, wanted, proof=proof)
+        assert run(side.call()) == 200
+        assert run(side.login.forget()) == (True, "")
+        assert len(shop.revoked) == 2 * (number + 1)
+
+
+@pytest.mark.parametrize(
+    ("ways", "why"),
+    [
+        ({"metadata": {"revocation_endpoint": None}}, "names no place"),
+        ({"metadata": {"revocation_endpoint": "http://attacker.example/revoke"}}, "is not https"),
+        ({"unmoved": (503, {"error": "temporarily_unavailable"})}, "answered 503, temporarily_unavailable"),
+        ({"unmoved": (302, None)}, "answered 302"),
+        ({"unmoved": (400, {"error": "look for this-token"})}, "answered 400"),
+        ({"trickles": True}, "has not answered within"),
+    ],
+    ids=["nowhere", "http", "busy", "redirect", "words", "slow"],
+)
+def test_who_cannot_tell_it_is_logged_out_all_the_same_and_told_why(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch, ways: dict[str, Any], why: str
+) -> None:
+    monkeypatch.setattr(runtime.mcp.revoking, "TOLD_S", 1.0)  # the real one is longer than a test should last
+    shop.ways = {name: one for name, one in ways.items() if name == "metadata"}
+    side = Side(tmp_path, shop)
+    run(side.log_in())
+    shop.ways = ways
+    was, untold = run(side.login.forget())
+    assert (was, why in untold, any(token in untold for token in shop.given)) == (True, True, False), untold
+    assert (list(tmp_path.iterdir()), shop.revoked, "GET /stolen" in shop.seen) == ([], {}, False)
+    assert run(side.call()) == 401
+
+
+def test_a_host_that_is_not_granted_is_named_and_one_that_is_gone_as_well(tmp_path: Path) -> None:
+    with running() as shop:
+        side = Side(tmp_path, shop)
+        run(side.log_in())
+        side.granted = False
+        host = shop.bank.removeprefix("http://")
+        assert run(side.login.forget()) == (True, f"mcp-x may not connect to {host}")
+        side.granted = True
+        run(side.log_in())
+    was, untold = run(side.login.forget())
+    assert (was, bool(untold)) == (True, True)
 
 
 # what a hostile one answers -------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A server over HTTP that wants a login, and gives it itself: all of it the package's own, on loopback. Argument: its port.
 
-Whoever comes to the page is let in at once. Tokens end after two seconds.
+Whoever comes to the page is let in at once. Tokens end after two seconds, and when they are taken back, both together.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from mcp.server.auth.provider import (
     RefreshToken,
     construct_redirect_uri,
 )
-from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions
+from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions, RevocationOptions
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyHttpUrl
@@ -74,7 +74,9 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
         return self.access.get(token)
 
     async def revoke_token(self, token: AccessToken | RefreshToken) -> None:
-        self.access.pop(token.token, None)
+        for table in (self.access, self.refresh):
+            for one in [name for name, row in table.items() if row.client_id == token.client_id]:
+                del table[one]
 
     def _tokens(self, client: str, scopes: list[str]) -> OAuthToken:
         access, refresh = (f"look-for-this-{secrets.token_urlsafe(16)}" for _ in range(2))
@@ -90,6 +92,7 @@ settings = AuthSettings(
     issuer_url=here,
     resource_server_url=AnyHttpUrl(f"{here}mcp"),
     client_registration_options=ClientRegistrationOptions(enabled=True, valid_scopes=["use"], default_scopes=["use"]),
+    revocation_options=RevocationOptions(enabled=True),
     required_scopes=["use"],
     validate_token_resource=True,
 )
