@@ -42,6 +42,10 @@ _SECRET: Final = re.compile(
 _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
     "string": (str,), "choice": (str,), "choices": (list,), "boolean": (bool,), "integer": (int,), "number": (int, float),
 }  # fmt: skip
+_PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|\Z)')
+"""One of several choices in an answer: between quotation marks, of which one inside is doubled, or up to the next comma."""
+
+_DIGITS: Final = 3  # of a choice's number
 _FAR: Final = 1e21
 _WARNING: Final = "Never answer it with a password or a key."
 
@@ -76,6 +80,11 @@ class Field(Struct, frozen=True, kw_only=True):
         if self.default is not UNSET or not self.is_required:
             return []
         return [YES[0], NO[0]] if self.kind == "boolean" else list(self.choices) if self.kind == "choice" else []
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether several choices can be named by their places, from 1 on: not where a number might be one of them."""
+        return self.kind == "choices" and not any(one.strip().isdecimal() for one in self.choices)
 
 
 class Form(Struct, frozen=True, kw_only=True):
@@ -135,13 +144,32 @@ def _value(field: Field, text: str) -> Given:
         case "choice":
             return text if text in field.choices else plain
         case "choices":
-            return [one.strip() for one in plain.split(",") if one.strip()]
+            return _chosen(plain, field)
         case "integer" | "number":
             with suppress(ValueError):
                 number = int(plain) if field.kind == "integer" else float(plain)
                 if _is_sized(number):
                     return number
             raise AnswerInvalid(f"it is no {field.kind}")
+
+
+def _chosen(text: str, field: Field) -> list[str]:
+    """The choices that an answer names, each once; a comma parts them, but where the whole answer is only one of them."""
+    found = [_one(part, field) for part in _PART.finditer(text) if part[1] is not None or part[2].strip()]
+    if text in field.choices and any(one not in field.choices for one in found):
+        return [text]
+    return list(dict.fromkeys(found))
+
+
+def _one(part: re.Match[str], field: Field) -> str:
+    """The choice that a part of an answer names; the part itself when it names none."""
+    if part[1] is not None:
+        inside = part[1].replace('""', '"')
+        return inside if inside in field.choices else f'"{part[1]}"'
+    plain = part[2].strip()
+    if not field.is_numbered or not plain.isascii() or not plain.isdecimal() or len(plain) > _DIGITS:
+        return plain
+    return dict(enumerate(field.choices, 1)).get(int(plain), plain)
 
 
 def _checked(field: Field, value: Given) -> Given:
@@ -229,10 +257,12 @@ def _what(field: Field) -> str:
     match field.kind:
         case "choice" | "choices":
             shown = ", ".join(
-                _quoted(one, CHOICE_MOST) + (f" ({_quoted(meant, CHOICE_MOST)})" if meant else "")
-                for one, meant in field.choices.items()
+                (f"{place} " if field.is_numbered else "")
+                + _quoted(one, CHOICE_MOST)
+                + (f" ({_quoted(meant, CHOICE_MOST)})" if meant else "")
+                for place, (one, meant) in enumerate(field.choices.items(), 1)
             )
-            return f"one of {shown}" if field.kind == "choice" else f"any of {shown}, with commas between them{within}"
+            return f"one of {shown}" if field.kind == "choice" else f"any of {shown}{_how(field)}{within}"
         case "boolean":
             return f"{YES[0]} or {NO[0]}"
         case "string":
@@ -240,6 +270,13 @@ def _what(field: Field) -> str:
             return f"a text{form}{within}"
         case "integer" | "number":
             return f"{'a whole' if field.kind == 'integer' else 'a'} number{within}"
+
+
+def _how(field: Field) -> str:
+    """How several choices are written."""
+    each = " or their numbers" if field.is_numbered else ""
+    marks = ', one that holds a comma between " and "' if any("," in one for one in field.choices) else ""
+    return f": their words{each}, with commas between them{marks}"
 
 
 def _empty(field: Field) -> list[str]:
@@ -250,10 +287,16 @@ def _empty(field: Field) -> list[str]:
         case bool() as value:
             meant = YES[0] if value else NO[0]
         case list() as values:
-            meant = ", ".join(map(str, values))
+            meant = ", ".join(_as_answered(one) for one in values)
         case value:
             meant = str(value)
     return [f"An empty answer means {_quoted(meant, WORDS_MOST)}."]
+
+
+def _as_answered(choice: str) -> str:
+    """A choice as it stands among several in an answer."""
+    is_plain = "," not in choice and not choice.startswith('"') and choice == choice.strip()
+    return choice if is_plain else '"' + choice.replace('"', '""') + '"'
 
 
 def _quoted(text: str, most: int) -> str:

@@ -105,6 +105,15 @@ def test_each_field_is_a_question_and_an_empty_answer_takes_its_default(asking: 
     assert "all hold" in asking.good("audit", "verify")
 
 
+def test_several_choices_that_hold_commas_are_named_exactly(asking: Shell) -> None:
+    places = {"type": "array", "items": {"enum": ["Rome, Italy", "Rome", "Italy"]}}
+    one = Called(asking, a_form("Where?", "one", "two", one=places, two=places))
+    assert 'one that holds a comma between " and "' in one.answer('"Rome, Italy", Rome')
+    one.answer("1,3")
+    (row,) = one.end()
+    assert row["content"] == {"one": ["Rome, Italy", "Rome"], "two": ["Rome, Italy", "Italy"]}
+
+
 def test_who_says_no_is_asked_no_more_for_that_call(asking: Shell) -> None:
     one = Called(asking, *[a_form("Sure?")] * 10)
     one.deny()

@@ -109,6 +109,70 @@ def test_an_answer_that_the_field_cannot_hold_is_none(row: Row, said: str) -> No
         form.taken(a_form("?", "it", it=row).fields[0], said)
 
 
+PLACES = {"type": "array", "items": {"enum": ["Rome, Italy", "Rome", "Italy", 'the "old" town', " edge ", '"x"', "x"]}}
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ('"Rome, Italy"', ["Rome, Italy"]),
+        ("Rome, Italy", ["Rome", "Italy"]),
+        ('Italy ,  "Rome, Italy" , Rome', ["Italy", "Rome, Italy", "Rome"]),
+        ("1, 3", ["Rome, Italy", "Italy"]),
+        ("5", [" edge "]),
+        ('" edge "', [" edge "]),
+        ('the "old" town', ['the "old" town']),
+        ('"the ""old"" town", 2', ['the "old" town', "Rome"]),
+        ('"""x""", "x"', ['"x"', "x"]),
+        ("Rome,,Rome, 2,", ["Rome"]),
+    ],
+)
+def test_each_of_several_choices_can_be_named_exactly_whatever_it_holds(said: str, value: list[str]) -> None:
+    assert form.taken(a_form("?", "it", it=PLACES).fields[0], said) == value
+
+
+@given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=12, unique=True), st.data())
+def test_what_stands_between_quotation_marks_is_that_choice_and_no_other(
+    choices: list[str], data: st.DataObject
+) -> None:
+    wanted = data.draw(st.lists(st.sampled_from(choices), min_size=1, unique=True))
+    field = a_form("?", "it", it={"type": "array", "items": {"enum": choices}}).fields[0]
+    assert form.taken(field, ", ".join('"' + one.replace('"', '""') + '"' for one in wanted)) == wanted
+
+
+def test_an_answer_that_is_as_a_whole_one_choice_needs_no_marks_where_its_parts_are_none() -> None:
+    field = a_form("?", "it", it={"type": "array", "items": {"enum": ["Rome, Italy", "Paris"]}}).fields[0]
+    assert form.taken(field, "Rome, Italy") == ["Rome, Italy"]
+
+
+@pytest.mark.parametrize("said", ["0", "8", "0001", "1.", "-1", "²", "9" * 5_000, "Rome; Italy", '"Rome', "Rome Italy"])
+def test_what_names_no_choice_is_no_answer(said: str) -> None:
+    with pytest.raises(AnswerInvalid, match="none of the choices"):
+        form.taken(a_form("?", "it", it=PLACES).fields[0], said)
+
+
+def test_choices_that_are_numbers_have_no_others() -> None:
+    wanted = a_form("?", "it", it={"type": "array", "items": {"enum": ["10", "1", "many"]}})
+    assert "any of «10», «1», «many»: their words, with commas between them." in form.question(wanted, 0, "mcp-x")
+    assert form.taken(wanted.fields[0], "1, many") == ["1", "many"]
+    with pytest.raises(AnswerInvalid):
+        form.taken(wanted.fields[0], "3")
+
+
+def test_a_question_says_how_several_are_chosen_and_an_empty_answer_as_it_could_be_written() -> None:
+    choices = {"type": "array", "items": {"enum": ["b", "a, c"]}, "default": ["a, c", "b"], "minItems": 1}
+    assert (
+        "any of 1 «b», 2 «a, c»: their words or their numbers, with commas between them, one that holds a comma between "
+        '" and " (at least 1). An empty answer means «"a, c", b».'
+    ) in form.question(a_form("?", it=choices), 0, "mcp-x")
+
+
+def test_a_choice_named_twice_counts_once() -> None:
+    row = {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2}
+    with pytest.raises(AnswerInvalid, match="at least 2 choices"):
+        form.taken(a_form("?", "it", it=row).fields[0], "a, a")
+
+
 @pytest.mark.parametrize("bound", [10**400, float("inf"), float("nan")])
 def test_a_bound_that_no_number_can_be_compared_to_is_none(bound: float) -> None:
     wanted = a_form("?", "it", it={"type": "integer", "minimum": bound, "maximum": bound})
