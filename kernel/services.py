@@ -49,6 +49,10 @@ class Life:
         self.is_watched = self.is_final = self.is_stale = False
         self.cpu = self.shares = 0.0
 
+    def be(self, hand: Installed) -> None:
+        """The Hand as it is installed now: what a version before it died of does not count against an upgrade."""
+        self.deaths, self.hand = self.deaths if hand.seal == self.hand.seal else (), hand
+
 
 class Services:
     """Every service's life, by its Hand's id."""
@@ -62,7 +66,7 @@ class Services:
         life = self.lives.get(hand.id)
         if life is None:
             life = self.lives[hand.id] = Life(hand)
-        life.hand = hand
+        life.be(hand)
         return life
 
     def of(self, run: Run) -> Life | None:
@@ -166,7 +170,7 @@ class Services:
         """Start a service."""
         kernel = self._kernel
         _quiet(life)
-        life.hand = kernel.state.by_id(life.hand.id) or life.hand  # it may have been upgraded meanwhile
+        life.be(kernel.state.by_id(life.hand.id) or life.hand)
         try:
             life.run = kernel.supervisor.launch(life.hand, None)
             life.state = step(life.state, "start")

@@ -227,3 +227,26 @@ def test_a_secret_comes_to_the_server_and_stands_nowhere(shell: Shell, tmp_path:
         assert [path.parent.name for path in holding(shell.home, "quite-a-secret-word")] == ["keys"]
     finally:
         shell.good("mcp", "remove", "keyed")
+
+
+def test_a_server_that_died_too_often_is_given_another_chance_by_being_added_anew(shell: Shell, tmp_path: Path) -> None:
+    worn = 'import pathlib\nif pathlib.Path(os.environ["HOME"], "worn").exists():\n    sys.exit(3)\n'
+    (tmp_path / "server.py").write_text(f"{RAW}{worn}{LOOP}")
+    words = ("mcp", "add", "worn", "--files", tmp_path, "--yes", "--", "python3", "server.py")
+    shell.good(*words)
+    shell.good("start", "mcp-worn")
+    identity = json.loads(shell.good("show", "mcp-worn", "--json"))["hand"]["id"]
+    mark = shell.home / "state" / identity / "worn"
+    mark.touch()
+    assert "quarantined" in until(lambda: _refused(shell), "it is quarantined")
+    mark.unlink()
+    shell.good(*words)
+    assert "did it" in shell.good("call", "mcp-worn.do", "text=it")
+    shell.good("mcp", "remove", "worn")
+
+
+def _refused(shell: Shell) -> str:
+    """How a restart of the worn server is refused, "" while it is not."""
+    shell.run("restart", "mcp-worn")
+    ran = shell.run("call", "mcp-worn.do", "text=it")
+    return ran.err if "quarantined" in ran.err else ""

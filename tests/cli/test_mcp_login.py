@@ -2,7 +2,6 @@
 
 import json
 import stat
-import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Ran, Shell
+from tests.cli.logging_in import Page, add, do, log_in
+from tests.cli.shell import Shell
 from tests.living import ROOT, Kernel, Source, holding, install, make_home
 from tests.system.authority import Shop, running
 from tests.system.fates import until
@@ -50,64 +50,6 @@ def name(shell: Shell, shop: Shop) -> Iterator[str]:
     assert "It is added with its tools unseen" in ran.err
     yield name
     shell.good("mcp", "remove", name)
-
-
-def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
-    host = shop.bank.removeprefix("http://")
-    ran = shell.run("mcp", "add", name, shop.url, "--connect", host, *more, "--yes", CLIENT_SECRET="look-for-this-key")
-    assert ran.code == 0, ran.err
-    return ran
-
-
-class Page:
-    """A `maniple mcp login` that has shown its page, or has ended before."""
-
-    def __init__(self, shell: Shell, name: str, *words: str) -> None:
-        self._command = shell.begin("mcp", "login", name, *words, stdin=subprocess.PIPE)
-        assert self._command.stderr is not None
-        self.url, self._said = "", b""
-        for line in self._command.stderr:
-            self._said += line
-            if line.startswith(b"  http"):
-                self.url = line.decode().strip()
-                break
-
-    def sends_to(self) -> str:
-        """Where the page sends the person, who then does not go there."""
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            _OPENER.open(self.url, timeout=10)
-        with caught.value as answer:
-            return str(answer.headers["Location"])
-
-    def open(self) -> int:
-        """Open it in a browser, which goes where it is sent."""
-        with urllib.request.urlopen(self.url, timeout=10) as page:
-            return int(page.status)
-
-    def end(self, typed: str = "") -> Ran:
-        """How the command ends."""
-        out, err = self._command.communicate(typed.encode(), timeout=60)
-        return Ran(self._command.returncode, out.decode(), (self._said + err).decode())
-
-
-class _Staying(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        """Go nowhere."""
-
-
-_OPENER = urllib.request.build_opener(_Staying)
-
-
-def log_in(shell: Shell, shop: Shop, name: str) -> None:
-    """Log in, and look at the tools."""
-    page = Page(shell, name)
-    page.open()
-    assert page.end().code == 0
-    add(shell, shop, name)
-
-
-def do(shell: Shell, name: str) -> Ran:
-    return shell.run("call", f"mcp-{name}.do")
 
 
 def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(

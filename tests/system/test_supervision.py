@@ -319,3 +319,24 @@ def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_
     entry(kernel.home, "end", call=number)
     kernel.down()
     assert len([one for one in entries(kernel.home, "end") if one.call == number]) == 1
+
+
+def test_a_new_version_gets_a_chance_of_its_own_whatever_the_one_before_died_of(kernel: Kernel) -> None:
+    call(kernel, "kernel.start", "subject")
+    for times in range(3):
+        until(lambda: state_of(kernel, "subject") == "ready", "ready")
+        os.kill(pid_of(kernel, "subject"), signal.SIGKILL)
+        until(lambda: len(entries(kernel.home, "run.end")) > times, "its death in the log")
+    assert state_of(kernel, "subject") == "quarantined"
+    install(kernel, Source(SUBJECT.toml.replace('"1.0.0"', '"1.0.1"'), SUBJECT.main))
+    assert table(call(kernel, "kernel.status"))["quarantined"] == {}
+    with kernel.client() as client:
+        assert ended(client, "subject.say") == "done"
+    for version in ("1.0.2", "1.0.3"):
+        for _ in range(2):
+            before = len(entries(kernel.home, "run.end"))
+            until(lambda: state_of(kernel, "subject") == "ready", "ready")
+            os.kill(pid_of(kernel, "subject"), signal.SIGKILL)
+            until(lambda: len(entries(kernel.home, "run.end")) > before, "its death in the log")
+        install(kernel, Source(SUBJECT.toml.replace('"1.0.0"', f'"{version}"'), SUBJECT.main))
+    assert state_of(kernel, "subject") != "quarantined"

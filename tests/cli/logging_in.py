@@ -1,0 +1,70 @@
+"""Logging in to an MCP server elsewhere, as people do it: what tests of that share."""
+
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.cli.shell import Ran, Shell
+from tests.system.authority import Shop
+
+
+def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
+    """Add a server, which may connect to where its logins are."""
+    host = shop.bank.removeprefix("http://")
+    ran = shell.run("mcp", "add", name, shop.url, "--connect", host, *more, "--yes", CLIENT_SECRET="look-for-this-key")
+    assert ran.code == 0, ran.err
+    return ran
+
+
+class Page:
+    """A `maniple mcp login` that has shown its page, or has ended before."""
+
+    def __init__(self, shell: Shell, name: str, *words: str) -> None:
+        self._command = shell.begin("mcp", "login", name, *words, stdin=subprocess.PIPE)
+        assert self._command.stderr is not None
+        self.url, self._said = "", b""
+        for line in self._command.stderr:
+            self._said += line
+            if line.startswith(b"  http"):
+                self.url = line.decode().strip()
+                break
+
+    def sends_to(self) -> str:
+        """Where the page sends the person, who then does not go there."""
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            _OPENER.open(self.url, timeout=10)
+        with caught.value as answer:
+            return str(answer.headers["Location"])
+
+    def open(self) -> int:
+        """Open it in a browser, which goes where it is sent."""
+        with urllib.request.urlopen(self.url, timeout=10) as page:
+            return int(page.status)
+
+    def end(self, typed: str = "") -> Ran:
+        """How the command ends."""
+        out, err = self._command.communicate(typed.encode(), timeout=60)
+        return Ran(self._command.returncode, out.decode(), (self._said + err).decode())
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Go nowhere."""
+
+
+_OPENER = urllib.request.build_opener(_Staying)
+
+
+def log_in(shell: Shell, shop: Shop, name: str) -> None:
+    """Log in, and look at the tools."""
+    page = Page(shell, name)
+    page.open()
+    assert page.end().code == 0
+    add(shell, shop, name)
+
+
+def do(shell: Shell, name: str) -> Ran:
+    """Call its tool."""
+    return shell.run("call", f"mcp-{name}.do")
