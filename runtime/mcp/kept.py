@@ -63,6 +63,8 @@ class Kept:
         self._path, self._part, self._own = folder / FILE, folder / f"{FILE}.part", client
         self._is_draft = False
         self._content = none = _Content(whose=whose)
+        with suppress(OSError):  # what a process that was killed while it wrote has left
+            os.unlink(self._part)
         with suppress(OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError), open(self._path, "rb") as file:
             found = msgspec.json.decode(file.read(_LARGEST), type=_Content)
             self._content = found if found.whose == whose else none
@@ -143,7 +145,7 @@ class Kept:
         """Forget everything; whether there were tokens."""
         had = self._content.tokens is not None
         self._content = _Content(whose=self._content.whose)
-        for path in (self._part, self._path):  # a process that was killed may have left the first
+        for path in (self._part, self._path):
             with suppress(FileNotFoundError):
                 os.unlink(path)
         _sync(self._path.parent)

@@ -5,19 +5,24 @@
 
 `ways` may be changed at any time. All that came is in `seen`, as "METHOD path"; all tokens that were given in `given`; what
 the MCP server was sent that is for an authorization server, with its Authorization, in `strayed`; each token that was
-taken back, as its kind was called, in `revoked`.
+taken back, as its kind was called, in `revoked`. `before` and `after` are called with each row of `seen`, before it is
+answered and when its answer is sent.
 """
 
 import http.server
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 EXAMPLE: Final = {"name": "do", "description": "Do it.", "inputSchema": {"type": "object", "properties": {}}}
+
+
+def nothing(_: str) -> None:
+    """Look at a row, and do nothing."""
 
 
 class Shop:
@@ -31,6 +36,8 @@ class Shop:
         self.asked: list[dict[str, str]] = []
         self.strayed: list[str] = []
         self.revoked: dict[str, str] = {}
+        self.before: Callable[[str], None] = nothing
+        self.after: Callable[[str], None] = nothing
         self._servers = [_Listening(self, _Bank), _Listening(self, _Server), _Listening(self, _Elsewhere)]
 
     @property
@@ -79,7 +86,8 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 
     def body(self) -> bytes:
         """What was sent."""
-        self.shop.seen.append(f"{self.command} {urlsplit(self.path).path}")
+        self.shop.seen.append(self._row)
+        self.shop.before(self._row)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def say(self, status: int, body: object, **headers: str) -> None:
@@ -93,6 +101,11 @@ class _Answering(http.server.BaseHTTPRequestHandler):
             self.wfile.write(raw)
         except OSError:
             pass  # whoever asked has had enough
+        self.shop.after(self._row)
+
+    @property
+    def _row(self) -> str:
+        return f"{self.command} {urlsplit(self.path).path}"
 
 
 class _Elsewhere(_Answering):

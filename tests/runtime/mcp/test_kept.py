@@ -15,6 +15,7 @@ from manifests.mcp import tools
 from runtime.errors import HandBroken
 from runtime.mcp.kept import FILE, Challenge, Kept
 from runtime.mcp.login import Login
+from tests.small_disk import SYSTEMS, on_small_disk
 
 WHOSE = ("https://mcp.example/mcp", "", "")
 TOKENS = OAuthToken(access_token="access-0123456789", expires_in=60, refresh_token="refresh-0123456789", scope="use")
@@ -59,6 +60,18 @@ def test_what_is_drafted_is_kept_when_it_is_adopted_and_not_before(tmp_path: Pat
     assert not list(tmp_path.iterdir())
     kept.adopt(draft)
     assert asyncio.run(Kept(tmp_path, WHOSE).get_tokens()) == TOKENS
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_disk_that_is_full_takes_no_login_says_so_and_keeps_the_one_before(tmp_path: Path, system: str) -> None:
+    on_small_disk(tmp_path, system, "tests.runtime.mcp.full_disk")
+
+
+def test_what_a_write_that_was_cut_left_is_gone_with_the_next_start(tmp_path: Path) -> None:
+    asyncio.run(Kept(tmp_path, WHOSE).set_tokens(TOKENS))
+    (tmp_path / f"{FILE}.part").write_bytes((tmp_path / FILE).read_bytes()[:100])
+    assert asyncio.run(Kept(tmp_path, WHOSE).get_tokens()) == TOKENS
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_who_logs_out_leaves_nothing_also_of_a_write_that_was_cut(tmp_path: Path) -> None:
