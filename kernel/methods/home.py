@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from kernel.methods.request import Method, Request, method
 from manifests import paying
@@ -11,6 +12,9 @@ from manifests.glance import described
 from manifests.holding import rules
 from manifests.settings import shown
 from wire.ids import ID_BYTES, hand_id
+
+CHANGED: Final = "kernel.methods"
+"""The event that tells that what can be called may have changed, for somebody: it says nothing of what, or whose."""
 
 
 def _hands(request: Request) -> object:
@@ -96,10 +100,13 @@ def _follow(request: Request, hand_id: str) -> int:
     match request.call.method.removeprefix("kernel."):
         case "install" | "remove":
             kernel.index()
+            kernel.events.tell(CHANGED, {})
             kernel.supervisor.services.start_wanted()
             kernel.supervisor.services.sweep()
             kernel.upgrading.tidy()
             return kernel.upgrading.upgraded(hand_id)
+        case "grant" | "revoke":
+            kernel.events.tell(CHANGED, {})
         case "root-add" | "root-remove" as verb:
             kernel.supervisor.reroot(at_once=verb == "root-remove")
         case "key-rotate" | "key-revoke":

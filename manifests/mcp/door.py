@@ -23,6 +23,9 @@ TALK: Final = "talk"
 CONNECT: Final = "connect"
 """The last word of the method that is a client's connection over HTTP."""
 
+CHANGED: Final = "kernel.methods"
+"""The event by which a door hears that what can be called may have changed."""
+
 MARK: Final = "mcp"
 """What everything that a client says is marked with."""
 
@@ -99,6 +102,7 @@ def manifest_of(wanted: Wanted) -> Mapping[str, object]:
             "idle": "10m",
         },
         "capabilities": held,
+        "events": {"subscribes": [CHANGED]},
         "lends": {method: list(patterns) for method, patterns in wanted.lends.items()},
         "provides": {
             f"{wanted.hand}.{TALK}": _row("Talk with a client: lines of JSON-RPC both ways", {}),

@@ -36,7 +36,7 @@ SKILLS: Final = "skills."
 
 _NONE: Final = ("model.", "kernel.", SKILLS)
 
-_TYPES: Final[dict[str, dict[str, object]]] = {
+TYPES: Final[dict[str, dict[str, object]]] = {
     "string": {"type": "string"},
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -48,6 +48,8 @@ _TYPES: Final[dict[str, dict[str, object]]] = {
     "dict": {"type": "object"},
     "any": {},
 }
+"""The types of params, as JSON Schema has them."""
+
 _EFFECTS: Final = {"read": "", "write": " It changes this machine.", "external": " It acts beyond this machine."}
 
 
@@ -98,7 +100,7 @@ def offered(
         properties: dict[str, object] = {}
         if argument:
             properties[argument] = {"type": "string", "description": _which(row.resource, allowed)}
-        properties |= {name: _TYPES[split_type(of)[0]] for name, of in row.params.items()}
+        properties |= {name: TYPES[split_type(of)[0]] for name, of in row.params.items()}
         needed = [*([argument] if argument else []), *(one for one, of in row.params.items() if not of.endswith("?"))]
         tool = Tool(
             name=name, description=f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}",
@@ -113,7 +115,7 @@ def own(delegates: Sequence[str]) -> tuple[Tool, ...]:
     read = Tool(
         name=READ,
         description="Read on in a result that was cut, or left out since. find: begin where this text next stands.",
-        parameters=of_object({"id": _TYPES["string"], "start": _TYPES["int"], "find": _TYPES["string"]}, ["id"]),
+        parameters=of_object({"id": TYPES["string"], "start": TYPES["int"], "find": TYPES["string"]}, ["id"]),
     )
     if not delegates:
         return (read,)
@@ -121,7 +123,7 @@ def own(delegates: Sequence[str]) -> tuple[Tool, ...]:
     delegate = Tool(
         name=DELEGATE,
         description="Give a piece of work to another Hand, which does it with no more than you are granted, and answers.",
-        parameters=of_object({"hand": hand, "task": _TYPES["string"], "inputs": _TYPES["dict"]}, ["hand"]),
+        parameters=of_object({"hand": hand, "task": TYPES["string"], "inputs": TYPES["dict"]}, ["hand"]),
     )
     return read, delegate
 

@@ -27,6 +27,7 @@ from mcp_types import (
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused
 from runtime.kernel_handle import Outcome
+from runtime.mcp.returned import misfit
 from wire import codec
 
 META: Final = "maniple/"
@@ -39,8 +40,10 @@ _OWN: Final = "mcp-"
 _ENDS: Final[Mapping[type[CallEnded], str]] = {CallRefused: "refused", CallFailed: "failed", CallCancelled: "cancelled"}
 
 
-def of_reply(method: str, resource: str, reply: Reply, streamed: bytes) -> CallToolResult:
-    """A call that is done. streamed: the bytes that came as chunks."""
+def of_reply(
+    method: str, resource: str, reply: Reply, streamed: bytes, returns: Mapping[str, str] | None = None
+) -> CallToolResult:
+    """A call that is done. streamed: the bytes that came as chunks. returns: what its tool's output schema says."""
     value, cut = reply.value, False
     content: list[ContentBlock] = []
     structured: dict[str, object] | None = None
@@ -59,6 +62,10 @@ def of_reply(method: str, resource: str, reply: Reply, streamed: bytes) -> CallT
     elif value is not None:
         content.append(_text(_json(value)))
     meta = _meta(reply) | ({f"{META}cut": True} if cut else {})
+    if returns and (why := misfit(returns, structured)):
+        said = _text(f"{method} is done, but its answer is not as it says that it is: {why}. The answer:")
+        meta |= {f"{META}end": "done", f"{META}code": "returns"}
+        return CallToolResult(content=[said, *content], is_error=True, _meta=meta)
     return CallToolResult(content=content, structured_content=structured, _meta=meta)
 
 
@@ -73,9 +80,9 @@ def of_run(reply: Reply) -> CallToolResult:
 
 
 def of_cut(method: str, resource: str, streamed: bytes) -> CallToolResult:
-    """A call that was given up when it had streamed more than is told; these bytes are its beginning."""
+    """A call that was given up when it had streamed more than is told; these bytes are its beginning, and all there is."""
     content = [_stream(method, resource, streamed), _text(f"(cut here, after {len(streamed)} bytes)")]
-    return CallToolResult(content=content, _meta={f"{META}cut": True})
+    return CallToolResult(content=content, is_error=True, _meta={f"{META}cut": True})
 
 
 def of_end(ended: CallEnded) -> CallToolResult:

@@ -6,7 +6,7 @@ client goes. Which tools there are is asked of the kernel, which tells this Hand
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
@@ -19,8 +19,9 @@ from manifests.mcp import door
 from runtime.agent import tools
 from runtime.calls import Reply
 from runtime.errors import CallEnded, Failure, HandBroken
-from runtime.hand import Hand
+from runtime.hand import Event, Hand
 from runtime.mcp import answers
+from runtime.mcp.changes import TALK, Changes
 from runtime.mcp.lines import Lines
 from runtime.mcp.offering import Tell, server_of
 from runtime.mcp.offers import Offer, Row, offers_of
@@ -47,6 +48,8 @@ PER_MINUTE: Final = 6_000
 _PACE: Final[ContextVar[Rate]] = ContextVar("pace")
 """How fast the client goes in whose name a task works; tasks inherit it."""
 
+_SETTLED: Final = 0.2  # seconds in which changes come together
+_TOLD_MOST: Final = 8  # different lists that clients were told of since the last change
 _FRESH: Final = 5.0  # seconds for which a list of tools is believed when one of them is called
 
 
@@ -70,21 +73,27 @@ class Door(Hand):
         """Make the server that all clients talk to."""
         self._offers: dict[str, Offer] = {}
         self._looked = float("-inf")
+        self._told: list[list[Tool]] = []
+        self._may_have_changed, self._changes = asyncio.Event(), Changes()
         self._server = self.server()
         self._web = Web(self._server)
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.in_background(self._keep_open(opened))
         await opened
-
         self._works = self._read()
+        with suppress(CallEnded):  # one that an older `maniple mcp offer` made may not: its clients ask by themselves
+            await self.kernel.subscribe(door.CHANGED)
+            self.in_background(self._watch())
 
     def server(self) -> Server:
         """What all clients talk to."""
-        return server_of(self.name, self.version, "", self)
+        return server_of(self.name, self.version, "", self, self._changes)
 
     async def talk(self, call: Call) -> dict[str, object]:
         """Talk with one client until it says no more."""
         _PACE.set(Rate(PER_MINUTE, asyncio.get_running_loop().time()))
+        key = f"talk {call.number}"
+        TALK.set(key)
         try:
             async with Lines(call).streams() as (incoming, outgoing):
                 await self._server.run(incoming, outgoing, self._server.create_initialization_options())
@@ -92,6 +101,8 @@ class Door(Hand):
             if isinstance(first := _first(group), Failure):
                 raise first from None
             raise
+        finally:
+            self._changes.gone(key)
         return {}
 
     async def connect(self, call: Call, digest: str, port: int) -> dict[str, object]:
@@ -115,7 +126,26 @@ class Door(Hand):
 
     async def listed(self) -> Sequence[Tool]:
         """The methods that are granted now, as tools; for a client that asks too often, as they were just now."""
-        return [one.tool for one in (await self._offered(fresh=_FRESH if self._is_hasty() else 0.0)).values()]
+        rows = [one.tool for one in (await self._offered(fresh=_FRESH if self._is_hasty() else 0.0)).values()]
+        if rows not in self._told:
+            self._told = [*self._told, rows][-_TOLD_MOST:]
+        return rows
+
+    async def on_event(self, event: Event) -> None:
+        """What can be called may have changed."""
+        self._may_have_changed.set()
+
+    async def _watch(self) -> None:
+        """Tell clients when the tools are not those any more that one of them may have been told of since the last time."""
+        while True:
+            await self._may_have_changed.wait()
+            await asyncio.sleep(_SETTLED)
+            self._may_have_changed.clear()
+            with suppress(CallEnded):
+                rows = [one.tool for one in (await self._offered(fresh=0.0)).values()] if self._told else []
+                if any(one != rows for one in self._told):
+                    self._told = [rows]
+                    await self._changes.tell()
 
     async def called(self, name: str, arguments: dict[str, object], tell: Tell) -> CallToolResult:
         """Make the call that a tool is."""
@@ -132,7 +162,7 @@ class Door(Hand):
         progress = _Progress(tell)
         waits = asyncio.create_task(self._tell_that_it_waits(ready, progress))
         try:
-            return await self._called(ready, progress, waits)
+            return await self._called(ready, offers[name].returns, progress, waits)
         except CallEnded as ended:
             return answers.of_end(ended)
         except CodecError as error:
@@ -141,7 +171,9 @@ class Door(Hand):
             waits.cancel()
             await asyncio.gather(waits, return_exceptions=True)
 
-    async def _called(self, ready: tools.Ready, progress: "_Progress", waits: "asyncio.Task[None]") -> CallToolResult:
+    async def _called(
+        self, ready: tools.Ready, returns: Mapping[str, str], progress: "_Progress", waits: "asyncio.Task[None]"
+    ) -> CallToolResult:
         pieces = bytearray()
         async with self.kernel.stream(ready.method, ready.resource, ready.arguments, timeout=TAKES_MOST) as stream:
             async for piece in stream:
@@ -153,7 +185,7 @@ class Door(Hand):
             reply = stream.reply
         if ready.method == door.SPAWN:
             return await self._worked(reply)
-        return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces))
+        return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces), returns)
 
     async def _worked(self, begun: Reply) -> CallToolResult:
         """What comes of a run that was started; who gives it up stops it."""

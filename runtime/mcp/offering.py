@@ -4,11 +4,14 @@ Separate from door.py, which finds them with the kernel, so that what speaks the
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, Tool
+
+from runtime.mcp.changes import Changes
 
 Tell: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 """Tells a client that waits how far its call is: done, of how much, and words. Nothing happens where it did not ask."""
@@ -29,10 +32,14 @@ class Tools(Protocol):
         ...
 
 
-def server_of(name: str, version: str, instructions: str, tools: Tools) -> Server:
-    """A server that offers these tools, in each version of the protocol that the package speaks."""
+def server_of(name: str, version: str, instructions: str, tools: Tools, changes: Changes) -> Server:
+    """A server that offers these tools, in each version of the protocol that the package speaks.
 
-    async def listed(_: ServerRequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
+    changes: told of who asks for the list, and asked for streams of its changes.
+    """
+
+    async def listed(asked: ServerRequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
+        changes.heard(asked)
         rows = await tools.listed()
         start = _start(params.cursor if params is not None else None)
         after = start + PAGE
@@ -41,7 +48,13 @@ def server_of(name: str, version: str, instructions: str, tools: Tools) -> Serve
     async def called(asked: ServerRequestContext, params: CallToolRequestParams) -> CallToolResult:
         return await tools.called(params.name, dict(params.arguments or {}), asked.session.report_progress)
 
-    return Server(name, version=version, instructions=instructions or None, on_list_tools=listed, on_call_tool=called)
+    server = Server(
+        name, version=version, instructions=instructions or None, on_list_tools=listed, on_call_tool=called,
+        on_subscriptions_listen=changes.listening,
+    )  # fmt: skip
+    told = partial(server.create_initialization_options, NotificationOptions(tools_changed=True))
+    server.create_initialization_options = told  # type: ignore[method-assign]  # sessions over HTTP take no others
+    return server
 
 
 def _start(cursor: str | None) -> int:

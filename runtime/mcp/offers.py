@@ -10,9 +10,11 @@ from mcp_types import Tool, ToolAnnotations
 from msgspec import Struct
 
 from manifests.mcp.door import SPAWN, Work
+from manifests.mcp.folder import PREFIX as SERVERS
 from manifests.schema import Capability
 from runtime.agent import tools
 from runtime.agent.tools import Ready
+from runtime.mcp.returned import schema_of
 
 _RUN: Final = "run."
 _WHOLE: Final = {"inputs": "dict?"}
@@ -22,14 +24,16 @@ class Row(tools.Row, frozen=True, kw_only=True):
     """What the kernel tells of a method."""
 
     idempotent: bool = False
+    returns: Mapping[str, str] = {}
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """A tool, and what it stands for. hand: that it starts, "" for a method."""
+    """A tool, and what it stands for. hand: that it starts, "" for a method. returns: what it is held to, {} for nothing."""
 
     tool: Tool
     way: tools.Offered
     hand: str = ""
+    returns: Mapping[str, str] = {}
 
     def ready(self, arguments: Mapping[str, object]) -> Ready | str:
         """The call that arguments mean; a text that says what is wrong with them."""
@@ -50,10 +54,13 @@ def offers_of(rows: Iterable[Row], capabilities: Sequence[Capability], works: Ma
         method = f"{_RUN}{hand}"
         known[method] = Row(method=method, summary=summary, resource="none", effect="external", params=params)
     found = tools.offered(known.values(), capabilities, hidden=())
-    return {
-        name: Offer(tool=_tool(way, known[way.method]), way=way, hand=_started(way.method, works))
-        for name, way in found.items()
-    }
+    return {name: _offer(way, known[way.method], works) for name, way in found.items()}
+
+
+def _offer(way: tools.Offered, row: Row, works: Mapping[str, Work]) -> Offer:
+    """What a server of the protocol's own answers is told as that server told it, and so not as its Hand's `returns`."""
+    returns = {} if row.method.startswith(SERVERS) else row.returns
+    return Offer(tool=_tool(way, row, returns), way=way, hand=_started(way.method, works), returns=returns)
 
 
 def _started(method: str, works: Mapping[str, Work]) -> str:
@@ -61,7 +68,7 @@ def _started(method: str, works: Mapping[str, Work]) -> str:
     return hand if hand != method and hand in works else ""
 
 
-def _tool(way: tools.Offered, row: Row) -> Tool:
+def _tool(way: tools.Offered, row: Row, returns: Mapping[str, str]) -> Tool:
     """As the protocol tells of a tool. Its hints are what was pinned when its provider was installed."""
     hints = ToolAnnotations(
         read_only_hint=row.effect == "read",
@@ -71,5 +78,5 @@ def _tool(way: tools.Offered, row: Row) -> Tool:
     )
     return Tool(
         name=way.tool.name, title=row.method, description=way.tool.description,
-        input_schema=dict(way.tool.parameters), annotations=hints,
+        input_schema=dict(way.tool.parameters), output_schema=schema_of(returns), annotations=hints,
     )  # fmt: skip

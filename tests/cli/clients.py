@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from mcp import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent
 
@@ -16,14 +17,20 @@ T = TypeVar("T")
 WITHIN = 60.0
 
 
-def talking(shell: Shell, door: str, talk: Callable[[Client], Awaitable[T]]) -> T:
-    """What comes of a talk through a door."""
+def talking(
+    shell: Shell,
+    door: str,
+    talk: Callable[[Client], Awaitable[T]],
+    mode: Literal["auto", "legacy"] = "auto",
+    hear: MessageHandlerFnT | None = None,
+) -> T:
+    """What comes of a talk through a door. mode: the protocol's era. hear: given what is told unasked."""
 
     async def whole() -> T:
         command = StdioServerParameters(
             command=MANIPLE[0], args=[*MANIPLE[1:], "mcp", "serve", door], env=shell.environment()
         )
-        async with asyncio.timeout(WITHIN), Client(stdio_client(command)) as client:
+        async with asyncio.timeout(WITHIN), Client(stdio_client(command), mode=mode, message_handler=hear) as client:
             return await talk(client)
 
     return asyncio.run(whole())

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from mcp import Client
-from mcp_types import EmbeddedResource, TextContent
+from mcp_types import EmbeddedResource, TextContent, ToolListChangedNotification
 
 from tests.cli.clients import LAB, printed, talking, text, until
 from tests.cli.shell import Shell
-from tests.living import write_hand
+from tests.living import Source, write_hand
 
 OFFERED = ("echo.say", "time.now", "lab.count", "lab.raw", "lab.shout", "lab.wait=a*")
 
@@ -36,6 +38,8 @@ def test_a_client_lists_and_calls_what_was_offered_and_nothing_else(desk: Shell)
             "additionalProperties": False,
         }
         assert listed["lab_wait"].input_schema["properties"]["name"]["description"] == "a name, one of a*"
+        said_to_return = {"type": "object", "properties": {"lines": {"type": "integer"}}, "required": ["lines"]}
+        assert (listed["lab_count"].output_schema, listed["lab_raw"].output_schema) == (said_to_return, None)
         hints = [listed[name].annotations for name in ("echo_say", "lab_shout")]
         assert [(one.read_only_hint, one.open_world_hint) for one in hints if one] == [(True, False), (False, True)]
         said = await client.call_tool("echo_say", {"text": "Grüße"})
@@ -71,6 +75,26 @@ def test_a_stream_is_told_as_it_comes_and_bytes_labels_and_cost_are_not_lost(des
 
     talking(desk, "desk", talk)
     assert heard == [7.0, 14.0, 21.0]
+
+
+def test_what_does_not_answer_as_it_said_is_an_error_with_the_answer_and_a_client_goes_on(
+    desk: Shell, tmp_path: Path
+) -> None:
+    liar = Source(
+        LAB.toml.replace('"lab', '"liar'), LAB.main.replace('return {"lines": lines}', 'return {"lines": str(lines)}')
+    )
+    desk.good("install", write_hand(tmp_path / "liar", liar), "--yes")
+    desk.good("mcp", "offer", "lies", "liar.count", "--yes")
+
+    async def talk(client: Client) -> None:
+        told = await client.call_tool("liar_count", {"lines": 1})
+        assert (told.is_error, told.structured_content) == (True, None)
+        texts = [block.text for block in told.content if isinstance(block, TextContent)]
+        assert (texts[0].startswith("liar.count is done, but"), texts[1:]) == (True, ["line 0\n", '{"lines":"1"}'])
+
+    talking(desk, "lies", talk)
+    desk.good("remove", "door-lies", "--purge")
+    desk.good("remove", "liar", "--purge")
 
 
 def test_what_does_not_end_well_is_a_result_that_says_why(desk: Shell) -> None:
@@ -142,13 +166,73 @@ def test_a_grant_that_is_taken_back_is_gone_from_the_next_list_on(desk: Shell) -
     desk.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
+    desk: Shell, tmp_path: Path, mode: Literal["auto", "legacy"]
+) -> None:
+    """A grant that is taken back, a grant that is given, and a new version that offers something else."""
+    major = ["auto", "legacy"].index(mode) + 1
+    old = _shop(f"{major}.0.0", "shop.buy", "shop.sell")
+    desk.good("install", write_hand(tmp_path / "a", old), "--yes")
+    desk.good("mcp", "offer", "market", "shop.*", "--yes")
+    heard: list[object] = []
+
+    async def hear(message: object) -> None:
+        if mode == "legacy" and isinstance(message, ToolListChangedNotification):
+            heard.append(message)
+
+    async def listen(client: Client) -> None:
+        async with client.listen(tools_list_changed=True) as changes:
+            async for change in changes:
+                heard.append(change)
+
+    async def changed(times: int, *words: str | Path) -> None:
+        await asyncio.to_thread(desk.good, *words)
+        await asyncio.to_thread(until, lambda: len(heard) >= times)
+
+    async def talk(client: Client) -> None:
+        assert client.server_capabilities.tools is not None
+        assert client.server_capabilities.tools.list_changed
+        listening = asyncio.ensure_future(listen(client)) if mode == "auto" else None
+        assert await _names(client) == ["shop_buy", "shop_sell"]
+        await changed(1, "revoke", "door-market", "shop.sell")
+        assert await _names(client) == ["shop_buy"]
+        await changed(2, "grant", "door-market", "shop.sell", "*")
+        await asyncio.to_thread(desk.good, "revoke", "door-desk", "echo.say")
+        await asyncio.to_thread(desk.good, "grant", "door-desk", "echo.say", "*")
+        new = _shop(f"{major}.0.1", "shop.buy", "shop.sell", summary="Trade")
+        await changed(3, "install", write_hand(tmp_path / "b", new), "--yes")
+        tools = (await client.list_tools()).tools
+        assert {str(tool.description).partition(".")[0] for tool in tools} == {"Trade"}
+        assert len(heard) == 3
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    talking(desk, "market", talk, mode=mode, hear=hear)
+    desk.good("remove", "door-market", "--purge")
+    desk.good("remove", "shop", "--purge")
+
+
+async def _names(client: Client) -> list[str]:
+    return [tool.name for tool in (await client.list_tools()).tools]
+
+
+def _shop(version: str, *methods: str, summary: str = "Do it") -> Source:
+    rows = [f'[provides."{one}"]\nsummary = "{summary}"\nresource = "none"\neffect = "read"\n' for one in methods]
+    head = '[hand]\nname = "shop"\ndescription = "Trades."\nentry = "main:Shop"\nkind = "service"\nautonomy = "full"\n'
+    does = "".join(f"    async def {one.partition('.')[2]}(self, call): return None\n" for one in methods)
+    main = f"from runtime import Hand\n\n\nclass Shop(Hand):\n{does}"
+    return Source(f'{head}version = "{version}"\n' + "".join(rows), main)
+
+
 def test_what_is_offered_no_more_is_taken_back(shell: Shell) -> None:
     for methods in (("time.*", "files.read=a/**", "files.read=b/**"), ("time.now", "files.read=b/**")):
         shell.good("mcp", "offer", "less", *methods, "--yes")
     rows = shell.told("grants", "door-less")["grants"]
     assert isinstance(rows, dict)
     held = {row["method"]: row["allow"] for row in rows["door-less"]}
-    assert held == {"time.now": ["*"], "files.read": ["b/**"]}
+    assert held == {"time.now": ["*"], "files.read": ["b/**"], "kernel.subscribe": ["kernel.methods"]}
     shell.good("remove", "door-less", "--purge")
 
 

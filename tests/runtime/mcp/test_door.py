@@ -1,10 +1,12 @@
-"""A door's pace, which it keeps itself."""
+"""What a door keeps itself: its clients' pace, and which lists of tools they were told of."""
 
 import asyncio
 
 from mcp_types import TextContent
 
 from runtime.mcp import door
+from runtime.mcp.changes import Changes
+from runtime.mcp.offers import Offer, Row, offers_of
 from wire.rates import Rate
 
 
@@ -26,3 +28,29 @@ def test_a_client_that_calls_too_often_is_told_to_wait_and_nobody_else() -> None
     hasty, other = asyncio.run(both())
     assert [text.startswith("there is no tool 'none'") for text in (*hasty, *other)] == [True, True, True, False, True]
     assert hasty[3] == "more than 6000 calls a minute: wait"
+
+
+class _Scripted(door.Door):
+    """A door whose methods are what a test says: no kernel is asked."""
+
+    there: dict[str, Offer]
+
+    async def _offered(self, *, fresh: float) -> dict[str, Offer]:
+        return self.there
+
+
+def test_a_client_that_asked_between_two_changes_that_undo_each_other_hears_that_its_list_is_stale() -> None:
+    async def talk() -> None:
+        one, heard = _Scripted(), asyncio.Event()
+        one._told, one._may_have_changed, one._changes = [], asyncio.Event(), Changes()
+        one._changes._bus.subscribe(lambda _: heard.set())
+        door._PACE.set(Rate(1_000, asyncio.get_running_loop().time()))
+        all_there_is = offers_of([Row(method="a.b", summary="Do it", resource="none", effect="read")], (), {})
+        watching = asyncio.ensure_future(one._watch())
+        for one.there in (all_there_is, {}, all_there_is):
+            await one.listed()
+        one._may_have_changed.set()
+        await heard.wait()
+        watching.cancel()
+
+    asyncio.run(asyncio.wait_for(talk(), 20))
