@@ -120,11 +120,14 @@ def mcp_add(
             wanted = msgspec.structs.replace(wanted, version=after(old[0].version))
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
-        except mcp_servers.LoginWanted:
+        except mcp_servers.LoginWanted as error:
             how = "its tools as they were" if old else "its tools unseen, and so without them"
             session.say(f"The server wants a login before it tells what it offers. It is added with {how}.")
             hand = mcp_servers.made(msgspec.structs.replace(wanted, only=(), effects={}), Offer(), own, old)
             then = f"`maniple mcp login {name}`, then this command again shows its tools"
+            if error.unasked:
+                session.say(f"{wanted.hand}, which may have a login, could not be asked: {visible(error.unasked)}.")
+                then = "when that is mended, this command again, which asks it"
         else:
             _show(session, offer, old[1] if old is not None else None)
             hand = mcp_servers.made(wanted, offer, own)

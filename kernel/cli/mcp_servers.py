@@ -35,7 +35,9 @@ _RECORD = '{"time":'
 
 
 class LoginWanted(Ended):
-    """The server tells nothing to whoever has not logged in."""
+    """The server tells nothing to whoever has not logged in. unasked: why its own Hand, which may have, was not asked."""
+
+    unasked = ""
 
 
 def made(
@@ -106,15 +108,20 @@ def look(
 
     old: what is installed under its name. Raises LoginWanted, Ended.
     """
+    unasked = ""
     if old is not None and old[1].login is not None and old[1].url == wanted.url and not _is_alone(wanted):
         try:
             return offered(client, wanted.hand)
         except (NotDone, OfferInvalid) as error:
             if isinstance(error, NotDone) and error.reason == LOGIN:
                 raise LoginWanted(str(error)) from None
-            # what else is wrong may be what this adding is to mend: the passing one finds out
-    with looking(session, wanted, files, values) as offer:
-        return offer
+            unasked = str(error)  # it may be what this adding is to mend: the passing one finds out
+    try:
+        with looking(session, wanted, files, values) as offer:
+            return offer
+    except LoginWanted as error:
+        error.unasked = unasked
+        raise
 
 
 def _is_alone(wanted: Wanted) -> bool:

@@ -132,7 +132,11 @@ def test_a_hand_that_answers_nothing_does_not_keep_its_server_from_being_added_a
 ) -> None:
     log_in(shell, shop, name)
     shell.good("pause", f"mcp-{name}")
-    assert "It is added with its tools as they were" in add(shell, shop, name).err
+    said = add(shell, shop, name).err
+    assert "It is added with its tools as they were" in said
+    assert f"mcp-{name}, which may have a login, could not be asked: " in said
+    assert f"`maniple resume mcp-{name}`" in said
+    assert f"maniple mcp login {name}" not in said
     shell.good("resume", f"mcp-{name}")
     assert "done" in do(shell, name).out
 
