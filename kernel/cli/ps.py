@@ -39,11 +39,12 @@ def _drawn(live: told.LiveRuns) -> str:
                 run.open,
                 "" if run.used is None else run.used.fuel,
                 run.tokens or "",
-                screen.dollars(run.micro_dollars),
+                screen.dollars(run.micro_dollars) if run.micro_dollars else "",
                 run.progress.shown() if run.progress else "",
             )
             for run in live.runs
         ),
         right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST"),
         colour_of="STATE",
+        spare=("FUEL", "TOKENS", "COST", "PROGRESS", "OPEN", "PID", "CPU"),
     )

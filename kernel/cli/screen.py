@@ -1,8 +1,8 @@
 """How results look to people (pure but for asking the terminal its size): tables, units, colours.
 
 Nothing a Hand wrote reaches a terminal as it is: control and bidirectional characters are made visible, in each cell by
-visible(), and once more by safe() or safe_json() in whatever frame.py writes. On a terminal a table fits its width;
-elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
+visible(), and once more by safe() or safe_json() in whatever frame.py writes. On a terminal a table fits its width, as far
+as prose can be cut for it; elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
 """
 
 import os
@@ -22,6 +22,12 @@ STATE_COLOURS: Final = {
     "starting": "yellow",
     "stopping": "yellow",
 }
+_WHOLE: Final = frozenset({
+    "RUN", "HAND", "ID", "ROOT", "FOLDER", "METHOD", "SETTING", "KEY", "SKILL", "PIPELINE", "ROUTE", "MODEL", "PROVIDER",
+    "MEMORY", "TOOL", "STATE", "OUTCOME", "STARTED", "PLANNED", "NEXT", "MADE", "OF", "CHANGED", "DAY", "VERSION", "KIND",
+})  # fmt: skip
+"""Heads of what people type or compare. Cut, it would be worth nothing, and so would a number: neither ever is."""
+
 _NARROWEST: Final = 8
 _GAP: Final = "  "
 _OURS: Final = re.compile(rf"(\033\[(?:0|{'|'.join(map(str, COLOURS.values()))})m)")
@@ -112,13 +118,26 @@ def cut(text: str, width: int) -> str:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), colour_of: str = ""
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Iterable[str] = (),
+    colour_of: str = "",
+    spare: Sequence[str] = (),
 ) -> str:
-    """Rows under their heads. right: columns of numbers; colour_of: the column whose word is a state."""
+    """Rows under their heads. right: columns of numbers; colour_of: the column whose word is a state.
+
+    spare: columns that a terminal too narrow for all of them does without: those in which nothing stands, then the others,
+    the first one first.
+    """
     lines = [[visible(cell) for cell in row] for row in rows]
     widths = [max(width_of(line[at]) for line in [[*head], *lines]) for at in range(len(head))]
     if is_terminal(sys.stdout):
-        _fit(widths, terminal_width())
+        empty = [name for name in spare if not any(line[head.index(name)] for line in lines)]
+        kept = _kept(head, widths, (*empty, *(name for name in spare if name not in empty)), terminal_width())
+        head, lines = [head[at] for at in kept], [[line[at] for at in kept] for line in lines]
+        widths = [widths[at] for at in kept]
+        _fit(head, widths, frozenset(right), terminal_width())
     aligned_right = {at for at, name in enumerate(head) if name in right}
     state = head.index(colour_of) if colour_of else -1
     drawn = [coloured(_line(head, widths, aligned_right), "dim")]
@@ -136,10 +155,28 @@ def terminal_width() -> int:
     return max(get_terminal_size().columns, 40)
 
 
-def _fit(widths: list[int], most: int) -> None:
-    """Take from the widest column, until the whole fits or nothing can be taken."""
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > most and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+def _wide(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _kept(head: Sequence[str], widths: Sequence[int], spare: Sequence[str], most: int) -> list[int]:
+    """Which columns are shown: all, or as many of the spare ones less as it takes to fit."""
+    kept = list(range(len(head)))
+    for name in spare:
+        if _wide([widths[at] for at in kept]) <= most:
+            break
+        kept.remove(head.index(name))
+    return kept
+
+
+def _fit(head: Sequence[str], widths: list[int], numbers: frozenset[str], most: int) -> None:
+    """Take from the widest column of prose, until the whole fits or nothing can be taken."""
+    prose = [at for at, name in enumerate(head) if name not in _WHOLE | numbers]
+    while _wide(widths) > most and prose:
+        widest = max(prose, key=lambda at: widths[at])
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
 
 
 def _line(cells: Sequence[str], widths: list[int], right: set[int], colour: str = "", of: int = -1) -> str:
@@ -169,6 +206,11 @@ def _indented(value: str, by: int) -> str:
     if isinstance(value, Painted):
         return value
     return ("\n" + " " * by).join(map(visible, value.split("\n")))
+
+
+def count(number: int, what: str) -> str:
+    """So many of something whose name takes an s."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def size(number: float) -> str:

@@ -72,6 +72,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
     log = f"{now.entries} entries, {now.durable} of them on disk"
+    runs = screen.count(now.runs, "live run")
     trouble = screen.coloured(f"{now.log_state}: {now.log_why}", "red") if now.log_state != "ok" else ""
     template = f"{now.template}; `maniple start HAND` tries again" if now.template else ""
     troubled = "\n".join(
@@ -83,7 +84,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
             ("home", now.home),
             ("state", held),
             ("template", screen.coloured(template, "red")),
-            ("hands", f"{now.hands} installed, {now.runs} live runs, {now.open_calls} calls under way"),
+            ("hands", f"{now.hands} installed, {runs}, {screen.count(now.open_calls, 'call')} under way"),
             ("waiting", _waiting(now.approvals)),
             ("", _upgraded(now.upgraded)),
             ("wanted", ", ".join(now.wanted)),

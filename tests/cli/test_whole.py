@@ -242,6 +242,20 @@ def test_a_table_fits_the_terminal(shell: Shell) -> None:
     assert max(len(line) for line in shell.good("hands").splitlines()) > 60
 
 
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_a_table_never_cuts_what_one_types_or_counts(columns: str, shell: Shell) -> None:
+    live = shell.told("ps")["runs"]
+    assert isinstance(live, list)
+    assert live
+    shown = _on_a_terminal(shell, "ps", NO_COLOR="1", COLUMNS=columns).decode()
+    for run in live:
+        row = next(line for line in shown.splitlines() if line.startswith(run["run"]))
+        assert f"{run['hand']} {run['version']}" in row
+        assert "iB" in row
+        assert "…" not in row.partition("iB")[0]
+    assert ("FUEL" in shown.splitlines()[0]) == (columns == "200")  # it is spared first: nobody here has used any
+
+
 def _on_a_terminal(shell: Shell, *words: str, **variables: str) -> bytes:
     """What a command writes to a pseudo-terminal."""
     from tests.cli.shell import MANIPLE
