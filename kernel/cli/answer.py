@@ -5,7 +5,6 @@ import click
 from kernel.cli import answering, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.questions import METHOD, asked
 from wire import codec
 
 
@@ -24,8 +23,8 @@ def answer(session: Session, held: str, text: str, why: str, key: str | None) ->
     with session.client() as client:
         signer = answering.sealing_key(session, key)
         first = answering.whole(client, number)
-        given, (_, choices) = answering.arguments(first), asked(first)
-        if first.method != METHOD or not isinstance(given, dict):
+        given, (_, choices) = answering.arguments(first), answering.asked(first)
+        if first.method != answering.QUESTION or not isinstance(given, dict):
             raise Ended(f"call {number} is no question: say `maniple approve {number}` or `maniple deny {number}`")
         if choices and text not in choices:
             shown = ", ".join(map(screen.visible, choices))

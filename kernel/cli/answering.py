@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,9 @@ from wire.approval import Answer, RuleSaid, Statement
 from wire.entries import Body
 from wire.errors import CodecError
 from wire.signing import SigningKey
+
+QUESTION: Final = "ask.person"
+"""The method whose calls are questions: `maniple answer` answers them with a text, where others are approved."""
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -112,6 +116,21 @@ def arguments(one: Whole) -> object:
     except (CodecError, TypeError, RecursionError):  # TypeError: as of names that are no texts
         return one.body.hex()
     return value
+
+
+def asked(one: Whole) -> tuple[str, list[str]]:
+    """The question and its choices, as far as the arguments are what they should be."""
+    given = arguments(one)
+    if not isinstance(given, dict):
+        return "", []
+    choices = given.get("choices")
+    return str(given.get("question", "")), [str(choice) for choice in choices] if isinstance(choices, list) else []
+
+
+def how(one: Held) -> str:
+    """What to type for yes, for an answer, or for no."""
+    yes = f"`maniple answer {one.call} TEXT`" if one.method == QUESTION else f"`maniple approve {one.call}`"
+    return f"{yes} or `maniple deny {one.call}`"
 
 
 def is_plain(one: Whole) -> bool:

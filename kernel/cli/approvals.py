@@ -20,7 +20,11 @@ def approvals(session: Session) -> None:
     """
     with session.client() as client:
         shown = [(one, count, _seen(session, one)) for one, count in answering.shown(client)]
-    session.result({"approvals": [_row(*each) for each in shown]}, lambda: "\n\n".join(_drawn(*each) for each in shown))
+    session.result(
+        {"approvals": [_row(*each) for each in shown]},
+        lambda: "\n\n".join(_drawn(*each) for each in shown),
+        nothing="Nothing waits for your yes or no.",
+    )
 
 
 def _row(one: Whole, count: int, seen: bool) -> dict[str, object]:
@@ -78,6 +82,6 @@ def _drawn(one: Whole, count: int, seen: bool) -> str:
             ("risk", "; ".join(risk)),
             ("since", f"{one.since} ({screen.ago(time_micros(one.since), now)})"),
             ("until", one.until),
-            ("answer", f"`maniple approve {one.call}` or `maniple deny {one.call}`"),
+            ("answer", answering.how(one)),
         )
     )

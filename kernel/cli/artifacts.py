@@ -45,7 +45,7 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
         reply = client.call("report.all", "", asked).value
         found = told.read(reply, _All)
         if which is None:
-            session.result(reply, lambda: _table(found))
+            session.result(reply, lambda: _table(found), nothing="No Hand has handed in anything yet.")
             return
         if len(found.artifacts) != 1:
             few = "several artefacts begin so" if found.artifacts else "no artefact begins so"
@@ -63,6 +63,8 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
 
 
 def _table(found: _All) -> str:
+    if not found.artifacts:
+        return ""
     return screen.table(
         ("ID", "MADE", "WHOSE", "TYPE", "BYTES", "TITLE"),
         [

@@ -47,12 +47,17 @@ class Session:
         """Words for a person, on stderr."""
         say(with_home(text, self.named))
 
-    def result(self, value: object, draw: Callable[[], str]) -> None:
-        """The result, on stdout: the value as JSON, or drawn for people. draw is called only then."""
+    def result(self, value: object, draw: Callable[[], str], *, nothing: str = "") -> None:
+        """The result, on stdout: the value as JSON, or drawn for people. draw is called only then.
+
+        nothing: the words for a person, on stderr, where there is nothing to draw.
+        """
         if self.json:
             write_json(as_json(value) + "\n")
         elif text := draw():
             write(with_home(text, self.named) + "\n")
+        elif nothing:
+            self.say(nothing)
 
 
 def say(text: str) -> None:

@@ -29,7 +29,8 @@ def grants(session: Session, hand: str | None) -> None:
         if hand not in held:
             raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
-    session.result({"grants": held, "rules": rules}, lambda: _drawn(held, rules))
+    nothing = f"{hand or 'No Hand'} holds nothing."
+    session.result({"grants": held, "rules": rules}, lambda: _drawn(held, rules), nothing=nothing)
 
 
 def _drawn(held: dict[str, tuple[Capability, ...]], rules: dict[str, tuple[Rule, ...]]) -> str:

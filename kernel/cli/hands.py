@@ -13,7 +13,9 @@ def hands(session: Session) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.hands").value
-    session.result(reply, lambda: _drawn(told.read(reply, told.Rows)))
+    session.result(
+        reply, lambda: _drawn(told.read(reply, told.Rows)), nothing="No Hand is installed: `maniple install DIR`"
+    )
 
 
 def _drawn(rows: told.Rows) -> str:

@@ -8,6 +8,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
+from kernel.cli.mistyped import Whole
 
 
 class _Key(Struct, frozen=True, kw_only=True):
@@ -51,9 +52,7 @@ class _Fragments(Struct, frozen=True, kw_only=True):
 @click.argument("prefix", metavar="[PREFIX]", default="")
 @click.option("--texts", is_flag=True, help="The texts instead, by number; with PREFIX those of that kind.")
 @click.option("--history", is_flag=True, help="With --texts: those too that were superseded or archived.")
-@click.option(
-    "--most", metavar="N", type=click.IntRange(1, 1_000_000), default=1_000, help="At most so many; 1000 without."
-)
+@click.option("--most", metavar="N", type=Whole(1, 1_000_000), default=1_000, help="At most so many; 1000 without.")
 @memories.whose_memory()
 def memory_list(
     session: Session, prefix: str, texts: bool, history: bool, most: int, hand: str | None, shared: str | None,
@@ -66,10 +65,17 @@ def memory_list(
         space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
         if texts:
             kept, more = _texts(client, space, prefix, history=history, most=most)
-            session.result({"fragments": kept, "more": more}, lambda: _drawn_texts(kept))
+            session.result(
+                {"fragments": kept, "more": more}, lambda: _drawn_texts(kept), nothing="There is no such text."
+            )
         else:
             found, more = _listed(client, space, prefix, most)
-            session.result({"keys": found, "more": more}, lambda: _drawn(found))
+            none = (
+                "No key here begins so."
+                if prefix
+                else "No key is set here; texts are in `maniple memory list --texts`."
+            )
+            session.result({"keys": found, "more": more}, lambda: _drawn(found), nothing=none)
     if more and not session.json:
         session.say(f"There are more: `maniple memory list {'--texts ' if texts else ''}--most {most * 10}`")
 
@@ -104,7 +110,7 @@ def _texts(
 
 def _drawn_texts(found: list[_Fragment]) -> str:
     if not found:
-        return "There is no such text."
+        return ""
     return screen.table(
         ("NUMBER", "OF", "KIND", "STATE", "TEXT"),
         (
@@ -117,7 +123,7 @@ def _drawn_texts(found: list[_Fragment]) -> str:
 
 def _drawn(found: list[_Key]) -> str:
     if not found:
-        return "There is no such key."
+        return ""
     return screen.table(
         ("KEY", "VERSION", "CHANGED", "EXPIRES", "SIZE"),
         (

@@ -9,19 +9,19 @@ LARGEST = 999_999_999_999_999
 
 
 class Whole(click.ParamType[int]):
-    """A whole number, at least `least`."""
+    """A whole number, at least `least` and at most `most`."""
 
     name = "number"
 
-    def __init__(self, least: int) -> None:
-        self._least = least
+    def __init__(self, least: int, most: int = LARGEST) -> None:
+        self._least, self._most = least, most
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         text = str(value)
-        if not (text.isascii() and text.isdecimal() and self._least <= int(text[:32]) <= LARGEST):
-            self.fail(f"`{text}` is not a whole number from {self._least} to {LARGEST}", param, ctx)
+        if not (text.isascii() and text.isdecimal() and self._least <= int(text[:32]) <= self._most):
+            self.fail(f"`{text}` is not a whole number from {self._least} to {self._most}", param, ctx)
         return int(text)
 
 

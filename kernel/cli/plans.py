@@ -44,7 +44,7 @@ def plans(session: Session, last: int) -> None:
     with session.client() as client:
         reply = client.call("plan.all", "", {"most": last}).value
     found = told.read(reply, _All)
-    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans)))
+    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans)), nothing="No Hand keeps a list yet.")
 
 
 def _drawn(plan: _Plan) -> str:

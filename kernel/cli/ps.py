@@ -15,7 +15,7 @@ def ps(session: Session) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.ps").value
-    session.result(reply, lambda: _drawn(told.read(reply, told.LiveRuns)))
+    session.result(reply, lambda: _drawn(told.read(reply, told.LiveRuns)), nothing="Nothing runs.")
     for run in told.read(reply, told.LiveRuns).runs:
         if run.state == WAITS:
             session.say(f"{run.run} waits: {how_to_decide(run.run)}")

@@ -1,35 +1,23 @@
 """`maniple questions` (acts)."""
 
 import time
-from typing import Final
 
 from kernel.cli import answering, screen
-from kernel.cli.answering import Whole
+from kernel.cli.answering import QUESTION, Whole
 from kernel.cli.frame import Session, command
 from wire.entries import time_micros
-
-METHOD: Final = "ask.person"
 
 
 @command()
 def questions(session: Session) -> None:
     """Questions that Hands ask you, and that wait for your answer: `maniple answer ID TEXT`."""
     with session.client() as client:
-        rows = [_row(one) for one, _ in answering.shown(client) if one.method == METHOD]
-    session.result({"questions": rows}, lambda: "\n\n".join(map(_drawn, rows)))
-
-
-def asked(one: Whole) -> tuple[str, list[str]]:
-    """The question and its choices, as far as the arguments are what they should be."""
-    given = answering.arguments(one)
-    if not isinstance(given, dict):
-        return "", []
-    choices = given.get("choices")
-    return str(given.get("question", "")), [str(choice) for choice in choices] if isinstance(choices, list) else []
+        rows = [_row(one) for one, _ in answering.shown(client) if one.method == QUESTION]
+    session.result({"questions": rows}, lambda: "\n\n".join(map(_drawn, rows)), nothing="No Hand asks you anything.")
 
 
 def _row(one: Whole) -> dict[str, object]:
-    question, choices = asked(one)
+    question, choices = answering.asked(one)
     return {
         "call": one.call, "hand": one.hand, "run": one.run, "question": question, "choices": choices,
         "labels": list(one.labels), "since": one.since, "until": one.until,

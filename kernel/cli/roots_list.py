@@ -9,4 +9,8 @@ def roots_list(session: Session) -> None:
     """Named folders: the first part of a path that a Hand names, such as data in data/report.csv, is one of these."""
     with session.client() as client:
         roots = told.read(client.call("kernel.home").value, rights.Home).roots
-    session.result({"roots": roots}, lambda: screen.table(("ROOT", "FOLDER"), sorted(roots.items())) if roots else "")
+    session.result(
+        {"roots": roots},
+        lambda: screen.table(("ROOT", "FOLDER"), sorted(roots.items())) if roots else "",
+        nothing="No folder has a name yet: `maniple roots add NAME DIR` gives one",
+    )

@@ -29,7 +29,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
                 f"no Hand '{hand}' is installed, and none of that name ever ran: see `maniple hands`", Exit.USAGE
             )
         session.say(f"{hand} has not run yet.")
-    session.result({"runs": kept}, lambda: _drawn(kept))
+    session.result({"runs": kept}, lambda: _drawn(kept), nothing="" if hand else "Nothing has run yet.")
     for run in kept:
         if run.outcome == WAITS:
             session.say(f"{run.run} waits for your decision: {history.how_to_decide(run.run)}")

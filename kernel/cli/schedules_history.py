@@ -45,7 +45,7 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
             if hand not in installed and not told.read(reply, _History).history:
                 raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
     rows = _completed(session, told.read(reply, _History).history)
-    session.result({"history": rows}, lambda: _drawn(rows))
+    session.result({"history": rows}, lambda: _drawn(rows), nothing="No schedule has started anything yet.")
 
 
 def _completed(session: Session, rows: tuple[_Past, ...]) -> tuple[_Past, ...]:

@@ -256,6 +256,25 @@ def test_a_table_never_cuts_what_one_types_or_counts(columns: str, shell: Shell)
     assert ("FUEL" in shown.splitlines()[0]) == (columns == "200")  # it is spared first: nobody here has used any
 
 
+EMPTY = [
+    "approvals",
+    "questions",
+    "schedules list",
+    "schedules history",
+    "plans",
+    "artifacts",
+    "memory list --shared none",
+]
+
+
+@pytest.mark.parametrize("words", EMPTY)
+def test_where_there_is_nothing_that_is_said_and_a_script_counts_no_line(words: str, shell: Shell) -> None:
+    ran = shell.run(*words.split())
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.strip()
+    assert shell.run(*words.split(), "--json").err == ""
+
+
 def _on_a_terminal(shell: Shell, *words: str, **variables: str) -> bytes:
     """What a command writes to a pseudo-terminal."""
     from tests.cli.shell import MANIPLE
