@@ -11,7 +11,7 @@ from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
-from kernel.cli.run_waiting import outcome_of
+from kernel.cli.run_waiting import left_alone, outcome_of
 from kernel.cli.start import Started, end
 from kernel.record.recovery import Lines
 from manifests.errors import ParamsInvalid
@@ -37,8 +37,8 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     key=value is read as the input's type says, key:=JSON is any value. With --watch, a terminal shows a tree of its steps,
     with how far they are, their times and costs; elsewhere each change is a line.
 
-    Stop it, and everything under it, with `maniple cancel RUN`. A run that failed ends this command with 1, one that was
-    refused with 4.
+    Stop it, and everything under it, with `maniple cancel RUN`; Ctrl-C ends the watching, not the run. A run that failed
+    ends this command with 1, one that was refused with 4.
     """
     with session.client() as client:
         pipeline = pipelines.added(client, name).pipeline
@@ -51,7 +51,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
             session.result(reply, lambda: run)
             return
         session.say(f"{run} of {name} is under way.")
-        with closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
+        with left_alone(session, run), closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
             outcome = told.read(outcome_of(client, run, view.tick).value, told.Outcome)
             view.tick()
     value = outcome.value

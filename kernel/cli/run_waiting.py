@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kernel.cli import answering, screen, told
 from kernel.cli.client import Client, Reply
@@ -24,6 +26,16 @@ def waited(session: Session, client: Client, run: str, words: Words | None = Non
             view.clear()
 
 
+@contextmanager
+def left_alone(session: Session, run: str) -> Iterator[None]:
+    """Ctrl-C within ends the waiting and not the run: that is said, with what does end it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        session.say(f"\n{run} goes on: `maniple run-show {run}` shows it, `maniple cancel {run}` ends it.")
+        raise
+
+
 class _View:
     def __init__(self, session: Session, client: Client, run: str, words: Words | None) -> None:
         self._session, self._client, self._run, self._words = session, client, run, words
@@ -44,14 +56,24 @@ class _View:
                 self.clear()
                 if self._words is not None:
                     self._words.break_off()
-                what = screen.visible(f"{one.hand} asks for {one.method} {one.resource}".rstrip())
-                self._session.say(f"{what}: `maniple approve {one.call}` or `maniple deny {one.call}`")
+                self._session.say(f"{screen.visible(self._wish(one))}: {answering.how(one)}")
         if self._draws and not (self._words is not None and self._words.is_midway):
             said = mine.progress.shown() if mine and mine.progress else "working"
             line = screen.cut(f"{screen.duration(time.monotonic() - self._began)}  {screen.visible(said)}", 78)
             sys.stderr.write(f"\r\033[K{line}")
             sys.stderr.flush()
             self._is_drawn = True
+
+    def _wish(self, one: answering.Held) -> str:
+        """What a call that waits wants: of a question, the question itself."""
+        if one.method == answering.QUESTION:
+            try:
+                question, choices = answering.asked(answering.whole(self._client, one.call))
+                return f"{one.hand} asks you: {question}" + (f" ({', '.join(choices)})" if choices else "")
+            except NotDone as error:
+                if error.reason != "gone":  # answered or taken back since
+                    raise
+        return f"{one.hand} asks for {one.method} {one.resource}".rstrip()
 
     def clear(self) -> None:
         """Take the line away that says how far it is."""

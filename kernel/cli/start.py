@@ -6,7 +6,7 @@ from msgspec import Struct
 from kernel.cli import spending, told, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command, hand_argument
-from kernel.cli.run_waiting import waited
+from kernel.cli.run_waiting import left_alone, waited
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -27,7 +27,8 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
     key=value is a text, key:=JSON any value: `maniple start data-pipeline spec=data/load.toml`. A service that is up is
     left as it is, is wanted from now on, and starts with the kernel. A quarantined Hand gets another chance.
 
-    With --wait, a run that failed ends this command with 1, one that was refused with 4.
+    With --wait, a run that failed ends this command with 1, one that was refused with 4. Ctrl-C ends the waiting, not the
+    run.
     """
     given, at_most = typed.inputs(typed.words(words)), spending.most(most)
     with session.client() as client:
@@ -40,7 +41,8 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
             session.result(reply, lambda: begun.run)
             return
         session.say(f"{begun.run} of {hand} is under way.")
-        outcome = told.read(waited(session, client, begun.run).value, told.Outcome)
+        with left_alone(session, begun.run):
+            outcome = told.read(waited(session, client, begun.run).value, told.Outcome)
     session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
     end(outcome, hand)
 

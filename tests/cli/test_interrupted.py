@@ -54,3 +54,15 @@ def test_where_ctrl_c_is_to_be_ignored_it_stays_ignored(shell: Shell) -> None:
     finally:
         ignored.kill()
         ignored.communicate()
+
+
+def test_ctrl_c_ends_the_waiting_for_a_run_and_says_that_the_run_goes_on(shell: Shell) -> None:
+    waiting = shell.begin("start", "greeter", "wait:=true", "--wait")
+    assert waiting.stderr is not None
+    run = waiting.stderr.readline().decode().split()[0]
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=20)
+    assert (waiting.returncode, f"{run} goes on" in err.decode(), f"`maniple cancel {run}`" in err.decode()) == (
+        130, True, True,
+    )  # fmt: skip
+    shell.good("cancel", run)

@@ -1,6 +1,7 @@
 """A Hand's question waits for the operator through everything, and is answered by a sentence."""
 
 import json
+from typing import IO
 
 import pytest
 
@@ -53,6 +54,11 @@ class Asked:
         self._waiting = shell.begin("start", "asker", *words, "--wait")
         (self.row,) = until(lambda: [row for row in rows(shell) if row["call"] not in before], "a question")
         self.number = str(self.row["call"])
+
+    def stderr(self) -> IO[bytes]:
+        """What the command that waits says."""
+        assert self._waiting.stderr is not None
+        return self._waiting.stderr
 
     def end(self) -> object:
         """What the run returned."""
@@ -112,3 +118,17 @@ def test_a_plain_yes_means_yes_and_any_text_is_an_answer(asking: Shell) -> None:
 def test_what_is_no_question_is_not_answered(asking: Shell) -> None:
     assert asking.run("answer", "999999", "yes").code != 0
     assert asking.run("answer", "first", "yes").code == 2
+
+
+def test_whoever_waits_for_a_run_is_told_the_question_and_how_it_is_answered(asking: Shell) -> None:
+    one = Asked(asking, "question=Which hotel? \u202eevil", 'choices:=["Adler", "Post"]')
+    err = one.stderr()
+    told = until(lambda: err.readline().decode(), "the question")
+    while "asks you" not in told:
+        told = until(lambda: err.readline().decode(), "the question")
+    assert told.startswith("asker asks you: Which hotel?")
+    assert told.endswith(f"evil (Adler, Post): `maniple answer {one.number} TEXT` or `maniple deny {one.number}`\n")
+    assert "\u202e" not in told
+    assert f"`maniple answer {one.number} TEXT`" in asking.good("approvals")
+    asking.good("answer", one.number, "Post")
+    one.end()
