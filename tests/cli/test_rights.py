@@ -25,6 +25,10 @@ def test_more_than_the_manifest_asks_for_cannot_be_granted(shell: Shell) -> None
 def test_grants_of_nobody_is_wrong_usage(shell: Shell) -> None:
     assert shell.run("grants", "nobody").code == 2
     assert shell.run("revoke", "greeter", "web.fetch").code == 1
+    left = shell.good("revoke", "data-pipeline", "files.write").splitlines()
+    shell.good("grant", "data-pipeline", "files.write", "data/**")
+    assert left[0] == "Taken back. data-pipeline still holds:"
+    assert '  "files.read" = ["data/**"]' in left  # each on a line of its own
 
 
 def test_a_root_opens_a_folder_and_takes_it_back(shell: Shell, tmp_path: Path) -> None:
