@@ -7,6 +7,7 @@ from kernel.cli import screen, secret_values, told, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.schema import Setting
+from manifests.values import format_duration, format_size
 
 
 class _Manifest(Struct, frozen=True):
@@ -76,6 +77,7 @@ def settings(
     session.result(
         {"name": hand, "settings": {name: _row(one, values.get(name)) for name, one in declared.items()}},
         lambda: _drawn(declared, values),
+        nothing=f"{hand} has no settings.",
     )
 
 
@@ -107,8 +109,8 @@ def _drawn(declared: dict[str, Setting], values: dict[str, object]) -> str:
             (
                 name + ("*" if one.required else ""),
                 one.type,
-                _text(values.get(name)),
-                _text(one.default),
+                _text(values.get(name), one.type),
+                _text(one.default, one.type),
                 one.help + (f" One of {', '.join(map(str, one.choices))}." if one.choices else ""),
             )
             for name, one in declared.items()
@@ -116,9 +118,14 @@ def _drawn(declared: dict[str, Setting], values: dict[str, object]) -> str:
     )
 
 
-def _text(value: object) -> str:
+def _text(value: object, of_type: str) -> str:
+    """A value as one would type it."""
     if value is None:
         return ""
+    if of_type == "duration" and isinstance(value, int | float):
+        return format_duration(round(value * 1000))
+    if of_type == "size" and isinstance(value, int):
+        return format_size(value)
     if isinstance(value, str):
         return value
     import msgspec

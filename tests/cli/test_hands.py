@@ -293,6 +293,16 @@ def test_an_altered_folder_does_not_start(shell: Shell, tmp_path: Path) -> None:
     shell.good("remove", "altered")
 
 
+def test_times_and_sizes_are_shown_as_one_types_them(shell: Shell) -> None:
+    shown = shell.good("settings", "web")
+    assert "30s " in shown
+    assert "256MiB " in shown
+    shell.good("settings", "web", "timeout=1500ms", "most=64MiB")
+    rows = {row.split()[0]: row.split()[2:4] for row in shell.good("settings", "web").splitlines()[1:]}
+    shell.good("settings", "web", "--unset", "timeout", "--unset", "most")
+    assert (rows["timeout"], rows["most"]) == (["1500ms", "30s"], ["64MiB", "256MiB"])
+
+
 def test_settings_are_read_changed_and_refused_whole(shell: Shell) -> None:
     shell.good("settings", "greeter", "greeting=Hi", "times=2")
     told = shell.told("settings", "greeter")["settings"]
