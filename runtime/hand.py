@@ -230,11 +230,25 @@ class Hand:
         run = getattr(self, RUN, None)
         if run is None or f"{self.name}.{RUN}" in self._place.manifest.provides:  # then it answers that
             raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
-        try:
-            inspect.signature(run).bind(**inputs)
-        except TypeError as error:
-            raise Failure("arguments", f"run: {error}") from None
+        if wrong := _unfit(inspect.signature(run), inputs):
+            raise Failure("arguments", f"{self.name} {wrong}")
         return await run(**inputs)
+
+
+def _unfit(work: inspect.Signature, inputs: Mapping[str, object]) -> str:
+    """What is wrong with a run's inputs, in words for whoever gave them; "" when they can be taken."""
+    try:
+        work.bind(**inputs)
+    except TypeError as error:
+        takes = [one for one in work.parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        names = [one.name for one in takes]
+        missing = [one.name for one in takes if one.default is one.empty and one.name not in inputs]
+        unknown = [name for name in inputs if name not in names]
+        if not missing and not unknown:
+            return f"cannot be given these inputs: {error}"
+        wrong = f"needs {', '.join(missing)}" if missing else f"takes no {', '.join(unknown)}"
+        return f"{wrong}; its inputs are {', '.join(names)}" if names else f"{wrong}: it has no inputs"
+    return ""
 
 
 def _misfit(method: object, given: set[str], needed: set[str]) -> str:

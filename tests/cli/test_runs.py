@@ -45,6 +45,13 @@ def test_inputs_that_are_no_pairs_are_wrong_usage(shell: Shell) -> None:
         assert shell.run("start", "greeter", *words).code == 2, words
 
 
+def test_inputs_that_a_hand_does_not_take_are_named_with_those_that_it_takes(shell: Shell) -> None:
+    ran = shell.run("start", "greeter", "wh=Cy", "--wait")
+    assert ran.code == 1
+    assert "greeter takes no wh; its inputs are who, fail, wait (arguments)" in ran.err
+    assert "keyword" not in ran.err  # it is no matter of Python's
+
+
 def test_a_live_run_is_seen_and_cancelled(shell: Shell) -> None:
     run = shell.good("start", "greeter", "wait:=true").strip()
     until(lambda: any(row["progress"] for row in _live(shell, "greeter")))
