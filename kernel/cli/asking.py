@@ -66,7 +66,10 @@ def outcome(session: Session, client: Client, run: str, words: Words | None = No
         with session.client() as other:  # the first one is in the middle of an answer
             other.call("kernel.stop", run, seconds=120)
         raise
-    for note in answered(ended).notes:
+    notes = answered(ended).notes
+    if notes and words is not None:
+        words.break_off()  # they are lines of their own
+    for note in notes:
         session.say(screen.visible(note))
     return ended
 

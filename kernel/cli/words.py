@@ -59,7 +59,8 @@ class Words:
             rest = answer[len(self._text) :]
         elif self.is_midway:
             self._write("\n")
-        self._write(rest if rest.endswith("\n") and not self.is_midway else rest + "\n")
+        is_shown = self._text and not rest and not self.is_midway
+        self._write("" if is_shown else rest if rest.endswith("\n") and not self.is_midway else rest + "\n")
 
     def break_off(self) -> None:
         """Nothing more comes."""

@@ -88,3 +88,13 @@ def test_another_line_is_taken_away_before_anything_is_printed(words: Words) -> 
     words.hear(said("b\n", at=1))
     words.end("ab\n")
     assert cleared == [False, True, False]
+
+
+def test_after_a_line_that_was_broken_off_an_answer_that_was_shown_whole_leaves_no_empty_one(
+    words: Words, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What else is to be told of an answer comes on lines of its own, before the answer is ended."""
+    words.hear(said("All of it."))
+    words.break_off()
+    words.end("All of it.")
+    assert printed(capsys) == "All of it.\n"
