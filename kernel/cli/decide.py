@@ -21,7 +21,7 @@ class _Answer(Struct, frozen=True):
 
 @command()
 @click.argument("run", metavar="RUN|HAND")
-@click.argument("how", type=click.Choice(DECISIONS))
+@click.argument("how", metavar="finish|restart", type=click.Choice(DECISIONS))
 def decide(session: Session, run: str, how: str) -> None:
     """Say what becomes of an unfinished run whose code was upgraded, or of all such runs of a Hand, that wait for it.
 

@@ -199,6 +199,8 @@ def _os_error(error: OSError) -> str:
         errno.EPERM: "look at who owns it with `ls -ld`, and run as that user",
         errno.EROFS: "it is mounted read-only: use a home elsewhere with --home",
         errno.ENOENT: "look at the path",
+        errno.EISDIR: "name a file in it",
+        errno.ENOTDIR: "look at the path: a part of it is a file",
     }.get(error.errno or 0, "see `maniple doctor`")
     return f"{what}{why}; {mend}"
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, screen, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.mistyped import Whole
 
 LOGIN_S: Final = 600.0
 """Seconds in which a person must have logged in; a service's call has no more by itself, either."""
@@ -28,7 +29,7 @@ class _Done(Struct, frozen=True, kw_only=True):
 @click.option(
     "--port",
     metavar="PORT",
-    type=click.IntRange(1, 65535),
+    type=Whole(1, 65535),
     help="Where the page sends you back to, on this machine; a free one without.",
 )
 @click.option("--paste", is_flag=True, help="Take the address that it sent you back to from what you type.")

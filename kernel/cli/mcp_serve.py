@@ -9,6 +9,7 @@ from kernel.cli import mcp_doors
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.mistyped import Whole
 from kernel.cli.show import Installed
 from manifests.mcp import door
 from wire import limits
@@ -19,7 +20,7 @@ from wire import limits
 @click.option(
     "--port",
     metavar="PORT",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     help="Listen there on 127.0.0.1 instead, by streamable HTTP; 0 is a free one.",
 )
 @click.option("--new-token", is_flag=True, help="Let the old token count no more, and make another.")

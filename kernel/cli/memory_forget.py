@@ -5,10 +5,11 @@ import click
 from kernel.cli import memories
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
+from kernel.cli.mistyped import Whole
 
 
 @command()
-@click.argument("fragment", metavar="NUMBER", type=click.IntRange(min=1))
+@click.argument("fragment", metavar="NUMBER", type=Whole(1))
 @memories.whose_memory()
 def memory_forget(
     session: Session, fragment: int, hand: str | None, shared: str | None, conversation: str | None

@@ -6,6 +6,7 @@ from msgspec import Struct
 from kernel.cli import memories, screen, told
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
+from kernel.cli.mistyped import Whole
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -57,7 +58,7 @@ class Recalled(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("text", metavar="TEXT")
-@click.option("--most", metavar="N", type=click.IntRange(1, 100), default=10, help="At most so many; 10 without.")
+@click.option("--most", metavar="N", type=Whole(1, 100), default=10, help="At most so many; 10 without.")
 @click.option("--explain", is_flag=True, help="Why each was found, and what was looked for.")
 @memories.whose_memory()
 def memory_search(

@@ -67,7 +67,7 @@ def _tries(work: Work) -> list[str]:
     words = []
     if work.retry is not None:
         on = f" on {', '.join(work.retry.on)}" if work.retry.on else ""
-        words.append(f"tried {work.retry.times} times more{on}")
+        words.append(f"tried {'once' if work.retry.times == 1 else f'{work.retry.times} times'} more{on}")
     if work.timeout_ms:
         words.append(f"at most {format_duration(work.timeout_ms)}")
     return words

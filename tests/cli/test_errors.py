@@ -56,6 +56,22 @@ def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.Captur
     assert (code, told.out) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("decide", "r-1"), "maniple: finish|restart is missing"),
+        (("memory", "forget", "x"), "maniple: NUMBER: `x` is not a whole number from 1 to"),
+        (("memory", "search", "x", "--most", "101"), "maniple: --most: `101` is not a whole number from 1 to 100"),
+        (("mcp", "serve", "desk", "--port", "65536"), "maniple: --port: `65536` is not a whole number from 0 to 65535"),
+        (("audit", "verify-proof", "/tmp"), "maniple: /tmp: is a directory; name a file in it"),
+    ],
+)
+def test_wrong_words_are_told_in_our_own(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    ran = Shell(tmp_path).run(*words)
+    assert ran.err.startswith(told), ran
+    assert ran.code == (1 if "directory" in told else 2)
+
+
 @pytest.mark.parametrize("words", [("strat",), ("audit", "verfy"), ("nonsense",), ("start",), ("roots", "add", "x")])
 def test_a_mistyped_command_is_told_with_what_was_meant(words: tuple[str, ...], tmp_path: Path) -> None:
     ran = Shell(tmp_path).run(*words)
