@@ -16,6 +16,7 @@ from manifests import lives, values
 from manifests.grants import HAND_KERNEL_METHODS
 from manifests.policy import ABOUT_ONESELF
 from manifests.skills import scanning
+from runtime import Hand, KernelHandle
 from wire import calls, headers, limits
 from wire.entries import KINDS
 
@@ -31,6 +32,10 @@ UNSAID: Final[Mapping[str, str]] = {
     "DEADLINE_MAX": "Milliseconds that a caller can ask for at most: a week.",
 }
 """What the names in wire/limits.py say that have no sentence of their own there."""
+
+
+OVERRIDDEN: Final = ("start", "stop", "on_event", "on_settings", "on_call")
+"""What a Hand's author writes and never calls."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -148,6 +153,42 @@ def skill_findings() -> str:
     return table(["finding", "what is there, and what that means"], rows)
 
 
+def members_of_a_hand() -> str:
+    """What the author of a Hand overrides, and what it uses."""
+    return _members(Hand, "self.")
+
+
+def members_of_the_handle() -> str:
+    """runtime.KernelHandle."""
+    return _members(KernelHandle, "self.kernel.")
+
+
+def _members(of: type, prefix: str) -> str:
+    """Each public method and property, with its parameters and the first sentence of its docstring."""
+    rows = []
+    for name, member in vars(of).items():
+        if name.startswith("_") or not (callable(member) or isinstance(member, property)):
+            continue
+        given = "" if isinstance(member, property) else f"({', '.join(_parameters(member))})"
+        said = " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split())
+        waits = "await " if inspect.iscoroutinefunction(member) and (of is not Hand or name not in OVERRIDDEN) else ""
+        rows.append([f"`{waits}{prefix}{name}{given}`", said])
+    return table(["", "what it is"], rows)
+
+
+def _parameters(function: Callable[..., object]) -> list[str]:
+    """Names as a caller writes them: one that may be left out with its default, others by keyword as name=."""
+    found = []
+    for one in list(inspect.signature(function).parameters.values())[1:]:
+        if one.kind is one.VAR_KEYWORD:
+            found.append("name=value, …")
+        elif one.default is not one.empty:
+            found.append(f"{one.name}={one.default!r}")
+        else:
+            found.append(one.name)
+    return found
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "messages": messages,
     "bus limits": bus_limits,
@@ -157,4 +198,6 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "kernel methods": kernel_methods,
     "hand limits": hand_limits,
     "skill findings": skill_findings,
+    "members of a Hand": members_of_a_hand,
+    "members of the handle": members_of_the_handle,
 }
