@@ -136,7 +136,8 @@ class Kernel:
         left.update(self.resuming.opens())
         for run in self.runs.values():
             if run.tape is not None and run.id in self.state.unfinished:
-                self.state.unfinished[run.id].last = run.tape.last
+                one = self.state.unfinished[run.id]
+                one.last, one.calls, one.spent = run.tape.last, run.calls, (run.tokens, run.cost)
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
     def close(self) -> None:

@@ -296,6 +296,8 @@ def _call(state: State, entry: Entry, _: Load) -> None:
                 one.has_work = True
                 break
     _vouch(state, entry)
+    if entry.run in state.unfinished and entry.method != WORK:
+        state.unfinished[entry.run].calls += 1
     if payers:
         state.ledger.tick(time_micros(entry.time))
 
@@ -312,6 +314,8 @@ def _end(state: State, entry: Entry, _: Load) -> None:
     if entry.cost is None:
         return
     note(state.ledger, entry)
+    if entry.run in state.unfinished and entry.method != WORK:
+        state.unfinished[entry.run].spent = plus(state.unfinished[entry.run].spent, sum_of(entry.cost))
     within = within_of(entry)
     while within and (above := state.open.get(within)) is not None:
         state.open[within] = replace(above, inner=plus(above.inner, sum_of(entry.cost)))

@@ -35,6 +35,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
     entry of a call of its own. has_ended: see above. hand, seal, made_of: what it was begun with, see State.kept and
     State.made_of. decided: what the last `decision` about it said. instead: the run that it was begun instead of.
+    calls, spent: those that it has made, and what they have cost.
     has_work: the log has its work's entry, which comes next after its own; without it one that was asked for was never
     begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before.
     """
@@ -52,3 +53,5 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     has_ended: bool = False
     has_work: bool = True
     depth: int = 0
+    calls: int = 0
+    spent: Sum = (0, 0)

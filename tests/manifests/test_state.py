@@ -268,3 +268,21 @@ def test_of_runs_that_have_ended_only_those_are_kept_of_which_somebody_may_ask()
         {"r-1", "r-4"},
         set(),
     ]
+
+
+def test_what_an_unfinished_run_has_asked_and_spent_is_known_to_the_next_kernel() -> None:
+    said: list[dict[str, Any]] = [
+        {"kind": "run.start", "run": "r-1", "call": 4, "detail": {"kind": "task", "name": "a", "hand": "h"}},
+        {"kind": "call", "call": 4, "method": "run", "principal": "operator"},  # its work, which is no call of its own
+        {"kind": "call", "call": 6, "run": "r-1", "method": "web.fetch", "principal": "r-1"},
+        {"kind": "end", "call": 6, "run": "r-1", "method": "web.fetch", "cost": COST, "verdict": "done"},
+        {"kind": "call", "call": 8, "run": "r-1", "method": "web.fetch", "principal": "r-1"},
+        {"kind": "call", "call": 10, "run": "r-2", "method": "web.fetch", "principal": "r-2"},
+        {"kind": "end", "call": 8, "run": "r-1", "method": "web.fetch", "cost": COST, "verdict": "failed"},
+    ]
+    entries = [
+        Entry(seq=seq, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", **{"principal": "kernel", **one})
+        for seq, one in enumerate(said)
+    ]
+    one = _folded(entries).unfinished["r-1"]
+    assert (one.calls, one.spent) == (2, (14, 6))

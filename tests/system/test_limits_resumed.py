@@ -74,6 +74,45 @@ def test_the_processor_time_of_a_killed_kernels_run_counts(tmp_path: Path) -> No
         assert int(str(entry(kernel.home, "run.end", run=run).detail["cpu_us"])) > 900_000
 
 
+TALKER = Source(
+    DREAMER.toml.replace("dreamer", "talker").replace("Dreamer", "Talker"),
+    """
+from runtime import CallRefused, Hand
+
+
+class Talker(Hand):
+    async def run(self):
+        try:
+            await self.kernel.call("kernel.pause", "talker")
+        except CallRefused:
+            pass
+        for n in range(4):
+            await self.kernel.note(f"so far {n}")
+            await self.sleep(0.5)
+        return (await self.kernel.budget()).calls
+""",
+)
+
+
+@pytest.mark.parametrize("how", ["kill", "down", "freeze"])
+def test_the_calls_that_a_run_has_made_are_counted_over_all_its_processes_and_kernels(tmp_path: Path, how: str) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
+        install(kernel, TALKER)
+        run = begin(kernel, "talker")
+        fates.until(lambda: len(entries(kernel.home, "note")) == 2, "it is in the middle")
+        if how == "freeze":
+            with kernel.client() as client:
+                client.call("kernel.freeze")
+                client.call("kernel.thaw")
+        else:
+            {"kill": kernel.kill, "down": kernel.down}[how]()
+            kernel.up()
+        assert chaos.outcome_of(kernel, run)["value"] == 9
+        made = [one for one in entries(kernel.home, "call") if one.principal == run]
+        assert len(made) == 9, "four notes, four sleeps, one question; what was refused is none"
+        assert entry(kernel.home, "run.end", run=run).detail["calls"] == 9
+
+
 def used(kernel: Kernel, run: str) -> float:
     """The seconds of its time that a run has used, as its tape says."""
     journal = Journal(kernel.home / "journal")
