@@ -59,4 +59,4 @@ def _ending() -> Iterator[None]:
     try:
         yield
     except TimeWrong as wrong:
-        raise Failure("arguments", f"{wrong}.") from None
+        raise Failure("arguments", str(wrong) if str(wrong).endswith("?") else f"{wrong}.") from None

@@ -80,6 +80,7 @@ def test_what_is_no_moment_or_zone_is_told(tmp_path: Path, arguments: dict[str, 
         asked(tmp_path, "convert", **arguments)
     assert failed.value.code == "arguments"
     assert why in failed.value.text
+    assert failed.value.text[-2:] != "?."
 
 
 def test_what_now_takes_is_what_its_manifest_says(tmp_path: Path) -> None:
