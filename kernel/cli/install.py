@@ -195,6 +195,8 @@ def _ask(found: package.Folder, next_: str) -> None:
 
 
 def _next(manifest: Manifest) -> str:
+    if manifest.agent is not None:
+        return f'`maniple ask --hand {manifest.hand.name} "…"`'
     if manifest.hand.kind == "task":
         return f"`maniple start {manifest.hand.name} --wait`"
     return f"`maniple methods {manifest.hand.name}`"

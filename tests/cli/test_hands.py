@@ -55,6 +55,7 @@ def test_a_new_hand_that_thinks_works_at_once_and_says_when_no_model_did(shell: 
     assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
     installed = shell.run("install", folder, "--yes")
     assert "It thinks with the model default" in installed.err
+    assert 'Next: `maniple ask --hand fresh-mind "…"`' in installed.err
     assert "the model default" in shell.good("show", "fresh-mind")
     shell.good("remove", "fresh-mind", "--purge")
 
