@@ -27,8 +27,8 @@ Check it with   maniple audit verify --from DIR --key KEY
 def audit_export(session: Session, to: str) -> None:
     """Write the log out for somebody who is to check it: entries, checkpoints and the public key, nothing secret.
 
-    TO is a new folder, or a file that ends in .tar or .tar.gz. It holds exactly what the newest checkpoint covers.
-    Checked with `maniple audit verify --from`.
+    TO is a new folder, or a file that ends in .tar or .tar.gz, which holds the folder maniple-log. It holds exactly what the
+    newest checkpoint covers. Checked with `maniple audit verify --from DIR`.
     """
     if os.path.lexists(to):
         raise Ended(f"{to} is there already: name another place")

@@ -1,6 +1,7 @@
 """Where a log that is to be verified lies, and by which keys (acts): a home, or what `audit export` wrote."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def find(home: str, *, key: str | None, folder: str | None) -> Evidence:
     """The evidence of a home, or in a folder that was exported. Raises Ended when it is not there."""
     if folder is None:
         return Evidence(folder=logbook.folder_of(home), key=keyfile.public(key) if key else logbook.public_key(home))
+    if os.path.isfile(folder):
+        unpack = f"tar -xf {shlex.quote(folder)}"
+        raise Ended(
+            f"{folder} is no folder: if it is packed, `{unpack}`, then `maniple audit verify --from maniple-log`"
+        )
     if not os.path.isdir(os.path.join(folder, "entries")):
         raise Ended(f"{folder} holds no exported log: it has no folder `entries`")
     told = key or os.path.join(folder, "log.pub")

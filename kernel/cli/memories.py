@@ -4,6 +4,7 @@ The operator may ask for a Hand's memory by the Hand's immutable id; a name is l
 given as it is.
 """
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -37,6 +38,11 @@ class Whose(Struct, frozen=True, kw_only=True):
     def is_given(self) -> bool:
         """Whether any of them was."""
         return any(one is not None for one in (self.hand, self.shared, self.session))
+
+    def words(self) -> str:
+        """As one types them."""
+        given = (("--hand", self.hand), ("--shared", self.shared), ("--session", self.session))
+        return " ".join(f"{option} {shlex.quote(value)}" for option, value in given if value is not None)
 
 
 class Owner(Struct, frozen=True, kw_only=True):

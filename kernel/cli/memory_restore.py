@@ -1,21 +1,28 @@
 """`maniple memory restore` (acts)."""
 
+import shlex
+
 import click
 
 from kernel.cli import memories, streams
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
+from kernel.cli.sure import make_sure
 
 
 @command()
 @click.argument("file", metavar="FILE", type=click.Path())
 @memories.whose_memory(sessions=False)
-def memory_restore(session: Session, file: str, hand: str | None, shared: str | None) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def memory_restore(session: Session, file: str, hand: str | None, shared: str | None, yes: bool) -> None:
     """Put a copy that `maniple memory backup` made in the place of a memory. What is there now is lost.
 
     The copy is checked first, and nothing changes unless it is whole. Calls that come meanwhile wait.
     """
+    whose = Whose(hand=hand, shared=shared, session=None)
     with session.client() as client, streams.source(file) as upload:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=None))
+        space = memories.namespace_of(client, whose)
+        again = f"maniple memory restore {shlex.quote(file)} {whose.words()}".rstrip()
+        make_sure(f"Put {file} in the place of what {space} holds now, which is lost?", again, yes=yes, done="restored")
         reply = client.call("memory.restore", space, seconds=memories.LONG_S, upload=upload)
     session.result(reply.value, lambda: f"The memory is as in {file}.")

@@ -206,6 +206,8 @@ def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) ->
     verified = stranger.told("audit", "verify", "--from", tmp_path / "log", "--key", public)
     assert verified["entries"] == verified["signed"] == told["entries"]
     shell.good("audit", "export", tmp_path / "log.tar.gz")
+    packed = stranger.run("audit", "verify", "--from", tmp_path / "log.tar.gz")
+    assert (packed.code, f"`tar -xf {tmp_path / 'log.tar.gz'}`" in packed.err) == (1, True)
     with tarfile.open(tmp_path / "log.tar.gz") as archive:
         names = {member.name for member in archive}
         archive.extractall(tmp_path / "out", filter="data")

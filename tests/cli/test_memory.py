@@ -106,7 +106,12 @@ def test_lines_that_were_exported_are_imported_elsewhere(shell: Shell, tmp_path:
     assert shell.good("memory", "export", "--shared", "taken-over") == file.read_text()
     again = shell.run("memory", "import", file, "--shared", "taken-over")
     assert (again.code, "there is something here already" in again.err) == (1, True)
-    shell.good("memory", "erase", "--shared", "taken-over")
+    asked = shell.run("memory", "erase", "--shared", "taken-over")
+    assert (asked.code, "`maniple memory erase --shared taken-over --yes` does not ask" in asked.err) == (2, True), (
+        asked
+    )
+    assert value(shell, "mood", "--shared", "taken-over") == "fine"
+    shell.good("memory", "erase", "--shared", "taken-over", "--yes")
 
 
 def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: Path) -> None:
@@ -114,13 +119,16 @@ def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: P
     shell.good("memory", "backup", copy, "--hand", "keeper")
     assert copy.stat().st_mode & 0o777 == 0o600
     remember(shell, "colour", "red")
-    shell.good("memory", "restore", copy, "--hand", "keeper")
+    asked = shell.run("memory", "restore", copy, "--hand", "keeper")
+    assert (asked.code, f"restore {copy} --hand keeper --yes` does not ask" in asked.err) == (2, True), asked
+    assert value(shell, "colour", "--hand", "keeper") == "red"
+    shell.good("memory", "restore", copy, "--hand", "keeper", "--yes")
     assert value(shell, "colour", "--hand", "keeper") == "blue"
     assert value(shell, "mood", "--hand", "keeper", "--session", CHAT) == "fine"
     for raw in (copy.read_bytes()[:-4096], b"", b"not a file of SQLite's" * 100):
         broken = tmp_path / "broken.db"
         broken.write_bytes(raw)
-        ran = shell.run("memory", "restore", broken, "--hand", "keeper")
+        ran = shell.run("memory", "restore", broken, "--hand", "keeper", "--yes")
         assert (ran.code, "no copy of a memory, and nothing has changed" in ran.err) == (1, True), ran
     assert value(shell, "colour", "--hand", "keeper") == "blue"
 
@@ -138,7 +146,7 @@ def test_a_file_that_is_torn_is_found_and_a_copy_brings_it_back(shell: Shell, tm
     assert not found[f"own/{keeper}"]["ok"]
     assert found[f"own/{keeper}"]["problems"]
     assert "see `maniple" in ran.err
-    shell.good("memory", "restore", copy, "--hand", "keeper")
+    shell.good("memory", "restore", copy, "--hand", "keeper", "--yes")
     assert "keeper: whole" in shell.good("memory", "verify")
 
 
@@ -155,5 +163,5 @@ def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shel
     shell.good("start", "leaver", "key=a", "value=b", "--wait")
     assert "(removed)" in shell.good("memory", "stats")
     assert shell.told("remove", "leaver", "--purge")["remembered"] is None
-    shell.good("memory", "erase", "--hand", kept)
+    shell.good("memory", "erase", "--hand", kept, "--yes")
     assert "(removed)" not in shell.good("memory", "stats")

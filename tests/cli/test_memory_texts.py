@@ -83,7 +83,7 @@ def test_a_copy_brings_texts_back_and_what_was_indexed_anew_is_found_as_before(s
     gone = shell.run("memory", "forget", "1")
     assert (gone.code, "there is no fragment 1 here" in gone.err) == (1, True)
     assert 1 not in [row["fragment"] for row in found(shell, "a car")]
-    shell.good("memory", "restore", copy)
+    shell.good("memory", "restore", copy, "--yes")
     shell.good("memory", "reindex")
     until(lambda: stats(shell)["waiting"] == 0, "vectors")
     assert [row["fragment"] for row in found(shell, "a car")] == before
@@ -98,4 +98,4 @@ def test_what_is_said_twice_is_merged_and_nothing_is_lost(shell: Shell) -> None:
     assert told == {"shared/twice": {"looked": 2, "merged": 1, "promoted": 0, "archived": 0}}
     assert listed(shell, "--history", *on) == [(1, "live"), (2, "archived")]
     assert "shared/twice" in shell.good("memory", "consolidate")
-    shell.good("memory", "erase", *on)
+    shell.good("memory", "erase", *on, "--yes")
