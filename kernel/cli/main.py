@@ -6,20 +6,23 @@ pipe that closed) become one line each; a fault of our own says so and where it 
 
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
 from kernel.cli import commands, mistyped
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import say
+from kernel.cli.frame import chosen_home, say
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
 from wire.errors import ManipleError
+
+_UNKNOWN: Final = re.compile(r"no Hand '([^']+)' is installed")
 
 
 class Listing(click.Group):
@@ -139,7 +142,7 @@ def run(words: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED
     except Ended as ended:
-        _tell(str(ended), words)
+        _tell(_meant(str(ended), words), words)
         return ended.code
     except ManifestInvalid as error:
         say("maniple: " + "\n".join(_problem(each) for each in error.problems))
@@ -168,6 +171,23 @@ def _tell(text: str, words: list[str], *, mend: str = "") -> None:
     if mend and "`maniple" not in text:
         text = f"{text}: see `{mend}`"
     say(f"maniple: {with_home(visible(text), _named_home(words))}")
+
+
+def _meant(text: str, words: list[str]) -> str:
+    """A text that says that no Hand of a name is installed also says of which close name there is one."""
+    unknown = _UNKNOWN.search(text)
+    if unknown is None:
+        return text
+    from difflib import get_close_matches
+
+    from kernel.cli import logbook
+
+    try:
+        names = logbook.installed(logbook.folder_of(chosen_home(_named_home(words))))
+    except (ManipleError, OSError):
+        return text
+    close = get_close_matches(unknown[1], names, 1)
+    return f"{text[: unknown.end()]}, did you mean {close[0]}{text[unknown.end() :]}" if close else text
 
 
 def _problem(problem: Problem) -> str:

@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.shell import Shell
 
 
@@ -50,6 +52,14 @@ def test_inputs_that_a_hand_does_not_take_are_named_with_those_that_it_takes(she
     assert ran.code == 1
     assert "greeter takes no wh; its inputs are who, fail, wait (arguments)" in ran.err
     assert "keyword" not in ran.err  # it is no matter of Python's
+
+
+@pytest.mark.parametrize("command", ["start", "show", "grants", "runs", "logs", "pause"])
+def test_a_mistyped_hand_is_told_with_what_was_meant(command: str, shell: Shell) -> None:
+    ran = shell.run(command, "greetr")
+    assert "no Hand 'greetr' is installed, did you mean greeter" in ran.err
+    assert "`maniple hands`" in ran.err
+    assert "did you mean" not in shell.run(command, "nonsense").err
 
 
 def test_a_live_run_is_seen_and_cancelled(shell: Shell) -> None:
