@@ -83,7 +83,7 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for one in self.keys:
             if one.id == key.id or one.public == key.public:
                 state = "was revoked and does not come back" if one.revoked is not None else "is trusted already"
-                raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys add`")
+                raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys new`")
         if by:
             issuer = self.find(by)
             _check_usable(issuer, key.added)

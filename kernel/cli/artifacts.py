@@ -1,9 +1,10 @@
 """`maniple artifacts` (acts)."""
 
 import sys
+from base64 import b64encode
 
 import click
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kernel.cli import screen, streams, told
 from kernel.cli.exits import Ended
@@ -38,7 +39,7 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
     """What Hands finished, the latest first; with an ID, or its beginning, the artefact itself.
 
     A text is shown with its control characters made visible when stdout is a terminal; --to FILE, and a pipe, get its very
-    bytes.
+    bytes. --json gives its row with its content, as text, or as base64 where that is none.
     """
     with session.client() as client:
         asked: dict[str, object] = {"most": last} if which is None else {"most": 2, "begins": which}
@@ -51,15 +52,28 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
             few = "several artefacts begin so" if found.artifacts else "no artefact begins so"
             raise Ended(f"{which}: {few}: see `maniple artifacts`")
         one = found.artifacts[0]
-        if to is None and sys.stdout.isatty():
+        if to is None and (session.json or sys.stdout.isatty()):
             pieces: list[bytes] = []
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=pieces.append)
+            if session.json:
+                session.result(_whole(one, b"".join(pieces)), lambda: "")
+                return
             session.say(f"{screen.visible(one.title)} ({one.type})")
             text = b"".join(pieces).decode("utf-8", "replace")
             click.echo("\n".join(map(screen.visible, text.split("\n"))))
             return
         with streams.target(to) as take:
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=take)
+        session.result(one, lambda: "")
+
+
+def _whole(one: _Artefact, content: bytes) -> dict[str, object]:
+    """An artefact for a program: its row, and its content as `text`, or as `base64` where it is no UTF-8."""
+    row = structs.asdict(one)
+    try:
+        return row | {"text": content.decode()}
+    except UnicodeDecodeError:
+        return row | {"base64": b64encode(content).decode()}
 
 
 def _table(found: _All) -> str:

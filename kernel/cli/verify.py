@@ -49,7 +49,7 @@ def verify(session: Session, folder: str, key: str | None) -> None:
     )
     session.result(verified, lambda: _drawn(verified))
     if not ok:
-        reason = why or f"{len(differences)} of its files are not as they were sealed"
+        reason = why or f"{len(differences)} of its files {'is' if len(differences) == 1 else 'are'} not as sealed"
         mend = f"look at what changed, then `maniple seal {folder}`"
         raise Ended(
             f"{found.name} {found.version} does not verify: {reason}; {mend}",

@@ -65,6 +65,8 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     page = {"method": "web.fetch", "allow": ["https://example.org/**"], "own": False, "lent": False, "approval": None}
     assert row["most"] == [page]
     assert shell.run("keys", "revoke", "00000000").code == 1
+    again = shell.run("keys", "add", new, "--hands", "some-*")
+    assert "is trusted already; make a new one with `maniple keys new`" in again.err
     assert shell.run("keys", "add", "not-a-key", "--hands", "*").code == 1
     assert shell.run("keys", "add", new, "--hands", "*", "--expires", "soon").code == 2
     assert shell.run("keys", "new", tmp_path / "old", "--name", "x").code == 1
