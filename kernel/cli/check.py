@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import compiling, package, screen
+from kernel.cli import compiling, entry, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
@@ -24,9 +24,9 @@ def check(session: Session, folder: str) -> None:
     """Every problem in a Hand's folder, each with its file, line, column, and what to write instead.
 
     HAND.toml is checked whole, and so is what stands around it: that the entry's module is there, is Python and has the
-    class, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run; a WASM Hand's module is
-    compiled, to see what it imports and exports. In a task Hand's Python it points at time and chance that are not the same
-    when a run goes on after a crash, or is replayed: that is advice.
+    class, with its work as coroutines, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run;
+    a WASM Hand's module is compiled, to see what it imports and exports. In a task Hand's Python it points at time and
+    chance that are not the same when a run goes on after a crash, or is replayed: that is advice.
     """
     problems = _problems(folder)
     advice = [] if problems else _advice(folder)
@@ -72,7 +72,7 @@ def _problems(folder: str) -> list[Problem]:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
         return _module_problems(package.read(folder))
-    return [*found, *_entry_problems(folder, manifest.hand.entry, files)]
+    return [*found, *entry.problems(folder, manifest, files)]
 
 
 def _advice(folder: str) -> list[Problem]:
@@ -140,32 +140,6 @@ def _module_problems(folder: package.Folder) -> list[Problem]:
     except Ended as error:
         what, _, why = str(error).partition(": ")
         return [Problem(what.removesuffix(" cannot be run"), 1, 1, why, "mend the module, or its [provides]")]
-    return []
-
-
-def _entry_problems(folder: str, entry: str, files: dict[str, bytes]) -> list[Problem]:
-    """What is wrong with the module that `entry` names, found by reading it only."""
-    import ast
-
-    module, _, name = entry.partition(":")
-    path = module.replace(".", "/") + ".py"
-    shown = f"{folder.rstrip('/')}/{path}"
-    if path not in files:
-        return [Problem(shown, 1, 1, "the module that entry names is not there", f"write {path}, or change entry")]
-    try:
-        tree = ast.parse(files[path], filename=shown)
-    except (SyntaxError, ValueError) as error:
-        line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
-        what = getattr(error, "msg", str(error))
-        return [Problem(shown, line, column, f"this is not Python: {what}", "mend the line")]
-    names = {
-        alias.asname or alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    } | {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    if name not in names:
-        return [Problem(shown, 1, 1, f"it has no class {name}", f"write class {name}(Hand), or change entry")]
     return []
 
 

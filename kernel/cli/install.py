@@ -7,12 +7,12 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, compiling, founding, installing, package, rights, screen, told
+from kernel.cli import agreement, compiling, entry, founding, installing, package, rights, screen, told
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from manifests.errors import SealMalformed, SealRefused
+from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
 from manifests.grants import asked
 from manifests.installed import pinned
 from manifests.schema import Manifest, Provided
@@ -69,6 +69,8 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
     found = package.read(folder)
     if problem := package.entry_problem(found):
         raise Ended(f"{folder}: {problem}; see `maniple check {folder}`")
+    if found.manifest.hand.entry and (problems := entry.problems(folder, found.manifest, found.files)):
+        raise ManifestInvalid(tuple(problems))
     with session.client() as client:
         carry_out(session, client, found, yes=yes, as_declared=effects_as_declared)
     session.say(f"Next: {_next(found.manifest)}")

@@ -63,8 +63,7 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
     work.depth = one.depth
     run = Run(RunId(name), hand, authority(state, hand), secret, work)
     run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
-    run.before = contents.spent.cpu
-    run.calls, (run.tokens, run.cost) = one.calls, one.spent
+    run.before, run.calls, (run.tokens, run.cost) = contents.spent.cpu, one.calls, one.spent
     run.tape = tape = kernel.resuming.tape(run, file)
     tape.tell(contents)
     limits = hand.package.manifest.limits

@@ -53,9 +53,8 @@ def test_a_new_hand_that_thinks_works_at_once_and_says_when_no_model_did(shell: 
     folder = Path(shell.good("new", "fresh-mind", "--agent", "--into", tmp_path).strip())
     assert sorted(file.name for file in folder.iterdir()) == ["HAND.toml", "PLAYBOOK.md", "README.md"]
     assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
-    installed = shell.run("install", folder, "--yes")
-    assert "It thinks with the model default" in installed.err
-    assert 'Next: `maniple ask --hand fresh-mind "…"`' in installed.err
+    before, next_, _ = shell.run("install", folder, "--yes").err.partition('Next: `maniple ask --hand fresh-mind "…"`')
+    assert ("It thinks with the model default" in before, bool(next_)) == (True, True)
     assert "the model default" in shell.good("show", "fresh-mind")
     shell.good("remove", "fresh-mind", "--purge")
 
@@ -292,16 +291,6 @@ def test_an_altered_folder_does_not_start(shell: Shell, tmp_path: Path) -> None:
     assert ran.code == 4
     assert "main.py" in ran.err
     shell.good("remove", "altered")
-
-
-def test_times_and_sizes_are_shown_as_one_types_them(shell: Shell) -> None:
-    shown = shell.good("settings", "web")
-    assert "30s " in shown
-    assert "256MiB " in shown
-    shell.good("settings", "web", "timeout=1500ms", "most=64MiB")
-    rows = {row.split()[0]: row.split()[2:4] for row in shell.good("settings", "web").splitlines()[1:]}
-    shell.good("settings", "web", "--unset", "timeout", "--unset", "most")
-    assert (rows["timeout"], rows["most"]) == (["1500ms", "30s"], ["64MiB", "256MiB"])
 
 
 def test_settings_are_read_changed_and_refused_whole(shell: Shell) -> None:

@@ -70,3 +70,13 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     assert shell.run("keys", "add", "not-a-key", "--hands", "*").code == 1
     assert shell.run("keys", "add", new, "--hands", "*", "--expires", "soon").code == 2
     assert shell.run("keys", "new", tmp_path / "old", "--name", "x").code == 1
+
+
+def test_times_and_sizes_are_shown_as_one_types_them(shell: Shell) -> None:
+    shown = shell.good("settings", "web")
+    assert "30s " in shown
+    assert "256MiB " in shown
+    shell.good("settings", "web", "timeout=1500ms", "most=64MiB")
+    rows = {row.split()[0]: row.split()[2:4] for row in shell.good("settings", "web").splitlines()[1:]}
+    shell.good("settings", "web", "--unset", "timeout", "--unset", "most")
+    assert (rows["timeout"], rows["most"]) == (["1500ms", "30s"], ["64MiB", "256MiB"])

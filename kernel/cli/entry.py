@@ -1,0 +1,72 @@
+"""What is wrong with the module that a manifest's `entry` names, found by reading it only (pure).
+
+`check` tells it and `install` refuses it: what cannot start is better found before it is sealed than at its first run.
+"""
+
+import ast
+from typing import Final
+
+from manifests.errors import Problem
+from manifests.schema import Manifest
+
+_RUN: Final = "run"
+_COROUTINES: Final = (_RUN, "start", "stop", "on_event", "on_settings", "on_call")
+"""What is awaited of every Hand that has it (runtime/hand.py)."""
+
+
+def problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
+    """All that can be told without running anything of it. folder: as the problems name it."""
+    module, _, name = manifest.hand.entry.partition(":")
+    path = module.replace(".", "/") + ".py"
+    shown = f"{folder.rstrip('/')}/{path}"
+    if path not in files:
+        return [Problem(shown, 1, 1, "the module that entry names is not there", f"write {path}, or change entry")]
+    try:
+        tree = ast.parse(files[path], filename=shown)
+    except (SyntaxError, ValueError) as error:
+        line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
+        what = getattr(error, "msg", str(error))
+        return [Problem(shown, line, column, f"this is not Python: {what}", "mend the line")]
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    if name in classes:
+        return _of_class(shown, classes[name], manifest)
+    if name in imported:
+        return []
+    return [Problem(shown, 1, 1, f"it has no class {name}", f"write class {name}(Hand), or change entry")]
+
+
+def _of_class(shown: str, node: ast.ClassDef, manifest: Manifest) -> list[Problem]:
+    """What is awaited and is no coroutine; and a task that has nothing to do, if the class has no base of its author's."""
+    answers = {
+        method.method.partition(".")[2].replace(".", "_").replace("-", "_") for method in manifest.provides.values()
+    }
+    found = [
+        Problem(shown, one.lineno, one.col_offset + 1, f"`{one.name}` is no coroutine", f"write async def {one.name}")
+        for one in node.body
+        if isinstance(one, ast.FunctionDef) and one.name in {*_COROUTINES, *answers} and not one.decorator_list
+    ]
+    named = {name for one in node.body for name in _names(one)}
+    is_plain = all(isinstance(base, ast.Name) and base.id == "Hand" for base in node.bases)
+    if manifest.hand.kind == "task" and not manifest.provides and is_plain and named.isdisjoint({_RUN, "on_call"}):
+        what = f"class {node.name} has no run, so there is no work it could do"
+        found.append(Problem(shown, node.lineno, node.col_offset + 1, what, "write async def run(self)"))
+    return found
+
+
+def _names(statement: ast.stmt) -> list[str]:
+    """What a statement of a class's body gives a value to."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _:
+            return []

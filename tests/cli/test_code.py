@@ -1,0 +1,41 @@
+"""What can be told of a Hand's Python by reading it: `check` tells it, and `install` refuses it before anything is sealed."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("class Faulty(:", "main.py:1:14: this is not Python: invalid syntax"),
+        ("class Other: pass", "main.py:1:1: it has no class Faulty"),
+        ("class Faulty(Hand):\n    def run(self): return 1", "main.py:2:5: `run` is no coroutine"),
+        ("class Faulty(Hand):\n    async def walk(self): pass", "main.py:1:1: class Faulty has no run"),
+    ],
+)
+def test_check_tells_and_install_refuses_code_that_could_not_start(
+    shell: Shell, tmp_path: Path, code: str, problem: str
+) -> None:
+    folder = Path(shell.good("new", "faulty", "--into", tmp_path).strip())
+    (folder / "main.py").write_text(code)
+    for words in (("check", folder), ("install", folder, "--yes")):
+        ran = shell.run(*words)
+        assert ran.code == 1
+        assert problem in ran.out + ran.err
+    assert shell.run("show", "faulty").code == 1  # it was neither sealed nor installed
+    assert not (folder / "HAND.seal").exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["class Base(Hand):\n    async def run(self): pass\nclass Sound(Base): pass", "from elsewhere import Sound"],
+)
+def test_code_of_which_reading_cannot_tell_is_installed(shell: Shell, tmp_path: Path, code: str) -> None:
+    folder = Path(shell.good("new", "sound", "--into", tmp_path).strip())
+    (folder / "main.py").write_text(code)
+    assert shell.run("check", folder).code == 0
+    shell.good("install", folder, "--yes")
+    shell.good("remove", "sound")
