@@ -9,6 +9,7 @@ Nothing here touches the bus; main.py drives it.
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import FunctionType, MappingProxyType
@@ -217,7 +218,7 @@ class Hand:
 
     def _method(self, method: str) -> Callable[..., Awaitable[object]]:
         """What answers a provided method. HandBroken when nothing does."""
-        name = method.partition(".")[2].replace(".", "_").replace("-", "_")
+        name = _name_of(method)
         if name in _TAKEN or name.startswith("_"):
             raise HandBroken(f"{method} cannot be answered by `{name}`, which every Hand has: override on_call")
         found: Callable[..., Awaitable[object]] | None = getattr(self, name, None)
@@ -249,6 +250,12 @@ def _unfit(work: inspect.Signature, inputs: Mapping[str, object]) -> str:
         wrong = f"needs {', '.join(missing)}" if missing else f"takes no {', '.join(unknown)}"
         return f"{wrong}; its inputs are {', '.join(names)}" if names else f"{wrong}: it has no inputs"
     return ""
+
+
+@cache
+def _name_of(method: str) -> str:
+    """The coroutine's name that a provided method has."""
+    return method.partition(".")[2].replace(".", "_").replace("-", "_")
 
 
 def _misfit(method: object, given: set[str], needed: set[str]) -> str:

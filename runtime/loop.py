@@ -9,7 +9,8 @@ ready but a timer is set, the loop asks the kernel to be woken for it. A Hand th
 same way, whether or not one has come by itself, since when one comes is no part of what is told again.
 
 It is also where zmq's descriptor is dealt with. That descriptor is edge-triggered (zmq_getsockopt(3), ZMQ_FD): any send
-or receive may swallow its edge, so before every wait the sockets themselves are asked whether something has come.
+or receive may swallow its edge, so before every wait the sockets themselves are asked whether something has come. And it
+takes the frame itself: handed to asyncio as a descriptor that is ready, it would cost each message one more turn of the loop.
 """
 
 import asyncio
@@ -36,8 +37,11 @@ class Clock(Protocol):
         """Have a frame come so many seconds from now, unless one is to come before."""
 
 
+Ready = list[tuple[selectors.SelectorKey, int]]
+
+
 class IdleSelector(selectors.EpollSelector):
-    """Epoll that shows the bus as readable only when the loop is idle. waiting: whether the bus holds something now.
+    """Epoll that takes a frame when the loop is idle, and never tells asyncio of the bus.
 
     clock: None for a loop whose time is the machine's.
     """
@@ -47,17 +51,20 @@ class IdleSelector(selectors.EpollSelector):
         self._clock = clock
         self._is_woken = self._is_spinning = False
         self._bus: frozenset[int] = frozenset()
-        self._came: list[tuple[selectors.SelectorKey, int]] = []  # what select() gives when the bus holds something
         self._waiting: Callable[[], bool] = _nothing
+        self._take: Callable[[], object] = _nothing
         self._busy = 0
         self.finish = _nothing
         """Takes what a thread has done for the loop; whether there was something."""
 
-    def attend(self, descriptors: frozenset[int], waiting: Callable[[], bool]) -> None:
-        """From now on treat these descriptors, all of them registered, as the bus."""
-        self._bus = descriptors
-        self._waiting = waiting
-        self._came = [(self.get_map()[next(iter(descriptors))], selectors.EVENT_READ)]
+    def attend(self, descriptors: frozenset[int], waiting: Callable[[], bool], take: Callable[[], object]) -> None:
+        """From now on treat these descriptors as the bus. waiting: whether it holds something now; take: takes one frame of
+
+        it, if one has come, and lets no exception out.
+        """
+        self._bus, self._waiting, self._take = descriptors, waiting, take
+        for descriptor in descriptors:
+            self.register(descriptor, selectors.EVENT_READ)
 
     @property
     def is_idle(self) -> bool:
@@ -65,8 +72,8 @@ class IdleSelector(selectors.EpollSelector):
         is_own = len(self.get_map()) > len(self._bus) + 1  # the bus, and the loop's self-pipe
         return not self._is_spinning and not is_own
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """The ready descriptors, in a round in which nothing else was ready before; of the bus's only one."""
+    def select(self, timeout: float | None = None) -> Ready:
+        """The ready descriptors but the bus's, in a round in which nothing else was ready before."""
         idle = timeout is None or timeout > 0 or self._busy >= BUSY_ROUNDS
         if not idle:
             self._busy += 1
@@ -74,11 +81,13 @@ class IdleSelector(selectors.EpollSelector):
         if self._clock is not None:
             return self._select_told(self._clock, timeout)
         self._busy = 0
-        if not self._waiting():
-            return self._one_of_the_bus(super().select(timeout))
-        return [*(event for event in super().select(0) if event[0].fd not in self._bus), *self._came]
+        is_waiting = self._waiting()
+        others, has_come = self._ready(0 if is_waiting else timeout)
+        if is_waiting or has_come:
+            self._take()
+        return others
 
-    def _select_told(self, clock: Clock, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _select_told(self, clock: Clock, timeout: float | None) -> Ready:
         """As select(), and the loop goes on only with a frame, with a thread's work, or with what came from no bus."""
         if self.finish():
             self._busy = 0
@@ -87,21 +96,21 @@ class IdleSelector(selectors.EpollSelector):
         if timeout is not None and not self._is_woken:
             clock.wake_after(timeout)
         if not self._waiting():
-            events = super().select(None)
-            others = [event for event in events if event[0].fd not in self._bus]
-            if len(others) == len(events):
+            others, has_come = self._ready(None)
+            if not has_come:
                 self._is_woken = timeout is not None
-                return events
+                return others
             if others or (self._is_spinning and not self._waiting()):  # who is idle may also be given nothing
                 return others
         self._busy, self._is_woken = 0, False
-        return self._came
+        self._take()
+        return []
 
-    def _one_of_the_bus(
-        self, events: list[tuple[selectors.SelectorKey, int]]
-    ) -> list[tuple[selectors.SelectorKey, int]]:
-        of_bus = [event for event in events if event[0].fd in self._bus]
-        return events if len(of_bus) < 2 else [event for event in events if event not in of_bus[1:]]
+    def _ready(self, timeout: float | None) -> tuple[Ready, bool]:
+        """The ready descriptors but the bus's, and whether one of those is."""
+        events = super().select(timeout)
+        others = [event for event in events if event[0].fd not in self._bus]
+        return others, len(others) < len(events)
 
 
 def _nothing() -> bool:

@@ -74,9 +74,7 @@ def join(start: Start) -> Callable[[], int]:
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, programs.reap)
-    for descriptor in link.descriptors:
-        loop.add_reader(descriptor, life.take)
-    selector.attend(link.descriptors, link.waiting)
+    selector.attend(link.descriptors, link.waiting, life.take)
     return life.go
 
 
@@ -132,7 +130,7 @@ class Life:
         self._stopping.set()
 
     def take(self) -> None:
-        """Take one frame, if one has come, and give it to whom it concerns."""
+        """Take one frame, if one has come, and give it to whom it concerns. What goes wrong is told as of a callback."""
         try:
             message = self._link.take()
             if message is not None:
@@ -141,6 +139,8 @@ class Life:
                 self._give(*message)
         except LinkLost as error:
             self._lost(error)
+        except Exception as error:  # noqa: BLE001  a fault of the runtime's own costs this frame, never the run
+            self._loop.call_exception_handler({"message": "a frame could not be dealt with", "exception": error})
 
     def _lost(self, error: BaseException) -> None:
         records.logger().error("the link to the kernel was lost", why=str(error))
