@@ -18,13 +18,12 @@ from wire import codec, headers
 from wire.entries import Cost
 from wire.errors import CodecError, Diverged, TapeDamaged
 from wire.headers import FromKernel, FromRun
-from wire.tape import Asked, Began, Ended, Heard, Placed, asked
+from wire.tape import Asked, Began, Ended, Heard, Placed, asked_by
 from wire.telling import Telling, known_of, look_at
 
 SHOWN_MOST: Final = 2_048
 """Bytes of a body that is shown whole; of a larger one its size."""
 
-_KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 _ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
 Records = Callable[[], Iterator[Placed]]
@@ -123,9 +122,7 @@ class Replay:
         self._look()
 
     def _ask(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> None:
-        on = header.method if isinstance(header, headers.Call) else header.event
-        resource = header.resource if isinstance(header, headers.Call) else ""
-        request = asked(header.number, _KINDS[type(header)], on, resource, body)
+        request = asked_by(header, body)
         try:
             known = self._telling.ask(known_of(request))
         except Diverged:

@@ -15,12 +15,14 @@ Written by kernel/record/journal.py; read there, by the kernel that resumes a ru
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from wire import headers
 from wire.entries import Cost, Number
 from wire.errors import TapeDamaged
 
@@ -33,6 +35,7 @@ RECORD_MOST: Final = 2 * 1024 * 1024
 ASKED_MOST: Final = 16 * 1024
 """Bytes of a request's body that is kept: larger ones would let a run that is refused everything fill the disk."""
 
+_KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 _LENGTH: Final = struct.Struct("<I")
 HEAD: Final = _LENGTH.size + CHECK
 """Bytes before each record: its length and its check."""
@@ -81,8 +84,19 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 def asked(number: int, kind: str, on: str, resource: str = "", body: bytes = b"") -> Asked:
     """The record of a request."""
-    digest, kept = blake2b(body, digest_size=16).digest(), body if len(body) <= ASKED_MOST else None
-    return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=kept)
+    digest = blake2b(body, digest_size=16).digest()
+    return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=kept_of(body))
+
+
+def asked_by(header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> Asked:
+    """The record of a request, by its header."""
+    on, resource = (header.method, header.resource) if isinstance(header, headers.Call) else (header.event, "")
+    return asked(header.number, _KINDS[type(header)], on, resource, body)
+
+
+def kept_of(body: bytes) -> bytes | None:
+    """What is kept of a request's body."""
+    return body if len(body) <= ASKED_MOST else None
 
 
 class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heard"):
@@ -91,6 +105,11 @@ class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     header: bytes
     body: bytes = b""
     secret: bool = False
+
+
+def heard(header: bytes, body: bytes, secret: bool) -> Heard:
+    """The record of a message."""
+    return Heard(header=header, body=body, secret=secret)
 
 
 class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
@@ -176,4 +195,12 @@ def opened(content: bytes, at: int) -> tuple[int, Record]:
 
 
 def _check(key: bytes, before: bytes, content: bytes) -> bytes:
-    return blake2b(before + content, key=key, digest_size=CHECK).digest()
+    check = _keyed(key).copy()
+    check.update(before + content)
+    return check.digest()
+
+
+@lru_cache(maxsize=4096)
+def _keyed(key: bytes) -> blake2b:
+    """The hash with the key taken in, begun once for each key."""
+    return blake2b(key=key, digest_size=CHECK)

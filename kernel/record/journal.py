@@ -8,7 +8,7 @@ What a crash left behind the last record, or what the log does not vouch for any
 import errno
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
@@ -113,7 +113,7 @@ class Journal:
         self.room = os.fstat(self.spare).st_size
         self._syncing = Syncing()
         self._erased: list[str] = []
-        self._put: deque[tuple[TapeFile, int, Record]] = deque()
+        self._put: deque[tuple[TapeFile, int, Record | Callable[[], Record]]] = deque()
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
     def tape(self, run: str, secret: bytes) -> TapeFile:
@@ -142,11 +142,16 @@ class Journal:
         self._given += _size(record)
         self._put.append((tape, needs, record))
 
+    def put_made(self, tape: TapeFile, record: Callable[[], Record], body: bytes | None, needs: int) -> None:
+        """As put(), of a record that the log's thread makes, with this body."""
+        self._given += 64 + len(body or b"")
+        self._put.append((tape, needs, record))
+
     def take(self) -> None:
         """What was put until now is what store() writes. Called when entries were taken, so that it has all they need."""
         for _ in range(len(self._put)):
             tape, needs, record = self._put.popleft()
-            self._taken.setdefault(tape, []).append((needs, record))
+            self._taken.setdefault(tape, []).append((needs, record() if callable(record) else record))
 
     @property
     def behind(self) -> int:

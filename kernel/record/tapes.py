@@ -8,6 +8,7 @@ tape is the order in which it is told, now and again.
 """
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from manifests.unfinished import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Asked, Heard, Record, Spent, asked
+from wire.tape import Heard, Record, Spent, asked_by, heard, kept_of
 from wire.telling import ENDS, Contents, Known, Streams, Telling, first, known_of, number_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ AGAIN: Final = 0.02
 
 STREAMED: Final = (headers.Chunk, headers.Event)
 REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
-KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 
 
 class Tape:
@@ -77,7 +77,8 @@ class Tape:
         """What the kernel is to act on now, under the tape's numbers; None when nothing is to be done. Raises Diverged."""
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
-                return self._ask(peer, header, body)
+                telling = self._telling
+                return self._new(header, body) if telling is None else self._ask(telling, peer, header, body)
             case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
                 header.number
             ):
@@ -89,17 +90,15 @@ class Tape:
         return header
 
     def _ask(
-        self, peer: Peer, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes
+        self, telling: Telling, peer: Peer, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes
     ) -> FromRun | None:
-        on, resource = (header.method, header.resource) if isinstance(header, headers.Call) else (header.event, "")
-        record = asked(header.number, KINDS[type(header)], on, resource, body)
-        known = self._telling.ask(known_of(record)) if self._telling is not None else None
+        known = telling.ask(known_of(asked_by(header, body)))
         if known is None:
-            if self._telling is not None and self._telling.left:
+            if telling.left:
                 self._waiting.append((header, body, None))
                 self.pump()
                 return None
-            return self._new(header, record)
+            return self._new(header, body)
         if not self.in_order:
             self._bind(known.number, header.number)
         if known.kind == "subscribe":
@@ -110,17 +109,15 @@ class Tape:
         self.pump()
         return None
 
-    def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, record: Asked) -> FromRun:
+    def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> FromRun:
         """A request that is not on the tape."""
-        number = header.number
-        while number in self._taken:
-            number = max(self._taken) + 2
-        self._bind(number, header.number)
-        if number == header.number:
-            self.put(record, bound=True)
-            return header
-        self.put(replace(record, number=number), bound=True)
-        return replace(header, number=number)
+        theirs, log = header.number, self._kernel.log
+        if theirs in self._taken:
+            header = replace(header, number=max(self._taken) + 2)
+        self._bind(header.number, theirs)
+        self.count, self.last = self.count + 1, log.size
+        log.journal.put_made(self.file, partial(asked_by, header, body), kept_of(body), self.last + 1)
+        return header
 
     def _bind(self, ours: int, theirs: int) -> None:
         self._theirs[ours], self._ours[theirs] = theirs, ours
@@ -168,13 +165,13 @@ class Tape:
 
         When bound, whoever appends that entry calls pump() then.
         """
-        gate = self._kernel.log.size if durable else -1
-        is_secret = self._is_secret(header)
+        log, raw, is_secret = self._kernel.log, codec.encode(header), self._is_secret(header)
         on_tape = self._said(header, body, whole=False) if is_secret else body
-        raw = codec.encode(header)
-        self.put(Heard(header=raw, body=on_tape, secret=is_secret), bound=bound)
-        self._heard += 1
-        self._queue.append((header, raw, body, gate))
+        self.count, self._heard = self.count + 1, self._heard + 1
+        if bound:
+            self.last = log.size
+        log.journal.put_made(self.file, partial(heard, raw, on_tape, is_secret), on_tape, log.size + bound)
+        self._queue.append((header, raw, body, log.size if durable else -1))
         if not bound:
             self.pump()
 
@@ -220,7 +217,7 @@ class Tape:
                 left = self.opens.pop(known.number, None)
                 kernel.resuming.make_again(peer, said, body, left, is_begun=known.is_begun)
                 continue
-            again = self._ask(peer, said, body) if isinstance(said, REQUESTS) else said
+            again = self.take(peer, said, body) if isinstance(said, REQUESTS) else said
             try:
                 if again is not None:
                     kernel.router.obey(peer, again, body)
@@ -238,11 +235,11 @@ class Tape:
             if kernel.log.journal.behind > BEHIND_MOST:  # so a run gets no faster what its disk is slow to keep
                 self._look_again()
                 return
-            number = number_of(header)
-            is_awaited = self._telling is not None and self._telling.awaits(number)
-            is_unasked = is_made_by_run(number) and (is_awaited or number not in self._theirs)
+            number, telling = number_of(header), self._telling
+            is_awaited = number not in self._theirs or (telling is not None and telling.awaits(number))
             has_no_room = isinstance(header, STREAMED) and self._streams.is_behind(number)
-            if is_unasked or has_no_room or (isinstance(header, headers.Call) and run.state != "ready"):
+            is_early = isinstance(header, headers.Call) and run.state != "ready"
+            if has_no_room or is_early or (is_made_by_run(number) and is_awaited):
                 return
             self._queue.popleft()
             told = self._numbered(header)
@@ -270,8 +267,8 @@ class Tape:
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):
             return header.event == "kernel.settings"
-        call = self.made.get(number_of(header))
-        return isinstance(header, headers.Done) and call is not None and call.method == "kernel.settings"
+        call = self.made.get(header.number) if isinstance(header, headers.Done) else None
+        return call is not None and call.method == "kernel.settings"
 
     def _said(self, header: FromKernel, body: bytes, *, whole: bool) -> bytes:
         """A body of settings without the secret ones, as the tape keeps it; or whole, with those of now."""

@@ -59,6 +59,12 @@ def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> N
     journal.store()
     assert records(one) == [BEGAN, asked(1), asked(3)]
     assert journal.is_idle
+    journal.put_made(one, partial(asked, 5, 7), b"\x05" * 7, 5)
+    assert journal.behind > 7
+    journal.take()
+    journal.store()
+    assert records(one)[-1] == asked(5, 7)
+    assert journal.is_idle
     assert (tmp_path / "runs" / "r-1.tape").stat().st_mode & 0o777 == 0o600
 
 
