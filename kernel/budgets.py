@@ -31,7 +31,7 @@ class Budgets:
     def admit(self, by: Link, parent: OpenCall | None, method: str, most: Cost | None, *, alone: bool = False) -> None:
         """Raises Refusal when a call does not fit into a budget. alone: it outlives what it is made for."""
         kernel = self._kernel
-        short = paying.short(self.bonds, kernel.state, by, parent, method, most, kernel.time(), alone=alone)
+        short = paying.short(self.bonds, kernel.state, by, parent, method, most, kernel.time, alone=alone)
         if short is None:
             return
         if (room := paying.used_up_by(short)) is not None:

@@ -72,14 +72,13 @@ class Bus:
         """The next message, which is there: route of its connection, principal, frames."""
         receive = self._receive
         self.taken += 1
-        frames: list[bytes] = []
-        route = receive()
-        while True:
-            self._last = frame = receive(0, copy=False)
+        route, last = receive(), receive(0, copy=False)
+        frames, self._last = [last.bytes], last
+        while last.more:
+            last = receive(0, copy=False)
             if len(frames) < 3:  # one more than a message has; of a million, a million are not kept
-                frames.append(frame.bytes)
-            if not frame.more:
-                return route, str(frame.get("User-Id")), frames
+                frames.append(last.bytes)
+        return route, str(last.get("User-Id")), frames
 
     def send(self, route: bytes, header: bytes, body: bytes) -> bool | None:
         """Whether it was sent: None when this peer has not taken what it was sent before, False when it is gone."""

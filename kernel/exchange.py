@@ -6,10 +6,11 @@ on disk; a read waits for nothing. A call that has no end yet is in `calls`; wha
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from kernel.record.log import Part
 from kernel.runs import Peer, Run, carried
 from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
@@ -84,7 +85,7 @@ class Exchange:
         """Open a call: from here on it has exactly one end."""
         self.open(call)
         call.began = self._kernel.time()
-        call.seq = self._log("call", call, "arguments", call.body, call.begun())
+        call.seq = self._log("call", call, "arguments", call.body, call.begun().copy)
         return call.seq
 
     def open(self, call: OpenCall) -> None:
@@ -95,7 +96,7 @@ class Exchange:
             paying.opened(kernel.budgets.bonds, call)
         if call.parent is not None:
             call.parent.children[call.number] = call
-        call.timer = kernel.loop.after(call.deadline - kernel.loop.now(), partial(self._expire, call))
+        call.timer = kernel.loop.at(call.deadline, partial(self._expire, call))
         if call.parent is not None and call.parent.number in self._waiting:
             self.stand_still()  # it does not only wait any more
 
@@ -112,9 +113,9 @@ class Exchange:
             provider.serving.pop(call.number, None)
         self._close(call)
 
-    def _log(self, kind: str, call: OpenCall, part: Literal["arguments", "reply"], body: bytes, said: Said) -> int:
+    def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, alone: Callable[[], Said]) -> int:
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
-        return self._kernel.log.put_off(kind, part, (key, body), call.about(said, key, run))
+        return self._kernel.log.put_off(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
 
     def _if_open(self, call: OpenCall, act: Callable[[OpenCall], None]) -> None:
         if call.number in self.calls:
@@ -207,7 +208,7 @@ class Exchange:
         provider = kernel.runs.get(call.provider)
         if call.route == b"" and provider is not None:
             kernel.resuming.ended(provider, call, header, body)
-        seq = self._log("end", call, "reply", body, call.over(header))
+        seq = self._log("end", call, "reply", body, partial(call.over, header))
         if provider is not None:
             provider.serving.pop(call.number, None)
             if call.route == b"":

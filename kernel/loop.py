@@ -52,9 +52,8 @@ class Loop:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.watch(self._wake, _nothing)
 
-    def now(self) -> float:
-        """Seconds of a clock that never jumps."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """Seconds of a clock that never jumps."""
 
     def watch(self, descriptor: int, act: Act) -> None:
         """Call act whenever the descriptor can be read, or its other end is gone."""
@@ -68,9 +67,13 @@ class Loop:
 
     def after(self, seconds: float, act: Act) -> Timer:
         """Call act once, so many seconds from now."""
+        return self.at(self.now() + seconds, act)
+
+    def at(self, moment: float, act: Act) -> Timer:
+        """Call act once, at a moment of now()."""
         timer = Timer(self, act)
         self._numbers += 1
-        heapq.heappush(self._timers, (self.now() + seconds, self._numbers, timer))
+        heapq.heappush(self._timers, (moment, self._numbers, timer))
         if self.cancelled > _CANCELLED + len(self._timers) // 2:
             self._timers = [entry for entry in self._timers if entry[2].act is not None]
             heapq.heapify(self._timers)

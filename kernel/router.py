@@ -151,21 +151,21 @@ class Router:
     def _call(self, peer: Peer, header: headers.Call, body: bytes) -> None:
         if not headers.is_made_by_run(header.number) or header.number in peer.made:
             raise NotNow(f"call {header.number} is not a new odd number")
-        resource = header.resource
+        resource, by = header.resource, link_of(peer)
         try:
             self._admit(peer, header.method)
             provided, owner = self._kernel.catalogue.find(header.method)
             resource = normal(provided, resource)
             parent = self._parent(peer, header.parent)
-            reasons = self._ask(peer, parent, provided, resource, owner, header.ask)
+            reasons = self._ask(peer, by, parent, provided, resource, owner, header.ask)
             if reasons and len(body) > BODY_MOST:
                 raise Refusal("too large", f"nobody can read and approve more than {BODY_MOST} bytes of arguments")
-            self._kernel.budgets.admit(link_of(peer), parent, header.method, header.most or provided.most)
+            self._kernel.budgets.admit(by, parent, header.method, header.most or provided.most)
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
             return
         call = opened(
-            header, self._kernel.next_call(), peer.principal, link_of(peer), peer.route, provided=provided, resource=resource,
+            header, self._kernel.next_call(), peer.principal, by, peer.route, provided=provided, resource=resource,
             body=body, parent=parent, labels=carried(peer.run, parent), owner=owner, now=self._kernel.loop.now(),
         )  # fmt: skip
         call.asks = reasons
@@ -192,6 +192,7 @@ class Router:
     def _ask(
         self,
         peer: Peer,
+        by: Link,
         parent: OpenCall | None,
         provided: Provided,
         resource: str,
@@ -199,10 +200,10 @@ class Router:
         wish: str = "",
     ) -> tuple[Reason, ...]:
         """The one decision, for a call and for `kernel.check`: for whom the operator is asked. Raises Refusal."""
-        links = [link_of(peer), *(call.by for call in chain(parent))]
+        links = [by, *(call.by for call in chain(parent))]
         reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner, wish)
         if reasons:
-            check_room(*counts(self._kernel.exchange.held(), peer.principal, links[0].hand))
+            check_room(*counts(self._kernel.exchange.held(), peer.principal, by.hand))
         return reasons
 
     def _allow(
@@ -223,7 +224,7 @@ class Router:
         try:
             provided, owner = self._kernel.catalogue.find(method)
             resource = normal(provided, resource)
-            reasons = self._ask(peer, parent, provided, resource, owner)
+            reasons = self._ask(peer, link_of(peer), parent, provided, resource, owner)
             self._kernel.budgets.admit(link_of(peer), parent, method, provided.most)
             return reasons
         except Refusal as refusal:
@@ -253,7 +254,7 @@ class Router:
         try:
             self._admit(peer, provided.method)
             parent = self._parent(peer, header.parent)
-            self._ask(peer, parent, provided, normal(provided, event), None)
+            self._ask(peer, link_of(peer), parent, provided, normal(provided, event), None)
             if isinstance(header, headers.Publish):
                 kernel.events.publish(peer, parent, event, header.labels, body)
             else:

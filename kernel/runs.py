@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from socket import socket
 from typing import TYPE_CHECKING, Final
 
@@ -142,11 +142,12 @@ class Run:
         """Whether it can be handed one more call; its link may turn out to be cut while it is handed several."""
         return self.peer is not None and len(self.serving) < self.hand.package.manifest.limits.in_flight
 
-    def mark(self, labels: Iterable[str]) -> None:
+    def mark(self, labels: Collection[str]) -> None:
         """It has seen something with these labels: a task's work is of it from now on, too."""
-        self.labels = join(self.labels, labels)
-        if self.work is not None:
-            self.work.mark(labels)
+        if labels:
+            self.labels = join(self.labels, labels)
+            if self.work is not None:
+                self.work.mark(labels)
 
     def cpu_seconds(self) -> float:
         """Processor time of its first process so far, in seconds; 0 when it is gone (clock_getcpuclockid(3))."""

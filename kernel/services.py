@@ -94,11 +94,13 @@ class Services:
         if life.is_stale and not run.serving:
             self.stop(life, "the roots have changed")
             return
-        self._share(life, run)
-        while run.has_room and (number := life.waiting.next()) is not None:
-            if number in kernel.exchange.calls:
-                kernel.exchange.calls[number].shares = life.shares
-                kernel.exchange.deliver(kernel.exchange.calls[number], run)
+        if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
+            self._share(life, run)
+        while life.waiting and run.has_room:
+            call = kernel.exchange.calls.get(life.waiting.next())
+            if call is not None:
+                call.shares = life.shares
+                kernel.exchange.deliver(call, run)
         if run.serving and not life.is_watched:
             life.is_watched = True
             kernel.loop.after(1.0, lambda: self._watch_cpu(life))
@@ -221,9 +223,8 @@ class Services:
 
     def _turn_away(self, life: Life, refusal: Refusal) -> None:
         ends, life.waiters = life.waiters, []
-        while (number := life.waiting.next()) is not None:
-            ends += [self._kernel.exchange.calls[number]] if number in self._kernel.exchange.calls else []
-        for call in ends:
+        calls = self._kernel.exchange.calls
+        for call in [*ends, *(calls[number] for number in life.waiting.all() if number in calls)]:
             self._kernel.exchange.refuse(call, refusal)
 
     def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:

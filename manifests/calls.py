@@ -3,7 +3,7 @@
 log (pure; its life is wire/calls.py).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from msgspec.structs import asdict, replace
@@ -158,11 +158,12 @@ class OpenCall(CallLife):
 
     def mark(self, *labels: Iterable[str]) -> None:
         """Add labels; none is ever taken away."""
-        self.labels = join(self.labels, *labels)
+        if any(labels):
+            self.labels = join(self.labels, *labels)
 
     def shown_labels(self) -> tuple[str, ...]:
         """Its labels as a header and the log have them."""
-        return tuple(sorted(self.labels))
+        return tuple(sorted(self.labels)) if self.labels else ()
 
     def delivered(self, now: float, time: int) -> headers.Call:
         """What its provider gets. now: monotonic seconds; time: the kernel's clock."""
@@ -235,12 +236,16 @@ class OpenCall(CallLife):
         within = bond.within.number if bond.within else 0
         return replace(kept, most=bond.most, payers=bond.payers, within=within, inner=bond.inner)
 
-    def about(self, said: Said, key: bytes, run: str) -> Said:
-        """An entry of it, completed with what both say. key: of its caller's digests; run: its caller, if that is one."""
+    def about(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
+        """An entry of it: what that alone says, completed with what both say. key: of its caller's digests; run: its caller,
+
+        if that is one; labels: those it had then, since an entry is written some calls later.
+        """
+        said = alone()
         said["call"], said["method"] = self.number, self.provided.method
         said["resource"], said["run"] = logged(self.resource, key), run
-        if self.labels:
-            said["labels"] = self.shown_labels()
+        if labels:
+            said["labels"] = tuple(sorted(labels))
         if self.parent is not None:
             said["parent"] = self.parent.number
         return said

@@ -3,7 +3,7 @@
 Separate from budgets.py, which knows sums and payers but neither the State nor calls.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec.structs import asdict
@@ -71,12 +71,13 @@ def of_caller(bonds: Bonds, state: State, by: Link, parent: OpenCall | None, now
 
 
 def short(
-    bonds: Bonds, state: State, by: Link, parent: OpenCall | None, method: str, most: Cost | None, now: int,
-    *, alone: bool,
+    bonds: Bonds, state: State, by: Link, parent: OpenCall | None, method: str, most: Cost | None,
+    clock: Callable[[], int], *, alone: bool,
 ) -> Short | None:  # fmt: skip
     """Why a call may not be made: its `most` does not fit, or it has none, its method costs, and nothing is left."""
-    if method.startswith("kernel.") or (most is None and method not in state.ledger.costly):
+    if (most is None and method not in state.ledger.costly) or method.startswith("kernel."):
         return None
+    now = clock()
     state.ledger.tick(now)
     wanted, within = None if most is None else sum_of(most), None if alone else covering(parent)
     return bonds.short(state.ledger, accounts(state, paying(by, parent)), wanted, within, now)

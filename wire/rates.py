@@ -77,12 +77,14 @@ class Turns:
 
     def add(self, principal: str, number: int) -> None:
         """Put one call at the end of its caller's own queue."""
-        self._queues.setdefault(principal, deque()).append(number)
+        queue = self._queues.get(principal)
+        if queue is None:
+            self._queues[principal] = deque((number,))
+        else:
+            queue.append(number)
 
-    def next(self) -> int | None:
-        """Take the call whose turn it is; its caller goes to the end of the round."""
-        if not self._queues:
-            return None
+    def next(self) -> int:
+        """Take the call whose turn it is; its caller goes to the end of the round. StopIteration when none waits."""
         principal = next(iter(self._queues))
         queue = self._queues.pop(principal)
         number = queue.popleft()
@@ -90,5 +92,10 @@ class Turns:
             self._queues[principal] = queue
         return number
 
-    def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+    def all(self) -> Iterator[int]:
+        """Take all, each in its turn."""
+        while self._queues:
+            yield self.next()
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)

@@ -36,7 +36,6 @@ from kernel.record.journal import Journal
 from kernel.record.recovery import segment_path, segments
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, Said, body_digest, time_text
-from wire.errors import Unencodable
 from wire.ids import KERNEL
 from wire.signing import SigningKey
 from wire.snapshot import Snapshot, sealed
@@ -61,6 +60,7 @@ RETRY: Final = 1.0
 """Seconds: the longest that entries wait for others while nobody waits for them; from the first sync of entries to
 their checkpoint; from a failure to the next attempt."""
 
+Part = Literal["arguments", "reply"]
 HISTORY: Final = 4096
 LARGE: Final = 16 * 1024
 """Entries between the checkpoints that are kept; bytes of a body that is not put off, to be free of it."""
@@ -90,13 +90,13 @@ class Log:
         non-blocking eventfd, readable when entries came to disk or the state changed: the loop then calls settle().
         """
         self._chain, self._clock, self._wake = chain, clock, wake
-        self.durable = self.found = chain.seq
+        self.durable = self.found = self.size = chain.seq
         self.journal = Journal(folder.parent / "journal")
         self._acts: deque[tuple[int, Callable[[], None]]] = deque()
         self._state, self._why = LogState.OK, ""
         self._lock = threading.Lock()  # over the chain and what is queued
         self._queue: list[bytes] = []
-        self._off: list[tuple[str, int, Literal["arguments", "reply"], tuple[bytes, bytes], Said]] = []  # see put_off()
+        self._off: list[tuple[str, int, Part, tuple[bytes, bytes], Callable[[], Said]]] = []
         self._keys: list[bytes] = []
         self._snapshot: Snapshot | None = None
         self._behind = 0  # bytes of entries that are not on disk
@@ -117,10 +117,6 @@ class Log:
         self._due, self._failed = inf, False
         self._thread = threading.Thread(target=self._serve, name="log", daemon=True)
         self._thread.start()
-
-    @property
-    def size(self) -> int:
-        return self._chain.seq + len(self._off)
 
     @property
     def last(self) -> Entry:
@@ -148,14 +144,16 @@ class Log:
         self._check_room()
         return self._add(kind, time_text(self._clock()), said)
 
-    def put_off(self, kind: str, part: Literal["arguments", "reply"], secret: tuple[bytes, bytes], said: Said) -> int:
+    def put_off(self, kind: str, part: Part, secret: tuple[bytes, bytes], said: Callable[[], Said]) -> int:
         """As append() of an entry with the digest of a body (secret: its key, and it), in its place now, computed later.
 
-        That is in flush(), which the loop calls when nothing else waits, and all here that needs the log's end. What
-        then turns out to be no entry, which no caller can bring about, is told by a note in its place.
+        said: gives the rest of it then, a value of its own, whatever has happened since. That is in flush(), which the loop
+        calls when nothing else waits, and all here that needs the log's end. What then turns out to be no entry, which no
+        caller can bring about, is told by a note in its place.
         """
         self._check_room()
         self._off.append((kind, self._clock(), part, secret, said))
+        self.size += 1
         if self._state is not LogState.OK or len(secret[1]) > LARGE:  # every byte counts, or this one has many
             self.flush()
         return self.size - 1
@@ -163,11 +161,12 @@ class Log:
     def flush(self) -> None:
         """Compute what was put off, and have what was put onto tapes brought to disk."""
         off, self._off = self._off, []
-        for kind, clock, part, (key, body), said in off:
-            said[part] = body_digest(key, body)
+        for kind, clock, part, (key, body), say in off:
             try:
+                said = say()
+                said[part] = body_digest(key, body)
                 self._add(kind, time_text(clock), said)
-            except Unencodable as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, others have their places behind this one
                 self._add("note", time_text(clock), {"principal": KERNEL, "why": f"no {kind} can be told: {error}"})
         if not self.journal.is_idle:
             with self._lock:
@@ -184,6 +183,7 @@ class Log:
             seq = self._chain.seq
             line = self._chain.append(kind=kind, time=time, **said) + b"\n"
             self._queue.append(line)
+            self.size = max(self.size, seq + 1)
             self._behind += len(line)
             was_idle, self._idle = self._idle, False
         if was_idle:

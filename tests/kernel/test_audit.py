@@ -93,8 +93,8 @@ def test_a_refused_entry_leaves_the_log_as_it_was(opened: Opened) -> None:
 
 def test_what_was_put_off_keeps_its_place_its_time_and_its_digest(opened: Opened) -> None:
     said = [Said(principal="r-1", method=f"web.fetch{number}") for number in range(2)]
-    assert opened.log.put_off("call", "arguments", (b"key", b"body"), said[0]) == 0
-    assert opened.log.put_off("end", "reply", (b"key", b"x" * audit.LARGE), said[1]) == 1
+    assert opened.log.put_off("call", "arguments", (b"key", b"body"), said[0].copy) == 0
+    assert opened.log.put_off("end", "reply", (b"key", b"x" * audit.LARGE), said[1].copy) == 1
     assert (opened.log.size, opened.note("after")) == (2, 2)
     opened.synced()
     first, second, last = entries(opened.folder)
@@ -105,19 +105,25 @@ def test_what_was_put_off_keeps_its_place_its_time_and_its_digest(opened: Opened
 
 def test_whoever_waits_for_what_was_put_off_waits_until_it_is_on_disk(opened: Opened) -> None:
     done: list[int] = []
-    seq = opened.log.put_off("call", "arguments", (b"key", b"body"), Said(principal="r-1"))
+    seq = opened.log.put_off("call", "arguments", (b"key", b"body"), lambda: Said(principal="r-1"))
     opened.log.after(seq, lambda: done.append(opened.log.durable))
     opened.until(lambda: done)
     assert done == [1]
 
 
 def test_of_what_was_put_off_and_is_no_entry_a_note_tells_in_its_place(opened: Opened) -> None:
-    opened.log.put_off("no such kind", "reply", (b"key", b"body"), Said(principal="r-1"))
+    def cannot() -> Said:
+        raise KeyError("nobody")
+
+    opened.log.put_off("no such kind", "reply", (b"key", b"body"), lambda: Said(principal="r-1"))
+    opened.log.put_off("end", "reply", (b"key", b"body"), cannot)
     opened.note("after")
     opened.synced()
-    first, _ = entries(opened.folder)
-    assert (first.kind, first.seq) == ("note", 0)
+    first, second, last = entries(opened.folder)
+    assert [(one.kind, one.seq) for one in (first, second, last)] == [("note", 0), ("note", 1), ("note", 2)]
     assert "no such kind" in first.why
+    assert "nobody" in second.why
+    assert last.why == "after"
 
 
 def test_what_is_said_of_an_entry_is_what_is_read(opened: Opened) -> None:

@@ -55,7 +55,7 @@ def test_a_call_carries_its_own_labels_and_those_of_what_it_is_made_for() -> Non
 
 def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> None:
     call = _opened(parent=_opened(), most=Cost(micro_dollars=5, tokens=6))
-    begun = call.about(call.begun(), b"k" * 32, "r-1")
+    begun = call.about(call.begun, b"k" * 32, "r-1", call.labels)
     assert begun["detail"] == {"effect": "write", "most": {"micro_dollars": 5, "tokens": 6}}
     assert (begun["call"], begun["parent"], begun["run"]) == (4, 4, "r-1")
     assert begun["resource"].startswith("https://example.org/a?hmac-sha256=")
@@ -126,7 +126,7 @@ def test_a_call_that_never_reached_its_provider_was_never_begun() -> None:
 
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:
     call = _opened(parent=_opened())
-    said, kept = call.about(call.begun(), b"k" * 32, "r-1"), call.kept(b"k" * 32, "r-1")
+    said, kept = call.about(call.begun, b"k" * 32, "r-1", call.labels), call.kept(b"k" * 32, "r-1")
     assert (kept.method, kept.resource, kept.run) == (said["method"], said["resource"], said["run"])
     assert (kept.parent, kept.labels) == (said["parent"], said["labels"])
 

@@ -63,19 +63,19 @@ def test_every_refusal_is_either_logged_or_in_a_count(asked: list[tuple[str, str
     assert not tally
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 10**6)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 10**6)), max_size=60, unique_by=lambda one: one[1]))
 def test_callers_take_turns_and_each_keeps_its_own_order(calls: list[tuple[str, int]]) -> None:
     turns, waiting = Turns(), {name: deque[int]() for name in "abcd"}
     for name, number in calls:
         turns.add(name, number)
         waiting[name].append(number)
     served: list[str] = []
-    while (number_now := turns.next()) is not None:
+    for number_now in turns.all():
         (name,) = [one for one, queue in waiting.items() if queue and queue[0] == number_now][:1]
         waiting[name].popleft()
         served.append(name)
     assert len(served) == len(calls)
-    assert len(turns) == 0
+    assert not turns
 
 
 @pytest.mark.parametrize("many", [1, 50, 1000])

@@ -1,0 +1,48 @@
+"""The kernel's loop: timers are called at their moments, once, however far away these are, and a cancelled one never."""
+
+import zmq
+
+from kernel.loop import Loop
+
+LATER = 0.3
+
+
+def _run(loop: Loop) -> None:
+    context = zmq.Context()
+    bus = context.socket(zmq.PAIR)
+    bus.bind("inproc://nobody")
+    loop.run(bus, lambda: None, lambda: None)
+    bus.close(0)
+    context.term()
+
+
+def _stopped_after(loop: Loop, ticks: int) -> None:
+    """Stop it in so many tenths of a second."""
+    loop.after(0.1, lambda: _stopped_after(loop, ticks - 1) if ticks else loop.stop())
+
+
+def test_a_timer_for_later_is_called_once_and_not_before_its_moment() -> None:
+    loop, begun = Loop(), Loop.now()
+    called: list[float] = []
+    loop.after(LATER, lambda: called.append(loop.now() - begun))
+    _stopped_after(loop, 20)
+    _run(loop)
+    assert len(called) == 1
+    assert LATER <= called[0] < 3
+
+
+def test_timers_are_called_in_the_order_of_their_moments_and_a_cancelled_one_never() -> None:
+    loop = Loop()
+    called: list[str] = []
+    cancelled = [loop.after(LATER + 0.1, lambda: called.append("cancelled")) for _ in range(3_000)]
+    loop.after(LATER + 0.2, lambda: called.append("third"))
+    loop.at(loop.now() + LATER + 0.05, lambda: called.append("second"))
+    loop.after(0.05, lambda: called.append("first"))
+    for one in cancelled[:1_500]:
+        one.cancel()
+    for one in cancelled[1_500:]:
+        loop.after(0.06, one.cancel)
+    loop.after(LATER + 0.5, loop.stop)
+    _stopped_after(loop, 40)
+    _run(loop)
+    assert called == ["first", "second", "third"]
