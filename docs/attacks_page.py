@@ -39,6 +39,7 @@ OTHERS: Final = """\
 | a service with the network of the machine: TCP and UDP outwards, and nothing else | `tests/attacks/test_online.py` |
 | `outside_read` that leads to something of the home, at a start or later | `tests/attacks/test_outside_read.py` |
 | files without a name, open or only mapped, against the limit of disk | `tests/attacks/test_unlinked.py` |
+| very many files of one run, against others' limit of disk | `tests/attacks/test_many_files.py` |
 | a machine with less never gets more; no rule that was not asked for | `tests/manifests/confinement/test_plan.py` |
 | every call of every refused family of system calls, with the filter and without | `tests/kernel/test_seccomp_refused.py` |
 | a stranger's key, another's routing id, a second Hello, fields that no header has | `tests/system/test_identity.py` |

@@ -3,6 +3,7 @@
 Failure      an allowed call did not succeed: code and one sentence
 HomeError    the home cannot be used: what is wrong with it, and the next command to type
 └── LogDamaged   its log does not verify
+TooSlow      a folder was not looked through in the time given for it
 """
 
 from wire.errors import ManipleError
@@ -14,6 +15,10 @@ class Failure(ManipleError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+class TooSlow(ManipleError):
+    """Looking took longer than was allowed, and was left: not an OSError, which tells that one cannot look at all."""
 
 
 class HomeError(ManipleError):

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from socket import socket
 from typing import TYPE_CHECKING, Final
@@ -24,25 +24,8 @@ from manifests.calls import lends
 from manifests.lives import too_much_memory
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
+from wire import launch as packets
 from wire.errors import CodecError
-from wire.launch import (
-    Born,
-    Confined,
-    Died,
-    Fork,
-    Go,
-    Grouped,
-    Joining,
-    Launch,
-    Measure,
-    Measured,
-    Sweep,
-    Unfit,
-    Warm,
-    decode,
-    decode_template,
-    encode,
-)
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -63,7 +46,7 @@ class Launcher:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
         self._runs: dict[int, Run] = {}
         self._numbers = 0
-        self._queue: deque[tuple[Run, Launch, tuple[int, ...]] | str] = deque()
+        self._queue: deque[tuple[Run, packets.Launch, tuple[int, ...]] | str] = deque()
         self._scratch = os.open(home.at("scratch"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.start_template()
 
@@ -96,23 +79,23 @@ class Launcher:
         if not packet:
             self._template_gone()
             return
-        match decode_template(packet):
-            case Warm(pid=pid) if passed:
+        match packets.decode_template(packet):
+            case packets.Warm(pid=pid) if passed:
                 self._adopt_template(pid, passed[0])
-            case Warm():
+            case packets.Warm():
                 self._is_warm = True
                 self._go_on()
-            case Born(number=number, pid=0, why=why):
+            case packets.Born(number=number, pid=0, why=why):
                 self._runs[number].unfit = f"no process could be made: {why}"
                 self._end(number, -1)
-            case Born(number=number):
+            case packets.Born(number=number):
                 self._born(self._runs[number], passed[0])
-            case Grouped(number=number) if number in self._runs:
+            case packets.Grouped(number=number) if number in self._runs:
                 self._runs[number].grouped = True
                 self._let_go(self._runs[number])
-            case Measured(number=number, size=size) if number in self._runs:
+            case packets.Measured(number=number, size=size) if number in self._runs:
                 self._owner.watch.measured(self._runs[number], size)
-            case Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
+            case packets.Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory
                 if was_full:
@@ -178,7 +161,7 @@ class Launcher:
             output.trim(self._home, hand.name, manifest.limits.file_size)
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
-            packet = Launch(
+            packet = packets.Launch(
                 run=run.began.run if run.began else run.id, hand=hand.id, name=hand.name, version=hand.version,
                 manifest=schema.encode(manifest), files=files,
                 settings=settings, uid=run.uid, rlimits=rlimits_of(manifest, run.before),
@@ -208,22 +191,24 @@ class Launcher:
                 with suppress(OSError):  # it has ended
                     os.kill(pid, number)
 
-    def measure(self, run: Run, most: int) -> None:
-        """Ask how much room the run's own folders take; its owner is told, if the template can be asked now."""
+    def measure(self, runs: Sequence[Run]) -> None:
+        """Have the folders of runs measured; their owner is told which take too much, if the template can be asked now.
+
+        runs: so many that their folders' descriptors fit into one packet.
+        """
         if not self._is_warm:  # it takes what it hears before that for something else
             return
-        folders = [self._home.at("scratch", run.scratch)] + (
-            [] if run.is_task else [self._home.at("state", run.hand.id)]
-        )
-        found: list[int] = []
-        try:
-            found += (opened(path, os.O_PATH) for path in folders)  # their run may have closed them to its user
-            asked = encode(Measure(number=run.number, most=most))
-            descriptors.send(self._template, asked, found, wait=False)
-        except OSError:
-            pass  # no room, or it is gone: the next look asks again
-        finally:
-            descriptors.close_all(found)
+        found, asked = list[int](), list[packets.Bound]()
+        for run in runs:
+            names = [("scratch", run.scratch)] + ([] if run.is_task else [("state", run.hand.id)])
+            before = len(found)
+            with suppress(OSError):  # the next look asks again
+                found += (opened(self._home.at(*name), os.O_PATH) for name in names)  # closed to its user, maybe
+            if mine := len(found) - before:
+                asked.append(packets.Bound(number=run.number, folders=mine, most=run.hand.package.manifest.limits.disk))
+        with suppress(OSError):  # no room, or it is gone: as above
+            descriptors.send(self._template, packets.encode(packets.Measure(runs=tuple(asked))), found, wait=False)
+        descriptors.close_all(found)
 
     def sweep(self, but: Container[str]) -> None:
         """Remove the scratch folders that runs of an earlier kernel left behind; but for those of runs that go on."""
@@ -243,7 +228,7 @@ class Launcher:
         else:
             self._order(aside)
 
-    def _order(self, order: tuple[Run, Launch, tuple[int, ...]] | str) -> None:
+    def _order(self, order: tuple[Run, packets.Launch, tuple[int, ...]] | str) -> None:
         """Ask the template for a run, or for the removal of a scratch folder, as soon as it can be told."""
         self._queue.append(order)
         if len(self._queue) == 1:
@@ -255,7 +240,9 @@ class Launcher:
             order = self._queue[0]
             try:
                 if isinstance(order, str):
-                    descriptors.send(self._template, encode(Sweep(name=order)), [self._scratch], wait=False)
+                    descriptors.send(
+                        self._template, packets.encode(packets.Sweep(name=order)), [self._scratch], wait=False
+                    )
                 else:
                     self._fork(*order)
             except OSError:  # no room; or it is gone, which its socket tells
@@ -263,13 +250,15 @@ class Launcher:
                 return
             self._queue.popleft()
 
-    def _fork(self, run: Run, launch: Launch, passing: tuple[int, ...]) -> None:
+    def _fork(self, run: Run, launch: packets.Launch, passing: tuple[int, ...]) -> None:
         manifest = run.hand.package.manifest
         is_isolated = manifest.hand.isolation == "exec"
         is_usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
         talk, theirs = descriptors.pair()
         try:
-            fork = encode(Fork(number=run.number, isolated=is_isolated, usual=is_usual, memory=launch.rlimits.memory))
+            fork = packets.encode(
+                packets.Fork(number=run.number, isolated=is_isolated, usual=is_usual, memory=launch.rlimits.memory)
+            )
             descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
         except OSError:
             talk.close()
@@ -277,7 +266,7 @@ class Launcher:
         finally:
             theirs.close()
         try:
-            descriptors.send(talk, encode(launch), passing, wait=False)
+            descriptors.send(talk, packets.encode(launch), passing, wait=False)
         except (OSError, CodecError) as error:
             run.unfit = f"it could not be told what to be: {error}"
             talk.close()
@@ -297,16 +286,16 @@ class Launcher:
         try:
             raw, passed = descriptors.receive(talk)
             descriptors.close_all(passed)
-            match decode(raw) if raw else None:
-                case Joining(public=public) if not run.ended:
+            match packets.decode(raw) if raw else None:
+                case packets.Joining(public=public) if not run.ended:
                     self._owner.joining(run, public)
-                    descriptors.send(talk, encode(Go()))
+                    descriptors.send(talk, packets.encode(packets.Go()))
                     return
-                case Confined() as how:
+                case packets.Confined() as how:
                     self._owner.confined(run, how)
                     self._let_go(run)
                     return
-                case Unfit(code=code, why=why):
+                case packets.Unfit(code=code, why=why):
                     run.unfit = f"{code}: {why}"
         except (OSError, CodecError):
             pass  # it is not what it should be, or gone: its process's end tells
@@ -316,7 +305,7 @@ class Launcher:
         """Let the Hand's code begin once the run has every layer, its control group too, which is joined beside its start."""
         if run.talk is not None and run.applied and (run.grouped or "cgroup" not in run.applied):
             with suppress(OSError):  # it is gone: its process's end tells
-                descriptors.send(run.talk, encode(Go()))
+                descriptors.send(run.talk, packets.encode(packets.Go()))
             self._end_talk(run)
 
     def _end_talk(self, run: Run) -> None:

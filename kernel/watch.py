@@ -1,9 +1,10 @@
 """Ends runs that take more memory or disk than they may, in all their processes and files together (acts).
 
-Looked at once a second, for what no limit of the system bounds: the room of many files on a disk, and, where no control
-group can be made or before it is, the memory of many processes. Where there is none, a run's `lacking` names the layer
-"cgroup": this is the weaker way. What a process shared with the template when it was made counts for none; what it shares
-with others counts once, where this user may see that. Folders are measured by the template's children.
+Each is looked at once a second, for what no limit of the system bounds: the room of many files on a disk, and, where no
+control group can be made or before it is, the memory of many processes. Where there is none, a run's `lacking` names the
+layer "cgroup": this is the weaker way. What a process shared with the template when it was made counts for none; what it
+shares with others counts once, where this user may see that. Folders are measured by children of the template's, one for
+those of many runs.
 
 Ends paused runs as well that do not stand still: of two processes of a run, each can wake the other again.
 
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 EVERY: Final = 1.0
-"""Seconds."""
+LOT: Final = 50
+LOTS: Final = 20
+"""Seconds; runs that are looked at together, so that one process measures their folders; lots of them, spread over the second
+so that nobody waits while a thousand are looked at."""
 
 GROWN: Final = 128 * 1024 * 1024
 """Bytes that the kernel may hold beyond what it held when its first run began, before it looks who fills it."""
@@ -40,13 +44,19 @@ class Watch:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel, self._calm, self._taken, self._is_looking = kernel, 0, 0, False
+        self._unmeasured: list[Run] = []
 
     def begin(self, run: Run) -> None:
         """Watch a run from now, when no code of its Hand has run, to its end."""
         if not self._is_looking:
             self._is_looking, self._calm = True, self._calm or resident(os.getpid())
             self._kernel.loop.after(EVERY, self._look_at_itself)
-        self._kernel.loop.after(EVERY, partial(self._look, run, resident(run.pid), -1.0, False))
+        self._kernel.loop.after(self._due_in(run), partial(self._look, run, resident(run.pid), -1.0, False))
+
+    def _due_in(self, run: Run) -> float:
+        """Seconds until a run's lot is next looked at."""
+        phase = run.number // LOT % LOTS * EVERY / LOTS
+        return EVERY - (self._kernel.loop.now() - phase) % EVERY
 
     def _look(self, run: Run, shared: int, before: float, stirred: bool) -> None:
         """shared: bytes of each process that are the template's. At the last look: before, processor time; stirred, whether
@@ -54,7 +64,7 @@ class Watch:
 
         A run whose first process did nothing since then, and had no other, holds what it held.
         """
-        if run.id not in self._kernel.runs:
+        if self._kernel.runs.get(run.id) is not run:
             return
         if stirs_now := run.paused and not run.ended and any(map(stirs, family(run.pid))):
             if stirred:
@@ -67,9 +77,19 @@ class Watch:
             if sum(max(0, resident(one) - shared) for one in processes) > most.memory and held(processes) > most.memory:
                 self._end(run, too_much_memory(run.hand.package.manifest))
                 return
-            self._kernel.launcher.measure(run, most.disk)
+            if not self._unmeasured:
+                self._kernel.loop.after(0.0, self._measure)
+            self._unmeasured.append(run)
             used = used if len(processes) == 1 else -1.0
-        self._kernel.loop.after(EVERY, partial(self._look, run, shared, used, stirs_now))
+        due = self._due_in(run)  # a timer may be early by less than the clock can tell
+        due += EVERY if due < EVERY / 2 else 0.0
+        self._kernel.loop.after(due, partial(self._look, run, shared, used, stirs_now))
+
+    def _measure(self) -> None:
+        """Have the folders measured of all that were looked at together."""
+        runs, self._unmeasured = self._unmeasured, []
+        for at in range(0, len(runs), LOT):
+            self._kernel.launcher.measure(runs[at : at + LOT])
 
     def measured(self, run: Run, size: int) -> None:
         """What a run's own folders take, in bytes."""

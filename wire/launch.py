@@ -46,18 +46,28 @@ class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     name: str
 
 
-class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measure"):
-    """Sent by the kernel with descriptors of folders. Answered with Measured, or not, if no process can be made for it.
-
-    most: more than so many bytes need not be counted.
-    """
+class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
+    """What the folders of one run may take. folders: how many descriptors are its own; most: bytes."""
 
     number: int
+    folders: int
     most: int
 
 
+class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measure"):
+    """Sent by the kernel with descriptors of folders, those of the first run first. Answered with Measured for each run
+
+    whose folders take more than they may; for none, if no process can be made for it.
+    """
+
+    runs: tuple[Bound, ...]
+
+
 class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measured"):
-    """Sent by the template: the room that the folders for a run take on their disk. size: bytes."""
+    """Sent by the template: the folders of a run take more room on their disk than they may. size: bytes, or fewer than
+
+    there are.
+    """
 
     number: int
     size: int

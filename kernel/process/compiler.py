@@ -15,6 +15,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
@@ -31,11 +32,10 @@ MEMORY: Final = 1024**3
 """Bytes that it may take."""
 
 _FILES: Final = 16
-_ASKS_NOTHING: Final = Manifest(
-    hand=HandSection(
-        name="compiler", version="1.0.0", description="", kind="task", autonomy="readonly", entry="main:None"
-    )
+_HAND: Final = HandSection(
+    name="compiler", version="1.0.0", description="", kind="task", autonomy="readonly", entry="main:None"
 )
+_ASKS_NOTHING: Final = Manifest(hand=_HAND)
 _NAMESPACES: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
 
 
@@ -104,7 +104,7 @@ def _confine(made: Plan, seconds: int) -> None:
     confine.control(confine.NO_NEW_PRIVILEGES)
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
-        landlock.lay_on(made.landlock, (), (), _nothing)
+        landlock.lay_on(made.landlock, (), (), lambda *_: None)  # no path is allowed, so there is none to look at
     confine.drop_capabilities()
 
 
@@ -112,13 +112,7 @@ def _die_with(first: int) -> None:
     """Be killed when the process that waits for this one ends, also if it has ended already."""
     confine.control(confine.DIE_WITH_PARENT)
     os.set_blocking(first, False)
-    try:
+    with suppress(BlockingIOError):
         os.read(first, 1)
-    except BlockingIOError:
-        os.close(first)
-        return
-    os._exit(1)
-
-
-def _nothing(*_: str) -> None:
-    """No path is allowed, so there is none to look at."""
+        os._exit(1)
+    os.close(first)

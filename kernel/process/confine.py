@@ -86,9 +86,8 @@ def limit(rlimits: Rlimits) -> None:
         (resource.RLIMIT_NPROC, rlimits.processes, rlimits.processes),
         (resource.RLIMIT_NOFILE, rlimits.open_files, rlimits.open_files),
         (resource.RLIMIT_FSIZE, rlimits.file_size, rlimits.file_size),
-        (resource.RLIMIT_STACK, stack, stack),
-        (resource.RLIMIT_CORE, 0, 0),
-    ):
+        (resource.RLIMIT_STACK, stack, stack), (resource.RLIMIT_CORE, 0, 0),
+    ):  # fmt: skip
         resource.setrlimit(which, (soft, hard))
 
 

@@ -37,19 +37,12 @@ programs lie, and what these read; where nothing lies that a run need see."""
 @lru_cache(maxsize=1)
 def probe() -> Machine:
     """What there is. The namespaces are tried in a child, which as an ordinary user needs the template's user namespace."""
-    machine = os.uname().machine
     return Machine(
-        is_root=confine.is_root(),
-        namespaces=tuple(name for name in NAMESPACES if _can(_FLAGS[name])),
-        landlock=landlock.version(),
-        seccomp=seccomp.available(),
-        architecture=machine,
-        readable=_outermost((*_own(), *_SYSTEM)),
-        online=_outermost(_ONLINE),
-        programs=_outermost(_PROGRAMS),
-        tools=_outermost(_TOOLS),
-        places=tuple(filter(os.path.isdir, _PLACES)),
-    )
+        is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(_FLAGS[name])),
+        landlock=landlock.version(), seccomp=seccomp.available(), architecture=os.uname().machine,
+        readable=_outermost((*_own(), *_SYSTEM)), online=_outermost(_ONLINE), programs=_outermost(_PROGRAMS),
+        tools=_outermost(_TOOLS), places=tuple(filter(os.path.isdir, _PLACES)),
+    )  # fmt: skip
 
 
 def to_text(machine: Machine) -> str:

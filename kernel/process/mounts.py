@@ -40,7 +40,7 @@ def seal(own: Iterable[str], uid: int | None) -> None:
     uid: owns those folders here; one that is lent to the run has another owner outside, who will own what is made there.
     """
     trees = {path.encode(): _own_tree(path, uid) for path in own}
-    _set_attributes(_HERE, _READ_ONLY, path=b"/", flags=_ALL_BELOW)
+    _set(_HERE, _READ_ONLY, path=b"/", flags=_ALL_BELOW)
     for path, tree in trees.items():
         check(libc.syscall(_SYS_MOVE_MOUNT, tree, _EMPTY, _HERE, path, _FROM_EMPTY_PATH), "move_mount")
         os.close(tree)
@@ -52,7 +52,7 @@ def _own_tree(path: str, uid: int | None) -> int:
         if uid is not None and os.stat(folder).st_uid != uid:
             return _mapped_tree(folder, uid)
         tree = _tree(folder, b"")
-        _set_attributes(tree, _NOSUID | _NODEV | _NOEXEC)
+        _set(tree, _NOSUID | _NODEV | _NOEXEC)
         return tree
     finally:
         os.close(folder)
@@ -128,7 +128,7 @@ def _mapped_tree(folder: int, uid: int) -> int:
     tree = _tree(folder, b"")
     namespace = _user_namespace(f"{owner.st_uid} {uid} 1", f"{owner.st_gid} {uid} 1")
     try:
-        _set_attributes(tree, _ATTR_IDMAP | _NOSUID | _NODEV | _NOEXEC, namespace)
+        _set(tree, _ATTR_IDMAP | _NOSUID | _NODEV | _NOEXEC, namespace)
     finally:
         os.close(namespace)
     return tree
@@ -140,14 +140,10 @@ def _tree(folder: int, path: bytes) -> int:
     return check(libc.syscall(_SYS_OPEN_TREE, folder, path, flags), "open_tree")
 
 
-def _set_attributes(
-    tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", flags: int = _AT_EMPTY_PATH
-) -> None:
+def _set(tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", flags: int = _AT_EMPTY_PATH) -> None:
     packed = struct.pack("QQQQ", attributes, 0, 0, namespace)
-    check(
-        libc.syscall(_SYS_MOUNT_SETATTR, tree, ctypes.c_char_p(path), flags, packed, ctypes.c_size_t(len(packed))),
-        "mount_setattr",
-    )
+    size = ctypes.c_size_t(len(packed))
+    check(libc.syscall(_SYS_MOUNT_SETATTR, tree, ctypes.c_char_p(path), flags, packed, size), "mount_setattr")
 
 
 def _user_namespace(uids: str, gids: str) -> int:

@@ -29,9 +29,8 @@ from typing import Final, NoReturn
 from msgspec.structs import replace
 
 from kernel import folders
-from kernel.descriptors import close_all, pid_of, receive, send
-from kernel.family import family
-from kernel.process import cgroup, confine, machine, mounts
+from kernel.descriptors import close_all, receive, send
+from kernel.process import cgroup, confine, machine, measuring, mounts
 from kernel.process.child import call_filter, run
 from kernel.process.spare import Spares
 from manifests.confinement.plan import Machine
@@ -120,8 +119,9 @@ class Template:
             case Sweep(name=name):
                 self._unswept.append(name)
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
-            case Measure(number=number, most=most):
-                self._measure(number, most, descriptors)
+            case Measure(runs=runs):
+                living = {number: pidfd for pidfd, (number, *_) in self._runs.items() if number}
+                self._aside(partial(measuring.measure, runs, descriptors, living, partial(_tell, self._end)))
         close_all(descriptors)
 
     def _begin(self, fork: Fork, talk: int) -> None:
@@ -179,17 +179,6 @@ class Template:
         if not self._unswept and self._scratch >= 0:
             os.close(self._scratch)
             self._scratch = -1
-
-    def _measure(self, number: int, most: int, opened: Sequence[int]) -> None:
-        def measure() -> None:
-            folders.allow_depth()
-            size = sum(folders.measure(one, most) for one in opened)
-            for pidfd, (found, *_) in self._runs.items():
-                if found == number and size <= most:
-                    size += folders.measure_unlinked(family(pid_of(pidfd)), os.fstat(opened[0]).st_dev)
-            _tell(self._end, Measured(number=number, size=size))
-
-        self._aside(measure)
 
     def _aside(self, act: Callable[[], object]) -> bool:
         """Do what may take a while in a process of its own; False, and not at all, when none can be made."""

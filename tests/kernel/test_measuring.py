@@ -1,0 +1,134 @@
+"""Many runs' folders are measured in one process, and nobody waits for one that takes long."""
+
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel import folders
+from kernel.errors import TooSlow
+from kernel.process import measuring
+from wire.launch import Bound, Measured
+
+MANY = 20_000
+"""Files that take several times as long as measuring.MOMENT to be looked at."""
+
+MEBIBYTE = 1 << 20
+
+Open = Callable[[Path], int]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    found: list[int] = []
+
+    def one(path: Path) -> int:
+        found.append(os.open(path, os.O_PATH | os.O_DIRECTORY))
+        return found[-1]
+
+    yield one
+    for descriptor in found:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def told() -> Iterator[tuple[Callable[[Measured], None], Callable[[], list[int]]]]:
+    """Tells from any process, and the numbers that were told, in order."""
+    out, into = os.pipe()
+
+    def tell(measured: Measured) -> None:
+        os.write(into, bytes([measured.number]))
+
+    def heard() -> list[int]:
+        os.set_blocking(out, False)
+        try:
+            return list(os.read(out, 100))
+        except BlockingIOError:
+            return []
+
+    yield tell, heard
+    os.close(out)
+    os.close(into)
+
+
+def _many(path: Path) -> Path:
+    """A folder that takes long, and has a mebibyte and more."""
+    path.mkdir()
+    (path / "large").write_bytes(b"x" * MEBIBYTE)
+    for number in range(MANY):
+        os.close(os.open(path / str(number), os.O_CREAT))
+    return path
+
+
+def _large(path: Path) -> Path:
+    path.mkdir()
+    (path / "large").write_bytes(b"x" * MEBIBYTE)
+    return path
+
+
+def test_only_those_that_take_more_than_they_may_are_told(
+    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, heard = told
+    bounds = (10 * MEBIBYTE, MEBIBYTE // 2, 10 * MEBIBYTE, MEBIBYTE)
+    runs = [Bound(number=number, folders=1, most=most) for number, most in enumerate(bounds, 1)]
+    measuring.measure(runs, [opened(_large(tmp_path / str(run.number))) for run in runs], {}, tell)
+    assert heard() == [2, 4]
+
+
+def test_all_folders_of_a_run_count_together_and_no_others(
+    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, heard = told
+    runs = [Bound(number=number, folders=2, most=most) for number, most in ((1, 4 * MEBIBYTE), (2, MEBIBYTE * 3 // 2))]
+    measuring.measure(runs, [opened(_large(tmp_path / str(number))) for number in range(4)], {}, tell)
+    assert heard() == [2]
+
+
+def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the_same(
+    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, heard = told
+    runs = [Bound(number=number, folders=1, most=MEBIBYTE // 2) for number in (1, 2, 3)]
+    slow = [Bound(number=one.number, folders=1, most=2 * MEBIBYTE) for one in runs[:2]]
+    many = [opened(_many(tmp_path / str(number))) for number in (1, 2)]
+    with pytest.raises(TooSlow):  # else what follows shows nothing
+        folders.measure(many[0], 1 << 40, time.monotonic() + measuring.MOMENT)
+    for number in (1, 2):
+        (tmp_path / str(number) / "larger").write_bytes(b"x" * MEBIBYTE)
+    measuring.measure([*slow, runs[2]], [*many, opened(_large(tmp_path / "3"))], {}, tell)
+    found = heard()
+    assert found[0] == 3
+    assert sorted(found) == [1, 2, 3]
+
+
+def test_a_look_ends_at_its_time_wherever_it_is(tmp_path: Path, opened: Open) -> None:
+    place = opened(_large(tmp_path / "one"))
+    with pytest.raises(TooSlow):
+        folders.measure(place, 1 << 40, time.monotonic() - 1)
+    with pytest.raises(TooSlow):
+        folders.measure_unlinked([os.getpid()], 0, time.monotonic() - 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not look at what processes have mapped")
+def test_what_the_processes_of_a_run_hold_without_a_name_counts(
+    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, heard = told
+    place, runs = tmp_path / "one", [Bound(number=number, folders=1, most=MEBIBYTE // 2) for number in (1, 2)]
+    place.mkdir()
+    with (place / "file").open("wb+") as file:
+        file.write(b"x" * MEBIBYTE)
+        file.flush()
+        held = mmap.mmap(file.fileno(), MEBIBYTE)
+    (place / "file").unlink()
+    living = {1: os.pidfd_open(os.getpid())}
+    try:
+        measuring.measure(runs, [opened(place), opened(place)], living, tell)
+        assert heard() == [1]
+    finally:
+        os.close(living[1])
+        held.close()
