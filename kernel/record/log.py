@@ -2,8 +2,8 @@
 
 Separate because it is the kernel's only other thread, but for those that sync tapes for it (growing.py). append() gives an
 entry its place and never waits; after() says what to do once an entry is on disk. The thread writes all that is queued in
-one go and syncs it once: at once when somebody waits, LINGER after the first otherwise. So a hundred waiting calls share
-one sync, and reads cost none.
+one go and syncs it once: at once when somebody waits or much of tapes does, LINGER after the first otherwise. So a hundred
+waiting calls share one sync, and reads cost few.
 
 What stands where is settled by append(), and lines stay in memory until they are on disk. So a write or sync that
 failed is done again with the same bytes at the same place, which also writes anew what the system may drop after a
@@ -45,25 +45,28 @@ SEGMENT: Final = 64 * 1024 * 1024
 
 RESERVE: Final = 16 * 1024 * 1024
 LAST: Final = 256 * 1024
-"""Bytes kept allocated behind the entries, and how many of them only the operator's calls may use: SPENT comes when
-
-what waits for the disk would leave fewer, not only when they are on it."""
+"""Bytes kept allocated behind the entries, and how many of them only the operator's calls may use: SPENT comes when what
+waits for the disk would leave fewer, not only when they are on it."""
 
 KEYS_RESERVE: Final = 1024 * 1024
 
 BEHIND: Final = (8 * 1024 * 1024, 32 * 1024 * 1024, 64 * 1024 * 1024)
 """Bytes that wait for a slow disk: from the first on FULL, from the second on SPENT, from the third append raises."""
 
-LINGER: Final = 0.02
-CHECKPOINT_AFTER: Final = 0.8
+LINGER: Final = 0.1
+CHECKPOINT_AFTER: Final = 0.75
 RETRY: Final = 1.0
 """Seconds: the longest that entries wait for others while nobody waits for them; from the first sync of entries to
 their checkpoint; from a failure to the next attempt."""
 
-Part = Literal["arguments", "reply"]
+MUCH: Final = 2 * 1024 * 1024
+"""Bytes of tapes that wait no longer: less than those beyond which runs are told no more (tapes.BEHIND_MOST)."""
+
 HISTORY: Final = 4096
 LARGE: Final = 16 * 1024
 """Entries between the checkpoints that are kept; bytes of a body that is not put off, to be free of it."""
+
+Part = Literal["arguments", "reply"]
 
 
 class LogState(IntEnum):
@@ -128,9 +131,8 @@ class Log:
         """What may be asked of the log."""
         if self._state is LogState.OK and self._behind < BEHIND[0]:
             return LogState.OK
-        is_spent = (
-            self._behind >= BEHIND[1] or self._entries.room - self._behind < LAST or self.journal.room < journal.LAST
-        )
+        room = min(self._entries.room - self._behind - LAST, self.journal.room - journal.LAST)
+        is_spent = self._behind >= BEHIND[1] or room < 0
         return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
 
     @property
@@ -169,9 +171,10 @@ class Log:
             except Exception as error:  # noqa: BLE001 - whatever it is, others have their places behind this one
                 self._add("note", time_text(clock), {"principal": KERNEL, "why": f"no {kind} can be told: {error}"})
         if not self.journal.is_idle:
+            self._urgent |= (is_much := self.journal.behind > MUCH)
             with self._lock:
                 was_idle, self._idle = self._idle, False
-            if was_idle:
+            if was_idle or is_much:
                 self._ring()
 
     def _check_room(self) -> None:

@@ -92,9 +92,8 @@ class Resuming:
         if not run.leaves:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST and (run.state == "lost" or not was_killed(status)):
-                run.unfit = (
-                    f"its process died {tape.deaths} times and came no further, last: {run.why or ending(status)}"
-                )
+                why = run.why or ending(status)
+                run.unfit = f"its process died {tape.deaths} times and came no further, last: {why}"
                 return False
         self._leave(run, tape, status)
         return True

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.record import log as audit
 from kernel.record.growing import SIDE_BY_SIDE, Syncing
 from kernel.record.journal import Journal, TapeFile, began
 from tests.kernel.logs import Opened, start, written
@@ -312,3 +313,25 @@ def test_whatever_instant_the_writer_is_killed_at_no_entry_is_on_disk_without_it
             assert bound == mine
             seen += len(mine)
     assert seen > 1000
+
+
+def test_what_nobody_waits_for_lingers_until_it_is_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "LINGER", 1e6)
+    opened = Opened(tmp_path)
+    opened.note()
+    opened.synced()
+    tape, journal = opened.log.journal.tape("r-1", SECRET), opened.log.journal
+    journal.put(tape, BEGAN, 1)
+    opened.log.flush()
+    time.sleep(0.3)  # nothing comes of it, which no condition can show
+    assert not journal.is_idle
+    size = 0
+    while size <= audit.MUCH:
+        assert not journal.is_idle
+        heard = Heard(header=b"h", body=bytes(1 << 20))
+        journal.put(tape, heard, 1)
+        size += len(heard.body or b"")
+        opened.log.flush()
+    opened.until(lambda: journal.is_idle)
+    assert len(records(tape)) == 1 + size // (1 << 20)
+    opened.close()
