@@ -7,7 +7,6 @@ may happen is in manifests (policy, state, changes, lives) and wire (calls, rate
 import os
 import random
 import time
-import traceback
 from collections import deque
 from functools import partial
 from typing import Final
@@ -19,14 +18,13 @@ from kernel import output
 from kernel.budgets import Budgets
 from kernel.bus import Bus
 from kernel.digests import code_digests
-from kernel.errors import Failure, HomeError
 from kernel.events import Events
 from kernel.exchange import Exchange
 from kernel.home import Home, Keys
 from kernel.launcher import Launcher
 from kernel.links import Links
 from kernel.loop import Loop
-from kernel.methods import TABLE, Request
+from kernel.methods import TABLE, acting
 from kernel.record import taking_up
 from kernel.record.keeping import Keeping
 from kernel.record.log import Log, LogState
@@ -39,7 +37,6 @@ from kernel.supervisor import Supervisor
 from kernel.watch import Watch
 from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
-from manifests.changes import ChangeInvalid
 from manifests.installed import Installed
 from manifests.lives import after_template
 from manifests.policy import shown
@@ -49,7 +46,7 @@ from manifests.unended import unended
 from manifests.upgrades import begun_anew
 from wire import codec, headers
 from wire.entries import time_text
-from wire.errors import CodecError, Refusal, Unencodable
+from wire.errors import CodecError, Refusal
 from wire.ids import KERNEL, OPERATOR
 from wire.launch import Confined
 from wire.rates import Tally
@@ -251,22 +248,7 @@ class Kernel:
                 self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_after, -1, call))
             return
         call.step("deliver")
-        try:
-            arguments = codec.decode_body(call.body)
-            request = Request(self, call, peer, arguments if isinstance(arguments, dict) else {})
-            answer = TABLE[call.method].act(request)
-        except Refusal as refusal:
-            self.exchange.refuse(call, refusal)
-        except Failure as failure:
-            self.exchange.fail(call, failure.code, str(failure))
-        except (CodecError, Unencodable, ChangeInvalid, HomeError) as invalid:
-            self.exchange.fail(call, "arguments", str(invalid))
-        except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this call its end, never everybody the kernel
-            traceback.print_exc()
-            self.exchange.fail(call, "fault", f"{call.method} met a fault of the kernel's own: see run/kernel.log")
-        else:
-            if answer is not None:
-                self.answer(call, answer)
+        acting.act(self, call, peer)
 
     def answer(self, call: OpenCall, value: object) -> None:
         """End one of the kernel's own calls in Done."""
@@ -355,21 +337,9 @@ class Kernel:
         self.supervisor.services.start_wanted()
         self.resuming.try_again()
 
-    def is_lent(self, run: Run) -> bool:
-        """Whether others may work for a run in its scratch folder."""
-        owners = {self.catalogue.owner(one.method) for one in self.catalogue.visible(run.grants)}
-        return any(
-            self.state.hands[name].package.manifest.confinement.scratch == "caller"
-            for name in owners & {*self.state.hands}
-        )
-
     def run_of(self, principal: str) -> str:
         """The run that a principal is, "" for the operator."""
         return principal if principal in self.runs else ""
-
-    def secrets_of(self, hand: str) -> dict[str, object]:
-        """A Hand's secrets as they will be when all that was asked for is kept."""
-        return self.unkept[hand] if hand in self.unkept else self.home.secrets(hand)
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """What was set for a Hand, its secrets among it."""

@@ -19,8 +19,7 @@ def code_digests() -> dict[str, object]:
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(files):
                 with open(os.path.join(folder, name), "rb") as file:
-                    whole.update(
-                        f"{os.path.relpath(file.name, root)}\n".encode() + hashlib.sha256(file.read()).digest()
-                    )
+                    whole.update(f"{os.path.relpath(file.name, root)}\n".encode())
+                    whole.update(hashlib.sha256(file.read()).digest())
         digests[package] = whole.hexdigest()
     return digests

@@ -29,9 +29,8 @@ def stirs(pid: int) -> bool:
     All are asked, since the first one may have ended before the others.
     """
     try:
-        return any(
-            _state(f"/proc/{pid}/task/{thread}/stat") in ("R", "S") for thread in os.listdir(f"/proc/{pid}/task")
-        )
+        threads = os.listdir(f"/proc/{pid}/task")
+        return any(_state(f"/proc/{pid}/task/{thread}/stat") in ("R", "S") for thread in threads)
     except OSError:
         return False
 

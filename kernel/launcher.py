@@ -26,6 +26,7 @@ from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire import launch as packets
 from wire.errors import CodecError
+from wire.launch import encode
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -207,7 +208,7 @@ class Launcher:
             if mine := len(found) - before:
                 asked.append(packets.Bound(number=run.number, folders=mine, most=run.hand.package.manifest.limits.disk))
         with suppress(OSError):  # no room, or it is gone: as above
-            descriptors.send(self._template, packets.encode(packets.Measure(runs=tuple(asked))), found, wait=False)
+            descriptors.send(self._template, encode(packets.Measure(runs=tuple(asked))), found, wait=False)
         descriptors.close_all(found)
 
     def sweep(self, but: Container[str]) -> None:
@@ -240,9 +241,7 @@ class Launcher:
             order = self._queue[0]
             try:
                 if isinstance(order, str):
-                    descriptors.send(
-                        self._template, packets.encode(packets.Sweep(name=order)), [self._scratch], wait=False
-                    )
+                    descriptors.send(self._template, encode(packets.Sweep(name=order)), [self._scratch], wait=False)
                 else:
                     self._fork(*order)
             except OSError:  # no room; or it is gone, which its socket tells
@@ -256,7 +255,7 @@ class Launcher:
         is_usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
         talk, theirs = descriptors.pair()
         try:
-            fork = packets.encode(
+            fork = encode(
                 packets.Fork(number=run.number, isolated=is_isolated, usual=is_usual, memory=launch.rlimits.memory)
             )
             descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
@@ -266,7 +265,7 @@ class Launcher:
         finally:
             theirs.close()
         try:
-            descriptors.send(talk, packets.encode(launch), passing, wait=False)
+            descriptors.send(talk, encode(launch), passing, wait=False)
         except (OSError, CodecError) as error:
             run.unfit = f"it could not be told what to be: {error}"
             talk.close()
@@ -289,7 +288,7 @@ class Launcher:
             match packets.decode(raw) if raw else None:
                 case packets.Joining(public=public) if not run.ended:
                     self._owner.joining(run, public)
-                    descriptors.send(talk, packets.encode(packets.Go()))
+                    descriptors.send(talk, encode(packets.Go()))
                     return
                 case packets.Confined() as how:
                     self._owner.confined(run, how)
@@ -305,7 +304,7 @@ class Launcher:
         """Let the Hand's code begin once the run has every layer, its control group too, which is joined beside its start."""
         if run.talk is not None and run.applied and (run.grouped or "cgroup" not in run.applied):
             with suppress(OSError):  # it is gone: its process's end tells
-                descriptors.send(run.talk, packets.encode(packets.Go()))
+                descriptors.send(run.talk, encode(packets.Go()))
             self._end_talk(run)
 
     def _end_talk(self, run: Run) -> None:
@@ -336,7 +335,7 @@ class Launcher:
 
     def _renew(self, run: Run) -> None:
         """Give a run's next process what its first had, an empty scratch folder; as it is, when others write there for it."""
-        if self._owner.is_lent(run):
+        if self._owner.catalogue.lends(run.grants):
             with suppress(FileNotFoundError):
                 run.uid = run.uid and os.lstat(self._home.at("scratch", run.id)).st_uid
             return

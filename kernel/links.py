@@ -34,9 +34,8 @@ class Links:
         """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
         for descriptor in self._kernel.bus.at_the_door():
             if descriptor < 0:
-                self._kernel.tally(
-                    NOBODY, "connection", "a connection without CURVE, or with a key unknown, retired or in use"
-                )
+                why = "a connection without CURVE, or with a key unknown, retired or in use"
+                self._kernel.tally(NOBODY, "connection", why)
             elif any(peer.link[0] == descriptor for peer in self._kernel.peers.values()):
                 self._kernel.loop.after(CUT_FOR, partial(self._cut, descriptor))
 

@@ -30,9 +30,8 @@ def trim(home: Home, hand: str, file_size: int) -> None:
     try:
         size = os.fstat(descriptor).st_size
         if size > most:
-            aside = os.open(
-                home.at("output", f"{hand}.log.1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-            )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            aside = os.open(home.at("output", f"{hand}.log.1"), flags, 0o600)
             try:
                 os.copy_file_range(descriptor, aside, most, size - most, 0)
             except OSError:

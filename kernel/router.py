@@ -86,17 +86,15 @@ class Router:
             header = None
         is_late = principal != OPERATOR and (run is None or run.state != "joining" or run.peer is not None or run.ended)
         if is_late or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
-            kernel.tally(
-                principal, "malformed", "a connection whose first message is not Hello, or not the first of its key"
-            )
+            why = "a connection whose first message is not Hello, or not the first of its key"
+            kernel.tally(principal, "malformed", why)
             return
         rate, in_flight = _OPERATOR_RATE, _OPERATOR_IN_FLIGHT
         if run is not None:
             bounds = run.hand.package.manifest.limits
             rate, in_flight = bounds.calls_per_minute, bounds.in_flight
-        peer = kernel.peers[route] = Peer(
-            route, principal, run, Rate(rate, kernel.loop.now()), in_flight, kernel.bus.link()
-        )
+        paced = Rate(rate, kernel.loop.now())
+        peer = kernel.peers[route] = Peer(route, principal, run, paced, in_flight, kernel.bus.link())
         if run is not None:
             run.peer = peer
         kernel.links.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)

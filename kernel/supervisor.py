@@ -325,9 +325,8 @@ class Supervisor:
             return
         was_told, is_lost = run.ended and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)
-        killed = (
-            "" if status < 0 or not os.WIFSIGNALED(status) else used_up(run.hand.package.manifest, run.before + run.cpu)
-        )
+        is_killed = status >= 0 and os.WIFSIGNALED(status)
+        killed = used_up(run.hand.package.manifest, run.before + run.cpu) if is_killed else ""
         run.ended, run.why = True, run.why or run.unfit or killed or ending(status)
         if (refusal := unfit(run.name, run.unfit)) is not None:
             kernel.refused_start(run.hand, refusal)

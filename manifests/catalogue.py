@@ -38,6 +38,11 @@ class Catalogue:
             return self.all()
         return [one for one in self.all() if one.method in ABOUT_ONESELF or grants.mentions(one.method)]
 
+    def lends(self, grants: GrantSet) -> bool:
+        """Whether a run with these grants may have others work for it in its scratch folder."""
+        owners = (self._owners.get(one.method) for one in self.visible(grants))
+        return any(owner is not None and owner.package.manifest.confinement.scratch == "caller" for owner in owners)
+
     def described(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
         """Rows of what is visible: one method, or all of a Hand's, or all."""
         return [

@@ -14,7 +14,7 @@ from _thread import get_ident
 from typing import Final
 
 import zmq
-from zmq.backend import Context, Socket, zmq_poll
+from zmq.backend import Context, Socket
 
 from runtime.errors import LinkLost, WrongThread
 from wire import codec, limits
@@ -41,7 +41,7 @@ _OPTIONS: Final = (
 )
 _DEALER, _PAIR = int(zmq.DEALER), int(zmq.PAIR)
 _SERVERKEY, _PUBLICKEY, _SECRETKEY = int(zmq.CURVE_SERVERKEY), int(zmq.CURVE_PUBLICKEY), int(zmq.CURVE_SECRETKEY)
-_FD = int(zmq.FD)
+_FD, _EVENTS = int(zmq.FD), int(zmq.EVENTS)
 _POLLIN, _NOBLOCK, _FIRST = int(zmq.POLLIN), int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _MONITOR: Final = "inproc://monitor"
 
@@ -58,10 +58,10 @@ class Link:
             self._socket.set(option, number)
         for option, key in ((_SERVERKEY, server_key), (_PUBLICKEY, public), (_SECRETKEY, secret)):
             self._socket.set(option, key)
+        self._unsent: list[tuple[bytes, bytes]] = []
         self._socket.monitor(_MONITOR, _LOST)
         self._monitor = Socket(self._zmq, _PAIR)
         self._monitor.connect(_MONITOR)
-        self._both = [(self._socket, _POLLIN), (self._monitor, _POLLIN)]
         self._socket.connect(f"ipc:///proc/self/fd/{bus}")
         self.descriptors = frozenset((_number(self._socket, _FD), _number(self._monitor, _FD)))
 
@@ -85,23 +85,40 @@ class Link:
         if get_ident() != self._thread:
             raise WrongThread
 
-    def send(self, header: FromRun, body: bytes = codec.NIL) -> None:
-        """Send one message. CodecError for a header the kernel would not accept, LinkLost when nobody takes it."""
+    def send(self, header: FromRun, body: bytes = codec.NIL, *, soon: bool = False) -> None:
+        """Send one message. CodecError for a header the kernel would not accept, LinkLost when nobody takes it.
+
+        soon: with what is sent next, or by flush(), which the loop calls when it goes on: two that are sent together wake
+        the kernel, and whom it tells, once.
+        """
         self.check_thread()
         try:
             raw = codec.encode(header)
             codec.decode_from_run(raw)
         except (CodecError, ValueError) as error:  # ValueError: a text with half a surrogate pair
             raise CodecError(f"this {type(header).__name__} cannot travel: {error}") from None
+        self._unsent.append((raw, body))
+        if not soon or len(self._unsent) > 1:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was to be sent soon. Raises LinkLost when nobody takes it."""
+        if not self._unsent:
+            return
+        unsent, self._unsent = self._unsent, []
         try:
-            self._socket.send(raw, _FIRST)
-            self._socket.send(body, _NOBLOCK)
+            for raw, body in unsent:
+                self._socket.send(raw, _FIRST)
+                self._socket.send(body, _NOBLOCK)
         except zmq.ZMQError as error:
             raise LinkLost(f"nothing can be sent to the kernel: {error}") from None
 
     def waiting(self) -> bool:
-        """Whether `take` has something to do now."""
-        return bool(zmq_poll(self._both, 0))
+        """Whether a message has come, of which the descriptor need not tell any more.
+
+        That of the monitor, which nothing but `take` reads, is as it was.
+        """
+        return bool(_number(self._socket, _EVENTS) & _POLLIN)
 
     def take(self) -> tuple[FromKernel, bytes] | None:
         """The next message, None when none has come. LinkLost for bytes that are none, and when the link is gone."""

@@ -54,6 +54,8 @@ class IdleSelector(selectors.EpollSelector):
         self._waiting: Callable[[], bool] = _nothing
         self._take: Callable[[], object] = _nothing
         self._busy = 0
+        self.begin: Callable[[], bool] = _nothing
+        """Called at each round, before anything else; whether this round is to wait for nothing."""
         self.finish = _nothing
         """Takes what a thread has done for the loop; whether there was something."""
 
@@ -74,6 +76,8 @@ class IdleSelector(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> Ready:
         """The ready descriptors but the bus's, in a round in which nothing else was ready before."""
+        if self.begin():
+            return []
         idle = timeout is None or timeout > 0 or self._busy >= BUSY_ROUNDS
         if not idle:
             self._busy += 1

@@ -75,6 +75,7 @@ def join(start: Start) -> Callable[[], int]:
     if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, programs.reap)
     selector.attend(link.descriptors, link.waiting, life.take)
+    selector.begin = life.flush
     return life.go
 
 
@@ -141,6 +142,15 @@ class Life:
             self._lost(error)
         except Exception as error:  # noqa: BLE001  a fault of the runtime's own costs this frame, never the run
             self._loop.call_exception_handler({"message": "a frame could not be dealt with", "exception": error})
+
+    def flush(self) -> bool:
+        """Send what was to be sent soon; whether the loop is to go on at once, since the link is lost."""
+        try:
+            self._link.flush()
+        except LinkLost as error:
+            self._lost(error)
+            return True
+        return False
 
     def _lost(self, error: BaseException) -> None:
         records.logger().error("the link to the kernel was lost", why=str(error))

@@ -63,7 +63,7 @@ class Call:
         if self._finished:
             raise CallFailed("ended", f"call {self.number} has been answered: nothing can be sent after it")
         self._credit -= 1
-        self._link.send(headers.Chunk(number=self.number, labels=tuple(sorted(self._added))), body)
+        self._link.send(headers.Chunk(number=self.number, labels=tuple(sorted(self._added))), body, soon=True)
 
     @property
     def upload(self) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kernel.methods.request import Method, Request, method
 from manifests import paying
@@ -12,6 +12,9 @@ from manifests.glance import described
 from manifests.holding import rules
 from manifests.settings import shown
 from wire.ids import ID_BYTES, hand_id
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
 
 CHANGED: Final = "kernel.methods"
 """The event that tells that what can be called may have changed, for somebody: it says nothing of what, or whose."""
@@ -51,13 +54,18 @@ def _home(request: Request) -> object:
     }
 
 
+def _secrets(kernel: "Kernel", hand: str) -> dict[str, object]:
+    """A Hand's secrets as they will be when all that was asked for is kept."""
+    return kernel.unkept[hand] if hand in kernel.unkept else kernel.home.secrets(hand)
+
+
 def _change(request: Request) -> object:
     """Decide, stop what is replaced, record, keep secrets once that is on disk, and let what lives follow."""
     kernel, call = request.kernel, request.call
     asked = Asked(
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
         home=os.path.realpath(kernel.home.path), new_id=hand_id(os.urandom(ID_BYTES)), load=kernel.home.load,
-        methods=tuple(one.method for one in kernel.catalogue.all()), secrets=kernel.secrets_of,
+        methods=tuple(one.method for one in kernel.catalogue.all()), secrets=partial(_secrets, kernel),
         real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
         mounts=lambda: Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"),
     )  # fmt: skip

@@ -173,7 +173,7 @@ class Tape:
         log.journal.put_made(self.file, partial(heard, raw, on_tape, is_secret), on_tape, log.size + bound)
         self._queue.append((header, raw, body, log.size if durable else -1))
         if not bound:
-            self.pump()
+            self._kernel.loop.soon(self.pump)
 
     @property
     def is_quiet(self) -> bool:

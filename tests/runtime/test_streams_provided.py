@@ -10,6 +10,7 @@ from wire import codec, headers, limits
 
 PROVIDER = """
     import asyncio
+    import time
     from runtime import Call, Failure, Hand
 
     class Test(Hand):
@@ -68,6 +69,22 @@ PROVIDER = """
                 call.add_labels(f"from {number}")
                 await call.send(b"%d" % number)
 
+        async def give_and_wait(self, call: Call) -> None:
+            await call.send(b"alone")
+            await asyncio.Event().wait()
+
+        async def give_and_spin(self, call: Call) -> None:
+            await call.send(b"one")
+            await call.send(b"two")
+            time.sleep(600)
+
+        async def give_late(self, call: Call) -> None:
+            while not (self.scratch / "late").exists():
+                time.sleep(0.01)
+            time.sleep(0.5)  # libzmq hears of the end meanwhile, and this loop does not
+            await call.send(b"nobody hears this")
+            await asyncio.Event().wait()
+
         async def send_wrong(self, call: Call) -> None:
             await call.send("text")
 
@@ -81,7 +98,7 @@ PROVIDES = (
         provided(f"test.{name}")
         for name in (
             "how-far", "give-nothing", "break-off", "take-none", "open-gate", "answer-each", "label", "label-much",
-            "send-wrong", "send-much",
+            "send-wrong", "send-much", "give-and-wait", "give-and-spin", "give-late",
         )
     ),
 )  # fmt: skip
@@ -104,6 +121,25 @@ def test_a_reply_longer_than_the_window_waits_for_credit(provider: Peer) -> None
         seen += provider.chunks(1)
     assert seen == [b"%d" % n for n in range(30)]
     assert provider.expect(headers.Done) == (headers.Done(number=number), {"count": 30})
+
+
+def test_a_chunk_goes_out_though_nothing_comes_after_it(provider: Peer) -> None:
+    provider.call("test.give-and-wait")
+    assert provider.chunks(1) == [b"alone"]
+
+
+def test_chunks_go_out_before_a_hand_that_does_not_go_on(provider: Peer) -> None:
+    provider.call("test.give-and-spin")
+    assert provider.chunks(2) == [b"one", b"two"]
+
+
+def test_a_chunk_that_nobody_takes_any_more_ends_the_run_with_75(provider: Peer) -> None:
+    provider.call("test.give-late")
+    provider.router.close()
+    (provider.scratch / "late").touch()
+    assert provider.exit_code() == 75
+    (record,) = provider.records()
+    assert record["event"] == "the link to the kernel was lost"
 
 
 def test_an_empty_chunk_is_a_chunk(provider: Peer) -> None:

@@ -6,9 +6,10 @@ its own link. Whatever they do, `besieged` demands at the end: no call without i
 
 import os
 import statistics
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,12 @@ from wire.headers import FromKernel, Header
 MIB = 1024 * 1024
 Frames = Sequence[bytes]
 PATIENCE_MS = 20_000
+
+FACTOR = 12
+"""How many times its calm latency a neighbour's typical call may take under attack, on two busy cores."""
+
+GROWTH = 96 * MIB
+"""What the kernel may grow by while one peer does its worst: bodies read ahead, those of its open calls, slack."""
 
 
 class Raw:
@@ -218,3 +225,27 @@ def balanced(home: Path) -> None:
     assert set(calls.values()) <= {1}
     assert set(ends.values()) <= {1}
     assert calls == ends, f"calls without an end: {calls - ends}; ends without a call: {ends - calls}"
+
+
+def call_word(number: int = 10_001, method: str = "echo.say", **more: object) -> bytes:
+    return word(headers.Call(number=number, method=method, **more))  # type: ignore[arg-type]
+
+
+def storm(kernel: Kernel, attack: Callable[[], Value]) -> tuple[Value, float, int]:
+    """Attack from a thread of its own: what it gives, a neighbour's slowness meanwhile, and the kernel's growth.
+
+    His calm is measured before and after it, and counts as it was when the machine had more to do.
+    """
+    outcome: list[Value] = []
+    with kernel.client() as neighbour:
+        calm, before = latencies(neighbour), memory(kernel)
+        thread = threading.Thread(target=lambda: outcome.append(attack()))
+        thread.start()
+        stormy, most = [], before
+        while thread.is_alive():
+            stormy += latencies(neighbour, 10)
+            most = max(most, memory(kernel))
+        thread.join()
+        settled(kernel)
+        calm = max(calm, latencies(neighbour), key=statistics.median)
+    return outcome[0], slowness(calm, stormy), most - before

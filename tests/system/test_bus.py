@@ -4,9 +4,7 @@ From outside come peers with the operator's key, whose connection alone is forgo
 which are killed. Millions of messages instead of hundreds of thousands: `./just soak`.
 """
 
-import statistics
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import get_args
 
 import msgspec
@@ -14,35 +12,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernel.watch import GROWN
 from tests.living import Kernel
 from tests.system.attacks import (
+    FACTOR,
+    GROWTH,
     MIB,
     Raw,
     besieged,
+    call_word,
     floods,
     got,
-    latencies,
-    memory,
     operators,
     play,
     settled,
-    slowness,
     small,
+    storm,
     word,
 )
-from tests.system.fates import ended, entries, table, until
+from tests.system.fates import ended, table
 from wire import codec, headers, limits
 from wire.codec import NIL, Value
-
-FACTOR = 12
-"""How many times its calm latency a neighbour's typical call may take under attack, on two busy cores."""
-
-GROWTH = 96 * MIB
-"""What the kernel may grow by while one peer does its worst: bodies read ahead, those of its open calls, slack."""
-
-MOST_BY_THEN = 768 * MIB
-"""What one peer may send until it is found out: of the looks that find it, on two busy cores, one comes late."""
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +39,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with besieged(tmp_path_factory.mktemp("bus")) as kernel:
         yield kernel
         assert floods(kernel.home, "fault") == ([], []), "a message met a fault of the kernel's own"
-
-
-def call_word(number: int = 10_001, method: str = "echo.say", **more: object) -> bytes:
-    return word(headers.Call(number=number, method=method, **more))  # type: ignore[arg-type]
 
 
 def packed(*array: object) -> bytes:
@@ -267,26 +252,6 @@ LIKE_CANCELS = ("credit for nobody", "chunks for nobody")
 """Floods that the kernel meets in the same place as cancels, left to `./just soak`."""
 
 
-def storm(kernel: Kernel, attack: Callable[[], Value]) -> tuple[Value, float, int]:
-    """Attack from a thread of its own: what it gives, a neighbour's slowness meanwhile, and the kernel's growth.
-
-    His calm is measured before and after it, and counts as it was when the machine had more to do.
-    """
-    outcome: list[Value] = []
-    with kernel.client() as neighbour:
-        calm, before = latencies(neighbour), memory(kernel)
-        thread = threading.Thread(target=lambda: outcome.append(attack()))
-        thread.start()
-        stormy, most = [], before
-        while thread.is_alive():
-            stormy += latencies(neighbour, 10)
-            most = max(most, memory(kernel))
-        thread.join()
-        settled(kernel)
-        calm = max(calm, latencies(neighbour), key=statistics.median)
-    return outcome[0], slowness(calm, stormy), most - before
-
-
 @pytest.mark.alone
 @pytest.mark.parametrize("flood", [name for name in FLOODS if name not in LIKE_CANCELS])
 def test_a_flood_from_a_run_ends_the_run_alone(kernel: Kernel, flood: str) -> None:
@@ -342,79 +307,3 @@ def flooded_from_outside(kernel: Kernel, flood: tuple[bytes, bytes], count: int)
             assert growth < GROWTH
     assert slower < FACTOR
     settled(kernel)
-
-
-def test_large_bodies_by_the_hundred_cost_no_more_than_what_may_be_open(kernel: Kernel) -> None:
-    def attack() -> Value:
-        with kernel.client() as client:
-            never, body = call_word(10_001, "odd.never", deadline=5_000), small(bytes(MIB))
-            steps = [
-                ["send", call_word(number, "odd.never", deadline=5_000), body] for number in range(20_001, 20_041, 2)
-            ]
-            return dict(play(client, *steps, ["many", 1_000, never, body], ["wait", "never"], seconds=60))
-
-    outcome, slower, growth = storm(kernel, attack)
-    assert table(outcome)["code"] == "ended", outcome
-    assert slower < FACTOR
-    assert growth < GROWTH
-    settled(kernel)
-
-
-def test_one_message_of_many_large_frames_costs_its_size_once_and_its_sender_the_link(kernel: Kernel) -> None:
-    """libzmq bounds a frame, and not how many a message has."""
-    before = memory(kernel)
-
-    def attack() -> Value:
-        with kernel.client() as client:
-            return dict(play(client, ["send", *[small(bytes(MIB))] * 200], ["wait", "never"], seconds=60))
-
-    outcome, slower, growth = storm(kernel, attack)
-    assert table(outcome)["code"] == "ended", outcome
-    assert slower < FACTOR
-    assert growth < 200 * MIB + GROWTH
-    until(lambda: memory(kernel) < before + GROWTH, "the kernel gives the memory back")
-    settled(kernel)
-
-
-@pytest.mark.alone
-def test_a_message_that_does_not_come_to_its_end_costs_its_sender_the_link_before_it_fills_the_kernel(
-    kernel: Kernel,
-) -> None:
-    """Frames that share one piece of memory cost their sender none; libzmq keeps them all until the last one has come."""
-    before = memory(kernel)
-
-    def attack() -> Value:
-        with kernel.client() as client:
-            return dict(play(client, ["endless", 6_000], ["wait", "never"], seconds=60))
-
-    outcome, _, growth = storm(kernel, attack)
-    assert table(outcome)["code"] == "ended", outcome
-    assert growth < GROWN + MOST_BY_THEN
-    until(lambda: memory(kernel) < before + GROWTH, "the kernel gives the memory back")
-
-
-def test_a_frame_beyond_all_bounds_is_cut_off_with_its_link(kernel: Kernel) -> None:
-    """Not a byte of it is kept; a run that lives on without its link is ended all the same."""
-    with kernel.client() as client:
-        outcome = play(client, ["send", call_word(), small(bytes(10 * MIB))], ["wait", "never"], seconds=20)
-    assert (outcome["outcome"], outcome["code"]) == ("failed", "ended"), outcome
-    settled(kernel)
-
-
-def test_replies_that_nobody_reads_cost_no_more_than_what_is_kept_for_a_peer(kernel: Kernel) -> None:
-    before, counts = memory(kernel), [0, len(entries(kernel.home, "end"))]
-
-    def no_more_ended() -> bool:
-        threading.Event().wait(0.3)
-        counts.append(len(entries(kernel.home, "end")))
-        return counts[1] + 20 < counts[-2] == counts[-1]
-
-    with Raw(kernel.home, operators(kernel.home)) as raw:
-        raw.hello()
-        for number in range(1, 601, 2):
-            raw.call(number, "echo.say", {"text": "x" * 900_000}, deadline=60_000)
-        until(no_more_ended, "many have ended, and then no more")
-        settled(kernel)
-        assert memory(kernel) - before < GROWTH
-    with kernel.client() as client:
-        assert latencies(client, 3)

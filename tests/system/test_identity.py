@@ -17,7 +17,7 @@ import zmq
 
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel
-from tests.system.attacks import Raw, besieged, floods, latencies, operators, play, settled, slowness, word
+from tests.system.attacks import FACTOR, Raw, besieged, floods, latencies, operators, play, settled, slowness, word
 from tests.system.fates import call, entries, entry, table, until
 from wire import codec, headers, limits
 from wire.codec import NIL
@@ -40,8 +40,6 @@ with tempfile.TemporaryDirectory() as folder:
     os._exit(0)
 """
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01"
-FACTOR = 12
-"""How many times its calm latency a neighbour's typical call may take while it is stormy, on two busy cores."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,116 @@
+"""Nobody fills the kernel: large bodies, messages of many frames, ones that never end, and replies that nobody reads.
+
+Separate from test_bus.py, where floods are of many messages: these are few, and large.
+"""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from kernel.watch import GROWN
+from tests.living import Kernel
+from tests.system.attacks import (
+    FACTOR,
+    GROWTH,
+    MIB,
+    Raw,
+    besieged,
+    call_word,
+    floods,
+    latencies,
+    memory,
+    operators,
+    play,
+    settled,
+    small,
+    storm,
+)
+from tests.system.fates import entries, table, until
+from wire.codec import Value
+
+MOST_BY_THEN = 768 * MIB
+"""What one peer may send until it is found out: of the looks that find it, on two busy cores, one comes late."""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with besieged(tmp_path_factory.mktemp("bus")) as kernel:
+        yield kernel
+        assert floods(kernel.home, "fault") == ([], []), "a message met a fault of the kernel's own"
+
+
+def test_large_bodies_by_the_hundred_cost_no_more_than_what_may_be_open(kernel: Kernel) -> None:
+    def attack() -> Value:
+        with kernel.client() as client:
+            never, body = call_word(10_001, "odd.never", deadline=5_000), small(bytes(MIB))
+            steps = [
+                ["send", call_word(number, "odd.never", deadline=5_000), body] for number in range(20_001, 20_041, 2)
+            ]
+            return dict(play(client, *steps, ["many", 1_000, never, body], ["wait", "never"], seconds=60))
+
+    outcome, slower, growth = storm(kernel, attack)
+    assert table(outcome)["code"] == "ended", outcome
+    assert slower < FACTOR
+    assert growth < GROWTH
+    settled(kernel)
+
+
+def test_one_message_of_many_large_frames_costs_its_size_once_and_its_sender_the_link(kernel: Kernel) -> None:
+    """libzmq bounds a frame, and not how many a message has."""
+    before = memory(kernel)
+
+    def attack() -> Value:
+        with kernel.client() as client:
+            return dict(play(client, ["send", *[small(bytes(MIB))] * 200], ["wait", "never"], seconds=60))
+
+    outcome, slower, growth = storm(kernel, attack)
+    assert table(outcome)["code"] == "ended", outcome
+    assert slower < FACTOR
+    assert growth < 200 * MIB + GROWTH
+    until(lambda: memory(kernel) < before + GROWTH, "the kernel gives the memory back")
+    settled(kernel)
+
+
+@pytest.mark.alone
+def test_a_message_that_does_not_come_to_its_end_costs_its_sender_the_link_before_it_fills_the_kernel(
+    kernel: Kernel,
+) -> None:
+    """Frames that share one piece of memory cost their sender none; libzmq keeps them all until the last one has come."""
+    before = memory(kernel)
+
+    def attack() -> Value:
+        with kernel.client() as client:
+            return dict(play(client, ["endless", 6_000], ["wait", "never"], seconds=60))
+
+    outcome, _, growth = storm(kernel, attack)
+    assert table(outcome)["code"] == "ended", outcome
+    assert growth < GROWN + MOST_BY_THEN
+    until(lambda: memory(kernel) < before + GROWTH, "the kernel gives the memory back")
+
+
+def test_a_frame_beyond_all_bounds_is_cut_off_with_its_link(kernel: Kernel) -> None:
+    """Not a byte of it is kept; a run that lives on without its link is ended all the same."""
+    with kernel.client() as client:
+        outcome = play(client, ["send", call_word(), small(bytes(10 * MIB))], ["wait", "never"], seconds=20)
+    assert (outcome["outcome"], outcome["code"]) == ("failed", "ended"), outcome
+    settled(kernel)
+
+
+def test_replies_that_nobody_reads_cost_no_more_than_what_is_kept_for_a_peer(kernel: Kernel) -> None:
+    before, counts = memory(kernel), [0, len(entries(kernel.home, "end"))]
+
+    def no_more_ended() -> bool:
+        threading.Event().wait(0.3)
+        counts.append(len(entries(kernel.home, "end")))
+        return counts[1] + 20 < counts[-2] == counts[-1]
+
+    with Raw(kernel.home, operators(kernel.home)) as raw:
+        raw.hello()
+        for number in range(1, 601, 2):
+            raw.call(number, "echo.say", {"text": "x" * 900_000}, deadline=60_000)
+        until(no_more_ended, "many have ended, and then no more")
+        settled(kernel)
+        assert memory(kernel) - before < GROWTH
+    with kernel.client() as client:
+        assert latencies(client, 3)
