@@ -195,9 +195,9 @@ def test_a_key_is_found_among_many_at_once(tmp_path: Path) -> None:
     keys.parent.mkdir()
     keys.write_text("".join(f'\n{{"run":"r-{number}","key":"{number:064x}"}}\n' for number in range(1, 100_001)))
     begun = time.process_time()
-    for number in range(1, 20):
+    for number in range(1, 60):
         assert journal.secret(f"r-{number}") == number.to_bytes(32, "big")
-    assert time.process_time() - begun < 0.5  # it takes 0.1 s, and took 1.2
+    assert time.process_time() - begun < 2  # it takes 0.3 s, and took 4
 
 
 def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
