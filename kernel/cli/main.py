@@ -220,7 +220,7 @@ def _os_error(error: OSError) -> str:
         errno.EROFS: "it is mounted read-only: use a home elsewhere with --home",
         errno.ENOENT: "look at the path",
         errno.EISDIR: "name a file in it",
-        errno.ENOTDIR: "look at the path: a part of it is a file",
+        errno.ENOTDIR: "a part of that path is no folder: look at it with `ls -ld`",
     }.get(error.errno or 0, "see `maniple doctor`")
     return f"{what}{why}; {mend}"
 

@@ -50,8 +50,8 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         if not watch and not wait:
             session.result(reply, lambda: run)
             return
-        session.say(f"{run} of {name} is under way.")
         with left_alone(session, run), closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
+            session.say(f"{run} of {name} is under way.")
             outcome = told.read(outcome_of(client, run, view.tick).value, told.Outcome)
             view.tick()
     value = outcome.value

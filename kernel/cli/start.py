@@ -40,8 +40,8 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
         if not wait:
             session.result(reply, lambda: begun.run)
             return
-        session.say(f"{begun.run} of {hand} is under way.")
         with left_alone(session, begun.run):
+            session.say(f"{begun.run} of {hand} is under way.")
             outcome = told.read(waited(session, client, begun.run).value, told.Outcome)
     session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
     end(outcome, hand)
