@@ -26,6 +26,9 @@ BUSY_ROUNDS: Final = 64
 """Rounds of the loop after which descriptors are looked at, and a frame is taken, though something is ready: a Hand
 that spins can still be stopped."""
 
+_OWN_THREADS: Final = 3  # the loop's, and libzmq's two
+_THREADS_MOST: Final = 32  # as many as Python has at most
+
 
 class Clock(Protocol):
     """The clock of a run that can be gone through again."""
@@ -128,9 +131,9 @@ class Told(asyncio.SelectorEventLoop):
     comes first: so a run waits for its threads, and how long they take is no part of what it meets.
     """
 
-    def __init__(self, selector: IdleSelector, clock: Clock) -> None:
+    def __init__(self, selector: IdleSelector, clock: Clock, pool: concurrent.futures.Executor) -> None:
         self._threads: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
-        self._pool: concurrent.futures.Executor | None = None
+        self._pool = pool
         selector.finish = self._finish
         super().__init__(selector)
         self.time = clock.seconds  # type: ignore[method-assign]  # it is asked at each turn
@@ -145,10 +148,8 @@ class Told(asyncio.SelectorEventLoop):
         self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
     ) -> asyncio.Future[Any]:
         """Have a thread do something; asyncio.to_thread comes here."""
-        if executor is None:
-            executor = self._pool = self._pool or concurrent.futures.ThreadPoolExecutor()
         future = self.create_future()
-        self._threads.append((executor.submit(function, *arguments), future))
+        self._threads.append(((executor or self._pool).submit(function, *arguments), future))
         return future
 
     def _finish(self) -> bool:
@@ -198,7 +199,15 @@ def _as_completed(works: Iterable[Any], *, timeout: float | None = None) -> Iter
     return _by_address([asyncio.ensure_future(work) for work in works], timeout=timeout)
 
 
-def new_loop(clock: Clock | None = None) -> tuple[asyncio.SelectorEventLoop, IdleSelector]:
-    """A loop and its selector; its self-pipe, the last AF_UNIX socket of the run, exists when this returns."""
+def new_loop(clock: Clock | None = None, processes: int = 0) -> tuple[asyncio.SelectorEventLoop, IdleSelector]:
+    """A loop and its selector; its self-pipe, the last AF_UNIX socket of the run, exists when this returns.
+
+    processes: how many the run may have, threads too. What `asyncio.to_thread` is given takes no more of them than are left.
+    """
     selector = IdleSelector(clock)
-    return asyncio.SelectorEventLoop(selector) if clock is None else Told(selector, clock), selector
+    pool = concurrent.futures.ThreadPoolExecutor(min(max(1, processes - _OWN_THREADS), _THREADS_MOST))
+    if clock is not None:
+        return Told(selector, clock, pool), selector
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.set_default_executor(pool)
+    return loop, selector

@@ -61,7 +61,7 @@ def join(start: Start) -> Callable[[], int]:
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
     clock = ToldClock(start.launch.clock) if start.launch.clock else None
-    loop, selector = new_loop(clock)
+    loop, selector = new_loop(clock, manifest.limits.processes)
     bus = start.descriptors["bus"]
     link = Link(bus=bus, server_key=start.launch.server_key, public=start.public, secret=start.secret)
     try:
