@@ -11,6 +11,7 @@ import select
 import struct
 import time
 from _thread import get_ident
+from contextlib import suppress
 from typing import Final
 
 import zmq
@@ -145,7 +146,9 @@ class Link:
         raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
 
     def close(self) -> None:
-        """Give what is on its way a moment, then let go."""
+        """Give what is on its way, or was to be sent soon, a moment, then let go."""
+        with suppress(LinkLost):
+            self.flush()
         self._monitor.close(0)
         self._socket.close()
         self._zmq.term()

@@ -55,7 +55,11 @@ class Call:
         self._used: Used | None = None
 
     async def send(self, chunk: bytes) -> None:
-        """Stream one chunk to the caller; waits until there is room for it."""
+        """Stream one chunk to the caller; waits until there is room for it.
+
+        It is on its way with what is sent next, or as soon as this Hand waits for something: what computes for long goes to
+        a thread.
+        """
         self._link.check_thread()
         body = codec.encode_body(as_bytes(chunk))
         while self._credit == 0 and not self._finished:

@@ -10,6 +10,7 @@ from wire import codec, headers, limits
 
 PROVIDER = """
     import asyncio
+    import sys
     import time
     from runtime import Call, Failure, Hand
 
@@ -78,6 +79,14 @@ PROVIDER = """
             await call.send(b"two")
             time.sleep(600)
 
+        async def give_and_exit(self, call: Call) -> None:
+            loop, turn = asyncio.get_running_loop(), asyncio.Event()
+            loop.call_soon(turn.set)
+            loop.call_soon(loop.call_soon, sys.exit)  # in the round in which this goes on, and after it
+            await turn.wait()
+            await call.send(b"last words")
+            await asyncio.Event().wait()
+
         async def give_late(self, call: Call) -> None:
             while not (self.scratch / "late").exists():
                 time.sleep(0.01)
@@ -98,7 +107,7 @@ PROVIDES = (
         provided(f"test.{name}")
         for name in (
             "how-far", "give-nothing", "break-off", "take-none", "open-gate", "answer-each", "label", "label-much",
-            "send-wrong", "send-much", "give-and-wait", "give-and-spin", "give-late",
+            "send-wrong", "send-much", "give-and-wait", "give-and-spin", "give-and-exit", "give-late",
         )
     ),
 )  # fmt: skip
@@ -131,6 +140,11 @@ def test_a_chunk_goes_out_though_nothing_comes_after_it(provider: Peer) -> None:
 def test_chunks_go_out_before_a_hand_that_does_not_go_on(provider: Peer) -> None:
     provider.call("test.give-and-spin")
     assert provider.chunks(2) == [b"one", b"two"]
+
+
+def test_a_chunk_goes_out_before_a_hand_that_ends_its_process(provider: Peer) -> None:
+    provider.call("test.give-and-exit")
+    assert provider.chunks(1) == [b"last words"]
 
 
 def test_a_chunk_that_nobody_takes_any_more_ends_the_run_with_75(provider: Peer) -> None:
