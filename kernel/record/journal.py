@@ -143,9 +143,12 @@ class Journal:
         self._put.append((tape, needs, record))
 
     def put_made(self, tape: TapeFile, record: Callable[[], Record], body: bytes | None, needs: int) -> None:
-        """As put(), of a record that the log's thread makes, with this body."""
+        """As put(), of a record that the log's thread makes, with this body.
+
+        None: one that keeps none is made at once. What it is made of may be large, and would wait for the disk uncounted.
+        """
         self._given += 64 + len(body or b"")
-        self._put.append((tape, needs, record))
+        self._put.append((tape, needs, record() if body is None else record))
 
     def take(self) -> None:
         """What was put until now is what store() writes. Called when entries were taken, so that it has all they need."""

@@ -46,6 +46,19 @@ def records(tape: TapeFile) -> list[Record]:
     return [placed.record for placed in tape.records()]
 
 
+def test_a_record_that_keeps_no_body_is_made_at_once_since_its_body_is_not_counted(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make(number: int) -> Asked:
+        made.append(number)
+        return asked(number, tapes.ASKED_MOST + 1)
+
+    journal = Journal(tmp_path)
+    journal.put_made(journal.tape("r-1", SECRET), partial(make, 1), None, 1)
+    journal.put_made(journal.tape("r-1", SECRET), partial(make, 3), b"kept", 2)
+    assert made == [1]
+
+
 def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     one, other = journal.tape("r-1", SECRET), journal.tape("r-2", SECRET)
