@@ -4,11 +4,10 @@ It gives each message with the principal whose key the connection proved; it kno
 Every send is non-blocking: a peer that cannot take what it was promised is reported, never waited for.
 """
 
-import fcntl
 import os
+import select
 import stat
 import struct
-import termios
 from collections.abc import Callable
 from typing import Final
 
@@ -119,7 +118,9 @@ class Bus:
 
     def is_coming(self, link: tuple[int, int]) -> bool:
         """Whether bytes are on their way by a connection."""
-        return not self.is_cut(link) and fcntl.ioctl(link[0], termios.FIONREAD, bytes(4)) != bytes(4)
+        look = select.poll()  # it raises nothing for one that is cut just now
+        look.register(link[0], select.POLLIN)
+        return not self.is_cut(link) and look.poll(0) == [(link[0], select.POLLIN)]
 
     def at_the_door(self) -> list[int]:
         """What happened since the last look: the descriptor of each connection that was cut, and -1 for each that could

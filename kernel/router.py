@@ -96,7 +96,7 @@ class Router:
         paced = Rate(rate, kernel.loop.now())
         peer = kernel.peers[route] = Peer(route, principal, run, paced, in_flight, kernel.bus.link())
         if run is not None:
-            run.peer = peer
+            run.peer, run.link = peer, peer.link
         kernel.links.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
         if run is not None and run.tape is not None:
             run.tape.greet(peer)

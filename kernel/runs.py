@@ -84,9 +84,9 @@ class Run:
 
     __slots__ = (
         "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "fired",
-        "grants", "grouped", "hand", "held", "id", "instead", "key", "labels", "leaves", "memory", "missing", "number",
-        "owing", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started", "state",
-        "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
+        "grants", "grouped", "hand", "held", "id", "instead", "key", "labels", "leaves", "link", "memory", "missing",
+        "number", "owing", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started",
+        "state", "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -98,7 +98,7 @@ class Run:
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
         self.used = Used()
         self.owing: dict[int, Owed] = {}
-        self.pidfd = -1
+        self.pidfd, self.link = -1, (0, -1)
         self.uid: int | None = None
         self.talk: socket | None = None
         self.key = b""

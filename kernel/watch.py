@@ -107,13 +107,13 @@ class Watch:
             kernel.loop.after(CLOSER if is_large else EVERY, self._look_at_itself)
         if is_large and (not bus.router.poll(0) or bus.taken - self._taken >= len(kernel.peers)):
             self._taken = bus.taken
-            for peer in list(kernel.peers.values()):
-                if peer.run is not None and not peer.run.paused and bus.is_coming(peer.link):
+            for run in [one for one in kernel.runs.values() if not one.paused and bus.is_coming(one.link)]:
+                if run.state == "left":
+                    self._end(run, "it went on sending when it had said that it leaves")
+                elif (peer := run.peer) is not None:
                     peer.looks += 1
                     if peer.looks > STUCK:
                         kernel.links.end(peer, "flood", "a message that does not come to its end")
-            for run in [run for run in kernel.runs.values() if run.state == "left"]:
-                self._end(run, "it took its time to end while the kernel was being filled")
 
     def _end(self, run: Run, why: str) -> None:
         run.unfit = run.unfit or why

@@ -3,8 +3,12 @@
 Separate from test_bus.py, where floods are of many messages: these are few, and large.
 """
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -114,3 +118,37 @@ def test_replies_that_nobody_reads_cost_no_more_than_what_is_kept_for_a_peer(ker
         assert memory(kernel) - before < GROWTH
     with kernel.client() as client:
         assert latencies(client, 3)
+
+
+_HALF: Final = """
+import signal, sys, zmq
+from pathlib import Path
+from tests.system.attacks import MIB, Raw, operators
+
+home = Path(sys.argv[1])
+with Raw(home, operators(home)) as raw:
+    raw.hello()
+    frame = zmq.Frame(bytes(MIB), copy=False)
+    for _ in range(4_000):
+        raw.socket.send(frame, zmq.SNDMORE, copy=False)
+    raw.socket.send(b"", 0)
+    signal.pause()
+"""
+"""Says one message of thousands of frames, which share one piece of memory, as the operator, whom nobody ends."""
+
+
+@pytest.mark.alone
+def test_who_ends_while_another_fills_the_kernel_is_not_accused(kernel: Kernel) -> None:
+    before, known = memory(kernel), len(entries(kernel.home, "run.end"))
+    half = subprocess.Popen([sys.executable, "-c", _HALF, str(kernel.home)])
+    try:
+        until(lambda: memory(kernel) > before + GROWN + 64 * MIB, "the kernel is being filled")
+        half.send_signal(signal.SIGSTOP)
+        with kernel.client() as client:
+            assert [play(client)["outcome"] for _ in range(20)] == ["done"] * 20
+        ends = until(lambda: entries(kernel.home, "run.end")[known + 19 :] and entries(kernel.home, "run.end"), "ends")
+        assert [(one.verdict, one.why) for one in ends[known:] if one.verdict != "ended"] == []
+        assert memory(kernel) > before + GROWN
+    finally:
+        half.kill()
+        half.wait()
