@@ -76,11 +76,8 @@ def leave(folder: str, name: str) -> bool:
 
 
 def _memory_group(lines: Iterable[list[str]]) -> str | None:
-    for _, controllers, path in lines:
-        if "memory" in controllers.split(","):
-            found = _MOUNT + path
-            return found if os.path.isdir(found) else _MOUNT if os.path.isdir(_MOUNT) else None
-    return None
+    found = next((path for _, controllers, path in lines if "memory" in controllers.split(",")), None)
+    return None if found is None else next(filter(os.path.isdir, (_MOUNT + found, _MOUNT)), None)
 
 
 def _write(group: str, name: str, text: str) -> None:

@@ -149,11 +149,9 @@ def call_filter(architecture: str, profiles: frozenset[Profile]) -> bytes:
 def _planned(launch: Launch, found: Machine) -> Plan:
     """How this run is walled in on this machine. Raises Refusal when that is less than is required."""
     manifest = schema.decode(launch.manifest)
-    own, roots = (
-        filter(None, (launch.scratch, launch.state)),
-        filter(lambda name: name[:5] == "root:", launch.descriptors),
-    )
-    made = plan(manifest, found, folders=tuple(own), roots=list(roots), required=launch.require)
+    own = tuple(filter(None, (launch.scratch, launch.state)))
+    roots = [name for name in launch.descriptors if name.startswith("root:")]
+    made = plan(manifest, found, folders=own, roots=roots, required=launch.require)
     if gone := [path for path in manifest.confinement.outside_read if not os.path.exists(path)]:
         raise Refusal("confinement", f"outside_read names {gone[0]}, which no run can see: make it, or leave it out")
     return made

@@ -51,8 +51,7 @@ def main(arguments: list[str]) -> None:
         confine.own_user_namespace()
     confine.unshare(confine.NEWPID)
     alive, held = os.pipe()
-    first = os.fork()
-    if first:
+    if first := os.fork():
         _tell(end, Warm(pid=first), [os.pidfd_open(first)])
         receive(end)  # the kernel knows the inner one
         os.write(held, b".")
@@ -92,6 +91,7 @@ class Template:
         self._spares = Spares(found, self._forked, rehearse)
         self._unswept: deque[str] = deque()
         self._scratch = -1
+        self._measure = partial(measuring.measure, os.memfd_create("marks"), partial(_tell, end))
         self._epoll = select.epoll()
         self._epoll.register(end.fileno(), select.EPOLLIN)
         self._own_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -121,7 +121,7 @@ class Template:
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
             case Measure(runs=runs):
                 living = {number: pidfd for pidfd, (number, *_) in self._runs.items() if number}
-                self._aside(partial(measuring.measure, runs, descriptors, living, partial(_tell, self._end)))
+                self._aside(partial(self._measure, runs, descriptors, living))
         close_all(descriptors)
 
     def _begin(self, fork: Fork, talk: int) -> None:

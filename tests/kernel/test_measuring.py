@@ -1,8 +1,12 @@
 """Many runs' folders are measured in one process, and nobody waits for one that takes long."""
 
+import fcntl
 import mmap
 import os
+import resource
+import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,6 +58,13 @@ def told() -> Iterator[tuple[Callable[[Measured], None], Callable[[], list[int]]
     os.close(into)
 
 
+@pytest.fixture
+def marks() -> Iterator[int]:
+    descriptor = os.memfd_create("marks")
+    yield descriptor
+    os.close(descriptor)
+
+
 def _many(path: Path) -> Path:
     """A folder that takes long, and has a mebibyte and more."""
     path.mkdir()
@@ -70,26 +81,26 @@ def _large(path: Path) -> Path:
 
 
 def test_only_those_that_take_more_than_they_may_are_told(
-    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     tell, heard = told
     bounds = (10 * MEBIBYTE, MEBIBYTE // 2, 10 * MEBIBYTE, MEBIBYTE)
     runs = [Bound(number=number, folders=1, most=most) for number, most in enumerate(bounds, 1)]
-    measuring.measure(runs, [opened(_large(tmp_path / str(run.number))) for run in runs], {}, tell)
+    measuring.measure(marks, tell, runs, [opened(_large(tmp_path / str(run.number))) for run in runs], {})
     assert heard() == [2, 4]
 
 
 def test_all_folders_of_a_run_count_together_and_no_others(
-    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     tell, heard = told
     runs = [Bound(number=number, folders=2, most=most) for number, most in ((1, 4 * MEBIBYTE), (2, MEBIBYTE * 3 // 2))]
-    measuring.measure(runs, [opened(_large(tmp_path / str(number))) for number in range(4)], {}, tell)
+    measuring.measure(marks, tell, runs, [opened(_large(tmp_path / str(number))) for number in range(4)], {})
     assert heard() == [2]
 
 
 def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the_same(
-    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     tell, heard = told
     runs = [Bound(number=number, folders=1, most=MEBIBYTE // 2) for number in (1, 2, 3)]
@@ -99,10 +110,60 @@ def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the
         folders.measure(many[0], 1 << 40, time.monotonic() + measuring.MOMENT)
     for number in (1, 2):
         (tmp_path / str(number) / "larger").write_bytes(b"x" * MEBIBYTE)
-    measuring.measure([*slow, runs[2]], [*many, opened(_large(tmp_path / "3"))], {}, tell)
+    measuring.measure(marks, tell, [*slow, runs[2]], [*many, opened(_large(tmp_path / "3"))], {})
     found = heard()
     assert found[0] == 3
     assert sorted(found) == [1, 2, 3]
+
+
+def test_nobody_goes_through_a_folder_that_somebody_goes_through_still(
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    """Else a folder that takes longer than the time between looks would have more processes each second, without end."""
+    tell, heard = told
+    runs, many = [Bound(number=1, folders=1, most=2 * MEBIBYTE)], [opened(_many(tmp_path / "many"))]
+    (tmp_path / "many" / "larger").write_bytes(b"x" * MEBIBYTE)
+    locked, lock = os.pipe()
+    if (other := os.fork()) == 0:
+        fcntl.lockf(marks, fcntl.LOCK_EX, 1, 1)
+        os.write(lock, b"!")
+        signal.pause()
+    try:
+        os.read(locked, 1)
+        if (looking := os.fork()) == 0:  # it waits for all its children
+            measuring.measure(marks, tell, runs, many, {})
+            os._exit(0)
+        assert os.waitpid(looking, 0)[1] == 0
+        assert heard() == []
+    finally:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+    measuring.measure(marks, tell, runs, many, {})
+    assert heard() == [1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a user who may have two processes")
+def test_none_is_left_when_no_process_can_be_made_for_another(
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, _ = told
+    runs = [Bound(number=number, folders=1, most=1 << 40) for number in (1, 2)]
+    many = [opened(_many(tmp_path / str(number))) for number in (1, 2)]
+    for number in (1, 2):
+        (tmp_path / str(number)).chmod(0o755)
+    if (child := os.fork()) == 0:
+        try:
+            os.setresuid(61_234, 61_234, 61_234)
+            resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+            with pytest.raises(BlockingIOError):
+                measuring.measure(marks, tell, runs, many, {})
+            with pytest.raises(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_look_ends_at_its_time_wherever_it_is(tmp_path: Path, opened: Open) -> None:
@@ -115,7 +176,7 @@ def test_a_look_ends_at_its_time_wherever_it_is(tmp_path: Path, opened: Open) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not look at what processes have mapped")
 def test_what_the_processes_of_a_run_hold_without_a_name_counts(
-    tmp_path: Path, opened: Open, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     tell, heard = told
     place, runs = tmp_path / "one", [Bound(number=number, folders=1, most=MEBIBYTE // 2) for number in (1, 2)]
@@ -127,7 +188,7 @@ def test_what_the_processes_of_a_run_hold_without_a_name_counts(
     (place / "file").unlink()
     living = {1: os.pidfd_open(os.getpid())}
     try:
-        measuring.measure(runs, [opened(place), opened(place)], living, tell)
+        measuring.measure(marks, tell, runs, [opened(place), opened(place)], living)
         assert heard() == [1]
     finally:
         os.close(living[1])
