@@ -73,7 +73,7 @@ class Run:
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
-    grouped: it is in its control group.
+    grouped: it is in its control group. link: its peer's, known also when that has left.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
     used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when. fired: the
     firing of its schedule that began it; instead: the run that it was begun instead of. Of a run that
