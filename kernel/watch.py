@@ -33,9 +33,10 @@ so that nobody waits while a thousand are looked at."""
 GROWN: Final = 128 * 1024 * 1024
 """Bytes that the kernel may hold beyond what it held when its first run began, before it looks who fills it."""
 
-CLOSER: Final = 0.1
+CALM, CLOSER = 0.25, 0.1
 STUCK: Final = 5
-"""Seconds between such looks; and how many of them may see bytes on their way from a peer without a whole message between:
+"""Seconds between looks at its own memory while there are runs, which fill it by hundreds of megabytes a second, and while
+it has grown so much; and how many of these may see bytes on their way from a peer without a whole message between:
 more time than a body takes, however busy the machine is."""
 
 
@@ -50,7 +51,7 @@ class Watch:
         """Watch a run from now, when no code of its Hand has run, to its end."""
         if not self._is_looking:
             self._is_looking, self._calm = True, self._calm or resident(os.getpid())
-            self._kernel.loop.after(EVERY, self._look_at_itself)
+            self._kernel.loop.after(CALM, self._look_at_itself)
         self._kernel.loop.after(self._due_in(run), partial(self._look, run, resident(run.pid), -1.0, False))
 
     def _due_in(self, run: Run) -> float:
@@ -104,7 +105,7 @@ class Watch:
         kernel, bus, is_large = self._kernel, self._kernel.bus, resident(os.getpid()) > self._calm + GROWN
         self._is_looking = bool(kernel.runs)
         if self._is_looking:
-            kernel.loop.after(CLOSER if is_large else EVERY, self._look_at_itself)
+            kernel.loop.after(CLOSER if is_large else CALM, self._look_at_itself)
         if is_large and (not bus.router.poll(0) or bus.taken - self._taken >= len(kernel.peers)):
             self._taken = bus.taken
             for run in [one for one in kernel.runs.values() if not one.paused and bus.is_coming(one.link)]:

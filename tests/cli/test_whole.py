@@ -260,7 +260,7 @@ EMPTY = [
     "approvals",
     "questions",
     "schedules list",
-    "schedules history",
+    "schedules history echo",
     "plans",
     "artifacts",
     "memory list --shared none",

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.living import Kernel, install, make_home
+from tests.living import Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, none_waits, outcome, waiting, writer
-from tests.system.fates import call
+from tests.system.fates import call, entries
 
 
 @pytest.fixture
@@ -29,14 +29,20 @@ def test_held_time_counts_against_no_deadline_neither_the_calls_nor_the_runs(ker
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
-def test_a_run_that_goes_on_working_while_a_call_of_its_is_held_has_no_more_time_than_its_wall(kernel: Kernel) -> None:
-    install(kernel, writer("hasty", wall="1s"))
+@pytest.mark.parametrize("naps", [0.1, 0.004])
+def test_a_run_that_goes_on_working_while_a_call_of_its_is_held_has_no_more_time_than_its_wall(
+    kernel: Kernel, naps: float
+) -> None:
+    hasty = writer("hasty", wall="1s")
+    install(kernel, Source(hasty.toml.replace("[limits]", "[limits]\ncalls_per_minute = 60000"), hasty.main))
     begun = time.monotonic()
-    run = begin(kernel, "ann hello", hand="hasty", reads=True, naps=0.1)
+    run = begin(kernel, "ann hello", hand="hasty", reads=True, naps=naps)
     told = fates.table(call(kernel, "kernel.wait", "", {"run": run}, seconds=20))
     assert told["outcome"] == "failed"
     assert "did not end within its time" in str(told["text"])
     assert time.monotonic() - begun > 1
+    late = [one for one in entries(kernel.home, "end") if one.verdict == "failed" and one.method == "kernel.sleep"]
+    assert len(late) < 5, "when its time is over it ends, and does not ask on and on"
     assert none_waits(kernel)
 
 

@@ -72,8 +72,7 @@ def test_a_run_that_crashes_itself_ends_and_says_how(kernel: Kernel, how: str) -
 def test_a_run_that_is_killed_from_outside_again_and_again_goes_on(kernel: Kernel) -> None:
     run = dreaming(kernel, 3600.0)
     for times in range(6):
-        until(lambda: [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "it has a process")
-        kill(kernel, "run", "dreamer")
+        os.kill(fates.pid_of(kernel, "dreamer"), signal.SIGKILL)
         until(lambda before=times: len(entries(kernel.home, "run.left")) > before, "it is gone")  # type: ignore[misc]
     until(lambda: [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "it has a process once more")
     call(kernel, "kernel.stop", run)
