@@ -291,9 +291,8 @@ class Exchange:
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
             still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
             still = still or holding.stands_still(call, waiting, is_frozen=kernel.state.frozen)
-            if (
-                still and call.timer is not None and call.deadline > now
-            ):  # whose time is over ends, whatever it waits for
+            # one whose time is over ends, whatever it waits for
+            if still and call.timer is not None and call.deadline > now:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now
             elif not still and call.timer is None:
