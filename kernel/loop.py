@@ -19,12 +19,11 @@ from zmq.backend import Socket
 Act = Callable[[], object]
 _EVENTS, _IN = int(zmq.EVENTS), int(zmq.POLLIN)
 
-REST: Final = 2
-ROUNDS, AHEAD = 32, 8
-"""Milliseconds without a message, and rounds with one, after which what was put off is done; messages that are read in a
+REST, ROUNDS = 2, 32
+"""Milliseconds without a message, and rounds with one, after which what was put off is done."""
 
-round, if they are there.
-"""
+AHEAD: Final = 8
+"""Messages that are read in a round, if they are there."""
 
 _CANCELLED: Final = 1_000
 """Timers that may lie cancelled in the heap, beside half of it, before they are swept out."""
