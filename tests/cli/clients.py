@@ -2,19 +2,47 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, Literal, TypeVar
 
 from mcp import Client
 from mcp.client.session import MessageHandlerFnT
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, TextContent, ToolListChangedNotification
 
 from tests.cli.shell import MANIPLE, Shell
 from tests.living import Source
 
 T = TypeVar("T")
 WITHIN = 60.0
+
+
+class ToolChanges:
+    """What a client hears of its tools: unasked in the older era of the protocol, by listening in the newer one."""
+
+    def __init__(self, mode: Literal["auto", "legacy"]) -> None:
+        self.mode = mode
+        self.heard: list[object] = []
+
+    async def hear(self, message: object) -> None:
+        """What is told unasked."""
+        if self.mode == "legacy" and isinstance(message, ToolListChangedNotification):
+            self.heard.append(message)
+
+    @asynccontextmanager
+    async def listening(self, client: Client) -> AsyncIterator[None]:
+        """Meanwhile all is heard."""
+        listening = asyncio.ensure_future(self._listen(client)) if self.mode == "auto" else None
+        yield
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self, client: Client) -> None:
+        async with client.listen(tools_list_changed=True) as changes:
+            async for change in changes:
+                self.heard.append(change)
 
 
 def talking(

@@ -18,9 +18,8 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ToolListChangedNotification
 
-from tests.cli.clients import WITHIN, text, until
+from tests.cli.clients import WITHIN, ToolChanges, text, until
 from tests.cli.shell import Shell
 
 
@@ -81,34 +80,24 @@ def test_a_client_with_the_token_is_served_in_either_era_of_the_protocol(post: P
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_client_over_http_hears_when_its_tools_change(post: Port, mode: Literal["auto", "legacy"]) -> None:
-    heard: list[object] = []
-
-    async def hear(message: object) -> None:
-        if mode == "legacy" and isinstance(message, ToolListChangedNotification):
-            heard.append(message)
-
-    async def listen(client: Client) -> None:
-        async with client.listen(tools_list_changed=True) as changes:
-            async for change in changes:
-                heard.append(change)
+    changes = ToolChanges(mode)
 
     async def talk() -> None:
         async with (
             asyncio.timeout(WITHIN),
             httpx2.AsyncClient(headers={"Authorization": f"Bearer {post.token}"}, timeout=WITHIN) as http,
-            Client(streamable_http_client(post.url, http_client=http), mode=mode, message_handler=hear) as client,
+            Client(
+                streamable_http_client(post.url, http_client=http), mode=mode, message_handler=changes.hear
+            ) as client,
+            changes.listening(client),
         ):
-            listening = asyncio.ensure_future(listen(client)) if mode == "auto" else None
             assert len((await client.list_tools()).tools) == 1
             for times, words in enumerate(
                 (("revoke", "door-post", "echo.say"), ("grant", "door-post", "echo.say", "*"))
             ):
                 await asyncio.to_thread(post.shell.good, *words)
-                await asyncio.to_thread(until, lambda: len(heard) > times)
+                await asyncio.to_thread(until, lambda: len(changes.heard) > times)
                 assert len((await client.list_tools()).tools) == times
-            if listening is not None:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
 
     asyncio.run(talk())
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 from mcp import Client
-from mcp_types import EmbeddedResource, TextContent, ToolListChangedNotification
+from mcp_types import EmbeddedResource, TextContent
 
-from tests.cli.clients import LAB, printed, talking, text, until
+from tests.cli.clients import LAB, ToolChanges, printed, talking, text, until
 from tests.cli.shell import Shell
 from tests.living import Source, write_hand
 
@@ -175,41 +175,29 @@ def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
     old = _shop(f"{major}.0.0", "shop.buy", "shop.sell")
     desk.good("install", write_hand(tmp_path / "a", old), "--yes")
     desk.good("mcp", "offer", "market", "shop.*", "--yes")
-    heard: list[object] = []
-
-    async def hear(message: object) -> None:
-        if mode == "legacy" and isinstance(message, ToolListChangedNotification):
-            heard.append(message)
-
-    async def listen(client: Client) -> None:
-        async with client.listen(tools_list_changed=True) as changes:
-            async for change in changes:
-                heard.append(change)
+    changes = ToolChanges(mode)
 
     async def changed(times: int, *words: str | Path) -> None:
         await asyncio.to_thread(desk.good, *words)
-        await asyncio.to_thread(until, lambda: len(heard) >= times)
+        await asyncio.to_thread(until, lambda: len(changes.heard) >= times)
 
     async def talk(client: Client) -> None:
         assert client.server_capabilities.tools is not None
         assert client.server_capabilities.tools.list_changed
-        listening = asyncio.ensure_future(listen(client)) if mode == "auto" else None
-        assert await _names(client) == ["shop_buy", "shop_sell"]
-        await changed(1, "revoke", "door-market", "shop.sell")
-        assert await _names(client) == ["shop_buy"]
-        await changed(2, "grant", "door-market", "shop.sell", "*")
-        await asyncio.to_thread(desk.good, "revoke", "door-desk", "echo.say")
-        await asyncio.to_thread(desk.good, "grant", "door-desk", "echo.say", "*")
-        new = _shop(f"{major}.0.1", "shop.buy", "shop.sell", summary="Trade")
-        await changed(3, "install", write_hand(tmp_path / "b", new), "--yes")
-        tools = (await client.list_tools()).tools
-        assert {str(tool.description).partition(".")[0] for tool in tools} == {"Trade"}
-        assert len(heard) == 3
-        if listening is not None:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+        async with changes.listening(client):
+            assert await _names(client) == ["shop_buy", "shop_sell"]
+            await changed(1, "revoke", "door-market", "shop.sell")
+            assert await _names(client) == ["shop_buy"]
+            await changed(2, "grant", "door-market", "shop.sell", "*")
+            await asyncio.to_thread(desk.good, "revoke", "door-desk", "echo.say")
+            await asyncio.to_thread(desk.good, "grant", "door-desk", "echo.say", "*")
+            new = _shop(f"{major}.0.1", "shop.buy", "shop.sell", summary="Trade")
+            await changed(3, "install", write_hand(tmp_path / "b", new), "--yes")
+            tools = (await client.list_tools()).tools
+            assert {str(tool.description).partition(".")[0] for tool in tools} == {"Trade"}
+            assert len(changes.heard) == 3
 
-    talking(desk, "market", talk, mode=mode, hear=hear)
+    talking(desk, "market", talk, mode=mode, hear=changes.hear)
     desk.good("remove", "door-market", "--purge")
     desk.good("remove", "shop", "--purge")
 
