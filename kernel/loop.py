@@ -56,7 +56,7 @@ class Loop:
         self._stopped = False
         self._soon = deque[Act]()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self.watch(self._wake, _nothing)
+        self.watch(self._wake, lambda: None)
 
     now = staticmethod(time.monotonic)
     """Seconds of a clock that never jumps."""
@@ -125,15 +125,13 @@ class Loop:
 
     def _serve_descriptors(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
-            act = self._acts.get(descriptor)
-            if act is not None:
+            if (act := self._acts.get(descriptor)) is not None:
                 act()
 
     def _serve_timers(self) -> None:
         now = self.now()
         while self._timers and self._timers[0][0] <= now:
-            act = heapq.heappop(self._timers)[2].act
-            if act is not None:
+            if (act := heapq.heappop(self._timers)[2].act) is not None:
                 act()
 
     def _patience(self) -> int:
@@ -141,7 +139,3 @@ class Loop:
         while self._timers and self._timers[0][2].act is None:
             heapq.heappop(self._timers)
         return max(0, int((self._timers[0][0] - self.now()) * 1000) + 1) if self._timers else 3_600_000
-
-
-def _nothing() -> None:
-    pass

@@ -5,6 +5,7 @@ allow at that moment, end the peer that sent them and nobody else.
 """
 
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.runs import Peer, Run, carried
@@ -97,7 +98,9 @@ class Router:
         peer = kernel.peers[route] = Peer(route, principal, run, paced, in_flight, kernel.bus.link())
         if run is not None:
             run.peer, run.link = peer, peer.link
-        kernel.links.send(peer, headers.Hello(version=limits.PROTOCOL, time=kernel.time()), NIL)
+        hello = headers.Hello(version=limits.PROTOCOL, time=kernel.time())
+        first = kernel.log.size - 1 if header.is_written and run is None else -1
+        kernel.log.after(first, partial(kernel.links.send, peer, hello, NIL))
         if run is not None and run.tape is not None:
             run.tape.greet(peer)
 

@@ -37,11 +37,13 @@ class Header(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_
 class Hello(Header, frozen=True, tag="hello"):
     """Sent by a run first, when its link is up. Answered with the kernel's Hello. Needs a key the kernel launched.
 
-    A second Hello, a Hello with another run's key or anything before Hello ends the peer.
+    A second Hello, a Hello with another run's key or anything before Hello ends the peer. is_written: an operator's is to be
+    answered once all that the kernel has done before is on disk.
     """
 
     version: Number
     time: Number = 0
+    is_written: bool = False
 
 
 class Ready(Header, frozen=True, tag="ready"):

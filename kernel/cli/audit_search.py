@@ -57,7 +57,7 @@ def audit_search(
         until=_moment(until),
         text=text,
     )
-    folder = logbook.folder_of(session.home)
+    folder = session.log()
     count = 0
     runs: set[str] = set()
     needles = [one.encode() for one in (*text, verdict, run) if one and one.isascii() and one.isalnum()]

@@ -1,5 +1,7 @@
 """`maniple audit show` (acts)."""
 
+from pathlib import Path
+
 import click
 import msgspec
 
@@ -21,9 +23,9 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
     The log holds digests of bodies, not bodies. --body FILE says whether a file is what such a digest was made of: the
     bytes as they travelled, or the same as JSON. It ends with 5 when it is not.
     """
-    folder = logbook.folder_of(session.home)
+    folder = session.log()
     entry = logbook.read(logbook.line_at(folder, seq))
-    partner = _partner(session, entry)
+    partner = _partner(folder, entry)
     if body is not None:
         which = bodies.check(session.home, body, entry if entry.kind != "end" or partner is None else partner, entry)
         if not which:
@@ -48,12 +50,12 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
     )
 
 
-def _partner(session: Session, entry: Entry) -> Entry | None:
+def _partner(folder: Path, entry: Entry) -> Entry | None:
     """The end of a call, or the call of an end or an answer."""
     if not entry.call or entry.kind not in ("call", "end", "approval"):
         return None
     other = "end" if entry.kind == "call" else "call"
-    for found in logbook.entries(logbook.folder_of(session.home), needles=(b'"call":%d,' % entry.call,)):
+    for found in logbook.entries(folder, needles=(b'"call":%d,' % entry.call,)):
         if found.call == entry.call and found.kind == other:
             return found
     return None

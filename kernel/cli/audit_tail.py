@@ -19,7 +19,7 @@ def audit_tail(session: Session, follow: bool, lines: int) -> None:
     With --json each line is the entry exactly as it stands in the log, so the SHA-256 of a zero byte and the line is
     its leaf in the tree.
     """
-    folder = logbook.folder_of(session.home)
+    folder = session.log()
     last, place = logbook.last_lines(folder, lines)
     for line in last:
         _show(line, json=session.json)

@@ -68,9 +68,12 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Client:
-    """One link, to be used in a `with`. Raises NoKernel when nothing serves the home, Ended when it may not be used."""
+    """One link, to be used in a `with`. Raises NoKernel when nothing serves the home, Ended when it may not be used.
 
-    def __init__(self, home: str) -> None:
+    is_written: it stands once all that the kernel has done before is on disk.
+    """
+
+    def __init__(self, home: str, *, is_written: bool = False) -> None:
         self.home = home
         self._run_folder = open_run_folder(home)
         self._number = -1
@@ -92,7 +95,7 @@ class Client:
         if self._pidfd >= 0:
             self._poller.register(self._pidfd, zmq.POLLIN)
         try:
-            self._greet()
+            self._greet(headers.Hello(version=limits.PROTOCOL, is_written=is_written))
         except BaseException:
             self.close()
             raise
@@ -206,9 +209,9 @@ class Client:
 
     # the link -------------------------------------------------------------------------------------------------------
 
-    def _greet(self) -> None:
+    def _greet(self, hello: headers.Hello) -> None:
         """Hello, and the kernel's answer. A key that the kernel does not know ends it at once, as the monitor tells."""
-        self._send(headers.Hello(version=limits.PROTOCOL))
+        self._send(hello)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
             if self._receive(HELLO_WITHIN) is None:

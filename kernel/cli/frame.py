@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from kernel.cli import screen
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NoKernel
 from kernel.cli.hints import with_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kernel.cli.client import Client
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -42,6 +44,21 @@ class Session:
         from kernel.cli.client import Client
 
         return Client(self.home)
+
+    def log(self) -> "Path":
+        """The log's folder, once all that a running kernel has done so far is on disk. Raises Ended where there is none."""
+        from kernel.cli import logbook
+        from kernel.cli.client import Client
+
+        folder = logbook.folder_of(self.home)
+        try:
+            with Client(self.home, is_written=True):
+                return folder
+        except NoKernel:
+            return folder
+        except Ended as error:
+            self.say(f"what the kernel did last may be missing here: {error}")
+            return folder
 
     def say(self, text: str = "") -> None:
         """Words for a person, on stderr."""

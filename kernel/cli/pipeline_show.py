@@ -26,7 +26,7 @@ def pipeline_show(session: Session, name: str, run: str | None) -> None:
     with session.client() as client:
         one = pipelines.added(client, name)
     course = Course()
-    for entry in logbook.entries(logbook.folder_of(session.home), needles=NEEDLES):
+    for entry in logbook.entries(session.log(), needles=NEEDLES):
         course.take(entry)
     chosen = run or _last(course, name)
     if run is not None and (run not in course.tries or course.tries[run].hand != name):

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from kernel.cli import bodies, logbook
 from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session
 from kernel.record.journal import Journal, began
 from wire import codec, headers
 from wire.entries import Body, Entry, body_digest
@@ -31,9 +32,9 @@ class Recorded(Struct, frozen=True, kw_only=True):
     is_whole: bool
 
 
-def load(home: str, run: str) -> Recorded:
+def load(session: Session, run: str) -> Recorded:
     """A run's tape. Raises Ended: there is none, or (unverified) it is not what was recorded, and where."""
-    folder = logbook.folder_of(home)
+    folder, home = session.log(), session.home
     entries = [one for one in logbook.entries(folder, needles=(os.fsencode(run),)) if one.run == run]
     start = next((one for one in entries if one.kind == "run.start"), None)
     if start is None:

@@ -48,7 +48,7 @@ def replay(session: Session, run: str, against: str | None, step: bool, save: st
 
     With --json each line is an object; the last one is the verdict.
     """
-    found = recorded.load(session.home, run)
+    found = recorded.load(session, run)
     if save is not None:
         session.result({"file": (path := _saved(session, found, save))}, lambda: path)
         return

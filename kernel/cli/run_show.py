@@ -20,7 +20,7 @@ def run_show(session: Session, run: str, most: int) -> None:
 
     The kernel need not run.
     """
-    folder = logbook.folder_of(session.home)
+    folder = session.log()
     of_run = [
         entry for entry in logbook.entries(folder, needles=(run.encode(),)) if run in (entry.run, entry.principal)
     ]

@@ -18,7 +18,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
 
     One in full: `maniple run-show RUN`. What lives now: `maniple ps`.
     """
-    folder = logbook.folder_of(session.home)
+    folder = session.log()
     found = list(history.gather(logbook.entries(folder, needles=history.NEEDLES)).values())
     kept = [run for run in found if hand in (None, run.hand)][-most:]
     if hand is not None and not kept:

@@ -52,7 +52,7 @@ def _completed(session: Session, rows: tuple[_Past, ...]) -> tuple[_Past, ...]:
     """How runs ended while nobody followed them, from the log."""
     if all(row.outcome or not row.run for row in rows):
         return rows
-    runs = history.gather(logbook.entries(logbook.folder_of(session.home), needles=history.NEEDLES))
+    runs = history.gather(logbook.entries(session.log(), needles=history.NEEDLES))
     return tuple(
         replace(row, outcome=runs[row.run].outcome) if row.run in runs and not row.outcome else row for row in rows
     )

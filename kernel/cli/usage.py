@@ -39,7 +39,7 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
     MODEL is what was asked for: a route, or PROVIDER/MODEL. What counts against budgets: `maniple budget`.
     """
     _check_day(since)
-    folder = logbook.folder_of(session.home)
+    folder = session.log()
     found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY)
     kept = [row for row in found if hand in (None, row.hand) and row.day >= since]
     session.result({"usage": kept}, lambda: _drawn(kept, by or BY))

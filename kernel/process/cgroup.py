@@ -38,13 +38,16 @@ def prepare(name: str) -> str:
 
 
 def move(folder: str, name: str, process: int, memory: int) -> None:
-    """Put a process, and all it will make, into a group of its own that may use so many bytes. Raises OSError."""
+    """Put a process, and all it will make, into a group of its own that may use so many bytes. Raises OSError.
+
+    Of a process that has ended whoever heard of it may have removed the group meanwhile, at any moment.
+    """
     os.mkdir(os.path.join(folder, name))
     try:
         bound(folder, name, memory)
         _write(os.path.join(folder, name), "cgroup.procs", str(process))
     except OSError:
-        os.rmdir(os.path.join(folder, name))
+        leave(folder, name)
         raise
 
 

@@ -164,12 +164,12 @@ class Template:
         """Bound a run's memory, or end it."""
         try:
             cgroup.move(self._machine.cgroup, str(number), pid, memory)
-        except ProcessLookupError:
-            return  # it has ended already
-        except OSError:
-            with contextlib.suppress(ProcessLookupError):
+        except OSError as error:
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            raise
+                if not isinstance(error, ProcessLookupError):
+                    raise
+            return
         _tell(self._end, Grouped(number=number))
 
     def _sweep(self) -> None:

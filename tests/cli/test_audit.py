@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
+import signal
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +62,29 @@ def test_tail_follows_a_log_that_grows(shell: Shell) -> None:
     finally:
         follower.terminate()
         follower.communicate()
+
+
+def test_who_greets_so_as_to_read_finds_on_disk_all_that_was_done_before(shell: Shell) -> None:
+    with Client(str(shell.home)) as operator:
+        operator.call("echo.say", "", {"text": "there already"})  # its service has started
+        with Client(str(shell.home), is_written=True):
+            before = sum(b"echo.say" in line for line in _lines(shell))
+        for number in range(1, 31):
+            operator.call("echo.say", "", {"text": f"written {number}"})
+            with Client(str(shell.home), is_written=True):
+                written = sum(b"echo.say" in line for line in _lines(shell))
+            assert written == before + 2 * number  # each call, and its end
+
+
+def test_what_a_kernel_that_does_not_answer_has_on_disk_is_read_all_the_same(still: Shell) -> None:
+    pid = int(str(still.told("up")["pid"]))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        ran = still.run("audit", "search", "--kind", "kernel.start")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (ran.code, ran.out.count("kernel.start")) == (0, 1)
+    assert "what the kernel did last may be missing here" in ran.err
 
 
 def test_show_tells_an_entry_and_its_partner(shell: Shell) -> None:

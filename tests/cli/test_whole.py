@@ -5,6 +5,7 @@ import resource
 import signal
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from kernel.cli.starting import LOG_MOST
 from tests.cli.shell import MANIPLE, Shell, is_gone
 from tests.cli.test_runs import until
+from tests.living import ECHO, write_hand
 
 
 def test_init_makes_a_home_that_only_its_owner_can_enter(tmp_path: Path) -> None:
@@ -267,12 +269,25 @@ EMPTY = [
 ]
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A home whose kernel runs, with the bundled Hands and `echo`, in which nobody has done anything."""
+    shell = Shell(tmp_path_factory.mktemp("untouched") / "home")
+    shell.good("init")
+    shell.good("up")
+    try:
+        shell.good("install", write_hand(shell.home.parent / "echo", ECHO), "--yes")
+        yield shell
+    finally:
+        shell.run("down")
+
+
 @pytest.mark.parametrize("words", EMPTY)
-def test_where_there_is_nothing_that_is_said_and_a_script_counts_no_line(words: str, shell: Shell) -> None:
-    ran = shell.run(*words.split())
+def test_where_there_is_nothing_that_is_said_and_a_script_counts_no_line(words: str, untouched: Shell) -> None:
+    ran = untouched.run(*words.split())
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.strip()
-    assert shell.run(*words.split(), "--json").err == ""
+    assert untouched.run(*words.split(), "--json").err == ""
 
 
 def _on_a_terminal(shell: Shell, *words: str, **variables: str) -> bytes:

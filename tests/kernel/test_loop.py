@@ -32,17 +32,17 @@ def test_a_timer_for_later_is_called_once_and_not_before_its_moment() -> None:
 
 
 def test_timers_are_called_in_the_order_of_their_moments_and_a_cancelled_one_never() -> None:
-    loop = Loop()
-    called: list[str] = []
-    cancelled = [loop.after(LATER + 0.1, lambda: called.append("cancelled")) for _ in range(3_000)]
-    loop.after(LATER + 0.2, lambda: called.append("third"))
-    loop.at(loop.now() + LATER + 0.05, lambda: called.append("second"))
-    loop.after(0.05, lambda: called.append("first"))
+    loop, called = Loop(), list[str]()
+    begun = loop.now()  # all moments count from it, however long it takes to name them
+    cancelled = [loop.at(begun + LATER + 0.1, lambda: called.append("cancelled")) for _ in range(3_000)]
+    loop.at(begun + LATER + 0.2, lambda: called.append("third"))
+    loop.at(begun + LATER + 0.05, lambda: called.append("second"))
+    loop.at(begun + 0.05, lambda: called.append("first"))
     for one in cancelled[:1_500]:
         one.cancel()
     for one in cancelled[1_500:]:
-        loop.after(0.06, one.cancel)
-    loop.after(LATER + 0.5, loop.stop)
+        loop.at(begun + 0.06, one.cancel)
+    loop.at(begun + LATER + 0.5, loop.stop)
     _stopped_after(loop, 40)
     _run(loop)
     assert called == ["first", "second", "third"]

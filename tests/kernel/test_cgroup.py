@@ -1,0 +1,50 @@
+"""Groups of runs that end while they are being moved into theirs."""
+
+import errno
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from kernel.process import cgroup
+
+ROUNDS, MEMORY = 500, 64 * 1024 * 1024
+
+
+@pytest.fixture
+def folder() -> Iterator[str]:
+    """A folder for groups, below this process's own."""
+    if not (made := cgroup.prepare(f"maniple-test-{os.getpid()}")):
+        pytest.skip("no control groups of version 1 can be made here")
+    yield made
+    os.rmdir(made)
+
+
+def test_a_run_that_has_ended_is_told_as_such_whoever_removes_its_group_first(folder: str) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    is_over = threading.Event()
+
+    def hear_of_its_end() -> None:
+        while not is_over.is_set():
+            cgroup.leave(folder, "1")
+
+    hearing = threading.Thread(target=hear_of_its_end)
+    hearing.start()
+    try:
+        for _ in range(ROUNDS):
+            with pytest.raises(OSError, match="No such") as told:
+                cgroup.move(folder, "1", gone.pid, MEMORY)
+            assert told.value.errno in (errno.ESRCH, errno.ENOENT, errno.ENODEV)
+    finally:
+        is_over.set()
+        hearing.join()
+    assert not [one for one in os.scandir(folder) if one.is_dir()]
+
+
+def test_a_group_that_cannot_be_bounded_is_removed(folder: str) -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        cgroup.move(folder, "2", os.getpid(), -MEMORY * 2**40)
+    assert not [one for one in os.scandir(folder) if one.is_dir()]
