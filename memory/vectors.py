@@ -140,24 +140,37 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     if model is None:
         raise Absent(f"no model is called {name!r} here: register it first")
     (asked,) = checked(model, vector.reshape(1, -1))
-    chunks, distances = _distances(store, place, model, packed(asked.reshape(1, -1))[0])
-    if passing is not None:
+    distances, places = _distances(store, place, model, packed(asked.reshape(1, -1))[0])
+    if passing is None:
+        chunks = _chunks(places, closest(distances, CANDIDATES))
+    else:
+        chunks = _chunks(places, np.arange(len(distances)))
         allowed = np.isin(chunks, passing)
-        chunks, distances = chunks[allowed], distances[allowed]
-    if len(chunks) > CANDIDATES:
-        order = np.argpartition(distances, CANDIDATES)[:CANDIDATES]
-        chunks = chunks[order]
+        chunks = chunks[allowed][closest(distances[allowed], CANDIDATES)]
     rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
     if not rows:
         return []
     stored = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
     exact = stored.reshape(len(rows), -1)
     scores = exact @ asked
-    order = np.lexsort((-np.array([row[0] for row in rows]), -scores))
+    ids = msgspec.convert([row[:2] for row in rows], list[tuple[int, int]])
+    order = np.lexsort((-np.array(ids)[:, 0], -scores))
     return [
-        Near(chunk=int(str(rows[at][0])), fragment=int(str(rows[at][1])), score=float(scores[at]), vector=exact[at])
-        for at in order.tolist()
+        Near(chunk=ids[at][0], fragment=ids[at][1], score=score, vector=exact[at])
+        for at, score in zip(order.tolist(), scores[order].tolist(), strict=True)
     ]
+
+
+def closest(distances: NDArray[np.uint16], most: int) -> Numbers:
+    """The places of the smallest distances, `most` of them; of those that are equally far the last ones. In their order.
+
+    By counting how often each distance is there, which is quicker than to sort by them: there are few different ones.
+    """
+    if len(distances) <= most:
+        return np.arange(len(distances))
+    farthest = np.searchsorted(np.cumsum(np.bincount(distances)), most)
+    closer, alike = np.flatnonzero(distances < farthest), np.flatnonzero(distances == farthest)
+    return np.sort(np.concatenate([closer, alike[len(alike) + len(closer) - most :]]))
 
 
 def checked(model: Model, vectors: Floats) -> Floats:
@@ -188,11 +201,11 @@ def _read(store: Store | Reader, rows: Sequence[Row]) -> list[Waiting]:
 
 def _distances(
     store: Store | Reader, place: Space, model: Model, asked: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    """All chunks of the space that have a vector, and how many signs differ from the question's."""
+) -> tuple[NDArray[np.uint16], list[tuple[int, bytes]]]:
+    """Of all chunks of the space that have a vector how many signs differ from the question's, and their blocks in order."""
     words = asked.view(np.uint64)
-    found: list[NDArray[np.int64]] = []
-    distances: list[NDArray[np.uint16]] = []
+    places: list[tuple[int, bytes]] = []
+    distances: list[NDArray[np.uint16]] = [np.empty(0, np.uint16)]
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
     with said():
         for number, chunks, packed_signs in store.connection.execute(
@@ -201,7 +214,13 @@ def _distances(
             counts = np.bitwise_count(np.frombuffer(packed_signs, np.uint64).reshape(-1, len(words)) ^ words)
             # turned first: adding rows is some times quicker than adding within them
             distances.append(np.ascontiguousarray(counts.T).sum(axis=0, dtype=np.uint16))
-            found.append(np.frombuffer(chunks, np.uint16) + np.int64(number * BLOCK))
-    if not found:
-        return np.empty(0, np.int64), np.empty(0, np.uint16)
-    return np.concatenate(found), np.concatenate(distances)
+            places.append((number, chunks))
+    return np.concatenate(distances), places
+
+
+def _chunks(places: Sequence[tuple[int, bytes]], at: Numbers) -> Numbers:
+    """The chunks that stand at some places of these blocks, one block behind the other."""
+    within = np.frombuffer(b"".join(chunks for _, chunks in places), np.uint16)
+    ends = np.cumsum([len(chunks) // within.itemsize for _, chunks in places])
+    numbers = np.array([number for number, _ in places], np.int64)
+    return numbers[np.searchsorted(ends, at, side="right")] * BLOCK + within[at]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from memory import signs, spaces, vectors
 from memory.arrays import Floats, np
 from memory.errors import Absent, Conflict, Invalid
+from memory.filters import Filters
 from memory.fragments import Changes, New, add, forget, update
 from memory.nearness import Meaning
 from memory.recall import Question, recall
@@ -150,6 +151,25 @@ def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> N
         assert [one.score for one in near] == sorted((one.score for one in near), reverse=True)
         right += len({one.chunk - place.first for one in near[:10]} & set(wanted.tolist()))
     assert right >= 190
+
+
+@given(
+    far=st.lists(st.integers(0, 4_096), max_size=40) | st.lists(st.integers(0, 3), max_size=40), most=st.integers(1, 20)
+)
+def test_the_closest_are_those_that_sorting_finds_and_of_equals_the_last(far: list[int], most: int) -> None:
+    wanted = sorted(sorted(range(len(far)), key=lambda at: (far[at], -at))[:most])
+    assert vectors.closest(np.array(far, np.uint16), most).tolist() == wanted
+
+
+def test_a_filter_chooses_before_nearness_does(store: Store) -> None:
+    model = vectors.register(store, "m/1", 2)
+    told = {f"east {at}": [1.0, at / 1_000] for at in range(90)} | {f"west {at}": [-1.0, at / 1_000] for at in range(5)}
+    for text in told:
+        add(store, "", New(text=text, kind=text.split()[0]))
+    embed(store, model, told)
+    meaning = Meaning(model="m/1", vector=np.array([1, 0], np.float32))
+    found = recall(store, "", Question(text="", filters=Filters(kind="west")), meaning).found
+    assert [one.fragment.text for one in found] == [f"west {at}" for at in range(4, -1, -1)]
 
 
 points = st.lists(st.sampled_from([(1, 0), (0, 1), (-1, 0), (1, 1)]), max_size=6)
