@@ -17,8 +17,8 @@ else `~/.maniple`. Colours only on a terminal, and not with `NO_COLOR`. Completi
 | exit code | |
 |---|---|
 | 0 | done |
-| 1 | failed |
-| 2 | wrong usage |
+| 1 | failed, or what is named is not there |
+| 2 | wrong usage: words that cannot be right, whatever there is |
 | 3 | the kernel does not run |
 | 4 | refused |
 | 5 | verification failed |

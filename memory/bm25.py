@@ -6,7 +6,7 @@ words are left out beyond that. Where more than MOST chunks have one of the word
 length, which would have to be looked up for each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -24,6 +24,9 @@ from memory.words import asked
 
 POSTINGS: Final = 16_384
 MOST: Final = 200
+RARE: Final = 2_048
+"""Places of a term that are read at once, instead of being counted first."""
+
 _SQL: Final = queries("recall")
 
 
@@ -41,21 +44,26 @@ def by_words(
 ) -> tuple[tuple[Asked, ...], list[Hit]]:
     """What was asked of the index, and the MOST chunks that answer best, best first."""
     groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
-    counts = {word: _standing(store, place, word) for group in groups for word in group}
+    read = {word: _places(store, word, RARE + 1) for group in groups for word in group}
+    counts = {word: _standing(store, place, word, places) for word, places in read.items()}
     terms = {one.term: one for one in ranking.chosen(counts, POSTINGS)}
     weights = {word: ranking.idf(place.indexed, one.chunks) for word, one in terms.items() if one.used}
     total = ranking.asked_weight(
         [[terms[word] for word in group] for group in groups], weights, ranking.idf(place.indexed, 0)
     )
     told = tuple(msgspec.structs.replace(one, term=one.term.partition("x")[2]) for one in terms.values())
-    return told, _scored(store, place, weights, total, passing) if weights else []
+    places = [read[word] if len(read[word]) <= RARE else _places(store, word, POSTINGS) for word in weights]
+    return told, _scored(store, place, list(weights.values()), places, total, passing) if weights else []
 
 
-def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]:
+def _standing(store: Store | Reader, place: Space, word: str, read: Numbers) -> tuple[int, int]:
     """In how many chunks a term stands, and in how many places; both are counted up to what can be read at all.
 
-    Of a commoner one it is not known how its places lie, so it is taken to stand in every chunk it could.
+    Of a commoner one it is not known how its places lie, so it is taken to stand in every chunk it could. read: some more
+    than RARE of its places, or all.
     """
+    if len(read) <= RARE:
+        return len(np.unique(read)), len(read)
     ((places,),) = msgspec.convert(store.rows(_SQL["bounded"], {"term": word, "most": POSTINGS + 1}), list[tuple[int]])
     if not 0 < places <= POSTINGS:
         return min(places, place.indexed), places
@@ -63,10 +71,12 @@ def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]
 
 
 def _scored(
-    store: Store | Reader, place: Space, weights: Mapping[str, float], total: float, passing: Numbers | None
-) -> list[Hit]:
-    found = [np.unique(_places(store, word), return_counts=True) for word in weights]
-    idf = np.repeat(np.array(list(weights.values())), [len(chunks) for chunks, _ in found])
+    store: Store | Reader, place: Space, weights: Sequence[float], places: Sequence[Numbers], total: float,
+    passing: Numbers | None,
+) -> list[Hit]:  # fmt: skip
+    """The best chunks. weights, places: of each term."""
+    found = [np.unique(one, return_counts=True) for one in places]
+    idf = np.repeat(np.array(weights), [len(chunks) for chunks, _ in found])
     tf = np.concatenate([counts for _, counts in found]).astype(np.float64)
     chunks, at = np.unique(np.concatenate([chunks for chunks, _ in found]), return_inverse=True)
     first = np.bincount(at, idf * tf / (tf + ranking.K1))
@@ -90,9 +100,9 @@ def _scored(
     return sorted(hits, key=lambda hit: (-hit.score, -hit.chunk))
 
 
-def _places(store: Store | Reader, word: str) -> Numbers:
-    """The chunk of each place where a term stands."""
-    ((told,),) = store.rows(_SQL["places"], {"term": word})
+def _places(store: Store | Reader, word: str, most: int) -> Numbers:
+    """The chunk of each place where a term stands, of the first so many."""
+    ((told,),) = store.rows(_SQL["places"], {"term": word, "most": most})
     return numbers(told)
 
 

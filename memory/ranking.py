@@ -96,6 +96,17 @@ def weighed(score: float, *, freshness: float, importance: float, recency: float
     return score * (1 + recency * freshness) * (1 + IMPORTANCE * (importance - 0.5))
 
 
+def within_reach(scores: Mapping[int, float], most: int, recency: float) -> list[int]:
+    """In order, those whose fused scores let them be among the best `most` once time and importance are weighed."""
+    if len(scores) <= most:
+        return sorted(scores)
+    last = sorted(scores.values(), reverse=True)[most - 1]
+    bound = weighed(last, freshness=0, importance=0, recency=recency)
+    return sorted(
+        one for one, score in scores.items() if weighed(score, freshness=1, importance=1, recency=recency) >= bound
+    )
+
+
 def diverse(
     scores: Sequence[float], likeness: Sequence[Sequence[float]], most: int, diversity: float
 ) -> list[tuple[int, float]]:

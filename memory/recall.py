@@ -121,29 +121,33 @@ def _ordered(
     near: Sequence[Near],
 ) -> tuple[Found, ...]:
     """The parts' fragments fused, weighed and thinned."""
-    now = store.now()
-    candidates = store.rows(_SQL["candidates"], {"ids": encoded(sorted({*words, *close}))})
+    now, most = store.now(), question.most * THINNED
+    fused = {row: _fused(words.get(row), close.get(row), trust) for row in {*words, *close}}
+    hopeful = ranking.within_reach(fused, most, question.recency)
     found: list[tuple[float, float, float, int]] = []
-    for row, time, importance in msgspec.convert(candidates, list[tuple[int, int, float]]):
-        one, other = words.get(row), close.get(row)
-        fused = ranking.fused(
-            one.rank if one else None, one.hit.matched if one else 0.0, other.rank if other else None, trust
-        )
+    told = store.rows(_SQL["candidates"], {"ids": encoded(hopeful)})
+    for row, time, importance in msgspec.convert(told, list[tuple[int, int, float]]):
         freshness = ranking.freshness(now - time)
-        score = ranking.weighed(fused, freshness=freshness, importance=importance, recency=question.recency)
-        found.append((score, fused, freshness, row))
+        score = ranking.weighed(fused[row], freshness=freshness, importance=importance, recency=question.recency)
+        found.append((score, fused[row], freshness, row))
     found.sort(reverse=True)
-    del found[question.most * THINNED :]
+    del found[most:]
     likeness = nearness.likeness(near, [row for *_, row in found])
     taken = ranking.diverse([score for score, *_ in found], likeness, question.most, question.diversity * trust)
     rows = [found[at][3] for at, _ in taken]
     by_words, by_meaning = _places(store, words, rows), _places(store, close, rows)
     results = []
     for at, score in taken:
-        _, fused, freshness, row = found[at]
+        _, alone, freshness, row = found[at]
         said, meant = by_words.get(row), by_meaning.get(row)
-        results.append(_found(store, question, row, said, meant, score=score, fused=fused, freshness=freshness))
+        results.append(_found(store, question, row, said, meant, score=score, fused=alone, freshness=freshness))
     return tuple(results)
+
+
+def _fused(words: _Ranked | None, close: _Ranked | None, trust: float) -> float:
+    """What ranks alone make of a fragment, by its places in the parts."""
+    matched = words.hit.matched if words else 0.0
+    return ranking.fused(words.rank if words else None, matched, close.rank if close else None, trust)
 
 
 def _found(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session, command, write, write_json
+from kernel.cli.frame import Session, command, run_names, write, write_json
 from kernel.cli.mistyped import Whole
 from kernel.record.recovery import Lines
 from manifests.errors import ValueInvalid
@@ -33,7 +33,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 @click.argument("text", metavar="[TEXT]...", nargs=-1)
 @click.option("--kind", default="", help="Such as call, refusal, or run.* for all that begin so.")
 @click.option("--hand", default="", help="Of one Hand and its runs.")
-@click.option("--run", default="", help="Of one run.")
+@click.option("--run", default="", shell_complete=run_names, help="Of one run.")
 @click.option("--method", default="", help="Such as web.fetch, or web.* for all that begin so.")
 @click.option("--verdict", default="", help="Such as refused, failed, died, done.")
 @click.option("--since", metavar="TIME", default="", help="From then on: 2026-11-21, 2026-11-21T08:30, or 15m for ago.")

@@ -1,13 +1,11 @@
 """`maniple cancel` (acts)."""
 
-import click
-
 from kernel.cli.exits import Ended, Exit, NotDone
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, run_argument
 
 
 @command()
-@click.argument("run", metavar="RUN")
+@run_argument
 def cancel(session: Session, run: str) -> None:
     """Stop one run of a task Hand, by its id, also one that only waits and has no process; returns when it is down.
 

@@ -8,7 +8,7 @@ from kernel.cli.frame import Session, command, write
 @command(json=False)
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(session: Session, shell: str) -> None:
-    """Print what makes a shell complete Maniple's commands, options, and names of Hands. SHELL is bash, zsh or fish.
+    """Print what makes a shell complete commands, options, names of Hands and ids of runs. SHELL is bash, zsh or fish.
 
     maniple completion bash >> ~/.bashrc
 

@@ -4,7 +4,7 @@ import click
 from msgspec import Struct
 
 from kernel.cli import told
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, hand_or_run_names
 from manifests.upgrades import DECISIONS
 
 
@@ -20,7 +20,7 @@ class _Answer(Struct, frozen=True):
 
 
 @command()
-@click.argument("run", metavar="RUN|HAND")
+@click.argument("run", metavar="RUN|HAND", shell_complete=hand_or_run_names)
 @click.argument("how", metavar="finish|restart", type=click.Choice(DECISIONS))
 def decide(session: Session, run: str, how: str) -> None:
     """Say what becomes of an unfinished run whose code was upgraded, or of all such runs of a Hand, that wait for it.

@@ -2,12 +2,12 @@
 
 import click
 
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, run_argument
 from kernel.cli.sure import make_sure
 
 
 @command()
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(session: Session, run: str, yes: bool) -> None:
     """Erase what a run that has ended was told: its tape, and the key of its digests in the log.

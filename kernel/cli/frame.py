@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., None])
 
 HOME_VARIABLE: Final = "MANIPLE_HOME"
+RECENT: Final = 5_000
 
 
 class Session:
@@ -188,4 +189,23 @@ def hand_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
     return [hand.name for hand in hands if hand.name.startswith(incomplete)]
 
 
+def run_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of runs that the log's last RECENT entries tell the start of, for the shell's completion, the newest first."""
+    from kernel.cli import logbook
+    from wire.errors import ManipleError
+
+    try:
+        lines, _place = logbook.last_lines(logbook.folder_of(chosen_home(_outer_home(ctx))), RECENT)
+        begun = [logbook.read(line).run for line in reversed(lines) if b'"kind":"run.start"' in line]
+    except (ManipleError, OSError):
+        return []
+    return [run for run in dict.fromkeys(begun) if run.startswith(incomplete)]
+
+
+def hand_or_run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Both, where both may stand."""
+    return [*hand_names(ctx, param, incomplete), *run_names(ctx, param, incomplete)]
+
+
+run_argument: Final = click.argument("run", metavar="RUN", shell_complete=run_names)
 hand_argument: Final = click.argument("hand", metavar="HAND", shell_complete=hand_names)

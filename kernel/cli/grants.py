@@ -3,7 +3,7 @@
 import click
 
 from kernel.cli import rights, screen, told
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
 from manifests.schema import Capability
 from manifests.standing import Rule
@@ -27,7 +27,7 @@ def grants(session: Session, hand: str | None) -> None:
     held, rules = home.grants, home.rules
     if hand is not None:
         if hand not in held:
-            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
+            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
     nothing = f"{hand or 'No Hand'} holds nothing."
     session.result({"grants": held, "rules": rules}, lambda: _drawn(held, rules), nothing=nothing)

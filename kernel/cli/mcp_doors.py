@@ -25,7 +25,7 @@ def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]
         pattern, _, resource = word.partition("=")
         chosen = [row for row in rows if _is_meant(row.method, pattern)]
         if not chosen:
-            raise Ended(f"nothing provides {pattern}: see `maniple methods`", Exit.USAGE)
+            raise Ended(f"nothing provides {pattern}: see `maniple methods`")
         for row in chosen:
             found.setdefault(row.method, {})[_resource(row, word, resource)] = None
     return {method: tuple(patterns) for method, patterns in sorted(found.items())}

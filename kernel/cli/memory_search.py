@@ -71,17 +71,18 @@ def memory_search(
     with session.client() as client:
         space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
         reply = client.call("memory.recall", space, {"text": text, "most": most, "explain": explain})
-    session.result(reply.value, lambda: _drawn(told.read(reply.value, Recalled)))
+    found = told.read(reply.value, Recalled)
+    session.result(reply.value, lambda: _drawn(found), nothing="Nothing of it is remembered.")
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")
 
 
 def _drawn(found: Recalled) -> str:
-    if not found.results and found.explained is None:
-        return "Nothing of it is remembered."
-    if found.explained is None:
+    if found.explained is None and found.results:
         rows = ((str(one.fragment), screen.moment(one.time), f"{one.score:.3f}", _text(one)) for one in found.results)
         return screen.table(("NUMBER", "OF", "SCORE", "TEXT"), rows, right=("NUMBER", "SCORE"))
+    if found.explained is None:
+        return ""
     lines = [line for one in found.results for line in (f"{one.fragment}: {_text(one)}", f"    {_why(one)}")]
     told_of = found.explained
     lines.append(

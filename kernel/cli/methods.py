@@ -4,7 +4,7 @@ import click
 
 from kernel.cli import screen, spending, told
 from kernel.cli.call import Described, Methods
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 
 
@@ -22,7 +22,7 @@ def methods(session: Session, prefix: str, with_kernel: bool) -> None:
     if prefix:
         rows = tuple(row for row in rows if row.method == prefix or row.method.startswith(f"{prefix}."))
         if not rows:
-            raise Ended(f"nothing provides {prefix!r}: see `maniple methods`", Exit.USAGE)
+            raise Ended(f"nothing provides {prefix!r}: see `maniple methods`")
     elif not with_kernel:
         rows = tuple(row for row in rows if not row.method.startswith("kernel."))
     one = len(rows) == 1 and rows[0].method == prefix

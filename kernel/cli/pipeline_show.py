@@ -7,8 +7,8 @@ import msgspec
 
 from kernel.cli import logbook, pipeline_drawing, pipelines, screen
 from kernel.cli.course import NEEDLES, Course
-from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session, command
+from kernel.cli.exits import Ended
+from kernel.cli.frame import Session, command, run_names
 from kernel.cli.pipelines import Added
 from kernel.cli.show import scheduled
 from manifests.grants import as_text
@@ -17,7 +17,9 @@ from manifests.values import format_duration
 
 @command()
 @click.argument("name", metavar="PIPELINE", shell_complete=pipelines.names)
-@click.option("--run", metavar="RUN", help="Which run's time line, instead of the last one's.")
+@click.option(
+    "--run", metavar="RUN", shell_complete=run_names, help="Which run's time line, instead of the last one's."
+)
 def pipeline_show(session: Session, name: str, run: str | None) -> None:
     """A pipeline in full: what it takes and returns, its steps as a graph, and a time line of its last run, or of one.
 
@@ -30,7 +32,7 @@ def pipeline_show(session: Session, name: str, run: str | None) -> None:
         course.take(entry)
     chosen = run or _last(course, name)
     if run is not None and (run not in course.tries or course.tries[run].hand != name):
-        raise Ended(f"{run} is no run of {name}: see `maniple runs {name}`", Exit.USAGE)
+        raise Ended(f"{run} is no run of {name}: see `maniple runs {name}`")
     value: dict[str, object] = {"pipeline": msgspec.to_builtins(one.pipeline), "run": None}
     if chosen:
         whole = course.tries[chosen]

@@ -126,10 +126,10 @@ def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
     rows = told.read(client.call("kernel.hands").value, told.Rows).hands
     if name not in {row.name for row in rows}:
-        raise Ended(f"no pipeline {name} is there: see `maniple pipeline list`", Exit.USAGE)
+        raise Ended(f"no pipeline {name} is there: see `maniple pipeline list`")
     hand = told.read(client.call("kernel.show", name).value, Shown).hand
     if not hand.package.manifest.hand.pipeline:
-        raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`", Exit.USAGE)
+        raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")
     return _opened(client, hand)
 
 

@@ -38,7 +38,7 @@ def load(session: Session, run: str) -> Recorded:
     entries = [one for one in logbook.entries(folder, needles=(os.fsencode(run),)) if one.run == run]
     start = next((one for one in entries if one.kind == "run.start"), None)
     if start is None:
-        raise Ended(f"the log knows no run {run}: see `maniple runs`", Exit.USAGE)
+        raise Ended(f"the log knows no run {run}: see `maniple runs`")
     code = f"{start.detail.get('name')} {start.detail.get('version')}"
     work = _work(folder, start.call)
     path = Path(home, "journal", "runs", f"{run}.tape")

@@ -9,6 +9,7 @@ from msgspec import Struct
 from kernel import folders
 from kernel.cli import compiling, memories, told
 from kernel.cli.frame import Session, command, hand_argument
+from kernel.cli.sure import make_sure
 
 
 class Removed(Struct, frozen=True, kw_only=True):
@@ -20,12 +21,16 @@ class Removed(Struct, frozen=True, kw_only=True):
 @command()
 @hand_argument
 @click.option("--purge", is_flag=True, help="Also what it kept and remembers, and what it printed.")
-def remove(session: Session, hand: str, purge: bool) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask before --purge.")
+def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     """Remove a Hand, with its grants, settings and secrets; its processes end first.
 
     What it kept in its state folder, and what it remembers, stays until --purge, but no later Hand of the same name gets
     it: a Hand is known by an id, which never comes back.
     """
+    if purge:
+        what = f"Remove {hand} and all that it kept and remembers, for ever?"
+        make_sure(what, f"maniple remove {hand} --purge", yes=yes, done="removed")
     left, remembered = take_away(session, hand, purge=purge)
     session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} is removed.")
     if left:

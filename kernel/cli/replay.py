@@ -12,7 +12,7 @@ import msgspec
 
 from kernel.cli import compiling, drawing, founding, package, pipelines, recorded, screen, told
 from kernel.cli.exits import Ended, Exit, NotDone
-from kernel.cli.frame import Session, command, write, write_json
+from kernel.cli.frame import Session, command, run_argument, write, write_json
 from kernel.home import Home
 from wire.limits import DEADLINE_MAX
 from wire.recording import written
@@ -21,7 +21,7 @@ from wire.tape import seed_of
 
 
 @command()
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option(
     "--against",
     metavar="DIR",

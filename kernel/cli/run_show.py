@@ -5,7 +5,7 @@ import msgspec
 
 from kernel.cli import drawing, history, logbook, screen
 from kernel.cli.exits import Ended
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, run_argument
 from kernel.cli.mistyped import Whole
 from kernel.cli.runs import took
 from manifests.waiting import WAITS
@@ -13,7 +13,7 @@ from wire.entries import Entry
 
 
 @command()
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option("-n", "--most", metavar="N", type=Whole(0), default=200, help="The last so many entries; 200 without.")
 def run_show(session: Session, run: str, most: int) -> None:
     """One run in full, as the log tells it: its start, its confinement, every call it made and answered, its end.

@@ -3,7 +3,7 @@
 import click
 
 from kernel.cli import history, logbook, screen
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.mistyped import Whole
 from manifests.waiting import WAITS
@@ -23,11 +23,9 @@ def runs(session: Session, hand: str | None, most: int) -> None:
     kept = [run for run in found if hand in (None, run.hand)][-most:]
     if hand is not None and not kept:
         if hand in {run.run for run in found}:
-            raise Ended(f"{hand} is a run and no Hand: see `maniple run-show {hand}`", Exit.USAGE)
+            raise Ended(f"{hand} is a run and no Hand: see `maniple run-show {hand}`")
         if hand not in logbook.installed(folder):
-            raise Ended(
-                f"no Hand '{hand}' is installed, and none of that name ever ran: see `maniple hands`", Exit.USAGE
-            )
+            raise Ended(f"no Hand '{hand}' is installed, and none of that name ever ran: see `maniple hands`")
         session.say(f"{hand} has not run yet.")
     session.result({"runs": kept}, lambda: _drawn(kept), nothing="" if hand else "Nothing has run yet.")
     for run in kept:

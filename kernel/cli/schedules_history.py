@@ -5,7 +5,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kernel.cli import history, logbook, screen, told
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.mistyped import Whole
 
@@ -43,7 +43,7 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
         if hand is not None:
             installed = {one.name for one in told.read(client.call("kernel.hands").value, told.Rows).hands}
             if hand not in installed and not told.read(reply, _History).history:
-                raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`", Exit.USAGE)
+                raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
     rows = _completed(session, told.read(reply, _History).history)
     session.result({"history": rows}, lambda: _drawn(rows), nothing="No schedule has started anything yet.")
 

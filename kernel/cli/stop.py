@@ -4,7 +4,7 @@ import click
 from msgspec import Struct
 
 from kernel.cli import told
-from kernel.cli.frame import Session, command, hand_names
+from kernel.cli.frame import Session, command, hand_or_run_names
 
 
 class Stopped(Struct, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class Stopped(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.argument("hand", metavar="HAND|RUN", shell_complete=hand_names)
+@click.argument("hand", metavar="HAND|RUN", shell_complete=hand_or_run_names)
 def stop(session: Session, hand: str) -> None:
     """Stop a service, or every run of a task Hand, or one run by its id; returns when they are down.
 

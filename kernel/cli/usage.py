@@ -42,7 +42,7 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
     folder = session.log()
     found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY)
     kept = [row for row in found if hand in (None, row.hand) and row.day >= since]
-    session.result({"usage": kept}, lambda: _drawn(kept, by or BY))
+    session.result({"usage": kept}, lambda: _drawn(kept, by or BY), nothing="No model was asked.")
 
 
 def _check_day(text: str) -> None:
@@ -91,7 +91,7 @@ def _more(row: Row, end: Entry) -> Row:
 
 def _drawn(rows: list[Row], by: Iterable[str]) -> str:
     if not rows:
-        return "No model was asked."
+        return ""
     names = [name for name in ("day", "hand", "model") if name in set(by)]
     return screen.table(
         (*(name.upper() for name in names), "CALLS", "FAILED", "SPENT"),

@@ -5,7 +5,7 @@ SELECT count(*) FROM (SELECT 1 FROM words_found WHERE term = :term LIMIT :most);
 SELECT doc, cnt FROM words_known WHERE term = :term;
 
 -- name: places
-SELECT group_concat(doc) FROM words_found WHERE term = :term;
+SELECT group_concat(doc) FROM (SELECT doc FROM words_found WHERE term = :term LIMIT :most);
 
 -- name: chunks
 SELECT id, fragment, terms FROM chunks WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;

@@ -33,6 +33,8 @@ BENCHES: Final[Mapping[str, Callable[[Path, int], Sequence[Row | Table]]]] = {
     "journal": resuming.journal,
     "many": footprint.many,
     "memory": memories.memory,
+    "recall": memories.recall,
+    "crowd": memories.crowd,
     "million": memories.million,
 }
 LARGE: Final = ("many", "million")

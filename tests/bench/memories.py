@@ -1,4 +1,4 @@
-"""The bench `memory`: quality on collections, speed as it grows, many at once (acts)."""
+"""What memory is measured by: quality on collections, speed as it grows, many at once (acts)."""
 
 from pathlib import Path
 from typing import Final
@@ -12,10 +12,18 @@ FURTHER: Final[list[Path]] = []
 
 
 def memory(folder: Path, rounds: int) -> list[Row | Table]:
-    """Quality on our own collections and on those that are named, speed up to 100,000 fragments, and many at once."""
-    found = memory_quality.measured(folder / "quality", (*OWN, *FURTHER))
-    found += memory_speed.measured(folder / "speed", memory_speed.SIZES)
-    return found + memory_crowd.measured(folder / "crowd")
+    """Quality on our own collections and on those that are named."""
+    return memory_quality.measured(folder, (*OWN, *FURTHER))
+
+
+def recall(folder: Path, rounds: int) -> list[Row | Table]:
+    """Speed up to 100,000 fragments."""
+    return memory_speed.measured(folder, memory_speed.SIZES)
+
+
+def crowd(folder: Path, rounds: int) -> list[Row]:
+    """Many who ask and store at once."""
+    return memory_crowd.measured(folder)
 
 
 def million(folder: Path, rounds: int) -> list[Row | Table]:

@@ -80,4 +80,4 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
     rows = shell.told("methods", "echo")["methods"]
     assert isinstance(rows, list)
     assert [row["params"] for row in rows] == [{"text": "string"}]
-    assert shell.run("methods", "nobody").code == 2
+    assert shell.run("methods", "nobody").code == 1

@@ -17,7 +17,7 @@ from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
 
 ARGUMENTS = {
     "show": ["x"], "remove": ["x"], "settings": ["x"], "grant": ["x", "a.b", "*"], "revoke": ["x", "a.b"],
-    "roots add": ["x", "."], "roots remove": ["x"], "keys revoke": ["00000000"], "start": ["x"], "stop": ["x"],
+    "roots add": ["x", "."], "roots remove": ["x"], "keys revoke": ["00000000", "--yes"], "start": ["x"], "stop": ["x"],
     "pause": ["x"], "resume": ["x"], "restart": ["x"], "cancel": ["r-0000000000000000"], "call": ["a.b"],
 }  # fmt: skip
 NEEDS_KERNEL = [*ARGUMENTS, "down", "status", "ps", "hands", "grants", "roots", "freeze", "thaw", "methods"]

@@ -21,7 +21,7 @@ def test_a_new_hand_works_at_once(option: tuple[str, ...], shell: Shell, tmp_pat
         assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"text": "Hello, Ada!"}
     else:
         assert shell.told("start", name, "who=Ada", "--wait")["value"] == {"text": "Hello, Ada!"}
-    shell.good("remove", name, "--purge")
+    shell.good("remove", name, "--purge", "--yes")
 
 
 @pytest.mark.parametrize("option", [("--wasm",), ("--wasm", "--service")])
@@ -45,7 +45,7 @@ def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
     assert f"main.wat, compiled as {artefact.name[:16]}" in shown
     assert "fuel 10000000000" in shown
     os.utime(artefact, (1, 1))  # as if it had been there for long
-    shell.good("remove", name, "--purge")
+    shell.good("remove", name, "--purge", "--yes")
     assert not artefact.exists()
 
 
@@ -56,7 +56,7 @@ def test_a_new_hand_that_thinks_works_at_once_and_says_when_no_model_did(shell: 
     before, next_, _ = shell.run("install", folder, "--yes").err.partition('Next: `maniple ask --hand fresh-mind "…"`')
     assert ("It thinks with the model default" in before, bool(next_)) == (True, True)
     assert "the model default" in shell.good("show", "fresh-mind")
-    shell.good("remove", "fresh-mind", "--purge")
+    shell.good("remove", "fresh-mind", "--purge", "--yes")
 
 
 def test_what_thinks_is_a_task_without_code(shell: Shell, tmp_path: Path) -> None:
@@ -188,7 +188,9 @@ def test_another_key_counts_only_once_it_is_trusted(shell: Shell, tmp_path: Path
     shell.good("keys", "add", f"{key}.pub", "--hands", "ec*", "--expires", "90d")
     assert shell.run("verify", folder).code == 0
     key_id = public.split("+")[1]
-    shell.good("keys", "revoke", key_id)
+    asked = shell.run("keys", "revoke", key_id)
+    assert (asked.code, f"`maniple keys revoke {key_id} --yes` does not ask" in asked.err) == (2, True)
+    shell.good("keys", "revoke", key_id, "--yes")
     ran = shell.run("install", folder, "--yes")
     assert ran.code == 4
     assert "revoked" in ran.err

@@ -27,8 +27,8 @@ def desk(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[She
     shell.good("install", write_hand(tmp_path_factory.mktemp("lab") / "lab", LAB), "--yes")
     shell.good("mcp", "offer", "raw", "lab.wait=*", "lab.raw", "echo.say", "--yes")
     yield shell
-    shell.good("remove", "door-raw", "--purge")
-    shell.good("remove", "lab", "--purge")
+    shell.good("remove", "door-raw", "--purge", "--yes")
+    shell.good("remove", "lab", "--purge", "--yes")
 
 
 class Raw:

@@ -58,7 +58,7 @@ def post(shell: Shell) -> Iterator[Port]:
     shell.good("mcp", "offer", "post", "echo.say", "--yes")
     with listening(shell) as port:
         yield port
-        shell.good("remove", "door-post", "--purge")
+        shell.good("remove", "door-post", "--purge", "--yes")
         assert not port.file.exists()
 
 

@@ -26,8 +26,8 @@ def older(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     shell.good("install", write_hand(tmp_path_factory.mktemp("lab") / "lab", LAB), "--yes")
     shell.good("mcp", "offer", "older", "echo.say", "lab.count", "lab.wait=a", "--yes")
     yield shell
-    shell.good("remove", "door-older", "--purge")
-    shell.good("remove", "lab", "--purge")
+    shell.good("remove", "door-older", "--purge", "--yes")
+    shell.good("remove", "lab", "--purge", "--yes")
 
 
 def _seen(shell: Shell, *words: str) -> object:

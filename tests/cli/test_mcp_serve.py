@@ -23,8 +23,8 @@ def desk(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[She
     shell.good("install", write_hand(tmp_path_factory.mktemp("lab") / "lab", LAB), "--yes")
     shell.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
     yield shell
-    shell.good("remove", "door-desk", "--purge")
-    shell.good("remove", "lab", "--purge")
+    shell.good("remove", "door-desk", "--purge", "--yes")
+    shell.good("remove", "lab", "--purge", "--yes")
 
 
 def test_a_client_lists_and_calls_what_was_offered_and_nothing_else(desk: Shell) -> None:
@@ -93,8 +93,8 @@ def test_what_does_not_answer_as_it_said_is_an_error_with_the_answer_and_a_clien
         assert (texts[0].startswith("liar.count is done, but"), texts[1:]) == (True, ["line 0\n", '{"lines":"1"}'])
 
     talking(desk, "lies", talk)
-    desk.good("remove", "door-lies", "--purge")
-    desk.good("remove", "liar", "--purge")
+    desk.good("remove", "door-lies", "--purge", "--yes")
+    desk.good("remove", "liar", "--purge", "--yes")
 
 
 def test_what_does_not_end_well_is_a_result_that_says_why(desk: Shell) -> None:
@@ -198,8 +198,8 @@ def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
             assert len(changes.heard) == 3
 
     talking(desk, "market", talk, mode=mode, hear=changes.hear)
-    desk.good("remove", "door-market", "--purge")
-    desk.good("remove", "shop", "--purge")
+    desk.good("remove", "door-market", "--purge", "--yes")
+    desk.good("remove", "shop", "--purge", "--yes")
 
 
 async def _names(client: Client) -> list[str]:
@@ -221,7 +221,7 @@ def test_what_is_offered_no_more_is_taken_back(shell: Shell) -> None:
     assert isinstance(rows, dict)
     held = {row["method"]: row["allow"] for row in rows["door-less"]}
     assert held == {"time.now": ["*"], "files.read": ["b/**"], "kernel.subscribe": ["kernel.methods"]}
-    shell.good("remove", "door-less", "--purge")
+    shell.good("remove", "door-less", "--purge", "--yes")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def keeper(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     remember(shell, "mood", "fine", f"session/{CHAT}")
     shown: Any = shell.told("show", "keeper")
     yield str(shown["hand"]["id"])
-    shell.run("remove", "keeper", "--purge")
+    shell.run("remove", "keeper", "--purge", "--yes")
 
 
 def remember(shell: Shell, key: str, value: str, on: str = "own") -> None:
@@ -162,6 +162,8 @@ def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shel
     assert shell.run("memory", "get", "a", "--hand", "leaver").code == 1
     shell.good("start", "leaver", "key=a", "value=b", "--wait")
     assert "(removed)" in shell.good("memory", "stats")
-    assert shell.told("remove", "leaver", "--purge")["remembered"] is None
+    asked = shell.run("remove", "leaver", "--purge")
+    assert (asked.code, "`maniple remove leaver --purge --yes` does not ask" in asked.err) == (2, True)
+    assert shell.told("remove", "leaver", "--purge", "--yes")["remembered"] is None
     shell.good("memory", "erase", "--hand", kept, "--yes")
     assert "(removed)" not in shell.good("memory", "stats")

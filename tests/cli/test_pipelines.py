@@ -202,7 +202,7 @@ def test_show_draws_the_graph_and_for_programs_tells_the_run(greetings: Shell) -
     told = greetings.told("pipeline", "show", "greetings", "--run", run)
     whole: Any = told["run"]
     assert whole["run"] == run
-    assert greetings.run("pipeline", "show", "greetings", "--run", "r-nothing").code == 2
+    assert greetings.run("pipeline", "show", "greetings", "--run", "r-nothing").code == 1
 
 
 def test_cancel_ends_a_run_and_who_waits_for_it(greetings: Shell) -> None:

@@ -94,7 +94,7 @@ def test_what_has_no_schedule_is_told_so(shell: Shell, installed: str) -> None:
     ran = shell.run("schedules", "run", "greeter")
     assert ran.code == 4
     assert "greeter has no [schedule]" in ran.err
-    assert shell.run("schedules", "history", "nobody").code == 2
+    assert shell.run("schedules", "history", "nobody").code == 1
     assert past(shell, "greeter") == []
 
 

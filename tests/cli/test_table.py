@@ -89,5 +89,13 @@ def test_completion_knows_commands_options_and_installed_hands(shell: Shell) -> 
     assert _completed(shell, "maniple show gr") == {"greeter"}
 
 
-def test_completion_of_hands_without_a_kernel_is_empty(tmp_path: Path) -> None:
-    assert not any(_completed(Shell(tmp_path / "none"), "maniple show gr"))
+@pytest.mark.parametrize("words", ["run-show", "replay", "cancel", "erase", "stop", "decide", "audit search --run"])
+def test_completion_knows_the_runs_that_began_last(words: str, shell: Shell) -> None:
+    run = str(shell.told("start", "greeter", "--wait")["run"])
+    assert run in _completed(shell, f"maniple {words} r-")
+    assert _completed(shell, f"maniple {words} {run[:-2]}") == {run}
+
+
+@pytest.mark.parametrize("words", ["show gr", "run-show r-", "stop r"])
+def test_completion_of_names_is_empty_where_there_is_no_home(words: str, tmp_path: Path) -> None:
+    assert not any(_completed(Shell(tmp_path / "none"), f"maniple {words}"))

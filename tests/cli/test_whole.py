@@ -266,6 +266,7 @@ EMPTY = [
     "plans",
     "artifacts",
     "memory list --shared none",
+    "usage",
 ]
 
 

@@ -1,5 +1,7 @@
 """The order of what was found: each formula by its bounds, and the bench's measures by hand."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,28 @@ def test_a_word_that_stands_nowhere_counts_as_missing_and_one_left_out_does_not(
 def test_freshness_halves_and_the_future_is_now() -> None:
     ages = (-5, 0, HALF_LIFE, 2 * HALF_LIFE)
     assert [ranking.freshness(age) for age in ages] == [1.0, 1.0, 0.5, 0.25]
+
+
+@given(
+    scores=st.dictionaries(st.integers(0, 99), st.floats(0.001, 1), max_size=30),
+    most=st.integers(1, 10),
+    recency=st.floats(0, 1),
+    told=st.randoms(use_true_random=False),
+)
+def test_what_is_out_of_reach_is_never_among_the_best(
+    scores: dict[int, float], most: int, recency: float, told: random.Random
+) -> None:
+    final = {
+        one: ranking.weighed(score, freshness=told.random(), importance=told.choice([0.0, 0.5, 1.0]), recency=recency)
+        for one, score in scores.items()
+    }
+    best = sorted(final, key=lambda one: -final[one])[:most]
+    assert set(best) <= set(ranking.within_reach(scores, most, recency))
+
+
+def test_what_is_out_of_reach_is_left_out() -> None:
+    scores = {number: 1 / (ranking.RRF + number) for number in range(1, 101)}
+    assert ranking.within_reach(scores, 10, 0) == list(range(1, 26))
 
 
 def test_what_repeats_is_taken_later() -> None:
