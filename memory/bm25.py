@@ -25,7 +25,8 @@ from memory.words import asked
 POSTINGS: Final = 16_384
 MOST: Final = 200
 RARE: Final = 2_048
-"""Places of a term that are read at once, instead of being counted first."""
+ALL: Final = -1
+"""Places of a term that are read at once, instead of being counted first; and no bound, as SQLite's LIMIT has it."""
 
 _SQL: Final = queries("recall")
 
@@ -52,7 +53,7 @@ def by_words(
         [[terms[word] for word in group] for group in groups], weights, ranking.idf(place.indexed, 0)
     )
     told = tuple(msgspec.structs.replace(one, term=one.term.partition("x")[2]) for one in terms.values())
-    places = [read[word] if len(read[word]) <= RARE else _places(store, word, POSTINGS) for word in weights]
+    places = [read[word] if len(read[word]) <= RARE else _places(store, word, ALL) for word in weights]
     return told, _scored(store, place, list(weights.values()), places, total, passing) if weights else []
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memory import bm25
 from memory.checking import verify
 from memory.errors import Invalid
 from memory.fragments import New, add
@@ -34,6 +35,23 @@ def test_the_best_answer_is_first_and_says_why(store: Store) -> None:
     assert (best.fused, best.freshness) == (1.0, 1.0)
     assert [(one.term, one.chunks, one.used) for one in answer.terms] == [("green", 1, True), ("tea", 2, True)]
     assert (answer.words, answer.meaning, answer.chunks) == (2, 0, 3)
+
+
+@pytest.mark.parametrize(("rare", "together"), [(2_048, 16_384), (4, 16_384), (4, 8), (0, 8)])
+def test_how_places_are_read_changes_no_answer(
+    rare: int, together: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bm25, "RARE", rare)
+    monkeypatch.setattr(bm25, "POSTINGS", together)
+    for number in range(20):
+        add(store, "", New(text=f"tea {'tea ' * (number % 3)}{number}"))
+    alone = recall(store, "", Question(text="tea", most=20))
+    assert {found.fragment.number for found in alone.found} == set(range(1, 21))  # the one word is always read whole
+    assert [(one.places, one.used) for one in alone.terms] == [(39 if together > 39 else together + 1, True)]
+    both = recall(store, "", Question(text="tea 7", most=20))
+    assert both.found[0].fragment.number == 8
+    assert {one.term: one.used for one in both.terms} == {"7": True, "tea": together > 39}
+    assert len(both.found) == (20 if together > 39 else 1)
 
 
 def test_a_reader_recalls_what_was_committed(store: Store) -> None:
