@@ -184,13 +184,15 @@ def _check_restart(request: Request, run: Run) -> None:
 
 
 def _ps(request: Request) -> object:
-    """Every live run, and those that wait for a decision: what it is, does, uses and has cost.
+    """Every live run, those that only wait and have no process, and those that wait for a decision: what it is, does, uses
+    and has cost.
 
     memory: bytes resident; seconds: since its start.
     """
     kernel = request.kernel
-    shown = (run for run in kernel.runs.values() if run.state != "waiting" or is_asked(kernel.state, run.id))
-    return {"runs": [_row(request, run) for run in shown]}
+    idle = {run.id for run in kernel.runs.values() if run.state == "waiting"}
+    shown = {run for run in idle if run in kernel.resuming.asleep or is_asked(kernel.state, run)}
+    return {"runs": [_row(request, run) for run in kernel.runs.values() if run.id not in idle - shown]}
 
 
 def _row(request: Request, run: Run) -> dict[str, object]:
@@ -218,7 +220,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
 
 def _state(request: Request, run: Run) -> str:
     if run.state == "waiting":
-        return WAITS
+        return WAITS if is_asked(request.kernel.state, run.id) else "asleep"
     shown = request.kernel.supervisor.shown_state(run.hand, run)
     held = shown == "working" and any(call.caller == run.id for call in request.kernel.exchange.held())
     return "waiting for approval" if held else shown

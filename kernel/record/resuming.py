@@ -57,7 +57,7 @@ class Resuming:
         self._kernel = kernel
         # Runs without a process: how many messages it is to be told (-1: that is settled), which entry must be on disk.
         self.waiting: dict[str, tuple[int, int]] = {}
-        self._asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
+        self.asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
         self._asked: dict[str, int] = {}  # how long the tape was of those that were asked whether they rest
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
@@ -115,8 +115,8 @@ class Resuming:
                 code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
                 kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
         self.waiting[run.id] = tape.rewind(), seq
-        if run.id in self._asleep:
-            if self._asleep[run.id] != tape.count:  # it was told something on its way to sleep
+        if run.id in self.asleep:
+            if self.asleep[run.id] != tape.count:  # it was told something on its way to sleep
                 self.wake(run.id)
             return
         then = partial(kernel.log.after, seq, partial(self.try_again, run.id))
@@ -134,7 +134,7 @@ class Resuming:
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
-        for name in [name for name in self.waiting if (name in only if only else name not in self._asleep)]:
+        for name in [name for name in self.waiting if (name in only if only else name not in self.asleep)]:
             run = self._kernel.runs.get(name)
             if run is None or run.tape is None or self.waiting[name][1] >= self._kernel.log.durable:
                 continue
@@ -188,14 +188,14 @@ class Resuming:
         if tape is None or asked is None:
             raise Late(0)
         if asked == tape.count and tape.is_quiet and not run.ended:
-            self._asleep[run.id] = tape.count
+            self.asleep[run.id] = tape.count
             run.leaves, run.why = True, "it only waits"
             self._kernel.launcher.kill(run, signal.SIGKILL)
 
     def wake(self, run: str) -> None:
         """A run that sleeps has something to hear."""
-        if run in self._asleep:
-            del self._asleep[run]
+        if run in self.asleep:
+            del self.asleep[run]
             log = self._kernel.log
             log.after(log.size - 1, partial(self.try_again, run))
 
@@ -224,7 +224,7 @@ class Resuming:
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""
-        self._asleep.pop(run.id, None)
+        self.asleep.pop(run.id, None)
         tape, run.tape = run.tape, None
         if tape is None:
             return

@@ -198,6 +198,8 @@ def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_pa
         install(kernel, DREAMER)
         first, second = begin(kernel, "dreamer", seconds=3600.0), begin(kernel, "dreamer", seconds=4.0)
         until(lambda: len(entries(kernel.home, "run.left")) == 2, "both sleep")
+        shown = {str(row["run"]): (row["state"], row["pid"]) for row in fates.runs(kernel)}
+        assert shown[first] == ("asleep", 0)
         kernel.kill()
         kernel.up()
         until(lambda: len(entries(kernel.home, "run.left")) == 4, "both sleep again")
