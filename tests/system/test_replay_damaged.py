@@ -177,7 +177,7 @@ def test_what_has_no_tape_is_told_so(kernel: Kernel, journey: str) -> None:
         said = replay(kernel, run)
         assert said.code == 1
         assert "has no tape" in said.words
-    assert replay(kernel, "r-0000000000000000").code == 2
+    assert replay(kernel, "r-0000000000000000").code == 1
 
 
 def test_without_a_kernel_nothing_is_replayed_and_a_recording_can_be_saved(tmp_path: Path) -> None:
