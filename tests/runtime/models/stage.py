@@ -43,13 +43,14 @@ class Asked:
 
 @dataclass
 class Stage:
-    """What is played, what was asked. came: somebody has asked."""
+    """What is played, what was asked. came: somebody has asked; together: the most that were served at one time."""
 
     plays: list[Play]
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     playing: set[asyncio.Task[None]] = field(default_factory=set)
     came: asyncio.Event = field(default_factory=asyncio.Event)
+    together: int = 0
 
     @property
     def url(self) -> str:
@@ -60,6 +61,7 @@ class Stage:
         """One connection, one request."""
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self.playing.add(task)
+        self.together = max(self.together, len(self.playing))
         task.add_done_callback(self.playing.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -138,9 +138,8 @@ def test_many_streams_of_one_driver_run_side_by_side_and_a_stuck_one_harms_nobod
             asked = made(name, server.url)
             stuck = asyncio.create_task(complete(asked.stream(MODELS[name], asking())))
             await server.came.wait()
-            began = asyncio.get_running_loop().time()
             found = await asyncio.gather(*(checked(asked, name) for _ in plays[1:]))
-            assert asyncio.get_running_loop().time() - began < 0.3 * len(plays) / 4, "one after the other"
+            assert server.together > 3, "one after the other"
             assert not stuck.done()
             stuck.cancel()
             await asked.close()
