@@ -21,7 +21,7 @@ DEPTH: Final = 32
 """Lists and objects within one another; a value without any has depth 0."""
 
 READ_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""All that msgspec lets escape when it reads hostile bytes."""
+"""All that msgspec lets escape when it reads hostile bytes, JSON or msgpack."""
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
 _CONTAINERS: Final = (dict, list, tuple, msgspec.Struct)

@@ -1,4 +1,4 @@
-"""Bytes of the bus to values and back (pure): the one place where msgpack is read.
+"""Bytes of the bus to values and back (pure): the one place where its headers and bodies are read.
 
 msgspec reports most bad input as its own errors but lets UnicodeDecodeError and RecursionError escape; here all three
 become CodecError, so that a caller has one thing to catch and no bytes can end the kernel.
@@ -9,13 +9,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from wire import limits
+from wire.canonical import READ_ERRORS
 from wire.errors import CodecError
 from wire.headers import FromKernel, FromRun, Header
 
 Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
 """What a body may hold, at most BODY_MAX bytes when encoded."""
 
-_BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encoder: Final = msgspec.msgpack.Encoder()
 _from_run: Final[msgspec.msgpack.Decoder[FromRun]] = msgspec.msgpack.Decoder(FromRun)
 _from_kernel: Final[msgspec.msgpack.Decoder[FromKernel]] = msgspec.msgpack.Decoder(FromKernel)
@@ -36,7 +36,7 @@ def decode_from_run(frame: bytes | memoryview) -> FromRun:
         raise CodecError(f"a header is at most {limits.HEADER_MAX} bytes, this one has {len(frame)}")
     try:
         return _from_run.decode(frame)
-    except _BAD as error:
+    except READ_ERRORS as error:
         raise CodecError(f"not a header: {error}") from None
 
 
@@ -44,7 +44,7 @@ def decode_from_kernel(frame: bytes | memoryview) -> FromKernel:
     """The header that the kernel sent. Raises CodecError for anything that is not one."""
     try:
         return _from_kernel.decode(frame)
-    except _BAD as error:
+    except READ_ERRORS as error:
         raise CodecError(f"not a header: {error}") from None
 
 
@@ -67,7 +67,7 @@ def decode_body(frame: bytes | memoryview) -> Value:
         raise CodecError(f"a body is at most {limits.BODY_MAX} bytes, this one has {len(frame)}")
     try:
         value: Value = _value.decode(frame)
-    except _BAD as error:
+    except READ_ERRORS as error:
         raise CodecError(f"not a body: {error}") from None
     return value
 

@@ -16,9 +16,8 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta, Struct
 
 from wire import limits
-from wire.entries import Cost, Used
+from wire.entries import Cost, Number, Used
 
-Number = Annotated[int, Meta(ge=0, lt=2**53)]
 Method = Annotated[str, Meta(max_length=limits.METHOD_MAX)]
 Resource = Annotated[str, Meta(max_length=limits.RESOURCE_MAX)]
 Label = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX)]

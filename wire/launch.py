@@ -21,6 +21,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from wire.canonical import READ_ERRORS
 from wire.errors import CodecError
 
 PACKET_MAX: Final = 160 * 1024
@@ -221,7 +222,7 @@ def decode(raw: bytes) -> Packet:
     """A packet from its bytes. Raises CodecError for anything that is not one."""
     try:
         return _decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise CodecError(f"not a launch packet: {error}") from None
 
 
@@ -229,5 +230,5 @@ def decode_template(raw: bytes) -> TemplatePacket:
     """A packet of the talk between kernel and template. Raises CodecError for anything that is not one."""
     try:
         return _template_decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise CodecError(f"not a template packet: {error}") from None

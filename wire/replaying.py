@@ -16,15 +16,13 @@ from msgspec.structs import replace
 
 from wire import codec, headers
 from wire.entries import Cost
-from wire.errors import CodecError, Diverged, TapeDamaged
+from wire.errors import CodecError, Diverged
 from wire.headers import FromKernel, FromRun
-from wire.tape import Asked, Began, Ended, Heard, Placed, asked_by
-from wire.telling import Telling, known_of, look_at
+from wire.tape import Asked, Ended, Heard, Placed, asked_by, began
+from wire.telling import ENDS, Telling, known_of, look_at, number_of
 
 SHOWN_MOST: Final = 2_048
 """Bytes of a body that is shown whole; of a larger one its size."""
-
-_ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
 Records = Callable[[], Iterator[Placed]]
 """Gives a tape's records from the first on, each time it is called."""
@@ -81,10 +79,7 @@ class Replay:
         """Raises TapeDamaged."""
         self._records = records
         self._end: tuple[headers.End, Ended] | None = None
-        first = next(records(), None)
-        if first is None or not isinstance(first.record, Began):
-            raise TapeDamaged(0, "it does not tell what its run was begun with")
-        self.began = first.record
+        self.began = began(records())
         contents = look_at(self._until_end())
         heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
         self._telling = Telling(contents, heard, in_order=in_order, ahead=0)
@@ -100,7 +95,7 @@ class Replay:
         for placed in self._records():
             if isinstance(placed.record, Ended):
                 header = codec.decode_from_kernel(placed.record.header)
-                assert isinstance(header, _ENDS)
+                assert isinstance(header, ENDS)
                 self._end = header, placed.record
                 return
             yield placed
@@ -169,16 +164,16 @@ class Replay:
             return None
         header, heard = due
         self._told += 1
-        number = getattr(header, "number", 0)
+        number = number_of(header)
         step = msgspec.json.encode(self._step(header, heard, self._asked.get(number)))
-        if isinstance(header, _ENDS):
+        if isinstance(header, ENDS):
             self._asked.pop(number, None)
         self._look()
         theirs = self._theirs.get(number, number)
         return (header if theirs == number else replace(header, number=theirs)), heard, codec.encode_body(step)
 
     def _step(self, header: FromKernel, heard: Heard, asked: Asked | None) -> Step:
-        cost = _cost(header) if isinstance(header, _ENDS) else None
+        cost = _cost(header) if isinstance(header, ENDS) else None
         about = {"on": asked.on, "resource": asked.resource, "kind": asked.kind} if asked is not None else {}
         if isinstance(header, headers.Call):
             about = {"kind": "work", "on": header.method}
@@ -186,8 +181,8 @@ class Replay:
             about = {"kind": "event", "on": header.event}
         return Step(
             count=self._told, said=type(header).__name__.lower(), clock=header.time, size=len(heard.body),
-            number=getattr(header, "number", 0), arguments=readable(asked.body) if asked is not None else None,
-            why=headers.why(header) if isinstance(header, _ENDS) else getattr(header, "why", ""),
+            number=number_of(header), arguments=readable(asked.body) if asked is not None else None,
+            why=headers.why(header) if isinstance(header, ENDS) else getattr(header, "why", ""),
             value=None if heard.secret else readable(heard.body), cost=cost, labels=getattr(header, "labels", ()), **about,
         )  # fmt: skip
 

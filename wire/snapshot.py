@@ -7,6 +7,7 @@ log: its own entry at that size must name the content's digest (kernel/record/re
 import msgspec
 from msgspec import Struct
 
+from wire.canonical import READ_ERRORS
 from wire.entries import NO_PREV
 from wire.errors import CodecError
 from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey, sign, verify
@@ -35,5 +36,5 @@ def opened(raw: bytes, key: VerifyKey) -> Snapshot:
     verify("snapshot", key, raw[SIGNATURE_SIZE:], raw[:SIGNATURE_SIZE])
     try:
         return msgspec.msgpack.decode(raw[SIGNATURE_SIZE:], type=Snapshot)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise CodecError(f"not a snapshot: {error}") from None

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from wire import headers
+from wire.canonical import READ_ERRORS
 from wire.entries import Cost, Number
 from wire.errors import TapeDamaged
 
@@ -180,6 +181,14 @@ def read(take: Callable[[int], bytes], key: bytes) -> Iterator[Placed]:
         yield Placed(record=record, needs=needs, end=at, check=check)
 
 
+def began(records: Iterator[Placed]) -> Began:
+    """What a tape's run was begun with. Raises TapeDamaged when that cannot be told."""
+    first = next(records, None)
+    if first is None or not isinstance(first.record, Began):
+        raise TapeDamaged(0, "it does not tell what its run was begun with")
+    return first.record
+
+
 def length_of(head: bytes) -> int:
     """How many bytes the record behind this head has."""
     length: int = _LENGTH.unpack_from(head)[0]
@@ -190,7 +199,7 @@ def opened(content: bytes, at: int) -> tuple[int, Record]:
     """A record's needs and itself, from its bytes, which stand at `at`. Raises TapeDamaged; no check is looked at."""
     try:
         return _decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise TapeDamaged(at, f"no record of this version: {error}") from None
 
 

@@ -90,7 +90,7 @@ def look_at(records: Iterable[Placed]) -> Contents:
             heard += 1
             header = codec.decode_from_kernel(placed.record.header)
             is_delivered = is_delivered or isinstance(header, headers.Call)
-            number = getattr(header, "number", 0)
+            number = number_of(header)
             if number in known and not (known[number].is_begun and isinstance(header, headers.Chunk)):
                 is_ended = isinstance(header, ENDS)
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
@@ -168,7 +168,7 @@ class Telling:
         if self._next is None:
             return None
         header, record = self._next
-        number = getattr(header, "number", 0)
+        number = number_of(header)
         if isinstance(header, headers.Call):
             if not is_ready:
                 return None

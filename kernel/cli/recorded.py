@@ -15,11 +15,11 @@ from msgspec import Struct
 from kernel.cli import bodies, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session
-from kernel.record.journal import Journal, began
+from kernel.record.journal import Journal
 from wire import codec, headers
 from wire.entries import Body, Entry, body_digest
 from wire.errors import TapeDamaged
-from wire.tape import Asked, Began, Heard, Placed, key_of, read
+from wire.tape import Asked, Began, Heard, Placed, began, key_of, read
 from wire.tape import Ended as End
 
 

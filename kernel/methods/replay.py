@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
-from kernel.record.journal import began
 from kernel.record.replaying import Replayed
 from kernel.runs import Run
 from manifests.installed import Artefact, Installed
@@ -20,7 +19,7 @@ from manifests.upgrades import version_of
 from wire import limits
 from wire.errors import TapeDamaged
 from wire.ids import ID_BYTES, run_id
-from wire.tape import Began, seed_of
+from wire.tape import Began, began, seed_of
 
 STILL: Final = 10.0
 """Seconds without a message or any work of its process after which a replayed run waits for what never comes."""

@@ -249,11 +249,3 @@ def ended_done(path: Path) -> bool:
 
 def _size(record: Record) -> int:
     return 64 + len(record.inputs if isinstance(record, Began) else getattr(record, "body", b"") or b"")
-
-
-def began(records: Iterator[Placed]) -> Began:
-    """What a tape's run was begun with. Raises TapeDamaged when that cannot be told."""
-    first = next(records, None)
-    if first is None or not isinstance(first.record, Began):
-        raise TapeDamaged(0, "it does not tell what its run was begun with")
-    return first.record

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from kernel.record.journal import began
 from kernel.record.resuming import WORK
 from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run
@@ -24,7 +23,7 @@ from wire.errors import ManipleError, TapeDamaged
 from wire.ids import KERNEL, OPERATOR, RunId
 from wire.rates import Rate
 from wire.results import LOST, Outcome
-from wire.tape import Began, Ended
+from wire.tape import Began, Ended, began
 from wire.telling import look_at
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import pytest
 
 from kernel.record import log as audit
 from kernel.record.growing import SIDE_BY_SIDE, Syncing
-from kernel.record.journal import Journal, TapeFile, began
+from kernel.record.journal import Journal, TapeFile
 from tests.kernel.logs import Opened, start, written
 from tests.small_disk import SYSTEMS, on_small_disk
 from wire import tape as tapes
 from wire.errors import TapeDamaged
-from wire.tape import Asked, Began, Heard, Record
+from wire.tape import Asked, Began, Heard, Record, began
 
 SECRET = bytes(range(32))
 BEGAN = Began(
