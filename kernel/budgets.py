@@ -14,7 +14,7 @@ from manifests.budgets import USED_UP, Bonds, Room, refusal
 from manifests.calls import OpenCall
 from manifests.ledger import Sum, sum_of
 from manifests.policy import Link
-from wire import codec, headers
+from wire import headers
 from wire.entries import Cost
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Budgets:
     def _tell(self, room: Room, percent: int) -> None:
         detail, verdict = room.told_as(percent), "over_budget" if percent >= USED_UP else "warning"
         self._kernel.record("budget", verdict=verdict, detail=detail)
-        self._kernel.events.announce("kernel.budget", codec.encode_body({"verdict": verdict, **detail}))
+        self._kernel.events.tell("kernel.budget", {"verdict": verdict, **detail})
 
     def _count(self, call: OpenCall, more: Sum, back: Sum = (0, 0)) -> None:
         if (run := self._kernel.runs.get(call.caller)) is not None:

@@ -269,7 +269,7 @@ class Kernel:
         if run.tape is not None and run.began is not None:
             detail |= {"asked": run.asked, "spawner": run.parent} | ({"instead": run.instead} if run.instead else {})
             if not run.tape.count:
-                run.tape.put(run.began, bound=True)
+                run.tape.put(run.began)
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def joining(self, run: Run, public: bytes) -> None:

@@ -52,7 +52,7 @@ class Exchange:
 
     def deliver_after(self, seq: int, call: OpenCall) -> None:
         """Deliver an open call once an entry is on disk."""
-        self._kernel.log.after(seq, partial(self._if_open, call, self._kernel.deliver))
+        self._kernel.log.after(seq, partial(self._deliver_if_open, call))
 
     def hold(self, call: OpenCall) -> None:
         """Let an open call wait for the operator: its clock stands still, and that of every call it is made for."""
@@ -117,9 +117,9 @@ class Exchange:
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
         return self._kernel.log.put_off(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
 
-    def _if_open(self, call: OpenCall, act: Callable[[OpenCall], None]) -> None:
+    def _deliver_if_open(self, call: OpenCall) -> None:
         if call.number in self.calls:
-            act(call)
+            self._kernel.deliver(call)
 
     def deliver(self, call: OpenCall, run: Run) -> None:
         """Hand a call to the run that answers it."""

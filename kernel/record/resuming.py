@@ -220,7 +220,7 @@ class Resuming:
         """A run's work has its end, whose entry comes next."""
         if run.tape is not None:
             told, instead = codec.encode(header), self._kernel.results.instead(run.id)
-            run.tape.put(Ended(header=told, body=body, labels=work.shown_labels(), instead=instead), bound=True)
+            run.tape.put(Ended(header=told, body=body, labels=work.shown_labels(), instead=instead))
 
     def close(self, run: Run) -> None:
         """A run ends for good: so do the calls that it never came back to."""

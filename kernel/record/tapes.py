@@ -146,14 +146,11 @@ class Tape:
 
     # to the run ------------------------------------------------------------------------------------------------------
 
-    def put(self, record: Record, *, bound: bool) -> None:
-        """Add a record. bound: it counts only with the entry that is appended next."""
+    def put(self, record: Record) -> None:
+        """Add a record, which counts only with the entry that is appended next."""
         log = self._kernel.log
-        size = log.size
-        self.count += 1
-        if bound:
-            self.last = size
-        log.journal.put(self.file, record, size + bound)
+        self.count, self.last = self.count + 1, log.size
+        log.journal.put(self.file, record, log.size + 1)
 
     def put_spent(self, spent: Spent) -> None:
         """Put down what the run has used; its process makes no progress by that."""
@@ -161,7 +158,8 @@ class Tape:
         self._kernel.log.journal.put(self.file, spent, self._kernel.log.size)
 
     def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
-        """Tell the run, now or when it can be. bound: see put; durable: not before the entry that comes next is on disk.
+        """Tell the run, now or when it can be. bound: it counts only with the entry that comes next; durable: and is not
+        told before that is on disk.
 
         When bound, whoever appends that entry calls pump() then.
         """
