@@ -2,12 +2,12 @@
 
 home.toml            format, the log's origin, the hash seed of this home's runs
 keys/                log.key (signs checkpoints), log.pub (for strangers), kernel.key, kernel.pub and operator.key
-                     (CURVE), seal.key (the operator's own sealing key, which only the command line reads)
+                     (CURVE), seal.key (the operator's own sealing key, which only the command line reads),
+                     and the secret settings of each Hand
 hands/FOLDER/        what was installed, one folder per version
 compiled/KEY         WebAssembly modules as native code, by digest of module, wasmtime and its settings
 log/  journal/       the log, and the keys of its bodies' digests
 scratch/RUN/         a run's own folder, gone with it          state/HAND/   a service's, kept
-                     and the secret settings of each Hand
 output/NAME.log      what Hands wrote to stdout and stderr
 run/                 bus (the socket), lock, kernel.log
 """
@@ -30,8 +30,11 @@ from wire.errors import ManipleError
 from wire.signing import SigningKey
 
 FORMAT: Final = 1
-FOLDERS: Final = ("keys", "hands", "compiled", "log", "journal", "scratch", "state", "output", "run")
-_OPEN_TO_RUNS: Final = ("scratch", "state")  # 0711: what is inside belongs to single runs
+FOLDERS: Final = {
+    "keys": 0o700, "hands": 0o700, "compiled": 0o700, "log": 0o700, "journal": 0o700, "scratch": 0o711, "state": 0o711,
+    "output": 0o700, "run": 0o700,
+}  # fmt: skip
+"""With their modes: what lies in the two that are open to runs belongs to single ones."""
 
 
 class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,9 +105,9 @@ class Home:
 
     def lock(self) -> int:
         """Keep a second kernel out for as long as the descriptor is open. Raises HomeError when one is there."""
-        for folder in FOLDERS:
+        for folder, mode in FOLDERS.items():
             os.makedirs(self.at(folder), exist_ok=True)
-            os.chmod(self.at(folder), 0o711 if folder in _OPEN_TO_RUNS else 0o700)  # whatever the umask is
+            os.chmod(self.at(folder), mode)  # whatever the umask is
         descriptor = os.open(self.at("run", "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

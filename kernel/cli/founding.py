@@ -1,7 +1,6 @@
 """What `maniple init` makes of an empty folder (acts): the files of a home, each with its own fresh key."""
 
 import os
-from typing import Final
 
 from kernel.cli import homes, package
 from kernel.cli.exits import Ended
@@ -10,8 +9,6 @@ from wire.errors import Unencodable
 from wire.ids import ID_BYTES, key_id
 from wire.signing import SEED_SIZE, SigningKey
 
-OPEN_TO_RUNS: Final = ("scratch", "state")
-
 
 def lay_out(home: str) -> SigningKey:
     """Fill an existing, empty folder; the home's sealing key. home.toml, which makes it a home, is written last."""
@@ -19,8 +16,8 @@ def lay_out(home: str) -> SigningKey:
     import zmq
 
     os.chmod(home, 0o700)
-    for folder in FOLDERS:
-        os.mkdir(os.path.join(home, folder), 0o711 if folder in OPEN_TO_RUNS else 0o700)
+    for folder, mode in FOLDERS.items():
+        os.mkdir(os.path.join(home, folder), mode)
     origin = f"maniple.local/{key_id(os.urandom(ID_BYTES))[2:]}"
     log, seal = SigningKey(origin, seed := os.urandom(SEED_SIZE)), os.urandom(SEED_SIZE)
     public, secret = zmq.curve_keypair()
