@@ -39,8 +39,6 @@ LAUNCH: Final = 3
 _HASH_SEED: Final = os.environ.get("PYTHONHASHSEED", "random")
 """The home's, from when the template had an environment: the order of sets is the same in each process of a run."""
 
-_NAMESPACES: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
-
 
 class Prepared(NamedTuple):
     """What a process did before it knew whose run it is: left these namespaces, and made this pair of CURVE keys."""
@@ -93,7 +91,7 @@ def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
     if not is_root:
         confine.own_user_namespace()
     confine.bound_capabilities()
-    confine.unshare(sum(_NAMESPACES[name] for name in namespaces))
+    confine.unshare(sum(confine.NAMESPACES[name] for name in namespaces))
     if "mount" in namespaces:
         mounts.keep_private()
     return Prepared(namespaces, *curve_keypair())

@@ -36,7 +36,6 @@ _HAND: Final = HandSection(
     name="compiler", version="1.0.0", description="", kind="task", autonomy="readonly", entry="main:None"
 )
 _ASKS_NOTHING: Final = Manifest(hand=_HAND)
-_NAMESPACES: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
 
 
 def main(arguments: list[str]) -> None:
@@ -94,7 +93,7 @@ def _confine(made: Plan, seconds: int) -> None:
     os.setsid()
     confine.die_first()
     confine.bound_capabilities()
-    confine.unshare(sum(_NAMESPACES[name] for name in made.unshared))
+    confine.unshare(sum(confine.NAMESPACES[name] for name in made.unshared))
     if "mount" in made.unshared:
         mounts.keep_private()
         mounts.seal((), None)

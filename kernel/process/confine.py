@@ -20,6 +20,8 @@ NEWUSER: Final = 0x1000_0000
 NEWPID: Final = 0x2000_0000
 NEWIPC: Final = 0x0800_0000
 NEWNET: Final = 0x4000_0000
+NAMESPACES: Final = {"network": NEWNET, "ipc": NEWIPC, "mount": NEWNS}
+"""By the names that a plan (manifests/confinement/plan.py) has for them."""
 
 DIE_WITH_PARENT: Final = (1, 9)
 NOT_DUMPABLE: Final = (4, 0)

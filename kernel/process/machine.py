@@ -8,11 +8,10 @@ from typing import Final
 
 import msgspec
 
+from kernel.digests import PACKAGES
 from kernel.process import confine, landlock, seccomp
 from manifests.confinement.plan import NAMESPACES, Machine
 
-_FLAGS: Final = {"network": confine.NEWNET, "ipc": confine.NEWIPC, "mount": confine.NEWNS}
-_PACKAGES: Final = ("kernel", "manifests", "memory", "runtime", "wire")
 _SYSTEM: Final = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
     "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
@@ -38,7 +37,7 @@ programs lie, and what these read; where nothing lies that a run need see."""
 def probe() -> Machine:
     """What there is. The namespaces are tried in a child, which as an ordinary user needs the template's user namespace."""
     return Machine(
-        is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(_FLAGS[name])),
+        is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(confine.NAMESPACES[name])),
         landlock=landlock.version(), seccomp=seccomp.available(), architecture=os.uname().machine,
         readable=_outermost((*_own(), *_SYSTEM)), online=_outermost(_ONLINE), programs=_outermost(_PROGRAMS),
         tools=_outermost(_TOOLS), places=tuple(filter(os.path.isdir, _PLACES)),
@@ -65,7 +64,7 @@ def _own() -> list[str]:
     """Where Python and Maniple lie; of Maniple its packages, since a home may lie beside them."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     search = [path for path in sys.path if os.path.isdir(path) and os.path.realpath(path) != root]
-    return [os.path.join(sys.base_prefix, "lib"), *search, *(os.path.join(root, package) for package in _PACKAGES)]
+    return [os.path.join(sys.base_prefix, "lib"), *search, *(os.path.join(root, package) for package in PACKAGES)]
 
 
 def _can(flag: int) -> bool:

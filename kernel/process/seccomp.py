@@ -4,18 +4,18 @@ import ctypes
 import os
 from typing import Final
 
+from kernel.process.confine import libc
 from manifests.confinement.refused import Answer
 from manifests.confinement.syscalls import ARCHITECTURES
 
 _SET_MODE_FILTER, _GET_ACTION_AVAIL = 1, 2
 _ALL_THREADS: Final = 1  # SECCOMP_FILTER_FLAG_TSYNC
-_libc: Final = ctypes.CDLL(None, use_errno=True)
 _known: Final = ARCHITECTURES.get(os.uname().machine)
 _NUMBER: Final = _known.numbers["seccomp"] if _known else -1  # no such call: ENOSYS
 
 
 def _seccomp(operation: int, flags: int, argument: bytes) -> int:
-    return int(_libc.syscall(_NUMBER, operation, flags, argument))
+    return int(libc.syscall(_NUMBER, operation, flags, argument))
 
 
 def available() -> bool:
