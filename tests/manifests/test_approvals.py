@@ -5,14 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from manifests.approvals import PER_HAND, PER_RUN, asking, check_room
+from manifests.approvals import PER_HAND, PER_RUN, RULE_DAYS_MOST, Reason, asking, check_room, check_rule
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet, narrow
 from manifests.holding import LISTED, listed_after
+from manifests.installed import Installed, Package
 from manifests.policy import ABOUT_ONESELF, Link
-from manifests.schema import Capability, Effect, Provided
+from manifests.schema import Capability, Effect, HandSection, Manifest, Provided
 from manifests.standing import Rule
+from manifests.state import State
+from wire.approval import Answer, RuleSaid, Statement
+from wire.entries import Body
 from wire.errors import Refusal
+from wire.ids import HandId
 
 METHODS = ("post.send", "post.read", "kernel.spawn")
 PATTERNS = ("*", "a*", "ann")
@@ -125,6 +130,65 @@ def test_one_more_than_may_wait_is_refused() -> None:
     for of_run, of_hand in ((PER_RUN, PER_RUN), (0, PER_HAND)):
         with pytest.raises(Refusal, match="wait for approval already"):
             check_room(of_run, of_hand)
+
+
+NOW, DAY = 1_700_000_000_000_000, 86_400_000_000
+HELD = Statement(
+    origin="o", call=2, hand="h-poster", seal="s", method="post.send", resource="ann", verdict="approved", time=NOW,
+    arguments=Body(digest="0" * 64, size=1),
+)  # fmt: skip
+ASKED = Reason(hand="h-poster", name="poster", why="it has autonomy supervised")
+
+
+def _state(*granted: Capability) -> State:
+    section = HandSection(
+        name="poster", version="1.0.0", description="", entry="m:C", kind="task", autonomy="supervised"
+    )
+    manifest = Manifest(hand=section, capabilities=(Capability(method="post.send", allow=("*",)),))
+    hand = Installed(
+        id=HandId("h-poster"), name="poster", version="1.0.0", folder="poster", number=1, seal="",
+        package=Package(seal="", manifest=manifest, digest=""),
+    )  # fmt: skip
+    return State(hands={"poster": hand}, grants={"h-poster": granted})
+
+
+def _ruled(pattern: str, until: int, *, verdict: str = "approved", asks: Reason = ASKED, granted: str = "a*") -> str:
+    """Why a rule may not be given with an answer, "" when it may."""
+    statement = replace(HELD, verdict=verdict, rule=RuleSaid(pattern=pattern, until=until))
+    answer = Answer(statement=statement, key="00000000", signature="0" * 128)
+    try:
+        check_rule(answer, (asks,), _state(Capability(method="post.send", allow=(granted,))), "ann", NOW)
+    except Refusal as refusal:
+        return refusal.why
+    return ""
+
+
+def test_a_rule_goes_with_a_yes_covers_what_was_asked_is_held_and_ends() -> None:
+    for pattern, until in (("ann", NOW + 1), ("a*", NOW + DAY), ("a*", NOW + RULE_DAYS_MOST * DAY)):
+        assert _ruled(pattern, until) == ""
+    assert "only a yes" in _ruled("ann", NOW + DAY, verdict="denied")
+    assert "only a yes" in _ruled("ann", NOW + DAY, verdict="edited")
+    assert "each time" in _ruled("ann", NOW + DAY, asks=replace(ASKED, itself=True))
+    assert "does not cover" in _ruled("bob", NOW + DAY)
+    assert "for 1 to" in _ruled("ann", NOW)
+    assert "for 1 to" in _ruled("ann", NOW + RULE_DAYS_MOST * DAY + 1)
+    assert "does not hold" in _ruled("*", NOW + DAY)
+    assert "does not hold" in _ruled("ann", NOW + DAY, granted="bob")
+    assert "does not hold" in _ruled("ann", NOW + DAY, asks=replace(ASKED, hand="h-gone"))
+    assert _ruled("../x", NOW + DAY)
+
+
+def test_an_answer_without_a_rule_is_bounded_by_none() -> None:
+    answer = Answer(statement=HELD, key="00000000", signature="0" * 128)
+    check_rule(answer, (replace(ASKED, hand="h-gone", itself=True),), State(), "ann", NOW)
+
+
+def test_a_question_is_asked_each_time_of_everybody_but_the_operator() -> None:
+    question = Provided(method="ask.person", summary="", resource="none", effect="read", asks=True)
+    grants = GrantSet.of((Capability(method="ask.person", allow=("*",), approval=False),))
+    (reason,) = asking([Link(hand="h", name="x", grants=grants)], question, "", {}, NOW)
+    assert (reason.hand, reason.itself) == ("h", True)
+    assert asking([Link(hand="", name="operator", grants=None)], question, "", {}, NOW) == ()
 
 
 def test_a_set_that_asks_about_a_method_includes_nothing_of_it_that_does_not() -> None:
