@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet
 from manifests.installed import Installed, Package
-from manifests.policy import ABOUT_ONESELF, Link, decide, logged, normal, shown, within_state
-from manifests.schema import Capability, Effect, HandSection, Manifest, Provided
+from manifests.policy import ABOUT_ONESELF, Link, decide, link_of, logged, normal, shown, within_state
+from manifests.schema import Autonomy, Capability, Effect, HandSection, Manifest, Provided
 from manifests.state import State
 from wire.errors import Refusal
 from wire.ids import HandId
@@ -21,9 +21,13 @@ CAPABILITIES = st.builds(
     st.sampled_from((*METHODS, "web.*", "kernel.*")), st.lists(st.sampled_from(PATTERNS), max_size=2), st.booleans(),
     st.integers(0, 3).map(lambda number: number == 0),
 )  # fmt: skip
+GENEROUS = st.just([Capability(method=method, allow=("*",)) for method in METHODS])
+"""Every other link, or hardly a chain would be allowed, and no rule but that of grants be seen."""
+
 LINKS = st.lists(
     st.builds(
-        lambda caps, readonly: (tuple(caps), readonly), st.lists(CAPABILITIES, max_size=3), st.integers(0, 4).map(bool)
+        lambda caps, readonly: (tuple(caps), readonly),
+        GENEROUS | st.lists(CAPABILITIES, max_size=3), st.integers(0, 4).map(bool),
     ),
     min_size=1, max_size=5,
 )  # fmt: skip
@@ -110,6 +114,20 @@ def test_a_provider_in_the_chain_is_never_asked(
     assert not _allowed(chain, call, provider=chain[number % len(chain)].hand)
 
 
+def test_the_kernel_is_nobody_of_a_chain_though_the_operator_has_no_id_either() -> None:
+    spawner = Link(hand="h-1", name="spawner", grants=GrantSet.of([Capability(method="kernel.spawn", allow=("*",))]))
+    operator = Link(hand="", name="operator", grants=None)
+    assert _allowed([spawner, operator], ("kernel.spawn", "a/b", "external"), provider="")
+
+
+@pytest.mark.parametrize("autonomy", ["readonly", "supervised", "full"])
+def test_a_link_has_its_hands_autonomy_and_the_operators_none(autonomy: Autonomy) -> None:
+    link = link_of("r-1", _installed("x", autonomy), GrantSet(()))
+    assert (link.hand, link.name) == ("h-x", "x")
+    assert (link.readonly, link.supervised) == (autonomy == "readonly", autonomy == "supervised")
+    assert link_of("operator", None, None) == Link(hand="", name="operator", grants=None)
+
+
 @pytest.mark.parametrize(("length", "fine"), [(CHAIN_MAX, True), (CHAIN_MAX + 1, False)])
 def test_a_chain_has_an_end(length: int, fine: bool) -> None:
     everything = GrantSet.of((Capability(method="web.*", allow=("*",)),))
@@ -152,6 +170,22 @@ def test_every_text_has_a_normal_form_or_a_refusal(kind: str, text: str) -> None
     assert said == "" or (said.startswith("resource") and said.isprintable())
 
 
+@pytest.mark.parametrize(("text", "fine"), [("a" * 1024, True), ("a" * 1025, False), ("é" * 513, False)])
+def test_a_resource_is_bounded_in_bytes(text: str, fine: bool) -> None:
+    row = Provided(method="x.y", summary="", resource="path", effect="read")
+    said = ""
+    try:
+        normal(row, text)
+    except Refusal as refusal:
+        said = refusal.why
+    assert ("at most 1024 bytes" not in said) is fine
+
+
+@pytest.mark.parametrize("plain", ["data/what?is=this", "https://example.org/page", "what?://"])
+def test_what_has_no_query_of_a_url_is_logged_as_it_is(plain: str) -> None:
+    assert logged(plain, b"key") == plain
+
+
 @given(st.text(), st.text(alphabet="abc=&", min_size=1))
 def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: str) -> None:
     secret = f"Q{query}Q"
@@ -165,9 +199,9 @@ def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: st
 # the state -----------------------------------------------------------------------------------------------------------
 
 
-def _installed(name: str) -> Installed:
+def _installed(name: str, autonomy: Autonomy = "full") -> Installed:
     manifest = Manifest(
-        hand=HandSection(name=name, version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full")
+        hand=HandSection(name=name, version="1.0.0", description="x", entry="m:C", kind="task", autonomy=autonomy)
     )
     package = Package(seal="", manifest=manifest, digest="")
     return Installed(
