@@ -3,8 +3,8 @@
 Separate because it is the root of every start: the kernel judges each seal here, at every start, in memory. A store is
 never changed; `add`, `rotate` and `revoke` return a new one, and the log keeps the entry that makes it so.
 
-Times are microseconds since the epoch. Revoking holds for ever and whatever the clock says. A key that stands in for
-another (issued by it, or rotated in for it) never gets more than that one has: neither Hands, nor grants, nor time.
+Times are microseconds since the epoch. Revoking holds for ever and whatever the clock says. A key that is rotated in for
+another has exactly what that one had: Hands, grants and time.
 """
 
 from typing import Final, Self
@@ -73,52 +73,24 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 return key
         raise TrustRefused(f"no key {key_id} is trusted here", "see `maniple keys list`")
 
-    def add(self, key: TrustedKey, *, by: str = "") -> Self:
-        """The store with one key more.
-
-        by: id of the key that issues it, whose Hands, grants and time bound it; "" for the operator. TrustRefused when
-        it is malformed, was there before, or would get more than its issuer has.
-        """
+    def add(self, key: TrustedKey) -> Self:
+        """The store with one key more. TrustRefused when it is malformed, or was there before."""
         _check_key(key)
         for one in self.keys:
             if one.id == key.id or one.public == key.public:
                 state = "was revoked and does not come back" if one.revoked is not None else "is trusted already"
                 raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys new`")
-        if by:
-            issuer = self.find(by)
-            _check_usable(issuer, key.added)
-            _check_within(key, issuer)
         return self._with((*self.keys, key))
 
-    def rotate(
-        self,
-        key_id: str,
-        *,
-        name: str,
-        public: bytes,
-        now: int,
-        keep_until: int | None = None,
-        hands: tuple[str, ...] | None = None,
-        most: tuple[Capability, ...] | None = None,
-    ) -> Self:
-        """The store with a new key in the place of an old one, with at most what the old one had.
+    def rotate(self, key_id: str, *, name: str, public: bytes, now: int) -> Self:
+        """The store with a new key in the place of an old one, with what that had; its seals count no more.
 
-        The old key's seals count until keep_until, or no longer when it is None. TrustRefused as in `add`, and for a
-        key that is revoked or expired.
+        TrustRefused as in `add`, and for a key that is revoked or expired.
         """
         old = self.find(key_id)
         _check_usable(old, now)
-        new = TrustedKey(
-            name=name,
-            public=public,
-            hands=old.hands if hands is None else hands,
-            most=old.most if most is None else most,
-            added=now,
-            expires=old.expires,
-        )
-        _check_within(new, old)
-        ends = min(end for end in (old.expires, now if keep_until is None else keep_until) if end is not None)
-        return self.add(new)._replaced(msgspec.structs.replace(old, expires=ends))
+        new = TrustedKey(name=name, public=public, hands=old.hands, most=old.most, added=now, expires=old.expires)
+        return self.add(new)._replaced(msgspec.structs.replace(old, expires=now))
 
     def revoke(self, key_id: str, *, now: int) -> Self:
         """The store in which nothing that the key sealed starts any more. Revoking twice changes nothing."""
@@ -203,17 +175,6 @@ def _check_usable(key: TrustedKey, now: int) -> None:
         raise TrustRefused(f"the key {key.id} is revoked", "add a new key with `maniple keys add`")
     if key.expires is not None and now >= key.expires:
         raise TrustRefused(f"the key {key.id} has expired", "add a new key with `maniple keys add`")
-
-
-def _check_within(key: TrustedKey, giver: TrustedKey) -> None:
-    """A key gets at most what its giver has."""
-    for hand in key.hands:
-        if not any(kinds.includes(mine, hand) for mine in giver.hands):
-            raise TrustRefused(f'the key {giver.id} may not seal "{hand}" itself', "name fewer Hands")
-    for beyond in exceeding(_bound(key), GrantSet.of(_bound(giver))):
-        raise TrustRefused(f"the key {giver.id} may not grant {as_text(beyond)} itself", "give the new key less")
-    if giver.expires is not None and (key.expires is None or key.expires > giver.expires):
-        raise TrustRefused(f"the key {giver.id} ends before the new one would", "give the new key an earlier end")
 
 
 def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:

@@ -169,9 +169,9 @@ def test_one_good_signature_is_enough_and_a_bad_one_is_never_passed_over() -> No
 # the store -----------------------------------------------------------------------------------------------------------
 
 
-def _not_added(store: TrustStore, key: TrustedKey, **by: str) -> TrustRefused:
+def _not_added(store: TrustStore, key: TrustedKey) -> TrustRefused:
     with pytest.raises(TrustRefused) as refused:
-        store.add(key, **by)
+        store.add(key)
     assert refused.value.mend
     return refused.value
 
@@ -203,34 +203,6 @@ def test_a_malformed_key_is_not_added(changes: dict[str, Any]) -> None:
 NARROW = {"hands": ("watch*",), "most": (cap("web.*", "https://*.example/**"),), "expires": NOW + DAY}
 
 
-@pytest.mark.parametrize(
-    "wider",
-    [
-        {"hands": ("*",)},
-        {"hands": ("watch*", "other")},
-        {"most": EVERYTHING},
-        {"most": (cap("web.*", "https://**.example/**"),)},
-        {"most": (cap("web.fetch", "https://a.example/**", own=True),)},
-        {"most": (cap("kernel.spawn", "*"),)},
-        {"expires": None},
-        {"expires": NOW + DAY + 1},
-    ],
-)
-def test_a_key_issued_by_another_gets_at_most_what_that_one_has(wider: dict[str, Any]) -> None:
-    store = TrustStore().add(_key(AUTHOR, **NARROW))
-    within = _key(SECOND, **{**NARROW, "hands": ("watcher",), "most": (cap("web.fetch", "https://a.example/**"),)})
-    assert store.add(within, by=AUTHOR_ID).find(within.id) == within
-    _not_added(store, msgspec.structs.replace(within, **wider), by=AUTHOR_ID)
-
-
-@pytest.mark.parametrize("end", ["revoked", "expired", "unknown"])
-def test_a_key_that_does_not_count_issues_nothing(end: str) -> None:
-    store = TrustStore().add(_key(AUTHOR, expires=NOW if end == "expired" else None))
-    store = store.revoke(AUTHOR_ID, now=NOW) if end == "revoked" else store
-    by = "00000000" if end == "unknown" else AUTHOR_ID
-    _not_added(store, _key(SECOND, added=NOW), by=by)
-
-
 def test_a_rotated_key_takes_over_with_no_more_and_the_old_one_ends() -> None:
     store = TrustStore().add(_key(AUTHOR, **NARROW))
     rotated = store.rotate(AUTHOR_ID, name=SECOND.name, public=SECOND.verify_key.public, now=NOW)
@@ -241,22 +213,9 @@ def test_a_rotated_key_takes_over_with_no_more_and_the_old_one_ends() -> None:
     assert store.find(AUTHOR_ID).expires == NOW + DAY
 
 
-def test_a_rotated_key_may_be_kept_for_a_while_but_not_beyond_its_own_end() -> None:
-    store = TrustStore().add(_key(AUTHOR, **NARROW))
-    kept = store.rotate(AUTHOR_ID, name=SECOND.name, public=SECOND.verify_key.public, now=NOW, keep_until=NOW + 5)
-    _judge(kept, now=NOW + 4)
-    assert _refused(kept, now=NOW + 5).code == "expired"
-    long = store.rotate(AUTHOR_ID, name=SECOND.name, public=SECOND.verify_key.public, now=NOW, keep_until=NOW + 9 * DAY)
-    assert long.find(AUTHOR_ID).expires == NOW + DAY
-
-
-def test_rotating_cannot_widen_and_needs_a_key_that_counts() -> None:
+def test_rotating_needs_a_key_that_counts() -> None:
     store = TrustStore().add(_key(AUTHOR, **NARROW))
     fields: dict[str, Any] = {"name": SECOND.name, "public": SECOND.verify_key.public, "now": NOW}
-    for wider in ({"hands": ("*",)}, {"most": EVERYTHING}):
-        with pytest.raises(TrustRefused):
-            store.rotate(AUTHOR_ID, **fields, **wider)
-    assert store.rotate(AUTHOR_ID, **fields, hands=("watcher",), most=()).find(SECOND.verify_key.id).most == ()
     with pytest.raises(TrustRefused, match="revoked"):
         store.revoke(AUTHOR_ID, now=NOW).rotate(AUTHOR_ID, **fields)
     with pytest.raises(TrustRefused, match="expired"):
