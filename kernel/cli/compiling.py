@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from kernel import STARTER
-from kernel.cli import package, told
+from kernel.cli import installed, package, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
@@ -168,8 +168,7 @@ def sweep(client: Client) -> None:
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not names:
         return
-    hands = told.read(client.call("kernel.hands").value, told.Rows).hands
-    shown = [told.read(client.call("kernel.show", hand.name).value, _Shown) for hand in hands]
+    shown = [told.read(client.call("kernel.show", hand.name).value, _Shown) for hand in installed.rows(client)]
     in_use = {one.artefact.key for each in shown for one in (each.hand, *each.kept) if one.artefact is not None}
     for name in names:
         path = os.path.join(folder, name)

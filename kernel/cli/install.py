@@ -7,37 +7,18 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, compiling, entry, founding, installing, package, rights, screen, told
+from kernel.cli import agreement, compiling, entry, founding, installed, installing, package, rights, screen, told
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.installed import Installed
 from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
 from manifests.grants import asked
 from manifests.installed import pinned
-from manifests.schema import Manifest, Provided
+from manifests.schema import Manifest
 from manifests.seal import compare
 from manifests.trust import TrustStore
-
-
-class _Package(Struct, frozen=True):
-    manifest: Manifest
-
-
-class Before(Struct, frozen=True):
-    """What was installed under that name."""
-
-    package: _Package
-    as_declared: bool
-
-    @property
-    def pinned(self) -> dict[str, Provided]:
-        """What it offers."""
-        return pinned(self.package.manifest, as_declared=self.as_declared)
-
-
-class _Shown(Struct, frozen=True):
-    hand: Before
 
 
 class _Done(Struct, frozen=True):
@@ -81,7 +62,7 @@ def carry_out(
 ) -> None:
     """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
     that nobody could be asked."""
-    before = _before(client, found.name)
+    before = installed.find(client, found.name)
     seal, sealed_by = _seal(session, client, found)
     wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
     _show(session, client, found, before, sealed_by, as_declared=as_declared)
@@ -106,13 +87,6 @@ def carry_out(
     if done.waiting:
         runs = "1 unfinished run waits" if done.waiting == 1 else f"{done.waiting} unfinished runs wait"
         session.say(f"{runs} for your decision: `maniple decide {found.name} finish`, or `… restart`; see `maniple ps`")
-
-
-def _before(client: Client, name: str) -> Before | None:
-    installed = told.read(client.call("kernel.hands").value, told.Rows).hands
-    if name not in {hand.name for hand in installed}:
-        return None
-    return told.read(client.call("kernel.show", name).value, _Shown).hand
 
 
 def _seal(session: Session, client: Client, found: package.Folder) -> tuple[str, str]:
@@ -140,7 +114,13 @@ def _seal(session: Session, client: Client, found: package.Folder) -> tuple[str,
 
 
 def _show(
-    session: Session, client: Client, found: package.Folder, before: Before | None, sealed_by: str, *, as_declared: bool
+    session: Session,
+    client: Client,
+    found: package.Folder,
+    before: Installed | None,
+    sealed_by: str,
+    *,
+    as_declared: bool,
 ) -> None:
     """On stderr, what is to be decided."""
     manifest, old = found.manifest, before.package.manifest if before else None
@@ -156,7 +136,7 @@ def _show(
     more = "more " if before else ""
     session.say(f"It asks for {more}these:" if wanted else f"It asks for nothing{' more' if before else ''}.")
     _rows(session, wanted)
-    offered = agreement.offers(offers, before.pinned if before else {})
+    offered = agreement.offers(offers, before.offered if before else {})
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
         _rows(session, offered)

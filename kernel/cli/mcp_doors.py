@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from kernel.cli import package, pipelines, rights, told
+from kernel.cli import installed, package, pipelines, rights, told
 from kernel.cli.call import Described, Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.show import Installed, Shown
+from kernel.cli.installed import Installed
 from manifests.capabilities import check_pattern
 from manifests.check import check
 from manifests.errors import PatternInvalid
@@ -36,7 +36,7 @@ def works(client: Client, names: Iterable[str]) -> tuple[Mapping[str, door.Work]
     found: dict[str, door.Work] = {}
     together: dict[str, dict[str, None]] = {}
     for name in dict.fromkeys(names):
-        shown = told.read(client.call("kernel.show", name).value, Shown)
+        shown = installed.shown(client, name)
         manifest = shown.hand.package.manifest
         if manifest.hand.kind != "task":
             raise Ended(f"{name} is a service: offer its methods instead, see `maniple methods {name}`", Exit.USAGE)
@@ -74,16 +74,9 @@ def hand_of(name: str) -> str:
     return hand
 
 
-def found(client: Client, hand: str) -> Installed | None:
-    """A door's Hand as it is installed, None when it is not."""
-    if hand not in {row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands}:
-        return None
-    return told.read(client.call("kernel.show", hand).value, Shown).hand
-
-
 def needed(client: Client, name: str) -> Installed:
-    """The same. Raises Ended when it is not there."""
-    if (hand := found(client, hand_of(name))) is None:
+    """A door's Hand as it is installed. Raises Ended when it is not there."""
+    if (hand := installed.find(client, hand_of(name))) is None:
         raise Ended(f"there is no door {name}: `maniple mcp offer {name} METHOD...` makes one")
     return hand
 

@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from kernel.cli import install, mcp_doors
+from kernel.cli import install, installed, mcp_doors
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.mcp.door import PREFIX, Wanted
@@ -42,7 +42,7 @@ def mcp_offer(
         raise Ended("a door that may only read starts no Hand: leave out --hand, or --autonomy readonly", Exit.USAGE)
     own = mcp_doors.hand_of(name)
     with session.client() as client:
-        old = mcp_doors.found(client, own)
+        old = installed.find(client, own)
         works, lends = mcp_doors.works(client, hand)
         version = after(old.package.manifest.hand.version) if old is not None else "1.0.0"
         what = Wanted(

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
-from kernel.cli import remove, told
+from kernel.cli import installed, remove
 from kernel.cli.client import Client
 from kernel.cli.frame import Session
 from manifests.mcp.folder import PREFIX
@@ -41,7 +41,7 @@ def name(session: Session) -> Iterator[str]:
 
 def sweep(session: Session, client: Client) -> None:
     """Remove those whose command was killed."""
-    for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
+    for row in installed.rows(client):
         if NAME.fullmatch(row.name.removeprefix(PREFIX)) and row.name.startswith(PREFIX):
             with _abandoned(session, row.name) as is_abandoned:
                 if is_abandoned:

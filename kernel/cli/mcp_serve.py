@@ -9,8 +9,8 @@ from kernel.cli import mcp_doors
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.installed import Installed
 from kernel.cli.mistyped import Whole
-from kernel.cli.show import Installed
 from manifests.mcp import door
 from wire import limits
 

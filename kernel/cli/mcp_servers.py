@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from kernel.cli import founding, installing, mcp_passing, package, screen, told
+from kernel.cli import founding, installed, installing, mcp_passing, package, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session
-from kernel.cli.show import Installed, Shown
+from kernel.cli.installed import Installed
 from manifests.check import check
 from manifests.grants import asked
 from manifests.mcp import folder, tools
@@ -151,21 +151,19 @@ def added(client: Client, name: str) -> tuple[Installed, Agreement]:
 
 def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
     """The same, None for what is not installed."""
-    if hand not in {row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands}:
+    if (found := installed.find(client, hand)) is None:
         return None
-    shown = told.read(client.call("kernel.show", hand).value, Shown).hand
-    path = os.path.join(client.home, "hands", shown.folder, tools.FILE)
+    path = os.path.join(client.home, "hands", found.folder, tools.FILE)
     try:
         with open(path, "rb") as file:
-            return shown, tools.read_agreement(file.read(tools.LARGEST))
+            return found, tools.read_agreement(file.read(tools.LARGEST))
     except (OSError, OfferInvalid) as error:
         raise Ended(f"{hand} is no MCP server that `maniple mcp add` made: {error}") from None
 
 
 def every(client: Client) -> list[tuple[Installed, Agreement]]:
     """Every server that was added, by name."""
-    names = [row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands]
-    found = [before(client, name) for name in names if name.startswith(folder.PREFIX)]
+    found = [before(client, row.name) for row in installed.rows(client) if row.name.startswith(folder.PREFIX)]
     return [one for one in found if one is not None]
 
 

@@ -12,11 +12,10 @@ from typing import Final, TypeVar
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import installed, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import hand_names
-from kernel.cli.show import Shown
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
 
@@ -99,7 +98,7 @@ def id_of(client: Client, hand: str) -> str:
     try:
         namespace.normalise(f"own/{hand}")
     except ResourceInvalid:
-        return told.read(client.call("kernel.show", hand).value, Shown).hand.id
+        return installed.shown(client, hand).hand.id
     return hand
 
 
@@ -122,8 +121,7 @@ def chosen(client: Client, whose: Whose) -> list[str]:
 
 def names(client: Client) -> dict[str, str]:
     """The names of the installed Hands by the namespaces of their memories."""
-    hands = told.read(client.call("kernel.hands").value, told.Rows).hands
-    found = {f"own/{id_of(client, hand.name)}": hand.name for hand in hands}
+    found = {f"own/{id_of(client, hand.name)}": hand.name for hand in installed.rows(client)}
     return {**found, "own/operator": "you, the operator"}
 
 

@@ -10,13 +10,14 @@ import click
 import msgspec
 from msgspec import Struct
 
+from kernel.cli import installed as hands
 from kernel.cli import package, told
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.course import Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, chosen_home
-from kernel.cli.show import Installed, Shown
+from kernel.cli.installed import Installed
 from manifests.errors import ManifestInvalid
 from manifests.grants import asked, by_method
 from manifests.pipeline.check import check
@@ -57,13 +58,13 @@ def read_file(path: str) -> str:
 
 def installed(client: Client) -> dict[str, Known]:
     """Every installed Hand, as the checker knows it."""
-    rows = told.read(client.call("kernel.hands").value, told.Rows).hands
+    rows = hands.rows(client)
     methods = [row.method for row in told.read(client.call("kernel.describe").value, Methods).methods]
     return {row.name: _known(client, row.name, methods) for row in rows}
 
 
 def _known(client: Client, name: str, methods: list[str]) -> Known:
-    shown = told.read(client.call("kernel.show", name).value, Shown)
+    shown = hands.shown(client, name)
     section = shown.hand.package.manifest.hand
     is_pipeline = bool(section.pipeline)
     takes = signature(client, shown.hand)
@@ -101,8 +102,7 @@ def signature(client: Client, hand: Installed) -> Signature:
 
 def every(client: Client) -> list[Added]:
     """Every pipeline that is installed, by name."""
-    rows = told.read(client.call("kernel.hands").value, told.Rows).hands
-    shown = (told.read(client.call("kernel.show", row.name).value, Shown).hand for row in rows)
+    shown = (hands.shown(client, row.name).hand for row in hands.rows(client))
     return [_opened(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
 
 
@@ -124,10 +124,8 @@ def _opened(client: Client, hand: Installed) -> Added:
 
 def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
-    rows = told.read(client.call("kernel.hands").value, told.Rows).hands
-    if name not in {row.name for row in rows}:
+    if (hand := hands.find(client, name)) is None:
         raise Ended(f"no pipeline {name} is there: see `maniple pipeline list`")
-    hand = told.read(client.call("kernel.show", name).value, Shown).hand
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")
     return _opened(client, hand)

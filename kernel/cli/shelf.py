@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli import founding, installing, package, rights, screen, told
+from kernel.cli import installed as standing
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session
-from kernel.cli.show import Shown
 from manifests.check import check
 from manifests.errors import SealMalformed, SealRefused
 from manifests.grants import reaches
@@ -56,9 +56,8 @@ def read(path: str) -> Skill:
 
 def installed(client: Client) -> Shelf:
     """What is installed alone. Raises Ended (refused) where a file is not as it was sealed."""
-    if folders.HAND not in {row.name for row in told.read(client.call("kernel.hands").value, told.Rows).hands}:
+    if (hand := standing.find(client, folders.HAND)) is None:
         return Shelf()
-    hand = told.read(client.call("kernel.show", folders.HAND).value, Shown).hand
     place = os.path.join(client.home, "hands", hand.folder)
     if hand.package.manifest.hand.entry != folders.ENTRY:
         raise Ended(
@@ -117,8 +116,8 @@ def take_back(client: Client, name: str, hands: Iterable[str]) -> None:
 def may_ask(client: Client, name: str) -> list[str]:
     """Hands that ask for a skill of that name in their manifest, or for all, and so may be granted it."""
     found = []
-    for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
-        manifest = told.read(client.call("kernel.show", row.name).value, Shown).hand.package.manifest
+    for row in standing.rows(client):
+        manifest = standing.shown(client, row.name).hand.package.manifest
         if any(reaches(one.method, folders.method_of(name)) for one in manifest.capabilities):
             found.append(row.name)
     return found
@@ -127,9 +126,9 @@ def may_ask(client: Client, name: str) -> list[str]:
 def sealed(client: Client) -> dict[str, list[Skill]]:
     """The skills that are sealed with Hands that think, by the Hand's name."""
     found: dict[str, list[Skill]] = {}
-    for row in told.read(client.call("kernel.hands").value, told.Rows).hands:
+    for row in standing.rows(client):
         if row.kind == "task":
-            hand = told.read(client.call("kernel.show", row.name).value, Shown).hand
+            hand = standing.shown(client, row.name).hand
             if hand.package.manifest.agent:
                 skills, _ = reading.read_all(package.files(os.path.join(client.home, "hands", hand.folder)), row.name)
                 found |= {row.name: skills} if skills else {}

@@ -1,45 +1,14 @@
 """`maniple show` (acts)."""
 
-from msgspec import Struct
-
 from kernel.cli import agreement, screen, spending, told
 from kernel.cli.frame import Session, command, hand_argument
+from kernel.cli.installed import Shown
 from manifests.grants import as_text
-from manifests.installed import Artefact, pinned
+from manifests.installed import Artefact
 from manifests.schedule_words import in_words
-from manifests.schema import Capability, Manifest, Schedule
+from manifests.schema import Manifest, Schedule
 from manifests.seal import signers
 from manifests.values import format_limit
-
-
-class _Package(Struct, frozen=True):
-    seal: str
-    manifest: Manifest
-
-
-class Installed(Struct, frozen=True):
-    """A Hand as kernel.show tells it."""
-
-    id: str
-    name: str
-    version: str
-    folder: str
-    package: _Package
-    as_declared: bool
-    artefact: Artefact | None = None
-
-
-class Shown(Struct, frozen=True, kw_only=True):
-    """kernel.show."""
-
-    hand: Installed
-    state: str
-    grants: tuple[Capability, ...]
-    settings: dict[str, object]
-    budget: tuple[spending.Room, ...]
-    spent: spending.Spent
-    confinement: tuple[str, ...]
-    lacking: tuple[str, ...]
 
 
 @command()
@@ -72,7 +41,6 @@ def scheduled(schedule: Schedule | None) -> str:
 
 def _drawn(shown: Shown) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
-    offered = pinned(manifest, as_declared=hand.as_declared)
     section, limits, restart = manifest.hand, manifest.limits, manifest.restart
     given = {
         "memory": limits.memory,
@@ -98,7 +66,7 @@ def _drawn(shown: Shown) -> str:
             ("runs", _what_runs(hand.package.manifest, hand.artefact)),
             ("needs", ", ".join(section.needs)),
             ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
-            ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in offered.values())),
+            ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in hand.offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),
             ("scheduled", scheduled(manifest.schedule)),

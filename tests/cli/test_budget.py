@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kernel.cli.budget import Status
-from kernel.cli.show import Shown
+from kernel.cli.installed import Shown
 from tests.cli.shell import Shell
 from tests.living import write_hand
 from tests.system.costly import COSTLY

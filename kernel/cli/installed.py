@@ -1,0 +1,58 @@
+"""What is installed, as the kernel tells it (acts): every Hand in a row, and one in full."""
+
+from msgspec import Struct
+
+from kernel.cli import spending, told
+from kernel.cli.client import Client
+from manifests.installed import Artefact, pinned
+from manifests.schema import Capability, Manifest, Provided
+
+
+class _Package(Struct, frozen=True):
+    seal: str
+    manifest: Manifest
+
+
+class Installed(Struct, frozen=True):
+    """A Hand as kernel.show tells it."""
+
+    id: str
+    name: str
+    version: str
+    folder: str
+    package: _Package
+    as_declared: bool
+    artefact: Artefact | None = None
+
+    @property
+    def offered(self) -> dict[str, Provided]:
+        """The methods that it offers, as they were agreed to."""
+        return pinned(self.package.manifest, as_declared=self.as_declared)
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """kernel.show."""
+
+    hand: Installed
+    state: str
+    grants: tuple[Capability, ...]
+    settings: dict[str, object]
+    budget: tuple[spending.Room, ...]
+    spent: spending.Spent
+    confinement: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+
+def rows(client: Client) -> tuple[told.Row, ...]:
+    """Every installed Hand."""
+    return told.read(client.call("kernel.hands").value, told.Rows).hands
+
+
+def shown(client: Client, name: str) -> Shown:
+    """One in full. Raises NotDone when it is not installed."""
+    return told.read(client.call("kernel.show", name).value, Shown)
+
+
+def find(client: Client, name: str) -> Installed | None:
+    """One as it is installed, None when it is not."""
+    return shown(client, name).hand if name in {row.name for row in rows(client)} else None
