@@ -1,17 +1,15 @@
 """`maniple call` (acts)."""
 
-import codecs
-import sys
 from contextlib import ExitStack
 from typing import BinaryIO
 
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, spending, told, typed
+from kernel.cli import spending, streams, told, typed
 from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
-from kernel.cli.frame import Session, as_json, command, write
+from kernel.cli.frame import Session, as_json, command
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
 from wire.entries import Cost
@@ -74,7 +72,7 @@ def call(
     with ExitStack() as stack:
         client = stack.enter_context(session.client())
         resource, arguments = _read(client, method, words)
-        source = _source(stack, upload) if upload is not None else None
+        source = stack.enter_context(streams.source(upload)) if upload is not None else None
         sink = _Sink(stack, output)
         reply = client.call(method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source, most=at_most)
     _show(session, reply, sink)
@@ -102,17 +100,15 @@ def described(client: Client, method: str) -> Described:
 
 
 class _Sink:
-    """Where streamed bytes go: as they are, but to a terminal as text that cannot act on it."""
+    """Where streamed bytes go: into a file, or to stdout. count: how many; to_stdout: whether some went there."""
 
     def __init__(self, stack: ExitStack, output: str | None) -> None:
         self._file: BinaryIO | None = None
         if output is not None:
             self._file = stack.enter_context(open(output, "wb"))  # noqa: SIM115 - the stack closes it
+        self._write = streams.to_stdout()
         self.to_stdout = False
         self.count = 0
-        self._text = (
-            codecs.getincrementaldecoder("utf-8")("backslashreplace") if screen.is_terminal(sys.stdout) else None
-        )
 
     def take(self, piece: bytes) -> None:
         """Write a piece before more is asked for."""
@@ -121,11 +117,7 @@ class _Sink:
             self._file.write(piece)
         elif piece:
             self.to_stdout = True
-            if self._text is not None:
-                write(self._text.decode(piece))
-                return
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            self._write(piece)
 
 
 def _show(session: Session, reply: Reply, sink: _Sink) -> None:
@@ -138,12 +130,6 @@ def _show(session: Session, reply: Reply, sink: _Sink) -> None:
         session.say(f"labels: {', '.join(reply.labels)}")
     if not session.json and (cost := spending.cost(reply.cost)):
         session.say(f"cost: {cost}")
-
-
-def _source(stack: ExitStack, upload: str) -> BinaryIO:
-    if upload == "-":
-        return sys.stdin.buffer
-    return stack.enter_context(open(upload, "rb"))
 
 
 def _seconds(timeout: str | None) -> float:

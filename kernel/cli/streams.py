@@ -1,5 +1,6 @@
 """Files that a command streams into and out of (acts): a new file that is whole or not there, stdin, stdout."""
 
+import codecs
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ Take = Callable[[bytes], None]
 def target(file: str | None) -> Iterator[Take]:
     """What takes each piece: stdout, or a new file, which has its name only when all of it is on the disk."""
     if file is None:
-        yield _to_stdout
+        yield to_stdout()
         return
     if os.path.lexists(file):
         raise Ended(f"{file} is there already: name another place")
@@ -49,10 +50,14 @@ def _write(opened: BinaryIO, piece: bytes) -> None:
     opened.write(piece)
 
 
-def _to_stdout(piece: bytes) -> None:
-    """As it is; on a terminal as text that cannot act on it."""
+def to_stdout() -> Take:
+    """What takes each piece as it is; on a terminal as text that cannot act on it, whose characters may be cut by pieces."""
     if screen.is_terminal(sys.stdout):
-        write(piece.decode("utf-8", "backslashreplace"))
-        return
+        text = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        return lambda piece: write(text.decode(piece))
+    return _to_pipe
+
+
+def _to_pipe(piece: bytes) -> None:
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
