@@ -6,8 +6,9 @@ given as it is.
 
 import shlex
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import click
 from msgspec import Struct
@@ -15,11 +16,9 @@ from msgspec import Struct
 from kernel.cli import installed, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import hand_names
+from kernel.cli.frame import Session, hand_names
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
-
-Function = TypeVar("Function", bound=Callable[..., None])
 
 LINE_MOST: Final = 160
 NOTHING: Final = "Nothing is remembered yet."
@@ -66,16 +65,22 @@ class Checked(Struct, frozen=True, kw_only=True):
     mended: tuple[str, ...]
 
 
-def whose_memory(*, sessions: bool = True) -> Callable[[Function], Function]:
-    """The options --hand, --shared and, where a session may be meant, --session."""
+def whose_memory(*, sessions: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options --hand, --shared and, where a session may be meant, --session: a command gets them as one, `whose`."""
 
-    def added(function: Function) -> Function:
+    def added(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def given(
+            session: Session, *, hand: str | None, shared: str | None, conversation: str | None = None, **rest: object
+        ) -> None:
+            function(session, whose=Whose(hand=hand, shared=shared, session=conversation), **rest)
+
         if sessions:
             about = "A conversation in it: AGENT/CHANNEL/CHAT/USER, - for what it has not."
-            function = click.option("--session", "conversation", metavar="KEY", help=about)(function)
-        function = click.option("--shared", metavar="NAME", help="A shared space.")(function)
+            given = click.option("--session", "conversation", metavar="KEY", help=about)(given)
+        given = click.option("--shared", metavar="NAME", help="A shared space.")(given)
         about = "A Hand's memory, by its name or id; without it your own."
-        return click.option("--hand", metavar="HAND", help=about, shell_complete=hand_names)(function)
+        return click.option("--hand", metavar="HAND", help=about, shell_complete=hand_names)(given)
 
     return added
 

@@ -10,12 +10,12 @@ from kernel.cli.memories import Whose
 @command()
 @click.argument("file", metavar="FILE", type=click.Path())
 @memories.whose_memory(sessions=False)
-def memory_backup(session: Session, file: str, hand: str | None, shared: str | None) -> None:
+def memory_backup(session: Session, file: str, whose: Whose) -> None:
     """Copy a whole memory with its sessions into a new FILE, while everybody goes on reading and writing.
 
     The copy is as of one moment. It is not encrypted.
     """
     with session.client() as client, streams.target(file) as take:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=None))
+        space = memories.namespace_of(client, whose)
         reply = client.call("memory.backup", space, seconds=memories.LONG_S, chunk=take)
     session.result({"file": file, "reply": reply.value}, lambda: f"{file} holds the whole memory.")

@@ -18,13 +18,13 @@ class Consolidated(Struct, frozen=True, kw_only=True):
 
 @command()
 @memories.whose_memory(sessions=False)
-def memory_consolidate(session: Session, hand: str | None, shared: str | None) -> None:
+def memory_consolidate(session: Session, whose: Whose) -> None:
     """Go through all memories, or one: merge near-duplicates, promote what recurs, archive what has faded.
 
     Nothing is deleted. The Hand does it by itself as well, for the memories that are in use, while nobody asks it.
     """
     with session.client() as client:
-        spaces = memories.chosen(client, Whose(hand=hand, shared=shared, session=None))
+        spaces = memories.chosen(client, whose)
         found = {
             space: told.read(client.call("memory.consolidate", space, seconds=memories.LONG_S).value, Consolidated)
             for space in spaces

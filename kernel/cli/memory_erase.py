@@ -12,12 +12,11 @@ from kernel.cli.sure import make_sure
 @command()
 @memories.whose_memory()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def memory_erase(session: Session, hand: str | None, shared: str | None, conversation: str | None, yes: bool) -> None:
+def memory_erase(session: Session, whose: Whose, yes: bool) -> None:
     """Erase a session, or a whole memory with its sessions: a Hand's, also one that was removed, or a shared space.
 
     It cannot be undone. The log keeps that it was done, and digests of what was stored.
     """
-    whose = Whose(hand=hand, shared=shared, session=conversation)
     if not whose.is_given():
         raise Ended("say whose memory to erase: --hand, --shared or --session", Exit.USAGE)
     with session.client() as client:

@@ -10,13 +10,11 @@ from kernel.cli.memories import Whose
 @command(json=False)
 @click.argument("file", metavar="[FILE]", type=click.Path(), required=False)
 @memories.whose_memory()
-def memory_export(
-    session: Session, file: str | None, hand: str | None, shared: str | None, conversation: str | None
-) -> None:
+def memory_export(session: Session, file: str | None, whose: Whose) -> None:
     """Write everything of a memory, or of one session, out as JSON Lines: to stdout, or into a new FILE.
 
     A Hand's sessions are not in it: each is exported by itself. For all of it in one file: `maniple memory backup`.
     """
     with session.client() as client, streams.target(file) as take:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        space = memories.namespace_of(client, whose)
         client.call("memory.all.export", space, seconds=memories.LONG_S, chunk=take)

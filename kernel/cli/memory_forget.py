@@ -11,14 +11,12 @@ from kernel.cli.mistyped import Whole
 @command()
 @click.argument("fragment", metavar="NUMBER", type=Whole(1))
 @memories.whose_memory()
-def memory_forget(
-    session: Session, fragment: int, hand: str | None, shared: str | None, conversation: str | None
-) -> None:
+def memory_forget(session: Session, fragment: int, whose: Whose) -> None:
     """Remove the text of this number whole, in history too. `maniple memory search` shows numbers.
 
     It cannot be undone. Keys are deleted by `maniple call memory.delete NAMESPACE key=...`.
     """
     with session.client() as client:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        space = memories.namespace_of(client, whose)
         client.call("memory.forget", space, {"fragment": fragment})
     session.result({"forgotten": fragment}, lambda: f"{fragment} is forgotten.")

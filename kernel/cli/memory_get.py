@@ -10,13 +10,13 @@ from kernel.cli.memories import Whose
 @command()
 @click.argument("key", metavar="KEY")
 @memories.whose_memory()
-def memory_get(session: Session, key: str, hand: str | None, shared: str | None, conversation: str | None) -> None:
+def memory_get(session: Session, key: str, whose: Whose) -> None:
     """The value of a key, with its version and its times.
 
     Keys are set by `maniple call memory.set NAMESPACE key=... value=...`, and by Hands.
     """
     with session.client() as client:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        space = memories.namespace_of(client, whose)
         reply = client.call("memory.get", space, {"key": key})
     session.result(reply.value, lambda: as_json(reply.value))
     if reply.labels and not session.json:

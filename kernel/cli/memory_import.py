@@ -10,12 +10,12 @@ from kernel.cli.memories import Whose
 @command()
 @click.argument("file", metavar="FILE", type=click.Path())
 @memories.whose_memory()
-def memory_import(session: Session, file: str, hand: str | None, shared: str | None, conversation: str | None) -> None:
+def memory_import(session: Session, file: str, whose: Whose) -> None:
     """Read what `maniple memory export` wrote into a memory, or a session, that is empty; - is stdin.
 
     All of it comes in, or nothing. It may come from another Hand, and from another home.
     """
     with session.client() as client, streams.source(file) as upload:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        space = memories.namespace_of(client, whose)
         reply = client.call("memory.all.import", space, seconds=memories.LONG_S, upload=upload)
     session.result(reply.value, lambda: f"{file} is imported.")

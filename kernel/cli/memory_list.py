@@ -54,15 +54,12 @@ class _Fragments(Struct, frozen=True, kw_only=True):
 @click.option("--history", is_flag=True, help="With --texts: those too that were superseded or archived.")
 @click.option("--most", metavar="N", type=Whole(1, 1_000_000), default=1_000, help="At most so many; 1000 without.")
 @memories.whose_memory()
-def memory_list(
-    session: Session, prefix: str, texts: bool, history: bool, most: int, hand: str | None, shared: str | None,
-    conversation: str | None,
-) -> None:  # fmt: skip
+def memory_list(session: Session, prefix: str, texts: bool, history: bool, most: int, whose: Whose) -> None:
     """The keys of a memory, those that begin with PREFIX, in order; or its texts."""
     if history and not texts:
         raise Ended("keys have no history: give --texts too", Exit.USAGE)
     with session.client() as client:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        space = memories.namespace_of(client, whose)
         if texts:
             kept, more = _texts(client, space, prefix, history=history, most=most)
             session.result(

@@ -7,12 +7,11 @@ from kernel.cli.memories import Whose
 
 @command()
 @memories.whose_memory(sessions=False)
-def memory_reindex(session: Session, hand: str | None, shared: str | None) -> None:
+def memory_reindex(session: Session, whose: Whose) -> None:
     """Make every index of all memories, or of one, anew from what is remembered.
 
     Reading goes on meanwhile, writing waits. The vectors of texts are made anew in the background, where words were.
     """
-    whose = Whose(hand=hand, shared=shared, session=None)
     with session.client() as client:
         spaces = memories.chosen(client, whose)
         for space in spaces:

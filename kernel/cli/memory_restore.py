@@ -14,12 +14,11 @@ from kernel.cli.sure import make_sure
 @click.argument("file", metavar="FILE", type=click.Path())
 @memories.whose_memory(sessions=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def memory_restore(session: Session, file: str, hand: str | None, shared: str | None, yes: bool) -> None:
+def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None:
     """Put a copy that `maniple memory backup` made in the place of a memory. What is there now is lost.
 
     The copy is checked first, and nothing changes unless it is whole. Calls that come meanwhile wait.
     """
-    whose = Whose(hand=hand, shared=shared, session=None)
     with session.client() as client, streams.source(file) as upload:
         space = memories.namespace_of(client, whose)
         again = f"maniple memory restore {shlex.quote(file)} {whose.words()}".rstrip()

@@ -61,15 +61,13 @@ class Recalled(Struct, frozen=True, kw_only=True):
 @click.option("--most", metavar="N", type=Whole(1, 100), default=10, help="At most so many; 10 without.")
 @click.option("--explain", is_flag=True, help="Why each was found, and what was looked for.")
 @memories.whose_memory()
-def memory_search(
-    session: Session, text: str, most: int, explain: bool, hand: str | None, shared: str | None, conversation: str | None
-) -> None:  # fmt: skip
+def memory_search(session: Session, text: str, most: int, explain: bool, whose: Whose) -> None:
     """What a memory has to say to TEXT, best first: found by its words and by its meaning.
 
     TEXT is words, whatever signs stand in it.
     """
     with session.client() as client:
-        space = memories.namespace_of(client, Whose(hand=hand, shared=shared, session=conversation))
+        space = memories.namespace_of(client, whose)
         reply = client.call("memory.recall", space, {"text": text, "most": most, "explain": explain})
     found = told.read(reply.value, Recalled)
     session.result(reply.value, lambda: _drawn(found), nothing="Nothing of it is remembered.")

@@ -21,13 +21,12 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 @command()
 @memories.whose_memory()
-def memory_stats(session: Session, hand: str | None, shared: str | None, conversation: str | None) -> None:
+def memory_stats(session: Session, whose: Whose) -> None:
     """How much is remembered: of all memories, or of one.
 
     A session's are counted only when it is named. TEXTS are what `maniple memory search` finds; those that wait for their
     vectors are found by their words until they have them.
     """
-    whose = Whose(hand=hand, shared=shared, session=conversation)
     with session.client() as client:
         spaces = memories.chosen(client, whose)
         found = {space: client.call("memory.stats", space).value for space in spaces}

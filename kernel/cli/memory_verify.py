@@ -8,13 +8,12 @@ from kernel.cli.memories import Checked, Whose
 
 @command()
 @memories.whose_memory(sessions=False)
-def memory_verify(session: Session, hand: str | None, shared: str | None) -> None:
+def memory_verify(session: Session, whose: Whose) -> None:
     """Check every memory, or one, from the first page to the last, and mend its indexes.
 
     Pages that are torn, indexes that disagree with their rows, and numbers with holes are found. What is wrong with rows
     themselves only a backup brings back. Ends with 5 when there is such a thing.
     """
-    whose = Whose(hand=hand, shared=shared, session=None)
     with session.client() as client:
         spaces = memories.chosen(client, whose)
         found = {
