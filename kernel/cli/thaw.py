@@ -7,7 +7,7 @@ from kernel.cli.frame import Session, command
 def thaw(session: Session) -> None:
     """Undo the emergency stop: calls pass again, and the services that are wanted start.
 
-    Task runs that the freeze ended are not made again; start them anew.
+    What was unfinished goes on where it was. A run that a call had begun ended with that call, and is not made again.
     """
     with session.client() as client:
         reply = client.call("kernel.thaw").value
