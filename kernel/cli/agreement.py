@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from manifests.budgets import UNITS, allowances, written
-from manifests.grants import GrantSet, asked, exceeding
+from manifests.grants import GrantSet, asked, exceeding, reaches
 from manifests.ledger import sum_of
 from manifests.schedule_words import in_words
 from manifests.schema import Budget, Capability, Confinement, Manifest, Provided, Schedule
@@ -112,15 +112,11 @@ def _effect(method: str, effects: Mapping[str, str]) -> str:
         return "publishes events"
     if method == "kernel.subscribe":
         return "hears events"
-    found = {effect for name, effect in effects.items() if name == method or _below(method, name)}
+    found = {effect for name, effect in effects.items() if reaches(method, name)}
     if not found:
         return "nothing provides it yet"
     worst = "external" if "external" in found else "write" if "write" in found else "read"
     return EFFECTS[worst]
-
-
-def _below(pattern: str, method: str) -> bool:
-    return pattern.endswith(".*") and method.startswith(pattern[:-1])
 
 
 def _price(one: Provided) -> str:

@@ -1,12 +1,11 @@
 """Whether the operator's answers in a log hold (acts): each signed by a key that the log trusted then, about its own call."""
 
 from pathlib import Path
-from typing import NoReturn
 
 from kernel.cli import logbook
 from kernel.cli.exits import Ended, Exit
 from manifests.errors import TrustRefused
-from manifests.state import State, fold
+from manifests.state import State
 from wire.approval import Answer
 from wire.entries import Entry, time_micros
 from wire.errors import CodecError, SignatureInvalid
@@ -21,8 +20,8 @@ def verified(folder: Path, origin: str) -> dict[int, str]:
     """
     state, held, found = State(), dict[int, Entry](), dict[int, str]()
     for entry in logbook.entries(folder, needles=_NEEDLES):
-        if entry.kind in ("key.add", "key.revoke"):
-            fold(state, entry, _no_package)
+        if entry.kind in logbook.TRUSTING:
+            logbook.learn(state, entry)
         elif entry.kind == "call":
             held[entry.call] = entry
         elif entry.kind == "approval":
@@ -45,7 +44,3 @@ def _signer(state: State, entry: Entry, call: Entry | None, origin: str) -> str:
     ):  # fmt: skip
         raise SignatureInvalid("it is about another call than the one that was held, or was answered before")
     return f"{key.name}+{key.id}"
-
-
-def _no_package(folder: str) -> NoReturn:
-    raise Ended(f"{folder} is not to be read here")

@@ -2,13 +2,11 @@
 
 import time
 
-from kernel.cli import answering, logbook, screen
+from kernel.cli import agreement, answering, logbook, screen
 from kernel.cli.answering import Caller, Whole
 from kernel.cli.frame import Session, command
 from wire.entries import time_micros
 from wire.ids import OPERATOR
-
-EFFECTS = {"read": "changes nothing", "write": "changes this machine", "external": "acts beyond this machine"}
 
 
 @command()
@@ -59,7 +57,7 @@ def _caller(one: Caller) -> str:
 
 def _drawn(one: Whole, count: int, seen: bool) -> str:
     now = time.time_ns() // 1000
-    risk = [EFFECTS[one.effect]]
+    risk = [agreement.EFFECTS[one.effect]]
     if one.resource:
         risk.append("done before on this resource" if seen else "never done before on this resource")
     else:

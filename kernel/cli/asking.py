@@ -82,8 +82,12 @@ def answered(ended: told.Outcome) -> Answered:
 
 def text_of(answer: object) -> str:
     """An answer for people: nothing in it acts on a terminal, not even colours."""
-    text = answer if isinstance(answer, str) else "" if answer is None else as_json(answer)
-    return "\n".join(map(screen.visible, text.split("\n")))
+    return "\n".join(map(screen.visible, whole_of(answer).split("\n")))
+
+
+def whole_of(answer: object) -> str:
+    """An answer as a text, as it is."""
+    return answer if isinstance(answer, str) else "" if answer is None else as_json(answer)
 
 
 def with_files(text: str, files: Sequence[str]) -> Question:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from kernel.cli import asking, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
-from kernel.cli.frame import Session, as_json, command, hand_names
+from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
@@ -177,7 +177,7 @@ class _Talk:
             self._words.break_off()
             self._session.say(f"the run {ended.outcome}: {screen.visible(ended.text)}; see `maniple run-show {run}`")
             return
-        whole = answer if isinstance(answer, str) else "" if answer is None else as_json(answer)
+        whole = asking.whole_of(answer)
         self._words.end(whole)
         said = [{"role": "user", "text": question.text}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
         self._client.call("memory.session.append", self._key, {"messages": said})

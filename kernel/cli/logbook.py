@@ -19,6 +19,9 @@ from wire.entries import Entry, decode
 from wire.errors import CodecError, NoteMalformed
 from wire.signing import VerifyKey
 
+TRUSTING: Final = ("key.add", "key.revoke")
+"""Kinds of entries that say which keys are trusted."""
+
 _NEAR_END: Final = 1024 * 1024
 
 
@@ -106,9 +109,14 @@ def trust(home: str) -> TrustStore:
     """The keys that a home trusts, as its log says."""
     state = State()
     for entry in entries(folder_of(home), needles=(b'"kind":"key.',)):
-        if entry.kind in ("key.add", "key.revoke"):
-            fold(state, entry, _no_package)
+        if entry.kind in TRUSTING:
+            learn(state, entry)
     return state.trust
+
+
+def learn(state: State, entry: Entry) -> None:
+    """Let an entry of one of the kinds TRUSTING change a state, for which nothing else need be read."""
+    fold(state, entry, _no_package)
 
 
 def installed(folder: Path) -> set[str]:

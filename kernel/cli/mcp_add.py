@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import Literal
 
 import click
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kernel.cli import install, mcp_passing, mcp_servers, mcp_table, screen, secret_values
 from kernel.cli.exits import Ended, Exit
@@ -100,8 +102,6 @@ def mcp_add(
 
     The value of a --secret is taken from the environment variable of that name (for a header, with _ for -), or asked for.
     """
-    import msgspec
-
     options = msgspec.convert(typed, Options)
     if not server:
         server, options = _known(name, options)
@@ -117,13 +117,13 @@ def mcp_add(
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
         if old is not None:
-            wanted = msgspec.structs.replace(wanted, version=after(old[0].version))
+            wanted = replace(wanted, version=after(old[0].version))
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
         except mcp_servers.LoginWanted as error:
             how = "its tools as they were" if old else "its tools unseen, and so without them"
             session.say(f"The server wants a login before it tells what it offers. It is added with {how}.")
-            hand = mcp_servers.made(msgspec.structs.replace(wanted, only=(), effects={}), Offer(), own, old)
+            hand = mcp_servers.made(replace(wanted, only=(), effects={}), Offer(), own, old)
             then = f"`maniple mcp login {name}`, then this command again shows its tools"
             if error.unasked:
                 session.say(f"{wanted.hand}, which may have a login, could not be asked: {visible(error.unasked)}.")
@@ -140,14 +140,12 @@ def mcp_add(
 
 def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
     """The words and options of a server that is in the table. Raises Ended for one that is not."""
-    import msgspec
-
     row = mcp_table.SERVERS.get(name)
     if row is None:
         raise Ended(f"{name} is not among `maniple mcp known`: name its URL, or its program after --", Exit.USAGE)
     more = {"set": (*row.set, *options.set), "secret": (*row.secret, *options.secret)}
     more["connect"] = (*row.connect, *options.connect)
-    return row.server, msgspec.structs.replace(options, **more)
+    return row.server, replace(options, **more)
 
 
 def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
@@ -168,7 +166,7 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         if options.certificates:
             raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
         code, readable = (tuple(map(os.path.realpath, one)) for one in (options.code, options.read))
-        return _replaced(rest, command=server, hosts=options.connect, code=code, readable=readable)
+        return replace(rest, command=server, hosts=options.connect, code=code, readable=readable)
     if len(server) > 1 or has_files or options.code or options.read:
         raise Ended("a server at a URL takes no word more, --files, --code or --read: leave it out", Exit.USAGE)
     hosts, certificates = (_host(server[0]), *options.connect), _certificates(options, server[0])
@@ -179,7 +177,7 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         why = f"nobody logs in to this server, since {why_not}: leave out --client, --issuer and --alone"
         raise Ended(why, Exit.USAGE)
     able = None if why_not else login
-    return _replaced(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
+    return replace(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
 
 
 def _login(options: Options) -> Login:
@@ -197,12 +195,6 @@ def _login(options: Options) -> Login:
     if proof and not options.issuer:
         raise Ended(f"whose client {options.client} is, --issuer must say: nobody else is shown its secret", Exit.USAGE)
     return Login(client=options.client, proof=proof, issuer=options.issuer, is_alone=is_alone)
-
-
-def _replaced(wanted: Wanted, **more: object) -> Wanted:
-    import msgspec
-
-    return msgspec.structs.replace(wanted, **more)
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
@@ -280,6 +272,5 @@ def _lines(session: Session, rows: Iterable[str]) -> None:
 
 
 def _counted(offer: Offer) -> str:
-    count = len(offer.tools)
     more = [word for word, has in (("resources", offer.resources), ("prompts", offer.prompts)) if has]
-    return ", ".join(["1 tool" if count == 1 else f"{count} tools", *more])
+    return ", ".join([screen.count(len(offer.tools), "tool"), *more])

@@ -176,7 +176,7 @@ def said(skill: Skill) -> Iterator[str]:
         if value:
             yield f"  {name}: {value}"
     size = screen.size(sum(map(len, skill.files.values())))
-    yield f"It has {_counted(len(skill.files), 'file')}, {size}; its digest is {digest(skill)[:16]}."
+    yield f"It has {screen.count(len(skill.files), 'file')}, {size}; its digest is {digest(skill)[:16]}."
     found, more = scanning.scan(skill)
     if not found:
         yield "A look through it finds nothing to tell."
@@ -192,7 +192,3 @@ def said(skill: Skill) -> Iterator[str]:
             yield f"    and {len(of_kind) - _SHOWN} more"
     if more:
         yield f"  and {more} findings more"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"1 {word}" if number == 1 else f"{number} {word}s"
