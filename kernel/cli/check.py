@@ -45,24 +45,22 @@ def check(session: Session, folder: str) -> None:
 
 
 def _problems(folder: str) -> list[Problem]:
-    found: list[Problem] = []
     try:
         manifest = package.manifest_of(folder)
     except ManifestInvalid as error:
-        found += error.problems
-        return found
+        return [*error.problems]
     try:
         files = package.read(folder).files
     except Ended as error:
         if error.code is Exit.USAGE:
             raise
         what, _, instead = str(error).partition(": ")
-        return [*found, Problem(folder, 1, 1, what, instead)]
+        return [Problem(folder, 1, 1, what, instead)]
     if manifest.hand.command:
         program = manifest.hand.command[0]
         file = program.removeprefix("./")
         if program == file or file in files:
-            return found
+            return []
         return [
             Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
         ]
@@ -72,7 +70,7 @@ def _problems(folder: str) -> list[Problem]:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
         return _module_problems(package.read(folder))
-    return [*found, *entry.problems(folder, manifest, files)]
+    return entry.problems(folder, manifest, files)
 
 
 def _advice(folder: str) -> list[Problem]:

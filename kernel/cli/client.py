@@ -8,7 +8,6 @@ A link is one DEALER socket; a call is over before the next begins.
 import os
 import select
 from collections.abc import Callable
-from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeAlias
@@ -252,14 +251,12 @@ class Client:
         except zmq.Again:
             raise NoKernel(f"the kernel of {self.home} takes no more: see `maniple status`") from None
 
-    def _receive(
-        self, seconds: float | None, sender: "_Upload | None" = None
-    ) -> tuple[headers.FromKernel, bytes] | None:
+    def _receive(self, seconds: float, sender: "_Upload | None" = None) -> tuple[headers.FromKernel, bytes] | None:
         """The next message; None when none came in time. Raises NoKernel when the kernel has died.
 
         A signal that arrives just before the poll would not end it, so the poll ends by itself often enough for Ctrl-C.
         """
-        slices = inf if seconds is None else max(1, round(seconds / SLICE))
+        slices = max(1, round(seconds / SLICE))
         while slices > 0:
             source = sender.ready_from() if sender is not None else -1
             if source >= 0:

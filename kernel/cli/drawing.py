@@ -3,6 +3,8 @@
 import sys
 from typing import Final
 
+import msgspec
+
 from kernel.cli import screen
 from wire.entries import KINDS, Entry
 
@@ -25,8 +27,8 @@ def line(entry: Entry) -> str:
     what = " ".join(filter(None, (entry.method, entry.resource)))
     detail = "" if what else _detail(entry)
     rest = " ".join(filter(None, (what or detail, entry.why)))
-    who = entry.principal if entry.principal != entry.run else entry.run
-    head = f"{entry.seq:>6}  {screen.moment(entry.time)}  {screen.visible(entry.kind):<13} {screen.visible(who):<18}  "
+    kind, who = screen.visible(entry.kind), screen.visible(entry.principal)
+    head = f"{entry.seq:>6}  {screen.moment(entry.time)}  {kind:<13} {who:<18}  "
     verdict = entry.verdict or ("" if what else "-")
     text = screen.visible(rest)
     if screen.is_terminal(sys.stdout):
@@ -75,7 +77,5 @@ def full(entry: Entry) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, list | dict):
-        import msgspec
-
         return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return str(value)

@@ -51,7 +51,9 @@ def read(path: str, *, skip_caches: bool = False) -> Folder:
 
     skip_caches: pass over what Python left behind, for a folder that is copied and not sealed where it is.
     """
-    return _folder(path, manifest_of(path), skip_caches=skip_caches)
+    manifest, found = manifest_of(path), files(path, skip_caches=skip_caches)
+    seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
+    return Folder(path=path, manifest=manifest, files=found, seal=seal)
 
 
 def manifest_of(path: str) -> Manifest:
@@ -101,19 +103,12 @@ def _skill_problem(folder: Folder) -> str:
     return f"{problems[0].file}: {problems[0].what}" if problems else ""
 
 
-def caches(path: str) -> list[str]:
-    """Folders that Python left behind, which a seal would have to list."""
-    return [os.path.join(at, CACHE) for at, folders, _ in os.walk(path) if CACHE in folders]
-
-
-def remove_caches(path: str) -> int:
-    """Remove what Python left behind; how many folders that were."""
+def remove_caches(path: str) -> None:
+    """Remove the folders that Python left behind, which a seal would have to list."""
     import shutil
 
-    found = caches(path)
-    for folder in found:
+    for folder in [os.path.join(at, CACHE) for at, folders, _ in os.walk(path) if CACHE in folders]:
         shutil.rmtree(folder)
-    return len(found)
 
 
 def sealed(folder: Folder, key: SigningKey) -> str:
@@ -157,26 +152,17 @@ def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = T
         growing.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
-def files(path: str) -> dict[str, bytes]:
-    """Every plain file of a folder, by its path there; what Python left behind is passed over. Raises Ended for a link."""
-    found: dict[str, bytes] = {}
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _walk(descriptor, "", found, path, skip_caches=True)
-    finally:
-        os.close(descriptor)
-    return found
-
-
-def _folder(path: str, manifest: Manifest, *, skip_caches: bool) -> Folder:
+def files(path: str, *, skip_caches: bool = True) -> dict[str, bytes]:
+    """Every plain file of a folder, by its path there. Raises Ended for a link, and unless skip_caches for what Python
+    left behind.
+    """
     found: dict[str, bytes] = {}
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _walk(descriptor, "", found, path, skip_caches=skip_caches)
     finally:
         os.close(descriptor)
-    seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
-    return Folder(path=path, manifest=manifest, files=found, seal=seal)
+    return found
 
 
 def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, *, skip_caches: bool) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kernel.cli import answering, screen, told
@@ -83,7 +83,7 @@ class _View:
         self._is_drawn = False
 
 
-def outcome_of(client: Client, run: str, tick: "told.Tick | None" = None) -> Reply:
+def outcome_of(client: Client, run: str, tick: Callable[[], None]) -> Reply:
     """How a run ended, however long that takes: kernel.wait."""
     while True:
         try:

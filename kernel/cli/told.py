@@ -3,7 +3,6 @@
 Only what a table shows is named; with --json the reply goes out as it came.
 """
 
-from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -13,8 +12,6 @@ from kernel.cli.exits import Ended
 from wire.entries import Used
 
 T = TypeVar("T")
-Tick = Callable[[], None]
-"""Called about each second while a call is waited for."""
 
 
 def read(value: object, kind: type[T]) -> T:
