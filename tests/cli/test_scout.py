@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from manifests.check import check
 from tests.cli.shell import Shell
 from tests.living import ROOT
 from tests.system.fates import until
@@ -90,5 +91,7 @@ def _rows(value: object) -> list[dict[str, object]]:
 
 def test_what_the_page_shows_of_the_examples_manifest_is_what_stands_there() -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert shown in (EXAMPLE / "HAND.toml").read_text(encoding="utf-8")
+    shown, more = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    manifest = (EXAMPLE / "HAND.toml").read_text(encoding="utf-8")
+    assert shown in manifest
+    assert set(check(f"{manifest}\n{more}").settings) == {"patience", "token"}
