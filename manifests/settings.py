@@ -28,9 +28,8 @@ def check(settings: Mapping[str, Setting], given: Mapping[str, object]) -> dict[
             value = setting.default
         if value is None:
             if setting.required:
-                problems.append(
-                    f"`{name}` has no value; give {name}=..." + (f" ({setting.help})" if setting.help else "")
-                )
+                give = f"--secret {name}" if setting.secret else f"{name}=..."
+                problems.append(f"`{name}` has no value; give {give}" + (f" ({setting.help})" if setting.help else ""))
             continue
         try:
             values[name] = check_one(setting, value)

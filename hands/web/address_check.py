@@ -160,7 +160,7 @@ def check_all(host: str, addresses: Sequence[str], allowance: Allowance) -> tupl
         except ValueError:
             raise WebFailed("private address", f"{host} leads to {text}, which belongs to one link only.") from None
         if (what := allowance.allows(host, address)) is not None:
-            mend = f"The operator may allow it: maniple settings web 'private=[\"{host}\"]'"
+            mend = f"The operator may allow it: `maniple settings web 'private=[\"{host}\"]'`"
             if special(address) != (what, BY_NAME):
                 mend = "A host name cannot allow it."
             raise WebFailed("private address", f"{host} leads to {address}, which is {what}. {mend}")

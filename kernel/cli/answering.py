@@ -149,9 +149,9 @@ def like(client: Client, call: int) -> list[int]:
 
 
 def covered(client: Client, first: Whole, rule: RuleSaid) -> list[int]:
-    """What else waits and would not wait now, since a rule was given with the answer to `first`: what is asked about in no
+    """What else waits and would not wait now, since a rule was given with the answer to `first`.
 
-    other Hand's name, and not since its caller itself wants that.
+    That is what is asked about in no other Hand's name, and not since its caller itself wants that.
     """
     hands = {reason.hand for reason in first.asks}
     return [

@@ -2,6 +2,8 @@
 
 import time
 from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
 
 import click
 from msgspec import Struct
@@ -13,7 +15,7 @@ from kernel.cli.mistyped import Whole
 from kernel.record.recovery import Lines
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
-from wire.entries import Entry, time_text
+from wire.entries import KINDS, Entry, time_text
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -78,7 +80,18 @@ def audit_search(
             session.say(f"The first {most}; there may be more: narrow it with --since, or raise --most")
             return
     if not count:
+        _not_there(wanted, runs, folder)
         session.say("Nothing in the log is that.")
+
+
+def _not_there(wanted: Wanted, runs: set[str], folder: Path) -> None:
+    """Raises Ended when nothing was found, and nothing could be: no entry has that kind, or no Hand that name."""
+    if not any(_matches(wanted.kind, kind) for kind in KINDS):
+        close = get_close_matches(wanted.kind, KINDS, 1)
+        mend = f"did you mean `maniple audit search --kind {close[0]}`?" if close else f"there are {', '.join(KINDS)}"
+        raise Ended(f"no entry is of a kind {wanted.kind}: {mend}", Exit.USAGE)
+    if wanted.hand and not runs and wanted.hand not in logbook.installed(folder):
+        raise Ended(f"no Hand '{wanted.hand}' is installed, and none of that name ever ran: see `maniple hands`")
 
 
 def _is(entry: Entry, wanted: Wanted, runs: set[str], line: bytes) -> bool:

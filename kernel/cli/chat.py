@@ -51,7 +51,7 @@ def chat(session: Session, hand: str, name: str) -> None:
     """Talk with a Hand that thinks, a question a line; /help tells what else may be typed.
 
     A conversation is a session of your own memory, of Hand, channel, name and user, and goes on where it was left:
-    `maniple memory list --session HAND/cli/NAME/operator`. On a terminal lines can be edited and called back; from a pipe
+    `maniple memory export --session HAND/cli/NAME/operator`. On a terminal lines can be edited and called back; from a pipe
     each line is a question.
     """
     if screen.is_terminal(sys.stdin):

@@ -1,5 +1,6 @@
 """`maniple install` (acts)."""
 
+import shlex
 import sys
 import time
 
@@ -16,6 +17,7 @@ from kernel.cli.installed import Installed
 from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
 from manifests.grants import asked
 from manifests.installed import pinned
+from manifests.pipeline import signature
 from manifests.schema import Manifest
 from manifests.seal import compare
 from manifests.trust import TrustStore
@@ -53,12 +55,15 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
     if found.manifest.hand.entry and (problems := entry.problems(folder, found.manifest, found.files)):
         raise ManifestInvalid(tuple(problems))
     with session.client() as client:
-        carry_out(session, client, found, yes=yes, as_declared=effects_as_declared)
-    session.say(f"Next: {_next(found.manifest)}")
+        more = ["--effects-as-declared"] if effects_as_declared else []
+        again = shlex.join(["maniple", "install", folder, *more, "--yes"])
+        carry_out(session, client, found, yes=yes, as_declared=effects_as_declared, next_=again)
+        next_ = _next(client, found)
+    session.say(f"Next: {next_}")
 
 
 def carry_out(
-    session: Session, client: Client, found: package.Folder, *, yes: bool, as_declared: bool = False, next_: str = ""
+    session: Session, client: Client, found: package.Folder, *, yes: bool, next_: str, as_declared: bool = False
 ) -> None:
     """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
     that nobody could be asked."""
@@ -67,7 +72,7 @@ def carry_out(
     wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
     _show(session, client, found, before, sealed_by, as_declared=as_declared)
     if not yes:
-        _ask(found, next_ or f"maniple install {found.path} --yes")
+        _ask(found, next_)
     grants = asked(found.manifest) if before is None else wanted
     reply = installing.install(client, found, seal, grants, as_declared=as_declared)
     compiling.sweep(client)
@@ -176,9 +181,26 @@ def _ask(found: package.Folder, next_: str) -> None:
         raise Ended(f"{found.name} was not installed, nothing was changed")
 
 
-def _next(manifest: Manifest) -> str:
+def _next(client: Client, found: package.Folder) -> str:
+    """What to type now: what it cannot start without, else what uses it."""
+    name, manifest = found.name, found.manifest
+    if missing := _missing(client, found):
+        return f"`maniple settings {name} {missing}`, without which it does not start"
     if manifest.agent is not None:
-        return f'`maniple ask --hand {manifest.hand.name} "…"`'
-    if manifest.hand.kind == "task":
-        return f"`maniple start {manifest.hand.name} --wait`"
-    return f"`maniple methods {manifest.hand.name}`"
+        return f'`maniple ask --hand {name} "…"`'
+    work = signature.of_entry(manifest.hand.entry, found.files)
+    if manifest.hand.kind == "service" or not work.found:
+        return f"`maniple methods {name}`"
+    inputs = [f"{each}=…" for each, of in (work.params or {}).items() if not of.endswith("?")]
+    return f"`{' '.join(['maniple start', name, *inputs, '--wait'])}`"
+
+
+def _missing(client: Client, found: package.Folder) -> str:
+    """Settings that it needs and has not, as one gives them."""
+    needed = {name: one for name, one in found.manifest.settings.items() if one.required and one.default is None}
+    if not needed:
+        return ""
+    values = installed.shown(client, found.name).settings
+    return " ".join(
+        f"--secret {name}" if one.secret else f"{name}=…" for name, one in needed.items() if values.get(name) is None
+    )

@@ -25,7 +25,8 @@ LOOK_EVERY = 0.2
 def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     """What a Hand printed to stdout and stderr, and its log records, the newest last.
 
-    The kernel need not run. With --json every line is an object: a record as it was written, or {"text": …}.
+    A traceback stands below its record. The kernel need not run. With --json every line is an object: a record as it was
+    written, or {"text": …}.
     """
     folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")
@@ -92,9 +93,11 @@ def _drawn(text: str, record: dict[str, object] | None) -> str:
     colour = {"error": "red", "critical": "red", "warning": "yellow", "debug": "dim"}.get(level, "")
     moment = screen.moment(str(record.pop("timestamp", record.pop("time", ""))))
     event = screen.visible(record.pop("event"))
+    trace = str(record.pop("exception", "")).rstrip("\n").split("\n")
     rest = " ".join(f"{screen.visible(key)}={screen.visible(value)}" for key, value in record.items())
     words = (screen.coloured(moment, "dim"), screen.coloured(level.ljust(7), colour), event, rest)
-    return " ".join(word for word in words if word.strip()).rstrip() + "\n"
+    line = " ".join(word for word in words if word.strip()).rstrip()
+    return "\n".join([line, *(f"    {screen.visible(one)}" for one in trace if one)]) + "\n"
 
 
 def _record(text: str) -> dict[str, object] | None:

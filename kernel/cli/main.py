@@ -22,7 +22,7 @@ from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
 from wire.errors import ManipleError
 
-_UNKNOWN: Final = re.compile(r"no Hand '([^']+)' is installed")
+_UNKNOWN: Final = re.compile(r"no (?:Hand|pipeline) '([^']+)' is (?:installed|there)")
 
 
 class Listing(click.Group):
@@ -174,7 +174,7 @@ def _tell(text: str, words: list[str], *, mend: str = "") -> None:
 
 
 def _meant(text: str, words: list[str]) -> str:
-    """A text that says that no Hand of a name is installed also says of which close name there is one."""
+    """A text that says that there is no Hand or pipeline of a name also says of which close name there is one."""
     unknown = _UNKNOWN.search(text)
     if unknown is None:
         return text

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import click
 import msgspec
@@ -23,6 +23,9 @@ from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
 from manifests.versions import after
+
+MEMORY: Final = "1GiB"
+"""The most memory of each process of a server of which nobody said otherwise."""
 
 CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -80,7 +83,7 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option("--client-key", metavar="FILE", type=click.Path(), help="That client's private key, a PEM file.")
 @click.option("--issuer", metavar="URL", default="", help="The authorization server that knows that client.")
 @click.option("--alone", is_flag=True, help="Log in by the client's secret or key, without a person.")
-@click.option("--memory", metavar="SIZE", default="1GiB", help="The most memory of each of its processes.")
+@click.option("--memory", metavar="SIZE", default=MEMORY, help="The most memory of each of its processes.")
 def mcp_add(
     session: Session, name: str, server: tuple[str, ...], yes: bool, files: str | None, **typed: object
 ) -> None:
@@ -102,7 +105,7 @@ def mcp_add(
 
     The value of a --secret is taken from the environment variable of that name (for a header, with _ for -), or asked for.
     """
-    options = msgspec.convert(typed, Options)
+    options, again = msgspec.convert(typed, Options), _again(name, server, {"files": files, **typed})
     if not server:
         server, options = _known(name, options)
     wanted = _wanted(name, server, options, has_files=files is not None)
@@ -113,7 +116,6 @@ def mcp_add(
     if wanted.login is not None and wanted.login.proof:
         key = options.client_key
         values[wanted.login.proof] = secret_values.of_file(key) if key else _secret("CLIENT_SECRET")
-    again = shlex.join(["maniple", "mcp", "add", name, "--yes", *(["--"] if wanted.command else []), *server])
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
         if old is not None:
@@ -136,6 +138,21 @@ def mcp_add(
         if values:
             client.call("kernel.set", wanted.hand, {"values": values})
     session.say(f"Next: {then}")
+
+
+def _again(name: str, server: tuple[str, ...], typed: dict[str, object]) -> str:
+    """What was typed, with --yes: for whoever could not be asked, and looks at it first."""
+    words = ["maniple", "mcp", "add", name, "--yes"]
+    for option, value in typed.items():
+        flag = f"--{option.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, tuple):
+            words += [word for one in value for word in (flag, str(one))]
+        elif value and (option, value) != ("memory", MEMORY):
+            words += [flag, str(value)]
+    is_program = server and not server[0].startswith(("http://", "https://"))
+    return shlex.join([*words, *(["--"] if is_program else []), *server])
 
 
 def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:

@@ -125,7 +125,7 @@ def _opened(client: Client, hand: Installed) -> Added:
 def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
     if (hand := hands.find(client, name)) is None:
-        raise Ended(f"no pipeline {name} is there: see `maniple pipeline list`")
+        raise Ended(f"no pipeline '{name}' is there: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")
     return _opened(client, hand)

@@ -82,17 +82,20 @@ def _conclude(session: Session, found: recorded.Recorded, verdict: Verdict, agai
     if session.json:
         write_json(msgspec.json.encode({"verdict": verdict}).decode() + "\n")
     if verdict.difference is None:
-        came = f"to the same end, {verdict.end}" if verdict.end else "as far as it is recorded, it goes on"
-        session.say(f"The same {verdict.requests} requests, and {came}.")
+        came = f"to the same end, {verdict.end.rstrip('.')}" if verdict.end else "as far as it is recorded, it goes on"
+        session.say(f"The same {_requests(verdict)}, and {came}.")
         return
     if not session.json:
         write(_drawn(verdict.difference) + "\n")
     code = f"the code in {against}" if against else "its code as it is installed now"
     raise Ended(
-        f"{found.began.run} of {_code(found)} and {code} differ after {verdict.requests} requests: "
-        f"{verdict.difference.why}",
+        f"{found.began.run} of {_code(found)} and {code} differ after {_requests(verdict)}: {verdict.difference.why}",
         Exit.UNVERIFIED,
     )
+
+
+def _requests(verdict: Verdict) -> str:
+    return screen.count(verdict.requests, "request")
 
 
 def _code(found: recorded.Recorded) -> str:

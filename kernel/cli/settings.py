@@ -111,11 +111,19 @@ def _drawn(declared: dict[str, Setting], values: dict[str, object]) -> str:
                 one.type,
                 _text(values.get(name), one.type),
                 _text(one.default, one.type),
-                one.help + (f" One of {', '.join(map(str, one.choices))}." if one.choices else ""),
+                _purpose(one),
             )
             for name, one in declared.items()
         ),
     )
+
+
+def _purpose(one: Setting) -> str:
+    """What it is for, and what it may be, in sentences."""
+    if not one.choices:
+        return one.help
+    choices = f"One of {', '.join(map(str, one.choices))}."
+    return f"{one.help}{'' if one.help.endswith(('.', '!', '?')) else '.'} {choices}" if one.help else choices
 
 
 def _text(value: object, of_type: str) -> str:

@@ -1,5 +1,6 @@
 """`maniple skills install` (acts)."""
 
+import shlex
 import sys
 
 import click
@@ -74,7 +75,8 @@ def _show(session: Session, skill: Skill, before: Skill | None) -> None:
 def _ask(folder: str, name: str, hands: tuple[str, ...]) -> None:
     """Raises Ended when nobody says yes."""
     if not screen.is_terminal(sys.stdin):
-        again = " ".join([f"maniple skills install {folder}", *(f"--for {hand}" for hand in hands), "--yes"])
+        named = [word for hand in hands for word in ("--for", hand)]
+        again = shlex.join(["maniple", "skills", "install", folder, *named, "--yes"])
         raise Ended(
             f"{name} was not installed: there is no terminal to ask at; look at what it holds, then `{again}`",
             Exit.USAGE,

@@ -106,7 +106,8 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
 
 def _spending(now: Status, live: tuple[told.LiveRun, ...]) -> str:
     """What the home has spent, and of that the runs that live."""
-    by_live = screen.dollars(sum(run.micro_dollars for run in live)) + " by the live runs" if live else ""
+    micro_dollars = sum(run.micro_dollars for run in live)
+    by_live = f"{screen.dollars(micro_dollars)} by the live runs" if micro_dollars else ""
     return "; ".join(filter(None, (spending.spent(now.spent), by_live)))
 
 

@@ -59,6 +59,12 @@ def test_a_server_is_looked_at_shown_and_installed_and_nothing_of_the_look_is_le
     assert "mcp-look" in shell.good("audit", "search", "--kind", "hand.install")
 
 
+def test_where_there_is_no_terminal_all_that_was_typed_is_told_again(shell: Shell) -> None:
+    ran = shell.run("mcp", "add", "spare", "--files", SERVER, "--effect", "add=read", "--may-ask", *_command())
+    again = f"maniple mcp add spare --yes --files {SERVER} --effect add=read --may-ask -- python3 server.py"
+    assert (ran.code, f"`{again}" in ran.err) == (2, True), ran.err
+
+
 def test_its_tools_are_methods(shell: Shell, clock: Path) -> None:
     assert shell.told("call", "mcp-clock.add", "a=3")["value"] == {"text": "5", "structured": {"result": 5}}
     ran = shell.run("call", "mcp-clock.add", "a=three")

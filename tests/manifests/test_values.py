@@ -209,6 +209,9 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
         "`token`: its secret value is not a choice; give one of right-token",
     )
     with pytest.raises(SettingsInvalid) as refused:
+        settings.check({"pin": Setting(type="string", secret=True, required=True)}, {})
+    assert refused.value.problems == ("`pin` has no value; give --secret pin",)
+    with pytest.raises(SettingsInvalid) as refused:
         settings.read({"pin": Setting(type="duration", secret=True)}, {"pin": "hunter2"})
     assert "hunter2" not in str(refused.value)
 

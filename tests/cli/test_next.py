@@ -1,0 +1,120 @@
+"""What a person is told to type next can be typed as it stands, and what was mistyped is told with what was meant."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+from tests.living import Source, write_hand
+
+FORGETFUL = Source(
+    """
+[hand]
+name = "forgetful"
+version = "1.0.0"
+description = "Needs to be told what it works with, and breaks all the same."
+entry = "main:Forgetful"
+kind = "task"
+autonomy = "readonly"
+
+[capabilities]
+
+[settings.token]
+type = "string"
+secret = true
+required = true
+
+[settings.colour]
+type = "string"
+required = true
+choices = ["red", "blue"]
+help = "What to paint with"
+""",
+    """
+from runtime import Hand
+
+
+class Forgetful(Hand):
+    async def run(self, page: str, most: int = 3) -> None:
+        raise ValueError(page + "\\x1b[2J")
+""",
+)
+PIPELINE = """
+[pipeline]
+name = "evening"
+version = "1.0.0"
+description = "Greets in the evening."
+
+[steps.greet]
+hand = "greeter"
+"""
+
+
+@pytest.fixture(scope="module")
+def forgetful(shell: Shell, places: Path) -> str:
+    """What was said when the Hand `forgetful` was installed."""
+    folder = write_hand(places / "forgetful", FORGETFUL)
+    ran = shell.run("install", folder, "--yes")
+    assert ran.code == 0, ran
+    return ran.err
+
+
+def test_install_tells_first_the_settings_that_it_needs_and_then_the_inputs_of_its_work(
+    shell: Shell, places: Path, forgetful: str
+) -> None:
+    assert "Next: `maniple settings forgetful --secret token colour=…`, without which it does not start" in forgetful
+    refused = shell.run("start", "forgetful", "page=x")
+    assert "`token` has no value; give --secret token" in refused.err
+    shell.good("settings", "forgetful", "colour=red", "--secret", "token", stdin="hush\n")
+    assert "What to paint with. One of red, blue." in shell.good("settings", "forgetful")
+    again = shell.run("install", places / "forgetful", "--yes").err
+    assert "Next: `maniple start forgetful page=… --wait`" in again
+
+
+def test_a_traceback_stands_below_its_record_and_acts_on_no_terminal(shell: Shell, forgetful: str) -> None:
+    shell.good("settings", "forgetful", "colour=red", "--secret", "token", stdin="hush\n")
+    assert shell.run("start", "forgetful", "page=oops", "--wait").code == 1
+    lines = shell.good("logs", "forgetful").splitlines()
+    at = lines.index("    Traceback (most recent call last):")
+    assert "a call raised" in lines[at - 1]
+    assert any(line.startswith('      File "forgetful/main.py", line ') for line in lines[at:])
+    assert lines[-1] == "    ValueError: oops\\u{1b}[2J"
+
+
+def test_where_there_is_no_terminal_install_repeats_all_that_was_typed(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "quoted", "--into", tmp_path).strip()
+    spaced = Path(folder).rename(tmp_path / "a folder")
+    ran = shell.run("install", spaced, "--effects-as-declared")
+    assert f"`maniple install '{spaced}' --effects-as-declared --yes`" in ran.err
+
+
+def test_one_request_is_told_as_one(shell: Shell) -> None:
+    shell.run("start", "greeter", "fail:=true", "--wait")
+    runs = shell.told("runs", "greeter")["runs"]
+    assert isinstance(runs, list)
+    said = shell.run("replay", runs[-1]["run"]).err
+    assert said == "The same 1 request, and to the same end, failed unkind: it does not greet today.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--kind", "refussal"), 2, "did you mean `maniple audit search --kind refusal`?"),
+        (("--kind", "xyz"), 2, "there are kernel.start, "),
+        (("--hand", "greter"), 1, "did you mean greeter"),
+    ],
+)
+def test_a_search_for_what_no_entry_can_be_says_so(shell: Shell, words: tuple[str, ...], code: int, told: str) -> None:
+    ran = shell.run("audit", "search", *words)
+    assert (ran.code, ran.out, told in ran.err) == (code, "", True), ran
+    assert ran.err.count("\n") == 1
+
+
+def test_a_mistyped_pipeline_is_told_with_the_one_that_was_meant(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "evening.pipeline.toml"
+    file.write_text(PIPELINE)
+    shell.good("pipeline", "add", file, "--yes")
+    for word in ("run", "show", "remove"):
+        ran = shell.run("pipeline", word, "evning")
+        assert (ran.code, "did you mean evening" in ran.err) == (1, True), ran
+    shell.good("pipeline", "remove", "evening")
