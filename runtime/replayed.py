@@ -68,6 +68,9 @@ def replayed(
         )
     replay = Replay(recorded.placed, in_order=in_order(manifest))
     given = {**replay.began.settings, **(secrets or {})}
+    needed = (name for name, one in manifest.settings.items() if one.secret and one.required)
+    if lacking := ", ".join(f'"{name}": …' for name in needed if given.get(name) is None):
+        raise Differs(f"{folder} does not start without secrets, which no recording has: give secrets={{{lacking}}}")
     with tempfile.TemporaryDirectory() as place, _Run(Path(place), manifest, files, recorded, given) as run:
         while replay.verdict is None:
             if (said := run.hear(patience)) is not None:

@@ -62,6 +62,14 @@ def test_no_secret_is_on_a_recording(folder: Path) -> None:
     assert "hush" not in (folder / "runs" / "racer.jsonl").read_text()
 
 
+def test_a_secret_that_the_hand_requires_and_nobody_gives_is_told(folder: Path, tmp_path: Path) -> None:
+    other = write_hand(tmp_path / "racer", RACER)
+    manifest = (other / "HAND.toml").read_text()
+    (other / "HAND.toml").write_text(manifest.replace('default = "none"', "required = true"))
+    with pytest.raises(Differs, match='give secrets={"token": …}'):
+        replayed(folder / "runs" / "racer.jsonl", other)
+
+
 def test_a_bundled_hands_recording_plays(folder: Path) -> None:
     verdict = replayed(folder / "runs" / "data-pipeline.jsonl", ROOT / "hands" / "data-pipeline")
     assert verdict.requests > 3
