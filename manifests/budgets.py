@@ -112,7 +112,8 @@ def key_of(unit: str) -> str:
 
 def written(unit: str, amount: int, window: str = "") -> str:
     """An amount for people: `200k tokens a day`, `2.00 dollars a day`."""
-    text = f"{tokens_text(amount)} tokens" if unit == "tokens" else f"{dollars_text(amount)} dollars"
+    tokens = f"{tokens_text(amount)} token{'' if amount == 1 else 's'}"
+    text = tokens if unit == "tokens" else f"{dollars_text(amount)} dollars"
     return text + (f" {'an' if window == 'hour' else 'a'} {window}" if window else "")
 
 

@@ -307,4 +307,5 @@ def test_what_is_no_number_of_tokens_is_refused(text: str) -> None:
 
 def test_amounts_for_people() -> None:
     assert written("tokens", 200_000, "day") == "200k tokens a day"
+    assert written("tokens", 1) == "1 token"
     assert written("micro_dollars", 50_000, "hour") == "0.05 dollars an hour"

@@ -161,7 +161,7 @@ def test_a_provider_that_settles_more_than_it_may_is_quarantined_and_the_excess_
     assert spend(kernel, 1, 10) == "quarantined"
     assert state_of(kernel, "costly") == "quarantined"
     told = entry(home, "hand.state", verdict="quarantined")
-    assert "costly.spend cost 1 tokens and 0.000001 dollars more than was left of the 10 tokens" in told.why
+    assert "costly.spend cost 1 token and 0.000001 dollars more than was left of the 10 tokens" in told.why
     kernel.down()
     kernel.up()
     assert spend(kernel, 1, 10) == "quarantined"
