@@ -377,19 +377,6 @@ def test_logs_have_what_a_hand_printed_and_recorded(shell: Shell) -> None:
     assert shell.good("logs", "greeter", "-n", "1").count("\n") == 1
 
 
-def test_logs_follow_what_comes(shell: Shell) -> None:
-    shell.good("start", "greeter", "who=Before", "--wait")
-    follower = shell.begin("logs", "greeter", "-f", "-n", "1")
-    try:
-        assert follower.stdout is not None
-        assert follower.stdout.readline(), "it has begun to follow"
-        shell.good("start", "greeter", "who=Followed", "--wait")
-        assert any(b"printed Followed" in line for line in iter(follower.stdout.readline, b""))
-    finally:
-        follower.terminate()
-        follower.communicate()
-
-
 def test_remove_takes_everything_but_what_it_kept(shell: Shell, tmp_path: Path) -> None:
     folder = shell.good("new", "goner", "--service", "--into", tmp_path).strip()
     installed = shell.home / "hands" / str(shell.told("install", folder, "--yes")["folder"])

@@ -81,6 +81,19 @@ def test_a_traceback_stands_below_its_record_and_acts_on_no_terminal(shell: Shel
     assert lines[-1] == "    ValueError: oops\\u{1b}[2J"
 
 
+def test_logs_follow_what_comes(shell: Shell) -> None:
+    shell.good("start", "greeter", "who=Before", "--wait")
+    follower = shell.begin("logs", "greeter", "-f", "-n", "1")
+    try:
+        assert follower.stdout is not None
+        assert follower.stdout.readline(), "it has begun to follow"
+        shell.good("start", "greeter", "who=Followed", "--wait")
+        assert any(b"printed Followed" in line for line in iter(follower.stdout.readline, b""))
+    finally:
+        follower.terminate()
+        follower.communicate()
+
+
 def test_where_there_is_no_terminal_install_repeats_all_that_was_typed(shell: Shell, tmp_path: Path) -> None:
     folder = shell.good("new", "quoted", "--into", tmp_path).strip()
     spaced = Path(folder).rename(tmp_path / "a folder")
