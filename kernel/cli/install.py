@@ -18,7 +18,6 @@ from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
 from manifests.grants import asked
 from manifests.installed import pinned
 from manifests.pipeline import signature
-from manifests.schema import Manifest
 from manifests.seal import compare
 from manifests.trust import TrustStore
 
