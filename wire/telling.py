@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from wire import codec, headers, limits
 from wire.errors import Diverged
 from wire.headers import FromKernel, FromRun
-from wire.tape import Asked, Heard, Placed, Spent
+from wire.labels import Labels, join
+from wire.tape import Asked, Began, Heard, Placed, Spent
 
 ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
@@ -55,7 +56,8 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
 class Contents(Struct, kw_only=True):
     """What a first look at a tape finds. heard: messages on it; needs: entries of the log that vouch for all of it.
 
-    is_delivered: the run was given its work. spent: what it had used when that was last put down.
+    is_delivered: the run was given its work. spent: what it had used when that was last put down. labels: of what it was
+    begun with and of all that it was told.
     """
 
     known: list[Known]
@@ -63,6 +65,7 @@ class Contents(Struct, kw_only=True):
     needs: int
     is_delivered: bool
     spent: Spent = Spent()
+    labels: Labels = frozenset()
 
     def numbered(self) -> dict[int, int]:
         """What a process that asks in the same order calls each request, as its loop numbers them."""
@@ -79,10 +82,12 @@ def known_of(asked: Asked, seq: int = 0) -> Known:
 def look_at(records: Iterable[Placed]) -> Contents:
     """What is on a tape."""
     known: dict[int, Known] = {}
-    heard, needs, is_delivered, spent = 0, 0, False, Spent()
+    heard, needs, is_delivered, spent, labels = 0, 0, False, Spent(), Labels()
     for placed in records:
         needs = max(needs, placed.needs)
-        if isinstance(placed.record, Asked):
+        if isinstance(placed.record, Began):
+            labels = join(labels, placed.record.labels)
+        elif isinstance(placed.record, Asked):
             known[placed.record.number] = known_of(placed.record, placed.needs - 1)
         elif isinstance(placed.record, Spent):
             spent = placed.record
@@ -90,11 +95,15 @@ def look_at(records: Iterable[Placed]) -> Contents:
             heard += 1
             header = codec.decode_from_kernel(placed.record.header)
             is_delivered = is_delivered or isinstance(header, headers.Call)
+            if marks := getattr(header, "labels", ()):
+                labels = join(labels, marks)
             number = number_of(header)
             if number in known and not (known[number].is_begun and isinstance(header, headers.Chunk)):
                 is_ended = isinstance(header, ENDS)
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
-    return Contents(known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent)
+    return Contents(
+        known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent, labels=labels
+    )  # fmt: skip
 
 
 def first(records: Iterable[Placed], heard: int) -> Iterator[Placed]:

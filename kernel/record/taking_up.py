@@ -24,7 +24,7 @@ from wire.ids import KERNEL, OPERATOR, RunId
 from wire.rates import Rate
 from wire.results import LOST, Outcome
 from wire.tape import Began, Ended, began
-from wire.telling import look_at
+from wire.telling import Contents, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -58,7 +58,7 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
     hand = upgrades.version_of(state, told.hand, told.seal)
     if hand is None:
         raise TapeDamaged(0, f"{told.name} {told.version} is neither installed nor kept")
-    work = _work(kernel, told, contents.spent.wall)
+    work = _work(kernel, told, contents)
     work.depth = one.depth
     run = Run(RunId(name), hand, authority(state, hand), secret, work)
     run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
@@ -104,8 +104,8 @@ def _reserve(kernel: "Kernel", work: OpenCall, left: Open, tape: Tape) -> None:
             tape.bonds[number] = bonds.open(number, one.payers, one.most, within)
 
 
-def _work(kernel: "Kernel", told: Began, spent: int) -> OpenCall:
-    """A run's work as it was, in the same names. spent: milliseconds of its time that are used up."""
+def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:
+    """A run's work as it was, in the same names, with the labels of all that the run has seen."""
     now = kernel.loop.now()
     parent: OpenCall | None = None
     for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
@@ -122,7 +122,7 @@ def _work(kernel: "Kernel", told: Began, spent: int) -> OpenCall:
         by = replace(by, is_approved=left is not None and left.answer == "approved")
         parent = OpenCall(
             number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
-            deadline=now + max(0, told.deadline - spent) / 1000, labels=frozenset(told.labels), most=told.most,
+            deadline=now + max(0, told.deadline - contents.spent.wall) / 1000, labels=contents.labels, most=told.most,
             upload=False,
         )  # fmt: skip
     assert parent is not None

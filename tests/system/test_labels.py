@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system.actors import actor, ask, cast, done, rows
-from tests.system.fates import entries, until
+from tests.system.fates import begin, entries, entry, until
 from wire.limits import LABELS_MAX
 
 _TAINTED: Final = {"call": "source.labelled"}
@@ -179,6 +179,23 @@ def test_a_spawned_run_carries_what_its_spawner_had_seen(client: Client) -> None
     _, (_, told) = _call(client, "starter.do", {"call": "relay.do", "with": {"steps": [_TAINTED]}},
                          {"call": "kernel.spawn", "on": "chore", "with": more})  # fmt: skip
     assert "web" in told["value"]["value"]["told"][0]["value"]["labels"]
+
+
+def test_what_a_run_had_seen_still_marks_what_it_does_after_the_kernel_was_killed(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as other:
+        ways = rows("source.labelled", "sink.do")
+        cast(other, [actor("source", labels=["web"]), actor("sink"), actor("chore", ways, kind="task")])
+        steps = [_TAINTED, {"call": "kernel.sleep", "with": {"milliseconds": 500}}, {"call": "sink.do"}]
+        with other.client() as second:
+            run = begin(second, "chore", steps=steps)
+        entry(other.home, "call", method="kernel.sleep", run=run)
+        other.kill()
+        other.up()
+        with other.client() as second:
+            reply = second.call("kernel.wait", "", {"run": run})
+        outcome: Any = reply.value
+        assert reply.labels == ("web",)
+        assert done(outcome["value"]["told"][2])["value"]["labels"] == ["web"]
 
 
 # files ---------------------------------------------------------------------------------------------------------------
