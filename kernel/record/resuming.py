@@ -116,7 +116,7 @@ class Resuming:
                 kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
         self.waiting[run.id] = tape.rewind(), seq
         if run.id in self.asleep:
-            if self.asleep[run.id] != tape.count:  # it was told something on its way to sleep
+            if self.asleep[run.id] != tape.count or tape.opens:  # told something, or its calls were put back
                 self.wake(run.id)
             return
         then = partial(kernel.log.after, seq, partial(self.try_again, run.id))

@@ -8,11 +8,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system import fates
+from tests.system.chaos import outcome_of
 from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
+from tests.system.test_resuming import DREAMER, begin
 
 CALLER = Source(
     """
@@ -196,3 +199,19 @@ def test_freezing_twice_and_thawing_twice_is_as_once(kernel: Kernel) -> None:
     kernel.down()
     assert [one.kind for one in entries(kernel.home, "freeze", "thaw")] == ["freeze", "thaw"]
     assert moment(entry(kernel.home, "freeze")) <= moment(entry(kernel.home, "thaw"))
+
+
+def test_a_run_that_is_frozen_on_its_way_to_sleep_goes_on_when_it_is_thawed(tmp_path: Path) -> None:
+    """Its process is dead, and its template has not told so yet."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        install(kernel, DREAMER)
+        run = begin(kernel, "dreamer", seconds=3.0)
+        pid, template = fates.pid_of(kernel, "dreamer"), kernel.template_pid
+        entry(kernel.home, "call", method="kernel.sleep", run=run)
+        os.kill(template, signal.SIGSTOP)
+        until(lambda: not fates.living([psutil.Process(pid)]), "it rests")
+        call(kernel, "kernel.freeze")
+        os.kill(template, signal.SIGCONT)
+        entry(kernel.home, "run.left", run=run)
+        call(kernel, "kernel.thaw")
+        assert outcome_of(kernel, run)["outcome"] == "done"
