@@ -194,10 +194,8 @@ class Resuming:
 
     def wake(self, run: str) -> None:
         """A run that sleeps has something to hear."""
-        if run in self.asleep:
-            del self.asleep[run]
-            log = self._kernel.log
-            log.after(log.size - 1, partial(self.try_again, run))
+        if self.asleep.pop(run, None) is not None:
+            self._kernel.log.after(self._kernel.log.size - 1, partial(self.try_again, run))
 
     def give_up(self, run: Run, why: str) -> None:
         """End a run that has no process; one that has is killed."""
@@ -230,26 +228,31 @@ class Resuming:
             return
         for peer in filter(None, (tape.peer, tape.absent)):
             self._kernel.events.forget(peer)
-        self.end_calls(tape, "its caller is gone")
+        self.end_calls(run, tape, "its caller is gone")
 
-    def end_calls(self, tape: Tape, why: str) -> None:
-        """End what a run had open: no process of it comes back to that. What nobody can know the cost of costs all it may."""
+    def end_calls(self, run: Run, tape: Tape, why: str) -> None:
+        """End what a run had open: no process of it comes back to that. What nobody can know the cost of costs all it may.
+
+        One that still has its tape hears so if it goes on after all: else it would make them again.
+        """
         kernel = self._kernel
         for call in list(tape.made.values()):
             kernel.exchange.cancel(call, why)
-        for said in unmade(dict(tape.opens.values()), "its caller never came back to it"):
+        for number, (known, one) in tape.opens.items():
+            (said,) = unmade({known: one}, "its caller never came back to it")
+            told = headers.Failed(number=number, code=OUTCOME_UNKNOWN, text=why, time=kernel.time())
+            if run.tape is tape:
+                tape.hear(told, NIL, bound=True)
             kernel.log.append("end", **said)
             fold(kernel.state, kernel.log.last, kernel.home.load)
         for bond in tape.bonds.values():
             kernel.budgets.bonds.spend(bond, bond.unspent)
-            kernel.budgets.bonds.close(bond)
         tape.opens.clear()
         tape.bonds.clear()
 
     def keeps(self, call: OpenCall) -> bool:
         """Whether a call stays open while the kernel is down."""
-        runs = self._kernel.runs
-        return any(run.id in self.waiting and (run.work is call or call.caller == run.id) for run in runs.values())
+        return call.caller in self.waiting or call.provider in self.waiting
 
     def outlives(self, run: Run | None) -> bool:
         """Whether a run goes on with the next kernel while this one goes down: it is told nothing of that, and asks again."""

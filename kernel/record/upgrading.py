@@ -91,7 +91,7 @@ class Upgrading:
         hand = upgrades.check_restart(kernel.state.by_id(run.hand.id), run.name)
         kernel.supervisor.check_startable(hand)  # else it waits with its calls: the upgrade may yet be taken back
         if run.tape is not None:
-            kernel.resuming.end_calls(run.tape, "its run begins anew")
+            kernel.resuming.end_calls(run, run.tape, "its run begins anew")
         most = cost_of(work.bond.unspent) if work.bond is not None else work.most
         if work.bond is not None:  # what is left of it is the other's
             kernel.budgets.bonds.close(work.bond)

@@ -16,7 +16,20 @@ from tests.system.costly import COSTLY
 from tests.system.fates import PATIENCE, call, entries, entry, until
 from tests.system.recordings import maniple, replay
 from tests.system.test_resuming import begin
-from tests.system.upgraded import ERRATIC, PARENT, SPENDER, only, pid_of, put_in, sleeping, source, why_ended, written
+from tests.system.test_resuming_attacked import SLOW
+from tests.system.upgraded import (
+    ERRATIC,
+    HASTY,
+    PARENT,
+    SPENDER,
+    only,
+    pid_of,
+    put_in,
+    sleeping,
+    source,
+    why_ended,
+    written,
+)
 from wire.entries import Cost
 from wire.errors import ManipleError
 from wire.signing import SigningKey
@@ -308,3 +321,22 @@ def test_a_run_is_not_lost_when_the_new_code_cannot_start(kernel: Kernel, on_upg
     assert maniple(kernel.home, "decide", run, "finish").out == f"{run} goes on.\n"
     assert value(kernel, run) == "1.0.0"
     assert len([one for one in entries(kernel.home, "decision") if one.verdict == "asked"]) == 1
+
+
+def test_what_a_run_had_begun_is_not_done_again_when_it_cannot_begin_anew_and_goes_on(kernel: Kernel) -> None:
+    """The new code lacks a setting, which is found when its run is to be made, and the old run's calls were ended."""
+    install(kernel, SLOW)
+    install(kernel, HASTY)
+    run = begin(kernel, "hasty")
+    until(lambda: chaos.done(kernel.home), "it is done, and not answered")
+    call(kernel, "kernel.freeze")
+    entry(kernel.home, "run.left", run=run)
+    lacking = '\n[settings.must]\ntype = "string"\nrequired = true\nhelp = "What it works with"\n'
+    install(kernel, HASTY._replace(toml=HASTY.toml.replace("1.0.0", "1.1.0") + lacking))
+    call(kernel, "kernel.thaw")
+    assert "must" in entry(kernel.home, "decision", run=run, verdict="asked").why
+    call(kernel, "kernel.decide", run, {"how": "finish"})
+    assert value(kernel, run) == "outcome unknown"
+    assert chaos.done(kernel.home) == {"add x": 1}
+    kernel.down()
+    fates.verified(kernel.home)

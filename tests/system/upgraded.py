@@ -115,6 +115,25 @@ class Spender(Hand):
 )
 
 
+HASTY = Source(
+    TOML.format(version="1.0.0", on_upgrade="restart")
+    .replace("steady", "hasty")
+    .replace("Steady", "Hasty")
+    .replace("ledger", "slow"),
+    """
+from runtime import CallFailed, Hand
+
+
+class Hasty(Hand):
+    async def run(self):
+        try:
+            await self.kernel.call("slow.add", "n", {"text": "x"})
+        except CallFailed as error:
+            return error.code
+""",
+)
+
+
 def source(version: str, on_upgrade: str = "finish", more: str = "") -> Source:
     """One version of it."""
     return Source(TOML.format(version=version, on_upgrade=on_upgrade) + more, MAIN.replace("VERSION", version))
