@@ -7,6 +7,7 @@ what cannot be as ChangeInvalid. The disk and the clock come in as functions and
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -24,10 +25,15 @@ from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKi
 from manifests.seal import Seal, signers
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
+from wire import canonical
+from wire.entries import LINE_MAX
 from wire.errors import NoteMalformed, Refusal
 from wire.signing import VerifyKey
 
 Detail = dict[str, object]
+DETAIL_MAX: Final = LINE_MAX - 4096
+"""Bytes of what an entry says of a change; the rest of its line is for what every entry says."""
+
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 
 BUNDLED: Final = frozenset(
@@ -334,11 +340,22 @@ def _plain(value: object) -> object:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
+def _whole(decide: Callable[[Asked], Decided], this: Asked) -> Decided:
+    """What is decided, if the log can take all entries of it: else the first ones would be true without the others."""
+    decided = decide(this)
+    for kind, detail in decided.entries:
+        if (size := len(canonical.encode(detail))) > DETAIL_MAX:
+            raise ChangeInvalid(
+                f"the log takes {DETAIL_MAX} bytes for a {kind}, and this has {size}: grant fewer patterns, or say less"
+            )
+    return decided
+
+
 def _row(
     name: str, summary: str, decide: Callable[[Asked], Decided], resource: ResourceKind = "name", /, **params: str
 ) -> Change:
     provided = Provided(method=f"kernel.{name}", summary=summary, resource=resource, effect="write", params=params)
-    return Change(provided=provided, decide=decide)
+    return Change(provided=provided, decide=partial(_whole, decide))
 
 
 CHANGES: Final = {

@@ -9,6 +9,9 @@ from manifests.glance import described
 from wire import limits
 from wire.errors import Refusal
 
+PROGRESS_MOST: Final = 120
+"""Characters of how far a run says it is that are shown of it: so a thousand runs fit into one answer."""
+
 ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
 
 
@@ -69,7 +72,7 @@ def _note(request: Request) -> object:
     run, text = request.run, request.text("text")[: limits.WHY_MAX]
     detail = {name: request.arguments[name] for name in ("done", "total") if request.arguments.get(name) is not None}
     if run is not None and detail:
-        run.progress = {**detail, "text": text}
+        run.progress = {**detail, "text": text[:PROGRESS_MOST]}
     request.kernel.log.append("note", principal=request.call.caller, run=run.id if run else "", why=text, detail=detail)
     return {}
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.living import ECHO, Kernel, Source, install, make_home
+from kernel.cli.exits import NotDone
+from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system.actors import Step, actor, begin
 from tests.system.fates import call, ended, entries, entry, pid_of, runs, state_of, table, until
+from tests.system.test_resuming import DREAMER
+from wire import codec, limits
 
 HOLD: list[Step] = [{"hold": True}]
 TUNED = Source(
@@ -27,6 +30,20 @@ class Tuned(Hand):
         return dict(self.settings)
 """,
 )  # fmt: skip
+
+WIDE = "\U00010400"
+BOASTER = Source(
+    DREAMER.toml.replace("dreamer", "boaster").replace("Dreamer", "Boaster"),
+    f"""
+from runtime import Hand
+
+
+class Boaster(Hand):
+    async def run(self):
+        await self.progress(1, 2, "{WIDE}" * {limits.WHY_MAX})
+        await self.sleep(60.0)
+""",
+)
 
 
 @pytest.fixture
@@ -155,3 +172,27 @@ def test_secrets_set_at_once_are_all_kept(kernel: Kernel) -> None:
     kernel.kill()
     kernel.up()
     assert call(kernel, "tuned.do") == {"pitch": 1, "word": "hush", "name": "ada"}
+
+
+def test_an_upgrade_of_which_the_log_cannot_take_all_changes_nothing(kernel: Kernel) -> None:
+    """Its files are taken back by whoever installs: what was installed before must still be."""
+    install(kernel, ECHO)
+    install(kernel, ROOT / "hands" / "files")
+    many = ", ".join(f'"reports/{number:03}-{"x" * 100}/**"' for number in range(400))
+    more = ECHO.toml.replace("1.0.0", "1.1.0") + f'\n[capabilities]\n"files.*" = [{many}]\n'
+    with pytest.raises(NotDone, match="the log takes 258048 bytes for a grant, and this has"):
+        install(kernel, ECHO._replace(toml=more))
+    assert len(entries(kernel.home, "hand.install")) == 2
+    assert call(kernel, "echo.say", "", {"text": "x"}) == {"text": "x"}
+    kernel.down()
+    kernel.up()
+    assert call(kernel, "echo.say", "", {"text": "x"}) == {"text": "x"}
+
+
+def test_how_far_a_run_says_it_is_leaves_room_for_a_thousand_others(kernel: Kernel) -> None:
+    install(kernel, BOASTER)
+    with kernel.client() as client:
+        client.call("kernel.start", "boaster")
+        (row,) = until(lambda: [one for one in runs(kernel, "boaster") if one["progress"]], "it has said so")
+    assert len(codec.encode_body(row)) * 1_000 < limits.BODY_MAX
+    assert entry(kernel.home, "note").why == WIDE * limits.WHY_MAX
