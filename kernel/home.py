@@ -26,7 +26,7 @@ from manifests.confinement.layers import NAMES
 from manifests.installed import Package
 from manifests.keeping import Keep
 from manifests.values import parse_duration
-from wire.errors import ManipleError
+from wire.errors import ManipleError, Refusal
 from wire.signing import SigningKey
 
 FORMAT: Final = 1
@@ -135,14 +135,14 @@ class Home:
             raise HomeError(f"the Hand in {self.at('hands', folder)} cannot be read: {error}") from None
 
     def secrets(self, hand: str) -> dict[str, object]:
-        """The secret settings of a Hand, which no log holds."""
+        """The secret settings of a Hand, which no log holds. Raises Refusal when they cannot be read."""
         try:
             with open(self.at("keys", f"{hand}.secrets"), "rb") as file:
                 return msgspec.json.decode(file.read(), type=dict[str, object])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError):
-            raise HomeError(f"{self.at('keys', hand + '.secrets')} is damaged: restore it from a backup") from None
+            raise Refusal("secrets", f"{self.at('keys', hand)}.secrets is damaged: restore it from a backup") from None
 
     def keep_secrets(self, hand: str, secrets: dict[str, object]) -> None:
         """Write them, whole or not at all; they are on disk when this returns."""

@@ -152,7 +152,7 @@ def check_requires(name: str, requires: Requires, has_program: Callable[[str], b
 OUTCOME_UNKNOWN: Final = "outcome unknown"
 """The code of Failed for a call that may or may not have had its effect, when nobody can know."""
 
-_PASSING: Final = frozenset({"finishing", "frozen", "paused", "quarantined", "room", "template"})
+_PASSING: Final = frozenset({"finishing", "frozen", "paused", "quarantined", "room", "secrets", "template"})
 
 
 def passes(code: str) -> bool:
