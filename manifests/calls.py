@@ -31,6 +31,10 @@ RESTS_FROM: Final = 30_000_000
 """Microseconds that a sleep must last for its run to be one that only waits."""
 
 
+BESIDE: Final = 8 * 1024
+"""Bytes of a body that are left for what is told of a run beside what it returned."""
+
+
 class Timer(Protocol):
     """Something that was to happen at a moment."""
 
@@ -284,9 +288,12 @@ def told(run: str, outcome: Outcome) -> dict[str, object]:
     code = getattr(end, "code", "" if verdict == "done" else verdict)
     text = getattr(end, "text", getattr(end, "why", ""))
     try:
-        value = None if outcome.body is None else codec.decode_body(outcome.body)
         if outcome.body is None:
             text = f"{text}; what it returned is too large to be kept for later".removeprefix("; ")
+        elif len(outcome.body) > limits.BODY_MAX - BESIDE:
+            text = f"{text}; what it returned is too large to be handed on".removeprefix("; ")
+        else:
+            value = codec.decode_body(outcome.body)
     except CodecError as error:
         text = f"{text}; what it returned cannot be read: {error}".removeprefix("; ")
     return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}

@@ -25,7 +25,7 @@ WAITS: Final = ("kernel.spawn", "kernel.wait")
 STILL: Final = (*WAITS, "kernel.sleep")
 """Calls that may wait for a run; those whose clocks stand still while that of what they are made for does."""
 
-LISTED: Final = 100
+LISTED: Final = 25
 """Held calls that are told of at once: so many fit into one message, whatever their resources and labels."""
 
 ELSEWHERE: Final = b"-"

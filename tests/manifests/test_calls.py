@@ -7,7 +7,7 @@ from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
 from manifests.policy import Link, admit, link_of, refused
 from manifests.schema import Capability, HandSection, Limits, Manifest, Provided
-from wire import codec, headers
+from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
@@ -78,6 +78,14 @@ def test_what_a_waiter_hears_is_read_and_never_spliced() -> None:
     failed = heard(headers.Failed(number=0, code="gone", text="away"), b"\xc0")
     assert (failed["outcome"], failed["code"], failed["text"]) == ("failed", "gone", "away")
     assert heard(headers.Cancelled(number=0, why="enough"), b"\xc0")["code"] == "cancelled"
+
+
+@pytest.mark.parametrize("size", [limits.BODY_MAX - 8_500, limits.BODY_MAX - 5])
+def test_how_a_run_ended_can_be_told_however_large_what_it_returned_is(size: int) -> None:
+    header = headers.Failed(number=0, code="c" * limits.LABEL_MAX, text="t" * limits.WHY_MAX)
+    said = told("r-1", Outcome(header=header, body=codec.encode_body(b"x" * size), labels=frozenset()))
+    codec.encode_body(said)
+    assert (said["value"] is None) is str(said["text"]).endswith("what it returned is too large to be handed on")
 
 
 def test_new_grants_hold_in_every_chain_that_the_hand_is_in() -> None:

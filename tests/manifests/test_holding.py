@@ -1,0 +1,42 @@
+"""Held calls as people are shown them: a page of them fits into one answer, whatever they are like."""
+
+from msgspec.structs import replace
+
+from manifests.approvals import Reason
+from manifests.calls import OpenCall
+from manifests.holding import LISTED, row
+from manifests.installed import Installed, Package
+from manifests.names import LONGEST_NAME
+from manifests.policy import Link
+from manifests.readers import LONGEST_SUMMARY
+from manifests.schema import HandSection, Manifest, Provided
+from wire import codec, limits
+from wire.ids import HandId
+
+WIDE = "\U00010400"
+"""A character of four bytes."""
+
+
+def test_a_page_of_the_largest_held_calls_fits_into_one_answer() -> None:
+    name, method = "n" * LONGEST_NAME, "m." + "m" * (limits.METHOD_MAX - 2)
+    provided = Provided(method=method, summary=WIDE * LONGEST_SUMMARY, resource="path", effect="external")
+    labels = frozenset(WIDE * (limits.LABEL_MAX - 2) + f"{number:02}" for number in range(limits.LABELS_MAX))
+    call: OpenCall | None = None
+    for depth in range(limits.CHAIN_MAX):
+        call = OpenCall(
+            2**53 - 2 - depth, "r-0123456789abcdef", Link(hand="h-0123456789abcdef", name=name, grants=None), b"", 1,
+            provided=provided, resource="r" * limits.RESOURCE_MAX, body=b"", parent=call, deadline=0.0, labels=labels,
+            most=None, upload=True,
+        )  # fmt: skip
+    assert call is not None
+    whose, wish = (
+        Reason(hand=call.by.hand, name=name, why=f"{name} holds {method} with approval = true"),
+        WIDE * limits.WHY_MAX,
+    )
+    call.asks = (replace(whose, why=f"{name} asks you itself: {wish}", itself=True), *[whose] * limits.CHAIN_MAX)
+    section = HandSection(
+        name=name, version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full"
+    )  # fmt: skip
+    package = Package(seal="", manifest=Manifest(hand=section), digest="")
+    hand = Installed(id=HandId("h-1"), name=name, version="1.0.0", folder="f", number=1, seal="", package=package)
+    assert len(codec.encode_body({"approvals": [row(call, [call], hand)] * LISTED})) <= limits.BODY_MAX
