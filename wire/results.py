@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,13 +36,20 @@ class Work(Struct, kw_only=True):
     outcome: Outcome | None = None
 
 
+class Waiter(NamedTuple):
+    """One who waits to hear how a run's work ended, and whether he still does."""
+
+    hear: Callable[[Outcome], None]
+    waits: Callable[[], bool]
+
+
 class Results:
     """The last KEPT runs and all under way, who waits for their work to end, and who for their processes to be gone."""
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
         self._instead: dict[str, str] = {}
-        self._hear: dict[str, list[Callable[[Outcome], None]]] = {}
+        self._hear: dict[str, list[Waiter]] = {}
         self._begun: dict[str, Callable[[Outcome | None], None]] = {}
         self._act: dict[str, list[Callable[[], None]]] = {}
 
@@ -77,12 +84,15 @@ class Results:
         run = self.newest(run)
         return run in self._works and caller in (OPERATOR, self._works[run].caller)
 
-    def wait(self, run: str, hear: Callable[[Outcome], None]) -> None:
-        """Call hear with a known run's outcome, now if there is one, else when there is."""
+    def wait(self, run: str, hear: Callable[[Outcome], None], waits: Callable[[], bool]) -> None:
+        """Call hear with a known run's outcome, now if there is one, else when there is. waits: whether anybody still does;
+
+        those who gave up are forgotten when the next one comes, or whoever asks again and again would fill the memory.
+        """
         run = self.newest(run)
         outcome = self._works[run].outcome
         if outcome is None:
-            self._hear.setdefault(run, []).append(hear)
+            self._hear[run] = [*(one for one in self._hear.get(run, []) if one.waits()), Waiter(hear, waits)]
         else:
             hear(outcome)
 
@@ -90,8 +100,8 @@ class Results:
         """The run's work has its end."""
         whole = Outcome(header=header, body=body, labels=labels)
         self.begun(run, whole)
-        for hear in self._hear.pop(run, []):
-            hear(whole)
+        for waiter in self._hear.pop(run, []):
+            waiter.hear(whole)
         if run in self._works:
             self._works[run].outcome = whole if len(body) <= VALUE_KEPT else replace(whole, body=None)
 

@@ -83,7 +83,7 @@ def _answer_when_ended(request: Request, run: str) -> object:
         kernel.answer(call, told(run, outcome))
 
     if kernel.results.known(run, call.caller):
-        kernel.results.wait(run, ended)
+        kernel.results.wait(run, ended, lambda: call.number in kernel.exchange.calls)
         return None
     before = outcome(kernel, run, call.caller)
     if before is None:
