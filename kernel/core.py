@@ -291,6 +291,7 @@ class Kernel:
     def end_run(self, run: Run, status: int, *, clean: bool) -> None:
         """Forget a run, and record how it ended."""
         self.forget(run)
+        self.launcher.clear(run)
         detail: dict[str, object] = {
             "exit": ending(status), "cpu_us": run.before + run.cpu, "memory_peak": run.memory, "calls": run.calls,
             "cost": run.cost,

@@ -314,7 +314,7 @@ class Launcher:
             run.talk = None
 
     def _end(self, number: int, status: int) -> None:
-        """Take away the last traces of a run, and tell its owner."""
+        """Take away the last traces of a run's process, and tell its owner."""
         run = self._runs.pop(number)
         if run.talk is not None:  # why it did not start may lie there still
             run.talk.setblocking(False)
@@ -322,6 +322,9 @@ class Launcher:
         descriptors.close_all([run.pidfd] if run.pidfd >= 0 else [])
         run.pid, run.pidfd = 0, -1
         self._owner.supervisor.gone(run, status)
+
+    def clear(self, run: Run) -> None:
+        """Take away the scratch folder of a run that has ended, with or without a process, unless others work in it."""
         if all(other.scratch != run.scratch for other in [*self._runs.values(), *self._owner.runs.values()]):
             self._remove_scratch(run.scratch)
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from tests.living import Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.fates import call, entries, pid_of, state_of, table, until
+from tests.system.test_resuming import DREAMER, begin
 
 ERRAND = Source(
     """
@@ -310,3 +311,13 @@ def test_the_kernel_answers_while_its_template_stands_still_and_then_every_run_h
         assert (told["outcome"], told["value"]) == ("done", CROWD), told
     until(lambda: not fates.runs(kernel), "all gone")
     until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
+
+
+def test_a_run_that_ends_while_it_has_no_process_leaves_no_folder(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        install(kernel, DREAMER)
+        run = begin(kernel, "dreamer", seconds=3600.0)
+        fates.entry(kernel.home, "run.left", run=run, why="it only waits")
+        assert os.listdir(kernel.home / "scratch") == [run]
+        call(kernel, "kernel.stop", run)
+        until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
