@@ -86,7 +86,7 @@ class Services:
         if life.idle is not None:  # its next start, if it is backing off, is what the call waits for
             life.idle.cancel()
             life.idle = None
-        if life.state == "stopped" and life.waiting:
+        if life.state in ("stopped", "quarantined") and life.waiting:
             self.start(life)
         run = life.run
         if life.state != "ready" or run is None or run.peer is None or run.ended or run.paused:

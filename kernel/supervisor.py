@@ -142,6 +142,7 @@ class Supervisor:
         kernel, hand = self._kernel, run.hand
         seal = self.check_startable(hand)
         if run.work is not None or not hand.is_task:  # one that is replayed has no work: nobody will hear it
+            within_state(kernel.state, None, hand, "start")
             self.services.start_needs(hand)
         try:
             values = settings.check(hand.package.manifest.settings, given)
