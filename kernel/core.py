@@ -262,14 +262,15 @@ class Kernel:
     def begin_run(self, run: Run) -> None:
         """Note a run whose process is being made."""
         self.runs[run.id] = run
-        detail = run.hand.begun | ({"fired": run.fired} if run.fired else {})
-        detail |= {"depth": run.work.depth} if run.work is not None and run.work.depth else {}
+        said: dict[str, object] = {"fired": run.fired, "depth": run.work.depth if run.work is not None else 0}
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:
-            detail |= {"asked": run.asked, "spawner": run.parent} | ({"instead": run.instead} if run.instead else {})
+            asker = self.run_of(run.began.caller)
+            said |= {"asked": run.asked, "asker": asker, "spawner": run.parent, "instead": run.instead}
             if not run.tape.count:
                 run.tape.put(run.began)
+        detail = run.hand.begun | {name: one for name, one in said.items() if one}
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def joining(self, run: Run, public: bytes) -> None:
@@ -318,8 +319,7 @@ class Kernel:
         self._has_template, self._template_deaths = False, self._template_deaths + 1
         if self.is_finishing:
             return
-        waits = bool(self.runs)
-        wait, self.no_template = after_template(self._template_deaths, random.random(), is_waited_for=waits)
+        wait, self.no_template = after_template(self._template_deaths, random.random(), is_waited_for=bool(self.runs))
         then = "none is started any more" if self.no_template else f"another is started in {wait:.1f} s"
         self.log.append("note", principal=KERNEL, why=f"the template died, and with it every run; {then}")
         if not self.no_template:

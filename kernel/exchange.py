@@ -94,7 +94,7 @@ class Exchange:
         self.calls[call.number] = call
         if call.bond is None:
             paying.opened(kernel.budgets.bonds, call)
-        if call.parent is not None:
+        if call.parent is not None and not call.is_detached:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.at(call.deadline, partial(self._expire, call))
         if call.parent is not None and call.parent.number in self._waiting:

@@ -84,8 +84,6 @@ class Supervisor:
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)
         kernel.state.unfinished[run.id].has_work = True
-        if detached and work.parent is not None:
-            work.parent.children.pop(work.number)
         return run
 
     def deliver(self, call: OpenCall, hand: Installed) -> None:

@@ -235,7 +235,7 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
         state.unfinished[entry.run] = Unfinished(
             name=str(detail["name"]), hand=str(detail.get("hand", "")), seal=str(detail.get("seal", "")),
             made_of=state.made_of, work=entry.call, asked=asked if isinstance(asked, int) else 0, spawner=spawner,
-            instead=str(detail.get("instead", "")),
+            asker=str(detail.get("asker", spawner)), instead=str(detail.get("instead", "")),
             has_work="asked" not in detail or entry.call in state.open, depth=depth if isinstance(depth, int) else 0,
         )  # fmt: skip
     if "fired" in detail:
@@ -259,11 +259,11 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _unasked(state: State) -> list[str]:
-    """The runs that have ended, and have neither a spawner that could ask how, nor another run that goes on instead."""
+    """The runs that have ended, and have neither an asker that could ask again, nor another run that goes on instead."""
     runs = state.unfinished
     needed = {one.instead for one in runs.values()}
-    ended = [(run, runs.get(one.spawner)) for run, one in runs.items() if one.has_ended and run not in needed]
-    return [run for run, spawner in ended if spawner is None or spawner.has_ended]
+    ended = [(run, runs.get(one.asker)) for run, one in runs.items() if one.has_ended and run not in needed]
+    return [run for run, asker in ended if asker is None or asker.has_ended]
 
 
 def _decision(state: State, entry: Entry, _: Load) -> None:

@@ -32,10 +32,10 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
 
     instead of which another one goes on.
 
-    work: the call that is its work. asked: the one that asked for it; spawner: the run that made that. last: the newest
-    entry of a call of its own. has_ended: see above. hand, seal, made_of: what it was begun with, see State.kept and
-    State.made_of. decided: what the last `decision` about it said. instead: the run that it was begun instead of.
-    calls, spent: those that it has made, and what they have cost.
+    work: the call that is its work. asked: the one that asked for it; asker: the run that made that; spawner: the same,
+    if it ends with that. last: the newest entry of a call of its own. has_ended: see above. hand, seal, made_of: what it
+    was begun with, see State.kept and State.made_of. decided: what the last `decision` about it said. instead: the run that
+    it was begun instead of. calls, spent: those that it has made, and what they have cost.
     has_work: the log has its work's entry, which comes next after its own; without it one that was asked for was never
     begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before.
     """
@@ -48,6 +48,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     instead: str = ""
     work: int = 0
     asked: int = 0
+    asker: str = ""
     spawner: str = ""
     last: int = -1
     has_ended: bool = False

@@ -8,9 +8,12 @@ import pytest
 
 from tests.living import Kernel, Source, install, make_home
 from tests.system import chaos
+from tests.system.actors import actor, rows
 from tests.system.chaos import value
+from tests.system.cuts import Whole
 from tests.system.fates import call, entries, entry
 from tests.system.test_resuming import DREAMER, begin, kill
+from tests.system.upgraded import put_in
 
 SLOW = Source(
     chaos.LEDGER.toml.replace("ledger", "slow").replace("Ledger", "Slow")
@@ -105,13 +108,13 @@ class Listener(Hand):
     async def on_settings(self, changed):
         self.met.append([self.settings["depth"], self.settings["word"][::-1]])
 
-    async def run(self, method="", seconds=1.5, wait=False, detached=False):
+    async def run(self, method="", seconds=1.5, wait=False, detached=False, child=0.2):
         try:
             if method:
                 reply = await self.kernel.call(f"slow.{method}", "n", {} if method == "read" else {"text": "x"})
                 return reply.value["text"]
             if wait:
-                child = await self.kernel.spawn("dreamer", {"seconds": 0.2}, detached=detached)
+                child = await self.kernel.spawn("dreamer", {"seconds": child}, detached=detached)
                 await self.sleep(seconds)
                 return (await self.kernel.wait(child)).outcome
             await self.sleep(seconds)
@@ -286,3 +289,35 @@ def test_a_provider_that_crashes_on_every_call_is_told_as_such_and_so_it_is_afte
         assert value(kernel, run) in wanted
         done = (next((kernel.home / "state").glob("*/done")).read_text()).count(f"{method} ")
         assert done == {"read": 0, "set": 2, "add": 1}[method]
+
+
+def test_a_detached_run_outlives_its_spawner_after_a_restart_too(kernel: Kernel) -> None:
+    spawner = begin(kernel, "listener", wait=True, detached=True, seconds=1.5, child=4.0)
+    child = entry(kernel.home, "run.start", name="dreamer").run
+    entry(kernel.home, "call", method="kernel.sleep", run=child)
+    kernel.kill()
+    kernel.up()
+    call(kernel, "kernel.stop", spawner)
+    assert chaos.outcome_of(kernel, child)["outcome"] == "done"
+
+
+def test_a_detached_run_whose_end_its_spawner_never_heard_is_not_begun_again(tmp_path: Path) -> None:
+    """A slow disk: its process has ended before the call that asked for it was answered, and there the power is cut."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_disk") as kernel:
+        install(kernel, chaos.LEDGER)
+        put_in(kernel, "1.0.0")
+        install(kernel, actor("starter", rows("kernel.spawn", "ledger.add"), kind="task"))
+        (kernel.home / "run" / "slow").touch()
+        more = {"inputs": {"seconds": 0.0}, "detached": True, "wait": True}
+        steps = [{"call": "kernel.spawn", "on": "steady", "with": more}]
+        spawner = begin(kernel, "starter", steps=steps)
+        assert chaos.outcome_of(kernel, spawner)["outcome"] == "done"
+        kernel.kill()
+        whole = Whole(kernel.home)
+        (gone,) = (one.seq for one in whole.entries if one.kind == "run.end" and one.run != spawner)
+        (told,) = (one.seq for one in whole.entries if one.kind == "end" and one.method == "kernel.spawn")
+        assert gone < told
+        home = whole.cut(tmp_path / "cut", whole.ends[gone], signed=gone)
+    with Kernel(home) as kernel:
+        assert chaos.outcome_of(kernel, spawner)["outcome"] == "done"
+        assert chaos.done(home) == {"add 1.0.0 x before": 1, "add 1.0.0 x after": 1}
