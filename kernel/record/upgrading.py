@@ -52,9 +52,8 @@ class Upgrading:
         for run in found:
             if upgrades.fate(state, run.id) == "finish":
                 continue
-            if run.state == "waiting":
-                kernel.resuming.wake(run.id)
-            else:
+            kernel.resuming.wake(run.id)  # also on its way to sleep
+            if run.state != "waiting":
                 kernel.supervisor.leave(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
         kernel.log.after(kernel.log.size - 1, kernel.resuming.try_again)
         return sum(upgrades.fate(state, run.id) == ASK for run in found)

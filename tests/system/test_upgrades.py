@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kernel.cli.exits import NotDone
@@ -251,6 +252,21 @@ def test_a_run_that_only_waits_and_has_no_process_is_asked_about_as_well(tmp_pat
         entry(kernel.home, "decision", verdict="asked", run=run)
         call(kernel, "kernel.stop", run)
         assert only(kernel, "1.1.0")
+
+
+def test_a_run_that_is_upgraded_on_its_way_to_sleep_is_asked_about_as_well(tmp_path: Path) -> None:
+    """Its process is dead, and its template has not told so yet."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
+        chaos.prepare(kernel)
+        put_in(kernel, "1.0.0", "ask")
+        begun, template = begin(kernel, "steady", seconds=3600.0), kernel.template_pid
+        pid = pid_of(kernel, begun)
+        entry(kernel.home, "call", method="kernel.sleep", run=begun)
+        os.kill(template, signal.SIGSTOP)
+        until(lambda: not fates.living([psutil.Process(pid)]), "it rests")
+        put_in(kernel, "1.1.0")
+        os.kill(template, signal.SIGCONT)
+        entry(kernel.home, "decision", verdict="asked", run=begun)
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
