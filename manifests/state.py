@@ -262,7 +262,9 @@ def _unasked(state: State) -> list[str]:
     """The runs that have ended, and have neither an asker that could ask again, nor another run that goes on instead."""
     runs = state.unfinished
     needed = {one.instead for one in runs.values()}
-    ended = [(run, runs.get(one.asker)) for run, one in runs.items() if one.has_ended and run not in needed]
+    ended = [
+        (run, runs.get(one.asker or one.spawner)) for run, one in runs.items() if one.has_ended and run not in needed
+    ]
     return [run for run, asker in ended if asker is None or asker.has_ended]
 
 
