@@ -71,9 +71,7 @@ class Events:
         if not self._topics[event]:
             del self._topics[event]
 
-    def publish(
-        self, peer: Peer, parent: OpenCall | None, event: str, labels: tuple[str, ...], body: bytes
-    ) -> None:  # fmt: skip
+    def publish(self, peer: Peer, parent: OpenCall | None, event: str, labels: tuple[str, ...], body: bytes) -> None:
         """Record an event, and give it to everybody who subscribed to it. It carries what a call made now would carry."""
         kernel, run = self._kernel, peer.run
         marks, depth = tuple(sorted(join(labels, carried(run, parent)))), parent.depth if parent else 0

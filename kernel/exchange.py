@@ -157,6 +157,8 @@ class Exchange:
         call.mark(header.labels, carried(peer.run, call.parent))
         if call.state in ("open", "held"):  # within its credit, so at most a window of them
             call.early.append((replace(header, labels=call.shown_labels()), body))
+            if holding.is_too_much(self.calls.values(), call.by.hand, len(body)):
+                self.fail(call, "room", "more is kept for the calls of its Hand than may be")
             return
         provider = self._provider(call)
         if provider is not None and provider.run is not None:

@@ -12,7 +12,7 @@ from kernel.runs import Peer, Run, carried
 from manifests import policy
 from manifests.approvals import BODY_MOST, Reason, asking, check_room
 from manifests.calls import OpenCall, chain, opened
-from manifests.holding import counts
+from manifests.holding import check_kept, counts
 from manifests.installed import Installed
 from manifests.policy import Link, admit, decide, normal, refused, within_state
 from manifests.schema import Provided
@@ -162,6 +162,7 @@ class Router:
             if reasons and len(body) > BODY_MOST:
                 raise Refusal("too large", f"nobody can read and approve more than {BODY_MOST} bytes of arguments")
             self._kernel.budgets.admit(by, parent, header.method, header.most or provided.most)
+            check_kept(self._kernel.exchange.calls.values(), by.hand, len(body))
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
             return
@@ -218,9 +219,7 @@ class Router:
         kernel.log_allows(operators=is_operators, effect=provided.effect)
         return asking(links, provided, resource, kernel.state.rules, kernel.time(), wish)
 
-    def check(
-        self, peer: Peer, parent: OpenCall | None, method: str, resource: str
-    ) -> Refusal | tuple[Reason, ...]:  # fmt: skip
+    def check(self, peer: Peer, parent: OpenCall | None, method: str, resource: str) -> Refusal | tuple[Reason, ...]:
         """What a call would meet now: a refusal, or for whom the operator would be asked before it is made."""
         try:
             provided, owner = self._kernel.catalogue.find(method)

@@ -14,7 +14,7 @@ from manifests.installed import Installed
 from manifests.policy import Link, logged
 from manifests.standing import Rule
 from manifests.state import State
-from wire import headers
+from wire import headers, limits
 from wire.approval import Answer, Statement
 from wire.codec import NIL
 from wire.entries import body_digest, time_text
@@ -27,6 +27,11 @@ STILL: Final = (*WAITS, "kernel.sleep")
 
 LISTED: Final = 25
 """Held calls that are told of at once: so many fit into one message, whatever their resources and labels."""
+
+KEPT_MOST: Final = 128 * limits.MIB
+SMALL: Final = 4 * limits.KIB
+"""Bytes that all runs of one Hand may have the kernel keep of what they sent in calls that have no end yet, bodies and what
+was uploaded before a provider took it; and how much of it is not counted at a time."""
 
 ELSEWHERE: Final = b"-"
 """The route of a call whose end goes to another call, and to no connection."""
@@ -61,6 +66,22 @@ def _only_waits(call: OpenCall, waiting: set[int], now: int) -> bool:
     return all(
         child.number in waiting or child.method in WAITS or lasts(child, now) for child in call.children.values()
     )
+
+
+def is_too_much(calls: Iterable[OpenCall], hand: str, size: int) -> bool:
+    """Whether more is kept than KEPT_MOST of what the runs of a Hand have sent in open calls, now that so many bytes come.
+
+    What is SMALL comes free: it is not looked for. Nobody but a Hand is bounded.
+    """
+    kept = (call for call in calls if call.by.hand == hand) if hand and size > SMALL else ()
+    return sum(len(call.body) + sum(len(body) for _, body in call.early) for call in kept) > KEPT_MOST - size
+
+
+def check_kept(calls: Iterable[OpenCall], hand: str, size: int) -> None:
+    """Raise Refusal for a call with so large a body that too much would be kept for its Hand."""
+    if is_too_much(calls, hand, size):
+        most = KEPT_MOST >> 20
+        raise Refusal("room", f"its open calls and uploads take {most} MiB already, and that is the most: await some")
 
 
 def stands_still(call: OpenCall, waiting: set[int], *, is_frozen: bool) -> bool:

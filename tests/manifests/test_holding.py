@@ -1,16 +1,18 @@
 """Held calls as people are shown them: a page of them fits into one answer, whatever they are like."""
 
+import pytest
 from msgspec.structs import replace
 
 from manifests.approvals import Reason
 from manifests.calls import OpenCall
-from manifests.holding import LISTED, row
+from manifests.holding import KEPT_MOST, LISTED, SMALL, check_kept, row
 from manifests.installed import Installed, Package
 from manifests.names import LONGEST_NAME
 from manifests.policy import Link
 from manifests.readers import LONGEST_SUMMARY
 from manifests.schema import HandSection, Manifest, Provided
-from wire import codec, limits
+from wire import codec, headers, limits
+from wire.errors import Refusal
 from wire.ids import HandId
 
 WIDE = "\U00010400"
@@ -40,3 +42,24 @@ def test_a_page_of_the_largest_held_calls_fits_into_one_answer() -> None:
     package = Package(seal="", manifest=Manifest(hand=section), digest="")
     hand = Installed(id=HandId("h-1"), name=name, version="1.0.0", folder="f", number=1, seal="", package=package)
     assert len(codec.encode_body({"approvals": [row(call, [call], hand)] * LISTED})) <= limits.BODY_MAX
+
+
+def _kept(hand: str, body: int, *early: int, state: str = "open") -> OpenCall:
+    call = OpenCall(
+        2, "r-1", Link(hand=hand, name="n", grants=None), b"", 1,
+        provided=Provided(method="a.b", summary="", resource="none", effect="read"), resource="", body=bytes(body),
+        parent=None, deadline=0.0, labels=frozenset(), most=None, upload=bool(early),
+    )  # fmt: skip
+    call.early, call.state = [(headers.Chunk(number=1), bytes(one)) for one in early], state
+    return call
+
+
+def test_what_is_kept_for_all_open_calls_of_a_hand_is_bounded() -> None:
+    half, mib = KEPT_MOST // 2, limits.MIB
+    mine = [_kept("h-1", half - mib, state="delivered"), _kept("h-1", 0, mib, half - mib)]
+    check_kept(mine, "h-1", mib)
+    with pytest.raises(Refusal, match="128 MiB already"):
+        check_kept([*mine, _kept("h-1", 1)], "h-1", mib)
+    check_kept([*mine, _kept("h-1", mib)], "h-2", mib)
+    check_kept([*mine, _kept("", mib)], "", mib)
+    check_kept([*mine, _kept("h-1", mib)], "h-1", SMALL)
