@@ -42,8 +42,9 @@ def kill_run(kernel: Kernel) -> None:
 
 
 def kill_template(kernel: Kernel) -> None:
+    before = len(entries(kernel.home, "run.left"))
     os.kill(kernel.template_pid, signal.SIGKILL)
-    until(lambda: entries(kernel.home, "run.left"), "it goes on in another process")
+    until(lambda: len(entries(kernel.home, "run.left")) > before, "it goes on in another process")
 
 
 def freeze(kernel: Kernel) -> None:
