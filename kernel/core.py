@@ -132,8 +132,7 @@ class Kernel:
         left = {call.number: call.kept(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
         left.update(self.resuming.opens())
         for run in self.runs.values():
-            if run.tape is not None and run.id in self.state.unfinished:
-                one = self.state.unfinished[run.id]
+            if run.tape is not None and (one := self.state.unfinished.get(run.id)) is not None:
                 one.last, one.calls, one.spent = run.tape.last, run.calls, (run.tokens, run.cost)
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
