@@ -93,6 +93,12 @@ class Reader:
         with said():
             return self.connection.execute(query, bindings).fetchall()
 
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Whatever is read within it was committed when the first of it was read, in however many statements."""
+        with self.connection:
+            yield
+
     def close(self) -> None:
         """Give the connection up."""
         self.connection.close()

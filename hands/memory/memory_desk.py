@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -37,6 +37,8 @@ IMPORT_MAX: Final = 1 << 30
 
 LINE_MAX: Final = 8 << 20
 """Bytes of one line: a message with every character escaped."""
+
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Desk(Hand):
@@ -76,11 +78,18 @@ class Desk(Hand):
         with told():
             return await self.shelf.read(place.owner, lambda reader: work(reader, place.space))
 
-    async def writing(self, call: Call, work: Callable[[Store, str], T], *, frees: bool = False) -> T:
-        """What the work answers, once it is on the disk. frees: it makes room."""
+    async def writing(
+        self,
+        call: Call,
+        work: Callable[[Store, str], T],
+        *,
+        frees: bool = False,
+        then: Callable[[T], None] | None = None,
+    ) -> T:
+        """What the work answers, once it is on the disk. frees: it makes room; then: see Shelf.write."""
         place = self._asked(call)
         with told():
-            return await self.shelf.write(place.owner, lambda store: work(store, place.space), frees=frees)
+            return await self.shelf.write(place.owner, lambda store: work(store, place.space), frees=frees, then=then)
 
     def _asked(self, call: Call) -> Place:
         place = place_of(call.resource)
@@ -129,7 +138,7 @@ def micros(text: str | None) -> int | None:
         read = None
     if read is None or read.tzinfo is None or not 1970 < read.year < 9999:
         raise Failure("arguments", f"{text!r} is not a time such as 2026-11-21T00:45:10Z")
-    return round(read.timestamp() * 1_000) * 1_000 + read.microsecond % 1_000
+    return (read - _BEGINNING) // timedelta(microseconds=1)
 
 
 def fitting(call: Call, rows: Iterable[tuple[Answer, Iterable[str]]]) -> tuple[list[Answer], bool]:

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import apsw
 
 from memory import keys
-from memory.errors import Full
+from memory.errors import Full, StoreError
 from memory.store import Reader, Store, reader_without_room
 
 T = TypeVar("T")
@@ -79,7 +79,8 @@ class MemoryFile:
         if reader is None:
             return work(empty())
         try:
-            return work(reader)
+            with reader.moment():
+                return work(reader)
         finally:
             with self._lock:
                 self._reading -= 1
@@ -210,11 +211,25 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove(target: Path) -> None:
-    """Delete a file that nobody has open, with its logs."""
-    remove_logs(target)
+    """Delete a file that nobody has open, with its logs. It goes first: without it they are nothing, and it would be less
+    without them.
+    """
     target.unlink(missing_ok=True)
+    remove_logs(target)
     if target.parent.exists():
         sync_folder(target.parent)
+
+
+def take_in_log(target: Path) -> None:
+    """Let a file that nobody has open hold what a killed Hand left in its log; one that cannot be read stays as it is."""
+    if target.exists():
+        with contextlib.suppress(apsw.Error):
+            connection = apsw.Connection(str(target))
+            try:
+                connection.pragma("schema_version")  # the log is opened by who reads
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            finally:
+                connection.close()
 
 
 def remove_logs(target: Path) -> None:
@@ -226,5 +241,5 @@ def remove_logs(target: Path) -> None:
 def _sweep(store: Store) -> None:
     try:
         keys.sweep(store)
-    except Full:
-        pass  # what has expired is not seen; its room is had back later
+    except StoreError:
+        pass  # what has expired is not seen, its room is had back later, and what was written before is written

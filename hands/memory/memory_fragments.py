@@ -71,9 +71,8 @@ class Fragments(Desk):
             metadata=metadata or {}, run=run, entry=entry, call=call.number,
         )  # fmt: skip
         made = await self.writing(
-            call, lambda store, space: fragments.add(store, space, new, supersedes=supersedes)
-        )  # fmt: skip
-        self.embedding.look(at(call).owner)
+            call, lambda store, space: fragments.add(store, space, new, supersedes=supersedes), then=self._waits(call)
+        )
         return {"fragment": made.number, "merged": made.merged}
 
     async def recall(
@@ -121,8 +120,9 @@ class Fragments(Desk):
         changes = Changes(
             text=text, kind=kind, time=micros(time), importance=importance, labels=tuple(call.labels), metadata=metadata
         )
-        made = await self.writing(call, lambda store, space: fragments.update(store, space, fragment, changes))
-        self.embedding.look(at(call).owner)
+        made = await self.writing(
+            call, lambda store, space: fragments.update(store, space, fragment, changes), then=self._waits(call)
+        )
         call.add_labels(*made.labels)
         return _row(made)
 
@@ -138,6 +138,11 @@ class Fragments(Desk):
     async def forget(self, call: Call, fragment: int) -> None:
         """Answer memory.forget."""
         await self.writing(call, lambda store, space: fragments.forget(store, space, fragment), frees=True)
+
+    def _waits(self, call: Call) -> "Callable[[object], None]":
+        """Looks for texts that wait for vectors, once a write is done: though its caller may have gone meanwhile."""
+        owner = at(call).owner
+        return lambda _: self.embedding.look(owner)
 
 
 def _recalled(

@@ -130,11 +130,15 @@ class Keys(Desk):
         with told():
             changes = [_read(one, labels) for one in asked]
         frees = all(one.value is None for one in changes)
-        made = await self.writing(call, lambda store, space: keys.change(store, space, changes), frees=frees)
-        for one, version in zip(changes, made, strict=True):
-            for watcher in self.watchers.get(at(call), ()):
-                watcher.tell(one.key, version, labels)
-        return made
+
+        def tell(made: tuple[int, ...]) -> None:
+            for one, version in zip(changes, made, strict=True):
+                for watcher in self.watchers.get(at(call), ()):
+                    watcher.tell(one.key, version, labels)
+
+        return await self.writing(
+            call, lambda store, space: keys.change(store, space, changes), frees=frees, then=tell
+        )  # the change is told though its caller has gone
 
 
 def _row(row: keys.Listed) -> Answer:

@@ -70,12 +70,15 @@ class Shelf:
         result.add_done_callback(partial(self._leave, file))
         return await asyncio.shield(result)
 
-    async def write(self, owner: str, work: Callable[[Store], T], *, frees: bool = False) -> T:
+    async def write(
+        self, owner: str, work: Callable[[Store], T], *, frees: bool = False, then: Callable[[T], None] | None = None
+    ) -> T:
         """What the work answers, once it is on the disk. It may be run again, so it does nothing but write there.
 
-        frees: it makes room, and so may go a little beyond the quota.
+        frees: it makes room, and so may go a little beyond the quota. then: is told what it answered, each in the order of
+        the writes, whether or not anybody waits for it still.
         """
-        return await self._written(await self._enter(owner), work, frees=frees)
+        return await self._written(await self._enter(owner), work, frees=frees, then=then)
 
     async def write_if_there(self, owner: str, work: Callable[[Store], T], *, frees: bool = False) -> T | None:
         """As write(), where there is a file. None where there is none: what goes on in the background makes none anew."""
@@ -179,10 +182,14 @@ class Shelf:
 
     # writes ----------------------------------------------------------------------------------------------------------
 
-    async def _written(self, file: MemoryFile, work: Callable[[Store], T], *, frees: bool) -> T:
+    async def _written(
+        self, file: MemoryFile, work: Callable[[Store], T], *, frees: bool, then: Callable[[T], None] | None = None
+    ) -> T:
         """What a work answers, of who has entered the file."""
         result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         result.add_done_callback(partial(self._leave, file))
+        if then is not None:
+            result.add_done_callback(partial(_tell, then))
         file.jobs.append(Job(work, result, frees=frees))
         self._go_on(file)
         return cast(T, await asyncio.shield(result))  # what the work answered went through the job as an object
@@ -215,6 +222,11 @@ class Shelf:
         if found is None:
             found = self._nothing.store = Store(Path(":memory:"), now=self._now)
         return found
+
+
+def _tell(then: Callable[[T], None], done: "asyncio.Future[object]") -> None:
+    if not done.cancelled() and done.exception() is None:
+        then(cast(T, done.result()))  # as in _written
 
 
 def _changed(path: Path) -> int:

@@ -12,7 +12,7 @@ from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader, Store
 from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
-from memory_file import remove, remove_logs, sync_folder
+from memory_file import remove, remove_logs, sync_folder, take_in_log
 from memory_owner import PLAIN
 from runtime import Call, Failure
 from wire import limits
@@ -126,8 +126,11 @@ class Upkeep(Desk):
         try:
             await self.received(call, path, IMPORT_MAX)
             labels = tuple(call.labels)
-            count = await self.writing(call, lambda store, space: lines.take_in(store, space, lines_of(path), labels))
-            self.embedding.look(at(call).owner)
+            count = await self.writing(
+                call,
+                lambda store, space: lines.take_in(store, space, lines_of(path), labels),
+                then=lambda _: self.embedding.look(at(call).owner),
+            )
         finally:
             path.unlink(missing_ok=True)
         return {"lines": count}
@@ -179,6 +182,7 @@ def _replace(path: Path, target: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    take_in_log(target)  # or it would have lost what was written last, if all ends after the next line
     remove_logs(target)  # whose pages would be taken for the new file's
     os.replace(path, target)
     sync_folder(target.parent)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,82 @@ def test_after_all_of_that_every_memory_is_whole() -> None:
             assert desk.call("verify", owner) == {"ok": True, "problems": [], "mended": []}
         desk.loop.run_until_complete(desk.hand.stop())
         desk.loop.close()
+
+
+@pytest.mark.parametrize("part", ["000000", "000499", "000500", "000700", "000999", "123456", "999500", "999999"])
+def test_a_time_comes_back_to_the_microsecond(desk: Desk, part: str) -> None:
+    time = f"2026-11-21T00:45:10.{part}Z"
+    number = desk.call("store", text=f"told at {part}", time=time)["fragment"]
+    assert desk.call("fragment", fragment=number)["time"] == time
+    found = desk.call("fragments", filters={"since": time, "until": f"2026-11-21T02:45:10.{part}+01:00"})
+    assert [one["fragment"] for one in found["fragments"]] == [number]
+    assert desk.call("fragments", filters={"until": time})["fragments"] == []
+
+
+def test_who_watches_hears_also_what_was_written_for_a_caller_who_has_gone(desk: Desk) -> None:
+    async def work() -> list[str]:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        def hear(line: bytes) -> None:
+            begun.set()
+            if b'"last"' in line:
+                ended.set()
+
+        watching = FakeCall(OWN, "memory.watch", on_chunk=hear)
+        watch = asyncio.ensure_future(desk.hand.on_call(watching, {}))
+        await begun.wait()
+        for number in range(40):
+            made = FakeCall(OWN, "memory.set")
+            writing = asyncio.ensure_future(desk.hand.on_call(made, {"key": f"k{number:02}", "value": 1}))
+            for _ in range(2 + number % 3):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+        await desk.hand.on_call(FakeCall(OWN, "memory.set"), {"key": "last", "value": 1})
+        async with asyncio.timeout(20):
+            await ended.wait()
+        watch.cancel()
+        await asyncio.wait([watch])
+        return [json.loads(line)["key"] for line in watching.body.splitlines()[1:]]
+
+    told = desk.loop.run_until_complete(work())
+    assert told == [one["key"] for one in desk.call("list")["keys"]]
+    assert len(told) > 20
+
+
+def test_a_text_whose_caller_has_gone_gets_its_vector(desk: Desk) -> None:
+    async def work() -> None:
+        stored = FakeCall(OWN, "memory.store")
+        storing = asyncio.ensure_future(desk.hand.on_call(stored, {"text": "I bought an automobile."}))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        storing.cancel()
+        await asyncio.wait([storing])
+        assert storing.cancelled()
+
+    desk.loop.run_until_complete(work())
+    ends = time.monotonic() + 50
+    while (told := desk.call("stats"))["waiting"] or not told["fragments"]:
+        assert time.monotonic() < ends, told
+        desk.loop.run_until_complete(asyncio.sleep(0.02))
+
+
+def test_recalls_go_on_while_what_they_find_is_forgotten(desk: Desk) -> None:
+    async def work() -> None:
+        hand, count = desk.hand, 60
+        for number in range(count):
+            await hand.on_call(FakeCall(OWN, "memory.store"), {"text": f"red house number {number} by the river"})
+
+        async def recall() -> None:
+            while True:
+                await hand.on_call(FakeCall(OWN, "memory.recall"), {"text": "red house by the river", "most": 50})
+
+        asking = [asyncio.ensure_future(recall()) for _ in range(4)]
+        for number in range(1, count + 1):
+            await hand.on_call(FakeCall(OWN, "memory.forget"), {"fragment": number})
+        for one in asking:
+            one.cancel()
+        for told in await asyncio.gather(*asking, return_exceptions=True):
+            assert isinstance(told, asyncio.CancelledError), told
+
+    desk.loop.run_until_complete(work())

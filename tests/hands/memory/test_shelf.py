@@ -310,3 +310,42 @@ def test_one_that_is_waited_for_no_more_harms_nobody(tmp_path: Path) -> None:
         assert "last" in [row.key for row in listed]
 
     run(tmp_path, work)
+
+
+def test_who_reads_reads_one_moment_whatever_is_written_meanwhile(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> tuple[int, int]:
+        await shelf.write(OWN, put("first"))
+        reading, written = threading.Event(), threading.Event()
+
+        def twice(reader: Any) -> tuple[int, int]:
+            before = len(keys.listed(reader, ""))
+            reading.set()
+            assert written.wait(10)
+            return before, len(keys.listed(reader, ""))
+
+        asked = asyncio.ensure_future(shelf.read(OWN, twice))
+        await asyncio.to_thread(reading.wait, 10)
+        await shelf.write(OWN, put("second"))
+        written.set()
+        found: tuple[int, int] = await asked
+        return found
+
+    assert run(tmp_path, work) == (1, 1)
+
+
+def test_a_write_is_told_of_in_its_order_though_its_caller_has_gone(tmp_path: Path) -> None:
+    async def work(shelf: Any) -> list[object]:
+        told: list[object] = []
+        tasks = [
+            asyncio.create_task(shelf.write(OWN, lambda store: say(store), then=told.append)) for _ in range(20)
+        ]  # fmt: skip
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with pytest.raises(Conflict):
+            await shelf.write(OWN, put("a", version=7), then=told.append)
+        assert await shelf.read(OWN, lambda reader: sessions.last_of(reader, "")) == 20
+        return told
+
+    assert run(tmp_path, work) == [*range(1, 21)]
