@@ -6,6 +6,7 @@ whoever wrote it and of all that it covers.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +28,14 @@ class Summary(Struct, frozen=True, kw_only=True):
     at: int
 
 
+class Range(NamedTuple):
+    """Which messages a summary covers, without its text; row: where that is."""
+
+    row: int
+    first: int
+    last: int
+
+
 def compact(
     store: Store, space: str, first: int, last: int, text: str, *, branch: str = MAIN, labels: Sequence[str] = ()
 ) -> Summary:
@@ -37,7 +46,7 @@ def compact(
         ways = spans(store, session, branch)
         if not 1 <= first <= last <= ways[-1].until:
             raise Invalid(f"{branch!r} has messages 1 to {ways[-1].until}, not {first} to {last}")
-        for other in summaries(store, session, ways):
+        for other in ranges(store, session, ways):
             is_apart = other.last < first or other.first > last
             is_within = other.first <= first and last <= other.last
             is_around = first <= other.first and other.last <= last
@@ -61,7 +70,7 @@ def compacted(
     ways = spans(store, session, branch)
     found: list[Summary | Message] = []
     until = ways[-1].until
-    for one in [*reversed(_widest(summaries(store, session, ways))), None]:
+    for one in [*reversed(_widest(ranges(store, session, ways))), None]:
         after = one.last if one is not None else 0
         if after < until:
             between = (
@@ -75,26 +84,27 @@ def compacted(
         if one is not None:
             if room <= 0:
                 return found[::-1], True
-            found.append(one)
-            until, room = one.first - 1, room - len(one.text.encode()) - 256
+            summary = summary_of(store.rows(SQL["summary"], {"id": one.row})[0])
+            found.append(summary)
+            until, room = one.first - 1, room - len(summary.text.encode()) - 256
     return found[::-1], False
 
 
-def _widest(found: Sequence[Summary]) -> list[Summary]:
+def _widest(found: Sequence[Range]) -> list[Range]:
     """Those that no other one covers, in the order of what they cover; of two that cover the same, the later one."""
-    widest: list[Summary] = []
-    for one in found:
-        if not any(_covers(other, one) and not _covers(one, other) for other in widest):
-            widest = [*(other for other in widest if not _covers(one, other)), one]
-    return sorted(widest, key=lambda one: one.first)
+    widest: list[Range] = []
+    for one in sorted(found, key=lambda one: (one.first, -one.last, -one.row)):
+        if not widest or one.last > widest[-1].last:
+            widest.append(one)
+    return widest
 
 
-def summaries(store: Store | Reader, session: int, ways: Sequence[Span]) -> list[Summary]:
-    """All summaries that hold for a branch, those of the branches before it first."""
-    found: list[Summary] = []
+def ranges(store: Store | Reader, session: int, ways: Sequence[Span]) -> list[Range]:
+    """What all summaries that hold for a branch cover, those of the branches before it first."""
+    found: list[Range] = []
     for way in ways:
-        rows = store.rows(SQL["summaries"], {"session": session, "branch": way.branch})
-        found.extend(one for one in map(summary_of, rows) if one.last <= way.until)
+        rows = store.rows(SQL["ranges"], {"session": session, "branch": way.branch, "until": way.until})
+        found.extend(msgspec.convert(rows, list[Range]))
     return found
 
 
@@ -115,10 +125,6 @@ def summary_of(row: Row) -> Summary:
         {"branch": branch, "first": first, "last": last, "text": text, "labels": msgspec.json.decode(str(labels)), "at": at},
         Summary,
     )  # fmt: skip
-
-
-def _covers(wide: Summary, narrow: Summary) -> bool:
-    return wide.first <= narrow.first and narrow.last <= wide.last
 
 
 def _labels_between(store: Store, session: int, ways: Sequence[Span], first: int, last: int) -> set[str]:

@@ -18,7 +18,23 @@ from msgspec import Struct
 from memory import compacting
 from memory.compacting import Summary
 from memory.errors import Conflict, Invalid
-from memory.sessions import MAIN, SQL, Branch, Said, Span, add, branches, extra_text, known, make_branch, message_of
+from memory.names import checked
+from memory.sessions import (
+    MAIN,
+    SQL,
+    TEXT_MAX,
+    Branch,
+    Said,
+    Span,
+    add,
+    branches,
+    check_branch,
+    check_branches,
+    extra_text,
+    known,
+    make_branch,
+    message_of,
+)
 from memory.store import Bindings, Reader, Store
 from memory.times import check_times
 
@@ -138,6 +154,7 @@ class Taking:
         self._branch = ""
         self._at_end = False
         self.last: dict[str, int] = {}
+        self._depths: dict[str | None, int] = {None: 0}
         self.count = 0
 
     def take(self, line: Line) -> None:
@@ -151,6 +168,9 @@ class Taking:
                     is_first or (parent in self.last and 0 <= forked <= self.last[parent or ""])
                 ):
                     raise Invalid(f"a branch {name!r} cannot begin here")
+                check_branch(name)
+                check_branches(len(self.last), self._depths[parent])
+                self._depths[name] = self._depths[parent] + 1
                 check_times(line.created)
                 marks = tuple(self._labels.union(line.labels))
                 make_branch(self._store, self._session, name, parent, forked, marks, line.created)
@@ -170,9 +190,12 @@ class Taking:
                     raise Invalid(f"there are no messages {first} to {last} of {name!r}")
                 check_times(line.at)
                 self._at_end = True
-                told = tuple(sorted(self._labels.union(line.labels)))
+                text, told = (
+                    checked("a summary", line.text, TEXT_MAX // 4),
+                    tuple(sorted(self._labels.union(line.labels))),
+                )
                 compacting.add(self._store, self._session, compacting.Summary(
-                    branch=name, first=first, last=last, text=line.text, labels=told, at=line.at,
+                    branch=name, first=first, last=last, text=text, labels=told, at=line.at,
                 ))  # fmt: skip
             case _:
                 raise Invalid("it cannot stand here")

@@ -111,8 +111,7 @@ def fork(
     store: Store, space: str, name: str, *, parent: str = MAIN, at: int | None = None, labels: Sequence[str] = ()
 ) -> Branch:
     """A new branch, from message `at` of another one, its last without. Raises Conflict, Absent, Invalid."""
-    if not _BRANCH.fullmatch(name):
-        raise Invalid("a branch's name is 1 to 64 small letters, digits and . _ -, beginning with a letter or digit")
+    check_branch(name)
     with store.write():
         session = known(store, space)
         before = _branch(store, session, parent)
@@ -122,8 +121,7 @@ def fork(
         all_branches = store.rows(SQL["branches"], {"session": session})
         if any(row[0] == name for row in all_branches):
             raise Conflict(f"there is a branch {name!r} already")
-        if len(all_branches) >= BRANCHES_MAX or len(spans(store, session, parent)) >= NESTED_MAX:
-            raise Invalid(f"a conversation has at most {BRANCHES_MAX} branches, {NESTED_MAX} out of each other")
+        check_branches(len(all_branches), len(spans(store, session, parent)))
         make_branch(store, session, name, parent, forked, labels, store.now())
         return _branch(store, session, name)
 
@@ -167,7 +165,7 @@ def search(store: Store | Reader, space: str, text: str, *, most: int = 20) -> l
         raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
     text = checked("what is searched for", text, 1_024)
     session = known(store, space)
-    words = re.findall(r"\w+", text)
+    words = re.findall(r"\w*[^\W_]\w*", text)  # in one of underscores alone the index would find nothing
     if not words or _SPACELESS.search(text):
         terms = msgspec.json.encode(text.split()).decode()
         return [*map(message_of, store.rows(SQL["scan"], {"session": session, "terms": terms, "most": most}))]
@@ -215,6 +213,18 @@ def begun(store: Store, space: str, labels: Sequence[str] = ()) -> int:
     ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
     make_branch(store, int(row or 0), MAIN, None, 0, labels, store.now())
     return int(row or 0)
+
+
+def check_branch(name: str) -> None:
+    """Raise Invalid for what no branch can be called."""
+    if not _BRANCH.fullmatch(name):
+        raise Invalid("a branch's name is 1 to 64 small letters, digits and . _ -, beginning with a letter or digit")
+
+
+def check_branches(there: int, depth: int) -> None:
+    """Raise Invalid where there are so many branches already, or so many out of each other, that no other can be made."""
+    if there >= BRANCHES_MAX or depth >= NESTED_MAX:
+        raise Invalid(f"a conversation has at most {BRANCHES_MAX} branches, {NESTED_MAX} out of each other")
 
 
 def make_branch(

@@ -57,8 +57,11 @@ ORDER BY id LIMIT :most;
 INSERT INTO summaries (session, branch, first, last, text, labels, at)
 VALUES (:session, :branch, :first, :last, :text, :labels, :now);
 
--- name: summaries
-SELECT branch, first, last, text, labels, at FROM summaries WHERE session = :session AND branch = :branch ORDER BY id;
+-- name: ranges
+SELECT id, first, last FROM summaries WHERE session = :session AND branch = :branch AND last <= :until ORDER BY id;
+
+-- name: summary
+SELECT branch, first, last, text, labels, at FROM summaries WHERE id = :id;
 
 -- name: all_summaries
 SELECT branch, first, last, text, labels, at FROM summaries WHERE session = :session ORDER BY id;
