@@ -190,6 +190,8 @@ def relate(
             )  # fmt: skip
             made = int(row[0] or 0)
         say(store, made, said, confidence, labels)
+        if same:
+            fold(store, made)
         return relation_of(store, made)
 
 
@@ -203,6 +205,7 @@ def end(store: Store, space: str, number: int, until: int | None, labels: Sequen
         alter(store, found, moment, found.properties)
         said = found.evidence[0]
         say(store, found.id, said.said, said.confidence, labels)
+        fold(store, found.id)
         return relation_of(store, found.id)
 
 
@@ -317,6 +320,27 @@ def alter(store: Store, relation: Relation, until: int | None, properties: Prope
         SQL["alter"],
         {"id": relation.id, "since": relation.since, "until": until, "properties": packed(properties), "now": store.now()},
     )  # fmt: skip
+
+
+def fold(store: Store, row: int) -> None:
+    """Make one of a relation and those that say the same for times that overlap: it stays, with the evidence of all."""
+    while True:
+        one = relation_of(store, row)
+        ends: Bindings = {
+            "id": row, "source": one.source.id, "kind": one.kind, "target": one.target.id, "since": one.since,
+            "until": one.until,
+        }  # fmt: skip
+        same = store.rows(SQL["same_relation"], ends)
+        if not same:
+            return
+        other = relation_of(store, int(same[0][0] or 0))
+        store.rows(SQL["widen"], {"id": row, "since": other.since, "until": other.until, "now": store.now()})
+        wider = relation_of(store, row)
+        alter(store, wider, wider.until, {**other.properties, **one.properties})
+        sure = {said.said: said.confidence for said in one.evidence}
+        for said in other.evidence:
+            say(store, row, said.said, max(said.confidence, sure.get(said.said, 0.0)), said.labels)
+        store.rows(SQL["unrelate"], {"id": other.id})
 
 
 def packed(properties: Properties) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import json
 
 from memory.errors import Invalid
-from memory.graph import SQL, Entity, Ref, alter, call, entity_of, find, packed, relation_of, say
+from memory.graph import SQL, Entity, Ref, call, entity_of, find, fold, packed
 from memory.store import Bindings, Store
 
 
@@ -39,24 +39,5 @@ def _fold(store: Store, entity: int) -> None:
     """Make one of the relations of an entity that now say the same."""
     for (row,) in store.rows(SQL["relations_of"], {"entity": entity}):
         edge = int(row or 0)
-        if not store.rows(SQL["relation"], {"id": edge}):
-            continue  # it went into an earlier one
-        while True:
-            one = relation_of(store, edge)
-            same = store.rows(
-                SQL["same_relation"],
-                {"id": edge, "source": one.source.id, "kind": one.kind, "target": one.target.id, "since": one.since,
-                 "until": one.until},
-            )  # fmt: skip
-            if not same:
-                break
-            other = relation_of(store, int(same[0][0] or 0))
-            store.rows(
-                SQL["widen"], {"id": edge, "since": other.since, "until": other.until, "now": store.now()}
-            )  # fmt: skip
-            wider = relation_of(store, edge)
-            alter(store, wider, wider.until, {**other.properties, **one.properties})
-            sure = {said.said: said.confidence for said in one.evidence}
-            for said in other.evidence:
-                say(store, edge, said.said, max(said.confidence, sure.get(said.said, 0.0)), said.labels)
-            store.rows(SQL["unrelate"], {"id": other.id})
+        if store.rows(SQL["relation"], {"id": edge}):  # else it went into an earlier one
+            fold(store, edge)

@@ -3,6 +3,7 @@
 import tracemalloc
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -281,4 +282,37 @@ def test_a_graph_and_plain_sets_agree_after_any_merging(
             edge for edge in model if edge[0] == stands[name]
         }
         assert len(hops) == len({edge for edge in model if edge[0] == stands[name]})
+    store.close()
+
+
+@given(st.lists(st.tuples(st.sampled_from("re"), st.integers(0, 9), st.integers(1, 9)), max_size=12))
+def test_what_is_said_for_times_that_overlap_is_one_relation_in_whatever_order(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    store = Store(Path(":memory:"), now=lambda: 100)
+    for name in ("Ada", "Bob"):
+        graph.put(store, "", "person", name)
+    said: set[int] = set()
+    for what, since, length in steps:
+        if what == "r":
+            graph.relate(
+                store,
+                "",
+                Ref(name="Ada"),
+                "knows",
+                Ref(name="Bob"),
+                said=f"s{since}",
+                since=since,
+                until=since + length,
+            )
+            said.add(since)
+            continue
+        for hop in walks.neighbours(store, "", Ref(name="Ada"))[:1]:
+            begin = hop.relation.since
+            assert begin is not None
+            graph.end(store, "", hop.relation.number, begin + length)
+    edges = [hop.relation for hop in walks.neighbours(store, "", Ref(name="Ada"))]
+    times = sorted((one.since or 0, one.until or 0) for one in edges)
+    assert all(first[1] <= second[0] for first, second in pairwise(times)), times
+    assert {f"s{since}" for since in said} == {voice.said for one in edges for voice in one.evidence}
     store.close()
