@@ -56,6 +56,14 @@ class Marks:
         """A text of an earlier run, with this boundary where that one had its own."""
         return _replaced(text, lambda block: self.marked(block.text, block.source.strip("'\""), block.labels.split()))
 
+    def shortened(self, text: str, most: int) -> str:
+        """The first `most` characters of a text; where these end within marked content, that is ended there."""
+        for block in _blocks(text):
+            if block.start < most < block.stop:
+                shown = block.text[: most - block.start]
+                return text[: block.start] + self.marked(shown, block.source.strip("'\""), block.labels.split())
+        return text[:most]
+
     def clean(self, text: str) -> str:
         """The text without the boundary in it."""
         return self._copies.sub(HIDDEN, text)

@@ -42,7 +42,7 @@ class Talk:
         self._full: list[int] = [counting.of_message(one) for one in before]
         self._kept: dict[str, str] = {}
         self._said: dict[int, list[str]] = {
-            place: [part.text[:_EARLIER] for part in one.parts if isinstance(part, Text)]
+            place: [marks.shortened(part.text, _EARLIER) for part in one.parts if isinstance(part, Text)]
             for place, one in enumerate(before)
             if one.role == "user" and not any(isinstance(part, ToolResult) for part in one.parts)
         }

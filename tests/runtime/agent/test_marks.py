@@ -95,3 +95,13 @@ def test_boundaries_are_128_bits_of_the_runs_own_chance() -> None:
 
 def test_the_rules_name_the_boundary() -> None:
     assert MARKS.rules.count(BOUNDARY) == 2
+
+
+@given(before=st.text(max_size=9), text=pieces, after=pieces, most=st.integers(0, 400))
+def test_marked_content_that_is_shortened_ends_with_its_mark(before: str, text: str, after: str, most: int) -> None:
+    whole = f"{before}{MARKS.marked(text, 'web.fetch', ('web',))}{MARKS.clean(after)}"
+    short = MARKS.shortened(whole, most)
+    heads, ends = short.count(f"<<outside {BOUNDARY} from="), short.count(f"\n<<end {BOUNDARY}>>")
+    assert heads == ends == (most > len(before))
+    assert len(short) <= most + 200
+    assert whole.startswith(short) or len(whole) > most

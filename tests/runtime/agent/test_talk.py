@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from runtime.agent.actions import Make, Returned
+from runtime.agent.marks import Marks
 from runtime.models import counting
-from runtime.models.messages import Answer, Thinking, ToolCall, ToolResult
-from tests.runtime.agent.driven import BRIEF, Drive, call, says, texts
+from runtime.models.messages import Answer, Message, Text, Thinking, ToolCall, ToolResult
+from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, says, texts
 from tests.runtime.agent.test_mending import check_whole
 
 WINDOW = 9_000
@@ -142,3 +143,16 @@ def test_whatever_the_sizes_requests_fit_and_are_whole(sizes: list[tuple[int, in
         assert "tidy up" in whole
     results = [part for one in drive.result.session for part in one.parts if isinstance(part, ToolResult)]
     assert len(results) == sum(number for _, number in sizes[: drive.result.steps])
+
+
+def test_what_was_marked_in_an_earlier_run_ends_with_its_mark_however_it_is_folded() -> None:
+    memory = Marks("f" * 32).marked("what a page said " * 300, "memory", ("web",))
+    before = (
+        Message(role="user", parts=(Text(text=f"What you remember of it:\n{memory}"), Text(text="the first task"))),
+        Message(role="assistant", parts=(Text(text="done"),)),
+    )
+    drive = _drive(30, session=before)
+    for request in drive.asked:
+        whole = "\n".join(map(texts, request.messages))
+        assert whole.count(f"<<outside {BOUNDARY} ") == whole.count(f"\n<<end {BOUNDARY}>>")
+        assert "the first task" in whole
