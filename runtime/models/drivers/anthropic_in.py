@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers.anthropic_out import REDACTED
-from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id, whole
+from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -254,7 +254,7 @@ class AnthropicReader:
             }
 
     def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
-        if "output_tokens" not in self._told or "input_tokens" not in self._told:
+        if not self._told.keys() >= {"output_tokens", "input_tokens"} or sum(self._told.values()) > TOLD_MOST:
             made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
             return Usage(input=counting.of_request(self._request), output=made, estimated=True)
         return Usage(

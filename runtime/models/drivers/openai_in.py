@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers.openai_out import sealed
-from runtime.models.drivers.saying import Letters, call_of, ids_in, is_same_model, new_id, whole
+from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -283,10 +283,12 @@ class OpenAIReader:
 
     def _used_up(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
         told = self._usage
-        if told is None or told.prompt_tokens is None or told.completion_tokens is None:
-            made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
-            return Usage(input=counting.of_request(self._request), output=made, estimated=True)
-        return usage(told)
+        if told is not None and told.prompt_tokens is not None and told.completion_tokens is not None:
+            found = usage(told)
+            if found.total <= TOLD_MOST:
+                return found
+        made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
+        return Usage(input=counting.of_request(self._request), output=made, estimated=True)
 
     def _malformed(self, what: str) -> ModelFailed:
         return ModelFailed(

@@ -11,6 +11,9 @@ from runtime.models.messages import Message, ToolCall, ToolResult
 
 _MOVING: Final = re.compile(r"(?:^|[-/_:])(?:latest|auto|default)(?:$|[-/_:])")
 
+TOLD_MOST: Final = 1_000_000_000
+"""Tokens: no answer takes as many. Who tells more is not believed: they are counted, as where none are told."""
+
 
 def is_same_model(provider: str, asked: str, said: str) -> bool:
     """Whether what answered may be what was asked: the one's name holds the other's, between signs.

@@ -209,3 +209,16 @@ def test_what_is_told_is_one_short_line_without_the_key() -> None:
     told = refusals.plain("a\n\x1b[31mb sk-0123456789 " + "x" * 1000, "sk-0123456789")
     assert told.startswith("a [31mb [key] xxx")
     assert len(told) == refusals.WORDS + 1
+
+
+@pytest.mark.parametrize("told", [10**12, 2**53, 10**17, 2**64 - 1])
+def test_tokens_that_no_answer_takes_are_counted_here_instead(told: int) -> None:
+    openai = OpenAIReader("openai", "m", asking())
+    openai.take({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]})
+    openai.take({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": told}})
+    anthropic = AnthropicReader("anthropic", "m", asking())
+    anthropic.take({"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": told}}})
+    anthropic.take({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}})
+    for answer in (openai.answer(), anthropic.answer()):
+        assert answer.usage.estimated
+        assert 0 < answer.usage.total < 10_000
