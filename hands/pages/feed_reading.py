@@ -8,7 +8,9 @@ import feedparser
 
 from page_refusal import PageRefused
 
-ENTRIES_MOST: Final = 200
+ROOM: Final = 900_000
+"""Bytes of the entries of one answer, which fit into a reply with what is around them."""
+
 _TAG: Final = re.compile(r"<[^<>]*>")
 
 
@@ -17,17 +19,22 @@ def read(raw: bytes, url: str, most: int) -> dict[str, object]:
     found = feedparser.parse(raw, response_headers={"content-location": url}, resolve_relative_uris=True)
     if not found.get("version"):
         raise PageRefused("unknown type", f"{url}: it is neither RSS nor Atom.")
-    entries = [
-        {
+    entries: list[dict[str, str]] = []
+    room = ROOM
+    for one in found.entries[:most]:
+        entry = {
             "title": _plain(one.get("title", "")),
             "url": str(one.get("link", ""))[:2000],
             "id": str(one.get("id", "") or one.get("link", ""))[:500],
             "date": _moment(one.get("published_parsed") or one.get("updated_parsed")),
             "summary": _plain(one.get("summary", "")),
         }
-        for one in found.entries[:most]
-    ]
-    return {"title": _plain(found.feed.get("title", "")), "entries": entries, "more": len(found.entries) > most}
+        room -= sum(len(text.encode("utf-8", "replace")) + 20 for text in entry.values())
+        if room < 0:
+            break
+        entries.append(entry)
+    is_cut = len(found.entries) > len(entries)
+    return {"title": _plain(found.feed.get("title", "")), "entries": entries, "more": is_cut}
 
 
 def _plain(text: object) -> str:

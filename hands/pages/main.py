@@ -51,7 +51,7 @@ class Pages(Hand):
             if got.kind not in _PAGES:
                 raise PageRefused("unknown type", f"{got.url} is {got.kind[:60]}, no page; web.fetch has its bytes.")
             if got.kind in ("text/plain", "text/markdown"):
-                return _told(got, "", "", got.raw.decode(got.charset or "utf-8", "replace"), (), offset, most)
+                return _told(got, "", "", _text(got), (), offset, most)
             import page_markdown  # its libraries take a second to load
 
             page = page_markdown.read(got.raw, got.url, got.charset, whole=whole)
@@ -100,6 +100,14 @@ class Pages(Hand):
                 raise PageRefused("status", f"{url} answered with status {got.status}.")
             return got
         raise PageRefused("too many redirects", f"{url} is the address after {HOPS_MOST} hops, and leads on.")
+
+
+def _text(got: Got) -> str:
+    """What is no page, in the characters that its header names; in UTF-8 where there are none of that name."""
+    try:
+        return got.raw.decode(got.charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return got.raw.decode("utf-8", "replace")
 
 
 def _told(

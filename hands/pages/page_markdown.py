@@ -18,6 +18,9 @@ from page_refusal import PageRefused
 
 LINKS_MOST: Final = 300
 LINK_MOST: Final = 2_000
+LINKS_ROOM: Final = 400_000
+"""Links of a page, characters of an address, bytes of all links: so that they fit into a reply beside the longest text."""
+
 _NO_MEMORY: Final = 2
 _FEW: Final = 200
 """Characters: an article that is shorter is taken for a mistake, and the whole page for it."""
@@ -47,7 +50,7 @@ class Page(Struct, frozen=True, kw_only=True):
 def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     """A page. url: whence it came; charset: what its header said, or "". Raises PageRefused, MemoryError, RecursionError."""
     tree = _opened(raw, charset)
-    base = urljoin(url, next(iter(tree.xpath("//base/@href")), ""))
+    base = _base(url, next(iter(tree.xpath("//base/@href")), ""))
     title = " ".join((tree.findtext(".//title") or "").split())
     date = _date(tree)
     etree.strip_elements(tree, *_UNSEEN, with_tail=False)
@@ -110,6 +113,14 @@ def _make_absolute(element: HtmlElement, base: str) -> None:
             one.attrib.pop("href", None)
 
 
+def _base(url: str, told: str) -> str:
+    """Where a page's links begin: what it says of that, or else where it came from."""
+    try:
+        return urljoin(url, told)
+    except ValueError:
+        return url
+
+
 def _joined(base: str, target: str) -> str:
     """An absolute http(s) address without fragment, "" for what is none."""
     try:
@@ -123,10 +134,13 @@ def _joined(base: str, target: str) -> str:
 
 def _links(element: HtmlElement) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
+    room = LINKS_ROOM
     for one in element.iter("a"):
         target = one.get("href")
         if target and target not in found:
-            found[target] = " ".join(one.text_content().split())[:200]
-            if len(found) == LINKS_MOST:
+            text = " ".join(one.text_content().split())[:200]
+            room -= len(f"{target}{text}".encode("utf-8", "replace")) + 20
+            if len(found) == LINKS_MOST or room < 0:
                 break
+            found[target] = text
     return tuple((text, target) for target, text in found.items())

@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +60,15 @@ class PageCache:
         return msgspec.structs.replace(kept, body=body) if kept.url == url else None
 
     def put(self, kept: Kept) -> None:
-        """Keeps a reply, and lets the oldest go where there is no room. Raises OSError."""
+        """Keeps a reply, and lets the oldest go where there is no room. One that the disk does not take is not kept."""
+        try:
+            self._put(kept)
+        except OSError:
+            self._used = -1
+            with suppress(OSError):
+                self._path(kept.url).with_suffix(".part").unlink()
+
+    def _put(self, kept: Kept) -> None:
         path = self._path(kept.url)
         raw = msgspec.json.encode(msgspec.structs.replace(kept, body=b"")) + b"\n" + kept.body
         if len(raw) > self._size:

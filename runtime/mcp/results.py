@@ -31,6 +31,7 @@ ROOM: Final = 900_000
 
 _ERROR: Final = 1_000  # characters of an error's text
 _DEEPEST: Final = 32
+_AROUND: Final = 64  # bytes of a part without what is in it
 
 
 class _Room:
@@ -74,7 +75,7 @@ def of_tool(result: CallToolResult) -> dict[str, object]:
 def of_resource(result: ReadResourceResult) -> dict[str, object]:
     """A resource that was read: its texts together, and each of its parts."""
     room = _Room()
-    parts = [_resource(one, room) for one in result.contents]
+    parts = [_resource(one, room) for one in result.contents if room.has(_AROUND)]
     texts = [str(part["text"]) for part in parts if "text" in part]
     return {**({"cut": True} if room.is_cut else {}), "parts": parts} | (
         {"text": texts[0]} if len(texts) == len(parts) == 1 and room.has(len(texts[0].encode())) else {}
@@ -86,6 +87,8 @@ def of_prompt(result: GetPromptResult) -> dict[str, object]:
     room, messages = _Room(), []
     for message in result.messages:
         texts, parts = _content((message.content,), room)
+        if not texts and not parts:
+            break
         messages.append({"role": message.role, "text": texts[0]} if texts else {"role": message.role, "part": parts[0]})
     value: dict[str, object] = {"messages": messages}
     if result.description:
@@ -115,6 +118,8 @@ def _content(content: Sequence[ContentBlock], room: _Room) -> tuple[list[str], l
     texts: list[str] = []
     parts: list[dict[str, object]] = []
     for one in content:
+        if not room.has(_AROUND):
+            break
         match one:
             case TextContent():
                 texts.append(room.text(one.text))

@@ -5,7 +5,9 @@ import time
 import pytest
 
 from tests.hands.doubles import hand_module
+from wire.codec import encode_body
 
+main = hand_module("pages", "main")
 markdown = hand_module("pages", "page_markdown")
 feeds = hand_module("pages", "feed_reading")
 engines = hand_module("pages", "search_engines")
@@ -174,3 +176,28 @@ def test_a_feed_and_results_of_signs_that_open_take_time_proportional_to_them() 
     assert engines._text({"title": "<" * 100_000 + "b>"}, "title")[:3] == "<<<"
     assert feeds._plain("a <b>c</b> <br/>d") == "a c d"
     assert time.process_time() - begun < 2  # it takes 0.01 s, and took 12
+
+
+def test_links_and_entries_fit_into_a_reply_however_long_they_are() -> None:
+    links = "".join(f'<a href="/{number}/{"é" * 1_900}">{"語" * 300}</a>' for number in range(400))
+    page = read(f"<html><body>{'<p>文</p>' * 9_000}{links}</body></html>".encode(), whole=True)
+    told = {"markdown": page.markdown[:100_000], "links": [{"text": text, "url": url} for text, url in page.links]}
+    encode_body(told)
+    assert 50 < len(page.links) < 300
+    item = f"<item><title>{'語' * 900}</title><link>https://x.example/{'a' * 1_900}</link>"
+    item += f"<description>{'語' * 900}</description></item>"
+    feed = feeds.read(f"<rss version='2.0'><channel>{item * 200}</channel></rss>".encode(), URL, 200)
+    encode_body(feed)
+    assert feed["more"] is True
+    assert len(feed["entries"]) > 50
+
+
+def test_a_page_whose_base_is_none_is_read_from_where_it_came() -> None:
+    page = read(b'<html><head><base href="http://[broken/"></head><body><p>x</p><a href="b">to b</a></body></html>')
+    assert page.links == (("to b", "https://example.org/news/b"),)
+
+
+@pytest.mark.parametrize("charset", ["no-such-charset", "hex", "undefined", "idna", "utf-8", ""])
+def test_a_text_is_read_whatever_characters_its_header_names(charset: str) -> None:
+    headers = {"content-type": f"text/plain; charset={charset}"}
+    assert main._text(main.Got(URL, {"status": 200, "headers": headers}, "Ä".encode())) == "Ä"

@@ -260,3 +260,9 @@ def test_the_rules_of_many_sites_do_not_fill_the_memory(monkeypatch: pytest.Monk
 
     run(all_of_it())
     assert [url[8:9] for url in asked_for] == ["1", "2", "3", "1"]
+
+
+def test_a_page_comes_also_where_no_cache_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_bytes(b"no folder")
+    found = asked(tmp_path, site([], reply(b"one"), reply(b"two")), 60.0, 60.0)
+    assert [(body, done["cached"]) for body, done in found] == [(b"one", False), (b"two", False)]
