@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from memory import ranking
 from memory.arrays import Numbers, np, numbers
+from memory.errors import Damaged
 from memory.filters import encoded
 from memory.indexing import term
 from memory.queries import queries
@@ -28,6 +29,8 @@ RARE: Final = 2_048
 ALL: Final = -1
 """Places of a term that are read at once, instead of being counted first; and no bound, as SQLite's LIMIT has it."""
 
+ALL: Final = -1
+ASTRAY: Final = "an index of this memory names what is not there: `maniple memory verify` mends it"
 _SQL: Final = queries("recall")
 
 
@@ -47,6 +50,8 @@ def by_words(
     groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
     read = {word: _places(store, word, RARE + 1) for group in groups for word in group}
     counts = {word: _standing(store, place, word, places) for word, places in read.items()}
+    if any(chunks > place.indexed for chunks, _ in counts.values()):
+        raise Damaged(ASTRAY)
     terms = {one.term: one for one in ranking.chosen(counts, POSTINGS)}
     weights = {word: ranking.idf(place.indexed, one.chunks) for word, one in terms.items() if one.used}
     total = ranking.asked_weight(
@@ -86,6 +91,8 @@ def _scored(
     kept = np.argpartition(-first, MOST)[:MOST] if len(first) > MOST else np.arange(len(first))
     kept = np.sort(kept[first[kept] > 0])
     rows = _chunks(store, chunks[kept].tolist())
+    if len(rows) != len(kept):
+        raise Damaged(ASTRAY)
     place_of = np.full(len(chunks), -1)
     place_of[kept] = np.arange(len(kept))
     at = place_of[at]
@@ -102,7 +109,7 @@ def _scored(
 
 
 def _places(store: Store | Reader, word: str, most: int) -> Numbers:
-    """The chunk of each place where a term stands, of the first so many."""
+    """The chunk of each place where a term stands, of the first so many or of ALL."""
     ((told,),) = store.rows(_SQL["places"], {"term": word, "most": most})
     return numbers(told)
 

@@ -20,7 +20,7 @@ from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
 from memory.store import Reader, Store, said
-from memory.vectors import packed
+from memory.vectors import TOLERANCE, packed
 
 _SQL: Final = queries("checking")
 _AT_ONCE: Final = 1_000
@@ -43,6 +43,7 @@ _FAULTS: Final = {
     "miscounted_spaces": "spaces whose counts are not those of their chunks",
     "spaces_behind": "spaces that would give a number again",
     "malformed": "vectors that have not the length of their model's",
+    "odd": "vectors that are not of length 1",
     "far_blocks": "blocks of signs that no chunk can lie in",
     "neither": "chunks that have no vector and wait for none",
     "vectors_of_none": "vectors that are no chunk's",
@@ -58,7 +59,7 @@ def verify(store: Store) -> tuple[Fault, ...]:
         store.rows(_SQL["index_structure"])
         places = _places(store)
         for name, what in _FAULTS.items():
-            if rows := places[name] if name in places else _ids(store, name):
+            if rows := _odd(store) if name == "odd" else places[name] if name in places else _ids(store, name):
                 faults.append(Fault(what=what, rows=rows))
         is_whole = not any(fault.what in (_FAULTS["malformed"], _FAULTS["far_blocks"]) for fault in faults)
         if is_whole and (wrong := tuple(sorted({number for _, number, _ in _wrong_blocks(store)}))):
@@ -81,7 +82,7 @@ def mend(store: Store) -> tuple[Fault, ...]:
             store.rows(_SQL["drop_words"], {"id": chunk})
         store.rows(_SQL["drop_malformed"])
         store.rows(_SQL["drop_far_blocks"])
-        for chunk in _ids(store, "vectors_of_none"):
+        for chunk in {*_odd(store), *_ids(store, "vectors_of_none")}:
             blocks.drop(store, chunk)
         for chunk in _ids(store, "neither"):
             store.rows(_SQL["await"], {"chunk": chunk})
@@ -139,6 +140,20 @@ def _wrong_blocks(store: Store | Reader) -> Iterator[tuple[int, int, Block]]:
                 wanted = signs.added(wanted, chunk, sign)
             if _content(blocks.read(store, model, number), dimension) != _content(wanted, dimension):
                 yield model, number, wanted
+
+
+def _odd(store: Store | Reader) -> tuple[int, ...]:
+    """The chunks with a vector that cannot be one that was kept; of those that have as many numbers as their model's."""
+    found: set[int] = set()
+    for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
+        with said():
+            cursor = store.connection.execute(_SQL["vectors_of"], {"model": model, "size": 4 * dimension})
+            while rows := msgspec.convert(list(islice(cursor, _AT_ONCE)), list[tuple[int, bytes]]):
+                vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
+                lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+                chunks = np.array([chunk for chunk, _ in rows])
+                found.update(chunks[~(abs(lengths - 1) <= TOLERANCE)].tolist())
+    return tuple(sorted(found))
 
 
 def _places(store: Store | Reader) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from memory import fading, spaces
-from memory.bm25 import by_words
+from memory.bm25 import ASTRAY, by_words
+from memory.errors import Damaged
 from memory.filters import encoded
 from memory.indexing import unindex
 from memory.queries import queries
@@ -91,7 +92,10 @@ def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
     for hit in hits[:COMPARED]:
         if hit.fragment >= row.id:
             continue
-        (other,) = msgspec.convert(store.rows(_SQL["one"], {"id": hit.fragment}), list[_Row])
+        rows = msgspec.convert(store.rows(_SQL["one"], {"id": hit.fragment}), list[_Row])
+        if not rows:
+            raise Damaged(ASTRAY)
+        other = rows[0]
         if (other.kind, other.metadata) != (row.kind, row.metadata):
             continue
         if nearly(other.text, analysed(other.text, other.language)) == own:

@@ -21,7 +21,7 @@ from memory.names import checked, folded
 from memory.queries import queries
 from memory.sessions import SQL as SESSIONS
 from memory.sessions import Span
-from memory.store import Bindings, Reader, Store
+from memory.store import Bindings, Reader, Store, said
 from memory.times import check_counts, check_times
 
 FORMAT: Final = "maniple-memory/1"
@@ -95,7 +95,7 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 def write_out(store: Store | Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
     """Give every line of a space to `take`, all as of one moment; the labels of all that is in them."""
     labels: set[str] = set()
-    with store.connection:
+    with said(), store.connection:
         for line in _lines(store, space, labels):
             take(line)
     return labels

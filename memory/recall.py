@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from memory import bm25, nearness, ranking, spaces
 from memory.arrays import Numbers, np, numbers
-from memory.bm25 import Hit
-from memory.errors import Invalid
+from memory.bm25 import ASTRAY, Hit
+from memory.errors import Damaged, Invalid
 from memory.filters import NONE, Filters, bindings, conditioned, encoded
 from memory.fragments import TEXT_MAX, Fragment, fragment
 from memory.nearness import Meaning
@@ -102,13 +102,14 @@ class _Ranked(Struct, frozen=True):
 def recall(store: Store | Reader, space: str, question: Question, meaning: Meaning | None = None) -> Recalled:
     """What the space has to say to a question, best first. Raises Invalid, and Absent for a model that is not registered."""
     _check(question)
-    place = spaces.found(store, space)
-    passing = _passing(store, place, question.filters)
-    terms, hits = bm25.by_words(store, place, question.text, passing)
-    near = [] if meaning is None else nearness.near(store, place, meaning, passing)
-    words = _best(hits)
-    close = _best([Hit(one.chunk, one.fragment, one.score) for one in near])
-    found = _ordered(store, question, words, close, 0.0 if meaning is None else meaning.trust, near)
+    with store.connection:  # what was committed when it began, in however many statements
+        place = spaces.found(store, space)
+        passing = _passing(store, place, question.filters)
+        terms, hits = bm25.by_words(store, place, question.text, passing)
+        near = [] if meaning is None else nearness.near(store, place, meaning, passing)
+        words = _best(hits)
+        close = _best([Hit(one.chunk, one.fragment, one.score) for one in near])
+        found = _ordered(store, question, words, close, 0.0 if meaning is None else meaning.trust, near)
     return Recalled(found=found, terms=terms, words=len(words), meaning=len(close), chunks=place.indexed)
 
 
@@ -126,6 +127,8 @@ def _ordered(
     hopeful = ranking.within_reach(fused, most, question.recency)
     found: list[tuple[float, float, float, int]] = []
     told = store.rows(_SQL["candidates"], {"ids": encoded(hopeful)})
+    if len(told) != len(hopeful):
+        raise Damaged(ASTRAY)
     for row, time, importance in msgspec.convert(told, list[tuple[int, int, float]]):
         freshness = ranking.freshness(now - time)
         score = ranking.weighed(fused[row], freshness=freshness, importance=importance, recency=question.recency)

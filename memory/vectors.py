@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from memory import blocks, signs
 from memory.arrays import Floats, NDArray, Numbers, np
-from memory.errors import Absent, Conflict, Invalid
+from memory.errors import Absent, Conflict, Damaged, Invalid
 from memory.filters import encoded
 from memory.queries import queries
 from memory.signs import BLOCK, Block
@@ -26,6 +26,9 @@ from memory.store import Bindings, Reader, Row, Store, said
 
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
+TOLERANCE: Final = 1e-3
+"""By how much the length of a vector that was kept may differ from 1."""
+
 _SQL: Final = queries("vectors")
 
 
@@ -153,6 +156,8 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
     stored = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
     exact = stored.reshape(len(rows), -1)
     scores = exact @ asked
+    if not (abs(scores) <= 1 + TOLERANCE).all():
+        raise Damaged("a vector is none that was kept: `maniple memory verify` says what else")
     ids = msgspec.convert([row[:2] for row in rows], list[tuple[int, int]])
     order = np.lexsort((-np.array(ids)[:, 0], -scores))
     return [

@@ -38,6 +38,9 @@ SELECT chunk FROM vectors JOIN models ON models.id = model WHERE length(vector) 
 DELETE FROM vectors WHERE rowid IN
     (SELECT vectors.rowid FROM vectors JOIN models ON models.id = model WHERE length(vector) <> 4 * dimension);
 
+-- name: vectors_of
+SELECT chunk, vector FROM vectors WHERE model = :model AND length(vector) = :size;
+
 -- name: drop_far_blocks
 DELETE FROM blocks WHERE block NOT BETWEEN 0 AND 9007199254740991;
 

@@ -9,7 +9,9 @@ import pytest
 from memory import vectors
 from memory.arrays import np
 from memory.checking import mend, reindex, verify
+from memory.errors import Damaged
 from memory.fragments import New, add, listed
+from memory.nearness import Meaning
 from memory.recall import Question, recall
 from memory.store import Store
 from tests.memory.clock import Clock
@@ -37,6 +39,7 @@ DAMAGE = {
     "no vector and wait for none": "DELETE FROM unembedded",
     "vectors that are no chunk's": "UPDATE vectors SET chunk = 77 WHERE chunk = (SELECT max(chunk) FROM vectors)",
     "have not the length": "UPDATE vectors SET vector = x'00' WHERE chunk = (SELECT max(chunk) FROM vectors)",
+    "not of length 1": "UPDATE vectors SET vector = zeroblob(length(vector)) WHERE chunk = (SELECT max(chunk) FROM vectors)",
     "no chunk can lie in": "INSERT INTO blocks VALUES (1, 9223372036854775807, x'', x'')",
     "give a number again": "UPDATE spaces SET fragments = 0, chunks = 0",
     "blocks of signs": "UPDATE blocks SET signs = zeroblob(length(signs))",
@@ -109,3 +112,27 @@ def test_a_torn_file_is_told(store: Store, tmp_path: Path) -> None:
     torn = Store(path, now=Clock())
     assert any(not fault.mendable for fault in verify(torn))
     torn.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        DAMAGE["words in the index that are no chunk's"],
+        "UPDATE vectors SET vector = CAST(x'0000007f' || substr(vector, 5) AS BLOB)",
+        "DELETE FROM fragments WHERE id = (SELECT max(id) FROM fragments WHERE id < 2 * 4294967296)",
+    ],
+)
+def test_what_no_index_can_say_is_no_answer_and_is_mended(store: Store, damage: str) -> None:
+    store.connection.execute("PRAGMA foreign_keys = OFF")
+    store.rows(damage)
+    question, asked = Question(text="tea number", recency=0), np.eye(8, dtype=np.float32)[0]
+    told = []
+    for space in ("", "s"):
+        try:
+            recall(store, space, question, Meaning(model="m/1", vector=asked))
+        except Damaged as damaged:
+            told.append(str(damaged))
+    assert any("maniple memory verify" in one for one in told), told
+    assert mend(store)
+    for space in ("", "s"):
+        recall(store, space, question, Meaning(model="m/1", vector=asked))

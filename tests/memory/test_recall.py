@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from memory import bm25
 from memory.checking import verify
 from memory.errors import Invalid
+from memory.filters import Filters
 from memory.fragments import New, add
 from memory.ranking import HALF_LIFE
 from memory.recall import Question, Recalled, recall
@@ -194,3 +195,10 @@ def test_a_question_of_one_word_that_stands_everywhere_is_answered(store: Store)
     add(store, "", New(text="word " * 40_000))
     (found,) = recall(store, "", Question(text="word")).found
     assert found.score > 0
+
+
+def test_a_filter_finds_what_has_a_word_that_stands_everywhere_before_it(store: Store) -> None:
+    add(store, "", New(text="word " * 40_000))
+    add(store, "", New(text="a word of today", kind="new"))
+    assert texts(recall(store, "", Question(text="word", filters=Filters(kind="new")))) == ["a word of today"]
+    assert len(recall(store, "", Question(text="word")).found) == 2
