@@ -152,14 +152,20 @@ def read(
                 "session": session, "branch": way.branch, "after": max(after, way.after), "until": way.until,
                 "most": most - len(found),
             }  # fmt: skip
-            found.extend(map(message_of, store.rows(SQL["read"], bindings)))
-    return list(_fitting(found, room))
+            for one in _messages(store, SQL["read"], bindings):
+                room -= _size(one)
+                if room < 0 and found:
+                    return found
+                found.append(one)
+    return found
 
 
-def search(store: Store | Reader, space: str, text: str, *, most: int = 20) -> list[Message]:
+def search(
+    store: Store | Reader, space: str, text: str, *, most: int = 20, room: int = TEXT_MAX
+) -> list[Message]:  # fmt: skip
     """The messages of a conversation, on all its branches, in which all the words stand; the newest first.
 
-    The text is words, whatever signs stand in it: it is no query language.
+    The text is words, whatever signs stand in it: it is no query language. room: bytes after which no further one is read.
     """
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
@@ -168,9 +174,9 @@ def search(store: Store | Reader, space: str, text: str, *, most: int = 20) -> l
     words = re.findall(r"\w*[^\W_]\w*", text)  # in one of underscores alone the index would find nothing
     if not words or _SPACELESS.search(text):
         terms = msgspec.json.encode(text.split()).decode()
-        return [*map(message_of, store.rows(SQL["scan"], {"session": session, "terms": terms, "most": most}))]
+        return _up_to(room, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
     query = " AND ".join(f'"{word}"' for word in words)
-    return [*map(message_of, store.rows(SQL["search"], {"query": query, "session": session, "most": most}))]
+    return _up_to(room, _messages(store, SQL["search"], {"query": query, "session": session, "most": most}))
 
 
 def branches(store: Store | Reader, space: str) -> list[Branch]:
@@ -324,9 +330,21 @@ def _first_of_the_last(store: Store | Reader, session: int, ways: Sequence[Span]
     return first
 
 
-def _fitting(found: Sequence[Message], room: int) -> Iterator[Message]:
-    for number, one in enumerate(found):
-        room -= len(one.text.encode()) + len(msgspec.json.encode(one.extra)) + 256
-        if room < 0 and number:
-            return
-        yield one
+def _messages(store: Store | Reader, query: str, bindings: Bindings) -> Iterator[Message]:
+    """One after the other: all that a query finds may be more than a process can hold."""
+    return map(message_of, store.each(query, bindings))
+
+
+def _up_to(room: int, messages: Iterator[Message]) -> list[Message]:
+    """Those that have room, and the one that has none any more, so that it is seen that there are others."""
+    found: list[Message] = []
+    for one in messages:
+        found.append(one)
+        room -= _size(one)
+        if room < 0:
+            break
+    return found
+
+
+def _size(one: Message) -> int:
+    return len(one.text.encode()) + len(msgspec.json.encode(one.extra)) + 256

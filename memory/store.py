@@ -76,6 +76,11 @@ class Store:
         with said():
             return self.connection.execute(query, bindings).fetchall()
 
+    def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """What a query answers, a row at a time. Raises StoreError."""
+        with said():
+            yield from self.connection.execute(query, bindings)
+
     def close(self) -> None:
         """Close the file; what lies in the write-ahead log goes into it."""
         self.connection.close()
@@ -92,6 +97,11 @@ class Reader:
         """What a query answers, all of it. Raises StoreError."""
         with said():
             return self.connection.execute(query, bindings).fetchall()
+
+    def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """What a query answers, a row at a time. Raises StoreError."""
+        with said():
+            yield from self.connection.execute(query, bindings)
 
     @contextmanager
     def moment(self) -> Iterator[None]:

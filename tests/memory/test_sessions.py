@@ -1,6 +1,7 @@
 """Conversations: numbers without holes on each branch, search in one of them, summaries beside the originals, round trips."""
 
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -389,3 +390,21 @@ def test_a_conversation_of_many_summaries_is_read_in_little_time(store: Store) -
     assert time.monotonic() - began < 2
     assert cut
     assert [one.text for one in found][-2:] == [f"s{many - 2}", f"s{many - 1}"]
+
+
+def test_of_messages_that_fill_a_reply_no_more_are_read_than_it_holds(store: Store) -> None:
+    count, size = 60, 1_000_000
+    for number in range(count):
+        say(store, f"word {number} " + "x" * size)
+    tracemalloc.start()
+    for found in (
+        sessions.read(store, CHAT, after=0, most=1_000),
+        sessions.search(store, CHAT, "word", most=1_000),
+        sessions.search(store, CHAT, "😀 ", most=1_000) or sessions.search(store, CHAT, "_", most=1_000),
+        sessions.read(store, CHAT, most=1_000),
+    ):
+        assert len(found) <= 2
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 12 * size
+    assert [one.seq for one in sessions.search(store, CHAT, "word", most=1_000)] == [count, count - 1]

@@ -349,3 +349,22 @@ def test_a_write_is_told_of_in_its_order_though_its_caller_has_gone(tmp_path: Pa
         return told
 
     assert run(tmp_path, work) == [*range(1, 21)]
+
+
+def test_a_write_is_made_though_what_has_expired_cannot_be_swept(tmp_path: Path) -> None:
+    async def life(*works: Callable[[Store], object]) -> list[object]:
+        shelf = Shelf(tmp_path, now=lambda: NOW + 10 * 60_000_000 * len(works), quota=1 << 30)
+        told = [await shelf.write(OWN, work) for work in works]
+        await shelf.close()
+        return told
+
+    expiring = Change(key="a", value=b"\xc0", expires=NOW + 10 * 60_000_000 + 1)
+    asyncio.run(life(lambda store: keys.change(store, "", [expiring])))
+    path = tmp_path / f"{OWN}.db"
+    store = Store(path, now=lambda: NOW)
+    ((root,),) = store.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'")
+    store.close()
+    with path.open("r+b") as file:
+        file.seek((int(str(root)) - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    assert asyncio.run(life(say, say)) == [1, 2]
