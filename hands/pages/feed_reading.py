@@ -16,7 +16,10 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 
 def read(raw: bytes, url: str, most: int) -> dict[str, object]:
     """What pages.feed answers, but for `url`. Raises PageRefused for what is no feed."""
-    found = feedparser.parse(raw, response_headers={"content-location": url}, resolve_relative_uris=True)
+    try:
+        found = feedparser.parse(raw, response_headers={"content-location": url}, resolve_relative_uris=True)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # as it meets what it did not expect
+        raise PageRefused("unknown type", f"{url}: it cannot be read as a feed: {type(error).__name__}.") from None
     if not found.get("version"):
         raise PageRefused("unknown type", f"{url}: it is neither RSS nor Atom.")
     entries: list[dict[str, str]] = []
@@ -24,12 +27,12 @@ def read(raw: bytes, url: str, most: int) -> dict[str, object]:
     for one in found.entries[:most]:
         entry = {
             "title": _plain(one.get("title", "")),
-            "url": str(one.get("link", ""))[:2000],
-            "id": str(one.get("id", "") or one.get("link", ""))[:500],
+            "url": _whole(one.get("link", ""))[:2000],
+            "id": _whole(one.get("id", "") or one.get("link", ""))[:500],
             "date": _moment(one.get("published_parsed") or one.get("updated_parsed")),
             "summary": _plain(one.get("summary", "")),
         }
-        room -= sum(len(text.encode("utf-8", "replace")) + 20 for text in entry.values())
+        room -= sum(len(text.encode()) + 20 for text in entry.values())
         if room < 0:
             break
         entries.append(entry)
@@ -38,7 +41,12 @@ def read(raw: bytes, url: str, most: int) -> dict[str, object]:
 
 
 def _plain(text: object) -> str:
-    return " ".join(_TAG.sub(" ", str(text)).split())[:1000]
+    return " ".join(_TAG.sub(" ", _whole(text)).split())[:1000]
+
+
+def _whole(text: object) -> str:
+    """What was told, in letters alone that can be sent: a reference may name half a one."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def _moment(parsed: time.struct_time | None) -> str:

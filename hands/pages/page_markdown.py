@@ -34,6 +34,7 @@ _DATES: Final = (
     "//time[@pubdate]/@datetime",
     "//article//time/@datetime",
 )
+_NUMBER: Final = re.compile(r"(?a)[0-9]{1,6}")
 _JSON_DATE: Final = re.compile(r'"datePublished"\s*:\s*"([^"]{4,40})"')
 _DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2}([T ][0-9:.]{5,15} ?(Z|[+-]\d{2}:?\d{2})?)?)?")
 
@@ -56,6 +57,10 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     etree.strip_elements(tree, *_UNSEEN, with_tail=False)
     etree.strip_elements(tree, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     _make_absolute(tree, base)
+    for one in tree.xpath("//*[@start or @colspan]"):
+        for name in ("start", "colspan"):  # which markdownify reads as numbers where Python takes them for digits
+            if not _NUMBER.fullmatch(one.get(name, "1")):
+                del one.attrib[name]
     body = tree.find("body")
     shown = body if body is not None else tree
     article = None if whole else _article(tree)

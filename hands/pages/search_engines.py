@@ -101,4 +101,5 @@ def _rows(found: object) -> Rows:
 
 
 def _text(row: dict[str, object], name: str) -> str:
-    return " ".join(re.sub(r"<[^<>]*>", "", str(row.get(name) or "")).split())[:1000]
+    text = str(row.get(name) or "").encode("utf-8", "replace").decode()  # JSON may hold half a letter
+    return " ".join(re.sub(r"<[^<>]*>", "", text).split())[:1000]

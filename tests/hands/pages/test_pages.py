@@ -1,6 +1,7 @@
 """Pages become Markdown, feeds entries, and answers of engines results; what is none of these is told."""
 
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -201,3 +202,32 @@ def test_a_page_whose_base_is_none_is_read_from_where_it_came() -> None:
 def test_a_text_is_read_whatever_characters_its_header_names(charset: str) -> None:
     headers = {"content-type": f"text/plain; charset={charset}"}
     assert main._text(main.Got(URL, {"status": 200, "headers": headers}, "Ä".encode())) == "Ä"
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 5_000, "-1", "", "1.5"])
+def test_numbers_in_a_page_that_are_none_are_passed_over(number: str) -> None:
+    raw = f'<html><body><ol start="{number}"><li>one</li></ol><table><tr><td colspan="{number}">two</td></tr></table>'
+    page = read(raw.encode(), whole=True)
+    assert "1. one" in page.markdown
+    assert "two" in page.markdown
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'<?xml version="1.0" encoding="undefined"?>' + RSS.partition(b"?>")[2],
+        b'<?xml version="1.0" encoding="punycode"?>' + RSS.partition(b"?>")[2],
+        RSS.replace(b"News", b"&#xD800;"),
+        RSS.replace(b"https://example.org/", b"&#xD800;"),
+        b'<feed xmlns="http://www.w3.org/2005/Atom"><title>&#xD800;</title><entry><id>&#xD800;</id></entry></feed>',
+    ],
+)
+def test_a_feed_of_what_nobody_can_read_is_refused_or_can_be_sent(raw: bytes) -> None:
+    with suppress(PageRefused):
+        encode_body(feeds.read(raw, URL, 9))
+
+
+def test_half_a_letter_of_a_search_engine_is_told_as_one_that_is_none() -> None:
+    kind, address = engines.engine({"home": "searxng http://127.0.0.1/s"}, "home")
+    raw = b'{"results": [{"url": "https://a.example/\\ud800", "title": "\\ud800", "content": "\\udfff x"}]}'
+    encode_body(engines.answers(kind, address, raw))
