@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+import apsw
+
 from plan_list import FIRST, PlanWrong, made, stepped, told
 from plan_shelf import PlanShelf
 from runtime import Call, Failure, Hand
@@ -64,7 +66,8 @@ class Plan(Hand):
 
     async def remove(self, call: Call, name: str = FIRST) -> dict[str, object]:
         """plan.remove: one list."""
-        return {"removed": self.shelf.remove(call.resource, name)}
+        with _ending():
+            return {"removed": self.shelf.remove(call.resource, name)}
 
     async def all(self, call: Call, most: int = 50) -> dict[str, object]:
         """plan.all: the lists of everybody, with whose each is."""
@@ -89,6 +92,8 @@ def _ending() -> Iterator[None]:
         yield
     except PlanWrong as wrong:
         raise Failure(wrong.code, wrong.text) from None
+    except (apsw.FullError, apsw.IOError) as error:
+        raise Failure("disk", f"it could not be kept: {error}.") from None
 
 
 def _now() -> str:

@@ -36,14 +36,16 @@ class PlanShelf:
         return _read(rows[0][0])
 
     def put(self, space: str, plan: Plan) -> None:
-        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many."""
-        with self._file:
-            count = "select count(*) from plans where space = ? and name <> ?"
-            ((others,),) = self._file.execute(count, (space, plan.name))
-            if others >= PLANS_MOST:
-                raise PlanWrong("too many", f"there are {PLANS_MOST} plans here already: remove one first.")
-            row = (space, plan.name, plan.changed, msgspec.msgpack.encode(plan))
-            self._file.execute("insert or replace into plans values (?, ?, ?, ?)", row)
+        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many.
+
+        One statement writes, so there is nothing to undo: on a full disk SQLite has done that itself.
+        """
+        count = "select count(*) from plans where space = ? and name <> ?"
+        ((others,),) = self._file.execute(count, (space, plan.name))
+        if others >= PLANS_MOST:
+            raise PlanWrong("too many", f"there are {PLANS_MOST} plans here already: remove one first.")
+        row = (space, plan.name, plan.changed, msgspec.msgpack.encode(plan))
+        self._file.execute("insert or replace into plans values (?, ?, ?, ?)", row)
 
     def remove(self, space: str, name: str) -> bool:
         """Whether there was one."""

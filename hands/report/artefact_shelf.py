@@ -93,7 +93,12 @@ class ArtefactShelf:
             made=old.made if old else made, labels=tuple(sorted({*labels, *(old.labels if old else ())})),
         )  # fmt: skip
         row = (space, name, title, kind, one.size, sha256, one.made, "\n".join(one.labels))
-        self._file.execute("insert or replace into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        try:
+            self._file.execute("insert or replace into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        except apsw.Error:
+            if old is None:  # or it would lie there, counted by nobody, until the next start
+                (self.folder / name).unlink()
+            raise
         return one
 
     def find(self, space: str, name: str) -> Artefact | None:

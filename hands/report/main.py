@@ -4,9 +4,12 @@ Whose an artefact is the kernel says, in the namespace that it delivers.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
+
+import apsw
 
 from artefact_shelf import Artefact, ArtefactShelf, Draft
 from runtime import Call, Failure, Hand
@@ -28,6 +31,7 @@ class Report(Hand):
     async def start(self) -> None:
         """Opens the shelf."""
         self.shelf = ArtefactShelf(self.state)
+        self.coming: Counter[str] = Counter()  # bytes of drafts, which count with what is kept
 
     async def stop(self) -> None:
         """Closes it."""
@@ -51,8 +55,11 @@ class Report(Hand):
             one = self.shelf.put(call.resource, title, kind, draft, _now(), tuple(sorted(call.labels)))
         except OSError as error:
             raise Failure("disk", f"it could not be kept: {error.strerror or error}.") from None
+        except (apsw.FullError, apsw.IOError) as error:
+            raise Failure("disk", f"it could not be kept: {error}.") from None
         finally:
             draft.drop()
+            self.coming[call.resource] -= draft.size
         return {"id": one.id, "size": one.size, "sha256": one.sha256}
 
     async def list(self, call: Call, most: int = 100) -> dict[str, object]:
@@ -83,11 +90,12 @@ class Report(Hand):
         if draft.size + len(chunk) > most:
             raise Failure("too large", f"an artefact has at most {most} bytes (the setting `most`).")
         each = self.settings.of("each", int)
-        if self.shelf.size_of(call.resource) + draft.size + len(chunk) > each:
+        if self.shelf.size_of(call.resource) + self.coming[call.resource] + len(chunk) > each:
             raise Failure(
                 "too large", f"all artefacts here have at most {each} bytes: remove one (the setting `each`)."
             )
         draft.write(chunk)
+        self.coming[call.resource] += len(chunk)
 
     def _listed(self, call: Call, found: Sequence[Artefact], most: int) -> dict[str, object]:
         for one in found[:most]:

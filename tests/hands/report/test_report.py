@@ -164,3 +164,43 @@ def test_what_is_no_artefact_is_told(desk: Desk, arguments: dict[str, object]) -
         desk.run(desk.hand.put(FakeCall(OWN), **arguments))
     assert failed.value.code == "arguments"
     assert desk.files == 0
+
+
+def test_two_that_come_at_once_have_no_more_room_together_than_one_after_the_other(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, each=1_000, most=1_000)
+    taken, others = asyncio.Event(), asyncio.Event()
+
+    async def first() -> AsyncIterator[bytes]:
+        yield b"x" * 600
+        taken.set()
+        await others.wait()
+
+    async def second() -> AsyncIterator[bytes]:
+        await taken.wait()
+        others.set()
+        yield b"y" * 600
+
+    async def put(title: str, pieces: AsyncIterator[bytes]) -> object:
+        return await desk.hand.put(FakeCall(OWN, upload=pieces), title)
+
+    async def all_of_it() -> tuple[object, object]:
+        return await asyncio.gather(put("one", first()), put("two", second()), return_exceptions=True)
+
+    told = desk.run(all_of_it())
+    assert sum(isinstance(one, main.Failure) and one.code == "too large" for one in told) == 1, told
+    assert desk.files == 1
+    with pytest.raises(main.Failure, match="at most 1000 bytes"):
+        desk.put(b"x" * 401, title="three")
+    desk.put(b"y" * 400, title="three")
+
+
+def test_what_the_table_has_no_room_for_is_told_and_leaves_no_bytes(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.hand.shelf._file.pragma("max_page_count", 8)  # SQLite's own words for a disk that is full
+    kept = 0
+    with pytest.raises(main.Failure, match="full") as failed:
+        while kept < 1_000:
+            desk.put(b"x", title=f"{kept} {'t' * 250}")
+            kept += 1
+    assert failed.value.code == "disk"
+    assert desk.files == kept
