@@ -29,7 +29,6 @@ RARE: Final = 2_048
 ALL: Final = -1
 """Places of a term that are read at once, instead of being counted first; and no bound, as SQLite's LIMIT has it."""
 
-ALL: Final = -1
 ASTRAY: Final = "an index of this memory names what is not there: `maniple memory verify` mends it"
 _SQL: Final = queries("recall")
 
