@@ -15,7 +15,9 @@ at once is not decided here.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Final
 
 import httpx2
@@ -37,13 +39,22 @@ SENT: Final = frozenset(
 _LOUD: Final = ("anthropic", "httpcore2", "httpx2", "openai")
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Those of the system, read once for all Endpoints: that takes a hundred times as long as all else of making a driver."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class Transport(httpx2.AsyncBaseTransport):
     """One Endpoint's connections."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._inner = httpx2.AsyncHTTPTransport(
-            trust_env=False, retries=0, limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20)
+            verify=_certificates(),
+            trust_env=False,
+            retries=0,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
