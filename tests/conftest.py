@@ -13,9 +13,10 @@ import pytest
 from hypothesis import settings
 
 from kernel.process import cgroup, confine, mounts
-from tests.turns import turn
+from tests.turns import Turns
 
 HERE = Path(__file__)
+TURNS = Turns(HERE, HERE.parent)
 
 settings.register_profile("test", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.register_profile("soak", deadline=None, max_examples=5000)
@@ -50,9 +51,13 @@ def own_group() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Under xdist each test has its turn, with its fixtures; the time that it waits for it is not its own."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    with turn(HERE, HERE.parent, alone=item.get_closest_marker("alone") is not None):
+    with TURNS.next(alone=_wants_to_be_alone(item), then_alone=_wants_to_be_alone(nextitem)):
         return (yield)
+
+
+def _wants_to_be_alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None

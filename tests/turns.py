@@ -6,7 +6,7 @@ Both locks are held by the system, so whoever dies gives them back, and nothing 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -26,3 +26,27 @@ def turn(gate: Path, room: Path, *, alone: bool) -> Iterator[None]:
         for descriptor in both:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that a test forked may still have it open
             os.close(descriptor)
+
+
+class Turns:
+    """The turns of one process's tests. Those that want to be alone, one right after the other, have one turn together.
+
+    Else each of them would wait anew until the tests of all others have ended.
+    """
+
+    def __init__(self, gate: Path, room: Path) -> None:
+        self._gate, self._room = gate, room
+        self._had = ExitStack()
+        self._is_alone = False
+
+    @contextmanager
+    def next(self, *, alone: bool, then_alone: bool) -> Iterator[None]:
+        """The turn of a test. then_alone: the next one of this process wants to be alone as well."""
+        if not self._is_alone:
+            self._had.enter_context(turn(self._gate, self._room, alone=alone))
+        self._is_alone = alone and then_alone
+        try:
+            yield
+        finally:
+            if not self._is_alone:
+                self._had.close()

@@ -73,15 +73,14 @@ def test_a_file_that_says_only_what_it_must_gets_the_defaults() -> None:
     assert manifest.hand.idle_ms == 60_000
 
 
-@pytest.mark.alone
 def test_a_manifest_survives_the_snapshot_and_is_read_quickly() -> None:
     manifest = check(EVERYTHING)
     encoded = schema.encode(manifest)
     assert schema.decode(encoded) == manifest
-    start = time.perf_counter()
+    start = time.thread_time()  # which others on the machine cost nothing
     for _ in range(100):
         schema.decode(encoded)
-    assert (time.perf_counter() - start) / 100 < 0.002  # 200 µs wanted; a busy machine is given ten times that
+    assert (time.thread_time() - start) / 100 < 0.002  # 200 µs wanted; a slow machine is given ten times that
 
 
 def test_a_key_that_is_not_in_the_schema_is_refused_when_a_snapshot_is_read() -> None:
