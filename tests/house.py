@@ -8,6 +8,7 @@ against samples that break them.
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final
 
 FILE_MOST: Final = 400
@@ -37,6 +38,18 @@ UNFINISHED: Final = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def _parsed(text: str) -> ast.Module:
+    """The tree of a module, made once: every rule looks at every module, and none changes it."""
+    return ast.parse(text)
+
+
+@cache
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    """All that is in a module, in the order of `ast.walk`."""
+    return tuple(ast.walk(_parsed(text)))
+
+
 def layout(paths: Iterable[str]) -> list[str]:
     """The top level is exactly LAYOUT."""
     found = {path.split("/", 1)[0] for path in paths}
@@ -55,7 +68,7 @@ def function_length(path: str, text: str) -> list[str]:
     """Functions that one screen can hold, from `def` to their last line."""
     return [
         f"{path}:{node.lineno}: {node.name} has {length} lines, {FUNCTION_MOST} at most"
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, Function) and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_MOST
     ]
 
@@ -77,7 +90,7 @@ def kernel_length(files: Iterable[tuple[str, str]]) -> list[str]:
 def code_lines(text: str) -> int:
     """Lines that are neither blank, nor a comment, nor text that explains (a docstring, or a string below a constant)."""
     told: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             told.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     lines = enumerate(text.split("\n"), 1)
@@ -86,7 +99,7 @@ def code_lines(text: str) -> int:
 
 def module_docstring(path: str, text: str) -> list[str]:
     """Every module says first, in one sentence, what it is."""
-    first = (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0]
+    first = (ast.get_docstring(_parsed(text)) or "").split("\n", 1)[0]
     return [] if len(first) > 10 else [f"{path}: its first line does not say what it is"]
 
 
@@ -94,7 +107,7 @@ def message_docstrings(path: str, text: str) -> list[str]:
     """Every message (a class with a tag) says who sends it."""
     return [
         f"{path}:{node.lineno}: {node.name} does not say who sends it: Sent by …"
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.ClassDef)
         and any(keyword.arg == "tag" for keyword in node.keywords)
         and "Sent by" not in (ast.get_docstring(node) or "")
@@ -104,7 +117,7 @@ def message_docstrings(path: str, text: str) -> list[str]:
 def names(path: str, text: str) -> list[str]:
     """No module, folder, class or function is called by a word that says nothing, alone or at its end."""
     modules = [part.removesuffix(".py") for part in path.split("/")]
-    defined = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef | Function)]
+    defined = [node.name for node in nodes(text) if isinstance(node, ast.ClassDef | Function)]
     return [f"{path}: {name} says nothing; name what it does" for name in modules + defined if _says_nothing(name)]
 
 
@@ -123,7 +136,7 @@ def bare_except(path: str, text: str) -> list[str]:
     """A handler names what it can do something about."""
     return [
         f"{path}:{node.lineno}: bare except"
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
+from tests.house import nodes
+
 BELOW: Final = {
     "hands": frozenset({"runtime", "memory", "manifests", "wire"}),
     "kernel": frozenset({"manifests", "wire"}),
@@ -66,7 +68,7 @@ class Import(NamedTuple):
 
 def imports(text: str) -> Iterator[Import]:
     """Every module that a file imports anywhere, also inside functions; its own package's relative ones left out."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(node.lineno, alias.name)
@@ -98,7 +100,7 @@ def pure_calls(path: str, text: str) -> list[str]:
     """`wire` and `manifests` open, print, ask for nothing, and are handed clock and randomness."""
     return [
         f"{path}:{node.lineno}: a pure package does not call {name}"
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.Call) and (name := _called(node.func)) in PURE_CALLS_NOT
     ]
 
