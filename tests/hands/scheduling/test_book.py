@@ -158,7 +158,7 @@ def test_a_clock_that_was_days_ahead_loses_nothing_and_starts_nothing_twice(worl
     ),
     st.sampled_from([0, 1_500]),
 )
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)  # each goes on for minutes of a clock, on a real file
 def test_killed_anywhere_each_firing_begins_exactly_one_run(
     tmp_path_factory: pytest.TempPathFactory, deaths: list[tuple[int, int, int]], lasts: int
 ) -> None:

@@ -4,7 +4,7 @@ from itertools import combinations
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.confinement import program
@@ -37,6 +37,7 @@ def _conditional(architecture: Architecture, profiles: frozenset[Profile]) -> di
 
 
 @EVERY
+@settings(max_examples=settings().max_examples // 5)  # of 601 calls each, for 64 programs
 @given(args=SIX)
 def test_every_number_is_answered_as_the_table_says(
     architecture: Architecture, profiles: frozenset[Profile], args: tuple[int, ...]

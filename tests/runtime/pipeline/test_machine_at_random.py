@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -68,7 +68,6 @@ def drive(made: Pipeline, seed: int, *, failures: float) -> Drive:
     return Drive(made, answer=answer, choose=choose, says_yes=lambda: chance.random() < 0.5)
 
 
-@settings(max_examples=100, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 def test_a_step_begins_only_when_all_that_it_needs_is_over(made: Pipeline, seed: int, failures: float) -> None:
     done = drive(made, seed, failures=failures)
@@ -86,7 +85,6 @@ def test_a_step_begins_only_when_all_that_it_needs_is_over(made: Pipeline, seed:
         open_[step] = open_.get(step, 0) + (1 if event.what == "begun" else -1)
 
 
-@settings(max_examples=100, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.0, 0.3]))
 def test_no_more_pieces_are_under_way_than_pipeline_and_step_allow(made: Pipeline, seed: int, failures: float) -> None:
     done = drive(made, seed, failures=failures)
@@ -100,7 +98,6 @@ def test_no_more_pieces_are_under_way_than_pipeline_and_step_allow(made: Pipelin
             assert under_way[step] <= (made.steps[step].parallel if many else 1)
 
 
-@settings(max_examples=100, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.0, 0.2, 0.5, 1.0]))
 def test_every_course_ends_once_and_as_its_steps_did(made: Pipeline, seed: int, failures: float) -> None:
     done = drive(made, seed, failures=failures)
@@ -118,7 +115,6 @@ def test_every_course_ends_once_and_as_its_steps_did(made: Pipeline, seed: int, 
         assert bool(done.result.code) == bool([step for step in nulls if step.on_failure == STOP])
 
 
-@settings(max_examples=100, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.2, 0.5]))
 def test_what_was_done_is_undone_once_each_the_latest_first(made: Pipeline, seed: int, failures: float) -> None:
     done = drive(made, seed, failures=failures)
@@ -143,7 +139,6 @@ def _can_be_undone(made: Pipeline, event: object) -> bool:
     return made.steps[ran].undo is not None
 
 
-@settings(max_examples=100, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.1, 0.5, 1.0]))
 def test_the_end_comes_whatever_happened_and_each_piece_is_tried_as_often_as_it_says(
     made: Pipeline, seed: int, failures: float
@@ -158,7 +153,6 @@ def test_the_end_comes_whatever_happened_and_each_piece_is_tried_as_often_as_it_
         assert begin.tries <= 1 + (work.retry.times if work.retry else 0)
 
 
-@settings(max_examples=80, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.0, 0.5]))
 def test_after_a_failure_that_stops_no_further_step_begins(made: Pipeline, seed: int, failures: float) -> None:
     done = drive(made, seed, failures=failures)
@@ -170,7 +164,6 @@ def test_after_a_failure_that_stops_no_further_step_begins(made: Pipeline, seed:
         assert not [event for event in after if event.role in ("step", "stand-in")]
 
 
-@settings(max_examples=80, deadline=None)
 @given(pipelines(), SEEDS, st.sampled_from([0.0, 0.5]))
 def test_the_same_events_lead_to_the_same_actions(made: Pipeline, seed: int, failures: float) -> None:
     first, second = drive(made, seed, failures=failures), drive(made, seed, failures=failures)
