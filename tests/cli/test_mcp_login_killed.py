@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from urllib.error import URLError
 
@@ -26,6 +26,11 @@ STEPS = (
     "POST /token",
 )
 """What is asked in a login, in this order."""
+
+
+def some(every: Sequence[object], *quick: object) -> list[object]:
+    """Every one of them; but for these few, only in `./just soak`."""
+    return [one if one in quick else pytest.param(one, marks=pytest.mark.soak) for one in every]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +114,7 @@ def everything_is_as_ever(kernel: Kernel, shell: Shell, shop: Shop) -> None:
     shell.good("audit", "verify")
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", some(STEPS, "POST /mcp", "POST /register", "POST /token"))
 def test_a_login_whose_kernel_is_killed_before_it_is_done_is_none(
     kernel: Kernel, shell: Shell, shop: Shop, step: str
 ) -> None:
@@ -120,7 +125,7 @@ def test_a_login_whose_kernel_is_killed_before_it_is_done_is_none(
     everything_is_as_ever(kernel, shell, shop)
 
 
-@pytest.mark.parametrize("later", [0.0, 0.003, 0.01, 0.03, 0.1])
+@pytest.mark.parametrize("later", some((0.0, 0.003, 0.01, 0.03, 0.1), 0.0, 0.01, 0.1))
 def test_a_login_whose_kernel_is_killed_while_it_is_written_is_one_or_none(
     kernel: Kernel, shell: Shell, shop: Shop, later: float
 ) -> None:
@@ -131,7 +136,7 @@ def test_a_login_whose_kernel_is_killed_while_it_is_written_is_one_or_none(
     everything_is_as_ever(kernel, shell, shop)
 
 
-@pytest.mark.parametrize("step", [*STEPS[1:], ""])
+@pytest.mark.parametrize("step", some((*STEPS[1:], ""), "POST /register", "POST /token", ""))
 def test_a_second_login_that_is_cut_off_leaves_the_first_one_or_is_done(
     kernel: Kernel, shell: Shell, shop: Shop, step: str
 ) -> None:

@@ -52,6 +52,13 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Kernel]:
+    """One that kills after a second what hears no stop."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.hasty") as kernel:
+        yield kernel
+
+
 def _held(kernel: Kernel, method: str) -> tuple[threading.Thread, list[str]]:
     """A call that its actor holds open, and how it ends when it does."""
     how: list[str] = []
@@ -109,25 +116,25 @@ def _deafen(kernel: Kernel) -> None:
     os.kill(pid_of(kernel, "sink"), signal.SIGSTOP)
 
 
-def test_a_service_that_its_operator_stops_stays_down_whatever_was_open_at_it(kernel: Kernel) -> None:
-    install(kernel, actor("sink"))
-    asking, how = _held(kernel, "sink.do")
-    _deafen(kernel)
-    call(kernel, "kernel.stop", "sink")
+def test_a_service_that_its_operator_stops_stays_down_whatever_was_open_at_it(hasty: Kernel) -> None:
+    install(hasty, actor("sink"))
+    asking, how = _held(hasty, "sink.do")
+    _deafen(hasty)
+    call(hasty, "kernel.stop", "sink")
     asking.join()
     assert how == ["ended"]
-    assert state_of(kernel, "sink") == "stopped"
-    assert len(entries(kernel.home, "run.start")) == 1
+    assert state_of(hasty, "sink") == "stopped"
+    assert len(entries(hasty.home, "run.start")) == 1
 
 
-def test_restarts_that_are_ordered_make_no_call_poisonous(kernel: Kernel) -> None:
-    install(kernel, actor("sink"))
-    asking, how = _held(kernel, "sink.do")
+def test_restarts_that_are_ordered_make_no_call_poisonous(hasty: Kernel) -> None:
+    install(hasty, actor("sink"))
+    asking, how = _held(hasty, "sink.do")
     for times in range(2):  # it only reads: each process that is killed gives it to the next
-        _deafen(kernel)
-        call(kernel, "kernel.restart", "sink")
-        assert len(entries(kernel.home, "run.start")) == times + 2
-    call(kernel, "sink.do", "", {"steps": [{"release": True}]})
+        _deafen(hasty)
+        call(hasty, "kernel.restart", "sink")
+        assert len(entries(hasty.home, "run.start")) == times + 2
+    call(hasty, "sink.do", "", {"steps": [{"release": True}]})
     asking.join()
     assert how == ["done"]
 

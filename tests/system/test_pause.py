@@ -145,9 +145,9 @@ def _still_for(seconds: float, kernel: Kernel) -> None:
 
 
 def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
-    count = 1500
+    count = 800
     run = _at_work(kernel, count)
-    for _ in range(10):
+    for _ in range(6):
         assert call(kernel, "kernel.pause", "adder") == {"name": "adder", "state": "paused"}
         until(lambda: standing_still(pid_of(kernel, "adder")), "it stands still")
         _still_for(0.05, kernel)

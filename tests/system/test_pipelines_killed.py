@@ -266,13 +266,22 @@ def test_a_pipeline_that_dies_just_after_it_asked_for_a_run_gets_that_run(kernel
 
 
 def test_a_step_that_waits_for_a_service_when_the_kernel_goes_down_is_not_told_of_that(kernel: Kernel) -> None:
+    waits_while_the_kernel_goes_down(kernel, times=2)
+
+
+@pytest.mark.soak
+def test_steps_that_wait_for_a_service_when_the_kernel_goes_down_are_not_told_of_that(kernel: Kernel) -> None:
+    waits_while_the_kernel_goes_down(kernel, times=20)
+
+
+def waits_while_the_kernel_goes_down(kernel: Kernel, times: int) -> None:
     killer = Killer(kernel)
-    for number in range(4):
+    for number in range(times):
         book = f"d{number}"
         run = begin_whole(kernel, book, fails=False)
         until(lambda book=book: so_far(kernel, book), "a first line")  # type: ignore[misc]
         killer.kill("template")
-        time.sleep(0.03 * number)
+        time.sleep(0.03 * (number % 4))
         killer.kill("down")
         check_right(kernel, run, book, fails=False)
 

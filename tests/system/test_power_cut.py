@@ -128,7 +128,7 @@ def _nothing_unrecorded(home: Path, acknowledged: list[int]) -> None:
 
 
 def test_power_cut_at_any_step_leaves_no_effect_without_its_record(tmp_path: Path) -> None:
-    _cut_again_and_again(make_home(tmp_path / "home"), 20, seed=20261121)
+    _cut_again_and_again(make_home(tmp_path / "home"), 12, seed=20261121)
 
 
 @pytest.mark.soak

@@ -26,7 +26,7 @@ from tests.system.test_wasm import ECHO, guest
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     work = tmp_path_factory.mktemp("replay")
     (work / "data").mkdir()
-    with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
+    with Kernel(make_home(work / "home"), "tests.system.hasty") as kernel, kernel.client() as client:
         chaos.prepare(kernel)
         for hand in (ROOT / "hands" / "files", ROOT / "hands" / "data-pipeline", SLOW, RACER):
             install(kernel, hand)

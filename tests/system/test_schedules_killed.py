@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from itertools import pairwise
@@ -90,13 +91,18 @@ def test_a_run_that_a_kill_cut_in_two_tells_its_end_to_scheduling(tmp_path: Path
 
 
 def test_what_was_missed_while_nobody_was_there_is_one_run(tmp_path: Path) -> None:
+    """To this scheduling 2 s are late, and not 10."""
+    hurried = shutil.copytree(SCHEDULING, tmp_path / "scheduling", ignore=shutil.ignore_patterns("__pycache__"))
+    turning = hurried / "scheduling_turn.py"
+    assert "LATE_MS: Final = 10_000\n" in turning.read_text()
+    turning.write_text(turning.read_text().replace("LATE_MS: Final = 10_000\n", "LATE_MS: Final = 2_000\n"))
     with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, SCHEDULING)
+        install(kernel, hurried)
         install(kernel, beat("strict", 'every = "3s"\nmissed = "skip"'))
         with kernel.client() as client:
             until(lambda: ended(client, "strict"), "a run")
         kernel.down()
-        time.sleep(16)
+        time.sleep(6)  # two moments come in it, of which one at least is late by then
         kernel.up()
         with kernel.client() as client:
             missed = until(lambda: ended(client, "strict", "missed"), "what was missed is told")
