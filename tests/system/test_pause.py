@@ -145,9 +145,17 @@ def _still_for(seconds: float, kernel: Kernel) -> None:
 
 
 def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
-    count = 800
+    _paused_again_and_again(kernel, 6, count=800)
+
+
+@pytest.mark.soak
+def test_a_caller_that_is_paused_a_hundred_times_makes_no_call_and_loses_none(kernel: Kernel) -> None:
+    _paused_again_and_again(kernel, 100, count=20_000)
+
+
+def _paused_again_and_again(kernel: Kernel, times: int, *, count: int) -> None:
     run = _at_work(kernel, count)
-    for _ in range(6):
+    for _ in range(times):
         assert call(kernel, "kernel.pause", "adder") == {"name": "adder", "state": "paused"}
         until(lambda: standing_still(pid_of(kernel, "adder")), "it stands still")
         _still_for(0.05, kernel)
