@@ -9,22 +9,27 @@ import pytest
 from tests.living import Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, none_waits, outcome, waiting, writer
-from tests.system.fates import call, entries
+from tests.system.fates import call, entries, entry
+from tests.system.test_idle import pass_time
+
+THINKING = 50.0
+"""Seconds that a person takes: more than any time that something here may take."""
 
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
+    """On a clock that tests move, so that a person may think for longer than a busy machine needs for anything."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_day") as kernel:
         install(kernel, POST)
         install(kernel, writer())
         yield kernel
 
 
 def test_held_time_counts_against_no_deadline_neither_the_calls_nor_the_runs(kernel: Kernel) -> None:
-    install(kernel, writer("hasty", wall="1s"))
-    run = begin(kernel, "ann hello", hand="hasty", timeout=0.5)
+    install(kernel, writer("hasty", wall="20s"))
+    run = begin(kernel, "ann hello", hand="hasty", timeout=15.0)
     held = waiting(kernel)
-    time.sleep(1.6)
+    pass_time(kernel, THINKING, 0.5)
     answer(kernel, held)
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
@@ -47,21 +52,22 @@ def test_a_run_that_goes_on_working_while_a_call_of_its_is_held_has_no_more_time
 
 
 def test_a_run_that_works_now_and_then_while_a_call_of_its_is_held_has_time_for_what_it_does(kernel: Kernel) -> None:
-    install(kernel, writer("hasty", wall="3s"))
-    run = begin(kernel, "ann hello", hand="hasty", reads=True, naps=40)
+    install(kernel, writer("hasty", wall="20s"))
+    run = begin(kernel, "ann hello", hand="hasty", reads=True, naps=10 * THINKING)
     (held,) = waiting(kernel)
-    time.sleep(4)
+    entry(kernel.home, "call", method="kernel.sleep", run=run)  # it has read, and naps
+    pass_time(kernel, THINKING, 0.5)
     answer(kernel, [held])
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
 def test_a_run_that_waits_for_one_whose_call_is_held_waits_as_long(kernel: Kernel) -> None:
     asks = '"kernel.spawn" = { allow = ["*"], approval = false }\n"post.*" = ["*"]\n'
-    install(kernel, writer("chief", asks, wall="1s"))
+    install(kernel, writer("chief", asks, wall="20s"))
     run = begin(kernel, "ann hello", hand="chief", spawn="writer")
     (held,) = waiting(kernel)
     assert [(one.hand, one.method) for one in held.chain] == [("chief", "run"), ("operator", "run")]
     assert [one.name for one in held.asks] == ["writer", "chief"]
-    time.sleep(1.5)
+    pass_time(kernel, THINKING, 0.5)
     answer(kernel, [held])
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
