@@ -171,7 +171,7 @@ def test_it_expires_at_its_time_whatever_the_kernel_did_meanwhile(tmp_path: Path
         assert sent(home) == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 40))])
 def test_killed_around_the_answer_it_is_done_once_or_its_outcome_is_unknown(kernel: Kernel, seed: int) -> None:
     chance = random.Random(f"approval {seed}")
     run = begin(kernel, *(f"to{number} x" for number in range(4)), at_once=True)
