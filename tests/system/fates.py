@@ -25,11 +25,16 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def until(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
-    """Look until there is something to see; give it. Fails when there is nothing within so many seconds."""
-    deadline = time.monotonic() + seconds
+    """Look until there is something to see; give it. Fails when there is nothing within so many seconds.
+
+    The longer it has looked the less often it looks: a look may cost the kernel a link and a call, and what is waited for
+    comes the later the more is looked.
+    """
+    began = time.monotonic()
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(0.003)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"never came true: {what}"
+        time.sleep(min(0.03, 0.003 + waited / 20))
     return seen
 
 
