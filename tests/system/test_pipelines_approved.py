@@ -92,7 +92,7 @@ def test_waiting_for_its_approval_costs_a_pipeline_no_process_and_outlives_every
     run = began(kernel, word="news")
     (before,) = waiting(kernel)
     entry(kernel.home, "run.left", run=run, why="it only waits")
-    until(lambda: not [row for row in fates.runs(kernel) if row["run"] == run], "it has no process")
+    until(lambda: not [row for row in fates.runs(kernel) if row["pid"] and row["run"] == run], "it has no process")
     kernel.kill()
     kernel.up()
     call(kernel, "kernel.freeze")
@@ -188,7 +188,7 @@ def test_a_pipeline_that_waits_without_a_process_is_cancelled_as_any_other(kerne
     run = began(kernel, word="news")
     waiting(kernel)
     entry(kernel.home, "run.left", run=run, why="it only waits")
-    until(lambda: not [row for row in fates.runs(kernel) if row["run"] == run], "it has no process")
+    until(lambda: not [row for row in fates.runs(kernel) if row["pid"] and row["run"] == run], "it has no process")
     assert maniple(kernel.home, "cancel", run).out == f"{run} is cancelled.\n"
     assert chaos.outcome_of(kernel, run)["outcome"] == "cancelled"
     assert none_waits(kernel)
