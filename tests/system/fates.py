@@ -24,17 +24,17 @@ PATIENCE = 45.0
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def until(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+def until(look: Callable[[], T], what: str, seconds: float = PATIENCE, *, closely: bool = False) -> T:
     """Look until there is something to see; give it. Fails when there is nothing within so many seconds.
 
     The longer it has looked the less often it looks: a look may cost the kernel a link and a call, and what is waited for
-    comes the later the more is looked.
+    comes the later the more is looked. closely: not so, for who must be there at once.
     """
     began = time.monotonic()
     while not (seen := look()):
         waited = time.monotonic() - began
         assert waited < seconds, f"never came true: {what}"
-        time.sleep(min(0.03, 0.003 + waited / 20))
+        time.sleep(0.003 if closely else min(0.03, 0.003 + waited / 20))
     return seen
 
 

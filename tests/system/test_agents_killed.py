@@ -66,7 +66,7 @@ def _ended(kernel: Kernel, run: str) -> bool:
 
 def _wait_for(kernel: Kernel, run: str, number: int) -> bool:
     """Wait until the run has asked its model so often; whether it still works."""
-    until(lambda: _asked(kernel, run) >= number or _ended(kernel, run), f"it has asked {number} times")
+    until(lambda: _asked(kernel, run) >= number or _ended(kernel, run), f"it has asked {number} times", closely=True)
     return not _ended(kernel, run)
 
 

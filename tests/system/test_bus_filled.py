@@ -142,7 +142,7 @@ def test_who_ends_while_another_fills_the_kernel_is_not_accused(kernel: Kernel) 
     before, known = memory(kernel), len(entries(kernel.home, "run.end"))
     half = subprocess.Popen([sys.executable, "-c", _HALF, str(kernel.home)])
     try:
-        until(lambda: memory(kernel) > before + GROWN + 64 * MIB, "the kernel is being filled")
+        until(lambda: memory(kernel) > before + GROWN + 64 * MIB, "the kernel is being filled", closely=True)
         half.send_signal(signal.SIGSTOP)
         with kernel.client() as client:
             assert [play(client)["outcome"] for _ in range(20)] == ["done"] * 20
