@@ -83,7 +83,7 @@ def test_what_a_kernel_that_does_not_answer_has_on_disk_is_read_all_the_same(sti
         ran = still.run("audit", "search", "--kind", "kernel.start")
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert (ran.code, ran.out.count("kernel.start")) == (0, 1)
+    assert (ran.code, "kernel.start" in ran.out) == (0, True)
     assert "what the kernel did last may be missing here" in ran.err
 
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def _wait_for(kernel: Kernel, run: str, number: int) -> bool:
 def _kill_run(kernel: Kernel, run: str) -> None:
     pids = [row["pid"] for row in fates.runs(kernel, "tidy") if row["run"] == run and row["pid"]]
     for pid in pids:
-        os.kill(int(str(pid)), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # its work was done meanwhile
+            os.kill(int(str(pid)), signal.SIGKILL)
 
 
 def _kill_kernel(kernel: Kernel, run: str) -> None:

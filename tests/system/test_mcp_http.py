@@ -97,7 +97,7 @@ def test_many_calls_at_once_and_a_large_answer(kernel: Kernel, client: Client) -
             thread.join()
         assert sorted(map(int, found)) == list(range(2, 14))
         value = told(client.call(f"{hand}.large", "", {"size": 2_000_000}).value)
-        assert (len(str(value["text"])), value["cut"]) == (900_000, True)
+        assert (len(str(value["text"])), value["cut"]) == (900_000 - 64, True)  # of which a part takes some itself
 
 
 def told(value: object) -> dict[str, object]:
