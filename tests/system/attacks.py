@@ -31,8 +31,10 @@ MIB = 1024 * 1024
 Frames = Sequence[bytes]
 PATIENCE_MS = 20_000
 
-FACTOR = 12
-"""How many times its calm latency a neighbour's typical call may take under attack, on two busy cores."""
+PROMPT = 0.25
+"""Seconds that a neighbour's typical call may take under attack: many times what it does on two busy cores, and far less
+than an attack lasts. A ratio to its calm latency says more of the machine than of the kernel.
+"""
 
 GROWTH = 96 * MIB
 """What the kernel may grow by while one peer does its worst: bodies read ahead, those of its open calls, slack."""
@@ -166,9 +168,9 @@ def latencies(client: Client, count: int = 60) -> list[float]:
     return sorted(taken)
 
 
-def slowness(calm: list[float], under_attack: list[float]) -> float:
-    """How many times slower a neighbour's typical call is under attack."""
-    return statistics.median(under_attack) / statistics.median(calm)
+def typical(client: Client, count: int = 60) -> float:
+    """Seconds that a neighbour's call typically takes."""
+    return statistics.median(latencies(client, count))
 
 
 def open_calls(client: Client) -> int:
@@ -232,13 +234,11 @@ def call_word(number: int = 10_001, method: str = "echo.say", **more: object) ->
 
 
 def storm(kernel: Kernel, attack: Callable[[], Value]) -> tuple[Value, float, int]:
-    """Attack from a thread of its own: what it gives, a neighbour's slowness meanwhile, and the kernel's growth.
-
-    His calm is measured before and after it, and counts as it was when the machine had more to do.
-    """
+    """Attack from a thread of its own: what it gives, a neighbour's typical seconds, the kernel's growth in bytes."""
     outcome: list[Value] = []
     with kernel.client() as neighbour:
-        calm, before = latencies(neighbour), memory(kernel)
+        latencies(neighbour)
+        before = memory(kernel)
         thread = threading.Thread(target=lambda: outcome.append(attack()))
         thread.start()
         stormy, most = [], before
@@ -247,5 +247,4 @@ def storm(kernel: Kernel, attack: Callable[[], Value]) -> tuple[Value, float, in
             most = max(most, memory(kernel))
         thread.join()
         settled(kernel)
-        calm = max(calm, latencies(neighbour), key=statistics.median)
-    return outcome[0], slowness(calm, stormy), most - before
+    return outcome[0], statistics.median(stormy), most - before
