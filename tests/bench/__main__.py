@@ -1,7 +1,7 @@
 """./just bench [names…] [--rounds N] [--out DIR] [--fresh] [--large] [--set DIR]: measure, print the table, keep the samples.
 
 Names are those of BENCHES; none means all but the large ones. --set adds a collection to `memory`: documents.jsonl,
-queries.jsonl and judgements.tsv, as in tests/bench/cranfield. Each run is kept as run-N.json, and the page shows all
+queries.jsonl and judgements.tsv, as in tests/bench/cranfield. Each run is kept as run-N.json, and the pages tell of all
 that are kept; --fresh begins anew.
 """
 
@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 
 from tests.bench import calls, footprint, logs, machine, memories, resuming, starts, web_pages
-from tests.bench.samples import Result, Row, Table, page
+from tests.bench.report import one, pages
+from tests.bench.samples import Result, Row, Table
 
 BENCHES: Final[Mapping[str, Callable[[Path, int], Sequence[Row | Table]]]] = {
     "start": starts.kernel_start,
@@ -74,7 +75,7 @@ def measured(names: list[str], rounds: int) -> Result:
             folder = Path(place, name)
             folder.mkdir()
             found = BENCHES[name](folder, rounds)
-            tables += [one for one in found if isinstance(one, Table)]
+            tables += [table for table in found if isinstance(table, Table)]
             for row in found:
                 if isinstance(row, Table):
                     continue
@@ -84,14 +85,14 @@ def measured(names: list[str], rounds: int) -> Result:
 
 
 def keep(out: Path, result: Result) -> None:
-    """Add this run to those that are kept, and write the page of all of them."""
+    """Add this run to those that are kept, and write the pages of all of them."""
     numbers = [int(path.stem.removeprefix("run-")) for path in out.glob("run-*.json")]
     (out / f"run-{max(numbers, default=0) + 1}.json").write_bytes(msgspec.json.encode(result))
     paths = sorted(out.glob("run-*.json"), key=lambda path: int(path.stem.removeprefix("run-")))
     runs = [(path.stem, msgspec.json.decode(path.read_bytes(), type=Result)) for path in paths]
-    table = page(runs)
-    (out / "README.md").write_text(table)
-    print(page(runs[-1:]))
+    for name, text in pages(runs):
+        (out / name).write_text(text)
+    print(one(*runs[-1]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from memory import spaces, vectors
 from memory.arrays import Floats, NDArray, np
 from memory.fragments import New, add
 from memory.store import Store
-from tests.bench import peer_room
+from tests.bench import growth, peer_room
 from tests.bench.memory_asking import MODEL, Timed
 from tests.bench.samples import Row, Table, percentile
 
@@ -56,7 +56,7 @@ def measured(folder: Path, sizes: tuple[int, ...]) -> list[Row | Table]:
         "Milliseconds, and megabytes of the asking process. Filling is by a thousand fragments to a transaction, storing by "
         "one, which is on the disk. chromadb has the same vectors in a store of its own, bm25s the same texts in memory."
     )
-    table = Table(title="Recall as it grows", columns=columns + peers_columns, lines=tuple(lines), note=note)
+    table = Table(title=growth.TITLE, columns=columns + peers_columns, lines=tuple(lines), note=note)
     return [table, *rows]
 
 
