@@ -96,7 +96,7 @@ class Link:
         try:
             raw = codec.encode(header)
             codec.decode_from_run(raw)
-        except (CodecError, ValueError) as error:  # ValueError: a text with half a surrogate pair
+        except (CodecError, ValueError, OverflowError) as error:  # half a surrogate pair; a number beyond 64 bits
             raise CodecError(f"this {type(header).__name__} cannot travel: {error}") from None
         self._unsent.append((raw, body))
         if not soon or len(self._unsent) > 1:

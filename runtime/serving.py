@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Self
 
+from msgspec.structs import replace
+
 from runtime import records
 from runtime.calls import answering, as_bytes
 from runtime.errors import CallFailed, Failure, LinkLost
@@ -254,9 +256,13 @@ class Serving:
     def _end(self, call: Call, end: headers.Done | headers.Failed | headers.Cancelled, body: bytes = codec.NIL) -> None:
         try:
             self._link.send(end, body)
-        except CodecError as error:  # labels or a cost that the kernel would not take
+        except CodecError as error:  # labels, a cost or measures that the kernel would not take
             records.logger().error("a call's end could not be sent as it was", call=call.number, why=str(error))
-            self._link.send(headers.Failed(number=call.number, code="raised", text=fitting(str(error))))
+            failed = headers.Failed(number=call.number, code="raised", text=fitting(str(error)))
+            try:  # what was spent is settled, whatever else of the end is wrong
+                self._link.send(replace(failed, cost=end.cost))
+            except CodecError:
+                self._link.send(failed)
         del self._open[call.number]
 
 

@@ -18,10 +18,25 @@ RAISING = """
         async def fail(self, call: Call) -> None:
             raise Failure("c" * 100, "t" * 5000, thing=object())
 
+        async def mark(self, call: Call) -> str:
+            call.add_labels("l" * 100)
+            call.cost(tokens=7, micro_dollars=11)
+            return "done"
+
+        async def absurd(self, call: Call) -> str:
+            call.cost(tokens=2**70)
+            return "done"
+
         async def typed(self, call: Call, count: int, wait: float = 1.0) -> object:
             return [count, wait]
 """
-RAISES = (provided("test.fall"), provided("test.fail"), provided("test.typed", count="int", wait="duration?"))
+RAISES = (
+    provided("test.fall"),
+    provided("test.fail"),
+    provided("test.mark"),
+    provided("test.absurd"),
+    provided("test.typed", count="int", wait="duration?"),
+)
 
 
 def test_a_method_that_raises_fails_its_call_in_one_line_and_logs_the_rest(peer: Peer) -> None:
@@ -45,6 +60,20 @@ def test_a_failure_on_purpose_is_made_to_fit_and_is_not_logged(peer: Peer) -> No
     assert (len(failed.code), len(failed.text), detail) == (64, 1024, None)
     assert peer.stop() == 0
     assert peer.records() == []
+
+
+def test_a_call_whose_labels_cannot_travel_fails_and_its_cost_is_told_all_the_same(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.mark")
+    failed, _ = peer.expect(headers.Failed)
+    assert (failed.code, failed.labels, failed.cost) == ("raised", (), Cost(tokens=7, micro_dollars=11))
+
+
+def test_a_call_whose_cost_cannot_travel_has_its_end_all_the_same(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.absurd")
+    failed, _ = peer.expect(headers.Failed)
+    assert (failed.code, failed.cost) == ("raised", None)
 
 
 @pytest.mark.parametrize(
