@@ -13,6 +13,7 @@ compared.
 import os
 import re
 import stat
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -30,7 +31,10 @@ _FRONT: Final = _STAMP_SIZE + 1 + 8
 
 _NOTE: Final = ".from"
 _NOTE_MOST: Final = 2048
-_OURS: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}[-.]")
+_OURS: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}[-.][^\ud800-\udfff]*")
+
+Moving = Callable[[str], None]
+"""Told the resource in the bin of what is about to be moved there, or back."""
 
 
 def bin_name(name: str, now: datetime, random: bytes) -> str:
@@ -48,8 +52,16 @@ def is_due(name: str, now: datetime, days: int) -> bool:
     return now - put >= timedelta(days=days)
 
 
-def delete(tree: Tree, place: Place, expect: str | None, days: int) -> dict[str, object]:
-    """Moves a file into the bin, or removes it. What `files.delete` answers. Raises FileRefused or OSError."""
+def resource_of(root: str, name: str) -> str:
+    """What a file in the bin is called here; no caller reaches it by that."""
+    return f"{root}/{BIN}/{name}"
+
+
+def delete(tree: Tree, place: Place, expect: str | None, days: int, before: Moving) -> dict[str, object]:
+    """Moves a file into the bin, or removes it. What `files.delete` answers. Raises FileRefused or OSError.
+
+    before: told what it will be called in the bin, before it is moved.
+    """
     with ExitStack() as held:
         folder = tree.open_folder(held, place.folder)
         found = check_target(folder, place.name, place.resource)
@@ -59,6 +71,8 @@ def delete(tree: Tree, place: Place, expect: str | None, days: int) -> dict[str,
         with folder_lock(folder, place.resource):
             note = _noted(target, new, place) if days else ""
             try:
+                if shown:
+                    before(shown)
                 if expect is None:
                     move_new(folder, place.name, target, new)
                 else:
@@ -102,7 +116,7 @@ def _read_note(bin_fd: int, name: str) -> str | None:
 
 def _names(bin_fd: int) -> list[str]:
     """What lies in the bin, the last one first."""
-    ours = (name for name in os.listdir(bin_fd) if _OURS.match(name) and name[_FRONT:] != _NOTE)
+    ours = (name for name in os.listdir(bin_fd) if _OURS.fullmatch(name) and name[_FRONT:] != _NOTE)
     return sorted(ours, key=lambda name: (name[:_STAMP_SIZE], _noted_at(bin_fd, name)), reverse=True)
 
 
@@ -151,10 +165,10 @@ def _labels_of(bin_fd: int, name: str) -> tuple[str, ...]:
         os.close(fd)
 
 
-def restore(tree: Tree, place: Place, name: str) -> dict[str, object]:
+def restore(tree: Tree, place: Place, name: str, before: Moving) -> dict[str, object]:
     """Takes back what was deleted at this very place, the last one or that of this name. Raises FileRefused, OSError.
 
-    A name that is taken is never replaced.
+    A name that is taken is never replaced. before: told what it is called in the bin, before it is moved.
     """
     new, here = place.name, "/".join(place.parts)
     with ExitStack() as held:
@@ -167,6 +181,7 @@ def restore(tree: Tree, place: Place, name: str) -> dict[str, object]:
         must_be_file(facts, place.resource)
         folder = tree.open_folder(held, place.folder)
         with folder_lock(folder, place.resource):
+            before(resource_of(place.resource.partition("/")[0], one))
             move_new(bin_fd, one, folder, new)
         remove(bin_fd, one[:_FRONT] + _NOTE)
         os.fsync(folder)
@@ -181,7 +196,7 @@ def _where_to(held: ExitStack, place: Place, folder: int, days: int) -> tuple[in
     bin_fd = open_bin(held, place.root, make=True)
     assert bin_fd is not None  # made just now
     new = bin_name(place.name, datetime.now(UTC), os.urandom(4))
-    return bin_fd, new, f"{place.resource.partition('/')[0]}/{BIN}/{new}"
+    return bin_fd, new, resource_of(place.resource.partition("/")[0], new)
 
 
 def _move_expected(folder: int, place: Place, expect: str, target: int, new: str) -> None:
@@ -212,18 +227,19 @@ def open_bin(held: ExitStack, root: int, *, make: bool) -> int | None:
     return fd
 
 
-def empty(root: int, now: datetime, days: int) -> int:
-    """Removes from a root's bin what has lain there for so many days; how many files."""
-    gone = 0
+def empty(root: int, now: datetime, days: int) -> list[str]:
+    """Removes from a root's bin what has lain there for so many days; which files. Raises OSError for a bin that is none."""
+    gone: list[str] = []
     with ExitStack() as held:
         bin_fd = open_bin(held, root, make=False)
         if bin_fd is None:
-            return 0
+            return gone
         for name in os.listdir(bin_fd):
             if is_due(name, now, days):
                 try:
                     os.unlink(name, dir_fd=bin_fd)
-                    gone += name[_FRONT:] != _NOTE
                 except OSError:
                     continue  # a folder, or not ours to remove: it stays where its owner put it
+                if name[_FRONT:] != _NOTE:
+                    gone.append(name)
     return gone

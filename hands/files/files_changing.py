@@ -76,13 +76,13 @@ class Changing(Desk):
         expect = checked(expect, may_be_absent=False)
         with told(call.resource):
             place = self.tree.place(call.resource)
-            return await self.disk.do(bin_folder.delete, self.tree, place, expect, self.settings.of("bin_days", int))
+            return await self.disk.do(self._deleted, place, expect)
 
     async def restore(self, call: Call, bin: str = "") -> dict[str, object]:  # noqa: A002  (a param of the method)
         """files.restore: what was deleted here last, or that of this name in the bin, back to where it lay."""
         with told(call.resource):
             place = self.tree.place(call.resource)
-            reply = await self.disk.do(bin_folder.restore, self.tree, place, bin)
+            reply = await self.disk.do(self._restored, place, bin)
             call.add_labels(*await self.disk.do(self.labels_at, place))
             return reply
 
@@ -93,7 +93,9 @@ class Changing(Desk):
         with told(call.resource):
             place = self.tree.place(call.resource)
             found, labels = await self.disk.do(bin_folder.contents, place, most + 1)
-            call.add_labels(*labels)
+            root = place.resource.partition("/")[0]
+            written_down = (self.book.get(bin_folder.resource_of(root, str(one["bin"]))) for one in found)
+            call.add_labels(*labels.union(*written_down))
             return {"entries": found[:most], "more": len(found) > most}
 
     # what runs in a thread of the disk -----------------------------------------------------------------------------
@@ -124,6 +126,32 @@ class Changing(Desk):
             with os.fdopen(os.dup(fd), "rb") as file:
                 text = file.read(CHANGE_MOST + 1)
             return text[:CHANGE_MOST], self.labels_of(fd, place)
+
+    def _deleted(self, place: Place, expect: str | None) -> dict[str, object]:
+        """What is written down of its labels goes with it, before it does: somebody may write another file in its place."""
+        labels, days = self.book.get(place.resource), self.settings.of("bin_days", int)
+        written_down: list[str] = []
+
+        def into(inside: str) -> None:
+            written_down.append(inside)
+            self.book.put(inside, labels)
+
+        try:
+            return bin_folder.delete(self.tree, place, expect, days, into)
+        except BaseException:
+            for inside in written_down:
+                self.book.put(inside, ())
+            raise
+
+    def _restored(self, place: Place, name: str) -> dict[str, object]:
+        here = place.resource
+
+        def back(inside: str) -> None:
+            self.book.put(here, in_order((*self.book.get(here), *self.book.get(inside))))
+
+        reply = bin_folder.restore(self.tree, place, name, back)
+        self.book.put(bin_folder.resource_of(here.partition("/")[0], str(reply["bin"])), ())
+        return reply
 
     def _moved(self, call: Call, old: Place, new: Place, make_folders: bool) -> dict[str, object]:
         if new.parts[: len(old.parts)] == old.parts:

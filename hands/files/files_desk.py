@@ -38,8 +38,7 @@ class Desk(Hand):
         self.book = await self.disk.do(MarkBook, self.state)
         await self.disk.do(self._sweep)
         for name, root in self.roots.items():
-            with told(name):
-                await self.disk.do(bin_folder.empty, root, datetime.now(UTC), self.settings.of("bin_days", int))
+            await self.disk.do(self._empty_bin, name, root)
 
     async def stop(self) -> None:
         """Ends the threads."""
@@ -127,6 +126,16 @@ class Desk(Hand):
             return self.tree.open_file(held, place)
         except FileRefused:
             return self.tree.open_folder(held, place)
+
+    def _empty_bin(self, name: str, root: int) -> None:
+        """Removes what lay in a root's bin long enough. A bin that cannot be looked into keeps nobody from other files."""
+        try:
+            gone = bin_folder.empty(root, datetime.now(UTC), self.settings.of("bin_days", int))
+        except OSError as error:
+            self.log.warning("bin not emptied", root=name, why=from_os(error, f"{name}/{bin_folder.BIN}").text)
+            return
+        for one in gone:
+            self.book.put(bin_folder.resource_of(name, one), ())
 
     # drafts of killed writes ---------------------------------------------------------------------------------------
 

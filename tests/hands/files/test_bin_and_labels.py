@@ -79,6 +79,29 @@ def test_a_bin_that_is_a_link_is_not_used(desk: Desk, root: Path) -> None:
     assert (root / "a").exists()
 
 
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_a_bin_that_is_none_keeps_nobody_from_other_files(root: Path, root_fd: int, tmp_path: Path, what: str) -> None:
+    if what == "link":
+        (root / ".maniple-bin").symlink_to(tmp_path)
+    else:
+        (root / ".maniple-bin").touch()
+    (root / "a").write_bytes(b"precious")
+    desk = Desk(root_fd, tmp_path)
+    assert desk.read("root/a")[0] == b"precious"
+    desk.close()
+
+
+def test_a_name_in_the_bin_that_is_no_text_hides_no_other(desk: Desk, root: Path) -> None:
+    for name in ("a", "b"):
+        (root / name).touch()
+        delete(desk, f"root/{name}")
+    for path in (root / ".maniple-bin").glob("*-a"):
+        os.rename(path, os.fsencode(path) + b"\xff")
+    entries = desk.ask("bin", "root")["entries"]
+    assert isinstance(entries, list)
+    assert [one["path"] for one in entries] == ["root/b"]
+
+
 def test_bin_days_0_deletes_at_once(root: Path, root_fd: int, tmp_path: Path) -> None:
     desk = Desk(root_fd, tmp_path, bin_days=0)
     (root / "a").touch()
@@ -148,6 +171,18 @@ def test_new_content_has_its_own_labels(labelled_desk: Desk) -> None:
     assert labels_after_read(labelled_desk, "root/a") == {"chat"}
     write_labelled(labelled_desk, "root/a")
     assert labels_after_read(labelled_desk, "root/a") == set()
+
+
+def test_labels_lie_in_the_bin_with_what_they_are_of(labelled_desk: Desk) -> None:
+    """Else a file would lose its own as soon as another one was written in its place, and comes back without."""
+    write_labelled(labelled_desk, "root/a", "web")
+    inside = str(delete(labelled_desk, "root/a")["bin"]).rpartition("/")[2]
+    write_labelled(labelled_desk, "root/a")
+    delete(labelled_desk, "root/a")
+    assert labelled_desk.ask("bin", "root")["labels"] == {"web"}
+    labelled_desk.ask("restore", "root/a", bin=inside)
+    assert labels_after_read(labelled_desk, "root/a") == {"web"}
+    assert labelled_desk.ask("bin", "root")["labels"] == set()
 
 
 def test_a_refused_write_takes_no_label_off(labelled_desk: Desk) -> None:
