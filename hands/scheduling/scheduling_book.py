@@ -17,7 +17,7 @@ from manifests.occasions import fits
 from manifests.schedules import DEPTH_MOST, loop_told
 from manifests.schema import Schedule
 from scheduling_store import Pending, Row, Store
-from scheduling_turn import set_back, turn, wake_at
+from scheduling_turn import must_wait, set_back, turn, wake_at
 from wire import codec
 from wire.codec import Value
 from wire.entries import time_text
@@ -168,7 +168,7 @@ class Book:
     def _wake(self, entry: Entry) -> None:
         entry.turned += 1
         at = None if entry.held else wake_at(entry.plan, entry.cursor)
-        if entry.pending and not entry.held and entry.pending[0].due > self.walked:
+        if entry.pending and not entry.held and must_wait(entry.pending[0].due, self.walked):
             at = min(at or LAST_MS, entry.pending[0].due)
         if at is not None:
             heapq.heappush(self._heap, (at, entry.hand, entry.turned))
@@ -239,11 +239,11 @@ class Book:
 
     def ready(self, entry: Entry, now: int) -> Pending | None:
         """The firing of a Hand that may ask for its run now."""
-        if entry.held or not entry.pending or entry.pending[0].due > now:
+        if entry.held or not entry.pending or must_wait(entry.pending[0].due, now):
             return None
         first = entry.pending[0]
-        must_wait = first.made_up or entry.schedule.overlap != "replace"
-        return None if entry.running and must_wait else first
+        is_behind = first.made_up or entry.schedule.overlap != "replace"
+        return None if entry.running and is_behind else first
 
     def began(self, firing: Pending, run: str, now: int, *, is_working: bool = True) -> None:
         """The kernel began a run for a firing; is_working: False for one that it began before and that has ended."""

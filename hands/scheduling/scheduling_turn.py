@@ -13,6 +13,9 @@ from manifests.firings import Plan
 
 LATE_MS: Final = 10_000
 BACK_MS: Final = 86_400_000
+AHEAD_MS: Final = BACK_MS + 7_200_000
+"""A firing that is kept waits no longer: quiet hours end within a day, which the clocks make two hours longer at most."""
+
 ALL_MOST: Final = 1_000
 """Missed firings of one schedule that are made up at once, the latest of them; also as far as missed ones are counted."""
 
@@ -83,3 +86,8 @@ def wake_at(plan: Plan, cursor: int) -> int | None:
 def set_back(cursor: int, now: int) -> int:
     """The cursor by a clock that shows `now`."""
     return now if cursor > now + BACK_MS else cursor
+
+
+def must_wait(due: int, now: int) -> bool:
+    """Whether a kept firing is not due yet; one that is due later than any can be was planned by a clock that was wrong."""
+    return now < due <= now + AHEAD_MS

@@ -152,6 +152,27 @@ def test_a_clock_that_was_days_ahead_loses_nothing_and_starts_nothing_twice(worl
     assert len(world.planned("a")) == len(set(world.planned("a"))) == (world.now - START) // HOUR - 1
 
 
+@pytest.mark.parametrize("is_down", [False, True])
+def test_what_waits_by_a_clock_that_was_years_ahead_holds_up_nothing(world: World, *, is_down: bool) -> None:
+    world.schedule("event", Schedule(on="web.seen", quiet=("00:00-07:00",)))
+    world.schedule("clock", Schedule(every_ms=HOUR))
+    world.now += 365 * DAY
+    world.book.turn(world.now)  # and is killed before it asks for a run
+    world.book.heard("web.seen", {}, world.now, "first", 0)
+    assert [len(one.pending) for one in world.book.entries.values()] == [1, 1]
+    if is_down:
+        world.down()
+    world.now -= 365 * DAY - 8 * HOUR
+    if is_down:
+        world.up()
+    world.go(SECOND)
+    assert ("h-event", "first") in world.begun
+    world.book.heard("web.seen", {}, world.now, "second", 0)
+    world.go(2 * HOUR, step=60 * SECOND)
+    assert ("h-event", "second") in world.begun
+    assert [at // 3_600 for at in world.planned("clock") if at < DAY // SECOND][-2:] == [9, 10]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 40), st.sampled_from([0, 0, 3, 9, 45]), st.sampled_from([0, 0, -5, -30])), max_size=8
