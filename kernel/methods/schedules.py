@@ -34,9 +34,9 @@ def _fire(request: Request) -> object:
         call.labels = frozenset()
     inputs = codec.encode_body(firing.inputs)
     for run in (kernel.runs[name] for name in firing.replaced):
-        kernel.supervisor.stop(run, "replaced by its next scheduled run")
+        run.why = "replaced by its next scheduled run"  # one that is asleep, too, is cancelled and does not fail
         if run.work is not None:
-            kernel.exchange.cancel(run.work, "replaced by its next scheduled run")
+            kernel.exchange.cancel(run.work, run.why)
     begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
     return answer_when_begun(request, begun)
 

@@ -126,6 +126,20 @@ def test_overlap_is_kept_whoever_asks(kernel: Kernel, client: Client) -> None:
     assert until(lambda: ended(client, "replace"), "its history")[0]["outcome"] == "cancelled"
 
 
+def test_a_run_that_sleeps_is_replaced_like_any_other(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel, kernel.client() as client:
+        install(kernel, SCHEDULING)
+        install(kernel, beat("tick", 'at = "2999-01-01T00:00"\noverlap = "replace"\ninputs = { lasts = 600 }'))
+        until(lambda: following(client, "tick"), "it is known")
+        due: dict[str, object] = {"due": "2026-11-26T00:00:00.000000Z"}
+        run = told(client, "kernel.fire", "tick", due | {"key": "1"})["run"]
+        until(lambda: entries(kernel.home, "run.left"), "it sleeps")
+        told(client, "kernel.fire", "tick", due | {"key": "2"})
+        outcome = told(client, "kernel.wait", "", {"run": run})
+        assert (outcome["outcome"], outcome["text"]) == ("cancelled", "replaced by its next scheduled run")
+        assert until(lambda: ended(client, "tick"), "its history")[0]["outcome"] == "cancelled"
+
+
 def test_one_slow_run_delays_nobody(kernel: Kernel, client: Client) -> None:
     install(kernel, beat("slow", 'every = "1s"\ninputs = { lasts = 600 }'))
     install(kernel, beat("quick", 'every = "1s"'))
