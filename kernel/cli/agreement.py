@@ -7,6 +7,7 @@ from manifests.grants import GrantSet, asked, exceeding, reaches
 from manifests.ledger import sum_of
 from manifests.schedule_words import in_words
 from manifests.schema import Budget, Capability, Confinement, Manifest, Provided, Schedule
+from manifests.versions import is_older
 from wire.entries import time_text
 
 KINDS = {
@@ -37,7 +38,8 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
     hand = manifest.hand
     lines = [f"{hand.name} {hand.version}: {hand.description}"]
     if before is not None:
-        lines[0] += f" (an upgrade of {before.hand.version})"
+        is_back = is_older(hand.version, before.hand.version)
+        lines[0] += f" ({'an older version than' if is_back else 'an upgrade of'} {before.hand.version})"
     if before is None or (before.hand.kind, before.hand.autonomy) != (hand.kind, hand.autonomy):
         lines.append(f"It is {KINDS[hand.kind]}, and {AUTONOMY[hand.autonomy]}.")
     if hand.wasm and not (before and before.hand.wasm):

@@ -3,7 +3,8 @@
 import click
 
 from kernel.cli import answering, screen
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
 from wire import codec
 
@@ -19,10 +20,10 @@ def answer(session: Session, held: str, text: str, why: str, key: str | None) ->
     It is signed with your sealing key, and the log keeps it: a no to the call that waits, and your own in its place, whose
     reply goes to the Hand.
     """
-    number = answering.number(held)
+    number = answering.number(held, "question", "questions")
     with session.client() as client:
         signer = answering.sealing_key(session, key)
-        first = answering.whole(client, number)
+        first = _whole(client, number)
         given, (_, choices) = answering.arguments(first), answering.asked(first)
         if first.method != answering.QUESTION or not isinstance(given, dict):
             raise Ended(f"call {number} is no question: say `maniple approve {number}` or `maniple deny {number}`")
@@ -35,3 +36,14 @@ def answer(session: Session, held: str, text: str, why: str, key: str | None) ->
         {"answers": answers},
         lambda: "\n".join(f"Question {one.call} is answered: entry {one.entry}." for one in answers),
     )
+
+
+def _whole(client: Client, number: int) -> answering.Whole:
+    try:
+        return answering.whole(client, number)
+    except NotDone as error:
+        if error.reason != "gone":
+            raise
+        raise Ended(
+            f"question {number} does not wait, or not any more: see `maniple questions`", Exit.REFUSED
+        ) from None

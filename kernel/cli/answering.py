@@ -185,10 +185,10 @@ def answer(
     return given
 
 
-def number(text: str) -> int:
-    """A held call as people name it."""
+def number(text: str, what: str = "held call", listed: str = "approvals") -> int:
+    """A held call as people name it. what: it is called; listed: the command that shows such."""
     if not text.isascii() or not text.isdigit():
-        raise Ended(f"`{text}` is no held call: see the numbers in `maniple approvals`", Exit.USAGE)
+        raise Ended(f"`{text}` is no {what}: see the numbers in `maniple {listed}`", Exit.USAGE)
     return int(text)
 
 

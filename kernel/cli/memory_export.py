@@ -18,3 +18,5 @@ def memory_export(session: Session, file: str | None, whose: Whose) -> None:
     with session.client() as client, streams.target(file) as take:
         space = memories.namespace_of(client, whose)
         client.call("memory.all.export", space, seconds=memories.LONG_S, chunk=take)
+    if file is not None:
+        session.say(f"{file} holds all of {space}.")

@@ -1,5 +1,6 @@
 """`maniple resume` (acts)."""
 
+from kernel.cli import installed
 from kernel.cli.frame import Session, command, hand_argument
 
 
@@ -11,5 +12,6 @@ def resume(session: Session, hand: str) -> None:
     What was wanted starts again.
     """
     with session.client() as client:
+        was_paused = any(row.name == hand and row.state == "paused" for row in installed.rows(client))
         reply = client.call("kernel.resume", hand).value
-    session.result(reply, lambda: f"{hand} goes on.")
+    session.result(reply, lambda: f"{hand} goes on." if was_paused else f"{hand} was not paused.")

@@ -278,6 +278,8 @@ def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path
     older = shell.run("install", places / "greeter", "--yes")
     assert older.code == 4
     assert "older" in older.err
+    assert "(an older version than 1.1.0)" in older.err
+    assert "upgrade" not in older.err
     shell.good("grant", "greeter", "echo.say", "*")
     assert [name for name in os.listdir(shell.home / "hands") if name.startswith("greeter")] == [ran.table()["folder"]]
 

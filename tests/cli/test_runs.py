@@ -92,7 +92,8 @@ def test_a_service_goes_up_stands_still_goes_on_and_down(shell: Shell) -> None:
     ran = shell.run("call", "echo.say", "text=hi")
     assert ran.code == 4
     assert "maniple resume echo" in ran.err
-    shell.good("resume", "echo")
+    assert shell.good("resume", "echo") == "echo goes on.\n"
+    assert shell.good("resume", "echo") == "echo was not paused.\n"
     assert shell.run("call", "echo.say", "text=hi").code == 0
     shell.good("stop", "echo")
     assert _live(shell, "echo") == []
