@@ -63,16 +63,17 @@ def walked(name: str, start: datetime, end: datetime) -> tuple[tuple[datetime, d
 
 
 def _walk(of: tzinfo, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, int]]:
-    moment = start
+    moment, shown = start, start.astimezone(of)
+    offset = shown.utcoffset()
     while moment < end:
-        is_even = of.utcoffset(moment.astimezone(of)) == of.utcoffset((moment + HOUR).astimezone(of))
-        for minute in range(0, 60, 60 if is_even else 1):
-            yield (
-                (now := moment + minute * MINUTE),
-                now.astimezone(of).replace(tzinfo=None, fold=0),
-                60 if is_even else 1,
-            )
-        moment += HOUR
+        later = (moment + HOUR).astimezone(of)
+        offset_later = later.utcoffset()
+        if offset == offset_later:
+            yield moment, shown.replace(tzinfo=None, fold=0), 60
+        else:
+            for now in (moment + minute * MINUTE for minute in range(60)):
+                yield now, now.astimezone(of).replace(tzinfo=None, fold=0), 1
+        moment, shown, offset = moment + HOUR, later, offset_later
 
 
 def firings(text: str, name: str, start: datetime, end: datetime) -> list[datetime]:
@@ -108,7 +109,9 @@ def _matching(shown: datetime, asked: Fields, *, both: bool) -> list[int]:
     last = shown + 59 * MINUTE
     if shown.hour not in asked[1] and last.hour not in asked[1]:
         return []
-    return [minute for minute in range(60) if named(shown + minute * MINUTE, asked, both=both)]
+    first = shown.minute
+    named_here = [minute for minute in range(60) if (first + minute) % 60 in asked[0]]
+    return [minute for minute in named_here if named(shown + minute * MINUTE, asked, both=both)]
 
 
 def milliseconds(moment: datetime) -> int:
