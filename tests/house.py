@@ -6,6 +6,7 @@ against samples that break them.
 """
 
 import ast
+import gc
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -40,8 +41,17 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @cache
 def _parsed(text: str) -> ast.Module:
-    """The tree of a module, made once: every rule looks at every module, and none changes it."""
-    return ast.parse(text)
+    """The tree of a module, made once: every rule looks at every module, and none changes it.
+
+    All are kept, so looking for garbage while one is made would go through millions of nodes again and again for nothing.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @cache
