@@ -39,13 +39,33 @@ INJECTIONS: Final = (
 """How commands are smuggled into arguments that are put into a command line, as the public collections have it."""
 
 
+WAYS: Final = tuple(
+    (name, shape)
+    for name in ("timeout", "memory", "most", "stream", "env", "cwd", "shell", "args")
+    for shape in ("text", "list", "table")
+)
+"""Where a text can stand beside the command: under each name, as itself, in a list or in a table."""
+
+
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_no_argument_but_the_command_is_ever_read_by_a_shell(client: Client, text: str) -> None:
+    """Every text is tried, and every way several times, by different texts; every text in every way: `./just soak`."""
+    ways = WAYS[INJECTIONS.index(text) % 5 :: 5]
+    refused_beside_the_command(client, text, ways)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_no_text_in_any_argument_but_the_command_is_ever_read_by_a_shell(client: Client, text: str) -> None:
+    refused_beside_the_command(client, text, WAYS)
+
+
+def refused_beside_the_command(client: Client, text: str, ways: tuple[tuple[str, str], ...]) -> None:
     hostile = text.replace("MARK", "touch taken")
-    for name in ("timeout", "memory", "most", "stream", "env", "cwd", "shell", "args"):
-        for value in (hostile, [hostile], {"A": hostile}):
-            with pytest.raises(NotDone, match=r"\(arguments\)"):
-                run_in(client, "echo ran", **{name: value})
+    for name, shape in ways:
+        value = {"text": hostile, "list": [hostile], "table": {"A": hostile}}[shape]
+        with pytest.raises(NotDone, match=r"\(arguments\)"):
+            run_in(client, "echo ran", **{name: value})
     assert run_in(client, f"cat <<'END'\n{hostile}\nEND\nls")["stdout"] == f"{hostile}\n"
 
 
