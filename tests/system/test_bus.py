@@ -252,7 +252,6 @@ LIKE_CANCELS = ("credit for nobody", "chunks for nobody")
 """Floods that the kernel meets in the same place as cancels, left to `./just soak`."""
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("flood", [name for name in FLOODS if name not in LIKE_CANCELS])
 def test_a_flood_from_a_run_ends_the_run_alone(kernel: Kernel, flood: str) -> None:
     flooded(kernel, FLOODS[flood], 200_000)
@@ -276,7 +275,6 @@ def flooded(kernel: Kernel, flood: tuple[bytes, bytes], count: int) -> None:
     settled(kernel)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("flood", [name for name in FLOODS if name not in LIKE_CANCELS])
 def test_a_flood_from_outside_leaves_a_neighbour_his_latency(kernel: Kernel, flood: str) -> None:
     flooded_from_outside(kernel, FLOODS[flood], 30_000)
