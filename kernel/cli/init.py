@@ -132,7 +132,7 @@ def _empty(place: str) -> None:
             client.wait_for_exit(60)
     except (NoKernel, Ended):
         _kill(place)
-    for each in os.scandir(place):
+    for each in list(os.scandir(place)):
         if each.is_dir(follow_symlinks=False):
             shutil.rmtree(each)
         else:

@@ -28,7 +28,7 @@ def prepare(name: str) -> str:
             return ""
         folder = os.path.join(above, name)
         os.makedirs(folder, exist_ok=True)
-        for entry in os.scandir(folder):
+        for entry in list(os.scandir(folder)):
             if entry.is_dir():
                 os.rmdir(entry.path)
         with open(os.path.join(folder, "memory.limit_in_bytes"), "r+b"):

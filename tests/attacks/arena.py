@@ -124,7 +124,7 @@ def _mounts(pid: int) -> int:
 
 def _of_runs(folder: str, ids: range) -> Iterator[str]:
     """What lies in a folder of everybody's and belongs to an id that only runs of this home have."""
-    for entry in os.scandir(folder):
+    for entry in list(os.scandir(folder)):
         try:
             if entry.stat(follow_symlinks=False).st_uid in ids:
                 yield entry.path
