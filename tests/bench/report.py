@@ -36,7 +36,7 @@ def standing(runs: Runs) -> str:
     """docs/bench/README.md: where each number stands, the latest of each table, and how recall grows."""
     machine = runs[-1][1].machine
     where = (
-        f"Machine: {machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB, Linux {machine.kernel}, "
+        f"Machine of the last run: {machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB, Linux {machine.kernel}, "
         f"Python {machine.python}, ZeroMQ {machine.zmq}, {machine.file_system}.\n"
     )
     lines = [_HEAD + where, "| what | stands at | to reach | | last runs |", "|---|---:|---:|---|---|"]
