@@ -204,11 +204,10 @@ class Supervisor:
 
     def kill(self, run: Run, why: str) -> None:
         """End a run's processes at once."""
+        run.ended, run.why = True, run.why or why
         if run.state == "waiting":
-            self._kernel.resuming.give_up(run, why)
+            self._kernel.resuming.give_up(run, run.unfit)
             return
-        run.ended = True
-        run.why = run.why or why
         self._kernel.launcher.kill(run, signal.SIGKILL)
 
     def kill_all(self, why: str) -> int:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from kernel.cli import logbook, pipeline_drawing, pipelines, screen, told, typed
+from kernel.cli import live, logbook, pipeline_drawing, pipelines, screen, told, typed
 from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
@@ -104,13 +104,13 @@ class _View:
         """What live runs say of how far they are."""
         if self._client is None:
             self._client = self._session.client()
-        rows = told.read(self._client.call("kernel.ps").value, told.LiveRuns).runs
-        return {one.run: one.progress.shown() for one in rows if one.progress is not None and one.run != self._run}
+        runs = live.runs(self._client)
+        return {one.run: one.progress.shown() for one in runs if one.progress is not None and one.run != self._run}
 
-    def _draw(self, live: dict[str, str]) -> None:
+    def _draw(self, said: dict[str, str]) -> None:
         width = screen.terminal_width() - 1
         now = time.time_ns() // 1000
-        lines = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, live)
+        lines = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)
         up = f"\033[{self._lines}A" if self._lines else ""
         drawn = "".join(f"\033[K{_fitted(line, width)}\n" for line in lines)
         sys.stderr.write(f"\r{up}{drawn}\033[J")

@@ -1,8 +1,9 @@
 """`maniple ps` (acts)."""
 
-from kernel.cli import screen, told
+from kernel.cli import live, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.history import how_to_decide
+from kernel.cli.told import LiveRun
 from manifests.waiting import WAITS
 
 
@@ -15,15 +16,15 @@ def ps(session: Session) -> None:
     guests of a WASM Hand have used. Runs that have ended are in `maniple runs`.
     """
     with session.client() as client:
-        reply = client.call("kernel.ps").value
-    session.result(reply, lambda: _drawn(told.read(reply, told.LiveRuns)), nothing="Nothing runs.")
-    for run in told.read(reply, told.LiveRuns).runs:
+        runs = live.runs(client)
+    session.result({"runs": runs}, lambda: _drawn(runs), nothing="Nothing runs.")
+    for run in runs:
         if run.state == WAITS:
             session.say(f"{run.run} waits: {how_to_decide(run.run)}")
 
 
-def _drawn(live: told.LiveRuns) -> str:
-    if not live.runs:
+def _drawn(runs: tuple[LiveRun, ...]) -> str:
+    if not runs:
         return ""
     return screen.table(
         ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST", "PROGRESS"),
@@ -43,7 +44,7 @@ def _drawn(live: told.LiveRuns) -> str:
                 screen.dollars(run.micro_dollars) if run.micro_dollars else "",
                 run.progress.shown() if run.progress else "",
             )
-            for run in live.runs
+            for run in runs
         ),
         right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST"),
         colour_of="STATE",

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kernel.cli import answering, screen, told
+from kernel.cli import answering, live, screen
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import NotDone
 from kernel.cli.frame import Session
@@ -48,8 +48,7 @@ class _View:
 
     def tick(self) -> None:
         """Look once more."""
-        live = told.read(self._client.call("kernel.ps").value, told.LiveRuns).runs
-        mine = next((one for one in live if one.run == self._run), None)
+        mine = live.one(self._client, self._run)
         for one in answering.held(self._client):
             if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
                 self._told.add(one.call)

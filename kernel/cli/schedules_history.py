@@ -48,12 +48,15 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
 
 
 def _completed(session: Session, rows: tuple[_Past, ...]) -> tuple[_Past, ...]:
-    """How runs ended while nobody followed them, from the log."""
-    if all(row.outcome or not row.run for row in rows):
+    """From the log: how runs ended while nobody followed them, and why those ended that came to nothing."""
+    if all(row.outcome == "done" or not row.run for row in rows):
         return rows
     runs = history.gather(logbook.entries(session.log(), needles=history.NEEDLES))
     return tuple(
-        replace(row, outcome=runs[row.run].outcome) if row.run in runs and not row.outcome else row for row in rows
+        replace(row, outcome=row.outcome or run.outcome, why=run.why or row.why)
+        if (run := runs.get(row.run)) is not None
+        else row
+        for row in rows
     )
 
 

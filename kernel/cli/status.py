@@ -4,7 +4,7 @@ import time
 
 from msgspec import Struct
 
-from kernel.cli import screen, spending, told
+from kernel.cli import live, screen, spending, told
 from kernel.cli.frame import Session, command
 from manifests.waiting import WAITS
 from wire.entries import time_micros
@@ -42,17 +42,16 @@ def status(session: Session) -> None:
     """The kernel at a glance: its process, Hands, spending, confinement, and the head of the log."""
     with session.client() as client:
         reply = client.call("kernel.status").value
-        runs = client.call("kernel.ps").value
-    live = told.read(runs, told.LiveRuns).runs
-    layers = tuple(dict.fromkeys(layer for run in live for layer in run.confinement))
-    lacking = tuple(dict.fromkeys(layer for run in live for layer in run.lacking))
+        runs = live.runs(client)
+    layers = tuple(dict.fromkeys(layer for run in runs for layer in run.confinement))
+    lacking = tuple(dict.fromkeys(layer for run in runs for layer in run.lacking))
     shown = {
         **told.read(reply, dict[str, object]),
-        "micro_dollars": sum(run.micro_dollars for run in live),
+        "micro_dollars": sum(run.micro_dollars for run in runs),
         "confinement": layers,
         "lacking": lacking,
     }
-    session.result(shown, lambda: _drawn(told.read(reply, Status), live, layers, lacking))
+    session.result(shown, lambda: _drawn(told.read(reply, Status), runs, layers, lacking))
 
 
 def _waiting(count: int) -> str:
@@ -68,7 +67,7 @@ def _upgraded(runs: tuple[str, ...]) -> str:
     return screen.coloured(words, "yellow")
 
 
-def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:
+def _drawn(now: Status, lives: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
     log = f"{now.entries} entries, {now.durable} of them on disk"
@@ -90,7 +89,7 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
             ("wanted", ", ".join(now.wanted)),
             ("paused", ", ".join(now.paused)),
             ("quarantined", troubled),
-            ("spending", _spending(now, live)),
+            ("spending", _spending(now, lives)),
             (
                 "budgets",
                 "\n".join(f"{room.name or 'the home'}: {room.told()}" for room in now.budgets if _matters(room)),
@@ -104,9 +103,9 @@ def _drawn(now: Status, live: tuple[told.LiveRun, ...], layers: tuple[str, ...],
     )
 
 
-def _spending(now: Status, live: tuple[told.LiveRun, ...]) -> str:
+def _spending(now: Status, lives: tuple[told.LiveRun, ...]) -> str:
     """What the home has spent, and of that the runs that live."""
-    micro_dollars = sum(run.micro_dollars for run in live)
+    micro_dollars = sum(run.micro_dollars for run in lives)
     by_live = f"{screen.dollars(micro_dollars)} by the live runs" if micro_dollars else ""
     return "; ".join(filter(None, (spending.spent(now.spent), by_live)))
 

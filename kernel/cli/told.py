@@ -42,7 +42,11 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class LiveRun(Struct, frozen=True, kw_only=True):
-    """A row of kernel.ps. seconds: since its start; memory: bytes resident; used: by the guests of a WASM Hand."""
+    """A row of kernel.ps.
+
+    began: nanoseconds on the kernel's own clock; seconds: since then; memory: bytes resident; used: by the guests of a
+    WASM Hand.
+    """
 
     run: str
     hand: str
@@ -55,17 +59,20 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     open: int
     tokens: int
     micro_dollars: int
+    began: int
     seconds: float
     progress: Progress | None = None
     used: Used | None = None
     confinement: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    uid: int | None = None
 
 
 class LiveRuns(Struct, frozen=True, kw_only=True):
-    """kernel.ps."""
+    """kernel.ps: a page of runs, the oldest first, and whether there are more."""
 
     runs: tuple[LiveRun, ...]
+    more: bool
 
 
 class Row(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Beginning, watching and ending runs: start, spawn, wait, stop, restart, pause, resume, ps."""
 
 from functools import partial
+from typing import Final
 
 from kernel.errors import Failure
 from kernel.family import resident
@@ -15,6 +16,9 @@ from manifests.waiting import WAITS
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome
+
+PAGE: Final = 500
+"""Runs that one answer of ps tells of: a row may have 2 KB, and all of them must fit in one body."""
 
 
 def _start(request: Request) -> object:
@@ -184,15 +188,24 @@ def _check_restart(request: Request, run: Run) -> None:
 
 
 def _ps(request: Request) -> object:
-    """Every live run, those that only wait and have no process, and those that wait for a decision: what it is, does, uses
-    and has cost.
+    """Live runs, those that only wait and have no process, and those that wait for a decision: what each is, does, uses
+    and has cost. PAGE of them, the oldest first, and whether there are more; or one alone.
 
-    memory: bytes resident; seconds: since its start.
+    after: where the last page ended; memory: bytes resident; began: nanoseconds on a clock of the kernel's own.
     """
+    only, after = request.text("only"), request.arguments.get("after")
+    runs = [run for run in request.kernel.runs.values() if only in ("", run.id) and _is_shown(request, run)]
+    shown = sorted((run for run in runs if not isinstance(after, int) or _began(run) > after), key=_began)
+    return {"runs": [_row(request, run) for run in shown[:PAGE]], "more": len(shown) > PAGE}
+
+
+def _began(run: Run) -> int:
+    return int(run.started * 1_000_000_000)
+
+
+def _is_shown(request: Request, run: Run) -> bool:
     kernel = request.kernel
-    idle = {run.id for run in kernel.runs.values() if run.state == "waiting"}
-    shown = {run for run in idle if run in kernel.resuming.asleep or is_asked(kernel.state, run)}
-    return {"runs": [_row(request, run) for run in kernel.runs.values() if run.id not in idle - shown]}
+    return run.state != "waiting" or run.id in kernel.resuming.asleep or is_asked(kernel.state, run.id)
 
 
 def _row(request: Request, run: Run) -> dict[str, object]:
@@ -210,6 +223,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "tokens": run.tokens,
         "micro_dollars": run.cost,
         "used": run.used if run.hand.artefact is not None else None,
+        "began": _began(run),
         "seconds": round(kernel.loop.now() - run.started, 1),
         "progress": run.progress,
         "confinement": run.applied,
@@ -236,5 +250,5 @@ METHODS = (
     method("pause", "No call from or to a Hand until resumed", _pause, "name", "external"),
     method("resume", "A paused Hand goes on", _resume, "name", "external"),
     method("decide", "What becomes of runs whose code was upgraded", _decide, "name", "write", how="string"),
-    method("ps", "Every live run", _ps),
+    method("ps", "Live runs, a page of them, or one of them", _ps, after="int?", only="string?"),
 )  # fmt: skip

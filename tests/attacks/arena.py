@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kernel.cli import told
-from kernel.cli.client import Client
+from kernel.cli import live
 from kernel.home import Home
 from manifests.values import UID_COUNT, uid_of
 from tests.attacks.attack import Attack, Given
@@ -44,7 +43,7 @@ class Arena:
         install(kernel, BYSTANDER)
         with kernel.client() as client:
             client.call("neighbour.say", "", {"text": "up"})
-            (self.neighbour,) = _live(client)
+            (self.neighbour,) = live.runs(client)
         self.template = kernel.template_pid
         first = uid_of(Home(str(kernel.home)).identity.hash_seed, 0, None)
         self._ids = range(first, first + UID_COUNT)
@@ -80,7 +79,7 @@ class Arena:
         with self.kernel.client() as client:
             assert client.call("neighbour.say", "", {"text": "still here"}).value == {"text": "still here"}
             assert time.monotonic() - begun < ON_TIME
-            assert self.neighbour.pid in [run.pid for run in _live(client)]
+            assert self.neighbour.pid in [run.pid for run in live.runs(client)]
 
     def check_clean(self) -> None:
         """No process, file, mount or descriptor of the attacker's is left, as soon as his run's last trace is removed."""
@@ -112,10 +111,6 @@ class Arena:
             mounts=(_mounts(kernel), _mounts(template)),
             files=frozenset(path for folder in _EVERYBODYS for path in _of_runs(folder, self._ids)),
         )
-
-
-def _live(client: Client) -> tuple[told.LiveRun, ...]:
-    return tuple(told.read(client.call("kernel.ps").value, told.LiveRuns).runs)
 
 
 def _mounts(pid: int) -> int:

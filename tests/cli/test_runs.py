@@ -5,10 +5,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cli.conftest import GREETER
 from tests.cli.shell import Shell
+from tests.living import ECHO, Kernel, install, make_home
 
 
 def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
@@ -145,3 +149,20 @@ def test_what_a_killed_kernel_ran_is_told_as_died_when_the_next_one_has_started(
     assert isinstance(runs, list)
     over = [row for row in runs if row["outcome"] != "working"]
     assert (over[-1]["outcome"], over[-1]["why"]) == ("died", "the kernel ended before it")
+
+
+def test_more_live_runs_than_one_answer_tells_of_are_all_listed_the_oldest_first(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.short_pages") as kernel, kernel.client() as client:
+        install(kernel, ECHO)
+        install(kernel, GREETER)
+        told: Any = [client.call("kernel.start", "greeter", {"inputs": {"wait": True}}).value for _ in range(5)]
+        begun = [str(one["run"]) for one in told]
+        first: Any = client.call("kernel.ps").value
+        assert (len(first["runs"]), first["more"]) == (2, True)
+        alone: Any = client.call("kernel.ps", "", {"only": begun[3]}).value
+        assert ([row["run"] for row in alone["runs"]], alone["more"]) == ([begun[3]], False)
+        shell = Shell(kernel.home)
+        rows: Any = shell.told("ps")["runs"]
+        assert [row["run"] for row in rows] == begun
+        assert shell.good("ps").count("greeter") == 5
+        assert shell.good("status").count("5 live runs") == 1

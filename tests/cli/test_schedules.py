@@ -25,13 +25,19 @@ cron = "0 9 * * mon-fri"
 timezone = "Europe/Berlin"
 quiet = ["22:00-07:00"]
 inputs = { strikes = 3 }
+
+[settings.broken]
+type = "bool"
+default = false
 """,
     """
-from runtime import Hand
+from runtime import Failure, Hand
 
 
 class Chime(Hand):
     async def run(self, strikes: int) -> object:
+        if self.settings["broken"]:
+            raise Failure("broken", "its clapper has come off")
         return strikes
 """,
 )
@@ -79,6 +85,17 @@ def test_a_start_by_hand_has_the_inputs_of_the_schedule_and_is_in_the_history(sh
     row = next(row for row in past(shell) if row["run"] == run)
     assert (row["what"], row["outcome"], row["why"]) == ("fired", "done", "by its operator")
     assert run in shell.good("schedules", "history", "-n", "5")
+
+
+def test_the_history_says_why_a_run_came_to_nothing(shell: Shell, installed: str) -> None:
+    until(lambda: "chime" in listed(shell))
+    shell.good("settings", "chime", "broken=true")
+    run = shell.good("schedules", "run", "chime").strip()
+    until(lambda: [row for row in past(shell, "chime") if row["run"] == run and row["outcome"]])
+    row = next(row for row in past(shell) if row["run"] == run)
+    assert (row["outcome"], "its clapper has come off" in row["why"]) == ("failed", True)
+    assert "its clapper has come off" in shell.good("schedules", "history", "-n", "5")
+    shell.good("settings", "chime", "broken=false")
 
 
 def test_a_paused_hand_is_shown_as_held_and_not_started(shell: Shell, installed: str) -> None:

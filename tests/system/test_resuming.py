@@ -205,6 +205,8 @@ def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_pa
         until(lambda: len(entries(kernel.home, "run.left")) == 4, "both sleep again")
         fates.call(kernel, "kernel.stop", first)
         assert chaos.outcome_of(kernel, first)["outcome"] == "cancelled"
+        (end,) = entries(kernel.home, "run.end")
+        assert (end.run, end.verdict, end.why) == (first, "ended", "stopped by its operator")
         assert chaos.outcome_of(kernel, second)["outcome"] == "done"
 
 

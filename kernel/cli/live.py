@@ -1,0 +1,24 @@
+"""The runs that live, as the kernel tells of them (acts)."""
+
+from kernel.cli import told
+from kernel.cli.client import Client
+from kernel.cli.told import LiveRun, LiveRuns
+
+
+def runs(client: Client) -> tuple[LiveRun, ...]:
+    """All of them, the oldest first."""
+    page = _page(client)
+    found = list(page.runs)
+    while page.more:
+        page = _page(client, after=page.runs[-1].began)
+        found += page.runs
+    return tuple(found)
+
+
+def one(client: Client, run: str) -> LiveRun | None:
+    """This one, if it lives."""
+    return next(iter(_page(client, only=run).runs), None)
+
+
+def _page(client: Client, **asked: object) -> LiveRuns:
+    return told.read(client.call("kernel.ps", "", asked).value, LiveRuns)
