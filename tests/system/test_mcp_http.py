@@ -76,7 +76,7 @@ def test_a_server_over_tls_is_called_with_the_header_it_wants(kernel: Kernel, cl
         assert "quite-a-secret" not in output_of(kernel, hand)
         untrusted = add(kernel, "untrusted", url)
         with pytest.raises(NotDone, match="CERTIFICATE_VERIFY_FAILED|ended"):
-            client.call(f"{untrusted}.tools.list", seconds=30)
+            client.call(f"{untrusted}.tools.list", seconds=120)
         assert "CERTIFICATE_VERIFY_FAILED" in output_of(kernel, untrusted)
 
 
