@@ -96,12 +96,12 @@ class Searching(Desk):
                     continue
                 room -= len(one.way.encode("utf-8", "surrogatepass")) + 120
                 if len(entries) == most or room < 0:
-                    return {"entries": entries, "more": True}
+                    return {"entries": entries, "more": True, "cut": spent.cut}
                 call.add_labels(*await self.disk.do(self._labels_if_any, one))
                 entries.append({"path": one.way, **folder_view.facts(one.facts)})
                 if one.escaped:
                     entries[-1]["escaped"] = True
-        return {"entries": entries, "more": spent.cut}
+        return {"entries": entries, "more": False, "cut": spent.cut}
 
     async def grep(
         self,
@@ -129,9 +129,9 @@ class Searching(Desk):
                 for number, text in lines:
                     room -= len(text.encode()) + len(one.way.encode()) + 40
                     if len(matches) == most or room < 0:
-                        return {"matches": matches, "searched": searched, "more": True}
+                        return {"matches": matches, "searched": searched, "more": True, "cut": spent.cut}
                     matches.append({"path": one.way, "line": number, "text": text})
-        return {"matches": matches, "searched": searched, "more": spent.cut}
+        return {"matches": matches, "searched": searched, "more": False, "cut": spent.cut}
 
     async def _beneath(self, call: Call, start: Place, spent: Spent) -> AsyncIterator[Found]:
         """A file itself; of a folder all that lies beneath it, in the order of the parts of its way."""

@@ -45,6 +45,8 @@ class Shell(Hand):
         if most is not None and not stream and most > LARGEST_KEPT:
             raise Failure("arguments", f"most is at most {LARGEST_KEPT} bytes without stream")
         bound = most if most is not None else STREAMED if stream else KEPT
+        if timeout is not None and not timeout > 0:
+            raise Failure("arguments", "timeout is above 0 seconds")
         outputs = [Output(call, number, bound, is_streamed=stream) for number in (_OUT, _ERR)]
         wanted = self.settings.of("timeout", float) if timeout is None else timeout
         seconds = min(wanted, call.deadline / 1000 - SPARE)

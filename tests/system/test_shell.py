@@ -175,6 +175,11 @@ def test_the_calls_own_deadline_comes_with_a_reply_too(client: Client) -> None:
     assert told["timed_out"] is True
 
 
+def test_no_time_at_all_is_refused_before_anything_runs(client: Client) -> None:
+    with pytest.raises(NotDone, match="timeout is above 0 seconds"):
+        run_in(client, "echo begun", timeout=0.0)
+
+
 def test_a_call_that_is_taken_back_leaves_nothing(kernel: Kernel) -> None:
     with kernel.client() as leaving:
         leaving._number += 2

@@ -120,14 +120,17 @@ def test_no_expression_takes_longer_than_the_text_is(desk: Desk, root: Path) -> 
         assert failed.value.code == "arguments"
 
 
-def test_a_search_that_is_too_large_says_that_there_is_more(
+def test_a_search_that_is_too_large_says_that_it_was_cut(
     desk: Desk, grown: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "LOOKED_AT_MOST", 5)
-    assert desk.ask("glob", "root", pattern="none")["more"] is True
+    reply = desk.ask("glob", "root", pattern="none")
+    assert (reply["cut"], reply["more"]) == (True, False), "no part of it comes by asking on"
     monkeypatch.setattr(searching, "LOOKED_AT_MOST", 1000)
+    assert desk.ask("glob", "root", pattern="none")["cut"] is False
     monkeypatch.setattr(searching, "READ_MOST", 5)
-    assert desk.ask("grep", "root", pattern="none")["more"] is True
+    reply = desk.ask("grep", "root", pattern="none")
+    assert (reply["cut"], reply["more"]) == (True, False)
 
 
 def test_a_search_carries_the_labels_of_what_it_shows(desk: Desk, grown: Path) -> None:
