@@ -9,7 +9,7 @@ The nearest are found in two steps: all of a space's signs choose candidates by 
 the candidates' exact vectors give the cosines. Up to CANDIDATES vectors that is exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -93,9 +93,9 @@ def pending(store: Store | Reader, model: Model) -> int:
     return count
 
 
-def waiting(store: Store | Reader, model: Model, most: int) -> list[Waiting]:
-    """Some chunks that wait, newest first."""
-    return _read(store, store.rows(_SQL["next"], {"model": model.id, "most": most}))
+def waiting(store: Store | Reader, model: Model, most: int, but: Collection[int] = ()) -> list[Waiting]:
+    """Some chunks that wait, newest first; but: those that are passed over."""
+    return _read(store, store.rows(_SQL["next"], {"model": model.id, "most": most, "but": encoded(sorted(but))}))
 
 
 def still(store: Store | Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:

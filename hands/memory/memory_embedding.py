@@ -7,8 +7,8 @@ for stands in its file, so it goes on after any end of this process.
 
 import asyncio
 import contextlib
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from memory import indexing
@@ -32,6 +32,11 @@ AGAIN_S: Final = 60.0
 QUESTION_READ: Final = 8_192
 """Characters of a question of which its vector is made; no embedder of this machine reads more."""
 
+PASSED_MOST: Final = 1_000
+"""Texts of one memory that its maker refuses while it makes vectors of others; beyond that it is taken to make none."""
+
+_ANY: Final = "word"
+
 LOOKED_AT: Final = 256
 """Memories that are looked at when the Hand starts, those that changed last; each other one when somebody asks for it."""
 
@@ -43,6 +48,9 @@ class Embedding:
         self._shelf, self._maker = shelf, maker
         self._owners: OrderedDict[str, None] = OrderedDict()
         self._known: set[str] = set()
+        self._passed: defaultdict[str, set[int]] = defaultdict(
+            set
+        )  # chunks, until this process ends or another one makes them
         self._something = asyncio.Event()
         self._followed = asyncio.Event()
         self._asking = 0
@@ -55,6 +63,7 @@ class Embedding:
         before, self._maker = self._maker, maker
         await asyncio.to_thread(before.close)
         self._known.clear()
+        self._passed.clear()
         self._followed.set()
         await self._look_at_the_latest()
 
@@ -137,7 +146,8 @@ class Embedding:
         if not await self._shelf.read(owner, indexing.waits):
             return await self._changed(owner)
         maker, made = self._maker, await self._maker.ready()
-        texts = await self._shelf.read(owner, lambda reader: _waiting(reader, made, maker.batch))
+        but = self._passed[owner]
+        texts = await self._shelf.read(owner, lambda reader: _waiting(reader, made, maker.batch, but))
         if texts is None:
             return await self._register(owner, made)
         if not texts:
@@ -147,10 +157,32 @@ class Embedding:
                 await self._nobody_asks.wait()
         if maker is not self._maker:
             return True
-        made, vectors = await maker.texts([one.text for one in texts])
+        await self._make(owner, maker, texts)
         self._is_told = False
-        await self._shelf.write_if_there(owner, lambda store: _keep(store, made, texts, vectors))
         return True
+
+    async def _make(self, owner: str, maker: Maker, texts: "Sequence[Waiting]") -> None:
+        """Make and keep their vectors, and pass over what is refused. Raises NoVectors where any text would be."""
+        try:
+            made, vectors = await maker.texts([one.text for one in texts])
+        except NoVectors as error:
+            await maker.question(_ANY)
+            if len(texts) == 1:
+                self._pass_over(owner, texts[0], error)
+                return
+            half = len(texts) // 2
+            for part in (texts[:half], texts[half:]):
+                await self._make(owner, maker, part)
+            return
+        await self._shelf.write_if_there(owner, lambda store: _keep(store, made, texts, vectors))
+
+    def _pass_over(self, owner: str, text: "Waiting", error: NoVectors) -> None:
+        if len(self._passed[owner]) == PASSED_MOST:
+            raise error
+        self._passed[owner].add(text.chunk)
+        records.logger().warning(
+            "a text has no vector, its words must do", memory=owner, chunk=text.chunk, why=str(error)
+        )
 
     async def _changed(self, owner: str) -> bool:
         """Nothing waits; but vectors may be those of another model than the one that is here now. It is asked once made."""
@@ -164,12 +196,12 @@ class Embedding:
         return True
 
 
-def _waiting(reader: Reader | Store, made: Made, most: int) -> "list[Waiting] | None":
-    """Some texts that wait; None where they do not wait for this model's vectors."""
+def _waiting(reader: Reader | Store, made: Made, most: int, but: Collection[int]) -> "list[Waiting] | None":
+    """Some texts that wait, but for these; None where they do not wait for this model's vectors."""
     from memory import vectors
 
     model = vectors.registered(reader, made.name)
-    return None if model is None or not model.current else vectors.waiting(reader, model, most)
+    return None if model is None or not model.current else vectors.waiting(reader, model, most, but)
 
 
 def _is_of_another(reader: Reader | Store, made: Made) -> bool:

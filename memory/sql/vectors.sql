@@ -20,7 +20,10 @@ SELECT count(*) FROM unembedded WHERE model = :model;
 
 -- name: next
 SELECT waiting.chunk, chunks.fragment, chunks.start, chunks.finish
-FROM (SELECT chunk FROM unembedded WHERE model = :model ORDER BY chunk DESC LIMIT :most) AS waiting
+FROM (
+    SELECT chunk FROM unembedded
+    WHERE model = :model AND chunk NOT IN (SELECT value FROM json_each(:but)) ORDER BY chunk DESC LIMIT :most
+) AS waiting
     JOIN chunks ON chunks.id = waiting.chunk;
 
 -- name: text

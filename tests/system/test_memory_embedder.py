@@ -43,6 +43,8 @@ class Model(Hand):
         if way == "down":
             raise Failure("unreachable", "the model cannot be reached")
         rows = [[3.0, 0.0] if any(word in text for word in ANIMALS) else [0.0, 2.0] for text in texts]
+        if way == "picky" and any("Bread" in text for text in texts):
+            raise Failure("arguments", "a text is refused")
         if way == "short":
             rows = rows[1:]
         if way == "nowhere":
@@ -127,3 +129,30 @@ def test_without_vectors_words_do_and_they_are_made_when_they_can_be(client: Cli
     choose(client, "memory", embedder="acme/animals-2")
     until(lambda: stats(client)["waiting"] == 0, "vectors")
     assert results(client, "blick")[0]["text"] == TEXTS[0]
+
+
+def near(client: Client) -> set[str]:
+    """The texts whose vectors are that of an animal."""
+    found = [one for one in results(client, "blick") if one["meaning"] and one["meaning"]["score"] > 0.9]
+    return {one["text"] for one in found}
+
+
+def test_a_text_that_the_model_refuses_keeps_no_other_from_its_vector(kernel: Kernel, client: Client) -> None:
+    choose(client, "model", way="picky")
+    choose(client, "memory", embedder="acme/animals-1")
+    store(
+        client,
+        TEXTS[0],
+        *(f"{TEXTS[1]} {number}" for number in range(3)),
+        "A blick is a small zorp.",
+        "The sea is wide.",
+    )
+    animals = {TEXTS[0], "A blick is a small zorp."}
+    until(lambda: near(client) == animals, "vectors of what is not refused")
+    until(lambda: stats(client)["waiting"] == 3, "those of all but the refused")
+    assert len(results(client, "bread")) >= 3
+    store(client, "A zorp eats.")
+    until(lambda: near(client) == animals | {"A zorp eats."}, "vectors go on being made")
+    choose(client, "model", way="right")
+    client.call("kernel.restart", "memory")
+    until(lambda: stats(client)["waiting"] == 0, "they are tried again by the next process")
