@@ -119,7 +119,7 @@ def _said(text: str, names: Sequence[str]) -> list[str]:
     """What the text says of a thing by one of its names, the plainest saying first."""
     named = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in sorted(names, key=len, reverse=True))
     row = re.findall(rf"(?im)^[ \t>*#-]*(?:{named})(?:\*\*)?[ \t]*[:=][ \t*]*(\S[^\n]*)$", text)
-    within = re.findall(rf"(?i)\b(?:{named})\b\s*(?:is|are|was|were|of|:|=)\s+((?:[^.;\n]|\.(?=\d))*[^.;\s])", text)
+    within = re.findall(rf"(?i)\b(?:{named})\b\s*(?:is|are|was|were|of|:|=)\s++((?:[^.;\n]|\.(?=\d))*[^.;\s])", text)
     beside = re.findall(rf"(?i)\b(?:{named})\b\s+({_NUMBER})", text)
     return [said.strip() for said in (*row, *within, *beside)]
 

@@ -200,6 +200,15 @@ def test_no_text_makes_it_slow(piece: str) -> None:
     assert time.process_time() - began < 20
 
 
+@pytest.mark.parametrize("blank", [" ", "\n", "\t "])
+def test_a_name_that_nothing_is_said_of_is_left_out_however_much_white_space_follows(blank: str) -> None:
+    """It takes no time to speak of, and took an hour: one Hand's text would have held up all who ask models."""
+    schema = {"properties": {"name": {"type": "string"}, "n": {"type": "number"}}}
+    text = f"n is 7. The name is{blank * (200_000 // len(blank))}"
+    assert offline_fill.filled(schema, text) == ({"n": 7}, ("name",))
+    assert offline_fill.filled(schema, f"{text}Ada{' ' * 50_000}.") == ({"n": 7, "name": "Ada"}, ())
+
+
 @given(st.text(max_size=300), st.integers(0, 5))
 def test_what_is_summarised_or_extracted_is_of_the_text_whatever_it_is(text: str, most: int) -> None:
     sentences = offline_texts.sentences(text)
