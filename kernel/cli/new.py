@@ -1,5 +1,6 @@
 """`maniple new` (acts)."""
 
+import keyword
 import os
 import shlex
 import shutil
@@ -10,7 +11,7 @@ import click
 from kernel.cli import package
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from manifests.names import is_hand_name
+from manifests.names import RESERVED, is_hand_name
 
 TASK = '''"""{title}: a task Hand, one process per run."""
 
@@ -98,6 +99,8 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
         raise Ended("--agent stands for itself: what thinks is a task, and has no code", Exit.USAGE)
     if not is_hand_name(name):
         raise Ended(f"`{name}` is no name for a Hand: use lower-case words and dashes, such as disk-watch", Exit.USAGE)
+    if name in RESERVED:
+        raise Ended(f"`{name}` is a word of Maniple itself: choose another name, such as my-{name}", Exit.USAGE)
     folder = os.path.join(into or "", name)
     try:
         os.mkdir(folder)
@@ -140,7 +143,8 @@ def _title(name: str) -> str:
 
 
 def _class(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("-"))
+    text = "".join(word.capitalize() for word in name.split("-"))
+    return f"{text}Hand" if keyword.iskeyword(text) else text  # True, False, None
 
 
 def _toml(name: str, *, service: bool, wasm: bool, agent: bool) -> str:
