@@ -35,7 +35,7 @@ QUESTION_READ: Final = 8_192
 PASSED_MOST: Final = 1_000
 """Texts of one memory that its maker refuses while it makes vectors of others; beyond that it is taken to make none."""
 
-_ANY: Final = "word"
+_ANY: Final = "word"  # whose vector tells whether any are made
 
 LOOKED_AT: Final = 256
 """Memories that are looked at when the Hand starts, those that changed last; each other one when somebody asks for it."""
@@ -48,9 +48,7 @@ class Embedding:
         self._shelf, self._maker = shelf, maker
         self._owners: OrderedDict[str, None] = OrderedDict()
         self._known: set[str] = set()
-        self._passed: defaultdict[str, set[int]] = defaultdict(
-            set
-        )  # chunks, until this process ends or another one makes them
+        self._passed = defaultdict[str, set[int]](set)  # chunks that were refused
         self._something = asyncio.Event()
         self._followed = asyncio.Event()
         self._asking = 0
@@ -72,6 +70,10 @@ class Embedding:
         self._known.add(owner)
         self._owners[owner] = None
         self._something.set()
+
+    def forget(self, owner: str) -> None:
+        """A memory was erased or restored: a chunk's number may be another text's now, so none is passed over."""
+        self._passed.pop(owner, None)
 
     def look_once(self, owner: str) -> None:
         """As look(), unless it was looked at before: what comes to wait later is told by who stores it."""
@@ -168,7 +170,8 @@ class Embedding:
         except NoVectors as error:
             await maker.question(_ANY)
             if len(texts) == 1:
-                self._pass_over(owner, texts[0], error)
+                if maker is self._maker:
+                    self._pass_over(owner, texts[0], error)
                 return
             half = len(texts) // 2
             for part in (texts[:half], texts[half:]):

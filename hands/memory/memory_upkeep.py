@@ -100,6 +100,7 @@ class Upkeep(Desk):
                 await self.shelf.aside(lambda: _checked(path))
                 size = path.stat().st_size
                 await self.shelf.alone(place.owner, lambda target: _replace(path, target))
+                self.embedding.forget(place.owner)
                 self.embedding.look(place.owner)
         finally:
             for left in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
@@ -143,6 +144,7 @@ class Upkeep(Desk):
                 await self.shelf.alone(place.owner, remove)
         elif self.shelf.path_of(place.owner).exists():
             await self.writing(call, upkeep.erase, frees=True)
+        self.embedding.forget(place.owner)
 
 
 def _written(reader: Reader | Store, space: str, path: Path) -> set[str]:
