@@ -158,12 +158,20 @@ def test_a_text_that_the_model_refuses_keeps_no_other_from_its_vector(kernel: Ke
     until(lambda: stats(client)["waiting"] == 0, "they are tried again by the next process")
 
 
+def remembering(client: Client) -> list[str]:
+    """The runs of the Hand `memory`."""
+    told: Any = client.call("kernel.ps").value
+    return [row["run"] for row in told["runs"] if row["hand"] == "memory"]
+
+
 def test_no_text_is_passed_over_for_one_that_was_erased(kernel: Kernel, client: Client) -> None:
     choose(client, "model", way="picky")
     choose(client, "memory", embedder="acme/animals-1")
     store(client, TEXTS[1])
     logs = kernel.home / "output"
     until(lambda: any(b"a text has no vector" in file.read_bytes() for file in logs.iterdir()), "it was passed over")
+    before = remembering(client)
     client.call("memory.erase", "own")
     store(client, TEXTS[0])
     until(lambda: near(client) == {TEXTS[0]}, "the vector of the text that has its number now")
+    assert remembering(client) == before, "by the process that passed over the other text"
