@@ -44,6 +44,10 @@ bench *args:
 soak *args:
     {{python}} -m pytest -m soak --timeout=3600 --hypothesis-profile=soak "$@"
 
+# Make the table of words' meanings anew out of the model, for memory/embedders/grams.py; a minute and a half
+distil:
+    {{python}} -m memory.embedders.distilling
+
 # Write the generated pages
 docs:
     {{python}} docs/generate.py

@@ -74,14 +74,16 @@ def idf(chunks: int, having: int) -> float:
     return math.log1p((chunks - having + 0.5) / (having + 0.5))
 
 
-def fused(words: int | None, matched: float, meaning: int | None, trust: float) -> float:
+def fused(words: int | None, matched: float, known: float, meaning: int | None, trust: float) -> float:
     """The fused score of what has these ranks, from 1 on: 1 for what is first in both parts and has all of the words.
 
-    matched: the share of the question's words that it has, each by its idf. trust: in the vectors, from 0 to 1. The more they
-    are trusted, the less does a fragment gain that is high among the words and has few of them: in talk, where most of what
-    is asked for is said in other words, that would be whoever says the one name in the question.
+    matched: the share of the question's words that it has, each by its idf. known: the greatest such share of all that was
+    found, by which the words as a whole count: a question that stands nowhere in its own words is one for the vectors.
+    trust: in the vectors, from 0 to 1. The more they are trusted, the less does a fragment gain that is high among the words
+    and has fewer of them than others: in talk, where most of what is asked for is said in other words, that would be whoever
+    says the one name in the question.
     """
-    score = 0.0 if words is None else matched ** (2 * trust) / (RRF + words)
+    score = 0.0 if words is None or not known else known**2 * (matched / known) ** (2 * trust) / (RRF + words)
     score += 0.0 if meaning is None else trust / (RRF + meaning)
     return score * (RRF + 1) / (1 + trust)
 

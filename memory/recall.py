@@ -123,7 +123,8 @@ def _ordered(
 ) -> tuple[Found, ...]:
     """The parts' fragments fused, weighed and thinned."""
     now, most = store.now(), question.most * THINNED
-    fused = {row: _fused(words.get(row), close.get(row), trust) for row in {*words, *close}}
+    known = max((one.hit.matched for one in words.values()), default=0.0)
+    fused = {row: _fused(words.get(row), known, close.get(row), trust) for row in {*words, *close}}
     hopeful = ranking.within_reach(fused, most, question.recency)
     found: list[tuple[float, float, float, int]] = []
     told = store.rows(_SQL["candidates"], {"ids": encoded(hopeful)})
@@ -147,10 +148,10 @@ def _ordered(
     return tuple(results)
 
 
-def _fused(words: _Ranked | None, close: _Ranked | None, trust: float) -> float:
+def _fused(words: _Ranked | None, known: float, close: _Ranked | None, trust: float) -> float:
     """What ranks alone make of a fragment, by its places in the parts."""
     matched = words.hit.matched if words else 0.0
-    return ranking.fused(words.rank if words else None, matched, close.rank if close else None, trust)
+    return ranking.fused(words.rank if words else None, matched, known, close.rank if close else None, trust)
 
 
 def _found(

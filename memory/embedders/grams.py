@@ -1,9 +1,10 @@
-"""The embedder `grams`: no model and no training, vectors from the letters of words (pure).
+"""The embedder `grams`: no package and no model to run, vectors of the letters of words and of a table of their meanings.
 
-It finds what plain words miss: other forms of a word, compounds, misspellings, names written in two ways. Each word that
+Letters find what plain words miss: other forms of a word, compounds, misspellings, names written in two ways. Each word that
 is no function word gives its stem and the runs of GRAM letters in it; each of those a fixed row of +1 and -1 from its hash;
 a text is their weighted sum. So the cosine of two texts estimates how many weighted runs of letters they share (random
-projection: Achlioptas, 2003; letter n-grams: Bojanowski and others, 2017). It knows nothing of meaning: `minilm` does.
+projection: Achlioptas, 2003; letter n-grams: Bojanowski and others, 2017). The other half of a vector, of the same length, is
+what a table knows of English words (memory/embedders/meanings.py); `minilm` knows more, since it reads whole sentences.
 """
 
 import hashlib
@@ -14,10 +15,13 @@ from functools import lru_cache
 from typing import Final
 
 from memory.arrays import Floats, NDArray, np
+from memory.embedders import meanings
 from memory.words import telling
 
 GRAM: Final = 4
-DIMENSION: Final = 512
+LETTERS: Final = 512
+"""Numbers of a vector that come from letters, beside those of its meaning."""
+
 STEM: Final = 1.0
 """A stem's weight, beside 1 for all its runs of letters together."""
 
@@ -25,22 +29,27 @@ STEM: Final = 1.0
 class Grams:
     """See memory/embedders/__init__.py for the interface."""
 
-    name = "grams/1"
-    dimension = DIMENSION
-    trust = 0.01
+    name = "grams/2"
+    dimension = LETTERS + meanings.DIMENSION
+    trust = 0.05
+
+    def __init__(self) -> None:
+        self._meanings = meanings.Meanings()
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """One row for each text, of length 1."""
-        return np.stack([_vector(text) for text in texts])
+        rows: Floats = np.hstack([np.stack([_letters(text) for text in texts]), self._meanings.vectors(texts)])
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
 
 
-def _vector(text: str) -> Floats:
-    total = np.zeros(DIMENSION, np.float32)
+def _letters(text: str) -> Floats:
+    total = np.zeros(LETTERS, np.float32)
     for feature, weight in _features(text).items():
         total += np.float32(weight) * _row(feature)
     length = float(np.linalg.norm(total))
     if not length:
-        total, length = _row("").astype(np.float32), math.sqrt(DIMENSION)
+        total, length = _row("").astype(np.float32), math.sqrt(LETTERS)
     return total / np.float32(length)
 
 
@@ -60,5 +69,5 @@ def _features(text: str) -> dict[str, float]:
 
 @lru_cache(maxsize=8_192)
 def _row(feature: str) -> NDArray[np.int8]:
-    digest = hashlib.blake2b(feature.encode(), digest_size=DIMENSION // 8).digest()
+    digest = hashlib.blake2b(feature.encode(), digest_size=LETTERS // 8).digest()
     return np.unpackbits(np.frombuffer(digest, np.uint8)).astype(np.int8) * 2 - 1

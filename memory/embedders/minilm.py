@@ -35,7 +35,7 @@ class MiniLM:
 
     def __init__(self, model: Path) -> None:
         self._words = WordPiece((model / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1])
-        self._encoder = Encoder(_mapped(model / "model.safetensors"), HEADS)
+        self._encoder = Encoder(mapped(model / "model.safetensors"), HEADS)
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """One row of length 1 for each text."""
@@ -52,7 +52,7 @@ class MiniLM:
         return found
 
 
-def _mapped(path: Path) -> Mapping[str, Floats]:
+def mapped(path: Path) -> Mapping[str, Floats]:
     """The arrays of a safetensors file: 8 bytes of its head's length, the head in JSON, then all numbers."""
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -5,7 +5,9 @@ import math
 import pytest
 
 from memory.arrays import np
-from memory.embedders import EMBEDDERS, Embedder, best
+from memory.embedders import EMBEDDERS, Embedder, best, distilling, installed, meanings
+from memory.embedders.minilm import HEADS, mapped
+from memory.embedders.transformer import Encoder
 from memory.embedders.wordpiece import WordPiece
 
 ODD = ["", " ", "\0", "\ud800", "😀", "x" * 10_000, "word " * 50_000, "\u202e\u200f", "我喜欢", "a\u0301" * 500]
@@ -47,6 +49,35 @@ def test_the_model_knows_meaning() -> None:
         ["Which instrument is she learning?", "I started to play the cello.", "I sold my car."]
     )
     assert asked @ near > asked @ far + 0.2
+
+
+def test_what_needs_no_package_knows_meanings_of_words() -> None:
+    fallback = EMBEDDERS["grams"]()
+    assert fallback is not None
+    asked, near, far = fallback.vectors(["our doctor", "a physician at the hospital", "a docker in the harbour"])
+    assert asked @ near > asked @ far + 0.1
+
+
+def test_the_table_of_meanings_is_what_the_model_makes_of_its_pieces() -> None:
+    model, table = installed.folder(), meanings.Meanings()
+    assert model is not None
+    vocabulary = (model / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    pieces = distilling.kept(vocabulary)
+    assert meanings.PIECES.read_text(encoding="utf-8").split("\n")[3:-1] == [piece for piece, _ in pieces]
+    some = [(piece, number) for piece, number in pieces[:4_000:8] if piece.isalpha()]
+    encoder = Encoder(mapped(model / "model.safetensors"), HEADS)
+    wanted = distilling.encoded(encoder, vocabulary, [number for _, number in some])
+    wanted -= wanted.mean(axis=0)
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+    rows = table.vectors([piece for piece, _ in some])
+    apart = np.triu_indices(len(some), 1)
+    assert np.corrcoef((wanted @ wanted.T)[apart], (rows @ rows.T)[apart])[0, 1] > 0.95
+
+
+def test_what_the_table_does_not_know_has_no_meaning_and_weighs_nothing() -> None:
+    unknown, known, both = meanings.Meanings().vectors(["我喜欢 !", "a green tea", "a green 我喜欢 tea!"])
+    assert not unknown.any()
+    assert np.allclose(known, both, atol=1e-6)
 
 
 def test_the_models_numbers_are_those_of_its_reference_implementation() -> None:

@@ -14,25 +14,32 @@ ranks = st.none() | st.integers(1, 1_000)
 shares = st.floats(0, 1)
 
 
-@given(words=ranks, matched=shares, meaning=ranks, trust=shares)
+@given(words=ranks, known=shares, share=shares, meaning=ranks, trust=shares)
 def test_fused_is_from_0_to_1_and_rises_with_each_rank(
-    words: int | None, matched: float, meaning: int | None, trust: float
+    words: int | None, known: float, share: float, meaning: int | None, trust: float
 ) -> None:
-    score = ranking.fused(words, matched, meaning, trust)
+    matched = known * share
+    score = ranking.fused(words, matched, known, meaning, trust)
     assert 0 <= score <= 1 + 1e-9
     if words is not None and words > 1:
-        assert ranking.fused(words - 1, matched, meaning, trust) >= score
+        assert ranking.fused(words - 1, matched, known, meaning, trust) >= score
     if meaning is not None and meaning > 1:
-        assert ranking.fused(words, matched, meaning - 1, trust) >= score
+        assert ranking.fused(words, matched, known, meaning - 1, trust) >= score
 
 
 def test_first_in_both_with_all_words_is_one() -> None:
-    assert ranking.fused(1, 1.0, 1, 1.0) == ranking.fused(1, 0.2, None, 0.0) == pytest.approx(1)
+    assert ranking.fused(1, 1.0, 1.0, 1, 1.0) == ranking.fused(1, 1.0, 1.0, None, 0.0) == pytest.approx(1)
 
 
 def test_with_vectors_that_are_trusted_few_words_count_little() -> None:
-    assert ranking.fused(1, 0.2, None, 1.0) < ranking.fused(None, 0.0, 100, 1.0)
-    assert ranking.fused(1, 0.9, None, 1.0) > ranking.fused(None, 0.0, 20, 1.0)
+    assert ranking.fused(1, 0.2, 1.0, None, 1.0) < ranking.fused(None, 0.0, 1.0, 100, 1.0)
+    assert ranking.fused(1, 0.9, 1.0, None, 1.0) > ranking.fused(None, 0.0, 1.0, 20, 1.0)
+
+
+def test_with_vectors_that_are_hardly_trusted_few_words_count_little_only_where_nothing_has_more() -> None:
+    trust = 0.05
+    assert ranking.fused(1, 0.2, 0.9, None, trust) > ranking.fused(None, 0.0, 0.9, 1, trust)
+    assert ranking.fused(1, 0.2, 0.2, None, trust) < ranking.fused(None, 0.0, 0.2, 1, trust)
 
 
 def test_the_rarest_words_are_asked_first_and_one_always() -> None:
