@@ -122,7 +122,7 @@ class Hand:
 
     @property
     def log(self) -> "FilteringBoundLogger":
-        """The log: self.log.info("what happened", field=value). Shown by `maniple logs`, secrets redacted."""
+        """The log: self.log.info("what happened", field=value). `maniple logs` has it, secrets redacted; not in `print`."""
         return records.logger()
 
     @property

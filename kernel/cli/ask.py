@@ -1,10 +1,8 @@
 """`maniple ask` (acts)."""
 
-import sys
-
 import click
 
-from kernel.cli import asking, spending
+from kernel.cli import asking, spending, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.start import end
@@ -27,7 +25,8 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
 
     A run that failed ends this command with 1, one that was refused with 4.
     """
-    question = asking.with_files(sys.stdin.read() if words == ("-",) else " ".join(words), files)
+    asked = standard_input.text("the question") if words == ("-",) else " ".join(words)
+    question = asking.with_files(asked, files)
     if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:

@@ -51,6 +51,10 @@ def begun(
     client: Client, hand: str, question: Question, session: Sequence[object] | None = None, most: Cost | None = None
 ) -> str:
     """The run of a question. session: the conversation before it. Pictures are its last message, which the task is put to."""
+    try:
+        question.text.encode()
+    except UnicodeEncodeError:
+        raise Ended("the question is no text in UTF-8", Exit.USAGE) from None
     inputs: dict[str, object] = {"task": question.text}
     shown = [{"role": "user", "parts": list(question.pictures)}] if question.pictures else []
     if session is not None or shown:

@@ -1,10 +1,8 @@
 """`maniple audit verify-proof` (acts)."""
 
-import sys
-
 import click
 
-from kernel.cli import drawing, keyfile, logbook, proofs
+from kernel.cli import drawing, keyfile, logbook, proofs, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from wire.entries import decode
@@ -20,7 +18,7 @@ def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
     Ends with 5 when the proof does not lead to the checkpoint, or another key signed that.
     """
     if file == "-":
-        text = sys.stdin.read(1 << 20)
+        text = standard_input.text("the proof")
     else:
         with open(file, encoding="utf-8", errors="replace") as opened:
             text = opened.read(1 << 20)

@@ -8,7 +8,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import asking, screen, told
+from kernel.cli import asking, screen, standard_input, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names
@@ -58,15 +58,16 @@ def chat(session: Session, hand: str, name: str) -> None:
         with suppress(ImportError):
             import readline  # noqa: F401  from here on input() edits lines
     with closing(_Talk(session, hand, name)) as talk:
-        while (line := _line()) is not None:
+        typed = None if screen.is_terminal(sys.stdin) else standard_input.lines("a question")
+        while (line := _line() if typed is None else next(typed, None)) is not None:
             if line.strip() and not talk.take(line.strip()):
                 return
 
 
 def _line() -> str | None:
-    """The next line; None at the end of the input."""
+    """The next line that somebody types; None at the end."""
     try:
-        return input(MARK if screen.is_terminal(sys.stdin) else "")
+        return input(MARK)
     except EOFError:
         return None
     except KeyboardInterrupt:

@@ -1,12 +1,11 @@
 """`maniple mcp login` (acts)."""
 
-import sys
 from typing import Final
 
 import click
 from msgspec import Struct
 
-from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, screen, told
+from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, screen, standard_input, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole
@@ -42,8 +41,7 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
     If your browser is on another machine, use --paste: it cannot open the address that it is sent back to, which you then
     copy here.
     """
-    if paste and sys.stdin is None:
-        raise Ended("the address is read from standard input, and this is closed", Exit.USAGE)
+    typed = standard_input.stream() if paste else None
     with session.client() as client, mcp_listening.bound(port or 0) as listener:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None or agreed.login.is_alone:
@@ -63,7 +61,7 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
             arguments={"redirect": redirect},
             seconds=LOGIN_S,
             chunk=show,
-            upload=sys.stdin.buffer if paste else mcp_redirect.Redirected(listener),
+            upload=typed or mcp_redirect.Redirected(listener),
         ).value
     scope = told.read(value, _Done).scope
     may = f" It may now: {screen.visible(scope)}." if scope else ""

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from kernel.cli import mcp_doors
+from kernel.cli import mcp_doors, standard_input
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
@@ -44,12 +44,12 @@ def mcp_serve(session: Session, name: str, port: int | None, new_token: bool) ->
             return
         if session.json:
             raise Ended("--json is for --port: on standard streams the client talks", Exit.USAGE)
-        if sys.stdin is None or sys.stdout is None:
-            raise Ended("a client talks on standard input and output, and these are closed", Exit.USAGE)
+        if sys.stdout is None:
+            raise Ended("a client is answered on standard output, and this is closed", Exit.USAGE)
         client.call(
             f"{hand.name}.{door.TALK}",
             seconds=limits.DEADLINE_MAX / 1000,
-            upload=sys.stdin.buffer,
+            upload=standard_input.stream(),
             chunk=_write,
             labels=(door.MARK,),
         )

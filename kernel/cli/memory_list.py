@@ -1,5 +1,7 @@
 """`maniple memory list` (acts)."""
 
+import shlex
+
 import click
 from msgspec import Struct
 
@@ -67,14 +69,23 @@ def memory_list(session: Session, prefix: str, texts: bool, history: bool, most:
             )
         else:
             found, more = _listed(client, space, prefix, most)
-            none = (
-                "No key here begins so."
-                if prefix
-                else "No key is set here; texts are in `maniple memory list --texts`."
-            )
+            none = "No key here begins so." if prefix else f"No key is set here; {_elsewhere(whose)}."
             session.result({"keys": found, "more": more}, lambda: _drawn(found), nothing=none)
     if more and not session.json:
-        session.say(f"There are more: `maniple memory list {'--texts ' if texts else ''}--most {most * 10}`")
+        which = ("--texts" if texts else "", "--history" if history else "")
+        again = _typed(prefix, *which, f"--most {most * 10}", whose.words())
+        session.say(f"There are more: `{again}`")
+
+
+def _elsewhere(whose: Whose) -> str:
+    """Where else something may be, as one types it."""
+    if whose.session is not None:
+        return f"messages are in `maniple memory export {whose.words()}`"
+    return f"texts are in `{_typed('', '--texts', whose.words())}`"
+
+
+def _typed(prefix: str, *options: str) -> str:
+    return " ".join(filter(None, ("maniple memory list", prefix and shlex.quote(prefix), *options)))
 
 
 def _listed(client: Client, space: str, prefix: str, most: int) -> tuple[list[_Key], bool]:

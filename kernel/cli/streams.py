@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from kernel.cli import screen
+from kernel.cli import screen, standard_input
 from kernel.cli.exits import Ended
 from kernel.cli.frame import write
 from kernel.record.growing import sync_folder
@@ -40,7 +40,7 @@ def target(file: str | None) -> Iterator[Take]:
 def source(file: str) -> Iterator[BinaryIO]:
     """A file to be sent, or stdin for `-`."""
     if file == "-":
-        yield sys.stdin.buffer
+        yield standard_input.stream()
         return
     with open(file, "rb") as opened:
         yield opened

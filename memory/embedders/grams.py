@@ -31,7 +31,7 @@ class Grams:
 
     name = "grams/2"
     dimension = LETTERS + meanings.DIMENSION
-    trust = 0.05
+    trust = 0.03
 
     def __init__(self) -> None:
         self._meanings = meanings.Meanings()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import commands
+from kernel.cli.exits import Exit
 from kernel.cli.main import run
 from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
 
@@ -206,6 +207,29 @@ def test_closed_standard_descriptors_do_no_harm(shell: Shell) -> None:
         done = subprocess.run(["sh", "-c", line], capture_output=True, env=shell.environment(), check=False)
         assert done.returncode in (0, 1), closing
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("memory", "import", "-", "--shared", "s"), ("audit", "verify-proof", "-"), ("ask", "-"), ("chat",)]
+)
+def test_what_is_read_from_a_closed_standard_input_is_asked_for(words: tuple[str, ...], shell: Shell) -> None:
+    line = " ".join([*map(_quoted, [*MANIPLE, *words]), "<&-"])
+    done = subprocess.run(["sh", "-c", line], capture_output=True, env=shell.environment(), check=False)
+    assert (done.returncode, b"standard input is closed" in done.stderr) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize("words", [("audit", "verify-proof", "-"), ("ask", "-"), ("chat",)])
+def test_what_is_no_text_on_standard_input_is_said(words: tuple[str, ...], shell: Shell) -> None:
+    ran = shell.run(*words, stdin=b"\xff\xfe\n")
+    assert (ran.code, "on standard input is no text in UTF-8" in ran.err) == (Exit.USAGE, True)
+    assert is_one_clear_line(ran)
+
+
+def test_a_question_that_is_no_text_is_said(shell: Shell) -> None:
+    done = subprocess.run(
+        [*map(os.fsencode, MANIPLE), b"ask", b"\xff"], capture_output=True, env=shell.environment(), check=False
+    )
+    assert (done.returncode, b"the question is no text in UTF-8" in done.stderr) == (Exit.USAGE, True)
 
 
 def _quoted(text: str) -> str:

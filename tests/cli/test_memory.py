@@ -71,6 +71,12 @@ def test_a_hands_memory_is_looked_at_by_its_name_and_by_its_id(shell: Shell, kee
     assert [row["key"] for row in keys] == ["colour"]
 
 
+def test_what_is_not_shown_is_to_be_found_by_the_next_line(shell: Shell, keeper: str) -> None:
+    none = shell.run("memory", "list", "--hand", "keeper", "--session", "keeper/cli/none/ann").err
+    assert "`maniple memory export --hand keeper --session keeper/cli/none/ann`" in none
+    assert "`maniple memory list --texts --shared bare`" in shell.run("memory", "list", "--shared", "bare").err
+
+
 def test_all_memories_are_shown_with_the_names_of_their_hands(shell: Shell, keeper: str) -> None:
     found = memories(shell)
     assert found[f"own/{keeper}"]["keys"] == 1

@@ -60,6 +60,8 @@ def test_texts_are_counted_and_listed_with_their_history(shell: Shell) -> None:
     assert (2, "superseded") in listed(shell, "--history", "diary")
     assert listed(shell, "note") == []
     assert "4 " in shell.good("memory", "list", "--texts")
+    more = shell.run("memory", "list", "--texts", "--history", "--most", "1").err
+    assert "There are more: `maniple memory list --texts --history --most 10`" in more
     assert "There is no such text." in shell.run("memory", "list", "--texts", "note").err
     ran = shell.run("memory", "list", "--history")
     assert (ran.code, "keys have no history: give --texts too" in ran.err) == (2, True)

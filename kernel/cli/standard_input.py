@@ -1,0 +1,41 @@
+"""Standard input as commands read it (acts): it may be closed, and what comes on it need not be text."""
+
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from kernel.cli.exits import Ended, Exit
+
+TEXT_MOST: Final = 16 * 1024 * 1024
+"""Bytes of a text that are read; nothing that is sent to a Hand in one piece is so long."""
+
+
+def stream() -> BinaryIO:
+    """Its bytes. Raises Ended when it is closed."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise Ended("standard input is closed: give it something to read, such as `<FILE`", Exit.USAGE)
+    return sys.stdin.buffer
+
+
+def text(what: str) -> str:
+    """All of it. what: begins the error's sentence. Raises Ended for what is no text in UTF-8, or too long."""
+    content = stream().read(TEXT_MOST + 1)
+    if len(content) > TEXT_MOST:
+        raise Ended(f"{what} on standard input is longer than {TEXT_MOST // 1024 // 1024} MiB", Exit.USAGE)
+    return decoded(what, content)
+
+
+def lines(what: str) -> Iterator[str]:
+    """A line at a time, to its end. Raises Ended for one that is no text in UTF-8."""
+    for content in stream():
+        yield decoded(what, content).rstrip("\r\n")
+
+
+def decoded(what: str, content: bytes) -> str:
+    """Bytes from there as text. Raises Ended for what is not UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise Ended(
+            f"{what} on standard input is no text in UTF-8: `iconv -t UTF-8` makes it one", Exit.USAGE
+        ) from None
