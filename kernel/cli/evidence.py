@@ -1,16 +1,18 @@
 """Where a log that is to be verified lies, and by which keys (acts): a home, or what `audit export` wrote."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from kernel.cli import keyfile, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.record.recovery import Lines, read_notes
-from wire.checkpoint import Checkpoint, open_checkpoint, open_checkpoints
+from wire.checkpoint import Checkpoint, open_checkpoint
 from wire.errors import LogInvalid, NoteMalformed, SignatureInvalid
 from wire.signing import VerifyKey
 from wire.verify import Verified, verify_lines
@@ -21,6 +23,16 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     folder: Path
     key: VerifyKey
+
+
+_NEWEST: Final = (
+    "restore that file from a backup: an older one of this log does, too, such as the last that `log/checkpoints` holds; "
+    "then `maniple audit verify`"
+)
+_OLDER: Final = (
+    "restore that file from a backup, or move it away: older checkpoints only narrow down where a change lies; "
+    "then `maniple audit verify`"
+)
 
 
 def find(home: str, *, key: str | None, folder: str | None) -> Evidence:
@@ -56,22 +68,70 @@ def held(path: str, key: VerifyKey) -> Checkpoint:
 
 def verified(evidence: Evidence, held: list[Checkpoint], tick: Callable[[int], None] | None = None) -> Verified:
     """The whole log against its checkpoints and those held elsewhere. Raises Ended (verification failed)."""
-    origin = evidence.key.name
+    own = _own(evidence)
     try:
-        notes = read_notes(evidence.folder, origin)
-        own = list(open_checkpoints(notes, [evidence.key], origin))
         lines = Lines(evidence.folder)
         found = verify_lines(_counted(lines, tick) if tick else lines, checkpoints=own, held=held)
-        if not notes:
+        if not own:
             raise LogInvalid(0, "no checkpoint vouches for it, nor for any other")
     except LogInvalid as error:
         raise Ended(
             f"the log in {evidence.folder} does not verify: {error}; keep it as it is, and restore a copy that does",
             Exit.UNVERIFIED,
         ) from None
-    except (NoteMalformed, SignatureInvalid) as error:
-        raise Ended(f"the log in {evidence.folder} does not verify: {error}", Exit.UNVERIFIED) from None
     return found
+
+
+def _own(evidence: Evidence) -> list[Checkpoint]:
+    """The log's own checkpoints, the newest first. Raises Ended (verification failed), which names the file.
+
+    A start needs the newest, so it must not be missing where others are left.
+    """
+    path, origin = evidence.folder / "checkpoint", evidence.key.name
+    newest = read_notes(evidence.folder, origin, history=False)
+    older = read_notes(evidence.folder, origin)[len(newest) :]
+    if not newest and older:
+        raise _spoiled(path, "is not there", _NEWEST)
+    own = []
+    for note in newest:
+        try:
+            own.append(open_checkpoint(note, [evidence.key], origin))
+        except (NoteMalformed, SignatureInvalid) as error:
+            raise _spoiled(path, f"is damaged: {error}", _NEWEST) from None
+    return own + _older(evidence, older)
+
+
+def _older(evidence: Evidence, notes: list[str]) -> list[Checkpoint]:
+    """Those of `checkpoints`, in which nothing else may stand but what a crash has left of one."""
+    path, origin = evidence.folder / "checkpoints", evidence.key.name
+    text = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+    found, end = [], 0
+    for note in [*notes, None]:
+        begin = len(text) if note is None else text.find(note, end)
+        line = text.count("\n", 0, begin) + 1
+        if not _is_torn(text[end:begin], origin):
+            raise _spoiled(path, f"is damaged before its line {line}: what stands there is no checkpoint", _OLDER)
+        if note is not None:
+            try:
+                found.append(open_checkpoint(note, [evidence.key], origin))
+            except (NoteMalformed, SignatureInvalid) as error:
+                raise _spoiled(path, f"is damaged, the checkpoint at its line {line}: {error}", _OLDER) from None
+            end = begin + len(note)
+    return found
+
+
+def _is_torn(piece: str, origin: str) -> bool:
+    """Whether it may be a checkpoint's beginning, and zeros where room was allocated and nothing came; or nothing at all."""
+    begun = piece.removeprefix("\n").removesuffix("\n").rstrip("\0")
+    if begun.endswith("\n\n\ufffd"):  # cut within the dash, which takes three bytes
+        begun = begun[:-1]
+    shape = rf"{re.escape(origin)}\n[0-9]+\n[A-Za-z0-9+/]{{43}}=\n\n— {re.escape(origin)} [A-Za-z0-9+/=]{{92}}\n"
+    wholes = (f"{origin}\n{'1' * digits}\n{'A' * 43}=\n\n— {origin} {'A' * 92}\n" for digits in range(1, 20))
+    return any(re.fullmatch(shape, begun + whole[len(begun) :]) for whole in wholes)
+
+
+def _spoiled(path: Path, what: str, mend: str) -> Ended:
+    return Ended(f"the log in {path.parent} does not verify: {path} {what}; {mend}", Exit.UNVERIFIED)
 
 
 def newest(evidence: Evidence) -> tuple[str, int, bytes]:

@@ -104,10 +104,10 @@ def segments(folder: Path) -> list[Path]:
 def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     """The newest checkpoint and, with history, the older ones that were kept; none when there are none."""
     newest, kept = folder / "checkpoint", folder / "checkpoints"
-    notes = [newest.read_text("utf-8", "replace")] if newest.exists() else []
+    notes = [newest.read_bytes().decode("utf-8", "replace")] if newest.exists() else []
     if history and kept.exists():
         note = rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n"
-        notes += re.findall(note, kept.read_text("utf-8", "replace"))
+        notes += re.findall(note, kept.read_bytes().decode("utf-8", "replace"))
     return notes
 
 

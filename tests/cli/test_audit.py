@@ -13,7 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kernel.cli import evidence
 from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from wire.merkle import leaf_hash
 
@@ -194,6 +196,51 @@ def test_a_log_without_checkpoints_or_with_a_foreign_one_does_not_verify(copied:
     checkpoint.unlink()
     (copied.home / "log" / "checkpoints").unlink(missing_ok=True)
     assert copied.run("audit", "verify").code == 5
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "checkpoints"])
+def test_a_byte_that_was_changed_anywhere_among_the_checkpoints_is_told_with_its_file(name: str, copied: Shell) -> None:
+    copied.good("up")
+    copied.good("down")
+    path = copied.home / "log" / name
+    raw = path.read_bytes()
+    proof = evidence.find(str(copied.home), key=None, folder=None)
+    assert evidence.verified(proof, []).signed == len(_lines(copied))
+    for at in range(len(raw)):
+        for mask in (0x01, 0x07, 0x80):
+            path.write_bytes(raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
+            with pytest.raises(Ended, match=rf"{path}\b.*; .*restore that file") as told:
+                evidence.verified(proof, [])
+            assert told.value.code == Exit.UNVERIFIED
+
+
+def test_an_older_checkpoint_that_a_crash_cut_short_is_no_damage(copied: Shell) -> None:
+    path = copied.home / "log" / "checkpoints"
+    raw = path.read_bytes()
+    size = len(raw) // raw.count(b"\xe2\x80\x94")
+    proof = evidence.find(str(copied.home), key=None, folder=None)
+    for length in range(1, size):
+        path.write_bytes(raw + raw[:length])
+        evidence.verified(proof, [])
+        path.write_bytes(raw + raw[:length] + raw)
+        evidence.verified(proof, [])
+    path.write_bytes(raw + raw[:100] + bytes(100) + raw)
+    evidence.verified(proof, [])
+
+
+def test_verify_says_what_a_start_misses_when_only_older_checkpoints_are_left(copied: Shell) -> None:
+    path = copied.home / "log" / "checkpoint"
+    path.unlink()
+    assert copied.run("up").code == 1
+    ran = copied.run("audit", "verify")
+    assert ran.code == 5
+    assert f"{path} is not there" in ran.err
+    assert is_one_clear_line(ran)
+    last = (copied.home / "log" / "checkpoints").read_text().rpartition("\n\nmaniple.local")[2]
+    path.write_text(f"maniple.local{last}")
+    copied.good("audit", "verify")
+    copied.good("up")
+    copied.good("down")
 
 
 def test_a_proof_convinces_with_the_public_key_alone(stopped: Shell, tmp_path: Path) -> None:
