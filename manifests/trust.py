@@ -178,7 +178,9 @@ def _check_usable(key: TrustedKey, now: int) -> None:
 
 
 def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:
-    reseal = f"look at the Hand, then type `maniple seal {hand}` with a key that is trusted"
+    reseal = (
+        f"look at the Hand, then type `maniple seal {hand} --key FILE`, with a key that `maniple keys` lists as trusted"
+    )
     shown = f"{key.name}+{key.id}"
     if key.revoked is not None:
         raise SealRefused("revoked", f"{hand} is sealed by {shown}, which was revoked", reseal)

@@ -8,10 +8,11 @@ import sys
 
 import click
 
-from kernel.cli import package
+from kernel.cli import bundled, package
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.names import RESERVED, is_hand_name
+from manifests.seal import MANIFEST_FILE
 
 TASK = '''"""{title}: a task Hand, one process per run."""
 
@@ -101,6 +102,8 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
         raise Ended(f"`{name}` is no name for a Hand: use lower-case words and dashes, such as disk-watch", Exit.USAGE)
     if name in RESERVED:
         raise Ended(f"`{name}` is a word of Maniple itself: choose another name, such as my-{name}", Exit.USAGE)
+    if os.path.isfile(os.path.join(bundled.HANDS, name, MANIFEST_FILE)):
+        raise Ended(f"`{name}` is a Hand that comes with Maniple: choose another name, such as my-{name}", Exit.USAGE)
     folder = os.path.join(into or "", name)
     try:
         os.mkdir(folder)

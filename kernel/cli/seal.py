@@ -1,12 +1,16 @@
 """`maniple seal` (acts)."""
 
 import os
+import shlex
+import time
+from contextlib import suppress
 
 import click
 
-from kernel.cli import founding, keyfile, package
+from kernel.cli import founding, keyfile, logbook, package
 from kernel.cli.frame import Session, command
 from manifests.seal import SEAL_FILE
+from wire.errors import ManipleError
 
 
 @command()
@@ -29,3 +33,19 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
     session.result(
         result, lambda: f"{found.name} {found.version}: {len(found.files)} files sealed by {public.name}+{public.id}."
     )
+    if was := _gone(session.home, public.id):
+        again = f"maniple seal {shlex.quote(folder)} --key FILE"
+        session.say(
+            f"The key {public.id} {was} in this home, so what it seals does not start here: `{again}` with one that is "
+            "trusted (`maniple keys`); to have another: `maniple keys new FILE`, then `maniple keys add FILE.pub --hands '*'`"
+        )
+
+
+def _gone(home: str, key_id: str) -> str:
+    """Why a home trusts a key no more, that it trusted once; "" otherwise, and where there is no home to ask."""
+    with suppress(ManipleError, OSError):
+        key = logbook.trust(home).find(key_id)
+        if key.revoked is not None:
+            return "was revoked"
+        return "" if key.is_usable(time.time_ns() // 1000) else "has expired or was replaced"
+    return ""

@@ -35,7 +35,7 @@ def verify(session: Session, folder: str, key: str | None) -> None:
     run. Ends with 5 when anything is not as it was sealed.
     """
     found = package.read(folder)
-    opened, why = _opened(session, found, key)
+    opened, why, mend = _opened(session, found, key)
     differences = compare(opened, found.digests()) if opened is not None else ()
     ok = opened is not None and not differences
     verified = Verified(
@@ -50,31 +50,31 @@ def verify(session: Session, folder: str, key: str | None) -> None:
     session.result(verified, lambda: _drawn(verified))
     if not ok:
         reason = why or f"{len(differences)} of its files {'is' if len(differences) == 1 else 'are'} not as sealed"
-        mend = f"look at what changed, then `maniple seal {folder}`"
+        mend = mend or f"look at what changed, then `maniple seal {folder}`"
         raise Ended(
             f"{found.name} {found.version} does not verify: {reason}; {mend}",
             Exit.UNVERIFIED,
         )
 
 
-def _opened(session: Session, found: package.Folder, key: str | None) -> tuple[Seal | None, str]:
-    """The seal, or why it does not count."""
+def _opened(session: Session, found: package.Folder, key: str | None) -> tuple[Seal | None, str, str]:
+    """The seal, or why it does not count, and the mend where it says one."""
     try:
         if key is not None:
             opened = open_seal(found.seal, [keyfile.public(key)])
             if (opened.name, opened.version) != (found.name, found.version):
-                return None, f"the seal is for {opened.name} {opened.version}"
-            return opened, ""
+                return None, f"the seal is for {opened.name} {opened.version}", ""
+            return opened, "", ""
         trust = logbook.trust(session.home)
         now = time.time_ns() // 1000
         judged = trust.judge(
             found.seal, name=found.name, version=found.version, last_version=None, now=now, manifest=found.manifest
         )
-        return judged, ""
+        return judged, "", ""
     except SealRefused as refused:
-        return None, refused.why
+        return None, refused.why, refused.mend
     except (SealMalformed, SignatureInvalid) as error:
-        return None, str(error)
+        return None, str(error), ""
 
 
 def _drawn(verified: Verified) -> str:

@@ -120,6 +120,17 @@ def test_lines_that_were_exported_are_imported_elsewhere(shell: Shell, tmp_path:
     shell.good("memory", "erase", "--shared", "taken-over", "--yes")
 
 
+@pytest.mark.parametrize(
+    "whose", [("--shared", "never-was"), ("--session", "ask/-/never/-"), ("--hand", "h-0000000000000000")]
+)
+def test_of_a_memory_that_is_not_there_nothing_is_said_to_be_erased(shell: Shell, whose: tuple[str, str]) -> None:
+    ran = shell.run("memory", "erase", *whose)
+    assert (ran.code, ran.out) == (0, "")
+    assert "nothing was erased" in ran.err
+    assert "`maniple memory stats`" in ran.err
+    assert shell.told("memory", "erase", *whose)["erased"] is None
+
+
 def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: Path) -> None:
     copy = tmp_path / "keeper.db"
     shell.good("memory", "backup", copy, "--hand", "keeper")

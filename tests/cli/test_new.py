@@ -25,6 +25,34 @@ def test_no_folder_is_made_for_a_name_that_no_hand_may_have(name: str, tmp_path:
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.parametrize("name", ["files", "data-pipeline"])
+def test_no_folder_is_made_for_the_name_of_a_hand_that_comes_with_maniple(name: str, tmp_path: Path) -> None:
+    ran = Shell(make_home(tmp_path / "home")).run("new", name, "--into", tmp_path)
+    assert (ran.code, ran.out, "comes with Maniple" in ran.err, f"my-{name}" in ran.err) == (2, "", True, True)
+    assert not (tmp_path / name).exists()
+
+
+def test_who_seals_with_a_revoked_key_is_told_at_once_and_at_each_later_step_with_what_to_type(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        shell = Shell(kernel.home)
+        folder, key = shell.good("new", "late", "--into", tmp_path).strip(), tmp_path / "ada.key"
+        shell.good("keys", "new", key, "--name", "ada")
+        (own,) = [row["id"] for row in shell.told("keys")["keys"]]  # type: ignore[attr-defined]
+        sealed = shell.run("seal", folder)
+        assert (sealed.code, sealed.err) == (0, "")
+        assert shell.run("seal", folder, "--key", key).err == "", "it may be trusted elsewhere"
+        shell.good("keys", "revoke", own, "--yes")
+        sealed = shell.run("seal", folder)
+        assert (sealed.code, f"{own} was revoked" in sealed.err) == (0, True)
+        for ran in (sealed, shell.run("verify", folder), shell.run("install", folder, "--yes")):
+            assert "--key FILE`" in ran.err, ran
+            assert "with a key that is trusted" not in ran.err.partition("--key FILE`")[0], ran
+            assert "look at what changed" not in ran.err, ran
+        shell.good("keys", "add", f"{key}.pub", "--hands", "*")
+        assert shell.run("seal", folder, "--key", key).err == ""
+        shell.good("install", folder, "--yes")
+
+
 def test_who_revokes_the_homes_own_key_is_told_that_it_is_and_how_to_go_on(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, ECHO)
