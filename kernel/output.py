@@ -7,6 +7,7 @@ add, and trim() keeps the file short while a service lives for months, and so sh
 """
 
 import os
+from contextlib import suppress
 from typing import Final
 
 from kernel.home import Home
@@ -16,27 +17,23 @@ _FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def opened(home: Home, hand: str, access: int = os.O_WRONLY) -> int:
-    """A descriptor for a run's output, appended to whatever its Hand has printed before; a run cannot read it."""
-    return os.open(home.at("output", f"{hand}.log"), _FLAGS | access, 0o600)
+    """A descriptor for a run's output, appended to what its Hand has printed before; a run cannot read it. Raises OSError."""
+    path = home.at("output", f"{hand}.log")
+    try:
+        return os.open(path, _FLAGS | access, 0o600)
+    except IsADirectoryError:
+        raise OSError(f"{path}, for what it prints, is a folder: move it away, then type the same again") from None
 
 
 def trim(home: Home, hand: str, file_size: int) -> None:
     """Move what is in a file that has grown beyond FILE_MAX aside; runs that have it open go on at its beginning.
 
-    file_size: bytes that a run may write into a file; half of them are left to it.
+    file_size: bytes that a run may write into a file; half of them are left to it. What cannot be opened stays as it is.
     """
     most = min(FILE_MAX, file_size // 2)
-    descriptor = opened(home, hand, os.O_RDWR)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size > most:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            aside = os.open(home.at("output", f"{hand}.log.1"), flags, 0o600)
-            try:
-                os.copy_file_range(descriptor, aside, most, size - most, 0)
-            except OSError:
-                pass  # no room to keep it: what matters is that it does not grow
-            os.close(aside)
-            os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+    with suppress(OSError), open(opened(home, hand, os.O_RDWR), "rb", 0) as file:
+        if (size := os.fstat(file.fileno()).st_size) > most:
+            with suppress(OSError), open(home.at("output", f"{hand}.log.1"), "wb") as aside:
+                # where there is no room to keep it, what matters is that it does not grow
+                os.copy_file_range(file.fileno(), aside.fileno(), most, size - most, 0)
+            os.ftruncate(file.fileno(), 0)

@@ -1,0 +1,30 @@
+"""What Hands print: a file that is none is told by its path, and keeps the kernel from nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from kernel.cli.exits import NotDone
+from kernel.output import FILE_MAX
+from tests.living import ECHO, Kernel, install, make_home
+from tests.system.fates import until
+
+OTHER = ECHO._replace(toml=ECHO.toml.replace('"echo', '"another'))
+
+
+def test_a_folder_where_one_hand_should_print_stops_that_hand_and_no_care_for_the_rest(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.often") as kernel, kernel.client() as client:
+        output = kernel.home / "output"
+        (output / "another.log").mkdir()
+        (output / "echo.log.1").mkdir()
+        install(kernel, OTHER)
+        install(kernel, ECHO)
+        with (output / "echo.log").open("wb") as file:
+            file.truncate(FILE_MAX + 1)
+        until(lambda: (output / "echo.log").stat().st_size == 0, "what comes after it is kept short")
+        until((kernel.home / "log" / "snapshot").exists, "and the state is written down")
+        with pytest.raises(NotDone, match=rf"{output}/another\.log, for what it prints, is a folder: move it away"):
+            client.call("another.say", "", {"text": "hi"})
+        (output / "another.log").rmdir()
+        client.call("another.say", "", {"text": "hi"})
+        assert "Traceback" not in kernel.log()
