@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
-from kernel.cli import homes
+from kernel.cli import homes, parts
 from kernel.cli.exits import Ended
 from kernel.record.recovery import Lines, segments
 from manifests.state import State, fold
@@ -29,6 +29,7 @@ def folder_of(home: str) -> Path:
     """The folder of a home's log. Raises Ended when there is none."""
     folder = Path(home) / "log"
     homes.need(home)
+    parts.need(home, "maniple audit verify", within="log")
     if not (folder / "entries").is_dir():
         raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
     return folder
@@ -42,6 +43,8 @@ def public_key(home: str) -> VerifyKey:
             return VerifyKey.parse(file.read(4096).strip())
     except FileNotFoundError:
         raise Ended(f"{path} is not there: give the log's verifier key with --key") from None
+    except IsADirectoryError:
+        raise Ended(f"{path} is a folder: move it away, and give the log's verifier key with --key") from None
     except (NoteMalformed, UnicodeDecodeError) as error:
         raise Ended(f"{path} holds no verifier key ({error}): give it with --key") from None
 
