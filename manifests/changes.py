@@ -142,7 +142,7 @@ def _check_owner(this: Asked, name: str, sealed: Seal) -> None:
     owners = {key_id for _, key_id in signers(before.package.seal)}
     alive = [key.name for key in this.state.trust.keys if key.id in owners and key.is_usable(this.now)]
     if alive and not owners & set(sealed.by):
-        mend = "rotate or revoke that key, or remove the Hand first"
+        mend = f"`maniple remove {name}` first, which ends its grants; where its maker has a new one, `maniple keys rotate`"
         raise Refusal("seal", f"{name} belongs to the key {alive[0]}, and this seal is by another: {mend}")
 
 

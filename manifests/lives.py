@@ -114,7 +114,8 @@ def unfit(name: str, why: str) -> Refusal | None:
     code, _, reason = why.partition(": ")
     match code:
         case "altered":
-            return Refusal("seal", f"{name} does not start: {visible(reason)}: seal and install it again")
+            mend = "look at who did that, then install it again with `maniple install DIR`"
+            return Refusal("seal", f"{name} does not start: {visible(reason)}; {mend}")
         case "confinement":
             return Refusal("confinement", f"{name} does not start: {visible(reason)}; `maniple doctor` tells more")
     return None

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import drawing, keyfile, logbook, proofs, standard_input
+from kernel.cli import drawing, evidence, keyfile, logbook, proofs, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from wire.entries import decode
@@ -28,7 +28,11 @@ def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
         size = proofs.check(proof, public)
         entry = decode(proof.entry)
     except (NoteMalformed, SignatureInvalid, ProofInvalid, CodecError) as error:
-        raise Ended(f"the proof does not verify: {error}", Exit.UNVERIFIED) from None
+        stranger = evidence.signed_elsewhere(text, public) if isinstance(error, SignatureInvalid) else ""
+        mend = "have another from who made it: `maniple audit prove SEQ`"
+        if stranger:
+            mend = "give that log's verifier key with `--key KEY`"
+        raise Ended(f"the proof does not verify: {stranger or error}; {mend}", Exit.UNVERIFIED) from None
     session.result(
         {"ok": True, "seq": proof.index, "size": size, "entry": proof.entry.decode()},
         lambda: (

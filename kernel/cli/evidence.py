@@ -12,6 +12,7 @@ from msgspec import Struct
 from kernel.cli import keyfile, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.record.recovery import Lines, read_notes
+from manifests.seal import signers
 from wire.checkpoint import Checkpoint, open_checkpoint
 from wire.errors import LogInvalid, NoteMalformed, SignatureInvalid
 from wire.signing import VerifyKey
@@ -26,8 +27,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 _NEWEST: Final = (
-    "restore that file from a backup: an older one of this log does, too, such as the last that `log/checkpoints` holds; "
-    "then `maniple audit verify`"
+    "restore that file from a backup: an older one of this log does, too, such as the last in `checkpoints` "
+    "beside it; then `maniple audit verify`"
 )
 _OLDER: Final = (
     "restore that file from a backup, or move it away: older checkpoints only narrow down where a change lies; "
@@ -97,8 +98,20 @@ def _own(evidence: Evidence) -> list[Checkpoint]:
         try:
             own.append(open_checkpoint(note, [evidence.key], origin))
         except (NoteMalformed, SignatureInvalid) as error:
+            if stranger := signed_elsewhere(note, evidence.key):
+                other = "give that log's verifier key with `--key KEY`; or, if it is this log's, "
+                raise _spoiled(path, f"is damaged, or another log's: {stranger}", other + _NEWEST) from None
             raise _spoiled(path, f"is damaged: {error}", _NEWEST) from None
     return own + _older(evidence, older)
+
+
+def signed_elsewhere(note: str, key: VerifyKey) -> str:
+    """By whose keys a note says it is signed, in words; "" when this key is among them."""
+    claimed = signers(note)
+    if (key.name, key.id) in claimed:
+        return ""
+    by = " and ".join(f"{name}+{key_id}" for name, key_id in claimed[:3]) or "nobody"
+    return f"it is signed by {by}, not by {key.name}+{key.id}"
 
 
 def _older(evidence: Evidence, notes: list[str]) -> list[Checkpoint]:
@@ -142,7 +155,10 @@ def newest(evidence: Evidence) -> tuple[str, int, bytes]:
             raise NoteMalformed("there is no checkpoint")
         checkpoint = open_checkpoint(notes[0], [evidence.key], evidence.key.name)
     except (NoteMalformed, SignatureInvalid) as error:
-        raise Ended(f"the checkpoint in {evidence.folder} does not verify: {error}", Exit.UNVERIFIED) from None
+        raise Ended(
+            f"the checkpoint in {evidence.folder} does not verify: {error}; `maniple audit verify` tells what to do",
+            Exit.UNVERIFIED,
+        ) from None
     return notes[0], checkpoint.size, checkpoint.root
 
 

@@ -36,8 +36,10 @@ def install(
         if folder.manifest.hand.wasm:
             told["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
         package.copy(folder, seal, place)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(place, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = place  # what is written to a full disk does not tell where
         raise
     try:
         return client.call("kernel.install", "", told).value

@@ -267,6 +267,25 @@ def test_a_proof_with_anything_changed_does_not_verify(at: int, stopped: Shell, 
     assert stopped.run("audit", "verify-proof", tmp_path / "proof").code == 5
 
 
+def test_evidence_of_another_home_is_told_by_whose_key_it_is(stopped: Shell, shell: Shell, tmp_path: Path) -> None:
+    own, other = ("+".join((each.home / "keys" / "log.pub").read_text().split("+")[:2]) for each in (stopped, shell))
+    proof = tmp_path / "entry.tlog-proof"
+    proof.write_text(stopped.good("audit", "prove", "7"))
+    stopped.good("audit", "export", tmp_path / "log")
+    shutil.copy(shell.home / "keys" / "log.pub", tmp_path / "log" / "log.pub")
+    for words in (("verify-proof", proof), ("verify", "--from", tmp_path / "log")):
+        ran = shell.run("audit", *words)
+        assert ran.code == 5
+        assert f"signed by {own}" in ran.err, ran
+        assert f"not by {other}" in ran.err
+        assert "log's verifier key with `--key" in ran.err
+        assert is_one_clear_line(ran)
+    damaged = proof.read_text().splitlines(keepends=True)
+    damaged[1] = damaged[1].replace("extra ", "extra AAAA")
+    ran = shell.run("audit", "verify-proof", "-", "--key", stopped.home / "keys" / "log.pub", stdin="".join(damaged))
+    assert (ran.code, "`maniple audit prove SEQ`" in ran.err) == (5, True)
+
+
 def test_an_entry_that_is_not_there_cannot_be_proved(stopped: Shell) -> None:
     assert stopped.run("audit", "prove", "99999999").code == 1
 

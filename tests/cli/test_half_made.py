@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell, is_one_clear_line
+from tests.living import Kernel, make_home
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 
@@ -44,6 +45,23 @@ def test_a_new_key_that_finds_no_room_leaves_neither_half(tmp_path: Path) -> Non
         assert ran.code == 1
         assert "no space left" in ran.err
         assert os.listdir(disk) == []
+
+
+@needs_root
+def test_an_install_that_finds_no_room_says_where_and_leaves_nothing(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    (home / "hands").rmdir()
+    with small_disk(home / "hands", "64k") as disk, Kernel(home):
+        shell = Shell(home)
+        folder = Path(shell.good("new", "greeter", "--into", tmp_path).strip())
+        (folder / "large").write_bytes(bytes(100_000))
+        ran = shell.run("install", folder, "--yes")
+        assert ran.code == 1
+        assert f"{disk}/greeter-0.1.0-" in ran.err
+        assert "no space left" in ran.err
+        assert os.listdir(disk) == []
+        (folder / "large").unlink()
+        shell.good("install", folder, "--yes")
 
 
 @needs_root

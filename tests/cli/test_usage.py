@@ -144,6 +144,7 @@ def test_a_hand_that_was_altered_is_refused(words: tuple[str, ...], quiet: Shell
     ran = quiet.run(*words)
     assert (ran.code, ran.out) == (4, "")
     assert "was changed after sealing" in ran.err
+    assert "`maniple install DIR`" in ran.err
 
 
 @pytest.mark.parametrize("words", [("call", b"kernel.ps\xff"), ("show", b"\xff"), ("start", b"plain", b"a=\xff")])
