@@ -150,6 +150,9 @@ class Supervisor:
         except SettingsInvalid as error:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                mend = "roots remove NAME" if error.filename in kernel.state.roots.values() else "install DIR"
+                error = HomeError(f"{error.filename} is not there any more: restore it, or `maniple {mend}`")
             code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
             raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
-from tests.living import Source, write_hand
+from tests.living import ROOT, Source, write_hand
 
 PLAIN = Source(
     """
@@ -145,6 +145,32 @@ def test_a_hand_that_was_altered_is_refused(words: tuple[str, ...], quiet: Shell
     assert (ran.code, ran.out) == (4, "")
     assert "was changed after sealing" in ran.err
     assert "`maniple install DIR`" in ran.err
+
+
+def test_a_start_that_misses_a_folder_says_which_and_what_brings_it_back(quiet: Shell, tmp_path: Path) -> None:
+    (folder,) = (quiet.home / "hands").iterdir()
+    folder.rename(tmp_path / "kept")
+    ran = quiet.run("start", "plain", "--wait")
+    assert (ran.code, ran.out) == (4, "")
+    assert f"plain does not start: {folder} is not there any more: restore it, or `maniple install DIR`" in ran.err
+    (tmp_path / "kept").rename(folder)
+    quiet.good("start", "plain", "--wait")
+
+
+def test_a_root_that_is_gone_is_named_by_who_needs_it_with_what_to_type(quiet: Shell, tmp_path: Path) -> None:
+    quiet.good("install", ROOT / "hands" / "files", "--yes")
+    for name in ("data", "away"):
+        (tmp_path / name).mkdir()
+        quiet.good("roots", "add", name, tmp_path / name)
+    (tmp_path / "away").rmdir()
+    ran = quiet.run("call", "files.list", "data")
+    assert (ran.code, ran.out) == (4, "")
+    gone = (
+        f"files does not start: {tmp_path / 'away'} is not there any more: restore it, or `maniple roots remove NAME`"
+    )
+    assert gone in ran.err
+    quiet.good("roots", "remove", "away")
+    quiet.good("call", "files.list", "data")
 
 
 @pytest.mark.parametrize("words", [("call", b"kernel.ps\xff"), ("show", b"\xff"), ("start", b"plain", b"a=\xff")])
