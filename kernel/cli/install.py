@@ -144,6 +144,8 @@ def _show(
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
         _rows(session, offered)
+    if gone := [name for name in before.offered if name not in offers] if before else []:
+        session.say(f"It offers no more: {screen.visible(', '.join(gone))}.")
     if manifest.hand.needs and before is None:
         session.say(f"It needs {', '.join(manifest.hand.needs)}.")
 

@@ -66,3 +66,16 @@ def test_who_revokes_the_homes_own_key_is_told_that_it_is_and_how_to_go_on(tmp_p
         shell.good("seal", folder, "--key", key)
         shell.good("install", folder, "--yes")
         assert "Hello" in shell.good("start", "again", "--wait")
+
+
+def test_an_upgrade_says_which_methods_it_offers_no_more_before_it_asks(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, ECHO)
+        shell = Shell(kernel.home)
+        folder = Path(shell.good("new", "echo", "--into", tmp_path).strip())
+        toml = (folder / "HAND.toml").read_text()
+        (folder / "HAND.toml").write_text(toml.replace("0.1.0", "1.1.0"))
+        ran = shell.run("install", folder)
+        assert (ran.code, "It offers no more: echo.say." in ran.err) == (2, True)
+        shell.good("install", folder, "--yes")
+        assert "offers no more" not in shell.run("install", folder, "--yes").err
