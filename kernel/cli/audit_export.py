@@ -3,13 +3,15 @@
 import os
 import tarfile
 import tempfile
+from itertools import islice
 
 import click
 
 from kernel.cli import evidence
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.record.recovery import Lines, read_notes
+from wire.merkle import Frontier, leaf_hash
 
 README = """This is the log of a Maniple kernel, for whoever is to check it.
 
@@ -33,7 +35,7 @@ def audit_export(session: Session, to: str) -> None:
     if os.path.lexists(to):
         raise Ended(f"{to} is there already: name another place")
     proof = evidence.find(session.home, key=None, folder=None)
-    note, size, _ = evidence.newest(proof)
+    note, size, root = evidence.newest(proof)
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
     above = os.path.dirname(os.path.abspath(to))
     if not os.path.isdir(above):
@@ -41,7 +43,11 @@ def audit_export(session: Session, to: str) -> None:
     with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:
         place = os.path.join(scratch, "log")
         os.makedirs(os.path.join(place, "entries"))
-        _write_entries(proof, size, os.path.join(place, "entries", "000000.jsonl"))
+        if _write_entries(proof, size, os.path.join(place, "entries", "000000.jsonl")) != root:
+            raise Ended(
+                f"{to} was not written: the log does not fit its newest checkpoint; `maniple audit verify` says where",
+                Exit.UNVERIFIED,
+            )
         older = [each for each in read_notes(proof.folder, proof.key.name) if each != note]
         for name, text in (
             ("checkpoint", note),
@@ -61,10 +67,11 @@ def audit_export(session: Session, to: str) -> None:
     session.result({"to": to, "entries": size, "key": proof.key.text()}, lambda: f"{to} holds {size} entries.")
 
 
-def _write_entries(proof: evidence.Evidence, size: int, path: str) -> None:
-    """The lines that the checkpoint covers. Older checkpoints that cover more cannot be there: they only grow."""
+def _write_entries(proof: evidence.Evidence, size: int, path: str) -> bytes:
+    """The lines that the checkpoint covers, and the root of the tree over them. Older checkpoints only grow up to it."""
+    tree = Frontier()
     with open(path, "wb") as file:
-        for count, line in enumerate(Lines(proof.folder)):
-            if count == size:
-                return
+        for line in islice(Lines(proof.folder), size):
             file.write(line)
+            tree.append(leaf_hash(line[:-1]))
+    return tree.root()

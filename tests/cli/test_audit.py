@@ -308,6 +308,18 @@ def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) ->
     assert shell.run("audit", "export", tmp_path / "log").code == 1
 
 
+@pytest.mark.parametrize("how", ["edited", "dropped"])
+def test_a_log_that_does_not_fit_its_checkpoint_is_not_handed_out_as_if_it_did(
+    how: str, copied: Shell, tmp_path: Path
+) -> None:
+    _entries(copied).write_bytes(b"".join(SPOILED[how](_lines(copied))))
+    for to in (tmp_path / "log", tmp_path / "log.tar.gz"):
+        ran = copied.run("audit", "export", to)
+        assert (ran.code, ran.out, "`maniple audit verify`" in ran.err) == (5, "", True)
+        assert is_one_clear_line(ran)
+    assert [each.name for each in tmp_path.iterdir()] == ["home"]
+
+
 def test_a_torn_tail_after_a_crash_is_no_damage(copied: Shell) -> None:
     with _entries(copied).open("ab") as file:
         file.write(b'{"kind":"ca')
