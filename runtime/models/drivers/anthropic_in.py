@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from runtime.models import counting
+from runtime.models.drivers import bounding
 from runtime.models.drivers.anthropic_out import REDACTED
 from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
@@ -207,6 +208,8 @@ class AnthropicReader:
                 return self._text(block, delta.thinking)
             case ("signature_delta", "thinking"):
                 block.seal += delta.signature
+                if len(block.seal) > bounding.ANSWER:
+                    raise self._malformed(bounding.TOO_MUCH)
             case ("input_json_delta", "tool"):
                 return self._text(block, delta.partial_json)
             case ("text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta", kind) if kind != "other":

@@ -1,11 +1,15 @@
-"""How large an event of a stream may become, before anybody gathers it (pure).
+"""How large an event of a stream, and the answer that they make, may become, before anybody gathers it (pure).
 
 The SDKs put an event together line by line, copying what they have of it each time, and ask for no end of it: a stream of
 short lines without an empty one among them keeps a processor busy for minutes. A service's own events have three lines.
+
+An answer grows piece by piece and is copied each time, too, and what is too long for the reply that it becomes is of no use.
 """
 
 import re
 from typing import Final
+
+from runtime.models.messages import AnyPiece, ToolPiece
 
 EVENT: Final = 4 * 2**20
 """Bytes from one empty line to the next."""
@@ -13,8 +17,13 @@ EVENT: Final = 4 * 2**20
 LINES: Final = 2_000
 """Lines, likewise."""
 
+ANSWER: Final = 960 * 1024
+"""Bytes of an answer's text, thinking and calls: it becomes one reply, of 1 MiB. 128,000 tokens are about 600 KiB."""
+
 _EMPTY: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 _END: Final = re.compile(rb"\n|\r\n?")
+
+TOO_MUCH: Final = f"more than {ANSWER // 1024} KiB for one answer"
 
 
 class Event:
@@ -40,3 +49,8 @@ class Event:
         if self._size > EVENT:
             return f"more than {EVENT // 2**20} MiB for one event"
         return f"more than {LINES} lines for one event" if self._lines > LINES else ""
+
+
+def size_of(piece: AnyPiece) -> int:
+    """Bytes that an answer grows by with a piece."""
+    return len((piece.name + piece.arguments if isinstance(piece, ToolPiece) else piece.text).encode())

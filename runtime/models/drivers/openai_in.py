@@ -46,6 +46,12 @@ _BROKEN: Final = {"error": "server", "insufficient_system_resource": "overloaded
 CALLS_MOST: Final = 1_000
 """Tools that one answer may ask for: each delta is looked for among them."""
 
+PARTS_MOST: Final = 4_000
+"""Texts, thoughts and calls that may take turns in one answer, likewise."""
+
+LOOKS_MOST: Final = 1_000
+"""Deltas with its name for which a call's arguments are read, all of them each time."""
+
 Count = int | None
 
 
@@ -108,6 +114,13 @@ class _Call:
         self.letters = Letters()
         self.text = ""
         self.extra: object = None
+        self._looks = 0
+
+    def is_written(self) -> bool:
+        """Whether its arguments are whole, as far as that is looked at."""
+        self._looks += 1
+        is_closed = self._looks <= LOOKS_MOST and self.text.rstrip().endswith("}")
+        return is_closed and not call_of("", "", self.text).malformed
 
 
 class _Run:
@@ -224,6 +237,8 @@ class OpenAIReader:
         run = self._made[-1] if self._made else None
         if not isinstance(run, _Run) or run.kind is not kind:
             pieces += self._rest(run)
+            if len(self._made) >= PARTS_MOST:
+                raise self._malformed(f"more than {PARTS_MOST:,} parts of one answer")
             run = _Run(kind)
             self._made.append(run)
         return [*pieces, *self._shown(run, run.letters.take(text))]
@@ -258,8 +273,7 @@ class OpenAIReader:
         same = [call for call in calls if call.number == delta.index]
         if not same or (delta.id and (same[-1].given or function.name)):
             return None
-        is_done = bool(function.name and same[-1].text) and not call_of("", "", same[-1].text).malformed
-        return None if is_done else same[-1]
+        return None if function.name and same[-1].is_written() else same[-1]
 
     def _finish(self, reason: str) -> list[AnyPiece]:
         if reason in _BROKEN:

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 import httpx2
 import msgspec
 
-from runtime.models.drivers import Endpoint
+from runtime.models.drivers import Endpoint, bounding
 from runtime.models.drivers.hiding import hidden
 from runtime.models.drivers.refusals import plain, refusal
 from runtime.models.failures import ModelFailed
@@ -66,12 +66,15 @@ async def told(
 ) -> AsyncGenerator[AnyPiece | Answer, None]:
     """Pieces, then the Answer. sdk: the root of the SDK's exceptions."""
     events: Events | None = None
-    is_begun = False
+    is_begun, size = False, 0
     try:
         events = await opening()
         while (event := await _next(events, reader)) is not None:
             is_begun = True
             for piece in reader.take(event):
+                if (size := size + bounding.size_of(piece)) > bounding.ANSWER:
+                    why = f"{endpoint.provider} sent {bounding.TOO_MUCH}"
+                    raise ModelFailed("malformed", why, provider=endpoint.provider)
                 yield piece
         if not reader.is_whole:
             raise _unfinished(endpoint, events.response, is_begun)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runtime.models.drivers import bounding, openai_in
 from runtime.models.drivers.bounding import Event
 from runtime.models.failures import ModelFailed
-from tests.runtime.models.plays import MODELS, asking, begun, calls, chunk, made
+from tests.runtime.models.plays import MODELS, asking, begun, block, calls, chunk, made, texts, written
 from tests.runtime.models.stage import Play, head, named, stage, unnamed
 
 _COMMENTS: Final = b": still here\n" * 8_000
@@ -23,9 +23,9 @@ _ENDLESS: Final[list[tuple[str, Play]]] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["anthropic", "openai"])
-@pytest.mark.parametrize(("what", "play"), _ENDLESS, ids=[what for what, _ in _ENDLESS])
-def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(name: str, what: str, play: Play) -> None:
+def _failure(name: str, play: Play) -> ModelFailed:
+    """How a driver gives up a stream of such bytes."""
+
     async def failed() -> ModelFailed:
         async with stage(play) as server:
             asked = made(name, server.url)
@@ -35,9 +35,15 @@ def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(name:
             await asked.close()
             return caught.value
 
+    return asyncio.run(failed())
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+@pytest.mark.parametrize(("what", "play"), _ENDLESS, ids=[what for what, _ in _ENDLESS])
+def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(name: str, what: str, play: Play) -> None:
     asyncio.run(made(name, "http://127.0.0.1:1").close())  # the SDK's import is not the provider's time
     began = time.process_time()
-    assert (failure := asyncio.run(failed())).code == "malformed"
+    assert (failure := _failure(name, play)).code == "malformed"
     assert "for one event" in failure.text
     assert time.process_time() - began < 3.0
 
@@ -46,18 +52,49 @@ def test_an_answer_that_asks_for_countless_tools_is_given_up() -> None:
     many = openai_in.CALLS_MOST + 1
     deltas = [calls({"index": number, "id": f"c{number}", "function": {"name": "now"}}) for number in range(many)]
 
-    async def failed() -> ModelFailed:
-        async with stage([head(), unnamed(*deltas, chunk(finish="tool_calls"), "[DONE]")]) as server:
-            asked = made("openai", server.url)
-            with pytest.raises(ModelFailed) as caught:
-                async for _ in asked.stream(MODELS["openai"], asking()):
-                    pass
-            await asked.close()
-            return caught.value
-
-    failure = asyncio.run(failed())
+    failure = _failure("openai", [head(), unnamed(*deltas, chunk(finish="tool_calls"), "[DONE]")])
     assert failure.code == "malformed"
     assert "more than 1,000 tools" in failure.text
+
+
+def test_an_answer_of_countless_parts_is_given_up() -> None:
+    turns = [chunk({"content": "a"}), chunk({"reasoning": "b"})] * (openai_in.PARTS_MOST // 2 + 1)
+    failure = _failure("openai", [head(), unnamed(*turns, chunk(finish="stop"), "[DONE]")])
+    assert failure.code == "malformed"
+    assert "more than 4,000 parts" in failure.text
+
+
+def test_a_call_that_is_named_with_each_piece_is_read_so_many_times_only() -> None:
+    """Each time all of its arguments are read, while others who ask models wait."""
+    reader = openai_in.OpenAIReader("openai", "gpt-5", asking())
+    pieces = ['{"a": "', *["}"] * openai_in.LOOKS_MOST, '"}', "{}"]
+    for piece in pieces:
+        reader.take(calls({"index": 0, "function": {"name": "now", "arguments": piece}}))
+    reader.take(chunk(finish="tool_calls"))
+    assert [call.malformed for call in reader.answer().calls] == ["".join(pieces)]
+
+
+_LONG: Final = "word " * 2_000
+_UNENDING: Final[list[tuple[str, str, list[bytes]]]] = [
+    ("text", "anthropic", [named(block(0, "text", *texts(_LONG), text="")[1])]),
+    ("seal", "anthropic", [named(block(0, "text", {"type": "signature_delta", "signature": _LONG})[1])]),
+    ("arguments", "anthropic", [named(block(0, "tool_use", *written(_LONG))[1])]),
+    ("text", "openai", [unnamed(chunk({"content": _LONG}))]),
+    ("thinking", "openai", [unnamed(chunk({"reasoning": _LONG}))]),
+    ("arguments", "openai", [unnamed(calls({"index": 0, "function": {"name": "now", "arguments": f'"{_LONG}'}}))]),
+]
+_KINDS: Final = {"text": "text", "seal": "thinking", "arguments": "tool_use"}
+
+
+@pytest.mark.parametrize(("what", "name", "deltas"), _UNENDING, ids=[f"{name} {what}" for what, name, _ in _UNENDING])
+def test_an_answer_longer_than_a_reply_holds_is_given_up_before_it_is_gathered(
+    what: str, name: str, deltas: list[bytes]
+) -> None:
+    """Each piece of an answer costs as much time as there is of the answer: others who ask models wait meanwhile."""
+    start = [named(begun(), block(0, _KINDS[what], id="a", name="now")[0])] if name == "anthropic" else []
+    failure = _failure(name, [head(), *start, *(deltas * (2 * bounding.ANSWER // len(_LONG)))])
+    assert failure.code == "malformed"
+    assert "for one answer" in failure.text
 
 
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"ab", b"c"]), max_size=30), st.data())
