@@ -5,6 +5,9 @@ runtime/models/routing.py works out. model_desk.py makes the requests; here is w
 """
 
 import contextlib
+from typing import TypeVar
+
+import msgspec
 
 from model_desk import Desk
 from model_trying import Trying
@@ -12,7 +15,10 @@ from runtime import Call, Failure, Hand
 from runtime.models import messages
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Request
+from wire import limits
 from wire.errors import CodecError
+
+Reply = TypeVar("Reply", Answer, messages.Embedded)
 
 
 class Model(Hand):
@@ -45,7 +51,7 @@ class Model(Hand):
         with _told():
             found = await self.desk.embed(call.resource, [str(text) for text in texts])
         call.cost(tokens=found.usage.total)
-        return found
+        return _fitting(found)
 
     async def count(self, call: Call, **params: object) -> dict[str, object]:
         """Tokens of a request; exact: the provider counted them."""
@@ -64,7 +70,7 @@ class Model(Hand):
                 async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Answer):
-                            return piece
+                            return _fitting(piece)
                         waiting.append(piece)
                         if streams:
                             await call.send(messages.packed(waiting))
@@ -72,6 +78,13 @@ class Model(Hand):
             finally:
                 call.cost(tokens=trying.tokens, micro_dollars=trying.micro_dollars)
         raise Failure("cut", "the stream ended before the answer did")
+
+
+def _fitting(reply: Reply) -> Reply:
+    """What a reply holds. The value of a schema stands beside the text that it is of, and vectors are many numbers."""
+    if len(msgspec.msgpack.encode(reply)) <= limits.BODY_MAX:
+        return reply
+    raise Failure("malformed", f"{reply.model} made more than the 1 MiB that a reply holds: ask for less at once")
 
 
 def _request(params: dict[str, object]) -> Request:

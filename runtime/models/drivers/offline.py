@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from runtime.models import counting
-from runtime.models.drivers import Endpoint, offline_fill, offline_steps, offline_texts
+from runtime.models.drivers import Endpoint, bounding, offline_fill, offline_steps, offline_texts
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -158,9 +158,19 @@ def _rank(request: Request, task: Task, text: str) -> Outcome:
 def _fill(request: Request, task: Task, text: str) -> Outcome:
     if request.schema is None:
         raise ModelFailed("request", "a task `fill` needs a schema")
+    looked = offline_fill.looks_at(request.schema)
+    if not looked:
+        raise ModelFailed(
+            "unfit", f"the schema has more than {offline_fill.NAMES_MOST:,} names and choices to look for"
+        )
     value, missing = offline_fill.filled(request.schema, text)
-    notes = (f"The text does not say: {', '.join(missing)}.",) if missing else ()
-    return msgspec.json.encode(value).decode(), value, notes
+    notes: tuple[str, ...] = (f"The text does not say: {', '.join(missing)}.",) if missing else ()
+    if missing and len(text) > looked:
+        notes += (f"Only its first {looked:,} characters were looked at.",)
+    said = msgspec.json.encode(value).decode()
+    if len(said) > bounding.ANSWER:
+        raise ModelFailed("unfit", f"what the text says of the schema is {bounding.TOO_MUCH}")
+    return said, value, notes
 
 
 _DO: Final[dict[str, Callable[[Request, Task, str], Outcome]]] = {

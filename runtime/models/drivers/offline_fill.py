@@ -16,7 +16,13 @@ import msgspec
 
 DEEPEST: Final = 8
 READ_MOST: Final = 262_144
-"""Characters of a text that are looked at."""
+"""Characters of a text that are looked at; fewer where many names are looked for in it, as WORK_MOST says."""
+
+NAMES_MOST: Final = 2_000
+"""Names and choices of a schema: its properties, their titles and further names, and what their enums list."""
+
+WORK_MOST: Final = 50_000_000
+"""Characters times names: a few seconds, in which the process that all ask does nothing else."""
 
 _FORMS: Final = {
     "date": r"\b\d{4}-\d{2}-\d{2}\b",
@@ -37,11 +43,28 @@ class Missing(Exception):
     """You get this one when the text does not say a value. Internal to this module."""
 
 
+def looks_at(schema: Mapping[str, object]) -> int:
+    """Characters of a text that are looked at for a schema; 0 for one of more than NAMES_MOST names."""
+    names = _count(schema, 0)
+    return 0 if names > NAMES_MOST else min(READ_MOST, WORK_MOST // max(1, names))
+
+
+def _count(schema: Mapping[str, object], depth: int) -> int:
+    choices, items, properties = schema.get("enum"), schema.get("items"), schema.get("properties")
+    count = len(choices) if isinstance(choices, list) else 0
+    if depth <= DEEPEST and isinstance(items, dict):
+        count += _count(items, depth + 1)
+    if depth <= DEEPEST and isinstance(properties, dict):
+        for name, inner in properties.items():
+            count += len(_names(name, inner)) + _count(inner, depth + 1) if isinstance(inner, dict) else 1
+    return count
+
+
 def filled(schema: Mapping[str, object], text: str) -> tuple[object, tuple[str, ...]]:
     """A value for the schema, and the names of the properties that were not found. Not checked against the schema."""
     missing: list[str] = []
     try:
-        value = _value(schema, text[:READ_MOST], _read(text), "", missing, 0)
+        value = _value(schema, text[: looks_at(schema)], _read(text), "", missing, 0)
     except Missing:
         return None, ("the value",)
     return value, tuple(missing)
@@ -65,24 +88,27 @@ def _object(
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return dict(read) if isinstance(read, dict) else found
+    table = {_folded(str(key)): value for key, value in read.items()} if isinstance(read, dict) else None
     for name, inner in properties.items():
         inner = inner if isinstance(inner, dict) else {}
         where = f"{path}.{name}" if path else str(name)
         try:
             if _kind(inner) == "object":
-                below = _of_table(read, _names(name, inner))
+                below = _of_table(table, _names(name, inner))
                 found[name] = _object(inner, text, below, where, missing, depth + 1)
             else:
-                found[name] = _property(name, inner, properties, text, read)
+                found[name] = _property(name, inner, properties, text, table)
         except Missing:
             missing.append(where)
     return found
 
 
-def _property(name: str, schema: Mapping[str, object], beside: Mapping[str, object], text: str, read: object) -> object:
+def _property(
+    name: str, schema: Mapping[str, object], beside: Mapping[str, object], text: str, table: dict[str, object] | None
+) -> object:
     names = _names(name, schema)
-    if isinstance(read, dict):
-        told = _of_table(read, names)
+    if table is not None:
+        told = _of_table(table, names)
         if told is None:
             raise Missing
         return _as(_kind(schema), schema, told)
@@ -213,11 +239,8 @@ def _names(name: str, schema: Mapping[str, object]) -> list[str]:
     return [*found, *(str(one) for one in (more if isinstance(more, list) else []))]
 
 
-def _of_table(read: object, names: Sequence[str]) -> object:
-    if not isinstance(read, dict):
-        return None
-    folded = {_folded(str(key)): value for key, value in read.items()}
-    return next((folded[key] for key in map(_folded, names) if folded.get(key) is not None), None)
+def _of_table(table: dict[str, object] | None, names: Sequence[str]) -> object:
+    return next((table[key] for key in map(_folded, names) if table.get(key) is not None), None) if table else None
 
 
 def _folded(name: str) -> str:
@@ -225,6 +248,8 @@ def _folded(name: str) -> str:
 
 
 def _stands_in(word: str, text: str) -> bool:
+    if word.casefold() not in text.casefold():  # an expression takes long to be made
+        return False
     return re.search(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 

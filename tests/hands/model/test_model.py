@@ -238,6 +238,16 @@ def test_a_check_that_python_did_not_let_end_is_told_to_end_again(
     assert busy, "the first time it was told while an object was let go"
 
 
+def test_an_answer_that_no_reply_holds_is_told_and_paid(tmp_path: Path) -> None:
+    """Its text alone would fit; the value of its schema stands beside it."""
+    hand = _hand(tmp_path, json.dumps({"text": json.dumps("a" * 600_000), "times": 0}))
+    call = Asking("scripted/script")
+    with pytest.raises(Failure, match="more than the 1 MiB that a reply holds") as failed:
+        _ask(hand, call, schema={"type": "string"})
+    assert failed.value.code == "malformed"
+    assert call.spent.tokens > 100_000
+
+
 def test_offline_says_what_the_text_does_not_say(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="The text does not say: rain"):
         _ask(_hand(tmp_path), Asking("default"), schema=RAIN)

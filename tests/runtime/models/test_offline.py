@@ -174,6 +174,28 @@ def test_a_list_is_read_in_time_proportional_to_the_text() -> None:
     assert time.process_time() - begun < 2  # it takes 0.1 s, and took 40
 
 
+def test_a_schema_of_many_names_is_looked_for_in_less_of_the_text_and_one_of_too_many_nowhere() -> None:
+    """Names times text is time, in which nobody else is answered: 2,000 names in a whole text took a minute."""
+    many = {f"p{number}": {"type": "string"} for number in range(offline_fill.NAMES_MOST // 2)}
+    looked = offline_fill.looks_at({"properties": many})
+    assert looked * offline_fill.NAMES_MOST <= offline_fill.WORK_MOST
+    line = "\np7: seven"
+    text = "x" * (looked - len(line)) + line
+    assert answer(_asked(text, schema={"properties": many})).value == {"p7": "seven"}
+    beyond = answer(_asked(f"x{text}", schema={"properties": many}))
+    assert beyond.value == {"p7": "seve"}
+    assert beyond.notes[2] == f"Only its first {looked:,} characters were looked at."
+    for more in ({"type": "string"}, {"type": "string", "x-names": ["a"] * 3}, {"items": {"enum": ["a", "b", "c"]}}):
+        with pytest.raises(ModelFailed, match="2,000 names and choices"):
+            answer(_asked("p7: seven", schema={"properties": many | {"more": more}}))
+
+
+def test_what_many_names_have_in_common_is_told_of_each_only_as_far_as_an_answer_holds() -> None:
+    alike: dict[str, object] = {f"p{number}": {"type": "string", "x-names": ["name"]} for number in range(60)}
+    with pytest.raises(ModelFailed, match="KiB for one answer"):
+        answer(_asked(f"name: {'v' * 100_000}", schema={"properties": alike}))
+
+
 @given(st.text(max_size=200), st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null"]))
 def test_any_text_is_answered_and_what_is_filled_is_of_its_type(text: str, kind: str) -> None:
     value, missing = offline_fill.filled({"properties": {"a": {"type": kind}}}, text)
