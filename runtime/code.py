@@ -16,6 +16,10 @@ from runtime.errors import HandBroken
 
 _HOUSE = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
 
+importlib.import_module("memory")
+"""The one of them that nothing else has loaded before a run is confined; it holds nothing but where its modules lie. The
+folder that it lies in cannot be looked through then, which Python does for an import once something there has changed."""
+
 
 class HandFinder(MetaPathFinder, InspectLoader):
     """Finder and loader of one Hand's modules. files: path → bytes; name: the Hand's, shown in tracebacks."""

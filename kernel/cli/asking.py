@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import given, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
@@ -99,7 +99,7 @@ def with_files(text: str, files: Sequence[str]) -> Question:
     texts, pictures, size, whole = [text], list[dict[str, object]](), 0, 0
     for path in files:
         try:
-            with open(path, "rb") as file:
+            with given.opened(path) as file:
                 content = file.read(max(FILE_MOST, PICTURES_MOST) + 1)
         except OSError as error:
             raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None

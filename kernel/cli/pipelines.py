@@ -10,8 +10,8 @@ import click
 import msgspec
 from msgspec import Struct
 
+from kernel.cli import given, package, told
 from kernel.cli import installed as hands
-from kernel.cli import package, told
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.course import Course
@@ -44,7 +44,7 @@ class Added(Struct, frozen=True):
 def read_file(path: str) -> str:
     """The text of a pipeline's file. Raises Ended when it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with given.opened(path) as file:
             raw = file.read(LARGEST + 1)
     except IsADirectoryError:
         raise Ended(f"{path} is a folder: name the file in it, NAME.pipeline.toml", Exit.USAGE) from None

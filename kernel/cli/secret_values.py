@@ -6,7 +6,7 @@ None of these puts a secret among a command's words, where the shell's history a
 import os
 import sys
 
-from kernel.cli import screen
+from kernel.cli import given, screen
 from kernel.cli.exits import Ended, Exit
 
 LONGEST = 64 * 1024
@@ -35,7 +35,7 @@ def of_environment(variable: str) -> str:
 def of_file(path: str) -> str:
     """What a file holds. Raises Ended for one that cannot be read, or is no secret."""
     try:
-        with open(path, "rb") as file:
+        with given.opened(path) as file:
             content = file.read(LONGEST + 1)
         text = content.decode()
     except OSError as error:

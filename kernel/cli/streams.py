@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from kernel.cli import screen, standard_input
+from kernel.cli import given, screen, standard_input
 from kernel.cli.exits import Ended
 from kernel.cli.frame import write
 from kernel.record.growing import sync_folder
@@ -42,7 +42,7 @@ def source(file: str) -> Iterator[BinaryIO]:
     if file == "-":
         yield standard_input.stream()
         return
-    with open(file, "rb") as opened:
+    with given.opened(file) as opened:
         yield opened
 
 

@@ -1,6 +1,7 @@
 """People ask Hands that think, and talk with them: what is printed, remembered, waited for and taken back."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -77,6 +78,24 @@ def test_a_file_goes_with_a_question(shell: Shell, tmp_path: Path) -> None:
     for name, why in (("b.bin", "no text"), ("c.txt", "longer than 256 KiB"), ("d.txt", "No such file")):
         ran = shell.run("ask", "look", "--file", tmp_path / name)
         assert (ran.code, why in ran.err) == (2, True), ran
+
+
+def test_a_pipe_is_read_if_somebody_writes_into_it_and_nobody_waits_for_one_or_for_a_device(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """A shell's `<(COMMAND)` is such a pipe."""
+    assert shell.good("ask", "look", "--file", "/dev/stdin", stdin="the secret is 4711") == "I have read the file.\n"
+    os.mkfifo(tmp_path / "pipe")
+    for words in (
+        ("ask", "look", "--file"), ("pipeline", "check"), ("memory", "import", "--hand", "assistant"),
+        ("audit", "verify", "--checkpoint"),
+    ):  # fmt: skip
+        ran = shell.run(*words, tmp_path / "pipe")
+        assert (ran.code, "a pipe that nobody writes into" in ran.err) == (2, True), ran
+    ran = shell.run("settings", "model", "--secret-file", f"openai_key={tmp_path / 'pipe'}")
+    assert (ran.code, "a pipe that nobody writes into" in ran.err) == (2, True), ran
+    ran = shell.run("ask", "look", "--file", "/dev/zero")
+    assert (ran.code, "is a device" in ran.err) == (2, True), ran
 
 
 def test_what_cannot_be_asked_is_told(shell: Shell) -> None:
