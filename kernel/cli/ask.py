@@ -30,8 +30,7 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
     if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:
-        run = asking.begun(client, hand, question, most=spending.most(most))
-        ended = asking.outcome(session, client, run)
+        _, ended = asking.asked(session, client, hand, question, most=spending.most(most))
     if ended.outcome == "done" or session.json:
         session.result(ended, lambda: asking.text_of(asking.answered(ended).answer))
     end(ended, hand)

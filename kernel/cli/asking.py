@@ -10,6 +10,7 @@ from kernel.cli import given, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
+from kernel.cli.interrupts import Interrupts
 from kernel.cli.run_waiting import waited
 from kernel.cli.start import Started
 from kernel.cli.words import Words
@@ -47,35 +48,61 @@ class Answered(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def begun(
-    client: Client, hand: str, question: Question, session: Sequence[object] | None = None, most: Cost | None = None
-) -> str:
-    """The run of a question. session: the conversation before it. Pictures are its last message, which the task is put to."""
+class TakenBack(KeyboardInterrupt):
+    """You get this one when Ctrl-C took a question back. run: its run, "" where it had not begun."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(run)
+        self.run = run
+
+
+def asked(
+    session: Session,
+    client: Client,
+    hand: str,
+    question: Question,
+    before: Sequence[object] | None = None,
+    most: Cost | None = None,
+    words: Words | None = None,
+) -> tuple[str, told.Outcome]:
+    """The run of a question, and how it ended; what is to be known of the answer is said on stderr.
+
+    before: the conversation until now. Raises TakenBack, with its run ended: nobody would hear an answer that is paid for.
+    So does a terminal that closes, or SIGTERM, and then this process ends as it does without.
+    """
+    run = ""
+    with Interrupts() as heard:
+        try:
+            with heard.later():
+                run = _begun(client, hand, question, before, most)
+            if words is not None:
+                words.follow(run)
+            ended = told.read(waited(session, client, run, words).value, told.Outcome)
+        except KeyboardInterrupt:
+            if run:
+                with session.client() as other:  # the first one may be in the middle of an answer
+                    other.call("kernel.stop", run, seconds=120)
+            heard.end()
+            raise TakenBack(run) from None
+    notes = answered(ended).notes
+    if notes and words is not None:
+        words.break_off()  # they are lines of their own
+    for note in notes:
+        session.say(screen.visible(note))
+    return run, ended
+
+
+def _begun(client: Client, hand: str, question: Question, before: Sequence[object] | None, most: Cost | None) -> str:
+    """The run of a question. Pictures are the last message of what was before it, which the task is put to."""
     try:
         question.text.encode()
     except UnicodeEncodeError:
         raise Ended("the question is no text in UTF-8", Exit.USAGE) from None
     inputs: dict[str, object] = {"task": question.text}
     shown = [{"role": "user", "parts": list(question.pictures)}] if question.pictures else []
-    if session is not None or shown:
-        inputs["session"] = [*(session or ()), *shown]
+    if before is not None or shown:
+        inputs["session"] = [*(before or ()), *shown]
     return told.read(client.call("kernel.start", hand, {"inputs": inputs}, seconds=120, most=most).value, Started).run
-
-
-def outcome(session: Session, client: Client, run: str, words: Words | None = None) -> told.Outcome:
-    """How it ended; what is to be known of the answer is said on stderr. Ctrl-C takes the question back."""
-    try:
-        ended = told.read(waited(session, client, run, words).value, told.Outcome)
-    except KeyboardInterrupt:
-        with session.client() as other:  # the first one is in the middle of an answer
-            other.call("kernel.stop", run, seconds=120)
-        raise
-    notes = answered(ended).notes
-    if notes and words is not None:
-        words.break_off()  # they are lines of their own
-    for note in notes:
-        session.say(screen.visible(note))
-    return ended
 
 
 def answered(ended: told.Outcome) -> Answered:

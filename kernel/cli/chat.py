@@ -162,15 +162,13 @@ class _Talk:
         question = asking.with_files(text, self._attached)
         before = [_message(one.role, one.text) for one in self._read(BEFORE)]
         self._words.begin()
-        run = asking.begun(self._client, self._hand, question, before)
-        self._words.follow(run)
         try:
-            ended = asking.outcome(self._session, self._client, run, self._words)
-        except KeyboardInterrupt:
+            run, ended = asking.asked(self._session, self._client, self._hand, question, before, words=self._words)
+        except asking.TakenBack as taken:
             self._words.break_off()
             self._client.close()
             self._client = self._linked()
-            self._session.say(f"taken back: {run}")
+            self._session.say(f"taken back: {taken.run}".rstrip(": "))
             return
         self._attached.clear()
         answer = asking.answered(ended).answer

@@ -6,10 +6,13 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from kernel.cli import asking
+from kernel.cli.client import Client, Reply
+from kernel.cli.frame import Session
 from tests.cli.shell import Shell
 from tests.system.fates import until
 
@@ -158,13 +161,37 @@ def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell
     assert "never" not in ran.out
 
 
-def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell) -> None:
-    asking = shell.begin("ask", "take long")
+@pytest.mark.parametrize(
+    ("number", "code"), [("SIGINT", 130), ("SIGHUP", -signal.SIGHUP), ("SIGTERM", -signal.SIGTERM)]
+)
+def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell, number: str, code: int) -> None:
+    """By Ctrl-C, by a terminal that closes, by the end of all: nobody hears the answer, which would be paid for."""
+    begun = shell.begin("ask", "take long")
     run = until(lambda: _runs(shell), "its run")[0]
-    asking.send_signal(signal.SIGINT)
-    asking.communicate(timeout=30)
-    assert asking.returncode == 130
+    begun.send_signal(signal.Signals[number])
+    begun.communicate(timeout=30)
+    assert begun.returncode == code
     until(lambda: run not in _runs(shell), "it has ended")
+
+
+class _Pressed(Client):
+    """A link at which Ctrl-C is pressed while a run begins."""
+
+    def call(self, method: str, *words: Any, **more: Any) -> Reply:
+        """As it is, with Ctrl-C before the answer is read."""
+        reply = super().call(method, *words, **more)
+        if method == "kernel.start":
+            os.kill(os.getpid(), signal.SIGINT)
+        return reply
+
+
+def test_a_question_that_is_interrupted_while_its_run_begins_leaves_none(shell: Shell) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with _Pressed(str(shell.home)) as client, pytest.raises(asking.TakenBack) as taken:
+        asking.asked(Session(str(shell.home), json=False), client, "assistant", asking.Question(text="take long"))
+    assert taken.value.run
+    until(lambda: taken.value.run not in _runs(shell), "it has ended")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def _waiting(shell: Shell) -> list[str]:
