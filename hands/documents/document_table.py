@@ -19,6 +19,11 @@ class Table(Struct, kw_only=True):
     rows: Iterator[Sequence[object]]
 
 
+def sendable(text: str) -> str:
+    """A text as a reply can carry it: `?` for halves of letters, which a PDF's own table of letters may name."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def value_of(cell: object) -> Value:
     """A cell as a reply can carry it: numbers as they are, dates and times as ISO 8601, all else as text."""
     if cell is None or isinstance(cell, bool):
@@ -29,7 +34,7 @@ def value_of(cell: object) -> Value:
         return cell if cell == cell and abs(cell) != float("inf") else str(cell)
     if isinstance(cell, datetime | date | time):
         return cell.isoformat()
-    text = str(cell) if isinstance(cell, str | timedelta) else repr(cell)
+    text = sendable(str(cell) if isinstance(cell, str | timedelta) else repr(cell))
     return text if len(text) <= CELL_MOST else text[:CELL_MOST] + "…"
 
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import document_kinds
 from document_kinds import DOCX, HTML, PDF, XLSX
 from document_refusal import DocumentRefused
-from document_table import Table, Value, row_of
+from document_table import Table, Value, row_of, sendable
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
 
 DOCUMENT_MOST: Final = 32 * 1024 * 1024
@@ -63,9 +63,14 @@ class Documents(Hand):
                 size += len(piece)
                 if size > offset + most:
                     break
-            text = "".join(pieces).encode("utf-8", "replace").decode()
             more = size > offset + most
-            return {"type": kind, "title": title[:300], "text": text, "size": size, "more": more}
+            return {
+                "type": kind,
+                "title": sendable(title[:300]),
+                "text": sendable("".join(pieces)),
+                "size": size,
+                "more": more,
+            }
 
     async def tables(self, call: Call, table: str = "", offset: int = 0, most: int = 200) -> dict[str, object]:
         """documents.tables: the rows of each table, or of one by its name, from a row on."""
@@ -83,7 +88,7 @@ class Documents(Hand):
                     more = True
                     break
                 rows, goes_on, room = _rows(one, offset, most, room)
-                found.append({"name": one.name, "rows": rows, "more": goes_on})
+                found.append({"name": sendable(one.name), "rows": rows, "more": goes_on})
                 more = more or goes_on
             if table and not found:
                 raise DocumentRefused("not found", f"It has no table {table[:80]!r}.")

@@ -20,14 +20,16 @@ row_of = hand_module("documents", "document_table").row_of
 READERS = {name: hand_module("documents", f"reading_{name}") for name in ("pdf", "docx", "xlsx", "html")}
 
 
-def pdf(*lines: str, password: str = "") -> bytes:
-    """A page with these lines in a fixed-width font."""
+def pdf(*lines: str, password: str = "", letters: DecodedStreamObject | None = None) -> bytes:
+    """A page with these lines in a fixed-width font. letters: what its bytes mean, as a table of the font's own."""
     writer = PdfWriter()
     page = writer.add_blank_page(600, 800)
     font = DictionaryObject(
         {NameObject(key): NameObject(value) for key, value in
          (("/Type", "/Font"), ("/Subtype", "/Type1"), ("/BaseFont", "/Courier"))}
     )  # fmt: skip
+    if letters is not None:
+        font[NameObject("/ToUnicode")] = writer._add_object(letters)
     page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): DictionaryObject({NameObject("/F"): font})})
     content = DecodedStreamObject()
     shown = "".join(f"BT /F 10 Tf 50 {750 - 14 * at} Td ({line}) Tj ET\n" for at, line in enumerate(lines))
@@ -92,6 +94,15 @@ def test_text_and_tables_of_a_pdf() -> None:
     assert "Hello there" in "".join(READERS["pdf"].text(raw))
     assert READERS["pdf"].title(raw) == "Letter"
     assert rows("pdf", raw) == {"1.1": [["day", "amount"], ["Monday", "3"], ["Tuesday", "14"]]}
+
+
+def test_half_a_letter_that_a_pdf_names_can_be_sent() -> None:
+    halves = DecodedStreamObject()
+    halves.set_data(
+        b"begincmap 1 begincodespacerange <00> <FF> endcodespacerange 1 beginbfchar <41> <D800> endbfchar endcmap"
+    )
+    raw = pdf("A1     b", "A2     c", letters=halves)
+    assert rows("pdf", raw) == {"1.1": [["?1", "b"], ["?2", "c"]]}
 
 
 def test_text_and_tables_of_a_docx() -> None:
