@@ -50,6 +50,22 @@ def dollars_of(text: str, per: str = "") -> int:
     return _within_most(text, int(match[1]) * MICRO + int((match[2] or "").ljust(6, "0")), str(MOST // MICRO), per)
 
 
+def some_tokens(text: str) -> int:
+    """Tokens, of which there are some: where nothing stands for no bound, a bound of 0 would be none."""
+    return _some(text, tokens_of(text))
+
+
+def some_dollars(text: str) -> int:
+    """Micro-dollars, likewise."""
+    return _some(text, dollars_of(text))
+
+
+def _some(text: str, amount: int) -> int:
+    if not amount:
+        raise ValueInvalid(f'"{text}" would let it do nothing', "write more, or leave it out: then there is no bound")
+    return amount
+
+
 def _split(text: str, example: str) -> tuple[str, Window]:
     amount, slash, name = text.partition("/")
     for window in WINDOWS:

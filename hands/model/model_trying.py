@@ -9,8 +9,9 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,6 +28,8 @@ CHECK_S: Final = 5.0
 
 CHECK_AGAIN_S: Final = 0.1
 """Then it is told to end each time that so much more has passed: Python drops what is raised while it lets an object go."""
+
+T = TypeVar("T")
 
 MARGIN_S: Final = 1.0
 """Before the call's deadline, so that it ends with a reason."""
@@ -50,6 +53,9 @@ class Trying:
 
     async def pieces(self, *, streams: bool) -> AsyncGenerator[AnyPiece | Answer, None]:
         """Pieces, then the answer. streams: what is given is shown at once. ModelFailed when there is none."""
+        schema = self._request.schema
+        if schema is not None and (fault := _compared(partial(schemas.fault, schema))):
+            raise ModelFailed("request", fault)  # before any answer is paid for that would be of no use
         last: ModelFailed | None = None
         for name in self._desk.plan(self._asked, self._request).names:
             tries = 0
@@ -171,12 +177,16 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 
 def _read(text: str, schema: dict[str, object]) -> schemas.Checked:
-    """schemas.read, which a schema can keep busy for ever: by an expression, or by ways that branch at each step."""
+    return _compared(partial(schemas.read, text, schema))
+
+
+def _compared(work: Callable[[], T]) -> T:
+    """What a schema can keep busy for ever, by an expression, or by ways that branch at each step: within CHECK_S."""
     before = signal.signal(signal.SIGVTALRM, _over)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, CHECK_S, CHECK_AGAIN_S)
         try:
-            return schemas.read(text, schema)
+            return work()
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except _TooLong:

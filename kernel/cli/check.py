@@ -128,6 +128,8 @@ def _agent_problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[
                 )
             except UnicodeDecodeError:
                 found.append(Problem(shown, 1, 1, "this is not UTF-8 text", "save it as UTF-8"))
+            except RecursionError:
+                found.append(Problem(shown, 1, 1, "this is nested too deeply", "write a flatter object"))
     return found + read_all(files, folder.rstrip("/"))[1]
 
 

@@ -85,12 +85,12 @@ class AgentHand(Hand):
         self._playbook = self._read(agent.playbook)
         try:
             self._schema = json.loads(self._read(agent.schema)) if agent.schema else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HandBroken(f"{agent.schema} is not JSON: {error}") from None
         try:
             task = self._read(agent.task)
             self._task = msgspec.json.decode(task, type=Task) if task else None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise HandBroken(f"{agent.task} is no task: {error}") from None
         self._skills, problems = skills.sealed(self.files)
         if problems:

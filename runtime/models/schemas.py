@@ -41,6 +41,26 @@ def read(text: str, schema: dict[str, object]) -> Checked:
 
 def problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:
     """Why a value is not of the schema, each with its place; () when it is."""
+    try:
+        return _problems(value, schema)
+    except _Faulty as error:
+        return (str(error),)
+
+
+def fault(schema: dict[str, object]) -> str:
+    """Why no value can be compared with a schema, as far as that shows without one; "" where it does not."""
+    try:
+        _problems(None, schema)
+    except _Faulty as error:
+        return str(error)
+    return ""
+
+
+class _Faulty(Exception):
+    """You get this one when the fault is the schema's own: no answer is of it."""
+
+
+def _problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:
     import jsonschema
     import referencing
     from jsonschema.validators import validator_for
@@ -53,9 +73,9 @@ def problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:
             key=lambda error: list(map(str, error.path)),
         )
     except jsonschema.SchemaError as error:
-        return (f"the schema itself is wrong: {_cut(error.message)}",)
+        raise _Faulty(f"the schema itself is wrong: {_cut(error.message)}") from None
     except (referencing.exceptions.Unresolvable, RecursionError, re.error) as error:
-        return (f"the schema cannot be followed: {type(error).__name__}",)
+        raise _Faulty(f"the schema cannot be followed: {type(error).__name__}") from None
     return tuple(f"{error.json_path}: {_cut(error.message)}" for error in found[:PROBLEMS_MOST])
 
 

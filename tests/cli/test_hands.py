@@ -78,10 +78,11 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     assert [(one["line"], one["what"]) for one in told] == [
         (1, "the file that playbook names is not there"), (2, "this is not JSON: Expecting value"),
     ]  # fmt: skip
-    (folder / "answer.json").write_text("[]")
-    told = shell.run("check", folder, "--json").table()["problems"]
-    assert isinstance(told, list)
-    assert told[-1]["what"] == "this is no schema"
+    for text, what in (("[]", "this is no schema"), ("[" * 100_000, "this is nested too deeply")):
+        (folder / "answer.json").write_text(text)
+        told = shell.run("check", folder, "--json").table()["problems"]
+        assert isinstance(told, list)
+        assert told[-1]["what"] == what
     assert "[agent] names PLAYBOOK.md, but there is no such file" in shell.run("install", folder, "--yes").err
 
 

@@ -238,6 +238,15 @@ def test_a_check_that_python_did_not_let_end_is_told_to_end_again(
     assert busy, "the first time it was told while an object was let go"
 
 
+@pytest.mark.parametrize("schema", [{"type": 7}, {"$ref": "#"}, {"$ref": "https://example.org/schema.json"}])
+def test_a_schema_that_is_none_is_told_before_any_answer_is_paid_for(tmp_path: Path, schema: dict[str, object]) -> None:
+    call = Asking("scripted/script")
+    with pytest.raises(Failure, match="the schema (itself is wrong|cannot be followed)") as failed:
+        _ask(_hand(tmp_path, '{"text": "{}", "times": 0}'), call, schema=schema)
+    assert failed.value.code == "request"
+    assert call.spent.tokens == 0
+
+
 def test_an_answer_that_no_reply_holds_is_told_and_paid(tmp_path: Path) -> None:
     """Its text alone would fit; the value of its schema stands beside it."""
     hand = _hand(tmp_path, json.dumps({"text": json.dumps("a" * 600_000), "times": 0}))
