@@ -8,7 +8,8 @@ are bounded, and say what they leave out. Time is in proportion to the files.
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -85,6 +86,15 @@ def _of_head(skill: Skill) -> Iterator[Finding]:
         yield Finding(kind="tools", file=FILE, line=0, text=_cut(" ".join(skill.tools)))
     if skill.others:
         yield Finding(kind="keys", file=FILE, line=0, text=_cut(", ".join(skill.others)))
+    if told := _escaped(skill):
+        yield Finding(kind="hidden", file=FILE, line=0, text=_cut(f"as escapes in description: {told}"))
+
+
+def _escaped(skill: Skill) -> str:
+    """Hidden characters of the description that its head writes as escapes, so that nothing of them stands in the file."""
+    text, written = skill.description, skill.files[FILE].decode()
+    hidden = (one for place, one in enumerate(text) if _is_hidden(text, place, one) and one not in written)
+    return _points_of(Counter(f"U+{ord(one):04X}" for one in hidden))
 
 
 def _of_file(skill: Skill, path: str, raw: bytes) -> Iterator[Finding]:
@@ -132,18 +142,20 @@ def _of_size(skill: Skill, path: str, text: str) -> Iterator[Finding]:
 
 def _hidden(path: str, text: str, at: _Lines) -> Iterator[Finding]:
     """Lines with characters that are not seen, and which: their numbers, and how many there are."""
-    seen: dict[int, dict[str, int]] = {}
+    seen: dict[int, Counter[str]] = {}
     place = 0
     for piece in text.splitlines(keepends=True):
         if not (piece.isascii() and piece.rstrip("\r\n").replace("\t", " ").isprintable()):
             for offset, char in enumerate(piece):
                 if _is_hidden(text, place + offset, char):
-                    points = seen.setdefault(at.line(place + offset), {})
-                    points[f"U+{ord(char):04X}"] = points.get(f"U+{ord(char):04X}", 0) + 1
+                    seen.setdefault(at.line(place + offset), Counter())[f"U+{ord(char):04X}"] += 1
         place += len(piece)
     for line, points in seen.items():
-        told = ", ".join(f"{point} × {count}" if count > 1 else point for point, count in points.items())
-        yield Finding(kind="hidden", file=path, line=line, text=_cut(told))
+        yield Finding(kind="hidden", file=path, line=line, text=_cut(_points_of(points)))
+
+
+def _points_of(points: Mapping[str, int]) -> str:
+    return ", ".join(f"{point} × {count}" if count > 1 else point for point, count in points.items())
 
 
 def _is_hidden(text: str, place: int, char: str) -> bool:

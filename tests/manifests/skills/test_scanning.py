@@ -72,6 +72,15 @@ def test_what_the_head_asks_for_is_told() -> None:
     assert rows == [("tools", "SKILL.md", 0, "Bash(*) Read"), ("keys", "SKILL.md", 0, "model, hooks")]
 
 
+def test_hidden_characters_that_the_head_writes_as_escapes_are_told() -> None:
+    """The description is what a model always reads, and nothing of them stands in the file."""
+    raw = text().replace(b"description: ", b'description: "\\u202eFills \\u200bin\\u200b forms" #', 1)
+    skill, problems = reading.read("forms", {"SKILL.md": raw}, "")
+    assert skill is not None, problems
+    ((row,), _) = scanning.scan(skill)
+    assert (row.kind, row.line, row.text) == ("hidden", 0, "as escapes in description: U+202E, U+200B × 2")
+
+
 def test_what_is_told_is_one_visible_line_of_bounded_length() -> None:
     (row,) = [one for one in found({}, f"<!-- \u202e{'x ' * 500} -->") if one[0] == "comment"]
     assert len(row[3]) <= 130
