@@ -159,13 +159,14 @@ def files(path: str, *, skip_caches: bool = True) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _walk(descriptor, "", found, path, skip_caches=skip_caches)
+        _walk(descriptor, "", found, path, 0, skip_caches=skip_caches)
     finally:
         os.close(descriptor)
     return found
 
 
-def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, *, skip_caches: bool) -> None:
+def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, size: int, *, skip_caches: bool) -> int:
+    """Bytes of all that is found now. size: before."""
     for name in sorted(os.listdir(folder)):
         if name == CACHE and skip_caches:
             continue
@@ -184,13 +185,14 @@ def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, *, skip_c
                     raise Ended(
                         f"{shown} was left behind by Python and would have to be sealed: remove it, or add --clean"
                     )
-                _walk(descriptor, path + "/", found, top, skip_caches=skip_caches)
+                size = _walk(descriptor, path + "/", found, top, size, skip_caches=skip_caches)
             elif stat.S_ISREG(kind):
                 with open(descriptor, "rb", closefd=False) as file:
                     found[path] = file.read(LARGEST + 1)
-                if sum(map(len, found.values())) > LARGEST:
+                if (size := size + len(found[path])) > LARGEST:
                     raise Ended(f"{top} holds more than {LARGEST >> 20} MiB: keep large files elsewhere")
             else:
                 raise Ended(f"{shown} is neither a file nor a folder: remove it")
         finally:
             os.close(descriptor)
+    return size

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli import package
+from kernel.cli.exits import Ended
 from tests.cli.shell import Shell, is_one_clear_line
 from tests.living import Kernel, make_home
 
@@ -140,3 +142,14 @@ def test_names_too_long_for_a_message_are_told_and_not_sent(words: tuple[str, ..
 def test_the_longest_names_are_sent(shell: Shell) -> None:
     assert shell.run("call", "a." + "b" * 126).code != 2
     assert shell.run("show", "x" * 1024).code != 2
+
+
+def test_the_files_of_all_folders_together_have_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "LARGEST", 100)
+    for name, size in (("a/b/one", 60), ("a/two", 0), ("c/three", 40)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert sorted(package.files(str(tmp_path))) == ["a/b/one", "a/two", "c/three"]
+    (tmp_path / "c" / "four").write_bytes(b"x")
+    with pytest.raises(Ended, match="holds more than"):
+        package.files(str(tmp_path))
