@@ -21,7 +21,7 @@ from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.installed import Installed
 from manifests.judging import judge_installed
-from manifests.lives import check_requires, first_to_stop, shown_state, unfit, used_up
+from manifests.lives import check_requires, first_to_stop, missing, shown_state, unfit, used_up
 from manifests.policy import within_state
 from manifests.schedules import SCHEDULE
 from manifests.seal import SEAL_FILE, Seal
@@ -151,8 +151,7 @@ class Supervisor:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
             if isinstance(error, FileNotFoundError | NotADirectoryError):
-                mend = "roots remove NAME" if error.filename in kernel.state.roots.values() else "install DIR"
-                error = HomeError(f"{error.filename} is not there any more: restore it, or `maniple {mend}`")
+                error = HomeError(missing(error.filename, kernel.state.roots, kernel.home.path))
             code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
             raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:

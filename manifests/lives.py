@@ -4,7 +4,7 @@ What is wanted, what is, and whether it is paused are three variables: the opera
 survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Final
 
 from manifests.installed import Installed
@@ -179,3 +179,16 @@ def backoff(deaths: int, chance: float) -> float:
     """
     plain = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(max(0, deaths - 1), 20))
     return plain * (1 + chance / 5)
+
+
+def missing(path: str, roots: Mapping[str, str], home: str) -> str:
+    """What to do about a file or folder that a start did not find. roots: their names with their places; home: its folder."""
+    lost = next((name for name, place in roots.items() if place == path), "")
+    of_home = path.removeprefix(home).strip("/").partition("/")[0]
+    if lost:
+        mend = f"restore it, or `maniple roots remove {lost}`"
+    elif of_home in ("hands", "compiled"):
+        mend = "restore it, or `maniple install DIR`"
+    else:
+        mend = "`maniple down` and `maniple up` make a home's folders anew"
+    return f"{path} is not there any more: {mend}"

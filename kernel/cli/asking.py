@@ -79,10 +79,12 @@ def asked(
                 words.follow(run)
             ended = told.read(waited(session, client, run, words).value, told.Outcome)
         except KeyboardInterrupt:
-            if run:
-                with session.client() as other:  # the first one may be in the middle of an answer
-                    other.call("kernel.stop", run, seconds=120)
-            heard.end()
+            try:
+                if run:
+                    with session.client() as other:  # the first one may be in the middle of an answer
+                        other.call("kernel.stop", run, seconds=120)
+            finally:
+                heard.end()
             raise TakenBack(run) from None
     notes = answered(ended).notes
     if notes and words is not None:

@@ -35,6 +35,7 @@ def audit_export(session: Session, to: str) -> None:
     if os.path.lexists(to):
         raise Ended(f"{to} is there already: name another place")
     proof = evidence.find(session.home, key=None, folder=None)
+    older = read_notes(proof.folder, proof.key.name)  # before the newest, or one of a longer log could be among them
     note, size, root = evidence.newest(proof)
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
     above = os.path.dirname(os.path.abspath(to))
@@ -48,10 +49,9 @@ def audit_export(session: Session, to: str) -> None:
                 f"{to} was not written: the log does not fit its newest checkpoint; `maniple audit verify` says where",
                 Exit.UNVERIFIED,
             )
-        older = [each for each in read_notes(proof.folder, proof.key.name) if each != note]
         for name, text in (
             ("checkpoint", note),
-            ("checkpoints", "".join(f"\n{each}" for each in older)),
+            ("checkpoints", "".join(f"\n{each}" for each in older if each != note)),
             ("log.pub", proof.key.text() + "\n"),
             ("README.txt", README.format(size=size)),
         ):

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import drawing, evidence, keyfile, logbook, proofs, standard_input
+from kernel.cli import drawing, evidence, keyfile, logbook, proofs, streams
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from wire.entries import decode
@@ -17,11 +17,8 @@ def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
 
     Ends with 5 when the proof does not lead to the checkpoint, or another key signed that.
     """
-    if file == "-":
-        text = standard_input.text("the proof")
-    else:
-        with open(file, encoding="utf-8", errors="replace") as opened:
-            text = opened.read(1 << 20)
+    with streams.source(file) as opened:
+        text = opened.read(1 << 20).decode("utf-8", "replace").replace("\r\n", "\n")
     public = keyfile.public(key) if key else logbook.public_key(session.home)
     try:
         proof = proofs.parse(text)

@@ -34,14 +34,14 @@ class Interrupts:
 
     @contextmanager
     def later(self) -> Iterator[None]:
-        """What comes within is heard at its end, so that nothing is left half begun; a second one is heard at once."""
+        """What comes within is heard at its end, so that nothing is left half begun; a second Ctrl-C is heard at once."""
         self._waits = True
         try:
             yield
         finally:
             self._waits = False
-        if self._came:
-            raise KeyboardInterrupt
+            if self._came:
+                raise KeyboardInterrupt
 
     def end(self) -> None:
         """End this process, if something else than Ctrl-C came."""
@@ -51,6 +51,8 @@ class Interrupts:
 
     def _hear(self, number: int, _: object) -> None:
         if number != signal.SIGINT:
+            if self._ending:  # shells, timeout(1) and service managers send them twice
+                return
             self._ending = number
         if self._waits and not self._came:
             self._came = True

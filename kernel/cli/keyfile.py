@@ -9,6 +9,7 @@ import os
 import stat
 from contextlib import suppress
 
+from kernel.cli import given
 from kernel.cli.exits import Ended
 from kernel.record.growing import sync_folder
 from wire.errors import ManipleError
@@ -54,7 +55,7 @@ def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
 
 def read(path: str) -> SigningKey:
     """The key in a file. Raises Ended for one that others may read, and for what is none."""
-    with open(path, "rb") as file:
+    with given.opened(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         text = file.read(4096).decode("ascii", "replace").strip()
     if stat.S_IMODE(mode) & 0o077:
@@ -72,14 +73,14 @@ def read(path: str) -> SigningKey:
 
 def public(text: str) -> VerifyKey:
     """A verifier key as somebody typed it, or as the file that he named holds it."""
-    given = text
+    typed = text
     if "+" not in text or os.path.isfile(text):
         try:
-            with open(text, encoding="ascii", errors="replace") as file:
-                given = file.read(4096).strip()
+            with given.opened(text) as file:
+                typed = file.read(4096).decode("ascii", "replace").strip()
         except OSError as error:
             raise Ended(f"{text} is neither a verifier key nor a file that holds one: {error.strerror}") from None
     try:
-        return VerifyKey.parse(given)
+        return VerifyKey.parse(typed)
     except ManipleError as error:
         raise Ended(f"this is no verifier key: {error}; it looks like name+0123abcd+AbC…") from None

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import install, mcp_passing, mcp_servers, mcp_table, screen, secret_values
+from kernel.cli import given, install, mcp_passing, mcp_servers, mcp_table, screen, secret_values
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.capabilities import url
@@ -243,7 +243,7 @@ def _certificates(options: Options, address: str) -> str:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with given.opened(path) as file:
             return file.read(tools.LARGEST)
     except OSError as error:
         raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None

@@ -23,7 +23,8 @@ def memory_erase(session: Session, whose: Whose, yes: bool) -> None:
     with session.client() as client:
         space = memories.namespace_of(client, whose)
         if _is_nothing(client, space):
-            client.call("memory.erase", space, seconds=memories.LONG_S)  # what is gone by its age is in the file still
+            if yes:  # what is gone by its age is in the file still
+                client.call("memory.erase", space, seconds=memories.LONG_S)
             nothing = f"There is nothing in {space}, so nothing was erased: `maniple memory stats` shows what there is."
             session.result({"erased": None}, str, nothing=nothing)
             return

@@ -59,9 +59,7 @@ class _View:
         if self._draws and not (self._words is not None and self._words.is_midway):
             said = mine.progress.shown() if mine and mine.progress else "working"
             line = screen.cut(f"{screen.duration(time.monotonic() - self._began)}  {screen.visible(said)}", 78)
-            sys.stderr.write(f"\r\033[K{line}")
-            sys.stderr.flush()
-            self._is_drawn = True
+            self._is_drawn = self._wrote(line)
 
     def _wish(self, one: answering.Held) -> str:
         """What a call that waits wants: of a question, the question itself."""
@@ -77,9 +75,18 @@ class _View:
     def clear(self) -> None:
         """Take the line away that says how far it is."""
         if self._is_drawn:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+            self._wrote("")
         self._is_drawn = False
+
+    def _wrote(self, line: str) -> bool:
+        """Draw a line in the place of the one before; whether it could be: not on a terminal that has closed."""
+        try:
+            sys.stderr.write(f"\r\033[K{line}")
+            sys.stderr.flush()
+        except OSError:
+            self._draws = False
+            return False
+        return True
 
 
 def outcome_of(client: Client, run: str, tick: Callable[[], None]) -> Reply:

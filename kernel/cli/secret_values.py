@@ -6,7 +6,7 @@ None of these puts a secret among a command's words, where the shell's history a
 import os
 import sys
 
-from kernel.cli import given, screen
+from kernel.cli import given, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 
 LONGEST = 64 * 1024
@@ -19,7 +19,7 @@ def asked(hand: str, name: str) -> str:
         from getpass import getpass
 
         return getpass(f"{name} of {hand} (not shown): ")
-    line = sys.stdin.readline() if sys.stdin is not None else ""
+    line = standard_input.line(f"the line for `{name}`")
     if not line:
         raise Ended(f"no value for `{name}` came on stdin: give a line for each --secret", Exit.USAGE)
     return _given(line, f"the line for `{name}` on stdin")

@@ -19,22 +19,26 @@ def stream() -> BinaryIO:
 
 def text(what: str) -> str:
     """All of it. what: begins the error's sentence. Raises Ended for what is no text in UTF-8, or too long."""
-    content = stream().read(TEXT_MOST + 1)
-    if len(content) > TEXT_MOST:
-        raise Ended(f"{what} on standard input is longer than {TEXT_MOST // 1024 // 1024} MiB", Exit.USAGE)
-    return decoded(what, content)
+    return _text(what, stream().read(TEXT_MOST + 1))
 
 
 def lines(what: str) -> Iterator[str]:
-    """A line at a time, to its end. Raises Ended for one that is no text in UTF-8."""
-    for content in stream():
-        yield decoded(what, content).rstrip("\r\n")
+    """A line at a time, to its end, without how it ends. Raises Ended for one that is no text in UTF-8, or too long."""
+    while one := line(what):
+        yield one.rstrip("\n")
 
 
-def decoded(what: str, content: bytes) -> str:
-    """Bytes from there as text. Raises Ended for what is not UTF-8."""
+def line(what: str) -> str:
+    """The next line as it is, "" at the end. Raises Ended for what is no text in UTF-8, or too long."""
+    return _text(what, stream().readline(TEXT_MOST + 1))
+
+
+def _text(what: str, content: bytes) -> str:
+    """Bytes from there as text, whichever system ended its lines."""
+    if len(content) > TEXT_MOST:
+        raise Ended(f"{what} on standard input is longer than {TEXT_MOST // 1024 // 1024} MiB", Exit.USAGE)
     try:
-        return content.decode()
+        return content.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise Ended(
             f"{what} on standard input is no text in UTF-8: `iconv -t UTF-8` makes it one", Exit.USAGE

@@ -64,13 +64,15 @@ class Shell:
         assert isinstance(value, dict)
         return value
 
-    def begin(self, *words: str | Path, stdin: int = subprocess.DEVNULL, **variables: str) -> "subprocess.Popen[bytes]":
-        """Start a command that goes on. stdin: as of Popen; variables: of its environment."""
+    def begin(
+        self, *words: str | Path, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, **variables: str
+    ) -> "subprocess.Popen[bytes]":
+        """Start a command that goes on. stdin, stderr: as of Popen; variables: of its environment."""
         return subprocess.Popen(
             [*MANIPLE, *map(str, words)],
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             env=self.environment(**variables),
         )
 

@@ -174,6 +174,21 @@ def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell, number
     until(lambda: run not in _runs(shell), "it has ended")
 
 
+def test_a_terminal_that_has_closed_takes_its_question_back(shell: Shell) -> None:
+    """Of which more than one signal may tell, and on which nothing can be drawn any more."""
+    ours, theirs = os.openpty()
+    begun = shell.begin("ask", "take long", stdin=theirs, stderr=theirs)
+    os.close(theirs)
+    run = until(lambda: _runs(shell), "its run")[0]
+    until(lambda: b"\x1b[K" in os.read(ours, 4096), "its line is drawn")
+    os.close(ours)
+    for _ in range(2):
+        begun.send_signal(signal.SIGHUP)
+    begun.communicate(timeout=30)
+    assert begun.returncode == -signal.SIGHUP
+    until(lambda: run not in _runs(shell), "it has ended")
+
+
 class _Pressed(Client):
     """A link at which Ctrl-C is pressed while a run begins."""
 

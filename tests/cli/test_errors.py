@@ -218,7 +218,7 @@ def test_what_is_read_from_a_closed_standard_input_is_asked_for(words: tuple[str
     assert (done.returncode, b"standard input is closed" in done.stderr) == (Exit.USAGE, True)
 
 
-@pytest.mark.parametrize("words", [("audit", "verify-proof", "-"), ("ask", "-"), ("chat",)])
+@pytest.mark.parametrize("words", [("ask", "-"), ("chat",)])
 def test_what_is_no_text_on_standard_input_is_said(words: tuple[str, ...], shell: Shell) -> None:
     ran = shell.run(*words, stdin=b"\xff\xfe\n")
     assert (ran.code, "on standard input is no text in UTF-8" in ran.err) == (Exit.USAGE, True)

@@ -346,6 +346,8 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_li
     for words, why in cases:
         ran = shell.run("settings", "greeter", *words, stdin="a line\n")
         assert (ran.code, why in ran.err) == (2, True), ran
+    ran = shell.run("settings", "greeter", "--secret", "token", stdin=b"\xff\n")
+    assert (ran.code, "on standard input is no text in UTF-8" in ran.err) == (2, True), ran
     assert _kept(shell) == ["among-the-words"]
 
 

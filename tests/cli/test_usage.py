@@ -166,7 +166,7 @@ def test_a_root_that_is_gone_is_named_by_who_needs_it_with_what_to_type(quiet: S
     ran = quiet.run("call", "files.list", "data")
     assert (ran.code, ran.out) == (4, "")
     gone = (
-        f"files does not start: {tmp_path / 'away'} is not there any more: restore it, or `maniple roots remove NAME`"
+        f"files does not start: {tmp_path / 'away'} is not there any more: restore it, or `maniple roots remove away`"
     )
     assert gone in ran.err
     quiet.good("roots", "remove", "away")

@@ -247,8 +247,13 @@ def _folded(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
+def _caseless(text: str) -> str:
+    """For a first look: whatever an expression holds for one letter whichever its case is one here, the Turkish i too."""
+    return text.casefold().replace("\u0307", "").replace("ı", "i")
+
+
 def _stands_in(word: str, text: str) -> bool:
-    if word.casefold() not in text.casefold():  # an expression takes long to be made
+    if _caseless(word) not in _caseless(text):  # an expression takes long to be made
         return False
     return re.search(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
