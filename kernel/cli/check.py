@@ -3,11 +3,10 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import compiling, entry, package, screen
+from kernel.cli import agent_files, compiling, entry, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
-from manifests.schema import Agent
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -65,7 +64,7 @@ def _problems(folder: str) -> list[Problem]:
             Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
         ]
     if manifest.agent:
-        return _agent_problems(folder, manifest.agent, files)
+        return agent_files.problems(folder, manifest.agent, files)
     if manifest.hand.pipeline:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
@@ -102,35 +101,6 @@ def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[
     except ManifestInvalid as error:
         return [*error.problems]
     return []
-
-
-def _agent_problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[Problem]:
-    """What is wrong with the files that [agent] names, and with its skills."""
-    import json
-
-    from manifests.skills.reading import read_all
-
-    found: list[Problem] = []
-    for key, file in (("playbook", agent.playbook), ("schema", agent.schema), ("task", agent.task)):
-        shown = f"{folder.rstrip('/')}/{file}"
-        if file and file not in files:
-            found.append(
-                Problem(shown, 1, 1, f"the file that {key} names is not there", f"write {file}, or change {key}")
-            )
-        elif file:
-            try:
-                text = files[file].decode()
-                if key != "playbook" and not isinstance(json.loads(text), dict):
-                    found.append(Problem(shown, 1, 1, f"this is no {key}", "write a JSON object"))
-            except json.JSONDecodeError as error:
-                found.append(
-                    Problem(shown, error.lineno, error.colno, f"this is not JSON: {error.msg}", "mend the line")
-                )
-            except UnicodeDecodeError:
-                found.append(Problem(shown, 1, 1, "this is not UTF-8 text", "save it as UTF-8"))
-            except RecursionError:
-                found.append(Problem(shown, 1, 1, "this is nested too deeply", "write a flatter object"))
-    return found + read_all(files, folder.rstrip("/"))[1]
 
 
 def _module_problems(folder: package.Folder) -> list[Problem]:

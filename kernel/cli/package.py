@@ -16,7 +16,7 @@ from kernel.cli.exits import Ended
 from kernel.record import growing
 from manifests import seal as seals
 from manifests.errors import SealMalformed
-from manifests.schema import Manifest
+from manifests.schema import Agent, Manifest
 from wire.signing import SigningKey
 
 LARGEST: Final = 64 * 1024 * 1024
@@ -88,18 +88,16 @@ def entry_problem(folder: Folder) -> str:
         return "" if pipeline in folder.files else f"pipeline names {pipeline}, but there is no such file"
     if agent := folder.manifest.agent:
         missing = [file for file in (agent.playbook, agent.schema, agent.task) if file and file not in folder.files]
-        return f"[agent] names {missing[0]}, but there is no such file" if missing else _skill_problem(folder)
+        return f"[agent] names {missing[0]}, but there is no such file" if missing else _agent_problem(folder, agent)
     module = folder.manifest.hand.entry.partition(":")[0]
     file = module.replace(".", "/") + ".py"
     return "" if file in folder.files else f"entry names the module {module}, but there is no {file}"
 
 
-def _skill_problem(folder: Folder) -> str:
-    from manifests.skills import reading
+def _agent_problem(folder: Folder, agent: Agent) -> str:
+    from kernel.cli import agent_files
 
-    if not reading.folders(folder.files):
-        return ""
-    _, problems = reading.read_all(folder.files, folder.path.rstrip("/"))
+    problems = agent_files.problems(folder.path, agent, folder.files)
     return f"{problems[0].file}: {problems[0].what}" if problems else ""
 
 

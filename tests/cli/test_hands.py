@@ -84,6 +84,9 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
         assert isinstance(told, list)
         assert told[-1]["what"] == what
     assert "[agent] names PLAYBOOK.md, but there is no such file" in shell.run("install", folder, "--yes").err
+    (folder / "PLAYBOOK.md").write_text("Answer.")
+    (folder / "answer.json").write_text("[]")
+    assert "answer.json: this is no schema" in shell.run("install", folder, "--yes").err
 
 
 def test_check_and_install_tell_what_a_module_lacks(shell: Shell, tmp_path: Path) -> None:

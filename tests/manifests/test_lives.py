@@ -14,6 +14,7 @@ from manifests.lives import (
     backoff,
     check_requires,
     first_to_stop,
+    missing,
     shown_state,
     step,
 )
@@ -141,3 +142,14 @@ def test_templates_that_bring_nothing_up_are_tried_ever_more_slowly_and_then_no_
     assert [wait for wait, _ in waits[:-1]] == [BACKOFF_FIRST * 2**number for number in range(TEMPLATES_MOST - 1)]
     assert [bool(why) for _, why in waits] == [False] * (TEMPLATES_MOST - 1) + [True]
     assert after_template(100, 0.0, is_waited_for=True) == (BACKOFF_MOST, "")
+
+
+def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
+    roots = {"data": "/srv/data", "more": "/srv/maniple/hands"}
+    told = {path: missing(path, roots, "/srv/maniple") for path in (
+        "/srv/data", "/srv/maniple/hands/echo-1", "/srv/maniple/compiled/a", "/srv/maniple/output/echo.log",
+    )}  # fmt: skip
+    assert [text.split("`")[1] for text in told.values()] == [
+        "maniple roots remove data", "maniple install DIR", "maniple install DIR", "maniple down",
+    ]  # fmt: skip
+    assert all(text.startswith(f"{path} is not there any more") for path, text in told.items())
