@@ -252,12 +252,11 @@ class AnthropicReader:
 
     def _tell(self, told: Told | None) -> None:
         if told is not None:
-            self._told |= {
-                name: max(0, count) for name, count in msgspec.structs.asdict(told).items() if count is not None
-            }
+            self._told |= {name: count for name, count in msgspec.structs.asdict(told).items() if count is not None}
 
     def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
-        if not self._told.keys() >= {"output_tokens", "input_tokens"} or sum(self._told.values()) > TOLD_MOST:
+        is_told = self._told.keys() >= {"output_tokens", "input_tokens"} and min(self._told.values()) >= 0
+        if not is_told or sum(self._told.values()) > TOLD_MOST:
             made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
             return Usage(input=counting.of_request(self._request), output=made, estimated=True)
         return Usage(

@@ -17,7 +17,6 @@ from runtime.models import counting
 from runtime.models.drivers import Endpoint, openai_out, transport
 from runtime.models.drivers.openai_in import OpenAIReader, Told, usage
 from runtime.models.drivers.reading import asked, told
-from runtime.models.drivers.saying import TOLD_MOST
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request, Usage
 
@@ -104,8 +103,8 @@ class OpenAI:
             raise ModelFailed("malformed", f"{provider} sent a vector with a number that is none", provider=provider)
         counted = Usage(input=sum(map(counting.of_text, texts)), estimated=True)
         if made.usage is not None and made.usage.prompt_tokens is not None:
-            said = msgspec.structs.replace(usage(made.usage), output=0)
-            counted = said if said.total <= TOLD_MOST else counted
+            said = usage(made.usage)
+            counted = counted if said is None else msgspec.structs.replace(said, output=0)
         return Embedded(vectors=vectors, model=f"{provider}/{made.model or model}", usage=counted)
 
     async def listed(self) -> tuple[Listed, ...]:

@@ -299,7 +299,7 @@ class OpenAIReader:
         told = self._usage
         if told is not None and told.prompt_tokens is not None and told.completion_tokens is not None:
             found = usage(told)
-            if found.total <= TOLD_MOST:
+            if found is not None:
                 return found
         made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
         return Usage(input=counting.of_request(self._request), output=made, estimated=True)
@@ -310,15 +310,21 @@ class OpenAIReader:
         )
 
 
-def usage(told: Told) -> Usage:
-    """Each token in one field. Where thinking is in the total only (xAI, Google), it is output too."""
-    prompt, made = max(0, told.prompt_tokens or 0), max(0, told.completion_tokens or 0)
+def usage(told: Told) -> Usage | None:
+    """Each token in one field; None for numbers that no answer takes.
+
+    Where thinking is in the total only (xAI, Google), it is output too.
+    """
+    prompt, made = told.prompt_tokens or 0, told.completion_tokens or 0
+    if prompt < 0 or made < 0:
+        return None
     details = told.prompt_tokens_details or _Details()
     cached = max(0, details.cached_tokens or told.prompt_cache_hit_tokens or told.cached_tokens or 0)
     written = max(0, details.cache_write_tokens or 0)
-    return Usage(
+    found = Usage(
         input=max(0, prompt - cached - written),
         cached=cached,
         cache_written=written,
         output=max(made, (told.total_tokens or 0) - prompt),
     )
+    return found if found.total <= TOLD_MOST else None

@@ -211,11 +211,11 @@ def test_what_is_told_is_one_short_line_without_the_key() -> None:
     assert len(told) == refusals.WORDS + 1
 
 
-@pytest.mark.parametrize("told", [10**12, 2**53, 10**17, 2**64 - 1])
+@pytest.mark.parametrize("told", [-1, -(2**63), 10**12, 2**53, 10**17, 2**64 - 1])
 def test_tokens_that_no_answer_takes_are_counted_here_instead(told: int) -> None:
     openai = OpenAIReader("openai", "m", asking())
     openai.take({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]})
-    openai.take({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": told}})
+    openai.take({"choices": [], "usage": {"prompt_tokens": abs(told), "completion_tokens": min(told, 1)}})
     anthropic = AnthropicReader("anthropic", "m", asking())
     anthropic.take({"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": told}}})
     anthropic.take({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}})
