@@ -16,7 +16,9 @@ import pytest
 from kernel.cli import evidence
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
+from kernel.cli.main import run
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
+from tests.system.fates import until
 from wire.merkle import leaf_hash
 
 
@@ -306,6 +308,22 @@ def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) ->
     assert not any("key" in name and not name.endswith(".pub") for name in names)
     assert stranger.run("audit", "verify", "--from", tmp_path / "out" / "maniple-log").code == 0
     assert shell.run("audit", "export", tmp_path / "log").code == 1
+
+
+def test_an_export_beside_a_kernel_that_goes_on_signing_verifies(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = evidence.newest
+
+    def meanwhile(proof: evidence.Evidence) -> tuple[str, int, bytes]:
+        found = newest(proof)
+        shell.good("ps")
+        until(lambda: newest(proof) != found, "a newer checkpoint")
+        return found
+
+    monkeypatch.setattr(evidence, "newest", meanwhile)
+    assert run(["--home", str(shell.home), "audit", "export", str(tmp_path / "log")]) == Exit.DONE
+    assert shell.run("audit", "verify", "--from", tmp_path / "log").code == 0
 
 
 @pytest.mark.parametrize("how", ["edited", "dropped"])
