@@ -39,7 +39,7 @@ def test_with_vectors_that_are_trusted_few_words_count_little() -> None:
 def test_with_vectors_that_are_hardly_trusted_few_words_count_little_only_where_nothing_has_more() -> None:
     trust = 0.03
     assert ranking.fused(1, 0.2, 0.9, None, trust) > ranking.fused(None, 0.0, 0.9, 1, trust)
-    assert ranking.fused(1, 0.2, 0.2, None, trust) < ranking.fused(None, 0.0, 0.2, 1, trust)
+    assert ranking.fused(1, 0.1, 0.1, None, trust) < ranking.fused(None, 0.0, 0.1, 1, trust)
 
 
 def test_the_rarest_words_are_asked_first_and_one_always() -> None:
