@@ -86,7 +86,7 @@ def test_a_document_is_read_in_its_callers_name(shell: Shell, papers: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("limits", "times", "code"), [({"cpu": "2s"}, 800_000, "too long"), ({"memory": "160MiB"}, 2_000_000, "too large")]
+    ("limits", "times", "code"), [({"cpu": "1s"}, 300_000, "too long"), ({"memory": "160MiB"}, 2_000_000, "too large")]
 )
 def test_what_takes_too_much_is_told_before_its_process_is_ended(
     shell: Shell, papers: Path, tmp_path: Path, limits: dict[str, str], times: int, code: str
