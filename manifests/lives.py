@@ -181,8 +181,14 @@ def backoff(deaths: int, chance: float) -> float:
     return plain * (1 + chance / 5)
 
 
-def missing(path: str, roots: Mapping[str, str], home: str) -> str:
-    """What to do about a file or folder that a start did not find. roots: their names with their places; home: its folder."""
+def missing(error: OSError, roots: Mapping[str, str], home: str) -> str:
+    """What a start did not find, and what to do about it; the error's own words where it names no path.
+
+    roots: their names with their places; home: its folder.
+    """
+    path = error.filename
+    if not isinstance(path, str):
+        return str(error)
     lost = next((name for name, place in roots.items() if place == path), "")
     of_home = path.removeprefix(home).strip("/").partition("/")[0]
     if lost:

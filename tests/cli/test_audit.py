@@ -221,13 +221,14 @@ def test_an_older_checkpoint_that_a_crash_cut_short_is_no_damage(copied: Shell) 
     raw = path.read_bytes()
     size = len(raw) // raw.count(b"\xe2\x80\x94")
     proof = evidence.find(str(copied.home), key=None, folder=None)
+    signed = evidence.verified(proof, []).signed
     for length in range(1, size):
         path.write_bytes(raw + raw[:length])
-        evidence.verified(proof, [])
+        assert evidence.verified(proof, []).signed == signed
         path.write_bytes(raw + raw[:length] + raw)
-        evidence.verified(proof, [])
+        assert evidence.verified(proof, []).signed == signed
     path.write_bytes(raw + raw[:100] + bytes(100) + raw)
-    evidence.verified(proof, [])
+    assert evidence.verified(proof, []).signed == signed
 
 
 def test_verify_says_what_a_start_misses_when_only_older_checkpoints_are_left(copied: Shell) -> None:
