@@ -1,5 +1,6 @@
 """The part of a recall that goes by meaning (acts: reads a Store): what its vector is near to, and how alike that is."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,11 +16,11 @@ REPEATS: Final = 0.8
 
 
 class Meaning(Struct, frozen=True, kw_only=True):
-    """A question's vector, of the model of this name. trust: how much its nearness means, from 0 to 1 (ranking.fused)."""
+    """A question's vector, of the model of this name. reach: of how many words its vectors can tell (ranking.trust)."""
 
     model: str
     vector: Floats
-    trust: float = 1.0
+    reach: float = math.inf
 
 
 def near(store: Store | Reader, place: Space, meaning: Meaning, passing: Numbers | None) -> list[Near]:

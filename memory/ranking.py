@@ -88,6 +88,15 @@ def fused(words: int | None, matched: float, known: float, meaning: int | None, 
     return score * (RRF + 1) / (1 + trust)
 
 
+def trust(reach: float, length: float) -> float:
+    """How much nearness of vectors means, from 0 to 1, where chunks are `length` words long on average.
+
+    A vector that is put together from words, each by itself, is a mean: every word more dilutes it. reach: up to how many
+    words it can be trusted wholly; infinite for what reads a text as a whole.
+    """
+    return min(1.0, reach / length) if length else 1.0
+
+
 def freshness(age: int) -> float:
     """1 for now and the future, half of it after each HALF_LIFE."""
     return math.exp2(-max(0, age) / HALF_LIFE)

@@ -109,7 +109,7 @@ def recall(store: Store | Reader, space: str, question: Question, meaning: Meani
         near = [] if meaning is None else nearness.near(store, place, meaning, passing)
         words = _best(hits)
         close = _best([Hit(one.chunk, one.fragment, one.score) for one in near])
-        found = _ordered(store, question, words, close, 0.0 if meaning is None else meaning.trust, near)
+        found = _ordered(store, question, words, close, _trust(place, meaning), near)
     return Recalled(found=found, terms=terms, words=len(words), meaning=len(close), chunks=place.indexed)
 
 
@@ -146,6 +146,12 @@ def _ordered(
         said, meant = by_words.get(row), by_meaning.get(row)
         results.append(_found(store, question, row, said, meant, score=score, fused=alone, freshness=freshness))
     return tuple(results)
+
+
+def _trust(place: Space, meaning: Meaning | None) -> float:
+    """In the vectors, by how long the space's chunks are."""
+    length = place.terms / place.indexed if place.indexed else 0.0
+    return 0.0 if meaning is None else ranking.trust(meaning.reach, length)
 
 
 def _fused(words: _Ranked | None, known: float, close: _Ranked | None, trust: float) -> float:

@@ -95,7 +95,7 @@ class Embedding:
             self._asking -= 1
             if not self._asking:
                 self._nobody_asks.set()
-        return Meaning(model=made.name, vector=vector, trust=made.trust)
+        return Meaning(model=made.name, vector=vector, reach=made.reach)
 
     async def run(self) -> None:
         """Make what waits since an earlier life of this Hand, then what comes."""

@@ -4,6 +4,7 @@ Both are made when the first text or question comes: whoever keeps values by key
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,11 +27,11 @@ TEXTS_S: Final = 120.0
 
 
 class Made(Struct, frozen=True, kw_only=True):
-    """What vectors are of: a model's name and version, how many numbers each has, and how much their nearness means."""
+    """What vectors are of: a model's name and version, how many numbers each has, and of how many words one can tell."""
 
     name: str
     dimension: int
-    trust: float
+    reach: float
 
 
 class NoVectors(Exception):
@@ -157,7 +158,7 @@ class There:
         except CallEnded as error:
             raise NoVectors(str(error)) from None
         name, rows = _read(reply.value, len(texts))
-        self.known = Made(name=f"{self.called}: {name}", dimension=rows.shape[1], trust=1.0)
+        self.known = Made(name=f"{self.called}: {name}", dimension=rows.shape[1], reach=math.inf)
         return self.known, rows
 
 
@@ -179,7 +180,7 @@ def _read(value: object, count: int) -> "tuple[str, Floats]":
 
 
 def _made(embedder: Embedder) -> Made:
-    return Made(name=embedder.name, dimension=embedder.dimension, trust=embedder.trust)
+    return Made(name=embedder.name, dimension=embedder.dimension, reach=embedder.reach)
 
 
 async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """trust: how much nearness of its vectors means, from 0 to 1 (memory.ranking.fused)."""
+    """reach: of how many words a vector of its can tell; in a space of longer chunks it is trusted less (ranking.trust)."""
 
     @property
     def name(self) -> str:
@@ -28,8 +28,8 @@ class Embedder(Protocol):
         """Numbers of a vector."""
 
     @property
-    def trust(self) -> float:
-        """From 0 to 1."""
+    def reach(self) -> float:
+        """Words, more than 0; infinite for what reads a text as a whole."""
 
     def vectors(self, texts: Sequence[str]) -> "Floats":
         """One row of length 1 for each text, whatever the text holds."""

@@ -31,7 +31,7 @@ class Grams:
 
     name = "grams/2"
     dimension = LETTERS + meanings.DIMENSION
-    trust = 0.03
+    reach = 6.0
 
     def __init__(self) -> None:
         self._meanings = meanings.Meanings()

@@ -5,6 +5,7 @@ Its package is installed without the packages that it asks for, which are 3 GB a
 are mapped, not read: what of them was never used takes no memory, and several processes share them.
 """
 
+import math
 import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class MiniLM:
 
     name = NAME
     dimension = 384
-    trust = 1.0
+    reach = math.inf
 
     def __init__(self, model: Path) -> None:
         self._words = WordPiece((model / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1])

@@ -18,12 +18,9 @@ from tests.bench.judged import read as read_collection
 from tests.bench.samples import Row, Table
 
 TOGETHER: Final = 32
-MODEL: Final = "minilm"
-"""The embedder whose vectors chromadb is given: what has no model is not judged beside it."""
-
 NOTE: Final = (
     "R: share of the relevant documents among the first 5 and 10; MRR: 1 / rank of the first relevant one; nDCG over "
-    "the first 10. Each recall is the library's default. chromadb searches the vectors of minilm."
+    "the first 10. Each recall is the library's default. chromadb searches the same vectors as the memory beside it."
 )
 
 
@@ -38,7 +35,7 @@ def measured(folder: Path, sets: Sequence[Path]) -> list[Row | Table]:
 def _one(folder: Path, collection: Collection) -> list[Row | Table]:
     folder.mkdir(parents=True)
     ways: dict[str, Quality] = {}
-    peers: dict[str, Quality] = {}
+    peers: dict[str, dict[str, Quality]] = {}
     for name, make in EMBEDDERS.items():
         embedder = make()
         assert embedder is not None
@@ -52,12 +49,13 @@ def _one(folder: Path, collection: Collection) -> list[Row | Table]:
         )
         ways[f"**fused, {name}**"] = quality(collection, _ranked(store, collection, ids, embedder, asked))
         store.close()
-        if name == MODEL:
-            peers = _peers(folder / "peers", collection, ids, documents, asked)
-    rows: list[Row | Table] = [_table(collection, {**ways, **peers})]
-    for name in EMBEDDERS:
-        fair = {key: one for key, one in peers.items() if name == MODEL or key != "chromadb"}
-        parts = {"words": ways["words alone"], "vectors": ways[f"vectors alone, {name}"], **fair}
+        peers[name] = _peers(folder / f"peers of {name}", collection, ids, documents, asked)
+    for name, answers in peers.items():
+        ways["bm25s"] = answers["bm25s"]
+        ways[f"chromadb, {name}"] = answers["chromadb"]
+    rows: list[Row | Table] = [_table(collection, ways)]
+    for name, answers in peers.items():
+        parts = {"words": ways["words alone"], "vectors": ways[f"vectors alone, {name}"], **answers}
         rows.append(_row(collection, name, ways[f"**fused, {name}**"], parts))
     return rows
 
@@ -96,7 +94,7 @@ def _ranked(
     for at, question in enumerate(collection.questions):
         meaning = None
         if embedder is not None and asked is not None:
-            meaning = Meaning(model=embedder.name, vector=asked[at], trust=embedder.trust)
+            meaning = Meaning(model=embedder.name, vector=asked[at], reach=embedder.reach)
         answer = recall(store, "", Question(text=question.text if text else ""), meaning)
         found[question.id] = [ids[one.fragment.number] for one in answer.found]
     return found

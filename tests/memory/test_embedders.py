@@ -24,7 +24,7 @@ def test_whatever_the_text_its_vector_is_finite_and_of_length_one(embedder: Embe
     rows = embedder.vectors(ODD)
     assert rows.shape == (len(ODD), embedder.dimension)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
-    assert 0 < embedder.trust <= 1
+    assert embedder.reach > 0
     assert embedder.name
 
 

@@ -1,5 +1,6 @@
 """The order of what was found: each formula by its bounds, and the bench's measures by hand."""
 
+import math
 import random
 
 import pytest
@@ -40,6 +41,22 @@ def test_with_vectors_that_are_hardly_trusted_few_words_count_little_only_where_
     trust = 0.03
     assert ranking.fused(1, 0.2, 0.9, None, trust) > ranking.fused(None, 0.0, 0.9, 1, trust)
     assert ranking.fused(1, 0.1, 0.1, None, trust) < ranking.fused(None, 0.0, 0.1, 1, trust)
+
+
+@given(reach=st.floats(0.5, 1e6), length=st.floats(0, 1e6), more=st.floats(0, 1e6))
+def test_the_longer_chunks_are_the_less_are_vectors_trusted_that_are_put_together_from_words(
+    reach: float, length: float, more: float
+) -> None:
+    trust = ranking.trust(reach, length)
+    assert 0 < trust <= 1
+    assert trust == 1 or length > reach
+    assert ranking.trust(reach, length + more) <= trust
+    assert ranking.trust(2 * reach, length) >= trust
+    assert ranking.trust(math.inf, length) == 1
+
+
+def test_of_twice_as_many_words_as_it_can_tell_of_a_vector_is_trusted_half() -> None:
+    assert ranking.trust(6, 12) == 0.5
 
 
 def test_the_rarest_words_are_asked_first_and_one_always() -> None:

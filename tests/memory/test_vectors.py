@@ -1,5 +1,6 @@
 """Vectors: waited for, kept, searched by their signs and exact ones, apart by model, and gone with their text."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,25 @@ def test_both_parts_say_why(store: Store) -> None:
     assert (best.words.rank, best.words.matched, best.meaning.rank) == (1, 1.0, 2)
     assert best.meaning.score == pytest.approx(0.6 / np.hypot(0.6, 0.5))
     assert second.words is None
+
+
+def test_a_vector_of_few_words_counts_less_the_longer_the_chunks_of_its_space_are(store: Store) -> None:
+    long = " ".join(["filler"] * 100)
+    told = {"a cold drink": [0, 1, 0], "hot tea": [1, 0, 0], long: [0, 0, 1]}
+    for space in ("short", "long"):
+        for text in ("a cold drink", "hot tea"):
+            add(store, space, New(text=text))
+    add(store, "long", New(text=long))
+    embed(store, vectors.register(store, "m/1", 3), told)
+
+    def worth(space: str, reach: float) -> float:
+        meaning = Meaning(model="m/1", vector=np.array([1, 0, 0], np.float32), reach=reach)
+        found = recall(store, space, Question(text="a cold day"), meaning).found
+        return next(one.fused for one in found if one.fragment.text == "hot tea")
+
+    assert worth("short", 3) == worth("short", math.inf)
+    assert worth("long", 1_000) == worth("long", math.inf)
+    assert worth("long", 3) < worth("long", math.inf) / 2
 
 
 def test_changing_the_model_embeds_again_and_never_mixes(store: Store) -> None:
