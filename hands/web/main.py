@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from ssl import SSLContext
 
 import h11
-from msgspec.structs import replace
 
 from address_check import Allowance, read_allowance
 from dialling import Link, dial, trust
@@ -96,8 +95,12 @@ class Web(Hand):
         status, headers = int(str(answer["status"])), answer["headers"]
         assert isinstance(headers, dict)
         if status == 304 and kept is not None:
-            fresh = replace(kept, at=now(), headers={**kept.headers, **headers})
-            self.cache.put(fresh)
+            fresh = kept.refreshed(headers, now())
+            if may_keep(fresh.status, fresh.headers):
+                self.cache.put(fresh)
+            else:
+                self.cache.forget(fresh.url)
+            answer.pop("location", None)
             return answer | await self._kept(call, fresh, most, progress)
         if may_keep(status, headers) and len(body) <= BODY_MOST:
             address = str(answer["address"])

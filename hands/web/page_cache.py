@@ -17,7 +17,12 @@ from typing import Final
 import msgspec
 
 BODY_MOST: Final = 4 * 1024 * 1024
+VALIDATOR_MOST: Final = 4 * 1024
+"""Characters of a validator that is sent back; a longer one, which no request has room for, is none."""
+
 _VARY: Final = frozenset(("", "accept-encoding"))
+_OF_ITS_OWN: Final = frozenset(("content-length", "content-encoding", "content-range", "transfer-encoding", "location"))
+"""Headers of a 304 that are about itself and not about what is kept (RFC 9111 §3.2)."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +38,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     def asking(self) -> dict[str, str]:
         """The headers by which its server says whether it has changed; empty where it gave no validators."""
         pairs = (("if-none-match", self.headers.get("etag")), ("if-modified-since", self.headers.get("last-modified")))
-        return {name: value for name, value in pairs if value}
+        return {name: value for name, value in pairs if value and value.isascii() and len(value) <= VALIDATOR_MOST}
+
+    def refreshed(self, headers: Mapping[str, str], at: float) -> "Kept":
+        """The same, as a 304 with these headers says it is at that moment."""
+        told = {name: value for name, value in headers.items() if name not in _OF_ITS_OWN}
+        return msgspec.structs.replace(self, headers={**self.headers, **told}, at=at)
 
 
 def may_keep(status: int, headers: Mapping[str, str]) -> bool:
@@ -58,6 +68,11 @@ class PageCache:
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return msgspec.structs.replace(kept, body=body) if kept.url == url else None
+
+    def forget(self, url: str) -> None:
+        """Keeps nothing of an address any more."""
+        with suppress(OSError):
+            self._drop(self._path(url))
 
     def put(self, kept: Kept) -> None:
         """Keeps a reply, and lets the oldest go where there is no room. One that the disk does not take is not kept."""

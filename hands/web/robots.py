@@ -5,6 +5,7 @@ who want it respected. What the standard says of sites that do not answer holds:
 everything pass, one of the server's kind, or no answer at all, nothing (§2.3.1.3, §2.3.1.4).
 """
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
+from manifests.capabilities.url import normalise
+from manifests.errors import ResourceInvalid
 from web_failure import WebFailed
 
 AGENT: Final = "Maniple"
@@ -26,6 +29,10 @@ KEPT_MOST: Final = 4 * 1024 * 1024
 """Bytes of what was read that may be kept of all sites together; what is made of it takes up to twenty times as much."""
 
 HOPS_MOST: Final = 5
+
+_NAMED: Final = re.compile(r"\s*user(?:-|\s+)?agent(?:\s*:|\s)(?P<name>[^#]*)", re.I)
+_OTHERS: Final = "User-agent: -"
+"""Stands for every program that is not this one; no name of this one has such a sign."""
 
 Get = Callable[[str, int, bool], Awaitable[tuple[int, str, bytes]]]
 """(address, bytes at most, whether it is on the host that the caller named) → (status, where it leads or "", body). Raises
@@ -74,13 +81,32 @@ class Robots:
             for _ in range(HOPS_MOST):
                 status, location, body = await self._get(url, MOST, urlsplit(url).hostname == host)
                 if 300 <= status < 400 and location:
-                    url = location
+                    url = normalise(location)
                     continue
                 if 200 <= status < 300:
-                    return Protego.parse(body.decode("utf-8", "replace")), KEPT_FOR, len(body)
+                    return Protego.parse(_ours(body.decode("utf-8", "replace"))), KEPT_FOR, len(body)
                 return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
         except WebFailed as failed:
-            if failed.code in ("private address", "name not found"):
-                raise  # the page itself cannot be had either
+            if failed.code in ("private address", "name not found") and urlsplit(url).hostname == host:
+                raise  # the page itself cannot be had either; of another host, whoever asks is not to learn that much
+            return None, KEPT_FOR_UNREACHED, 0
+        except ResourceInvalid:
             return None, KEPT_FOR_UNREACHED, 0
         return Protego.parse(""), KEPT_FOR, 0  # more than five hops count as none (§2.3.1.2)
+
+
+def _ours(text: str) -> str:
+    """The same rules for this program, in which all others are one.
+
+    Each rule of a group counts for each program that the group names, and Protego keeps every such pair: a few thousand lines
+    of each would fill the memory, and take minutes, for whoever fetches anything meanwhile.
+    """
+    lines: list[str] = []
+    for line in text.splitlines():
+        named = _NAMED.match(line)
+        name = named["name"].replace("*", "").strip().lower() if named else ""
+        if name in ("", AGENT.lower()):
+            lines.append(line)
+        elif not lines or lines[-1] != _OTHERS:
+            lines.append(_OTHERS)
+    return "\n".join(lines)

@@ -68,6 +68,22 @@ def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
     assert (done["status"], done["cached"], done["headers"]["x-new"]) == (200, True, "yes")  # type: ignore[index]
 
 
+@pytest.mark.parametrize("validator", ['"caf\xe9"', "x" * 20_000])
+def test_a_validator_that_cannot_be_sent_back_is_none(tmp_path: Path, validator: str) -> None:
+    seen: list[str] = []
+    found = asked(tmp_path, site(seen, reply(b"one", f"ETag: {validator}"), reply(b"two")), 0.0, 0.0)
+    assert [body for body, _ in found] == [b"one", b"two"]
+    assert "if-none-match" not in seen[1]
+
+
+def test_what_a_server_says_of_the_length_of_nothing_is_not_the_bodys(tmp_path: Path) -> None:
+    unchanged = b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\nContent-Length: 7\r\nLocation: /x\r\n\r\n'
+    found = asked(tmp_path, site([], reply(b"page", 'ETag: "v1"'), unchanged), 0.0, 0.0, 60.0)
+    assert [body for body, _ in found] == [b"page"] * 3
+    assert [done["headers"]["content-length"] for _, done in found] == ["4"] * 3  # type: ignore[index]
+    assert not any("location" in done for _, done in found)
+
+
 @pytest.mark.parametrize(
     "header",
     ["Cache-Control: no-store", "Cache-Control: max-age=60, PRIVATE", "Set-Cookie: a=b", "Vary: Cookie", "Vary: *"],
@@ -76,6 +92,14 @@ def test_what_a_shared_cache_must_not_keep_is_not_kept(tmp_path: Path, header: s
     seen: list[str] = []
     asked(tmp_path, site(seen, reply(b"mine", header)), 60.0, 60.0)
     assert len(seen) == 2
+    assert not list(tmp_path.rglob("cache/*"))
+
+
+@pytest.mark.parametrize("header", ["Cache-Control: no-store", "Set-Cookie: a=b", "Vary: Cookie"])
+def test_what_must_not_be_kept_any_more_is_forgotten(tmp_path: Path, header: str) -> None:
+    unchanged = f'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\n{header}\r\n\r\n'.encode()
+    found = asked(tmp_path, site([], reply(b"page", 'ETag: "v1"'), unchanged), 0.0, 0.0)
+    assert [body for body, _ in found] == [b"page", b"page"]
     assert not list(tmp_path.rglob("cache/*"))
 
 
@@ -188,10 +212,36 @@ def test_rules_for_this_program_by_name_count() -> None:
         (reply(b"User-agent: *\nDisallow: /\n" + b"#" * 600_000), "robots"),
         (reply(b"User-agent: *\nAllow: /\n" + b"#" * 6_000_000), "robots"),
         (reply(b"", "Location: /robots.txt", status="301 Moved"), "done"),
+        (reply(b"", "Location: https://[::1/robots.txt", status="301 Moved"), "done"),
+        (reply(b"", "Location: http://user:word@127.0.0.1/robots.txt", status="301 Moved"), "robots"),
     ],
 )
 def test_a_site_without_rules_allows_and_one_that_does_not_answer_does_not(rules: bytes, end: str) -> None:
     assert heeding("/a", rules=rules)[0] == [end]
+
+
+def test_rules_for_ever_so_many_programs_cost_no_more_than_those_for_this_one() -> None:
+    """Each rule of a group counts for each program that the group names: so few lines would be a hundred million rules."""
+    named = "".join(f"{word} m{at}\n" for at in range(4_000) for word in ("User-agent:", "useragent", "User\tAgent"))
+    paths = "".join(f"Allow: /{at}\n" for at in range(10_000))
+    many = f"{named}User-agent: Maniple # and this one\n{paths}Disallow: /no\n\nUser-agent: last\nDisallow: /\n"
+    assert heeding("/no", "/yes", rules=reply(many.encode()))[0] == ["robots", "done"]
+
+
+def test_a_group_ends_also_where_the_next_is_for_others() -> None:
+    rules = reply(b"User-agent: *\nDisallow: /no\n\nUser-agent: other\nUser-agent: another\nDisallow: /\n")
+    assert heeding("/no", "/yes", rules=rules)[0] == ["robots", "done"]
+
+
+def test_rules_are_found_where_a_redirect_spells_their_address_in_its_own_way() -> None:
+    asked_for: list[str] = []
+
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        asked_for.append(url)
+        return (200, "", b"") if len(asked_for) == 2 else (301, "HTTPS://WWW.Example.ORG:443", b"")
+
+    run(robots.Robots(get).check("https://example.org/yes"))
+    assert asked_for == ["https://example.org/robots.txt", "https://www.example.org/"]
 
 
 def test_rules_are_forgotten_after_their_time() -> None:
@@ -225,7 +275,8 @@ def test_a_forbidden_address_is_not_reached_by_way_of_robots() -> None:
     async def _names(host: str) -> tuple[str, ...]:
         return ("127.0.0.1",)
 
-    assert run(once())[0] == "private address"
+    code, text = run(once())
+    assert (code, "127.0.0.1" in text) == ("robots", False)
 
 
 def test_what_the_operator_allowed_for_one_host_is_not_reached_by_way_of_anothers_robots() -> None:
@@ -241,7 +292,8 @@ def test_what_the_operator_allowed_for_one_host_is_not_reached_by_way_of_another
     async def _names(host: str) -> tuple[str, ...]:
         return ("127.0.0.1",)
 
-    assert run(once())[0] == "private address"
+    code, text = run(once())
+    assert (code, "nas.lan" in text) == ("robots", False)
     assert not seen
 
 
