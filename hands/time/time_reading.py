@@ -71,7 +71,7 @@ def told(moment: datetime, name: str) -> dict[str, object]:
         "weekday": DAYS[here.weekday()],
         "week": f"{year:04d}-W{week:02d}",
         "day_of_year": here.timetuple().tm_yday,
-        "offset": here.isoformat()[-6:],
+        "offset": here.isoformat(timespec="seconds")[len("0000-00-00T00:00:00") :],
         "summer": bool(here.dst()),
     }
 

@@ -48,6 +48,11 @@ def test_times_that_clocks_show_twice_or_never_are_told(tmp_path: Path) -> None:
     assert (usual["ambiguous"], usual["skipped"]) == (False, False)
 
 
+def test_offsets_of_the_time_before_there_were_zones_are_whole(tmp_path: Path) -> None:
+    told = asked(tmp_path, "convert", time="1800-01-01T00:00", of="Europe/Berlin", zone="Europe/Berlin")
+    assert (told["time"], told["offset"]) == ("1800-01-01T00:00:00+00:53:28", "+00:53:28")
+
+
 def test_durations_are_exact_and_days_are_the_calendars(tmp_path: Path) -> None:
     later = asked(tmp_path, "convert", time="2026-03-28T12:00", of="Europe/Berlin", zone="Europe/Berlin", add="1d")
     assert later["time"] == "2026-03-29T13:00:00+02:00"
