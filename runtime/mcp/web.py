@@ -5,11 +5,14 @@ uvicorn and h11, the protocol on it the official package's. Each request is look
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -25,6 +28,8 @@ from wire import limits
 
 PATH: Final = "/mcp"
 SESSIONS_MOST: Final = 64
+"""Sessions of all clients; for a further one, the one that was silent for longest is ended."""
+
 SESSION_IDLE: Final = 600.0
 """Seconds after which a session that nobody speaks in is forgotten."""
 
@@ -47,7 +52,7 @@ class Web:
     """Everything over HTTP that is no single connection: sessions, and what they have in common."""
 
     def __init__(self, server: Server) -> None:
-        self._sessions = StreamableHTTPSessionManager(
+        self._sessions = _Sessions(
             server,
             max_sessions=SESSIONS_MOST,
             session_idle_timeout=SESSION_IDLE,
@@ -89,6 +94,28 @@ class Web:
             await refusal(scope, receive, send)
             return
         await self._sessions.handle_request(scope, receive, send)
+
+
+class _Sessions(StreamableHTTPSessionManager):
+    """The package's, in which a session that nobody speaks in makes room: else who holds the token could fill all places,
+
+    and every other client would wait until they are forgotten. One with a request or a stream open is never ended so.
+    """
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        if len(self._server_instances) >= SESSIONS_MOST:
+            ends = {one: _ends(transport) for one, transport in self._server_instances.items()}
+            longest = min(ends, key=ends.__getitem__)
+            scope = self._server_instances[longest].idle_scope
+            if ends[longest] < math.inf and scope is not None:
+                scope.cancel()  # as if its time were over
+                del self._server_instances[longest]
+        return super()._admit_session(requestor)
+
+
+def _ends(transport: StreamableHTTPServerTransport) -> float:
+    """When a session is forgotten, on the loop's clock; never, while it is in use."""
+    return transport.idle_scope.deadline if transport.idle_scope is not None else math.inf
 
 
 class _Wire(asyncio.Transport):

@@ -188,6 +188,30 @@ def test_connections_without_the_token_reach_nobody_and_keep_nobody_out(post: Po
     assert connections() == before + 1
 
 
+GREETING = b"""{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
+"capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}}"""
+SESSION = GOOD + "\nAccept: application/json, text/event-stream\nMCP-Protocol-Version: 2025-11-25"
+
+
+def test_a_session_that_nobody_speaks_in_makes_room_and_one_in_use_does_not(post: Port) -> None:
+    def begun() -> str:
+        answer = asked(post, SESSION, GREETING)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        return answer.lower().partition(b"mcp-session-id: ")[2].partition(b"\r\n")[0].decode()
+
+    def spoken(session: str) -> int:
+        ping = b'{"jsonrpc": "2.0", "id": 2, "method": "ping"}'
+        return int(asked(post, f"{SESSION}\nMcp-Session-Id: {session}", ping).split()[1])
+
+    used, idle = begun(), begun()
+    with socket.create_connection(post.place, timeout=WITHIN) as stream:
+        lines = f"{SESSION}\nMcp-Session-Id: {used}".format(token=post.token, port=post.place[1]).replace("\n", "\r\n")
+        stream.sendall(f"GET /mcp HTTP/1.1\r\n{lines}\r\n\r\n".encode())
+        assert stream.recv(1024).startswith(b"HTTP/1.1 200 ")
+        later = [begun() for _ in range(80)]
+        assert [spoken(one) for one in (used, idle, later[0], later[-1])] == [200, 404, 404, 200]
+
+
 def test_the_token_is_the_operators_alone_and_can_be_made_anew(post: Port) -> None:
     assert stat.S_IMODE(post.file.stat().st_mode) == 0o600
     assert post.token not in post.shell.good("audit", "search", "--json")
