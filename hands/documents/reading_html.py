@@ -8,6 +8,7 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from document_refusal import SPOILED
 from document_table import Table
+from runtime.aside import aside
 
 BROKEN = (etree.LxmlError, *SPOILED)
 
@@ -75,7 +76,8 @@ def _opened(raw: bytes) -> HtmlElement:
     except UnicodeDecodeError:
         encoding = None  # as the page itself says
     try:
-        return document_fromstring(raw, parser=HTMLParser(encoding=encoding, no_network=True, huge_tree=False))
+        parser = HTMLParser(encoding=encoding, no_network=True, huge_tree=False)
+        return aside(lambda: document_fromstring(raw, parser=parser))
     except etree.XMLSyntaxError as error:
         if error.code == _NO_MEMORY:
             raise MemoryError from None

@@ -15,6 +15,7 @@ from urllib.parse import urldefrag
 import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
+from runtime.aside import aside
 
 HOPS_MOST: Final = 6
 PAGE_MOST: Final = 8 * 1024 * 1024
@@ -54,7 +55,7 @@ class Pages(Hand):
                 return _told(got, "", "", _text(got), (), offset, most)
             import page_markdown  # its libraries take a second to load
 
-            page = page_markdown.read(got.raw, got.url, got.charset, whole=whole)
+            page = aside(lambda: page_markdown.read(got.raw, got.url, got.charset, whole=whole))
             return _told(got, page.title, page.date, page.markdown, page.links, offset, most)
 
     async def feed(self, call: Call, most: int = 50, age: float = 0) -> dict[str, object]:

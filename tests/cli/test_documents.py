@@ -86,10 +86,16 @@ def test_a_document_is_read_in_its_callers_name(shell: Shell, papers: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("limits", "times", "code"), [({"cpu": "1s"}, 300_000, "too long"), ({"memory": "160MiB"}, 2_000_000, "too large")]
+    ("version", "limits", "raw", "code"),
+    [
+        (1, {"cpu": "1s"}, b"<p>word<b>s</b>" * 300_000, "too long"),
+        (2, {"cpu": "1s"}, b"<p " + b"".join(b"a%d=1 " % at for at in range(200_000)) + b">", "too long"),
+        (3, {"memory": "160MiB"}, b"<p>word<b>s</b>" * 2_000_000, "too large"),
+    ],
+    ids=["many steps", "one step", "memory"],
 )
 def test_what_takes_too_much_is_told_before_its_process_is_ended(
-    shell: Shell, papers: Path, tmp_path: Path, limits: dict[str, str], times: int, code: str
+    shell: Shell, papers: Path, tmp_path: Path, version: int, limits: dict[str, str], raw: bytes, code: str
 ) -> None:
     """With limits that a test has the time for."""
     folder = tmp_path / "documents"
@@ -97,8 +103,8 @@ def test_what_takes_too_much_is_told_before_its_process_is_ended(
     text = (folder / "HAND.toml").read_text()
     for name, value in limits.items():
         text = re.sub(rf'(?m)^{name} = "[^"]*"', f'{name} = "{value}"', text)
-    (folder / "HAND.toml").write_text(text.replace('version = "1.0.0"', f'version = "1.0.{len(code)}"'))
+    (folder / "HAND.toml").write_text(text.replace('version = "1.0.0"', f'version = "1.0.{version}"'))
     shell.good("install", folder, "--yes")
-    (papers / "long.html").write_bytes(b"<html>" + b"<p>word<b>s</b>" * times)
+    (papers / "long.html").write_bytes(b"<html>" + raw)
     ran = shell.run("call", "documents.text", "papers/long.html", "offset=100000000")
     assert (ran.code, f"({code})" in ran.err) == (1, True), ran

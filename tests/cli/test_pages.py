@@ -1,5 +1,7 @@
 """Pages, feeds and searches over the bus: each hop is a call in the caller's name, and the log has it."""
 
+import re
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.hands.pages.test_pages import ARTICLE, RSS
-from tests.living import Source, write_hand
+from tests.living import ROOT, Source, write_hand
 
 
 class Site(BaseHTTPRequestHandler):
@@ -25,6 +27,7 @@ class Site(BaseHTTPRequestHandler):
         "/away": (302, "http://169.254.169.254/latest/meta-data/", b""),
         "/round": (302, "/round", b""),
         "/feed": (200, "application/rss+xml", RSS),
+        "/long": (200, "text/html", b"<p " + b"".join(b"a%d=1 " % at for at in range(200_000)) + b">"),
         "/image": (200, "image/png", b"\x89PNG"),
         "/broken": (500, "text/plain", b"no"),
     }
@@ -133,3 +136,14 @@ def test_each_hop_needs_the_callers_grant(shell: Shell, base: str, tmp_path: Pat
     assert "refused" in ran.out
     assert "The river" not in ran.out
     assert Site.asked.count("/a") == before
+
+
+def test_a_page_that_one_call_of_a_library_takes_too_long_for_is_told(shell: Shell, base: str, tmp_path: Path) -> None:
+    """With a limit that a test has the time for; the next attribute is compared with all before it, within one call."""
+    folder = tmp_path / "pages"
+    shutil.copytree(ROOT / "hands" / "pages", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (folder / "HAND.toml").read_text().replace('version = "1.0.0"', 'version = "1.0.1"')
+    (folder / "HAND.toml").write_text(re.sub(r'(?m)^cpu = "[^"]*"', 'cpu = "2s"', text))
+    shell.good("install", folder, "--yes")
+    ran = shell.run("call", "pages.read", f"{base}/long")
+    assert (ran.code, "(too long)" in ran.err) == (1, True), ran
