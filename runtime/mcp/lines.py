@@ -6,7 +6,7 @@ does not read what it is answered is not read from either.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 import anyio
@@ -26,6 +26,7 @@ from mcp_types import (
 )
 
 from runtime.errors import CallEnded, Failure
+from runtime.mcp.letters import whole
 from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.serving import Call
 from wire import limits
@@ -121,13 +122,16 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _message(line: bytes) -> JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError | None:
-    try:
-        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-        if isinstance(message, JSONRPCNotification) and "id" in msgspec.json.decode(line, type=dict[str, msgspec.Raw]):
-            return None  # a request whose id is none is no notification
-    except (ValueError, RecursionError, msgspec.DecodeError):
-        return None
-    return message
+    for read in (bytes, whole):
+        with suppress(ValueError, RecursionError, msgspec.DecodeError):
+            text = read(line)
+            message = jsonrpc_message_adapter.validate_json(text, by_name=False)
+            if isinstance(message, JSONRPCNotification) and "id" in msgspec.json.decode(
+                text, type=dict[str, msgspec.Raw]
+            ):
+                return None  # a request whose id is none is no notification
+            return message
+    return None
 
 
 def _error(number: RequestId | None, code: int, why: str) -> JSONRPCError:

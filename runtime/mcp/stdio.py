@@ -7,7 +7,8 @@ The program is started as every program of a run is (runtime/programs.py), so no
 
 import asyncio
 import os
-from contextlib import AbstractAsyncContextManager
+import re
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 import anyio
@@ -19,6 +20,7 @@ from msgspec import Struct
 
 from runtime import records
 from runtime.errors import HandBroken
+from runtime.mcp.letters import whole
 from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.programs import Program
 
@@ -36,6 +38,11 @@ _ASKED_MOST: Final = 64
 
 _LAST_WORDS: Final = 1.0  # seconds between the end of its output and its own
 _SHOWN: Final = 200  # characters of a line in the log
+
+_ID: Final = rb'"id"\s*:\s*([0-9]{1,15})\s*'
+_ID_FIRST: Final = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID + rb',\s*"(?:result|error)"')
+_ID_LAST: Final = re.compile(rb'[\]}"]\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID + rb"\}\s*$")
+"""Where servers write what they answer, in a line that is cut off, or too deep to be read."""
 
 
 class Pipes:
@@ -124,15 +131,21 @@ def _message(line: bytes) -> SessionMessage | None:
     """A line's message; None, with a record, for what is none. An answer that is none fails what it answers."""
     if not line.strip():
         return None
-    try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except (ValueError, RecursionError):
-        records.logger().warning("a line that is no message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
+    for read in (bytes, whole):
+        with suppress(ValueError, RecursionError):
+            return SessionMessage(jsonrpc_message_adapter.validate_json(read(line), by_name=False))
+    records.logger().warning("a line that is no message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
+    if (answered := _answered(line)) is None:
+        return None
+    why = ErrorData(code=PARSE_ERROR, message="what it answered is no answer of the protocol's")
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=answered, error=why))
+
+
+def _answered(line: bytes) -> int | str | None:
+    """What a line that is no message answers, as far as that can be known; None for what is no answer."""
     try:
         head = msgspec.json.decode(line, type=_Head)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    if head.method is not None:
-        return None
-    why = ErrorData(code=PARSE_ERROR, message="what it answered is no answer of the protocol's")
-    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=head.id, error=why))
+        found = _ID_FIRST.match(line) or _ID_LAST.search(line[-_SHOWN:])
+        return int(found[1]) if found else None
+    return head.id if head.method is None else None

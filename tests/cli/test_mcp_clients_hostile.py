@@ -92,6 +92,15 @@ def test_lines_that_are_no_message_are_answered_and_too_many_end_the_talk(raw: R
     assert said == "maniple: its last 101 lines were no messages (malformed)\n"
 
 
+def test_half_a_letter_that_a_client_sends_is_heard_as_one_that_is_none(raw: Raw) -> None:
+    raw.greet()
+    raw.say(
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo_say","arguments":{"text":"a \\ud83d"}}}\n'
+    )
+    told = raw.hear()
+    assert (told["id"], "a \\ufffd" in json.dumps(told)) == (1, True)
+
+
 def test_a_line_without_end_ends_the_talk_and_is_not_gathered(raw: Raw) -> None:
     raw.greet()
     with pytest.raises(BrokenPipeError):

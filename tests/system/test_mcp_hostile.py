@@ -49,6 +49,13 @@ def test_one_that_never_greets_fails_its_start_and_not_the_kernel(kernel: Kernel
     assert client.call("echo.say", "", {"text": "here"}).value == {"text": "here"}
 
 
+def test_one_that_speaks_no_version_of_the_protocol_that_we_do_is_told_so(kernel: Kernel, client: Client) -> None:
+    other = "def greeted(message):\n    about = {'name': 'raw', 'version': '1'}\n"
+    other += "    tell(id=message['id'], result={'protocolVersion': '1999-12-31', 'capabilities': {}, 'serverInfo': about})\n"
+    with pytest.raises(NotDone, match="Unsupported protocol version.*1999-12-31"):
+        do(client, add(kernel, "ancient", other))
+
+
 def test_a_stuck_call_holds_up_no_other_call_to_it_and_no_other_server(kernel: Kernel, client: Client) -> None:
     stuck = "def called(message):\n    if message['params']['arguments']['text'] != 'wait': text_of(message)\n"
     stuck += "def text_of(message): tell(id=message['id'], result=text('did it'))\n"
@@ -121,6 +128,27 @@ def test_an_answer_that_is_none_is_a_failure_of_that_call(
     assert failed(client, hand).reason == "malformed"
     value = client.call(f"{hand}.do", "", {"text": "else"}).value
     assert value == {"text": "well"}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("id-first", '{"jsonrpc": "2.0", "id": %d, "result": {"content": [], "x": DEEP}}'),
+        ("id-last", '{"result": {"content": [], "x": DEEP}, "jsonrpc": "2.0", "id": %d}'),
+        ("cut", '{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"te'),
+    ],
+)
+def test_an_answer_that_nobody_can_read_is_a_failure_of_that_call(
+    kernel: Kernel, client: Client, name: str, line: str
+) -> None:
+    program = f"LINE = {line!r}.replace('DEEP', '[' * 20_000 + ']' * 20_000)\n"
+    program += "def called(message): write(LINE % message['id'])\n"
+    assert failed(client, add(kernel, name, program)).reason == "malformed"
+
+
+def test_half_a_letter_in_an_answer_is_told_as_one_that_is_none(kernel: Kernel, client: Client) -> None:
+    program = "def called(message): tell(id=message['id'], result=text('\\U0001f600 \\ud83d \\\\ud83d \\ude00'))\n"
+    assert do(client, add(kernel, "half", program)) == "\U0001f600 \ufffd \\ud83d \ufffd"
 
 
 def test_one_that_dies_in_a_call_fails_it_and_is_started_again(kernel: Kernel, client: Client) -> None:
