@@ -24,6 +24,8 @@ from manifests.mcp.words import visible
 from manifests.names import is_hand_name
 from manifests.versions import after
 
+_NAME: Final = 200  # characters of a server's name, and of its version, that are shown
+
 MEMORY: Final = "1GiB"
 """The most memory of each process of a server of which nobody said otherwise."""
 
@@ -262,7 +264,7 @@ def _secret(name: str) -> str:
 
 def _show(session: Session, offer: Offer, old: Agreement | None) -> None:
     """On stderr, what the server tells of itself; its words are data, and shown as such."""
-    who = f"{visible(offer.server) or 'a server without a name'} {visible(offer.version)}".rstrip()
+    who = f"{visible(offer.server[:_NAME]) or 'a server without a name'} {visible(offer.version[:_NAME])}".rstrip()
     session.say(
         f"The server says that it is {who}, and speaks MCP {visible(offer.protocol)}. It offers {_counted(offer)}."
     )

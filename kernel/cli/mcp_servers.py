@@ -16,7 +16,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session
 from kernel.cli.installed import Installed
-from manifests.check import check
+from manifests.check import LONGEST, check
 from manifests.grants import asked
 from manifests.mcp import folder, tools
 from manifests.mcp.folder import Wanted
@@ -55,6 +55,9 @@ def made(
             tables = folder.as_before(tables, before[0].package.manifest.provides)
             agreed = replace(agreed, tools=before[1].tools)
         toml = tomli_w.dumps(tables)
+        if len(toml) > LONGEST:
+            much = f"the HAND.toml for {screen.count(len(agreed.tools), 'tool')} would be larger than {LONGEST // 1024} KiB"
+            raise OfferInvalid(f"{much}: take some of its tools with --only TOOL, which may be repeated")
         own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
         if taken := sorted(own.keys() & files.keys()):

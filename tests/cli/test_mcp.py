@@ -168,6 +168,25 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
     assert "look" not in shell.good("hands")
 
 
+def test_a_server_of_more_tools_than_a_hand_can_hold_is_told_with_what_to_type_and_its_name_is_shown_in_part(
+    shell: Shell, tmp_path: Path
+) -> None:
+    program = "TOOLS = [{**TOOLS[0], 'name': f'do{at}'} for at in range(1500)]\n"
+    program += "def greeted(message):\n    about = {'name': 'n' * 1_000_000, 'version': '1'}\n"
+    program += "    can = {'protocolVersion': '2025-06-18', 'capabilities': {'tools': {}}, 'serverInfo': about}\n"
+    program += "    tell(id=message['id'], result=can)\n"
+    (tmp_path / "server.py").write_text(f"{RAW}{program}{LOOP}")
+    words = ("mcp", "add", "vast", "--yes", "--files", tmp_path)
+    ran = shell.run(*words, "--", "python3", "server.py")
+    assert (ran.code, "1500 tools would be larger than 128 KiB: take some of its tools with --only" in ran.err) == (
+        1,
+        True,
+    )
+    assert "n" * 201 not in ran.err
+    shell.good(*words, "--only", "do7", "--", "python3", "server.py")
+    shell.good("mcp", "remove", "vast")
+
+
 def test_what_a_killed_look_left_goes_with_the_next_command_and_a_look_that_goes_on_stays(
     shell: Shell, tmp_path: Path
 ) -> None:
