@@ -46,6 +46,7 @@ class Talk:
             for place, one in enumerate(before)
             if one.role == "user" and not any(isinstance(part, ToolResult) for part in one.parts)
         }
+        self._sizes: dict[tuple[str, int], int] = {}
         self._folded = self._stubbed = 0
         self._ids = {part.id for one in before for part in one.parts if isinstance(part, ToolCall)}
         if self.messages and any(isinstance(part, ToolResult) for part in self.messages[-1].parts):
@@ -142,22 +143,28 @@ class Talk:
         return total + min(lines, most // DIGEST_SHARE) + sum(map(self._of_said, range(folded))) + _AROUND
 
     def _of_stub(self, at: int) -> int:
-        one = self.messages[at]
-        if one.role == "assistant" or at == self.task:
-            return self._full[at]
-        return min(self._full[at], counting.MESSAGE + 40 * len(one.parts) + self._of_said(at))
+        return self._counted("stub", at, lambda: counting.of_message(self._left_out(at)))
 
     def _of_lines(self, at: int) -> int:
-        calls = sum(isinstance(part, ToolCall) for part in self.messages[at].parts)
-        return _SAID // 2 + _LINE // 2 * calls if self.messages[at].role == "assistant" else 0
+        return self._counted("lines", at, lambda: sum(counting.of_text(line) + 1 for line in self._lines(at)))
 
     def _of_said(self, at: int) -> int:
-        return sum(map(counting.of_text, self._said.get(at, ()))) if at != self.task else 0
+        return self._counted("said", at, lambda: counting.of_text(_listed(self._people(at))))
+
+    def _counted(self, what: str, at: int, count: Callable[[], int]) -> int:
+        """What is counted of a message, once: it stays as it is when others come after it."""
+        found = self._sizes.get((what, at))
+        if found is None:
+            found = self._sizes[what, at] = count()
+        return found
 
     def _shown(self, at: int) -> Message:
         """A message, its results left out where they are to be."""
+        return self.messages[at] if at >= self._stubbed else self._left_out(at)
+
+    def _left_out(self, at: int) -> Message:
         one = self.messages[at]
-        if at >= self._stubbed or one.role == "assistant" or at == self.task:
+        if one.role == "assistant" or at == self.task:
             return one
         said = [Text(text=text) for text in self._said.get(at, ())]
         if not any(isinstance(part, ToolResult) for part in one.parts):
@@ -172,15 +179,10 @@ class Talk:
 
     def _digest(self, most: int) -> tuple[Text, ...]:
         """What stands for the turns that are left out."""
-        lines, people = list[str](), list[str]()
-        for at in range(self._folded):
-            if at != self.task:
-                people += self._said.get(at, ())
-                texts = [part.text for part in self.messages[at].parts if isinstance(part, Text)]
-                if self.messages[at].role == "assistant":
-                    lines += [f"you said: {_short(text, _SAID)}" for text in texts] + self._calls(at)
         if not self._folded:
             return ()
+        lines = [line for at in range(self._folded) for line in self._lines(at)]
+        people = [text for at in range(self._folded) for text in self._people(at)]
         room, kept = most // DIGEST_SHARE, list[str]()
         for line in reversed(lines):
             room -= counting.of_text(line) + 1
@@ -193,8 +195,20 @@ class Talk:
         )
         found = [Text(text=f"Earlier turns are left out here; this is what you did in them:\n{own}")]
         if people:
-            found.append(Text(text="What people said meanwhile:\n" + "\n".join(f"- {one}" for one in people)))
+            found.append(Text(text=f"What people said meanwhile:\n{_listed(people)}"))
         return tuple(found)
+
+    def _lines(self, at: int) -> list[str]:
+        """What a digest has of a message."""
+        one = self.messages[at]
+        if one.role != "assistant":
+            return []
+        said = [f"you said: {_short(part.text, _SAID)}" for part in one.parts if isinstance(part, Text)]
+        return said + self._calls(at)
+
+    def _people(self, at: int) -> list[str]:
+        """What people said in a message, but for the task, which is never left out."""
+        return self._said.get(at, []) if at != self.task else []
 
     def _calls(self, at: int) -> list[str]:
         failed = {part.id: part.failed for part in self._after(at) if isinstance(part, ToolResult)}
@@ -215,6 +229,10 @@ class Talk:
         self._add(Message(role="user", parts=parts))
 
     def _add(self, message: Message) -> None:
+        at = len(self.messages)
+        for place in (at - 1, at):  # the calls before have their results now
+            for what in ("stub", "lines", "said"):
+                self._sizes.pop((what, place), None)
         self.messages.append(message)
         self._full.append(counting.of_message(message))
 
@@ -229,6 +247,10 @@ def _least(places: list[int], now: int, wanted: int, size: Callable[[int], int])
         middle = (low + high) // 2
         low, high = (low, middle) if size(left[middle]) <= wanted else (middle + 1, high)
     return left[low]
+
+
+def _listed(people: list[str]) -> str:
+    return "".join(f"- {one}\n" for one in people)
 
 
 def _call(part: ToolCall) -> str:

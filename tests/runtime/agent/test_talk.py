@@ -1,6 +1,7 @@
 """A conversation too long for the model is folded: what must stay stays, pairs stay whole, the rest can be read."""
 
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 
 from runtime.agent.actions import Make, Returned
 from runtime.agent.marks import Marks
+from runtime.agent.talk import Talk
 from runtime.models import counting
-from runtime.models.messages import Answer, Message, Text, Thinking, ToolCall, ToolResult
+from runtime.models.messages import Answer, Image, Message, Text, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, says, texts
 from tests.runtime.agent.test_mending import check_whole
 
@@ -156,3 +158,35 @@ def test_what_was_marked_in_an_earlier_run_ends_with_its_mark_however_it_is_fold
         whole = "\n".join(map(texts, request.messages))
         assert whole.count(f"<<outside {BOUNDARY} ") == whole.count(f"\n<<end {BOUNDARY}>>")
         assert "the first task" in whole
+
+
+SCRIPTS = ("word ", "界", "é!", "{}", "x9")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_it_is_made(seed: int) -> None:
+    chance = Random(seed)
+
+    def some(*sizes: int) -> Text:
+        return Text(text=chance.choice(SCRIPTS) * (chance.choice(sizes) // 5))
+
+    before: list[Message] = []
+    for _ in range(chance.choice([0, 6])):
+        picture = (Image(media="image/png", content=b"x"),) * chance.choice([0, 1])
+        before.append(Message(role="user", parts=(*picture, some(5, 3_000))))
+        before.append(Message(role="assistant", parts=tuple(some(5, 300) for _ in range(chance.choice([1, 20])))))
+    talk = Talk(Marks(BOUNDARY), tuple(before), (Text(text="tidy up"),))
+    for turn in range(chance.choice([3, 10, 30])):
+        calls = [ToolCall(id=f"{turn}-{one}", name="look", arguments={}) for one in range(chance.choice([0, 1, 8]))]
+        talk.answered((*(some(5, 500, 2_000) for _ in range(chance.choice([1, 5]))), *calls))
+        results = [ToolResult(id=one.id, content=(some(5, 500, 5_000),)) for one in calls]
+        for one in calls:
+            talk.keep(one.id, f"r{one.id}")
+        said = some(5, 400).text
+        talk.told((*results, some(5, 2_000), Text(text=said)), (said,) if chance.random() < 0.1 else ())
+        most = chance.choice([1_500, 3_000, 6_000, 20_000])
+        sent = talk.view(most)
+        if sent is not None:
+            assert sum(map(counting.of_message, sent)) <= most
+            check_whole(sent)
+            assert "tidy up" in "\n".join(map(texts, sent))
