@@ -13,7 +13,7 @@ from msgspec import Struct
 from runtime.models import counting
 from runtime.models.drivers import bounding
 from runtime.models.drivers.anthropic_out import REDACTED
-from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, ids_in, is_same_model, new_id, whole
+from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, count, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -39,23 +39,16 @@ _STOPS: Final = {
     "stop_sequence": Stop.SEQUENCE,
     "tool_use": Stop.TOOL,
 }
-Count = int | None
 
-
-class Told(Struct, frozen=True):
-    """Tokens, as far as they are told yet. input_tokens: those that were read anew."""
-
-    input_tokens: Count = None
-    cache_creation_input_tokens: Count = None
-    cache_read_input_tokens: Count = None
-    output_tokens: Count = None
+TOLD: Final = frozenset({"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"})
+"""What is counted. input_tokens: those that were read anew."""
 
 
 class Begun(Struct, frozen=True):
     """The message at its beginning."""
 
     model: str | None = None
-    usage: Told | None = None
+    usage: object = None
 
 
 class Block(Struct, frozen=True):
@@ -90,7 +83,7 @@ class Event(Struct, frozen=True):
     index: int | None = None
     content_block: Block | None = None
     delta: Delta | None = None
-    usage: Told | None = None
+    usage: object = None
 
 
 class _Open:
@@ -250,9 +243,10 @@ class AnthropicReader:
                 return [_call(block)]
         return []
 
-    def _tell(self, told: Told | None) -> None:
-        if told is not None:
-            self._told |= {name: count for name, count in msgspec.structs.asdict(told).items() if count is not None}
+    def _tell(self, told: object) -> None:
+        """Tokens, as far as they are told yet."""
+        rows = told if isinstance(told, dict) else {}
+        self._told |= {name: number for name in TOLD if (number := count(rows.get(name))) is not None}
 
     def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
         is_told = self._told.keys() >= {"output_tokens", "input_tokens"} and min(self._told.values()) >= 0

@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers import Endpoint, openai_out, transport
-from runtime.models.drivers.openai_in import OpenAIReader, Told, usage
+from runtime.models.drivers.openai_in import OpenAIReader, usage
 from runtime.models.drivers.reading import asked, told
+from runtime.models.drivers.saying import count
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request, Usage
 
@@ -31,22 +32,22 @@ class _Vector(Struct, frozen=True):
 class _Vectors(Struct, frozen=True):
     data: list[_Vector]
     model: str | None = None
-    usage: Told | None = None
+    usage: object = None
 
 
 class _Served(Struct, frozen=True):
-    n_ctx: int | None = None
-    n_ctx_train: int | None = None
+    n_ctx: object = None
+    n_ctx_train: object = None
 
 
 class _Offered(Struct, frozen=True):
     """A model, with the names by which services tell its window."""
 
     id: str
-    context_length: int | None = None
-    context_window: int | None = None
-    max_context_length: int | None = None
-    max_model_len: int | None = None
+    context_length: object = None
+    context_window: object = None
+    max_context_length: object = None
+    max_model_len: object = None
     meta: _Served | None = None
 
 
@@ -102,9 +103,8 @@ class OpenAI:
         if not all(math.isfinite(number) for one in vectors for number in one):
             raise ModelFailed("malformed", f"{provider} sent a vector with a number that is none", provider=provider)
         counted = Usage(input=sum(map(counting.of_text, texts)), estimated=True)
-        if made.usage is not None and made.usage.prompt_tokens is not None:
-            said = usage(made.usage)
-            counted = counted if said is None else msgspec.structs.replace(said, output=0)
+        if (said := usage(made.usage, made=False)) is not None:
+            counted = msgspec.structs.replace(said, output=0)
         return Embedded(vectors=vectors, model=f"{provider}/{made.model or model}", usage=counted)
 
     async def listed(self) -> tuple[Listed, ...]:
@@ -136,4 +136,4 @@ def _window(one: _Offered) -> int:
         meta.n_ctx,
         meta.n_ctx_train,
     )
-    return next((count for count in told if count and count > 0), 0)
+    return next((number for one in told if (number := count(one)) is not None and number > 0), 0)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers.openai_out import sealed
-from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, ids_in, is_same_model, new_id, whole
+from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, count, ids_in, is_same_model, new_id, whole
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -52,8 +52,6 @@ PARTS_MOST: Final = 4_000
 LOOKS_MOST: Final = 1_000
 """Deltas with its name for which a call's arguments are read, all of them each time."""
 
-Count = int | None
-
 
 class _Function(Struct, frozen=True):
     name: str | None = None
@@ -81,26 +79,10 @@ class _Choice(Struct, frozen=True):
     finish_reason: str | None = None
 
 
-class _Details(Struct, frozen=True):
-    cached_tokens: Count = None
-    cache_write_tokens: Count = None
-
-
-class Told(Struct, frozen=True):
-    """Tokens. prompt_tokens counts what was read from the cache too."""
-
-    prompt_tokens: Count = None
-    completion_tokens: Count = None
-    total_tokens: Count = None
-    cached_tokens: Count = None
-    prompt_cache_hit_tokens: Count = None
-    prompt_tokens_details: _Details | None = None
-
-
 class _Chunk(Struct, frozen=True):
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: Told | None = None
+    usage: object = None
 
 
 class _Call:
@@ -144,7 +126,7 @@ class OpenAIReader:
         self._said = ""
         self._stop: str | None = None
         self._has_refused = False
-        self._usage: Told | None = None
+        self._usage: object = None
 
     @property
     def is_whole(self) -> bool:
@@ -296,11 +278,8 @@ class OpenAIReader:
         return [ToolPiece(id=made.id, arguments=text)] if isinstance(made, _Call) else [made.kind(text=text)]
 
     def _used_up(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
-        told = self._usage
-        if told is not None and told.prompt_tokens is not None and told.completion_tokens is not None:
-            found = usage(told)
-            if found is not None:
-                return found
+        if (found := usage(self._usage)) is not None:
+            return found
         made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
         return Usage(input=counting.of_request(self._request), output=made, estimated=True)
 
@@ -310,21 +289,32 @@ class OpenAIReader:
         )
 
 
-def usage(told: Told) -> Usage | None:
-    """Each token in one field; None for numbers that no answer takes.
+def usage(told: object, *, made: bool = True) -> Usage | None:
+    """Each token in one field; None where the tokens of the prompt are not told, or for numbers that no answer takes.
 
-    Where thinking is in the total only (xAI, Google), it is output too.
+    `prompt_tokens` counts what was read from the cache too. Where thinking is in the total only (xAI, Google), it is output
+    too. made: the tokens of an answer must be told, as well.
     """
-    prompt, made = told.prompt_tokens or 0, told.completion_tokens or 0
-    if prompt < 0 or made < 0:
+    numbers = _numbers(told)
+    prompt, output, details = numbers.get("prompt_tokens"), numbers.get("completion_tokens"), _details(told)
+    if prompt is None or prompt < 0 or (output is None and made) or (output or 0) < 0:
         return None
-    details = told.prompt_tokens_details or _Details()
-    cached = max(0, details.cached_tokens or told.prompt_cache_hit_tokens or told.cached_tokens or 0)
-    written = max(0, details.cache_write_tokens or 0)
+    cached = details.get("cached_tokens") or numbers.get("prompt_cache_hit_tokens") or numbers.get("cached_tokens") or 0
+    cached, written = max(0, cached), max(0, details.get("cache_write_tokens") or 0)
     found = Usage(
         input=max(0, prompt - cached - written),
         cached=cached,
         cache_written=written,
-        output=max(made, (told.total_tokens or 0) - prompt),
+        output=max(output or 0, numbers.get("total_tokens", 0) - prompt),
     )
     return found if found.total <= TOLD_MOST else None
+
+
+def _details(told: object) -> dict[str, int]:
+    return _numbers(told.get("prompt_tokens_details")) if isinstance(told, dict) else {}
+
+
+def _numbers(told: object) -> dict[str, int]:
+    """The numbers of tokens that a table tells by their names."""
+    rows = told.items() if isinstance(told, dict) else ()
+    return {str(name): number for name, one in rows if (number := count(one)) is not None}

@@ -13,6 +13,16 @@ _MOVING: Final = re.compile(r"(?:^|[-/_:])(?:latest|auto|default)(?:$|[-/_:])")
 
 TOLD_MOST: Final = 1_000_000_000
 """Tokens: no answer takes as many. Who tells more is not believed: they are counted, as where none are told."""
+_DIGITS: Final = 20
+
+
+def count(told: object) -> int | None:
+    """A number of tokens, whole however it is written (`7`, `7.0`, `"7"`); None for what is none, which costs no answer."""
+    if isinstance(told, float) and told.is_integer():
+        return int(told)
+    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < _DIGITS:
+        return int(told)
+    return told if isinstance(told, int) and not isinstance(told, bool) else None
 
 
 def is_same_model(provider: str, asked: str, said: str) -> bool:

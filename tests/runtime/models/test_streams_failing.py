@@ -124,7 +124,7 @@ _STREAMS: Final = (
     *_broken(
         "wrong types",
         "malformed",
-        [head(), _ONE_A, named({"type": "message_delta", "usage": 7})],
+        [head(), _ONE_A, named({"type": "message_delta", "delta": 7})],
         [head(), _ONE_O, unnamed({"choices": {"a": 1}})],
     ),
     *_broken(

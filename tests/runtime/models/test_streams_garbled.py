@@ -14,7 +14,7 @@ from runtime.models.drivers import refusals, saying, schemas
 from runtime.models.drivers.anthropic_in import AnthropicReader
 from runtime.models.drivers.openai_in import OpenAIReader
 from runtime.models.failures import ModelFailed
-from runtime.models.messages import Answer, AnyPiece, TextPiece, packed
+from runtime.models.messages import Answer, AnyPiece, TextPiece, Usage, packed
 from tests.runtime.models.plays import GOOD, MODELS, Good, asking, made
 from tests.runtime.models.stage import head, stage
 
@@ -222,3 +222,32 @@ def test_tokens_that_no_answer_takes_are_counted_here_instead(told: int) -> None
     for answer in (openai.answer(), anthropic.answer()):
         assert answer.usage.estimated
         assert 0 < answer.usage.total < 10_000
+
+
+def _used(told: object) -> list[Answer]:
+    """What both drivers make of a stream that tells its tokens so."""
+    openai = OpenAIReader("openai", "m", asking())
+    openai.take({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]})
+    openai.take({"choices": [], "usage": {"prompt_tokens": told, "completion_tokens": told}})
+    anthropic = AnthropicReader("anthropic", "m", asking())
+    anthropic.take({"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": told}}})
+    anthropic.take({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": told}})
+    return [openai.answer(), anthropic.answer()]
+
+
+@pytest.mark.parametrize("told", [4, 4.0, "4"])
+def test_tokens_are_believed_however_a_whole_number_is_written(told: object) -> None:
+    assert [answer.usage for answer in _used(told)] == [Usage(input=4, output=4)] * 2
+
+
+@pytest.mark.parametrize("told", [None, True, 4.5, "4.5", "four", "", [4], {}, 1e300, float("nan"), float("inf")])
+def test_tokens_that_are_no_number_cost_no_answer(told: object) -> None:
+    assert all(answer.usage.estimated and 0 < answer.usage.total < 10_000 for answer in _used(told))
+
+
+@pytest.mark.parametrize("told", [[], 7, "none", {"prompt_tokens_details": 7}])
+def test_usage_that_is_no_table_costs_no_answer(told: object) -> None:
+    reader = OpenAIReader("openai", "m", asking())
+    last = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}], "usage": told}
+    reader.take(last)
+    assert reader.answer().usage.estimated
