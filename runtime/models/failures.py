@@ -39,6 +39,7 @@ KINDS: Final[dict[str, Kind]] = {
     "silent": _kind("the stream stood still for too long", again=True, against=True),
     "cut": _kind("the stream ended before the answer did", again=True, against=True),
     "malformed": _kind("what came is not the protocol: wrong JSON, wrong order", again=True, against=True),
+    "endless": _kind("more came than an answer may have: it would again", against=True),
     "key": _kind("the key is wrong, expired or not allowed this (401, 403)", against=True),
     "funds": _kind("the account has no money or quota left (402, 429 that says so)", against=True),
     "unknown_model": _kind("the provider has no such model (404), or answered with another one"),

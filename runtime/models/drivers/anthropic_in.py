@@ -202,7 +202,8 @@ class AnthropicReader:
             case ("signature_delta", "thinking"):
                 block.seal += delta.signature
                 if len(block.seal) > bounding.ANSWER:
-                    raise self._malformed(bounding.TOO_MUCH)
+                    why = f"{self._provider} sent {bounding.TOO_MUCH}"
+                    raise ModelFailed("endless", why, provider=self._provider)
             case ("input_json_delta", "tool"):
                 return self._text(block, delta.partial_json)
             case ("text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta", kind) if kind != "other":

@@ -220,7 +220,7 @@ class OpenAIReader:
         if not isinstance(run, _Run) or run.kind is not kind:
             pieces += self._rest(run)
             if len(self._made) >= PARTS_MOST:
-                raise self._malformed(f"more than {PARTS_MOST:,} parts of one answer")
+                raise self._endless(f"more than {PARTS_MOST:,} parts of one answer")
             run = _Run(kind)
             self._made.append(run)
         return [*pieces, *self._shown(run, run.letters.take(text))]
@@ -233,7 +233,7 @@ class OpenAIReader:
             if not function.name:
                 raise self._malformed("a tool call that begins without a name")
             if len(self._made) >= CALLS_MOST and sum(isinstance(made, _Call) for made in self._made) >= CALLS_MOST:
-                raise self._malformed(f"more than {CALLS_MOST:,} tools that are asked for at once")
+                raise self._endless(f"more than {CALLS_MOST:,} tools that are asked for at once")
             pieces += self._rest(self._made[-1] if self._made else None)
             call = _Call(new_id(delta.id or "", self._used), delta.id or "", whole(function.name), delta.index)
             self._made.append(call)
@@ -282,6 +282,9 @@ class OpenAIReader:
             return found
         made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
         return Usage(input=counting.of_request(self._request), output=made, estimated=True)
+
+    def _endless(self, what: str) -> ModelFailed:
+        return ModelFailed("endless", f"{self._provider} sent {what}", provider=self._provider)
 
     def _malformed(self, what: str) -> ModelFailed:
         return ModelFailed(

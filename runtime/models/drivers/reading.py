@@ -74,7 +74,7 @@ async def told(
             for piece in reader.take(event):
                 if (size := size + bounding.size_of(piece)) > bounding.ANSWER:
                     why = f"{endpoint.provider} sent {bounding.TOO_MUCH}"
-                    raise ModelFailed("malformed", why, provider=endpoint.provider)
+                    raise ModelFailed("endless", why, provider=endpoint.provider)
                 yield piece
         if not reader.is_whole:
             raise _unfinished(endpoint, events.response, is_begun)

@@ -125,7 +125,7 @@ class _Body(httpx2.AsyncByteStream):
             wrong = self._event.grown(chunk) if self._event is not None else ""
             if wrong or size > LARGEST:
                 wrong = wrong or f"more than {LARGEST // 2**20} MiB for one answer"
-                raise _failed(self._endpoint, "malformed", f"sent {wrong}")
+                raise _failed(self._endpoint, "endless", f"sent {wrong}")
             yield hiding.take(chunk)
 
     async def aclose(self) -> None:

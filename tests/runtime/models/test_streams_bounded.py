@@ -43,7 +43,7 @@ def _failure(name: str, play: Play) -> ModelFailed:
 def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(name: str, what: str, play: Play) -> None:
     asyncio.run(made(name, "http://127.0.0.1:1").close())  # the SDK's import is not the provider's time
     began = time.process_time()
-    assert (failure := _failure(name, play)).code == "malformed"
+    assert (failure := _failure(name, play)).code == "endless"
     assert "for one event" in failure.text
     assert time.process_time() - began < 3.0
 
@@ -53,14 +53,14 @@ def test_an_answer_that_asks_for_countless_tools_is_given_up() -> None:
     deltas = [calls({"index": number, "id": f"c{number}", "function": {"name": "now"}}) for number in range(many)]
 
     failure = _failure("openai", [head(), unnamed(*deltas, chunk(finish="tool_calls"), "[DONE]")])
-    assert failure.code == "malformed"
+    assert failure.code == "endless"
     assert "more than 1,000 tools" in failure.text
 
 
 def test_an_answer_of_countless_parts_is_given_up() -> None:
     turns = [chunk({"content": "a"}), chunk({"reasoning": "b"})] * (openai_in.PARTS_MOST // 2 + 1)
     failure = _failure("openai", [head(), unnamed(*turns, chunk(finish="stop"), "[DONE]")])
-    assert failure.code == "malformed"
+    assert failure.code == "endless"
     assert "more than 4,000 parts" in failure.text
 
 
@@ -93,7 +93,7 @@ def test_an_answer_longer_than_a_reply_holds_is_given_up_before_it_is_gathered(
     """Each piece of an answer costs as much time as there is of the answer: others who ask models wait meanwhile."""
     start = [named(begun(), block(0, _KINDS[what], id="a", name="now")[0])] if name == "anthropic" else []
     failure = _failure(name, [head(), *start, *(deltas * (2 * bounding.ANSWER // len(_LONG)))])
-    assert failure.code == "malformed"
+    assert failure.code == "endless"
     assert "for one answer" in failure.text
 
 

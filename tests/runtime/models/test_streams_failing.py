@@ -170,11 +170,11 @@ _STREAMS: Final = (
     Bad(name="no HTTP", play=[b"SSH-2.0-OpenSSH_9\r\n\r\n"], code="malformed"),
     Bad(name="a page", play=[whole(200, "<html>Welcome</html>", "text/html")], code="malformed", words="base_url"),
     Bad(name="JSON instead of a stream", play=[whole(200, {"choices": []})], code="malformed"),
-    Bad(name="a line that never ends", play=[head(), *([b"x" * 2**20] * 5), HOLD], code="malformed", words="4 MiB"),
+    Bad(name="a line that never ends", play=[head(), *([b"x" * 2**20] * 5), HOLD], code="endless", words="4 MiB"),
     Bad(
         name="an answer that never ends",
         play=[head(), *([b":" + b"x" * 2**20 + b"\n\n"] * 65)],
-        code="malformed",
+        code="endless",
         words="64 MiB",
         whole=60,
     ),
