@@ -68,7 +68,8 @@ def asked(
     """The run of a question, and how it ended; what is to be known of the answer is said on stderr.
 
     before: the conversation until now. Raises TakenBack, with its run ended: nobody would hear an answer that is paid for.
-    So does a terminal that closes, or SIGTERM, and then this process ends as it does without.
+    So does a terminal that closes, or SIGTERM, and then this process ends as it does without; killed, it leaves that to
+    the kernel.
     """
     run = ""
     with Interrupts() as heard:
@@ -77,7 +78,7 @@ def asked(
                 run = _begun(client, hand, question, before, most)
             if words is not None:
                 words.follow(run)
-            ended = told.read(waited(session, client, run, words).value, told.Outcome)
+            ended = told.read(waited(session, client, run, words, bound=True).value, told.Outcome)
         except KeyboardInterrupt:
             try:
                 if run:

@@ -13,15 +13,16 @@ from kernel.cli.words import Words
 from wire.limits import DEADLINE_MAX
 
 
-def waited(session: Session, client: Client, run: str, words: Words | None = None) -> Reply:
+def waited(session: Session, client: Client, run: str, words: Words | None = None, *, bound: bool = False) -> Reply:
     """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere each call that waits for a yes.
 
+    bound: the run ends with this process, if that is killed.
     words: what is printed meanwhile of what it says; where those are in the middle of a line, that one is theirs.
     """
     with session.client() as second:
         view = _View(session, second, run, words)
         try:
-            return outcome_of(client, run, view.tick)
+            return outcome_of(client, run, view.tick, bound=bound)
         finally:
             view.clear()
 
@@ -89,11 +90,12 @@ class _View:
         return True
 
 
-def outcome_of(client: Client, run: str, tick: Callable[[], None]) -> Reply:
-    """How a run ended, however long that takes: kernel.wait."""
+def outcome_of(client: Client, run: str, tick: Callable[[], None], *, bound: bool = False) -> Reply:
+    """How a run ended, however long that takes: kernel.wait. bound: as of waited()."""
+    asked = {"run": run, **({"bound": True} if bound else {})}
     while True:
         try:
-            return client.call("kernel.wait", "", {"run": run}, seconds=DEADLINE_MAX / 1000, tick=tick)
+            return client.call("kernel.wait", "", asked, seconds=DEADLINE_MAX / 1000, tick=tick)
         except NotDone as error:
             if error.reason != "deadline":
                 raise

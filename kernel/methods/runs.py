@@ -1,7 +1,7 @@
 """Beginning, watching and ending runs: start, spawn, wait, stop, restart, pause, resume, ps."""
 
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kernel.errors import Failure
 from kernel.family import resident
@@ -16,6 +16,9 @@ from manifests.waiting import WAITS
 from wire import codec, headers
 from wire.errors import Refusal
 from wire.results import Outcome
+
+if TYPE_CHECKING:
+    from kernel.core import Kernel
 
 PAGE: Final = 500
 """Runs that one answer of ps tells of: a row may have 2 KB, and all of them must fit in one body."""
@@ -75,8 +78,29 @@ def answer_when_begun(request: Request, run: Run) -> object:
 
 
 def _wait(request: Request) -> object:
-    """How a run ended, when it has. A Hand may wait for the runs it spawned."""
+    """How a run ended, when it has. A Hand may wait for the runs it spawned.
+
+    bound: the run ends when the operator's process that waits is gone before it: nobody would hear its answer.
+    """
+    if request.run is None and request.arguments.get("bound"):
+        request.call.alarm = _Bond(request)
     return _answer_when_ended(request, request.text("run"))
+
+
+class _Bond:
+    """Told when the wait is over: ends the run, unless whoever waited is there still."""
+
+    def __init__(self, request: Request) -> None:
+        self._kernel, self._call, self._run = request.kernel, request.call, request.text("run")
+
+    def cancel(self) -> None:
+        if self._call.route not in self._kernel.peers:
+            self._kernel.loop.after(0, self._end)
+
+    def _end(self) -> None:
+        run = self._kernel.runs.get(self._kernel.results.newest(self._run))
+        if run is not None and run.is_task and not self._kernel.is_finishing:
+            _end(self._kernel, run, "whoever waited for its answer is gone")
 
 
 def _answer_when_ended(request: Request, run: str) -> object:
@@ -120,13 +144,17 @@ def _stop(request: Request) -> object:
     if not runs:
         return {"stopped": 0}
     for run in runs:
-        if run.state == "waiting":  # nobody is to be asked, and its work ends as that of others does
-            run.why = why
-        else:
-            kernel.supervisor.stop(run, why)
-        if run.work is not None:
-            kernel.exchange.cancel(run.work, why)
+        _end(kernel, run, why)
     return None
+
+
+def _end(kernel: "Kernel", run: Run, why: str) -> None:
+    if run.state == "waiting":  # nobody is to be asked, and its work ends as that of others does
+        run.why = why
+    else:
+        kernel.supervisor.stop(run, why)
+    if run.work is not None:
+        kernel.exchange.cancel(run.work, why)
 
 
 def _restart(request: Request) -> object:
@@ -244,7 +272,7 @@ METHODS = (
     method("start", "Start a Hand", _start, "name", "write", inputs="dict?", wait="bool?"),
     method("spawn", "Run a task Hand", _spawn, "name", "external", inputs="dict?", wait="bool?", detached="bool?",
            timeout="duration?"),
-    method("wait", "How a run ended, when it has", _wait, run="string"),
+    method("wait", "How a run ended, when it has", _wait, run="string", bound="bool?"),
     method("stop", "Stop a Hand or a run", _stop, "name", "external"),
     method("restart", "Stop a service and start it again", _restart, "name", "write"),
     method("pause", "No call from or to a Hand until resumed", _pause, "name", "external"),

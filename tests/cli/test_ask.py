@@ -174,6 +174,26 @@ def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell, number
     until(lambda: run not in _runs(shell), "it has ended")
 
 
+def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> None:
+    """Which can take nothing back itself. Who only waits for a run, by `start --wait`, leaves it going on."""
+    before = _waits(shell)
+    begun = shell.begin("ask", "take long")
+    until(lambda: _waits(shell) > before, "it waits for its run")
+    run = _runs(shell)[0]
+    begun.kill()
+    begun.communicate(timeout=30)
+    until(lambda: run not in _runs(shell), "it has ended")
+    said = shell.told("run-show", run)
+    assert "whoever waited for its answer is gone" in json.dumps(said)
+    other = shell.begin("start", "assistant", "task=take long", "--wait")
+    until(lambda: _waits(shell) > before + 1, "it waits for its run")
+    run = _runs(shell)[0]
+    other.kill()
+    other.communicate(timeout=30)
+    assert run in _runs(shell)
+    shell.good("cancel", run)
+
+
 def test_a_terminal_that_has_closed_takes_its_question_back(shell: Shell) -> None:
     """Of which more than one signal may tell, and on which nothing can be drawn any more."""
     ours, theirs = os.openpty()
@@ -213,6 +233,11 @@ def _waiting(shell: Shell) -> list[str]:
     rows = shell.told("approvals")["approvals"]
     assert isinstance(rows, list)
     return [str(row["call"]) for row in rows]
+
+
+def _waits(shell: Shell) -> int:
+    """How often somebody has waited for a run until now."""
+    return len(shell.good("audit", "search", "--kind", "call", "--method", "kernel.wait", "--json").splitlines())
 
 
 def _runs(shell: Shell) -> list[str]:
