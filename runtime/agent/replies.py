@@ -14,6 +14,9 @@ from runtime.models.messages import Message
 SESSION_MOST: Final = 600_000
 """Bytes of a conversation that a run returns."""
 
+USED_MOST: Final = 10**12
+"""Tokens, and micro-dollars, that are believed of one run: sums of them can be told in a message."""
+
 
 def row(told: Mapping[str, object]) -> tools.Row:
     """A method as kernel.describe tells of it."""
@@ -45,7 +48,7 @@ def of_run(came: Returned) -> Returned:
     answer: object = value
     if isinstance(value, dict) and "answer" in value:
         tokens, money = (value.get(unit) for unit in ("tokens", "micro_dollars"))
-        used = [max(0, one) if isinstance(one, int) else 0 for one in (tokens, money)]
+        used = [min(max(0, one), USED_MOST) if isinstance(one, int) else 0 for one in (tokens, money)]
         came = replace(came, tokens=came.tokens + used[0], micro_dollars=came.micro_dollars + used[1])
         answer = value["answer"]
     if outcome == "done":

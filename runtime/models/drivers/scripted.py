@@ -149,12 +149,12 @@ class Scripted:
 
     def _read(self) -> tuple[Turn, ...]:
         turns = []
-        for number, line in enumerate(self._text.splitlines(), 1):
+        for number, line in enumerate(self._text.split("\n"), 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             try:
                 turn = msgspec.json.decode(line, type=Turn)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 why = f"line {number} of the script is no turn: {error}"
                 raise ModelFailed("unconfigured", why, provider=self._provider) from None
             if turn.error is not None and turn.error.code not in KINDS:

@@ -7,6 +7,7 @@ import pytest
 from runtime.agent.actions import Returned, Think
 from runtime.agent.replies import SESSION_MOST, asked, latest, of_run, with_content
 from runtime.models.messages import Image, Message, Request, Text
+from wire.codec import encode_body
 
 
 def said(text: str, role: Any = "user") -> Message:
@@ -33,6 +34,12 @@ def test_what_the_run_of_an_agent_has_used_counts_here_and_its_answer_is_the_rep
     assert (done.value, done.code, done.tokens, done.micro_dollars) == ("yes", "", 6, 7)
     lying = of_run(Returned(value={"outcome": "done", "value": {"answer": "yes", "tokens": -5, "micro_dollars": "x"}}))
     assert (lying.tokens, lying.micro_dollars) == (0, 0)
+
+
+def test_what_a_run_says_that_it_has_used_can_be_told_on_with_what_was_used_before() -> None:
+    used = {"answer": "yes", "tokens": 2**64 - 1, "micro_dollars": 2**64 - 1}
+    lying = of_run(Returned(value={"outcome": "done", "value": used}, tokens=1))
+    assert encode_body({"tokens": 1_000 * lying.tokens, "micro_dollars": 1_000 * lying.micro_dollars})
 
 
 def test_a_run_that_failed_tells_why_and_what_it_had() -> None:

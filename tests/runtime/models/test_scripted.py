@@ -1,7 +1,9 @@
 """A script plays its turns in order, by content and by place, and fails as it says."""
 
 import asyncio
+import json
 import time
+from typing import Final
 
 import pytest
 
@@ -110,7 +112,16 @@ def test_a_delay_can_be_cut_short_by_cancelling() -> None:
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize("line", ["{", '{"txt": "a"}', '{"error": {"code": "nothing"}}'])
+_DEEP: Final = '{"calls": [{"name": "x", "arguments": {"a": ' + "[" * 5_000 + "]" * 5_000 + "}}]}"
+
+
+def test_a_line_ends_where_json_lines_do() -> None:
+    """Other ends of lines may stand in a text of JSON as they are."""
+    text = "one\u2028two\x85three"
+    assert _answer(_script(json.dumps({"text": text}, ensure_ascii=False)), _asked("")).text == text
+
+
+@pytest.mark.parametrize("line", ["{", '{"txt": "a"}', '{"error": {"code": "nothing"}}', _DEEP], ids=range(4))
 def test_a_line_that_is_no_turn_is_told_by_its_number(line: str) -> None:
     with pytest.raises(ModelFailed, match="line 2 of the script"):
         _answer(_script('{"text": "a"}', line), _asked(""))
