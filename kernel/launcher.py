@@ -154,7 +154,8 @@ class Launcher:
                 os.chmod(scratch, 0o700)  # an earlier one may have closed it to its owner
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
-                passing[f"root:{name}"] = opened_root(path)
+                with suppress(FileNotFoundError, NotADirectoryError):  # without it, as who asks for it is told
+                    passing[f"root:{name}"] = opened_root(path)
                 if run.uid is not None and "mounts" not in passing:  # it maps their ids where they are
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:

@@ -151,7 +151,7 @@ class Supervisor:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
             if isinstance(error, FileNotFoundError | NotADirectoryError):
-                error = HomeError(missing(error, kernel.state.roots, kernel.home.path))
+                error = HomeError(missing(error, kernel.home.path))
             code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
             raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:

@@ -4,7 +4,7 @@ What is wanted, what is, and whether it is paused are three variables: the opera
 survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from typing import Final
 
 from manifests.installed import Installed
@@ -181,19 +181,13 @@ def backoff(deaths: int, chance: float) -> float:
     return plain * (1 + chance / 5)
 
 
-def missing(error: OSError, roots: Mapping[str, str], home: str) -> str:
-    """What a start did not find, and what to do about it; the error's own words where it names no path.
-
-    roots: their names with their places; home: its folder.
-    """
+def missing(error: OSError, home: str) -> str:
+    """What a start did not find, and what to do about it; the error's own words where it names no path. home: its folder."""
     path = error.filename
     if not isinstance(path, str):
         return str(error)
-    lost = next((name for name, place in roots.items() if place == path), "")
     of_home = path.removeprefix(home).strip("/").partition("/")[0]
-    if lost:
-        mend = f"restore it, or `maniple roots remove {lost}`"
-    elif of_home in ("hands", "compiled"):
+    if of_home in ("hands", "compiled"):
         mend = "restore it, or `maniple install DIR`"
     else:
         mend = "`maniple down` and `maniple up` make a home's folders anew"

@@ -125,8 +125,9 @@ class Tree:
         """Where a resource lies. Raises FileRefused for an unknown root or a name that is not one."""
         first, *rest = resource.split("/")
         if first not in self.roots:
-            mend = f"Grant it: maniple roots add {first or 'NAME'} PATH"
-            raise FileRefused("unknown root", f"{resource}: there is no root {first!r}. {mend}")
+            gone = "or its folder was gone when this Hand started: restore it, then `maniple restart files`"
+            mend = f"To grant it: `maniple roots add {first or 'NAME'} PATH`"
+            raise FileRefused("unknown root", f"{resource}: there is no root {first!r}, {gone}. {mend}")
         for part in rest:
             if part in ("", ".", "..") or "\0" in part or any("\ud800" <= sign <= "\udfff" for sign in part):
                 raise FileRefused("arguments", f"{resource}: {part!r} cannot be a part of a path.")

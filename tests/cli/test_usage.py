@@ -157,20 +157,22 @@ def test_a_start_that_misses_a_folder_says_which_and_what_brings_it_back(quiet: 
     quiet.good("start", "plain", "--wait")
 
 
-def test_a_root_that_is_gone_is_named_by_who_needs_it_with_what_to_type(quiet: Shell, tmp_path: Path) -> None:
+def test_a_root_that_is_gone_keeps_nobody_from_the_others_and_is_told_with_what_to_type(
+    quiet: Shell, tmp_path: Path
+) -> None:
     quiet.good("install", ROOT / "hands" / "files", "--yes")
     for name in ("data", "away"):
         (tmp_path / name).mkdir()
         quiet.good("roots", "add", name, tmp_path / name)
     (tmp_path / "away").rmdir()
-    ran = quiet.run("call", "files.list", "data")
-    assert (ran.code, ran.out) == (4, "")
-    gone = (
-        f"files does not start: {tmp_path / 'away'} is not there any more: restore it, or `maniple roots remove away`"
-    )
-    assert gone in ran.err
-    quiet.good("roots", "remove", "away")
     quiet.good("call", "files.list", "data")
+    ran = quiet.run("call", "files.list", "away")
+    assert (ran.code, ran.out) == (1, "")
+    assert "away: there is no root 'away', or its folder was gone when this Hand started" in ran.err
+    (tmp_path / "away").mkdir()
+    assert "`maniple restart files`" in ran.err
+    quiet.good("restart", "files")
+    quiet.good("call", "files.list", "away")
 
 
 @pytest.mark.parametrize("words", [("call", b"kernel.ps\xff"), ("show", b"\xff"), ("start", b"plain", b"a=\xff")])

@@ -145,12 +145,11 @@ def test_templates_that_bring_nothing_up_are_tried_ever_more_slowly_and_then_no_
 
 
 def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
-    roots = {"data": "/srv/data", "more": "/srv/maniple/hands"}
-    told = {path: missing(FileNotFoundError(2, "No such file", path), roots, "/srv/maniple") for path in (
-        "/srv/data", "/srv/maniple/hands/echo-1", "/srv/maniple/compiled/a", "/srv/maniple/output/echo.log",
+    told = {path: missing(FileNotFoundError(2, "No such file", path), "/srv/maniple") for path in (
+        "/srv/maniple/hands/echo-1", "/srv/maniple/compiled/a", "/srv/maniple/output/echo.log",
     )}  # fmt: skip
     assert [text.split("`")[1] for text in told.values()] == [
-        "maniple roots remove data", "maniple install DIR", "maniple install DIR", "maniple down",
+        "maniple install DIR", "maniple install DIR", "maniple down",
     ]  # fmt: skip
     assert all(text.startswith(f"{path} is not there any more") for path, text in told.items())
-    assert missing(FileNotFoundError(2, "No such file"), roots, "/srv/maniple") == "[Errno 2] No such file"
+    assert missing(FileNotFoundError(2, "No such file"), "/srv/maniple") == "[Errno 2] No such file"
