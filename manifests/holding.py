@@ -98,9 +98,10 @@ def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:
 
 def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, object]:
     """A held call for whoever is to answer it. hand: the caller's, as it was when it called."""
+    what = _what(call)
     return {
         "call": call.number,
-        "like": min(one.number for one in held if _what(one) == _what(call)),
+        "like": min(one.number for one in held if one.by.hand == call.by.hand and _what(one) == what),
         "run": call.caller,
         "hand": hand.name,
         "version": hand.version,

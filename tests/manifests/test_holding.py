@@ -36,12 +36,39 @@ def test_a_page_of_the_largest_held_calls_fits_into_one_answer() -> None:
         WIDE * limits.WHY_MAX,
     )
     call.asks = (replace(whose, why=f"{name} asks you itself: {wish}", itself=True), *[whose] * limits.CHAIN_MAX)
-    section = HandSection(
-        name=name, version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full"
-    )  # fmt: skip
+    told = row(call, [call], _installed(name))
+    assert len(codec.encode_body({"approvals": [told] * LISTED})) <= limits.BODY_MAX
+
+
+def _installed(name: str) -> Installed:
+    section = HandSection(name=name, version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full")
     package = Package(seal="", manifest=Manifest(hand=section), digest="")
-    hand = Installed(id=HandId("h-1"), name=name, version="1.0.0", folder="f", number=1, seal="", package=package)
-    assert len(codec.encode_body({"approvals": [row(call, [call], hand)] * LISTED})) <= limits.BODY_MAX
+    return Installed(id=HandId("h-1"), name=name, version="1.0.0", folder="f", number=1, seal="", package=package)
+
+
+class _Looked(OpenCall):
+    """A call that counts how often all that is shown of it is compared."""
+
+    looks = 0
+
+    def shown_labels(self) -> tuple[str, ...]:
+        """As it is."""
+        type(self).looks += 1
+        return super().shown_labels()
+
+
+def test_a_page_of_many_held_calls_compares_each_with_those_of_its_own_hand_alone() -> None:
+    provided = Provided(method="a.b", summary="", resource="none", effect="external")
+    held = [
+        _Looked(
+            2 * number, "r-1", Link(hand=f"h-{number // 20}", name="n", grants=None), b"", 1, provided=provided,
+            resource="", body=bytes([number % 2]), parent=None, deadline=0.0, labels=frozenset(), most=None, upload=False,
+        )
+        for number in range(1, 1_001)
+    ]  # fmt: skip
+    rows = [row(call, held, _installed("n")) for call in held[:LISTED]]
+    assert [one["like"] for one in rows[:3]] == [2, 4, 2]
+    assert _Looked.looks <= LISTED * (20 + 2)
 
 
 def _kept(hand: str, body: int, *early: int, state: str = "open") -> OpenCall:
