@@ -38,6 +38,7 @@ class Fault(Struct, frozen=True, kw_only=True):
 _FAULTS: Final = {
     "unchunked": "live fragments that no index has",
     "chunked_in_vain": "fragments in the indexes that are not live, or are no more",
+    "misplaced": "fragments that the index has in another space",
     "miscounted": "fragments whose words the index has not as many of as they have",
     "words_of_none": "words in the index that are no chunk's",
     "miscounted_spaces": "spaces whose counts are not those of their chunks",
@@ -75,8 +76,8 @@ def mend(store: Store) -> tuple[Fault, ...]:
         faults = verify(store)
         if not faults:
             return ()
-        wrong = {*_ids(store, "unchunked"), *_ids(store, "chunked_in_vain"), *_places(store)["miscounted"]}
-        for fragment in sorted(wrong):
+        found = {row for name in ("unchunked", "chunked_in_vain", "misplaced") for row in _ids(store, name)}
+        for fragment in sorted({*found, *_places(store)["miscounted"]}):
             _again(store, fragment)
         for chunk in _places(store)["words_of_none"]:
             store.rows(_SQL["drop_words"], {"id": chunk})

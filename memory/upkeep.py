@@ -29,10 +29,15 @@ def totals(store: Store | Reader, space: str) -> dict[str, int]:
 
 
 def erase(store: Store, space: str) -> None:
-    """Delete everything of a space, and nothing of another one."""
-    with store.write():
-        for part in PARTS.values():
-            part.erase(store, space)
+    """Delete everything of a space, and nothing of another one. Raises Damaged where another one's rows refer to it."""
+    try:
+        with store.write():
+            for part in PARTS.values():
+                part.erase(store, space)
+    except apsw.ConstraintError as error:
+        raise Damaged(
+            f"the memory file is damaged ({error}), nothing is erased: `maniple memory verify` mends it, or says what holds"
+        ) from None
 
 
 def reindex(store: Store) -> None:

@@ -10,6 +10,9 @@ SELECT id FROM fragments WHERE state = 'live' AND id NOT IN (SELECT fragment FRO
 -- name: chunked_in_vain
 SELECT DISTINCT fragment FROM chunks WHERE fragment NOT IN (SELECT id FROM fragments WHERE state = 'live');
 
+-- name: misplaced
+SELECT DISTINCT fragment FROM chunks WHERE id / 4294967296 <> fragment / 4294967296;
+
 -- name: lengths
 SELECT id, fragment, terms FROM chunks ORDER BY id;
 

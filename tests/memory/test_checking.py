@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import vectors
+from memory import upkeep, vectors
 from memory.arrays import np
 from memory.checking import mend, reindex, verify
 from memory.errors import Damaged
@@ -33,6 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 DAMAGE = {
     "live fragments that no index has": "DELETE FROM chunks WHERE id = (SELECT min(id) FROM chunks)",
     "fragments in the indexes that are not live": "UPDATE fragments SET state = 'archived' WHERE text LIKE '%5'",
+    "the index has in another space": "UPDATE chunks SET id = id + 4294967296 WHERE id = (SELECT max(id) FROM chunks)",
     "has not as many of": "DELETE FROM words WHERE rowid = (SELECT max(id) FROM chunks)",
     "words in the index that are no chunk's": "INSERT INTO words (rowid, terms) VALUES (99, '1xtea')",
     "whose counts are not": "UPDATE spaces SET indexed = indexed + 1 WHERE name = 's'",
@@ -136,3 +137,15 @@ def test_what_no_index_can_say_is_no_answer_and_is_mended(store: Store, damage: 
     assert mend(store)
     for space in ("", "s"):
         recall(store, space, question, Meaning(model="m/1", vector=asked))
+
+
+def test_what_refers_to_a_row_from_elsewhere_is_damage_to_whoever_erases_that_row(store: Store) -> None:
+    store.connection.execute("PRAGMA foreign_keys = OFF")
+    store.rows("INSERT INTO chunks SELECT 77 * 4294967296, max(id), 1, 0, 0 FROM fragments")
+    store.connection.execute("PRAGMA foreign_keys = ON")
+    with pytest.raises(Damaged, match="maniple memory verify"):
+        for space in ("", "s"):
+            upkeep.erase(store, space)
+    assert not upkeep.check(store).problems
+    for space in ("", "s"):
+        upkeep.erase(store, space)
