@@ -60,19 +60,18 @@ def resource_of(root: str, name: str) -> str:
 def delete(tree: Tree, place: Place, expect: str | None, days: int, before: Moving) -> dict[str, object]:
     """Moves a file into the bin, or removes it. What `files.delete` answers. Raises FileRefused or OSError.
 
-    before: told what it will be called in the bin, before it is moved.
+    before: told what it will be called in the bin, "" where it comes into none, before it is moved.
     """
     with ExitStack() as held:
         folder = tree.open_folder(held, place.folder)
         found = check_target(folder, place.name, place.resource)
         if found is None:
             raise FileRefused("not found", f"{place.resource}: there is nothing of that name.")
-        target, new, shown = _where_to(held, place, folder, days)
+        target, new, shown = _where_to(held, place, folder, days, compares=expect is not None)
         with folder_lock(folder, place.resource):
             note = _noted(target, new, place) if days else ""
             try:
-                if shown:
-                    before(shown)
+                before(shown)
                 if expect is None:
                     move_new(folder, place.name, target, new)
                 else:
@@ -189,10 +188,13 @@ def restore(tree: Tree, place: Place, name: str, before: Moving) -> dict[str, ob
         return {"size": facts.st_size, "bin": one}
 
 
-def _where_to(held: ExitStack, place: Place, folder: int, days: int) -> tuple[int, str, str]:
-    """(folder's descriptor, new name, where its owner finds it) of what is deleted."""
+def _where_to(held: ExitStack, place: Place, folder: int, days: int, *, compares: bool) -> tuple[int, str, str]:
+    """(folder's descriptor, new name, where its owner finds it) of what is deleted.
+
+    compares: it may yet come back, so its name is not one of those that a sweep removes.
+    """
     if not days:
-        return folder, f"{RESERVED}{os.urandom(8).hex()}.part", ""
+        return folder, f"{RESERVED}{os.urandom(8).hex()}.{'aside' if compares else 'part'}", ""
     bin_fd = open_bin(held, place.root, make=True)
     assert bin_fd is not None  # made just now
     new = bin_name(place.name, datetime.now(UTC), os.urandom(4))

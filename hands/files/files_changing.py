@@ -133,6 +133,9 @@ class Changing(Desk):
         written_down: list[str] = []
 
         def into(inside: str) -> None:
+            if not inside:
+                self._remember(place.folder)  # what a kill would leave of it there
+                return
             written_down.append(inside)
             self.book.put(inside, labels)
 

@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import signal
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -108,6 +110,33 @@ def test_bin_days_0_deletes_at_once(root: Path, root_fd: int, tmp_path: Path) ->
     assert delete(desk, "root/a")["bin"] == ""
     assert os.listdir(root) == []
     desk.close()
+
+
+@pytest.mark.parametrize("expect", [None, hashlib.sha256(b"x").hexdigest()])
+def test_what_a_kill_leaves_of_a_delete_without_a_bin_is_removed_at_the_next_start_unless_it_was_to_be_compared(
+    root: Path, root_fd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expect: str | None
+) -> None:
+    (root / "deep").mkdir()
+    (root / "deep" / "a").write_bytes(b"x")
+    killed = os.fork()
+    if not killed:
+        monkeypatch.setattr(bin_folder, "move_new", _then_killed(bin_folder.move_new))
+        delete(Desk(root_fd, tmp_path, bin_days=0), "root/deep/a", expect=expect)
+        os._exit(0)
+    assert os.waitpid(killed, 0)[1] == signal.SIGKILL
+    assert len(os.listdir(root / "deep")) == 1
+    Desk(root_fd, tmp_path, bin_days=0).close()
+    assert len(os.listdir(root / "deep")) == (expect is not None)
+
+
+def _then_killed(real: Callable[..., None]) -> Callable[..., None]:
+    """A kill right after a step: a real one would miss the instant."""
+
+    def step(*arguments: object) -> None:
+        real(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return step
 
 
 def test_the_bin_is_emptied_of_what_is_due(root: Path, root_fd: int, tmp_path: Path) -> None:
