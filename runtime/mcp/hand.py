@@ -355,9 +355,8 @@ class Server(Hand):
             if isinstance(first, HandBroken):
                 raise first from None
             program = self._pipes.program if self._pipes is not None else None
-            is_ours = isinstance(
-                first, RuntimeError
-            )  # what it said is none of the protocol's: it ends since we do not go on
+            # where what it said is none of the protocol's, it ends since we do not go on
+            is_ours = isinstance(first, RuntimeError)
             if not is_ours and program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
                 raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
             why = f"the talk with the server has ended: {first}"
