@@ -51,14 +51,25 @@ def read(path: str, *, skip_caches: bool = False) -> Folder:
 
     skip_caches: pass over what Python left behind, for a folder that is copied and not sealed where it is.
     """
-    manifest, found = manifest_of(path), files(path, skip_caches=skip_caches)
+    from manifests.check import check
+
+    raw = _raw_manifest(path)
+    manifest, found = check(raw, file=os.path.join(path, seals.MANIFEST_FILE)), files(path, skip_caches=skip_caches)
+    if found.get(seals.MANIFEST_FILE) != raw.encode():  # what is shown and agreed to would not be what is sealed
+        raise Ended(f"{path} has changed while it was read: try again when nobody writes there")
     seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
     return Folder(path=path, manifest=manifest, files=found, seal=seal)
 
 
 def manifest_of(path: str) -> Manifest:
     """The checked manifest of a folder. Raises ManifestInvalid with every problem, Ended when there is none to read."""
-    from manifests.check import LONGEST, check
+    from manifests.check import check
+
+    return check(_raw_manifest(path), file=os.path.join(path, seals.MANIFEST_FILE))
+
+
+def _raw_manifest(path: str) -> str:
+    from manifests.check import LONGEST
 
     file = os.path.join(path, seals.MANIFEST_FILE)
     try:
@@ -66,7 +77,7 @@ def manifest_of(path: str) -> Manifest:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise Ended(f"{file} is no plain file: put the manifest's text there, then `maniple check {path}`")
             raw = opened.read(LONGEST * 4 + 1)
-        return check(raw.decode("utf-8"), file=file)
+        return raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise Ended(f"{path} is not a Hand's folder: it has no HAND.toml; `maniple new NAME` makes one") from None
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +116,24 @@ def test_a_link_in_the_place_of_an_unfinished_home_is_not_followed(tmp_path: Pat
     assert ran.code == 1
     assert is_one_clear_line(ran)
     assert (precious / "file").read_text() == "kept\n"
+
+
+def test_a_manifest_that_changes_while_its_folder_is_read_is_not_sealed_as_it_was_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Shell(tmp_path / "none").good("new", "swift", cwd=tmp_path)
+    folder = tmp_path / "swift"
+    assert package.read(str(folder)).manifest.hand.autonomy == "readonly"
+    walk = package.files
+
+    def changed(*words: Any, **more: Any) -> dict[str, bytes]:  # another program would miss the instant
+        text = (folder / "HAND.toml").read_text()
+        (folder / "HAND.toml").write_text(text.replace('"readonly"', '"full"'))
+        return walk(*words, **more)
+
+    monkeypatch.setattr(package, "files", changed)
+    with pytest.raises(Ended, match="has changed while it was read"):
+        package.read(str(folder))
 
 
 @pytest.mark.parametrize("command", ["check", "seal", "verify", "install"])
