@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import h11
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import StreamableHTTPServerTransport
@@ -35,6 +36,9 @@ SESSION_IDLE: Final = 600.0
 
 KEEP_ALIVE: Final = 60
 """Seconds for which a connection may stay without a request."""
+
+REQUEST_WITHIN: Final = 60.0
+"""Seconds in which a request that has begun must be whole, or its connection is closed: who dribbles holds a place."""
 
 _HIGH: Final = 1024 * 1024  # bytes that wait to be read by a client, beyond which no more is made for it
 _HEADERS: Final = "maniple"
@@ -131,6 +135,7 @@ class _Wire(asyncio.Transport):
         self._reads = asyncio.Event()
         self._reads.set()
         self._is_full = False
+        self._late = asyncio.get_running_loop().call_later(REQUEST_WITHIN, self.close)
 
     def attend(self, protocol: asyncio.Protocol) -> None:
         """Who is told of what comes."""
@@ -144,6 +149,15 @@ class _Wire(asyncio.Transport):
             if self._closing:
                 return
             self._protocol.data_received(piece)
+            self._await_rest()
+
+    def _await_rest(self) -> None:
+        """Set the clock for the rest of a request, or stop it when there is no more to come."""
+        assert isinstance(self._protocol, H11Protocol)
+        if self._protocol.conn.their_state not in (h11.IDLE, h11.SEND_BODY):  # bytes of a head leave it at IDLE
+            self._late.cancel()
+        elif self._late.cancelled():
+            self._late = asyncio.get_running_loop().call_later(REQUEST_WITHIN, self.close)
 
     async def send(self) -> None:
         """Send what is written, until the connection is closed and all of it is sent."""
@@ -180,6 +194,7 @@ class _Wire(asyncio.Transport):
     def close(self) -> None:
         """Close when all is sent."""
         self._closing = True
+        self._late.cancel()
         self._more.set()
         self._reads.set()
 

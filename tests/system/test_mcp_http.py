@@ -184,6 +184,14 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'data: {"jsonrpc": "2.0"')
 
+    def half(self, asked: dict[str, Any]) -> None:
+        self.answer(asked, {"content": [{"type": "text", "text": "\ud83d"}]})
+
+    def half_event(self, asked: dict[str, Any]) -> None:
+        result = {"content": [{"type": "text", "text": "\ud83d"}]}
+        raw = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result})
+        self.say(200, f"event: message\ndata: {raw}\n\n".encode(), Content_Type="text/event-stream")
+
     def packed(self, asked: dict[str, Any]) -> None:
         self.say(200, b"\x1f\x8b\x08\x00", Content_Encoding="gzip")
 
@@ -225,6 +233,8 @@ def wrong() -> Iterator[str]:
         ("endless", "ended"),
         ("endless-event", "ended"),
         ("cut", "ended"),
+        ("half", "malformed"),
+        ("half-event", "malformed"),
         ("packed", "ended"),
         ("nonsense", "malformed"),
         ("not-json", "malformed"),
