@@ -85,7 +85,7 @@ def _opened(raw: bytes, charset: str) -> HtmlElement:
 def _fits(raw: bytes, charset: str) -> bool:
     try:
         raw.decode(charset)
-    except (UnicodeError, LookupError):
+    except (ValueError, LookupError):  # the name may be none that anything can have
         return False
     return True
 

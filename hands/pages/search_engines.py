@@ -15,6 +15,9 @@ from msgspec import Struct
 from page_refusal import PageRefused
 
 RESULTS_MOST: Final = 50
+_NUMBER: Final = re.compile(r"(?a)[0-9]{1,18}")
+"""A page's; what Python takes for digits is more than its int() does."""
+
 Rows = list[dict[str, object]]
 
 
@@ -58,7 +61,7 @@ def _read_mediawiki(answer: dict[str, object], address: str) -> Rows:
             "date": _text(row, "timestamp"),
         }
         for row in _rows(found.get("search") if isinstance(found, dict) else None)
-        if str(row.get("pageid", "")).isdigit()
+        if _NUMBER.fullmatch(str(row.get("pageid", "")))
     ]
 
 

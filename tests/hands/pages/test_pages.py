@@ -1,5 +1,6 @@
 """Pages become Markdown, feeds entries, and answers of engines results; what is none of these is told."""
 
+import json
 import time
 from contextlib import suppress
 
@@ -65,6 +66,7 @@ def test_characters_are_those_that_header_or_page_say() -> None:
     assert "Ä" in read(raw, "iso-8859-1").markdown
     assert "Ä" in read(raw.replace(b"<html>", b'<html><meta charset="iso-8859-1">')).markdown
     assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode(), "no-such-charset").markdown
+    assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode(), "utf-8\0").markdown
 
 
 def test_hostile_pages_end_in_little_time() -> None:
@@ -137,6 +139,14 @@ def test_mediawiki_is_asked_and_read() -> None:
         {"title": "T", "url": "https://en.wikipedia.org/w/index.php?curid=12", "summary": "a b",
          "date": "2026-01-01T00:00Z"}
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5_000, -1, 1.5, None, []])
+def test_a_page_of_mediawiki_whose_number_is_none_is_passed_over(number: object) -> None:
+    kind, address = engines.engine({"w": "mediawiki https://en.wikipedia.org/w/api.php"}, "w")
+    rows = [{"title": "odd", "pageid": number}, {"title": "T", "pageid": 12}]
+    found = engines.answers(kind, address, json.dumps({"query": {"search": rows}}).encode())
+    assert [row["title"] for row in found] == ["T"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"[]", b"[" * 100_000, b"\xff"])
