@@ -209,6 +209,7 @@ def _distances(
 ) -> tuple[NDArray[np.uint16], list[tuple[int, bytes]]]:
     """Of all chunks of the space that have a vector how many signs differ from the question's, and their blocks in order."""
     words = asked.view(np.uint64)
+    same = words  # as often as a block has signs: to compare in one piece is some times quicker than row by row
     places: list[tuple[int, bytes]] = []
     distances: list[NDArray[np.uint16]] = [np.empty(0, np.uint16)]
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
@@ -216,7 +217,10 @@ def _distances(
         for number, chunks, packed_signs in store.connection.execute(
             _SQL["blocks"], bounds
         ):  # one at a time: it is all
-            counts = np.bitwise_count(np.frombuffer(packed_signs, np.uint64).reshape(-1, len(words)) ^ words)
+            kept = np.frombuffer(packed_signs, np.uint64)
+            if len(same) != len(kept):
+                same = np.tile(words, len(kept) // len(words))
+            counts = np.bitwise_count(kept ^ same).reshape(-1, len(words))
             # turned first: adding rows is some times quicker than adding within them
             distances.append(np.ascontiguousarray(counts.T).sum(axis=0, dtype=np.uint16))
             places.append((number, chunks))
