@@ -149,7 +149,7 @@ def opened(path: str, access: int = os.O_RDONLY) -> int:
 
 def opened_root(path: str) -> int:
     """The same of a root, which must lie where it was when it was named: no part of its path a link. Raises OSError."""
-    folder = opened(path)
+    folder = opened(os.path.realpath(path))
     if os.readlink(f"/proc/self/fd/{folder}") != path:
         os.close(folder)
         raise OSError(f"the root {path} leads elsewhere since it was named: `maniple roots remove`, then add it again")
