@@ -72,7 +72,7 @@ def test_both_parts_say_why(store: Store) -> None:
 
 def test_a_vector_of_few_words_counts_less_the_longer_the_chunks_of_its_space_are(store: Store) -> None:
     long = " ".join(["filler"] * 100)
-    told = {"a cold drink": [0, 1, 0], "hot tea": [1, 0, 0], long: [0, 0, 1]}
+    told = {"a cold drink": [0.0, 1.0, 0.0], "hot tea": [1.0, 0.0, 0.0], long: [0.0, 0.0, 1.0]}
     for space in ("short", "long"):
         for text in ("a cold drink", "hot tea"):
             add(store, space, New(text=text))
