@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from memory import ranking
 from memory.arrays import Numbers, np, numbers
-from memory.errors import Damaged
+from memory.errors import ASTRAY, Damaged
 from memory.filters import encoded
 from memory.indexing import term
 from memory.queries import queries
@@ -29,7 +29,6 @@ RARE: Final = 2_048
 ALL: Final = -1
 """Places of a term that are read at once, instead of being counted first; and no bound, as SQLite's LIMIT has it."""
 
-ASTRAY: Final = "an index of this memory names what is not there: `maniple memory verify` mends it"
 _SQL: Final = queries("recall")
 
 
@@ -42,13 +41,25 @@ class Hit(Struct, frozen=True):
     matched: float = 0.0
 
 
+class _Having(Struct, frozen=True):
+    """The chunks that have a term, and how many times each."""
+
+    chunks: Numbers
+    times: Numbers
+
+    @property
+    def standing(self) -> tuple[int, int]:
+        return len(self.chunks), int(self.times.sum())
+
+
 def by_words(
     store: Store | Reader, place: Space, question: str, passing: Numbers | None
 ) -> tuple[tuple[Asked, ...], list[Hit]]:
     """What was asked of the index, and the MOST chunks that answer best, best first."""
     groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
     read = {word: _places(store, word, RARE + 1) for group in groups for word in group}
-    counts = {word: _standing(store, place, word, places) for word, places in read.items()}
+    rare = {word: _counted(places) for word, places in read.items() if len(places) <= RARE}
+    counts = {word: rare[word].standing if word in rare else _standing(store, place, word) for word in read}
     if any(chunks > place.indexed for chunks, _ in counts.values()):
         raise Damaged(ASTRAY)
     terms = {one.term: one for one in ranking.chosen(counts, POSTINGS)}
@@ -57,18 +68,15 @@ def by_words(
         [[terms[word] for word in group] for group in groups], weights, ranking.idf(place.indexed, 0)
     )
     told = tuple(msgspec.structs.replace(one, term=one.term.partition("x")[2]) for one in terms.values())
-    places = [read[word] if len(read[word]) <= RARE else _places(store, word, ALL) for word in weights]
-    return told, _scored(store, place, list(weights.values()), places, total, passing) if weights else []
+    having = [rare[word] if word in rare else _counted(_places(store, word, ALL)) for word in weights]
+    return told, _scored(store, place, list(weights.values()), having, total, passing) if weights else []
 
 
-def _standing(store: Store | Reader, place: Space, word: str, read: Numbers) -> tuple[int, int]:
+def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]:
     """In how many chunks a term stands, and in how many places; both are counted up to what can be read at all.
 
-    Of a commoner one it is not known how its places lie, so it is taken to stand in every chunk it could. read: some more
-    than RARE of its places, or all.
+    Of a commoner one it is not known how its places lie, so it is taken to stand in every chunk it could.
     """
-    if len(read) <= RARE:
-        return len(np.unique(read)), len(read)
     ((places,),) = msgspec.convert(store.rows(_SQL["bounded"], {"term": word, "most": POSTINGS + 1}), list[tuple[int]])
     if not 0 < places <= POSTINGS:
         return min(places, place.indexed), places
@@ -76,14 +84,13 @@ def _standing(store: Store | Reader, place: Space, word: str, read: Numbers) -> 
 
 
 def _scored(
-    store: Store | Reader, place: Space, weights: Sequence[float], places: Sequence[Numbers], total: float,
+    store: Store | Reader, place: Space, weights: Sequence[float], having: Sequence[_Having], total: float,
     passing: Numbers | None,
 ) -> list[Hit]:  # fmt: skip
-    """The best chunks. weights, places: of each term."""
-    found = [np.unique(one, return_counts=True) for one in places]
-    idf = np.repeat(np.array(weights), [len(chunks) for chunks, _ in found])
-    tf = np.concatenate([counts for _, counts in found]).astype(np.float64)
-    chunks, at = np.unique(np.concatenate([chunks for chunks, _ in found]), return_inverse=True)
+    """The best chunks. weights, having: of each term."""
+    idf = np.repeat(np.array(weights), [len(one.chunks) for one in having])
+    tf = np.concatenate([one.times for one in having]).astype(np.float64)
+    chunks, at = np.unique(np.concatenate([one.chunks for one in having]), return_inverse=True)
     first = np.bincount(at, idf * tf / (tf + ranking.K1))
     if passing is not None:
         first[~np.isin(chunks, passing)] = 0
@@ -105,6 +112,10 @@ def _scored(
         for (chunk, fragment, _), score, share in zip(rows, scores.tolist(), matched.tolist(), strict=True)
     ]
     return sorted(hits, key=lambda hit: (-hit.score, -hit.chunk))
+
+
+def _counted(places: Numbers) -> _Having:
+    return _Having(*np.unique(places, return_counts=True))
 
 
 def _places(store: Store | Reader, word: str, most: int) -> Numbers:

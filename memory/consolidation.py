@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from memory import fading, spaces
-from memory.bm25 import ASTRAY, by_words
-from memory.errors import Damaged
+from memory.bm25 import by_words
+from memory.errors import ASTRAY, Damaged
 from memory.filters import encoded
 from memory.indexing import unindex
 from memory.queries import queries

@@ -8,7 +8,9 @@ StoreError            code: its short name; str: what happened, and what to do
 └── Damaged           the file is not what was written: `verify` says what of it holds
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+ASTRAY: Final = "an index of this memory names what is not there: `maniple memory verify` mends it"
 
 
 class StoreError(Exception):

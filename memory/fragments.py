@@ -8,13 +8,14 @@ history, as does what consolidation archives. `forget` removes a fragment whole,
 What is stored is on the disk and is found by its words when the call returns; its vector comes later (memory/vectors.py).
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from memory import spaces
-from memory.errors import Absent, Conflict, Invalid
+from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
 from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded
 from memory.indexing import index, speak, unindex
 from memory.queries import queries
@@ -194,7 +195,7 @@ def listed(
         "space": place.id, "first": place.first, "after": _row(place, after), "last": place.last, "most": most,
         "history": history, **bindings(filters),
     }  # fmt: skip
-    return [fragment(store, row) for row in store.rows(conditioned(_SQL["list"], _SQL, filters), values)]
+    return fragments(store, store.rows(conditioned(_SQL["list"], _SQL, filters), values))
 
 
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
@@ -212,15 +213,28 @@ def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
 
 def fragment(store: Store | Reader, row: Row) -> Fragment:
     """A row of `get` or `list` with its origins."""
+    (found,) = fragments(store, [row])
+    return found
+
+
+def fragments(store: Store | Reader, rows: Sequence[Row]) -> list[Fragment]:
+    """Rows of `get` or `list` with their origins, which one look finds for all of them."""
+    origins: dict[object, list[object]] = {row[0]: [] for row in rows}
+    for row, source, run, entry, time, call in store.rows(_SQL["origins"], {"fragments": encoded(list(origins))}):
+        if row not in origins:
+            raise Damaged(ASTRAY)
+        told = {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
+        origins[row].append(told)
+    return [_fragment(row, origins[row[0]]) for row in rows]
+
+
+def _fragment(row: Row, origins: list[object]) -> Fragment:
     found: dict[str, object] = dict(zip(Fragment.__struct_fields__[:-1], row, strict=True))
-    ident, successor = int(str(row[0])), row[8]
-    found["number"] = spaces.number(ident)
+    successor = row[8]
+    found["number"] = spaces.number(int(str(row[0])))
     found["successor"] = None if successor is None else spaces.number(int(str(successor)))
     found["labels"], found["metadata"] = msgspec.json.decode(str(row[5])), msgspec.json.decode(str(row[6]))
-    found["origins"] = [
-        {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
-        for source, run, entry, time, call in store.rows(_SQL["origins"], {"fragment": ident})
-    ]
+    found["origins"] = origins
     return msgspec.convert(found, Fragment)
 
 

@@ -1,18 +1,25 @@
 """The part of a recall that goes by meaning (acts: reads a Store): what its vector is near to, and how alike that is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
-from memory import vectors
-from memory.arrays import Floats, Numbers, np
-from memory.spaces import Space
+from memory.arrays import Floats, np
+from memory.bm25 import Hit
+from memory.errors import ASTRAY, Damaged
+from memory.filters import encoded
+from memory.queries import queries
 from memory.store import Reader, Store
-from memory.vectors import Near
+from memory.vectors import Nearest
 
 REPEATS: Final = 0.8
+TOGETHER: Final = 100
+"""Chunks whose fragments are looked up at once."""
+
+_SQL: Final = queries("recall")
 
 
 class Meaning(Struct, frozen=True, kw_only=True):
@@ -23,23 +30,29 @@ class Meaning(Struct, frozen=True, kw_only=True):
     reach: float = math.inf
 
 
-def near(store: Store | Reader, place: Space, meaning: Meaning, passing: Numbers | None) -> list[Near]:
-    """The space's chunks that are near, best first."""
-    return vectors.nearest(store, place, meaning.model, meaning.vector, passing)
+def hits(store: Store | Reader, near: Nearest) -> Iterator[Hit]:
+    """The chunks with their fragments, best first; looked up as far as they are asked for. Raises Damaged."""
+    for at in range(0, len(near.chunks), TOGETHER):
+        chunks = near.chunks[at : at + TOGETHER].tolist()
+        told = store.rows(_SQL["fragments_of"], {"ids": encoded(chunks)})
+        fragments = dict(msgspec.convert(told, list[tuple[int, int]]))
+        if len(fragments) != len(chunks):
+            raise Damaged(ASTRAY)
+        for chunk, score in zip(chunks, near.scores[at : at + TOGETHER].tolist(), strict=True):
+            yield Hit(chunk, fragments[chunk], score)
 
 
-def likeness(found: Sequence[Near], fragments: Sequence[int]) -> list[list[float]]:
-    """How far each of these fragments repeats each other: 0 up to the cosine REPEATS or without a vector, 1 for the same.
+def likeness(near: Nearest, chunks: Sequence[int]) -> list[list[float]]:
+    """How far each of these chunks repeats each other: 0 up to the cosine REPEATS or where one is not near, 1 for the same.
 
     A cosine below that is a common subject, which is what was asked for.
     """
-    best: dict[int, Floats] = {}
-    for one in found:
-        best.setdefault(one.fragment, one.vector)
-    if not best or not fragments:
+    if not len(near.chunks) or not chunks:
         return []
-    none = np.zeros(len(found[0].vector), np.float32)
-    rows = np.stack([best.get(fragment, none) for fragment in fragments])
-    repeats = np.maximum(0, (rows @ rows.T - REPEATS) / (1 - REPEATS))
+    rows = dict(zip(near.chunks.tolist(), near.rows.tolist(), strict=True))
+    known = [at for at, chunk in enumerate(chunks) if chunk in rows]
+    kept = np.zeros((len(chunks), near.vectors.shape[1]), np.float32)
+    kept[known] = near.vectors[[rows[chunks[at]] for at in known]]
+    repeats = np.maximum(0, (kept @ kept.T - REPEATS) / (1 - REPEATS))
     told: list[list[float]] = repeats.tolist()
     return told

@@ -6,25 +6,25 @@ fused, then weighed by time and importance, and thinned of what says the same ag
 anything is ranked. A question is never parsed as a query language: whatever it holds, it is words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from memory import bm25, nearness, ranking, spaces
+from memory import bm25, nearness, ranking, spaces, vectors
 from memory.arrays import Numbers, np, numbers
-from memory.bm25 import ASTRAY, Hit
-from memory.errors import Damaged, Invalid
+from memory.bm25 import Hit
+from memory.errors import ASTRAY, Damaged, Invalid
 from memory.filters import NONE, Filters, bindings, conditioned, encoded
-from memory.fragments import TEXT_MAX, Fragment, fragment
+from memory.fragments import TEXT_MAX, Fragment, fragments
 from memory.nearness import Meaning
 from memory.queries import queries
 from memory.ranking import Asked
 from memory.spaces import Space
 from memory.store import Bindings, Reader, Store
-from memory.vectors import Near
+from memory.vectors import Nearest
 
 MOST: Final = 100
 DEPTH: Final = 100
@@ -106,9 +106,9 @@ def recall(store: Store | Reader, space: str, question: Question, meaning: Meani
         place = spaces.found(store, space)
         passing = _passing(store, place, question.filters)
         terms, hits = bm25.by_words(store, place, question.text, passing)
-        near = [] if meaning is None else nearness.near(store, place, meaning, passing)
+        near = None if meaning is None else vectors.nearest(store, place, meaning.model, meaning.vector, passing)
         words = _best(hits)
-        close = _best([Hit(one.chunk, one.fragment, one.score) for one in near])
+        close = _best(nearness.hits(store, near)) if near else {}
         found = _ordered(store, question, words, close, _trust(place, meaning), near)
     return Recalled(found=found, terms=terms, words=len(words), meaning=len(close), chunks=place.indexed)
 
@@ -119,7 +119,7 @@ def _ordered(
     words: dict[int, _Ranked],
     close: dict[int, _Ranked],
     trust: float,
-    near: Sequence[Near],
+    near: Nearest | None,
 ) -> tuple[Found, ...]:
     """The parts' fragments fused, weighed and thinned."""
     now, most = store.now(), question.most * THINNED
@@ -136,15 +136,16 @@ def _ordered(
         found.append((score, fused[row], freshness, row))
     found.sort(reverse=True)
     del found[most:]
-    likeness = nearness.likeness(near, [row for *_, row in found])
+    chunks = [(close.get(row) or words[row]).hit.chunk for *_, row in found]
+    likeness = nearness.likeness(near, chunks) if near else []
     taken = ranking.diverse([score for score, *_ in found], likeness, question.most, question.diversity * trust)
     rows = [found[at][3] for at, _ in taken]
     by_words, by_meaning = _places(store, words, rows), _places(store, close, rows)
     results = []
-    for at, score in taken:
+    for (at, score), whole in zip(taken, _read(store, rows), strict=True):
         _, alone, freshness, row = found[at]
         said, meant = by_words.get(row), by_meaning.get(row)
-        results.append(_found(store, question, row, said, meant, score=score, fused=alone, freshness=freshness))
+        results.append(_found(question, whole, said, meant, score=score, fused=alone, freshness=freshness))
     return tuple(results)
 
 
@@ -161,12 +162,11 @@ def _fused(words: _Ranked | None, known: float, close: _Ranked | None, trust: fl
 
 
 def _found(
-    store: Store | Reader, question: Question, row: int, words: Place | None, meaning: Place | None, *, score: float,
-    fused: float, freshness: float,
+    question: Question, whole: Fragment, words: Place | None, meaning: Place | None, *, score: float, fused: float,
+    freshness: float,
 ) -> Found:  # fmt: skip
     """A result, by the part in which it stands higher."""
     best = min((place for place in (words, meaning) if place is not None), key=lambda place: place.rank)
-    whole = _read(store, row)
     is_cut = len(whole.text) > question.whole
     shown = replace(whole, text=whole.text[best.start : best.finish]) if is_cut else whole
     return Found(
@@ -190,12 +190,14 @@ def _passing(store: Store | Reader, place: Space, filters: Filters) -> Numbers |
     return found
 
 
-def _best(hits: Sequence[Hit]) -> dict[int, _Ranked]:
+def _best(hits: Iterable[Hit]) -> dict[int, _Ranked]:
     """Each fragment by its best chunk, the best DEPTH of them."""
     best: dict[int, _Ranked] = {}
     for hit in hits:
-        if hit.fragment not in best and len(best) < DEPTH:
+        if hit.fragment not in best:
             best[hit.fragment] = _Ranked(len(best) + 1, hit)
+            if len(best) == DEPTH:
+                break
     return best
 
 
@@ -204,6 +206,8 @@ def _places(store: Store | Reader, part: dict[int, _Ranked], rows: Sequence[int]
     kept = {row: part[row] for row in rows if row in part}
     told = store.rows(_SQL["spans"], {"ids": encoded([one.hit.chunk for one in kept.values()])})
     spans = {chunk: (start, finish) for chunk, start, finish in msgspec.convert(told, list[tuple[int, int, int]])}
+    if any(one.hit.chunk not in spans for one in kept.values()):
+        raise Damaged(ASTRAY)
     return {
         row: Place(
             rank=one.rank,
@@ -216,8 +220,8 @@ def _places(store: Store | Reader, part: dict[int, _Ranked], rows: Sequence[int]
     }
 
 
-def _read(store: Store | Reader, row: int) -> Fragment:
-    return fragment(store, store.rows(_SQL["get"], {"id": row})[0])
+def _read(store: Store | Reader, rows: Sequence[int]) -> list[Fragment]:
+    return fragments(store, [store.rows(_SQL["get"], {"id": row})[0] for row in rows])
 
 
 def _check(question: Question) -> None:

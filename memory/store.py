@@ -30,6 +30,9 @@ PRAGMAS: Final = (
     "mmap_size = 1073741824",
     "journal_size_limit = 16777216",
 )
+ANOTHER_SCHEMA: Final = ("no such column", "no such table", "vtable constructor failed")
+"""How SQLite says that a table is not there as it was made; every query of ours is of what a migration makes."""
+
 Binding = None | int | float | str | bytes | apsw.zeroblob
 Bindings = dict[str, Binding] | tuple[Binding, ...]
 Row = tuple[int | float | str | bytes | None, ...]
@@ -135,7 +138,9 @@ def said() -> Iterator[None]:
         raise Full("the disk is full: free some space, then try again") from None
     except apsw.IOError as error:
         raise Full(f"the disk refuses: {error}") from None
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
+        if isinstance(error, apsw.SQLError) and not str(error).startswith(ANOTHER_SCHEMA):
+            raise
         raise Damaged(f"the memory file is damaged ({error}): `maniple memory verify` says what of it holds") from None
     except UnicodeDecodeError:
         raise Damaged("a text in the memory file is no Unicode: `maniple memory verify` says which") from None

@@ -26,9 +26,16 @@ from memory.store import Bindings, Reader, Row, Store, said
 
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
+TOGETHER: Final = 16
+"""Blocks whose counts are added up at once: of larger pieces, memory is taken from the system anew each time."""
+
+SAMPLED: Final = 16
+"""Of how many distances one is looked at, to guess a bound to the closest."""
+
 TOLERANCE: Final = 1e-3
 """By how much the length of a vector that was kept may differ from 1."""
 
+STRANGE: Final = "a vector is none that was kept: `maniple memory verify` says what else"
 _SQL: Final = queries("vectors")
 
 
@@ -48,13 +55,13 @@ class Waiting(Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Near(Struct, frozen=True, kw_only=True):
-    """A chunk near a question: score is the cosine."""
+class Nearest(Struct, frozen=True, kw_only=True):
+    """The chunks near a question, best first: each with its cosine, and which row of `vectors` is its own."""
 
-    chunk: int
-    fragment: int
-    score: float
-    vector: Floats
+    chunks: Numbers
+    scores: Floats
+    rows: Numbers
+    vectors: Floats
 
 
 def register(store: Store, name: str, dimension: int) -> Model:
@@ -137,7 +144,7 @@ def discard(store: Store, most: int) -> bool:
         return bool(store.rows(_SQL["others"]))
 
 
-def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> list[Near]:
+def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> Nearest:
     """The space's chunks by their cosines with a question's vector, best first, CANDIDATES at most. Raises Absent."""
     model = registered(store, name)
     if model is None:
@@ -151,31 +158,34 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
         allowed = np.isin(chunks, passing)
         chunks = chunks[allowed][closest(distances[allowed], CANDIDATES)]
     rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
-    if not rows:
-        return []
-    stored = np.frombuffer(b"".join(row[2] for row in rows if isinstance(row[2], bytes)), np.float32)
-    exact = stored.reshape(len(rows), -1)
+    stored = np.frombuffer(b"".join(row[1] for row in rows if isinstance(row[1], bytes)), np.float32)
+    if len(stored) != len(rows) * model.dimension:
+        raise Damaged(STRANGE)
+    exact = stored.reshape(len(rows), model.dimension)
     scores = exact @ asked
     if not (abs(scores) <= 1 + TOLERANCE).all():
-        raise Damaged("a vector is none that was kept: `maniple memory verify` says what else")
-    ids = msgspec.convert([row[:2] for row in rows], list[tuple[int, int]])
-    order = np.lexsort((-np.array(ids)[:, 0], -scores))
-    return [
-        Near(chunk=ids[at][0], fragment=ids[at][1], score=score, vector=exact[at])
-        for at, score in zip(order.tolist(), scores[order].tolist(), strict=True)
-    ]
+        raise Damaged(STRANGE)
+    kept = np.array([row[0] for row in rows], np.int64)
+    order = np.lexsort((-kept, -scores))
+    return Nearest(chunks=kept[order], scores=scores[order], rows=order, vectors=exact)
 
 
 def closest(distances: NDArray[np.uint16], most: int) -> Numbers:
     """The places of the smallest distances, `most` of them; of those that are equally far the last ones. In their order.
 
-    By counting how often each distance is there, which is quicker than to sort by them: there are few different ones.
+    Some of the distances tell about how far those are, so that few others are looked at; where they tell it wrongly, all are.
     """
     if len(distances) <= most:
         return np.arange(len(distances))
-    farthest = np.searchsorted(np.cumsum(np.bincount(distances)), most)
-    closer, alike = np.flatnonzero(distances < farthest), np.flatnonzero(distances == farthest)
-    return np.sort(np.concatenate([closer, alike[len(alike) + len(closer) - most :]]))
+    some = distances[::SAMPLED]
+    within = np.flatnonzero(distances <= _at_rank(some, min(len(some), 1 + 2 * most // SAMPLED)))
+    if len(within) < most:
+        within = np.arange(len(distances))
+    left = distances[within]
+    farthest = _at_rank(left, most)
+    closer, alike = np.flatnonzero(left < farthest), np.flatnonzero(left == farthest)
+    chosen: Numbers = np.sort(within[np.concatenate([closer, alike[len(alike) + len(closer) - most :]])])
+    return chosen
 
 
 def checked(model: Model, vectors: Floats) -> Floats:
@@ -211,20 +221,34 @@ def _distances(
     words = asked.view(np.uint64)
     same = words  # as often as a block has signs: to compare in one piece is some times quicker than row by row
     places: list[tuple[int, bytes]] = []
-    distances: list[NDArray[np.uint16]] = [np.empty(0, np.uint16)]
+    counts: list[NDArray[np.uint8]] = []
+    distances: list[NDArray[np.uint16]] = []
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
     with said():
-        for number, chunks, packed_signs in store.connection.execute(
-            _SQL["blocks"], bounds
-        ):  # one at a time: it is all
+        for number, chunks, packed_signs in store.connection.execute(_SQL["blocks"], bounds):
+            # one at a time: it is all, and what is kept of it is an eighth
             kept = np.frombuffer(packed_signs, np.uint64)
             if len(same) != len(kept):
                 same = np.tile(words, len(kept) // len(words))
-            counts = np.bitwise_count(kept ^ same).reshape(-1, len(words))
-            # turned first: adding rows is some times quicker than adding within them
-            distances.append(np.ascontiguousarray(counts.T).sum(axis=0, dtype=np.uint16))
+            counts.append(np.bitwise_count(kept ^ same))
             places.append((number, chunks))
-    return np.concatenate(distances), places
+            if len(counts) == TOGETHER:
+                distances.append(_added(counts, len(words)))
+                counts.clear()
+    return np.concatenate([*distances, _added(counts, len(words))]), places
+
+
+def _added(counts: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.uint16]:
+    """The sum of each `width` counts."""
+    counted = np.concatenate([np.empty(0, np.uint8), *counts]).reshape(-1, width)
+    # turned first: adding rows is some times quicker than adding within them
+    total: NDArray[np.uint16] = np.ascontiguousarray(counted.T).sum(axis=0, dtype=np.uint16)
+    return total
+
+
+def _at_rank(distances: NDArray[np.uint16], rank: int) -> int:
+    """The distance that `rank` of these do not exceed, and no more but for those that are equally far."""
+    return int(np.partition(distances, rank - 1)[rank - 1])
 
 
 def _chunks(places: Sequence[tuple[int, bytes]], at: Numbers) -> Numbers:

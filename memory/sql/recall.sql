@@ -10,6 +10,9 @@ SELECT group_concat(doc) FROM (SELECT doc FROM words_found WHERE term = :term LI
 -- name: chunks
 SELECT id, fragment, terms FROM chunks WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
 
+-- name: fragments_of
+SELECT id, fragment FROM chunks WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: chunks_of
 SELECT group_concat(id) FROM chunks WHERE fragment IN (SELECT value FROM json_each(:ids));
 

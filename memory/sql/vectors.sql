@@ -58,9 +58,8 @@ DELETE FROM unembedded WHERE chunk = :chunk;
 SELECT block, chunks, signs FROM blocks WHERE model = :model AND block >= :first AND block <= :last;
 
 -- name: exact
-SELECT vectors.chunk, chunks.fragment, vectors.vector FROM json_each(:ids) AS asked
-    CROSS JOIN vectors ON vectors.model = :model AND vectors.chunk = asked.value
-    CROSS JOIN chunks ON chunks.id = vectors.chunk;
+SELECT vectors.chunk, vectors.vector FROM json_each(:ids) AS asked
+    CROSS JOIN vectors ON vectors.model = :model AND vectors.chunk = asked.value;
 
 -- name: others
 SELECT id FROM models WHERE NOT current;

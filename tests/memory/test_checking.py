@@ -1,20 +1,27 @@
 """Verify and mend: every kind of fault is found, mended from the rows, and none is found where there is none."""
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
+from random import Random
+from typing import Final
 
+import msgspec
 import pytest
 
 from memory import upkeep, vectors
 from memory.arrays import np
 from memory.checking import mend, reindex, verify
-from memory.errors import Damaged
+from memory.errors import Damaged, StoreError
 from memory.fragments import New, add, listed
 from memory.nearness import Meaning
 from memory.recall import Question, recall
 from memory.store import Store
 from tests.memory.clock import Clock
+
+SQLITE_PAGE: Final = 4_096
 
 
 @pytest.fixture
@@ -113,6 +120,46 @@ def test_a_torn_file_is_told(store: Store, tmp_path: Path) -> None:
     torn = Store(path, now=Clock())
     assert any(not fault.mendable for fault in verify(torn))
     torn.close()
+
+
+def damaged(content: bytes, random: Random) -> bytes:
+    """The bytes of a file with some of them changed, in one of the ways in which a disk changes them."""
+    changed = bytearray(content)
+    at = random.randrange(SQLITE_PAGE, len(content) - 512)
+    match random.choice(("bit", "bytes", "sector", "page's head")):
+        case "bit":
+            changed[at] ^= 1 << random.randrange(8)
+        case "bytes":
+            changed[at : at + 16] = random.randbytes(16)
+        case "sector":
+            changed[at : at + 512] = bytes(512)
+        case _:
+            changed[at // SQLITE_PAGE * SQLITE_PAGE + random.randrange(60)] ^= random.randrange(1, 256)
+    return bytes(changed)
+
+
+def test_a_file_with_other_bytes_in_it_is_answered_from_or_is_damaged(store: Store, tmp_path: Path) -> None:
+    """Whatever a reader meets there is one of a memory's own errors, or what the Hand makes one of (memory_desk.told)."""
+    with store.write():
+        for number in range(300):
+            add(store, "", New(text=f"tea of {number % 7} leaves, cup {number}"))
+    store.close()
+    content = (tmp_path / "one.db").read_bytes()
+    meaning = Meaning(model="m/1", vector=np.eye(8, dtype=np.float32)[0])
+    random, told = Random(5), Counter[str]()
+    for number in range(400):
+        path = tmp_path / f"{number}.db"
+        path.write_bytes(damaged(content, random))
+        try:
+            with closing(Store(path, now=Clock())) as opened, closing(opened.reader()) as reader, reader.moment():
+                recall(reader, "", Question(text="tea leaves 3 cup"), meaning)
+                listed(reader, "", most=1_000)
+            told["answered"] += 1
+        except (StoreError, msgspec.MsgspecError) as error:
+            told[type(error).__name__] += 1
+        path.unlink()
+    assert told["answered"] > 100, told
+    assert told["Damaged"] > 20, told
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
     Store(path, now=lambda: 1).close()
     broken = (*migrations(), "CREATE TABLE late (a TEXT) STRICT; INSERT INTO nowhere VALUES (1);")
     monkeypatch.setattr(memory.store, "migrations", lambda: broken)  # the next version's, which nobody has written yet
-    with pytest.raises(apsw.SQLError, match="nowhere"):
+    with pytest.raises(Damaged, match="nowhere"):
         Store(path, now=lambda: 1)
     monkeypatch.undo()
     store = Store(path, now=lambda: 1)

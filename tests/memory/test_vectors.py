@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import signs, spaces, vectors
+from memory import blocks, signs, spaces, vectors
 from memory.arrays import Floats, np
 from memory.errors import Absent, Conflict, Invalid
 from memory.filters import Filters
@@ -167,18 +167,42 @@ def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> N
     for asked in rows[:20] + rng.standard_normal((20, 384), dtype=np.float32):
         wanted = np.argsort(-(exact @ asked))[:10] + 1
         near = vectors.nearest(store, place, "m/1", asked, None)
-        assert len(near) == CANDIDATES
-        assert [one.score for one in near] == sorted((one.score for one in near), reverse=True)
-        right += len({one.chunk - place.first for one in near[:10]} & set(wanted.tolist()))
+        assert len(near.chunks) == CANDIDATES
+        assert near.scores.tolist() == sorted(near.scores.tolist(), reverse=True)
+        assert near.scores == pytest.approx(near.vectors[near.rows] @ vectors.checked(model, asked.reshape(1, -1))[0])
+        right += len(set((near.chunks[:10] - place.first).tolist()) & set(wanted.tolist()))
     assert right >= 190
 
 
+def test_signs_of_more_blocks_than_are_added_up_at_once_tell_of_each_chunk(store: Store) -> None:
+    """Chunks that stand one to a block: some whole turns of TOGETHER, and some left."""
+    model = vectors.register(store, "m/1", 3)
+    add(store, "", New(text="tea"))
+    place = spaces.found(store, "")
+    signs_of = vectors.packed(np.array([[1, 1, 1], [1, 1, -1], [-1, -1, -1]], np.float32))
+    for block in range(2 * vectors.TOGETHER + 5):
+        told = signs.added(Block(), 7, signs_of[block % 3].tobytes())
+        blocks.write(store, model.id, place.first // signs.BLOCK + block, told)
+    distances, places = vectors._distances(store, place, model, signs_of[0])
+    assert distances.tolist() == [(0, 1, 3)[block % 3] for block in range(2 * vectors.TOGETHER + 5)]
+    assert len(places) == len(distances)
+
+
 @given(
-    far=st.lists(st.integers(0, 4_096), max_size=40) | st.lists(st.integers(0, 3), max_size=40), most=st.integers(1, 20)
+    far=st.lists(st.integers(0, 4_096), max_size=400) | st.lists(st.integers(0, 3), max_size=400),
+    most=st.integers(1, 40),
 )
 def test_the_closest_are_those_that_sorting_finds_and_of_equals_the_last(far: list[int], most: int) -> None:
     wanted = sorted(sorted(range(len(far)), key=lambda at: (far[at], -at))[:most])
     assert vectors.closest(np.array(far, np.uint16), most).tolist() == wanted
+
+
+@pytest.mark.parametrize("near", [0, 1])
+def test_the_closest_are_found_where_what_is_looked_at_first_tells_nothing_of_the_others(near: int) -> None:
+    """Of each SAMPLED distances the first is what the bound is guessed by: those are all of the nearest, or none is."""
+    far = [3 + at % 5 if (at % vectors.SAMPLED == 0) == bool(near) else 90 + at % 7 for at in range(4_000)]
+    wanted = sorted(sorted(range(len(far)), key=lambda at: (far[at], -at))[:256])
+    assert vectors.closest(np.array(far, np.uint16), 256).tolist() == wanted
 
 
 def test_a_filter_chooses_before_nearness_does(store: Store) -> None:
