@@ -25,7 +25,7 @@ Machine = Mapping[tuple[str, str], str]
 UNSAID: Final[Mapping[str, str]] = {
     "METHOD_MAX": "Longest method, in bytes.",
     "RESOURCE_MAX": "Longest resource, in bytes, as given and in normal form.",
-    "LABEL_MAX": "Longest label, and longest code of a failure or refusal.",
+    "LABEL_MAX": "Longest label, and longest code of a failure or refusal. No label holds a control character.",
     "LABELS_MAX": "Most labels on one message.",
     "WHY_MAX": "Longest reason in words.",
     "DEADLINE_DEFAULT": "Milliseconds that a call has when its caller names none.",

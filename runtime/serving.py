@@ -18,7 +18,7 @@ from runtime.link import Link
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import CodecError
-from wire.labels import Labels, join
+from wire.labels import Labels, join, plain
 
 _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 
@@ -78,7 +78,7 @@ class Call:
 
     def add_labels(self, *labels: str) -> None:
         """Mark the reply, and the chunks from now on, with further labels. Nobody can take one away."""
-        self._added = join(self._added, labels)
+        self._added = join(self._added, map(plain, labels))
 
     def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
         """Add to what this call cost."""

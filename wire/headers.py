@@ -20,7 +20,10 @@ from wire.entries import Cost, Number, Used
 
 Method = Annotated[str, Meta(max_length=limits.METHOD_MAX)]
 Resource = Annotated[str, Meta(max_length=limits.RESOURCE_MAX)]
-Label = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX)]
+Label = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
+"""Without control characters: labels are kept a line each with files and artefacts (labels.plain)."""
+
+Code = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX)]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=limits.LABELS_MAX)]
 Why = Annotated[str, Meta(max_length=limits.WHY_MAX)]
 Milliseconds = Annotated[int, Meta(ge=0, le=limits.DEADLINE_MAX)]
@@ -147,7 +150,7 @@ class Failed(Header, frozen=True, tag="failed"):
     """
 
     number: Number
-    code: Label
+    code: Code
     text: Why
     labels: Labels = ()
     cost: Cost | None = None
@@ -162,7 +165,7 @@ class Refused(Header, frozen=True, tag="refused"):
     """
 
     number: Number
-    code: Label
+    code: Code
     why: Why
     grant: str = ""
     time: Number = 0

@@ -15,7 +15,13 @@ Labels = frozenset[str]
 
 ANY: Final = "*"
 _NONE: Final[Labels] = frozenset()
+_CONTROL: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
 EVERYTHING: Final[Labels] = frozenset((ANY,))
+
+
+def plain(label: str) -> str:
+    """A label as it can travel: a control character, which a line that holds it would end at, is U+FFFD."""
+    return label.translate(_CONTROL)
 
 
 def join(*sets: Iterable[str]) -> Labels:

@@ -40,6 +40,10 @@ class Artefact(Struct, frozen=True, kw_only=True):
         return {name: getattr(self, name) for name in ("id", "title", "type", "size", "sha256", "made")}
 
 
+class TooMany(Exception):
+    """A namespace has as many artefacts as it may."""
+
+
 class Draft:
     """The bytes of an artefact while they come. The caller calls `drop` at the end."""
 
@@ -79,11 +83,15 @@ class ArtefactShelf:
         self._file.execute(_TABLE)
         self._sweep()
 
-    def put(self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...]) -> Artefact:
-        """Keeps a draft. One that is there already stays as it is, with both calls' labels."""
+    def put(
+        self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *, count: int
+    ) -> Artefact:  # fmt: skip
+        """Keeps a draft. One that is there already stays as it is, with both calls' labels. Raises TooMany beyond `count`."""
         sha256 = draft.settle()
         name = id_of(space, title, kind, sha256)
         old = self.find(space, name)
+        if old is None and self.count_of(space) >= count:
+            raise TooMany
         draft.path.replace(self.folder / name)
         descriptor = os.open(self.folder, os.O_RDONLY)
         os.fsync(descriptor)
@@ -122,6 +130,11 @@ class ArtefactShelf:
         """Bytes of all that a namespace has."""
         ((size,),) = self._file.execute("select coalesce(sum(size), 0) from artefacts where space = ?", (space,))
         return int(size)
+
+    def count_of(self, space: str) -> int:
+        """How many a namespace has."""
+        ((count,),) = self._file.execute("select count(*) from artefacts where space = ?", (space,))
+        return int(count)
 
     def remove(self, space: str, name: str) -> bool:
         """Whether there was one."""

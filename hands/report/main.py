@@ -11,7 +11,7 @@ from typing import Final
 
 import apsw
 
-from artefact_shelf import Artefact, ArtefactShelf, Draft
+from artefact_shelf import Artefact, ArtefactShelf, Draft, TooMany
 from runtime import Call, Failure, Hand
 
 TITLE_MOST: Final = 300
@@ -46,13 +46,15 @@ class Report(Hand):
             raise Failure("arguments", f"title has 1 to {TITLE_MOST} characters; type is one like text/markdown.")
         if (text is None) is not call.uploads:
             raise Failure("arguments", "give the artefact either as text or as a stream.")
-        draft = Draft(self.shelf.folder)
+        draft, count = Draft(self.shelf.folder), self.settings.of("count", int)
         try:
             if text is not None:
                 self._take(call, draft, text.encode())
             async for chunk in call.upload:
                 self._take(call, draft, chunk)
-            one = self.shelf.put(call.resource, title, kind, draft, _now(), tuple(sorted(call.labels)))
+            one = self.shelf.put(call.resource, title, kind, draft, _now(), tuple(sorted(call.labels)), count=count)
+        except TooMany:
+            raise Failure("too many", f"there are {count} artefacts here: remove one (the setting `count`).") from None
         except OSError as error:
             raise Failure("disk", f"it could not be kept: {error.strerror or error}.") from None
         except (apsw.FullError, apsw.IOError) as error:

@@ -23,6 +23,10 @@ RAISING = """
             call.cost(tokens=7, micro_dollars=11)
             return "done"
 
+        async def split(self, call: Call) -> str:
+            call.add_labels("secret\\nfile")
+            return "done"
+
         async def absurd(self, call: Call) -> str:
             call.cost(tokens=2**70)
             return "done"
@@ -34,6 +38,7 @@ RAISES = (
     provided("test.fall"),
     provided("test.fail"),
     provided("test.mark"),
+    provided("test.split"),
     provided("test.absurd"),
     provided("test.typed", count="int", wait="duration?"),
 )
@@ -67,6 +72,13 @@ def test_a_call_whose_labels_cannot_travel_fails_and_its_cost_is_told_all_the_sa
     peer.call("test.mark")
     failed, _ = peer.expect(headers.Failed)
     assert (failed.code, failed.labels, failed.cost) == ("raised", (), Cost(tokens=7, micro_dollars=11))
+
+
+def test_a_label_that_would_be_two_where_labels_are_kept_a_line_each_is_one(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.split")
+    done, _ = peer.expect(headers.Done)
+    assert done.labels == ("secret\ufffdfile",)
 
 
 def test_a_call_whose_cost_cannot_travel_has_its_end_all_the_same(peer: Peer) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from wire import codec, headers
 from wire.entries import Cost, Used
 from wire.errors import CodecError
+from wire.labels import plain
 from wire.recording import read, written
 from wire.tape import ASKED_MOST, Began, Ended, Heard, Record, asked
 
@@ -24,7 +25,7 @@ values = st.recursive(
 )
 bodies = st.builds(codec.encode_body, values) | st.binary(max_size=20)
 numbers = st.integers(0, 2**53 - 1)
-labels = st.lists(st.text(min_size=1, max_size=8), max_size=3).map(tuple)
+labels = st.lists(st.text(min_size=1, max_size=8).map(plain), max_size=3).map(tuple)
 texts = st.text(max_size=20)
 costs = st.none() | st.builds(Cost, micro_dollars=numbers, tokens=numbers)
 told = (

@@ -131,6 +131,20 @@ def test_one_that_breaks_off_or_is_too_large_leaves_nothing(tmp_path: Path) -> N
     assert desk.files == 2
 
 
+def test_a_namespace_has_no_more_artefacts_than_it_may_and_the_same_again_is_none_more(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, count=2)
+    first = desk.put(b"")
+    desk.put(b"b")
+    with pytest.raises(main.Failure, match="there are 2 artefacts here: remove one") as failed:
+        desk.put(b"c")
+    assert failed.value.code == "too many"
+    assert desk.files == 2
+    assert desk.put(b"") == first
+    desk.put(b"c", resource="own/h-2")
+    desk.ask("remove", id=first["id"])
+    desk.put(b"c")
+
+
 def test_what_was_kept_outlives_its_process_and_what_a_kill_left_is_swept(desk: Desk, tmp_path: Path) -> None:
     kept = desk.put(b"kept")
     (tmp_path / "state/bytes/0123.part").write_bytes(b"half")
