@@ -12,10 +12,9 @@ import numpy as np  # after the line above, which it reads once
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Bits = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
 
-__all__ = ["Bits", "Floats", "NDArray", "Numbers", "np", "numbers"]
+__all__ = ["Floats", "NDArray", "Numbers", "np", "numbers"]
 
 
 def numbers(told: object) -> Numbers:

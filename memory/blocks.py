@@ -12,7 +12,7 @@ from memory.store import Bindings, Reader, Store
 _SQL: Final = queries("vectors")
 
 
-def read(store: Store | Reader, model: int, number: int) -> Block:
+def read(store: Reader, model: int, number: int) -> Block:
     """A block, empty where there is none."""
     rows = store.rows(_SQL["block"], {"model": model, "block": number})
     return Block(*msgspec.convert(rows[0], tuple[bytes, bytes])) if rows else Block()

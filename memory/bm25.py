@@ -2,8 +2,8 @@
 
 FTS5 keeps the index and says where a term stands; the formula is ours, because FTS5's own function counts the rows of
 the whole file, and a score of one space would tell of the others. A question reads up to POSTINGS places: its commonest
-words are left out beyond that. Where more than MOST chunks have one of the words, those are chosen without regard to their
-length, which would have to be looked up for each.
+words are left out beyond that, and the rarest is always read. Where more than MOST chunks have one of the words, those are
+chosen without regard to their length, which would have to be looked up for each.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from memory.indexing import term
 from memory.queries import queries
 from memory.ranking import Asked
 from memory.spaces import Space
-from memory.store import Reader, Store
+from memory.store import Reader
 from memory.words import asked
 
 POSTINGS: Final = 16_384
@@ -53,7 +53,7 @@ class _Having(Struct, frozen=True):
 
 
 def by_words(
-    store: Store | Reader, place: Space, question: str, passing: Numbers | None
+    store: Reader, place: Space, question: str, passing: Numbers | None
 ) -> tuple[tuple[Asked, ...], list[Hit]]:
     """What was asked of the index, and the MOST chunks that answer best, best first."""
     groups = [[term(place, word) for word in group] for group in asked(question, place.languages)]
@@ -72,7 +72,7 @@ def by_words(
     return told, _scored(store, place, list(weights.values()), having, total, passing) if weights else []
 
 
-def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]:
+def _standing(store: Reader, place: Space, word: str) -> tuple[int, int]:
     """In how many chunks a term stands, and in how many places; both are counted up to what can be read at all.
 
     Of a commoner one it is not known how its places lie, so it is taken to stand in every chunk it could.
@@ -84,7 +84,7 @@ def _standing(store: Store | Reader, place: Space, word: str) -> tuple[int, int]
 
 
 def _scored(
-    store: Store | Reader, place: Space, weights: Sequence[float], having: Sequence[_Having], total: float,
+    store: Reader, place: Space, weights: Sequence[float], having: Sequence[_Having], total: float,
     passing: Numbers | None,
 ) -> list[Hit]:  # fmt: skip
     """The best chunks. weights, having: of each term."""
@@ -118,12 +118,12 @@ def _counted(places: Numbers) -> _Having:
     return _Having(*np.unique(places, return_counts=True))
 
 
-def _places(store: Store | Reader, word: str, most: int) -> Numbers:
+def _places(store: Reader, word: str, most: int) -> Numbers:
     """The chunk of each place where a term stands, of the first so many or of ALL."""
     ((told,),) = store.rows(_SQL["places"], {"term": word, "most": most})
     return numbers(told)
 
 
-def _chunks(store: Store | Reader, ids: Sequence[int]) -> list[tuple[int, int, int]]:
+def _chunks(store: Reader, ids: Sequence[int]) -> list[tuple[int, int, int]]:
     """Chunks with their fragments and lengths, in the order of their ids."""
     return msgspec.convert(store.rows(_SQL["chunks"], {"ids": encoded(ids)}), list[tuple[int, int, int]])

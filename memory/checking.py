@@ -130,7 +130,7 @@ def _recount(store: Store) -> None:
         store.rows(_SQL["recount"], {"id": row, "indexed": indexed, "terms": terms})
 
 
-def _wrong_blocks(store: Store | Reader) -> Iterator[tuple[int, int, Block]]:
+def _wrong_blocks(store: Reader) -> Iterator[tuple[int, int, Block]]:
     """Each block that does not hold its vectors' signs, by model and number, with what it ought to hold."""
     for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
         for (number,) in msgspec.convert(store.rows(_SQL["block_numbers"], {"model": model}), list[tuple[int]]):
@@ -143,7 +143,7 @@ def _wrong_blocks(store: Store | Reader) -> Iterator[tuple[int, int, Block]]:
                 yield model, number, wanted
 
 
-def _odd(store: Store | Reader) -> tuple[int, ...]:
+def _odd(store: Reader) -> tuple[int, ...]:
     """The chunks with a vector that cannot be one that was kept; of those that have as many numbers as their model's."""
     found: set[int] = set()
     for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
@@ -157,7 +157,7 @@ def _odd(store: Store | Reader) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _places(store: Store | Reader) -> dict[str, tuple[int, ...]]:
+def _places(store: Reader) -> dict[str, tuple[int, ...]]:
     """What the index of words has too much or too little of, by the names of _FAULTS: counted in one pass through all of it.
 
     A join would go through the counts of all chunks for each chunk.
@@ -186,5 +186,5 @@ def _content(block: Block, dimension: int) -> dict[int, bytes] | None:
     return found if len(found) == count else None
 
 
-def _ids(store: Store | Reader, query: str) -> tuple[int, ...]:
+def _ids(store: Reader, query: str) -> tuple[int, ...]:
     return tuple(sorted({int(str(row[0])) for row in store.rows(_SQL[query])}))

@@ -14,7 +14,7 @@ from msgspec import Struct
 from memory.errors import Invalid
 from memory.names import checked
 from memory.sessions import MAIN, SQL, TEXT_MAX, Message, Span, known, read, spans
-from memory.store import Reader, Row, Store
+from memory.store import Bindings, Reader, Row, Store
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ def compact(
 
 
 def compacted(
-    store: Store | Reader, space: str, *, branch: str = MAIN, most: int = 100, room: int = TEXT_MAX
+    store: Reader, space: str, *, branch: str = MAIN, most: int = 100, room: int = TEXT_MAX
 ) -> tuple[list[Summary | Message], bool]:
     """A branch in fewer words, and whether something before them was left out: summaries in the place of what they cover,
     and the last messages of all that no summary covers.
@@ -99,7 +99,7 @@ def _widest(found: Sequence[Range]) -> list[Range]:
     return widest
 
 
-def ranges(store: Store | Reader, session: int, ways: Sequence[Span]) -> list[Range]:
+def ranges(store: Reader, session: int, ways: Sequence[Span]) -> list[Range]:
     """What all summaries that hold for a branch cover, those of the branches before it first."""
     found: list[Range] = []
     for way in ways:
@@ -132,9 +132,7 @@ def _labels_between(store: Store, session: int, ways: Sequence[Span], first: int
     for way in ways:
         after, until = max(way.after, first - 1), min(way.until, last)
         if after < until:
-            bindings: dict[str, int | float | str | bytes | None] = {
-                "session": session, "branch": way.branch, "after": after, "until": until
-            }  # fmt: skip
-            for (labels,) in store.rows(SQL["labels_between"], {**bindings}):
+            bindings: Bindings = {"session": session, "branch": way.branch, "after": after, "until": until}
+            for (labels,) in store.rows(SQL["labels_between"], bindings):
                 found.update(msgspec.json.decode(str(labels), type=list[str]))
     return found

@@ -13,7 +13,7 @@ from msgspec import Struct
 from memory import fading, spaces
 from memory.bm25 import by_words
 from memory.errors import ASTRAY, Damaged
-from memory.filters import encoded
+from memory.filters import packed_labels
 from memory.indexing import unindex
 from memory.queries import queries
 from memory.sameness import nearly
@@ -64,7 +64,7 @@ def consolidate(store: Store, after: int = 0, most: int = STEP) -> Report:
     with store.write():
         rows = msgspec.convert(store.rows(_SQL["next"], {"after": after, "most": most}), list[_Row])
         for row in rows:
-            place = _space(store, row.id // spaces.NUMBERS)
+            place = spaces.holding(store, row.id)
             if (kept := _twin(store, place, row)) is not None:
                 _merge(store, place, row, kept)
                 merged.append((row.id, kept.id))
@@ -106,7 +106,7 @@ def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
 def _merge(store: Store, place: Space, row: _Row, kept: _Row) -> None:
     labels = {*msgspec.json.decode(kept.labels, type=list[str]), *msgspec.json.decode(row.labels, type=list[str])}
     values: Bindings = {
-        "id": kept.id, "labels": encoded(sorted(labels)), "importance": row.importance, "seen": row.seen,
+        "id": kept.id, "labels": packed_labels(labels), "importance": row.importance, "seen": row.seen,
         "uses": row.uses, "used": row.used, "now": store.now(),
     }  # fmt: skip
     store.rows(_SQL["absorb"], values)
@@ -127,9 +127,3 @@ def _faded(store: Store, row: _Row) -> bool:
 def _promote(store: Store, row: _Row) -> None:
     importance = fading.promoted(importance=row.importance, before=row.counted, again=row.again)
     store.rows(_SQL["promote"], {"id": row.id, "importance": importance, "counted": row.again})
-
-
-def _space(store: Store, number: int) -> Space:
-    ((_, fragments, chunks, indexed, terms, languages),) = store.rows(_SQL["space"], {"id": number})
-    told = (number, fragments, chunks, indexed, terms, msgspec.json.decode(str(languages)))
-    return msgspec.convert(dict(zip(Space.__struct_fields__, told, strict=True)), Space)

@@ -4,7 +4,7 @@ All that is given must hold. It decides before anything is ranked, never after: 
 its answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -72,6 +72,11 @@ def _standing(metadata: Mapping[str, Scalar]) -> str:
     for key, value in sorted(metadata.items()):
         return f"{encoded(key)}:" if isinstance(value, float) else encoded({key: value})[1:-1]
     return ""
+
+
+def packed_labels(labels: Iterable[str]) -> str:
+    """Labels as they are kept: JSON, each once, in order."""
+    return encoded(sorted(set(labels)))
 
 
 def encoded(value: object) -> str:

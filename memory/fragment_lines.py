@@ -47,14 +47,14 @@ class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     origins: tuple[Origin, ...]
 
 
-def lines(store: Store | Reader, space: str) -> Iterator[Line]:
+def lines(store: Reader, space: str) -> Iterator[Line]:
     """Every fragment of a space, in the order of their numbers."""
     place = spaces.found(store, space)
     for row in store.connection.execute(_SQL["fragments"], {"first": place.first, "last": place.last}):
         yield _line(fragment(store, row[:-1]), row[-1])
 
 
-def last(store: Store | Reader, space: str) -> int:
+def last(store: Reader, space: str) -> int:
     """The last number that was given to a fragment, 0 for none."""
     return spaces.found(store, space).fragments
 
@@ -78,7 +78,7 @@ class Taking:
         check(one.text, (one.kind, *names, *one.labels), one.importance, ())
         check_times(one.time, one.used, one.created, one.changed, *(origin.time for origin in one.origins))
         check_counts(one.seen, one.uses, one.counted, least=0)
-        if one.seen < 1 or min(one.uses, one.counted) < 0 or (one.state == "live" and one.successor is not None):
+        if one.seen < 1 or (one.state == "live" and one.successor is not None):
             raise Invalid(f"fragment {one.number} cannot have come to what it says")
         self.count(one.number)
         place = spaces.opened(self._store, self._space)

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from memory import spaces
 from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
-from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded
+from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded, packed_labels
 from memory.indexing import index, speak, unindex
 from memory.queries import queries
 from memory.sameness import sameness
@@ -113,7 +113,7 @@ def add(store: Store, space: str, new: New, *, supersedes: int | None = None) ->
     metadata = told_metadata(new.metadata)
     with store.write():
         place = spaces.opened(store, space)
-        older = None if supersedes is None else _live(store, place, supersedes)
+        older = None if supersedes is None else ident(_live(store, place, supersedes))
         if older is not None:
             unindex(store, place, older)
             store.rows(_SQL["supersede"], {"id": older, "now": store.now()})
@@ -128,7 +128,7 @@ def add(store: Store, space: str, new: New, *, supersedes: int | None = None) ->
         return Stored(number=spaces.number(row), merged=bool(rows))
 
 
-def get(store: Store | Reader, space: str, number: int) -> Fragment:
+def get(store: Reader, space: str, number: int) -> Fragment:
     """The fragment of this number, in history too. Raises Absent."""
     rows = store.rows(_SQL["get"], {"id": _row(spaces.found(store, space), number)})
     if not rows:
@@ -141,8 +141,8 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
     check_times(changes.time)
     with store.write():
         place = spaces.found(store, space)
-        row = _live(store, place, number)
-        now = get(store, space, number)
+        live = _live(store, place, number)
+        row, now = ident(live), fragment(store, live)
         text = now.text if changes.text is None else changes.text
         kind = now.kind if changes.kind is None else changes.kind
         importance = now.importance if changes.importance is None else changes.importance
@@ -154,9 +154,9 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
             raise Conflict(f"fragment {spaces.number(int(str(rows[0][0])))} says the same already: forget one of them")
         language = told(text)
         values: dict[str, Binding] = {
-            "id": row, "text": text, "kind": kind, "importance": importance, "labels": _labels(labels), "now": store.now(),
-            "time": now.time if changes.time is None else changes.time, "metadata": metadata, "language": language,
-            "sameness": same,
+            "id": row, "text": text, "kind": kind, "importance": importance, "labels": packed_labels(labels),
+            "now": store.now(), "time": now.time if changes.time is None else changes.time, "metadata": metadata,
+            "language": language, "sameness": same,
         }  # fmt: skip
         store.rows(_SQL["change"], values)
         if text != now.text:
@@ -179,7 +179,7 @@ def forget(store: Store, space: str, number: int) -> None:
 
 
 def listed(
-    store: Store | Reader,
+    store: Reader,
     space: str,
     filters: Filters = NONE,
     *,
@@ -211,13 +211,13 @@ def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
             store.rows(_SQL["used"], {"id": _row(place, number), "now": store.now()})
 
 
-def fragment(store: Store | Reader, row: Row) -> Fragment:
+def fragment(store: Reader, row: Row) -> Fragment:
     """A row of `get` or `list` with its origins."""
     (found,) = fragments(store, [row])
     return found
 
 
-def fragments(store: Store | Reader, rows: Sequence[Row]) -> list[Fragment]:
+def fragments(store: Reader, rows: Sequence[Row]) -> list[Fragment]:
     """Rows of `get` or `list` with their origins, which one look finds for all of them."""
     origins: dict[object, list[object]] = {row[0]: [] for row in rows}
     for row, source, run, entry, time, call in store.rows(_SQL["origins"], {"fragments": encoded(list(origins))}):
@@ -231,7 +231,7 @@ def fragments(store: Store | Reader, rows: Sequence[Row]) -> list[Fragment]:
 def _fragment(row: Row, origins: list[object]) -> Fragment:
     found: dict[str, object] = dict(zip(Fragment.__struct_fields__[:-1], row, strict=True))
     successor = row[8]
-    found["number"] = spaces.number(int(str(row[0])))
+    found["number"] = spaces.number(ident(row))
     found["successor"] = None if successor is None else spaces.number(int(str(successor)))
     found["labels"], found["metadata"] = msgspec.json.decode(str(row[5])), msgspec.json.decode(str(row[6]))
     found["origins"] = origins
@@ -245,7 +245,7 @@ def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) ->
     now = store.now()
     values: dict[str, Binding] = {
         "id": row, "text": new.text, "kind": new.kind, "time": now if new.time is None else new.time,
-        "importance": new.importance, "labels": _labels(new.labels), "metadata": metadata, "language": language,
+        "importance": new.importance, "labels": packed_labels(new.labels), "metadata": metadata, "language": language,
         "sameness": same, "now": now,
     }  # fmt: skip
     store.rows(_SQL["insert"], values)
@@ -255,11 +255,11 @@ def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) ->
 
 
 def _merge(store: Store, row: int, new: New) -> None:
-    kept = fragment(store, store.rows(_SQL["get"], {"id": row})[0])
+    labels = msgspec.json.decode(str(store.rows(_SQL["get"], {"id": row})[0][5]), type=list[str])
     now = store.now()
     values: dict[str, Binding] = {
         "id": row, "importance": new.importance, "time": now if new.time is None else new.time,
-        "labels": _labels((*kept.labels, *new.labels)), "now": now,
+        "labels": packed_labels((*labels, *new.labels)), "now": now,
     }  # fmt: skip
     store.rows(_SQL["merge"], values)
 
@@ -272,19 +272,23 @@ def _originate(store: Store, row: int, new: New) -> None:
     store.rows(_SQL["origin"], values)
 
 
-def _live(store: Store, place: Space, number: int) -> int:
-    """The id of a fragment that has not been superseded or archived."""
-    row = _row(place, number)
-    rows = store.rows(_SQL["get"], {"id": row})
+def _live(store: Store, place: Space, number: int) -> Row:
+    """The row of a fragment that has not been superseded or archived."""
+    rows = store.rows(_SQL["get"], {"id": _row(place, number)})
     if not rows:
         raise _absent(number)
-    found = fragment(store, rows[0])
-    if found.state == "superseded":
-        by = "one that was forgotten" if found.successor is None else f"fragment {found.successor}"
+    state, successor = rows[0][7:9]
+    if state == "superseded":
+        by = "one that was forgotten" if successor is None else f"fragment {spaces.number(int(str(successor)))}"
         raise Conflict(f"fragment {number} was superseded by {by} already")
-    if found.state == "archived":
+    if state == "archived":
         raise Conflict(f"fragment {number} is archived")
-    return row
+    return rows[0]
+
+
+def ident(row: Row) -> int:
+    """The id of a row of `get` or `list`."""
+    return int(str(row[0]))
 
 
 def _row(place: Space, number: int) -> int:
@@ -313,10 +317,6 @@ def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[st
         raise Invalid(f"a fragment has at most {LABELS_MAX} labels")
     if not 0 <= importance <= 1:
         raise Invalid(f"importance is a number from 0 to 1, not {importance}")
-
-
-def _labels(labels: tuple[str, ...]) -> str:
-    return encoded(sorted(set(labels)))
 
 
 def told_metadata(metadata: Metadata) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Absent, Conflict, Invalid
+from memory.filters import packed_labels
 from memory.names import checked, folded
 from memory.queries import queries
 from memory.store import Bindings, Reader, Store
@@ -107,7 +108,7 @@ def put(
         if found:
             entity = entity_of(store, int(found[0][0] or 0))
             merged = {**entity.properties, **(properties or {})}
-            told = _labels((*entity.labels, *labels))
+            told = packed_labels((*entity.labels, *labels))
             store.rows(
                 SQL["change"], {"id": entity.id, "properties": packed(merged), "labels": told, "now": store.now()}
             )
@@ -119,7 +120,7 @@ def put(
         return entity_of(store, made)
 
 
-def find(store: Store | Reader, space: str, ref: Ref) -> Entity:
+def find(store: Reader, space: str, ref: Ref) -> Entity:
     """The entity that is meant. Raises Absent, and Conflict when several have the name."""
     if ref.number:
         rows = store.rows(SQL["by_number"], {"space": space, "number": ref.number})
@@ -136,7 +137,7 @@ def find(store: Store | Reader, space: str, ref: Ref) -> Entity:
 
 
 def listed(
-    store: Store | Reader, space: str, *, prefix: str = "", of_type: str = "", after: int = 0, most: int = 100
+    store: Reader, space: str, *, prefix: str = "", of_type: str = "", after: int = 0, most: int = 100
 ) -> list[Entity]:
     """The entities whose names begin with a prefix, in the order of their folded names, beyond the one numbered `after`."""
     if not 0 < most <= LIST_MAX:
@@ -223,7 +224,7 @@ def unrelate(store: Store, space: str, number: int) -> None:
         store.rows(SQL["unrelate"], {"id": numbered(store, space, number).id})
 
 
-def numbered(store: Store | Reader, space: str, number: int) -> Relation:
+def numbered(store: Reader, space: str, number: int) -> Relation:
     """The relation of that number. Raises Absent."""
     rows = store.rows(SQL["relation_by_number"], {"space": space, "number": number})
     if not rows:
@@ -232,7 +233,7 @@ def numbered(store: Store | Reader, space: str, number: int) -> Relation:
 
 
 def contradictions(
-    store: Store | Reader, space: str, *, after: tuple[int, int] = (0, 0), most: int = 100
+    store: Reader, space: str, *, after: tuple[int, int] = (0, 0), most: int = 100
 ) -> list[tuple[Relation, Relation]]:
     """Pairs of relations of which only one can be true at a time, by their numbers, beyond the pair `after`."""
     if not 0 < most <= LIST_MAX:
@@ -246,7 +247,7 @@ def contradictions(
 # what the parts of the graph share ------------------------------------------------------------------------------------
 
 
-def entity_of(store: Store | Reader, row_id: int) -> Entity:
+def entity_of(store: Reader, row_id: int) -> Entity:
     """An entity by its row."""
     (row,) = store.rows(SQL["entity"], {"id": row_id})
     id_, number, of_type, name, properties, labels, created, changed, aliases = row
@@ -260,7 +261,7 @@ def entity_of(store: Store | Reader, row_id: int) -> Entity:
     )  # fmt: skip
 
 
-def relation_of(store: Store | Reader, row_id: int) -> Relation:
+def relation_of(store: Reader, row_id: int) -> Relation:
     """A relation by its row, with its evidence and what contradicts it."""
     (row,) = store.rows(SQL["relation"], {"id": row_id})
     id_, number, source, kind, target, since, until, properties, created, changed = row
@@ -309,7 +310,7 @@ def say(store: Store, relation: int, said: str, confidence: float, labels: Seque
     kept = msgspec.json.decode(str(before[0][0]), type=list[str]) if before else []
     store.rows(
         SQL["say"],
-        {"relation": relation, "said": said, "confidence": confidence, "labels": _labels((*kept, *labels)),
+        {"relation": relation, "said": said, "confidence": confidence, "labels": packed_labels((*kept, *labels)),
          "now": store.now()},
     )  # fmt: skip
 
@@ -366,7 +367,7 @@ def _add(
     (row,) = store.rows(
         SQL["add"],
         {"space": space, "number": count(store, space, "entity"), "type": of_type, "name": name, "folded": folded(name),
-         "properties": packed(properties), "labels": _labels(labels), "now": store.now()},
+         "properties": packed(properties), "labels": packed_labels(labels), "now": store.now()},
     )  # fmt: skip
     call(store, space, int(row[0] or 0), of_type, name)
     return int(row[0] or 0)
@@ -375,7 +376,3 @@ def _add(
 def _foldable(name: str) -> None:
     if not folded(name):
         raise Invalid("a name has a character that can be compared")
-
-
-def _labels(labels: Sequence[str]) -> str:
-    return msgspec.json.encode(sorted(set(labels))).decode()

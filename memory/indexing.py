@@ -52,12 +52,12 @@ def unindex(store: Store, space: Space, fragment: int) -> None:
     store.rows(_SQL["count"], {"space": space.id, "chunks": -chunks, "terms": -terms})
 
 
-def waits(store: Store | Reader) -> bool:
+def waits(store: Reader) -> bool:
     """Whether anything of the whole file waits for a vector, or would if a model were registered."""
     return bool(store.rows(_VECTORS["any_waiting"])[0][0])
 
 
-def holds(store: Store | Reader) -> bool:
+def holds(store: Reader) -> bool:
     """Whether anything of the whole file is indexed."""
     return bool(store.rows(_VECTORS["any_chunk"])[0][0])
 

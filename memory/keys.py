@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Absent, Conflict, Invalid
+from memory.filters import packed_labels
 from memory.queries import queries
 from memory.store import Binding, Bindings, Reader, Row, Store
 from memory.times import check_times
@@ -59,7 +60,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
 
 
-def get(store: Store | Reader, space: str, key: str) -> Value:
+def get(store: Reader, space: str, key: str) -> Value:
     """The value of a key. Raises Absent."""
     found = _found(store, space, key)
     if found is None:
@@ -80,7 +81,7 @@ def change(store: Store, space: str, changes: Sequence[Change]) -> tuple[int, ..
         return tuple(_change(store, space, one) for one in changes)
 
 
-def listed(store: Store | Reader, space: str, prefix: str = "", after: str = "", most: int = 100) -> list[Listed]:
+def listed(store: Reader, space: str, prefix: str = "", after: str = "", most: int = 100) -> list[Listed]:
     """The keys that begin with `prefix`, in the order of their characters' numbers, from beyond `after` on."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} keys, not {most}")
@@ -132,7 +133,7 @@ def _change(store: Store, space: str, one: Change) -> int:
         raise Invalid(f"{one.key!r} would expire before it is set")
     check_times(one.expires)
     _drop(store, "expire_one", {"space": space, "key": one.key, "now": now})
-    labels = msgspec.json.encode(sorted(set(one.labels))).decode()
+    labels = packed_labels(one.labels)
     bindings: Bindings = {
         "space": space,
         "key": one.key,
@@ -163,7 +164,7 @@ def check_change(one: Change) -> None:
         raise Invalid(f"{one.key!r}: a value is at most {VALUE_MAX} bytes: store longer texts as fragments")
 
 
-def _found(store: Store | Reader, space: str, key: str) -> Value | None:
+def _found(store: Reader, space: str, key: str) -> Value | None:
     rows = store.rows(_SQL["get"], {"space": space, "key": key, "now": store.now()})
     return _value(rows[0]) if rows else None
 

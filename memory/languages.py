@@ -13,6 +13,12 @@ DEFAULT: Final = "english"
 LEAST: Final = 2
 """A text with fewer function words than this of another language is taken as DEFAULT."""
 
+UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+)
+"""Scripts that put no spaces between words, or glue endings to them; as in a character class."""
+
 _ENGLISH: Final = """
 a about above after again against all am an and any are aren't as at be because been before being below between both but by
 can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from further had hadn't has

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from memory import fragment_lines, graph, keys, session_lines, upkeep
 from memory.errors import Conflict, Invalid
+from memory.filters import packed_labels
 from memory.graph import Entity, Evidence
 from memory.names import checked, folded
 from memory.queries import queries
@@ -92,10 +93,10 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     session: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def write_out(store: Store | Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
+def write_out(store: Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
     """Give every line of a space to `take`, all as of one moment; the labels of all that is in them."""
     labels: set[str] = set()
-    with said(), store.connection:
+    with said(), store.moment():
         for line in _lines(store, space, labels):
             take(line)
     return labels
@@ -126,7 +127,7 @@ def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[s
         return number
 
 
-def _lines(store: Store | Reader, space: str, labels: set[str]) -> Iterator[bytes]:
+def _lines(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
     yield _line(_Line(format=FORMAT))
     for key, value, marks, version, created, changed, expires in store.connection.execute(
         SQL["keys"], {"space": space, "now": store.now()}
@@ -160,7 +161,7 @@ def _lines(store: Store | Reader, space: str, labels: set[str]) -> Iterator[byte
     yield from _session(store, space, labels)
 
 
-def _session(store: Store | Reader, space: str, labels: set[str]) -> Iterator[bytes]:
+def _session(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
     if not store.rows(SESSIONS["session"], {"space": space}):
         return
     branches, summaries = session_lines.outline(store, space)
@@ -178,7 +179,7 @@ def _session(store: Store | Reader, space: str, labels: set[str]) -> Iterator[by
         yield _wrapped(session_lines.summary_line(summary))
 
 
-def _entity(store: Store | Reader, one: Entity) -> _Entity:
+def _entity(store: Reader, one: Entity) -> _Entity:
     others = store.rows(SQL["names"], {"entity": one.id, "type": one.type, "folded": folded(one.name)})
     merged = [
         msgspec.convert(dict(zip(_Merged.__struct_fields__, row, strict=True)), _Merged)
@@ -231,7 +232,7 @@ class _Taking:
             self._session.settle()
 
     def _marks(self, labels: Iterable[str]) -> str:
-        return msgspec.json.encode(sorted(self._labels.union(labels))).decode()
+        return packed_labels(self._labels.union(labels))
 
     def _take_key(self, one: _Key) -> None:
         keys.check_change(keys.Change(key=one.key, value=_packed(one.value)))

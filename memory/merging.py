@@ -6,9 +6,8 @@ stays counts. Relations that say the same become one with the evidence of both; 
 
 from collections.abc import Sequence
 
-from msgspec import json
-
 from memory.errors import Invalid
+from memory.filters import packed_labels
 from memory.graph import SQL, Entity, Ref, call, entity_of, find, fold, packed
 from memory.store import Bindings, Store
 
@@ -20,7 +19,7 @@ def merge(store: Store, space: str, keep: Ref, gone: Ref, labels: Sequence[str] 
         if stays.id == goes.id:
             raise Invalid(f"they are one entity already, {stays.number}")
         properties = {**goes.properties, **stays.properties}
-        told = json.encode(sorted({*stays.labels, *goes.labels, *labels})).decode()
+        told = packed_labels((*stays.labels, *goes.labels, *labels))
         now = store.now()
         store.rows(SQL["change"], {"id": stays.id, "properties": packed(properties), "labels": told, "now": now})
         names = store.rows(SQL["names_of"], {"entity": goes.id})

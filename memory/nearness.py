@@ -1,4 +1,4 @@
-"""The part of a recall that goes by meaning (acts: reads a Store): what its vector is near to, and how alike that is."""
+"""What of a recall goes by meaning: fragments of the chunks that are near, and how alike they are (acts: reads a Store)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from memory.bm25 import Hit
 from memory.errors import ASTRAY, Damaged
 from memory.filters import encoded
 from memory.queries import queries
-from memory.store import Reader, Store
+from memory.store import Reader
 from memory.vectors import Nearest
 
 REPEATS: Final = 0.8
@@ -30,7 +30,7 @@ class Meaning(Struct, frozen=True, kw_only=True):
     reach: float = math.inf
 
 
-def hits(store: Store | Reader, near: Nearest) -> Iterator[Hit]:
+def hits(store: Reader, near: Nearest) -> Iterator[Hit]:
     """The chunks with their fragments, best first; looked up as far as they are asked for. Raises Damaged."""
     for at in range(0, len(near.chunks), TOGETHER):
         chunks = near.chunks[at : at + TOGETHER].tolist()

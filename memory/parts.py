@@ -37,14 +37,14 @@ class Part(Struct, frozen=True, kw_only=True):
     labels: a query for those of everything in the file. reindex: what SQLite's own REINDEX does not know of.
     """
 
-    totals: Callable[[Store | Reader, str], dict[str, int]]
+    totals: Callable[[Reader, str], dict[str, int]]
     erase: Callable[[Store, str], None]
     check: Callable[[Store], Findings]
     labels: str
     reindex: Callable[[Store], object] = lambda store: None
 
 
-def _keys_totals(store: Store | Reader, space: str) -> dict[str, int]:
+def _keys_totals(store: Reader, space: str) -> dict[str, int]:
     ((count, size),) = store.rows(SQL["keys_total"], {"space": space, "now": store.now()})
     return {"keys": int(count or 0), "value_bytes": int(size or 0)}
 
@@ -65,7 +65,7 @@ def _keys_check(store: Store) -> Findings:
     return Findings(problems=tuple(problems))
 
 
-def _graph_totals(store: Store | Reader, space: str) -> dict[str, int]:
+def _graph_totals(store: Reader, space: str) -> dict[str, int]:
     ((entities, relations),) = store.rows(graph.SQL["totals"], {"space": space})
     return {"entities": int(entities or 0), "relations": int(relations or 0)}
 
@@ -95,7 +95,7 @@ def _graph_check(store: Store) -> Findings:
     return Findings(problems=tuple(problems), mended=tuple(mended))
 
 
-def _sessions_totals(store: Store | Reader, space: str) -> dict[str, int]:
+def _sessions_totals(store: Reader, space: str) -> dict[str, int]:
     ((messages, branches),) = store.rows(sessions.SQL["totals"], {"space": space})
     return {"messages": int(messages or 0), "branches": int(branches or 0)}
 
@@ -130,7 +130,7 @@ def _sessions_reindex(store: Store) -> None:
     store.rows(SQL["words_rebuild"])
 
 
-def _fragments_totals(store: Store | Reader, space: str) -> dict[str, int]:
+def _fragments_totals(store: Reader, space: str) -> dict[str, int]:
     place = spaces.found(store, space)
     ((count, size, history, waiting),) = store.rows(SQL["fragments_total"], {"first": place.first, "last": place.last})
     return {

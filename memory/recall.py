@@ -23,7 +23,7 @@ from memory.nearness import Meaning
 from memory.queries import queries
 from memory.ranking import Asked
 from memory.spaces import Space
-from memory.store import Bindings, Reader, Store
+from memory.store import Bindings, Reader
 from memory.vectors import Nearest
 
 MOST: Final = 100
@@ -99,10 +99,10 @@ class _Ranked(Struct, frozen=True):
     hit: Hit
 
 
-def recall(store: Store | Reader, space: str, question: Question, meaning: Meaning | None = None) -> Recalled:
+def recall(store: Reader, space: str, question: Question, meaning: Meaning | None = None) -> Recalled:
     """What the space has to say to a question, best first. Raises Invalid, and Absent for a model that is not registered."""
     _check(question)
-    with store.connection:  # what was committed when it began, in however many statements
+    with store.moment():
         place = spaces.found(store, space)
         passing = _passing(store, place, question.filters)
         terms, hits = bm25.by_words(store, place, question.text, passing)
@@ -114,7 +114,7 @@ def recall(store: Store | Reader, space: str, question: Question, meaning: Meani
 
 
 def _ordered(
-    store: Store | Reader,
+    store: Reader,
     question: Question,
     words: dict[int, _Ranked],
     close: dict[int, _Ranked],
@@ -175,7 +175,7 @@ def _found(
     )  # fmt: skip
 
 
-def _passing(store: Store | Reader, place: Space, filters: Filters) -> Numbers | None:
+def _passing(store: Reader, place: Space, filters: Filters) -> Numbers | None:
     """The chunks that may be found; None for all of the space's."""
     if filters.empty:
         return None
@@ -201,7 +201,7 @@ def _best(hits: Iterable[Hit]) -> dict[int, _Ranked]:
     return best
 
 
-def _places(store: Store | Reader, part: dict[int, _Ranked], rows: Sequence[int]) -> dict[int, Place]:
+def _places(store: Reader, part: dict[int, _Ranked], rows: Sequence[int]) -> dict[int, Place]:
     """Where these fragments stand in a part, with the piece of text that their chunk is."""
     kept = {row: part[row] for row in rows if row in part}
     told = store.rows(_SQL["spans"], {"ids": encoded([one.hit.chunk for one in kept.values()])})
@@ -220,7 +220,7 @@ def _places(store: Store | Reader, part: dict[int, _Ranked], rows: Sequence[int]
     }
 
 
-def _read(store: Store | Reader, rows: Sequence[int]) -> list[Fragment]:
+def _read(store: Reader, rows: Sequence[int]) -> list[Fragment]:
     return fragments(store, [store.rows(_SQL["get"], {"id": row})[0] for row in rows])
 
 

@@ -76,7 +76,7 @@ class _Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 Line = _Head | _Branch | _Message | _Summary
 
 
-def outline(store: Store | Reader, space: str) -> tuple[list[Branch], list[Summary]]:
+def outline(store: Reader, space: str) -> tuple[list[Branch], list[Summary]]:
     """What an export begins and ends with, as it is now: what is added later is none of it. Raises Absent."""
     found = branches(store, space)
     rows = store.rows(SQL["all_summaries"], {"session": known(store, space)})
@@ -93,7 +93,7 @@ def branch_line(one: Branch) -> bytes:
     return _line(_Branch(branch=one.name, parent=one.parent, forked=one.forked, labels=one.labels, created=one.created))
 
 
-def message_lines(store: Store | Reader, space: str, span: Span) -> tuple[bytes, int, set[str]]:
+def message_lines(store: Reader, space: str, span: Span) -> tuple[bytes, int, set[str]]:
     """The lines of a branch's next own messages, PAGE_BYTES or a few more; the number of the last, and all their labels."""
     lines, labels, after, session = bytearray(), set[str](), span.after, known(store, space)
     while after < span.until and len(lines) < PAGE_BYTES:

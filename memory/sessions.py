@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Absent, Conflict, Invalid
+from memory.filters import packed_labels
+from memory.languages import UNSPACED
 from memory.names import checked
 from memory.queries import queries
 from memory.store import Bindings, Reader, Row, Store
@@ -29,11 +31,8 @@ BRANCHES_MAX: Final = 1_000
 NESTED_MAX: Final = 32
 SQL: Final = queries("sessions")
 _BRANCH: Final = re.compile(r"(?a)[a-z0-9][a-z0-9._-]{0,63}")
-_SPACELESS: Final = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
-)
-"""Scripts that put no spaces between words (or glue endings to them): there a word is looked for as it stands."""
+_IS_UNSPACED: Final = re.compile(f"[{UNSPACED}]")
+"""There a word is looked for as it stands."""
 
 
 class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,7 +126,7 @@ def fork(
 
 
 def read(
-    store: Store | Reader, space: str, *, branch: str = MAIN, after: int | None = None, until: int | None = None,
+    store: Reader, space: str, *, branch: str = MAIN, after: int | None = None, until: int | None = None,
     most: int = 100, room: int = TEXT_MAX,
 ) -> list[Message]:  # fmt: skip
     """Messages of a branch in their order: the first ones beyond number `after`, or without it the last ones.
@@ -161,7 +160,7 @@ def read(
 
 
 def search(
-    store: Store | Reader, space: str, text: str, *, most: int = 20, room: int = TEXT_MAX
+    store: Reader, space: str, text: str, *, most: int = 20, room: int = TEXT_MAX
 ) -> list[Message]:  # fmt: skip
     """The messages of a conversation, on all its branches, in which all the words stand; the newest first.
 
@@ -172,24 +171,24 @@ def search(
     text = checked("what is searched for", text, 1_024)
     session = known(store, space)
     words = re.findall(r"\w*[^\W_]\w*", text)  # in one of underscores alone the index would find nothing
-    if not words or _SPACELESS.search(text):
+    if not words or _IS_UNSPACED.search(text):
         terms = msgspec.json.encode(text.split()).decode()
         return _up_to(room, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
     query = " AND ".join(f'"{word}"' for word in words)
     return _up_to(room, _messages(store, SQL["search"], {"query": query, "session": session, "most": most}))
 
 
-def branches(store: Store | Reader, space: str) -> list[Branch]:
+def branches(store: Reader, space: str) -> list[Branch]:
     """All branches, in the order in which they were made. Raises Absent."""
     return [_as_branch(row) for row in store.rows(SQL["branches"], {"session": known(store, space)})]
 
 
-def last_of(store: Store | Reader, space: str, branch: str = MAIN) -> int:
+def last_of(store: Reader, space: str, branch: str = MAIN) -> int:
     """The number of a branch's last message. Raises Absent."""
     return _branch(store, known(store, space), branch).last
 
 
-def keys_of(store: Store | Reader, after: str = "", most: int = 100) -> list[Conversation]:
+def keys_of(store: Reader, after: str = "", most: int = 100) -> list[Conversation]:
     """The conversations of a whole file by their spaces, beyond the space `after`. Raises Invalid."""
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} conversations are listed at once, not {most}")
@@ -203,7 +202,7 @@ def keys_of(store: Store | Reader, after: str = "", most: int = 100) -> list[Con
 # what the parts of sessions share -------------------------------------------------------------------------------------
 
 
-def known(store: Store | Reader, space: str) -> int:
+def known(store: Reader, space: str) -> int:
     """The row of the conversation in a space. Raises Absent."""
     rows = store.rows(SQL["session"], {"space": space})
     if not rows:
@@ -237,7 +236,7 @@ def make_branch(
     store: Store, session: int, name: str, parent: str | None, forked: int, labels: Sequence[str], at: int
 ) -> None:
     """Add a branch without a message of its own."""
-    told = msgspec.json.encode(sorted(set(labels))).decode()
+    told = packed_labels(labels)
     store.rows(
         SQL["make_branch"],
         {"session": session, "name": name, "parent": parent, "forked": forked, "labels": told, "now": at},
@@ -255,7 +254,7 @@ def add(
         said.text.encode()
     except UnicodeEncodeError:
         raise Invalid("a message is Unicode text, without lone surrogates") from None
-    told = msgspec.json.encode(sorted(set(labels))).decode()
+    told = packed_labels(labels)
     store.rows(
         SQL["say"],
         {"session": session, "branch": branch, "seq": seq, "role": said.role.strip(), "text": said.text, "extra": extra,
@@ -263,7 +262,7 @@ def add(
     )  # fmt: skip
 
 
-def spans(store: Store | Reader, session: int, branch: str) -> list[Span]:
+def spans(store: Reader, session: int, branch: str) -> list[Span]:
     """Where the messages of a branch lie, the oldest first: its own, and those that it has of the branches before."""
     found: list[Span] = []
     name, until = branch, math.inf
@@ -299,7 +298,7 @@ def extra_text(extra: dict[str, object]) -> str:
         raise Invalid(f"extra cannot be kept: {error}") from None
 
 
-def _branch(store: Store | Reader, session: int, name: str) -> Branch:
+def _branch(store: Reader, session: int, name: str) -> Branch:
     rows = store.rows(SQL["branch"], {"session": session, "name": name})
     if not rows:
         raise Absent(f"there is no branch {name!r} here")
@@ -315,7 +314,7 @@ def _as_branch(row: Row) -> Branch:
     )  # fmt: skip
 
 
-def _first_of_the_last(store: Store | Reader, session: int, ways: Sequence[Span], most: int, room: int) -> int:
+def _first_of_the_last(store: Reader, session: int, ways: Sequence[Span], most: int, room: int) -> int:
     """The number before the first of the last messages that fit."""
     first, left = ways[-1].until, room
     for way in reversed(ways):
@@ -330,7 +329,7 @@ def _first_of_the_last(store: Store | Reader, session: int, ways: Sequence[Span]
     return first
 
 
-def _messages(store: Store | Reader, query: str, bindings: Bindings) -> Iterator[Message]:
+def _messages(store: Reader, query: str, bindings: Bindings) -> Iterator[Message]:
     """One after the other: all that a query finds may be more than a process can hold."""
     return map(message_of, store.each(query, bindings))
 

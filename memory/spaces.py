@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from memory.errors import Invalid
+from memory.errors import ASTRAY, Damaged, Invalid
 from memory.queries import queries
-from memory.store import Reader, Store
+from memory.store import Reader, Row, Store
 
 NAME_MAX: Final = 512
 NUMBERS: Final = 1 << 32
@@ -43,21 +43,20 @@ NOWHERE: Final = Space(id=-1)
 """A space that nothing was ever put into: it is asked like every other, and has nothing."""
 
 
-def found(store: Store | Reader, name: str) -> Space:
+def found(store: Reader, name: str) -> Space:
     """The space of this name, NOWHERE if nothing lies in it. Raises Invalid for what can be no name."""
     if len(name) > NAME_MAX or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
         raise Invalid(f"a space's name is at most {NAME_MAX} characters, without NUL and lone surrogates")
     rows = store.rows(_SQL["space"], {"name": name})
+    return _space(rows[0]) if rows else NOWHERE
+
+
+def holding(store: Reader, row: int) -> Space:
+    """The space in which a row lies. Raises Damaged where there is none."""
+    rows = store.rows(_SQL["space_of"], {"id": row // NUMBERS})
     if not rows:
-        return NOWHERE
-    number, fragments, chunks, indexed, terms, languages = rows[0]
-    return msgspec.convert(
-        {
-            "id": number, "fragments": fragments, "chunks": chunks, "indexed": indexed, "terms": terms,
-            "languages": msgspec.json.decode(str(languages)),
-        },
-        Space,
-    )  # fmt: skip
+        raise Damaged(ASTRAY)
+    return _space(rows[0])
 
 
 def opened(store: Store, name: str) -> Space:
@@ -67,6 +66,11 @@ def opened(store: Store, name: str) -> Space:
         return space
     store.rows(_SQL["make_space"], {"name": name})
     return found(store, name)
+
+
+def _space(row: Row) -> Space:
+    told = dict(zip(Space.__struct_fields__, row, strict=True))
+    return msgspec.convert({**told, "languages": msgspec.json.decode(str(told["languages"]))}, Space)
 
 
 def number(row: int) -> int:

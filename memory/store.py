@@ -6,6 +6,7 @@ alone, so many callers' writes can share one commit, and one of them can be refu
 Used by one thread at a time; each reader too.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,10 @@ PRAGMAS: Final = (
     "mmap_size = 1073741824",
     "journal_size_limit = 16777216",
 )
-ANOTHER_SCHEMA: Final = ("no such column", "no such table", "vtable constructor failed")
+ANOTHER_SCHEMA: Final = re.compile(
+    "no such (column|table|module|fts5 table)|fts5vocab: |vtable constructor failed|duplicate column name"
+    "|(table|index|trigger|view) .* already exists"
+)
 """How SQLite says that a table is not there as it was made; every query of ours is of what a migration makes."""
 
 Binding = None | int | float | str | bytes | apsw.zeroblob
@@ -38,19 +42,47 @@ Bindings = dict[str, Binding] | tuple[Binding, ...]
 Row = tuple[int | float | str | bytes | None, ...]
 
 
-class Store:
-    """An open file. now: the clock, microseconds since 1970. Raises StoreError when it cannot be opened or migrated."""
+class Reader:
+    """A connection, and what can be read by it. now: the clock, microseconds since 1970."""
+
+    def __init__(self, connection: apsw.Connection, now: Callable[[], int]) -> None:
+        self.connection = connection
+        self.now = now
+
+    def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
+        """What a query answers, all of it. Raises StoreError."""
+        with said():
+            return self.connection.execute(query, bindings).fetchall()
+
+    def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """What a query answers, a row at a time. Raises StoreError."""
+        with said():
+            yield from self.connection.execute(query, bindings)
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Whatever is read within it was committed when the first of it was read, in however many statements."""
+        with self.connection:
+            yield
+
+    def close(self) -> None:
+        """Give the connection up; with the last one, what lies in the write-ahead log goes into the file."""
+        self.connection.close()
+
+
+class Store(Reader):
+    """An open file, which is written through. Raises StoreError when it cannot be opened or migrated."""
 
     def __init__(self, path: Path, *, now: Callable[[], int]) -> None:
         self.path = path
-        self.now = now
         with said():
-            self.connection = _connected(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            connection = _connected(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
-                _migrate(self.connection, migrations())
+                _migrate(connection, migrations())
             except BaseException:
-                self.connection.close()
+                connection.close()
                 raise
+        super().__init__(connection, now)
 
     def reader(self) -> "Reader":
         """A further connection, which can only read; for a thread of its own."""
@@ -74,48 +106,6 @@ class Store:
                     raise
                 raise failed from None  # SQLite has undone all of it by itself, as on a full disk: nothing is left to undo
 
-    def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
-        """What a query answers, all of it. Raises StoreError."""
-        with said():
-            return self.connection.execute(query, bindings).fetchall()
-
-    def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """What a query answers, a row at a time. Raises StoreError."""
-        with said():
-            yield from self.connection.execute(query, bindings)
-
-    def close(self) -> None:
-        """Close the file; what lies in the write-ahead log goes into it."""
-        self.connection.close()
-
-
-class Reader:
-    """A connection that only reads."""
-
-    def __init__(self, connection: apsw.Connection, now: Callable[[], int]) -> None:
-        self.connection = connection
-        self.now = now
-
-    def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
-        """What a query answers, all of it. Raises StoreError."""
-        with said():
-            return self.connection.execute(query, bindings).fetchall()
-
-    def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """What a query answers, a row at a time. Raises StoreError."""
-        with said():
-            yield from self.connection.execute(query, bindings)
-
-    @contextmanager
-    def moment(self) -> Iterator[None]:
-        """Whatever is read within it was committed when the first of it was read, in however many statements."""
-        with self.connection:
-            yield
-
-    def close(self) -> None:
-        """Give the connection up."""
-        self.connection.close()
-
 
 def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
     """What reads a file where the disk has no room for the index that connections share: the only one, as long as it is open.
@@ -131,7 +121,10 @@ def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
 
 @contextmanager
 def said() -> Iterator[None]:
-    """SQLite's errors as what they mean to a caller; one that means a fault of ours goes through as it is."""
+    """SQLite's errors as what they mean to a caller; one that means a fault of ours goes through as it is.
+
+    A name that the schema lacks, or has already, could be either: it is taken for damage.
+    """
     try:
         yield
     except apsw.FullError:
@@ -139,7 +132,7 @@ def said() -> Iterator[None]:
     except apsw.IOError as error:
         raise Full(f"the disk refuses: {error}") from None
     except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
-        if isinstance(error, apsw.SQLError) and not str(error).startswith(ANOTHER_SCHEMA):
+        if isinstance(error, apsw.SQLError) and not ANOTHER_SCHEMA.match(str(error)):
             raise
         raise Damaged(f"the memory file is damaged ({error}): `maniple memory verify` says what of it holds") from None
     except UnicodeDecodeError:

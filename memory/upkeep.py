@@ -20,7 +20,7 @@ MOST: Final = 100
 """Problems that are told of one file."""
 
 
-def totals(store: Store | Reader, space: str) -> dict[str, int]:
+def totals(store: Reader, space: str) -> dict[str, int]:
     """How many of what there are in a space."""
     found: dict[str, int] = {}
     for part in PARTS.values():
@@ -65,7 +65,7 @@ def check(store: Store) -> Findings:
     return Findings(problems=found.problems[:MOST], mended=found.mended[:MOST])
 
 
-def labels(store: Store | Reader) -> set[str]:
+def labels(store: Reader) -> set[str]:
     """Those of everything in the file."""
     found: set[str] = set()
     for part in PARTS.values():
@@ -74,7 +74,7 @@ def labels(store: Store | Reader) -> set[str]:
     return found
 
 
-def copy(reader: Reader | Store, path: Path) -> None:
+def copy(reader: Reader, path: Path) -> None:
     """A whole copy of the file as it is now, at a path where nothing is; others go on writing. Raises StoreError."""
     with said():
         target = apsw.Connection(str(path))

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from memory import blocks, signs
 from memory.arrays import Floats, NDArray, Numbers, np
-from memory.errors import Absent, Conflict, Damaged, Invalid
+from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
 from memory.filters import encoded
 from memory.queries import queries
 from memory.signs import BLOCK, Block
@@ -85,7 +85,7 @@ def register(store: Store, name: str, dimension: int) -> Model:
         return model
 
 
-def registered(store: Store | Reader, name: str) -> Model | None:
+def registered(store: Reader, name: str) -> Model | None:
     """The model of this name."""
     rows = store.rows(_SQL["model"], {"name": name})
     if not rows:
@@ -94,18 +94,12 @@ def registered(store: Store | Reader, name: str) -> Model | None:
     return Model(id=number, name=name, dimension=dimension, current=bool(current))
 
 
-def pending(store: Store | Reader, model: Model) -> int:
-    """How many chunks wait."""
-    ((count,),) = msgspec.convert(store.rows(_SQL["waiting"], {"model": model.id}), list[tuple[int]])
-    return count
-
-
-def waiting(store: Store | Reader, model: Model, most: int, but: Collection[int] = ()) -> list[Waiting]:
+def waiting(store: Reader, model: Model, most: int, but: Collection[int] = ()) -> list[Waiting]:
     """Some chunks that wait, newest first; but: those that are passed over."""
     return _read(store, store.rows(_SQL["next"], {"model": model.id, "most": most, "but": encoded(sorted(but))}))
 
 
-def still(store: Store | Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:
+def still(store: Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:
     """Which of these wait still with the same text. After an erasure or a restore another one may have a chunk's number."""
     rows = store.rows(_SQL["still"], {"model": model.id, "ids": encoded([one.chunk for one in texts])})
     found = {one.chunk: one.text for one in _read(store, rows)}
@@ -144,8 +138,11 @@ def discard(store: Store, most: int) -> bool:
         return bool(store.rows(_SQL["others"]))
 
 
-def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> Nearest:
-    """The space's chunks by their cosines with a question's vector, best first, CANDIDATES at most. Raises Absent."""
+def nearest(store: Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> Nearest:
+    """The space's chunks by their cosines with a question's vector, best first, CANDIDATES at most.
+
+    Raises Absent for a model that is not registered, Invalid for what is no vector of it, and Damaged.
+    """
     model = registered(store, name)
     if model is None:
         raise Absent(f"no model is called {name!r} here: register it first")
@@ -158,10 +155,10 @@ def nearest(store: Store | Reader, place: Space, name: str, vector: Floats, pass
         allowed = np.isin(chunks, passing)
         chunks = chunks[allowed][closest(distances[allowed], CANDIDATES)]
     rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
-    stored = np.frombuffer(b"".join(row[1] for row in rows if isinstance(row[1], bytes)), np.float32)
-    if len(stored) != len(rows) * model.dimension:
+    stored = [row[1] for row in rows if isinstance(row[1], bytes) and len(row[1]) == 4 * model.dimension]
+    if len(stored) != len(rows):
         raise Damaged(STRANGE)
-    exact = stored.reshape(len(rows), model.dimension)
+    exact = np.frombuffer(b"".join(stored), np.float32).reshape(len(rows), model.dimension)
     scores = exact @ asked
     if not (abs(scores) <= 1 + TOLERANCE).all():
         raise Damaged(STRANGE)
@@ -208,14 +205,14 @@ def packed(vectors: Floats) -> NDArray[np.uint8]:
     return packed
 
 
-def _read(store: Store | Reader, rows: Sequence[Row]) -> list[Waiting]:
+def _read(store: Reader, rows: Sequence[Row]) -> list[Waiting]:
     spans = msgspec.convert(rows, list[tuple[int, int, int, int]])
     texts = {row: str(store.rows(_SQL["text"], {"id": row})[0][0]) for row in {row for _, row, _, _ in spans}}
     return [Waiting(chunk=chunk, text=texts[row][start:finish]) for chunk, row, start, finish in spans]
 
 
 def _distances(
-    store: Store | Reader, place: Space, model: Model, asked: NDArray[np.uint8]
+    store: Reader, place: Space, model: Model, asked: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint16], list[tuple[int, bytes]]]:
     """Of all chunks of the space that have a vector how many signs differ from the question's, and their blocks in order."""
     words = asked.view(np.uint64)
@@ -227,6 +224,8 @@ def _distances(
     with said():
         for number, chunks, packed_signs in store.connection.execute(_SQL["blocks"], bounds):
             # one at a time: it is all, and what is kept of it is an eighth
+            if len(packed_signs) * 2 != len(chunks) * asked.nbytes:
+                raise Damaged(ASTRAY)
             kept = np.frombuffer(packed_signs, np.uint64)
             if len(same) != len(kept):
                 same = np.tile(words, len(kept) // len(words))

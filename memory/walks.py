@@ -12,7 +12,7 @@ from msgspec import Struct
 from memory.errors import Invalid
 from memory.graph import LIST_MAX, SQL, Entity, Ref, Relation, entity_of, find, relation_of
 from memory.names import folded
-from memory.store import Bindings, Reader, Store
+from memory.store import Bindings, Reader
 
 DEPTH_MAX: Final = 8
 FAN_MOST: Final = 1_000
@@ -47,7 +47,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 def neighbours(
-    store: Store | Reader, space: str, ref: Ref, *, kind: str = "", direction: Direction = "both", at: int | None = None,
+    store: Reader, space: str, ref: Ref, *, kind: str = "", direction: Direction = "both", at: int | None = None,
     most: int = 100,
 ) -> list[Hop]:  # fmt: skip
     """What an entity is related to. at: only what holds then, None for what ever held. Raises Absent, Invalid."""
@@ -59,7 +59,7 @@ def neighbours(
 
 
 def paths(
-    store: Store | Reader, space: str, source: Ref, target: Ref, *, kind: str = "", direction: Direction = "both",
+    store: Reader, space: str, source: Ref, target: Ref, *, kind: str = "", direction: Direction = "both",
     at: int | None = None, depth: int = 4, most: int = 10,
 ) -> Found:  # fmt: skip
     """The shortest ways from one entity to another, as the relations of each; none when there is none that short."""
@@ -93,7 +93,7 @@ def paths(
 
 
 def match(
-    store: Store | Reader, space: str, start: Step, steps: Sequence[Step], *, at: int | None = None, most: int = 100
+    store: Reader, space: str, start: Step, steps: Sequence[Step], *, at: int | None = None, most: int = 100
 ) -> Found:
     """Every chain of entities that fits: the first one, then one for each step. Raises Invalid for what is no pattern."""
     if not 0 < most <= LIST_MAX or len(steps) > DEPTH_MAX:
@@ -119,7 +119,7 @@ def match(
     return Found(rows=found, cut=cut or len(rows) > most)
 
 
-def _starts(store: Store | Reader, space: str, start: Step) -> Iterator[int]:
+def _starts(store: Reader, space: str, start: Step) -> Iterator[int]:
     if start.name:
         bindings: Bindings = {"space": space, "folded": folded(start.name), "type": start.type}
         yield from (int(row[0] or 0) for row in store.rows(SQL["by_name"], bindings))
@@ -129,7 +129,7 @@ def _starts(store: Store | Reader, space: str, start: Step) -> Iterator[int]:
 
 
 def _reach(
-    store: Store | Reader, start: int, step: Step, at: int | None, most: int
+    store: Reader, start: int, step: Step, at: int | None, most: int
 ) -> tuple[list[int], int, bool]:  # fmt: skip
     """The entities that fit a step from one on, how many were looked at, and whether there were more."""
     fitting: list[int] = []
@@ -152,7 +152,7 @@ def _reach(
 
 
 def _edges(
-    store: Store | Reader, entity: int, kind: str, direction: Direction, at: int | None, most: int
+    store: Reader, entity: int, kind: str, direction: Direction, at: int | None, most: int
 ) -> Iterator[tuple[int, int]]:
     """The relations of an entity that may be followed, each with where it leads."""
     bindings: Bindings = {"entity": entity, "kind": kind, "at": at, "most": most}

@@ -18,7 +18,7 @@ from typing import Final
 
 import Stemmer
 
-from memory.languages import LANGUAGES, language
+from memory.languages import LANGUAGES, UNSPACED, language
 
 WORD_MAX: Final = 40
 """Characters of a word that count."""
@@ -32,14 +32,10 @@ ASKED_MAX: Final = 64
 READ_MAX: Final = 8_192
 """Characters of a question that are read at all, and of a text to tell its language."""
 
-_UNSPACED: Final = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
-)
 _POINTS: Final = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
-_LETTER: Final = f"(?:(?![{_UNSPACED}])[^\\W_]|[{_POINTS}\u0900-\u0963\u0966-\u0dff])"
-_RUN: Final = re.compile(f"[{_UNSPACED}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
-_IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
+_LETTER: Final = f"(?:(?![{UNSPACED}])[^\\W_]|[{_POINTS}\u0900-\u0963\u0966-\u0dff])"
+_RUN: Final = re.compile(f"[{UNSPACED}]+|{_LETTER}+(?:['’]{_LETTER}+)*")
+_IS_UNSPACED: Final = re.compile(f"[{UNSPACED}]")
 _IS_POINT: Final = re.compile(f"[{_POINTS}]+")
 _STEMMERS: Final = {name: Stemmer.Stemmer(name, 0) for name in LANGUAGES}
 

@@ -13,6 +13,7 @@ from runtime.calls import Calls, Reply, Stream, answering
 from runtime.errors import CallFailed
 from wire import codec, headers, limits
 from wire.entries import Cost
+from wire.labels import plain
 
 T = TypeVar("T")
 Rows: TypeAlias = list[dict[str, object]]
@@ -199,7 +200,7 @@ class KernelHandle:
 
     async def publish(self, name: str, body: object = None, *, labels: tuple[str, ...] = ()) -> None:
         """Publish an event under this Hand's name. Needs it in [events] publishes."""
-        header = headers.Publish(number=0, event=name, labels=labels, parent=answering.get())
+        header = headers.Publish(number=0, event=name, labels=tuple(map(plain, labels)), parent=answering.get())
         await self._calls.ask(header, codec.encode_body(body))
 
     async def _ask(

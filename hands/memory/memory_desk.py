@@ -72,7 +72,7 @@ class Desk(Hand):
         model = self.settings.of("embedder", str)
         return There(self.kernel, model) if model else Here()
 
-    async def reading(self, call: Call, work: Callable[[Reader | Store, str], T]) -> T:
+    async def reading(self, call: Call, work: Callable[[Reader, str], T]) -> T:
         """What the work answers of the call's memory. work: given what reads, and the space within."""
         place = self._asked(call)
         with told():

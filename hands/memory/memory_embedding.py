@@ -199,7 +199,7 @@ class Embedding:
         return True
 
 
-def _waiting(reader: Reader | Store, made: Made, most: int, but: Collection[int]) -> "list[Waiting] | None":
+def _waiting(reader: Reader, made: Made, most: int, but: Collection[int]) -> "list[Waiting] | None":
     """Some texts that wait, but for these; None where they do not wait for this model's vectors."""
     from memory import vectors
 
@@ -207,7 +207,7 @@ def _waiting(reader: Reader | Store, made: Made, most: int, but: Collection[int]
     return None if model is None or not model.current else vectors.waiting(reader, model, most, but)
 
 
-def _is_of_another(reader: Reader | Store, made: Made) -> bool:
+def _is_of_another(reader: Reader, made: Made) -> bool:
     from memory import vectors
 
     model = vectors.registered(reader, made.name)

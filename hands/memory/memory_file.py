@@ -66,7 +66,7 @@ class MemoryFile:
         self._is_bare = False  # made here, and nothing was written in it yet
         self._swept = 0
 
-    def read(self, work: Callable[[Reader | Store], T], empty: Callable[[], Store]) -> T:
+    def read(self, work: Callable[[Reader], T], empty: Callable[[], Store]) -> T:
         """What a work answers from what was committed when it began.
 
         empty: what is read where there is no file: nothing is made for who only asks, and what is absent there is absent in
@@ -158,7 +158,7 @@ class MemoryFile:
                 self._reading -= 1
             raise
 
-    def _read_without_room(self, work: Callable[[Reader | Store], T]) -> T:
+    def _read_without_room(self, work: Callable[[Reader], T]) -> T:
         """Where a file cannot be opened for writing, as on a full disk, it is read by one at a time."""
         with self._lock:
             reader = reader_without_room(self.path, self.now)

@@ -146,7 +146,7 @@ class Fragments(Desk):
 
 
 def _recalled(
-    reader: Reader | Store, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None"
+    reader: Reader, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None"
 ) -> "tuple[Recalled, bool]":
     """The answer; and whether the file's vectors are those of the model that the question was read by."""
     from memory import recall, vectors
@@ -166,7 +166,7 @@ def _question(text: str, most: int, filters: Filters, recency: float, diversity:
 
 
 def _page(
-    reader: Reader | Store, space: str, wanted: Filters, after: int, most: int, *, history: bool
+    reader: Reader, space: str, wanted: Filters, after: int, most: int, *, history: bool
 ) -> tuple[list[Fragment], bool]:  # fmt: skip
     """As many fragments as a reply may hold, read a few at a time, for each may be large; whether there may be more."""
     if not 0 < most <= fragments.LIST_MAX:

@@ -63,7 +63,7 @@ class Shelf:
         """Of all owners those whose files changed last, the latest first. As owners(), not on the loop."""
         return sorted(self.owners(), key=lambda owner: _changed(self.path_of(owner)), reverse=True)[:most]
 
-    async def read(self, owner: str, work: Callable[[Reader | Store], T]) -> T:
+    async def read(self, owner: str, work: Callable[[Reader], T]) -> T:
         """What the work answers from what was committed when it began. An owner without a file has an empty memory."""
         file = await self._enter(owner)
         result = asyncio.wrap_future(self._readers.submit(file.read, work, self._empty))

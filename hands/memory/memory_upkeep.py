@@ -147,7 +147,7 @@ class Upkeep(Desk):
         self.embedding.forget(place.owner)
 
 
-def _written(reader: Reader | Store, space: str, path: Path) -> set[str]:
+def _written(reader: Reader, space: str, path: Path) -> set[str]:
     try:
         with path.open("wb") as file:
             return lines.write_out(reader, space, file.write)
@@ -155,7 +155,7 @@ def _written(reader: Reader | Store, space: str, path: Path) -> set[str]:
         raise Full(f"the disk refuses: {error.strerror}") from None
 
 
-def _copied(reader: Reader | Store, path: Path) -> set[str]:
+def _copied(reader: Reader, path: Path) -> set[str]:
     """Copy a file; the labels of all that is in the copy."""
     with reader.connection:  # both as of one moment
         marks = upkeep.labels(reader)

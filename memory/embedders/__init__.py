@@ -10,6 +10,8 @@ To add one: a file here, and a row in EMBEDDERS. The best that this machine has 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec import Struct
+
 from memory.embedders import installed
 
 if TYPE_CHECKING:
@@ -35,12 +37,18 @@ class Embedder(Protocol):
         """One row of length 1 for each text, whatever the text holds."""
 
 
-def _minilm() -> Embedder | None:
-    model = installed.folder()
-    if model is None:
-        return None
+class Choice(Struct, frozen=True):
+    """is_here: whether what it needs is installed. make: the embedder, imported when it is asked for."""
+
+    is_here: Callable[[], bool]
+    make: Callable[[], Embedder]
+
+
+def _minilm() -> Embedder:
     from memory.embedders.minilm import MiniLM
 
+    model = installed.folder()
+    assert model is not None
     return MiniLM(model)
 
 
@@ -50,18 +58,18 @@ def _grams() -> Embedder:
     return Grams()
 
 
-EMBEDDERS: Final[dict[str, Callable[[], Embedder | None]]] = {
-    "minilm": _minilm,
-    "grams": _grams,
+EMBEDDERS: Final = {
+    "minilm": Choice(lambda: installed.folder() is not None, _minilm),
+    "grams": Choice(lambda: True, _grams),
 }
-"""Best first. Each is imported when it is asked for; None where what it needs is not installed."""
+"""Best first."""
 
 
 def chosen() -> str:
     """What best() is called in the table, told without making it."""
-    return "minilm" if installed.folder() else "grams"
+    return next(name for name, one in EMBEDDERS.items() if one.is_here())
 
 
 def best() -> Embedder:
     """The first that this machine has."""
-    return next(embedder for make in EMBEDDERS.values() if (embedder := make()) is not None)
+    return EMBEDDERS[chosen()].make()

@@ -6,9 +6,6 @@ WHERE state = 'live' AND id > :after ORDER BY id LIMIT :most;
 SELECT id, text, kind, importance, labels, metadata, language, seen, uses, used, counted FROM fragments
 WHERE state = 'live' AND id = :id;
 
--- name: space
-SELECT id, fragments, chunks, indexed, terms, languages FROM spaces WHERE id = :id;
-
 -- name: archive
 UPDATE fragments SET state = 'archived', successor = :successor, changed = :now WHERE id = :id;
 

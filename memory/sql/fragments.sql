@@ -1,6 +1,9 @@
 -- name: space
 SELECT id, fragments, chunks, indexed, terms, languages FROM spaces WHERE name = :name;
 
+-- name: space_of
+SELECT id, fragments, chunks, indexed, terms, languages FROM spaces WHERE id = :id;
+
 -- name: make_space
 INSERT INTO spaces (name, fragments, chunks, indexed, terms, languages) VALUES (:name, 0, 0, 0, 0, '[]');
 

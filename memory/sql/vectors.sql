@@ -15,9 +15,6 @@ ON CONFLICT DO NOTHING;
 -- name: await
 INSERT INTO unembedded (model, chunk) SELECT id, :chunk FROM models WHERE current;
 
--- name: waiting
-SELECT count(*) FROM unembedded WHERE model = :model;
-
 -- name: next
 SELECT waiting.chunk, chunks.fragment, chunks.start, chunks.finish
 FROM (

@@ -36,9 +36,8 @@ def _one(folder: Path, collection: Collection) -> list[Row | Table]:
     folder.mkdir(parents=True)
     ways: dict[str, Quality] = {}
     peers: dict[str, dict[str, Quality]] = {}
-    for name, make in EMBEDDERS.items():
-        embedder = make()
-        assert embedder is not None
+    for name, choice in EMBEDDERS.items():
+        embedder = choice.make()
         store = Store(folder / f"{name}.db", now=lambda: time.time_ns() // 1_000)
         ids = _filled(store, collection)
         documents = _embedded(store, embedder)

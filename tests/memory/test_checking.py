@@ -8,12 +8,14 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import apsw
 import msgspec
 import pytest
 
 from memory import upkeep, vectors
 from memory.arrays import np
 from memory.checking import mend, reindex, verify
+from memory.consolidation import consolidate
 from memory.errors import Damaged, StoreError
 from memory.fragments import New, add, listed
 from memory.nearness import Meaning
@@ -104,7 +106,7 @@ def test_indexing_anew_finds_the_same_and_waits_for_vectors(store: Store) -> Non
     assert verify(store) == ()
     after = recall(store, "", Question(text="tea number 2"))
     assert [one.fragment for one in after.found] == [one.fragment for one in before.found]
-    assert vectors.pending(store, vectors.register(store, "m/1", 8)) == 6
+    assert len(vectors.waiting(store, vectors.register(store, "m/1", 8), 1_000)) == 6
 
 
 def test_a_torn_file_is_told(store: Store, tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_torn_file_is_told(store: Store, tmp_path: Path) -> None:
 def damaged(content: bytes, random: Random) -> bytes:
     """The bytes of a file with some of them changed, in one of the ways in which a disk changes them."""
     changed = bytearray(content)
-    at = random.randrange(SQLITE_PAGE, len(content) - 512)
+    at = random.randrange(16, len(content) - 512)
     match random.choice(("bit", "bytes", "sector", "page's head")):
         case "bit":
             changed[at] ^= 1 << random.randrange(8)
@@ -143,6 +145,10 @@ def test_a_file_with_other_bytes_in_it_is_answered_from_or_is_damaged(store: Sto
     with store.write():
         for number in range(300):
             add(store, "", New(text=f"tea of {number % 7} leaves, cup {number}"))
+    model = vectors.register(store, "m/1", 8)
+    waiting = vectors.waiting(store, model, 1_000)
+    rows = np.random.default_rng(2).standard_normal((len(waiting), 8)).astype(np.float32)
+    vectors.keep(store, model, [one.chunk for one in waiting], rows)
     store.close()
     content = (tmp_path / "one.db").read_bytes()
     meaning = Meaning(model="m/1", vector=np.eye(8, dtype=np.float32)[0])
@@ -166,6 +172,10 @@ def test_a_file_with_other_bytes_in_it_is_answered_from_or_is_damaged(store: Sto
     "damage",
     [
         DAMAGE["words in the index that are no chunk's"],
+        DAMAGE["have not the length"],
+        "UPDATE blocks SET signs = substr(signs, 4)",
+        "UPDATE blocks SET signs = substr(signs, 9)",
+        "UPDATE blocks SET chunks = substr(chunks, 3)",
         "UPDATE vectors SET vector = CAST(x'0000007f' || substr(vector, 5) AS BLOB)",
         "DELETE FROM fragments WHERE id = (SELECT max(id) FROM fragments WHERE id < 2 * 4294967296)",
     ],
@@ -184,6 +194,36 @@ def test_what_no_index_can_say_is_no_answer_and_is_mended(store: Store, damage: 
     assert mend(store)
     for space in ("", "s"):
         recall(store, space, question, Meaning(model="m/1", vector=asked))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE words_config SET v = 99 WHERE k = 'version'",
+        "DROP TABLE words_data",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'fts5 (terms', 'fts9 (terms') WHERE name = 'words'",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'instance', 'instants') WHERE name = 'words_found'",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'importance', 'importants') WHERE name = 'fragments'",
+        "PRAGMA user_version = 3",
+    ],
+)
+def test_a_schema_that_is_no_longer_what_was_made_is_damage(store: Store, tmp_path: Path, damage: str) -> None:
+    store.connection.execute("PRAGMA writable_schema = ON")
+    store.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    store.rows(damage)
+    store.close()
+    with (
+        pytest.raises(Damaged, match="maniple memory verify"),
+        closing(Store(tmp_path / "one.db", now=Clock())) as again,
+    ):
+        recall(again.reader(), "", Question(text="tea"))
+
+
+def test_consolidation_of_a_fragment_in_a_space_that_is_gone_is_damage(store: Store) -> None:
+    store.connection.execute("PRAGMA foreign_keys = OFF")
+    store.rows("DELETE FROM spaces WHERE name = 's'")
+    with pytest.raises(Damaged, match="maniple memory verify"):
+        consolidate(store)
 
 
 def test_what_refers_to_a_row_from_elsewhere_is_damage_to_whoever_erases_that_row(store: Store) -> None:

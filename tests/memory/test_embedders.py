@@ -15,9 +15,7 @@ ODD = ["", " ", "\0", "\ud800", "😀", "x" * 10_000, "word " * 50_000, "\u202e\
 
 @pytest.fixture(scope="module", params=list(EMBEDDERS))
 def embedder(request: pytest.FixtureRequest) -> Embedder:
-    made = EMBEDDERS[str(request.param)]()
-    assert made is not None
-    return made
+    return EMBEDDERS[str(request.param)].make()
 
 
 def test_whatever_the_text_its_vector_is_finite_and_of_length_one(embedder: Embedder) -> None:
@@ -52,8 +50,7 @@ def test_the_model_knows_meaning() -> None:
 
 
 def test_what_needs_no_package_knows_meanings_of_words() -> None:
-    fallback = EMBEDDERS["grams"]()
-    assert fallback is not None
+    fallback = EMBEDDERS["grams"].make()
     asked, near, far = fallback.vectors(["our doctor", "a physician at the hospital", "a docker in the harbour"])
     assert asked @ near > asked @ far + 0.1
 

@@ -52,6 +52,13 @@ def test_the_same_again_is_merged_and_loses_no_label_and_no_source(store: Store,
     assert len(listed(store, "")) == 1
 
 
+def test_each_of_a_listing_has_its_own_origins(store: Store) -> None:
+    for text, source in (("tea", "a"), ("car", "b"), ("tea", "c"), ("sea", "d")):
+        add(store, "", New(text=text, source=source))
+    assert listed(store, "") == [get(store, "", number) for number in (1, 2, 3)]
+    assert [[one.source for one in each.origins] for each in listed(store, "")] == [["a", "c"], ["b"], ["d"]]
+
+
 def test_what_is_of_another_kind_space_or_metadata_is_not_the_same(store: Store) -> None:
     for space, new in [
         ("", New(text="tea")),

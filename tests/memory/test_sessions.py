@@ -169,6 +169,12 @@ def test_no_search_is_an_error_of_the_index(text: str) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(("said", "asked"), [("アメリカ人です", "メリカ"), ("ｱﾒﾘｶｼﾞﾝ", "ｱﾒﾘｶ"), ("〇〇さん", "〇さ")])
+def test_what_is_written_without_spaces_is_found_as_it_stands(store: Store, said: str, asked: str) -> None:
+    say(store, said, "tea")
+    assert [one.text for one in sessions.search(store, CHAT, asked)] == [said]
+
+
 def test_the_newest_is_found_first_whatever_stands_elsewhere(store: Store) -> None:
     say(store, "rare word here", "common word", "word")
     say(store, *["word"] * 50, space="session/bot/mail/-/bob")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import blocks, signs, spaces, vectors
+from memory import blocks, nearness, signs, spaces, vectors
 from memory.arrays import Floats, np
 from memory.errors import Absent, Conflict, Invalid
 from memory.filters import Filters
@@ -48,10 +48,10 @@ def test_what_is_stored_waits_for_its_vector_and_is_found_by_words_meanwhile(sto
     add(store, "", New(text="tea"))
     model = vectors.register(store, "m/1", 3)
     add(store, "", New(text="coffee"))
-    assert vectors.pending(store, model) == 2
+    assert len(vectors.waiting(store, model, 1_000)) == 2
     assert meant(store, "m/1", [1, 0, 0], "coffee") == ["coffee"]
     assert embed(store, model, TOLD) == 2
-    assert vectors.pending(store, model) == 0
+    assert len(vectors.waiting(store, model, 1_000)) == 0
     assert meant(store, "m/1", [1, 0, 0]) == ["tea", "coffee"]
 
 
@@ -95,7 +95,7 @@ def test_changing_the_model_embeds_again_and_never_mixes(store: Store) -> None:
         add(store, "", New(text=text))
     embed(store, old, TOLD)
     new = vectors.register(store, "m/2", 2)
-    assert vectors.pending(store, new) == 2
+    assert len(vectors.waiting(store, new, 1_000)) == 2
     assert meant(store, "m/1", [1, 0, 0]) == ["tea", "car"]
     assert meant(store, "m/2", [1, 0], "tea") == ["tea"]
     assert embed(store, new, {"tea": [0, 1], "car": [1, 0]}) == 2
@@ -149,7 +149,7 @@ def test_what_is_no_vector_is_refused_and_still_waits(store: Store, rows: Floats
     add(store, "", New(text="tea"))
     with pytest.raises(Invalid):
         vectors.keep(store, model, [vectors.waiting(store, model, 1)[0].chunk], rows)
-    assert vectors.pending(store, model) == 1
+    assert len(vectors.waiting(store, model, 1_000)) == 1
 
 
 def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> None:
@@ -195,6 +195,20 @@ def test_signs_of_more_blocks_than_are_added_up_at_once_tell_of_each_chunk(store
 def test_the_closest_are_those_that_sorting_finds_and_of_equals_the_last(far: list[int], most: int) -> None:
     wanted = sorted(sorted(range(len(far)), key=lambda at: (far[at], -at))[:most])
     assert vectors.closest(np.array(far, np.uint16), most).tolist() == wanted
+
+
+def test_what_is_behind_many_chunks_of_a_few_texts_is_found_too(store: Store) -> None:
+    """The nearest chunks are those of two long texts, more of them than are looked up at once."""
+    model = vectors.register(store, "m/1", 2)
+    long = ["\n\n".join(f"{name} {at} " + "word " * 150 for at in range(160)) for name in ("east", "north")]
+    for text in (*long, "behind", "far behind"):
+        add(store, "", New(text=text))
+    waiting = vectors.waiting(store, model, 1_000)
+    told = {"behind": (0.9, 0.5), "far behind": (0.5, 0.9)}
+    rows = np.array([told.get(one.text, (1.0, one.chunk % 100 / 1_000)) for one in waiting], np.float32)
+    vectors.keep(store, model, [one.chunk for one in waiting], rows)
+    assert nearness.TOGETHER < len(waiting) - 2 <= CANDIDATES
+    assert sorted(meant(store, "m/1", [1, 0])) == sorted([*long, "behind", "far behind"])
 
 
 @pytest.mark.parametrize("near", [0, 1])

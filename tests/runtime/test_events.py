@@ -31,7 +31,7 @@ SOURCE = """
 
         async def tell(self, call: Call) -> object:
             try:
-                await self.publish("loaded", {"rows": 3})
+                await self.kernel.publish("loaded", {"rows": 3}, labels=("a\\tb",))
             except CallRefused as error:
                 return error.code
 """
@@ -87,6 +87,7 @@ def test_publishing_waits_for_its_answer(hand: Peer) -> None:
     number = hand.call("test.tell")
     publish, body = hand.expect(headers.Publish)
     assert (publish.event, publish.parent, body) == ("loaded", number, {"rows": 3})
+    assert publish.labels == ("a\ufffdb",)
     hand.send(headers.Done(number=publish.number))
     assert hand.expect(headers.Done)[1] is None
 
