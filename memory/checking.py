@@ -20,7 +20,7 @@ from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
 from memory.store import Reader, Store, said
-from memory.vectors import TOLERANCE, packed
+from memory.vectors import are_unit, packed
 
 _SQL: Final = queries("checking")
 _AT_ONCE: Final = 1_000
@@ -151,9 +151,8 @@ def _odd(store: Reader) -> tuple[int, ...]:
             cursor = store.connection.execute(_SQL["vectors_of"], {"model": model, "size": 4 * dimension})
             while rows := msgspec.convert(list(islice(cursor, _AT_ONCE)), list[tuple[int, bytes]]):
                 vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
-                lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
                 chunks = np.array([chunk for chunk, _ in rows])
-                found.update(chunks[~(abs(lengths - 1) <= TOLERANCE)].tolist())
+                found.update(chunks[~are_unit(vectors)].tolist())
     return tuple(sorted(found))
 
 

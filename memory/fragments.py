@@ -211,6 +211,14 @@ def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
             store.rows(_SQL["used"], {"id": _row(place, number), "now": store.now()})
 
 
+def named(store: Reader, ident: int) -> Row:
+    """The row of a fragment that an index names. Raises Damaged where there is none."""
+    rows = store.rows(_SQL["get"], {"id": ident})
+    if not rows:
+        raise Damaged(ASTRAY)
+    return rows[0]
+
+
 def fragment(store: Reader, row: Row) -> Fragment:
     """A row of `get` or `list` with its origins."""
     (found,) = fragments(store, [row])
@@ -255,7 +263,7 @@ def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) ->
 
 
 def _merge(store: Store, row: int, new: New) -> None:
-    labels = msgspec.json.decode(str(store.rows(_SQL["get"], {"id": row})[0][5]), type=list[str])
+    labels = msgspec.json.decode(str(named(store, row)[5]), type=list[str])
     now = store.now()
     values: dict[str, Binding] = {
         "id": row, "importance": new.importance, "time": now if new.time is None else new.time,

@@ -159,10 +159,10 @@ def nearest(store: Reader, place: Space, name: str, vector: Floats, passing: Num
     if len(stored) != len(rows):
         raise Damaged(STRANGE)
     exact = np.frombuffer(b"".join(stored), np.float32).reshape(len(rows), model.dimension)
-    scores = exact @ asked
-    if not (abs(scores) <= 1 + TOLERANCE).all():
+    if not are_unit(exact).all():
         raise Damaged(STRANGE)
-    kept = np.array([row[0] for row in rows], np.int64)
+    scores = exact @ asked
+    kept = np.array(msgspec.convert([row[0] for row in rows], list[int]), np.int64)
     order = np.lexsort((-kept, -scores))
     return Nearest(chunks=kept[order], scores=scores[order], rows=order, vectors=exact)
 
@@ -196,6 +196,13 @@ def checked(model: Model, vectors: Floats) -> Floats:
     return rows
 
 
+def are_unit(vectors: Floats) -> NDArray[np.bool_]:
+    """Of each row whether it is of length 1, as all are that were kept."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of what a disk has made of them
+        found: NDArray[np.bool_] = abs(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) - 1) <= TOLERANCE
+    return found
+
+
 def packed(vectors: Floats) -> NDArray[np.uint8]:
     """Each vector's signs, a bit each."""
     width = signs.size(vectors.shape[1])
@@ -207,8 +214,15 @@ def packed(vectors: Floats) -> NDArray[np.uint8]:
 
 def _read(store: Reader, rows: Sequence[Row]) -> list[Waiting]:
     spans = msgspec.convert(rows, list[tuple[int, int, int, int]])
-    texts = {row: str(store.rows(_SQL["text"], {"id": row})[0][0]) for row in {row for _, row, _, _ in spans}}
+    texts = {row: _text(store, row) for row in {row for _, row, _, _ in spans}}
     return [Waiting(chunk=chunk, text=texts[row][start:finish]) for chunk, row, start, finish in spans]
+
+
+def _text(store: Reader, row: int) -> str:
+    rows = store.rows(_SQL["text"], {"id": row})
+    if not rows:
+        raise Damaged(ASTRAY)
+    return str(rows[0][0])
 
 
 def _distances(
