@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final
 
 from tests.bench import growth
-from tests.bench.samples import Result, Row, Table, percentile
+from tests.bench.samples import Machine, Result, Row, Table, percentile
 
 Runs = Sequence[tuple[str, Result]]
 """Names of runs with what they found, oldest first."""
@@ -22,7 +22,8 @@ _HEAD: Final = """# Numbers
 Measured by `./just bench`: each row beside the fastest bare program we can write for the same work, in the same run,
 in turns (ours, bare, ours, bare…), so that noise of the machine hits both. What stands here is the median of the last
 three runs that measured it. Every run, with 90th percentiles, is in [runs.md](runs.md), and the raw samples are in the
-`run-*.json` files beside it. These pages are written by the bench.
+`run-*.json` files beside it. These pages are written by the bench. The machines of those runs are rented, and two that
+are called the same may be one and a half times as quick as each other:
 
 """
 
@@ -34,12 +35,7 @@ Medians and 90th percentiles of each run of `./just bench`; where the numbers st
 
 def standing(runs: Runs) -> str:
     """docs/bench/README.md: where each number stands, the latest of each table, and how recall grows."""
-    machine = runs[-1][1].machine
-    where = (
-        f"Machine of the last run: {machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB, Linux {machine.kernel}, "
-        f"Python {machine.python}, ZeroMQ {machine.zmq}, {machine.file_system}.\n"
-    )
-    lines = [_HEAD + where, "| what | stands at | to reach | | last runs |", "|---|---:|---:|---|---|"]
+    lines = [_HEAD + _machines(runs), "| what | stands at | to reach | | last runs |", "|---|---:|---:|---|---|"]
     lines += [_stands(measured) for measured in _by_name(runs).values()]
     tables = {table.title: table for _, result in runs for table in result.tables if table.title != growth.TITLE}
     lines += [line for table in tables.values() for line in _table(table)]
@@ -59,12 +55,30 @@ def one(name: str, result: Result) -> str:
     """A run's rows and tables."""
     before, after = result.machine.load
     lines = [f"\n## {name}, {result.machine.time}, load {before:.1f} before, {after:.1f} after\n"]
+    lines.append(f"{_described(result.machine)}.\n")
     lines.append("| what | ours p50 | p90 | bare p50 | p90 | reached | to reach | |")
     lines.append("|---|---:|---:|---:|---:|---:|---:|---|")
     lines += [_line(row) for row in result.rows]
     lines += [f"\n{row.name}: {row.note}" for row in result.rows if row.note]
     lines += [line for table in result.tables for line in _table(table)]
     return "\n".join(lines) + "\n"
+
+
+def _machines(runs: Runs) -> str:
+    """The machines of all runs that a number stands on, and which of them were on each."""
+    counted = {name for measured in _by_name(runs).values() for name, _ in measured}
+    places: dict[str, list[str]] = {}
+    for name, result in runs:
+        if name in counted:
+            places.setdefault(_described(result.machine), []).append(name)
+    return "\n".join(f"- {machine}: {', '.join(names)}" for machine, names in places.items()) + "\n"
+
+
+def _described(machine: Machine) -> str:
+    return (
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB, Linux {machine.kernel}, Python {machine.python}, "
+        f"ZeroMQ {machine.zmq}, {machine.file_system}"
+    )
 
 
 def _by_name(runs: Runs) -> Mapping[str, list[tuple[str, Row]]]:
