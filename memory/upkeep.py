@@ -87,11 +87,19 @@ def copy(reader: Reader, path: Path) -> None:
 
 
 def check_head(path: Path) -> None:
-    """Raise Damaged unless a file begins as a memory does: SQLite takes an empty one for a database without tables."""
+    """Raise Damaged unless a file begins as a memory does: SQLite takes an empty one for a database without tables.
+
+    And unless it is as long as it says itself (SQLite's file format, 1.3): where its last page is cut, SQLite puts zeros for
+    what is missing, or takes it for a fault of the disk.
+    """
     with path.open("rb") as file:
         head = file.read(72)
     if not head.startswith(b"SQLite format 3\0") or head[68:] != APPLICATION.to_bytes(4, "big"):
         raise Damaged("it does not begin as one does")
+    page = int.from_bytes(head[16:18], "big")
+    missing = int.from_bytes(head[28:32], "big") * (1 << 16 if page == 1 else page) - path.stat().st_size
+    if missing > 0:
+        raise Damaged(f"it is cut off, {missing} bytes before its end")
 
 
 def check_copy(store: Store) -> None:

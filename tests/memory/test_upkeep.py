@@ -241,6 +241,14 @@ def test_a_file_that_does_not_begin_as_a_memory_is_not_opened_as_one(path: Path,
     upkeep.check_head(path)
 
 
+@pytest.mark.parametrize("missing", [1, 100, PAGE - 1, PAGE, 3 * PAGE + 7])
+def test_a_file_that_ends_before_its_last_page_does_is_not_opened_as_a_memory(path: Path, missing: int) -> None:
+    filled(path).close()
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(Damaged, match=f"it is cut off, {missing} bytes before its end"):
+        upkeep.check_head(path)
+
+
 @pytest.mark.parametrize(
     "change",
     [
