@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from kernel.cli import given, screen, standard_input
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import write
 from kernel.record.growing import sync_folder
 
@@ -17,10 +17,15 @@ Take = Callable[[bytes], None]
 
 @contextmanager
 def target(file: str | None) -> Iterator[Take]:
-    """What takes each piece: stdout, or a new file, which has its name only when all of it is on the disk."""
+    """What takes each piece: stdout, or a new file, which has its name only when all of it is on the disk.
+
+    Whoever gives - means a pipe, and would find a file of that name instead.
+    """
     if file is None:
         yield to_stdout()
         return
+    if file == "-":
+        raise Ended("no new file is called -, which is a pipe elsewhere: name another place, or ./-", Exit.USAGE)
     if os.path.lexists(file):
         raise Ended(f"{file} is there already: name another place")
     draft = f"{file}.part"

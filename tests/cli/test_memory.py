@@ -93,6 +93,8 @@ def test_all_memories_are_shown_with_the_names_of_their_hands(shell: Shell, keep
         (("get", "x", "--shared", "Team"), 2, "is no memory: a shared space's name"),
         (("get", "x", "--session", "a/b"), 2, "a session's key has four parts"),
         (("erase",), 2, "say whose memory to erase"),
+        (("export", "-"), 2, "no new file is called -"),
+        (("backup", "-"), 2, "no new file is called -"),
     ],
 )
 def test_what_cannot_be_meant_is_said(shell: Shell, words: tuple[str, ...], code: int, said: str) -> None:
