@@ -27,9 +27,8 @@ SWEEP_MICROS: Final = 600_000_000
 READERS_KEPT: Final = 2
 """Reading connections that a file keeps open for the next."""
 
-PAGE: Final = 4096
-NEARLY: Final = 64
-"""Pages below the quota from which a write that finds no room is told of the quota, and not of the disk."""
+NEARLY: Final = 1 << 18
+"""Bytes below the quota from which a write that finds no room is told of the quota, and not of the disk."""
 
 
 class Job:
@@ -184,7 +183,7 @@ class MemoryFile:
     def _alone(self, store: Store, job: Job) -> object:
         """What a write answered, or what it raised: then nothing of it was made."""
         most = self.quota + (self.quota // 4 if job.frees else 0)
-        store.connection.pragma("max_page_count", max(1, most // PAGE))
+        store.connection.pragma("max_page_count", max(1, most // _page(store)))
         try:
             with store.write():
                 return job.work(store)
@@ -195,10 +194,15 @@ class MemoryFile:
 
     def _what_is_full(self, store: Store, error: Full) -> Full:
         pages = store.connection.pragma("page_count")
-        if isinstance(pages, int) and (pages + NEARLY) * PAGE >= self.quota:
+        if isinstance(pages, int) and pages * _page(store) + NEARLY >= self.quota:
             mend = "delete something, or ask the operator for more: `maniple settings memory quota=...`"
             return Full(f"the quota of this memory, {self.quota} bytes, is used up: {mend}")
         return error
+
+
+def _page(store: Store) -> int:
+    """Bytes of a page: a copy that was restored may have others than we make."""
+    return int(str(store.connection.pragma("page_size")))
 
 
 def sync_folder(folder: Path) -> None:

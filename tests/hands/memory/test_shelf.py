@@ -295,6 +295,25 @@ def test_a_full_quota_refuses_writes_and_neither_reads_nor_deletes(tmp_path: Pat
     assert (tmp_path / f"{OWN}.db").stat().st_size > 1 << 20
 
 
+@pytest.mark.parametrize("page", [512, 65_536])
+def test_a_quota_is_of_bytes_whatever_pages_a_restored_copy_has(tmp_path: Path, page: int) -> None:
+    path, quota = tmp_path / f"{OWN}.db", 1 << 23
+    path.parent.mkdir()
+    store = Store(path, now=lambda: NOW)
+    for setting in ("journal_mode = DELETE", f"page_size = {page}"):
+        store.connection.execute(f"PRAGMA {setting}")
+    store.connection.execute("VACUUM")
+    store.close()
+
+    async def work(shelf: Any) -> None:
+        with pytest.raises(Full, match=f"the quota of this memory, {quota} bytes, is used up"):
+            for number in range(200):
+                await shelf.write(OWN, put(f"{number}", bytes(100_000)))
+
+    run(tmp_path, work, quota=quota)
+    assert quota - 200_000 < path.stat().st_size <= quota
+
+
 def test_one_that_is_waited_for_no_more_harms_nobody(tmp_path: Path) -> None:
     async def work(shelf: Any) -> None:
         for number in range(30):
