@@ -107,15 +107,16 @@ class Desk(Hand):
         if not call.uploads:
             raise Failure("arguments", "nothing came with the call: send it as a stream (`--upload FILE`)")
         size = 0
-        with path.open("wb") as file:
-            async for chunk in call.upload:
-                size += len(chunk)
-                if size > most:
-                    raise Failure("too large", f"at most {most} bytes are taken in")
-                try:
+        try:
+            with path.open("wb") as file:
+                async for chunk in call.upload:
+                    size += len(chunk)
+                    if size > most:
+                        raise Failure("too large", f"at most {most} bytes are taken in")
                     await self.shelf.aside(partial(file.write, chunk))
-                except OSError as error:
-                    raise Failure("full", f"the disk refuses: {error.strerror}") from None
+                await self.shelf.aside(file.flush)
+        except OSError as error:  # also of what was left to be written when it was closed
+            raise Failure("full", f"the disk refuses: {error.strerror}") from None
 
 
 def now() -> int:

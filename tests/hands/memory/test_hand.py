@@ -93,6 +93,19 @@ def test_ten_megabytes_in_one_line_are_refused_and_nothing_is_left_of_them(desk:
     assert desk.is_whole()
 
 
+@pytest.mark.parametrize("pieces", [[b"{"], [b"x" * 9_000], [b"x" * 262_144] * 2, [b"{", b"x" * 262_144, b"}"]])
+@pytest.mark.parametrize("method", ["all.import", "session.import", "restore"])
+def test_what_a_full_disk_does_not_take_in_is_told_as_that(desk: Desk, method: str, pieces: list[bytes]) -> None:
+    on, folder = (CHAT, desk.hand.scratch) if method == "session.import" else (OWN, desk.hand.scratch)
+    folder, name = (desk.hand.state, "coming") if method == "restore" else (folder, "import")
+    call = FakeCall(on, f"memory.{method}", upload=iter(pieces))
+    (folder / f"{name}-{call.number}").symlink_to("/dev/full")  # a disk that is full at any time
+    with pytest.raises(Failure, match="the disk refuses: No space left on device") as failed:
+        desk.loop.run_until_complete(desk.hand.on_call(call, {}))
+    assert failed.value.code == "full"
+    assert not [*folder.glob(f"{name}-*")]
+
+
 def files_of(desk: Desk) -> list[str]:
     return sorted(path.name for path in desk.hand.state.rglob("*") if path.is_file())
 
