@@ -129,9 +129,7 @@ class MemoryFile:
         """The writing connection, opened by whoever comes first."""
         with self._lock:
             if self._store is None:
-                if not self.path.parent.exists():
-                    self.path.parent.mkdir(mode=0o700, exist_ok=True)
-                    sync_folder(self.path.parent.parent)
+                make_folder(self.path.parent)
                 is_new = not self.path.exists()
                 try:
                     self._store = Store(self.path, now=self.now)
@@ -203,6 +201,17 @@ class MemoryFile:
 def _page(store: Store) -> int:
     """Bytes of a page: a copy that was restored may have others than we make."""
     return int(str(store.connection.pragma("page_size")))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of memory files, so that it survives a power cut; it may be there. Raises Full."""
+    if folder.exists():
+        return
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise Full(f"the disk refuses: {error.strerror}") from None
 
 
 def sync_folder(folder: Path) -> None:

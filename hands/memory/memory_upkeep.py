@@ -12,7 +12,7 @@ from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader, Store
 from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
-from memory_file import remove, remove_logs, sync_folder, take_in_log
+from memory_file import make_folder, remove, remove_logs, sync_folder, take_in_log
 from memory_owner import PLAIN
 from runtime import Call, Failure
 from wire import limits
@@ -178,7 +178,7 @@ def _checked(path: Path) -> None:
 
 def _replace(path: Path, target: Path) -> None:
     """Let a file take the place of another one, which nobody has open; killed between, one of the two is there."""
-    target.parent.mkdir(mode=0o700, exist_ok=True)
+    make_folder(target.parent)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -36,7 +36,13 @@ async def main(disk: Path) -> None:
     for owner in (OWN, TEAM):
         await shelf.write(owner, lambda store: put(store, "first", 10_000))
         await shelf.write(owner, lambda store: say(store, "hello"))
+    bare = disk / "bare"
+    bare.mkdir()
     filler = fill(disk)
+    first: Any = hand_module("memory", "memory_shelf").Shelf(bare, now=lambda: 1, quota=1 << 30)
+    none = await asyncio.gather(first.write(OWN, lambda store: put(store, "a", 10)), return_exceptions=True)
+    assert isinstance(none[0], Full), none  # there is no folder yet
+    await first.close()
     told: list[object] = []
     for turn in range(40):
         told += await asyncio.gather(
