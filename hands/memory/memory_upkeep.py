@@ -24,6 +24,9 @@ OPERATORS: Final = f"own/{OPERATOR}"
 _COMING: Final = "coming"
 """In the state folder: what is being restored, until it is whole."""
 
+_ADVICE: Final = ": `maniple memory verify`"
+"""Where damage of a memory goes on with what to do; of a copy that was sent it would tell nothing."""
+
 
 class Upkeep(Desk):
     """memory.stats and what belongs to it."""
@@ -173,7 +176,8 @@ def _checked(path: Path) -> None:
         finally:
             store.close()
     except Damaged as error:
-        raise Damaged(f"what was sent is no copy of a memory, and nothing has changed: {error}") from None
+        what = str(error).partition(_ADVICE)[0]
+        raise Damaged(f"what was sent is no copy of a memory, and nothing has changed: {what}") from None
 
 
 def _replace(path: Path, target: Path) -> None:
