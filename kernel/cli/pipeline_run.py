@@ -112,7 +112,7 @@ class _View:
         now = time.time_ns() // 1000
         lines = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)
         up = f"\033[{self._lines}A" if self._lines else ""
-        drawn = "".join(f"\033[K{_fitted(line, width)}\n" for line in lines)
+        drawn = "".join(f"\033[K{screen.safe(_fitted(line, width))}\n" for line in lines)
         sys.stderr.write(f"\r{up}{drawn}\033[J")
         sys.stderr.flush()
         self._lines = len(lines)
@@ -132,7 +132,5 @@ class _View:
 
 def _fitted(line: str, width: int) -> str:
     """A line that does not wrap; one with colours is short enough, or loses them."""
-    plain = line
-    for code in ("\033[0m", *(f"\033[{number}m" for number in screen.COLOURS.values())):
-        plain = plain.replace(code, "")
+    plain = screen.unpainted(line)
     return line if screen.width_of(plain) <= width else screen.cut(plain, width)

@@ -30,7 +30,10 @@ _WHOLE: Final = frozenset({
 
 _NARROWEST: Final = 8
 _GAP: Final = "  "
-_OURS: Final = re.compile(rf"(\033\[(?:0|{'|'.join(map(str, COLOURS.values()))})m)")
+_BRUSH: Final = f"\033{os.urandom(8).hex()}"
+"""Begins our own colours until safe() writes them: a text that a Hand wrote cannot hold it, and so paints nothing."""
+
+_OURS: Final = re.compile(rf"{_BRUSH}(\[\d+m)")
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
@@ -49,7 +52,7 @@ def coloured(text: str, colour: str, stream: IO[str] | None = None) -> str:
     shown = visible(text)
     if not colour or not _wants_colour(sys.stdout if stream is None else stream):
         return shown
-    return Painted(f"\033[{COLOURS[colour]}m{shown}\033[0m")
+    return Painted(f"{_BRUSH}[{COLOURS[colour]}m{shown}{_BRUSH}[0m")
 
 
 def _wants_colour(stream: IO[str] | None) -> bool:
@@ -69,12 +72,17 @@ def _escaped(char: str) -> str:
 
 
 def safe(text: str) -> str:
-    """Lines with nothing in them that moves the cursor, hides or reorders anything; our own colours stay."""
+    """Lines with nothing in them that acts on a terminal, but for the colours that coloured() gave."""
     return "\n".join(line if line.isprintable() else _safe_line(line) for line in text.split("\n"))
 
 
 def _safe_line(line: str) -> str:
-    return "".join(part if at % 2 else visible(part) for at, part in enumerate(_OURS.split(line)))
+    return "".join(f"\033{part}" if at % 2 else visible(part) for at, part in enumerate(_OURS.split(line)))
+
+
+def unpainted(line: str) -> str:
+    """A line without our own colours."""
+    return _OURS.sub("", line)
 
 
 def safe_json(text: str) -> str:

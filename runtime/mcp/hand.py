@@ -50,6 +50,7 @@ _PAGES: Final = 100
 _ROWS: Final = 5_000
 _PIECE: Final = 256 * 1024
 _ADDRESS: Final = 16 * 1024  # bytes of where a page sends a person
+_LOST: Final = ("Connection closed", "SSE stream ")  # how `mcp` begins CONNECTION_CLOSED, a code that servers use, too
 
 _T = TypeVar("_T")
 
@@ -276,7 +277,7 @@ class Server(Hand):
         except MCPError as error:
             if self._login is not None and self._login.why:
                 raise Failure("login", self._login.why) from None
-            if error.code == CONNECTION_CLOSED:
+            if error.code == CONNECTION_CLOSED and error.message.startswith(_LOST):
                 raise Failure("ended", "the server has ended, or the connection to it") from None
             code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
             raise Failure(code, results.one_text(f"the server says: {error}")) from None

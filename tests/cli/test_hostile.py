@@ -191,7 +191,15 @@ def test_a_folder_that_is_checked_says_nothing_by_its_name(tmp_path: Path) -> No
         assert (ran.code, acts_on_a_screen(ran.out + ran.err)) == (1, [])
 
 
-def test_our_own_colours_pass_and_no_others() -> None:
-    assert screen.safe("\x1b[31mred\x1b[0m \x1b[8mhidden") == "\x1b[31mred\x1b[0m \\u{1b}[8mhidden"
+def test_a_colour_is_ours_alone_whoever_writes_one_like_it(beset: Shell) -> None:
+    painted = "\x1b[31mred\x1b[0m"
+    assert screen.safe(painted) == "\\u{1b}[31mred\\u{1b}[0m"
     assert screen.safe("a\r\nb") == "a\\r\nb"
     assert screen.fields([("why", "\x1b[31mred")]) == "why  \\u{1b}[31mred"
+    beset.good("call", "memory.store", "own", f"text={painted}")
+    for words in (("memory", "search", "red"), ("memory", "search", "red", "--explain")):
+        assert "\\u{1b}[31mred\\u{1b}[0m" in on_a_terminal(beset, *words)
+
+
+def test_a_state_has_our_colour_on_a_terminal(beset: Shell) -> None:
+    assert "\x1b[31mfailed   \x1b[0m" in on_a_terminal(beset, "audit", "search", "unkind")

@@ -81,6 +81,15 @@ def test_a_stuck_call_holds_up_no_other_call_to_it_and_no_other_server(kernel: K
     wait_for(lambda: "notifications/cancelled" in output_of(kernel, first))
 
 
+@pytest.mark.parametrize("code", [-32000, -32001, -32603])
+def test_a_server_that_says_why_it_cannot_is_told_in_its_own_words(kernel: Kernel, client: Client, code: int) -> None:
+    words = (
+        f"def called(message):\n    tell(id=message['id'], error={{'code': {code}, 'message': 'the till is shut'}})\n"
+    )
+    caught = failed(client, add(kernel, f"shut{-code}", words))
+    assert (caught.reason, "the server says: the till is shut" in str(caught)) == ("server", True)
+
+
 def test_what_is_no_message_is_passed_over_and_told_in_the_log(kernel: Kernel, client: Client) -> None:
     odd = 'write("Welcome!"); write("{"); write("[]"); write(\'{"jsonrpc": "2.0"}\'); write("\\x1b[2J")\n'
     odd += "sys.stdout.buffer.write(b'\\xff\\xfe\\n')\n"
