@@ -11,7 +11,8 @@ import pytest
 
 from docs.drawn import BLOCKS, machine
 from docs.generate import BLOCK, MARK, PAGES, drifted, drifted_blocks, redrawn
-from kernel.cli import commands
+from kernel.cli import commands, typed
+from manifests.check import check
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, time_text
 from wire.signing import SigningKey
@@ -24,6 +25,7 @@ TEXTS: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS, *HAND_MANUALS]
 LINK: Final = re.compile(r"\]\((?!https?://)([^)\s#]*)(?:#([^)\s]*))?\)")
 COMMAND: Final = re.compile(r"(?:`|^[ ]*(?:\$ )?)maniple ([a-z][a-z-]*)(?: ([a-z][a-z-]*)\b)?", re.MULTILINE)
 FILE: Final = re.compile(r"`((?:docs|hands|kernel|manifests|memory|runtime|tests|wire)/[\w/.-]+\.(?:py|md|toml|csv))`")
+SETTING: Final = re.compile(r"maniple settings ([a-z-]+) '([^']+)'")
 EXAMPLE: Final = re.compile(r"```python\n.*?```", re.DOTALL)
 """Code that shows how something would be added."""
 
@@ -123,6 +125,15 @@ def test_every_command_that_is_named_is_there(page: Path) -> None:
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     named = set(FILE.findall(page.read_text(encoding="utf-8"))) - TO_BE_MADE
     assert [path for path in sorted(named) if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=_named)
+def test_every_setting_that_a_page_gives_can_be_given_so(page: Path) -> None:
+    for hand, word in SETTING.findall(page.read_text(encoding="utf-8")):
+        declared = check((ROOT / "hands" / hand / "HAND.toml").read_text(encoding="utf-8")).settings
+        given = typed.words([word])
+        assert set(given.names) <= declared.keys()
+        assert typed.settings({name: one.type for name, one in declared.items()}, given)
 
 
 def test_the_index_leads_to_every_page() -> None:
