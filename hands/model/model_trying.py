@@ -57,6 +57,7 @@ class Trying:
         if schema is not None and (fault := _compared(partial(schemas.fault, schema))):
             raise ModelFailed("request", fault)  # before any answer is paid for that would be of no use
         last: ModelFailed | None = None
+        failed: list[str] = []
         for name in self._desk.plan(self._asked, self._request).names:
             tries = 0
             while True:
@@ -80,8 +81,10 @@ class Trying:
             if shown or not last.kind.elsewhere:
                 raise last
             self._tried.append(f"{name}: {last.code}")
+            failed.append(f"{name}: {last.text}")
         assert last is not None  # a plan has at least one name
-        raise last
+        before = f"; before it {'; '.join(failed[:-1])}" if len(failed) > 1 else ""
+        raise ModelFailed(last.code, f"{last.text}{before}", after=last.after, provider=last.provider)
 
     async def _once(self, name: str, request: Request) -> AsyncGenerator[AnyPiece | Answer, None]:
         """One request to one model."""

@@ -50,7 +50,7 @@ class Painted(str):
 def coloured(text: str, colour: str, stream: IO[str] | None = None) -> str:
     """One line, made visible, in a colour where colours are wanted. colour: a name of COLOURS, or "" for none."""
     shown = visible(text)
-    if not colour or not _wants_colour(sys.stdout if stream is None else stream):
+    if not shown or not colour or not _wants_colour(sys.stdout if stream is None else stream):
         return shown
     return Painted(f"{_BRUSH}[{COLOURS[colour]}m{shown}{_BRUSH}[0m")
 

@@ -196,10 +196,14 @@ def test_a_colour_is_ours_alone_whoever_writes_one_like_it(beset: Shell) -> None
     assert screen.safe(painted) == "\\u{1b}[31mred\\u{1b}[0m"
     assert screen.safe("a\r\nb") == "a\\r\nb"
     assert screen.fields([("why", "\x1b[31mred")]) == "why  \\u{1b}[31mred"
-    beset.good("call", "memory.store", "own", f"text={painted}")
+    beset.good("call", "memory.store", "own", f"text=a red word: {painted}")  # found by its words at once
     for words in (("memory", "search", "red"), ("memory", "search", "red", "--explain")):
         assert "\\u{1b}[31mred\\u{1b}[0m" in on_a_terminal(beset, *words)
 
 
 def test_a_state_has_our_colour_on_a_terminal(beset: Shell) -> None:
     assert "\x1b[31mfailed   \x1b[0m" in on_a_terminal(beset, "audit", "search", "unkind")
+
+
+def test_what_there_is_not_has_no_row_on_a_terminal_either(beset: Shell) -> None:
+    assert "template" not in on_a_terminal(beset, "status")
