@@ -15,6 +15,7 @@ from kernel.cli.exits import Ended
 from kernel.record.recovery import Lines, segments
 from manifests.state import State, fold
 from manifests.trust import TrustStore
+from manifests.versions import after, rank
 from wire.entries import Entry, decode
 from wire.errors import CodecError, NoteMalformed
 from wire.signing import VerifyKey
@@ -134,6 +135,13 @@ def installed(folder: Path) -> set[str]:
             case _:
                 pass
     return names
+
+
+def version_after(folder: Path, name: str) -> str:
+    """The version after the newest that was ever installed of a Hand, removed or not; an older one would be refused."""
+    told = [str(entry.detail.get("version")) for entry in entries(folder, needles=(b'"kind":"hand.install"',))
+            if entry.kind == "hand.install" and entry.detail.get("name") == name]  # fmt: skip
+    return after(max(told, key=rank)) if told else "1.0.0"
 
 
 def _no_package(folder: str) -> NoReturn:

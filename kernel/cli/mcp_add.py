@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import given, install, mcp_passing, mcp_servers, mcp_table, screen, secret_values
+from kernel.cli import given, install, logbook, mcp_passing, mcp_servers, mcp_table, screen, secret_values
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.capabilities import url
@@ -22,7 +22,6 @@ from manifests.mcp.private import is_private
 from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
-from manifests.versions import after
 
 _NAME: Final = 200  # characters of a server's name, and of its version, that are shown
 
@@ -120,8 +119,7 @@ def mcp_add(
         values[wanted.login.proof] = secret_values.of_file(key) if key else _secret("CLIENT_SECRET")
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
-        if old is not None:
-            wanted = replace(wanted, version=after(old[0].version))
+        wanted = replace(wanted, version=logbook.version_after(session.log(), wanted.hand))
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
         except mcp_servers.LoginWanted as error:

@@ -4,11 +4,10 @@ import shlex
 
 import click
 
-from kernel.cli import install, installed, mcp_doors
+from kernel.cli import install, logbook, mcp_doors
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.mcp.door import PREFIX, Wanted
-from manifests.versions import after
 
 
 @command()
@@ -42,9 +41,8 @@ def mcp_offer(
         raise Ended("a door that may only read starts no Hand: leave out --hand, or --autonomy readonly", Exit.USAGE)
     own = mcp_doors.hand_of(name)
     with session.client() as client:
-        old = installed.find(client, own)
         works, lends = mcp_doors.works(client, hand)
-        version = after(old.package.manifest.hand.version) if old is not None else "1.0.0"
+        version = logbook.version_after(session.log(), own)
         what = Wanted(
             name=own.removeprefix(PREFIX), version=version, methods=mcp_doors.wanted(client, methods),
             hands=works, lends=lends, autonomy=autonomy,

@@ -103,3 +103,10 @@ def is_one_clear_line(ran: Ran) -> bool:
     return (
         ran.err.count("\n") == 1 and ran.err.startswith("maniple: ") and "Traceback" not in ran.err and "`" in ran.err
     )
+
+
+def versions(shell: Shell) -> set[tuple[str, str]]:
+    """Names and versions of the Hands that are installed."""
+    rows = shell.told("hands")["hands"]
+    assert isinstance(rows, list)
+    return {(row["name"], row["version"]) for row in rows}

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, versions
 from tests.living import ROOT, Source, holding, write_hand
 from tests.system.fates import until
 from tests.system.mcp_servers import LOOP, RAW
@@ -252,6 +252,19 @@ def test_a_secret_comes_to_the_server_and_stands_nowhere(shell: Shell, tmp_path:
         assert [path.parent.name for path in holding(shell.home, "quite-a-secret-word")] == ["keys"]
     finally:
         shell.good("mcp", "remove", "keyed")
+
+
+def test_a_server_that_was_removed_can_be_added_again(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "attic").mkdir()
+    (tmp_path / "attic" / "server.py").write_text(RAW + LOOP)
+    add = ("mcp", "add", "attic", "--files", tmp_path / "attic", "--yes", "--", "python3", "server.py")
+    shell.good(*add)
+    shell.good(*add)
+    shell.good("mcp", "remove", "attic")
+    shell.good(*add)
+    assert ("mcp-attic", "1.0.2") in versions(shell)
+    assert "did it" in shell.good("call", "mcp-attic.do", "text=it")
+    shell.good("mcp", "remove", "attic")
 
 
 def test_a_server_that_died_too_often_is_given_another_chance_by_being_added_anew(shell: Shell, tmp_path: Path) -> None:

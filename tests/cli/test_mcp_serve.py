@@ -11,7 +11,7 @@ from mcp import Client
 from mcp_types import EmbeddedResource, TextContent
 
 from tests.cli.clients import LAB, ToolChanges, printed, talking, text, until
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, versions
 from tests.living import Source, write_hand
 
 OFFERED = ("echo.say", "time.now", "lab.count", "lab.raw", "lab.shout", "lab.wait=a*")
@@ -212,6 +212,15 @@ def _shop(version: str, *methods: str, summary: str = "Do it") -> Source:
     does = "".join(f"    async def {one.partition('.')[2]}(self, call): return None\n" for one in methods)
     main = f"from runtime import Hand\n\n\nclass Shop(Hand):\n{does}"
     return Source(f'{head}version = "{version}"\n' + "".join(rows), main)
+
+
+def test_a_door_that_was_removed_can_be_offered_again(shell: Shell) -> None:
+    shell.good("mcp", "offer", "attic", "time.now", "--yes")
+    shell.good("mcp", "offer", "attic", "time.now", "--autonomy", "full", "--yes")
+    shell.good("remove", "door-attic")
+    shell.good("mcp", "offer", "attic", "time.now", "--yes")
+    assert ("door-attic", "1.0.2") in versions(shell)
+    shell.good("remove", "door-attic")
 
 
 def test_what_is_offered_no_more_is_taken_back(shell: Shell) -> None:
