@@ -16,12 +16,15 @@ import click
 
 from kernel.cli import commands, mistyped
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import chosen_home, say
+from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
 from wire.errors import ManipleError
 
+PROJECT: Final = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml"
+)
 _UNKNOWN: Final = re.compile(r"no (?:Hand|pipeline) '([^']+)' is (?:installed|there)")
 
 
@@ -29,8 +32,7 @@ class Listing(click.Group):
     """A command that holds others, from a table; a command's file is imported when it is asked for."""
 
     def __init__(self, name: str, rows: Mapping[str, str], *, prefix: str = "", default: str = "", about: str) -> None:
-        options = [click.Option(["--home"], metavar="DIR", type=click.Path(), help="The home.")] if not prefix else []
-        super().__init__(name, help=about, params=list(options), no_args_is_help=not default)
+        super().__init__(name, help=about, params=[] if prefix else _options(), no_args_is_help=not default)
         self._rows = rows
         self._prefix = prefix
         self._default = default
@@ -77,6 +79,24 @@ class Listing(click.Group):
         for title, rows in sections.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(widest), help) for name, help in rows.items()])
+
+
+def _options() -> list[click.Parameter]:
+    """What may stand before a command."""
+    return [
+        click.Option(["--home"], metavar="DIR", type=click.Path(), help="The home."),
+        click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Which Maniple this is."),
+    ]
+
+
+def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Say which Maniple it is, as its own pyproject.toml does, and end."""
+    if is_asked and not ctx.resilient_parsing:
+        import tomllib
+
+        with open(PROJECT, "rb") as file:
+            write(f"maniple {tomllib.load(file)['project']['version']}\n")
+        ctx.exit()
 
 
 def cli() -> click.Group:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import click
@@ -99,3 +100,9 @@ def test_completion_knows_the_runs_that_began_last(words: str, shell: Shell) -> 
 @pytest.mark.parametrize("words", ["show gr", "run-show r-", "stop r"])
 def test_completion_of_names_is_empty_where_there_is_no_home(words: str, tmp_path: Path) -> None:
     assert not any(_completed(Shell(tmp_path / "none"), f"maniple {words}"))
+
+
+def test_it_says_which_maniple_it_is(tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    ran = Shell(tmp_path / "none").run("--version")
+    assert (ran.code, ran.out, ran.err) == (0, f"maniple {version}\n", "")
