@@ -65,7 +65,7 @@ def decide(state: State, hand: Installed, asked: Fired, working: Collection[str]
     """
     schedule = hand.package.manifest.schedule
     if schedule is None or not hand.is_task:
-        raise Refusal("schedule", f"{hand.name} has no [schedule], so nothing but its operator starts it")
+        raise Refusal("schedule", f"{hand.name} has no [schedule]: `maniple start {hand.name}` starts it")
     begun = state.fired.get(hand.id, {})
     if asked.key in begun:
         return Firing(before=begun[asked.key])

@@ -105,6 +105,8 @@ def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[
 
 def _module_problems(folder: package.Folder) -> list[Problem]:
     """What is wrong with the module that `wasm` names, found by compiling it as `install` does."""
+    if missing := package.entry_problem(folder):
+        return [Problem(f"{folder.path.rstrip('/')}/HAND.toml", 1, 1, missing, "build the module, or change wasm")]
     try:
         compiling.compiled(folder, compiling.SECONDS)
     except Ended as error:

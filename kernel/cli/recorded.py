@@ -62,7 +62,8 @@ def load(session: Session, run: str) -> Recorded:
         _compare_work(home, told, placed, start, work)
     except TapeDamaged as damage:
         near = _near(placed, damage.at)
-        raise Ended(f"{run} of {code} cannot be replayed: {damage}{near}", Exit.UNVERIFIED) from None
+        beside = f"`maniple audit search --run {run}` shows what the log has of it"
+        raise Ended(f"{run} of {code} cannot be replayed: {damage}{near}; {beside}", Exit.UNVERIFIED) from None
     return Recorded(began=told, records=tuple(placed), secret=secret, is_whole="end" in work)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell
-from tests.living import ECHO, write_hand
+from tests.living import ECHO, ROOT, write_hand
 
 
 @pytest.mark.parametrize("option", [(), ("--service",)])
@@ -114,6 +114,16 @@ def test_new_never_writes_over_a_folder(shell: Shell, tmp_path: Path) -> None:
     ran = shell.run("new", "twice", "--into", tmp_path)
     assert ran.code == 1
     assert "is there already" in ran.err
+
+
+def test_a_module_that_is_not_built_yet_is_to_be_built(shell: Shell, tmp_path: Path) -> None:
+    sources = shutil.ignore_patterns("*.wasm")
+    folder = shutil.copytree(ROOT / "docs" / "examples" / "wasm-c", tmp_path / "primes", ignore=sources)
+    problems = shell.run("check", folder, "--json").table()["problems"]
+    assert isinstance(problems, list)
+    missing = "wasm names primes.wasm, but there is no such file"
+    told = [(one["file"], one["what"], one["instead"]) for one in problems]
+    assert told == [(f"{folder}/HAND.toml", missing, "build the module, or change wasm")]
 
 
 def test_check_tells_every_problem_at_once(shell: Shell, tmp_path: Path) -> None:

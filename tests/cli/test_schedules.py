@@ -110,7 +110,8 @@ def test_a_paused_hand_is_shown_as_held_and_not_started(shell: Shell, installed:
 def test_what_has_no_schedule_is_told_so(shell: Shell, installed: str) -> None:
     ran = shell.run("schedules", "run", "greeter")
     assert ran.code == 4
-    assert "greeter has no [schedule]" in ran.err
+    assert "greeter has no [schedule]: `maniple" in ran.err
+    assert "start greeter` starts it" in ran.err
     assert shell.run("schedules", "history", "nobody").code == 1
     assert past(shell, "greeter") == []
 
