@@ -65,7 +65,7 @@ def refused(kernel: Kernel, run: str) -> str:
     assert said.code == 5, said.words
     assert said.out == ""
     assert f"{run} of journey 1.0.0 cannot be replayed" in said.words
-    assert f"`maniple audit search --run {run}` shows" in said.words
+    assert f"audit search --run {run}` shows" in said.words
     return said.words
 
 
