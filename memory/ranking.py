@@ -112,10 +112,9 @@ def within_reach(scores: Mapping[int, float], most: int, recency: float) -> list
     if len(scores) <= most:
         return sorted(scores)
     last = sorted(scores.values(), reverse=True)[most - 1]
-    bound = weighed(last, freshness=0, importance=0, recency=recency)
-    return sorted(
-        one for one, score in scores.items() if weighed(score, freshness=1, importance=1, recency=recency) >= bound
-    )
+    least = weighed(last, freshness=0, importance=0, recency=recency)
+    gain = weighed(1, freshness=1, importance=1, recency=recency)
+    return sorted(one for one, score in scores.items() if score * gain >= least)
 
 
 def diverse(
@@ -126,13 +125,18 @@ def diverse(
     A candidate's value is its score less `diversity` * the greatest score * its greatest likeness to what was taken before.
     likeness: of each to each; empty where nothing is known of it.
     """
-    top = max(scores, default=0.0)
-    left = dict.fromkeys(range(len(scores)), 0.0)
+    loss = diversity * max(scores, default=0.0)
+    values, repeats = list(scores), [0.0] * len(scores)
+    left = list(range(len(scores)))
     taken: list[tuple[int, float]] = []
     while left and len(taken) < most:
-        best = max(left, key=lambda one: (scores[one] - diversity * top * left[one], -one))
-        taken.append((best, scores[best] - diversity * top * left.pop(best)))
-        if diversity and likeness:
+        best = max(left, key=values.__getitem__)  # the first of equals
+        left.remove(best)
+        taken.append((best, values[best]))
+        if loss and likeness:
             alike = likeness[best]
-            left = {one: max(like, alike[one]) for one, like in left.items()}
+            for one in left:
+                if alike[one] > repeats[one]:
+                    repeats[one] = alike[one]
+                    values[one] = scores[one] - loss * alike[one]
     return taken
