@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell
-from tests.living import ECHO, ROOT, write_hand
+from tests.living import ECHO, write_hand
 
 
 @pytest.mark.parametrize("option", [(), ("--service",)])
@@ -89,20 +89,6 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     assert "answer.json: this is no schema" in shell.run("install", folder, "--yes").err
 
 
-def test_check_and_install_tell_what_a_module_lacks(shell: Shell, tmp_path: Path) -> None:
-    folder = Path(shell.good("new", "lacking", "--wasm", "--into", tmp_path).strip())
-    text = (folder / "main.wat").read_text()
-    (folder / "main.wat").write_text(text.replace('(export "run")', '(export "walk")'))
-    problems = shell.run("check", folder, "--json").table()["problems"]
-    assert isinstance(problems, list)
-    assert [one["what"] for one in problems] == ["it exports no function run(i32, i32) -> i64"]
-    ran = shell.run("install", folder, "--yes")
-    assert ran.code == 1
-    assert "it exports no function run" in ran.err
-    (folder / "main.wat").unlink()
-    assert "there is no such file" in shell.run("install", folder, "--yes").err
-
-
 @pytest.mark.parametrize("name", ["Disk", "a_b", "../up", "-x-"])
 def test_a_bad_name_makes_nothing(name: str, shell: Shell, tmp_path: Path) -> None:
     assert shell.run("new", "--into", tmp_path, "--", name).code == 2
@@ -114,16 +100,6 @@ def test_new_never_writes_over_a_folder(shell: Shell, tmp_path: Path) -> None:
     ran = shell.run("new", "twice", "--into", tmp_path)
     assert ran.code == 1
     assert "is there already" in ran.err
-
-
-def test_a_module_that_is_not_built_yet_is_to_be_built(shell: Shell, tmp_path: Path) -> None:
-    sources = shutil.ignore_patterns("*.wasm")
-    folder = shutil.copytree(ROOT / "docs" / "examples" / "wasm-c", tmp_path / "primes", ignore=sources)
-    problems = shell.run("check", folder, "--json").table()["problems"]
-    assert isinstance(problems, list)
-    missing = "wasm names primes.wasm, but there is no such file"
-    told = [(one["file"], one["what"], one["instead"]) for one in problems]
-    assert told == [(f"{folder}/HAND.toml", missing, "build the module, or change wasm")]
 
 
 def test_check_tells_every_problem_at_once(shell: Shell, tmp_path: Path) -> None:
