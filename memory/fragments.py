@@ -113,7 +113,7 @@ def add(store: Store, space: str, new: New, *, supersedes: int | None = None) ->
     metadata = told_metadata(new.metadata)
     with store.write():
         place = spaces.opened(store, space)
-        older = None if supersedes is None else ident(_live(store, place, supersedes))
+        older = None if supersedes is None else _ident(_live(store, place, supersedes))
         if older is not None:
             unindex(store, place, older)
             store.rows(_SQL["supersede"], {"id": older, "now": store.now()})
@@ -142,7 +142,7 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
     with store.write():
         place = spaces.found(store, space)
         live = _live(store, place, number)
-        row, now = ident(live), fragment(store, live)
+        row, now = _ident(live), fragment(store, live)
         text = now.text if changes.text is None else changes.text
         kind = now.kind if changes.kind is None else changes.kind
         importance = now.importance if changes.importance is None else changes.importance
@@ -239,7 +239,7 @@ def fragments(store: Reader, rows: Sequence[Row]) -> list[Fragment]:
 def _fragment(row: Row, origins: list[object]) -> Fragment:
     found: dict[str, object] = dict(zip(Fragment.__struct_fields__[:-1], row, strict=True))
     successor = row[8]
-    found["number"] = spaces.number(ident(row))
+    found["number"] = spaces.number(_ident(row))
     found["successor"] = None if successor is None else spaces.number(int(str(successor)))
     found["labels"], found["metadata"] = msgspec.json.decode(str(row[5])), msgspec.json.decode(str(row[6]))
     found["origins"] = origins
@@ -294,7 +294,7 @@ def _live(store: Store, place: Space, number: int) -> Row:
     return rows[0]
 
 
-def ident(row: Row) -> int:
+def _ident(row: Row) -> int:
     """The id of a row of `get` or `list`."""
     return int(str(row[0]))
 

@@ -17,7 +17,7 @@ from memory.vectors import Nearest
 
 REPEATS: Final = 0.8
 TOGETHER: Final = 100
-"""Chunks whose fragments are looked up at once."""
+"""Chunks whose fragments are looked up at once: as many as mostly suffice for those that are fused."""
 
 _SQL: Final = queries("recall")
 

@@ -38,6 +38,17 @@ def test_a_number_stands_at_the_median_of_its_last_three_runs() -> None:
     assert line == "| a recall | 12.0 ms | ≤ 15 | yes | 25.0 (run-1), 10.0 (run-2), 12.0 (run-3) |"
 
 
+def test_the_machine_of_every_run_that_a_number_stands_on_is_told_and_of_no_other() -> None:
+    older, newer = (msgspec.structs.replace(MACHINE, kernel=kernel) for kernel in ("6.1", "6.2"))
+    machines = (MACHINE, older, newer, newer)
+    runs = [(f"run-{at}", msgspec.structs.replace(run(10.0), machine=machine)) for at, machine in enumerate(machines)]
+    told = [line.rpartition(": ") for line in report.standing(runs).splitlines() if line.startswith("- ")]
+    assert [(("Linux 6.1," in machine, "Linux 6.2," in machine), names) for machine, _, names in told] == [
+        ((True, False), "run-1"),
+        ((False, True), "run-2, run-3"),
+    ]
+
+
 def test_a_number_that_most_of_its_last_runs_do_not_reach_is_not_reached() -> None:
     runs = [(f"run-{at}", run(taken)) for at, taken in enumerate([20.0, 21.0, 3.0])]
     assert "| a recall | 20.0 ms | ≤ 15 | **no** |" in report.standing(runs)

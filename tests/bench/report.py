@@ -22,8 +22,8 @@ _HEAD: Final = """# Numbers
 Measured by `./just bench`: each row beside the fastest bare program we can write for the same work, in the same run,
 in turns (ours, bare, ours, bare…), so that noise of the machine hits both. What stands here is the median of the last
 three runs that measured it. Every run, with 90th percentiles, is in [runs.md](runs.md), and the raw samples are in the
-`run-*.json` files beside it. These pages are written by the bench. The machines of those runs are rented, and two that
-are called the same may be one and a half times as quick as each other:
+`run-*.json` files beside it. These pages are written by the bench. Machines of those runs, as far as they can be told
+apart:
 
 """
 
