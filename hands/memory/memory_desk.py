@@ -102,8 +102,8 @@ class Desk(Hand):
         for start in range(0, len(raw), limits.CHUNK_SIZE):
             await call.send(raw[start : start + limits.CHUNK_SIZE])
 
-    async def received(self, call: Call, path: Path, most: int) -> None:
-        """Write what the caller sends to a file, at most so many bytes. Raises Failure."""
+    async def received(self, call: Call, path: Path, most: int, mend: str = "") -> None:
+        """Write what the caller sends to a file, at most so many bytes. mend: how more could be. Raises Failure."""
         if not call.uploads:
             raise Failure("arguments", "nothing came with the call: send it as a stream (`--upload FILE`)")
         size = 0
@@ -112,7 +112,7 @@ class Desk(Hand):
                 async for chunk in call.upload:
                     size += len(chunk)
                     if size > most:
-                        raise Failure("too large", f"at most {most} bytes are taken in")
+                        raise Failure("too large", f"at most {most} bytes are taken in{mend}")
                     await self.shelf.aside(partial(file.write, chunk))
                 await self.shelf.aside(file.flush)
         except OSError as error:  # also of what was left to be written when it was closed

@@ -180,7 +180,7 @@ class MemoryFile:
 
     def _alone(self, store: Store, job: Job) -> object:
         """What a write answered, or what it raised: then nothing of it was made."""
-        most = self.quota + (self.quota // 4 if job.frees else 0)
+        most = most_of(self.quota) if job.frees else self.quota
         store.connection.pragma("max_page_count", max(1, most // _page(store)))
         try:
             with store.write():
@@ -196,6 +196,11 @@ class MemoryFile:
             mend = "delete something, or ask the operator for more: `maniple settings memory quota=...`"
             return Full(f"the quota of this memory, {self.quota} bytes, is used up: {mend}")
         return error
+
+
+def most_of(quota: int) -> int:
+    """Bytes of a file that makes room, or that was such a file's copy: a little beyond the quota."""
+    return quota + quota // 4
 
 
 def _page(store: Store) -> int:

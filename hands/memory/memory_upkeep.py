@@ -12,7 +12,7 @@ from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader, Store
 from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
-from memory_file import make_folder, remove, remove_logs, sync_folder, take_in_log
+from memory_file import make_folder, most_of, remove, remove_logs, sync_folder, take_in_log
 from memory_owner import PLAIN
 from runtime import Call, Failure
 from wire import limits
@@ -23,6 +23,8 @@ OWNERS_MAX: Final = 2_000
 OPERATORS: Final = f"own/{OPERATOR}"
 _COMING: Final = "coming"
 """In the state folder: what is being restored, until it is whole."""
+
+_MORE: Final = ", by the quota: ask the operator for more, `maniple settings memory quota=...`"
 
 _ADVICE: Final = ": `maniple memory verify`"
 """Where damage of a memory goes on with what to do; of a copy that was sent it would tell nothing."""
@@ -98,7 +100,7 @@ class Upkeep(Desk):
         if call.labels:
             raise Failure("labels", "a copy keeps its own labels and takes no others: import what is marked instead")
         try:
-            await self.received(call, path, RESTORE_MAX)
+            await self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE)
             with told():
                 await self.shelf.aside(lambda: _checked(path))
                 size = path.stat().st_size

@@ -62,7 +62,7 @@ def of_run(came: Returned) -> Returned:
 def latest(session: Sequence[Message]) -> list[object]:
     """The messages, the oldest left out where all are more than a reply takes."""
     told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in session]
-    sizes = [len(msgspec.msgpack.encode(one)) for one in told]
-    while len(told) > 1 and sum(sizes) > SESSION_MOST:
-        del told[0], sizes[0]
-    return told
+    room, begin = SESSION_MOST, len(told)
+    while begin > 0 and (room := room - len(msgspec.msgpack.encode(told[begin - 1]))) >= 0:
+        begin -= 1
+    return told[min(begin, max(0, len(told) - 1)) :]

@@ -296,3 +296,21 @@ def test_recalls_go_on_while_what_they_find_is_forgotten(desk: Desk) -> None:
             assert isinstance(told, asyncio.CancelledError), told
 
     desk.loop.run_until_complete(work())
+
+
+def test_a_copy_beyond_the_quota_is_not_restored_and_what_was_there_stays(desk: Desk, tmp_path: Path) -> None:
+    for number in range(3):
+        desk.call("set", key=f"large{number}", value=str(number) * 900_000)
+    asked = FakeCall(OWN, "memory.backup")
+    desk.loop.run_until_complete(desk.hand.on_call(asked, {}))
+    (tmp_path / "small").mkdir()
+    small = Desk(tmp_path / "small", quota=1 << 20)
+    small.call("set", key="old", value=1)
+    told = small.fails("restore", upload=iter(asked.sent))
+    assert told.startswith(f"too large: at most {5 << 18} bytes are taken in, by the quota: ask the operator for more")
+    assert (small.call("get", key="old")["value"], small.is_whole()) == (1, True)
+    small.hand.shelf.quota = 4 << 20
+    assert small.call("restore", upload=iter(asked.sent)) == {"bytes": len(asked.body)}
+    assert small.call("get", key="large2")["value"] == "2" * 900_000
+    small.loop.run_until_complete(small.hand.stop())
+    small.loop.close()
