@@ -41,6 +41,7 @@ from manifests.installed import Installed
 from manifests.lives import after_template
 from manifests.policy import shown
 from manifests.schedules import RESCHEDULING
+from manifests.settings import declared_of
 from manifests.state import State, fold, to_bytes
 from manifests.unended import unended
 from manifests.upgrades import begun_anew
@@ -342,6 +343,6 @@ class Kernel:
         return principal if principal in self.runs else ""
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
-        """What was set for a Hand, its secrets among it."""
-        has_secrets = any(one.secret for one in hand.package.manifest.settings.values())
-        return {**self.state.settings.get(hand.id, {}), **(self.home.secrets(hand.id) if has_secrets else {})}
+        """What was set for a Hand, its secrets among it, of what its version declares."""
+        values = {**self.state.settings.get(hand.id, {}), **self.home.secrets(hand.id)}
+        return declared_of(hand.package.manifest.settings, values)

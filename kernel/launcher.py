@@ -121,7 +121,7 @@ class Launcher:
         for number in list(self._runs):
             self._end(number, -1)
         for name in left:
-            if name not in self._queue:
+            if name not in self._queue and name not in self._owner.runs:
                 self._remove_scratch(name)
         self._owner.template_gone()
 

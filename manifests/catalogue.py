@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed
-from manifests.policy import ABOUT_ONESELF, shown
+from manifests.policy import ABOUT_ONESELF, normal, shown
 from manifests.schema import Provided
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -27,6 +27,17 @@ class Catalogue:
         if owner is None:
             raise Refusal("no provider", f"nothing provides {shown(method)!r}: see `maniple methods`")
         return self._offered[method], owner
+
+    def again(self, method: str, resource: str) -> tuple[Provided, Installed | None, str]:
+        """As find(), and the resource as its provider gets it, of a call that was allowed earlier: one that nobody answers
+
+        any more, or not on such a resource, is taken as it was made, and refused when it is decided about once more.
+        """
+        try:
+            provided, owner = self.find(method)
+            return provided, owner, normal(provided, resource)
+        except Refusal:
+            return Provided(method=method, summary="", resource="none", effect="external"), None, resource
 
     def owner(self, method: str) -> str:
         """The name of the Hand that answers a method, or `kernel`."""

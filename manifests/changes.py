@@ -285,7 +285,8 @@ def _set(this: Asked) -> Decided:
     try:
         if this.arguments.get("typed"):
             given = settings.read(declared, {name: str(value) for name, value in given.items()})
-        wanted = {**this.state.settings.get(hand.id, {}), **secrets, **given}
+        before = settings.declared_of(declared, {**this.state.settings.get(hand.id, {}), **secrets})
+        wanted = {**before, **given}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         settings.check(declared, wanted)
     except SettingsInvalid as error:

@@ -93,6 +93,11 @@ def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
     return f"`{name}` is not a setting; " + (f"there are {', '.join(settings)}" if settings else "this Hand has none")
 
 
+def declared_of(declared: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:
+    """The values of settings that are declared: what was set for an earlier version stays behind."""
+    return {name: value for name, value in values.items() if name in declared}
+
+
 def apart(declared: Mapping[str, Setting], values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """The values that may be kept and shown, and the secret ones."""
     plain: dict[str, object] = {}

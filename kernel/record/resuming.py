@@ -282,11 +282,10 @@ class Resuming:
             kernel.router.obey(peer, header, body)
             return
         number, one = left
-        provided, owner = kernel.catalogue.find(header.method)
+        provided, owner, resource = kernel.catalogue.again(header.method, header.resource)
         call = opened(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
-            resource=policy.normal(provided, header.resource), body=body, parent=run.work, labels=run.labels, owner=owner,
-            now=kernel.loop.now(),
+            resource=resource, body=body, parent=run.work, labels=run.labels, owner=owner, now=kernel.loop.now(),
         )  # fmt: skip
         call.began, call.seq, call.until, call.answer = time_micros(one.time), one.seq, one.until, one.answer
         call.by, call.was_taken_back = replace(call.by, is_approved=one.answer == "approved"), one.answer != "held"

@@ -58,7 +58,7 @@ class Tape:
         self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
-        self._taken: set[int] = set()
+        self._highest = 0  # of the tape's numbers
         self._streams = Streams()
         self._is_telling = self._counts_events = self._is_looked_for = False
 
@@ -112,8 +112,8 @@ class Tape:
     def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> FromRun:
         """A request that is not on the tape."""
         theirs, log = header.number, self._kernel.log
-        if theirs in self._taken:
-            header = replace(header, number=max(self._taken) + 2)
+        if theirs <= self._highest:
+            header = replace(header, number=self._highest + 2)
         self._bind(header.number, theirs)
         self.count, self.last = self.count + 1, log.size
         log.journal.put_made(self.file, partial(asked_by, header, body), kept_of(body), self.last + 1)
@@ -121,7 +121,7 @@ class Tape:
 
     def _bind(self, ours: int, theirs: int) -> None:
         self._theirs[ours], self._ours[theirs] = theirs, ours
-        self._taken.add(ours)
+        self._highest = max(self._highest, ours)
 
     def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
         """A message about an earlier request, or the credit of events (0)."""
@@ -258,8 +258,8 @@ class Tape:
         number = number_of(header)
         theirs = self._theirs.get(number, number)
         if isinstance(header, ENDS) and number:
-            self._theirs.pop(number, None)
-            self._ours.pop(theirs, None)
+            self._ours.pop(self._theirs.pop(number, number), None)
+            self._streams.end(number)
         return header if theirs == number else replace(header, number=theirs)
 
     def _is_secret(self, header: FromKernel) -> bool:
@@ -289,7 +289,7 @@ class Tape:
         self._theirs = contents.numbered() if self.in_order else {}
         self._ours = {number: known for known, number in self._theirs.items()}
         self.last, self.spent = max(self.last, contents.needs - 1), contents.spent
-        self._taken = {known.number for known in contents.known}
+        self._highest = max([self._highest, *(known.number for known in contents.known)])
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
         records = first(self.file.records(), contents.heard)

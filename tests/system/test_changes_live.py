@@ -181,6 +181,20 @@ def test_secrets_set_at_once_are_all_kept(kernel: Kernel) -> None:
     assert call(kernel, "tuned.do") == {"pitch": 1, "word": "hush", "name": "ada"}
 
 
+def test_what_was_set_and_is_declared_no_more_keeps_an_upgraded_hand_from_nothing(kernel: Kernel) -> None:
+    install(kernel, TUNED)
+    call(kernel, "kernel.set", "tuned", {"values": {"pitch": 2, "word": "hush", "name": "ada"}})
+    words = '[settings.word]\ntype = "string"\nsecret = true\n'
+    later = TUNED.toml.replace("1.0.0", "1.1.0").replace('[settings.pitch]\ntype = "int"\ndefault = 1\n', "")
+    install(kernel, TUNED._replace(toml=later.replace(words, "")))
+    assert call(kernel, "tuned.do") == {"name": "ada"}
+    call(kernel, "kernel.set", "tuned", {"values": {"name": "eve"}})
+    assert call(kernel, "tuned.do") == {"name": "eve"}
+    kernel.kill()
+    kernel.up()
+    assert call(kernel, "tuned.do") == {"name": "eve"}
+
+
 def test_an_upgrade_of_which_the_log_cannot_take_all_changes_nothing(kernel: Kernel) -> None:
     """Its files are taken back by whoever installs: what was installed before must still be."""
     install(kernel, ECHO)

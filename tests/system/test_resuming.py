@@ -91,6 +91,40 @@ def test_what_was_drawn_and_what_time_it_was_are_the_same_after_a_kill(kernel: K
     assert len(entries(kernel.home, "run.left")) == 1
 
 
+def test_a_run_with_files_in_its_folder_outlives_the_template(kernel: Kernel) -> None:
+    install(kernel, PACKER)
+    run = begin(kernel, "packer")
+    entry(kernel.home, "note", run=run)
+    for _ in range(2):
+        until(lambda: (kernel.home / "scratch" / run / "packed").exists(), "it is packed")
+        kill(kernel, "template")
+    outcome = chaos.outcome_of(kernel, run)
+    assert (outcome["outcome"], outcome["value"]) == ("done", ["packed"])
+
+
+PACKER = Source(
+    """
+[hand]
+name = "packer"
+version = "1.0.0"
+description = "Keeps something in its scratch folder."
+entry = "main:Packer"
+kind = "task"
+autonomy = "full"
+""",
+    """
+from runtime import Hand
+
+
+class Packer(Hand):
+    async def run(self):
+        (self.scratch / "packed").write_text("all of it")
+        await self.kernel.note("it is packed")
+        await self.sleep(3.0)
+        return [path.name for path in self.scratch.iterdir()]
+""",
+)
+
 DREAMER = Source(
     """
 [hand]

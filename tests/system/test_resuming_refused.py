@@ -12,7 +12,7 @@ import pytest
 
 from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system import chaos, fates
-from tests.system.fates import call, entries, entry, until
+from tests.system.fates import call, entries, entry, state_of, until
 from tests.system.test_resuming import DREAMER, begin, kill
 
 CRASHER = Source(
@@ -218,3 +218,58 @@ def test_a_stopped_process_that_is_killed_while_it_is_told_goes_on(kernel: Kerne
                 except ProcessLookupError:
                     continue
     assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+
+
+ASKER = Source(
+    DREAMER.toml.replace("dreamer", "asker").replace("Dreamer", "Asker") + '\n[capabilities]\n"slow.look" = ["a/**"]\n',
+    """
+from runtime import CallFailed, CallRefused, Hand
+
+
+class Asker(Hand):
+    async def run(self):
+        try:
+            return await self.kernel.call("slow.look", "a/b")
+        except (CallRefused, CallFailed) as end:
+            return end.code
+""",
+)
+SLOW = Source(
+    ECHO.toml.replace("echo", "slow").replace("slow.say", "slow.look").replace("Echo", "Slow")
+    .replace('resource = "none"', 'resource = "path"').replace('params = { text = "string" }\n', ""),
+    """
+import asyncio
+
+from runtime import Hand
+
+
+class Slow(Hand):
+    async def look(self, call):
+        await asyncio.sleep(3600)
+""",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["removed", "gives another method", "takes another resource"])
+def test_a_call_that_nobody_answers_any_more_is_refused_to_the_run_that_made_it(kernel: Kernel, how: str) -> None:
+    install(kernel, SLOW)
+    install(kernel, ASKER)
+    run = begin(kernel, "asker")
+    made = entry(kernel.home, "call", method="slow.look", run=run)
+    until(lambda: state_of(kernel, "slow") == "ready", "it is at its provider")
+    call(kernel, "kernel.pause", "asker")
+    kernel.kill()
+    kernel.up()
+    later = SLOW.toml.replace("1.0.0", "1.1.0")
+    if how == "removed":
+        call(kernel, "kernel.remove", "slow")
+    elif how == "gives another method":
+        install(kernel, SLOW._replace(toml=later.replace("slow.look", "slow.see")))
+    else:
+        install(kernel, SLOW._replace(toml=later.replace('"path"', '"url"')))
+    call(kernel, "kernel.resume", "asker")
+    outcome = chaos.outcome_of(kernel, run)
+    expected = "resource" if how == "takes another resource" else "no provider"
+    assert (outcome["outcome"], outcome["value"]) == ("done", expected)
+    assert [one.verdict for one in entries(kernel.home, "end") if one.call == made.call] == ["refused"]
+    assert "Traceback" not in kernel.log()

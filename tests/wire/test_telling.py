@@ -305,3 +305,15 @@ def test_a_stream_that_is_left_is_not_waited_for() -> None:
     streams.rewind({1})
     streams.leave(1)
     assert not streams.is_behind(1)
+
+
+def test_of_a_call_that_is_over_no_stream_is_remembered() -> None:
+    streams = Streams()
+    for _ in range(2):
+        streams.repeated(1, 3)
+        streams.repeated(-1, 1, b"a")
+        streams.rewind({1})
+        streams.repeated(-1, 1, b"a")
+    assert streams.is_behind(1)
+    streams.end(1)
+    assert not any(vars(streams).values())
