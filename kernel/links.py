@@ -105,8 +105,7 @@ class Links:
             self._kernel.tally(peer.principal, code, f"ended: {why}")
         self.dismiss(peer)
         if peer.run is not None:
-            peer.run.unfit = peer.run.unfit or f"ended by the kernel: {why}"
-            self._kernel.supervisor.kill(peer.run, peer.run.unfit)
+            self._kernel.supervisor.end_as_unfit(peer.run, f"ended by the kernel: {why}")
 
     def leave(self, peer: Peer, why: str) -> None:
         """A peer leaves of its own will; a run's process has GRACE to end."""

@@ -133,8 +133,7 @@ class Services:
         self._share(life, run)
         over = [one for one in run.serving.values() if life.shares - one.shares > most]
         if over:
-            run.unfit = f"a call used more than its {most:g} s of processor time"
-            kernel.supervisor.kill(run, run.unfit)
+            kernel.supervisor.end_as_unfit(run, f"a call used more than its {most:g} s of processor time")
         for call in over:
             kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
         kernel.loop.after(1.0, lambda: self._watch_cpu(life))
@@ -184,9 +183,10 @@ class Services:
             self.abandon(life, refusal)
 
     def _late(self, life: Life, run: Run, patience: float) -> None:
-        if life.run is run and life.state == "starting" and not run.ended and not run.paused:
-            run.unfit = f"start() did not return within {patience:g} s"
-            self._kernel.supervisor.kill(run, run.unfit)
+        if run.paused and life.run is run:  # it has its time once more when it goes on
+            self._kernel.loop.after(patience, partial(self._late, life, run, patience))
+        elif life.run is run and life.state == "starting" and not run.ended:
+            self._kernel.supervisor.end_as_unfit(run, f"start() did not return within {patience:g} s")
 
     def ready(self, life: Life, run: Run) -> None:
         """The service's start() has returned: what waits for it may come."""

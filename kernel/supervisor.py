@@ -212,6 +212,11 @@ class Supervisor:
             return
         self._kernel.launcher.kill(run, signal.SIGKILL)
 
+    def end_as_unfit(self, run: Run, why: str) -> None:
+        """End a run's processes at once, as it is not fit to go on; the first reason counts."""
+        run.unfit = run.unfit or why
+        self.kill(run, run.unfit)
+
     def kill_all(self, why: str) -> int:
         """End every run's processes at once, and let no service come back by itself."""
         runs = [run for run in self._kernel.runs.values() if run.state != "waiting"]

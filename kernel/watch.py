@@ -69,14 +69,14 @@ class Watch:
             return
         if stirs_now := run.paused and not run.ended and any(map(stirs, family(run.pid))):
             if stirred:
-                self._end(run, NOT_STILL)
+                self._kernel.supervisor.end_as_unfit(run, NOT_STILL)
                 return
             self._kernel.launcher.stand_still(run)
         used = run.cpu_seconds()
         if used != before:
             most, processes = run.hand.package.manifest.limits, list(family(run.pid))
             if sum(max(0, resident(one) - shared) for one in processes) > most.memory and held(processes) > most.memory:
-                self._end(run, too_much_memory(run.hand.package.manifest))
+                self._kernel.supervisor.end_as_unfit(run, too_much_memory(run.hand.package.manifest))
                 return
             if not self._unmeasured:
                 self._kernel.loop.after(0.0, self._measure)
@@ -95,7 +95,7 @@ class Watch:
     def measured(self, run: Run, size: int) -> None:
         """What a run's own folders take, in bytes."""
         if size > run.hand.package.manifest.limits.disk:
-            self._end(run, too_much_disk(run.hand.package.manifest))
+            self._kernel.supervisor.end_as_unfit(run, too_much_disk(run.hand.package.manifest))
 
     def _look_at_itself(self) -> None:
         """Whether the kernel grows, and if so by whom.
@@ -110,12 +110,8 @@ class Watch:
             self._taken = bus.taken
             for run in [one for one in kernel.runs.values() if not one.paused and bus.is_coming(one.link)]:
                 if run.state == "left":
-                    self._end(run, "it went on sending when it had said that it leaves")
+                    self._kernel.supervisor.end_as_unfit(run, "it went on sending when it had said that it leaves")
                 elif (peer := run.peer) is not None:
                     peer.looks += 1
                     if peer.looks > STUCK:
                         kernel.links.end(peer, "flood", "a message that does not come to its end")
-
-    def _end(self, run: Run, why: str) -> None:
-        run.unfit = run.unfit or why
-        self._kernel.supervisor.kill(run, run.unfit)

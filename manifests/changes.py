@@ -35,6 +35,8 @@ DETAIL_MAX: Final = LINE_MAX - 4096
 """Bytes of what an entry says of a change; the rest of its line is for what every entry says."""
 
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
+ROOTS_MOST: Final = 128
+"""Each is a descriptor that a run of `files` is given, with others, in one packet."""
 
 BUNDLED: Final = frozenset(
     (
@@ -223,6 +225,8 @@ def _add_root(this: Asked) -> Decided:
         raise ChangeInvalid(f"{path!r} is not a folder with an absolute path")
     if name in RESERVED_ROOTS:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
+    if len({*this.state.roots, name}) > ROOTS_MOST:
+        raise Refusal("roots", f"there are {ROOTS_MOST} roots: take one back first, `maniple roots remove NAME`")
     if meets(real, home, read_mounts(this.mounts())):
         raise Refusal("roots", f"{path} holds, lies in or leads to the home {home}: no Hand may reach that")
     return Decided(entries=(("root.add", {"name": name, "path": real}),))

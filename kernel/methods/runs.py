@@ -11,10 +11,11 @@ from kernel.runs import Run
 from manifests.calls import told
 from manifests.installed import Installed
 from manifests.lives import passes
-from manifests.upgrades import DECISIONS, check_restart, is_asked, spawned
+from manifests.upgrades import DECISIONS, check_restart, is_asked, newest, spawned
 from manifests.waiting import WAITS
 from wire import codec, headers
 from wire.errors import Refusal
+from wire.ids import OPERATOR
 from wire.results import Outcome
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def _answer_when_ended(request: Request, run: str) -> object:
     if kernel.results.known(run, call.caller):
         kernel.results.wait(run, ended, lambda: call.number in kernel.exchange.calls)
         return None
-    before = outcome(kernel, run, call.caller)
+    may_know = call.caller == OPERATOR or newest(kernel.state, run) in kernel.state.unfinished  # else nothing is read
+    before = outcome(kernel, run, call.caller) if may_know else None
     if before is None:
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
     ended(before)

@@ -113,6 +113,7 @@ class Journal:
         self.room = os.fstat(self.spare).st_size
         self._syncing = Syncing()
         self._erased: list[str] = []
+        self._going: list[str] = []  # those of them that store() is to erase
         self._put: deque[tuple[TapeFile, int, Record | Callable[[], Record]]] = deque()
         self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
 
@@ -152,6 +153,7 @@ class Journal:
 
     def take(self) -> None:
         """What was put until now is what store() writes. Called when entries were taken, so that it has all they need."""
+        self._going = self._erased[:]  # first: nothing is put of a run that is to be erased
         for _ in range(len(self._put)):
             tape, needs, record = self._put.popleft()
             self._taken.setdefault(tape, []).append((needs, record() if callable(record) else record))
@@ -183,11 +185,14 @@ class Journal:
 
     def store(self) -> None:
         """Write and erase what was taken. Raises OSError; what was done by then is not done again."""
-        if gone := self._erased[:]:
+        if gone := self._going:
             self._erase(gone)
             with self._lock:
                 del self._erased[: len(gone)]
             self._stored += len(gone)
+            for tape in [one for one in self._taken if one.path.stem in gone]:
+                self._stored += sum(_size(record) for _, record in self._taken.pop(tape))
+            self._going = []
         while self._taken:
             try:
                 self._write()

@@ -1,7 +1,6 @@
 """Erasing what runs were told: when the operator says so, and when it is old (acts on what manifests/keeping.py decides)."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import ended_done
@@ -19,6 +18,13 @@ EVERY: Final = 3600.0
 AT_ONCE: Final = 1_000
 """Tapes that one look erases at most."""
 
+READ_MOST: Final = 16 * 1024 * 1024
+SOON: Final = 1.0
+"""Bytes of tapes that one look goes through to see how their runs ended, since nobody is served meanwhile; and seconds
+
+until the next goes on.
+"""
+
 
 class Keeping:
     """The tapes of runs that have ended."""
@@ -34,30 +40,27 @@ class Keeping:
             raise Refusal("alive", f"{run} has not ended: `maniple cancel {run}` first")
         if not run.startswith("r-") or "/" in run or not path.is_file():
             raise Refusal("unknown run", f"there is no tape of a run {shown(run)!r}: see `maniple runs`")
+        self._outcomes.pop(run, None)
         kernel.log.journal.erase(run)
         kernel.log.append("erase", principal=principal, run=run, why=why)
 
     def look(self) -> None:
         """Erase what is old, now and each EVERY seconds."""
-        kernel, now = self._kernel, self._kernel.time() / 1_000_000
-        kernel.loop.after(EVERY, self.look)
-        found, keep = [], kernel.home.identity.journal
+        kernel, now, keep = self._kernel, self._kernel.time() / 1_000_000, self._kernel.home.identity.journal
+        found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
         for path in kernel.log.journal.folder.glob("r-*.tape"):
             run = path.stem
             if run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
                 continue
             with suppress(FileNotFoundError):  # it is erased just now
                 status = path.stat()
-                age, young = now - status.st_mtime, min(keep.days, keep.failed_days) * DAY
-                found.append(
-                    Kept(run=run, age=age, size=status.st_size, is_done=age <= young or self._is_done(path))
-                )  # fmt: skip
+                age, is_done = now - status.st_mtime, self._outcomes.get(run)
+                if age > young and is_done is None:
+                    if read > READ_MOST:
+                        continue
+                    read += status.st_size
+                    is_done = self._outcomes[run] = ended_done(path)
+                found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
+        kernel.loop.after(SOON if read > READ_MOST else EVERY, self.look)
         for run, why in over(found, keep)[:AT_ONCE]:
-            self._outcomes.pop(run, None)
             self.erase(run, KERNEL, why)
-
-    def _is_done(self, path: Path) -> bool:
-        """Whether the work of a tape's run ended in `done`; looked for once."""
-        if path.stem not in self._outcomes:
-            self._outcomes[path.stem] = ended_done(path)
-        return self._outcomes[path.stem]

@@ -211,8 +211,8 @@ class Resuming:
         """A run does not ask for what it asked for before: it stops, and says where."""
         self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
         since = "".join(f"; since then, {one}" for one in upgrades.changed(self._kernel.state, run.id))
-        run.unfit = run.unfit or f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
-        self._kernel.supervisor.kill(run, run.unfit)
+        why = f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
+        self._kernel.supervisor.end_as_unfit(run, why)
 
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
         """A run's work has its end, whose entry comes next."""

@@ -213,6 +213,27 @@ def test_a_key_is_found_among_many_at_once(tmp_path: Path) -> None:
     assert time.process_time() - begun < 2  # it takes 0.3 s, and took 4
 
 
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_nothing_is_written_of_a_run_that_is_to_be_erased(tmp_path: Path, is_taken: bool) -> None:
+    journal = Journal(tmp_path)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "000000.jsonl").write_text(f'\n{{"run":"r-1","key":"{SECRET.hex()}"}}\n')
+    tape = journal.tape("r-1", SECRET)
+    journal.put(tape, BEGAN, 1)
+    if is_taken:  # an earlier flush has begun
+        journal.take()
+    journal.put(tape, asked(1), 2)
+    journal.erase("r-1")
+    for _ in range(2):
+        journal.store()
+        journal.take()
+    journal.store()
+    assert not tape.path.exists()
+    assert journal.is_idle
+    with pytest.raises(TapeDamaged):
+        journal.secret("r-1")
+
+
 def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

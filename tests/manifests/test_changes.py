@@ -162,3 +162,12 @@ def test_a_hand_that_is_a_class_keeps_no_artefact() -> None:
     package = _package("news", "1.0.0", HOME_KEY)
     decided = CHANGES["kernel.install"].decide(_asked(state, package, folder="f", artefact=ARTEFACT))
     assert "artefact" not in decided.entries[0][1]
+
+
+def test_there_are_only_so_many_roots_as_one_run_can_be_given() -> None:
+    package = _package("news", "1.0.0", HOME_KEY)
+    state = _state()
+    state.roots.update({f"r{number}": "/srv/homely" for number in range(changes.ROOTS_MOST)})
+    with pytest.raises(Refusal, match="there are 128 roots: take one back first"):
+        CHANGES["kernel.root-add"].decide(_asked(state, package, "one-more", path="/srv/homely"))
+    assert CHANGES["kernel.root-add"].decide(_asked(state, package, "r7", path="/srv/homely")).entries

@@ -3,15 +3,18 @@
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from kernel.record.keeping import READ_MOST
 from tests.cli.shell import Shell
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
 from tests.system.fates import call, ended, entries, entry, until
 from tests.system.test_resuming import begin
+from wire.tape import HEAD
 
 
 @pytest.fixture
@@ -123,3 +126,17 @@ def test_what_is_old_is_erased_when_a_kernel_starts(kernel: Kernel) -> None:
     until(lambda: not tape(kernel, old).exists(), "it is erased")
     assert tape(kernel, young).exists()
     assert call(kernel, "kernel.status") is not None
+
+
+def test_many_megabytes_of_old_tapes_are_looked_through_in_pieces(kernel: Kernel) -> None:
+    kernel.down()
+    folder, runs = kernel.home / "journal" / "runs", [f"r-{letter * 16}" for letter in "abc"]
+    for run in runs:
+        with (folder / f"{run}.tape").open("wb") as file:
+            file.write((READ_MOST + 1).to_bytes(4, "little"))
+            file.truncate(HEAD + READ_MOST + 1)
+        os.utime(file.name, (0, 0))
+    kernel.up()
+    until(lambda: not any((folder / f"{run}.tape").exists() for run in runs), "all are erased")
+    times = sorted(fates.moment(entry(kernel.home, "erase", run=run)) for run in runs)
+    assert all(after - before >= 0.9 for before, after in pairwise(times))

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.living import Kernel, Source, install, make_home
 from tests.system import fates
+from tests.system.actors import begin
 from tests.system.fates import call, ended, entries, entry, pid_of, standing_still, state_of, table, until
 
 COUNTER = Source(
@@ -281,3 +283,37 @@ def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(ke
 
     until(is_gone, "it is ended", 10)
     assert "its processes did not stand still" in entry(kernel.home, "run.end").why
+
+
+SLEEPER = Source(
+    COUNTER.toml.replace("counter", "sleeper").replace("Counter", "Sleeper") + '\n[limits]\nwall = "1s"\n',
+    """
+import asyncio
+
+from runtime import Hand
+
+
+class Sleeper(Hand):
+    async def start(self) -> None:
+        await asyncio.sleep(3600)
+
+    async def on_call(self, call, arguments) -> None:
+        return None
+""",
+)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_start_that_does_not_end_is_ended_also_when_its_time_ran_out_in_a_pause(
+    kernel: Kernel, is_paused: bool
+) -> None:
+    install(kernel, SLEEPER)
+    with kernel.client() as client:
+        begin(client, "sleeper.wait", [])
+        until(lambda: fates.runs(kernel, "sleeper"), "it starts")
+        if is_paused:
+            call(kernel, "kernel.pause", "sleeper")
+            time.sleep(1.2)
+            assert not entries(kernel.home, "run.end")
+            call(kernel, "kernel.resume", "sleeper")
+        assert entry(kernel.home, "run.end", verdict="died").why == "start() did not return within 1 s"
