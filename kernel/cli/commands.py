@@ -49,6 +49,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Runs": {
         "ps": "Live runs",
         "start": "One run of a task Hand, or a service up",
+        "wait": "Wait for a run's end, and print its result",
         "stop": "Stop a Hand, or one run",
         "pause": "Let a Hand stand still: no call from it or to it",
         "resume": "Let a paused Hand go on",

@@ -11,8 +11,8 @@ from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
-from kernel.cli.run_waiting import left_alone, outcome_of
-from kernel.cli.start import Started, end
+from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way
+from kernel.cli.start import Started
 from kernel.record.recovery import Lines
 from manifests.errors import ParamsInvalid
 from manifests.params import check
@@ -49,6 +49,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         run = told.read(reply, Started).run
         if not watch and not wait:
             session.result(reply, lambda: run)
+            session.say(under_way(run))
             return
         with left_alone(session, run), closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
             session.say(f"{run} of {name} is under way.")
@@ -60,7 +61,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         steps=pipelines.pieces(course, run), micro_dollars=course.cost(run),
     )  # fmt: skip
     session.result(ran, lambda: "" if value is None else as_json(value))
-    end(outcome, name, more=f"`maniple pipeline show {name} --run {run}`")
+    end(outcome, f"`maniple pipeline show {name} --run {run}`")
 
 
 def _given(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:

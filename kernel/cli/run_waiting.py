@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kernel.cli import answering, live, screen
+from kernel.cli import answering, live, screen, told
 from kernel.cli.client import Client, Reply
-from kernel.cli.exits import NotDone
-from kernel.cli.frame import Session
+from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.frame import Session, as_json
 from kernel.cli.words import Words
 from wire.limits import DEADLINE_MAX
 
@@ -27,13 +27,38 @@ def waited(session: Session, client: Client, run: str, words: Words | None = Non
             view.clear()
 
 
+def under_way(run: str) -> str:
+    """What is said of a run that nobody waits for."""
+    return f"It is under way: `maniple wait {run}` prints its result."
+
+
+def logs_of(hand: str, run: str) -> str:
+    """Where to look when a run did not succeed."""
+    return f"`maniple logs {hand}` and `maniple run-show {run}`"
+
+
+def result(session: Session, outcome: told.Outcome, *, look: str) -> None:
+    """Print what a run came to. Raises Ended for one that did not succeed. look: where to look then."""
+    session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
+    end(outcome, look)
+
+
+def end(outcome: told.Outcome, look: str) -> None:
+    """Raises Ended for a run that did not succeed. look: where to look then."""
+    if outcome.outcome == "done":
+        return
+    code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
+    why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
+    raise Ended(f"the run {outcome.outcome}: {why}; see {look}", code)
+
+
 @contextmanager
 def left_alone(session: Session, run: str) -> Iterator[None]:
     """Ctrl-C within ends the waiting and not the run: that is said, with what does end it."""
     try:
         yield
     except KeyboardInterrupt:
-        session.say(f"\n{run} goes on: `maniple run-show {run}` shows it, `maniple cancel {run}` ends it.")
+        session.say(f"\n{run} goes on: `maniple wait {run}` waits for it again, `maniple cancel {run}` ends it.")
         raise
 
 

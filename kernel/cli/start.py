@@ -4,9 +4,8 @@ import click
 from msgspec import Struct
 
 from kernel.cli import spending, told, typed
-from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session, as_json, command, hand_argument
-from kernel.cli.run_waiting import left_alone, waited
+from kernel.cli.frame import Session, command, hand_argument
+from kernel.cli.run_waiting import left_alone, logs_of, result, under_way, waited
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -39,19 +38,9 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
             return
         if not wait:
             session.result(reply, lambda: begun.run)
+            session.say(under_way(begun.run))
             return
         with left_alone(session, begun.run):
             session.say(f"{begun.run} of {hand} is under way.")
             outcome = told.read(waited(session, client, begun.run).value, told.Outcome)
-    session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
-    end(outcome, hand)
-
-
-def end(outcome: told.Outcome, hand: str, *, more: str = "") -> None:
-    """Raises Ended for a run that did not succeed. more: where else to look than at its Hand's log and its own."""
-    if outcome.outcome == "done":
-        return
-    code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
-    why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    look = more or f"`maniple logs {hand}` and `maniple run-show {outcome.run}`"
-    raise Ended(f"the run {outcome.outcome}: {why}; see {look}", code)
+    result(session, outcome, look=logs_of(hand, begun.run))

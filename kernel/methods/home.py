@@ -73,7 +73,8 @@ def _change(request: Request) -> object:
     before = kernel.state.by_id(decided.hand)
     if before is not None and call.method in ("kernel.install", "kernel.remove"):
         is_gone = call.method == "kernel.remove"
-        kernel.supervisor.unwant(before, "it is being replaced", forget=is_gone, for_good=is_gone)
+        why = "its Hand was removed" if is_gone else "its Hand is being replaced"
+        kernel.supervisor.unwant(before, why, forget=is_gone, for_good=is_gone)
     for kind, detail in decided.entries:
         verdict = str(detail.get("state", ""))
         kernel.record(kind, principal=call.caller, call=call.number, verdict=verdict, detail=detail)

@@ -20,6 +20,7 @@ ARGUMENTS = {
     "show": ["x"], "remove": ["x"], "settings": ["x"], "grant": ["x", "a.b", "*"], "revoke": ["x", "a.b"],
     "roots add": ["x", "."], "roots remove": ["x"], "keys revoke": ["00000000", "--yes"], "start": ["x"], "stop": ["x"],
     "pause": ["x"], "resume": ["x"], "restart": ["x"], "cancel": ["r-0000000000000000"], "call": ["a.b"],
+    "wait": ["r-0000000000000000"],
 }  # fmt: skip
 NEEDS_KERNEL = [*ARGUMENTS, "down", "status", "ps", "hands", "grants", "roots", "freeze", "thaw", "methods"]
 READS_HOME = [

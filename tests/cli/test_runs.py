@@ -46,6 +46,21 @@ def test_a_run_that_fails_ends_the_command_with_1_and_its_reason(shell: Shell) -
     assert "maniple logs greeter" in ran.err
 
 
+def test_a_run_that_nobody_waited_for_is_waited_for_later_by_its_id(shell: Shell) -> None:
+    begun = shell.run("start", "greeter", "who=Di")
+    run = begun.out.strip()
+    assert f"`maniple wait {run}` prints its result" in begun.err
+    for _ in range(2):  # it is under way or has ended; and it has ended
+        assert json.loads(shell.good("wait", run)) == {"text": "Hello, Di!"}
+    failed = shell.run("wait", shell.good("start", "greeter", "fail:=true").strip(), "--json")
+    assert (failed.code, failed.table()["code"]) == (1, "unkind")
+    assert "`maniple run-show r-" in failed.err
+    unknown = shell.run("wait", "r-0000000000000000")
+    assert (unknown.code, "there is no run 'r-0000000000000000' to wait for" in unknown.err) == (1, True)
+    wrong = shell.run("wait", "greeter")
+    assert (wrong.code, "greeter is not a run's id" in wrong.err) == (2, True)
+
+
 def test_inputs_that_are_no_pairs_are_wrong_usage(shell: Shell) -> None:
     for words in (("who",), ("who=a", "who=b"), ("fail:=maybe",), ("=x",)):
         assert shell.run("start", "greeter", *words).code == 2, words

@@ -140,7 +140,7 @@ def test_a_hand_that_is_removed_while_its_run_has_no_process_ends_it(kernel: Ker
     call(kernel, "kernel.freeze")
     until(lambda: not [row for row in fates.runs(kernel, "dreamer") if row["pid"]], "no process")
     call(kernel, "kernel.remove", "dreamer")
-    assert ended(kernel, run)
+    assert ended(kernel, run) == "run ended: its Hand was removed"
     call(kernel, "kernel.thaw")
     assert fates.runs(kernel, "dreamer") == []
 

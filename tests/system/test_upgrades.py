@@ -120,7 +120,7 @@ def test_runs_of_three_versions_live_beside_each_other_until_their_hand_is_remov
     states = {row["run"]: (row["version"], row["state"]) for row in fates.runs(kernel, "steady")}
     assert states == {first: ("1.0.0", "working"), second: ("1.1.0", "waits: upgraded")}
     call(kernel, "kernel.remove", "steady")
-    assert [why_ended(kernel, run) for run in (first, second)] == ["it is being replaced"] * 2
+    assert [why_ended(kernel, run) for run in (first, second)] == ["its Hand was removed"] * 2
     assert only(kernel)
 
 
