@@ -136,7 +136,7 @@ def _artefact(told: object) -> Artefact:
 
 def _check_owner(this: Asked, name: str, sealed: Seal) -> None:
     """A name has one owner: an upgrade is by the key of the version before, a bundled name is the home's own key's."""
-    if name in BUNDLED and this.state.trust.keys[0].id not in sealed.by:
+    if name in BUNDLED and not any(map(this.state.trust.is_own, sealed.by)):
         raise Refusal("seal", f"the name {name} is kept for a bundled Hand, which only the home's own key may seal")
     before = this.state.hands.get(name)
     if before is None:
@@ -265,7 +265,7 @@ def _rotate_key(this: Asked) -> Decided:
         new, old = store.find(public.id), store.find(this.resource)
     except (TrustRefused, NoteMalformed) as error:
         raise ChangeInvalid(str(error)) from None
-    return Decided(entries=(("key.add", _key(new)), ("key.revoke", _key(old))))
+    return Decided(entries=(("key.add", {**_key(new), "instead": old.id}), ("key.revoke", _key(old))))
 
 
 def _revoke_key(this: Asked) -> Decided:

@@ -189,7 +189,7 @@ def _revoke(state: State, entry: Entry, _: Load) -> None:
 
 def _add_key(state: State, entry: Entry, _: Load) -> None:
     key = msgspec.convert(entry.detail["key"], TrustedKey)
-    state.trust = TrustStore(keys=(*(one for one in state.trust.keys if one.id != key.id), key))
+    state.trust = state.trust.with_key(key, instead=str(entry.detail.get("instead", "")))
 
 
 def _add_root(state: State, entry: Entry, _: Load) -> None:

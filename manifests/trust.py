@@ -4,7 +4,8 @@ Separate because it is the root of every start: the kernel judges each seal here
 never changed; `add`, `rotate` and `revoke` return a new one, and the log keeps the entry that makes it so.
 
 Times are microseconds since the epoch. Revoking holds for ever and whatever the clock says. A key that is rotated in for
-another has exactly what that one had: Hands, grants and time.
+another has exactly what that one had: Hands, grants, time and place; the other one is revoked. The first place is the
+home's own key's, which alone may seal the Hands in the box; nothing but a rotation gives it away.
 """
 
 from typing import Final, Self
@@ -62,9 +63,13 @@ class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All keys that were ever trusted; revoked ones stay, so that they cannot come back."""
+    """All keys that were ever trusted; revoked ones stay, so that they cannot come back. The first is the home's own."""
 
     keys: tuple[TrustedKey, ...] = ()
+
+    def is_own(self, key_id: str) -> bool:
+        """Whether it is the home's own key."""
+        return bool(self.keys) and self.keys[0].id == key_id
 
     def find(self, key_id: str) -> TrustedKey:
         """The key with that id; TrustRefused when there is none."""
@@ -80,22 +85,32 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             if one.id == key.id or one.public == key.public:
                 state = "was revoked and does not come back" if one.revoked is not None else "is trusted already"
                 raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys new`")
-        return self._with((*self.keys, key))
+        return self.with_key(key)
 
     def rotate(self, key_id: str, *, name: str, public: bytes, now: int) -> Self:
         """The store with a new key in the place of an old one, with what that had; its seals count no more.
 
-        TrustRefused as in `add`, and for a key that is revoked or expired.
+        TrustRefused as in `add`, and for a key that is revoked or expired, unless it is the home's own, of which there is
+        always one.
         """
         old = self.find(key_id)
-        _check_usable(old, now)
+        if not self.is_own(key_id):
+            _check_usable(old, now)
         new = TrustedKey(name=name, public=public, hands=old.hands, most=old.most, added=now, expires=old.expires)
-        return self.add(new)._replaced(msgspec.structs.replace(old, expires=now))
+        self.add(new)
+        return self.with_key(new, instead=key_id).revoke(key_id, now=now)
 
     def revoke(self, key_id: str, *, now: int) -> Self:
         """The store in which nothing that the key sealed starts any more. Revoking twice changes nothing."""
         key = self.find(key_id)
-        return self if key.revoked is not None else self._replaced(msgspec.structs.replace(key, revoked=now))
+        return self if key.revoked is not None else self.with_key(msgspec.structs.replace(key, revoked=now))
+
+    def with_key(self, key: TrustedKey, *, instead: str = "") -> Self:
+        """The store with a key as it is now, unchecked: where it was, before the one that it stands in for, or last."""
+        keys = [one for one in self.keys if one.id != key.id]
+        before = [one.id for one in self.keys]
+        at = before.index(instead or key.id) if (instead or key.id) in before else len(keys)
+        return msgspec.structs.replace(self, keys=(*keys[:at], key, *keys[at:]))
 
     def judge(
         self, seal_text: str | None, *, name: str, version: str, last_version: str | None, now: int, manifest: Manifest
@@ -134,12 +149,6 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             shown = ", ".join(f"{signer}+{key_id}" for signer, key_id in strangers) or "nobody"
             mend = "if you trust that key, type `maniple keys add` with its verifier key"
             raise SealRefused("unknown key", f"{name} is sealed by {shown}, which is not trusted here", mend) from None
-
-    def _with(self, keys: tuple[TrustedKey, ...]) -> Self:
-        return msgspec.structs.replace(self, keys=keys)
-
-    def _replaced(self, key: TrustedKey) -> Self:
-        return self._with(tuple(key if one.id == key.id else one for one in self.keys))
 
 
 def _check_key(key: TrustedKey) -> None:

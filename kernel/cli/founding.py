@@ -2,7 +2,7 @@
 
 import os
 
-from kernel.cli import homes, package
+from kernel.cli import homes, keyfile, package
 from kernel.cli.exits import Ended
 from kernel.home import FOLDERS, FORMAT, Home
 from wire.errors import Unencodable
@@ -41,14 +41,23 @@ def sealing_key(origin: str, seed: bytes) -> SigningKey:
     return SigningKey(f"{origin}/seal", seed)
 
 
+def seal_key_path(home: str) -> str:
+    """Where the home's own sealing key lies."""
+    return os.path.join(home, "keys", "seal.key")
+
+
 def sealing_key_of(home: str) -> SigningKey:
-    """The home's own sealing key, read. Raises HomeError for a home that is not whole, Ended for a key not there."""
+    """The home's own sealing key, read: as it was made, or the file of `maniple keys new` that took its place.
+
+    Raises HomeError for a home that is not whole, Ended for a key not there.
+    """
     homes.need(home)
     origin = Home(home).identity.origin
-    path = os.path.join(home, "keys", "seal.key")
+    path = seal_key_path(home)
     try:
         with open(path, encoding="ascii") as file:
-            return sealing_key(origin, bytes.fromhex(file.read().strip()))
+            text = file.read().strip()
+        return keyfile.read(path) if text.startswith(keyfile.PREFIX) else sealing_key(origin, bytes.fromhex(text))
     except OSError as error:
         raise Ended(f"the key {path} cannot be read: {error.strerror}; seal with another: --key FILE") from None
     except (ValueError, Unencodable):

@@ -8,6 +8,7 @@ import binascii
 import os
 import stat
 from contextlib import suppress
+from typing import Final
 
 from kernel.cli import given
 from kernel.cli.exits import Ended
@@ -15,7 +16,7 @@ from kernel.record.growing import sync_folder
 from wire.errors import ManipleError
 from wire.signing import SEED_SIZE, SigningKey, VerifyKey
 
-_PREFIX = "PRIVATE+KEY+"
+PREFIX: Final = "PRIVATE+KEY+"
 _ED25519 = b"\x01"
 
 
@@ -27,7 +28,7 @@ def write(path: str, name: str) -> VerifyKey:
     made: list[str] = []
     try:
         for file, text, mode in (
-            (path, f"{_PREFIX}{key.name}+{key.id}+{content}\n", 0o600),
+            (path, f"{PREFIX}{key.name}+{key.id}+{content}\n", 0o600),
             (path + ".pub", key.text() + "\n", 0o644),
         ):
             _write_new(file, text, mode, made)
@@ -61,10 +62,10 @@ def read(path: str) -> SigningKey:
     if stat.S_IMODE(mode) & 0o077:
         raise Ended(f"the key {path} can be read by others: close it with `chmod 600 {path}`")
     try:
-        name, key_id, content = text.removeprefix(_PREFIX).split("+", 2)
+        name, key_id, content = text.removeprefix(PREFIX).split("+", 2)
         raw = binascii.a2b_base64(content, strict_mode=True)
         key = SigningKey(name, raw.removeprefix(_ED25519))
-        if text.startswith(_PREFIX) and key.verify_key.id == key_id:
+        if text.startswith(PREFIX) and key.verify_key.id == key_id:
             return key
     except (ValueError, ManipleError):
         pass

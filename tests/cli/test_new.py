@@ -1,12 +1,13 @@
 """What `maniple new` makes works as it is, whatever name is chosen; and the home's own key is not lost by chance."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from manifests.names import RESERVED
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, install, make_home
+from tests.living import ECHO, ROOT, Kernel, install, make_home
 
 
 @pytest.mark.parametrize("name", ["true", "false", "none"])
@@ -59,12 +60,17 @@ def test_who_revokes_the_homes_own_key_is_told_that_it_is_and_how_to_go_on(tmp_p
         shell = Shell(kernel.home)
         (own,) = [row["id"] for row in shell.told("keys")["keys"]]  # type: ignore[attr-defined]
         ran = shell.run("keys", "revoke", own, "--yes")
-        assert (ran.code, "It was this home's own" in ran.err, "`maniple keys new FILE`" in ran.err) == (0, True, True)
+        assert (ran.code, "It was this home's own" in ran.err, "`maniple keys new FILE" in ran.err) == (0, True, True)
         folder, key = shell.good("new", "again", "--into", tmp_path).strip(), tmp_path / "ada.key"
         shell.good("keys", "new", key, "--name", "ada")
-        shell.good("keys", "add", f"{key}.pub", "--hands", "*")
-        shell.good("seal", folder, "--key", key)
-        shell.good("install", folder, "--yes")
+        ran = shell.run("keys", "rotate", own, f"{key}.pub")
+        assert (ran.code, f"in the place of {kernel.home}/keys/seal.key" in ran.err) == (0, True)
+        refused = shell.run("install", folder, "--yes")
+        assert (refused.code, "was revoked" in refused.err) == (4, True)
+        key.replace(kernel.home / "keys" / "seal.key")
+        shutil.copytree(ROOT / "hands" / "time", tmp_path / "time", ignore=shutil.ignore_patterns("__pycache__"))
+        for one in (folder, tmp_path / "time"):  # one of its own, and one of the bundled Hands
+            shell.good("install", one, "--yes")
         assert "Hello" in shell.good("start", "again", "--wait")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from manifests import changes, seal
 from manifests.changes import CHANGES, Asked, ChangeInvalid
@@ -171,3 +172,30 @@ def test_there_are_only_so_many_roots_as_one_run_can_be_given() -> None:
     with pytest.raises(Refusal, match="there are 128 roots: take one back first"):
         CHANGES["kernel.root-add"].decide(_asked(state, package, "one-more", path="/srv/homely"))
     assert CHANGES["kernel.root-add"].decide(_asked(state, package, "r7", path="/srv/homely")).entries
+
+
+def _change(state: State, method: str, resource: str = "", **arguments: object) -> None:
+    decided = CHANGES[method].decide(_asked(state, _package("news", "1.0.0", HOME_KEY), resource, **arguments))
+    for kind, detail in decided.entries:
+        entry = Entry(seq=0, prev=NO_PREV, time=time_text(NOW), kind=kind, principal="operator", detail=detail)
+        fold(state, entry, lambda _: _package("news", "1.0.0", HOME_KEY))
+
+
+@pytest.mark.parametrize("is_revoked_first", [False, True])
+def test_bundled_names_stay_with_the_homes_own_key_and_go_to_the_one_that_stands_in_for_it(
+    is_revoked_first: bool,
+) -> None:
+    state, new = _state(), SigningKey("new", bytes([2] * 32))
+    _install(state, _package("files", "1.0.0", HOME_KEY))
+    if is_revoked_first:
+        _change(state, "kernel.key-revoke", HOME_KEY.verify_key.id)
+        with pytest.raises(Refusal, match="kept for a bundled Hand"):
+            _install(state, _package("files", "1.1.0", OTHER_KEY))
+    _change(state, "kernel.key-rotate", HOME_KEY.verify_key.id, key=new.verify_key.text())
+    state = replace(state, trust=from_bytes(to_bytes(state)).trust)  # as after the next start
+    with pytest.raises(Refusal, match="kept for a bundled Hand"):
+        _install(state, _package("files", "1.1.0", OTHER_KEY))
+    with pytest.raises(Refusal, match="was revoked"):
+        _install(state, _package("files", "1.1.0", HOME_KEY))
+    _install(state, _package("files", "1.1.0", new))
+    assert state.hands["files"].version == "1.1.0"

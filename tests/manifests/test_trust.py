@@ -15,6 +15,7 @@ from wire.signing import SigningKey, sign_note
 DAY = 86_400_000_000
 NOW = 1_800_000_000_000_000
 FILES = {"HAND.toml": "ab" * 32}
+OWN = SigningKey("home.example/seal", b"\x05" * 32)
 AUTHOR = SigningKey("author.example/seal", b"\x01" * 32)
 SECOND = SigningKey("second.example/seal", b"\x02" * 32)
 THIRD = SigningKey("third.example/seal", b"\x03" * 32)
@@ -209,12 +210,12 @@ def test_a_rotated_key_takes_over_with_no_more_and_the_old_one_ends() -> None:
     new = rotated.find(SECOND.verify_key.id)
     assert (new.hands, new.most, new.expires) == (NARROW["hands"], NARROW["most"], NARROW["expires"])
     _judge(rotated, seal("watcher", "1.0.0", FILES, SECOND))
-    assert _refused(rotated).code == "expired"
-    assert store.find(AUTHOR_ID).expires == NOW + DAY
+    assert _refused(rotated).code == _refused(rotated, now=0).code == "revoked"
+    assert store.find(AUTHOR_ID).revoked is None
 
 
 def test_rotating_needs_a_key_that_counts() -> None:
-    store = TrustStore().add(_key(AUTHOR, **NARROW))
+    store = TrustStore().add(_key(OWN)).add(_key(AUTHOR, **NARROW))
     fields: dict[str, Any] = {"name": SECOND.name, "public": SECOND.verify_key.public, "now": NOW}
     with pytest.raises(TrustRefused, match="revoked"):
         store.revoke(AUTHOR_ID, now=NOW).rotate(AUTHOR_ID, **fields)
@@ -222,6 +223,16 @@ def test_rotating_needs_a_key_that_counts() -> None:
         store.rotate(AUTHOR_ID, **{**fields, "now": NOW + DAY})
     with pytest.raises(TrustRefused, match="no key"):
         store.rotate("00000000", **fields)
+
+
+def test_the_homes_own_key_is_the_first_until_it_is_rotated_whatever_becomes_of_it() -> None:
+    own, fields = OWN.verify_key.id, {"name": SECOND.name, "public": SECOND.verify_key.public, "now": NOW}
+    store = TrustStore().add(_key(OWN)).add(_key(AUTHOR))
+    for one in (store, store.revoke(own, now=NOW), store.revoke(AUTHOR_ID, now=NOW)):
+        assert (one.is_own(own), one.is_own(AUTHOR_ID)) == (True, False)
+        assert one.rotate(own, **fields).is_own(SECOND.verify_key.id)  # type: ignore[arg-type]
+    assert store.rotate(AUTHOR_ID, **fields).is_own(own)  # type: ignore[arg-type]
+    assert not TrustStore().is_own(own)
 
 
 def test_an_old_store_is_not_changed() -> None:
