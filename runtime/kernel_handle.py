@@ -187,7 +187,7 @@ class KernelHandle:
     async def sleep(self, seconds: float) -> None:
         """Wait; a sleeping run costs nothing."""
         milliseconds = max(0, round(seconds * 1000))
-        await self.call("kernel.sleep", timeout=min(seconds + 60, _LONGEST), milliseconds=milliseconds)
+        await self.call("kernel.sleep", timeout=min(milliseconds / 1000 + 60, _LONGEST), milliseconds=milliseconds)
 
     async def note(self, text: str, progress: tuple[int, int] | None = None) -> None:
         """Write a note about this run into the log, with how much is done of how much, if that is known."""

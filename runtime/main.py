@@ -243,7 +243,7 @@ class Life:
             begin=lambda work: self._in_background(group, work),
             seed=launch.seed,
             clock=self._clock or OwnClock(),
-            random=Random(launch.seed),
+            random=Random(f"self {launch.seed}"),  # not what the module `random` draws, or both would make the same ids
             program=None if isinstance(self._program, HandBroken) else self._program,
         )
         if "proxy" in descriptors:

@@ -49,6 +49,7 @@ class Bus:
         The body of a Done is its value. Of the others it is a table: `code` and `text`, for a Failed also `detail`, for a
         Refused also `grant`.
         """
+        guest.check_begun()
         what = (
             _text(guest, method, method_size, limits.METHOD_MAX),
             _text(guest, resource, resource_size, limits.RESOURCE_MAX),

@@ -62,7 +62,8 @@ _ALLOCATE: Final = "maniple_alloc"
 class Terms(Struct, frozen=True, kw_only=True):
     """What one call may use and see. fuel: units; memory: bytes; time: the kernel's clock in microseconds when it began.
 
-    arguments, environment: of a WASI program, in WASI's order. say: takes one line of output and the name of its stream.
+    arguments, environment: of a WASI program, in WASI's order. say: takes one line of output and the name of its stream;
+    keep: takes standard output as it comes.
     """
 
     fuel: int
@@ -72,6 +73,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     arguments: tuple[bytes, ...]
     environment: tuple[bytes, ...]
     say: Callable[[str, str], None]
+    keep: Callable[[bytes], None]
 
 
 class Runnable(Protocol):
@@ -152,6 +154,11 @@ class Guest:
         """Raises Ended when it was interrupted: each host function begins with this."""
         if self._interrupted is not None:
             raise self._interrupted
+
+    def check_begun(self) -> None:
+        """Raises Ended in a start function, before there is an instance that could be given something."""
+        if not self._instance.store:
+            raise Ended("malformed", "maniple.call cannot be used in a start function: use `_initialize`")
 
     def wait(self, work: Coroutine[object, object, T]) -> T:
         """Let the loop do this, and wait for what it comes to. Raises what it raises, Ended when interrupted meanwhile."""

@@ -130,6 +130,7 @@ class WasmHand(Hand):
             arguments=program or (self.name.encode(),),
             environment=tuple(f"{name.upper()}={_text(value)}".encode() for name, value in self.settings.items()),
             say=said.take,
+            keep=said.keep,
         )
 
     async def _answered(self, call: Call, guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
@@ -173,23 +174,23 @@ class WasmHand(Hand):
 class Output:
     """What a guest prints: records of the Hand's log.
 
-    The beginning of its standard output is kept as well, since it is a program's answer.
+    The beginning of its standard output is kept as well, as it came, since it is a program's answer.
     """
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._room = STDOUT_MOST
+        self._kept = bytearray()
 
     def take(self, line: str, stream: str) -> None:
         """One line, as it comes."""
         records.logger().info(line, stream=stream)
-        if stream == "stdout" and self._room > 0:
-            self._lines.append(line[: self._room])
-            self._room -= len(line) + 1
+
+    def keep(self, raw: bytes) -> None:
+        """Bytes of standard output. A character has four at most."""
+        self._kept += raw[: max(0, 4 * STDOUT_MOST - len(self._kept))]
 
     def text(self) -> str:
-        """What was kept."""
-        return "\n".join(self._lines)
+        """What was kept, without the end of its last line."""
+        return self._kept.decode("utf-8", "replace")[:STDOUT_MOST].removesuffix("\n")
 
 
 def _run(guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:

@@ -77,6 +77,8 @@ def fd_write(guest: Guest, fd: int, vectors: int, count: int, out: int) -> int:
         at, size = _u32(table, 8 * number), _u32(table, 8 * number + 4)
         taken += guest.read(at, min(size, room - len(taken)))
     guest.charge(len(taken))
+    if STREAMS[fd] == "stdout":
+        guest.terms.keep(bytes(taken))
     _print(guest, fd, bytes(taken))
     guest.write(out, len(taken).to_bytes(4, "little"))
     return SUCCESS

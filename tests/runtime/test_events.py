@@ -232,6 +232,7 @@ METHODS = {"methods": [{"method": "a.b"}]}
         ('kernel.describe(hand="a")', "kernel.describe", "", {"hand": "a"}, METHODS, [{"method": "a.b"}]),
         ("kernel.settings()", "kernel.settings", "", {}, {"settings": {"n": 1}}, {"n": 1}),
         ("kernel.sleep(1.5)", "kernel.sleep", "", {"milliseconds": 1500}, None, None),
+        ("kernel.sleep(-61)", "kernel.sleep", "", {"milliseconds": 0}, None, None),
         ('kernel.note("half way")', "kernel.note", "", {"text": "half way"}, None, None),
         (
             'self.progress(3, 9, "rows")',

@@ -6,6 +6,7 @@ out exactly once, or its run was told that nobody knows; the log verifies. `./ju
 
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ def test_what_was_drawn_and_what_time_it_was_are_the_same_after_a_kill(kernel: K
     install(kernel, DREAMER)
     run = begin(kernel, "dreamer", seconds=3.0)
     before = entry(kernel.home, "note", run=run).why
+    assert len(set(re.findall(r"UUID\('[^']+'\)", before))) == 2  # what a library draws, and what the Hand does
     os.kill(fates.pid_of(kernel, "dreamer"), signal.SIGKILL)
     outcome = chaos.outcome_of(kernel, run)
     assert outcome["value"] == before

@@ -82,6 +82,7 @@ def terms(
     arguments: tuple[bytes, ...] = (),
     environment: tuple[bytes, ...] = (),
     say: Callable[[str, str], None] = silent,
+    keep: Callable[[bytes], None] = lambda _: None,
 ) -> Terms:
     return Terms(
         fuel=fuel,
@@ -91,6 +92,7 @@ def terms(
         arguments=arguments,
         environment=environment,
         say=say,
+        keep=keep,
     )
 
 

@@ -91,6 +91,18 @@ def test_an_endless_loop_ends_within_its_fuel_wherever_it_is(where: str) -> None
     assert answer.used.fuel == 3_000_000
 
 
+def test_a_start_function_calls_nobody() -> None:
+    """There is no instance yet that an answer could be given to."""
+    call = '(import "maniple" "call" (func $call (param i32 i32 i32 i32 i32 i32 i32) (result i32)))'
+    calls = f"(start $s) (func $s (drop (call $call {'(i32.const 0)' * 7})))"
+    text = running("(i64.const 0)", imports=call).replace(b"(func $alloc", calls.encode() + b"(func $alloc")
+    answer = run(text)
+    assert (answer.code, str(answer.what)) == (
+        "malformed",
+        "maniple.call cannot be used in a start function: use `_initialize`",
+    )
+
+
 def test_a_call_of_the_host_costs_more_than_an_instruction() -> None:
     now = '(import "maniple" "now" (func $now (result i64)))'
     free, paid = (

@@ -7,6 +7,7 @@ import pytest
 from runtime.wasm import offered, wasi
 from runtime.wasm.ends import Exited
 from runtime.wasm.guest import Guest
+from runtime.wasm.hand import STDOUT_MOST, Output
 from tests.runtime.wasm.guests import Answer, called, program, run, running, terms, wat
 
 WASI = "wasi_snapshot_preview1"
@@ -104,6 +105,18 @@ def test_what_is_written_goes_to_the_log_line_by_line_and_the_rest_at_the_end() 
     answer, lines = _said(text)
     assert answer.what == b""
     assert lines == [("stdout", "one"), ("stderr", "wrong"), ("stdout", "two"), ("stdout", ""), ("stdout", "three")]
+
+
+def test_standard_output_is_kept_as_it_came_whatever_the_log_makes_of_its_lines() -> None:
+    long, output = "x" * 20_000, Output()
+    text = _writing((1, long[:4096]), (1, long[4096:] + "\nsec"), (2, "wrong"), (1, "ond\n"))
+    assert called(program(text), "_start", under=terms(keep=output.keep)).what == b""
+    assert output.text() == f"{long}\nsecond"
+    for character in ("x", "\U00010400"):
+        output = Output()
+        for _ in range(40):
+            output.keep(character.encode() * 4_096)
+        assert output.text() == character * STDOUT_MOST
 
 
 def test_a_line_without_an_end_is_said_in_pieces_and_bytes_that_are_no_text_are_shown() -> None:
