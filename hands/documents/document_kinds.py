@@ -4,7 +4,8 @@ Office files are zip archives of XML, so two old tricks are met here before any 
 that an archive declares are summed before anything is unpacked (Python's zipfile reads no more than what is declared),
 also where parts overlap; archives within archives are never opened. *Entities* (CVE-2003-1564, "billion laughs", and
 external ones): OOXML has no use for a document type declaration (ECMA-376 part 2, 8.1.4: "shall not contain"), so a part
-that has one is refused, in whichever encoding.
+named as XML that has one is refused, in whichever encoding. A library finds parts by what the others say of them, whatever
+their names; so what a declaration could declare is refused in every part. A picture (SVG) may have one that declares nothing.
 """
 
 import io
@@ -26,9 +27,10 @@ RATIO_FROM: Final = 4 * 1024 * 1024
 """Bytes of a part from which on it may not be packed more tightly than RATIO_MOST to one; sheets of zeroes are small."""
 
 _FRONT: Final = 2048
-_DECLARED: Final = tuple(
-    text.encode(encoding) for text in ("<!DOCTYPE", "<!ENTITY") for encoding in ("utf-8", "utf-16-le", "utf-16-be")
-)
+_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
+_XML_NAMES: Final = (".xml", ".rels", ".vml")
+_DOCUMENT_TYPE: Final = tuple("<!DOCTYPE".encode(encoding) for encoding in _ENCODINGS)
+_DECLARED: Final = tuple(text.encode(encoding) for text in ("<!ENTITY", "<!ATTLIST") for encoding in _ENCODINGS)
 _HTML_MARKS: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<title", b"<div", b"<p>", b"<h1")
 
 
@@ -52,8 +54,7 @@ def _office(raw: bytes) -> str:
             _check_sizes(archive)
             names = set(archive.namelist())
             for one in archive.infolist():
-                if one.filename.lower().endswith((".xml", ".rels", ".vml")):
-                    _check_declarations(archive.read(one))
+                _check_declarations(archive.read(one), is_xml=one.filename.lower().endswith(_XML_NAMES))
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
         raise DocumentRefused("broken", f"It is no whole archive: {error}.") from None
     except RuntimeError:  # zipfile's for a part with a password
@@ -79,6 +80,6 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
         raise DocumentRefused("bomb", "Parts of it share their bytes or their names.")
 
 
-def _check_declarations(part: bytes) -> None:
-    if any(mark in part for mark in _DECLARED):
+def _check_declarations(part: bytes, *, is_xml: bool) -> None:
+    if any(mark in part for mark in (*_DECLARED, *(_DOCUMENT_TYPE if is_xml else ()))):
         raise DocumentRefused("bomb", "A part of it declares a document type or entities, which none may.")

@@ -150,6 +150,19 @@ LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha">%s]><l>&j;</l>' % b
 EXTERNAL = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><l>&x;</l>'
 
 
+def renamed(sheet: bytes) -> bytes:
+    """A workbook whose sheet is found by what the other parts say of it, and not by its name."""
+    with zipfile.ZipFile(io.BytesIO(xlsx())) as old:
+        parts = {one: old.read(one).replace(b"sheet1.xml", b"sheet1.dat") for one in old.namelist()}
+    del parts["xl/worksheets/sheet1.xml"]
+    return archive(parts | {"xl/worksheets/sheet1.dat": sheet})
+
+
+SHEET = b"""<?xml version="1.0"?><!DOCTYPE worksheet [%s]>
+<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1"><c r="A1" t="str"><v>%s</v>
+</c></row></sheetData></worksheet>"""
+
+
 def overlapping() -> bytes:
     """Two names for the same bytes, as in zip bombs that do not nest."""
     raw = bytearray(archive({"xl/workbook.xml": b"a" * 100, "xl/workbook.xmk": b"a" * 100}, zipfile.ZIP_STORED))
@@ -168,6 +181,9 @@ def traps() -> Iterator[tuple[str, bytes, str]]:
     yield "external", with_part(xlsx(), "xl/workbook.xml", EXTERNAL), "bomb"
     yield "utf-16", with_part(docx(), "word/document.xml", LAUGHS.decode().encode("utf-16")), "bomb"
     yield "in relations", with_part(docx(), "_rels/.rels", EXTERNAL), "bomb"
+    yield "of another name", renamed(SHEET % (b'<!ENTITY a "ha">', b"&a;")), "bomb"
+    yield "of another name, utf-16", renamed((SHEET % (b'<!ENTITY a "ha">', b"&a;")).decode().encode("utf-16")), "bomb"
+    yield "of another name, defaults", renamed(SHEET % (b'<!ATTLIST v x CDATA "ha">', b"")), "bomb"
     yield "cut", docx()[:-200], "broken"
     yield "other archive", archive({"a.txt": b"a"}), "unknown type"
     yield "old office", b"\xd0\xcf\x11\xe0" + bytes(512), "encrypted"
@@ -180,6 +196,11 @@ def test_a_trap_is_refused_before_it_is_unpacked(raw: bytes, code: str) -> None:
         kinds.kind_of(raw)
     assert refused.value.code == code
     assert time.monotonic() - began < 10
+
+
+def test_a_picture_in_a_document_may_name_its_document_type() -> None:
+    svg = b'<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/x.dtd"><svg/>'
+    assert kinds.kind_of(with_part(docx(), "word/media/image1.svg", svg)) == kinds.DOCX
 
 
 def test_a_pdf_with_a_password_is_told() -> None:
