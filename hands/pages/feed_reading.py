@@ -1,5 +1,9 @@
-"""The entries of a feed (pure: bytes in, values out; RSS and Atom of every age, by feedparser)."""
+"""The entries of a feed (pure: bytes in, values out; RSS and Atom of every age, by feedparser).
 
+The library is given a stream: bytes by themselves it takes for the name of a file first, and text for an address.
+"""
+
+import io
 import re
 import time
 from typing import Final
@@ -17,7 +21,8 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 def read(raw: bytes, url: str, most: int) -> dict[str, object]:
     """What pages.feed answers, but for `url`. Raises PageRefused for what is no feed."""
     try:
-        found = feedparser.parse(raw, response_headers={"content-location": url}, resolve_relative_uris=True)
+        headers = {"content-location": url}
+        found = feedparser.parse(io.BytesIO(raw), response_headers=headers, resolve_relative_uris=True)
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # as it meets what it did not expect
         raise PageRefused("unknown type", f"{url}: it cannot be read as a feed: {type(error).__name__}.") from None
     if not found.get("version"):

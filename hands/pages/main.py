@@ -16,6 +16,8 @@ import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
 from runtime.aside import aside
+from wire.errors import CodecError
+from wire.limits import RESOURCE_MAX
 
 HOPS_MOST: Final = 6
 PAGE_MOST: Final = 8 * 1024 * 1024
@@ -91,6 +93,9 @@ class Pages(Hand):
                 raise Failure(failed.code, f"{url}: {failed.text}") from None
             except CallRefused as refused:
                 raise PageRefused("refused", f"{url}: {refused}") from None
+            except CodecError:
+                text = f"{url[:80]}… is longer than an address may be: {RESOURCE_MAX} bytes."
+                raise PageRefused("arguments", text) from None
             assert isinstance(reply, dict)
             got = Got(url, {str(name): value for name, value in reply.items()}, bytes(raw))
             target = urldefrag(str(reply.get("location") or "")).url

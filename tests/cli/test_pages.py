@@ -26,6 +26,7 @@ class Site(BaseHTTPRequestHandler):
         "/moved": (302, "/a", b""),
         "/away": (302, "http://169.254.169.254/latest/meta-data/", b""),
         "/round": (302, "/round", b""),
+        "/far": (302, "/" + "x" * 2_000, b""),
         "/feed": (200, "application/rss+xml", RSS),
         "/long": (200, "text/html", b"<p " + b"".join(b"a%d=1 " % at for at in range(200_000)) + b">"),
         "/image": (200, "image/png", b"\x89PNG"),
@@ -111,6 +112,7 @@ def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> Non
         ("/secret", "does not want programs"),
         ("/away", "which is link-local"),
         ("/round", "leads on"),
+        ("/far", "longer than an address may be"),
         ("/image", "no page"),
         ("/broken", "status 500"),
         ("/none", "status 404"),
@@ -125,6 +127,7 @@ def test_a_feed_and_a_search(shell: Shell, base: str) -> None:
     assert "One & only" in str(shell.told("call", "pages.feed", f"{base}/feed"))
     assert "q=two+words" in str(shell.told("call", "pages.search", "home", "query=two words"))
     assert shell.run("call", "pages.search", "other", "query=x").code == 1
+    assert "longer than an address may be" in shell.run("call", "pages.search", "home", f"query={'ж' * 200}").err
 
 
 def test_each_hop_needs_the_callers_grant(shell: Shell, base: str, tmp_path: Path) -> None:
