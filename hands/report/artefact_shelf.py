@@ -7,6 +7,7 @@ so a call whose outcome was lost may be made again. The bytes are on disk under 
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,10 @@ class TooMany(Exception):
     """A namespace has as many artefacts as it may."""
 
 
+class TooLarge(Exception):
+    """The artefacts of a namespace would have more bytes than they may."""
+
+
 class Draft:
     """The bytes of an artefact while they come. The caller calls `drop` at the end."""
 
@@ -67,7 +72,8 @@ class Draft:
 
     def drop(self) -> None:
         """Closes it, and removes what did not get its name."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take before, it does not take now; it is closed all the same
+            self._file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -84,14 +90,20 @@ class ArtefactShelf:
         self._sweep()
 
     def put(
-        self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *, count: int
+        self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *,
+        count: int, each: int,
     ) -> Artefact:  # fmt: skip
-        """Keeps a draft. One that is there already stays as it is, with both calls' labels. Raises TooMany beyond `count`."""
+        """Keeps a draft. One that is there already stays as it is, with both calls' labels.
+
+        Raises TooMany beyond `count` artefacts of the namespace, TooLarge beyond `each` bytes of them together.
+        """
         sha256 = draft.settle()
         name = id_of(space, title, kind, sha256)
         old = self.find(space, name)
         if old is None and self.count_of(space) >= count:
             raise TooMany
+        if old is None and self.size_of(space) + draft.size > each:
+            raise TooLarge
         draft.path.replace(self.folder / name)
         descriptor = os.open(self.folder, os.O_RDONLY)
         os.fsync(descriptor)

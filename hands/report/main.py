@@ -5,13 +5,14 @@ Whose an artefact is the kernel says, in the namespace that it delivers.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
 import apsw
 
-from artefact_shelf import Artefact, ArtefactShelf, Draft, TooMany
+from artefact_shelf import Artefact, ArtefactShelf, Draft, TooLarge, TooMany
 from runtime import Call, Failure, Hand
 
 TITLE_MOST: Final = 300
@@ -31,7 +32,7 @@ class Report(Hand):
     async def start(self) -> None:
         """Opens the shelf."""
         self.shelf = ArtefactShelf(self.state)
-        self.coming: Counter[str] = Counter()  # bytes of drafts, which count with what is kept
+        self.coming: Counter[str] = Counter()  # bytes of drafts, by namespace
 
     async def stop(self) -> None:
         """Closes it."""
@@ -46,22 +47,24 @@ class Report(Hand):
             raise Failure("arguments", f"title has 1 to {TITLE_MOST} characters; type is one like text/markdown.")
         if (text is None) is not call.uploads:
             raise Failure("arguments", "give the artefact either as text or as a stream.")
-        draft, count = Draft(self.shelf.folder), self.settings.of("count", int)
+        count, each = self.settings.of("count", int), self.settings.of("each", int)
         try:
-            if text is not None:
-                self._take(call, draft, text.encode())
-            async for chunk in call.upload:
-                self._take(call, draft, chunk)
-            one = self.shelf.put(call.resource, title, kind, draft, _now(), tuple(sorted(call.labels)), count=count)
+            with self._draft(call.resource) as draft:
+                if text is not None:
+                    self._take(call, draft, text.encode())
+                async for chunk in call.upload:
+                    self._take(call, draft, chunk)
+                labels = tuple(sorted(call.labels))
+                one = self.shelf.put(call.resource, title, kind, draft, _now(), labels, count=count, each=each)
         except TooMany:
             raise Failure("too many", f"there are {count} artefacts here: remove one (the setting `count`).") from None
+        except TooLarge:
+            text = f"all artefacts here have at most {each} bytes: remove one (the setting `each`)."
+            raise Failure("too large", text) from None
         except OSError as error:
             raise Failure("disk", f"it could not be kept: {error.strerror or error}.") from None
         except (apsw.FullError, apsw.IOError) as error:
             raise Failure("disk", f"it could not be kept: {error}.") from None
-        finally:
-            draft.drop()
-            self.coming[call.resource] -= draft.size
         return {"id": one.id, "size": one.size, "sha256": one.sha256}
 
     async def list(self, call: Call, most: int = 100) -> dict[str, object]:
@@ -87,15 +90,23 @@ class Report(Hand):
         """report.remove: it and its bytes."""
         return {"removed": self.shelf.remove(call.resource, id)}
 
+    @contextmanager
+    def _draft(self, space: str) -> Iterator[Draft]:
+        draft = Draft(self.shelf.folder)
+        try:
+            yield draft
+        finally:
+            self.coming[space] -= draft.size
+            draft.drop()
+
     def _take(self, call: Call, draft: Draft, chunk: bytes) -> None:
+        """Raises TooLarge when more comes than is left, and one artefact: that one may be there already, and add nothing."""
         most = self.settings.of("most", int)
         if draft.size + len(chunk) > most:
             raise Failure("too large", f"an artefact has at most {most} bytes (the setting `most`).")
-        each = self.settings.of("each", int)
-        if self.shelf.size_of(call.resource) + self.coming[call.resource] + len(chunk) > each:
-            raise Failure(
-                "too large", f"all artefacts here have at most {each} bytes: remove one (the setting `each`)."
-            )
+        left = max(self.settings.of("each", int) - self.shelf.size_of(call.resource), 0)
+        if self.coming[call.resource] + len(chunk) > left + most:
+            raise TooLarge
         draft.write(chunk)
         self.coming[call.resource] += len(chunk)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -129,6 +130,76 @@ def test_one_that_breaks_off_or_is_too_large_leaves_nothing(tmp_path: Path) -> N
         desk.put(b"b" * 6)
     desk.put(b"b" * 6, resource="own/h-2")
     assert desk.files == 2
+
+
+def test_the_same_again_is_the_same_also_where_no_room_is_left(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, most=6, each=10)
+    first = desk.put(b"a" * 6)
+    assert desk.put(b"a" * 6) == first
+    with pytest.raises(main.Failure, match="all artefacts here have at most 10 bytes") as failed:
+        desk.put(b"b" * 5)
+    assert failed.value.code == "too large"
+    less = Desk(tmp_path, most=6, each=5)
+    assert less.put(b"a" * 6) == first
+    assert (less.files, less.hand.coming[OWN]) == (1, 0)
+
+
+def test_what_comes_at_once_is_bounded_before_it_is_whole(tmp_path: Path) -> None:
+    """All that a namespace has on disk is at most `each` and one artefact."""
+    desk = Desk(tmp_path, most=6, each=10)
+    desk.put(b"a" * 6)
+    desk.put(b"b" * 3)
+    begun: list[str] = []
+    whole: list[str] = []
+
+    async def five(title: str, are_two: asyncio.Event) -> AsyncIterator[bytes]:
+        yield b"x" * 3
+        begun.append(title)
+        if len(begun) == 2:
+            are_two.set()
+        await are_two.wait()
+        yield b"x" * 2
+        whole.append(title)
+
+    async def both() -> list[object]:
+        two = asyncio.Event()
+        puts = (desk.hand.put(FakeCall(OWN, upload=five(title, two)), title) for title in ("one", "two"))
+        return list(await asyncio.gather(*puts, return_exceptions=True))
+
+    told = desk.run(both())
+    assert [getattr(one, "code", "") for one in told] == ["too large"] * 2
+    assert len(whole) == 1
+    assert (desk.files, desk.hand.coming[OWN]) == (2, 0)
+
+
+def test_a_disk_that_is_full_is_told_and_neither_bytes_nor_room_are_lost(tmp_path: Path) -> None:
+    """/dev/full takes nothing, as a full disk: it shows when what was buffered is written."""
+    desk = Desk(tmp_path)
+    full = os.open("/dev/full", os.O_WRONLY)
+
+    async def filled() -> AsyncIterator[bytes]:
+        yield b"x"
+        (part,) = (tmp_path / "state/bytes").iterdir()
+        (draft,) = (number for number in map(int, os.listdir("/proc/self/fd")) if _is(number, part))
+        os.dup2(full, draft)
+
+    for _ in range(2):
+        with pytest.raises(main.Failure, match="No space left") as failed:
+            desk.run(desk.hand.put(FakeCall(OWN, upload=filled()), "Report"))
+        assert failed.value.code == "disk"
+        assert (desk.files, desk.hand.coming[OWN]) == (0, 0)
+    os.close(full)
+    (tmp_path / "state/bytes").rmdir()
+    with pytest.raises(main.Failure) as failed:
+        desk.put(b"x")
+    assert failed.value.code == "disk"
+
+
+def _is(number: int, path: Path) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}") == str(path)
+    except FileNotFoundError:
+        return False  # the one by which the folder was listed
 
 
 def test_a_namespace_has_no_more_artefacts_than_it_may_and_the_same_again_is_none_more(tmp_path: Path) -> None:
