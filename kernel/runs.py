@@ -182,6 +182,6 @@ def ending(status: int) -> str:
     """How a process ended, in words, from waitpid's status; -1 when nobody saw it."""
     if status < 0:
         return "nobody saw its process end"
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    if number := os.WTERMSIG(status):
+        return f"killed by {next((one.name for one in signal.Signals if one == number), f'signal {number}')}"
     return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -119,5 +119,10 @@ async def end_all() -> None:
 def words_of(status: int) -> str:
     """How a program ended, in words."""
     if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"killed by {signal_name(os.WTERMSIG(status))}"
     return f"exit code {os.waitstatus_to_exitcode(status)}"
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL; "signal 40" for one between SIGRTMIN and SIGRTMAX, which has no name."""
+    return next((one.name for one in signal.Signals if one == number), f"signal {number}")

@@ -61,7 +61,7 @@ class Shell(Hand):
             "wall_us": round((time.monotonic() - begun) * 1_000_000),
         }
         if os.WIFSIGNALED(status):
-            told["signal"] = signal.Signals(os.WTERMSIG(status)).name
+            told["signal"] = programs.signal_name(os.WTERMSIG(status))
         else:
             told["exit_status"] = os.waitstatus_to_exitcode(status)
         if not stream:

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from kernel.runs import ending
 from runtime import programs
 from runtime.programs import Program
 
@@ -43,6 +44,19 @@ def test_one_that_is_seen_first_is_told_once() -> None:
         return status
 
     assert os.WTERMSIG(asyncio.run(found()) or 0) == signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("exit 7", "exit code 7"), ("kill -TERM $$", "killed by SIGTERM"), ("kill -40 $$", "killed by signal 40")],
+)
+def test_how_a_program_ended_is_told_whatever_ended_it(line: str, words: str) -> None:
+    async def found() -> int | None:
+        return await Program(("/bin/sh", "-c", line), _NOTHING, {}).wait(30)
+
+    status = asyncio.run(found())
+    assert status is not None
+    assert programs.words_of(status) == ending(status) == words
 
 
 def test_orphans_are_collected_at_any_time_and_one_that_lives_is_left() -> None:

@@ -133,6 +133,7 @@ def test_the_reply_tells_status_signal_and_usage_and_both_outputs_apart(client: 
     assert (told["stdout"], told["stderr"], told["exit_status"]) == ("out\n", "err\n", 7)
     assert "signal" not in told
     assert run_in(client, "kill -TERM $$")["signal"] == "SIGTERM"
+    assert run_in(client, "kill -40 $$")["signal"] == "signal 40"
     busy = run_in(client, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 0.2")
     assert busy["cpu_us"] > 20_000
     assert busy["wall_us"] > 200_000
