@@ -8,6 +8,8 @@ from msgspec import Struct
 
 CELL_MOST: Final = 2_000
 COLUMNS_MOST: Final = 256
+CELL_LEAST: Final = 500
+"""Characters of a cell, cells of a row; and what a cell keeps of a row that else is larger than a reply, in any script."""
 
 Value = str | int | float | bool | None
 
@@ -24,7 +26,7 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def value_of(cell: object) -> Value:
+def value_of(cell: object, most: int = CELL_MOST) -> Value:
     """A cell as a reply can carry it: numbers as they are, dates and times as ISO 8601, all else as text."""
     if cell is None or isinstance(cell, bool):
         return cell
@@ -35,12 +37,17 @@ def value_of(cell: object) -> Value:
     if isinstance(cell, datetime | date | time):
         return cell.isoformat()
     text = sendable(str(cell) if isinstance(cell, str | timedelta) else repr(cell))
-    return text if len(text) <= CELL_MOST else text[:CELL_MOST] + "…"
+    return text if len(text) <= most else text[:most] + "…"
 
 
-def row_of(cells: Sequence[object]) -> list[Value]:
-    """A row without the empty cells at its end."""
-    row = [value_of(cell) for cell in cells[:COLUMNS_MOST]]
+def row_of(cells: Sequence[object], most: int = CELL_MOST) -> list[Value]:
+    """A row without the empty cells at its end. most: characters of a cell."""
+    row = [value_of(cell, most) for cell in cells[:COLUMNS_MOST]]
     while row and row[-1] in (None, ""):
         row.pop()
     return row
+
+
+def size_of(row: Sequence[Value]) -> int:
+    """Bytes that a row takes in a reply, at most."""
+    return 9 + sum(9 + len(value.encode()) if isinstance(value, str) else 9 for value in row)

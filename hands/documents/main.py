@@ -17,15 +17,17 @@ from typing import Final, Protocol
 import document_kinds
 from document_kinds import DOCX, HTML, PDF, XLSX
 from document_refusal import DocumentRefused
-from document_table import Table, Value, row_of, sendable
+from document_table import CELL_LEAST, Table, Value, row_of, sendable, size_of
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
 
 DOCUMENT_MOST: Final = 32 * 1024 * 1024
 TEXT_MOST: Final = 200_000
 ROWS_MOST: Final = 10_000
 TABLES_MOST: Final = 200
+NAME_MOST: Final = 300
 REPLY_MOST: Final = 600_000
-"""Bytes of a document, characters and rows of one reply, tables that are told of; and bytes of a reply's rows."""
+"""Bytes of a document, characters and rows of one reply, tables that are told of, characters of the name of one, or of a
+title; and bytes of a reply's rows."""
 
 READERS: Final = {PDF: "reading_pdf", DOCX: "reading_docx", XLSX: "reading_xlsx", HTML: "reading_html"}
 """The module that reads a kind; its library is loaded when it is used."""
@@ -66,7 +68,7 @@ class Documents(Hand):
             more = size > offset + most
             return {
                 "type": kind,
-                "title": sendable(title[:300]),
+                "title": sendable(title[:NAME_MOST]),
                 "text": sendable("".join(pieces)),
                 "size": size,
                 "more": more,
@@ -82,13 +84,14 @@ class Documents(Hand):
             found: list[dict[str, object]] = []
             room, more = REPLY_MOST, False
             for one in reader.tables(raw):
-                if table not in ("", one.name):
+                name = sendable(one.name[:NAME_MOST])
+                if table not in ("", name):
                     continue
                 if len(found) == TABLES_MOST or room <= 0:
                     more = True
                     break
                 rows, goes_on, room = _rows(one, offset, most, room)
-                found.append({"name": sendable(one.name), "rows": rows, "more": goes_on})
+                found.append({"name": name, "rows": rows, "more": goes_on})
                 more = more or goes_on
             if table and not found:
                 raise DocumentRefused("not found", f"It has no table {table[:80]!r}.")
@@ -111,15 +114,19 @@ class Documents(Hand):
 
 
 def _rows(table: Table, offset: int, most: int, room: int) -> tuple[list[list[Value]], bool, int]:
-    """(rows, whether there are more, room that is left)."""
+    """(rows, whether there are more, room that is left). A row without room is left to a call that begins with it."""
     rows: list[list[Value]] = []
     for number, cells in enumerate(table.rows):
         if number < offset:
             continue
-        if len(rows) == most or room <= 0:
+        row = row_of(cells)
+        if size_of(row) > REPLY_MOST:
+            row = row_of(cells, CELL_LEAST)
+        size = size_of(row)
+        if len(rows) == most or size > room:
             return rows, True, room
-        rows.append(row_of(cells))
-        room -= 16 + sum(9 + 4 * len(value) if isinstance(value, str) else 9 for value in rows[-1])
+        rows.append(row)
+        room -= size
     while rows and not rows[-1]:
         rows.pop()
     return rows, False, room

@@ -1,10 +1,13 @@
 """Documents of each kind are read as they are, and those that are traps are refused by name."""
 
+import asyncio
 import io
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -12,8 +15,10 @@ from docx import Document
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from tests.hands.doubles import hand_module
+from tests.hands.doubles import FakeCall, hand_module, seated
+from wire.codec import encode_body
 
+main = hand_module("documents", "main")
 kinds = hand_module("documents", "document_kinds")
 DocumentRefused = hand_module("documents", "document_refusal").DocumentRefused
 row_of = hand_module("documents", "document_table").row_of
@@ -128,6 +133,48 @@ def test_text_and_tables_of_a_page() -> None:
     assert "".join(READERS["html"].text(latin)) == "Ä\n"
 
 
+class Given(main.Documents):  # type: ignore[misc,name-defined]  # a Hand's class, which is loaded by its path
+    """The Hand, with a document that nobody had to read for it."""
+
+    raw = b""
+
+    async def _document(self, call: object) -> bytes:
+        return self.raw
+
+
+def tables(folder: Path, raw: bytes, **arguments: object) -> list[dict[str, Any]]:
+    """Of a reply, which is one that can be sent."""
+    hand = seated(Given, "documents", folder, {})
+    hand.raw = raw
+    reply: dict[str, Any] = asyncio.run(hand.tables(FakeCall("r/a"), **arguments))
+    encode_body(reply)
+    return list(reply["tables"])
+
+
+def test_a_row_that_is_larger_than_a_reply_is_cut_and_what_has_no_room_is_left_to_the_next(tmp_path: Path) -> None:
+    wide = ["語" * 2_000] * 256
+    packed = xlsx(("first", 1), tuple(wide), tuple(wide), ("last", 2))
+    with zipfile.ZipFile(io.BytesIO(packed)) as made:
+        raw = archive({one: made.read(one) for one in made.namelist()}, zipfile.ZIP_STORED)
+
+    rows: list[list[object]] = []
+    for _ in range(9):
+        (found,) = tables(tmp_path, raw, table="Sales", offset=len(rows))
+        assert found["rows"]
+        rows += found["rows"]
+        if not found["more"]:
+            break
+    assert (rows[0], rows[3], len(rows)) == (["first", 1], ["last", 2], 4)
+    assert rows[1] == rows[2] == ["語" * 500 + "…"] * 256
+
+
+def test_a_table_is_found_by_the_beginning_of_a_name_that_is_too_long_to_be_told(tmp_path: Path) -> None:
+    raw = with_part(xlsx(), "xl/workbook.xml", part_of(xlsx(), "xl/workbook.xml").replace(b"Sales", b"x" * 1_200_000))
+    assert [one["name"] for one in tables(tmp_path, raw)] == ["x" * 300, "Empty"]
+    (found,) = tables(tmp_path, raw, table="x" * 300)
+    assert found["rows"]
+
+
 # traps ---------------------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +184,11 @@ def archive(parts: dict[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> byt
         for name, raw in parts.items():
             made.writestr(name, raw)
     return out.getvalue()
+
+
+def part_of(raw: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(raw)) as made:
+        return made.read(name)
 
 
 def with_part(raw: bytes, name: str, part: bytes) -> bytes:
