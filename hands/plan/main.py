@@ -14,6 +14,7 @@ import apsw
 from plan_list import FIRST, PlanWrong, made, stepped, told
 from plan_shelf import PlanShelf
 from runtime import Call, Failure, Hand
+from wire.codec import encode_body
 
 ALL_MOST: Final = 500
 REPLY_MOST: Final = 600_000
@@ -77,11 +78,12 @@ class Plan(Hand):
         rows: Rows = []
         room = REPLY_MOST
         for space, plan in found[:most]:
-            room -= sum(4 * (len(step.text) + len(step.note)) + 40 for step in plan.steps)
+            row = {"namespace": space, **told(plan)}
+            room -= len(encode_body(row))
             if room < 0 and rows:
                 break
             call.add_labels(*plan.labels)
-            rows.append({"namespace": space, **told(plan)})
+            rows.append(row)
         return {"plans": rows, "more": len(found) > len(rows)}
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from tests.hands.doubles import FakeCall, hand_module, seated
+from wire.codec import encode_body
 
 main = hand_module("plan", "main")
 shelf = hand_module("plan", "plan_shelf")
@@ -78,6 +79,15 @@ def test_a_list_is_its_own_namespaces_and_its_own_names(desk: Desk) -> None:
 def test_what_was_written_is_there_when_its_process_is_not(desk: Desk, tmp_path: Path) -> None:
     desk.ask("set", steps=["a"])
     assert Desk(tmp_path).ask("show")["total"] == 1  # the first one was not stopped, as after a kill
+
+
+def test_all_lists_fit_into_a_reply_however_long_their_titles_are(desk: Desk) -> None:
+    for number in range(500):
+        desk.ask("set", f"own/h-{number % 3}", steps=["a"], title="\U0001f600" * 500, name=f"{number:\U0001f600>100}")
+    every = desk.ask("all", "", most=500)
+    encode_body({"plans": every["plans"]})
+    assert every["more"] is True
+    assert len(every["plans"]) > 200  # type: ignore[arg-type]
 
 
 def test_labels_of_its_writers_come_back(desk: Desk) -> None:
