@@ -48,7 +48,7 @@ def of_reply(
     content: list[ContentBlock] = []
     structured: dict[str, object] | None = None
     if streamed:
-        content.append(_stream(method, resource, streamed))
+        content.append(_stream(method, resource, streamed, is_cut=False))
     if isinstance(value, dict) and method.startswith(_OWN) and value.keys() <= _SERVERS:
         content += _of_server(value)
         cut = bool(value.get("cut"))
@@ -81,7 +81,7 @@ def of_run(reply: Reply) -> CallToolResult:
 
 def of_cut(method: str, resource: str, streamed: bytes) -> CallToolResult:
     """A call that was given up when it had streamed more than is told; these bytes are its beginning, and all there is."""
-    content = [_stream(method, resource, streamed), _text(f"(cut here, after {len(streamed)} bytes)")]
+    content = [_stream(method, resource, streamed, is_cut=True), _text(f"(cut here, after {len(streamed)} bytes)")]
     return CallToolResult(content=content, is_error=True, _meta={f"{META}cut": True})
 
 
@@ -141,12 +141,12 @@ def _part(part: Mapping[str, object]) -> ContentBlock:
     return _text(_json(part))
 
 
-def _stream(method: str, resource: str, streamed: bytes) -> ContentBlock:
-    """Bytes that came as chunks: text where they are, else an embedded resource."""
+def _stream(method: str, resource: str, streamed: bytes, *, is_cut: bool) -> ContentBlock:
+    """Bytes that came as chunks: text where they are, else an embedded resource. is_cut: they may end within a letter."""
     try:
         return _text(streamed.decode())
     except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data" and error.start > 0:  # cut within a character
+        if is_cut and error.reason == "unexpected end of data" and error.start > 0:
             return _text(streamed[: error.start].decode())
     uri = f"maniple:{method}/{quote(resource)}"
     return _resource(BlobResourceContents(uri=uri, mime_type="application/octet-stream", blob=_base64(streamed)))

@@ -69,6 +69,8 @@ def test_a_stream_is_text_where_it_is_one() -> None:
     inner = {"uri": "maniple:lab.do/a%20b", "mimeType": "application/octet-stream", "blob": "//4="}
     result = _told(answers.of_reply("lab.do", "a b", Reply(value=None), b"\xff\xfe"))
     assert result["content"] == [{"type": "resource", "resource": inner}]
+    latin = {"uri": "maniple:lab.do/", "mimeType": "application/octet-stream", "blob": "Y2Fm6Q=="}
+    assert _content("lab.do", None, b"caf\xe9") == [{"type": "resource", "resource": latin}]
     cut = _told(answers.of_cut("lab.do", "", "Grüß".encode()[:-1]))
     assert cut["content"] == [*_text("Grü"), *_text("(cut here, after 5 bytes)")]
     assert (cut["_meta"], cut["isError"]) == ({"maniple/cut": True}, True)
