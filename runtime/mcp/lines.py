@@ -38,7 +38,7 @@ AT_ONCE: Final = 32
 """Requests of one client that are open at once; a further one is answered with an error."""
 
 NONSENSE_MOST: Final = 100
-"""Lines that are no message, since the last that was one, after which a client is talked with no more."""
+"""Lines that are no message, since the last that was one; with one more a client is talked with no more."""
 
 
 class Lines:
