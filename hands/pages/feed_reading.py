@@ -15,6 +15,9 @@ from page_refusal import PageRefused
 ROOM: Final = 900_000
 """Bytes of the entries of one answer, which fit into a reply with what is around them."""
 
+_SPOILED: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
+"""What the library raises where it meets what it did not expect: a letter whose number is too large, among others."""
+
 _TAG: Final = re.compile(r"<[^<>]*>")
 
 
@@ -23,7 +26,7 @@ def read(raw: bytes, url: str, most: int) -> dict[str, object]:
     try:
         headers = {"content-location": url}
         found = feedparser.parse(io.BytesIO(raw), response_headers=headers, resolve_relative_uris=True)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:  # as it meets what it did not expect
+    except _SPOILED as error:
         raise PageRefused("unknown type", f"{url}: it cannot be read as a feed: {type(error).__name__}.") from None
     if not found.get("version"):
         raise PageRefused("unknown type", f"{url}: it is neither RSS nor Atom.")

@@ -238,6 +238,7 @@ def test_numbers_in_a_page_that_are_none_are_passed_over(number: str) -> None:
         b'<?xml version="1.0" encoding="undefined"?>' + RSS.partition(b"?>")[2],
         b'<?xml version="1.0" encoding="punycode"?>' + RSS.partition(b"?>")[2],
         RSS.replace(b"News", b"&#xD800;"),
+        RSS.replace(b"News", b"&#99999999999999999999;<"),
         RSS.replace(b"https://example.org/", b"&#xD800;"),
         b'<feed xmlns="http://www.w3.org/2005/Atom"><title>&#xD800;</title><entry><id>&#xD800;</id></entry></feed>',
     ],
