@@ -8,11 +8,12 @@ from docx.document import Document as Opened
 from docx.opc.exceptions import OpcError
 from docx.oxml.ns import qn
 from docx.table import Table as DocxTable
+from docx.table import _Cell
 from docx.text.paragraph import Paragraph
 from lxml.etree import LxmlError
 
 from document_refusal import SPOILED
-from document_table import Table
+from document_table import COLUMNS_MOST, Table
 
 BROKEN = (OpcError, LxmlError, *SPOILED)
 
@@ -51,9 +52,21 @@ def tables(raw: bytes) -> Iterator[Table]:
 
 
 def _rows(table: DocxTable) -> Iterator[list[str]]:
-    """Cells that are merged come once for each place that they cover, as python-docx gives them."""
+    """Cells that are merged come once for each place that they cover.
+
+    python-docx climbs up to the first row of a merged cell anew for each place, which takes time by the square of the rows,
+    and beyond some hundreds of them as much of Python's stack as there is. So the row above is remembered.
+    """
+    above = dict[int, str]()
     for row in table.rows:
-        yield [cell.text for cell in row.cells]
+        texts, here, place = list[str](), dict[int, str](), row.grid_cols_before
+        for cell in row._tr.tc_lst:
+            goes_on = cell.vMerge == "continue" and place in above
+            here[place] = above[place] if goes_on else _Cell(cell, table).text
+            texts += [here[place]] * min(cell.grid_span, COLUMNS_MOST)
+            place += cell.grid_span
+        yield texts
+        above = here
 
 
 def _heading(one: Paragraph) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 from docx import Document
+from docx.table import _Cell
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
@@ -329,6 +330,37 @@ def test_a_document_of_many_paragraphs_is_read_in_time_proportional_to_them() ->
     began = time.process_time()
     assert "".join(READERS["docx"].text(raw)).startswith("# First\nWords")
     assert time.process_time() - began < 5
+
+
+def test_merged_cells_come_once_for_each_place_that_they_cover() -> None:
+    made = Document()
+    table = made.add_table(rows=4, cols=4)
+    for at in range(16):
+        table.cell(at // 4, at % 4).text = str(at)
+    for first, last, text in (((0, 0), (2, 0), "down"), ((0, 1), (0, 2), "across"), ((1, 2), (2, 3), "both")):
+        table.cell(*first).merge(table.cell(*last)).text = text
+    out = io.BytesIO()
+    made.save(out)
+    expected = [list(map(_text_of, row.cells)) for row in table.rows]
+    assert expected[2] == ["down", "9", "both", "both"]
+    assert rows("docx", out.getvalue()) == {"1": expected}
+
+
+def _text_of(cell: _Cell) -> str:
+    return cell.text
+
+
+def test_a_cell_that_is_merged_down_a_long_table_or_far_across_is_read_in_little_time() -> None:
+    begins, goes_on, across = (
+        b"<w:tr><w:tc><w:tcPr>%s</w:tcPr><w:p><w:r><w:t>x</w:t></w:r></w:p></w:tc></w:tr>" % properties
+        for properties in (b'<w:vMerge w:val="restart"/>', b"<w:vMerge/>", b'<w:gridSpan w:val="2000000000"/>')
+    )
+    table = b"<w:tbl><w:tblGrid><w:gridCol/></w:tblGrid>" + begins + goes_on * 2_000 + across + b"</w:tbl>"
+    part = part_of(docx(), "word/document.xml").replace(b"<w:sectPr", table + b"<w:sectPr", 1)
+    began = time.process_time()
+    found = rows("docx", with_part(docx(), "word/document.xml", part))["2"]
+    assert found == [["x"]] * 2_001 + [["x"] * 256]
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("name", ["pdf", "docx", "xlsx"])
