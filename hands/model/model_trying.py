@@ -62,15 +62,19 @@ class Trying:
             tries = 0
             while True:
                 tries, shown = tries + 1, False
+                answer: Answer | None = None
                 try:
                     async with contextlib.aclosing(self._once(name, self._request)) as pieces:
                         async for piece in pieces:
                             if isinstance(piece, Answer):
-                                yield await self._checked(name, piece, streams=streams)
-                                return
+                                answer = piece
+                                continue
                             shown = streams
                             yield piece
-                    raise ModelFailed("cut", "the stream ended before the answer did")
+                    if answer is None:
+                        raise ModelFailed("cut", "the stream ended before the answer did")
+                    yield await self._checked(name, answer, streams=streams)  # its place is free: it may ask again
+                    return
                 except ModelFailed as failure:
                     last = failure
                 left = self._until - time.monotonic()

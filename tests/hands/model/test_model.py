@@ -11,50 +11,14 @@ import pytest
 from runtime import Failure
 from runtime.models import catalogue
 from runtime.models.messages import Answer, TextPiece, unpacked
-from tests.hands.doubles import HANDS, FakeCall, hand_module, seated
+from tests.hands.doubles import HANDS, hand_module
+from tests.hands.model.calls import ASKED, RAIN, Asking, ask, hand_of
 from wire.entries import Cost
-
-for _module in ("model_desk", "model_trying"):
-    hand_module("model", _module)
-Model: Any = hand_module("model", "main").Model
-
-ASKED: dict[str, object] = {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hello, it rains."}]}]}
-RAIN = {"type": "object", "properties": {"rain": {"type": "boolean"}}, "required": ["rain"]}
-
-
-class Asking(FakeCall):
-    """A call of model.*, and what it has cost in the end."""
-
-    def __init__(self, resource: str, most: Cost | None = None) -> None:
-        super().__init__(resource)
-        self.most = most
-        self.deadline = 60_000
-        self.spent = Cost(tokens=0, micro_dollars=0)
-
-    def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
-        """Notes it."""
-        self.spent = Cost(tokens=self.spent.tokens + tokens, micro_dollars=self.spent.micro_dollars + micro_dollars)
-
-
-def _hand(folder: Path, *script: str, **settings: object) -> Any:
-    return seated(Model, "model", folder, {}, script="\n".join(script), **settings)
-
-
-def _ask(hand: Any, call: Asking, method: str = "complete", **more: object) -> Answer:
-    async def asked() -> Answer:
-        await hand.start()
-        try:
-            found: Answer = await getattr(hand, method)(call, **ASKED, **more)
-            return found
-        finally:
-            await hand.stop()
-
-    return asyncio.run(asked())
 
 
 def test_default_is_offline_when_nothing_is_set_up_and_costs_nothing(tmp_path: Path) -> None:
     call = Asking("default", Cost(tokens=1, micro_dollars=0))
-    answer = _ask(_hand(tmp_path), call)
+    answer = ask(hand_of(tmp_path), call)
     assert answer.model == "offline/classical"
     assert "No language model" in answer.text
     assert call.spent == Cost(tokens=0, micro_dollars=0)
@@ -73,14 +37,14 @@ def test_what_is_not_set_up_is_told_with_the_command_that_mends_it(
     tmp_path: Path, resource: str, code: str, why: str
 ) -> None:
     with pytest.raises(Failure, match=why) as failed:
-        _ask(_hand(tmp_path), Asking(resource))
+        ask(hand_of(tmp_path), Asking(resource))
     assert failed.value.code == code
 
 
 @pytest.mark.parametrize("key", ["sk-0123\n456789", "sk-0123 456789", "sk-0123\x00456789", "sk-0123ü456789"])
 def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> None:
     with pytest.raises(Failure, match="set it anew, `maniple settings model --secret anthropic_key`") as failed:
-        _ask(_hand(tmp_path, anthropic_key=key), Asking("anthropic/claude-x"))
+        ask(hand_of(tmp_path, anthropic_key=key), Asking("anthropic/claude-x"))
     assert failed.value.code == "unconfigured"
     assert key not in failed.value.text
 
@@ -89,24 +53,24 @@ def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> No
     "address", ["http://[::1", "ftp://example.org", "example.org/v1", "http://x:y", "http://a:b@c/", 7]
 )
 def test_an_address_that_is_none_is_told_with_the_command_that_mends_it(tmp_path: Path, address: object) -> None:
-    hand = _hand(tmp_path, openai_key="sk-0123456789", addresses={"openai": address})
+    hand = hand_of(tmp_path, openai_key="sk-0123456789", addresses={"openai": address})
     with pytest.raises(Failure, match="is no http or https URL: `maniple settings model 'addresses=") as failed:
-        _ask(hand, Asking("openai/gpt-5"))
+        ask(hand, Asking("openai/gpt-5"))
     assert failed.value.code == "unconfigured"
 
 
 def test_a_route_of_one_name_needs_no_list_and_one_of_no_model_is_told(tmp_path: Path) -> None:
     routes = {"one": "offline/classical", "none": ["claude"], "number": 7}
-    hand = _hand(tmp_path, routes=routes)
-    assert _ask(hand, Asking("one")).model == "offline/classical"
+    hand = hand_of(tmp_path, routes=routes)
+    assert ask(hand, Asking("one")).model == "offline/classical"
     for name in ("none", "number"):
         with pytest.raises(Failure, match="not PROVIDER/MODEL: `maniple settings model 'routes="):
-            _ask(hand, Asking(name))
+            ask(hand, Asking(name))
 
 
 def test_a_key_out_of_a_file_of_another_system_is_taken_without_what_ends_its_line(tmp_path: Path) -> None:
     async def key() -> str:
-        hand = _hand(tmp_path, anthropic_key=" sk-0123456789\r\n")
+        hand = hand_of(tmp_path, anthropic_key=" sk-0123456789\r\n")
         await hand.start()
         return str(hand.desk.key("anthropic"))
 
@@ -115,7 +79,7 @@ def test_a_key_out_of_a_file_of_another_system_is_taken_without_what_ends_its_li
 
 def test_a_stream_shows_pieces_and_ends_in_the_answer(tmp_path: Path) -> None:
     call = Asking("scripted/script")
-    answer = _ask(_hand(tmp_path, '{"text": "It is wet."}'), call, "stream")
+    answer = ask(hand_of(tmp_path, '{"text": "It is wet."}'), call, "stream")
     pieces = [piece for chunk in call.sent for piece in unpacked(chunk)]
     assert "".join(piece.text for piece in pieces if isinstance(piece, TextPiece)) == answer.text == "It is wet."
     assert call.spent.tokens == answer.usage.total
@@ -123,41 +87,41 @@ def test_a_stream_shows_pieces_and_ends_in_the_answer(tmp_path: Path) -> None:
 
 def test_what_may_be_tried_again_is(tmp_path: Path) -> None:
     script = ('{"error": {"code": "limited", "after": 0.01}, "times": 2}', '{"text": "ok"}')
-    assert _ask(_hand(tmp_path, *script), Asking("scripted/script")).text == "ok"
+    assert ask(hand_of(tmp_path, *script), Asking("scripted/script")).text == "ok"
 
 
 def test_what_was_shown_is_never_shown_again_and_what_was_not_shown_is_tried_again(tmp_path: Path) -> None:
     script = ('{"text": "one two three", "shown": 2, "error": {"code": "cut", "after": 0.01}}', '{"text": "whole"}')
     call = Asking("scripted/script")
     with pytest.raises(Failure, match="says so") as failed:
-        _ask(_hand(tmp_path, *script), call, "stream")
+        ask(hand_of(tmp_path, *script), call, "stream")
     assert failed.value.code == "cut"
     assert b"".join(call.sent).count(b"one") == 1
     assert call.spent.tokens > 0  # what came before the cut was paid for
     again = Asking("scripted/script")
-    assert _ask(_hand(tmp_path, *script), again).text == "whole"
+    assert ask(hand_of(tmp_path, *script), again).text == "whole"
     assert again.sent == []
 
 
 def test_a_route_fails_over_and_one_model_never_does(tmp_path: Path) -> None:
     script = '{"error": {"code": "key", "text": "expired"}, "times": 0}'
-    hand = _hand(tmp_path, script, routes={"default": ["scripted/script", "offline/classical"]})
-    answer = _ask(hand, Asking("default"))
+    hand = hand_of(tmp_path, script, routes={"default": ["scripted/script", "offline/classical"]})
+    answer = ask(hand, Asking("default"))
     assert (answer.model, answer.tried) == ("offline/classical", ("scripted/script: key",))
     with pytest.raises(Failure, match="expired"):
-        _ask(hand, Asking("scripted/script"))
+        ask(hand, Asking("scripted/script"))
 
 
 def test_a_route_of_which_nobody_answers_tells_who_else_was_asked(tmp_path: Path) -> None:
     script = '{"error": {"code": "key", "text": "expired"}, "times": 0}'
-    hand = _hand(tmp_path, script, routes={"default": ["scripted/first", "scripted/second"]})
+    hand = hand_of(tmp_path, script, routes={"default": ["scripted/first", "scripted/second"]})
     with pytest.raises(Failure, match=r"left alone for .*; before it scripted/first: expired$") as failed:
-        _ask(hand, Asking("default"))
+        ask(hand, Asking("default"))
     assert failed.value.code == "paused"
 
 
 def test_a_provider_that_failed_for_good_is_left_alone_for_a_while(tmp_path: Path) -> None:
-    hand = _hand(tmp_path, '{"error": {"code": "key", "text": "expired"}, "times": 0}')
+    hand = hand_of(tmp_path, '{"error": {"code": "key", "text": "expired"}, "times": 0}')
 
     async def twice() -> list[str]:
         await hand.start()
@@ -175,11 +139,11 @@ def test_a_provider_that_failed_for_good_is_left_alone_for_a_while(tmp_path: Pat
 
 
 def test_a_call_that_could_cost_more_than_its_most_is_not_made(tmp_path: Path) -> None:
-    hand = _hand(tmp_path, '{"text": "ok", "times": 0}')
+    hand = hand_of(tmp_path, '{"text": "ok", "times": 0}')
     with pytest.raises(Failure, match="`most`") as failed:
-        _ask(hand, Asking("scripted/script", Cost(tokens=5, micro_dollars=0)))
+        ask(hand, Asking("scripted/script", Cost(tokens=5, micro_dollars=0)))
     assert failed.value.code == "over_most"
-    assert _ask(hand, Asking("scripted/script", Cost(tokens=500, micro_dollars=0))).text == "ok"
+    assert ask(hand, Asking("scripted/script", Cost(tokens=500, micro_dollars=0))).text == "ok"
 
 
 def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_path: Path) -> None:
@@ -187,11 +151,11 @@ def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_pat
         '{"text": "It rains."}',
         '{"when": "not of the JSON Schema", "text": "```json\\n{\\"rain\\": true,}\\n```"}',
     )
-    answer = _ask(_hand(tmp_path, *script), Asking("scripted/script"), schema=RAIN)
+    answer = ask(hand_of(tmp_path, *script), Asking("scripted/script"), schema=RAIN)
     assert answer.value == {"rain": True}
     assert "mended" in answer.notes[-1]
     with pytest.raises(Failure, match="did not answer as the schema says") as failed:
-        _ask(_hand(tmp_path, '{"text": "no", "times": 0}'), Asking("scripted/script"), schema=RAIN)
+        ask(hand_of(tmp_path, '{"text": "no", "times": 0}'), Asking("scripted/script"), schema=RAIN)
     assert failed.value.code == "schema"
 
 
@@ -213,11 +177,11 @@ def test_a_schema_that_takes_for_ever_ends_its_call_and_holds_up_nobody(
     tmp_path: Path, schema: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hand_module("model", "model_trying"), "CHECK_S", 0.2)
-    hand = _hand(tmp_path, json.dumps({"text": json.dumps("a" * 40 + "b"), "times": 0}))
+    hand = hand_of(tmp_path, json.dumps({"text": json.dumps("a" * 40 + "b"), "times": 0}))
     with pytest.raises(Failure, match="make it simpler") as failed:
-        _ask(hand, Asking("scripted/script"), schema=schema)
+        ask(hand, Asking("scripted/script"), schema=schema)
     assert failed.value.code == "request"
-    assert _ask(hand, Asking("scripted/script")).text, "and it goes on"
+    assert ask(hand, Asking("scripted/script")).text, "and it goes on"
 
 
 @DROPPED
@@ -240,9 +204,9 @@ def test_a_check_that_python_did_not_let_end_is_told_to_end_again(
             pass
 
     monkeypatch.setattr(module.schemas, "read", checks_for_ever)
-    hand = _hand(tmp_path, '{"text": "1", "times": 0}')
+    hand = hand_of(tmp_path, '{"text": "1", "times": 0}')
     with pytest.raises(Failure, match="make it simpler"):
-        _ask(hand, Asking("scripted/script"), schema={"type": "integer"})
+        ask(hand, Asking("scripted/script"), schema={"type": "integer"})
     assert busy, "the first time it was told while an object was let go"
 
 
@@ -250,28 +214,28 @@ def test_a_check_that_python_did_not_let_end_is_told_to_end_again(
 def test_a_schema_that_is_none_is_told_before_any_answer_is_paid_for(tmp_path: Path, schema: dict[str, object]) -> None:
     call = Asking("scripted/script")
     with pytest.raises(Failure, match="the schema (itself is wrong|cannot be followed)") as failed:
-        _ask(_hand(tmp_path, '{"text": "{}", "times": 0}'), call, schema=schema)
+        ask(hand_of(tmp_path, '{"text": "{}", "times": 0}'), call, schema=schema)
     assert failed.value.code == "request"
     assert call.spent.tokens == 0
 
 
 def test_an_answer_that_no_reply_holds_is_told_and_paid(tmp_path: Path) -> None:
     """Its text alone would fit; the value of its schema stands beside it."""
-    hand = _hand(tmp_path, json.dumps({"text": json.dumps("a" * 600_000), "times": 0}))
+    hand = hand_of(tmp_path, json.dumps({"text": json.dumps("a" * 600_000), "times": 0}))
     call = Asking("scripted/script")
     with pytest.raises(Failure, match="more than the 1 MiB that a reply holds") as failed:
-        _ask(hand, call, schema={"type": "string"})
+        ask(hand, call, schema={"type": "string"})
     assert failed.value.code == "malformed"
     assert call.spent.tokens > 100_000
 
 
 def test_offline_says_what_the_text_does_not_say(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="The text does not say: rain"):
-        _ask(_hand(tmp_path), Asking("default"), schema=RAIN)
+        ask(hand_of(tmp_path), Asking("default"), schema=RAIN)
 
 
 def test_a_call_that_is_cancelled_ends_its_request_and_frees_its_place(tmp_path: Path) -> None:
-    hand = _hand(tmp_path, '{"text": "late", "delay": 60}', '{"text": "ok"}', at_once=1)
+    hand = hand_of(tmp_path, '{"text": "late", "delay": 60}', '{"text": "ok"}', at_once=1)
 
     async def cancelled() -> Answer:
         await hand.start()
@@ -295,7 +259,7 @@ def test_every_provider_that_takes_a_key_has_a_secret_setting_for_it() -> None:
 
 
 def test_what_there_is_is_listed_without_a_key_in_it(tmp_path: Path) -> None:
-    hand = _hand(tmp_path, anthropic_key="sk-not-to-be-seen")
+    hand = hand_of(tmp_path, anthropic_key="sk-not-to-be-seen")
 
     async def listed() -> dict[str, Any]:
         await hand.start()
@@ -311,7 +275,7 @@ def test_what_there_is_is_listed_without_a_key_in_it(tmp_path: Path) -> None:
 
 
 def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path) -> None:
-    hand = _hand(tmp_path)
+    hand = hand_of(tmp_path)
 
     async def counted() -> dict[str, Any]:
         await hand.start()
@@ -326,7 +290,7 @@ def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path) -> None:
 def test_vectors_are_made_here_or_it_is_said_how(tmp_path: Path) -> None:
     from memory import embedders
 
-    hand = _hand(tmp_path)
+    hand = hand_of(tmp_path)
 
     async def embedded() -> Any:
         await hand.start()
