@@ -62,7 +62,9 @@ class Desk:
         return str(self._settings.get(f"{provider.replace('-', '_')}_key", "")).strip()
 
     def missing(self, provider: str) -> str:
-        """How a provider is to be set up, "" where it is."""
+        """How a provider is to be set up, "" where it is. provider: "" of a name that is no PROVIDER/MODEL."""
+        if not provider:
+            return f"not PROVIDER/MODEL: {_MEND_ROUTES}"
         if provider in OWN:
             has_script = provider != "scripted" or self._settings.of("script", str)
             return "" if has_script else "no script is set: `maniple settings model script=…`"
@@ -80,18 +82,23 @@ class Desk:
 
     def plan(self, asked: str, request: Request) -> routing.Plan:
         """Which models are asked for a resource. ModelFailed when there is none."""
-        provider, _ = resource.split(asked)
-        if provider:
-            names = [asked]
-        elif asked in self.routes():
-            names = self.routes()[asked]
-        else:
-            raise ModelFailed("unconfigured", f"there is no route {asked}: `maniple settings model routes=…` makes one")
+        names = self._names(asked)
         found = routing.plan([self._candidate(name) for name in names], routing.needs_of(request), self._prefer())
         if not found.names:
             why = "; ".join(f"{name}: {why}" for name, why in found.left_out)
             raise ModelFailed("paused" if found.paused else "unconfigured" if self._lacks(names) else "unfit", why)
         return found
+
+    def _names(self, asked: str) -> list[str]:
+        """The one model that a resource names, or those of the route that it names; ModelFailed where there are none."""
+        provider, _ = resource.split(asked)
+        if provider:
+            return [asked]
+        if (names := self.routes().get(asked)) is None:
+            raise ModelFailed("unconfigured", f"there is no route {asked}: `maniple settings model routes=…` makes one")
+        if not names:
+            raise ModelFailed("unconfigured", f"the route {asked} names no model: {_MEND_ROUTES}")
+        return names
 
     def row(self, provider: str) -> Provider | None:
         """A provider's row."""
@@ -168,15 +175,8 @@ class Desk:
     # the other methods ------------------------------------------------------------------------------------------------
 
     async def embed(self, asked: str, texts: Sequence[str]) -> Embedded:
-        """Vectors: by a provider, or by the model that is installed here."""
-        provider, name = resource.split(asked)
-        if not provider:
-            routed = self.routes().get(asked)
-            if routed is None:
-                raise ModelFailed(
-                    "unconfigured", f"there is no route {asked}: `maniple settings model routes=…` makes one"
-                )
-            provider, name = resource.split(routed[0])
+        """Vectors: by a provider, or by the model that is installed here. Of a route the first alone: others' never meet."""
+        provider, name = resource.split(self._names(asked)[0])
         if provider == "offline":
             return await asyncio.to_thread(_embedded, texts)
         async with self.places(provider):
@@ -236,7 +236,7 @@ class Desk:
         return routing.Candidate(
             name=name,
             row=catalogue.find(name),
-            missing=self.missing(provider) if provider else f"not PROVIDER/MODEL: {_MEND_ROUTES}",
+            missing=self.missing(provider),
             paused=paused,
             first_byte=self._first_bytes.get(name),
         )

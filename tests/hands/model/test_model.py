@@ -60,12 +60,20 @@ def test_an_address_that_is_none_is_told_with_the_command_that_mends_it(tmp_path
 
 
 def test_a_route_of_one_name_needs_no_list_and_one_of_no_model_is_told(tmp_path: Path) -> None:
-    routes = {"one": "offline/classical", "none": ["claude"], "number": 7}
+    routes = {"one": "offline/classical", "none": ["claude"], "number": 7, "empty": []}
     hand = hand_of(tmp_path, routes=routes)
     assert ask(hand, Asking("one")).model == "offline/classical"
-    for name in ("none", "number"):
-        with pytest.raises(Failure, match="not PROVIDER/MODEL: `maniple settings model 'routes="):
+    whys = {
+        "none": "not PROVIDER/MODEL", "number": "not PROVIDER/MODEL", "empty": "the route empty names no model",
+        "nowhere": "there is no route nowhere",
+    }  # fmt: skip
+    for name, why in whys.items():
+        with pytest.raises(Failure, match=f"{why}: `maniple settings model '?routes=") as failed:
             ask(hand, Asking(name))
+        assert failed.value.code == "unconfigured"
+        with pytest.raises(Failure, match=f"{why}: `maniple settings model '?routes=") as failed:
+            asyncio.run(_vectors(hand, Asking(name)))
+        assert failed.value.code == "unconfigured"
 
 
 def test_a_key_out_of_a_file_of_another_system_is_taken_without_what_ends_its_line(tmp_path: Path) -> None:
@@ -287,18 +295,18 @@ def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path) -> None:
     assert found["exact"] is False
 
 
+async def _vectors(hand: Any, call: Asking) -> Any:
+    await hand.start()
+    return await hand.embed(call, texts=["a cat", "a kitten"])
+
+
 def test_vectors_are_made_here_or_it_is_said_how(tmp_path: Path) -> None:
     from memory import embedders
 
-    hand = hand_of(tmp_path)
-
-    async def embedded() -> Any:
-        await hand.start()
-        return await hand.embed(Asking("default"), texts=["a cat", "a kitten"])
-
+    asked = _vectors(hand_of(tmp_path), Asking("default"))
     if embedders.chosen() == "minilm":
-        found = asyncio.run(embedded())
+        found = asyncio.run(asked)
         assert [len(row) for row in found.vectors] == [384, 384]
     else:
         with pytest.raises(Failure, match=r"embed\.txt"):
-            asyncio.run(embedded())
+            asyncio.run(asked)
