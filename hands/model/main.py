@@ -30,11 +30,12 @@ class Model(Hand):
 
     async def stop(self) -> None:
         """Close what drivers have open."""
-        await self.desk.close()
+        await self.desk.let_go()
 
     async def on_settings(self, changed: frozenset[str]) -> None:
         """Keys, addresses and limits hold from the next request on; breakers begin anew. Requests under way go on."""
-        self.desk = self.desk.renewed(self.settings)
+        before, self.desk = self.desk, Desk(self.settings)
+        await before.let_go()
 
     async def complete(self, call: Call, **params: object) -> Answer:
         """Ask, and answer whole. Nothing is shown before, so a stream that broke may be tried again."""
@@ -49,34 +50,38 @@ class Model(Hand):
         if not texts or not all(isinstance(text, str) for text in texts):
             raise Failure("arguments", "`texts` is not a list of at least one text")
         with _told():
-            found = await self.desk.embed(call.resource, [str(text) for text in texts])
+            async with self.desk.held() as desk:
+                found = await desk.embed(call.resource, [str(text) for text in texts])
         call.cost(tokens=found.usage.total)
         return _fitting(found)
 
     async def count(self, call: Call, **params: object) -> dict[str, object]:
         """Tokens of a request; exact: the provider counted them."""
         with _told():
-            return await self.desk.count(call.resource, _request(params))
+            async with self.desk.held() as desk:
+                return await desk.count(call.resource, _request(params))
 
     async def list(self, call: Call, ask: bool = False) -> dict[str, object]:
         """What there is."""
-        return await self.desk.listed(ask=ask)
+        async with self.desk.held() as desk:
+            return await desk.listed(ask=ask)
 
     async def _asked(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
-        trying = Trying(self.desk, call.resource, _request(params), call.most, call.deadline / 1000, self.random.random)
-        waiting: list[AnyPiece] = []
-        with _told():
-            try:
-                async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, Answer):
-                            return _fitting(piece)
-                        waiting.append(piece)
-                        if streams:
-                            await call.send(messages.packed(waiting))
-                        waiting.clear()
-            finally:
-                call.cost(tokens=trying.tokens, micro_dollars=trying.micro_dollars)
+        async with self.desk.held() as desk:
+            trying = Trying(desk, call.resource, _request(params), call.most, call.deadline / 1000, self.random.random)
+            waiting: list[AnyPiece] = []
+            with _told():
+                try:
+                    async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
+                        async for piece in pieces:
+                            if isinstance(piece, Answer):
+                                return _fitting(piece)
+                            waiting.append(piece)
+                            if streams:
+                                await call.send(messages.packed(waiting))
+                            waiting.clear()
+                finally:
+                    call.cost(tokens=trying.tokens, micro_dollars=trying.micro_dollars)
         raise Failure("cut", "the stream ended before the answer did")
 
 

@@ -4,8 +4,9 @@ A driver is made when its provider is first asked. Keys come from the settings, 
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -27,27 +28,32 @@ _MEND_ADDRESSES: Final = '`maniple settings model \'addresses={"openai": "http:/
 
 
 class Desk:
-    """What there is to ask, as the settings say."""
+    """What there is to ask, as the settings say; other settings make another one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._drivers: dict[str, Driver] = {}
-        self._older: list[Driver] = []
+        self._holders = 1
         self._breakers: dict[str, breaker.State] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
         self._paces: dict[str, pacing.Pace] = {}
         self._first_bytes: dict[str, float] = {}
 
-    def renewed(self, settings: Settings) -> "Desk":
-        """A new one; what the old one's drivers have open is closed with it."""
-        after = Desk(settings)
-        after._older = [*self._older, *self._drivers.values()]
-        return after
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator["Desk"]:
+        """For as long as a call asks."""
+        self._holders += 1
+        try:
+            yield self
+        finally:
+            await self.let_go()
 
-    async def close(self) -> None:
-        """Close every driver."""
-        for driver in (*self._older, *self._drivers.values()):
-            await driver.close()
+    async def let_go(self) -> None:
+        """Whoever made it, or a call, needs it no more; with the last one its drivers end, and the keys that they hold."""
+        self._holders -= 1
+        if not self._holders:
+            for driver in self._drivers.values():
+                await driver.close()
 
     # what is set up ---------------------------------------------------------------------------------------------------
 
@@ -112,20 +118,24 @@ class Desk:
         if why := self.missing(provider):
             raise ModelFailed("unconfigured", why, provider=provider)
         if provider not in self._drivers:
-            row = self.row(provider)
-            address = self._address(provider, row)
+            row, endpoint = self.row(provider), self._endpoint(provider)
             make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
-            endpoint = Endpoint(
-                provider=provider,
-                base_url=address,
-                key=self.key(provider),
-                quirks=() if row is None else row.quirks,
-                first=self._settings.of("first_byte", float),
-                silence=self._settings.of("silence", float),
-                options={"script": self._settings.of("script", str)} if provider == "scripted" else {},
-            )
-            self._drivers.setdefault(provider, make(endpoint))  # meanwhile another call may have made it
+            if provider not in self._drivers:  # meanwhile another call may have made it
+                self._drivers[provider] = make(endpoint)
         return self._drivers[provider]
+
+    def _endpoint(self, provider: str) -> Endpoint:
+        """Where a provider is asked, and how. ModelFailed where its address is none."""
+        row = self.row(provider)
+        return Endpoint(
+            provider=provider,
+            base_url=self._address(provider, row),
+            key=self.key(provider),
+            quirks=() if row is None else row.quirks,
+            first=self._settings.of("first_byte", float),
+            silence=self._settings.of("silence", float),
+            options={"script": self._settings.of("script", str)} if provider == "scripted" else {},
+        )
 
     def _address(self, provider: str, row: Provider | None) -> str:
         """Where a provider is asked: where the operator says, or where its row does. ModelFailed for what is no URL."""
