@@ -5,7 +5,8 @@ runtime/models/routing.py works out. model_desk.py makes the requests; here is w
 """
 
 import contextlib
-from typing import TypeVar
+import time
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,6 +20,9 @@ from wire import limits
 from wire.errors import CodecError
 
 Reply = TypeVar("Reply", Answer, messages.Embedded)
+
+MARGIN_S: Final = 1.0
+"""Before the call's deadline, so that it ends with a reason."""
 
 
 class Model(Hand):
@@ -51,7 +55,7 @@ class Model(Hand):
             raise Failure("arguments", "`texts` is not a list of at least one text")
         with _told():
             async with self.desk.held() as desk:
-                found = await desk.embed(call.resource, [str(text) for text in texts])
+                found = await desk.embed(call.resource, [str(text) for text in texts], _until(call))
         call.cost(tokens=found.usage.total)
         return _fitting(found)
 
@@ -68,7 +72,7 @@ class Model(Hand):
 
     async def _asked(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
         async with self.desk.held() as desk:
-            trying = Trying(desk, call.resource, _request(params), call.most, call.deadline / 1000, self.random.random)
+            trying = Trying(desk, call.resource, _request(params), call.most, _until(call), self.random.random)
             waiting: list[AnyPiece] = []
             with _told():
                 try:
@@ -83,6 +87,11 @@ class Model(Hand):
                 finally:
                     call.cost(tokens=trying.tokens, micro_dollars=trying.micro_dollars)
         raise Failure("cut", "the stream ended before the answer did")
+
+
+def _until(call: Call) -> float:
+    """When a call's time is over, by time.monotonic."""
+    return time.monotonic() + max(MARGIN_S, call.deadline / 1000 - MARGIN_S)
 
 
 def _fitting(reply: Reply) -> Reply:

@@ -25,6 +25,8 @@ OFFLINE: Final = "offline/classical"
 DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
 _MEND_ADDRESSES: Final = '`maniple settings model \'addresses={"openai": "http://127.0.0.1:8080/v1"}\'`'
+_MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
+_MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says how many"
 
 
 class Desk:
@@ -148,18 +150,55 @@ class Desk:
 
     # turns ------------------------------------------------------------------------------------------------------------
 
-    def places(self, provider: str) -> asyncio.Semaphore:
-        """So many requests to a provider at a time."""
-        return self._places.setdefault(provider, asyncio.Semaphore(self._settings.of("at_once", int)))
+    @contextlib.asynccontextmanager
+    async def turn(self, provider: str, until: float) -> AsyncIterator[None]:
+        """One request to a provider: in a place, at its pace, and the breaker hears how it ends.
 
-    def wait(self, provider: str) -> float:
-        """Seconds until a request may be sent, whose turn is taken by asking."""
+        until: by time.monotonic. ModelFailed: "limited" where its turn would come later, "paused" where the breaker is open.
+        """
+        async with self._place(provider, until):
+            await asyncio.sleep(self._wait(provider, until))
+            self._begun(provider)
+            failure: ModelFailed | None = None
+            is_over = False
+            try:
+                yield
+                is_over = True
+            except ModelFailed as error:
+                failure, is_over = error, True
+                raise
+            finally:
+                self._ended(provider, failure, cancelled=not is_over)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, provider: str, until: float) -> AsyncIterator[None]:
+        """One of the places for requests to a provider, at the latest then."""
+        most = self._settings.of("at_once", int)
+        places = self._places.setdefault(provider, asyncio.Semaphore(most))
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                await places.acquire()
+        except TimeoutError:
+            why = f"{provider} is asked {most} at a time, and no place was free in the call's time: {_MEND_PLACES}"
+            raise ModelFailed("limited", why, provider=provider) from None
+        try:
+            yield
+        finally:
+            places.release()
+
+    def _wait(self, provider: str, until: float) -> float:
+        """Seconds until a request may be sent, whose turn is taken by asking, if it comes by then."""
         told = self._settings.of("per_minute", dict).get(provider, 0)
         pace = self._paces.get(provider, pacing.Pace(per_minute=told if isinstance(told, int) else 0))
-        self._paces[provider], seconds = pacing.taken(pace, time.monotonic())
+        now = time.monotonic()
+        after, seconds = pacing.taken(pace, now)
+        if seconds and now + seconds > until:
+            why = f"{provider} is asked {told} times a minute, and the turn would come after the call's time: {_MEND_PACE}"
+            raise ModelFailed("limited", why, after=seconds, provider=provider)
+        self._paces[provider] = after
         return seconds
 
-    def begun(self, provider: str) -> None:
+    def _begun(self, provider: str) -> None:
         """A request begins. ModelFailed("paused") where the breaker is open."""
         state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
         if not breaker.passes(state, now):
@@ -167,7 +206,7 @@ class Desk:
             raise ModelFailed("paused", why, provider=provider)
         self._breakers[provider] = breaker.begun(state, now)
 
-    def ended(self, provider: str, failure: ModelFailed | None, *, cancelled: bool = False) -> None:
+    def _ended(self, provider: str, failure: ModelFailed | None, *, cancelled: bool) -> None:
         """It has ended."""
         state = self._breakers.get(provider, breaker.State())
         if cancelled:
@@ -184,12 +223,12 @@ class Desk:
 
     # the other methods ------------------------------------------------------------------------------------------------
 
-    async def embed(self, asked: str, texts: Sequence[str]) -> Embedded:
+    async def embed(self, asked: str, texts: Sequence[str], until: float) -> Embedded:
         """Vectors: by a provider, or by the model that is installed here. Of a route the first alone: others' never meet."""
         provider, name = resource.split(self._names(asked)[0])
         if provider == "offline":
             return await asyncio.to_thread(_embedded, texts)
-        async with self.places(provider):
+        async with self.turn(provider, until):
             return await (await self.driver(provider)).embed(name, texts)
 
     async def count(self, asked: str, request: Request) -> dict[str, object]:

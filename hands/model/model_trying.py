@@ -31,21 +31,18 @@ CHECK_AGAIN_S: Final = 0.1
 
 T = TypeVar("T")
 
-MARGIN_S: Final = 1.0
-"""Before the call's deadline, so that it ends with a reason."""
-
 
 class Trying:
-    """deadline: seconds that the call has. chance: from 0 to 1, at each asking."""
+    """until: by time.monotonic, when the call's time is over. chance: from 0 to 1, at each asking."""
 
     def __init__(
-        self, desk: Desk, asked: str, request: Request, most: Cost | None, deadline: float, chance: Callable[[], float]
+        self, desk: Desk, asked: str, request: Request, most: Cost | None, until: float, chance: Callable[[], float]
     ) -> None:
         self._desk = desk
         self._asked = asked
         self._request = request
         self._most = most
-        self._until = time.monotonic() + max(MARGIN_S, deadline - MARGIN_S)
+        self._until = until
         self._chance = chance
         self._tried: list[str] = []
         self.tokens = 0
@@ -95,30 +92,23 @@ class Trying:
         provider, model = resource.split(name)
         driver = await self._desk.driver(provider)
         request = self._within(name, request)
-        failure: ModelFailed | None = None
-        made, ended = 0, False
-        async with self._desk.places(provider):
-            await asyncio.sleep(self._desk.wait(provider))
-            self._desk.begun(provider)
+        made, is_whole = 0, False
+        async with self._desk.turn(provider, self._until):
             began = time.monotonic()
             try:
                 async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
                     async for piece in pieces:
                         if isinstance(piece, Answer):
-                            ended = True
+                            is_whole = True
                             self._settle(name, piece.usage)
                         else:
                             if not made:
                                 self._desk.measured(name, time.monotonic() - began)
                             made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
                         yield piece
-            except ModelFailed as error:
-                failure = error
-                raise
             finally:
-                if made and not ended:
+                if made and not is_whole:
                     self._settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
-                self._desk.ended(provider, failure, cancelled=not ended and failure is None)
 
     def _within(self, name: str, request: Request) -> Request:
         """The request with its answer as long as the call's `most` has room for."""

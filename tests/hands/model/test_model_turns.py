@@ -8,8 +8,10 @@ import pytest
 from runtime import Failure
 from runtime.models import breaker
 from runtime.models.messages import Answer
+from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, RAIN, Asking, hand_of
 
+SOON = '{"text": "ok", "times": 0}'
 BAD = '{"text": "It rains."}'
 GOOD = '{"when": "not of the JSON Schema", "text": "{\\"rain\\": true}"}'
 
@@ -40,3 +42,58 @@ def test_an_answer_is_asked_for_again_of_a_provider_that_is_just_back(
         return found
 
     assert asyncio.run(asked()).value == {"rain": True}
+
+
+def test_who_would_wait_for_the_next_minute_beyond_the_call_hears_it_at_once_and_takes_nobodys_turn(
+    tmp_path: Path,
+) -> None:
+    hand = hand_of(tmp_path, SOON, per_minute={"scripted": 1})
+
+    async def asked() -> list[str]:
+        await hand.start()
+        await hand.complete(Asking("scripted/script"), **ASKED)
+        whys = []
+        for _ in range(2):
+            with pytest.raises(Failure, match="asked 1 times a minute") as failed:
+                await hand.complete(Asking("scripted/script", deadline=10_000), **ASKED)
+            assert failed.value.code == "limited"
+            assert 0 < failed.value.detail["after"] <= 60, "the second would wait no longer than the first"
+            whys.append(failed.value.text)
+        return whys
+
+    assert all("`maniple settings model 'per_minute=" in why for why in asyncio.run(asked()))
+
+
+def test_a_route_goes_on_where_a_turn_would_come_too_late(tmp_path: Path) -> None:
+    hand = hand_of(
+        tmp_path, SOON, per_minute={"scripted": 1}, routes={"default": ["scripted/script", "offline/classical"]}
+    )
+
+    async def asked() -> list[Answer]:
+        await hand.start()
+        return [await hand.complete(Asking("default", deadline=10_000), **ASKED) for _ in range(2)]
+
+    first, second = asyncio.run(asked())
+    assert (first.model, second.model, second.tried) == (
+        "scripted/script", "offline/classical", ("scripted/script: limited",),
+    )  # fmt: skip
+
+
+def test_a_call_whose_time_ends_before_a_place_is_free_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_module("model", "main"), "MARGIN_S", 0.0)
+    hand = hand_of(tmp_path, '{"text": "late", "delay": 60}', SOON, at_once=1)
+
+    async def asked() -> Failure:
+        await hand.start()
+        await hand.desk.driver("scripted")
+        first = asyncio.create_task(hand.complete(Asking("scripted/script"), **ASKED))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            with pytest.raises(Failure, match="asked 1 at a time.*`maniple settings model at_once=") as failed:
+                await hand.complete(Asking("scripted/script", deadline=50), **ASKED)
+        first.cancel()
+        await asyncio.wait([first])
+        await hand.complete(Asking("scripted/script"), **ASKED)
+        return failed.value
+
+    assert asyncio.run(asked()).code == "limited"
