@@ -6,16 +6,18 @@ runtime/models/routing.py works out. model_desk.py makes the requests; here is w
 
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
 import msgspec
 
+from model_bill import Bill
 from model_desk import Desk
 from model_trying import Trying
 from runtime import Call, Failure, Hand
 from runtime.models import messages
 from runtime.models.failures import ModelFailed
-from runtime.models.messages import Answer, AnyPiece, Request
+from runtime.models.messages import Answer, Request
 from wire import limits
 from wire.errors import CodecError
 
@@ -53,11 +55,9 @@ class Model(Hand):
         """Vectors, in the order of the texts."""
         if not texts or not all(isinstance(text, str) for text in texts):
             raise Failure("arguments", "`texts` is not a list of at least one text")
-        with _told():
+        with _told(), _billed(call) as bill:
             async with self.desk.held() as desk:
-                found = await desk.embed(call.resource, [str(text) for text in texts], _until(call))
-        call.cost(tokens=found.usage.total)
-        return _fitting(found)
+                return _fitting(await desk.embed(call.resource, [str(text) for text in texts], bill, _until(call)))
 
     async def count(self, call: Call, **params: object) -> dict[str, object]:
         """Tokens of a request; exact: the provider counted them."""
@@ -71,21 +71,16 @@ class Model(Hand):
             return await desk.listed(ask=ask)
 
     async def _asked(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
-        async with self.desk.held() as desk:
-            trying = Trying(desk, call.resource, _request(params), call.most, _until(call), self.random.random)
-            waiting: list[AnyPiece] = []
-            with _told():
-                try:
-                    async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
-                        async for piece in pieces:
-                            if isinstance(piece, Answer):
-                                return _fitting(piece)
-                            waiting.append(piece)
-                            if streams:
-                                await call.send(messages.packed(waiting))
-                            waiting.clear()
-                finally:
-                    call.cost(tokens=trying.tokens, micro_dollars=trying.micro_dollars)
+        request = _request(params)
+        with _told(), _billed(call) as bill:
+            async with self.desk.held() as desk:
+                trying = Trying(desk, call.resource, request, bill, _until(call), self.random.random)
+                async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Answer):
+                            return _fitting(piece)
+                        if streams:
+                            await call.send(messages.packed([piece]))
         raise Failure("cut", "the stream ended before the answer did")
 
 
@@ -106,6 +101,16 @@ def _request(params: dict[str, object]) -> Request:
         return messages.request_of(params)
     except CodecError as error:
         raise Failure("arguments", str(error)) from None
+
+
+@contextlib.contextmanager
+def _billed(call: Call) -> Iterator[Bill]:
+    """The call's bill, which it settles however it ends."""
+    bill = Bill(call.most)
+    try:
+        yield bill
+    finally:
+        call.cost(tokens=bill.tokens, micro_dollars=bill.micro_dollars)
 
 
 @contextlib.contextmanager

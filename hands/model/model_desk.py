@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from manifests.capabilities import model as resource
+from model_bill import Bill
 from runtime.models import breaker, catalogue, counting, drivers, pacing, routing
 from runtime.models.drivers import Driver, Endpoint
 from runtime.models.failures import ModelFailed
@@ -223,13 +224,18 @@ class Desk:
 
     # the other methods ------------------------------------------------------------------------------------------------
 
-    async def embed(self, asked: str, texts: Sequence[str], until: float) -> Embedded:
+    async def embed(self, asked: str, texts: Sequence[str], bill: Bill, until: float) -> Embedded:
         """Vectors: by a provider, or by the model that is installed here. Of a route the first alone: others' never meet."""
-        provider, name = resource.split(self._names(asked)[0])
+        name = self._names(asked)[0]
+        provider, model = resource.split(name)
         if provider == "offline":
             return await asyncio.to_thread(_embedded, texts)
+        driver = await self.driver(provider)
+        bill.room(name, sum(map(counting.of_text, texts)), answer=0)
         async with self.turn(provider, until):
-            return await (await self.driver(provider)).embed(name, texts)
+            found = await driver.embed(model, texts)
+            bill.settle(name, found.usage)
+        return found
 
     async def count(self, asked: str, request: Request) -> dict[str, object]:
         """Tokens, as the provider counts them where it does."""

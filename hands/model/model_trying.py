@@ -1,7 +1,7 @@
-"""One request along its route until there is an answer (acts): tries, failover, ceiling, schema, and what it has cost.
+"""One request along its route until there is an answer (acts): tries, failover, ceiling, schema.
 
-What was shown is never shown again: once a piece was streamed to the caller, a failure is the end. `tokens` and
-`micro_dollars` are what all tries together have cost so far, whatever becomes of them.
+What was shown is never shown again: once a piece was streamed to the caller, a failure is the end. All tries stand on one
+bill, whatever becomes of them.
 """
 
 import asyncio
@@ -16,12 +16,11 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from manifests.capabilities import model as resource
+from model_bill import Bill
 from model_desk import Desk
-from runtime import records
-from runtime.models import catalogue, counting, pricing, retrying, schemas
+from runtime.models import catalogue, counting, retrying, schemas
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Message, Request, Stop, Text, Usage
-from wire.entries import Cost
 
 CHECK_S: Final = 5.0
 """Seconds of the processor's that an answer may take to be compared with its schema, while everybody else waits."""
@@ -36,17 +35,15 @@ class Trying:
     """until: by time.monotonic, when the call's time is over. chance: from 0 to 1, at each asking."""
 
     def __init__(
-        self, desk: Desk, asked: str, request: Request, most: Cost | None, until: float, chance: Callable[[], float]
+        self, desk: Desk, asked: str, request: Request, bill: Bill, until: float, chance: Callable[[], float]
     ) -> None:
         self._desk = desk
         self._asked = asked
         self._request = request
-        self._most = most
+        self._bill = bill
         self._until = until
         self._chance = chance
         self._tried: list[str] = []
-        self.tokens = 0
-        self.micro_dollars = 0
 
     async def pieces(self, *, streams: bool) -> AsyncGenerator[AnyPiece | Answer, None]:
         """Pieces, then the answer. streams: what is given is shown at once. ModelFailed when there is none."""
@@ -100,7 +97,7 @@ class Trying:
                     async for piece in pieces:
                         if isinstance(piece, Answer):
                             is_whole = True
-                            self._settle(name, piece.usage)
+                            self._bill.settle(name, piece.usage)
                         else:
                             if not made:
                                 self._desk.measured(name, time.monotonic() - began)
@@ -108,22 +105,14 @@ class Trying:
                         yield piece
             finally:
                 if made and not is_whole:
-                    self._settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
+                    self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
 
     def _within(self, name: str, request: Request) -> Request:
         """The request with its answer as long as the call's `most` has room for."""
-        if self._most is None:
-            return request
-        if name.startswith("offline/"):
-            return request
-        tokens, money = self._most.tokens - self.tokens, self._most.micro_dollars - self.micro_dollars
-        row = catalogue.find(name)
-        longest = pricing.longest(counting.of_request(request), row, tokens, money)
-        costs = pricing.cost(Usage(input=1, output=1), row)
-        if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest <= 0):
-            raise ModelFailed("over_most", f"{name} could cost more than the call's `most` with this request")
+        longest = self._bill.room(name, counting.of_request(request), answer=1)
         if longest is None or (request.most and request.most <= longest):
             return request
+        row = catalogue.find(name)
         return replace(request, most=min(longest, row.output) if row is not None and row.output else longest)
 
     async def _checked(self, name: str, answer: Answer, *, streams: bool) -> Answer:
@@ -147,22 +136,7 @@ class Trying:
         return self._whole(replace(answer, value=found.value, notes=(*answer.notes, *mended)))
 
     def _whole(self, answer: Answer) -> Answer:
-        return replace(answer, micro_dollars=self.micro_dollars, tried=tuple(self._tried))
-
-    def _settle(self, name: str, usage: Usage) -> None:
-        """Count it; what is beyond the call's `most`, for the prompt was longer than reckoned, is told in the log."""
-        if name.startswith("offline/"):
-            return
-        self.tokens += usage.total
-        self.micro_dollars += pricing.cost(usage, catalogue.find(name)) or 0
-        if self._most is None:
-            return
-        for unit, most in (("tokens", self._most.tokens), ("micro_dollars", self._most.micro_dollars)):
-            if getattr(self, unit) > most:
-                records.logger().warning(
-                    "a call cost more than its most", model=name, unit=unit, cost=getattr(self, unit)
-                )
-                setattr(self, unit, most)
+        return replace(answer, micro_dollars=self._bill.micro_dollars, tried=tuple(self._tried))
 
 
 class _TooLong(BaseException):

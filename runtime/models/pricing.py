@@ -35,7 +35,7 @@ def cost(usage: Usage, model: Model | None) -> int | None:
 def longest(prompt: int, model: Model | None, tokens: int, micro_dollars: int) -> int | None:
     """Tokens that an answer may have, so that with its prompt it costs no more than both; None where nothing bounds it.
 
-    tokens, micro_dollars: the most that is allowed, 0 for not bounded in that unit. 0 or less: not even the prompt fits. The
+    tokens, micro_dollars: the most that is allowed, 0 for not bounded in that unit. Below 0: not even the prompt fits. The
     prompt is taken at the dearest that its tokens may cost. Where a price is not known, money bounds nothing.
     """
     bounds: list[int] = []

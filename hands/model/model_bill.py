@@ -1,0 +1,54 @@
+"""What one call has cost so far, and what it still may (decides by prices; acts only where it logs what was beyond).
+
+Separate because answers and vectors are paid for alike. Whatever becomes of the call, its bill is what it settles.
+"""
+
+from typing import Final
+
+from runtime import records
+from runtime.models import catalogue, pricing
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Usage
+from wire.entries import Cost
+
+FREE: Final = "offline/"
+"""How the names of models begin that cost nothing."""
+
+
+class Bill:
+    """most: what the call may cost, None where it may cost anything. tokens, micro_dollars: what it has cost."""
+
+    def __init__(self, most: Cost | None) -> None:
+        self._most = most
+        self.tokens = 0
+        self.micro_dollars = 0
+
+    def room(self, name: str, prompt: int, *, answer: int) -> int | None:
+        """Tokens that an answer to so many may have, None where nothing bounds it.
+
+        answer: those that it must have room for, 0 where none is made. ModelFailed("over_most") where there is no such room.
+        """
+        if self._most is None or name.startswith(FREE):
+            return None
+        tokens, money = self._most.tokens - self.tokens, self._most.micro_dollars - self.micro_dollars
+        row = catalogue.find(name)
+        longest = pricing.longest(prompt, row, tokens, money)
+        costs = pricing.cost(Usage(input=1, output=answer), row)
+        if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest < answer):
+            raise ModelFailed("over_most", f"{name} could cost more than the call's `most` with this request")
+        return longest
+
+    def settle(self, name: str, usage: Usage) -> None:
+        """Count it; what is beyond the call's `most`, for the prompt was longer than reckoned, is told in the log."""
+        if name.startswith(FREE):
+            return
+        self.tokens += usage.total
+        self.micro_dollars += pricing.cost(usage, catalogue.find(name)) or 0
+        if self._most is None:
+            return
+        for unit, most in (("tokens", self._most.tokens), ("micro_dollars", self._most.micro_dollars)):
+            if getattr(self, unit) > most:
+                records.logger().warning(
+                    "a call cost more than its most", model=name, unit=unit, cost=getattr(self, unit)
+                )
+                setattr(self, unit, most)
