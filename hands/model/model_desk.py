@@ -205,7 +205,7 @@ class Desk:
         if not breaker.passes(state, now):
             why = f"{provider} is left alone for {max(1, round(state.until - now))} s after failures: {state.why}"
             raise ModelFailed("paused", why, provider=provider)
-        self._breakers[provider] = breaker.begun(state, now)
+        self._breakers[provider] = breaker.begun(state)
 
     def _ended(self, provider: str, failure: ModelFailed | None, *, cancelled: bool) -> None:
         """It has ended."""

@@ -35,7 +35,7 @@ def passes(state: State, now: float) -> bool:
     return not state.until or (now >= state.until and not state.trying)
 
 
-def begun(state: State, now: float) -> State:
+def begun(state: State) -> State:
     """A request is made that passed."""
     return State(
         failures=state.failures, until=state.until, opened=state.opened, trying=bool(state.until), why=state.why

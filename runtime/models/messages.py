@@ -266,11 +266,6 @@ def answer_of(reply: object) -> Answer:
     return _converted(reply, Answer)
 
 
-def text_of(message: Message) -> str:
-    """A message's own text, without results of tools."""
-    return "\n".join(part.text for part in message.parts if isinstance(part, Text))
-
-
 def _converted(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)

@@ -68,7 +68,7 @@ def test_a_breaker_lets_one_through_when_its_time_is_over_and_closes_on_success(
         if not breaker.passes(state, now):
             assert now < state.until <= now + breaker.LONGEST
             continue
-        state = breaker.begun(state, now)
+        state = breaker.begun(state)
         assert breaker.passes(state, now) is not state.trying
         if not code:
             state, row = breaker.succeeded(state), 0
@@ -85,7 +85,7 @@ def test_a_breaker_opens_for_longer_each_time_and_at_once_for_a_bad_key() -> Non
     state, spans = breaker.State(), []
     for _ in range(8):
         now = state.until
-        state = breaker.failed(breaker.begun(state, now), ModelFailed("key", "expired"), now)
+        state = breaker.failed(breaker.begun(state), ModelFailed("key", "expired"), now)
         spans.append(state.until - now)
     assert spans == sorted(spans)
     assert (spans[0], spans[-1]) == (breaker.SHORTEST, breaker.LONGEST)
