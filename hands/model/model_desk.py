@@ -68,7 +68,7 @@ class Desk:
 
     def key(self, provider: str) -> str:
         """A provider's key, "" where none was given. What stands around it is of the file or line that it came from."""
-        return str(self._settings.get(f"{provider.replace('-', '_')}_key", "")).strip()
+        return str(self._settings.get(_setting(provider), "")).strip()
 
     def missing(self, provider: str) -> str:
         """How a provider is to be set up, "" where it is. provider: "" of a name that is no PROVIDER/MODEL."""
@@ -80,7 +80,7 @@ class Desk:
         row = catalogue.providers().get(provider)
         if row is None:
             return f"there is no provider {provider}: `maniple models list --all` lists those that there are"
-        key, set_it = self.key(provider), f"`maniple settings model --secret {provider.replace('-', '_')}_key`"
+        key, set_it = self.key(provider), _set_key(provider)
         if not key and not row.local:
             return f"no key of {row.title} is set: {set_it}"
         if not all("!" <= letter <= "~" for letter in key):
@@ -166,8 +166,8 @@ class Desk:
                 yield
                 is_over = True
             except ModelFailed as error:
-                failure, is_over = error, True
-                raise
+                failure, is_over = self._mended(error, provider), True
+                raise failure from None
             finally:
                 self._ended(provider, failure, cancelled=not is_over)
 
@@ -206,6 +206,14 @@ class Desk:
             why = f"{provider} is left alone for {max(1, round(state.until - now))} s after failures: {state.why}"
             raise ModelFailed("paused", why, provider=provider)
         self._breakers[provider] = breaker.begun(state)
+
+    def _mended(self, failure: ModelFailed, provider: str) -> ModelFailed:
+        """A failure; that of a key with the command that mends it."""
+        row = self.row(provider)
+        if failure.code != "key" or row is None or not row.key:
+            return failure
+        why = f"{failure.text}: set it anew, {_set_key(provider)}"
+        return ModelFailed(failure.code, why, after=failure.after, provider=failure.provider)
 
     def _ended(self, provider: str, failure: ModelFailed | None, *, cancelled: bool) -> None:
         """It has ended."""
@@ -302,6 +310,14 @@ class Desk:
     def _prefer(self) -> routing.Prefer:
         told = self._settings.of("prefer", str)
         return told if told in ("price", "latency", "window") else "listed"  # type: ignore[return-value]  # its choices
+
+
+def _setting(provider: str) -> str:
+    return f"{provider.replace('-', '_')}_key"
+
+
+def _set_key(provider: str) -> str:
+    return f"`maniple settings model --secret {_setting(provider)}`"
 
 
 def _is_url(text: str) -> bool:

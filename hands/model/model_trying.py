@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
@@ -50,9 +50,9 @@ class Trying:
         schema = self._request.schema
         if schema is not None and (fault := _compared(partial(schemas.fault, schema))):
             raise ModelFailed("request", fault)  # before any answer is paid for that would be of no use
-        last: ModelFailed | None = None
-        failed: list[str] = []
-        for name in self._desk.plan(self._asked, self._request).names:
+        plan = self._desk.plan(self._asked, self._request)
+        failed: list[tuple[str, ModelFailed]] = []
+        for name in plan.names:
             tries = 0
             while True:
                 tries, shown = tries + 1, False
@@ -79,10 +79,8 @@ class Trying:
             if shown or not last.kind.elsewhere:
                 raise last
             self._tried.append(f"{name}: {last.code}")
-            failed.append(f"{name}: {last.text}")
-        assert last is not None  # a plan has at least one name
-        before = f"; before it {'; '.join(failed[:-1])}" if len(failed) > 1 else ""
-        raise ModelFailed(last.code, f"{last.text}{before}", after=last.after, provider=last.provider)
+            failed.append((name, last))
+        raise _nobody(failed, plan.left_out)
 
     async def _once(self, name: str, request: Request) -> AsyncGenerator[AnyPiece | Answer, None]:
         """One request to one model."""
@@ -137,6 +135,22 @@ class Trying:
 
     def _whole(self, answer: Answer) -> Answer:
         return replace(answer, micro_dollars=self._bill.micro_dollars, tried=tuple(self._tried))
+
+
+def _nobody(failed: Sequence[tuple[str, ModelFailed]], left_out: Sequence[tuple[str, str]]) -> ModelFailed:
+    """What a call ends in of whose route no model answered: the failure of the last one asked, and why of each other.
+
+    Who was left alone since another model of its provider failed just before was not asked: that failure says more.
+    """
+    asked = [one for one in failed if one[1].code != "paused"] or failed
+    *before, (_, last) = asked
+    others = (*left_out, *((name, one.text) for name, one in failed if (name, one) not in asked))
+    told = [last.text]
+    if before:
+        told.append("before it " + "; ".join(f"{name}: {one.text}" for name, one in before))
+    if others:
+        told.append("left out " + "; ".join(f"{name}: {why}" for name, why in others))
+    return ModelFailed(last.code, "; ".join(told), after=last.after, provider=last.provider)
 
 
 class _TooLong(BaseException):

@@ -17,6 +17,9 @@ from runtime.models.failures import ModelFailed, code_of_status
 WORDS: Final = 300
 """Characters of what a provider said that are told on."""
 
+WRONG_KEY: Final = "its key is wrong, expired or not allowed this"
+"""What is told of a key instead of what a provider said: that may hold it."""
+
 _NAMED: Final = {
     "api_error": "server",
     "authentication_error": "key",
@@ -92,7 +95,7 @@ def refusal(
         )
     name = f" ({names[0]})" if names else ""
     how = f"answered {status}{name}" if status >= 400 else f"broke off its answer with an error{name}"
-    told = "" if code == "key" else plain(said, key)
+    told = WRONG_KEY if code == "key" else plain(said, key)
     return ModelFailed(code, f"{provider} {how}{': ' if told else ''}{told}", after=after, provider=provider)
 
 

@@ -120,14 +120,6 @@ def test_a_route_fails_over_and_one_model_never_does(tmp_path: Path) -> None:
         ask(hand, Asking("scripted/script"))
 
 
-def test_a_route_of_which_nobody_answers_tells_who_else_was_asked(tmp_path: Path) -> None:
-    script = '{"error": {"code": "key", "text": "expired"}, "times": 0}'
-    hand = hand_of(tmp_path, script, routes={"default": ["scripted/first", "scripted/second"]})
-    with pytest.raises(Failure, match=r"left alone for .*; before it scripted/first: expired$") as failed:
-        ask(hand, Asking("default"))
-    assert failed.value.code == "paused"
-
-
 def test_a_provider_that_failed_for_good_is_left_alone_for_a_while(tmp_path: Path) -> None:
     hand = hand_of(tmp_path, '{"error": {"code": "key", "text": "expired"}, "times": 0}')
 

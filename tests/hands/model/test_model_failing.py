@@ -1,0 +1,56 @@
+"""What a person is told where nobody answers: whose fault it is, what mends it, and why no other model was asked."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime import Failure
+from tests.hands.model.calls import ASKED, Asking, ask, hand_of
+from tests.runtime.models.stage import stage, whole
+
+WRONG_KEY = (
+    "openai answered 401 (invalid_api_key): its key is wrong, expired or not allowed this: set it anew, "
+    "`maniple settings model --secret openai_key`"
+)
+
+
+def test_a_route_of_which_nobody_answers_tells_why_of_each(tmp_path: Path) -> None:
+    script = (
+        '{"error": {"code": "unknown_model", "text": "none such"}}',
+        '{"error": {"code": "too_long", "text": "of eight tokens"}}',
+    )
+    hand = hand_of(tmp_path, *script, routes={"default": ["scripted/first", "xai/grok-4", "scripted/second"]})
+    with pytest.raises(Failure) as failed:
+        ask(hand, Asking("default"))
+    assert failed.value.code == "too_long"
+    assert failed.value.text == (
+        "of eight tokens; before it scripted/first: none such; "
+        "left out xai/grok-4: no key of xAI is set: `maniple settings model --secret xai_key`"
+    )
+
+
+def test_a_wrong_key_is_told_as_that_and_with_what_mends_it_whatever_else_the_route_has(tmp_path: Path) -> None:
+    refused = whole(401, {"error": {"message": "no", "type": "invalid_request_error", "code": "invalid_api_key"}})
+    routes = {"default": ["openai/gpt-5", "openai/gpt-4.1"]}
+
+    async def asked() -> tuple[list[Failure], int]:
+        async with stage([refused]) as server:
+            addresses = {"openai": f"{server.url}/v1"}
+            hand: Any = hand_of(tmp_path, openai_key="sk-0123456789", addresses=addresses, routes=routes)
+            await hand.start()
+            found = []
+            for _ in range(2):
+                with pytest.raises(Failure) as failed:
+                    await hand.complete(Asking("default"), **ASKED)
+                found.append(failed.value)
+            await hand.stop()
+            return found, len(server.asked)
+
+    (first, second), times = asyncio.run(asked())
+    assert times == 1
+    assert first.code == "key"
+    assert first.text.startswith(f"{WRONG_KEY}; left out openai/gpt-4.1: openai is left alone for ")
+    assert second.code == "paused"
+    assert second.text.count(WRONG_KEY) == 2
