@@ -60,7 +60,12 @@ class Anthropic:
 
         def opening() -> Awaitable[sdk.AsyncStream[object]]:
             return self._client.post(
-                "/v1/messages", cast_to=object, body=body, stream=True, stream_cls=sdk.AsyncStream[object]
+                "/v1/messages",
+                cast_to=object,
+                body=body,
+                options={"headers": transport.STREAMED},
+                stream=True,
+                stream_cls=sdk.AsyncStream[object],
             )
 
         pieces = told(self._endpoint, sdk.AnthropicError, opening, AnthropicReader(provider, model, request))

@@ -77,7 +77,12 @@ class OpenAI:
 
         def opening() -> Awaitable[sdk.AsyncStream[object]]:
             return self._client.post(
-                "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=sdk.AsyncStream[object]
+                "/chat/completions",
+                cast_to=object,
+                body=body,
+                options={"headers": transport.STREAMED},
+                stream=True,
+                stream_cls=sdk.AsyncStream[object],
             )
 
         pieces = told(self._endpoint, sdk.OpenAIError, opening, OpenAIReader(provider, model, request))

@@ -6,8 +6,9 @@ Both SDKs speak through httpx2. This transport stands below them, so that what t
   as a ModelFailed, which an SDK may wrap (`reading` finds it again).
 - what is sent: only the headers of SENT, and the key of the Endpoint: neither headers, keys nor proxies of environment
   variables, nor a netrc, nor what an SDK tells of this machine. Redirects are not followed: a key goes to one address.
-- what is read: LARGEST bytes at most, and of a stream events as bounding.py has them; not compressed, so that a small
-  answer cannot become a large one. The key is taken out of whatever comes back, its headers too (hiding.py).
+- what is read: of a stream LARGEST bytes at most, and events as bounding.py has them, whatever it calls itself; of any other
+  answer WHOLE bytes; not compressed, so that a small answer cannot become a large one. The key is taken out of whatever
+  comes back, its headers too (hiding.py).
 
 Certificates: those of the system. A request is made once: nothing here or in an SDK tries again. How many may be under way
 at once is not decided here.
@@ -28,7 +29,13 @@ from runtime.models.drivers.hiding import Hiding, hidden
 from runtime.models.failures import ModelFailed
 
 LARGEST: Final = 64 * 2**20
-"""Bytes of an answer. One of 128,000 tokens, each in an event of its own, has about 40 MiB."""
+"""Bytes of a stream. One of 128,000 tokens, each in an event of its own, has about 40 MiB."""
+
+WHOLE: Final = 8 * 2**20
+"""Bytes of an answer that is none, which takes twenty times as many once it is read: vectors, models, an error."""
+
+STREAMED: Final = {"x-streamed": "yes"}
+"""By this header a driver says that it asks for a stream. It is not sent."""
 
 CONNECT: Final = 15.0
 """Seconds to be connected, if `first` is not less."""
@@ -61,6 +68,7 @@ class Transport(httpx2.AsyncBaseTransport):
         """The response, its body still to come."""
         end = self._endpoint
         began = asyncio.get_running_loop().time()
+        is_streamed = STREAMED.keys() <= request.headers.keys()
         for name in [name for name in request.headers if name.lower() not in SENT]:
             del request.headers[name]
         request.headers["accept-encoding"] = "identity"
@@ -82,8 +90,8 @@ class Transport(httpx2.AsyncBaseTransport):
         for name, value in response.headers.items():
             response.headers[name] = hidden(value, end.key)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
-        response.stream = _Body(end, response.stream, first, whole, Event() if is_stream else None)
+        event = Event() if is_streamed and response.is_success else None
+        response.stream = _Body(end, response.stream, first, whole, event)
         return response
 
     async def aclose(self) -> None:
@@ -107,7 +115,7 @@ class _Body(httpx2.AsyncByteStream):
         clock = asyncio.get_running_loop().time
         chunks = aiter(self._inner)
         hiding = Hiding(self._endpoint.key)
-        size = 0
+        size, most = 0, WHOLE if self._event is None else LARGEST
         while True:
             until = clock() + self._endpoint.silence if size else self._first
             try:
@@ -123,8 +131,8 @@ class _Body(httpx2.AsyncByteStream):
                 raise lost(self._endpoint, error, is_open=True) from None
             size += len(chunk)
             wrong = self._event.grown(chunk) if self._event is not None else ""
-            if wrong or size > LARGEST:
-                wrong = wrong or f"more than {LARGEST // 2**20} MiB for one answer"
+            if wrong or size > most:
+                wrong = wrong or f"more than {most // 2**20} MiB for one answer"
                 raise _failed(self._endpoint, "endless", f"sent {wrong}")
             yield hiding.take(chunk)
 

@@ -18,8 +18,8 @@ from tests.runtime.models.stage import Play, head, named, stage, unnamed
 _COMMENTS: Final = b": still here\n" * 8_000
 _WORD: Final = b"data: " + b"a" * 60_000 + b"\n"
 _ENDLESS: Final[list[tuple[str, Play]]] = [
-    ("comments", [head(), named(begun()), *[_COMMENTS] * 600]),
-    ("lines of one event", [head(), *[_WORD] * 600]),
+    ("comments", [named(begun()), *[_COMMENTS] * 600]),
+    ("lines of one event", [*[_WORD] * 600]),
 ]
 
 
@@ -38,14 +38,31 @@ def _failure(name: str, play: Play) -> ModelFailed:
     return asyncio.run(failed())
 
 
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
 @pytest.mark.parametrize(("what", "play"), _ENDLESS, ids=[what for what, _ in _ENDLESS])
-def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(name: str, what: str, play: Play) -> None:
+def test_an_event_that_grows_without_end_is_given_up_before_it_is_gathered(
+    kind: str, name: str, what: str, play: Play
+) -> None:
+    """Whatever the provider calls it."""
     asyncio.run(made(name, "http://127.0.0.1:1").close())  # the SDK's import is not the provider's time
     began = time.process_time()
-    assert (failure := _failure(name, play)).code == "endless"
+    assert (failure := _failure(name, [head(kind=kind), *play])).code == "endless"
     assert "for one event" in failure.text
     assert time.process_time() - began < 3.0
+
+
+def test_an_answer_that_is_no_stream_is_given_up_before_it_fills_the_memory() -> None:
+    async def failed() -> ModelFailed:
+        play = [head(kind="application/json"), b'{"data": [{"embedding": [', *[b"0," * 2**19] * 9]
+        async with stage(play) as server:
+            asked = made("openai", server.url)
+            with pytest.raises(ModelFailed) as caught:
+                await asked.embed("e", ["a"])
+            await asked.close()
+            return caught.value
+
+    assert asyncio.run(failed()).code == "endless"
 
 
 def test_an_answer_that_asks_for_countless_tools_is_given_up() -> None:
