@@ -87,22 +87,25 @@ class Trying:
         provider, model = resource.split(name)
         driver = await self._desk.driver(provider)
         request = self._within(name, request)
-        made, is_whole = 0, False
+        made, is_owed = 0, True
         async with self._desk.turn(provider, self._until):
             began = time.monotonic()
             try:
                 async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
                     async for piece in pieces:
                         if isinstance(piece, Answer):
-                            is_whole = True
+                            is_owed = False
                             self._bill.settle(name, piece.usage)
                         else:
                             if not made:
                                 self._desk.measured(name, time.monotonic() - began)
                             made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
                         yield piece
+            except ModelFailed:
+                is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
+                raise
             finally:
-                if made and not is_whole:
+                if is_owed:
                     self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
 
     def _within(self, name: str, request: Request) -> Request:

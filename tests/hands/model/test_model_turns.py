@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from runtime import Failure
-from runtime.models import breaker
+from runtime.models import breaker, counting, messages
 from runtime.models.messages import Answer
 from tests.hands.doubles import hand_module
-from tests.hands.model.calls import ASKED, RAIN, Asking, hand_of
+from tests.hands.model.calls import ASKED, RAIN, Asking, ask, hand_of
 
 SOON = '{"text": "ok", "times": 0}'
 BAD = '{"text": "It rains."}'
@@ -57,7 +57,9 @@ def test_who_would_wait_for_the_next_minute_beyond_the_call_hears_it_at_once_and
             with pytest.raises(Failure, match="asked 1 times a minute") as failed:
                 await hand.complete(Asking("scripted/script", deadline=10_000), **ASKED)
             assert failed.value.code == "limited"
-            assert 0 < failed.value.detail["after"] <= 60, "the second would wait no longer than the first"
+            after = failed.value.detail["after"]
+            assert isinstance(after, float)
+            assert 0 < after <= 60, "the second would wait no longer than the first"
             whys.append(failed.value.text)
         return whys
 
@@ -97,3 +99,29 @@ def test_a_call_whose_time_ends_before_a_place_is_free_says_so(tmp_path: Path, m
         return failed.value
 
     assert asyncio.run(asked()).code == "limited"
+
+
+@pytest.mark.parametrize("rate", ["50", 0.5, -1, None])
+def test_a_pace_that_is_none_is_told_and_never_taken_for_no_bound(tmp_path: Path, rate: object) -> None:
+    hand = hand_of(tmp_path, SOON, per_minute={"scripted": rate})
+    with pytest.raises(Failure, match="is no number of requests a minute to scripted: `maniple settings") as failed:
+        ask(hand, Asking("scripted/script"))
+    assert failed.value.code == "unconfigured"
+
+
+def test_a_call_that_is_cancelled_before_anything_came_has_cost_its_prompt(tmp_path: Path) -> None:
+    """Else whoever cancels in time could ask for nothing, as often as it likes."""
+    hand = hand_of(tmp_path, '{"text": "late", "delay": 60}')
+    call = Asking("scripted/script")
+
+    async def cancelled() -> None:
+        await hand.start()
+        await hand.desk.driver("scripted")
+        task = asyncio.create_task(hand.complete(call, **ASKED))
+        for _ in range(3):  # its turn comes, and it asks
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(cancelled())
+    assert call.spent.tokens == counting.of_request(messages.request_of(dict(ASKED)))
