@@ -242,7 +242,7 @@ class AgentHand(Hand):
         except CallRefused as error:
             return Returned(code=error.code, text=str(error), ours=True)
         except CallCancelled as error:
-            return Returned(code="cancelled", text=str(error), ours=True)
+            return Returned(code="cancelled", text=str(error))
         except CodecError as error:
             return Returned(code="arguments", text=str(error), ours=True)
 
