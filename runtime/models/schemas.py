@@ -1,8 +1,9 @@
 """An answer's text against the JSON Schema that was asked for (pure): read, mended where only its spelling is wrong, checked.
 
 Mended is what models are known to write around JSON or in it: a fence of Markdown, words before and after, a comma too many,
-single quotes, a missing bracket at the end (`json-repair`). Checked by `jsonschema` (draft 2020-12 unless the schema names
-another); a `$ref` outside the schema is never fetched. What is not of the schema is told in words that go back to the model.
+single quotes, a missing bracket at the end (`json-repair`), half a letter (letters.py). Checked by `jsonschema` (draft
+2020-12 unless the schema names another); a `$ref` outside the schema is never fetched. What is not of the schema is told in
+words that go back to the model.
 """
 
 import re
@@ -10,6 +11,8 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+
+from runtime.models.letters import all_whole
 
 PROBLEMS_MOST: Final = 8
 TEXT_MOST: Final = 1_048_576
@@ -92,7 +95,7 @@ def _mended(text: str) -> object:
     if start < 0:
         return None
     try:
-        return loads(text[start:], skip_json_loads=True)
+        return all_whole(loads(text[start:], skip_json_loads=True))
     except (ValueError, RecursionError):
         return None
 

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers.openai_out import sealed
-from runtime.models.drivers.saying import TOLD_MOST, Letters, call_of, count, ids_in, is_same_model, new_id, whole
+from runtime.models.drivers.saying import TOLD_MOST, call_of, count, ids_in, is_same_model, new_id
 from runtime.models.failures import ModelFailed
+from runtime.models.letters import Letters, whole
 from runtime.models.messages import (
     Answer,
     AnyPiece,

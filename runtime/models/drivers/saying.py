@@ -1,4 +1,4 @@
-"""What both protocols need to understand of an answer: names of models, letters in halves, arguments, ids (pure)."""
+"""What both protocols need to understand of an answer: names of models, numbers, arguments, ids (pure)."""
 
 import re
 from collections.abc import Collection
@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from runtime.models import catalogue
+from runtime.models.letters import whole
 from runtime.models.messages import Message, ToolCall, ToolResult
 
 _MOVING: Final = re.compile(r"(?:^|[-/_:])(?:latest|auto|default)(?:$|[-/_:])")
@@ -45,33 +46,6 @@ def _bare(name: str) -> str:
 
 def _holds(whole: str, part: str) -> bool:
     return re.search(rf"(?:^|[-:]){re.escape(part)}(?:$|[-:])", whole) is not None
-
-
-class Letters:
-    """Text whose pieces may be cut in the middle of a letter, as a server does that counts in UTF-16.
-
-    The first half waits for the second; a half that stays alone becomes U+FFFD, as it is no text.
-    """
-
-    def __init__(self) -> None:
-        self._half = ""
-
-    def take(self, text: str) -> str:
-        """What is whole so far."""
-        text = self._half + text
-        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return whole(text[: len(text) - len(self._half)])
-
-    def rest(self) -> str:
-        """What stays of a half at the end."""
-        return "\ufffd" if self._half else ""
-
-
-def whole(text: str) -> str:
-    """A text that is one: with U+FFFD for halves of letters that JSON can say and UTF-8 can not."""
-    if text.isascii() or not re.search("[\ud800-\udfff]", text):
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def call_of(call: str, name: str, written: str) -> ToolCall:

@@ -11,6 +11,7 @@ from runtime.models.failures import KINDS, ModelFailed
 from runtime.models.messages import Image, Message, Request, Text, Tool, Usage
 from runtime.models.routing import Candidate, Needs
 from runtime.models.rows import Long, Model
+from wire import codec
 
 _CODES = st.sampled_from(sorted(KINDS))
 _PRICES = st.integers(0, 10**9)
@@ -197,6 +198,17 @@ _SCHEMA: dict[str, object] = {"type": "object", "properties": {"a": {"type": "in
 )
 def test_what_is_json_but_for_its_spelling_is_read(text: str, mended: bool) -> None:
     assert schemas.read(text, _SCHEMA) == schemas.Checked(value={"a": 1}, mended=mended)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [("a\\ud83d", "a\ufffd"), ("\\ude00b", "\ufffdb"), ("\\ud83d\\ude00", "😀"), ("\\\\ud83d", "\\ud83d")],
+)
+def test_letters_that_are_spelled_in_halves_are_text_that_can_be_sent(said: str, read: str) -> None:
+    for text in (f'{{"a": "{said}"}}', f'{{"{said}": [{{"a": "{said}"}}],}}'):
+        value = schemas.read(text, {}).value
+        assert value in ({"a": read}, {read: [{"a": read}]})
+        codec.encode_body(value)
 
 
 @pytest.mark.parametrize(

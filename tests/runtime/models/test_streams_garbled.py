@@ -14,6 +14,7 @@ from runtime.models.drivers import refusals, saying, schemas
 from runtime.models.drivers.anthropic_in import AnthropicReader
 from runtime.models.drivers.openai_in import OpenAIReader
 from runtime.models.failures import ModelFailed
+from runtime.models.letters import Letters
 from runtime.models.messages import Answer, AnyPiece, TextPiece, Usage, packed
 from tests.runtime.models.plays import GOOD, MODELS, Good, asking, made
 from tests.runtime.models.stage import head, stage
@@ -124,7 +125,7 @@ def test_half_a_letter_anywhere_is_no_text_that_cannot_be_sent(good: Good) -> No
 def test_text_cut_between_halves_of_letters_comes_whole(text: str, cuts: list[int]) -> None:
     units = text.encode("utf-16-le", "surrogatepass")
     places = [0, *sorted(2 * cut for cut in cuts if 2 * cut < len(units)), len(units)]
-    letters = saying.Letters()
+    letters = Letters()
     found = "".join(
         letters.take(units[first:second].decode("utf-16-le", "surrogatepass")) for first, second in pairwise(places)
     )
