@@ -11,6 +11,7 @@ A call and its result are always both there or both not. Where even that does no
 
 import re
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -73,7 +74,8 @@ class Talk:
         if not re.match(TOOL_NAME, call.name):
             call = replace(call, name=re.sub("[^a-zA-Z0-9_-]", "_", call.name)[:64] or "_")
         if call.id in self._ids:
-            call = replace(call, id=f"{call.id}-{len(self._ids)}")
+            names = (f"{call.id}-{number}" for number in count(len(self._ids)))
+            call = replace(call, id=next(name for name in names if name not in self._ids))
         self._ids.add(call.id)
         return call
 

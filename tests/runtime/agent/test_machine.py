@@ -95,6 +95,14 @@ def test_an_id_that_the_model_uses_twice_is_made_another() -> None:
     assert len(ids) == len(set(ids)) == 2
 
 
+def test_the_id_that_is_made_is_one_that_no_other_call_has() -> None:
+    same = (ToolCall(id=name, name="desk_look", arguments={"name": "left"}) for name in ("x-2", "x", "x"))
+    drive = Drive([says("", *same), says("done")])
+    ids = [part.id for part in drive.asked[1].messages[-2].parts if isinstance(part, ToolCall)]
+    assert (ids[:2], len(set(ids))) == (["x-2", "x"], 3)
+    assert [part.id for part in drive.asked[1].messages[-1].parts if isinstance(part, ToolResult)] == ids
+
+
 # what cannot be used ---------------------------------------------------------------------------------------------------
 
 
