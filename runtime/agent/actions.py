@@ -66,7 +66,6 @@ class Step(Struct, frozen=True, kw_only=True):
     what: str
     number: int
     text: str
-    detail: dict[str, object] = {}
 
 
 Action = Think | Make | Step

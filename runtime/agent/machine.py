@@ -132,7 +132,7 @@ class Machine:
         return self._taken()
 
     def steered(self, text: str, labels: tuple[str, ...] = ()) -> list[Action]:
-        """A person, or who else may, says something meanwhile. The model reads it before it does anything further."""
+        """A person, or who else may, speaks meanwhile. The model reads it with the next results, or before it ends."""
         self._steered.append(self._marks.marked(text, "steering", labels) if labels else self._marks.clean(text))
         self._guard.steered()
         self._step("steered", _short(text))
