@@ -78,6 +78,16 @@ class Wire(ByteStream):
         await self._stream.__aexit__(ConnectionError, None, None)
 
 
+@asynccontextmanager
+async def _or_ended(stream: ByteStream) -> AsyncIterator[None]:
+    """Within it a connection is nobody's yet: it is ended where it comes to nothing, or is waited for no more."""
+    try:
+        yield
+    except BaseException:
+        await stream.aclose()
+        raise
+
+
 class _Connection(AsyncNetworkStream):
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -112,10 +122,11 @@ class _Connection(AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> AsyncNetworkStream:
         try:
-            with anyio.fail_after(timeout):
-                wrapped = await TLSStream.wrap(
-                    self._stream, ssl_context=ssl_context, hostname=server_hostname, standard_compatible=False
-                )
+            async with _or_ended(self._stream):
+                with anyio.fail_after(timeout):
+                    wrapped = await TLSStream.wrap(
+                        self._stream, ssl_context=ssl_context, hostname=server_hostname, standard_compatible=False
+                    )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(str(error)) from None
         except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError) as error:
@@ -145,17 +156,18 @@ class _Calls(AsyncNetworkBackend):
             await stream.__aenter__()
         finally:
             answering.reset(answered)
+        wire = Wire(stream)
         try:
-            with anyio.fail_after(timeout):
-                await stream.read()  # the first piece says that it is made
+            async with _or_ended(wire):
+                with anyio.fail_after(timeout):
+                    await stream.read()  # the first piece says that it is made
         except TimeoutError as error:
-            stream.take_back("it took too long")
             raise httpcore2.ConnectTimeout(str(error)) from None
         except CallEnded as error:
             if self._refused is not None and isinstance(error, CallRefused) and error.code == "capability":
                 self._refused(address)
             raise httpcore2.ConnectError(f"{address}: {error}") from None
-        return _Connection(Wire(stream))
+        return _Connection(wire)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

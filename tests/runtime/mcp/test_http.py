@@ -1,0 +1,60 @@
+"""Connections to a server elsewhere: one that nobody waits for any more has its call ended, at whatever point that is."""
+
+import pytest
+
+from tests.runtime.peer import Peer, provided
+from wire import headers
+
+SOURCE = """
+    import ssl
+    import httpx2
+    from runtime import Call, Failure, Hand
+    from runtime.mcp.http import outside
+
+    class Test(Hand):
+        async def ask(self, call: Call) -> int:
+            try:
+                async with outside(self.kernel, ssl.create_default_context(), print) as client:
+                    return (await client.get("https://far.example/")).status_code
+            except httpx2.HTTPError as error:
+                raise Failure("server", type(error).__name__) from None
+"""
+
+
+@pytest.fixture
+def connecting(peer: Peer) -> tuple[int, int]:
+    """A call whose Hand asks for a connection: its number, and that of the connection's call."""
+    peer.launch(SOURCE, (provided("test.ask"),)).ready()
+    asked = peer.call("test.ask")
+    made, _ = peer.expect(headers.Call)
+    assert (made.method, made.resource) == ("web.connect", "far.example:443")
+    return asked, made.number
+
+
+def test_a_connection_that_is_not_made_yet_is_ended_with_who_waits_for_it(
+    peer: Peer, connecting: tuple[int, int]
+) -> None:
+    asked, made = connecting
+    peer.send(headers.Cancel(number=asked))
+    assert peer.expect(headers.Cancel)[0].number == made
+    peer.expect(headers.Cancelled)
+
+
+def test_a_connection_without_a_greeting_is_ended_with_who_waits_for_it(
+    peer: Peer, connecting: tuple[int, int]
+) -> None:
+    asked, made = connecting
+    peer.send(headers.Chunk(number=made), b"")
+    peer.chunks(1)
+    peer.send(headers.Cancel(number=asked))
+    assert peer.expect(headers.Cancel)[0].number == made
+    peer.expect(headers.Cancelled)
+
+
+def test_a_connection_whose_greeting_is_none_is_ended(peer: Peer, connecting: tuple[int, int]) -> None:
+    _, made = connecting
+    peer.send(headers.Chunk(number=made), b"")
+    peer.chunks(1)
+    peer.send(headers.Chunk(number=made), b"220 mail.far.example\r\n")
+    heard = [peer.next()[0] for _ in range(2)]
+    assert [one.number for one in heard if isinstance(one, headers.Cancel)] == [made], heard
