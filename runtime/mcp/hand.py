@@ -13,7 +13,7 @@ import signal
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import httpx2
 from mcp import Client, MCPError
@@ -53,6 +53,7 @@ _ADDRESS: Final = 16 * 1024  # bytes of where a page sends a person
 _LOST: Final = ("Connection closed", "SSE stream ")  # how `mcp` begins CONNECTION_CLOSED, a code that servers use, too
 
 _T = TypeVar("_T")
+_Transport: TypeAlias = AbstractAsyncContextManager[TransportStreams]
 
 
 class Server(Hand):
@@ -69,8 +70,9 @@ class Server(Hand):
         self._pipes = self._started()
         self._refused: dict[str, str] = {}
         self._is_stale, self._looked = True, 0.0
-        self._looking, self._greeting = asyncio.Lock(), asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._talking: Client | None = None
+        self._greeting: asyncio.Future[None] | None = None
         self._unreached = ""
         if self._login is None:  # else it is greeted by the first call that needs it: who logs out needs no server
             await self._greet()
@@ -78,20 +80,16 @@ class Server(Hand):
             self.in_background(self._watch(self._pipes.program))
 
     async def _greet(self) -> None:
-        """Begin the talk, unless there is one. It comes to nothing, and raises nothing, where a login is wanted first, and
+        """Begin the talk, or wait for its beginning, which does not end with the call that it was made for.
 
-        where a server that may have one is not reached: then _client says why.
+        Where a login is wanted first, or a server that may have one is not reached, there is none, and _client says why.
         """
-        async with self._greeting:
-            if self._talking is not None:
-                return
-            self._ready: asyncio.Future[Client | None] = asyncio.get_running_loop().create_future()
-            self.in_background(self._talk(self._transport()))
-            try:
-                async with asyncio.timeout(GREETING):
-                    self._talking = await asyncio.shield(self._ready)
-            except TimeoutError:
-                raise HandBroken(f"the server has not greeted us within {GREETING:.0f} seconds") from None
+        if self._talking is not None:
+            return
+        if self._greeting is None or self._greeting.done():
+            self._greeting = asyncio.get_running_loop().create_future()
+            self.in_background(self._talk(self._transport(), self._greeting))
+        await asyncio.shield(self._greeting)
 
     @property
     def _client(self) -> Client:
@@ -297,7 +295,7 @@ class Server(Hand):
 
     # the talk ---------------------------------------------------------------------------------------------------------
 
-    def _transport(self) -> AbstractAsyncContextManager[TransportStreams]:
+    def _transport(self) -> _Transport:
         if self._pipes is not None:
             return self._pipes.streams()
         return remote(self._agreement.url, self.kernel, self._given(), self._trusted(), self._login)
@@ -335,23 +333,26 @@ class Server(Hand):
         found = ((one, self.settings.get(setting)) for one, setting in self._agreement.environment.items())
         return {name: str(value) for name, value in found if value is not None}
 
-    async def _talk(self, transport: AbstractAsyncContextManager[TransportStreams]) -> None:
+    async def _talk(self, transport: _Transport, greeting: asyncio.Future[None]) -> None:
         """The connection, from the greeting until the run stops. One task holds it from its beginning to its end."""
         about = Implementation(name="maniple", version=self.version)
         declared = any(one.method == asking.METHOD for one in self._place.manifest.capabilities)
-        may_ask = self._asking if declared else None
+        asks = self._asking if declared else None
+        client = Client(transport, client_info=about, cache=None, message_handler=self._hear, elicitation_callback=asks)
+        timeout = asyncio.timeout(GREETING)
         try:
-            async with Client(
-                transport, client_info=about, cache=None, message_handler=self._hear, elicitation_callback=may_ask
-            ) as client:
-                if not self._ready.done():
-                    self._ready.set_result(client)
+            async with timeout, client:
+                timeout.reschedule(None)
+                self._talking = client
+                greeting.set_result(None)
                 await self._attend(client)
         except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
             first, is_of_peer = _first(error), isinstance(_first(error), MCPError | OSError | httpx2.HTTPError)
-            if self._login is not None and (self._login.why or is_of_peer) and not self._ready.done():
-                self._unreached = f"the talk with the server has ended: {first}"
-                self._ready.set_result(None)
+            late = f"the server has not greeted us within {GREETING:.0f} seconds"
+            why = late if timeout.expired() else f"the talk with the server has ended: {first}"
+            if self._login is not None and (self._login.why or is_of_peer) and not greeting.done():
+                self._unreached = why
+                greeting.set_result(None)
                 return
             if isinstance(first, HandBroken):
                 raise first from None
@@ -360,7 +361,6 @@ class Server(Hand):
             is_ours = isinstance(first, RuntimeError)
             if not is_ours and program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
                 raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
-            why = f"the talk with the server has ended: {first}"
             raise HandBroken(why) from (None if is_of_peer else error)
 
     async def _attend(self, client: Client) -> None:
