@@ -319,11 +319,12 @@ def reply_of(end: tuple[headers.End, bytes]) -> Reply:
             return Reply(value=_value_of(body), labels=header.labels, cost=header.cost, time=header.time)
         case headers.Failed():
             detail = _value_of(body)
-            raise CallFailed(header.code, header.text, dict(detail) if isinstance(detail, dict) else None)
+            added: dict[str, object] = dict(detail) if isinstance(detail, dict) else {}
+            raise CallFailed(header.code, header.text, added, cost=header.cost)
         case headers.Refused():
             raise CallRefused(header.code, header.why, header.grant)
         case headers.Cancelled():
-            raise CallCancelled(header.why)
+            raise CallCancelled(header.why, cost=header.cost)
 
 
 def as_bytes(chunk: object) -> bytes:

@@ -13,6 +13,7 @@
 A body that is too large, or cannot travel, raises wire.errors.CodecError where it was to be sent.
 """
 
+from wire.entries import Cost
 from wire.errors import ManipleError
 
 
@@ -37,14 +38,18 @@ class CallEnded(ManipleError):
 class CallFailed(CallEnded):
     """You get this one when a call was allowed but did not succeed, or its stream broke after what arrived.
 
-    code: for programs; the kernel's own are `deadline`, `ended`, `arguments`… detail: what the provider added.
+    code: for programs; the kernel's own are `deadline`, `ended`, `arguments`… detail: what the provider added. cost: what it
+    has cost all the same.
     """
 
-    def __init__(self, code: str, text: str, detail: dict[str, object] | None = None) -> None:
+    def __init__(
+        self, code: str, text: str, detail: dict[str, object] | None = None, *, cost: Cost | None = None
+    ) -> None:
         super().__init__(f"{code}: {text}")
         self.code = code
         self.text = text
         self.detail = detail or {}
+        self.cost = cost
 
 
 class CallRefused(CallEnded):
@@ -58,11 +63,15 @@ class CallRefused(CallEnded):
 
 
 class CallCancelled(CallEnded):
-    """You get this one when somebody else cancelled the call; your own cancellation is asyncio.CancelledError."""
+    """You get this one when somebody else cancelled the call; your own cancellation is asyncio.CancelledError.
 
-    def __init__(self, why: str) -> None:
+    cost: as of CallFailed.
+    """
+
+    def __init__(self, why: str, *, cost: Cost | None = None) -> None:
         super().__init__(why or "cancelled")
         self.why = why
+        self.cost = cost
 
 
 class WrongThread(ManipleError):

@@ -192,14 +192,14 @@ class AgentHand(Hand):
                 actions = self._told(machine, await self._heard.get())
 
     def _told(self, machine: Machine, heard: _Answered) -> "list[Think | Make | Step]":
+        cost = heard.cost or Cost(tokens=0, micro_dollars=0)
         if heard.answer is not None:
             self._learn(machine, heard.answer.model)
-            cost = heard.cost or Cost(tokens=0, micro_dollars=0)
             return machine.answered(heard.answer, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
         if heard.came is not None:
             return machine.returned(heard.number, heard.came)
         if heard.code:
-            return machine.failed(heard.code, heard.text)
+            return machine.failed(heard.code, heard.text, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
         return machine.interrupted(heard.text) if heard.stops else machine.steered(heard.text, heard.labels)
 
     def _learn(self, machine: Machine, model: str) -> None:
@@ -217,11 +217,11 @@ class AgentHand(Hand):
                     await self._called(THINKS, self._agent.model, replies.asked(action), THINKS_MOST, most)
                 )
         except CallFailed as error:
-            heard = _Answered(code=error.code, text=error.text)
+            heard = _Answered(code=error.code, text=error.text, cost=error.cost)
         except CallRefused as error:
             heard = _Answered(code=error.code, text=error.why)
         except CallCancelled as error:
-            heard = _Answered(code="cancelled", text=str(error))
+            heard = _Answered(code="cancelled", text=str(error), cost=error.cost)
         except CodecError as error:
             heard = _Answered(code="too large", text=str(error))
         await self._heard.put(heard)
@@ -238,11 +238,11 @@ class AgentHand(Hand):
                     return await self._begun(action)
                 return await self._with_room(lambda: self._read_from(action))
         except CallFailed as error:
-            return Returned(code=error.code, text=error.text)
+            return _failed(error.code, error.text, error.cost)
         except CallRefused as error:
             return Returned(code=error.code, text=str(error), ours=True)
         except CallCancelled as error:
-            return Returned(code="cancelled", text=str(error))
+            return _failed("cancelled", str(error), error.cost)
         except CodecError as error:
             return Returned(code="arguments", text=str(error), ours=True)
 
@@ -346,4 +346,10 @@ def _answered(reply: Reply) -> _Answered:
     try:
         return _Answered(answer=answer_of(reply.value), cost=reply.cost)
     except CodecError as error:
-        return _Answered(code="malformed", text=str(error))
+        return _Answered(code="malformed", text=str(error), cost=reply.cost)
+
+
+def _failed(code: str, text: str, cost: Cost | None) -> Returned:
+    """A call that came to nothing, with what it has cost all the same."""
+    spent = cost or Cost(tokens=0, micro_dollars=0)
+    return Returned(code=code, text=text, tokens=spent.tokens, micro_dollars=spent.micro_dollars)

@@ -99,8 +99,11 @@ class Machine:
             self._finish_or_go_on(answer)
         return self._taken()
 
-    def failed(self, code: str, text: str) -> list[Action]:
-        """The model did not answer."""
+    def failed(self, code: str, text: str, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
+        """The model did not answer. tokens, micro_dollars: what the call was settled at."""
+        if code not in LOST:
+            self._tokens += tokens
+            self._money += micro_dollars
         if code in TOO_LONG and self._squeezed < REPAIRS:
             self._squeezed += 1
             self._window = self._window * 2 // 3

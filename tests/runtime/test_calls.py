@@ -18,11 +18,11 @@ SOURCE = """
                 reply = await self.kernel.call("far.m")
                 return {"value": reply.value, "labels": list(reply.labels), "tokens": reply.cost and reply.cost.tokens}
             except CallFailed as error:
-                return ["failed", error.code, error.text, error.detail]
+                return ["failed", error.code, error.text, error.detail, error.cost and error.cost.tokens]
             except CallRefused as error:
                 return ["refused", error.code, error.why, error.grant]
             except CallCancelled as error:
-                return ["cancelled", error.why]
+                return ["cancelled", error.why, error.cost and error.cost.tokens]
 
         async def options(self, call: Call) -> None:
             most = Cost(tokens=7, micro_dollars=8)
@@ -132,10 +132,18 @@ def hand(peer: Peer) -> Peer:
             [1, b"2", None],
             {"value": [1, b"2", None], "labels": ["web"], "tokens": 3},
         ),
-        (headers.Failed(number=1, code="conflict", text="no"), {"now": 1}, ["failed", "conflict", "no", {"now": 1}]),
-        (headers.Failed(number=1, code="deadline", text="late"), None, ["failed", "deadline", "late", {}]),
+        (
+            headers.Failed(number=1, code="conflict", text="no", cost=Cost(tokens=3, micro_dollars=0)),
+            {"now": 1},
+            ["failed", "conflict", "no", {"now": 1}, 3],
+        ),
+        (headers.Failed(number=1, code="deadline", text="late"), None, ["failed", "deadline", "late", {}, None]),
         (headers.Refused(number=1, code="capability", why="no", grant="g"), None, ["refused", "capability", "no", "g"]),
-        (headers.Cancelled(number=1, why="stopped"), None, ["cancelled", "stopped"]),
+        (
+            headers.Cancelled(number=1, why="stopped", cost=Cost(tokens=3, micro_dollars=0)),
+            None,
+            ["cancelled", "stopped", 3],
+        ),
     ],
 )
 def test_each_end_has_its_own_shape(hand: Peer, end: headers.End, body: object, seen: object) -> None:

@@ -137,6 +137,19 @@ def test_money_bounds_an_agent_whose_models_price_nobody_knows(kernel: Kernel, c
     assert [msgspec.to_builtins(one.detail["most"])["micro_dollars"] for one in made] == [500_000, 500_000]
 
 
+def test_what_failed_counts_with_what_it_has_cost(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "tidy", agent='schema = "answer.json"', answer_json='{"type": "object"}')
+    calls = [ask("desk_look", name="locked"), ask("desk_look", name="jammed")]
+    script(client, turns({"text": "{}", "calls": calls}, *({"text": "seven"} for _ in range(8))))
+    run = fates.begin(client, "tidy", task="count")
+    told = fates.outcome(client, run)
+    assert told["code"] == "schema", told
+    made = {one.call for one in entries(kernel.home, "call") if one.principal == run}
+    costs = [one.cost for one in entries(kernel.home, "end") if one.call in made]
+    spent = [one.tokens for one in costs if one is not None]
+    assert (spent.count(1_000), len(spent), told["value"]["tokens"]) == (2, 2 + 1 + 4, sum(spent))
+
+
 def test_a_session_goes_on_in_the_next_run(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     look: dict[str, object] = {"calls": [ask("desk_look", name="left")]}

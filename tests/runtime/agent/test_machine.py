@@ -242,6 +242,13 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_not_for_ever() -> None:
     assert (drive.result.code, len(drive.asked)) == ("ended", REPAIRS + 1)
 
 
+def test_what_came_to_nothing_counts_with_what_it_has_cost() -> None:
+    drive = Drive([])
+    for code in ("schema", "outcome unknown", "key"):  # of one that is lost, what it had reserved is counted
+        drive.machine.failed(code, "no", tokens=7, micro_dollars=2)
+    assert (drive.result.code, drive.result.tokens, drive.result.micro_dollars) == ("key", 14, 4)
+
+
 def test_where_a_price_is_known_no_more_is_reserved_than_an_answer_may_cost() -> None:
     drive = Drive([], brief=replace(BRIEF, micro_dollars=5_000_000))
     drive.machine.learned(next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5"))
