@@ -85,7 +85,7 @@ def add(
     return wanted.hand
 
 
-def do(client: Client, hand: str, *, seconds: float = 20.0) -> object:
+def do(client: Client, hand: str, *, seconds: float = 60.0) -> object:
     """What its tool says."""
     value = client.call(f"{hand}.do", "", {"text": "it"}, seconds=seconds).value
     assert isinstance(value, dict)

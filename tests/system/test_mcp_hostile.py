@@ -61,7 +61,8 @@ def test_a_stuck_call_holds_up_no_other_call_to_it_and_no_other_server(kernel: K
     stuck += "def text_of(message): tell(id=message['id'], result=text('did it'))\n"
     stuck += "def unasked(message): note(json.dumps(message))\n"
     first, second = add(kernel, "stuck", stuck), add(kernel, "beside", "")
-    do(client, first)
+    for one in (first, second):
+        do(client, one)  # both are up
     ends: list[str] = []
 
     def wait() -> None:
