@@ -7,7 +7,8 @@ read: so an edit never loses what somebody else wrote meanwhile, and never leave
 import hashlib
 import os
 import stat
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
@@ -120,16 +121,15 @@ class Changing(Desk):
 
     def _whole(self, place: Place) -> tuple[bytes, set[str]]:
         with ExitStack() as held:
-            fd = self.tree.open_file(held, place)
+            fd, labels = self.opened(held, place, self.tree.open_file)
             if os.fstat(fd).st_size > CHANGE_MOST:
                 raise FileRefused("too large", f"{place.resource}: more than {CHANGE_MOST} bytes; write it whole.")
             with os.fdopen(os.dup(fd), "rb") as file:
                 text = file.read(CHANGE_MOST + 1)
-            return text[:CHANGE_MOST], self.labels_of(fd, place)
+            return text[:CHANGE_MOST], labels
 
     def _deleted(self, place: Place, expect: str | None) -> dict[str, object]:
         """What is written down of its labels goes with it, before it does: somebody may write another file in its place."""
-        labels, days = self.book.get(place.resource), self.settings.of("bin_days", int)
         written_down: list[str] = []
 
         def into(inside: str) -> None:
@@ -137,10 +137,10 @@ class Changing(Desk):
                 self._remember(place.folder)  # what a kill would leave of it there
                 return
             written_down.append(inside)
-            self.book.put(inside, labels)
+            self.book.put(inside, self.book.get(place.resource))
 
         try:
-            return bin_folder.delete(self.tree, place, expect, days, into)
+            return bin_folder.delete(self.tree, place, expect, self.settings.of("bin_days", int), into)
         except BaseException:
             for inside in written_down:
                 self.book.put(inside, ())
@@ -150,7 +150,7 @@ class Changing(Desk):
         here = place.resource
 
         def back(inside: str) -> None:
-            self.book.put(here, in_order((*self.book.get(here), *self.book.get(inside))))
+            self.book.add(here, self.book.get(inside))
 
         reply = bin_folder.restore(self.tree, place, name, back)
         self.book.put(bin_folder.resource_of(here.partition("/")[0], str(reply["bin"])), ())
@@ -161,19 +161,22 @@ class Changing(Desk):
             raise FileRefused("arguments", f"{new.resource}: it is {old.resource}, or lies in it.")
         kind = moving.must_be_movable(self.tree.look(old), old.resource)
         with ExitStack() as held:
-            fd = self.open_either(held, old)
-            labels = self.labels_of(fd, old)
+            fd, labels = self.opened(held, old, self.open_either)
             call.add_labels(*labels)
             if make_folders:
                 self.make_way(new.folder, in_order(call.labels))
             marks = in_order(labels | set(call.labels))
             in_book = bool(marks) and not mark(fd, marks)
-            if in_book:  # more marks than true until the move, never fewer
-                self.book.put(new.resource, marks)
-            self.book.copy(old.resource, new.resource)
-            moving.move(self.tree, old, new, os.fstat(fd))
-            self.book.drop(old.resource)
+            moving.move(self.tree, old, new, os.fstat(fd), self._taking_along(old, new, marks if in_book else ()))
         return {"kind": kind}
+
+    @contextmanager
+    def _taking_along(self, old: Place, new: Place, marks: tuple[str, ...]) -> Iterator[None]:
+        """Around a move, for what is written down: more marks than true until then, never fewer."""
+        self.book.add(new.resource, marks)
+        self.book.copy(old.resource, new.resource)
+        yield
+        self.book.drop(old.resource)
 
     def _made(self, place: Place, labels: tuple[str, ...]) -> bool:
         try:

@@ -5,7 +5,7 @@ A part is a class on top of Desk with an `async def` for each of its methods: `m
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -19,7 +19,7 @@ from label_marks import MarkBook, mark, marks_of
 from manifests.capabilities import normalise
 from manifests.errors import ResourceInvalid
 from runtime import Failure, Hand
-from whole_write import ABSENT, Draft, check_target, put, sweep
+from whole_write import ABSENT, Draft, check_target, folder_lock, put, sweep
 
 WRITTEN: Final = "folders-written"
 """In the state folder: the folders that may hold a killed write's draft, one resource per line."""
@@ -72,11 +72,15 @@ class Desk(Hand):
     def give_name(self, draft: Draft, place: Place, expect: str | None, mode: int, labels: tuple[str, ...]) -> None:
         """Marks the draft and gives it its name, on disk when this returns."""
         in_book = bool(labels) and not mark(draft.fd, labels)
-        if in_book:  # more marks than true until the rename, never fewer
-            self.book.put(place.resource, tuple(sorted({*labels, *self.book.get(place.resource)})))
         draft.settle(mode)
-        put(draft, place.name, expect, place.resource)
-        self.book.put(place.resource, labels if in_book else ())
+        put(draft, place.name, expect, place.resource, self._noting(place, labels if in_book else ()))
+
+    @contextmanager
+    def _noting(self, place: Place, labels: tuple[str, ...]) -> Iterator[None]:
+        """Around the moment in which a name gets new content: more marks than true until then, never fewer."""
+        self.book.add(place.resource, labels)
+        yield
+        self.book.put(place.resource, labels)
 
     def make_way(self, folder: Place, labels: tuple[str, ...]) -> None:
         """Makes a folder and those above it which are not there; each gets the labels."""
@@ -87,30 +91,41 @@ class Desk(Hand):
                     resource="/".join((first, *folder.parts[:depth])), root=folder.root, parts=folder.parts[:depth]
                 )
                 fd = self.tree.open_folder(held, above)
-                try:
-                    os.mkdir(folder.parts[depth], dir_fd=fd)
-                except FileExistsError:
+                if _is_there(fd, folder.parts[depth]):
                     continue
-                os.fsync(fd)
-                made = self.tree.place("/".join((first, *folder.parts[: depth + 1])))
-                if labels and not mark(self.tree.open_folder(held, made), labels):
-                    self.book.put(made.resource, labels)
+                with folder_lock(fd, above.resource):
+                    try:
+                        os.mkdir(folder.parts[depth], dir_fd=fd)
+                    except FileExistsError:
+                        continue
+                    os.fsync(fd)
+                    made = self.tree.place("/".join((first, *folder.parts[: depth + 1])))
+                    if labels and not mark(self.tree.open_folder(held, made), labels):
+                        self.book.put(made.resource, labels)
 
     def labels_of(self, fd: int, place: Place) -> set[str]:
         """The labels of something that is open."""
         return {*marks_of(fd), *self.book.get(place.resource)}
 
+    def opened(self, held: ExitStack, place: Place, way_in: Callable[[ExitStack, Place], int]) -> tuple[int, set[str]]:
+        """Something open, with its labels. What is written down is looked up by name, so the name must still be its."""
+        while True:
+            fd = way_in(held, place)
+            labels = self.labels_of(fd, place)
+            if os.path.samestat(self.tree.look(place), os.fstat(fd)):
+                return fd, labels
+
     def labels_at(self, place: Place) -> set[str]:
         """The labels of a file or folder; one that we may not open can have told us nothing but its facts."""
         with ExitStack() as held:
             try:
-                return self.labels_of(self.open_either(held, place), place)
+                return self.opened(held, place, self.open_either)[1]
             except PermissionError:
                 return set(self.book.get(place.resource))
 
     def labels_in(self, fd: int, place: Place, entries: folder_view.Entries) -> set[str]:
-        """The labels of a folder and of what is shown of it: a name, too, was chosen by somebody."""
-        found = self.labels_of(fd, place)
+        """The labels of what is shown of a folder: a name, too, was chosen by somebody."""
+        found: set[str] = set()
         for real, entry in entries:
             if entry["kind"] in ("file", "folder"):
                 below = Place(resource=f"{place.resource}/{real}", root=fd, parts=(real,))
@@ -168,6 +183,14 @@ class Desk(Hand):
         fresh = path.with_suffix(".new")
         fresh.write_text("".join(f"{resource}\n" for resource in kept), encoding="utf-8")
         fresh.replace(path)
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:

@@ -161,9 +161,8 @@ class Searching(Desk):
     def _inside(self, above: Found, spent: Spent) -> tuple[list[Found], set[str]]:
         """What lies in one folder, sorted by name as shown; and the folder's labels."""
         with ExitStack() as held:
-            fd = self.tree.open_folder(held, above.place)
-            found = sorted(_entries(fd, above, spent), key=lambda one: one.parts)
-            return found, self.labels_of(fd, above.place)
+            fd, labels = self.opened(held, above.place, self.tree.open_folder)
+            return sorted(_entries(fd, above, spent), key=lambda one: one.parts), labels
 
     def _labels_if_any(self, one: Found) -> set[str]:
         if one.escaped or not (stat.S_ISREG(one.facts.st_mode) or stat.S_ISDIR(one.facts.st_mode)):
@@ -180,7 +179,7 @@ class Searching(Desk):
         lines: list[tuple[int, str]] = []
         with ExitStack() as held:
             try:
-                fd = self.tree.open_file(held, one.place)
+                fd, labels = self.opened(held, one.place, self.tree.open_file)
             except (OSError, FileRefused):
                 if not one.parts:
                     raise
@@ -192,9 +191,9 @@ class Searching(Desk):
                 for number, line in _fitting(block, expression):
                     lines.append((above + number, line))
                     if len(lines) == most:
-                        return lines, self.labels_of(fd, one.place)
+                        return lines, labels
                 above += block.count(b"\n")
-            return lines, self.labels_of(fd, one.place)
+            return lines, labels
 
 
 def _entries(fd: int, above: Found, spent: Spent) -> Iterator[Found]:

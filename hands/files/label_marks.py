@@ -10,6 +10,8 @@ What this cannot see: the owner copying a file with a tool that does not copy at
 
 import errno
 import os
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -50,9 +52,10 @@ def marks_of(fd: int) -> tuple[str, ...]:
 
 
 class MarkBook:
-    """The labels of files whose filesystems keep no attributes. Used from several threads, one call at a time each."""
+    """The labels of files whose filesystems keep no attributes. Used from several threads, which write one by one."""
 
     def __init__(self, state: Path) -> None:
+        self._turn = threading.RLock()
         self._path = state / FILE
         self._marks: dict[str, tuple[str, ...]] = {}
         lines = list(filter(None, self._path.read_bytes().splitlines())) if self._path.exists() else []
@@ -71,20 +74,26 @@ class MarkBook:
 
     def put(self, resource: str, labels: tuple[str, ...]) -> None:
         """Writes labels down, on disk when this returns. Nothing is written where nothing changes."""
-        if self.get(resource) == labels:
-            return
-        one = Marked(resource=resource, labels=labels)
-        with self._path.open("ab") as file:  # a new line first, too: a full disk may have cut the line before
-            file.write(b"\n" + msgspec.json.encode(one) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._note(one)
+        with self._turn:
+            if self.get(resource) == labels:
+                return
+            one = Marked(resource=resource, labels=labels)
+            with self._path.open("ab") as file:  # a new line first, too: a full disk may have cut the line before
+                file.write(b"\n" + msgspec.json.encode(one) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self._note(one)
+
+    def add(self, resource: str, labels: Iterable[str]) -> None:
+        """Writes labels down beside those that are written down already."""
+        with self._turn:
+            self.put(resource, tuple(sorted({*self.get(resource), *labels})))
 
     def copy(self, resource: str, to: str) -> None:
-        """Writes down for what lies beneath another resource what is written down beneath this one."""
+        """Adds to what lies beneath another resource what is written down beneath this one."""
         for one, labels in tuple(self._marks.items()):
             if one.startswith(f"{resource}/"):
-                self.put(to + one.removeprefix(resource), labels)
+                self.add(to + one.removeprefix(resource), labels)
 
     def drop(self, resource: str) -> None:
         """Takes off what is written down for a resource and beneath it."""

@@ -28,8 +28,8 @@ class Files(Searching, Changing):
             raise Failure("arguments", "offset and length are 0 or more.")
         with told(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
-            fd = await self.disk.do(self.tree.open_file, held, place)
-            call.add_labels(*await self.disk.do(self.labels_of, fd, place))
+            fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_file)
+            call.add_labels(*labels)
             before = os.fstat(fd)
             end = before.st_size if length is None else min(before.st_size, offset + length)
             digest, at = hashlib.sha256(), offset
@@ -59,9 +59,9 @@ class Files(Searching, Changing):
             raise Failure("arguments", f"most is between 1 and {folder_view.MOST_MAX}.")
         with told(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
-            fd = await self.disk.do(self.tree.open_folder, held, place)
+            fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_folder)
             entries, more = await self.disk.do(folder_view.listing, fd, pattern, after, most)
-            call.add_labels(*await self.disk.do(self.labels_in, fd, place, entries))
+            call.add_labels(*labels, *await self.disk.do(self.labels_in, fd, place, entries))
             return {"entries": [entry for _, entry in entries], "more": more}
 
     async def write(

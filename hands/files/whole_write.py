@@ -27,7 +27,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from beneath import RESERVED, must_be_file
@@ -125,10 +125,13 @@ def check_target(folder: int, name: str, resource: str) -> os.stat_result | None
     return found
 
 
-def put(draft: Draft, name: str, expect: str | None, resource: str) -> None:
-    """Gives the settled draft its name. expect: None, ABSENT or a digest in hex. Raises FileRefused or OSError."""
+def put(draft: Draft, name: str, expect: str | None, resource: str, noting: AbstractContextManager[object]) -> None:
+    """Gives the settled draft its name. expect: None, ABSENT or a digest in hex. Raises FileRefused or OSError.
+
+    noting: entered before the name is given and left after it, while no other call gives a name in this folder.
+    """
     folder = draft.folder
-    with folder_lock(folder, resource):
+    with folder_lock(folder, resource), noting:
         if expect is None:
             check_target(folder, name, resource)
             os.rename(draft.name, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -1,6 +1,7 @@
 """A root with a secret beside it, and a `files` Hand that holds it (acts)."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.hands.doubles import FakeCall, hand_module, seated
 
 T = TypeVar("T")
+label_marks = hand_module("files", "label_marks")
 
 
 @pytest.fixture
@@ -71,3 +73,35 @@ def desk(root_fd: int, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(root_fd, tmp_path)
     yield made
     made.close()
+
+
+def labels_after_read(desk: Desk, resource: str) -> set[str]:
+    """What a reader is marked with."""
+    call = FakeCall(resource)
+    desk.run(desk.hand.read(call))
+    return call.added
+
+
+def write_labelled(desk: Desk, resource: str, *labels: str, **arguments: object) -> None:
+    """files.write by a run that carries these labels."""
+    desk.run(desk.hand.write(FakeCall(resource, upload=[b"x"], labels=labels), **arguments))
+
+
+@pytest.fixture(params=["attributes", "none"])
+def labelled_desk(request: pytest.FixtureRequest, desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """The Hand on a filesystem that keeps attributes, and on one that does not."""
+    if request.param == "attributes":
+        try:
+            os.setxattr(root, label_marks.ATTRIBUTE, b"")
+        except OSError:
+            pytest.skip("this filesystem keeps no attributes")
+        os.removexattr(root, label_marks.ATTRIBUTE)
+    else:
+
+        def unsupported(*_: object) -> bytes:
+            raise OSError(errno.EOPNOTSUPP, "not supported")
+
+        # Such a file system would have to be mounted, which only root can, and would be the machine's, not the test's.
+        monkeypatch.setattr(os, "setxattr", unsupported)
+        monkeypatch.setattr(os, "getxattr", unsupported)
+    return desk

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.files.conftest import Desk
+from tests.hands.files.conftest import Desk, labels_after_read, write_labelled
 
 bin_folder = hand_module("files", "bin_folder")
 label_marks = hand_module("files", "label_marks")
@@ -157,36 +157,6 @@ def test_the_longest_names_fit_into_the_bin(desk: Desk, root: Path) -> None:
     assert (root.parent / str(delete(desk, f"root/{name}")["bin"])).exists()
 
 
-def labels_after_read(desk: Desk, resource: str) -> set[str]:
-    call = FakeCall(resource)
-    desk.run(desk.hand.read(call))
-    return call.added
-
-
-def write_labelled(desk: Desk, resource: str, *labels: str, **arguments: object) -> None:
-    desk.run(desk.hand.write(FakeCall(resource, upload=[b"x"], labels=labels), **arguments))
-
-
-@pytest.fixture(params=["attributes", "none"])
-def labelled_desk(request: pytest.FixtureRequest, desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """The Hand on a filesystem that keeps attributes, and on one that does not."""
-    if request.param == "attributes":
-        try:
-            os.setxattr(root, label_marks.ATTRIBUTE, b"")
-        except OSError:
-            pytest.skip("this filesystem keeps no attributes")
-        os.removexattr(root, label_marks.ATTRIBUTE)
-    else:
-
-        def unsupported(*_: object) -> bytes:
-            raise OSError(errno.EOPNOTSUPP, "not supported")
-
-        # Such a file system would have to be mounted, which only root can, and would be the machine's, not the test's.
-        monkeypatch.setattr(os, "setxattr", unsupported)
-        monkeypatch.setattr(os, "getxattr", unsupported)
-    return desk
-
-
 def test_a_reader_gets_the_writers_labels(labelled_desk: Desk) -> None:
     write_labelled(labelled_desk, "root/a", "web", "chat")
     write_labelled(labelled_desk, "root/b")
@@ -225,14 +195,14 @@ def test_a_write_that_breaks_just_after_its_rename_has_its_labels(
     labelled_desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stands for a kill in that instant: what follows the rename does not happen."""
-    files = hand_module("files", "files_desk")
-    real = files.put
+    real = labelled_desk.hand.book.put
 
     def broken(*arguments: object) -> None:
+        if (root / "a").exists():
+            raise OSError(errno.EIO, "broken")
         real(*arguments)
-        raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr(files, "put", broken)  # a real kill would miss the instant
+    monkeypatch.setattr(labelled_desk.hand.book, "put", broken)  # a real kill would miss the instant
     with pytest.raises(Failure):
         write_labelled(labelled_desk, "root/a", "web")
     assert (root / "a").exists()

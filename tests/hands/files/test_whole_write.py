@@ -10,7 +10,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def put(root: Path, name: str, content: bytes, expect: str | None = None) -> Non
         held.callback(draft.drop)
         draft.write(content)
         draft.settle(0o644)
-        whole_write.put(draft, name, expect, f"r/{name}")
+        whole_write.put(draft, name, expect, f"r/{name}", nullcontext())
 
 
 def drafts(root: Path) -> list[str]:
@@ -306,7 +306,7 @@ def _write_for_ever(root: str, old: bytes, new: bytes, said: int) -> None:
                 draft.write(contents[at % 2][start : start + 65536])
             draft.settle(0o644)
             expect = sha(contents[(at + 1) % 2]) if at % 3 else None
-            whole_write.put(draft, "a", expect, "r/a")
+            whole_write.put(draft, "a", expect, "r/a", nullcontext())
             draft.drop()
             at += 1
             os.write(said, b".")
