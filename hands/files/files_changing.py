@@ -20,10 +20,8 @@ from file_refusal import FileRefused
 from files_desk import Desk, checked, in_order, told
 from label_marks import mark
 from runtime import Call, Failure
+from text_change import CHANGE_MOST
 from whole_write import ABSENT
-
-CHANGE_MOST: Final = 16 * 1024 * 1024
-"""Bytes of a file that can be changed in place."""
 
 CREATED: Final = b"--- /dev/null"
 BIN_MOST: Final = 1000
@@ -109,8 +107,6 @@ class Changing(Desk):
         if expect not in (None, ABSENT, before):
             raise FileRefused("conflict", f"{call.resource}: it is not what was expected. Read it again.")
         made = change(text)
-        if len(made) > CHANGE_MOST:
-            raise FileRefused("too large", f"{call.resource}: it would have more than {CHANGE_MOST} bytes.")
         with ExitStack() as held:
             marks = in_order(labels | set(call.labels))
             known = ABSENT if expect == ABSENT else before

@@ -11,7 +11,10 @@ The form of a diff is that of GNU diff -u (POSIX, diff, "Diff -u or -U Output Fo
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from heapq import merge
+from io import BytesIO
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from file_refusal import FileRefused
 
@@ -19,6 +22,14 @@ _HUNK: Final = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9
 _NO_END: Final = b"\\"
 Change = Callable[[bytes], bytes]
 """What a file's bytes become."""
+
+CHANGE_MOST: Final = 16 * 1024 * 1024
+"""Bytes of a text that is changed in place, before and after. All callers share the memory of one process, so
+a text is never taken apart into its lines: a place in it is an offset.
+"""
+
+BLOCK: Final = 4096
+"""Bytes in which line ends are counted at once, on the way to a line."""
 
 HUNKS_MOST: Final = 1000
 MOVED_MOST: Final = 10_000
@@ -30,6 +41,7 @@ def replaced(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
     found = text.count(old)
     if found != times:
         raise FileRefused("no match", f"`old` stands {found} times in the file, not {times}. Nothing was changed.")
+    _must_fit(len(text) + times * (len(new) - len(old)))
     return text.replace(old, new)
 
 
@@ -46,6 +58,13 @@ class Hunk:
     new: list[bytes] = field(default_factory=list)
 
 
+class Spot(NamedTuple):
+    """Where a line begins. line: from 0. offset: in bytes."""
+
+    line: int
+    offset: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patched:
     """offsets: of each hunk, by how many lines it had moved. added, removed: lines."""
@@ -58,36 +77,51 @@ class Patched:
 
 def patched(text: bytes, diff: bytes) -> Patched:
     """The text after the diff. Raises FileRefused for one that cannot be read, or does not fit."""
-    lines, made = _lines(text), list[bytes]()
-    at, shift, added, removed, offsets = 0, 0, 0, 0, list[int]()
+    kept, pieces = memoryview(text), list[bytes | memoryview]()
+    at, shift, added, removed, offsets = Spot(0, 0), 0, 0, 0, list[int]()
+    total = text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
     for number, hunk in enumerate(hunks(diff), 1):
-        place = _place(lines, hunk, at, hunk.at + shift, number)
-        offsets.append(place - hunk.at)
-        shift = place - hunk.at
-        made += lines[at:place]
-        made += hunk.new
-        at = place + len(hunk.old)
+        place = _place(text, total, hunk, at, hunk.at + shift, number)
+        shift = place.line - hunk.at
+        offsets.append(shift)
+        if at.offset < place.offset:
+            pieces.append(kept[at.offset : place.offset])
+        pieces += hunk.new
+        at = Spot(place.line + len(hunk.old), place.offset + sum(map(len, hunk.old)))
         added += len(hunk.new) - hunk.kept
         removed += len(hunk.old) - hunk.kept
-    made += lines[at:]
-    if any(not line.endswith(b"\n") for line in made[:-1]):
+    if at.offset < len(text):
+        pieces.append(kept[at.offset :])
+    if any(piece[-1:] != b"\n" for piece in pieces[:-1]):
         raise FileRefused("no match", "A line without an end would stand in the middle of the file.")
-    return Patched(text=b"".join(made), offsets=tuple(offsets), added=added, removed=removed)
+    _must_fit(sum(map(len, pieces)))
+    return Patched(text=b"".join(pieces), offsets=tuple(offsets), added=added, removed=removed)
+
+
+def _must_fit(size: int) -> None:
+    if size > CHANGE_MOST:
+        raise FileRefused("too large", f"It would have more than {CHANGE_MOST} bytes. Nothing was changed.")
 
 
 def _lines(text: bytes) -> list[bytes]:
     """Lines with their ends; only a line feed ends one (bytes.splitlines would end one at a lone carriage return)."""
-    *whole, last = text.split(b"\n")
-    return [line + b"\n" for line in whole] + ([last] if last else [])
+    return BytesIO(text).readlines()
 
 
-def _place(lines: Sequence[bytes], hunk: Hunk, least: int, wanted: int, number: int) -> int:
-    """Where a hunk begins, at `least` or after it. A hunk without an old line stands where it says."""
-    most = len(lines) - len(hunk.old)
+def _place(text: bytes, total: int, hunk: Hunk, least: Spot, wanted: int, number: int) -> Spot:
+    """Where a hunk begins, at `least` or after it. A hunk without an old line stands where it says. total: lines."""
     if not hunk.old:
-        return min(max(wanted, least), len(lines))
-    for away in range(min(max(abs(wanted - least), abs(most - wanted)), MOVED_MOST) + 1):
-        fits = [at for at in {wanted - away, wanted + away} if least <= at <= most and _fits(lines, hunk, at)]
+        return _after(text, least, min(max(wanted, least.line), total))
+    old, most = b"".join(hunk.old), total - len(hunk.old)
+    whole = all(line.endswith(b"\n") for line in hunk.old[:-1]) and hunk.old[-1]
+    before = _upwards(text, least, min(wanted, most), max(wanted - MOVED_MOST, least.line))
+    behind = _downwards(text, least, max(wanted + 1, least.line), min(wanted + MOVED_MOST, most))
+
+    def away(spot: Spot) -> int:
+        return abs(spot.line - wanted)
+
+    for _, spots in groupby(merge(before, behind, key=away), key=away):
+        fits = [spot for spot in spots if whole and _fits(text, old, spot.offset)]
         if len(fits) > 1:
             raise FileRefused("no match", f"Hunk {number} stands in two places. Nothing was changed.")
         if fits:
@@ -95,8 +129,42 @@ def _place(lines: Sequence[bytes], hunk: Hunk, least: int, wanted: int, number: 
     raise FileRefused("no match", f"Hunk {number} does not stand in the file. Nothing was changed.")
 
 
-def _fits(lines: Sequence[bytes], hunk: Hunk, at: int) -> bool:
-    return lines[at] == hunk.old[0] and list(lines[at : at + len(hunk.old)]) == hunk.old
+def _fits(text: bytes, old: bytes, offset: int) -> bool:
+    return text.startswith(old, offset) and (old.endswith(b"\n") or offset + len(old) == len(text))
+
+
+def _after(text: bytes, spot: Spot, line: int) -> Spot:
+    """Where a line begins that is this one or comes after it; the end of the text, where it has no such line."""
+    offset, more = spot.offset, line - spot.line
+    while (ends := text.count(b"\n", offset, offset + BLOCK)) < more:
+        offset, more = offset + BLOCK, more - ends
+        if offset >= len(text):
+            return Spot(line, len(text))
+    for _ in range(more):
+        offset = text.index(b"\n", offset) + 1
+    return Spot(line, offset)
+
+
+def _upwards(text: bytes, least: Spot, first: int, last: int) -> Iterator[Spot]:
+    """Each line from the first up to the last, which is `least` or comes after it."""
+    if first < last:
+        return
+    spot = _after(text, least, first)
+    yield spot
+    while spot.line > last:
+        spot = Spot(spot.line - 1, text.rfind(b"\n", 0, spot.offset - 1) + 1)
+        yield spot
+
+
+def _downwards(text: bytes, least: Spot, first: int, last: int) -> Iterator[Spot]:
+    """Each line from the first, which is `least` or comes after it, down to the last."""
+    if first > last:
+        return
+    spot = _after(text, least, first)
+    yield spot
+    while spot.line < last:
+        spot = Spot(spot.line + 1, text.index(b"\n", spot.offset) + 1)
+        yield spot
 
 
 def hunks(diff: bytes) -> Iterator[Hunk]:

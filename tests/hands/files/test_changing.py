@@ -3,6 +3,8 @@
 import difflib
 import hashlib
 import os
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,53 @@ def test_what_difflib_tells_apart_a_patch_makes_the_same(
     diff = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
     if diff:
         assert text_change.patched(before.encode(), diff.encode()).text.decode() == after
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes that it takes at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_change_takes_no_more_memory_than_the_text_a_few_times() -> None:
+    """All callers share one process."""
+    size, made = 1024 * 1024, list[bytes]()
+    lines, last = b"a\n" * (size // 2), size // 2
+    diff = f"@@ -1 +1 @@\n-a\n+b\n@@ -{last - 1},2 +{last - 1},2 @@\n a\n-a\n+b\n".encode()
+    assert peak(lambda: made.append(text_change.patched(lines, diff).text)) < 4 * size
+    assert made[0] == b"b\n" + lines[4:] + b"b\n"
+    grows = b"a" * size
+
+    def too_large() -> None:
+        with pytest.raises(FileRefused, match="bytes"):
+            text_change.replaced(grows, b"a", b"b" * 17, size)
+
+    assert peak(too_large) < 4 * size
+
+
+@pytest.mark.parametrize(
+    ("text", "hunk", "fits"),
+    [
+        (b"a\nb", b"-b\n\\\n+c\n", b"a\nc\n"),
+        (b"a\nb\n", b"-b\n\\\n+c\n", None),
+        (b"a\nb", b"-b\n+c\n", None),
+        (b"a\nbc\n", b"-b\n\\\n+c\n", None),
+        (b"a\nb\nc\n", b"-\n\\\n+c\n", None),
+        (b"a\n\nb\n", b"-\n+c\n", b"a\nc\nb\n"),
+        (b"ab\nb\n", b"-b\n+c\n", b"ab\nc\n"),
+    ],
+)
+def test_a_hunk_fits_whole_lines_only(text: bytes, hunk: bytes, fits: bytes | None) -> None:
+    diff = b"@@ -1 +1 @@\n" + hunk
+    if fits is None:
+        with pytest.raises(FileRefused, match="does not stand"):
+            text_change.patched(text, diff)
+    else:
+        assert text_change.patched(text, diff).text == fits
 
 
 # move and make-folder ------------------------------------------------------------------------------------------------
