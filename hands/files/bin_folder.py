@@ -45,6 +45,8 @@ def bin_name(name: str, now: datetime, random: bytes) -> str:
 
 def is_due(name: str, now: datetime, days: int) -> bool:
     """Whether a name in the bin has lain there for so many days. Names that are not the bin's own never are."""
+    if not _OURS.fullmatch(name):
+        return False
     try:
         put = datetime.strptime(name[:_STAMP_SIZE], _STAMP).replace(tzinfo=UTC)
     except ValueError:

@@ -50,8 +50,8 @@ class Match(Protocol):
 class Expression(Protocol):
     """What RE2 makes of one; the library ships no types."""
 
-    def finditer(self, text: bytes) -> Iterator[Match]:
-        """Where it fits, from left to right."""
+    def search(self, text: bytes, at: int) -> Match | None:
+        """Where it fits first, not before `at`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,8 @@ class Searching(Desk):
         spent, searched, room = Spent(), 0, folder_view.REPLY_SIZE
         with told(call.resource):
             async for one in self._beneath(call, self.tree.place(call.resource), spent):
+                if spent.size > READ_MOST:
+                    break
                 if not stat.S_ISREG(one.facts.st_mode) or one.escaped or not fits_all(wanted, one.parts or ("",)):
                     continue
                 lines, labels = await self.disk.do(self._lines, one, expression, most - len(matches) + 1, spent)
@@ -141,11 +143,14 @@ class Searching(Desk):
             yield Found(place=start, parts=(), facts=facts, escaped=False)
             return
         waiting = [Found(place=start, parts=(), facts=facts, escaped=False)]
-        while waiting and not spent.cut:
+        while waiting:
             one = waiting.pop()
             if one.parts:
                 yield one
             if not stat.S_ISDIR(one.facts.st_mode) or one.escaped:
+                continue
+            if spent.names >= LOOKED_AT_MOST:
+                spent.cut = True
                 continue
             try:
                 inside, labels = await self.disk.do(self._inside, one, spent)
@@ -237,18 +242,19 @@ def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:
 
 
 def _fitting(block: bytes, expression: Expression) -> Iterator[tuple[int, str]]:
-    number, counted, last = 1, 0, -1
-    for match in expression.finditer(block):
-        begin = block.rfind(b"\n", 0, match.start()) + 1
-        if begin == last or match.start() == len(block):
-            continue  # a further match in the same line; an empty one after the last line's end
-        last = begin
-        number += block.count(b"\n", counted, begin)
-        counted = begin
-        end = block.find(b"\n", begin)
+    number, at = 1, 0
+    while at < len(block) and (match := expression.search(block, at)):
+        begin = max(block.rfind(b"\n", at, match.start()) + 1, at)
+        if begin == len(block):
+            return  # an empty one after the last line's end
+        end = block.find(b"\n", match.start())
         line = block[begin : end if end >= 0 else len(block)].rstrip(b"\r")
         text = line[: 4 * LINE_SHOWN].decode("utf-8", "replace")
+        number += block.count(b"\n", at, begin)
         yield number, text if len(text) <= LINE_SHOWN else text[:LINE_SHOWN] + "…"
+        if end < 0:
+            return
+        number, at = number + 1, end + 1
 
 
 def _pattern(text: str) -> tuple[str, ...]:

@@ -145,10 +145,11 @@ def test_the_bin_is_emptied_of_what_is_due(root: Path, root_fd: int, tmp_path: P
     bin_path.mkdir()
     due = bin_folder.bin_name("due", now - timedelta(days=31), b"1234")
     not_due = bin_folder.bin_name("not due", now - timedelta(days=29), b"1234")
-    for name in (due, not_due, "put here by its owner"):
+    owners = ["put here by its owner", "20240101T000000Z-notes.txt", "20240101T000000Z"]
+    for name in (due, not_due, *owners):
         (bin_path / name).touch()
     Desk(root_fd, tmp_path).close()
-    assert sorted(os.listdir(bin_path)) == sorted([not_due, "put here by its owner"])
+    assert sorted(os.listdir(bin_path)) == sorted([not_due, *owners])
 
 
 def test_the_longest_names_fit_into_the_bin(desk: Desk, root: Path) -> None:

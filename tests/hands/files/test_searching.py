@@ -133,6 +133,42 @@ def test_a_search_that_is_too_large_says_that_it_was_cut(
     assert (reply["cut"], reply["more"]) == (True, False)
 
 
+def test_a_search_that_is_cut_tells_what_it_has_seen(desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for way in ("a/1", "a/2", "a/3", "a/4", "b/1"):
+        (root / way).parent.mkdir(exist_ok=True)
+        (root / way).write_text("0123456789")
+    monkeypatch.setattr(searching, "FOLDER_MOST", 3)
+    reply = desk.ask("glob", "root", pattern="**")
+    assert (len(paths(reply)), paths(reply)[-1], reply["cut"]) == (6, "b/1", True), "of one folder some are passed over"
+    reply = desk.ask("grep", "root", pattern="5")
+    assert (reply["searched"], reply["cut"]) == (4, True)
+    monkeypatch.setattr(searching, "LOOKED_AT_MOST", 4)
+    reply = desk.ask("glob", "root", pattern="**")
+    assert (len(paths(reply)), paths(reply)[-1], reply["cut"]) == (4, "b", True), "a folder is not looked into"
+    assert desk.ask("glob", "root/b", pattern="**")["cut"] is False
+    monkeypatch.setattr(searching, "READ_MOST", 15)
+    reply = desk.ask("grep", "root/a", pattern="5")
+    assert (len(paths(reply, "matches")), reply["searched"], reply["cut"]) == (1, 2, True), "no further file is read"
+
+
+def test_in_a_line_one_match_is_looked_for() -> None:
+    """However often it stands there: a search of one block cannot be cancelled."""
+
+    class Counted:
+        def __init__(self, pattern: str) -> None:
+            self.real, self.searches = searching._expression(pattern, False, False), 0
+
+        def search(self, text: bytes, at: int) -> object:
+            self.searches += 1
+            return self.real.search(text, at)
+
+    for pattern in ("a", "a?", "$", "^", "a*$", "(?:)"):
+        counted = Counted(pattern)
+        found = [number for number, _ in searching._fitting(b"a" * 100 + b"\n\n" + b"ba" * 100, counted)]
+        assert found == ([1, 3] if pattern == "a" else [1, 2, 3]), pattern
+        assert counted.searches <= 4, pattern
+
+
 def test_a_search_carries_the_labels_of_what_it_shows(desk: Desk, grown: Path) -> None:
     os.setxattr(grown / "src/b.py", "user.maniple.labels", b"web")
     os.setxattr(grown / "a.py", "user.maniple.labels", b"mail")
