@@ -164,6 +164,11 @@ class Tree:
         held.callback(os.close, fd)
         return fd
 
+    def must_lie_there(self, folder: int, place: Place) -> None:
+        """Raises FileRefused, or FileNotFoundError, unless an open folder still lies where it was found."""
+        if not os.path.samestat(self.look(place), os.fstat(folder)):
+            raise FileRefused("not found", f"{place.resource}: this folder was moved away meanwhile.")
+
 
 def must_be_file(found: os.stat_result, resource: str) -> None:
     """Raises FileRefused unless the facts are those of a regular file."""

@@ -74,6 +74,7 @@ def delete(tree: Tree, place: Place, expect: str | None, days: int, before: Movi
             note = _noted(target, new, place) if days else ""
             try:
                 before(shown)
+                tree.must_lie_there(folder, place.folder)
                 if expect is None:
                     move_new(folder, place.name, target, new)
                 else:
@@ -183,6 +184,7 @@ def restore(tree: Tree, place: Place, name: str, before: Moving) -> dict[str, ob
         folder = tree.open_folder(held, place.folder)
         with folder_lock(folder, place.resource):
             before(resource_of(place.resource.partition("/")[0], one))
+            tree.must_lie_there(folder, place.folder)
             move_new(bin_fd, one, folder, new)
         remove(bin_fd, one[:_FRONT] + _NOTE)
         os.fsync(folder)

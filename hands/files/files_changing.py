@@ -172,6 +172,7 @@ class Changing(Desk):
         self.book.add(new.resource, marks)
         self.book.copy(old.resource, new.resource)
         yield
+        self.book.copy(old.resource, new.resource)  # of what was written beneath it just before it moved
         self.book.drop(old.resource)
 
     def _made(self, place: Place, labels: tuple[str, ...]) -> bool:

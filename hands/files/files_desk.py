@@ -73,12 +73,16 @@ class Desk(Hand):
         """Marks the draft and gives it its name, on disk when this returns."""
         in_book = bool(labels) and not mark(draft.fd, labels)
         draft.settle(mode)
-        put(draft, place.name, expect, place.resource, self._noting(place, labels if in_book else ()))
+        put(draft, place.name, expect, place.resource, self._noting(draft, place, labels if in_book else ()))
 
     @contextmanager
-    def _noting(self, place: Place, labels: tuple[str, ...]) -> Iterator[None]:
-        """Around the moment in which a name gets new content: more marks than true until then, never fewer."""
+    def _noting(self, draft: Draft, place: Place, labels: tuple[str, ...]) -> Iterator[None]:
+        """Around the moment in which a name gets new content: more marks than true until then, never fewer.
+
+        A folder that moves after it was seen where it lay takes along what was written down before.
+        """
         self.book.add(place.resource, labels)
+        self.tree.must_lie_there(draft.folder, place.folder)
         yield
         self.book.put(place.resource, labels)
 

@@ -41,6 +41,8 @@ def move(tree: Tree, old: Place, new: Place, seen: os.stat_result, noting: Abstr
             for _, fd in sorted(folders.items()):
                 locks.enter_context(folder_lock(fd, old.resource))
             locks.enter_context(noting)
+            tree.must_lie_there(source, old.folder)
+            tree.must_lie_there(folder, new.folder)
             rename_flags(source, name, folder, target, _NOREPLACE)
             if not os.path.samestat(os.stat(target, dir_fd=folder, follow_symlinks=False), seen):
                 rename_flags(folder, target, source, name, _NOREPLACE)

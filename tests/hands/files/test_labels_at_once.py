@@ -1,6 +1,10 @@
 """Labels stay with what they are of while several act on one name, also where no filesystem keeps them."""
 
 import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +110,62 @@ def test_what_is_deleted_just_after_it_was_replaced_has_its_labels_in_the_bin(
     monkeypatch.setattr(bin_folder, "delete", interposed)  # a real writer would miss the instant
     labelled_desk.ask("delete", "root/a")
     assert labelled_desk.ask("bin", "root")["labels"] == {"web"}
+
+
+def moved(desk: Desk, old: str, new: str) -> None:
+    """A whole move by somebody else, from a thread of the disk's."""
+    asyncio.run(desk.hand.move(FakeCall("root"), old, new))
+
+
+def test_what_is_written_into_a_folder_that_moves_meanwhile_is_refused(labelled_desk: Desk, root: Path) -> None:
+    """What is written down of it would stand under a name that it does not have."""
+
+    async def upload() -> AsyncIterator[bytes]:
+        yield b"from the web"
+        await labelled_desk.hand.move(FakeCall("root"), "d", "m")
+
+    (root / "d").mkdir()
+    with pytest.raises(Failure) as failed:
+        labelled_desk.run(labelled_desk.hand.write(FakeCall("root/d/f", upload=upload(), labels=["web"])))
+    assert failed.value.code == "not found"
+    assert os.listdir(root / "m") == []
+
+
+def test_what_is_written_into_a_folder_just_before_it_moves_keeps_its_labels(
+    labelled_desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moving = hand_module("files", "moving")
+    real = moving.rename_flags
+
+    def interposed(*arguments: object) -> None:
+        meanwhile(labelled_desk, "write", "root/d/f", "web")
+        real(*arguments)
+
+    (root / "d").mkdir()
+    monkeypatch.setattr(moving, "rename_flags", interposed)  # a real writer would miss the instant
+    labelled_desk.ask("move", "root", source="d", target="m")
+    assert labels_after_read(labelled_desk, "root/m/f") == {"web"}
+
+
+@pytest.mark.parametrize("method", ["delete", "restore", "move"])
+def test_what_lies_in_a_folder_that_moves_meanwhile_stays_where_it_is(
+    labelled_desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    write_labelled(labelled_desk, "root/d/f", "web", make_folders=True)
+    if method == "restore":
+        labelled_desk.ask("delete", "root/d/f")
+    module = hand_module("files", "moving") if method == "move" else bin_folder
+    real = module.folder_lock
+
+    def interposed(*arguments: object) -> AbstractContextManager[None]:
+        monkeypatch.setattr(module, "folder_lock", real)
+        moved(labelled_desk, "d", "m")
+        made: AbstractContextManager[None] = real(*arguments)
+        return made
+
+    before = {"delete": {}, "restore": {}, "move": {"source": "f", "target": "g"}}[method]
+    monkeypatch.setattr(module, "folder_lock", interposed)  # a real mover would miss the instant
+    with pytest.raises(Failure) as failed:
+        labelled_desk.ask(method, "root/d" if method == "move" else "root/d/f", **before)
+    assert failed.value.code == "not found"
+    assert os.listdir(root / "m") == ([] if method == "restore" else ["f"])
