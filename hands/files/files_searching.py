@@ -10,7 +10,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import re2
 
@@ -60,13 +60,29 @@ class Found:
 
     place: Place
     parts: tuple[str, ...]
-    facts: os.stat_result
+    facts: folder_view.Facts
     escaped: bool
 
     @property
     def way(self) -> str:
         """As its caller sees it."""
         return "/".join(self.parts)
+
+
+class Waiting(NamedTuple):
+    """What is made a Found when its turn comes: very many may wait, so each is as small as can be."""
+
+    above: Found
+    name: str
+    facts: folder_view.Facts
+
+    def found(self) -> Found:
+        """The same in full."""
+        above, (text, escaped) = self.above, folder_view.shown(self.name)
+        place = Place(
+            resource=f"{above.place.resource}/{text}", root=above.place.root, parts=(*above.place.parts, self.name)
+        )
+        return Found(place=place, parts=(*above.parts, text), facts=self.facts, escaped=escaped)
 
 
 @dataclass(kw_only=True)
@@ -138,36 +154,39 @@ class Searching(Desk):
     async def _beneath(self, call: Call, start: Place, spent: Spent) -> AsyncIterator[Found]:
         """A file itself; of a folder all that lies beneath it, in the order of the parts of its way."""
         facts = await self.disk.do(self.tree.look, start)
+        one = Found(place=start, parts=(), facts=_shown_of(facts), escaped=False)
         if not stat.S_ISDIR(facts.st_mode):
             must_be_file(facts, start.resource)
-            yield Found(place=start, parts=(), facts=facts, escaped=False)
+            yield one
             return
-        waiting = [Found(place=start, parts=(), facts=facts, escaped=False)]
+        waiting = await self._below(call, one, spent)
         while waiting:
-            one = waiting.pop()
-            if one.parts:
-                yield one
+            one = waiting.pop().found()
+            yield one
             if not stat.S_ISDIR(one.facts.st_mode) or one.escaped:
                 continue
             if spent.names >= LOOKED_AT_MOST:
                 spent.cut = True
                 continue
             try:
-                inside, labels = await self.disk.do(self._inside, one, spent)
+                waiting += await self._below(call, one, spent)
             except (OSError, FileRefused):
-                if not one.parts:
-                    raise
                 continue  # gone since, or not to be opened
-            call.add_labels(*labels)
-            waiting += reversed(inside)
+
+    async def _below(self, call: Call, above: Found, spent: Spent) -> list[Waiting]:
+        inside, labels = await self.disk.do(self._inside, above, spent)
+        call.add_labels(*labels)
+        return inside
 
     # what runs in a thread of the disk -----------------------------------------------------------------------------
 
-    def _inside(self, above: Found, spent: Spent) -> tuple[list[Found], set[str]]:
-        """What lies in one folder, sorted by name as shown; and the folder's labels."""
+    def _inside(self, above: Found, spent: Spent) -> tuple[list[Waiting], set[str]]:
+        """What lies in one folder, sorted by name as shown, the first one last; and the folder's labels."""
         with ExitStack() as held:
             fd, labels = self.opened(held, above.place, self.tree.open_folder)
-            return sorted(_entries(fd, above, spent), key=lambda one: one.parts), labels
+            inside = list(_entries(fd, above, spent))
+            inside.sort(key=lambda one: folder_view.shown(one.name)[0], reverse=True)
+            return inside, labels
 
     def _labels_if_any(self, one: Found) -> set[str]:
         if one.escaped or not (stat.S_ISREG(one.facts.st_mode) or stat.S_ISDIR(one.facts.st_mode)):
@@ -201,7 +220,11 @@ class Searching(Desk):
             return lines, labels
 
 
-def _entries(fd: int, above: Found, spent: Spent) -> Iterator[Found]:
+def _shown_of(facts: os.stat_result) -> folder_view.Facts:
+    return folder_view.Facts(facts.st_mode, facts.st_size, facts.st_mtime_ns)
+
+
+def _entries(fd: int, above: Found, spent: Spent) -> Iterator[Waiting]:
     with os.scandir(fd) as entries:
         for count, entry in enumerate(entries):
             if count == FOLDER_MOST or spent.names == LOOKED_AT_MOST:
@@ -210,15 +233,11 @@ def _entries(fd: int, above: Found, spent: Spent) -> Iterator[Found]:
             spent.names += 1
             if entry.name.startswith(RESERVED):
                 continue
-            text, escaped = folder_view.shown(entry.name)
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            place = Place(
-                resource=f"{above.place.resource}/{text}", root=above.place.root, parts=(*above.place.parts, entry.name)
-            )
-            yield Found(place=place, parts=(*above.parts, text), facts=facts, escaped=escaped)
+            yield Waiting(above, entry.name, _shown_of(facts))
 
 
 def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:

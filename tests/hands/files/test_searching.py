@@ -2,6 +2,7 @@
 
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,18 @@ def test_a_search_that_is_cut_tells_what_it_has_seen(desk: Desk, root: Path, mon
     monkeypatch.setattr(searching, "READ_MOST", 15)
     reply = desk.ask("grep", "root/a", pattern="5")
     assert (len(paths(reply, "matches")), reply["searched"], reply["cut"]) == (1, 2, True), "no further file is read"
+
+
+def test_a_name_that_waits_takes_little_memory(desk: Desk, root: Path) -> None:
+    """There may be 200,000 of them, and all callers share one process."""
+    for number in range(3000):
+        os.mknod(root / f"{number}")
+    desk.ask("glob", "root", pattern="none")
+    tracemalloc.start()
+    desk.ask("glob", "root", pattern="none")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000 * 500
 
 
 def test_in_a_line_one_match_is_looked_for() -> None:
