@@ -298,4 +298,6 @@ def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
     except re2.error as error:
         why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
         raise Failure("arguments", f"pattern is no expression of RE2: {why}.") from None
+    finally:
+        re2.purge()  # it keeps the last ones that it made, and each grows while it searches
     return made

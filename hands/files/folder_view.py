@@ -10,6 +10,7 @@ character, `\\\\` for a backslash.
 import fnmatch
 import heapq
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from beneath import RESERVED, kind_of
 
 MOST_DEFAULT: Final = 1000
 MOST_MAX: Final = 10_000
+PATTERN_MOST: Final = 1024
+"""Signs of a pattern of names."""
+
 REPLY_SIZE: Final = 512 * 1024
 """Bytes of names and facts in one reply; a body on the bus holds twice that. What is beyond comes with the next call.
 """
@@ -84,12 +88,13 @@ def facts(found: os.stat_result | Facts) -> dict[str, object]:
 
 def names(folder: int, pattern: str, after: str) -> Iterator[tuple[str, str, bool]]:
     """(shown, real, escaped) of each entry that matches and comes after a shown name. In the disk's order."""
+    wanted = re.compile(fnmatch.translate(pattern))  # not fnmatchcase, which keeps every pattern that it saw
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(RESERVED):
                 continue
             text, escaped = shown(entry.name)
-            if text > after and fnmatch.fnmatchcase(text, pattern):
+            if text > after and wanted.match(text):
                 yield text, entry.name, escaped
 
 

@@ -57,6 +57,8 @@ class Files(Searching, Changing):
         """files.list: the entries of one folder, sorted. after: the last name of the part that came before."""
         if not 1 <= most <= folder_view.MOST_MAX:
             raise Failure("arguments", f"most is between 1 and {folder_view.MOST_MAX}.")
+        if len(pattern) > folder_view.PATTERN_MOST:
+            raise Failure("arguments", f"pattern has at most {folder_view.PATTERN_MOST} signs.")
         with told(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_folder)

@@ -1,11 +1,13 @@
 """A folder is searched with all that lies beneath it, and nothing else is."""
 
+import fnmatch
 import os
 import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
+import re2
 
 from tests.hands.doubles import hand_module
 from tests.hands.files.conftest import Desk
@@ -150,6 +152,18 @@ def test_a_search_that_is_cut_tells_what_it_has_seen(desk: Desk, root: Path, mon
     monkeypatch.setattr(searching, "READ_MOST", 15)
     reply = desk.ask("grep", "root/a", pattern="5")
     assert (len(paths(reply, "matches")), reply["searched"], reply["cut"]) == (1, 2, True), "no further file is read"
+
+
+def test_no_pattern_is_kept_when_its_call_has_ended(desk: Desk, grown: Path) -> None:
+    """What RE2 made of one grows by megabytes while it searches."""
+    desk.ask("grep", "root", pattern="(a|b)*a(a|b){14}")
+    assert re2._Regexp._make.cache_info().currsize == 0
+    kept = fnmatch._compile_pattern.cache_info().currsize  # type: ignore[attr-defined]  # typeshed has it not
+    desk.ask("list", "root", pattern="?" * 1023)
+    assert fnmatch._compile_pattern.cache_info().currsize == kept  # type: ignore[attr-defined]  # likewise
+    with pytest.raises(Failure) as failed:
+        desk.ask("list", "root", pattern="?" * 1025)
+    assert failed.value.code == "arguments"
 
 
 def test_a_name_that_waits_takes_little_memory(desk: Desk, root: Path) -> None:
