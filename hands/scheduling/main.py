@@ -21,6 +21,7 @@ from scheduling_desk import history_answer, next_answer
 from scheduling_store import Pending, Store
 from wire import codec
 from wire.entries import time_text
+from wire.errors import CodecError
 
 Answer = dict[str, object]
 
@@ -255,6 +256,9 @@ class Scheduling(Hand):
                 reply = await self.kernel.call(
                     "kernel.fire", entry.name, more, key=firing.key, due=time_text(firing.planned * 1000)
                 )
+        except CodecError as error:  # an event's body may be as large as a whole call's, which names key and moment too
+            self.book.refused(firing, f"{firing.event} says too much to begin a run with: {error}", now_ms())
+            return True
         except CallRefused as refused:
             if refused.code == "overlap":
                 self.book.overlapped(firing, str(refused), now_ms())
