@@ -37,6 +37,9 @@ RECHECK_S: Final = 60.0
 TOGETHER: Final = 64
 """Runs that are asked for at once."""
 
+OWN: Final = ("kernel.schedules", "kernel.fired")
+"""Events that it hears whatever is scheduled."""
+
 LATER: Final = frozenset({"rate", "in_flight", "log", "roots"})
 """Refusals that pass, beside those of a start that may be allowed later: the firing stays, and is asked for again."""
 
@@ -74,10 +77,13 @@ class Scheduling(Hand):
         self.hears: set[str] = set()
         self.problems: dict[str, str] = {}
         self.loops: dict[str, str] = {}
-        self.is_behind = False
-        await self.kernel.subscribe("kernel.schedules")
-        await self.kernel.subscribe("kernel.fired")
-        await self._follow("")
+        self.is_behind = True
+        try:
+            await self._catch_up()
+        except CallRefused as refused:
+            if refused.code not in LATER:
+                raise
+            self._fall_behind(refused)
         self.tasks = [self.in_background(work) for work in (self._keep_time(), self._recheck())]
 
     async def stop(self) -> None:
@@ -105,7 +111,7 @@ class Scheduling(Hand):
         """What is scheduled has changed, a scheduled run has ended, or something happened that begins runs."""
         try:
             await self._hear_of(event)
-        except apsw.Error as error:
+        except (apsw.Error, CallEnded) as error:
             self._fall_behind(error)
 
     async def _hear_of(self, event: Event) -> None:
@@ -176,6 +182,10 @@ class Scheduling(Hand):
                 await self.kernel.subscribe(event)
                 self.hears.add(event)
                 self.problems.pop(event, None)
+            except CallRefused as refused:
+                if refused.code in LATER:
+                    raise
+                self.problems[event] = f"cannot be heard: {refused}"
             except CallEnded as error:
                 self.problems[event] = f"cannot be heard: {error}"
 
@@ -190,7 +200,7 @@ class Scheduling(Hand):
                     await self._catch_up()
                 self.book.turn(now_ms())
                 self._pump_all()
-            except apsw.Error as error:
+            except (apsw.Error, CallEnded) as error:
                 self._fall_behind(error)
                 await asyncio.sleep(AGAIN_S)
             wait = min(LOOK_MOST_S, max(0.0, (self.book.wake_at() - now_ms()) / 1000))
@@ -201,25 +211,32 @@ class Scheduling(Hand):
                 except TimeoutError:
                     pass
 
-    def _fall_behind(self, error: apsw.Error) -> None:
-        """The disk takes nothing now: what is known in memory may be more than is kept."""
+    def _fall_behind(self, error: apsw.Error | CallEnded) -> None:
+        """The disk takes nothing now, or the kernel tells nothing: what is known in memory may be neither kept nor so."""
         self.is_behind = True
-        self.problems["disk"] = f"nothing can be kept, so nothing is started: {error}"
-        self.log.error("nothing can be kept", why=str(error))
+        self.problems["behind"] = f"nothing is started until this ends: {error}"
+        self.log.error("nothing is started for now", why=str(error))
         self.changed.set()
 
     async def _catch_up(self) -> None:
         """Begin anew with what is kept, and with what the kernel says."""
         self.book = Book(self.store, now_ms())
+        for event in OWN:
+            if event not in self.hears:
+                await self.kernel.subscribe(event)
+                self.hears.add(event)
         self.is_behind = False
         await self._follow("")
-        self.problems.pop("disk", None)
+        self.problems.pop("behind", None)
 
     async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_S)
-            for entry in [one for one in self.book.entries.values() if one.running]:
-                await self._follow(entry.name)
+            try:
+                for entry in [one for one in self.book.entries.values() if one.running]:
+                    await self._follow(entry.name)
+            except (apsw.Error, CallEnded) as error:
+                self._fall_behind(error)
 
     # runs --------------------------------------------------------------------------------------------------------------
 
@@ -241,7 +258,7 @@ class Scheduling(Hand):
                 firing = self.book.ready(entry, now_ms())
                 if self.is_behind or firing is None or not await self._fire(entry, firing):
                     return
-        except apsw.Error as error:
+        except (apsw.Error, CallEnded) as error:
             self._fall_behind(error)
         finally:
             self.asking.discard(hand)

@@ -1,10 +1,13 @@
-"""What ends no schedule: an event too large to begin a run with."""
+"""What ends no schedule: an event too large to begin a run with, and a kernel that can write nothing down for a while."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from runtime import CallRefused
 from runtime.calls import Reply
 from runtime.hand import Event
 from runtime.kernel_handle import KernelHandle
@@ -18,15 +21,20 @@ main: Any = hand_module("scheduling", "main")
 class Bus:
     """Stands in for the kernel behind the real KernelHandle: it knows one scheduled Hand, and notes what it is asked.
 
-    fired: keys of the runs that were begun.
+    fired: keys of the runs that were begun. is_full: its log cannot grow, so that it refuses everything.
+    refused: what it was asked meanwhile. heard: events that were subscribed to.
     """
 
     def __init__(self, **schedule: Value) -> None:
         self.schedule = schedule
         self.fired: list[str] = []
+        self.refused: list[str] = []
+        self.heard: list[str] = []
+        self.is_full = False
 
     async def call(self, method: str, resource: str, arguments: dict[str, Any], *_: object) -> Reply:
         codec.encode_body(arguments)
+        self._see_to(method)
         if method == "kernel.fire":
             self.fired.append(arguments["key"])
             return Reply(value={"run": f"r{len(self.fired)}"})
@@ -34,7 +42,13 @@ class Bus:
         return Reply(value={"hands": [known] if method == "kernel.schedules" else [], "more": False})
 
     async def ask(self, header: headers.Publish | headers.Subscribe, body: bytes = codec.NIL) -> None:
-        pass
+        self._see_to(header.event)
+        self.heard.append(header.event)
+
+    def _see_to(self, what: str) -> None:
+        if self.is_full:
+            self.refused.append(what)
+            raise CallRefused("log", "the log cannot grow")
 
 
 async def until(found: Callable[[], object]) -> None:
@@ -65,5 +79,54 @@ def test_an_event_that_is_too_large_for_a_start_is_refused_and_the_next_one_begi
         first, second = (await hand.history(None))["history"]
         assert (first["what"], second["what"]) == ("refused", "fired")
         assert "web.seen says too much to begin a run with" in first["why"]
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AGAIN_S", "RECHECK_S"):
+        monkeypatch.setattr(main, name, 0.001)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_start_that_finds_the_log_full_follows_when_there_is_room(tmp_path: Path) -> None:
+    bus = Bus(every_ms=10)
+    bus.is_full = True
+
+    async def work(hand: Any) -> None:
+        await until(lambda: bus.refused[3:])
+        assert "the log cannot grow" in str((await hand.next(None))["problems"])
+        bus.is_full = False
+        await until(lambda: bus.fired)
+        assert (await hand.next(None))["problems"] == []
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_log_that_is_full_while_a_run_works_is_waited_out(tmp_path: Path) -> None:
+    bus = Bus(every_ms=10, overlap="replace")
+
+    async def work(hand: Any) -> None:
+        await until(lambda: bus.fired)
+        bus.is_full = True
+        await until(lambda: "kernel.schedules" in bus.refused)
+        begun = len(bus.fired)
+        bus.is_full = False
+        await until(lambda: len(bus.fired) > begun)
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_change_that_is_told_while_the_log_is_full_is_followed_later(tmp_path: Path) -> None:
+    bus = Bus(on="web.seen")
+
+    async def work(hand: Any) -> None:
+        bus.schedule, bus.is_full = {"on": "web.gone"}, True
+        await hand.on_event(Event(publisher="kernel", name="schedules", body={"hand": "tick"}))
+        bus.is_full = False
+        await until(lambda: "web.gone" in bus.heard)
 
     with_scheduling(tmp_path, bus, work)
