@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Final, Literal, cast
 
 from pipeline_errors import Problem, did_you_mean
@@ -31,6 +31,7 @@ from pipeline_spec import (
     Step,
     Unmatched,
 )
+from pipeline_values import form_fault
 
 FUNCTIONS: Final = (
     "count", "sum", "mean", "min", "max", "median", "stddev", "first", "last", "count_distinct",
@@ -65,7 +66,7 @@ def check_schema(section: Section) -> Schema:
 
 def _check_rule(name: str, section: Section) -> ColumnRule:
     kind: Kind | None = section.choice("type", KINDS, "text") if "type" in section.table else None
-    form = section.text("format", most=100)
+    form = _form(section)
     if form and kind not in ("date", "datetime"):
         section.bad("format", "only a date or datetime has it", 'Write type = "date", or leave the key out.')
     pattern = section.text("pattern", most=PATTERN_MAX)
@@ -84,9 +85,23 @@ def _check_rule(name: str, section: Section) -> ColumnRule:
     for key in ("pattern", "min_length", "max_length"):
         if key in section.table and kind != "text":
             section.bad(key, "only a text has it", 'Write type = "text", or leave the key out.')
-    if rule.min is not None and rule.max is not None and rule.min > rule.max:  # type: ignore[operator]  # one kind
-        section.bad("min", f"{rule.min} is more than max, {rule.max}", "Exchange them.")
+    if rule.min is not None and rule.max is not None:
+        if _is_local(rule.min) != _is_local(rule.max):
+            section.bad("min", "of min and max only one has an offset", "Write both with one, or both without.")
+        elif rule.min > rule.max:  # type: ignore[operator]  # one kind
+            section.bad("min", f"{rule.min} is more than max, {rule.max}", "Exchange them.")
     return rule
+
+
+def _form(section: Section) -> str:
+    form = section.text("format", most=100)
+    if form and (why := form_fault(form)):
+        section.bad("format", f"no date can be of this form: {why}", 'Write it as strptime takes it: "%d.%m.%Y".')
+    return form
+
+
+def _is_local(bound: Bound) -> bool:
+    return isinstance(bound, datetime) and bound.tzinfo is None
 
 
 def _bound(section: Section, key: str, kind: Kind | None) -> Bound | None:
@@ -165,7 +180,7 @@ def _cast(section: Section, _: CheckSource) -> Step:
             columns[name] = kind
         else:
             section.bad(f"columns.{name}", f'there is no type "{kind}"', did_you_mean(kind, KINDS))
-    form = section.text("format", most=100)
+    form = _form(section)
     if form and not {"date", "datetime"} & set(columns.values()):
         section.bad("format", "only a date or datetime has it", "Leave the key out.")
     return Cast(columns=columns, form=form)

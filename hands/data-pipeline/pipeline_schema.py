@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from pipeline_errors import JobFailed, Problem, SpecInvalid, did_you_mean
 from pipeline_rows import Batch, Column, Faults, Kind, Ledger, Records, Reject, Value
-from pipeline_spec import ColumnRule, Schema
+from pipeline_spec import Bound, ColumnRule, Schema
 from pipeline_values import Converter, Misfit, scalar
 
 SAMPLE_ROWS: Final = 1_000
@@ -217,12 +217,8 @@ def _checks(rule: ColumnRule) -> list[Check]:
     found: list[Check] = []
     if rule.required:
         found.append(_required(rule.name))
-    if rule.min is not None:
-        least = rule.min
-        found.append(_each(rule.name, "min", lambda v: v < least, f"is below {least}"))  # type: ignore[operator]  # one kind
-    if rule.max is not None:
-        most = rule.max
-        found.append(_each(rule.name, "max", lambda v: v > most, f"is above {most}"))  # type: ignore[operator]
+    if rule.min is not None or rule.max is not None:
+        found.append(_within(rule.name, rule.min, rule.max))
     if rule.min_length is not None:
         shortest = rule.min_length
         found.append(_each(rule.name, "length", lambda v: len(str(v)) < shortest, f"is shorter than {shortest}"))
@@ -246,6 +242,23 @@ def _required(name: str) -> Check:
         for row, value in enumerate(values):
             if value is None and not any(column == name for column, _, _ in faults.found.get(row, ())):
                 faults.add(row, name, "required", "it has no value")
+
+    return check
+
+
+def _within(name: str, least: Bound | None, most: Bound | None) -> Check:
+    def check(values: list[Value], faults: Faults) -> None:
+        for row, value in enumerate(values):
+            if value is None:
+                continue
+            try:
+                if least is not None and value < least:  # type: ignore[operator]  # one kind
+                    faults.add(row, name, "min", f"{str(value)[:60]} is below {least}")
+                if most is not None and value > most:  # type: ignore[operator]
+                    faults.add(row, name, "max", f"{str(value)[:60]} is above {most}")
+            except TypeError:
+                bound = most if least is None else least
+                faults.add(row, name, "type", f"{value} and {bound} cannot be compared: only one has an offset")
 
     return check
 

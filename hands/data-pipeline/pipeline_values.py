@@ -154,6 +154,18 @@ def _with_form(text: str, form: str) -> datetime:
         raise Misfit(f'{_shown(text)} is not of the form "{form}"') from None
 
 
+def form_fault(form: str) -> str:
+    """Why no value can be of a strptime form, or "" for one that can be: found with a moment that is written in it."""
+    try:
+        _FORMED.strptime(_FORMED.strftime(form).strip(), form)
+    except (ValueError, re.error) as error:  # two fields of one name are an error of the expression that is made of it
+        return str(error)
+    return ""
+
+
+_FORMED: Final = datetime(2012, 12, 31, 23, 59, 58, 123_456, UTC)
+
+
 def _text(value: object) -> str:
     if isinstance(value, bytes):
         raise Misfit("the value is binary, and no column type holds that")

@@ -115,6 +115,24 @@ def test_each_rule_rejects_with_its_code_and_keeps_the_row(
     ]
 
 
+@pytest.mark.parametrize("key", ["min", "max"])
+@pytest.mark.parametrize(("offset", "fits", "does_not"), [("Z", "+00:00", ""), ("", "", "Z")])
+def test_a_datetime_and_a_bound_of_which_only_one_has_an_offset_do_not_fit(
+    place: Place, key: str, offset: str, fits: str, does_not: str
+) -> None:
+    moment = "2012-01-01T00:00:00"
+    path = place.put("in.csv", f"at\n{moment}{fits}\n{moment}{does_not}\n")
+    spec = f"""
+reject_at_most = 1
+source.path = "{path}"
+target = {{ path = "data/out.jsonl" }}
+schema.columns.at = {{ type = "datetime", {key} = {moment}{offset} }}
+"""
+    assert place.job(spec)["rows_written"] == 1
+    assert [(one["row"], one["code"]) for one in place.rejects()] == [(2, "type")]
+    assert "only one has an offset" in str(place.rejects()[0]["reason"])
+
+
 def test_a_row_with_two_faults_is_rejected_once_with_both(place: Place) -> None:
     place.load("a,b\nx,y\n", schema={"columns": {"a": "int", "b": "int"}}, reject_at_most=1)
     assert place.result["rejected"] == {"type": 1}

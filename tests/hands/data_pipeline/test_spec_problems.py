@@ -1,5 +1,7 @@
 """A wrong spec gets every problem at once, each with its key and what to write instead; one row here per problem."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.hands.data_pipeline.conftest import Place
@@ -12,6 +14,7 @@ rows = hand_module("data-pipeline", "pipeline_rows")
 
 GOOD = {"source": {"path": "data/in.csv"}, "target": {"path": "data/out.db", "table": "t"}}
 MISSING = "it is missing"
+MOMENT = datetime(2012, 1, 1)  # noqa: DTZ001  without an offset
 
 
 def problems(table: object) -> list[tuple[str, str, str]]:
@@ -59,6 +62,18 @@ def problems(table: object) -> list[tuple[str, str, str]]:
             "more than max",
             "Exchange",
         ),
+        (
+            {"schema": {"columns": {"a": {"type": "datetime", "min": MOMENT, "max": MOMENT.replace(tzinfo=UTC)}}}},
+            "schema.columns.a.min",
+            "only one has an offset",
+            "both",
+        ),
+        (
+            {"schema": {"columns": {"a": {"type": "date", "format": "%d.%m.%d"}}}},
+            "schema.columns.a.format",
+            "no date can be of this form",
+            "%d.%m.%Y",
+        ),
         ({"schema": {"columns": {"a": {"type": "text", "pattern": "("}}}}, "schema.columns.a.pattern", "regular", "re"),
         (
             {"schema": {"columns": {"a": {"type": "int", "pattern": "x"}}}},
@@ -88,6 +103,12 @@ def problems(table: object) -> list[tuple[str, str, str]]:
         ({"steps": [{"do": "rename", "columns": {"a": 1}}]}, "steps[1].columns.a", "a number, not a text", "a ="),
         ({"steps": [{"do": "cast", "columns": {"a": "itn"}}]}, "steps[1].columns.a", "no type", '"int"'),
         ({"steps": [{"do": "cast", "columns": {"a": "int"}, "format": "%Y"}]}, "steps[1].format", "only a date", "out"),
+        (
+            {"steps": [{"do": "cast", "columns": {"a": "date"}, "format": "%e.%m"}]},
+            "steps[1].format",
+            "bad directive",
+            "%d.%m.%Y",
+        ),
         ({"steps": [{"do": "derive", "value": "1"}]}, "steps[1].column", MISSING, "column ="),
         ({"steps": [{"do": "derive", "column": "a", "value": "b."}]}, "steps[1].value", "cannot be read", "README"),
         ({"steps": [{"do": "filter", "where": "f(x)"}]}, "steps[1].where", "no function f()", "abs"),

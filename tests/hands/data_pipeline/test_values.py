@@ -150,3 +150,17 @@ def test_what_is_written_of_a_datetime_is_read_back(moment: datetime) -> None:
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=10, min_value=-(10**20), max_value=10**20))
 def test_what_is_written_of_a_decimal_is_read_back_to_the_last_digit(number: Decimal) -> None:
     assert format(values.scalar("decimal")(values.written(number)), "f") == format(number, "f")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%d.%m.%Y", "%Y%m%d", "%d/%b/%y", "%I:%M %p", "%Y-%jT%H", "%G-W%V-%u", "%A, %d %B %Y", "%Y-%m-%d %H:%M:%S.%f%z",
+     "%c", "%x", "%Y %U %w", "100%% %Y", "%Z %Y"],
+)  # fmt: skip
+def test_a_form_that_some_date_has_is_no_fault(form: str) -> None:
+    assert values.form_fault(form) == ""
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%d", "%q", "%", "%-d.%m", "%G", "%V", "\ud800", " %d"])
+def test_a_form_that_no_value_can_have_is_one(form: str) -> None:
+    assert values.form_fault(form)
