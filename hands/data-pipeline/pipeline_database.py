@@ -232,11 +232,21 @@ class TableSink:
         if mode != "upsert":
             return sql
         keys = ", ".join(map(quoted, key))
-        index = quoted(f"{self._table}_{'_'.join(key)}_key")
-        self._connection.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {quoted(self._table)} ({keys})")
         others = [quoted(column.name) for column in self._columns if column.name not in key]
         changes = ", ".join(f"{name} = excluded.{name}" for name in others)
-        return f"{sql} ON CONFLICT ({keys}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
+        sql += f" ON CONFLICT ({keys}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
+        if not self._is_possible(sql):
+            index = quoted(f"{self._table}({keys})")  # of no other table and key
+            self._connection.execute(f"CREATE UNIQUE INDEX {index} ON {quoted(self._table)} ({keys})")
+        return sql
+
+    def _is_possible(self, sql: str) -> bool:
+        """Whether SQLite can do it: for an upsert, whether anything keeps the rows' keys apart."""
+        try:
+            self._connection.execute(f"EXPLAIN {sql}", [None] * len(self._columns)).fetchall()
+        except apsw.SQLError:
+            return False
+        return True
 
     def write(self, batch: Batch, ledger: Ledger) -> None:
         """All rows of the batch but those that the table refuses."""

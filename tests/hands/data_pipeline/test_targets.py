@@ -112,6 +112,32 @@ def test_upsert_changes_known_rows_and_adds_new_ones(place: Place) -> None:
     assert place.query("shop.db", "SELECT price FROM parts WHERE id = 4") == [(2,)]
 
 
+def indexes(place: Place) -> list[tuple[object, ...]]:
+    return place.query("shop.db", "SELECT tbl_name FROM sqlite_schema WHERE type = 'index' ORDER BY 1")
+
+
+def test_two_tables_and_keys_that_read_alike_are_upserted_both(place: Place) -> None:
+    for table, key in (("parts", "line_id"), ("parts_line", "id"), ("parts", "line_id")):
+        load(place, f"{key},price\n1,2\n", mode="upsert", key=[key], table=table)
+        load(place, f"{key},price\n1,3\n", mode="upsert", key=[key], table=table)
+        assert place.query("shop.db", f"SELECT {key}, price FROM {table}") == [(1, 3)]
+    assert indexes(place) == [("parts",), ("parts_line",)]
+
+
+@pytest.mark.parametrize(
+    "made", ["(id INTEGER PRIMARY KEY, name, price)", "(id UNIQUE, name, price)", "(id, name, price)"]
+)
+def test_upsert_takes_what_keeps_its_keys_apart_already(place: Place, made: str) -> None:
+    database(place, f"CREATE TABLE parts {made}")
+    if made == "(id, name, price)":
+        database(place, "CREATE UNIQUE INDEX parts_id_key ON parts (id)")  # as earlier versions did
+    before = indexes(place)
+    load(place, mode="upsert", key=["id"])
+    load(place, mode="upsert", key=["id"])
+    assert place.query("shop.db", "SELECT count(*) FROM parts") == [(3,)]
+    assert indexes(place) == before
+
+
 def test_upsert_into_a_table_with_two_rows_of_one_key_is_refused(place: Place) -> None:
     database(place, "CREATE TABLE parts (id, name, price)", "INSERT INTO parts VALUES (1, 2, 3), (1, 4, 5)")
     refused(place, "target", "UNIQUE", mode="upsert", key=["id"])
