@@ -21,7 +21,7 @@ from pipeline_rows import BATCH_ROWS, Ledger, Records, Reject
 from pipeline_spec import Source
 
 RECORD_MAX: Final = 1024 * 1024
-"""Longest record in characters (CSV) or bytes (JSON Lines)."""
+"""Longest record in characters (CSV) or bytes (JSON)."""
 
 PIECE: Final = 64 * 1024
 """Smaller chunks are gathered until there is so much to work on."""
@@ -291,7 +291,10 @@ class JsonReader:
         self._source = source
         self._ledger = ledger
         self._items = ijson.sendable_list()
-        self._parser = ijson.items_coro(self._items, f"{source.records}.item" if source.records else "item")
+        prefix = f"{source.records}.item" if source.records else "item"
+        self._parser = ijson.items_coro(self._items, prefix, map_type=self._object)
+        self._opened = -1
+        self._unended = 0
         self.rows = 0
         self._start = b""
         self._begun = False
@@ -318,15 +321,29 @@ class JsonReader:
         if self.rows == 0 and self._source.records:
             raise JobFailed("source", f'{self._source.path} has no array "{self._source.records}", or an empty one.')
 
+    def _object(self) -> dict[str, object]:
+        """A new object for the parser, which asks for one where an item, or an object within it, begins."""
+        self._opened = self._found
+        return {}
+
+    @property
+    def _found(self) -> int:
+        return self.rows + len(self._items)
+
     def _parse(self, chunk: bytes) -> None:
+        found = self._found
         try:
             if chunk:
                 self._parser.send(chunk)
             else:
                 self._parser.close()
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
-            row = self.rows + len(self._items)
-            raise JobFailed("source", f"{self._source.path} is no JSON after row {row}: {_one_line(error)}") from None
+            why = _one_line(error)
+            raise JobFailed("source", f"{self._source.path} is no JSON after row {self._found}: {why}") from None
+        is_within = not self._source.records or self._opened == self._found  # what lies beside the array is not kept
+        self._unended = self._unended + len(chunk) if is_within and self._found == found else 0
+        if self._unended > RECORD_MAX:
+            raise JobFailed("source", f"{self._source.path}: the item after row {self._found} is over 1 MiB.")
 
     def _work(self, count: int) -> Iterator[Records]:
         numbers: list[int] = []

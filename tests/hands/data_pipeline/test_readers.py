@@ -192,6 +192,23 @@ def test_a_document_that_is_no_array_says_why(raw: bytes, source: dict[str, obje
         read([raw], "json", source)
 
 
+ENDLESS = b'{"x":[' + b"{}," * (400 * 1024)
+
+
+@pytest.mark.parametrize(("before", "source"), [(b"[{},", {}), (b'{"a":{"b":[{},', {"records": "a.b"})])
+def test_an_item_that_goes_on_and_on_ends_the_job_before_it_is_read(before: bytes, source: dict[str, object]) -> None:
+    raw = before + ENDLESS
+    with pytest.raises(JobFailed, match="the item after row 1 is over 1 MiB"):
+        read([raw[at : at + readers.PIECE] for at in range(0, len(raw), readers.PIECE)], "json", source)
+
+
+def test_what_lies_beside_the_array_may_be_of_any_length() -> None:
+    aside = ENDLESS + b'0],"y":"' + b"z" * (2 * readers.RECORD_MAX) + b'"}'
+    raw = b'{"before":' + aside + b',"rows":[{"n":1}],"after":' + aside + b"}"
+    chunks = [raw[at : at + readers.PIECE] for at in range(0, len(raw), readers.PIECE)]
+    assert read(chunks, "json", {"records": "rows"})[0] == [(1, {"n": 1})]
+
+
 def test_numbers_are_exact_where_decimals_are_declared() -> None:
     assert read([b'{"a":0.10}'], "jsonl", exact=True)[0] == [(1, {"a": Decimal("0.10")})]
     assert str(read([b'[{"a":0.10}]'], "json")[0][0][1]["a"]) == "0.10"  # type: ignore[index]
