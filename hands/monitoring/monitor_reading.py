@@ -12,7 +12,8 @@ import msgspec
 
 OURS: Final = frozenset(
     ("arguments", "ended", "no provider", "private address", "permission", "unknown root", "reserved name", "busy",
-     "too large", "disk error", "settings", "rate", "poison", "cancelled", "symbolic link")
+     "too large", "disk error", "settings", "rate", "poison", "cancelled", "symbolic link", "outcome unknown", "cpu",
+     "raised", "room", "finishing")
 )  # fmt: skip
 """Failure codes that speak of the way to a target, not of the target: it cannot be checked. Others mean that it is
 down.

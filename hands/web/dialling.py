@@ -19,7 +19,7 @@ from typing import Final
 
 from address_check import Address, Allowance, canonical, check_all
 from name_lookup import Lookup
-from web_failure import WebFailed
+from web_failure import SPENT, WebFailed, busy
 
 STAGGER: Final = 0.25
 ADDRESSES_MAX: Final = 8
@@ -115,7 +115,7 @@ async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -
         try:
             return await _connect(addresses[0], port)
         except OSError as failure:
-            raise _unreachable(host, port, [failure]) from None
+            raise _not_connected(host, port, [failure]) from None
     waiting = list(addresses)
     trying: set[asyncio.Task[tuple[socket.socket, Address]]] = set()
     failed: list[OSError] = []
@@ -137,10 +137,13 @@ async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -
                 failed.append(error)
     finally:
         await _drop(trying)
-    raise _unreachable(host, port, failed)
+    raise _not_connected(host, port, failed)
 
 
-def _unreachable(host: str, port: int, failed: Sequence[OSError]) -> WebFailed:
+def _not_connected(host: str, port: int, failed: Sequence[OSError]) -> WebFailed:
+    for error in failed:
+        if error.errno in SPENT:  # it was not tried, so nothing is known of the host
+            return busy(host, error)
     why = dict.fromkeys(os.strerror(error.errno) if error.errno else str(error) for error in failed)
     return WebFailed("unreachable", f"{host} port {port}: {'; '.join(why)}.")
 

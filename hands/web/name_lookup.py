@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from web_failure import WebFailed
+from web_failure import SPENT, WebFailed, busy
 
 Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
 """A name → its addresses as text, in the order in which to try them. Raises WebFailed."""
@@ -63,5 +63,7 @@ def _ask(host: str) -> tuple[tuple[str, ...], WebFailed | None]:
             return (), WebFailed("name not found", f"{host} has no address.")
         return (), WebFailed("name server", f"{host} could not be looked up: {error.strerror}.")
     except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno in SPENT:
+            return (), busy(host, error)
         return (), WebFailed("name not found", f"{host} could not be looked up: {error}.")
     return tuple(str(address[0]) for *_, address in found), None

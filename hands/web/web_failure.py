@@ -3,6 +3,7 @@
 Separate so that the modules below `main.py` need not know the runtime. Codes are part of the Hand's contract.
 """
 
+import errno
 from typing import Final
 
 CODES: Final[dict[str, str]] = {
@@ -30,3 +31,12 @@ class WebFailed(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
+
+
+SPENT: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""Errors of the system that speak of this Hand or its machine, and not of a host."""
+
+
+def busy(host: str, error: OSError) -> WebFailed:
+    """A host was not asked, for one of SPENT."""
+    return WebFailed("busy", f"{host} was not asked: {error.strerror}. Try again.")

@@ -174,6 +174,7 @@ def test_an_endpoint_that_does_not_answer_is_down(row: dict[str, object], code: 
     [
         CallRefused("capability", "no grant"), CallFailed("private address", "not public"), CallFailed("ended", "died"),
         CallCancelled("stopped"), CallFailed("busy", "full"), CallRefused("no provider", "not installed"),
+        CallFailed("outcome unknown", "died"), CallFailed("cpu", "took too long"), CallFailed("raised", "a bug"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("row", [PAGE, {"address": "a.example.org:1"}, {"file": "a/b"}, {"process": "x"}])

@@ -1,7 +1,11 @@
 """A connection is made to the address that was checked, and to the host that can prove its name."""
 
 import asyncio
+import os
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import trustme
@@ -96,6 +100,40 @@ def test_nothing_there_is_unreachable() -> None:
             assert "refused" in text
 
         run(attempt())
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("answer", [("127.0.0.1",), ("127.0.0.2", "127.0.0.1")])
+def test_a_hand_without_a_descriptor_says_so_and_nothing_of_the_host(answer: tuple[str, ...]) -> None:
+    async def attempt() -> None:
+        hand = await started(Names(a_example=[answer]))
+        with no_descriptor_left():
+            code, text = await failure(fetch(hand, "http://a.example/"))
+        assert code == "busy"
+        assert "Too many open files" in text
+
+    run(attempt())
+
+
+def test_a_lookup_without_a_descriptor_says_so() -> None:
+    async def ask() -> None:
+        lookup = name_lookup.SystemLookup()
+        with no_descriptor_left(), pytest.raises(name_lookup.WebFailed) as failed:
+            await lookup("a.example")
+        assert failed.value.code in ("busy", "name server")  # the second where the C library does not tell
+
+    run(ask())
 
 
 def test_a_name_that_does_not_exist_is_told() -> None:
