@@ -70,10 +70,11 @@ def step(alarm: Alarm, signal: Signal, *, now: int, held_ms: int, clear_ms: int,
     """The alarm after one more value.
 
     held_ms: how long it must be bad; clear_ms: how long it must be good again; gap_ms: values further apart than this
-    do not belong to one streak (the Hand was down), so an old streak never fires by itself.
+    do not belong to one streak (the Hand was down), so an old streak never fires by itself. One that began later than
+    now is of a clock that was ahead, and begins now.
     """
     new_streak = signal != alarm.last or now - alarm.seen > gap_ms
-    streak = now if new_streak else alarm.streak
+    streak = now if new_streak else min(alarm.streak, now)
     state = TABLE[alarm.state, _event(signal, now - streak, held_ms, clear_ms)]
     changed = (state in FIRING) != (alarm.state in FIRING)
     recent = alarm.recent if signal == "unknown" else (*alarm.recent, state in FIRING)[-FLAP_STATES:]

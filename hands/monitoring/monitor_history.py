@@ -174,21 +174,18 @@ class History:
         return pages * self._pragma("page_size")
 
     def _sum_up(self, hour: int) -> None:
-        """Every whole hour since the last one that was summed up."""
-        done = self.load("summed", int, 0)
-        oldest = self._connection.execute(sql.VALUE_OLDEST).fetchone()
-        if oldest is None or oldest[0] is None:
-            return
-        for number in range(max(done + 1, hour_number(int(oldest[0]))), hour):
+        """Every whole hour since the last one that was summed up; while the clock was ahead that was one yet to come."""
+        done = min(self.load("summed", int, 0), hour - 1)
+        window = (HOUR_MS, (done + 1) * HOUR_MS, hour * HOUR_MS)
+        for number in [int(str(row[0])) for row in self._connection.execute(sql.VALUE_HOURS, window)]:
             for key, (series, _) in self._series.items():
                 values = [value for _, value in self.values(key, number * HOUR_MS, (number + 1) * HOUR_MS)]
                 if values:
                     one = summarise(number, values)
                     self._connection.execute(
-                        sql.HOUR_ADD, (series, number, one.count, one.least, one.most, one.mean, one.median, one.mad)
+                        sql.HOUR_PUT, (series, number, one.count, one.least, one.most, one.mean, one.median, one.mad)
                     )
-            done = number
-        self.save("summed", max(done, hour - 1))
+        self.save("summed", hour - 1)
 
     def _bound(self, most_bytes: int) -> None:
         """Drop the oldest quarter of the values, and when those are few the oldest of the hours, until it fits."""

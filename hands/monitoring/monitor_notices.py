@@ -98,7 +98,8 @@ def ring(
     told_over = tuple(name for name in over if not is_silenced(silences, target, name, now))
     still = tuple(one for name, one in loud.items() if name in group.told)
 
-    waits = group.sent > 0 and now - group.sent < group_ms
+    sent = min(group.sent, now)  # it lies ahead when the clock was set back since
+    waits = sent > 0 and now - sent < group_ms
     urgent = any(one.level == "critical" for one in fresh)
     notices: list[Notice] = []
     told = set(group.told)
@@ -112,11 +113,11 @@ def ring(
     if fresh and (not waits or urgent):
         notices.append(Notice(event="alert", target=target, level=worst(fresh), fresh=fresh, still=still))
         told |= {name for name, one in loud.items() if one in fresh}
-    elif still and not fresh and now - group.sent >= repeat_ms:
+    elif still and not fresh and now - sent >= repeat_ms:
         notices.append(Notice(event="alert", target=target, level=worst(still), fresh=(), still=still, repeat=True))
     spoke = any(one.event == "alert" for one in notices)
     ordered = tuple(sorted(told))
-    return Group(told=ordered, sent=now if spoke else group.sent if ordered or waits else 0), tuple(notices)
+    return Group(told=ordered, sent=now if spoke else sent if ordered or waits else 0), tuple(notices)
 
 
 def _openings(group: Group, findings: Sequence[Finding]) -> dict[str, Finding]:

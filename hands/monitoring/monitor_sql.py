@@ -67,14 +67,13 @@ VALUE_ADD: Final = (
 VALUE_WINDOW: Final = "SELECT at, value FROM value WHERE series = ? AND at >= ? AND at < ? ORDER BY at"
 VALUE_LAST: Final = "SELECT at, value FROM value WHERE series = ? AND at <= ? ORDER BY at DESC LIMIT 1"
 VALUE_DROP: Final = "DELETE FROM value WHERE at < ?"
-VALUE_OLDEST: Final = "SELECT min(at) FROM value"
+VALUE_HOURS: Final = "SELECT DISTINCT at / ? AS number FROM value WHERE at >= ? AND at < ? ORDER BY number"
 VALUE_OLDEST_QUARTER: Final = """
 DELETE FROM value WHERE at <= (SELECT at FROM value ORDER BY at LIMIT 1 OFFSET (SELECT count(*) / 4 FROM value))
 """
 
-HOUR_ADD: Final = """
-INSERT INTO hour (series, number, count, least, most, mean, median, mad) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING
+HOUR_PUT: Final = """
+INSERT OR REPLACE INTO hour (series, number, count, least, most, mean, median, mad) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 HOUR_WINDOW: Final = """
 SELECT number, count, least, most, mean, median, mad FROM hour

@@ -79,6 +79,15 @@ def test_it_never_fires_without_that_many_bad_values_in_a_row(signals: list[str]
             assert longest >= held + 1
 
 
+def test_a_clock_that_was_ahead_keeps_no_alarm_from_firing_or_ending() -> None:
+    alarm = alarms.Alarm()
+    for signal, wanted in (("bad", "firing"), ("good", "ok")):
+        alarm = alarms.step(alarm, signal, now=1_000 * HOUR, held_ms=MINUTE, clear_ms=MINUTE, gap_ms=3 * MINUTE)
+        for minute in (1, 2):
+            alarm = alarms.step(alarm, signal, now=minute * MINUTE, held_ms=MINUTE, clear_ms=MINUTE, gap_ms=3 * MINUTE)
+        assert alarm.state == wanted
+
+
 def test_flapping_is_weighed_as_nagios_does() -> None:
     assert alarms.flap_percent((False,) * 21) == 0
     assert alarms.flap_percent(tuple(place % 2 == 0 for place in range(21))) == pytest.approx(100)
@@ -151,6 +160,14 @@ def test_what_goes_on_is_repeated_every_four_hours() -> None:
         room.at(minute, finding("a"))
     assert [minute for minute, _, _ in room.heard] == [1, 241, 481]
     assert room.heard[1][1] == "repeat"
+
+
+def test_a_clock_that_was_ahead_delays_no_alert_and_no_repetition() -> None:
+    room = Room()
+    room.at(100_000, finding("a"))
+    for minute in range(1, 250):
+        room.at(minute, finding("a"), finding("b"))
+    assert room.heard[1:] == [(6, "alert", ["b"]), (246, "repeat", ["a", "b"])]
 
 
 def test_recovery_is_told_once() -> None:

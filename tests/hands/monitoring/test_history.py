@@ -76,6 +76,36 @@ def test_hours_are_summed_up_once_they_are_over_and_stay_when_their_values_are_g
     assert store.metrics("t", "s") == ()
 
 
+def test_hours_are_summed_up_again_when_a_clock_that_was_ahead_is_right_once_more(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    number = baselines.hour_number(NOW)
+    put(store, NOW, 1.0)
+    put(store, NOW + DAY, 100.0)
+    store.tidy(NOW + DAY + HOUR, **KEEP)
+    put(store, NOW + 30 * 60_000, 3.0)
+    store.tidy(NOW + 40 * 60_000, **KEEP)
+    put(store, NOW + HOUR, 5.0)
+    store.tidy(NOW + 2 * HOUR, **KEEP)
+    assert [(one.number - number, one.count) for one in store.hours(KEY, number, number + 2)] == [(0, 2), (1, 1)]
+
+
+def test_a_clock_that_begins_in_1970_costs_no_look_at_every_hour_since(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    put(store, 0, 1.0)
+    put(store, NOW, 2.0)
+    asked: list[str] = []
+
+    def note(_: object, statement: str, __: object) -> bool:
+        asked.append(statement)
+        return True
+
+    store._connection.set_exec_trace(note)
+    store.tidy(NOW + HOUR, **KEEP)
+    assert len(asked) < 50
+    assert store.hours(KEY, 0, 1) == []
+    assert len(store.hours(KEY, 1, baselines.hour_number(NOW) + 1)) == 1
+
+
 def test_the_file_keeps_within_its_bound_and_the_newest_values_stay(tmp_path: Path) -> None:
     store = opened(tmp_path)
     bound = 4 << 20
