@@ -81,7 +81,7 @@ class Monitoring(Hand):
         """
         plan = self.plan()
         target = self._target(plan, call.resource)
-        seen = await self.prober.look(target)
+        seen = await self.prober.look(target, counts=False)
         if seen is None:
             raise Failure("paused", "monitoring is paused, so it may not look; type: maniple resume monitoring")
         checks = self.watcher.assess(plan, target, seen, now_ms())

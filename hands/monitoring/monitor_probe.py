@@ -35,8 +35,8 @@ STOPPED: Final = frozenset(("paused", "frozen"))
 
 
 class Prober:
-    """Looks at targets. kernel: the Hand's handle; clock: epoch milliseconds. Keeps the last network counters, for
-    rates.
+    """Looks at targets. kernel: the Hand's handle; clock: epoch milliseconds. Keeps the network counters of the last
+    look that counts, for rates.
     """
 
     def __init__(self, kernel: KernelHandle, clock: Callable[[], int]) -> None:
@@ -44,15 +44,15 @@ class Prober:
         self._clock = clock
         self._counters: Counters | None = None
 
-    async def look(self, target: Target) -> Observation | None:
+    async def look(self, target: Target, *, counts: bool = True) -> Observation | None:
         """One look, whatever happens; None when this Hand itself is paused or frozen, which says nothing of the
-        target.
+        target. counts: whether the next rates are those since this look.
         """
         at = self._clock()
         try:
             match target.kind:
                 case "machine":
-                    return await self._machine(target, at)
+                    return await self._machine(target, at, counts=counts)
                 case "process":
                     return await self._process(target, at)
                 case "file":
@@ -77,9 +77,11 @@ class Prober:
             return failed_endpoint(target.name, at, failed.code, failed.text)
         return unchecked(target.name, at, f"{failed.code}: {failed.text}")
 
-    async def _machine(self, target: Target, at: int) -> Observation:
+    async def _machine(self, target: Target, at: int, *, counts: bool) -> Observation:
         reply = await self._kernel.call("machine.stats", timeout=_seconds(target))
-        seen, self._counters = read_machine(target.name, at, reply.value, self._counters)
+        seen, counters = read_machine(target.name, at, reply.value, self._counters)
+        if counts:
+            self._counters = counters
         return seen
 
     async def _process(self, target: Target, at: int) -> Observation:
@@ -137,7 +139,8 @@ class Prober:
             async for chunk in stream:
                 size += len(chunk)
                 if size > BODY_MOST:
-                    raise CallFailed("too large", f"the page is longer than {BODY_MOST} bytes; set head = true")
+                    mend = "set head = true" + (" instead of contains" if wanted else "")
+                    raise CallFailed("too large", f"the page is longer than {BODY_MOST} bytes; {mend}")
                 if wanted and not found:
                     tail += chunk
                     found = wanted in tail

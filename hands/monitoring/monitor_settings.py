@@ -135,6 +135,11 @@ def _target(name: str, row: object, interval: int, judged: bool) -> Target | Non
     every = _duration(row, "every", interval)
     if every < 1_000:
         raise _Wrong('`every` is at least "1s"')
+    head, contains = _flag(row, "head", False), _text(row, "contains")
+    if head and contains:
+        raise _Wrong(
+            "`head = true` asks for no body, so there is none that `contains` something: leave one of them out"
+        )
     return Target(
         name=name,
         kind=kind,
@@ -142,10 +147,10 @@ def _target(name: str, row: object, interval: int, judged: bool) -> Target | Non
         every_ms=every,
         timeout_ms=min(max(_duration(row, "timeout", TIMEOUT_MS), 100), TIMEOUT_MOST_MS),
         judged=_flag(row, "anomalies", judged),
-        contains=_text(row, "contains"),
+        contains=contains,
         expect=_whole(row, "expect", 0, 599),
         follow=_whole(row, "follow", FOLLOW_DEFAULT, FOLLOW_MOST),
-        head=_flag(row, "head", False),
+        head=head,
         rules=_rules(kind, row),
     )
 

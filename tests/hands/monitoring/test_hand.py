@@ -182,6 +182,24 @@ def test_a_check_looks_now_and_counts_for_nothing(tmp_path: Path, monkeypatch: p
     asyncio.run(scene())
 
 
+def test_a_check_leaves_the_rates_of_the_next_look_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.stats"] = lambda _, __: stats(uptime=(world.now - START) // 1_000)
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            world.now += 29_999
+            world.answers["machine.stats"] = lambda _, __: stats(uptime=0)
+            await it.ask("check", "machine")
+            world.now += 1
+            world.answers["machine.stats"] = lambda _, __: stats(uptime=(world.now - START) // 1_000)
+            await it.rounds()
+            (machine,) = (await it.ask("report"))["targets"]
+            assert machine["metrics"]["received_per_second"] == 5_000.0
+
+    asyncio.run(scene())
+
+
 def test_wrong_questions_are_answered_with_what_to_ask_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with running(World(), tmp_path, monkeypatch) as it:

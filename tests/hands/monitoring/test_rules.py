@@ -108,6 +108,7 @@ def test_all_kinds_of_targets_are_read() -> None:
         {"url": "https://example.org/", "latency_ms": ["> x"]}, {"url": "https://example.org/", "every": "0s"},
         {"url": "https://example.org/", "every": 5}, {"url": "https://example.org/", "expect": "200"},
         {"url": "https://example.org/", "off": "yes"}, {"process": "x", "contains": "y"},
+        {"url": "https://example.org/", "head": True, "contains": "y"},
     ],
 )  # fmt: skip
 def test_a_wrong_target_is_named_and_the_others_are_watched(row: object) -> None:
