@@ -40,9 +40,8 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
     """
     _check_day(since)
     folder = session.log()
-    found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY)
-    kept = [row for row in found if hand in (None, row.hand) and row.day >= since]
-    session.result({"usage": kept}, lambda: _drawn(kept, by or BY), nothing="No model was asked.")
+    found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY, hand=hand, since=since)
+    session.result({"usage": found}, lambda: _drawn(found, by or BY), nothing="No model was asked.")
 
 
 def _check_day(text: str) -> None:
@@ -55,8 +54,8 @@ def _check_day(text: str) -> None:
         raise Ended(f"--since {screen.visible(text)}: write a day such as 2026-11-30", Exit.USAGE)
 
 
-def gathered(entries: Iterable[Entry], by: Iterable[str]) -> list[Row]:
-    """The ends of all calls of models, put together by some of BY, and sorted by them."""
+def gathered(entries: Iterable[Entry], by: Iterable[str], *, hand: str | None, since: str) -> list[Row]:
+    """The ends of calls of models, of a Hand's or for None of all, from a day on; put together by some of BY, and sorted."""
     hands: dict[str, str] = {}
     callers: dict[int, str] = {}
     rows: dict[tuple[str, str, str], Row] = {}
@@ -67,8 +66,11 @@ def gathered(entries: Iterable[Entry], by: Iterable[str]) -> list[Row]:
         elif entry.kind == "call" and entry.method in ASKING:
             callers[entry.call] = hands.get(entry.principal, entry.principal)
         elif entry.kind == "end" and entry.call in callers:
+            caller = callers.pop(entry.call)
+            if hand not in (None, caller) or entry.time[:10] < since:
+                continue
             key = (
-                callers.pop(entry.call) if "hand" in wanted else "",
+                caller if "hand" in wanted else "",
                 entry.resource if "model" in wanted else "",
                 entry.time[:10] if "day" in wanted else "",
             )
