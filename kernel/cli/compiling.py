@@ -6,6 +6,7 @@ below `compiled/` of the home under a name that is made here, and its digest goe
 Two Hands with the same module share one file.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ from msgspec import Struct
 from kernel import STARTER
 from kernel.cli import installed, package, told
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, NotDone
 from kernel.cli.package import Folder
 from kernel.home import Home
 from manifests.installed import Artefact
@@ -163,17 +164,31 @@ def start(required: str, seconds: int) -> list[str]:
 
 
 def sweep(client: Client) -> None:
-    """Remove what no installed Hand runs any more, but for what another `install` may be about to name."""
+    """Remove what no installed Hand runs any more, but for what another `install` may be about to name.
+
+    Another command may remove a Hand, or sweep, at the same time.
+    """
     folder = os.path.join(client.home, "compiled")
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not names:
         return
-    shown = [told.read(client.call("kernel.show", hand.name).value, _Shown) for hand in installed.rows(client)]
-    in_use = {one.artefact.key for each in shown for one in (each.hand, *each.kept) if one.artefact is not None}
+    in_use = {key for hand in installed.rows(client) for key in _used_by(client, hand.name)}
     for name in names:
         path = os.path.join(folder, name)
-        if name not in in_use and os.stat(path).st_mtime < time.time() - FRESH:
-            os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            if name not in in_use and os.stat(path).st_mtime < time.time() - FRESH:
+                os.unlink(path)
+
+
+def _used_by(client: Client, hand: str) -> set[str]:
+    """The keys of a Hand's artefacts; none of one that is no longer installed."""
+    try:
+        shown = told.read(client.call("kernel.show", hand).value, _Shown)
+    except NotDone as error:
+        if error.reason != "unknown hand":
+            raise
+        return set()
+    return {one.artefact.key for one in (shown.hand, *shown.kept) if one.artefact is not None}
 
 
 def _wrong(folder: Folder, why: str) -> Ended:

@@ -43,11 +43,11 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
     """Remove a Hand; the folder that still holds what it kept, and its id if there still is a memory of it."""
     with session.client() as client:
         removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
+        _delete(session, "keys", f"{removed.hand}.secrets")
+        _delete(session, "keys", f"{removed.hand}.token")
         compiling.sweep(client)
         if purge and memories.kept_of(session.home, removed.hand):
             client.call("memory.erase", f"own/{removed.hand}", seconds=memories.LONG_S)
-    _delete(session, "keys", f"{removed.hand}.secrets")
-    _delete(session, "keys", f"{removed.hand}.token")
     kept = os.path.join(session.home, "state", removed.hand)
     if purge:
         _delete(session, "state", removed.hand)

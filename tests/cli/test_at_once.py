@@ -1,0 +1,85 @@
+"""Two commands at once: what another one removes meanwhile is passed over, and a removed Hand's secrets go in any case."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kernel.cli import compiling, installed
+from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
+from kernel.cli.remove import take_away
+from tests.living import ECHO, Kernel, install, make_home
+
+OTHER = ECHO._replace(toml=ECHO.toml.replace("echo", "other"))
+
+
+class Beside:
+    """The operator's link, and what another command does as soon as a method was answered."""
+
+    def __init__(self, client: Client, method: str, happens: Callable[[], object]) -> None:
+        self.home = client.home
+        self._client, self._method, self._happens = client, method, happens
+
+    def call(self, method: str, *words: Any, **more: Any) -> Any:
+        done = self._client.call(method, *words, **more)
+        if method == self._method:
+            self._happens()
+        return done
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        for hand in (ECHO, OTHER):
+            install(kernel, hand)
+        yield kernel
+
+
+def stale(kernel: Kernel, name: str) -> Path:
+    """A file in compiled/ that no Hand runs, and that is old enough to go."""
+    path = kernel.home / "compiled" / name
+    path.write_bytes(b"")
+    os.utime(path, (0, 0))
+    return path
+
+
+def test_a_hand_that_is_removed_while_what_was_compiled_is_swept_is_passed_over(kernel: Kernel) -> None:
+    path = stale(kernel, "a")
+    with kernel.client() as client, kernel.client() as second:
+        beside: Any = Beside(client, "kernel.hands", lambda: second.call("kernel.remove", "other"))
+        compiling.sweep(beside)
+    assert not path.exists()
+
+
+def test_a_file_that_another_sweep_removes_is_passed_over(kernel: Kernel) -> None:
+    path = stale(kernel, "a")
+    with kernel.client() as client:
+        beside: Any = Beside(client, "kernel.hands", path.unlink)
+        compiling.sweep(beside)
+
+
+def test_a_removed_hands_secrets_are_gone_whatever_fails_after(kernel: Kernel) -> None:
+    stale(kernel, "a")
+    with kernel.client() as client:
+        hand = installed.find(client, "echo")
+        assert hand is not None
+        files = [kernel.home / "keys" / f"{hand.id}.{kind}" for kind in ("secrets", "token")]
+        for file in files:
+            file.write_bytes(b"{}")
+
+        def fails() -> None:
+            raise NotDone("the kernel was stopped", "finishing")
+
+        @contextmanager
+        def linked() -> Iterator[Beside]:
+            yield Beside(client, "kernel.hands", fails)
+
+        session: Any = SimpleNamespace(home=str(kernel.home), client=linked)
+        with pytest.raises(NotDone):
+            take_away(session, "echo", purge=False)
+    assert not any(file.exists() for file in files)
