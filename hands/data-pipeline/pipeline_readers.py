@@ -210,6 +210,11 @@ class CsvReader:
                     "source", f"{source.path}: the header names {shown} more than once or not at all. "
                     "Give the names yourself: source.columns = [\"…\"]."
                 )  # fmt: skip
+            if any(map(_HALF.search, names)):
+                raise JobFailed(
+                    "source", f"{source.path}: the header is not {source.encoding or 'UTF-8'}. "
+                    'Write source.encoding, such as "latin-1".'
+                )  # fmt: skip
             for other in ";\t|,":
                 if len(names) == 1 and other in names[0]:
                     raise JobFailed("source", f"{source.path} has one column. Perhaps write delimiter = {other!r}.")

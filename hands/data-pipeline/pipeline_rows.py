@@ -4,6 +4,7 @@ Rows travel in batches of some thousands, column by column, because Python conve
 one `map` many times faster than a thousand rows one by one. A batch never holds more than one chunk of the source.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -155,6 +156,13 @@ class Ledger:
 
 def raw_text(raw: object) -> str:
     """A raw row as text: text as it is, anything else as JSON; cut at RAW_MAX characters."""
-    text = raw if isinstance(raw, str) else msgspec.json.encode(raw, enc_hook=str).decode()
+    text = raw if isinstance(raw, str) else _as_json(raw)
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= RAW_MAX else text[: RAW_MAX - 1] + "…"
+
+
+def _as_json(raw: object) -> str:
+    try:
+        return msgspec.json.encode(raw, enc_hook=str).decode()
+    except UnicodeEncodeError:  # bytes that are not in the encoding stand in it as half surrogate pairs
+        return json.dumps(raw, default=str, separators=(",", ":"))

@@ -143,6 +143,16 @@ def test_upsert_into_a_table_with_two_rows_of_one_key_is_refused(place: Place) -
     refused(place, "target", "UNIQUE", mode="upsert", key=["id"])
 
 
+@pytest.mark.parametrize("path", ["data/out.jsonl", "data/out.db"])
+def test_a_row_whose_bytes_are_not_of_the_encoding_is_kept_among_the_rejected(place: Place, path: str) -> None:
+    source = {"path": place.put("in.csv", "id,name\n1,nut\n2,M\u00f6hre\n".encode("latin-1"))}
+    table = {"table": "parts"} if path.endswith(".db") else {}
+    result = place.job({"source": source, "reject_at_most": 1, "target": {"path": path, **table}})
+    assert (result["rows_written"], result["rejected"]) == (1, {"malformed": 1})
+    rejected = place.query("out.db", "SELECT raw FROM parts_rejected")[0][0] if table else place.rejects()[0]["raw"]
+    assert rejected == '["2","M\\udcf6hre"]'
+
+
 def test_save_writes_rows_on_their_way_in_the_same_transaction(place: Place) -> None:
     save = {"do": "save", "table": "every", "mode": "replace"}
     result = load(place, ROWS, [save, {"do": "aggregate", "columns": {"n": "count()"}}])
