@@ -86,7 +86,7 @@ class DatabaseSource:
         raise JobFailed("source", f"{self._shown} {what}. {did_you_mean(table, tables)}")
 
     def records(self) -> Iterator[Records]:
-        """All rows. A damaged page ends the job."""
+        """All rows. A damaged page ends the job, and so does a text that is not UTF-8, since SQLite gives no half a row."""
         number = 0
         try:
             while rows := list(islice(self._rows, BATCH_ROWS)):
@@ -94,6 +94,10 @@ class DatabaseSource:
                 number += len(rows)
         except apsw.Error as error:
             raise JobFailed("source", f"{self._shown} is damaged after row {number}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise JobFailed(
+                "source", f"{self._shown} has a text after row {number} that is not UTF-8: {error}"
+            ) from None
 
     def close(self) -> None:
         """Ends it."""

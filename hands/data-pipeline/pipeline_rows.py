@@ -166,3 +166,5 @@ def _as_json(raw: object) -> str:
         return msgspec.json.encode(raw, enc_hook=str).decode()
     except UnicodeEncodeError:  # bytes that are not in the encoding stand in it as half surrogate pairs
         return json.dumps(raw, default=str, separators=(",", ":"))
+    except RecursionError:
+        return "it lies too deep within itself to be shown"

@@ -69,7 +69,7 @@ def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind
         if not note and len(misfits) <= (1 - NEARLY) * len(values):
             note = (
                 f"{len(values) - len(misfits)} of {len(values)} sampled values are {kind}; it is text because of "
-                f'"{str(misfits[0])[:60]}". Declare type = "{kind}" to have such rows rejected.'
+                f'"{_shown(misfits[0])}". Declare type = "{kind}" to have such rows rejected.'
             )
     return "text", note
 
@@ -77,8 +77,15 @@ def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind
 def _asked(fits: Callable[[object], bool], value: object) -> bool:
     try:
         return fits(value)
-    except (Misfit, ValueError, TypeError, ArithmeticError):
+    except (Misfit, ValueError, TypeError, ArithmeticError, RecursionError):
         return False
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)[:60]
+    except RecursionError:
+        return "[[…]]"
 
 
 class Settled:

@@ -37,7 +37,7 @@ _DATETIME: Final = re.compile(
     re.ASCII,
 )
 BOOLS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_WRONG: Final = (ValueError, TypeError, OverflowError, InvalidOperation)
+_WRONG: Final = (ValueError, TypeError, OverflowError, InvalidOperation, RecursionError)
 
 
 class Misfit(ValueError):
@@ -48,7 +48,10 @@ class Misfit(ValueError):
 
 
 def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, str) else f'"{value}"'
+    try:
+        text = repr(value) if not isinstance(value, str) else f'"{value}"'
+    except RecursionError:  # lists within lists of JSON, a thousand deep
+        return "a value too deep to be shown"
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

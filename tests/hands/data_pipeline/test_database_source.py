@@ -70,3 +70,9 @@ def test_a_source_with_unmerged_changes_beside_it_is_refused(place: Place) -> No
     with pytest.raises(JobFailed, match="not merged") as raised:
         place.load("", source={"path": "data/in.db", "format": "sqlite"}, name="unused.csv")
     assert raised.value.code == "source"
+
+
+def test_a_text_that_is_no_utf_8_ends_the_job_with_why(place: Place) -> None:
+    database(place, "CREATE TABLE t (a)", "INSERT INTO t VALUES (CAST(x'66ff' AS TEXT))", name="in.db")
+    with pytest.raises(JobFailed, match="has a text after row 0 that is not UTF-8"):
+        place.load("", source={"path": "data/in.db", "format": "sqlite"}, name="unused.csv")

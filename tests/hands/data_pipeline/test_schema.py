@@ -165,6 +165,19 @@ def test_columns_that_are_not_declared(place: Place, extra: str, names: list[str
     assert list(found[0]) == names
 
 
+@pytest.mark.parametrize("kind", ["int", "bool", "datetime", "text", None])
+def test_a_value_that_lies_too_deep_costs_its_row(place: Place, kind: str | None) -> None:
+    deep = '{"a":' + "[" * 2_000 + "]" * 2_000 + "}"
+    schema = {"columns": {"a": kind}} if kind else {}
+    place.load(f'[{{"a":null}},{deep}]', name="in.json", schema=schema, reject_at_most=1)
+    (rejected,) = place.rejects()
+    assert (rejected["row"], rejected["code"], rejected["raw"]) == (
+        2,
+        "type",
+        "it lies too deep within itself to be shown",
+    )
+
+
 def test_undeclared_columns_can_be_refused(place: Place) -> None:
     with pytest.raises(SpecInvalid, match='a column "a" that is not declared'):
         place.load("a,b\n1,2\n", schema={"extra": "reject", "columns": {"b": "int"}})
