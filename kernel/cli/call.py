@@ -1,7 +1,6 @@
 """`maniple call` (acts)."""
 
 from contextlib import ExitStack
-from typing import BinaryIO
 
 import click
 from msgspec import Struct
@@ -103,9 +102,7 @@ class _Sink:
     """Where streamed bytes go: into a file, or to stdout. count: how many; to_stdout: whether some went there."""
 
     def __init__(self, stack: ExitStack, output: str | None) -> None:
-        self._file: BinaryIO | None = None
-        if output is not None:
-            self._file = stack.enter_context(open(output, "wb"))  # noqa: SIM115 - the stack closes it
+        self._file = None if output is None else stack.enter_context(streams.output(output))
         self._write = streams.to_stdout()
         self.to_stdout = False
         self.count = 0
@@ -114,7 +111,7 @@ class _Sink:
         """Write a piece before more is asked for."""
         self.count += len(piece)
         if self._file is not None:
-            self._file.write(piece)
+            self._file(piece)
         elif piece:
             self.to_stdout = True
             self._write(piece)

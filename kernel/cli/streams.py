@@ -1,7 +1,9 @@
-"""Files that a command streams into and out of (acts): a new file that is whole or not there, stdin, stdout."""
+"""Files that a command streams into and out of (acts): a file that is whole or as it was before, stdin, stdout."""
 
 import codecs
 import os
+import shlex
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,13 +30,42 @@ def target(file: str | None) -> Iterator[Take]:
         raise Ended("no new file is called -, which is a pipe elsewhere: name another place, or ./-", Exit.USAGE)
     if os.path.lexists(file):
         raise Ended(f"{file} is there already: name another place")
+    with _draft(file, 0o600, os.link) as take:
+        yield take
+
+
+@contextmanager
+def output(file: str) -> Iterator[Take]:
+    """What takes each piece into a file, new or not, which is as it was until all of it has come.
+
+    What is no file, such as a pipe, takes them as they come.
+    """
+    if os.path.exists(file) and not os.path.isfile(file):
+        with open(file, "wb") as opened:
+            yield lambda piece: _write(opened, piece)
+        return
+    with _draft(os.path.realpath(file), 0o666, os.replace) as take:
+        yield take
+
+
+@contextmanager
+def _draft(file: str, mode: int, finish: Callable[[str, str], None]) -> Iterator[Take]:
+    """What takes each piece into a file beside that one, which `finish` gives its name. mode: of a new file."""
     draft = f"{file}.part"
     try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as opened:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        raise Ended(
+            f"{draft} is there already: another command may be writing {file}; if none is, `rm {shlex.quote(draft)}`"
+        ) from None
+    try:
+        with open(descriptor, "wb") as opened:
+            if os.path.exists(file):
+                os.fchmod(descriptor, stat.S_IMODE(os.stat(file).st_mode))
             yield lambda piece: _write(opened, piece)
             opened.flush()
-            os.fsync(opened.fileno())
-        os.link(draft, file)
+            os.fsync(descriptor)
+        finish(draft, file)
     finally:
         if os.path.lexists(draft):
             os.unlink(draft)

@@ -51,6 +51,14 @@ def test_bytes_stream_out_and_in_whole(shell: Shell, drawer: Path, tmp_path: Pat
     assert down.read_bytes() == content
 
 
+def test_a_call_that_fails_leaves_its_output_as_it_was(shell: Shell, drawer: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"before")
+    assert shell.run("call", "files.read", "drawer/absent", "--output", tmp_path / "kept").code == 1
+    assert (tmp_path / "kept").read_bytes() == b"before"
+    shell.good("call", "files.write", "drawer/same", "--upload", tmp_path / "kept", "--output", tmp_path / "kept")
+    assert (drawer / "same").read_bytes() == b"before"
+
+
 def test_streamed_bytes_go_to_stdout_and_the_value_to_stderr(shell: Shell, drawer: Path) -> None:
     shell.good("call", "files.write", "drawer/note", "--upload", "-", stdin="piped\n")
     ran = shell.run("call", "files.read", "drawer/note")
