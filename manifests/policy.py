@@ -16,6 +16,7 @@ from manifests.errors import ResourceInvalid
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, why_not
 from manifests.installed import Installed
 from manifests.schema import Provided
+from manifests.seeing import is_seen
 from manifests.state import State
 from wire import limits
 from wire.entries import Said
@@ -114,8 +115,8 @@ def shown(resource: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Words of the kernel's own with control and bidirectional characters made visible."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
+    """Words of the kernel's own in which each character is one to see."""
+    return "".join(char if is_seen(char) else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
 
 
 def refused(refusal: Refusal, principal: str, run: str, method: str, resource: str) -> Said:

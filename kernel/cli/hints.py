@@ -4,6 +4,8 @@ import re
 import shlex
 from typing import Final
 
+from manifests.seeing import is_seen
+
 _HINT: Final = re.compile(r"`maniple( [^`]*)`")
 
 
@@ -21,12 +23,12 @@ def with_home(text: str, home: str) -> str:
 
 def _quoted(home: str) -> str:
     """As a shell reads it, in one line of characters that can be seen: $'…' (POSIX.1-2024) where there are others."""
-    if home.isprintable():
+    if is_seen(home):
         return shlex.quote(home)
     return "$'" + "".join(map(_spelled, home)) + "'"
 
 
 def _spelled(char: str) -> str:
-    if char.isprintable() and char not in "'\\":
+    if is_seen(char) and char not in "'\\":
         return char
     return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))

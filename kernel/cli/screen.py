@@ -1,6 +1,6 @@
 """How results look to people (pure but for asking the terminal its size): tables, units, colours.
 
-Nothing a Hand wrote reaches a terminal as it is: control and bidirectional characters are made visible, in each cell by
+Nothing a Hand wrote reaches a terminal as it is: what is no character to see is made visible, in each cell by
 visible(), and once more by safe() or safe_json() in whatever frame.py writes. On a terminal a table fits its width, as far
 as prose can be cut for it; elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
 """
@@ -10,6 +10,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Final
+
+from manifests.seeing import is_seen
 
 COLOURS: Final = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "dim": 2, "bold": 1}
 STATE_COLOURS: Final = {
@@ -62,9 +64,9 @@ def _wants_colour(stream: IO[str] | None) -> bool:
 def visible(text: object) -> str:
     """One line that cannot move the cursor, hide or reorder anything."""
     plain = str(text)
-    if plain.isprintable():
+    if is_seen(plain):
         return plain
-    return "".join(char if char.isprintable() else _escaped(char) for char in plain)
+    return "".join(char if is_seen(char) else _escaped(char) for char in plain)
 
 
 def _escaped(char: str) -> str:
@@ -73,7 +75,7 @@ def _escaped(char: str) -> str:
 
 def safe(text: str) -> str:
     """Lines with nothing in them that acts on a terminal, but for the colours that coloured() gave."""
-    return "\n".join(line if line.isprintable() else _safe_line(line) for line in text.split("\n"))
+    return "\n".join(line if is_seen(line) else _safe_line(line) for line in text.split("\n"))
 
 
 def _safe_line(line: str) -> str:
@@ -89,7 +91,7 @@ def safe_json(text: str) -> str:
     """JSON that means the same, and whose strings hold no character that acts on a terminal."""
     if text.isascii() and "\x7f" not in text:
         return text  # JSON escapes the controls below space itself
-    return "".join(char if char.isprintable() or char == "\n" else _json_escaped(char) for char in text)
+    return "".join(char if is_seen(char) or char == "\n" else _json_escaped(char) for char in text)
 
 
 def _json_escaped(char: str) -> str:
@@ -119,10 +121,10 @@ def cut(text: str, width: int) -> str:
     """The text in at most so many columns."""
     if width_of(text) <= width:
         return text
-    kept = text
-    while kept and width_of(kept) > width - 1:
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    kept, room = 0, width - 1
+    while (room := room - width_of(text[kept])) >= 0:
+        kept += 1
+    return text[:kept].rstrip() + "…"
 
 
 def table(

@@ -4,19 +4,17 @@ Separate because paths, URLs, addresses and seals share one answer: no character
 changes the order of what he sees. Refused are control characters, formats (bidirectional and zero-width ones included),
 surrogates, private and unassigned characters, line and paragraph separators, spaces other than U+0020, and the letters
 and marks that are drawn as nothing. Letters that merely look like others are not refused: they stay different texts.
-Source: Unicode general categories; Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties for INVISIBLE.
+Source: Unicode general categories; manifests/seeing.py for what is drawn as nothing.
 """
 
 from typing import Final
 
+from manifests.seeing import INVISIBLE
 from wire.limits import RESOURCE_MAX
 
 LONGEST: Final = RESOURCE_MAX
 """Most UTF-8 bytes of a resource or a pattern, as given and in its normal form."""
 
-INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | {
-    chr(point) for point in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
-}
 REFUSED: Final = {
     "Cc": "a control character",
     "Cf": "an invisible or bidirectional character",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from manifests.capabilities.spelling import INVISIBLE
+from manifests.seeing import INVISIBLE
 from manifests.skills.reading import FILE, Skill, plain
 
 KINDS: Final = {

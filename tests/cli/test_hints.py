@@ -23,6 +23,7 @@ from tests.living import ECHO, write_hand
         ("`maniple up`", "my home", "`maniple --home 'my home' up`"),
         ("`maniple up`", r"a\1b", r"`maniple --home 'a\1b' up`"),
         ("`maniple up`", "a\n'b\udcff\\", r"`maniple --home $'a\x0a\x27b\xff\x5c' up`"),
+        ("`maniple up`", "a\u3164", r"`maniple --home $'a\xe3\x85\xa4' up`"),
         ("the Hand maniple up, `ls -ld`", "h", "the Hand maniple up, `ls -ld`"),
     ],
 )

@@ -1,0 +1,48 @@
+"""What is drawn for people: each character is one to see, and a text is cut to the columns that there are."""
+
+import json
+import sys
+
+import pytest
+
+from kernel.cli import screen
+from manifests import policy
+from manifests.seeing import INVISIBLE
+
+
+@pytest.mark.parametrize(
+    "char", ["\u3164", "\ufe0f", "\ufe00", "\U000e0100", "\U000e01ef", "\u034f", "\u115f", "\u202e"]
+)
+def test_a_character_that_is_drawn_as_nothing_is_shown_by_its_number(char: str) -> None:
+    text = f"pay{char} ünd"
+    shown = f"pay\\u{{{ord(char):x}}} ünd"
+    assert screen.visible(text) == screen.safe(text) == shown
+    assert char not in screen.safe_json(json.dumps(text, ensure_ascii=False))
+    assert json.loads(screen.safe_json(json.dumps(text, ensure_ascii=False))) == text
+    assert policy.visible(text) == f"pay\\u{ord(char):04x} ünd"
+
+
+def test_nothing_invisible_is_left_in_what_is_written() -> None:
+    assert INVISIBLE.isdisjoint(screen.safe("".join(INVISIBLE)))
+
+
+@pytest.mark.parametrize("text", ["", "abcdef", "ünïcödé", "日本語の文", "e\u0301e\u0301e\u0301e\u0301", "a 日 b 本 c"])
+def test_a_text_is_cut_to_the_longest_beginning_that_fits_with_its_dots(text: str) -> None:
+    for width in range(1, 14):
+        cut = screen.cut(text, width)
+        begins = [text[:at] for at in range(len(text) + 1) if screen.width_of(text[:at]) <= width - 1]
+        assert cut == (text if screen.width_of(text) <= width else begins[-1].rstrip() + "…")
+
+
+def test_each_character_of_a_long_text_is_measured_only_a_few_times() -> None:
+    """So that what a Hand wrote, however long, is drawn at once."""
+    measured = 0
+
+    def count(_frame: object, event: str, called: object) -> None:
+        nonlocal measured
+        measured += event == "c_call" and getattr(called, "__name__", "") == "east_asian_width"
+
+    sys.setprofile(count)
+    screen.cut("é" * 500, 80)
+    sys.setprofile(None)
+    assert 500 <= measured <= 1_000
