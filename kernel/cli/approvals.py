@@ -17,7 +17,9 @@ def approvals(session: Session) -> None:
     `maniple deny ID`. What nobody answers in time is refused.
     """
     with session.client() as client:
-        shown = [(one, count, _seen(session, one)) for one, count in answering.shown(client)]
+        waiting = answering.shown(client)
+    done = _done(session, {one.method for one, _ in waiting})
+    shown = [(one, count, (one.method, _place(one.statement.resource)) in done) for one, count in waiting]
     session.result(
         {"approvals": [_row(*each) for each in shown]},
         lambda: "\n\n".join(_drawn(*each) for each in shown),
@@ -36,13 +38,20 @@ def _row(one: Whole, count: int, seen: bool) -> dict[str, object]:
     return row | more
 
 
-def _seen(session: Session, one: Whole) -> bool:
-    """Whether this method was called on this resource before, and was not held for it then."""
-    wanted, needle = one.statement.resource.split("?")[0], f'"method":"{one.method}"'.encode()
-    return any(
-        entry.kind == "end" and entry.verdict == "done" and entry.resource.split("?")[0] == wanted
-        for entry in logbook.entries(logbook.folder_of(session.home), needles=(needle,))
-    )
+def _done(session: Session, methods: set[str]) -> set[tuple[str, str]]:
+    """On what each of these methods was done before, whoever called it, and whether you were asked or not."""
+    needles = [f'"method":"{method}"'.encode() for method in methods]
+    return {
+        (entry.method, _place(entry.resource))
+        for entry in (logbook.entries(logbook.folder_of(session.home), needles=needles) if needles else ())
+        if entry.kind == "end" and entry.verdict == "done"
+    }
+
+
+def _place(resource: str) -> str:
+    """A resource of the log without its query, of which the log has a digest that says nothing to other runs."""
+    place, mark, _ = resource.partition("?")
+    return place if mark and "://" in place else resource
 
 
 def _caller(one: Caller) -> str:
@@ -59,7 +68,8 @@ def _drawn(one: Whole, count: int, seen: bool) -> str:
     now = time.time_ns() // 1000
     risk = [agreement.EFFECTS[one.effect]]
     if one.resource:
-        risk.append("done before on this resource" if seen else "never done before on this resource")
+        other = "" if _place(one.resource) == one.resource else ", with this query or another"
+        risk.append(f"done before on this resource{other}" if seen else "never done before on this resource")
     else:
         risk.append("done before" if seen else "never done before")
     risk.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")

@@ -72,6 +72,23 @@ def test_arguments_that_no_json_can_tell_hide_nothing_of_what_waits(asking: Shel
     asking.good("remove", "odd")
 
 
+def test_what_was_done_with_another_query_is_not_told_as_the_same(asking: Shell, tmp_path: Path) -> None:
+    courier = Source(POST.toml.replace("post", "courier").replace('"name"', '"url"'), POST.main)
+    asking.good("install", write_hand(tmp_path / "courier", courier), "--yes")
+    asking.good("install", write_hand(tmp_path / "payer", writer("payer", '"courier.*" = ["*"]')), "--yes")
+    for amount, risk in ((1, "never done before on this resource;"), (1_000_000, "with this query or another;")):
+        run = asking.good(
+            "start", "payer", f'letters:=[["https://pay.example.org/?n={amount}", ""]]', "method=courier.send"
+        ).strip()
+        rows = until(lambda: asking.told("approvals")["approvals"], "a call that waits")
+        assert isinstance(rows, list)
+        assert risk in asking.good("approvals")
+        asking.good("approve", str(rows[0]["call"]))
+        asking.good("wait", run)
+    asking.good("remove", "payer")
+    asking.good("remove", "courier")
+
+
 def _approved(asking: Shell) -> int:
     """Answers in the log, in a home that is not this file's alone."""
     rows = asking.run("audit", "search", "--kind", "approval", "--verdict", "approved", "--json").out
