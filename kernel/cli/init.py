@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ def init(session: Session, no_hands: bool) -> None:
     The home is made beside its place and moved there when it is whole, so an init that was interrupted is just typed
     again. A home that exists is never touched.
     """
-    home = session.home
+    home = os.path.realpath(session.home)
     _refuse_existing(home)
     os.makedirs(os.path.dirname(home), exist_ok=True)
     with _workplace(home) as place:
@@ -46,7 +47,7 @@ def init(session: Session, no_hands: bool) -> None:
         public = file.read().strip()
     session.result(
         {
-            "home": home,
+            "home": session.home,
             "log_key": public,
             "seal_key": key.verify_key.text(),
             "hands": [{"name": folder.name, "version": folder.version} for folder in installed],
@@ -54,7 +55,7 @@ def init(session: Session, no_hands: bool) -> None:
         },
         lambda: "\n".join(
             [
-                f"The home is {home}.",
+                f"The home is {session.home}.",
                 f"Its log is signed by {public}",
                 *(f"Installed: {folder.name} {folder.version}" for folder in installed),
             ]
@@ -70,6 +71,9 @@ def _refuse_existing(home: str) -> None:
         raise homes.none_at(home)
     if homes.is_home(home):
         raise Ended(f"there is a home at {home} already: `maniple up` starts it, --home names another")
+    if os.path.ismount(home):
+        inner = shlex.quote(os.path.join(home, "home"))
+        raise Ended(f"{home} is a mount point, in whose place nothing can be moved: `maniple init --home {inner}`")
     if os.path.lexists(home) and (not os.path.isdir(home) or os.listdir(home)):
         raise Ended(f"{home} is there already and is no home: name another folder with --home")
 

@@ -118,6 +118,26 @@ def test_a_link_in_the_place_of_an_unfinished_home_is_not_followed(tmp_path: Pat
     assert (precious / "file").read_text() == "kept\n"
 
 
+def test_a_home_is_made_behind_the_link_that_was_named(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to("disk")
+    shell = Shell(tmp_path / "home")
+    shell.good("init", "--no-hands")
+    assert (tmp_path / "home").is_symlink()
+    assert (tmp_path / "disk" / "home.toml").is_file()
+    shell.good("up")
+    shell.good("down")
+
+
+@needs_root
+def test_a_mount_point_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "home", "4k") as disk:
+        ran = Shell(disk).run("init")
+        assert (ran.code, is_one_clear_line(ran)) == (1, True)
+        assert f"`maniple init --home {disk}/home`" in ran.err
+    assert os.listdir(tmp_path) == ["home"]
+
+
 def test_a_manifest_that_changes_while_its_folder_is_read_is_not_sealed_as_it_was_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
