@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from kernel.cli import answers, evidence, screen
 from kernel.cli.frame import Session, command
+from wire.checkpoint import Checkpoint
+from wire.verify import Verified
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -45,15 +47,24 @@ def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None,
     """
     proof = evidence.find(session.home, key=key, folder=folder)
     held = [evidence.held(path, proof.key) for path in checkpoint]
-    found = evidence.verified(proof, held, _progress if screen.is_terminal(sys.stderr) else None)
-    if screen.is_terminal(sys.stderr):
-        sys.stderr.write("\r\033[K")
+    found = _verified(proof, held)
     signed = answers.verified(proof.folder, proof.key.name)
     result = Held(
         ok=True, entries=found.size, signed=found.signed, checkpoints=found.checkpoints, key=proof.key.text(),
         answers=len(signed),
     )  # fmt: skip
     session.result(result, lambda: _drawn(result))
+
+
+def _verified(proof: evidence.Evidence, held: list[Checkpoint]) -> Verified:
+    """The whole log; meanwhile, on a terminal, how far it is, in a line that is gone before anything else is said."""
+    if not screen.is_terminal(sys.stderr):
+        return evidence.verified(proof, held)
+    try:
+        return evidence.verified(proof, held, _progress)
+    finally:
+        sys.stderr.write("\r\033[K")
+        sys.stderr.flush()
 
 
 def _progress(count: int) -> None:

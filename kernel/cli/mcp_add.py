@@ -251,13 +251,12 @@ def _read(path: str) -> bytes:
 
 def _secret(name: str) -> str:
     """A secret's value, from the environment, or as it is typed and not shown."""
-    if (found := os.environ.get(name.replace("-", "_")) or os.environ.get(name)) is not None:
-        return found.rstrip("\r\n")
+    for variable in (name.replace("-", "_"), name):
+        if variable in os.environ:
+            return secret_values.of_environment(variable)
     if not screen.is_terminal(sys.stdin):
         raise Ended(f"no environment variable {name} is set, and there is no terminal to ask for it at", Exit.USAGE)
-    from getpass import getpass
-
-    return getpass(f"{name} (not shown): ")
+    return secret_values.typed(name, name)
 
 
 def _show(session: Session, offer: Offer, old: Agreement | None) -> None:

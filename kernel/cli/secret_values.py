@@ -16,13 +16,22 @@ LONGEST = 64 * 1024
 def asked(hand: str, name: str) -> str:
     """As it is typed, or the next line of stdin."""
     if screen.is_terminal(sys.stdin):
-        from getpass import getpass
-
-        return getpass(f"{name} of {hand} (not shown): ")
+        return typed(name, f"{name} of {hand}")
     line = standard_input.line(f"the line for `{name}`")
     if not line:
         raise Ended(f"no value for `{name}` came on stdin: give a line for each --secret", Exit.USAGE)
     return _given(line, f"the line for `{name}` on stdin")
+
+
+def typed(name: str, what: str) -> str:
+    """As it is typed on the terminal, and not shown. what: it is called there."""
+    from getpass import getpass
+
+    try:
+        text = getpass(f"{what} (not shown): ")
+    except EOFError:
+        raise Ended(f"no value for `{name}` was typed, and nothing was changed", Exit.USAGE) from None
+    return _given(text, f"what was typed for `{name}`")
 
 
 def of_environment(variable: str) -> str:

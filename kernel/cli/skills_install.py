@@ -42,6 +42,10 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
             session.say(f"It may be read by {', '.join(already)} already.")
         if not yes:
             _ask(folder, skill.name, hands)
+            if shelf.installed(client).version != held.version:
+                raise Ended(
+                    f"{skill.name} was not installed: skills have changed since you were asked; type the same again"
+                )
         if before is None:
             shelf.take_back(client, skill.name, already)
             already = []

@@ -1,0 +1,70 @@
+"""What is asked at a terminal: nothing typed is no value, a question's answer is about what was shown, lines are cleared."""
+
+import os
+import pty
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from tests.cli.shell import MANIPLE, WITHIN, Shell, copied_home
+
+
+class Terminal:
+    """A command at a terminal of its own. said: all that it has written."""
+
+    def __init__(self, shell: Shell, *words: str | Path) -> None:
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [*MANIPLE, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env=shell.environment(TERM="xterm"),
+        )  # fmt: skip
+        os.close(theirs)
+        self.said = ""
+
+    def answer(self, asked: str, typed: str) -> None:
+        """Type something as soon as it is asked for."""
+        while asked not in self.said:
+            self.said += os.read(self._ours, 65536).decode()
+        os.write(self._ours, typed.encode())
+
+    def end(self) -> int:
+        """Read all that it still writes; its exit code."""
+        with suppress(OSError):  # the other side is closed: its process has ended
+            while piece := os.read(self._ours, 65536):
+                self.said += piece.decode()
+        os.close(self._ours)
+        return self._process.wait(WITHIN)
+
+
+def test_nothing_typed_is_no_secret_and_the_one_before_is_kept(shell: Shell) -> None:
+    shell.good("settings", "greeter", "--secret", "token", stdin="kept\n")
+    secrets = [path.read_bytes() for path in (shell.home / "keys").glob("*.secrets")]
+    for typed, told in (("\n", "is empty"), ("\x04", "no value for `token` was typed")):
+        terminal = Terminal(shell, "settings", "greeter", "--secret", "token")
+        terminal.answer("(not shown): ", typed)
+        assert (terminal.end(), told in terminal.said) == (2, True), terminal.said
+    assert [path.read_bytes() for path in (shell.home / "keys").glob("*.secrets")] == secrets
+
+
+def test_a_skill_is_not_installed_over_what_changed_while_somebody_was_asked(shell: Shell, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "SKILL.md").write_text(f"---\nname: {name}\ndescription: Helps.\n---\nHelp.\n")
+    terminal = Terminal(shell, "skills", "install", tmp_path / "first")
+    terminal.answer("Install it?", "")
+    shell.good("skills", "install", tmp_path / "second", "--yes")
+    terminal.answer("Install it?", "y\n")
+    assert (terminal.end(), "type the same again" in terminal.said) == (1, True), terminal.said
+    rows = shell.told("skills", "list")["skills"]
+    assert isinstance(rows, list)
+    assert [row["name"] for row in rows if not row["of"]] == ["second"]
+    shell.good("skills", "remove", "second")
+
+
+def test_how_far_a_check_is_does_not_stand_before_what_it_found(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
+    (path,) = (shell.home / "log" / "entries").glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"seq":0', b'"seq":7', 1))
+    terminal = Terminal(shell, "audit", "verify")
+    assert terminal.end() == 5
+    assert "0 entries\r\x1b[Kmaniple: the log" in terminal.said
