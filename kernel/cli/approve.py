@@ -10,7 +10,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole as WholeNumber
-from manifests.approvals import RULE_DAYS
+from manifests.approvals import RULE_DAYS, RULE_DAYS_MOST
 from wire import codec
 from wire.approval import RuleSaid
 from wire.entries import time_text
@@ -21,7 +21,12 @@ from wire.signing import SigningKey
 @click.argument("held", metavar="ID")
 @click.option("--rule", is_flag=True, help="Do not ask again for the like: this Hand, method and resource.")
 @click.option("--on", metavar="PATTERN", help="With --rule: for all that the pattern covers.")
-@click.option("--days", metavar="N", type=WholeNumber(1), help=f"With --rule: for so many days; {RULE_DAYS} without.")
+@click.option(
+    "--days",
+    metavar="N",
+    type=WholeNumber(1, RULE_DAYS_MOST),
+    help=f"With --rule: for so many days; {RULE_DAYS} without.",
+)
 @click.option("--with", "words", metavar="KEY=VALUE", multiple=True, help="Call it yourself, with this changed.")
 @click.option("--why", metavar="TEXT", default="", help="A reason, for the log.")
 @click.option("--key", metavar="FILE", type=click.Path(), help="Sign with this key, instead of the home's own.")

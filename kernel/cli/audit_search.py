@@ -16,6 +16,7 @@ from kernel.record.recovery import Lines
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
 from wire.entries import KINDS, Entry, time_text
+from wire.errors import Unencodable
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -128,4 +129,7 @@ def _moment(text: str) -> str:
             f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE
         ) from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return time_text(max(0, int(aware.timestamp() * 1_000_000)))  # no log is older than 1970
+    try:
+        return time_text(max(0, int(aware.timestamp() * 1_000_000)))  # no log is older than 1970
+    except Unencodable as error:
+        raise Ended(f"{text} is no time that stands in a log: {error}", Exit.USAGE) from None

@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, spending, told, typed
+from kernel.cli import installed, screen, spending, told, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from manifests.budgets import written
@@ -12,7 +12,7 @@ KEYS = ("tokens", "dollars")
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """What kernel.status has of budgets. spent: by the home."""
+    """What kernel.status has of budgets, and what is printed. spent: by the home; of one Hand, by it."""
 
     budgets: tuple[spending.Room, ...]
     spent: spending.Spent
@@ -44,14 +44,16 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
     with session.client() as client:
         if wanted:
             client.call("kernel.budget-set", "", {"hand": hand, **wanted})
-        elif hand:
-            client.call("kernel.show", hand)  # which says so when there is none
-        status = told.read(client.call("kernel.status").value, Status)
-    rooms = [room for room in status.budgets if not hand or room.name == hand]
-    session.result({"budgets": rooms, "spent": status.spent}, lambda: _drawn(rooms, status.spent, hand))
+        if hand:
+            shown = installed.shown(client, hand)  # which says so when there is none
+            rooms, spent = shown.budget, shown.spent
+        else:
+            status = told.read(client.call("kernel.status").value, Status)
+            rooms, spent = status.budgets, status.spent
+    session.result({"budgets": rooms, "spent": spent}, lambda: _drawn(rooms, spent, hand))
 
 
-def _drawn(rooms: list[spending.Room], spent: spending.Spent, hand: str) -> str:
+def _drawn(rooms: tuple[spending.Room, ...], spent: spending.Spent, hand: str) -> str:
     lines = []
     if rooms:
         lines.append(

@@ -133,6 +133,9 @@ def _seconds(timeout: str | None) -> float:
     if timeout is None:
         return 0
     try:
-        return parse_duration(timeout) / 1000
+        milliseconds = parse_duration(timeout)
     except ValueInvalid as error:
         raise Ended(f"--timeout: {error.why}; {error.instead}", Exit.USAGE) from None
+    if not milliseconds:
+        raise Ended('--timeout: no call is made in no time at all; write "60s"', Exit.USAGE)
+    return milliseconds / 1000

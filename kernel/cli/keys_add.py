@@ -10,6 +10,7 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
+from wire.canonical import INT_LIMIT
 
 
 @command()
@@ -57,4 +58,10 @@ def _moment(text: str) -> int:
         raise Ended(
             f"--expires {text} is neither a time such as 90d nor a date such as 2027-01-31", Exit.USAGE
         ) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    micros = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    if not 0 <= micros < INT_LIMIT:
+        raise Ended(
+            f"--expires {text} is before 1970 or after 2255: without it, a key is trusted until you revoke it",
+            Exit.USAGE,
+        )
+    return micros

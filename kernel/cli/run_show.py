@@ -22,7 +22,9 @@ def run_show(session: Session, run: str, most: int) -> None:
     """
     folder = session.log()
     of_run = [
-        entry for entry in logbook.entries(folder, needles=(run.encode(),)) if run in (entry.run, entry.principal)
+        entry
+        for entry in logbook.entries(folder, needles=(run.encode(errors="surrogateescape"),))
+        if run in (entry.run, entry.principal)
     ]
     calls = {entry.call for entry in of_run if entry.kind == "run.start" and entry.call}
     ends = (

@@ -46,6 +46,12 @@ def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
     assert "0.00 dollars of 2.00 dollars a day, until" in costly.good("show", "greeter")
     (row,) = msgspec.convert(costly.told("show", "greeter"), Shown).budget
     assert (row.left, row.unit) == (2_000_000, "micro_dollars")
+    told = msgspec.convert(costly.told("budget", "greeter"), Status)
+    assert ([row.name for row in told.budgets], told.spent) == (
+        ["greeter"],
+        msgspec.convert(costly.told("show", "greeter"), Shown).spent,
+    )
+    assert told.spent != msgspec.convert(costly.told("budget"), Status).spent
     costly.good("budget", "greeter", "--unset", "dollars")
 
 

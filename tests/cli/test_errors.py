@@ -65,6 +65,11 @@ def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.Captur
         (("memory", "forget", "x"), "maniple: NUMBER: `x` is not a whole number from 1 to"),
         (("memory", "search", "x", "--most", "101"), "maniple: --most: `101` is not a whole number from 1 to 100"),
         (("mcp", "serve", "desk", "--port", "65536"), "maniple: --port: `65536` is not a whole number from 0 to 65535"),
+        (
+            ("approve", "1", "--rule", "--days", "200000"),
+            "maniple: --days: `200000` is not a whole number from 1 to 366",
+        ),
+        (("audit", "search", "--until", "9999-12-31T23:59:59-14:00"), "maniple: 9999-12-31T23:59:59-14:00 is no time"),
         (("audit", "verify-proof", "/tmp"), "maniple: /tmp: is a directory; name a file in it"),
     ],
 )
@@ -72,6 +77,16 @@ def test_wrong_words_are_told_in_our_own(words: tuple[str, ...], told: str, tmp_
     ran = Shell(tmp_path).run(*words)
     assert ran.err.startswith(told), ran
     assert ran.code == (1 if "directory" in told else 2)
+
+
+def test_a_key_that_would_expire_when_no_time_can_be_written_is_told(made: Shell) -> None:
+    ran = made.run("keys", "add", made.home / "keys" / "log.pub", "--hands", "*", "--expires", "2300-01-01")
+    assert (ran.code, ran.err.count("\n"), "after 2255" in ran.err) == (2, 1, True)
+
+
+def test_a_run_whose_id_is_no_text_is_one_that_the_log_does_not_know(made: Shell) -> None:
+    ran = made.run("run-show", os.fsdecode(b"r-\xff"))
+    assert (ran.code, is_one_clear_line(ran), "the log knows no run" in ran.err) == (1, True, True)
 
 
 @pytest.mark.parametrize("words", [("strat",), ("audit", "verfy"), ("nonsense",), ("start",), ("roots", "add", "x")])
