@@ -22,7 +22,7 @@ def approvals(session: Session) -> None:
     shown = [(one, count, (one.method, _place(one.statement.resource)) in done) for one, count in waiting]
     session.result(
         {"approvals": [_row(*each) for each in shown]},
-        lambda: "\n\n".join(_drawn(*each) for each in shown),
+        lambda: "\n\n".join(_drawn(session, *each) for each in shown),
         nothing="Nothing waits for your yes or no.",
     )
 
@@ -64,7 +64,7 @@ def _caller(one: Caller) -> str:
     )
 
 
-def _drawn(one: Whole, count: int, seen: bool) -> str:
+def _drawn(session: Session, one: Whole, count: int, seen: bool) -> str:
     now = time.time_ns() // 1000
     risk = [agreement.EFFECTS[one.effect]]
     if one.resource:
@@ -90,6 +90,6 @@ def _drawn(one: Whole, count: int, seen: bool) -> str:
             ("risk", "; ".join(risk)),
             ("since", f"{one.since} ({screen.ago(time_micros(one.since), now)})"),
             ("until", one.until),
-            ("answer", answering.how(one)),
+            ("answer", session.hinted(answering.how(one))),
         )
     )

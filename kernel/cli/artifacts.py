@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from kernel.cli import screen, streams, told
 from kernel.cli.exits import Ended
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, write
 from kernel.cli.mistyped import Whole as WholeNumber
 
 
@@ -60,7 +60,7 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
                 return
             session.say(f"{screen.visible(one.title)} ({one.type})")
             text = b"".join(pieces).decode("utf-8", "replace")
-            click.echo("\n".join(map(screen.visible, text.split("\n"))))
+            write("\n".join(map(screen.visible, text.split("\n"))) + "\n")
             return
         with streams.target(to) as take:
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=take)

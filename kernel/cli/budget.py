@@ -50,7 +50,7 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
         else:
             status = told.read(client.call("kernel.status").value, Status)
             rooms, spent = status.budgets, status.spent
-    session.result({"budgets": rooms, "spent": spent}, lambda: _drawn(rooms, spent, hand))
+    session.result({"budgets": rooms, "spent": spent}, lambda: session.hinted(_drawn(rooms, spent, hand)))
 
 
 def _drawn(rooms: tuple[spending.Room, ...], spent: spending.Spent, hand: str) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from kernel.cli import spending, streams, told, typed
 from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
-from kernel.cli.frame import Session, as_json, command
+from kernel.cli.frame import Session, as_json, command, say
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration
 from wire.entries import Cost
@@ -120,7 +120,7 @@ class _Sink:
 def _show(session: Session, reply: Reply, sink: _Sink) -> None:
     result = Result(value=reply.value, labels=reply.labels, cost=reply.cost, streamed=sink.count)
     if sink.to_stdout:
-        session.say(as_json(result if session.json else reply.value))
+        say(as_json(result if session.json else reply.value))
         return
     session.result(result, lambda: as_json(reply.value))
     if reply.labels and not session.json:

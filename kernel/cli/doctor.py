@@ -20,7 +20,7 @@ def doctor(session: Session) -> None:
     """
     findings = machine.look(session.home)
     lacking = [one.what for one in findings if one.needed and one.state == "missing"]
-    session.result({"ok": not lacking, "findings": findings}, lambda: "\n".join(map(_drawn, findings)))
+    session.result({"ok": not lacking, "findings": findings}, lambda: session.hinted("\n".join(map(_drawn, findings))))
     if lacking:
         raise Ended(f"this machine lacks {', '.join(lacking)}: mend that first, then `maniple doctor` again")
 

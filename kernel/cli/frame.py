@@ -1,7 +1,8 @@
 """What every command has (acts): --home, --json, its result on stdout, its words on stderr.
 
-say() and write() are the only ways out for text: what they are given may come from a Hand, and nothing in it reaches a
-terminal that is more than a character to see.
+Text goes out by say() and write(): what they are given may come from a Hand, and nothing in it reaches a terminal that is
+more than a character to see. What draws a line anew, or prints words as they come, writes by itself, and only what screen.py
+made safe: audit_verify.py, pipeline_run.py, run_waiting.py, words.py. Bytes go into a pipe as they are: streams.py.
 
 A command is a function of a Session and its own arguments; its docstring is its manual page. `command()` makes the
 click command of it; table and help text of the whole stand in commands.py.
@@ -61,19 +62,24 @@ class Session:
             self.say(f"what the kernel did last may be missing here: {error}")
             return folder
 
+    def hinted(self, text: str) -> str:
+        """Words of ours, whose hints name the home that was named."""
+        return with_home(text, self.named)
+
     def say(self, text: str = "") -> None:
         """Words for a person, on stderr."""
-        say(with_home(text, self.named))
+        say(self.hinted(text))
 
     def result(self, value: object, draw: Callable[[], str], *, nothing: str = "") -> None:
         """The result, on stdout: the value as JSON, or drawn for people. draw is called only then.
 
+        What looks like a hint in it stays as it is, for most of it is others' text: draw passes its own through hinted().
         nothing: the words for a person, on stderr, where there is nothing to draw.
         """
         if self.json:
             write_json(as_json(value) + "\n")
         elif text := draw():
-            write(with_home(text, self.named) + "\n")
+            write(text + "\n")
         elif nothing:
             self.say(nothing)
 

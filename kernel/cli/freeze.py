@@ -21,4 +21,4 @@ def freeze(session: Session) -> None:
     with session.client() as client:
         reply = client.call("kernel.freeze").value
     ended = told.read(reply, Frozen).ended
-    session.result(reply, lambda: f"Frozen: {ended} runs ended. `maniple thaw` lets things go on.")
+    session.result(reply, lambda: session.hinted(f"Frozen: {ended} runs ended. `maniple thaw` lets things go on."))

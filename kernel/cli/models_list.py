@@ -53,7 +53,7 @@ def models_list(session: Session, every: bool, ask: bool) -> None:
     with session.client() as client:
         reply = client.call("model.list", "", {"ask": ask}, seconds=90).value
     found = told.read(reply, _Listed)
-    session.result(reply, lambda: _drawn(found, every=every))
+    session.result(reply, lambda: session.hinted(_drawn(found, every=every)))
 
 
 def _drawn(found: _Listed, *, every: bool) -> str:

@@ -12,4 +12,4 @@ def pause(session: Session, hand: str) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.pause", hand).value
-    session.result(reply, lambda: f"{hand} is paused; `maniple resume {hand}` lets it go on.")
+    session.result(reply, lambda: session.hinted(f"{hand} is paused; `maniple resume {hand}` lets it go on."))

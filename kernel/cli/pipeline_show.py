@@ -37,7 +37,7 @@ def pipeline_show(session: Session, name: str, run: str | None) -> None:
     if chosen:
         whole = course.tries[chosen]
         value["run"] = {**msgspec.to_builtins(whole), "steps": pipelines.pieces(course, chosen)}
-    session.result(value, lambda: _drawn(one, course, chosen))
+    session.result(value, lambda: session.hinted(_drawn(one, course, chosen)))
 
 
 def _last(course: Course, name: str) -> str:

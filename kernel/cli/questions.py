@@ -13,7 +13,11 @@ def questions(session: Session) -> None:
     """Questions that Hands ask you, and that wait for your answer: `maniple answer ID TEXT`."""
     with session.client() as client:
         rows = [_row(one) for one, _ in answering.shown(client) if one.method == QUESTION]
-    session.result({"questions": rows}, lambda: "\n\n".join(map(_drawn, rows)), nothing="No Hand asks you anything.")
+    session.result(
+        {"questions": rows},
+        lambda: "\n\n".join(_drawn(session, row) for row in rows),
+        nothing="No Hand asks you anything.",
+    )
 
 
 def _row(one: Whole) -> dict[str, object]:
@@ -24,7 +28,7 @@ def _row(one: Whole) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _drawn(row: dict[str, object]) -> str:
+def _drawn(session: Session, row: dict[str, object]) -> str:
     since, choices, labels = str(row["since"]), row["choices"], row["labels"]
     assert isinstance(choices, list)
     assert isinstance(labels, list)
@@ -37,6 +41,6 @@ def _drawn(row: dict[str, object]) -> str:
             ("carries", ", ".join(labels) or "no labels"),
             ("since", f"{since} ({screen.ago(time_micros(since), time.time_ns() // 1000)})"),
             ("until", str(row["until"])),
-            ("answer", f"`maniple answer {row['call']} TEXT` or `maniple deny {row['call']}`"),
+            ("answer", session.hinted(f"`maniple answer {row['call']} TEXT` or `maniple deny {row['call']}`")),
         )
     )

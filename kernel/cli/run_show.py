@@ -38,11 +38,11 @@ def run_show(session: Session, run: str, most: int) -> None:
         raise Ended(f"the log knows no run {run}: see `maniple runs`")
     session.result(
         {"run": found, "entries": [msgspec.to_builtins(entry) for entry in entries[-most:] if most]},
-        lambda: _drawn(found, entries[-most:] if most else []),
+        lambda: _drawn(session, found, entries[-most:] if most else []),
     )
 
 
-def _drawn(run: history.PastRun, entries: list[Entry]) -> str:
+def _drawn(session: Session, run: history.PastRun, entries: list[Entry]) -> str:
     about = screen.fields(
         (
             ("run", run.run),
@@ -58,4 +58,4 @@ def _drawn(run: history.PastRun, entries: list[Entry]) -> str:
             ("but not by", screen.lacking(run.lacking)),
         )
     )
-    return "\n".join([about, "", *map(drawing.line, entries)]).rstrip()
+    return "\n".join([session.hinted(about), "", *map(drawing.line, entries)]).rstrip()

@@ -17,7 +17,7 @@ def show(session: Session, hand: str) -> None:
     """One Hand in full: what it is, its seal, what it may do, offers and is limited to, and how it is confined now."""
     with session.client() as client:
         reply = client.call("kernel.show", hand).value
-    session.result(reply, lambda: _drawn(told.read(reply, Shown)))
+    session.result(reply, lambda: session.hinted(_drawn(told.read(reply, Shown))))
 
 
 def _what_runs(manifest: Manifest, artefact: Artefact | None) -> str:

@@ -51,7 +51,7 @@ def status(session: Session) -> None:
         "confinement": layers,
         "lacking": lacking,
     }
-    session.result(shown, lambda: _drawn(told.read(reply, Status), runs, layers, lacking))
+    session.result(shown, lambda: session.hinted(_drawn(told.read(reply, Status), runs, layers, lacking)))
 
 
 def _waiting(count: int) -> str:

@@ -54,6 +54,7 @@ def test_hints_on_stderr_and_stdout_name_the_home_that_was_named(tmp_path: Path)
             f"{named}methods echo`"
             in nobody.run("--home", home, "install", write_hand(tmp_path / "echo", ECHO), "--yes").err
         )
+        assert "`maniple up`" in nobody.good("--home", home, "call", "echo.say", "text=`maniple up`")
         assert f"{named}resume echo`" in nobody.good("--home", home, "pause", "echo")
     finally:
         nobody.run("down", "--home", home)
