@@ -11,7 +11,7 @@ from msgspec import Struct
 from kernel.cli import asking, screen, standard_input, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
-from kernel.cli.frame import Session, command, hand_names
+from kernel.cli.frame import Session, command, hand_names, write
 from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
@@ -23,6 +23,7 @@ SAID: Final = "said"
 """The event of a Hand with [agent] that has its words as they come."""
 
 HELP: Final = """/attach PATH   a file, a text or a picture, goes with the next question; a picture with that one only
+/attach        no file goes with it
 /history       what was said, the last of it
 /search WORDS  what was said in which all these words stand
 /new NAME      another conversation, new or to be gone on with
@@ -135,6 +136,10 @@ class _Talk:
             self._session.say(f"{name} goes on after {known} messages; /history shows them")
 
     def _attach(self, path: str) -> None:
+        if not path:
+            self._attached.clear()
+            self._session.say("no file goes with the next question")
+            return
         asking.with_files("", [*self._attached, path])
         self._attached.append(path)
         self._session.say(f"{path} goes with the next question")
@@ -144,7 +149,7 @@ class _Talk:
 
     def _show(self, messages: tuple[Said, ...]) -> None:
         for one in messages:
-            sys.stdout.write(f"{MARK if one.role == 'user' else ''}{asking.text_of(one.text)}\n")
+            write(f"{MARK if one.role == 'user' else ''}{asking.text_of(one.text)}\n")
 
     def _read(self, most: int) -> tuple[Said, ...]:
         return self._messages("memory.session.read", {"most": most, "compact": True})
@@ -159,7 +164,10 @@ class _Talk:
 
     def _ask(self, text: str) -> None:
         """One question, and its answer; both are remembered when it is there."""
-        question = asking.with_files(text, self._attached)
+        try:
+            question = asking.with_files(text, self._attached)
+        except Ended as error:
+            raise Ended(f"{error}; /attach alone leaves all files out") from None
         before = [_message(one.role, one.text) for one in self._read(BEFORE)]
         self._words.begin()
         try:

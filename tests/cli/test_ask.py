@@ -151,6 +151,21 @@ def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: 
     assert found == "> say it slowly\nWell,\nthat takes me a while to say.\n"
 
 
+def test_a_file_that_is_gone_can_be_left_out_of_a_question(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "gone.txt"
+    file.write_text("the secret is 4711")
+    talk = shell.begin("chat", "--name", "attaching", stdin=subprocess.PIPE)
+    assert talk.stdin is not None
+    assert talk.stderr is not None
+    talk.stdin.write(f"/attach {file}\n".encode())
+    talk.stdin.flush()
+    assert b"goes with the next question" in talk.stderr.readline()
+    file.unlink()
+    out, err = talk.communicate(b"look\n/attach\nI am Ada\n", timeout=30)
+    assert b"cannot be read: No such file or directory; /attach alone leaves all files out" in err
+    assert (talk.returncode, out.count(b"Ada.")) == (0, 1)
+
+
 def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell) -> None:
     ran = shell.run("chat", "--name", "mixed", stdin="no turn fits this\n/nothing\nI am Ada\n/history\n/quit\nnever\n")
     assert ran.code == 0
