@@ -176,11 +176,14 @@ class Demo:
         """Entries of the log."""
         return [json.loads(line) for line in self.quiet("audit", "search", *words, "--json").splitlines()]
 
-    def quiet(self, *words: str) -> str:
-        """What a command prints, out of sight."""
-        return subprocess.run(
-            [*MANIPLE, *words], env=self.environment, capture_output=True, text=True, check=True
-        ).stdout
+    def quiet(self, *words: str, typed: str = "") -> str:
+        """What a command prints, out of sight. typed: what it reads. Raises RuntimeError when it does not succeed."""
+        done = subprocess.run(
+            [*MANIPLE, *words], env=self.environment, input=typed, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"`maniple {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
 
     def looked(self, look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """Entries, as soon as there are any. Raises RuntimeError when there are none in time."""
@@ -204,18 +207,20 @@ class Demo:
             self.maniple("ask", "--hand", "reporter", "Write a report on the weather in data/monthly.csv.", most=16)
             self.maniple("plans")
             self.maniple("artifacts", most=6)
-            made = json.loads(self.quiet("artifacts", "--json"))["artifacts"][0]["id"]
-            self.maniple("artifacts", made, most=14)
+            self.maniple("artifacts", self.made(), most=14)
+
+    def made(self) -> str:
+        """The id of what was handed in last. Raises RuntimeError when nothing was: a model may end without a report."""
+        if not (rows := json.loads(self.quiet("artifacts", "--json"))["artifacts"]):
+            raise RuntimeError("the Hand that thinks handed in no report; without a provider's key it always does")
+        return str(rows[0]["id"])
 
     def give_key(self) -> None:
         """Let a provider's model think, where its key is in the environment."""
         for provider, (variable, model) in MODELS.items():
             if key := os.environ.get(variable):
                 self.maniple("settings", "model", f'routes:={{"default": ["{provider}/{model}"]}}', most=2)
-                asked = [*MANIPLE, "settings", "model", "--secret", f"{provider}_key"]
-                subprocess.run(
-                    asked, env=self.environment, input=key + "\n", text=True, check=True, stdout=subprocess.DEVNULL
-                )
+                self.quiet("settings", "model", "--secret", f"{provider}_key", typed=f"{key}\n")
                 return
 
     def look(self) -> None:

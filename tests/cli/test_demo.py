@@ -1,11 +1,15 @@
 """The demo that a newcomer sees first goes through, in its time, and leaves nothing behind."""
 
 import os
+import runpy
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from tests.cli.shell import Shell
 from tests.living import ROOT
 
 
@@ -47,3 +51,13 @@ def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None
     assert shown.count("The log holds: ") == 2
     assert "machine: ok" in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_goes_wrong_out_of_sight_stops_the_demo_with_a_sentence(tmp_path: Path, still: Shell) -> None:
+    demo = runpy.run_path(str(ROOT / "docs" / "demo" / "demo.py"))["Demo"](tmp_path)
+    with pytest.raises(RuntimeError, match="`maniple artifacts --json` ended with 3: maniple: no kernel runs on"):
+        demo.made()
+    still.good("up")
+    still.good("install", ROOT / "hands" / "report", "--yes")
+    with pytest.raises(RuntimeError, match="handed in no report"):
+        demo.made()
