@@ -36,7 +36,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     if left:
         session.say(f"What it kept is still in {left}")
     if remembered:
-        session.say(f"What it remembers is still there: `maniple memory erase --hand {remembered}` erases it")
+        session.say(_remembered(remembered))
 
 
 def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, str | None]:
@@ -45,16 +45,27 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
         removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
         _delete(session, "keys", f"{removed.hand}.secrets")
         _delete(session, "keys", f"{removed.hand}.token")
-        compiling.sweep(client)
-        if purge and memories.kept_of(session.home, removed.hand):
-            client.call("memory.erase", f"own/{removed.hand}", seconds=memories.LONG_S)
+        try:
+            if purge and memories.kept_of(session.home, removed.hand):
+                client.call("memory.erase", f"own/{removed.hand}", seconds=memories.LONG_S)
+            compiling.sweep(client)
+        except BaseException:  # the Hand is gone: typed again, this command finds none of that name
+            if memories.kept_of(session.home, removed.hand):
+                session.say(f"{hand} is removed. {_remembered(removed.hand)}")
+            raise
+        finally:
+            if purge:
+                _delete(session, "state", removed.hand)
+                _delete(session, "output", f"{hand}.log")
+                _delete(session, "output", f"{hand}.log.1")
     kept = os.path.join(session.home, "state", removed.hand)
-    if purge:
-        _delete(session, "state", removed.hand)
-        _delete(session, "output", f"{hand}.log")
-        _delete(session, "output", f"{hand}.log.1")
     remembered = removed.hand if memories.kept_of(session.home, removed.hand) else None
     return kept if os.path.isdir(kept) else None, remembered
+
+
+def _remembered(hand: str) -> str:
+    """What is said of the memory of a removed Hand. hand: its id."""
+    return f"What it remembers is still there: `maniple memory erase --hand {hand}` erases it"
 
 
 def _delete(session: Session, *parts: str) -> None:

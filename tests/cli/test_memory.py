@@ -189,3 +189,19 @@ def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shel
     assert shell.told("remove", "leaver", "--purge", "--yes")["remembered"] is None
     shell.good("memory", "erase", "--hand", kept, "--yes")
     assert "(removed)" not in shell.good("memory", "stats")
+
+
+def test_a_removal_whose_memory_cannot_be_erased_goes_on_and_says_what_is_left(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "parter", Source(KEEPER.toml.replace("keeper", "parter"), KEEPER.main))
+    shell.good("install", folder, "--yes")
+    shell.good("start", "parter", "key=a", "value=b", "--wait")
+    output = shell.home / "output" / "parter.log"
+    output.write_text("printed\n")
+    shell.good("pause", "memory")
+    ran = shell.run("remove", "parter", "--purge", "--yes")
+    shell.good("resume", "memory")
+    assert (ran.code, output.exists()) == (4, False), ran
+    assert "parter is removed. What it remembers is still there: `maniple memory erase" in ran.err
+    kept = ran.err.rpartition("--hand ")[2].split("`")[0]
+    shell.good("memory", "erase", "--hand", kept, "--yes")
+    assert "(removed)" not in shell.good("memory", "stats")
