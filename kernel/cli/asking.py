@@ -116,7 +116,7 @@ def answered(ended: told.Outcome) -> Answered:
 
 def text_of(answer: object) -> str:
     """An answer for people: nothing in it acts on a terminal, not even colours."""
-    return "\n".join(map(screen.visible, whole_of(answer).split("\n")))
+    return screen.prose(whole_of(answer))
 
 
 def whole_of(answer: object) -> str:

@@ -61,12 +61,29 @@ def _wants_colour(stream: IO[str] | None) -> bool:
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+_AS_PICTURE: Final = "\ufe0f"
+
+
 def visible(text: object) -> str:
     """One line that cannot move the cursor, hide or reorder anything."""
     plain = str(text)
     if is_seen(plain):
         return plain
     return "".join(char if is_seen(char) else _escaped(char) for char in plain)
+
+
+def prose(text: str) -> str:
+    """Lines of what is said to a person, each as visible() shows it; but a symbol may be drawn as a picture (U+FE0F)."""
+    if _AS_PICTURE not in text:
+        return "\n".join(map(visible, text.split("\n")))
+    from unicodedata import category
+
+    first, *others = text.split(_AS_PICTURE)
+    shown, before = prose(first), first
+    for part in others:
+        is_symbol = category(before[-1:] or " ") == "So"
+        shown, before = shown + (_AS_PICTURE if is_symbol else visible(_AS_PICTURE)) + prose(part), part
+    return shown
 
 
 def _escaped(char: str) -> str:
@@ -79,7 +96,7 @@ def safe(text: str) -> str:
 
 
 def _safe_line(line: str) -> str:
-    return "".join(f"\033{part}" if at % 2 else visible(part) for at, part in enumerate(_OURS.split(line)))
+    return "".join(f"\033{part}" if at % 2 else prose(part) for at, part in enumerate(_OURS.split(line)))
 
 
 def unpainted(line: str) -> str:

@@ -81,7 +81,7 @@ class Words:
     def _write(self, text: str) -> None:
         """Nothing in it acts on a terminal, not even colours."""
         self.clear()
-        sys.stdout.write("\n".join(map(screen.visible, text.split("\n"))))
+        sys.stdout.write(screen.prose(text))
         sys.stdout.flush()
         if text:
             self.is_midway = not text.endswith("\n")

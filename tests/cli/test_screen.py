@@ -46,3 +46,12 @@ def test_each_character_of_a_long_text_is_measured_only_a_few_times() -> None:
     screen.cut("é" * 500, 80)
     sys.setprofile(None)
     assert 500 <= measured <= 1_000
+
+
+def test_a_symbol_of_what_is_said_may_be_a_picture_and_nothing_else_hides_behind_it() -> None:
+    said = "Mind: \u26a0\ufe0f\nand \u2705\ufe0f"
+    assert screen.prose(said) == screen.safe(screen.prose(said)) == said
+    assert screen.prose("a\ufe0f \u26a0\ufe0f\ufe0f \ufe0f\u26a0\ufe0e\x1b[1m") == (
+        "a\\u{fe0f} \u26a0\ufe0f\\u{fe0f} \\u{fe0f}\u26a0\\u{fe0e}\\u{1b}[1m"
+    )
+    assert screen.visible(said) != said  # a resource, say, is shown to the letter
