@@ -8,6 +8,7 @@ Bytes are base64 text. Within a value (`arguments`, `value`, `body`, `detail`) t
 """
 
 import binascii
+import math
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, TypeVar
 
@@ -218,7 +219,10 @@ _decoder: Final[msgspec.json.Decoder[FromProgram]] = msgspec.json.Decoder(FromPr
 
 
 def encode(message: ToProgram) -> bytes:
-    """The message's line. Raises CodecError for a value that JSON cannot tell: too deep, or of a type of its own."""
+    """The message's line. Raises CodecError for a value that JSON cannot tell: too deep, of a type of its own, no finite
+
+    number, or a table that would be read as bytes.
+    """
     try:
         return _encoder.encode(_with(message, plain)) + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
@@ -260,10 +264,14 @@ def _with(message: M, change: Callable[[object], object]) -> M:
 
 
 def plain(value: object) -> object:
-    """A value of the bus as JSON can hold it."""
+    """A value of the bus as JSON can hold it. Raises ValueError for one that `rich` would not make again of it."""
     if isinstance(value, bytes):
         return {_BYTES: binascii.b2a_base64(value, newline=False).decode()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no finite number")
     if isinstance(value, dict):
+        if value.keys() == {_BYTES}:
+            raise ValueError(f"a table of {_BYTES} alone would be taken for bytes")
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -19,8 +19,9 @@ from wire.entries import Cost
 from wire.errors import CodecError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text()
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.binary(),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | NUMBERS | st.text() | st.binary(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1), inner, max_size=3),
     max_leaves=12,
 ).filter(lambda value: not (isinstance(value, dict) and set(value) == {"$bytes"}))
@@ -42,7 +43,9 @@ def test_bytes_are_base64_in_values_and_in_pieces() -> None:
 
 
 def test_a_value_that_no_line_can_tell_is_refused_as_such() -> None:
-    for value in (nested(), msgspec.msgpack.Ext(5, b"x")):
+    no_numbers = (float("nan"), [float("inf")])
+    no_bytes = ({"$bytes": "!!"}, [{"$bytes": "aGk="}])  # the one would end the run of whoever says it back
+    for value in (nested(), msgspec.msgpack.Ext(5, b"x"), *no_numbers, *no_bytes):
         with pytest.raises(CodecError, match="no JSON can tell"):
             lines.encode(lines.Done(id=1, value=value))
         told = json.loads(lines.encode_end(1, CallFailed("sorry", "It cannot be.", {"why": value})))
