@@ -20,11 +20,11 @@ from wire.errors import ManipleError
 class Failure(ManipleError):
     """Raise this in a method to end its call in Failed: expected, told to the caller, and no bug, so nothing is logged.
 
-    code: 1 to 64 characters for programs, such as `conflict`. text: one sentence. detail: values for programs.
+    code: 1 to 64 characters for programs, such as `conflict`. text: one sentence. detail: values for programs, of any name.
     Any other exception ends the call in Failed("raised"), and its traceback goes to the log.
     """
 
-    def __init__(self, code: str, text: str, **detail: object) -> None:
+    def __init__(self, code: str, text: str, /, **detail: object) -> None:
         super().__init__(text)
         self.code = code
         self.text = text

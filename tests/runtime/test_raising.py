@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime import Failure
 from tests.runtime.peer import Peer, provided
 from wire import headers
 from wire.entries import Cost
@@ -42,6 +43,12 @@ RAISES = (
     provided("test.absurd"),
     provided("test.typed", count="int", wait="duration?"),
 )
+
+
+def test_a_detail_has_any_name() -> None:
+    detail = {"code": "E7", "text": "no such row", "self": True}
+    failure = Failure("rows", "It cannot be.", **detail)
+    assert (failure.code, failure.text, failure.detail) == ("rows", "It cannot be.", detail)
 
 
 def test_a_method_that_raises_fails_its_call_in_one_line_and_logs_the_rest(peer: Peer) -> None:
