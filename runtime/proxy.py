@@ -112,9 +112,13 @@ async def _carry(
 
 
 async def _up(stream: Stream, reader: asyncio.StreamReader) -> None:
-    while piece := await reader.read(_PIECE):
-        await stream.send(piece)
-    await stream.finish()
+    """What the program sends. When it broke off, the call is taken back: its server may have nothing to say for days."""
+    try:
+        while piece := await reader.read(_PIECE):
+            await stream.send(piece)
+        await stream.finish()
+    except OSError:
+        stream.take_back("the program broke its connection off")
 
 
 def _answer(writer: asyncio.StreamWriter, status: str, why: str) -> None:
