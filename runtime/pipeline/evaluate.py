@@ -20,6 +20,9 @@ TEXT_MOST: Final = 100_000
 ITEMS_MOST: Final = 10_000
 """Characters of a text, and items of a list, that an expression may make."""
 
+DIGITS_MOST: Final = 20
+"""Digits that round() takes, to either side of the point: of a million, 10 ** 1,000,000 would be worked out."""
+
 Made = TypeVar("Made", str, list[object])
 _INT_END: Final = 2**63
 _FAILURES: Final = (ValueError, TypeError, ArithmeticError, LookupError, simpleeval.InvalidExpression)
@@ -160,6 +163,13 @@ def _number(value: object) -> float | int:
     return _numbers(value)[0]
 
 
+def _rounded(value: object, digits: object = 0) -> float | int:
+    number, places = _numbers(value, digits or 0)
+    if not isinstance(places, int) or abs(places) > DIGITS_MOST:
+        raise Unclear(f"round() takes at most {DIGITS_MOST} digits, either way")
+    return round(number, places) if places else round(number)
+
+
 _FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
     "abs": lambda value: abs(_numbers(value)[0]),
     "at": _at,
@@ -173,7 +183,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
     "max": _extreme(max),
     "min": _extreme(min),
     "range": _ranged,
-    "round": lambda value, digits=0: round(_numbers(value)[0], digits) if digits else round(_numbers(value)[0]),
+    "round": _rounded,
     "split": lambda value, by: list(_string(value).split(_string(by))),
     "sum": lambda values: sum(_numbers(*_listed(values))),
     "text": text_of,

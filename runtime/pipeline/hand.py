@@ -19,7 +19,7 @@ from manifests.pipeline import notes
 from manifests.pipeline.check import check
 from manifests.pipeline.schema import Pipeline
 from runtime.calls import Stream
-from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
+from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Hand
 from runtime.kernel_handle import Outcome
 from runtime.pipeline.actions import Begin, End, Note, Result, Sleep, TakeBack
@@ -61,7 +61,16 @@ class PipelineHand(Hand):
             given = params.check(self._pipeline.inputs, inputs)
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
-        machine = Machine(self._pipeline, given)
+        try:
+            return _returned(await self._result(Machine(self._pipeline, given)))
+        except* CallEnded as ended:  # a note, or a wait, of its own: without these it cannot go on
+            error = ended.exceptions[0]
+            assert isinstance(error, CallEnded)
+            refused = _not_done(error)
+        raise Failure(refused.code[:64], refused.text[:_TEXT_MOST])
+
+    async def _result(self, machine: Machine) -> Result:
+        """Act on what the machine decides, to its result."""
         events: asyncio.Queue[tuple[int, End | None]] = asyncio.Queue()
         self._asked, self._unwanted = dict[int, Stream](), set[int]()
         self._asking = asyncio.Semaphore(PER_RUN)
@@ -83,7 +92,7 @@ class PipelineHand(Hand):
                 actions = machine.woke(piece) if end is None else machine.ended(piece, end)
             for task in tasks:  # those that waited for a next try which nobody wants any more
                 task.cancel()
-        return _returned(machine.result)
+        return machine.result
 
     async def _act(
         self, action: "Begin | Sleep", machine: Machine, events: "asyncio.Queue[tuple[int, End | None]]"
@@ -101,14 +110,8 @@ class PipelineHand(Hand):
             machine.begun(action.piece)
             await self.progress(*machine.progress, notes.begun(action.name, run, action.tries))
             return _end(await self._waited(run))
-        except CallFailed as error:
-            return End(code=error.code, text=error.text)
-        except CallRefused as error:
-            return End(code=error.code, text=error.why)
-        except CallCancelled as error:
-            return End(code="cancelled", text=str(error))
-        except CodecError as error:  # its inputs, which came from other steps
-            return End(code="too large", text=str(error))
+        except (CallEnded, CodecError) as error:
+            return _not_done(error)
 
     async def _begun(self, action: Begin, machine: Machine) -> str:
         """The id of a run, which has begun; it waits while its Hand is paused, too many wait for the operator already, or
@@ -160,6 +163,16 @@ class PipelineHand(Hand):
             except CallFailed as error:
                 if error.code != "deadline":
                     raise
+
+
+def _not_done(error: CallEnded | CodecError) -> End:
+    match error:
+        case CallFailed(code=code, text=text) | CallRefused(code=code, why=text):
+            return End(code=code, text=text)
+        case CallEnded():
+            return End(code="cancelled", text=str(error))
+        case _:  # a run's inputs, which came from other steps
+            return End(code="too large", text=str(error))
 
 
 def _end(outcome: Outcome) -> End:

@@ -272,7 +272,10 @@ class Machine:
             return
         if step.on_failure != SKIP:
             self._fail(str(name), end.code, end.text)
-        self._item_over(course, name.index, None)
+        if name.index < 0:  # the whole step, which may have no items: what it was to go over cannot be worked out
+            self._close(course, None)
+        else:
+            self._item_over(course, name.index, None)
 
     def _item_over(self, course: _Course, index: int, output: object) -> None:
         course.under_way -= 1

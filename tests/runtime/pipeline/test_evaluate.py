@@ -77,6 +77,8 @@ def test_an_expression_gives(text: str, value: object) -> None:
         ("${1e308 * 10}", "`1e308 * 10`: it is no finite number"),
         ("${int('x')}", "`int('x')`: could not convert string to float: 'x'"),
         ("${range(100000)}", "`range(100000)`: it would make more than an expression may"),
+        ("${round(5, 0 - 1000000)}", "`round(5, 0 - 1000000)`: round() takes at most 20 digits, either way"),
+        ("${round(5, 1.5)}", "`round(5, 1.5)`: round() takes at most 20 digits, either way"),
         ("${max([])}", "`max([])`: there is nothing to choose from"),
         ("a ${inputs.none}", "`a ${inputs.none}`: null cannot stand in a text"),
         ("a ${steps.each}", "`a ${steps.each}`: a list cannot stand in a text"),

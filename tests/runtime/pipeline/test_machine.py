@@ -88,6 +88,12 @@ def test_a_list_that_is_none_fails_the_step() -> None:
     assert Drive(made, {"list": 3}).result.code == "expression"
 
 
+def test_a_list_that_is_none_gives_null_where_the_failure_is_passed_over() -> None:
+    each = '[steps.each]\nhand = "worker"\nfor_each = "${inputs.list}"\non_failure = "skip"\n'
+    made = pipeline(f'[inputs]\nlist = "any"\n{each}[outputs]\nall = "${{steps.each}}"\n')
+    assert Drive(made, {"list": 3}).result.value == {"all": None}
+
+
 WHEN = """
 [inputs]
 go = "bool"
