@@ -59,18 +59,24 @@ def _new_logger() -> "FilteringBoundLogger":
 
 
 def redact(redactor: Redactor) -> None:
-    """From now on hide what this redactor hides."""
+    """From now on hide what this redactor hides, the Hand's settings, and still what hide_also() was given."""
     global _redactor, _settings
-    _redactor, _settings = redactor, redactor.secrets
+    also, _settings = _also(), redactor.secrets
+    _redactor = Redactor((*_settings, *also)) if also else redactor
 
 
 def hide_also(secrets: tuple[str, ...]) -> None:
     """From now on hide these, too, and of those of before the latest."""
     global _redactor
-    before = (one for one in _redactor.secrets[len(_settings) :] if one not in secrets)
+    before = (one for one in _also() if one not in secrets)
     now = (*_settings, *(*before, *secrets)[-ALSO_MOST:])
     if now != _redactor.secrets:
         _redactor = Redactor(now)
+
+
+def _also() -> tuple[str, ...]:
+    """What is hidden and is no setting."""
+    return _redactor.secrets[len(_settings) :]
 
 
 def shown(text: str) -> str:

@@ -100,11 +100,6 @@ class Server(Hand):
             raise Failure("ended", self._unreached or "the server has not greeted us")
         return self._talking
 
-    async def on_settings(self, changed: frozenset[str]) -> None:
-        """Keep what is no setting hidden, too."""
-        if self._login is not None:
-            self._login.hide()
-
     async def stop(self) -> None:
         """The server's streams are closed by now; what has not ended is asked to, then ends with this process."""
         program = self._pipes.program if self._pipes is not None else None

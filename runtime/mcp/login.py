@@ -241,11 +241,7 @@ class Login(httpx2.Auth):
         if not provider._initialized:
             await provider._initialize()
             self._kept.restore(provider.context)
-            self.hide()
-
-    def hide(self) -> None:
-        """Keep tokens out of the log, whatever is told there."""
-        records.hide_also(self._kept.secrets)
+            records.hide_also(self._kept.secrets)
 
     def _bearer(self) -> str:
         tokens = self._provider.context.current_tokens

@@ -166,5 +166,14 @@ def test_tokens_that_come_anew_without_end_are_hidden_and_make_no_record_slow(mo
         records.hide_also((token, f"refresh-{number:08}"))
         assert records.shown(f"{token}, the-setting-itself") == f"{HIDDEN}, {HIDDEN}"
     assert time.process_time() - begun < 10  # it takes 0.8 s, and took 50
-    records.redact(Redactor())
-    assert records.shown("refresh-00000499") == "refresh-00000499"
+
+
+def test_new_settings_leave_hidden_what_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_redactor", Redactor())
+    monkeypatch.setattr(records, "_settings", ())
+    records.redact(Redactor(("the-setting-itself",)))
+    records.hide_also(("the-token",))
+    records.redact(Redactor(("another-setting",)))
+    assert records.shown("the-setting-itself, another-setting, the-token") == f"the-setting-itself, {HIDDEN}, {HIDDEN}"
+    records.hide_also(("a-newer-token",))
+    assert records.shown("the-token, a-newer-token") == f"{HIDDEN}, {HIDDEN}"
