@@ -59,7 +59,12 @@ class Program:
         self.pid = os.posix_spawn(
             path, list(command), surroundings, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESTORED
         )
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:  # this run's descriptors are used up: nobody would hear of its end, or end it
+            os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise
         self.ended: asyncio.Future[int] = loop.create_future()
         _running[self.pid] = self
         if os.getpid() == 1:

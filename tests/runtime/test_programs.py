@@ -1,9 +1,12 @@
 """Programs below process 1 of a run: whoever collects one that has ended, whoever waits for it is told how."""
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -25,6 +28,32 @@ async def _ended_unseen(*command: str) -> Program:
 def _let_end(pid: int) -> None:
     """Hold the loop until it has ended; it stays to be collected."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+@contextlib.contextmanager
+def _no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, hard))
+    taken: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        for one in taken:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_program_whose_end_could_not_be_heard_does_not_go_on() -> None:
+    async def start() -> None:
+        with _no_descriptor_left():
+            Program(("/bin/sleep", "60"), _NOTHING, {})
+
+    with pytest.raises(OSError, match="Too many open files"):
+        asyncio.run(start())
+    assert programs.reap()
 
 
 def test_a_program_that_is_collected_as_an_orphan_has_ended_with_its_own_status() -> None:
