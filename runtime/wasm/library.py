@@ -94,7 +94,6 @@ _LETTERS: Final = {
 _DECLARED: Final = {
     "wasm_config_new": "p",
     "wasm_engine_new_with_config": "pp",
-    "wasm_engine_delete": "vp",
     "wasm_byte_vec_delete": "vp",
     "wasm_valtype_new": "pB",
     "wasm_valtype_kind": "Bp",
@@ -114,7 +113,6 @@ _DECLARED: Final = {
     "wasm_exporttype_vec_delete": "vp",
     "wasm_trap_message": "vpp",
     "wasm_trap_delete": "vp",
-    "wasmtime_caller_context": "pp",
     "wasmtime_caller_export_get": "bpsnp",
     "wasmtime_config_consume_fuel_set": "vpb",
     "wasmtime_config_cranelift_nan_canonicalization_set": "vpb",
