@@ -1,4 +1,5 @@
 // The line protocol of docs/command.md for Node.js: one JSON object a line, over descriptor 3. No dependency.
+// All of it but uploads.
 'use strict'
 
 const net = require('node:net')
@@ -15,8 +16,10 @@ class Hand {
   //   call.send(buffer)                         stream a piece of the reply
   //   call.make(method, resource, arguments)    make a call in its name; a promise of the value
   //   call.stream(method, resource, arguments)  the same, with a streamed reply: an async iterator of buffers
-  constructor (methods) {
+  // hear: what is given the events that were subscribed to: publisher, name, body, labels, missed
+  constructor (methods, hear = () => {}) {
     this.methods = methods
+    this.hear = hear
     this.settings = {}
     this.next = 1
     this.made = new Map() // id of a call that we made → what hears of it
@@ -40,6 +43,19 @@ class Hand {
     this.tell({ type: 'log', event, fields, level })
   }
 
+  // each a promise of its end
+  publish (name, body = null) {
+    return this.ask({ type: 'publish', name, body })
+  }
+
+  subscribe (event) {
+    return this.ask({ type: 'subscribe', event })
+  }
+
+  progress (done, total, text = '') {
+    return this.ask({ type: 'progress', done, total, text })
+  }
+
   take (message) {
     switch (message.type) {
       case 'hello':
@@ -49,6 +65,8 @@ class Hand {
       case 'settings':
         this.settings = message.settings
         return
+      case 'event':
+        return this.hear(message)
       case 'call':
         return this.answer(message)
       case 'cancel':
@@ -74,19 +92,24 @@ class Hand {
       const value = await this.methods[message.method].call(this, call, message.arguments)
       end = { type: 'done', id: message.id, value }
     } catch (error) {
-      end = { type: 'failed', id: message.id, code: error.code || 'raised', text: error.message.slice(0, 200) }
+      const code = String(error?.code || 'raised') // some have a number
+      end = { type: 'failed', id: message.id, code, text: String(error?.message ?? error).slice(0, 200) }
     }
     if (!this.cancelled.delete(message.id)) this.tell(end)
   }
 
   make (parent, method, resource = '', args = {}) {
+    return this.ask({ type: 'call', parent, method, resource, arguments: args })
+  }
+
+  ask (message) {
     const id = this.next++
     return new Promise((resolve, reject) => {
-      this.made.set(id, message => {
+      this.made.set(id, end => {
         this.made.delete(id)
-        message.type === 'done' ? resolve(message.value) : reject(new CallEnded(message))
+        end.type === 'done' ? resolve(end.value) : reject(new CallEnded(end))
       })
-      this.tell({ type: 'call', id, parent, method, resource, arguments: args })
+      this.tell({ ...message, id })
     })
   }
 
