@@ -177,18 +177,18 @@ _FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
     "float": lambda value: float(_number(value)),
     "int": lambda value: int(_number(value)),
     "join": _joined,
-    "keys": lambda value: list(value) if isinstance(value, dict) else _listed(value),
+    "keys": lambda value: _bounded(list(value), ITEMS_MOST) if isinstance(value, dict) else _listed(value),
     "len": _length,
-    "lower": lambda value: _string(value).lower(),
+    "lower": lambda value: _bounded(_string(value).lower(), TEXT_MOST),
     "max": _extreme(max),
     "min": _extreme(min),
     "range": _ranged,
     "round": _rounded,
-    "split": lambda value, by: list(_string(value).split(_string(by))),
+    "split": lambda value, by: _bounded(list[object](_string(value).split(_string(by))), ITEMS_MOST),
     "sum": lambda values: sum(_numbers(*_listed(values))),
     "text": text_of,
-    "trim": lambda value: _string(value).strip(),
-    "upper": lambda value: _string(value).upper(),
+    "trim": lambda value: _bounded(_string(value).strip(), TEXT_MOST),
+    "upper": lambda value: _bounded(_string(value).upper(), TEXT_MOST),
 }
 
 

@@ -7,7 +7,8 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from socket import SocketIO
+from typing import Final
 
 import pytest
 
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(name="program")
-def _program() -> Iterator[IO[bytes]]:
+def _program() -> Iterator[SocketIO]:
     """The bridge's side, with a program that has said that it is ready."""
     ours, theirs = socket.socketpair()
     ours.settimeout(30)
@@ -59,7 +60,7 @@ def _program() -> Iterator[IO[bytes]]:
         yield stream
 
 
-def _said(program: IO[bytes], message: lines.ToProgram) -> lines.FromProgram:
+def _said(program: SocketIO, message: lines.ToProgram) -> lines.FromProgram:
     program.write(lines.encode(message))
     return lines.decode(program.readline())
 
@@ -77,11 +78,11 @@ def _asked(method: str, **arguments: object) -> lines.Asked:
         ("nothing", "raised", "undefined"),
     ],
 )
-def test_whatever_is_thrown_fails_the_call(program: IO[bytes], how: str, code: str, text: str) -> None:
+def test_whatever_is_thrown_fails_the_call(program: SocketIO, how: str, code: str, text: str) -> None:
     assert _said(program, _asked("test.fall", how=how)) == lines.Failed(id=2, code=code, text=text)
 
 
-def test_it_publishes_subscribes_hears_and_tells_how_far_it_is(program: IO[bytes]) -> None:
+def test_it_publishes_subscribes_hears_and_tells_how_far_it_is(program: SocketIO) -> None:
     assert _said(program, _asked("test.ask")) == lines.Subscribe(id=1, event="clerk.closed")
     assert _said(program, lines.Done(id=1)) == lines.Progress(id=2, done=1, total=2, text="half")
     assert _said(program, lines.Done(id=2)) == lines.Publish(id=3, name="changed", body={"price": 3})

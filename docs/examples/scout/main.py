@@ -23,7 +23,7 @@ class Scout(Hand):
         return {"price": price, "noted": False}
 
     async def _fetched(self, page: str) -> str:
-        """What comes in pieces is read from a stream; `call` would give its value alone, the status and the headers."""
+        """What comes in pieces is read from a stream, whose value are the status and the headers; a `call` of it fails."""
         async with self.kernel.stream("web.fetch", page) as stream:
             return b"".join([piece async for piece in stream]).decode()
 

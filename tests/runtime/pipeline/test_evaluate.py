@@ -92,6 +92,15 @@ def test_what_cannot_be_worked_out_says_why(text: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "made", ["split(inputs.long, ',')", "keys(inputs.many)", "upper(inputs.long)", "lower(inputs.long)"]
+)
+def test_no_function_makes_more_than_an_expression_may(made: str) -> None:
+    values = {"inputs": {"long": "a," * 60_000, "many": dict.fromkeys(map(str, range(10_001)))}}
+    with pytest.raises(Unclear, match="it would make more than an expression may"):
+        filled(f"${{{made}}}", values)
+
+
+@pytest.mark.parametrize(
     "inner",
     [
         "inputs.__class__",
