@@ -51,9 +51,10 @@ class _Answering:
 
 
 class _Making:
-    """A call that the program makes, and what of its upload is not yet passed on."""
+    """A call that the program makes, and what of its upload is not yet passed on. is_uploading: more of it is to come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_uploading: bool) -> None:
+        self.is_uploading = is_uploading
         self.uploads: asyncio.Queue[lines.Upload] = asyncio.Queue(limits.WINDOW)
         self.task: asyncio.Task[None] | None = None
 
@@ -308,6 +309,9 @@ class Bridge(Hand):
                 self._take_call(message)
             case lines.Upload():
                 if (making := self._made.get(message.id)) is not None:
+                    if not making.is_uploading:
+                        raise LineInvalid(f"call {message.id} has no upload, or no more")
+                    making.is_uploading = not message.last
                     await making.uploads.put(message)
             case lines.Cancel():
                 if (making := self._made.get(message.id)) is not None and making.task is not None:
@@ -335,7 +339,7 @@ class Bridge(Hand):
     def _take_call(self, message: lines.Call) -> None:
         if message.id < 1 or message.id in self._made:
             raise LineInvalid(f"call {message.id} is not a new number above 0")
-        making = self._made[message.id] = _Making()
+        making = self._made[message.id] = _Making(is_uploading=message.upload)
         making.task = self._request(message.id, message.parent, self._make(message, making))
 
     async def _watch(self, reading: asyncio.Task[None]) -> None:

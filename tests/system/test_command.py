@@ -146,6 +146,7 @@ for_lines.readline()
         ('{"type":"ready"}', "it said `ready` already"),
         ('{"type":"done","id":999999999}', "it answers call 999999999, which there is not"),
         ('{"type":"call","id":0,"method":"echo.say"}', "call 0 is not a new number above 0"),
+        ('{"type":"call","id":1,"method":"echo.say"}\n{"type":"upload","id":1}', "call 1 has no upload, or no more"),
     ],
 )
 def test_a_line_that_has_no_place_ends_that_run_and_the_log_names_it(
