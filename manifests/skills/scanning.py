@@ -2,15 +2,15 @@
 
 No finding says that a skill is bad, and none that it is good: it says what is there. What is looked for is what runs, what a
 person does not see as the file is shown, what leads elsewhere, what cannot be read, and what asks for more than text. Lists
-are bounded, and say what they leave out. Time is in proportion to the files.
+are bounded, and say what they leave out. Time is in proportion to the files; what is not told is counted, and not made.
 """
 
 import re
 import unicodedata
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Container, Iterator, Mapping
+from heapq import merge
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -60,6 +60,7 @@ _RUN: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
 _URL: Final = re.compile(r"https?://[^\s<>()\"'`\]]+", re.IGNORECASE)
 _POINTS: Final = re.compile(r"\]\(([^()\s]+)")
 _SAID_ASIDE: Final = re.compile(r"^\[[^\]\n]{1,80}\]:[ \t]*(?:#|<>)[ \t]*(\S.*)$", re.MULTILINE)
+_ODD: Final = re.compile(r"[^\t\n\r -~]")
 _SELECTORS: Final = range(0xFE00, 0xFE10)
 _JOINER: Final = "\u200d"
 
@@ -73,21 +74,54 @@ class Finding(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class _Mark(NamedTuple):
+    """What may become a finding. place: where in the file's text, -1 for the whole file; text: all of it, as it stands."""
+
+    kind: str
+    place: int
+    text: str
+
+
 def scan(skill: Skill) -> tuple[list[Finding], int]:
     """What is found, in the order of KINDS and then of the files; and how many more there are than MOST."""
-    found = [*_of_head(skill), *(one for path, raw in skill.files.items() for one in _of_file(skill, path, raw))]
-    order = list(KINDS)
-    found.sort(key=lambda one: (order.index(one.kind), one.file != FILE, one.file, one.line))
-    return found[:MOST], max(0, len(found) - MOST)
+    told: dict[str, list[Finding]] = {kind: [] for kind in KINDS}
+    count, there = 0, _there(skill)
+    for path in sorted(skill.files, key=lambda one: (one != FILE, one)):
+        text = _text(skill.files[path])
+        at = _Lines(text or "")
+        for mark in _of_file(skill, path, text, there):
+            count += 1
+            rows = told[mark.kind]
+            if len(rows) < MOST:
+                rows.append(Finding(kind=mark.kind, file=path, line=at.line(mark.place), text=_cut(mark.text)))
+    found = [one for rows in told.values() for one in rows]
+    return found[:MOST], max(0, count - MOST)
 
 
-def _of_head(skill: Skill) -> Iterator[Finding]:
+def _there(skill: Skill) -> set[str]:
+    """Its files, and the folders in which they lie; "" is its own."""
+    found = {""}
+    for path in skill.files:
+        while path not in found:
+            found.add(path)
+            path = path.rpartition("/")[0]
+    return found
+
+
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _of_head(skill: Skill) -> Iterator[_Mark]:
     if skill.tools:
-        yield Finding(kind="tools", file=FILE, line=0, text=_cut(" ".join(skill.tools)))
+        yield _Mark("tools", -1, " ".join(skill.tools))
     if skill.others:
-        yield Finding(kind="keys", file=FILE, line=0, text=_cut(", ".join(skill.others)))
+        yield _Mark("keys", -1, ", ".join(skill.others))
     if told := _escaped(skill):
-        yield Finding(kind="hidden", file=FILE, line=0, text=_cut(f"as escapes in description: {told}"))
+        yield _Mark("hidden", -1, f"as escapes in description: {told}")
 
 
 def _escaped(skill: Skill) -> str:
@@ -97,61 +131,72 @@ def _escaped(skill: Skill) -> str:
     return _points_of(Counter(f"U+{ord(one):04X}" for one in hidden))
 
 
-def _of_file(skill: Skill, path: str, raw: bytes) -> Iterator[Finding]:
+def _of_file(skill: Skill, path: str, text: str | None, there: Container[str]) -> Iterator[_Mark]:
+    """What is in one file; of each kind in the order of its text."""
+    raw = skill.files[path]
+    if path == FILE:
+        yield from _of_head(skill)
     for magic, kind, what in _MAGIC:
         if raw.startswith(magic):
-            yield Finding(kind=kind, file=path, line=0, text=f"{len(raw)} bytes: {what}")
+            yield _Mark(kind, -1, f"{len(raw)} bytes: {what}")
             return
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        yield Finding(kind="binary", file=path, line=0, text=f"{len(raw)} bytes")
+    if text is None:
+        yield _Mark("binary", -1, f"{len(raw)} bytes")
         return
     yield from _of_size(skill, path, text)
     if raw.startswith(b"#!") or path.lower().endswith(_PROGRAMS):
-        yield Finding(kind="script", file=path, line=0, text=_cut(text.partition("\n")[0]))
-    at = _Lines(text)
-    yield from _hidden(path, text, at)
+        yield _Mark("script", -1, text.partition("\n")[0])
+    yield from _hidden(text)
     for run in _RUN.finditer(text):
         if len(run[0]) >= ENCODED:
-            yield Finding(kind="encoded", file=path, line=at.line(run.start()), text=f"{len(run[0])} characters")
-    yield from _links(path, text, at)
+            yield _Mark("encoded", run.start(), f"{len(run[0])} characters")
+    yield from _links(text)
     if path.lower().endswith(_MARKDOWN):
-        yield from _comments(path, text, at)
-        yield from _points(skill, path, text, at)
+        yield from merge(_comments(text), _asides(text), key=lambda mark: mark.place)
+        yield from _points(path, text, there)
 
 
 class _Lines:
-    """On which line a place of a text is."""
+    """On which line a place of a text is; asked in the order of the text, it goes through it once."""
 
     def __init__(self, text: str) -> None:
-        self._ends = [found.start() for found in re.finditer("\n", text)]
+        self._text, self._place, self._line = text, 0, 1
 
     def line(self, place: int) -> int:
-        return bisect_right(self._ends, place - 1) + 1
+        if place < 0:
+            return 0
+        if place < self._place:
+            self._place, self._line = 0, 1
+        self._line += self._text.count("\n", self._place, place)
+        self._place = place
+        return self._line
 
 
-def _of_size(skill: Skill, path: str, text: str) -> Iterator[Finding]:
+def _of_size(skill: Skill, path: str, text: str) -> Iterator[_Mark]:
     if path == FILE:
         lines, size = skill.body.count("\n"), len(skill.body)
         if lines > BODY_LINES or size > BODY_MOST:
-            yield Finding(kind="large", file=path, line=0, text=f"{lines} lines, {size} characters")
+            yield _Mark("large", -1, f"{lines} lines, {size} characters")
     elif len(text) > TEXT_MOST:
-        yield Finding(kind="large", file=path, line=0, text=f"{len(text)} characters")
+        yield _Mark("large", -1, f"{len(text)} characters")
 
 
-def _hidden(path: str, text: str, at: _Lines) -> Iterator[Finding]:
+def _hidden(text: str) -> Iterator[_Mark]:
     """Lines with characters that are not seen, and which: their numbers, and how many there are."""
-    seen: dict[int, Counter[str]] = {}
-    place = 0
-    for piece in text.splitlines(keepends=True):
-        if not (piece.isascii() and piece.rstrip("\r\n").replace("\t", " ").isprintable()):
-            for offset, char in enumerate(piece):
-                if _is_hidden(text, place + offset, char):
-                    seen.setdefault(at.line(place + offset), Counter())[f"U+{ord(char):04X}"] += 1
-        place += len(piece)
-    for line, points in seen.items():
-        yield Finding(kind="hidden", file=path, line=line, text=_cut(_points_of(points)))
+    first, end, points = 0, 0, Counter[str]()
+    for found in _ODD.finditer(text):
+        place = found.start()
+        if not _is_hidden(text, place, found[0]):
+            continue
+        if points and place > end:
+            yield _Mark("hidden", first, _points_of(points))
+            points = Counter()
+        if not points:
+            first, end = place, text.find("\n", place)
+            end = len(text) if end < 0 else end
+        points[f"U+{ord(found[0]):04X}"] += 1
+    if points:
+        yield _Mark("hidden", first, _points_of(points))
 
 
 def _points_of(points: Mapping[str, int]) -> str:
@@ -171,7 +216,7 @@ def _is_hidden(text: str, place: int, char: str) -> bool:
     return char in INVISIBLE or unicodedata.category(char) in ("Cc", "Cf", "Co", "Zl", "Zp")
 
 
-def _links(path: str, text: str, at: _Lines) -> Iterator[Finding]:
+def _links(text: str) -> Iterator[_Mark]:
     """Each host once, with where it first stands."""
     hosts: dict[str, tuple[int, int]] = {}
     for found in _URL.finditer(text):
@@ -182,22 +227,25 @@ def _links(path: str, text: str, at: _Lines) -> Iterator[Finding]:
         place, count = hosts.get(host, (found.start(), 0))
         hosts[host] = place, count + 1
     for host, (place, count) in hosts.items():
-        yield Finding(kind="link", file=path, line=at.line(place), text=_cut(f"{host}{f' ({count})' * (count > 1)}"))
+        yield _Mark("link", place, f"{host}{f' ({count})' * (count > 1)}")
 
 
-def _comments(path: str, text: str, at: _Lines) -> Iterator[Finding]:
+def _comments(text: str) -> Iterator[_Mark]:
     begin = text.find("<!--")
     while begin >= 0:
         end = text.find("-->", begin + 4)
-        said = text[begin + 4 : end if end >= 0 else len(text)]
-        yield Finding(kind="comment", file=path, line=at.line(begin), text=_cut(said))
+        yield _Mark("comment", begin, text[begin + 4 : end if end >= 0 else len(text)])
         begin = text.find("<!--", end) if end >= 0 else -1
+
+
+def _asides(text: str) -> Iterator[_Mark]:
+    """Texts that Markdown takes for the titles of links, which nothing shows."""
     for aside in _SAID_ASIDE.finditer(text):
-        yield Finding(kind="comment", file=path, line=at.line(aside.start()), text=_cut(aside[1]))
+        yield _Mark("comment", aside.start(), aside[1])
 
 
-def _points(skill: Skill, path: str, text: str, at: _Lines) -> Iterator[Finding]:
-    """Where Markdown points within the skill's folder, or out of it."""
+def _points(path: str, text: str, there: Container[str]) -> Iterator[_Mark]:
+    """Where Markdown points within the skill's folder, or out of it; the format has paths begin at the skill's folder."""
     above = path.rpartition("/")[0]
     for found in _POINTS.finditer(text):
         target = found[1].partition("#")[0].partition("?")[0].strip("<>")
@@ -205,14 +253,9 @@ def _points(skill: Skill, path: str, text: str, at: _Lines) -> Iterator[Finding]
             continue
         reached = _reached(above, target)
         if reached is None:
-            yield Finding(kind="outside", file=path, line=at.line(found.start()), text=_cut(target))
-        elif not (_is_there(skill, reached) or _is_there(skill, _reached("", target))):
-            yield Finding(kind="missing", file=path, line=at.line(found.start()), text=_cut(target))
-
-
-def _is_there(skill: Skill, path: str | None) -> bool:
-    """Whether it is a file of the skill's, or a folder of it; the format has paths begin at the skill's folder."""
-    return path is not None and (not path or any(one == path or one.startswith(f"{path}/") for one in skill.files))
+            yield _Mark("outside", found.start(), target)
+        elif reached not in there and _reached("", target) not in there:
+            yield _Mark("missing", found.start(), target)
 
 
 def _reached(above: str, target: str) -> str | None:

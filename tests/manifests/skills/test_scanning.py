@@ -1,8 +1,11 @@
 """What a look through a skill finds: every kind, where it stands, and nothing where there is nothing."""
 
 import time
+import tracemalloc
+from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from manifests.skills import reading, scanning
 from tests.manifests.skills.test_reading import text
@@ -93,6 +96,48 @@ def test_more_findings_than_are_told_are_counted() -> None:
     assert skill is not None
     rows, more = scanning.scan(skill)
     assert (len(rows), more) == (scanning.MOST, 50)
+
+
+def test_findings_that_are_not_told_are_not_made() -> None:
+    """A file may hold a million of them."""
+    skill, _ = reading.read(
+        "forms", {"SKILL.md": text(), "a.md": b"](b)" * 6_000, "b.md": "\u200b\n".encode() * 3_000}, ""
+    )
+    assert skill is not None
+    tracemalloc.start()
+    try:
+        rows, more = scanning.scan(skill)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(rows), more) == (200, 6_000 + 3_000 - 200)
+    assert peak < 500_000
+
+
+class Counted(dict[str, bytes]):
+    """Files that know how often somebody went through them."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_files_are_not_gone_through_anew_for_each_link() -> None:
+    times = []
+    for links in (1, 100):
+        skill, _ = reading.read("forms", {"SKILL.md": text(body="[a](no/b.md)\n" * links)}, "")
+        assert skill is not None
+        files = Counted(skill.files)
+        scanning.scan(replace(skill, files=files))
+        times.append(files.times)
+    assert times[0] == times[1]
+
+
+def test_a_comment_and_an_aside_are_told_in_the_order_of_the_text() -> None:
+    rows = found({}, "[//]: # (one)\n<!-- two -->\n[//]: # (three)\n")
+    assert [(line, said) for _, _, line, said in rows] == [(5, "(one)"), (6, "two"), (7, "(three)")]
 
 
 RUNS = ("A" * 199 + " ") * 1_000
