@@ -1,7 +1,8 @@
 """How far a pipeline run is, from the log's entries (pure): its pieces, their runs, and the pieces of those.
 
 A run's notes tell which run belongs to which piece (manifests/pipeline/notes.py); that it made that run itself, the entries
-of its work tell, so that no note of another's counts. Entries may come while the run goes on.
+of its work tell, so that no note of another's counts; a run is of one piece, the first. What a step notes is of pieces of
+its own, and of none of its pipeline's. Entries may come while the run goes on.
 """
 
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ class Course:
         self.pieces: dict[str, dict[PieceName, Piece]] = {}
         self._work: dict[int, str] = {}
         self._held: dict[int, Piece] = {}
+        self._begun: set[str] = set()
         self._spawned_by: dict[str, str] = {}
         self._spawned: dict[str, list[str]] = {}
         self._instead: dict[str, str] = {}
@@ -117,11 +119,14 @@ class Course:
 
     def _note(self, entry: Entry) -> None:
         noted = notes.read(entry.why)
-        if noted is None or (noted.run and self._spawned_by.get(noted.run) != entry.run):
+        if noted is None or noted.run in self._begun:
+            return
+        if noted.run and self._spawned_by.get(noted.run) != entry.run:
             return
         piece = self._piece(entry.run, noted.name)
         match noted.how:
             case "begun":
+                self._begun.add(noted.run)
                 piece.tries.append(self.tries[noted.run])
                 piece.state, piece.why = "working", ""
             case "items":

@@ -13,12 +13,12 @@ Role = Literal["step", "stand-in", "undo", "finally"]
 
 _NAME: Final = re.compile(
     r"(?a)(?P<undo>undo of )?(?P<last>finally )?(?:(?P<other>[a-z][a-z0-9_]*) for )?"
-    r"(?P<step>[a-z][a-z0-9_]*)(?:\[(?P<index>\d+)\])?"
+    r"(?P<step>[a-z][a-z0-9_]*)(?:\[(?P<index>\d{1,9})\])?"
 )
-_BEGUN: Final = re.compile(r"(?a)(?P<name>[^:]+): run (?P<run>r-[a-z0-9]+)(?:, try (?P<tries>\d+))?")
+_BEGUN: Final = re.compile(r"(?a)(?P<name>[^:]+): run (?P<run>r-[a-z0-9]+)(?:, try (?P<tries>\d{1,9}))?")
 _ASKS: Final = re.compile(r"(?a)(?P<name>[^:]+) begins after your yes: (?P<why>.*)", re.DOTALL)
 _ENDED: Final = re.compile(r"(?a)(?P<name>[^:]+): (?P<how>skipped|failed|waits|undoes)(?:, (?P<why>.*))?", re.DOTALL)
-_ITEMS: Final = re.compile(r"(?a)(?P<name>[^:]+): over (?P<count>\d+) items?")
+_ITEMS: Final = re.compile(r"(?a)(?P<name>[a-z][a-z0-9_]*): over (?P<count>\d{1,9}) items?")
 
 
 class PieceName(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from kernel.cli import pipeline_drawing
 from kernel.cli.course import Course
+from kernel.cli.frame import as_json
+from kernel.cli.pipelines import pieces
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
 from tests.runtime.pipeline.driven import pipeline
@@ -128,6 +130,28 @@ def test_a_note_of_a_run_that_somebody_else_made_does_not_count() -> None:
     told.begin("r-other", "worker")
     told.note("r-top", notes.begun(PieceName("a"), "r-other", 1))
     assert tree(told)[1].endswith("to come")
+
+
+def test_what_a_step_notes_in_the_words_of_a_pipeline_stays_below_it_and_can_be_drawn() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.begin("r-one", "worker", by="r-top")
+    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    before = told.course.of("r-top")
+    for text in ("finally a: over 5 items", "undo of a: over 5 items", f"c: over {'9' * 400} items", "b: skipped"):
+        told.note("r-one", text)
+    assert told.course.of("r-top") == before
+    assert [line.split()[1] for line in tree(told)[1:]] == ["a", "└─", "b"]
+    assert as_json(pieces(told.course, "r-top"))
+
+
+def test_a_run_is_of_one_piece_however_often_it_is_noted() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    told.begin("r-one", "worker", by="r-top")
+    for name in ("a", "a", "b"):
+        told.note("r-top", notes.begun(PieceName(name), "r-one", 1))
+    assert [(str(piece.name), len(piece.tries)) for piece in told.course.of("r-top")] == [("a", 1)]
 
 
 def test_what_a_hand_wrote_cannot_act_on_the_terminal() -> None:

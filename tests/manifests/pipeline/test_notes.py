@@ -43,6 +43,13 @@ def test_any_other_text_is_no_note(text: str) -> None:
     assert found is None or str(found.name) in text
 
 
+def test_only_a_step_itself_goes_over_items_and_no_number_is_beyond_counting() -> None:
+    for name in ("finally a", "undo of a", "b for a", "a[3]"):
+        assert notes.read(f"{name}: over 5 items") is None
+    for text in (f"a: over {10**9} items", f"a[{10**9}]: skipped", f"a: run r-abcd, try {10**9}"):
+        assert notes.read(text) is None
+
+
 def test_names_of_steps_that_read_like_words_of_notes_are_told_apart() -> None:
     for name in (
         PieceName("undo"), PieceName("finally", -1, "finally"), PieceName("of", 1, "undo"),
