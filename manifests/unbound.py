@@ -37,7 +37,7 @@ UNBOUND: Final = {
 
 
 def unbound(text: str, file: str) -> tuple[Problem, ...]:
-    """Every use of what UNBOUND lists, in the order of the text. Raises SyntaxError for what is not Python."""
+    """Every use of what UNBOUND lists, in the order of the text. Raises what ast.parse does for what it cannot read."""
     tree = ast.parse(text)
     names = dict(_imported(tree))
     found = []

@@ -29,4 +29,6 @@ def problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[Problem
                 found.append(Problem(shown, 1, 1, "this is not UTF-8 text", "save it as UTF-8"))
             except RecursionError:
                 found.append(Problem(shown, 1, 1, "this is nested too deeply", "write a flatter object"))
+            except ValueError:
+                found.append(Problem(shown, 1, 1, "a number in it has too many digits", "write it with fewer"))
     return found + read_all(files, folder.rstrip("/"))[1]

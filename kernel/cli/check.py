@@ -84,7 +84,12 @@ def _advice(folder: str) -> list[Problem]:
         if path.endswith(".py"):
             try:
                 found += unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
-            except (SyntaxError, ValueError):  # no module of it, or one that nobody imports: its entry has been read
+            except (
+                SyntaxError,
+                ValueError,
+                RecursionError,
+                MemoryError,
+            ):  # nobody can import it: its entry has been read
                 continue
     return found
 

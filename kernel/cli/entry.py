@@ -27,6 +27,8 @@ def problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[P
         line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
         what = getattr(error, "msg", str(error))
         return [Problem(shown, line, column, f"this is not Python: {what}", "mend the line")]
+    except (RecursionError, MemoryError):  # the second is what the parser says of many signs in a row
+        return [Problem(shown, 1, 1, "an expression in it is nested too deeply to be read", "write a flatter one")]
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     imported = {
         alias.asname or alias.name

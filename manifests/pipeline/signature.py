@@ -30,15 +30,17 @@ def of_entry(entry: str, files: Mapping[str, bytes]) -> Signature:
     module, _, name = entry.partition(":")
     try:
         tree = ast.parse(files[module.replace(".", "/") + ".py"])
-    except (KeyError, SyntaxError, ValueError, RecursionError):
+    except (KeyError, SyntaxError, ValueError, RecursionError, MemoryError):
         return UNKNOWN
     made = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
     if made is None:
         return UNKNOWN
     work = next((node for node in made.body if isinstance(node, ast.AsyncFunctionDef) and node.name == "run"), None)
     if work is None:
-        is_plain = [ast.unparse(base) for base in made.bases] == ["Hand"]
-        return Signature(found=False) if is_plain else UNKNOWN
+        match made.bases:
+            case [ast.Name(id="Hand")]:
+                return Signature(found=False)
+        return UNKNOWN
     if work.decorator_list:
         return UNKNOWN
     given = work.args

@@ -78,7 +78,11 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     assert [(one["line"], one["what"]) for one in told] == [
         (1, "the file that playbook names is not there"), (2, "this is not JSON: Expecting value"),
     ]  # fmt: skip
-    for text, what in (("[]", "this is no schema"), ("[" * 100_000, "this is nested too deeply")):
+    for text, what in (
+        ("[]", "this is no schema"),
+        ("[" * 100_000, "this is nested too deeply"),
+        ('{"least": ' + "9" * 5_000 + "}", "a number in it has too many digits"),
+    ):
         (folder / "answer.json").write_text(text)
         told = shell.run("check", folder, "--json").table()["problems"]
         assert isinstance(told, list)

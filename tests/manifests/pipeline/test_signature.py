@@ -49,6 +49,9 @@ def test_a_hand_without_a_run_has_no_work_of_its_own() -> None:
         "this is no Python",
         "class Worker(Hand):\n    async def run(self" + "(" * 500,
         "\0",
+        "x = 1" + "+1" * 20_000,
+        "x = " + "-" * 100_000 + "1",
+        "class Worker(a" + ".b" * 1_000 + "): ...",
     ],
 )
 def test_what_cannot_be_seen_is_unknown(code: str) -> None:
