@@ -223,6 +223,8 @@ def _add_root(this: Asked) -> Decided:
     real = this.real(path)
     if not path.startswith("/") or not real:
         raise ChangeInvalid(f"{path!r} is not a folder with an absolute path")
+    if not capabilities.path.is_root(name):
+        raise ChangeInvalid(f"{name!r} is no name for a root: write small letters and digits, and - between")
     if name in RESERVED_ROOTS:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
     if len({*this.state.roots, name}) > ROOTS_MOST:

@@ -9,7 +9,8 @@ two readers could disagree.
 
 Patterns: `*` is any run of characters within one label, `**` as the first label one or more labels. `*.example.org`
 covers a.example.org, neither example.org nor a.b.example.org; `**.example.org` covers the last. `**` alone is every
-*named* host. No wildcard ever covers an IP address: it is covered only by itself, or by `["*"]`.
+*named* host. No wildcard ever covers an IP address: it is covered only by itself, or by `["*"]`. So the last label may not be
+one, nor such that it could become a number (`example.*`): hosts that end in a number are addresses.
 """
 
 import re
@@ -72,10 +73,15 @@ def check_pattern(pattern: str) -> None:
         raise PatternInvalid(f'"**" in "{pattern}" is not its first label', 'write it like "**.example.org"')
     try:
         plain = normalise(pattern.replace("**", "x").replace("*", "x"))
-        if "*" in pattern and is_ip(normalise(pattern.replace("**", "1").replace("*", "1"))):
-            raise PatternInvalid(f'"{pattern}" is a range of IP addresses', "write each address in full")
     except ResourceInvalid as error:
         raise PatternInvalid(f'"{pattern}" is not a host: {error.why}', 'write one like "*.example.org"') from None
+    numbers = ["*" in pattern and re.fullmatch(_NUMBER, label.replace("*", "1")) for label in labels]
+    if all(numbers):
+        raise PatternInvalid(f'"{pattern}" is a range of IP addresses', "write each address in full")
+    if numbers[-1]:
+        raise PatternInvalid(
+            f'the last part of "{pattern}" could be a number, as in IP addresses', 'write it out, as in "*.example.org"'
+        )
     if "*" not in pattern and plain != pattern:
         raise PatternInvalid(f'"{pattern}" is another spelling of "{plain}"', f'write "{plain}"')
     if "*" in pattern and plain != pattern.replace("**", "x").replace("*", "x"):

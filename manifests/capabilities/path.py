@@ -23,6 +23,11 @@ _ROOT: Final = r"(?a)[a-z0-9]+(?:-[a-z0-9]+)*"
 _ROOT_PATTERN: Final = r"(?a)[a-z0-9*]+(?:-[a-z0-9*]+)*"
 
 
+def is_root(text: str) -> bool:
+    """Whether a path could begin with this as the name of its root."""
+    return re.fullmatch(_ROOT, text) is not None and len(text) <= LONGEST_PART
+
+
 def normalise(text: str) -> str:
     """The path without a slash at its end; ResourceInvalid with the reason when it is not a path."""
     path = text[:-1] if text.endswith("/") and len(text) > 1 else text

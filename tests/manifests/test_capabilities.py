@@ -1,5 +1,7 @@
 """covers and includes, by properties: whatever the texts, a grant gives exactly what it says."""
 
+import re
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -191,6 +193,22 @@ def test_a_pattern_of_the_wrong_kind_is_refused_when_the_kind_is_known(kind: str
     kinds.check_pattern(pattern)
     with pytest.raises(PatternInvalid):
         kinds.check_pattern(pattern, kind)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("https://example.*/**", 'the last part of "example.*" could be a number'),
+        ("a.1*:443", 'the last part of "a.1*" could be a number'),
+        ("https://10.0.0.*/", '"10.0.0.*" is a range of IP addresses'),
+        ("*.*:*", '"*.*" is a range of IP addresses'),
+        ("https://example.1/", "its host ends in a number but is not an IPv4 address"),
+    ],
+)
+def test_no_wildcard_could_stand_for_an_address(pattern: str, why: str) -> None:
+    with pytest.raises(PatternInvalid, match=re.escape(why)):
+        kinds.check_pattern(pattern)
+    kinds.check_pattern("https://example.c*/")
 
 
 @pytest.mark.parametrize("kind", sorted(kinds.KINDS))

@@ -112,6 +112,13 @@ def test_a_root_beside_the_home_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["My.Data", "a_b", "a--b", "-a", "ü", "a" * 256])
+def test_a_root_that_no_path_could_name_is_refused(name: str) -> None:
+    asked = _asked(_state(), _package("news", "1.0.0", HOME_KEY), name, path="/srv/homely")
+    with pytest.raises(ChangeInvalid, match="small letters and digits"):
+        CHANGES["kernel.root-add"].decide(asked)
+
+
 def test_no_more_is_granted_than_the_manifest_asks_for() -> None:
     package, state = _package("news", "1.0.0", HOME_KEY), _state()
     _install(state, package)
