@@ -114,7 +114,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         '"fork"',
         "",
-        "fork: from the warm template. exec: an interpreter of its own.",
+        "fork: from the warm template. exec: an interpreter of its own. Of a command it is said of its bridge: the program "
+        "is a process of its own anyway.",
         ("fork", "exec"),
     ),
     Key("hand.autostart", "bool", "false", "", "Services: start with the kernel, not at the first call."),
@@ -314,7 +315,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("schedule.at", "moment", NONE, "", 'Once, at this time of the zone, such as "2026-12-01T09:00".'),
     Key("schedule.on", "event", NONE, "", "At each event of this name, publisher.event, which it may hear."),
     Key("schedule.where", "filter", "{}", "", "With on: what values in the event's body must be, by their path."),
-    Key("schedule.timezone", "zone", '"UTC"', "", 'The zone whose clocks count, by its IANA name: "Europe/Berlin".'),
+    Key("schedule.timezone", "zone", '"UTC"', "", 'Of cron, at and quiet: the zone by its IANA name, "Europe/Berlin".'),
     Key(
         "schedule.missed",
         "choice",

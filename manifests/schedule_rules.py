@@ -19,7 +19,8 @@ SHORTEST_MS: Final = 1_000
 JITTER_MOST_MS: Final = 12 * 3_600_000
 
 _ONLY: Final[dict[str, tuple[str, ...]]] = {
-    "where": ("on",), "missed": ("cron", "every", "at"), "jitter": ("cron", "every", "at")
+    "where": ("on",), "missed": ("cron", "every", "at"), "jitter": ("cron", "every", "at"),
+    "timezone": ("cron", "at", "quiet"),
 }  # fmt: skip
 """Keys that mean something only beside one of these."""
 
@@ -38,10 +39,12 @@ def schedule(found: Findings, sections: Mapping[str, Section], raw: Mapping[str,
         return
     for key in when[1:]:
         found.at_key(("schedule", key), f"schedule.{key} stands beside schedule.{when[0]}", "leave one of them out")
+    there = {when[0], "quiet"} if given.get("quiet") else {when[0]}
     for key, beside in _ONLY.items():
-        if key in given and when[0] not in beside:
+        if key in given and there.isdisjoint(beside):
             path: Path = ("schedule", key)
-            found.at_key(path, f"{spelled(path)} means nothing beside schedule.{when[0]}", "leave it out")
+            instead = "leave it out, or write quiet" if "quiet" in beside else "leave it out"
+            found.at_key(path, f"{spelled(path)} means nothing beside schedule.{when[0]}", instead)
     _times(found, asked)
     _events(found, asked, sections["hand"].get("name"))
 

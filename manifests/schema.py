@@ -60,8 +60,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A method pattern and the resource patterns it may be used on; an empty `allow` covers nothing.
 
     own: a service may use it whoever its caller is (otherwise a call made while answering also needs the caller's
-    grant). lent: it is there for the runs that the Hand spawns, and for no call of its own.
-    grant). approval: each call waits for the operator's yes (True), or for nobody's (False); None: as its autonomy says.
+    grant). lent: it is there for the runs that the Hand spawns, and for no call of its own. approval: each call waits for
+    the operator's yes (True), or for nobody's (False); None: as its autonomy says.
     """
 
     method: str

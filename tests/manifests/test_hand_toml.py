@@ -218,7 +218,10 @@ def test_every_default_in_the_table_is_what_the_schema_gives() -> None:
     task = required.replace('kind = "service"', 'kind = "task"')
     thinks = re.sub(r"(?m)^entry = .*$", "", task) + '[capabilities]\n"model.*" = ["*"]\n[agent]\nmodel = "default"\n'
     assert check(f"{thinks}{agent}\n") == check(thinks)
-    for when, others in (('every = "1h"', ("where",)), ('on = "web.seen"', ("missed", "jitter"))):
+    for when, others in (
+        ('at = "2026-12-01T09:00"', ("where",)),
+        ('on = "web.seen"', ("missed", "jitter", "timezone")),
+    ):
         rows = "\n".join(row for row in schedule if not row.startswith(others))
         assert check(f"{task}\n[schedule]\n{when}\n{rows}\n") == check(f"{task}\n[schedule]\n{when}\n")
 
