@@ -26,7 +26,8 @@ SHORTEST_WITHIN_MS: Final = 1_000
 MOST_RESTARTS: Final = 1_000
 MOST_STEPS: Final = 1_000
 THINKS: Final = "model.complete"
-"""The method by which a Hand thinks that has an [agent]."""
+SPAWNS: Final = "kernel.spawn"
+"""The methods by which a Hand thinks that has an [agent], and by which any makes runs of others."""
 
 
 CODE: Final[dict[str, str]] = {
@@ -102,12 +103,20 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
         )
 
 
-def tasks_only(found: Findings, section: Section) -> None:
+def tasks_only(found: Findings, section: Section, provides: Section) -> None:
     """A pipeline has a run of its own for each piece of work; and a service starts anew, and has nothing unfinished."""
-    if "pipeline" in section and section.get("kind") == "service":
-        found.at_value(("hand", "kind"), "hand.kind is service, and a pipeline is a task", 'write kind = "task"')
+    if "pipeline" in section:
+        _answers_nothing(found, provides, "pipeline")
+        if section.get("kind") == "service":
+            found.at_value(("hand", "kind"), "hand.kind is service, and a pipeline is a task", 'write kind = "task"')
     if section.get("kind") == "service" and section.get("on_upgrade", ASK) != ASK:
         found.at_key(("hand", "on_upgrade"), "hand.on_upgrade is for tasks, and this Hand is a service", "leave it out")
+
+
+def _answers_nothing(found: Findings, provides: Section, works: str) -> None:
+    """works: what the Hand has in the place of code."""
+    for method in provides:
+        found.at_key(("provides", method), f"{method} has no code that would answer it", f"leave it out, or {works}")
 
 
 def agent(
@@ -119,8 +128,7 @@ def agent(
         return
     if sections["hand"].get("kind") == "service":
         found.at_value(("hand", "kind"), "hand.kind is service, and what thinks is a task", 'write kind = "task"')
-    for method in provides:
-        found.at_key(("provides", method), f"{method} has no code that would answer it", "leave it out, or [agent]")
+    _answers_nothing(found, provides, "[agent]")
     steps, model = section.get("steps"), section.get("model")
     if isinstance(steps, int) and not 1 <= steps <= MOST_STEPS:
         found.at_value(("agent", "steps"), f"agent.steps = {steps} is out of range", f"write 1 to {MOST_STEPS}")
@@ -134,15 +142,39 @@ def agent(
         )
 
 
-def programs(found: Findings, sections: Mapping[str, Section]) -> None:
-    """What a command has anyway, and what only a task, or a service, can be."""
+def lending(found: Findings, lends: Section, capabilities: Mapping[str, Section]) -> None:
+    """Only the runs that a Hand spawns have what it lends."""
+    if lends and not any(row.get("allow") and grants.reaches(method, SPAWNS) for method, row in capabilities.items()):
+        found.at_key(
+            ("lends",),
+            "[lends] is for the runs that a Hand spawns, and [capabilities] does not let this one",
+            f'leave it out, or write "{SPAWNS}" = ["..."] there',
+        )
+
+
+def programs(found: Findings, sections: Mapping[str, Section], provides: Section) -> None:
+    """What a command has anyway, or can do nothing with, and what only a task, or a service, can be."""
     if sections["hand"].get("speaks") == "mcp" and sections["hand"].get("kind") == "task":
         found.at_value(("hand", "kind"), "hand.kind is task, and an MCP server stays up", 'write kind = "service"')
     if sections["confinement"].get("programs") and sections["hand"].get("command"):
         found.at_key(
             ("confinement", "programs"), "confinement.programs says what hand.command says already", "leave it out"
         )
-    if sections["confinement"].get("scratch") == "caller" and sections["hand"].get("kind") == "service":
+    if sections["confinement"].get("roots") and sections["hand"].get("command"):
+        found.at_key(
+            ("confinement", "roots"),
+            "confinement.roots opens what no program is told of",
+            "leave it out, and ask `files`",
+        )
+    if sections["confinement"].get("scratch") != "caller":
+        return
+    if sections["hand"].get("kind") == "task" and not provides:
+        found.at_key(
+            ("confinement", "scratch"),
+            "confinement.scratch is for runs that answer a call, and this Hand provides no method",
+            "leave it out, or write a [provides] row",
+        )
+    if sections["hand"].get("kind") == "service":
         found.at_key(
             ("confinement", "scratch"),
             "confinement.scratch is for tasks, and this Hand is a service with many callers at once",
@@ -155,11 +187,12 @@ def approvals(found: Findings, hand: Section, capabilities: Mapping[str, Section
     spared = {f"kernel.{verb}" for verb in ("spawn", "stop", "pause", "resume")}
     for method, row in capabilities.items():
         path = ("capabilities", method, "approval")
-        if row.get("approval") and method.startswith("kernel.") and method not in spared:
+        is_said = row.get("approval") or (row.get("approval") is False and method != "kernel.*")
+        if is_said and method.startswith("kernel.") and method not in spared:
             found.at_key(
                 path, f"nobody is asked about {method}", f"leave it out; it is for {', '.join(sorted(spared))}"
             )
-        if row.get("approval") is False and hand.get("autonomy", "supervised") != "supervised":
+        elif row.get("approval") is False and hand.get("autonomy", "supervised") != "supervised":
             found.at_key(
                 path, f"{spelled(path)} = false changes nothing", 'leave it out, or write autonomy = "supervised"'
             )
@@ -245,8 +278,11 @@ def limits(found: Findings, section: Section) -> None:
 
 
 def restart(found: Findings, section: Section) -> None:
-    """Restarts are counted over at least a second."""
+    """Restarts are counted over at least a second, where there are some."""
     within, times = section.get("within"), section.get("times")
+    for key in ("times", "within"):
+        if key in section and section.get("when") == "never":
+            found.at_key(("restart", key), f'restart.{key} means nothing beside restart.when = "never"', "leave it out")
     if isinstance(within, int) and within < SHORTEST_WITHIN_MS:
         found.at_value(("restart", "within"), "restart.within is too short to count restarts in", 'write at least "1s"')
     if isinstance(times, int) and times > MOST_RESTARTS:
@@ -316,6 +352,13 @@ def _with_default(found: Findings, path: Path, values: dict[str, object]) -> Set
     import msgspec
 
     declared = msgspec.convert({key: value for key, value in values.items() if key != "default"}, Setting)
+    for choice in declared.choices:
+        try:
+            check_one(declared, choice)
+        except ValueInvalid:
+            what = f"{spelled((*path, 'choices'))} holds {choice}, which is beyond its min or max"
+            found.at_value((*path, "choices"), what, "leave it out, or change them")
+            return None
     if "default" not in values:
         return declared
     try:
