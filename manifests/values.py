@@ -22,7 +22,11 @@ Unit = Literal["bytes", "ms", "count"]
 
 
 class Limit(NamedTuple):
-    """One row of [limits]: its unit as kept, the default, and the least and the most that a HAND.toml may ask for."""
+    """One row of [limits]: its unit as kept, the default, and the least and the most that a HAND.toml may ask for.
+
+    No Hand comes up with much less memory, fewer processes or open files than the least: an interpreter, its bus's threads,
+    and a program beside them.
+    """
 
     unit: Unit
     default: int
@@ -31,11 +35,11 @@ class Limit(NamedTuple):
 
 
 LIMITS: Final[dict[str, Limit]] = {
-    "memory": Limit("bytes", 256 * BYTES["MiB"], 16 * BYTES["MiB"], 64 * BYTES["GiB"]),
+    "memory": Limit("bytes", 256 * BYTES["MiB"], 48 * BYTES["MiB"], 64 * BYTES["GiB"]),
     "cpu": Limit("ms", 60_000, 1_000, 30 * MILLISECONDS["d"]),
     "wall": Limit("ms", 600_000, 100, 365 * MILLISECONDS["d"]),
-    "processes": Limit("count", 8, 1, 1_024),
-    "open_files": Limit("count", 64, 16, 65_536),
+    "processes": Limit("count", 8, 4, 1_024),
+    "open_files": Limit("count", 64, 24, 65_536),
     "file_size": Limit("bytes", 100 * BYTES["MiB"], 0, BYTES["TiB"]),
     "disk": Limit("bytes", BYTES["GiB"], BYTES["MiB"], 16 * BYTES["TiB"]),
     "calls_per_minute": Limit("count", 300, 1, 6_000_000),

@@ -273,7 +273,7 @@ def test_the_reference_page_shows_every_key_with_its_limits() -> None:
     for key in reference.KEYS:
         assert f"| `{key.path.rpartition('.')[2]}` |" in page
         assert key.doc in page
-    assert '"16MiB" to "64GiB"' in page
+    assert '"48MiB" to "64GiB"' in page
     assert len(LIMITS) == 10
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from manifests import values
 from tests.living import Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.fates import call, ended, entries, entry, table, until
+from tests.system.programs import in_sh
 from wire.codec import Value
 
 LIMITS = """
@@ -119,6 +121,49 @@ def _hurried(hand: Source, name: str, to: str) -> Source:
     return Source(hand.toml.replace(name, to).replace("1m", "1s"), hand.main)
 
 
+LEAST = "\n".join(
+    f"{name} = {values.format_limit(name, limit.floor)}"
+    for name, limit in values.LIMITS.items()
+    if name not in ("wall", "fuel")
+)
+"""The least of every limit, but of time, which is as short as the machine is fast, and of what is for WASM Hands."""
+
+FRUGAL = Source(
+    f"""
+[hand]
+name = "frugal"
+version = "1.0.0"
+description = "Takes as little as one may have."
+entry = "main:Frugal"
+kind = "service"
+autonomy = "full"
+isolation = "fork"
+
+[limits]
+{LEAST}
+
+[provides."frugal.do"]
+summary = "Do it"
+resource = "none"
+effect = "read"
+""",
+    """
+from runtime import Call, Hand
+
+
+class Frugal(Hand):
+    async def do(self, call: Call) -> object:
+        return "up"
+""",
+)
+PROGRAM = in_sh("frugal", """told "{\\"type\\":\\"done\\",\\"id\\":$id,\\"value\\":\\"up\\"}" """)
+FRUGALS = {
+    "fork": FRUGAL,
+    "exec": FRUGAL._replace(toml=FRUGAL.toml.replace('"fork"', '"exec"')),
+    "a program": PROGRAM._replace(toml=PROGRAM.toml.replace("processes = 32", LEAST)),
+}
+
+
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path_factory.mktemp("limits") / "home")) as kernel:
@@ -209,3 +254,12 @@ def test_what_a_run_printed_leaves_room_for_the_next(kernel: Kernel) -> None:
         told = table(call(kernel, "kernel.start", "chatterer", {"inputs": {"number": number}, "wait": True}))
         assert told["outcome"] == "done", told
         assert f"run {number} has printed" in (kernel.home / "output" / "chatterer.log").read_text()
+
+
+@pytest.mark.parametrize("what", FRUGALS)
+def test_a_hand_comes_up_with_the_least_of_every_limit(what: str, kernel: Kernel) -> None:
+    source = FRUGALS[what]
+    name = f"frugal-{what.replace(' ', '-')}"
+    install(kernel, source._replace(toml=source.toml.replace("frugal", name)))
+    with kernel.client() as client:
+        assert client.call(f"{name}.do").value == "up"
