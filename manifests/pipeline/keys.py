@@ -13,6 +13,8 @@ AT_ONCE_MOST: Final = 256
 TIMES_MOST: Final = 100
 WALL_MOST_MS: Final = 365 * 86_400_000
 SHORTEST_MS: Final = 100
+BACKOFF_MOST_MS: Final = 7 * 86_400_000
+"""As long as a run can sleep at once (wire/limits.py)."""
 
 SECTIONS: Final[dict[str, str]] = {
     "pipeline": "Which pipeline it is, and what a whole run of it may take.",
@@ -64,7 +66,13 @@ KEYS: Final[tuple[Key, ...]] = (
     *(row._replace(path=f"finally.*.{row.path}") for row in (*_WORK, *_LAST)),
     *(row._replace(path=f"undo.{row.path}") for row in _WORK),
     Key("retry.times", "count", REQUIRED, "count, 1 to 100", "Tries after the first one."),
-    Key("retry.backoff", "duration", '"1s"', "time", "The wait before the first of them; doubled for each next."),
+    Key(
+        "retry.backoff",
+        "duration",
+        '"1s"',
+        "time",
+        "The wait before the first of them, at most 7 days; doubled for each next.",
+    ),
     Key(
         "retry.on",
         "codes",

@@ -15,6 +15,7 @@ from manifests.findings import Findings, spelled
 from manifests.names import RESERVED, is_field
 from manifests.pipeline.keys import (
     AT_ONCE_MOST,
+    BACKOFF_MOST_MS,
     SECTIONS,
     SHORTEST_MS,
     STEPS_MOST,
@@ -87,7 +88,9 @@ def _read(found: Findings, path: Path, value: object, key: Key) -> object:
     if key.type == "count" and isinstance(read, int):
         most = TIMES_MOST if key.path == "retry.times" else AT_ONCE_MOST
         return _within(found, path, read, 1, most, f"write 1 to {most}")
-    if key.type == "duration" and isinstance(read, int) and key.path != "retry.backoff":
+    if key.path == "retry.backoff" and isinstance(read, int):
+        return _within(found, path, read, 0, BACKOFF_MOST_MS, 'write at most "7d"')
+    if key.type == "duration" and isinstance(read, int):
         return _within(found, path, read, SHORTEST_MS, WALL_MOST_MS, 'write "100ms" to "365d"')
     return read
 
