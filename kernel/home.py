@@ -158,7 +158,7 @@ class Home:
         try:
             with open(self.at("home.toml"), "rb") as file:
                 identity = msgspec.convert(tomllib.load(file), Identity)
-        except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
             raise HomeError(
                 f"{self.at('home.toml')} cannot be read: {error}; mend that, or restore it from a backup"
             ) from None

@@ -162,6 +162,15 @@ def test_a_home_toml_that_holds_what_no_home_has_is_named(key: str, value: str, 
     assert (ran.code, str(path) in ran.err, key in ran.err) == (1, True, True), ran
 
 
+@pytest.mark.parametrize("value", ["9" * 5_000, "[" * 5_000])
+def test_a_home_toml_that_cannot_be_read_at_all_is_named(value: str, made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
+    path = shell.home / "home.toml"
+    path.write_text(re.sub(r"(?m)^hash_seed = .*$", f"hash_seed = {value}", path.read_text()))
+    ran = shell.run("up")
+    assert (ran.code, f"{path} cannot be read" in ran.err) == (1, True), ran
+
+
 @pytest.mark.parametrize("key", ["operator.key", "kernel.pub"])
 def test_a_missing_or_damaged_key_of_the_operator_is_named(key: str, shell: Shell, tmp_path: Path) -> None:
     linked = tmp_path / "home"
