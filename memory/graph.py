@@ -10,7 +10,7 @@ A kind may be said to be single: then a source has one at a time, and two are a 
 both. Nothing decides between them but whoever ends one. Walks are in walks.py, merging in merging.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -138,7 +138,7 @@ def find(store: Reader, space: str, ref: Ref) -> Entity:
 
 def listed(
     store: Reader, space: str, *, prefix: str = "", of_type: str = "", after: int = 0, most: int = 100
-) -> list[Entity]:
+) -> Iterator[Entity]:
     """The entities whose names begin with a prefix, in the order of their folded names, beyond the one numbered `after`."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} entities, not {most}")
@@ -152,7 +152,7 @@ def listed(
         "space": space, "type": of_type, "prefix": start, "end": start + _LAST if start else "", "after": last,
         "number": after, "most": most,
     }  # fmt: skip
-    return [entity_of(store, int(row[0] or 0)) for row in store.rows(SQL["list"], bindings)]
+    return (entity_of(store, int(row[0] or 0)) for row in store.rows(SQL["list"], bindings))
 
 
 def relate(
@@ -234,14 +234,14 @@ def numbered(store: Reader, space: str, number: int) -> Relation:
 
 def contradictions(
     store: Reader, space: str, *, after: tuple[int, int] = (0, 0), most: int = 100
-) -> list[tuple[Relation, Relation]]:
+) -> Iterator[tuple[Relation, Relation]]:
     """Pairs of relations of which only one can be true at a time, by their numbers, beyond the pair `after`."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} pairs, not {most}")
     rows = store.rows(
         SQL["contradictions"], {"space": space, "after": after[0], "other": after[1], "most": most}
     )  # fmt: skip
-    return [(relation_of(store, int(one or 0)), relation_of(store, int(other or 0))) for one, other in rows]
+    return ((relation_of(store, int(one or 0)), relation_of(store, int(other or 0))) for one, other in rows)
 
 
 # what the parts of the graph share ------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Walks through the graph: neighbours, paths, patterns (acts on a Store or Reader). Each is bounded, whatever the graph is.
 
 A walk looks at VISITED_MOST entities at most, and at FAN_MOST relations of one, those that were said first. What it leaves
-out for that it says (`cut`); it never answers with part of a truth as if it were all of it.
+out for that it says (`cut`); it never answers with part of a truth as if it were all of it. What it came to is read as it is
+asked for, a hop or a row at a time: all of it may be more than a process can hold.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, Literal, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from memory.errors import Invalid
@@ -38,24 +41,37 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str = ""
 
 
+class Chain(Struct, frozen=True, kw_only=True):
+    """Entities that fit a pattern. labels: theirs, and those of every relation and entity on the way between them."""
+
+    entities: tuple[Entity, ...]
+    labels: tuple[str, ...]
+
+
 class Found(Struct, frozen=True, kw_only=True):
     """What a walk came to. cut: there is more than it looked at."""
 
-    rows: tuple[tuple[Entity, ...], ...] = ()
-    paths: tuple[tuple[Hop, ...], ...] = ()
+    rows: Iterable[Chain] = ()
+    paths: Iterable[tuple[Hop, ...]] = ()
     cut: bool = False
+
+
+class _Place(NamedTuple):
+    """An entity that a pattern's step came to, and the relations that led there from the one before."""
+
+    entity: int
+    way: tuple[int, ...] = ()
 
 
 def neighbours(
     store: Reader, space: str, ref: Ref, *, kind: str = "", direction: Direction = "both", at: int | None = None,
     most: int = 100,
-) -> list[Hop]:  # fmt: skip
+) -> Iterator[Hop]:  # fmt: skip
     """What an entity is related to. at: only what holds then, None for what ever held. Raises Absent, Invalid."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} relations, not {most}")
     start = find(store, space, ref)
-    hops = list(_edges(store, start.id, kind, direction, at, most))
-    return [Hop(relation=relation_of(store, edge), to=entity_of(store, to)) for edge, to in hops[:most]]
+    return (_hop(store, edge, to) for edge, to in islice(_edges(store, start.id, kind, direction, at, most), most))
 
 
 def paths(
@@ -86,10 +102,7 @@ def paths(
     if start == goal or goal not in came:
         return Found(cut=cut)
     ways = [tuple(reversed(way)) for way in _ways_back(came, goal, most)]
-    told = tuple(
-        tuple(Hop(relation=relation_of(store, edge), to=entity_of(store, to)) for edge, to in way) for way in ways
-    )
-    return Found(paths=told, cut=cut)
+    return Found(paths=(tuple(_hop(store, edge, to) for edge, to in way) for way in ways), cut=cut)
 
 
 def match(
@@ -100,23 +113,40 @@ def match(
         raise Invalid(f"a pattern has at most {DEPTH_MAX} steps, and 1 to {LIST_MAX} answers are asked for")
     if any(not 0 < step.depth <= DEPTH_MAX for step in steps):
         raise Invalid(f"a step goes along 1 to {DEPTH_MAX} relations")
-    rows: list[tuple[int, ...]] = [(first,) for first in _starts(store, space, start)]
+    rows: list[tuple[_Place, ...]] = [(_Place(first),) for first in _starts(store, space, start)]
     cut, looked = len(rows) > VISITED_MOST, 0
     for step in steps:
-        longer: list[tuple[int, ...]] = []
-        reached: dict[int, list[int]] = {}
+        longer: list[tuple[_Place, ...]] = []
+        reached: dict[int, list[_Place]] = {}
         for row in rows[:VISITED_MOST]:
-            here = row[-1]
+            here = row[-1].entity
             if here not in reached:
                 reached[here], seen, was_cut = _reach(store, here, step, at, VISITED_MOST - looked)
                 looked, cut = looked + seen, cut or was_cut
-            longer.extend((*row, to) for to in reached[here][: VISITED_MOST + 1 - len(longer)])
+            longer.extend((*row, place) for place in reached[here][: VISITED_MOST + 1 - len(longer)])
             if len(longer) > VISITED_MOST:
                 break
         cut = cut or len(longer) > VISITED_MOST
         rows = longer
-    found = tuple(tuple(entity_of(store, one) for one in row) for row in rows[:most])
-    return Found(rows=found, cut=cut or len(rows) > most)
+    return Found(rows=_chains(store, rows[:most]), cut=cut or len(rows) > most)
+
+
+def _hop(store: Reader, edge: int, to: int) -> Hop:
+    return Hop(relation=relation_of(store, edge), to=entity_of(store, to))
+
+
+def _chains(store: Reader, rows: Sequence[Sequence[_Place]]) -> Iterator[Chain]:
+    """The chains of entities, each marked with all that it came of."""
+    known: dict[int, set[str]] = {}
+    for row in rows:
+        entities = tuple(entity_of(store, place.entity) for place in row)
+        labels = {label for one in entities for label in one.labels}
+        for edge in (edge for place in row for edge in place.way):
+            if edge not in known:
+                told = store.each(SQL["labels_of"], {"relation": edge})
+                known[edge] = {label for (raw,) in told for label in msgspec.json.decode(str(raw), type=list[str])}
+            labels |= known[edge]
+        yield Chain(entities=entities, labels=tuple(sorted(labels)))
 
 
 def _starts(store: Reader, space: str, start: Step) -> Iterator[int]:
@@ -130,24 +160,24 @@ def _starts(store: Reader, space: str, start: Step) -> Iterator[int]:
 
 def _reach(
     store: Reader, start: int, step: Step, at: int | None, most: int
-) -> tuple[list[int], int, bool]:  # fmt: skip
+) -> tuple[list[_Place], int, bool]:  # fmt: skip
     """The entities that fit a step from one on, how many were looked at, and whether there were more."""
-    fitting: list[int] = []
-    seen, level, cut = {start}, [start], False
+    fitting: list[_Place] = []
+    seen, level, cut = {start}, [_Place(start)], False
     for _ in range(step.depth):
         nearer, level = level, []
         for here in nearer:
-            edges = list(_edges(store, here, step.kind, step.direction, at, FAN_MOST + 1))
+            edges = list(_edges(store, here.entity, step.kind, step.direction, at, FAN_MOST + 1))
             cut = cut or len(edges) > FAN_MOST
-            for _edge, to in edges[:FAN_MOST]:
+            for edge, to in edges[:FAN_MOST]:
                 if to in seen:
                     continue
                 if len(seen) > most:
                     return fitting, len(seen), True
                 seen.add(to)
-                level.append(to)
+                level.append(_Place(to, (*here.way, edge)))
                 if store.rows(SQL["fits"], {"id": to, "type": step.type, "folded": folded(step.name)}):
-                    fitting.append(to)
+                    fitting.append(level[-1])
     return fitting, len(seen), cut
 
 

@@ -27,6 +27,7 @@ from wire.entries import time_text
 
 T = TypeVar("T")
 Answer = dict[str, object]
+Fitted = tuple[list[Answer], set[str], bool]
 
 REPLY_MOST: Final = 768 * limits.KIB
 """Bytes after which a listing ends, and says that there is more."""
@@ -77,6 +78,17 @@ class Desk(Hand):
         place = self._asked(call)
         with told():
             return await self.shelf.read(place.owner, lambda reader: work(reader, place.space))
+
+    async def listing(
+        self, call: Call, work: Callable[[Reader, str], Iterable[tuple[Answer, Iterable[str]]]]
+    ) -> tuple[list[Answer], bool]:
+        """The rows of a listing that one reply holds, and whether there are more; as fitting(). work: as for reading().
+
+        What it answers is gone through in the thread that reads, so that no more of it is read than is told.
+        """
+        shown, labels, is_cut = await self.reading(call, lambda reader, space: fitted(work(reader, space)))
+        call.add_labels(*labels)
+        return shown, is_cut
 
     async def writing(
         self,
@@ -144,15 +156,23 @@ def micros(text: str | None) -> int | None:
 
 def fitting(call: Call, rows: Iterable[tuple[Answer, Iterable[str]]]) -> tuple[list[Answer], bool]:
     """The rows that one reply holds, which is marked with their labels; and whether there are more."""
+    shown, labels, is_cut = fitted(rows)
+    call.add_labels(*labels)
+    return shown, is_cut
+
+
+def fitted(rows: Iterable[tuple[Answer, Iterable[str]]]) -> Fitted:
+    """The rows that one reply holds, all labels of them, and whether there are more."""
     shown: list[Answer] = []
+    marks: set[str] = set()
     size = 0
     for row, labels in rows:
         size += len(codec.encode_body(row))
         if shown and size > REPLY_MOST:
-            return shown, True
+            return shown, marks, True
         shown.append(row)
-        call.add_labels(*labels)
-    return shown, False
+        marks.update(labels)
+    return shown, marks, False
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

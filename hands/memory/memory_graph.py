@@ -3,7 +3,8 @@
 An entity is named by a number, by a name, or by a table of name and type.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Final, TypeVar
 
 import msgspec
@@ -11,8 +12,9 @@ import msgspec
 from memory import graph, merging, walks
 from memory.errors import Invalid
 from memory.graph import Entity, Ref, Relation
-from memory.walks import Direction, Hop, Step
-from memory_desk import Answer, Desk, fitting, micros, moment, told
+from memory.store import Reader
+from memory.walks import Direction, Found, Hop, Step
+from memory_desk import Answer, Desk, Fitted, fitted, micros, moment, told
 from runtime import Call
 
 T = TypeVar("T")
@@ -53,12 +55,14 @@ class Graph(Desk):
         self, call: Call, prefix: str = "", type: str = "", after: int = 0, most: int = 100  # noqa: A002 - as above
     ) -> Answer:  # fmt: skip
         """Answer memory.graph.list."""
-        found = await self.reading(
+        shown, is_cut = await self.listing(
             call,
-            lambda reader, space: graph.listed(reader, space, prefix=prefix, of_type=type, after=after, most=most),
+            lambda reader, space: (
+                (_entity(one), one.labels)
+                for one in graph.listed(reader, space, prefix=prefix, of_type=type, after=after, most=most)
+            ),
         )
-        shown, is_cut = fitting(call, ((_entity(one), one.labels) for one in found))
-        return {"entities": shown, "more": is_cut or len(found) == most}
+        return {"entities": shown, "more": is_cut or len(shown) == most}
 
     async def graph_relate(
         self, call: Call, source: object, kind: str, target: object, said: str = "", confidence: float = 1.0,
@@ -91,12 +95,14 @@ class Graph(Desk):
     ) -> Answer:  # fmt: skip
         """Answer memory.graph.neighbours."""
         ref, way, when = _ref(entity), _direction(direction), micros(at)
-        hops = await self.reading(
+        shown, is_cut = await self.listing(
             call,
-            lambda reader, space: walks.neighbours(reader, space, ref, kind=kind, direction=way, at=when, most=most),
+            lambda reader, space: (
+                (_hop(hop), hop.relation.labels)
+                for hop in walks.neighbours(reader, space, ref, kind=kind, direction=way, at=when, most=most)
+            ),
         )
-        shown, is_cut = fitting(call, ((_hop(hop), hop.relation.labels) for hop in hops))
-        return {"relations": shown, "more": is_cut or len(hops) == most}
+        return {"relations": shown, "more": is_cut or len(shown) == most}
 
     async def graph_paths(
         self, call: Call, source: object, target: object, kind: str = "", direction: str = "both", at: str | None = None,
@@ -104,14 +110,13 @@ class Graph(Desk):
     ) -> Answer:  # fmt: skip
         """Answer memory.graph.paths."""
         one, other, way, when = _ref(source), _ref(target), _direction(direction), micros(at)
-        found = await self.reading(
+        shown, is_cut = await self._walk(
             call,
             lambda reader, space: walks.paths(
                 reader, space, one, other, kind=kind, direction=way, at=when, depth=depth, most=most
             ),
         )
-        shown, is_cut = fitting(call, ((_path(path), _marks(hop.relation for hop in path)) for path in found.paths))
-        return {"paths": [row["path"] for row in shown], "cut": found.cut or is_cut}
+        return {"paths": shown, "cut": is_cut}
 
     async def graph_match(
         self, call: Call, pattern: Sequence[object], at: str | None = None, most: int = 100
@@ -121,11 +126,10 @@ class Graph(Desk):
         if not steps:
             raise _no("pattern has at least one table, for where it starts")
         when = micros(at)
-        found = await self.reading(
+        shown, is_cut = await self._walk(
             call, lambda reader, space: walks.match(reader, space, steps[0], steps[1:], at=when, most=most)
         )
-        shown, is_cut = fitting(call, (({"row": [*map(_brief, row)]}, _marks(row)) for row in found.rows))
-        return {"rows": [row["row"] for row in shown], "cut": found.cut or is_cut}
+        return {"rows": shown, "cut": is_cut}
 
     async def graph_merge(self, call: Call, keep: object, gone: object) -> Answer:
         """Answer memory.graph.merge."""
@@ -146,11 +150,27 @@ class Graph(Desk):
     async def graph_contradictions(self, call: Call, after: Sequence[object] = (), most: int = 100) -> Answer:
         """Answer memory.graph.contradictions. after: the two numbers of the last pair that came before."""
         last = _read(after or (0, 0), tuple[int, int], "after is the two numbers of a pair")
-        pairs = await self.reading(
-            call, lambda reader, space: graph.contradictions(reader, space, after=last, most=most)
-        )  # fmt: skip
-        shown, is_cut = fitting(call, (({"pair": [*map(_relation, pair)]}, _marks(pair)) for pair in pairs))
-        return {"pairs": [row["pair"] for row in shown], "more": is_cut or len(pairs) == most}
+        shown, is_cut = await self.listing(
+            call,
+            lambda reader, space: (
+                ({"pair": [*map(_relation, pair)]}, _marks(pair))
+                for pair in graph.contradictions(reader, space, after=last, most=most)
+            ),
+        )
+        return {"pairs": [row["pair"] for row in shown], "more": is_cut or len(shown) == most}
+
+    async def _walk(self, call: Call, walk: Callable[[Reader, str], Found]) -> tuple[list[object], bool]:
+        """What a walk came to, as far as one reply holds it, and whether there is more."""
+
+        def read(reader: Reader, space: str) -> tuple[Fitted, bool]:
+            found = walk(reader, space)
+            ways = (([*map(_hop, way)], _marks(hop.relation for hop in way)) for way in found.paths)
+            chains = (([*map(_brief, one.entities)], one.labels) for one in found.rows)
+            return fitted(({"row": row}, labels) for row, labels in chain(ways, chains)), found.cut
+
+        (rows, labels, is_more), is_cut = await self.reading(call, read)
+        call.add_labels(*labels)
+        return [row["row"] for row in rows], is_cut or is_more
 
 
 def _ref(value: object) -> Ref:
@@ -207,9 +227,5 @@ def _hop(hop: Hop) -> Answer:
     return {**_relation(hop.relation), "to": _brief(hop.to)}
 
 
-def _path(hops: Iterable[Hop]) -> Answer:
-    return {"path": [*map(_hop, hops)]}
-
-
-def _marks(found: Iterable[Relation | Entity]) -> set[str]:
+def _marks(found: Iterable[Relation]) -> set[str]:
     return {label for one in found for label in one.labels}

@@ -68,6 +68,10 @@ SELECT labels FROM evidence WHERE relation = :relation AND said = :said;
 -- name: evidence
 SELECT said, confidence, labels, at FROM evidence WHERE relation = :relation ORDER BY at, said;
 
+-- name: labels_of
+SELECT labels FROM evidence WHERE relation = :relation
+UNION ALL SELECT e.labels FROM relations r JOIN entities e ON e.id IN (r.source, r.target) WHERE r.id = :relation;
+
 -- name: one_at_a_time
 INSERT INTO singles (space, kind) VALUES (:space, :kind) ON CONFLICT DO NOTHING;
 
