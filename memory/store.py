@@ -107,6 +107,25 @@ class Store(Reader):
                 raise failed from None  # SQLite has undone all of it by itself, as on a full disk: nothing is left to undo
 
 
+def schema_at(version: int) -> list[Row]:
+    """What the first `version` migrations make, as schema_of() has it. Raises Damaged for more, or fewer, than there are."""
+    steps = migrations()
+    if not 0 <= version <= len(steps):
+        raise Damaged(f"it has schema {version}, and this version knows {len(steps)}: install a newer one")
+    connection = apsw.Connection(":memory:")
+    try:
+        for step in steps[:version]:
+            connection.execute(step)
+        return schema_of(connection)
+    finally:
+        connection.close()
+
+
+def schema_of(connection: apsw.Connection) -> list[Row]:
+    """Every table, index, view and trigger of a file, in order, with the words that made it."""
+    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+
+
 def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
     """What reads a file where the disk has no room for the index that connections share: the only one, as long as it is open.
 

@@ -5,6 +5,7 @@ check what their rows say of each other (memory/parts.py). What neither can find
 byte, of the same length, with all around it right: SQLite keeps no sums. Indexes are mended, rows never guessed.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ import msgspec
 from memory.errors import Damaged, StoreError
 from memory.parts import PARTS, Findings
 from memory.readable import unreadable
-from memory.store import APPLICATION, Reader, Store, said
+from memory.store import APPLICATION, Reader, Store, said, schema_at, schema_of
 
 MOST: Final = 100
 """Problems that are told of one file."""
@@ -102,19 +103,32 @@ def check_head(path: Path) -> None:
         raise Damaged(f"it is cut off, {missing} bytes before its end")
 
 
-def check_copy(store: Store) -> None:
-    """Raise Damaged unless a copy that was opened is whole, and holds what migrations make and nothing else.
-
-    Whoever sends a copy could else send triggers and views with it, which would act on what is written later.
-    """
-    fresh = Store(Path(":memory:"), now=store.now)
-    schemas = [set(one.rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")) for one in (store, fresh)]
-    fresh.close()
-    if schemas[0] != schemas[1]:
-        raise Damaged("it holds other tables than a memory does")
-    found = check(store)
+def check_copy(path: Path, now: Callable[[], int]) -> None:
+    """Raise Damaged unless a copy is whole, holding what migrations make and nothing else. An earlier one is migrated."""
+    check_head(path)
+    _check_schema(path)
+    store = Store(path, now=now)
+    try:
+        found = check(store)
+    finally:
+        store.close()
     if found.problems:
         raise Damaged(found.problems[0])
+
+
+def _check_schema(path: Path) -> None:
+    """Raise Damaged unless a copy holds what the migrations that it has gone through make, to the letter.
+
+    Whoever sends a copy could else send triggers, views and indexes with it, which would act on what is written later; and
+    already in a migration, where one could go on for ever. So this reads the schema and nothing that it is of.
+    """
+    with said():
+        connection = apsw.Connection(str(path))
+        try:
+            if schema_of(connection) != schema_at(int(str(connection.pragma("user_version")))):
+                raise Damaged("it holds other tables than a memory does")
+        finally:
+            connection.close()
 
 
 def _pages(store: Store) -> Findings:

@@ -10,7 +10,7 @@ from typing import Final
 from memory import lines, upkeep
 from memory.errors import Damaged, Full
 from memory.parts import Findings
-from memory.store import Reader, Store
+from memory.store import Reader
 from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
 from memory_file import make_folder, most_of, remove, remove_logs, sync_folder, take_in_log
 from memory_owner import PLAIN
@@ -171,12 +171,7 @@ def _copied(reader: Reader, path: Path) -> set[str]:
 def _checked(path: Path) -> None:
     """Raise Damaged unless a file is a whole memory; one of an earlier version is brought to today's."""
     try:
-        upkeep.check_head(path)
-        store = Store(path, now=now)
-        try:
-            upkeep.check_copy(store)
-        finally:
-            store.close()
+        upkeep.check_copy(path, now)
     except Damaged as error:
         what = str(error).partition(_ADVICE)[0]
         raise Damaged(f"what was sent is no copy of a memory, and nothing has changed: {what}") from None

@@ -49,6 +49,41 @@ def test_a_file_of_every_earlier_version_opens_as_todays(tmp_path: Path, version
     store.close()
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "CREATE TRIGGER spy BEFORE UPDATE ON messages BEGIN DELETE FROM keys; END",
+        "CREATE VIEW spies AS WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up) SELECT n FROM up",
+        "CREATE INDEX spy ON messages (text) WHERE length(hex(text)) > 9",
+        "ALTER TABLE messages ADD COLUMN spy TEXT GENERATED ALWAYS AS (hex(text))",
+        "PRAGMA user_version = -1",
+        "PRAGMA user_version = 99",
+    ],
+)
+def test_nothing_of_a_copy_with_another_schema_is_run_not_even_a_migration(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "old.db"
+    for extra in ("", more):
+        path.unlink(missing_ok=True)
+        with apsw.Connection(str(path)) as connection:
+            for step in migrations()[:7]:
+                connection.execute(step)
+            connection.execute("INSERT INTO keys VALUES ('', 'kept', x'c0', '[]', 3, 1, 1, NULL)")
+            connection.execute("INSERT INTO sessions (space, created) VALUES ('chat', 1)")
+            connection.execute("INSERT INTO branches VALUES (1, 'main', NULL, 0, 1, '[]', 1, 1)")
+            connection.execute("INSERT INTO messages VALUES (1, 1, 'main', 1, 'user', 'Hello', '{}', '[]', 1)")
+            connection.pragma("application_id", APPLICATION)
+            connection.pragma("user_version", 7)
+            connection.execute(extra)
+        connection.close()
+        before = path.read_bytes()
+        if not extra:
+            upkeep.check_copy(path, lambda: 1)
+            continue
+        with pytest.raises(Damaged):
+            upkeep.check_copy(path, lambda: 1)
+        assert path.read_bytes() == before
+
+
 def test_no_key_of_an_earlier_file_gets_a_version_that_it_may_have_had(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with apsw.Connection(str(path)) as connection:

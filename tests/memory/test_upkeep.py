@@ -259,8 +259,14 @@ def test_a_file_that_ends_before_its_last_page_does_is_not_opened_as_a_memory(pa
         "DROP TRIGGER messages_gone; CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN SELECT 1; END",
     ],
 )
-def test_a_copy_that_is_not_whole_or_holds_more_is_not_taken_for_one(store: Store, change: str) -> None:
-    upkeep.check_copy(store)
+def test_a_copy_that_is_not_whole_or_holds_more_is_not_taken_for_one(path: Path, change: str) -> None:
+    store = filled(path)
+    copy = path.with_name("copy.db")
+    upkeep.copy(store, copy)
+    upkeep.check_copy(copy, lambda: 1)
     store.connection.execute(change)
+    copy.unlink()
+    upkeep.copy(store, copy)
+    store.close()
     with pytest.raises(Damaged):
-        upkeep.check_copy(store)
+        upkeep.check_copy(copy, lambda: 1)
