@@ -51,7 +51,7 @@ def lines(store: Reader, space: str) -> Iterator[Line]:
     """Every fragment of a space, in the order of their numbers."""
     place = spaces.found(store, space)
     for row in store.connection.execute(_SQL["fragments"], {"first": place.first, "last": place.last}):
-        yield _line(fragment(store, row[:-1]), row[-1])
+        yield _line(fragment(store, row[:-1], -1), row[-1])
 
 
 def last(store: Reader, space: str) -> int:

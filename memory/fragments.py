@@ -8,7 +8,6 @@ history, as does what consolidation archives. `forget` removes a fragment whole,
 What is stored is on the disk and is found by its words when the call returns; its vector comes later (memory/vectors.py).
 """
 
-from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -30,6 +29,9 @@ TEXT_MAX: Final = 1 << 20
 
 NAME_MAX: Final = 1_024
 """Characters of a kind, source or run."""
+
+ORIGINS_SHOWN: Final = 16
+"""Places that a fragment is told with, of all that it came from."""
 
 METADATA_MAX: Final = 1 << 16
 LABELS_MAX: Final = 64
@@ -78,7 +80,10 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class Fragment(Struct, frozen=True, kw_only=True):
-    """A fragment as it is. seen: how often it was stored; uses, used: how often and when last it was of use."""
+    """A fragment as it is. seen: how often it was stored; uses, used: how often and when last it was of use.
+
+    origins: ORIGINS_SHOWN of them, the last.
+    """
 
     number: int
     text: str
@@ -195,7 +200,7 @@ def listed(
         "space": place.id, "first": place.first, "after": _row(place, after), "last": place.last, "most": most,
         "history": history, **bindings(filters),
     }  # fmt: skip
-    return fragments(store, store.rows(conditioned(_SQL["list"], _SQL, filters), values))
+    return [fragment(store, row) for row in store.rows(conditioned(_SQL["list"], _SQL, filters), values)]
 
 
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
@@ -219,24 +224,12 @@ def named(store: Reader, ident: int) -> Row:
     return rows[0]
 
 
-def fragment(store: Reader, row: Row) -> Fragment:
-    """A row of `get` or `list` with its origins."""
-    (found,) = fragments(store, [row])
-    return found
-
-
-def fragments(store: Reader, rows: Sequence[Row]) -> list[Fragment]:
-    """Rows of `get` or `list` with their origins, which one look finds for all of them."""
-    origins: dict[object, list[object]] = {row[0]: [] for row in rows}
-    for row, source, run, entry, time, call in store.rows(_SQL["origins"], {"fragments": encoded(list(origins))}):
-        if row not in origins:
-            raise Damaged(ASTRAY)
-        told = {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
-        origins[row].append(told)
-    return [_fragment(row, origins[row[0]]) for row in rows]
-
-
-def _fragment(row: Row, origins: list[object]) -> Fragment:
+def fragment(store: Reader, row: Row, most: int = ORIGINS_SHOWN) -> Fragment:
+    """A row of `get` or `list` with its origins, the last `most` of them; -1 for all."""
+    origins = [
+        {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
+        for source, run, entry, time, call in store.rows(_SQL["origins"], {"fragment": row[0], "most": most})[::-1]
+    ]
     found: dict[str, object] = dict(zip(Fragment.__struct_fields__[:-1], row, strict=True))
     successor = row[8]
     found["number"] = spaces.number(_ident(row))

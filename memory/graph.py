@@ -25,6 +25,7 @@ from memory.store import Bindings, Reader, Store
 ALIASES_MAX: Final = 64
 PROPERTIES_MAX: Final = 64 << 10
 LIST_MAX: Final = 1_000
+EVIDENCE_SHOWN: Final = 16
 SQL: Final = queries("graph")
 _LAST: Final = chr(0x10FFFF)
 
@@ -55,7 +56,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Relation(Struct, frozen=True, kw_only=True):
-    """What holds between two entities. contradicts: numbers of relations of which only one can be true at a time."""
+    """What holds between two entities. contradicts: numbers of relations of which only one can be true at a time.
+
+    evidence: the first EVIDENCE_SHOWN of it. confidence: how sure it is, all evidence together; labels: those of all that is
+    told with it.
+    """
 
     id: int
     number: int
@@ -68,21 +73,9 @@ class Relation(Struct, frozen=True, kw_only=True):
     created: int
     changed: int
     evidence: tuple[Evidence, ...]
+    confidence: float
+    labels: tuple[str, ...]
     contradicts: tuple[int, ...] = ()
-
-    @property
-    def confidence(self) -> float:
-        """How sure it is, all evidence together."""
-        doubt = 1.0
-        for one in self.evidence:
-            doubt *= 1.0 - one.confidence
-        return round(1.0 - doubt, 6)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Those of all that is told with it."""
-        said = {label for one in self.evidence for label in one.labels}
-        return tuple(said.union(self.source.labels, self.target.labels))
 
 
 class Ref(Struct, frozen=True, kw_only=True):
@@ -265,21 +258,31 @@ def relation_of(store: Reader, row_id: int) -> Relation:
     """A relation by its row, with its evidence and what contradicts it."""
     (row,) = store.rows(SQL["relation"], {"id": row_id})
     id_, number, source, kind, target, since, until, properties, created, changed = row
-    evidence = tuple(
+    ends = entity_of(store, int(source or 0)), entity_of(store, int(target or 0))
+    marks, doubt = {label for one in ends for label in one.labels}, 1.0
+    for confidence, labels in store.each(SQL["weights"], {"relation": row_id}):
+        doubt *= 1.0 - float(confidence or 0)
+        marks.update(msgspec.json.decode(str(labels), type=list[str]))
+    return msgspec.convert(
+        {
+            "id": id_, "number": number, "source": ends[0], "kind": kind, "target": ends[1], "since": since, "until": until,
+            "properties": unpacked(properties), "created": created, "changed": changed,
+            "evidence": evidence(store, row_id, EVIDENCE_SHOWN), "confidence": round(1.0 - doubt, 6),
+            "labels": tuple(sorted(marks)),
+            "contradicts": [row[0] for row in store.rows(SQL["contradicting"], {"id": row_id})],
+        },
+        Relation,
+    )  # fmt: skip
+
+
+def evidence(store: Reader, relation: int, most: int = -1) -> tuple[Evidence, ...]:
+    """Who says that a relation holds, in the order in which they said so: all of them, or the first `most`."""
+    return tuple(
         Evidence(
             said=str(said), confidence=float(confidence or 0), at=int(at or 0),
             labels=tuple(msgspec.json.decode(str(labels), type=list[str])),
         )
-        for said, confidence, labels, at in store.rows(SQL["evidence"], {"relation": row_id})
-    )  # fmt: skip
-    return msgspec.convert(
-        {
-            "id": id_, "number": number, "source": entity_of(store, int(source or 0)), "kind": kind,
-            "target": entity_of(store, int(target or 0)), "since": since, "until": until,
-            "properties": unpacked(properties), "created": created, "changed": changed, "evidence": evidence,
-            "contradicts": [row[0] for row in store.rows(SQL["contradicting"], {"id": row_id})],
-        },
-        Relation,
+        for said, confidence, labels, at in store.rows(SQL["evidence"], {"relation": relation, "most": most})
     )  # fmt: skip
 
 
@@ -338,8 +341,8 @@ def fold(store: Store, row: int) -> None:
         store.rows(SQL["widen"], {"id": row, "since": other.since, "until": other.until, "now": store.now()})
         wider = relation_of(store, row)
         alter(store, wider, wider.until, {**other.properties, **one.properties})
-        sure = {said.said: said.confidence for said in one.evidence}
-        for said in other.evidence:
+        sure = {said.said: said.confidence for said in evidence(store, one.id)}
+        for said in evidence(store, other.id):
             say(store, row, said.said, max(said.confidence, sure.get(said.said, 0.0)), said.labels)
         store.rows(SQL["unrelate"], {"id": other.id})
 

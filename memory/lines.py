@@ -148,8 +148,8 @@ def _lines(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
         labels.update(edge.labels)
         yield _line(_Line(relation=_Relation(
             number=edge.number, source=edge.source.number, kind=edge.kind, target=edge.target.number, since=edge.since,
-            until=edge.until, properties=_shown(graph.packed(edge.properties)), evidence=edge.evidence, created=edge.created,
-            changed=edge.changed,
+            until=edge.until, properties=_shown(graph.packed(edge.properties)), evidence=graph.evidence(store, edge.id),
+            created=edge.created, changed=edge.changed,
         )))  # fmt: skip
     for what, last in store.rows(SQL["counters"], {"space": space, "now": store.now()}):
         yield _line(_Line(counter=(str(what), int(last or 0))))
@@ -164,7 +164,7 @@ def _lines(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
 def _session(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
     if not store.rows(SESSIONS["session"], {"space": space}):
         return
-    branches, summaries = session_lines.outline(store, space)
+    branches, last = session_lines.outline(store, space)
     yield _wrapped(session_lines.head())
     for branch in branches:
         labels.update(branch.labels)
@@ -174,9 +174,11 @@ def _session(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
             lines, after, marks = session_lines.message_lines(store, space, Span(branch.name, after, branch.last))
             labels.update(marks)
             yield from map(_wrapped, lines.splitlines())
-    for summary in summaries:
-        labels.update(summary.labels)
-        yield _wrapped(session_lines.summary_line(summary))
+    done = 0
+    while done < last:
+        lines, done, marks = session_lines.summary_lines(store, space, done, last)
+        labels.update(marks)
+        yield from map(_wrapped, lines.splitlines())
 
 
 def _entity(store: Reader, one: Entity) -> _Entity:

@@ -76,11 +76,10 @@ class _Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 Line = _Head | _Branch | _Message | _Summary
 
 
-def outline(store: Reader, space: str) -> tuple[list[Branch], list[Summary]]:
-    """What an export begins and ends with, as it is now: what is added later is none of it. Raises Absent."""
-    found = branches(store, space)
-    rows = store.rows(SQL["all_summaries"], {"session": known(store, space)})
-    return found, [compacting.summary_of(row) for row in rows]
+def outline(store: Reader, space: str) -> tuple[list[Branch], int]:
+    """What an export has: all branches, and summaries up to this row; what is added later is none of it. Raises Absent."""
+    ((last,),) = store.rows(SQL["last_summary"], {"session": known(store, space)})
+    return branches(store, space), int(last or 0)
 
 
 def head() -> bytes:
@@ -111,8 +110,20 @@ def message_lines(store: Reader, space: str, span: Span) -> tuple[bytes, int, se
     return bytes(lines), after, labels
 
 
-def summary_line(one: Summary) -> bytes:
-    """The line of a summary."""
+def summary_lines(store: Reader, space: str, after: int, until: int) -> tuple[bytes, int, set[str]]:
+    """The lines of the summaries beyond a row, PAGE_BYTES or a few more; the row of the last, and all their labels."""
+    lines, labels = bytearray(), set[str]()
+    bindings: Bindings = {"session": known(store, space), "after": after, "until": until}
+    for *row, last in store.each(SQL["summaries"], bindings):
+        one = compacting.summary_of(tuple(row))
+        lines += _summary_line(one)
+        labels.update(one.labels)
+        if len(lines) >= PAGE_BYTES:
+            return bytes(lines), int(last or 0), labels
+    return bytes(lines), until, labels
+
+
+def _summary_line(one: Summary) -> bytes:
     return _line(
         _Summary(
             branch=one.branch, first=one.first, last=one.last, text=one.text, labels=one.labels, at=one.at

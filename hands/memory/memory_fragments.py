@@ -30,7 +30,6 @@ TEXT_MOST: Final = 768 << 10
 SHOWN_WHOLE: Final = 16 << 10
 """Characters of a text up to which a recall shows all of it, and not the piece that was found."""
 
-ORIGINS_SHOWN: Final = 16
 READ_TOGETHER: Final = 16
 
 
@@ -213,7 +212,7 @@ def _row(one: Fragment) -> Answer:
         "fragment": one.number, "text": one.text, "kind": one.kind, "time": moment(one.time), "importance": one.importance,
         "labels": list(one.labels), "metadata": one.metadata, "state": one.state, "successor": one.successor,
         "seen": one.seen, "uses": one.uses, "used": moment(one.used), "created": moment(one.created),
-        "changed": moment(one.changed), "origins": [_origin(each) for each in one.origins[-ORIGINS_SHOWN:]],
+        "changed": moment(one.changed), "origins": [_origin(each) for each in one.origins],
     }  # fmt: skip
 
 

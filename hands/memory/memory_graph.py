@@ -22,9 +22,6 @@ T = TypeVar("T")
 UNSAID: Final = "the caller"
 """Where it is from, when nobody says: all that is said so is one voice."""
 
-EVIDENCE_SHOWN: Final = 16
-"""Voices that a relation is shown with; its confidence is that of all."""
-
 
 class Graph(Desk):
     """memory.graph.*."""
@@ -212,10 +209,7 @@ def _brief(one: Entity) -> Answer:
 
 
 def _relation(one: Relation) -> Answer:
-    voices = [
-        {"said": voice.said, "confidence": voice.confidence, "at": moment(voice.at)}
-        for voice in one.evidence[:EVIDENCE_SHOWN]
-    ]
+    voices = [{"said": voice.said, "confidence": voice.confidence, "at": moment(voice.at)} for voice in one.evidence]
     return {
         "relation": one.number, "source": _brief(one.source), "kind": one.kind, "target": _brief(one.target),
         "since": moment(one.since), "until": moment(one.until), "confidence": one.confidence,

@@ -98,7 +98,7 @@ class Sessions(Desk):
 
     async def session_export(self, call: Call) -> Answer:
         """Answer memory.session.export: what is there when it begins, a page at a time, so that nobody waits for it."""
-        found, summaries = await self.reading(call, lambda reader, space: session_lines.outline(reader, space))
+        found, last = await self.reading(call, lambda reader, space: session_lines.outline(reader, space))
         await call.send(session_lines.head())
         count = 0
         for one in found:
@@ -111,13 +111,18 @@ class Sessions(Desk):
                 span = Span(span.branch, after, span.until)
                 call.add_labels(*labels)
                 await self.streamed(call, lines)
-        for summary in summaries:
-            call.add_labels(*summary.labels)
-            await self.streamed(call, session_lines.summary_line(summary))
+        done = 0
+        while done < last:
+            lines, done, labels = await self._summaries(call, done, last)
+            call.add_labels(*labels)
+            await self.streamed(call, lines)
         return {"messages": count}
 
     async def _page(self, call: Call, span: Span) -> tuple[bytes, int, set[str]]:
         return await self.reading(call, lambda reader, space: session_lines.message_lines(reader, space, span))
+
+    async def _summaries(self, call: Call, after: int, until: int) -> tuple[bytes, int, set[str]]:
+        return await self.reading(call, lambda reader, space: session_lines.summary_lines(reader, space, after, until))
 
     async def session_import(self, call: Call) -> Answer:
         """Answer memory.session.import: from the lines that the caller sends."""

@@ -48,8 +48,8 @@ INSERT INTO origins (fragment, source, run, entry, time, call) VALUES (:fragment
 ON CONFLICT DO NOTHING;
 
 -- name: origins
-SELECT fragment, source, run, entry, time, call FROM origins
-WHERE fragment IN (SELECT value FROM json_each(:fragments)) ORDER BY time, source, run, entry;
+SELECT source, run, entry, time, call FROM origins
+WHERE fragment = :fragment ORDER BY time DESC, source DESC, run DESC, entry DESC LIMIT :most;
 
 -- name: get
 SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed

@@ -66,7 +66,10 @@ ON CONFLICT (relation, said) DO UPDATE SET confidence = excluded.confidence, lab
 SELECT labels FROM evidence WHERE relation = :relation AND said = :said;
 
 -- name: evidence
-SELECT said, confidence, labels, at FROM evidence WHERE relation = :relation ORDER BY at, said;
+SELECT said, confidence, labels, at FROM evidence WHERE relation = :relation ORDER BY at, said LIMIT :most;
+
+-- name: weights
+SELECT confidence, labels FROM evidence WHERE relation = :relation;
 
 -- name: labels_of
 SELECT labels FROM evidence WHERE relation = :relation

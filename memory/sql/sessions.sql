@@ -63,8 +63,12 @@ SELECT id, first, last FROM summaries WHERE session = :session AND branch = :bra
 -- name: summary
 SELECT branch, first, last, text, labels, at FROM summaries WHERE id = :id;
 
--- name: all_summaries
-SELECT branch, first, last, text, labels, at FROM summaries WHERE session = :session ORDER BY id;
+-- name: last_summary
+SELECT coalesce(max(id), 0) FROM summaries WHERE session = :session;
+
+-- name: summaries
+SELECT branch, first, last, text, labels, at, id FROM summaries
+WHERE session = :session AND id > :after AND id <= :until ORDER BY id;
 
 -- name: keys
 SELECT s.space, s.created, (SELECT max(at) FROM messages m WHERE m.session = s.id), (SELECT count(*) FROM messages m WHERE m.session = s.id)

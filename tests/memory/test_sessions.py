@@ -37,7 +37,7 @@ def texts(store: Store, branch: str = "main", space: str = CHAT, **more: int) ->
 
 def exported(store: Store, space: str = CHAT) -> bytes:
     """As the Hand does it, page by page."""
-    found, summaries = session_lines.outline(store, space)
+    found, last = session_lines.outline(store, space)
     out = [session_lines.head()]
     for one in found:
         out.append(session_lines.branch_line(one))
@@ -45,7 +45,11 @@ def exported(store: Store, space: str = CHAT) -> bytes:
         while after < one.last:
             lines, after, _ = session_lines.message_lines(store, space, Span(one.name, after, one.last))
             out.append(lines)
-    return b"".join([*out, *map(session_lines.summary_line, summaries)])
+    after = 0
+    while after < last:
+        lines, after, _ = session_lines.summary_lines(store, space, after, last)
+        out.append(lines)
+    return b"".join(out)
 
 
 # messages and branches -----------------------------------------------------------------------------------------------
