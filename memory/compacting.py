@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from memory.errors import Invalid
 from memory.names import checked
-from memory.sessions import MAIN, SQL, TEXT_MAX, Message, Span, known, read, spans
+from memory.sessions import MAIN, SQL, TEXT_MAX, Message, Span, known, read, size, spans
 from memory.store import Bindings, Reader, Row, Store
 
 
@@ -78,7 +78,7 @@ def compacted(
             )
             between = [message for message in between if message.seq > after]
             found.extend(reversed(between))
-            most, room = most - len(between), room - sum(len(message.text.encode()) + 256 for message in between)
+            most, room = most - len(between), room - sum(map(size, between))
             if len(between) < until - after:
                 return found[::-1], True
         if one is not None:

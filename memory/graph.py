@@ -190,10 +190,11 @@ def relate(
 
 
 def end(store: Store, space: str, number: int, until: int | None, labels: Sequence[str] = ()) -> Relation:
-    """Let a relation hold no more from a moment on. Raises Absent, Invalid."""
+    """Let a relation hold no more from a moment on; one that ended before that stays as it is. Raises Absent, Invalid."""
     with store.write():
         found = numbered(store, space, number)
         moment = store.now() if until is None else until
+        moment = moment if found.until is None else min(moment, found.until)
         if found.since is not None and moment <= found.since:
             raise Invalid("a relation ends after it begins: forget one that never held")
         alter(store, found, moment, found.properties)

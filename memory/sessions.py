@@ -8,6 +8,7 @@ depend on what stands in others.
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -31,6 +32,9 @@ BRANCHES_MAX: Final = 1_000
 NESTED_MAX: Final = 32
 SQL: Final = queries("sessions")
 _BRANCH: Final = re.compile(r"(?a)[a-z0-9][a-z0-9._-]{0,63}")
+_WORD: Final = re.compile(r"[\w\u0300-\u0331]*[^\W_][\w\u0300-\u0331]*")
+"""With the accents that stand by themselves, as the index has words; in one of underscores alone it would find nothing."""
+
 _IS_UNSPACED: Final = re.compile(f"[{UNSPACED}]")
 """There a word is looked for as it stands."""
 
@@ -152,7 +156,7 @@ def read(
                 "most": most - len(found),
             }  # fmt: skip
             for one in _messages(store, SQL["read"], bindings):
-                room -= _size(one)
+                room -= size(one)
                 if room < 0 and found:
                     return found
                 found.append(one)
@@ -170,7 +174,7 @@ def search(
         raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
     text = checked("what is searched for", text, 1_024)
     session = known(store, space)
-    words = re.findall(r"\w*[^\W_]\w*", text)  # in one of underscores alone the index would find nothing
+    words = _WORD.findall(unicodedata.normalize("NFC", text))
     if not words or _IS_UNSPACED.search(text):
         terms = msgspec.json.encode(text.split()).decode()
         return _up_to(room, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
@@ -339,11 +343,12 @@ def _up_to(room: int, messages: Iterator[Message]) -> list[Message]:
     found: list[Message] = []
     for one in messages:
         found.append(one)
-        room -= _size(one)
+        room -= size(one)
         if room < 0:
             break
     return found
 
 
-def _size(one: Message) -> int:
+def size(one: Message) -> int:
+    """Bytes that a message takes in a reply, all that is said of it included."""
     return len(one.text.encode()) + len(msgspec.json.encode(one.extra)) + 256

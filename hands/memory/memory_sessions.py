@@ -45,8 +45,8 @@ class Sessions(Desk):
                 call,
                 lambda reader, space: compacting.compacted(reader, space, branch=branch, most=most, room=READ_ROOM),
             )
-            shown, _ = fitting(call, ((_row(one), one.labels) for one in items))
-            return {"messages": shown, "more": is_cut}
+            shown, is_short = _last(call, items)
+            return {"messages": shown, "more": is_cut or is_short}
         found, last = await self.reading(
             call,
             lambda reader, space: (
@@ -54,11 +54,11 @@ class Sessions(Desk):
                 sessions.last_of(reader, space, branch),
             ),
         )
-        shown, _ = fitting(call, ((_row(one), one.labels) for one in found))
-        return {
-            "messages": shown,
-            "more": bool(found) and (found[0].seq > 1 if after is None else found[-1].seq < last),
-        }
+        if after is None:
+            shown, is_cut = _last(call, found)
+            return {"messages": shown, "more": is_cut or (bool(found) and found[0].seq > 1)}
+        shown, is_cut = fitting(call, ((_row(one), one.labels) for one in found))
+        return {"messages": shown, "more": is_cut or (bool(found) and found[-1].seq < last)}
 
     async def session_search(self, call: Call, text: str, most: int = 20) -> Answer:
         """Answer memory.session.search."""
@@ -147,6 +147,12 @@ class Sessions(Desk):
             if one.space
         ]
         return {"sessions": rows, "more": len(found) == most}
+
+
+def _last(call: Call, found: Sequence[Message | Summary]) -> tuple[list[Answer], bool]:
+    """As fitting(), of what is read from its end: where a reply does not hold all of it, it holds the newest."""
+    shown, is_cut = fitting(call, ((_row(one), one.labels) for one in reversed(found)))
+    return shown[::-1], is_cut
 
 
 def _row(one: Message | Summary) -> Answer:

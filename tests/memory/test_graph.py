@@ -131,6 +131,8 @@ def test_a_relation_is_seen_at_the_times_in_which_it_holds(store: Store) -> None
     graph.end(store, "", 1, 15)
     assert not list(walks.neighbours(store, "", named("Ada"), at=15))
     assert next(walks.neighbours(store, "", named("Bob"), at=14, direction="in")).to.name == "Ada"
+    for later in (17, None):
+        assert graph.end(store, "", 1, later).until == 15
     with pytest.raises(Invalid):
         graph.end(store, "", 1, 10)
 

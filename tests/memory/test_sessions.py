@@ -353,3 +353,10 @@ def test_conversations_and_plain_lists_agree(steps: list[tuple[str, int, int, st
         assert [number for part in covered for number in part] == [*range(1, len(said) + 1)]
         assert not cut
     store.close()
+
+
+def test_a_word_is_found_in_whatever_form_its_accents_are_written(store: Store) -> None:
+    forms = ["\u00e9cole", "e\u0301cole", "x\u030acole"]
+    say(store, *forms)
+    found = [[one.seq for one in sessions.search(store, CHAT, form)] for form in forms]
+    assert found == [[2, 1], [2, 1], [3]]

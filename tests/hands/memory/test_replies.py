@@ -14,7 +14,7 @@ from memory.graph import Ref
 from memory.sessions import Said
 from memory.store import Store
 from tests.hands.doubles import FakeCall
-from tests.hands.memory.test_hand import OWN, Desk
+from tests.hands.memory.test_hand import CHAT, OWN, Desk
 
 
 class Graph(Desk):
@@ -109,3 +109,17 @@ def test_of_many_voices_many_origins_and_many_summaries_no_more_are_held_than_ar
 
     assert peak_of(told) < 2_000_000
     store.close()
+
+
+def test_a_compact_reading_has_the_newest_and_says_what_it_left_out(graph: Graph) -> None:
+    large = {"bulk": "x" * 700_000}
+    for number in range(1, 4):
+        said = {"role": "user", "text": f"{number}", "extra": {} if number == 2 else large}
+        graph.call("session.append", CHAT, messages=[said])
+    graph.call("session.compact", CHAT, first=2, last=2, text="two")
+    found = graph.call("session.read", CHAT, compact=True)
+    assert ([one["text"] for one in found["messages"]], found["more"]) == (["3"], True)
+    graph.call("session.append", CHAT, messages=[{"role": "user", "text": "y" * 600_000}])
+    graph.call("session.compact", CHAT, first=1, last=3, text="z" * 250_000)
+    found = graph.call("session.read", CHAT, compact=True)
+    assert ([one["text"][:1] for one in found["messages"]], found["more"]) == (["y"], True)
