@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Invalid
+from memory.filters import packed_labels
 from memory.names import checked
 from memory.sessions import MAIN, SQL, TEXT_MAX, Message, Span, known, read, size, spans
 from memory.store import Bindings, Reader, Row, Store
@@ -110,7 +111,7 @@ def ranges(store: Reader, session: int, ways: Sequence[Span]) -> list[Range]:
 
 def add(store: Store, session: int, one: Summary) -> None:
     """Add a summary as it is."""
-    told = msgspec.json.encode(one.labels).decode()
+    told = packed_labels(one.labels)
     store.rows(
         SQL["summarise"],
         {"session": session, "branch": one.branch, "first": one.first, "last": one.last, "text": one.text, "labels": told,

@@ -5,6 +5,7 @@ its answer.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +13,7 @@ from msgspec import Struct
 from memory.errors import Invalid
 from memory.store import Binding
 
+LABEL_MAX: Final = 64
 Scalar = None | bool | int | float | str
 Metadata = Mapping[str, object]
 
@@ -75,8 +77,11 @@ def _standing(metadata: Mapping[str, Scalar]) -> str:
 
 
 def packed_labels(labels: Iterable[str]) -> str:
-    """Labels as they are kept: JSON, each once, in order."""
-    return encoded(sorted(set(labels)))
+    """Labels as they are kept: JSON, each once, in order. Raises Invalid for one that no reply could be marked with."""
+    told = sorted(set(labels))
+    if not all(0 < len(label) <= LABEL_MAX for label in told):
+        raise Invalid(f"a label is 1 to {LABEL_MAX} characters")
+    return encoded(told)
 
 
 def encoded(value: object) -> str:

@@ -24,8 +24,8 @@ from memory.store import Binding, Reader, Row, Store
 from memory.times import COUNT_LAST, check_times
 from memory.words import told
 
-TEXT_MAX: Final = 1 << 20
-"""Bytes of a text in UTF-8."""
+TEXT_MAX: Final = 768 << 10
+"""Bytes of a text in UTF-8: so that it fits into a reply with all that is said of it."""
 
 NAME_MAX: Final = 1_024
 """Characters of a kind, source or run."""
@@ -34,6 +34,8 @@ ORIGINS_SHOWN: Final = 16
 """Places that a fragment is told with, of all that it came from."""
 
 METADATA_MAX: Final = 1 << 16
+"""Bytes of metadata as JSON."""
+
 LABELS_MAX: Final = 64
 LIST_MAX: Final = 1_000
 _SQL: Final = queries("fragments")
@@ -311,7 +313,7 @@ def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[st
     if not text.strip():
         raise Invalid("an empty text cannot be recalled")
     if size > TEXT_MAX:
-        raise Invalid(f"a fragment is at most {TEXT_MAX} bytes of text, not {size}: store it in parts")
+        raise Invalid(f"a text is at most {TEXT_MAX} bytes, not {size}: store it in parts")
     if any(len(name) > NAME_MAX or "\0" in name for name in (*names, *labels)):
         raise Invalid(f"kind, source, run and each label are at most {NAME_MAX} characters without NUL")
     if len(labels) > LABELS_MAX:
@@ -323,6 +325,6 @@ def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[st
 def told_metadata(metadata: Metadata) -> str:
     """Metadata as it is kept. Raises Invalid."""
     text = encoded(dict(metadata))
-    if len(text) > METADATA_MAX:
-        raise Invalid(f"metadata is at most {METADATA_MAX} characters of JSON")
+    if len(text.encode()) > METADATA_MAX:
+        raise Invalid(f"metadata is at most {METADATA_MAX} bytes of JSON")
     return text

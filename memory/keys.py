@@ -21,7 +21,9 @@ from memory.store import Binding, Bindings, Reader, Row, Store
 from memory.times import check_times
 
 KEY_MAX: Final = 512
-VALUE_MAX: Final = 1 << 20
+VALUE_MAX: Final = (1 << 20) - (8 << 10)
+"""Bytes of a value: so that it fits into a reply with all that is said of it."""
+
 LIST_MAX: Final = 1_000
 CHANGES_MAX: Final = 256
 _SQL: Final = queries("keys")

@@ -252,7 +252,8 @@ def add(
 ) -> None:  # fmt: skip
     """Add one message under its number. Raises Invalid."""
     checked("a role", said.role, 64)
-    if len(said.text.encode(errors="surrogatepass")) + len(extra) > TEXT_MAX:
+    besides = max(len(extra.encode()), len(msgspec.msgpack.encode(said.extra)))
+    if len(said.text.encode(errors="surrogatepass")) + besides > TEXT_MAX:
         raise Invalid(f"a message takes at most {TEXT_MAX} bytes: divide it, or store it as fragments")
     try:
         said.text.encode()

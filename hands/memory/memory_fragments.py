@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from memory.nearness import Meaning
     from memory.recall import Found, Place, Question, Recalled
 
-TEXT_MOST: Final = 768 << 10
-"""Bytes of a text: so that it fits into a reply with all that is said of it."""
-
 SHOWN_WHOLE: Final = 16 << 10
 """Characters of a text up to which a recall shows all of it, and not the piece that was found."""
 
@@ -64,7 +61,6 @@ class Fragments(Desk):
         supersedes: int | None = None,
     ) -> Answer:  # fmt: skip
         """Answer memory.store."""
-        _check_size(text)
         new = New(
             text=text, kind=kind, source=source, time=micros(time), importance=importance, labels=tuple(call.labels),
             metadata=metadata or {}, run=run, entry=entry, call=call.number,
@@ -115,7 +111,6 @@ class Fragments(Desk):
         importance: float | None = None, metadata: dict[str, object] | None = None,
     ) -> Answer:  # fmt: skip
         """Answer memory.update."""
-        _check_size(text or "")
         changes = Changes(
             text=text, kind=kind, time=micros(time), importance=importance, labels=tuple(call.labels), metadata=metadata
         )
@@ -199,12 +194,6 @@ def _filters(given: dict[str, object] | None) -> Filters:
         kind=asked.kind, source=asked.source, since=micros(asked.since), until=micros(asked.until), labels=asked.labels,
         without=asked.without, metadata=asked.metadata,
     )  # fmt: skip
-
-
-def _check_size(text: str) -> None:
-    with told():
-        if len(text.encode(errors="replace")) > TEXT_MOST:
-            raise Invalid(f"a text is at most {TEXT_MOST} bytes: store it in parts")
 
 
 def _row(one: Fragment) -> Answer:

@@ -19,11 +19,8 @@ from memory.keys import Change
 from memory_desk import Answer, Desk, at, fitting, moment, now, told
 from memory_owner import Place
 from runtime import Call
-from wire import codec, limits
+from wire import codec
 from wire.errors import CodecError
-
-VALUE_MOST: Final = limits.BODY_MAX - 8 * limits.KIB
-"""Bytes of a value: so that it fits into a reply with all that is said of it."""
 
 WAITING_MOST: Final = 1_024
 """Changes that wait for a slow watcher; then the oldest are dropped, and it is told how many."""
@@ -161,8 +158,6 @@ def _read(one: Asked, labels: tuple[str, ...]) -> Change:
         codec.decode_body(value)
     except CodecError as error:
         raise Invalid(f"{one.key!r}: {error}") from None
-    if len(value) > VALUE_MOST:
-        raise Invalid(f"{one.key!r}: a value is at most {VALUE_MOST} bytes")
     if one.ttl is not None and not 0 < one.ttl < math.inf:
         raise Invalid(f"{one.key!r}: ttl is a time to come")
     expires = None if one.ttl is None else now() + one.ttl * 1_000

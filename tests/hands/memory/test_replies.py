@@ -123,3 +123,43 @@ def test_a_compact_reading_has_the_newest_and_says_what_it_left_out(graph: Graph
     graph.call("session.compact", CHAT, first=1, last=3, text="z" * 250_000)
     found = graph.call("session.read", CHAT, compact=True)
     assert ([one["text"][:1] for one in found["messages"]], found["more"]) == (["y"], True)
+
+
+def test_the_largest_that_is_taken_in_is_told_again_and_what_is_larger_is_refused(graph: Graph) -> None:
+    metadata = {"m": "y" * 65_500}
+    assert graph.fails("store", text="x", metadata={"m": "😀" * 16_400}) == (
+        "arguments: metadata is at most 65536 bytes of JSON"
+    )
+    number = graph.call("store", text="x" * 786_432, metadata=metadata)["fragment"]
+    assert graph.fails("update", fragment=number, metadata={"m": "😀" * 65_500}).startswith("arguments: metadata")
+    assert len(graph.call("fragment", fragment=number)["text"]) == 786_432
+
+
+KEY = b'{"key":{"key":"k","value":{"json":%s},"version":1,"created":1,"changed":1,"expires":null,"labels":["%s"]}}'
+TEXT = (
+    b'{"fragment":{"number":1,"text":"%s","kind":"note","time":1,"importance":0.5,"labels":["%s"],"metadata":{"m":"%s"},'
+    b'"state":"live","successor":null,"seen":1,"uses":0,"used":1,"counted":0,"created":1,"changed":1,"origins":[]}}'
+)
+SESSION = (
+    b'{"session":{"format":"maniple-session/1"}}\n'
+    b'{"session":{"branch":"main","parent":null,"forked":0,"labels":["%s"],"created":1}}\n'
+    b'{"session":{"seq":1,"role":"user","text":"x","extra":{"e":%s},"labels":[],"at":1}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (KEY % (b'"%s"' % (b"x" * 1_040_500), b"web"), "line 2: 'k': a value is at most 1040384 bytes"),
+        (KEY % (b"1", b"w" * 65), "line 2: a label is 1 to 64 characters"),
+        (TEXT % (b"x" * 786_433, b"web", b""), "line 2: a text is at most 786432 bytes"),
+        (TEXT % (b"x", b"w" * 65, b""), "line 2: a label is 1 to 64 characters"),
+        (TEXT % (b"x", b"web", "😀".encode() * 16_400), "line 2: metadata is at most 65536 bytes"),
+        (SESSION % (b"w" * 65, b"1"), "line 3: a label is 1 to 64 characters"),
+        (SESSION % (b"web", b"[%s1]" % (b"0.5," * 200_000)), "line 4: a message takes at most"),
+        (SESSION % (b"web", b'"%s"' % ("😀".encode() * 300_000)), "line 4: a message takes at most"),
+    ],
+)
+def test_an_import_takes_nothing_in_that_no_reply_could_carry(graph: Graph, line: bytes, why: str) -> None:
+    head = b'{"format":"maniple-memory/1"}\n'
+    assert graph.fails("all.import", upload=iter([head, line, b"\n"])).startswith(f"arguments: {why}")
