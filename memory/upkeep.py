@@ -76,9 +76,9 @@ def labels(store: Reader) -> set[str]:
 
 
 def copy(reader: Reader, path: Path) -> None:
-    """A whole copy of the file as it is now, at a path where nothing is; others go on writing. Raises StoreError."""
+    """A whole copy of the file as it is now, in an empty file that is there; others go on writing. Raises StoreError."""
     with said():
-        target = apsw.Connection(str(path))
+        target = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             with target.backup("main", reader.connection, "main") as backup:
                 backup.step(-1)

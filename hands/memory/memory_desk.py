@@ -17,6 +17,7 @@ import msgspec
 
 from memory.errors import Damaged, StoreError
 from memory.store import Reader, Store
+from memory.times import LAST
 from memory_embedding import Embedding
 from memory_makers import Here, Maker, There
 from memory_owner import PLAIN, Place, place_of
@@ -142,16 +143,19 @@ def moment(micros: int | None) -> str | None:
 
 
 def micros(text: str | None) -> int | None:
-    """A time as calls have it, RFC 3339 with its zone, in microseconds. Failure for any other text."""
+    """A time as calls have it, RFC 3339 with its zone, in microseconds. Failure for any other text, or a year beyond."""
     if text is None:
         return None
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
         read = None
-    if read is None or read.tzinfo is None or not 1970 < read.year < 9999:
+    if read is None or read.tzinfo is None:
         raise Failure("arguments", f"{text!r} is not a time such as 2026-11-21T00:45:10Z")
-    return (read - _BEGINNING) // timedelta(microseconds=1)
+    found = (read - _BEGINNING) // timedelta(microseconds=1)
+    if not 0 <= found <= LAST:
+        raise Failure("arguments", f"{text!r} lies outside of the years 1970 to 9999, in UTC")
+    return found
 
 
 def fitting(call: Call, rows: Iterable[tuple[Answer, Iterable[str]]]) -> tuple[list[Answer], bool]:

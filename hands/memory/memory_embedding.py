@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from memory import indexing
-from memory.errors import StoreError
+from memory.errors import Full
 from memory.store import Reader, Store
 from memory_makers import Made, Maker, NoVectors
 from memory_shelf import Shelf
@@ -108,8 +108,8 @@ class Embedding:
             try:
                 if await self._some(owner):
                     self.look(owner)
-            except StoreError:
-                continue  # such as a full disk: it waits in its file, and is tried again when something is stored there
+            except Full:
+                continue  # as on a full disk: it waits in its file, and is tried again when something is stored there
             except NoVectors as error:
                 self._tell(error)
                 self.look(owner)

@@ -142,11 +142,15 @@ class Fragments(Desk):
 def _recalled(
     reader: Reader, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None"
 ) -> "tuple[Recalled, bool]":
-    """The answer; and whether the file's vectors are those of the model that the question was read by."""
+    """The answer; and whether the file's vectors are those of the model that the question was read by.
+
+    A model elsewhere may have come to make vectors of another dimension: with those of before nothing can be compared.
+    """
     from memory import recall, vectors
 
     model = None if meaning is None else vectors.registered(reader, meaning.model)
-    found = recall.recall(reader, space, ask(), None if model is None else meaning)
+    fits = meaning is not None and model is not None and len(meaning.vector) == model.dimension
+    found = recall.recall(reader, space, ask(), meaning if fits else None)
     return found, meaning is None or (model is not None and model.current)
 
 

@@ -4,6 +4,8 @@ owners, verify, backup and restore are about a whole file, so about a Hand's mem
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +74,10 @@ class Upkeep(Desk):
         return {"ok": not found.problems, "problems": list(found.problems), "mended": list(found.mended)}
 
     async def reindex(self, call: Call) -> None:
-        """Answer memory.reindex: every index of a whole memory anew; vectors stay, or wait again where there are none."""
+        """Answer memory.reindex: every index of a whole memory anew, and in the background every vector.
+
+        With a model elsewhere, that is paid for once more.
+        """
         place = whole(call)
         with told():
             await self.shelf.write_if_there(place.owner, upkeep.reindex, frees=True)
@@ -81,7 +86,7 @@ class Upkeep(Desk):
     async def backup(self, call: Call) -> Answer:
         """Answer memory.backup: the file as it is when this begins."""
         place, path = whole(call), self.scratch / f"backup-{call.number}"
-        try:
+        with _there(path):
             with told():
                 marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path))
             call.add_labels(*marks)
@@ -90,8 +95,6 @@ class Upkeep(Desk):
                 while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
                     size += len(piece)
                     await call.send(piece)
-        finally:
-            path.unlink(missing_ok=True)
         return {"bytes": size}
 
     async def restore(self, call: Call) -> Answer:
@@ -115,15 +118,13 @@ class Upkeep(Desk):
     async def all_export(self, call: Call) -> Answer:
         """Answer memory.all.export: everything of a session, or of a memory but its sessions, as of one moment."""
         path, count = self.scratch / f"export-{call.number}", 0
-        try:
+        with _there(path):
             labels = await self.reading(call, lambda reader, space: _written(reader, space, path))
             call.add_labels(*labels)
             with path.open("rb") as file:
                 while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
                     count += piece.count(b"\n")
                     await call.send(piece)
-        finally:
-            path.unlink(missing_ok=True)
         return {"lines": count}
 
     async def all_import(self, call: Call) -> Answer:
@@ -152,9 +153,22 @@ class Upkeep(Desk):
         self.embedding.forget(place.owner)
 
 
+@contextmanager
+def _there(path: Path) -> Iterator[None]:
+    """An empty file, which is there as long as its call: a thread that comes to it after that fills none. Raises Failure."""
+    try:
+        path.touch()
+    except OSError as error:
+        raise Failure("full", f"the disk refuses: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _written(reader: Reader, space: str, path: Path) -> set[str]:
     try:
-        with path.open("wb") as file:
+        with path.open("r+b") as file:
             return lines.write_out(reader, space, file.write)
     except OSError as error:
         raise Full(f"the disk refuses: {error.strerror}") from None

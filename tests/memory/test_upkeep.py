@@ -96,6 +96,7 @@ def test_no_row_of_an_erased_space_is_left_in_any_table(store: Store) -> None:
 
 def test_a_copy_is_whole_and_has_what_was_there(store: Store, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
+    copy.touch()
     upkeep.copy(store.reader(), copy)
     keys.change(store, "", [Change(key="later", value=b"\xc0")])
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("copy")] == ["copy.db"]
@@ -262,10 +263,12 @@ def test_a_file_that_ends_before_its_last_page_does_is_not_opened_as_a_memory(pa
 def test_a_copy_that_is_not_whole_or_holds_more_is_not_taken_for_one(path: Path, change: str) -> None:
     store = filled(path)
     copy = path.with_name("copy.db")
+    copy.touch()
     upkeep.copy(store, copy)
     upkeep.check_copy(copy, lambda: 1)
     store.connection.execute(change)
     copy.unlink()
+    copy.touch()
     upkeep.copy(store, copy)
     store.close()
     with pytest.raises(Damaged):
