@@ -14,7 +14,7 @@ from manifests.capabilities import model as resource
 from model_bill import Bill
 from runtime.models import breaker, catalogue, counting, drivers, pacing, routing
 from runtime.models.drivers import Driver, Endpoint
-from runtime.models.failures import ModelFailed
+from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Embedded, Request
 from runtime.models.rows import Provider
 from runtime.settings import Settings
@@ -25,7 +25,6 @@ OWN: Final = {"offline": "classical", "scripted": "script"}
 OFFLINE: Final = "offline/classical"
 DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
-_MEND_ADDRESSES: Final = '`maniple settings model \'addresses={"openai": "http://127.0.0.1:8080/v1"}\'`'
 _MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
 _MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says how many"
 
@@ -145,7 +144,7 @@ class Desk:
         if (given := self._settings.of("addresses", dict).get(provider)) is None:
             return "" if row is None else row.base_url
         if not _is_url(str(given)):
-            why = f"the address of {provider}, {str(given)[:200]!r}, is no http or https URL: {_MEND_ADDRESSES}"
+            why = f"the address of {provider}, {str(given)[:200]!r}, is no http or https URL: {set_address(provider)}"
             raise ModelFailed("unconfigured", why, provider=provider)
         return str(given)
 

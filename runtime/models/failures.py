@@ -80,6 +80,11 @@ def code_of_status(status: int) -> str:
     return "server" if status >= 500 else "request"
 
 
+def set_address(provider: str) -> str:
+    """The command by which the operator says where a provider is asked."""
+    return f'`maniple settings model \'addresses={{"{provider}": "http://127.0.0.1:8080/v1"}}\'`'
+
+
 _STATUSES: Final = {
     401: "key", 402: "funds", 403: "key", 404: "unknown_model", 408: "slow", 413: "too_long", 429: "limited",
     503: "overloaded", 504: "slow", 529: "overloaded",

@@ -15,7 +15,7 @@ import msgspec
 from runtime.models.drivers import Endpoint, bounding
 from runtime.models.drivers.hiding import hidden
 from runtime.models.drivers.refusals import plain, refusal
-from runtime.models.failures import ModelFailed
+from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Answer, AnyPiece
 
 TAIL: Final = 5.0
@@ -147,7 +147,8 @@ def _unfinished(endpoint: Endpoint, response: httpx2.Response, is_begun: bool) -
     if not is_begun and kind != "text/event-stream":
         return ModelFailed(
             "malformed",
-            f"{endpoint.provider} answered with {plain(kind) or 'nothing'}, not with events; is its base_url right?",
+            f"{endpoint.provider} answered with {plain(kind) or 'nothing'}, not with events: if its address is another, "
+            f"{set_address(endpoint.provider)}",
             provider=endpoint.provider,
         )
     return ModelFailed("cut", f"{endpoint.provider} ended its stream before its answer", provider=endpoint.provider)

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Final
 
 from runtime.models.drivers.hiding import hidden
-from runtime.models.failures import ModelFailed, code_of_status
+from runtime.models.failures import ModelFailed, code_of_status, set_address
 
 WORDS: Final = 300
 """Characters of what a provider said that are told on."""
@@ -90,7 +90,8 @@ def refusal(
     if 300 <= status < 400:
         return ModelFailed(
             "unconfigured",
-            f"{provider} answers {status}, at another address than its base_url; nothing is sent there: set the one it means",
+            f"{provider} answers {status}, which leads to another address; nothing is sent there: if you mean that "
+            f"one, {set_address(provider)}",
             provider=provider,
         )
     name = f" ({names[0]})" if names else ""

@@ -53,9 +53,11 @@ def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> No
     "address", ["http://[::1", "ftp://example.org", "example.org/v1", "http://x:y", "http://a:b@c/", 7]
 )
 def test_an_address_that_is_none_is_told_with_the_command_that_mends_it(tmp_path: Path, address: object) -> None:
-    hand = hand_of(tmp_path, openai_key="sk-0123456789", addresses={"openai": address})
-    with pytest.raises(Failure, match="is no http or https URL: `maniple settings model 'addresses=") as failed:
-        ask(hand, Asking("openai/gpt-5"))
+    hand = hand_of(tmp_path, addresses={"vllm": address})
+    with pytest.raises(
+        Failure, match='is no http or https URL: `maniple settings model \'addresses={"vllm": '
+    ) as failed:
+        ask(hand, Asking("vllm/mine"))
     assert failed.value.code == "unconfigured"
 
 

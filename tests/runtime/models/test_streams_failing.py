@@ -80,7 +80,7 @@ _STATUSES: Final = (
     _status("400", 400, {"error": {"message": f"bad {KEY} field\nxyz"}}, "request", words="bad [key] field xyz"),
     _status("422", 422, {"detail": [{"loc": ["body"]}]}, "request"),
     _status("400, a body that is no JSON", 400, '{"error": ', "request"),
-    _status("a redirect", 307, "", "unconfigured", headers={"Location": "http://127.0.0.1:9/"}),
+    _status("a redirect", 307, "", "unconfigured", words="addresses={", headers={"Location": "http://127.0.0.1:9/"}),
 )
 
 _ONE_A: Final = named(begun(), *block(0, "text", *texts("one"), text="")[:2])
@@ -168,7 +168,7 @@ _STREAMS: Final = (
     Bad(name="closed at once", play=[], code="cut"),
     Bad(name="reset at once", play=[ABORT], code="cut"),
     Bad(name="no HTTP", play=[b"SSH-2.0-OpenSSH_9\r\n\r\n"], code="malformed"),
-    Bad(name="a page", play=[whole(200, "<html>Welcome</html>", "text/html")], code="malformed", words="base_url"),
+    Bad(name="a page", play=[whole(200, "<html>Welcome</html>", "text/html")], code="malformed", words="addresses={"),
     Bad(name="JSON instead of a stream", play=[whole(200, {"choices": []})], code="malformed"),
     Bad(name="a line that never ends", play=[head(), *([b"x" * 2**20] * 5), HOLD], code="endless", words="4 MiB"),
     Bad(
