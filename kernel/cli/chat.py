@@ -12,6 +12,7 @@ from kernel.cli import asking, screen, standard_input, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names, write
+from kernel.cli.run_waiting import how
 from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
@@ -182,7 +183,7 @@ class _Talk:
         answer = asking.answered(ended).answer
         if ended.outcome != "done":
             self._words.break_off()
-            self._session.say(f"the run {ended.outcome}: {screen.visible(ended.text)}; see `maniple run-show {run}`")
+            self._session.say(f"{how(ended)}: {screen.visible(ended.text)}; see `maniple run-show {run}`")
             return
         whole = asking.whole_of(answer)
         self._words.end(whole)

@@ -49,7 +49,12 @@ def end(outcome: told.Outcome, look: str) -> None:
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    raise Ended(f"the run {outcome.outcome}: {why}; see {look}", code)
+    raise Ended(f"{how(outcome)}: {why}; see {look}", code)
+
+
+def how(outcome: told.Outcome) -> str:
+    """In words, how a run that did not succeed ended."""
+    return f"the run {'' if outcome.outcome == 'failed' else 'was '}{outcome.outcome}"
 
 
 @contextmanager

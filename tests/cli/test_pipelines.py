@@ -211,7 +211,7 @@ def test_cancel_ends_a_run_and_who_waits_for_it(greetings: Shell) -> None:
     run = waiting.stderr.readline().decode().split()[0]
     greetings.good("cancel", run)
     _, words = waiting.communicate(timeout=30)
-    assert (waiting.returncode, b"the run cancelled" in words) == (1, True), words
+    assert (waiting.returncode, b"the run was cancelled: stopped by its operator" in words) == (1, True), words
     assert "greeter" not in greetings.good("ps")
 
 
