@@ -188,7 +188,8 @@ def _check_usable(key: TrustedKey, now: int) -> None:
 
 def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:
     reseal = (
-        f"look at the Hand, then type `maniple seal {hand} --key FILE`, with a key that `maniple keys` lists as trusted"
+        f"install {hand} again from its folder, `maniple install DIR`; one that is sealed there by that key is first to be "
+        "sealed by another that `maniple keys` lists as trusted, `maniple seal DIR --key FILE`"
     )
     shown = f"{key.name}+{key.id}"
     if key.revoked is not None:

@@ -88,9 +88,9 @@ class _Talk:
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: session.say(HELP),
             "/attach": self._attach,
-            "/history": lambda _: self._show(self._read(20)),
+            "/history": lambda _: self._show(self._read(20), "nothing was said in it yet"),
             "/search": self._search,
-            "/new": self._open,
+            "/new": self._begin,
         }
         try:
             self._client.call("kernel.show", hand)
@@ -126,7 +126,8 @@ class _Talk:
             self._session.say(str(error))
         return True
 
-    def _open(self, name: str) -> None:
+    def _open(self, name: str) -> int:
+        """How many messages it has, of those that go with a question."""
         key = f"session/{self._hand}/cli/{name}/operator"
         try:
             self._key = namespace.normalise(key)
@@ -135,6 +136,11 @@ class _Talk:
         known = len(self._read(BEFORE))
         if known:
             self._session.say(f"{name} goes on after {known} messages; /history shows them")
+        return known
+
+    def _begin(self, name: str) -> None:
+        if not self._open(name):
+            self._session.say(f"{name} begins")
 
     def _attach(self, path: str) -> None:
         if not path:
@@ -146,9 +152,11 @@ class _Talk:
         self._session.say(f"{path} goes with the next question")
 
     def _search(self, words: str) -> None:
-        self._show(self._messages("memory.session.search", {"text": words}))
+        self._show(self._messages("memory.session.search", {"text": words}), "nothing is found")
 
-    def _show(self, messages: tuple[Said, ...]) -> None:
+    def _show(self, messages: tuple[Said, ...], none: str) -> None:
+        if not messages:
+            self._session.say(none)
         for one in messages:
             write(f"{MARK if one.role == 'user' else ''}{asking.text_of(one.text)}\n")
 

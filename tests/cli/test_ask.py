@@ -135,6 +135,9 @@ def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shel
     assert shell.good("chat", "--name", "other", stdin="what is my name\n") == "You have not told me.\n"
     found = shell.good("chat", "--name", "one", stdin="/search nothing\n/new other\n/history\n")
     assert found == "> what is my name\nYou have not told me.\n"
+    empty = shell.run("chat", "--name", "empty", stdin="/history\n/search Ada\n/new fresh\n")
+    assert (empty.code, empty.out) == (0, "")
+    assert all(words in empty.err for words in ("nothing was said in it yet", "nothing is found", "fresh begins"))
 
 
 def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: Shell) -> None:
