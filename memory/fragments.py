@@ -8,6 +8,7 @@ history, as does what consolidation archives. `forget` removes a fragment whole,
 What is stored is on the disk and is found by its words when the call returns; its vector comes later (memory/vectors.py).
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -202,7 +203,7 @@ def listed(
         "space": place.id, "first": place.first, "after": _row(place, after), "last": place.last, "most": most,
         "history": history, **bindings(filters),
     }  # fmt: skip
-    return [fragment(store, row) for row in store.rows(conditioned(_SQL["list"], _SQL, filters), values)]
+    return fragments(store, store.rows(conditioned(_SQL["list"], _SQL, filters), values))
 
 
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
@@ -228,10 +229,23 @@ def named(store: Reader, ident: int) -> Row:
 
 def fragment(store: Reader, row: Row, most: int = ORIGINS_SHOWN) -> Fragment:
     """A row of `get` or `list` with its origins, the last `most` of them; -1 for all."""
-    origins = [
-        {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
-        for source, run, entry, time, call in store.rows(_SQL["origins"], {"fragment": row[0], "most": most})[::-1]
-    ]
+    (found,) = fragments(store, [row], most)
+    return found
+
+
+def fragments(store: Reader, rows: Sequence[Row], most: int = ORIGINS_SHOWN) -> list[Fragment]:
+    """Rows of `get` or `list`, each as fragment() gives it; one look finds the origins of all."""
+    origins: dict[object, list[object]] = {row[0]: [] for row in rows}
+    asked: dict[str, Binding] = {"fragments": encoded(list(origins)), "most": most}
+    for row, source, run, entry, time, call in store.rows(_SQL["origins"], asked):
+        if row not in origins:
+            raise Damaged(ASTRAY)
+        told = {"source": source, "run": run, "entry": None if entry == -1 else entry, "time": time, "call": call}
+        origins[row].append(told)
+    return [_fragment(row, origins[row[0]]) for row in rows]
+
+
+def _fragment(row: Row, origins: list[object]) -> Fragment:
     found: dict[str, object] = dict(zip(Fragment.__struct_fields__[:-1], row, strict=True))
     successor = row[8]
     found["number"] = spaces.number(_ident(row))

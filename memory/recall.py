@@ -18,7 +18,7 @@ from memory.arrays import Numbers, np, numbers
 from memory.bm25 import Hit
 from memory.errors import ASTRAY, Damaged, Invalid
 from memory.filters import NONE, Filters, bindings, conditioned, encoded
-from memory.fragments import TEXT_MAX, Fragment, fragment, named
+from memory.fragments import TEXT_MAX, Fragment, fragments, named
 from memory.nearness import Meaning
 from memory.queries import queries
 from memory.ranking import Asked
@@ -221,7 +221,7 @@ def _places(store: Reader, part: dict[int, _Ranked], rows: Sequence[int]) -> dic
 
 
 def _read(store: Reader, rows: Sequence[int]) -> list[Fragment]:
-    return [fragment(store, named(store, row)) for row in rows]
+    return fragments(store, [named(store, row) for row in rows])
 
 
 def _check(question: Question) -> None:

@@ -48,8 +48,11 @@ INSERT INTO origins (fragment, source, run, entry, time, call) VALUES (:fragment
 ON CONFLICT DO NOTHING;
 
 -- name: origins
-SELECT source, run, entry, time, call FROM origins
-WHERE fragment = :fragment ORDER BY time DESC, source DESC, run DESC, entry DESC LIMIT :most;
+SELECT fragment, source, run, entry, time, call FROM (
+    SELECT *, row_number() OVER (PARTITION BY fragment ORDER BY time DESC, source DESC, run DESC, entry DESC) AS nth
+    FROM origins WHERE fragment IN (SELECT value FROM json_each(:fragments))
+)
+WHERE :most < 0 OR nth <= :most ORDER BY fragment, nth DESC;
 
 -- name: get
 SELECT id, text, kind, time, importance, labels, metadata, state, successor, seen, uses, used, created, changed
