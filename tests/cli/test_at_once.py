@@ -61,6 +61,7 @@ def test_a_file_that_another_sweep_removes_is_passed_over(kernel: Kernel) -> Non
     with kernel.client() as client:
         beside: Any = Beside(client, "kernel.hands", path.unlink)
         compiling.sweep(beside)
+    assert not path.exists(), "nobody removed it meanwhile"
 
 
 def test_a_removed_hands_secrets_are_gone_whatever_fails_after(kernel: Kernel) -> None:

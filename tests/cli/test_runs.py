@@ -57,8 +57,9 @@ def test_a_run_that_nobody_waited_for_is_waited_for_later_by_its_id(shell: Shell
     assert "`maniple run-show r-" in failed.err
     unknown = shell.run("wait", "r-0000000000000000")
     assert (unknown.code, "there is no run 'r-0000000000000000' to wait for" in unknown.err) == (1, True)
-    wrong = shell.run("wait", "greeter")
-    assert (wrong.code, "greeter is not a run's id" in wrong.err) == (2, True)
+    for word in ("greeter", "r-\udcff"):
+        wrong = shell.run("wait", word)
+        assert (wrong.code, "is not a run's id: see `maniple ps`" in wrong.err) == (2, True), wrong
 
 
 def test_inputs_that_are_no_pairs_are_wrong_usage(shell: Shell) -> None:
