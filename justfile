@@ -23,7 +23,7 @@ check:
     {{python}} docs/generate.py --check
     echo 'Format, lint, types, import law and generated pages are in order.'
 
-# Every test but the long ones, three files at a time; arguments go to pytest, -n0 is one at a time
+# Some of every kind of test, three files at a time; arguments go to pytest, -n0 is one at a time
 test *args:
     {{python}} -m pytest -n 3 --dist loadfile --no-loadscope-reorder "$@"
 
@@ -40,9 +40,9 @@ demo:
 bench *args:
     {{python}} -m tests.bench "$@"
 
-# The long tests: thousands of kills and starts
+# The long tests, thousands of kills and starts, and all that are more of a kind: those alone by -m wide
 soak *args:
-    {{python}} -m pytest -m soak --timeout=3600 --hypothesis-profile=soak "$@"
+    {{python}} -m pytest -m 'soak or wide' --timeout=3600 --hypothesis-profile=soak "$@"
 
 # Make the table of words' meanings anew out of the model, for memory/embedders/grams.py; a minute and a half
 distil:

@@ -20,9 +20,10 @@ from kernel.errors import HomeError
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.record.log import Log
-from kernel.record.recovery import recover
+from kernel.record.recovery import recover, start_of
 from manifests.state import State, fold, from_bytes
 from wire.errors import ManipleError
+from wire.snapshot import Snapshot
 
 
 def main(arguments: list[str]) -> None:
@@ -47,16 +48,14 @@ def opened(path: str, loop: Loop) -> Kernel:
     home.lock()
     keys = home.keys()
     folder = Path(home.at("log"))
-    found = recover(folder, key=keys.log.verify_key, origin=home.identity.origin)
+    start = start_of(folder, keys.log.verify_key, home.identity.origin)
+    try:
+        state = from_bytes(start.state) if start.state is not None else State()
+    except msgspec.MsgspecError:  # written by another version: everything is in the log
+        start, state = Snapshot(origin=start.origin, size=0), State()
+    found = recover(folder, start, lambda entry: fold(state, entry, home.load), key=keys.log.verify_key)
     if found.chain.seq == 0 and os.listdir(home.at("hands")):
         raise HomeError(f"the log of this home is gone from {folder}: restore that folder from a backup")
-    try:
-        state = from_bytes(found.state) if found.state is not None else State()
-    except msgspec.MsgspecError:  # written by another version: everything is in the log
-        os.unlink(folder / "snapshot")
-        state, found = State(), recover(folder, key=keys.log.verify_key, origin=home.identity.origin)
-    for entry in found.entries:
-        fold(state, entry, home.load)
     wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     log = Log(
         folder, key=keys.log, origin=home.identity.origin, chain=found.chain, wake=wake,

@@ -13,7 +13,7 @@ Memory does not grow with the log. Lines come as bytes, with or without their ne
 there are. About 6 microseconds a line.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 
 from msgspec import Struct
@@ -65,8 +65,11 @@ def verify_lines(
     seq: int = 0,
     prev: str = NO_PREV,
     frontier: Frontier | None = None,
+    each: Callable[[Entry], object] | None = None,
 ) -> Verified:
     """Verifies lines against checkpoints whose signatures were checked before; LogInvalid for the first bad entry.
+
+    each: is given every entry that fits the one before it, when no checkpoint has vouched for it yet.
 
     To go on from a known state, give seq, prev and a frontier of that size (it is not changed): checkpoints of less
     than seq entries cannot be compared then and are passed over.
@@ -83,6 +86,8 @@ def verify_lines(
         entry = _entry(line, seq)
         if entry.prev != prev:
             raise _blame(_Break(seq=seq, line=line, told=entry.prev, last=last, tree=tree), anchors, rest)
+        if each is not None:
+            each(entry)
         if last is not None:
             tree.append(last)
         last = sha256(b"\x00" + line).digest()

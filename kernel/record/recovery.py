@@ -6,13 +6,15 @@ covers it. Whatever else does not verify is refused with LogDamaged and left exa
 
 A snapshot counts only if the log's own entry at its size names its state's digest; then what lies before is not read
 here. Deleting it loses nothing, and `maniple audit verify` reads everything.
+
+Each line is read once: its entry is handed on before the next checkpoint has been compared. What comes of that counts
+only if recover() returns.
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -28,13 +30,9 @@ from wire.verify import verify_lines
 
 
 class Recovered(Struct, kw_only=True):
-    """The end of the log. state: the snapshot's, None without one; entries: those after it, verified, read as they are
-    asked for. cut: bytes of a torn tail that was cut off.
-    """
+    """The end of the log. cut: bytes of a torn tail that was cut off."""
 
     chain: Chain
-    state: bytes | None
-    entries: Iterator[Entry]
     cut: int
 
 
@@ -59,32 +57,54 @@ class Lines:
             self.segment, self.offset = self.segment + 1, 0
 
 
-def recover(folder: Path, *, key: VerifyKey, origin: str) -> Recovered:
-    """Verify the log as far as a start needs, and cut off a torn tail. Raises LogDamaged."""
+def start_of(folder: Path, key: VerifyKey, origin: str) -> Snapshot:
+    """The snapshot, if there is one to start from; else the log's beginning, without a state. Raises LogDamaged."""
+    beginning = Snapshot(origin=origin, size=0)
     try:
-        start = _snapshot(folder, key, origin) or Snapshot(origin=origin, size=0)
-        notes = read_notes(folder, origin, history=start.size == 0)
+        snapshot = opened((folder / "snapshot").read_bytes(), key)
+        entry = decode(next(iter(Lines(folder, snapshot.segment, snapshot.offset)), b"")[:-1])
+    except (FileNotFoundError, SignatureInvalid, CodecError):
+        return beginning
+    except OSError as error:
+        raise LogDamaged(folder, str(error)) from error
+    digest = sha256(snapshot.state or b"").hexdigest()
+    is_named = entry.kind == "snapshot" and entry.detail.get("digest") == digest
+    return snapshot if is_named and (entry.seq, snapshot.origin) == (snapshot.size, origin) else beginning
+
+
+def recover(folder: Path, start: Snapshot, take: Callable[[Entry], object], *, key: VerifyKey) -> Recovered:
+    """Verify the log from where it is to be started, and cut off a torn tail. Raises LogDamaged.
+
+    take: is given each entry. What it raises, which a forged one may be the reason of, is raised when all has been verified.
+    """
+    raised: list[Exception] = []
+
+    def hand_on(entry: Entry) -> None:
+        if not raised:
+            try:
+                take(entry)
+            except Exception as error:  # noqa: BLE001 - a forged entry may be anything
+                raised.append(error)
+
+    try:
+        notes = read_notes(folder, start.origin, history=start.size == 0)
         lines = Lines(folder, start.segment, start.offset)
         log = verify_lines(
             lines,
-            checkpoints=list(open_checkpoints(notes, [key], origin)),
+            checkpoints=list(open_checkpoints(notes, [key], start.origin)),
             seq=start.size,
             prev=start.prev,
             frontier=Frontier.from_list(start.size, start.frontier),
+            each=hand_on,
         )
         if log.size and not notes:
             raise LogInvalid(0, "no checkpoint is there that covers it, nor any other")
+        if raised:
+            raise raised[0]
         cut = _cut(folder, lines)
     except (LogInvalid, NoteMalformed, SignatureInvalid, OSError) as error:
         raise LogDamaged(folder, str(error)) from error
-    return Recovered(
-        chain=Chain(seq=log.size, prev=log.prev, frontier=log.frontier),
-        state=start.state,
-        entries=(
-            decode(line[:-1]) for line in islice(Lines(folder, start.segment, start.offset), log.size - start.size)
-        ),
-        cut=cut,
-    )
+    return Recovered(chain=Chain(seq=log.size, prev=log.prev, frontier=log.frontier), cut=cut)
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -109,18 +129,6 @@ def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
         note = rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n"
         notes += re.findall(note, kept.read_bytes().decode("utf-8", "replace"))
     return notes
-
-
-def _snapshot(folder: Path, key: VerifyKey, origin: str) -> Snapshot | None:
-    """The snapshot, if there is one to start from."""
-    try:
-        snapshot = opened((folder / "snapshot").read_bytes(), key)
-        entry = decode(next(iter(Lines(folder, snapshot.segment, snapshot.offset)), b"")[:-1])
-    except (FileNotFoundError, SignatureInvalid, CodecError):
-        return None
-    digest = sha256(snapshot.state or b"").hexdigest()
-    is_named = entry.kind == "snapshot" and entry.detail.get("digest") == digest
-    return snapshot if is_named and (entry.seq, snapshot.origin) == (snapshot.size, origin) else None
 
 
 def _cut(folder: Path, lines: Lines) -> int:

@@ -11,6 +11,7 @@ from kernel.record.recovery import Lines, read_notes, recover
 from tests.bench.samples import Row
 from wire.entries import Body
 from wire.signing import SigningKey
+from wire.snapshot import Snapshot
 from wire.verify import verify_log
 
 ENTRIES: Final = 40_000
@@ -26,7 +27,7 @@ def _written(home: Path) -> float:
     """Entries per second that are known to be on disk."""
     folder = home / "log"
     (home / "journal").mkdir(parents=True)
-    recovered = recover(folder, key=_KEY.verify_key, origin=_ORIGIN)
+    recovered = recover(folder, Snapshot(origin=_ORIGIN, size=0), lambda entry: None, key=_KEY.verify_key)
     wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     log = Log(folder, key=_KEY, origin=_ORIGIN, chain=recovered.chain, wake=wake, clock=lambda: time.time_ns() // 1000)
     told: list[int] = []

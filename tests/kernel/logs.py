@@ -6,11 +6,12 @@ import select
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from kernel.record.log import Log
-from kernel.record.recovery import Lines, Recovered, read_notes, recover
+from kernel.record.recovery import Lines, read_notes, recover, start_of
 from wire.checkpoint import open_checkpoint
-from wire.entries import Entry, decode
+from wire.entries import Chain, Entry, decode
 from wire.signing import SigningKey
 from wire.verify import Verified, verify_log
 
@@ -59,9 +60,20 @@ class Opened:
         os.close(self.wake)
 
 
-def start(folder: Path) -> Recovered:
-    """What a start of the kernel finds."""
-    return recover(folder, key=KEY.verify_key, origin=ORIGIN)
+class Found(NamedTuple):
+    """What a start of the kernel finds: the log's end, the state that it begins with, and the entries after that."""
+
+    chain: Chain
+    cut: int
+    state: bytes | None
+    entries: list[Entry]
+
+
+def start(folder: Path) -> Found:
+    """As the kernel starts."""
+    begin, entries = start_of(folder, KEY.verify_key, ORIGIN), list[Entry]()
+    found = recover(folder, begin, entries.append, key=KEY.verify_key)
+    return Found(found.chain, found.cut, begin.state, entries)
 
 
 def signed(folder: Path) -> int:

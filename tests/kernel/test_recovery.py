@@ -9,11 +9,12 @@ import pytest
 
 from kernel.errors import LogDamaged
 from kernel.record import log as audit
-from kernel.record.recovery import segment_path, segments
+from kernel.record.recovery import recover, segment_path, segments
 from tests.kernel.logs import KEY, ORIGIN, Opened, entries, start, tree, verified, written
 from wire.checkpoint import Checkpoint, sign_checkpoint
-from wire.entries import Chain
+from wire.entries import Chain, Entry
 from wire.signing import SigningKey
+from wire.snapshot import Snapshot
 
 COVERED = 6
 
@@ -34,7 +35,7 @@ def _with_tail(home: Path, tail: int) -> tuple[Path, list[bytes]]:
 
 def test_a_new_home_has_an_empty_log(tmp_path: Path) -> None:
     found = start(tmp_path / "log")
-    assert (found.chain.seq, found.state, list(found.entries), found.cut) == (0, None, [], 0)
+    assert (found.chain.seq, found.state, found.entries, found.cut) == (0, None, [], 0)
 
 
 def test_a_log_closed_in_order_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -278,6 +279,28 @@ def test_a_change_after_the_snapshot_is_refused(tmp_path: Path) -> None:
     path = segment_path(folder, 0)
     path.write_bytes(path.read_bytes().replace(b"tail 2", b"tail 3"))
     _is_refused(folder, "entry 13")
+
+
+def test_what_an_entry_brings_about_is_told_only_of_a_log_that_holds(tmp_path: Path) -> None:
+    """Entries are handed on before their checkpoint is compared: a forged one may make whoever takes it fail."""
+    folder, begin = written(tmp_path, 6), Snapshot(origin=ORIGIN, size=0)
+    path, taken = segment_path(folder, 0), list[int]()
+    whole, torn = path.read_bytes(), b'{"torn'
+    path.write_bytes(whole + torn)
+
+    def take(entry: Entry) -> None:
+        taken.append(entry.seq)
+        if entry.seq == 3:
+            raise KeyError("the fourth")
+
+    with pytest.raises(KeyError, match="the fourth"):
+        recover(folder, begin, take, key=KEY.verify_key)
+    assert taken == [0, 1, 2, 3]
+    assert path.read_bytes() == whole + torn
+    *before, last = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(before) + last.replace(b"entry 5", b"entry 6"))
+    with pytest.raises(LogDamaged, match="it is not the entry that the checkpoint of 6 entries signed|was changed"):
+        recover(folder, begin, take, key=KEY.verify_key)
 
 
 def test_any_changed_byte_of_a_snapshot_makes_it_count_for_nothing(tmp_path: Path) -> None:

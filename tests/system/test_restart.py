@@ -153,10 +153,11 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
     found = msgspec.msgpack.decode((home / "log" / "snapshot").read_bytes()[SIGNATURE_SIZE:], type=Snapshot)
     if named:  # the log with it, which is what that version would have written
         from kernel.record.log import Log
-        from kernel.record.recovery import recover
+        from kernel.record.recovery import recover, start_of
 
         folder, origin = home / "log", found.origin
-        recovered = recover(folder, key=key.verify_key, origin=origin)
+        start = start_of(folder, key.verify_key, origin)
+        recovered = recover(folder, start, lambda entry: None, key=key.verify_key)
         log = Log(
             folder, key=key, origin=origin, chain=recovered.chain, wake=os.eventfd(0, os.EFD_NONBLOCK),
             clock=lambda: time.time_ns() // 1000,
