@@ -21,7 +21,7 @@ from kernel.digests import code_digests
 from kernel.events import Events
 from kernel.exchange import Exchange
 from kernel.home import Home, Keys
-from kernel.launcher import Launcher
+from kernel.launcher import Launcher, Started, start_template
 from kernel.links import Links
 from kernel.loop import Loop
 from kernel.methods import TABLE, acting
@@ -67,9 +67,9 @@ GONE: Final = 1_024
 
 
 class Kernel:
-    """One kernel on one home. folder: descriptor of the home's run folder, where the bus is bound."""
+    """One kernel on one home."""
 
-    def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, folder: int) -> None:
+    def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, template: Started) -> None:
         self.home, self.log, self.state, self.loop = home, log, state, loop
         self.peers: dict[bytes, Peer] = {}
         self.gone: deque[bytes] = deque(maxlen=GONE)
@@ -95,8 +95,9 @@ class Kernel:
         self.upgrading = Upgrading(self)
         self.keeping = Keeping(self)
         self.router = Router(self)
+        folder = os.open(home.at("run"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
-        self.launcher = Launcher(home, loop, self, keys.public)
+        self.launcher = Launcher(home, loop, self, keys.public, template)
         self.index()
 
     def boot(self) -> None:
@@ -293,10 +294,8 @@ class Kernel:
         """Forget a run, and record how it ended."""
         self.forget(run)
         self.launcher.clear(run)
-        detail: dict[str, object] = {
-            "exit": ending(status), "cpu_us": run.before + run.cpu, "memory_peak": run.memory, "calls": run.calls,
-            "cost": run.cost,
-        }  # fmt: skip
+        detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.before + run.cpu}
+        detail |= {"memory_peak": run.memory, "calls": run.calls, "cost": run.cost}
         if run.hand.artefact is not None:
             detail["used"] = asdict(run.used)
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
@@ -330,7 +329,7 @@ class Kernel:
         if self._has_template or (self.is_finishing and not self.runs):
             return
         try:
-            self.launcher.start_template()
+            self.launcher.follow(start_template(self.home))
         except OSError:  # no room for one more process: as if it had died at once
             self.template_gone()
             return

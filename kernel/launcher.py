@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from socket import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kernel import STARTER, descriptors, output
 from kernel.family import family
@@ -40,36 +40,46 @@ kernel imports nothing of either."""
 _AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
 
 
+Started: TypeAlias = tuple[socket, int]
+"""A template that is warming up: the kernel's end of its socket, and its process."""
+
+
+def start_template(home: Home) -> Started:
+    """Start a template, which warms up by itself. What it leaves behind is the kernel's to adopt."""
+    from kernel.process.confine import ADOPT_ORPHANS, control
+
+    control(ADOPT_ORPHANS)
+    end, theirs = descriptors.pair()
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    reach = {sys.prefix, sys.base_prefix, root, home.at("scratch"), home.at("state")}
+    place = os.stat(home.path)
+    search = ":".join(filter(None, sys.path))
+    start = [
+        sys.executable, "-s", "-S", "-P", "-c", STARTER, search, TEMPLATE, "3", PRELOAD,
+        f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
+    ]  # fmt: skip
+    environment = {"PYTHONHASHSEED": str(home.identity.hash_seed), "PYTHONUTF8": "1"}
+    pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
+    pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
+    theirs.close()
+    return end, pid
+
+
 class Launcher:
     """One template, and the runs it forked."""
 
-    def __init__(self, home: Home, loop: Loop, owner: "Kernel", server_key: bytes) -> None:
+    def __init__(self, home: Home, loop: Loop, owner: "Kernel", server_key: bytes, template: Started) -> None:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
         self._runs: dict[int, Run] = {}
         self._numbers = 0
         self._queue: deque[tuple[Run, packets.Launch, tuple[int, ...]] | str] = deque()
         self._scratch = os.open(home.at("scratch"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.start_template()
+        self.follow(template)
 
-    def start_template(self) -> None:
-        """Start a template; runs asked for until it is warm wait for it. What it leaves behind is the kernel's to adopt."""
-        from kernel.process.confine import ADOPT_ORPHANS, control
-
-        control(ADOPT_ORPHANS)
-        self._template, theirs = descriptors.pair()
+    def follow(self, template: Started) -> None:
+        """Have runs forked by this template from now on; those asked for until it is warm wait for it."""
+        self._template, self._pid = template
         self._is_warm, self._pidfd = False, -1
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        reach = {sys.prefix, sys.base_prefix, root, self._home.at("scratch"), self._home.at("state")}
-        place = os.stat(self._home.path)
-        search = ":".join(filter(None, sys.path))
-        start = [
-            sys.executable, "-s", "-S", "-P", "-c", STARTER, search, TEMPLATE, "3", PRELOAD,
-            f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
-        ]  # fmt: skip
-        environment = {"PYTHONHASHSEED": str(self._home.identity.hash_seed), "PYTHONUTF8": "1"}
-        pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
-        self._pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
-        theirs.close()
         self._loop.watch(self._template.fileno(), self._hear_template)
 
     def _hear_template(self) -> None:

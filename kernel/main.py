@@ -18,6 +18,7 @@ import msgspec
 from kernel.core import Kernel
 from kernel.errors import HomeError
 from kernel.home import Home
+from kernel.launcher import start_template
 from kernel.loop import Loop
 from kernel.record.log import Log
 from kernel.record.recovery import recover, start_of
@@ -46,26 +47,22 @@ def opened(path: str, loop: Loop) -> Kernel:
     """A kernel on this home, its log recovered, its state restored. Raises HomeError, or OSError of its disk."""
     home = Home(path)
     home.lock()
-    keys = home.keys()
-    folder = Path(home.at("log"))
-    start = start_of(folder, keys.log.verify_key, home.identity.origin)
+    keys, folder, origin = home.keys(), Path(home.at("log")), home.identity.origin
+    template = start_template(home)  # before the log is read: both take their time
+    start = start_of(folder, keys.log.verify_key, origin)
     try:
         state = from_bytes(start.state) if start.state is not None else State()
     except msgspec.MsgspecError:  # written by another version: everything is in the log
-        start, state = Snapshot(origin=start.origin, size=0), State()
+        start, state = Snapshot(origin=origin, size=0), State()
     found = recover(folder, start, lambda entry: fold(state, entry, home.load), key=keys.log.verify_key)
     if found.chain.seq == 0 and os.listdir(home.at("hands")):
         raise HomeError(f"the log of this home is gone from {folder}: restore that folder from a backup")
     wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    log = Log(
-        folder, key=keys.log, origin=home.identity.origin, chain=found.chain, wake=wake,
-        clock=lambda: time.time_ns() // 1000,
-    )  # fmt: skip
+    log = Log(folder, key=keys.log, origin=origin, chain=found.chain, wake=wake, clock=lambda: time.time_ns() // 1000)
     loop.watch(wake, log.settle)
     if found.cut:
         log.append("kernel.recovered", principal="kernel", detail={"cut": found.cut})
-    run_folder = os.open(home.at("run"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    kernel = Kernel(home, keys, log, state, loop, run_folder)
+    kernel = Kernel(home, keys, log, state, loop, template)
     kernel.boot()
     return kernel
 

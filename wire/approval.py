@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from wire import canonical, signing
-from wire.entries import Body, Number
+from wire.entries import Body, Number, is_digest
 from wire.errors import CodecError, SignatureInvalid
 from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey
 
@@ -68,9 +68,12 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def read(cls, told: Mapping[str, object]) -> Self:
         """An answer as it came, or stands in the log with more beside it. Raises CodecError for what is none."""
         try:
-            return msgspec.convert({name: told[name] for name in cls.__struct_fields__ if name in told}, cls)
+            answer = msgspec.convert({name: told[name] for name in cls.__struct_fields__ if name in told}, cls)
         except msgspec.ValidationError as error:
             raise CodecError(f"this is no answer to a held call: {error}") from None
+        if not all(is_digest(body.digest) for body in (answer.statement.arguments, answer.statement.instead) if body):
+            raise CodecError("this is no answer to a held call: a digest is not 64 hex digits")
+        return answer
 
     def to_detail(self) -> dict[str, object]:
         """As an entry and a call's arguments have it."""

@@ -46,6 +46,8 @@ def main(arguments: list[str]) -> None:
     end.set_inheritable(False)
     os.environ.clear()
     os.umask(0o077)
+    name, _, function = preload.partition(":")
+    rehearse = getattr(import_module(name), function)()  # now: the kernel reads its log meanwhile, and answers nothing
     root = os.geteuid() == 0
     if not root:
         confine.own_user_namespace()
@@ -72,8 +74,6 @@ def main(arguments: list[str]) -> None:
         os.umask(0o022)
         mounts.make_reachable(paths)
         os.umask(0o077)
-    name, _, function = preload.partition(":")
-    rehearse = getattr(import_module(name), function)()
     found = replace(machine.probe(), cgroup=cgroup.prepare(group) if root else "")
     if found.seccomp:
         call_filter(found.architecture, frozenset())

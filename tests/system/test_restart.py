@@ -170,6 +170,31 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
     return sealed(msgspec.structs.replace(found, state=state), key)
 
 
+def test_of_a_start_that_is_refused_no_process_is_left(kernel: Kernel) -> None:
+    """The template is begun before the log is read."""
+    kernel.down()
+    entries_file = kernel.home / "log" / "entries" / "000000.jsonl"
+    entries_file.write_bytes(entries_file.read_bytes().replace(b"kernel.start", b"kernel.stops"))
+    (kernel.home / "log" / "snapshot").unlink()
+    with pytest.raises(AssertionError, match="entry 0"):
+        kernel.up()
+    assert kernel.process is not None
+    assert kernel.process.wait(fates.PATIENCE) == 1
+
+    def of_this_home() -> list[str]:
+        scratch = os.fsencode(kernel.home / "scratch")
+        return [one for one in filter(str.isdigit, os.listdir("/proc")) if scratch in _command_line(one)]
+
+    until(lambda: not of_this_home(), "processes are left")
+
+
+def _command_line(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 @pytest.mark.parametrize(
     "made", [_tampered, _tampered_elsewhere, _of_another_home, _of_another_version, _not_in_the_log]
 )
