@@ -10,6 +10,7 @@ import pytest
 
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
+from tests.spread import spread
 from tests.system import fates, thinking
 from tests.system.approving import answer, waiting
 from tests.system.fates import entries, ran, until
@@ -86,7 +87,7 @@ def test_what_has_a_label_is_marked_in_what_the_model_reads(kernel: Kernel, clie
     assert ran(client, "tidy", task="read the letter")["value"]["answer"] == "It is only a letter."
 
 
-@pytest.mark.parametrize(("drawer", "code"), [("locked", "locked"), ("jammed", "cancelled")])
+@pytest.mark.parametrize(("drawer", "code"), spread([("locked", "locked"), ("jammed", "cancelled")], 1))
 def test_what_a_provider_says_of_its_failure_is_marked(
     kernel: Kernel, client: Client, tmp_path: Path, drawer: str, code: str
 ) -> None:
@@ -137,6 +138,7 @@ def test_money_bounds_an_agent_whose_models_price_nobody_knows(kernel: Kernel, c
     assert [msgspec.to_builtins(one.detail["most"])["micro_dollars"] for one in made] == [500_000, 500_000]
 
 
+@pytest.mark.wide
 def test_what_failed_counts_with_what_it_has_cost(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy", agent='schema = "answer.json"', answer_json='{"type": "object"}')
     calls = [ask("desk_look", name="locked"), ask("desk_look", name="jammed")]
@@ -160,6 +162,7 @@ def test_a_session_goes_on_in_the_next_run(kernel: Kernel, client: Client, tmp_p
     assert len(second["value"]["session"]) == 6
 
 
+@pytest.mark.wide
 def test_a_session_that_is_none_is_refused(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     assert ran(client, "tidy", task="look", session=[{"role": "system"}])["code"] == "arguments"
@@ -218,6 +221,7 @@ def test_an_agent_gives_work_to_another_which_may_do_no_more(kernel: Kernel, cli
     assert notes(client) == []
 
 
+@pytest.mark.wide
 def test_what_others_spend_for_an_agent_counts_for_its_limit(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "other")
     thinking.add(kernel, tmp_path, "tidy", more='"kernel.spawn" = ["other"]', agent='tokens = "50k"')
@@ -234,6 +238,7 @@ def test_what_others_spend_for_an_agent_counts_for_its_limit(kernel: Kernel, cli
     assert told["value"]["usage"]["input"] < 10_000
 
 
+@pytest.mark.wide
 def test_what_is_remembered_is_recalled_for_the_next_task(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     install(kernel, ROOT / "hands" / "memory")
     thinking.add(kernel, tmp_path, "tidy", more='"memory.*" = ["own"]')
@@ -246,6 +251,7 @@ def test_what_is_remembered_is_recalled_for_the_next_task(kernel: Kernel, client
     assert ran(client, "tidy", task="which colour has the key of the safe?")["value"]["answer"] == "green"
 
 
+@pytest.mark.wide
 def test_a_run_replays_offline_and_another_playbook_differs_at_the_first_question(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
@@ -281,11 +287,14 @@ def test_without_a_language_model_it_does_what_its_task_declares_and_says_so(
 
 @pytest.mark.parametrize(
     ("asked", "when"),
-    [
-        (ask("desk_pages", kib=3), "page 2"),
-        (ask("desk_pages", kib=3, binary=True), "(3072 bytes that are no text)"),
-        (ask("desk_pages", kib=5000), "of 4,19"),
-    ],
+    spread(
+        [
+            (ask("desk_pages", kib=3), "page 2"),
+            (ask("desk_pages", kib=3, binary=True), "(3072 bytes that are no text)"),
+            (ask("desk_pages", kib=5000), "of 4,19"),
+        ],
+        1,
+    ),
 )
 def test_what_a_method_streams_is_read_as_its_content(
     kernel: Kernel, client: Client, tmp_path: Path, asked: dict[str, object], when: str
@@ -296,6 +305,7 @@ def test_what_a_method_streams_is_read_as_its_content(
     assert told["outcome"] == "done", str(told)
 
 
+@pytest.mark.wide
 def test_more_tools_at_once_than_calls_may_be_open_wait_for_one_another(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
@@ -306,6 +316,7 @@ def test_more_tools_at_once_than_calls_may_be_open_wait_for_one_another(
     assert not [one for one in entries(kernel.home, "refusal") if one.principal == run]
 
 
+@pytest.mark.wide
 def test_a_call_that_waits_for_the_operator_holds_up_only_the_turn(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:

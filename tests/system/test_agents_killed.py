@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.living import Kernel, make_home
+from tests.spread import spread
 from tests.system import chaos, fates, thinking
 from tests.system.fates import begin, entries, until
 from tests.system.thinking import ask, furnish, notes, script, turns
@@ -108,7 +109,7 @@ def check_same(kernel: Kernel, run: str, before: int, *, remade: bool) -> None:
     assert len(asked) - STEPS <= remade
 
 
-@pytest.mark.parametrize("step", SOME)
+@pytest.mark.parametrize("step", spread(SOME, 2))
 def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
     for tried in range(5):  # one that was done before the kill came is none that was killed: another is
         with kernel.client() as client:
@@ -122,7 +123,7 @@ def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: 
     pytest.fail("no kill came before the run was done")
 
 
-@pytest.mark.parametrize("step", SOME)
+@pytest.mark.parametrize("step", spread(SOME, 2))
 def test_a_run_whose_kernel_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
     with kernel.client() as client:
         run = begin(client, "tidy", task="all forty")
@@ -131,6 +132,7 @@ def test_a_run_whose_kernel_is_killed_at_a_step_comes_to_the_same(kernel: Kernel
     check_same(kernel, run, 0, remade=True)
 
 
+@pytest.mark.wide
 def test_a_run_that_is_killed_again_and_again_comes_to_the_same(kernel: Kernel) -> None:
     with kernel.client() as client:
         run = begin(client, "tidy", task="all forty")
@@ -156,6 +158,7 @@ def test_at_every_step(kernel: Kernel, kill: Any) -> None:
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+@pytest.mark.wide
 def test_an_answer_with_a_most_that_was_lost_with_the_kernel_is_asked_for_again(kernel: Kernel, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "thrifty", agent='dollars = "0.50"')
     with kernel.client() as client:

@@ -213,6 +213,7 @@ def test_what_nobody_answers_is_refused_in_the_end(tmp_path: Path) -> None:
         assert sent(home) == []
 
 
+@pytest.mark.wide
 def test_only_so_many_wait_of_one_run_and_of_one_hand(kernel: Kernel) -> None:
     letters = [f"to{number} x" for number in range(6)]
     runs = [begin(kernel, *letters, at_once=True) for _ in range(4)]
@@ -227,6 +228,7 @@ def test_only_so_many_wait_of_one_run_and_of_one_hand(kernel: Kernel) -> None:
         assert sorted(codes) == ["approvals", *["denied"] * 5]
 
 
+@pytest.mark.wide
 def test_calls_that_ask_for_the_same_are_shown_as_one(kernel: Kernel) -> None:
     runs = [begin(kernel, "ann hello") for _ in range(3)]
     begin(kernel, "ann good day")
@@ -362,6 +364,7 @@ def test_a_rule_is_never_wider_than_what_its_hand_holds_and_covers_what_was_aske
     assert "only a yes" in refused(kernel, verdict="denied", rule=RuleSaid(pattern="ann", until=days(1)))
 
 
+@pytest.mark.wide
 def test_a_guest_in_wasm_waits_as_long_as_anybody(kernel: Kernel, tmp_path: Path) -> None:
     more = '[limits]\nwall = "1s"\n[capabilities]\n"echo.say" = { allow = ["*"], approval = true }\n'
     install(kernel, ECHO)

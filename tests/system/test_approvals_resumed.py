@@ -12,6 +12,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, install, make_home
+from tests.spread import spread
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, entry, until
@@ -71,6 +72,7 @@ def test_an_approved_call_reaches_its_provider_only_when_the_answer_is_on_disk(t
         assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
+@pytest.mark.wide
 def test_one_whose_run_is_not_back_yet_is_said_to_wait_on(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello")
     (held,) = waiting(kernel)
@@ -104,7 +106,7 @@ def test_waiting_for_the_operator_costs_no_process(tmp_path: Path, asks: str, *,
         assert none_waits(kernel)
 
 
-@pytest.mark.parametrize("fate", [crash, restart, kill_run, kill_template, freeze])
+@pytest.mark.parametrize("fate", spread([crash, restart, kill_run, kill_template, freeze], 2))
 def test_asked_before_and_answered_after_it_is_done_once(kernel: Kernel, fate: Callable[[Kernel], None]) -> None:
     run = begin(kernel, "ann hello", "bob hello")
     (before,) = waiting(kernel)
@@ -130,7 +132,7 @@ def test_asked_before_and_answered_after_it_is_done_once(kernel: Kernel, fate: C
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
-@pytest.mark.parametrize("fate", [crash, restart])
+@pytest.mark.parametrize("fate", spread([crash, restart], 1))
 def test_asked_before_and_denied_after(kernel: Kernel, fate: Callable[[Kernel], None]) -> None:
     run = begin(kernel, "ann hello")
     held = waiting(kernel)
@@ -142,6 +144,7 @@ def test_asked_before_and_denied_after(kernel: Kernel, fate: Callable[[Kernel], 
     assert sent(kernel.home) == []
 
 
+@pytest.mark.wide
 def test_a_read_that_is_asked_about_waits_through_a_restart_too(kernel: Kernel) -> None:
     install(kernel, writer("careful", '"post.*" = { allow = ["*"], approval = true }\n', autonomy="full"))
     run = begin(kernel, "ann hello", hand="careful", method="post.read")
@@ -171,7 +174,7 @@ def test_it_expires_at_its_time_whatever_the_kernel_did_meanwhile(tmp_path: Path
         assert sent(home) == []
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 40))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 40))])
 def test_killed_around_the_answer_it_is_done_once_or_its_outcome_is_unknown(kernel: Kernel, seed: int) -> None:
     chance = random.Random(f"approval {seed}")
     run = begin(kernel, *(f"to{number} x" for number in range(4)), at_once=True)
@@ -189,6 +192,7 @@ def test_killed_around_the_answer_it_is_done_once_or_its_outcome_is_unknown(kern
     assert none_waits(kernel)
 
 
+@pytest.mark.wide
 def test_what_is_idempotent_and_was_approved_is_made_again_and_not_asked_about_again(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello", method="post.pin")
     held = waiting(kernel)
@@ -199,6 +203,7 @@ def test_what_is_idempotent_and_was_approved_is_made_again_and_not_asked_about_a
     assert len(entries(kernel.home, "approval")) == 1
 
 
+@pytest.mark.wide
 def test_in_whose_name_it_is_asked_is_known_after_a_restart(kernel: Kernel) -> None:
     asks = '"kernel.spawn" = { allow = ["*"], approval = false }\n"post.*" = ["*"]\n'
     install(kernel, writer("chief", asks))
@@ -212,6 +217,7 @@ def test_in_whose_name_it_is_asked_is_known_after_a_restart(kernel: Kernel) -> N
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
+@pytest.mark.wide
 def test_what_an_approved_call_leads_to_is_not_asked_about_after_a_restart_either(kernel: Kernel) -> None:
     install(kernel, writer("chief", '"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
     run = begin(kernel, "ann hello", hand="chief", spawn="writer")
@@ -226,7 +232,7 @@ def test_what_an_approved_call_leads_to_is_not_asked_about_after_a_restart_eithe
     assert sent(kernel.home) == ["ann hello"]
 
 
-@pytest.mark.parametrize("fate", [kill_run, crash])
+@pytest.mark.parametrize("fate", spread([kill_run, crash], 1))
 def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoever_asked(
     kernel: Kernel, fate: Callable[[Kernel], None]
 ) -> None:
@@ -242,7 +248,7 @@ def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoev
     assert [one.call for one in entries(kernel.home, "call") if one.verdict == "held"] == [held.call]
 
 
-@pytest.mark.parametrize("rest", [0.0, 0.002, 0.01, 0.05])
+@pytest.mark.parametrize("rest", spread([0.0, 0.002, 0.01, 0.05], 1))
 def test_what_was_edited_is_never_made_as_it_was_asked_for(kernel: Kernel, rest: float) -> None:
     begin(kernel, "ann hello", method="post.pin")
     (held,) = waiting(kernel)

@@ -12,6 +12,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system.costly import ASKER, COSTLY, COSTLY_TWO, ask, cost, counted, in_log, rooms, spend, spent
 from tests.system.fates import call, entries, entry, pid_of, runs, state_of, table, until, verified
 
@@ -57,7 +58,7 @@ def test_fifty_runs_that_ask_at_once_never_exceed_a_budget(kernel: Kernel, home:
     assert most <= 1000
 
 
-@pytest.mark.parametrize("victim", ["kernel", "provider", "run"])
+@pytest.mark.parametrize("victim", spread(["kernel", "provider", "run"], 1))
 def test_what_is_killed_in_mid_call_leaves_no_sum_lower_than_what_was_spent(
     kernel: Kernel, home: Path, victim: str
 ) -> None:
@@ -89,7 +90,7 @@ def test_what_is_killed_in_mid_call_leaves_no_sum_lower_than_what_was_spent(
     assert spent(kernel) == right
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", spread(range(3), 1))
 def test_whatever_dies_whenever_the_sum_is_never_lower_than_what_was_spent_nor_above_the_budget(
     kernel: Kernel, home: Path, seed: int
 ) -> None:
@@ -120,7 +121,8 @@ def test_whatever_dies_whenever_the_sum_is_never_lower_than_what_was_spent_nor_a
 
 
 @pytest.mark.parametrize(
-    ("how", "end", "right"), [("", "done", 7), ("raise", "raised", 7), ("fail", "conflict", 7), ("free", "done", 0)]
+    ("how", "end", "right"),
+    spread([("", "done", 7), ("raise", "raised", 7), ("fail", "conflict", 7), ("free", "done", 0)], 3),
 )
 def test_a_call_counts_with_what_its_provider_says_it_has_cost(
     kernel: Kernel, how: str, end: str, right: int
@@ -129,6 +131,7 @@ def test_a_call_counts_with_what_its_provider_says_it_has_cost(
     assert spent(kernel) == right
 
 
+@pytest.mark.wide
 def test_a_call_that_timed_out_counts_in_full_until_its_provider_says_what_it_has_cost(
     kernel: Kernel, home: Path
 ) -> None:
@@ -200,6 +203,7 @@ class Pricey(Hand):
 )
 
 
+@pytest.mark.wide
 def test_a_task_hand_that_settles_more_than_it_may_is_quarantined_until_the_operator_starts_it(kernel: Kernel) -> None:
     install(kernel, PRICEY)
     with kernel.client() as client:
@@ -275,6 +279,7 @@ class Hearer(Hand):
 )
 
 
+@pytest.mark.wide
 def test_who_subscribes_hears_of_it(kernel: Kernel) -> None:
     install(kernel, HEARER)
     call(kernel, "kernel.start", "hearer", seconds=30)
@@ -298,6 +303,7 @@ def test_a_call_without_most_counts_at_its_end_and_is_refused_when_nothing_is_le
     assert table(call(kernel, "kernel.check", "", {"method": "costly-two.spend"}))["allowed"] is True
 
 
+@pytest.mark.wide
 def test_a_call_whose_caller_says_no_most_has_the_one_that_its_provider_declares(kernel: Kernel, home: Path) -> None:
     call(kernel, "kernel.budget-set", "", {"tokens": ["30/hour"]})
     assert call(kernel, "costly.priced", "", {"tokens": 15}) == {"most": 20}
@@ -340,6 +346,7 @@ def test_a_run_is_told_what_is_left_and_spends_no_more_than_it_was_given(kernel:
     assert spent(kernel) == 60
 
 
+@pytest.mark.wide
 def test_the_operators_word_holds_and_a_removed_hand_leaves_none(kernel: Kernel) -> None:
     call(kernel, "kernel.budget-set", "", {"hand": "asker", "tokens": ["30/hour", "40/day"], "dollars": ["0/day"]})
     assert sorted(rooms(kernel, "asker")) == ["micro_dollars/day", "tokens/day", "tokens/hour"]

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.living import Kernel
+from tests.spread import spread
 from tests.system.attacks import (
     GROWTH,
     MIB,
@@ -252,7 +253,7 @@ LIKE_CANCELS = ("credit for nobody", "chunks for nobody")
 """Floods that the kernel meets in the same place as cancels, left to `./just soak`."""
 
 
-@pytest.mark.parametrize("flood", [name for name in FLOODS if name not in LIKE_CANCELS])
+@pytest.mark.parametrize("flood", spread([name for name in FLOODS if name not in LIKE_CANCELS], 2))
 def test_a_flood_from_a_run_ends_the_run_alone(kernel: Kernel, flood: str) -> None:
     flooded(kernel, FLOODS[flood], 200_000)
 
@@ -275,7 +276,7 @@ def flooded(kernel: Kernel, flood: tuple[bytes, bytes], count: int) -> None:
     settled(kernel)
 
 
-@pytest.mark.parametrize("flood", [name for name in FLOODS if name not in LIKE_CANCELS])
+@pytest.mark.parametrize("flood", spread([name for name in FLOODS if name not in LIKE_CANCELS], 3))
 def test_a_flood_from_outside_leaves_a_neighbour_his_latency(kernel: Kernel, flood: str) -> None:
     flooded_from_outside(kernel, FLOODS[flood], 30_000)
 

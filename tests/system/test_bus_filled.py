@@ -52,6 +52,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         assert floods(kernel.home, "fault") == ([], []), "a message met a fault of the kernel's own"
 
 
+@pytest.mark.wide
 def test_large_bodies_by_the_hundred_cost_no_more_than_what_may_be_open(kernel: Kernel) -> None:
     def attack() -> Value:
         with kernel.client() as client:

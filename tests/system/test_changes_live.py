@@ -127,6 +127,7 @@ def test_a_service_that_its_operator_stops_stays_down_whatever_was_open_at_it(ha
     assert len(entries(hasty.home, "run.start")) == 1
 
 
+@pytest.mark.wide
 def test_restarts_that_are_ordered_make_no_call_poisonous(hasty: Kernel) -> None:
     install(hasty, actor("sink"))
     asking, how = _held(hasty, "sink.do")
@@ -165,6 +166,7 @@ def test_a_setting_that_is_changed_while_a_run_comes_up_reaches_it(kernel: Kerne
             call(kernel, "kernel.stop", "tuned")
 
 
+@pytest.mark.wide
 def test_secrets_set_at_once_are_all_kept(kernel: Kernel) -> None:
     install(kernel, TUNED)
     asking = [
@@ -195,6 +197,7 @@ def test_what_was_set_and_is_declared_no_more_keeps_an_upgraded_hand_from_nothin
     assert call(kernel, "tuned.do") == {"name": "eve"}
 
 
+@pytest.mark.wide
 def test_an_upgrade_of_which_the_log_cannot_take_all_changes_nothing(kernel: Kernel) -> None:
     """Its files are taken back by whoever installs: what was installed before must still be."""
     install(kernel, ECHO)

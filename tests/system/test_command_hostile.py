@@ -224,6 +224,7 @@ def test_nothing_gathers_for_a_program_that_does_not_read(kernel: Kernel, client
     _is_up_again(client)
 
 
+@pytest.mark.wide
 def test_nor_for_one_that_takes_back_what_it_asks_for_and_does_not_read(kernel: Kernel, client: Client) -> None:
     code = """
 link.settimeout(2)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import SYSTEMS, on_small_disk
+from tests.spread import spread
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", spread(SYSTEMS, 1))
 def test_a_full_disk_stops_effects_then_reads_and_nothing_is_lost(tmp_path: Path, system: str) -> None:
     on_small_disk(tmp_path, system, "tests.system.full_home")
 

@@ -128,6 +128,7 @@ def test_what_is_old_is_erased_when_a_kernel_starts(kernel: Kernel) -> None:
     assert call(kernel, "kernel.status") is not None
 
 
+@pytest.mark.wide
 def test_many_megabytes_of_old_tapes_are_looked_through_in_pieces(kernel: Kernel) -> None:
     kernel.down()
     folder, runs = kernel.home / "journal" / "runs", [f"r-{letter * 16}" for letter in "abc"]

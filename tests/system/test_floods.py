@@ -96,6 +96,7 @@ def test_a_flood_is_told_once_a_second_for_each_reason_with_its_count(kernel: Ke
         assert max(Counter(int(moment(one)) for one in together).values()) <= 2
 
 
+@pytest.mark.wide
 def test_a_flood_of_the_operators_is_told_in_few_words_too(kernel: Kernel) -> None:
     before, size = counted(kernel.home, "no provider"), len(entries(kernel.home))
     with Raw(kernel.home, operators(kernel.home)) as raw:

@@ -297,6 +297,7 @@ def test_what_a_template_had_still_to_remove_when_it_died_is_removed_by_the_next
     assert call(kernel, "kernel.start", "errand", {"wait": True}) is not None
 
 
+@pytest.mark.wide
 def test_the_kernel_answers_while_its_template_stands_still_and_then_every_run_has_its_turn(kernel: Kernel) -> None:
     """It has more to tell the template than their socket takes, and does not wait for it."""
     install(kernel, FOREMAN)

@@ -7,6 +7,7 @@ import pytest
 
 from kernel.record.journal import Journal
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.fates import call, entries, entry
 from tests.system.test_resuming import DREAMER, begin
@@ -37,7 +38,7 @@ def asleep(kernel: Kernel, **inputs: object) -> str:
     return run
 
 
-@pytest.mark.parametrize("how", ["kill", "down"])
+@pytest.mark.parametrize("how", spread(["kill", "down"], 1))
 def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_absence_is_none_of_it(
     tmp_path: Path, how: str
 ) -> None:
@@ -94,7 +95,7 @@ class Talker(Hand):
 )
 
 
-@pytest.mark.parametrize("how", ["kill", "down", "freeze"])
+@pytest.mark.parametrize("how", spread(["kill", "down", "freeze"], 1))
 def test_the_calls_that_a_run_has_made_are_counted_over_all_its_processes_and_kernels(tmp_path: Path, how: str) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
         install(kernel, TALKER)

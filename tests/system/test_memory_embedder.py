@@ -8,6 +8,7 @@ import pytest
 
 from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system.fates import until
 
 MODEL: Final = Source(
@@ -118,7 +119,7 @@ def test_when_another_embedder_is_named_every_vector_is_made_anew_while_recall_g
     assert results(client, "a bakery")[0]["text"] == TEXTS[1]
 
 
-@pytest.mark.parametrize("way", ["down", "short", "nowhere"])
+@pytest.mark.parametrize("way", spread(["down", "short", "nowhere"], 1))
 def test_without_vectors_words_do_and_they_are_made_when_they_can_be(client: Client, way: str) -> None:
     choose(client, "model", way=way)
     choose(client, "memory", embedder="acme/animals-1")
@@ -137,6 +138,7 @@ def near(client: Client) -> set[str]:
     return {one["text"] for one in found}
 
 
+@pytest.mark.wide
 def test_a_text_that_the_model_refuses_keeps_no_other_from_its_vector(kernel: Kernel, client: Client) -> None:
     choose(client, "model", way="picky")
     choose(client, "memory", embedder="acme/animals-1")
@@ -164,6 +166,7 @@ def remembering(client: Client) -> list[str]:
     return [row["run"] for row in told["runs"] if row["hand"] == "memory"]
 
 
+@pytest.mark.wide
 def test_no_text_is_passed_over_for_one_that_was_erased(kernel: Kernel, client: Client) -> None:
     choose(client, "model", way="picky")
     choose(client, "memory", embedder="acme/animals-1")

@@ -203,6 +203,7 @@ def scores(client: Client, hand: str, on: str) -> object:
     return answers
 
 
+@pytest.mark.wide
 def test_vectors_that_a_killed_memory_had_not_made_come_after_its_restart(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, ROOT / "hands" / "memory")
@@ -224,6 +225,7 @@ def stats(client: Client) -> Any:
     return client.call("memory.stats", "own").value
 
 
+@pytest.mark.wide
 def test_a_memory_that_nobody_asks_ends_and_goes_on_with_its_vectors_when_it_is_asked(tmp_path: Path) -> None:
     quick = (ROOT / "hands" / "memory" / "HAND.toml").read_text().replace('idle = "5m"', 'idle = "1s"')
     folder = shutil.copytree(ROOT / "hands" / "memory", tmp_path / "memory")

@@ -250,6 +250,7 @@ def test_a_pause_survives_restarts_of_the_kernel_and_resume_brings_back_what_was
     assert _counted(kernel) == [2]
 
 
+@pytest.mark.wide
 def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Kernel) -> None:
     call(kernel, "counter.add", "", {"number": 1})  # up by itself, not wanted
     call(kernel, "kernel.pause", "counter")
@@ -270,6 +271,7 @@ def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Kerne
     until(lambda: state_of(kernel, "counter") == "ready", "it is up again")
 
 
+@pytest.mark.wide
 def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(kernel: Kernel) -> None:
     """Two processes of a run can do this to each other; here the test does, which no order of signals can outrun."""
     call(kernel, "kernel.start", "counter")

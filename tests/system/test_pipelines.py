@@ -14,6 +14,7 @@ from kernel.cli.client import Client
 from manifests.errors import ManifestInvalid
 from tests.cli.shell import is_gone
 from tests.living import Kernel, make_home
+from tests.spread import spread
 from tests.system import fates
 from tests.system.fates import begin, entries, outcome, ran, until
 from tests.system.piped import add, furnish, ledger, live
@@ -45,6 +46,7 @@ text = "${steps.second.text}"
     assert ledger(client) == ["book/a hello", "book/a hello, again"]
 
 
+@pytest.mark.wide
 def test_inputs_of_another_type_are_refused_before_anything_runs(kernel: Kernel, client: Client) -> None:
     add(kernel, "typed", '[inputs]\nnumber = "int"\n[steps.a]\nhand = "worker"\n')
     assert ran(client, "typed", number="three")["code"] == "arguments"
@@ -83,6 +85,7 @@ count = "${steps.flaky.count}"
     assert ran(client, "again")["value"] == {"count": 3}
 
 
+@pytest.mark.wide
 def test_a_wait_for_the_next_try_keeps_nobody_when_another_step_has_failed(kernel: Kernel, client: Client) -> None:
     add(kernel, "patient", """
 [steps.flaky]
@@ -143,11 +146,14 @@ on_failure = "spare"
 
 @pytest.mark.parametrize(
     ("how", "outcome_", "lines"),
-    [
-        ("stop", "failed", ["bad"]),
-        ("skip", "done", ["bad", "nothing"]),
-        ("spare", "done", ["bad", "in its place, flaky", "in its place, flaky"]),
-    ],
+    spread(
+        [
+            ("stop", "failed", ["bad"]),
+            ("skip", "done", ["bad", "nothing"]),
+            ("spare", "done", ["bad", "in its place, flaky", "in its place, flaky"]),
+        ],
+        1,
+    ),
 )
 def test_a_failure_stops_or_is_passed_over_or_another_step_stands_in(
     kernel: Kernel, client: Client, how: str, outcome_: str, lines: list[str]
@@ -242,6 +248,7 @@ def test_cancel_stops_everything_under_it(kernel: Kernel, client: Client) -> Non
     assert ledger(client) == ["book/a begun"] * 3
 
 
+@pytest.mark.wide
 def test_a_run_that_is_cancelled_under_it_is_a_failure_of_its_step(kernel: Kernel, client: Client) -> None:
     add(kernel, "long", LONG.replace("for_each = [1, 2, 3]\nparallel = 3", "for_each = [1]"))
     run = begin(client, "long")
@@ -252,6 +259,7 @@ def test_a_run_that_is_cancelled_under_it_is_a_failure_of_its_step(kernel: Kerne
     assert ledger(client) == ["book/a begun", "book/a end"]
 
 
+@pytest.mark.wide
 def test_the_log_of_a_pipeline_run_verifies_and_tells_which_run_is_which_step(kernel: Kernel, client: Client) -> None:
     add(kernel, "two", '[steps.a]\nhand = "worker"\n[steps.b]\nhand = "worker"\nneeds = ["a"]\n')
     run = begin(client, "two")
@@ -284,6 +292,7 @@ with = { text = "b" }
     assert ledger(client) == ["book/a a", "book/a b"]
 
 
+@pytest.mark.wide
 def test_a_step_whose_hand_is_paused_waits_until_that_is_resumed_and_so_do_undo_and_end(
     kernel: Kernel, client: Client
 ) -> None:
@@ -313,6 +322,7 @@ with = { text = "end" }
     assert ledger(client) == ["book/a a", "book/a b", "book/a undone", "book/a end"]
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_step_that_finds_no_room_for_its_run_waits_until_there_is_some(kernel: Kernel, client: Client) -> None:
     add(

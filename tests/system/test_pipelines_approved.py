@@ -106,6 +106,7 @@ def test_waiting_for_its_approval_costs_a_pipeline_no_process_and_outlives_every
     assert lines(kernel) == ["first", "news of first", "news of first", "it is done"]
 
 
+@pytest.mark.wide
 def test_no_rule_answers_what_a_step_asks(kernel: Kernel) -> None:
     run = began(kernel, word="news")
     held = waiting(kernel)
@@ -134,6 +135,7 @@ texts = "${steps.each}"
 """
 
 
+@pytest.mark.wide
 def test_each_item_asks_and_no_more_at_once_than_may_wait(kernel: Kernel) -> None:
     add(kernel, "many", MANY)
     run = began(kernel, "many")
@@ -161,6 +163,7 @@ with = { text = "other", seconds = 1, fail = 9 }
 """
 
 
+@pytest.mark.wide
 def test_what_nobody_has_answered_when_the_pipeline_fails_is_taken_back(kernel: Kernel) -> None:
     add(kernel, "two", TWO)
     run = began(kernel, "two")
@@ -184,6 +187,7 @@ def test_a_step_that_finds_no_room_among_the_approvals_asks_later(kernel: Kernel
     assert [one for one in entries(kernel.home, "refusal") if one.detail.get("code") == "approvals"]
 
 
+@pytest.mark.wide
 def test_a_pipeline_that_waits_without_a_process_is_cancelled_as_any_other(kernel: Kernel) -> None:
     run = began(kernel, word="news")
     waiting(kernel)

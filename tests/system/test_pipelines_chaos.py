@@ -20,6 +20,7 @@ import pytest
 from kernel.cli import answering
 from kernel.cli.exits import Ended
 from tests.living import Kernel, Source, install, make_home, seal_key
+from tests.spread import spread
 from tests.system import chaos, costly, fates
 from tests.system.approving import none_waits, waiting
 from tests.system.fates import entries, state_of, until
@@ -155,7 +156,7 @@ def through(kernel: Kernel, chance: random.Random, kills: int, *, denies: bool) 
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
-@pytest.mark.parametrize("denies", [False, True], ids=["approved", "denied"])
+@pytest.mark.parametrize("denies", spread([False, True], 1), ids=["approved", "denied"])
 def test_killed_while_its_steps_ask_a_pipeline_comes_to_its_end(kernel: Kernel, *, denies: bool) -> None:
     through(kernel, random.Random(f"asks {denies}"), 3, denies=denies)
 
@@ -201,6 +202,7 @@ def taken_back(kernel: Kernel, chance: random.Random, times: int) -> None:
         assert none_waits(kernel)
 
 
+@pytest.mark.wide
 def test_killed_while_what_it_asks_is_taken_back_a_pipeline_leaves_nothing(kernel: Kernel) -> None:
     taken_back(kernel, random.Random("taken"), 1)
 
@@ -286,6 +288,7 @@ retry = { times = 1, backoff = "100ms" }
         assert [line.partition(" ")[2] for line in ledger(client)] == ["first", "not first"]
 
 
+@pytest.mark.wide
 def test_a_provider_that_costs_more_than_it_may_is_called_no_more_and_nothing_is_paid_twice(kernel: Kernel) -> None:
     install(kernel, costly.COSTLY_TWO)
     install(kernel, costly.COSTLY)

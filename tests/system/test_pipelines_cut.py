@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, make_home
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.cuts import Whole, tape_of
 from tests.system.fates import begin, entries, until
@@ -67,6 +68,7 @@ def signed(whole: Whole, run: str) -> int:
     return next(one.seq for one in whole.entries if one.run == run)
 
 
+@pytest.mark.wide
 def test_a_step_whose_run_was_begun_and_whose_work_the_log_has_lost_goes_on(
     killed: tuple[Whole, str], tmp_path: Path
 ) -> None:
@@ -92,14 +94,14 @@ def at_random(whole: Whole, run: str, to: Path, chance: random.Random) -> Path:
     return whole.cut(to, at, signed=signed(whole, run), tapes=tapes)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", spread(range(2), 1))
 def test_cut_anywhere_a_pipeline_goes_on(killed: tuple[Whole, str], tmp_path: Path, seed: int) -> None:
     whole, run = killed
     check_goes_on(at_random(whole, run, tmp_path / "cut", random.Random(f"cut {seed}")), run)
 
 
 @pytest.mark.parametrize(
-    ("of", "damage"), [("pipeline", "byte"), ("step", "byte"), ("step", "key"), ("all", "missing")]
+    ("of", "damage"), spread([("pipeline", "byte"), ("step", "byte"), ("step", "key"), ("all", "missing")], 2)
 )
 def test_what_is_missing_of_a_pipeline_or_was_changed_is_named_and_nothing_is_guessed(
     killed: tuple[Whole, str], tmp_path: Path, of: str, damage: str

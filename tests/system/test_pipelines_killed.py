@@ -19,6 +19,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, make_home
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.fates import begin, entries, until
 from tests.system.piped import add, furnish, ledger, live
@@ -194,7 +195,7 @@ def test_undisturbed_a_pipeline(kernel: Kernel, fails: bool) -> None:
     assert entries(kernel.home, "run.left") == []
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("victim", spread(VICTIMS, 2))
 def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_pipeline(kernel: Kernel, victim: str) -> None:
     chance, killer, kills, turns = random.Random(f"seed {victim}"), Killer(kernel), 0, count()
     fails = victim in ("pipeline", "kernel")
@@ -247,6 +248,7 @@ def test_hundreds_of_kills_change_nothing_about_pipelines(kernel: Kernel) -> Non
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+@pytest.mark.wide
 def test_a_pipeline_that_dies_just_after_it_asked_for_a_run_gets_that_run(kernel: Kernel) -> None:
     text = "".join(f'[steps.s{number}]\nhand = "worker"\nwith = {{ text = "{number}" }}\n' for number in range(8))
     add(kernel, "many", text)
@@ -265,6 +267,7 @@ def test_a_pipeline_that_dies_just_after_it_asked_for_a_run_gets_that_run(kernel
             assert len(ledger(client)) == 8 * number
 
 
+@pytest.mark.wide
 def test_a_step_that_waits_for_a_service_when_the_kernel_goes_down_is_not_told_of_that(kernel: Kernel) -> None:
     waits_while_the_kernel_goes_down(kernel, times=2)
 

@@ -48,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
+@pytest.mark.wide
 def test_the_same_code_makes_the_recorded_calls(folder: Path) -> None:
     verdict = replayed(folder / "runs" / "journey.jsonl", folder / "journey")
     assert (verdict.requests, verdict.end) == (6, "done")

@@ -79,6 +79,7 @@ def test_a_run_replayed_makes_the_same_calls_comes_to_the_same_end_and_changes_n
     until(lambda: not [row for row in fates.runs(kernel, "journey") if row["pid"]], "no process of it is left")
 
 
+@pytest.mark.wide
 def test_a_run_whose_parts_compete_replays_in_the_same_order(kernel: Kernel, race: str) -> None:
     fates.call(kernel, "kernel.stop", "slow")
     for said in [replay(kernel, race) for _ in range(3)]:
@@ -108,6 +109,7 @@ def test_a_run_that_went_on_in_another_process_replays_as_one(kernel: Kernel) ->
     assert said.verdict["requests"] == 48
 
 
+@pytest.mark.wide
 def test_a_bundled_hands_run_replays(kernel: Kernel, tmp_path: Path) -> None:
     with kernel.client() as client:
         roots = client.call("kernel.home").value
@@ -136,6 +138,7 @@ def test_a_bundled_hands_run_replays(kernel: Kernel, tmp_path: Path) -> None:
     assert other.verdict["difference"]["now"]["on"] == "files.append"  # type: ignore[index]
 
 
+@pytest.mark.wide
 def test_a_pipelines_run_replays_with_its_file_and_with_a_changed_one(tmp_path: Path) -> None:
     steps = '[steps.a]\nhand = "journey"\nwith = { calls = 3 }\n'
     file, other = tmp_path / "made.pipeline.toml", tmp_path / "other.pipeline.toml"
@@ -165,6 +168,7 @@ def test_a_wasm_hands_run_replays(kernel: Kernel, tmp_path: Path) -> None:
     assert replay(kernel, run).code == 0
 
 
+@pytest.mark.wide
 def test_a_run_with_an_interpreter_of_its_own_replays_with_sets_in_the_same_order(kernel: Kernel) -> None:
     install(kernel, ALONE)
     run = begin(kernel, "alone")

@@ -168,6 +168,7 @@ def test_a_run_that_goes_on_replays_as_far_as_it_is(kernel: Kernel) -> None:
     assert str(said.verdict["end"]).startswith("cancelled")
 
 
+@pytest.mark.wide
 def test_what_has_no_tape_is_told_so(kernel: Kernel, journey: str) -> None:
     with kernel.client() as client:
         client.call("slow.answer", "a", {"seconds": 0.0})
@@ -181,6 +182,7 @@ def test_what_has_no_tape_is_told_so(kernel: Kernel, journey: str) -> None:
     assert replay(kernel, "r-0000000000000000").code == 1
 
 
+@pytest.mark.wide
 def test_without_a_kernel_nothing_is_replayed_and_a_recording_can_be_saved(tmp_path: Path) -> None:
     kernel = Kernel(make_home(tmp_path / "home"))
     with kernel:

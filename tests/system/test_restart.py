@@ -16,6 +16,7 @@ import pytest
 from kernel import STARTER
 from kernel.home import Home
 from tests.living import ECHO, ROOT, Kernel, install, make_home
+from tests.spread import spread
 from tests.system import fates
 from tests.system.fates import call, entries, pid_of, state_of, table, until
 from wire.codec import Value
@@ -94,7 +95,7 @@ def test_term_takes_the_kernel_down_in_order(kernel: Kernel) -> None:
     assert fates.verified(kernel.home).signed == len(entries(kernel.home))
 
 
-@pytest.mark.parametrize("how", ["down", "kill"])
+@pytest.mark.parametrize("how", spread(["down", "kill"], 1))
 def test_the_state_is_the_same_from_the_snapshot_and_its_tail_and_from_the_log_alone(kernel: Kernel, how: str) -> None:
     (kernel.home.parent / "files").mkdir()
     _changed(kernel)
@@ -196,7 +197,7 @@ def _command_line(pid: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "made", [_tampered, _tampered_elsewhere, _of_another_home, _of_another_version, _not_in_the_log]
+    "made", spread([_tampered, _tampered_elsewhere, _of_another_home, _of_another_version, _not_in_the_log], 2)
 )
 def test_a_snapshot_that_is_not_this_homes_own_is_passed_over(kernel: Kernel, made: object) -> None:
     (kernel.home.parent / "files").mkdir()

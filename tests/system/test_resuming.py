@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.fates import entries, entry, until
 
@@ -55,7 +56,7 @@ def calls_made(kernel: Kernel) -> int:
     return sum(one.method.startswith("ledger.") for one in entries(kernel.home, "call"))
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("victim", spread(VICTIMS, 2))
 def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_run(kernel: Kernel, victim: str) -> None:
     chance = random.Random(f"seed {victim}")
     for wide in (1, 4):
@@ -229,6 +230,7 @@ def test_runs_that_only_wait_have_no_process_until_they_go_on(tmp_path: Path) ->
         assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+@pytest.mark.wide
 def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
         install(kernel, DREAMER)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos
 from tests.system.actors import actor, rows
 from tests.system.chaos import value
@@ -144,6 +145,7 @@ def sleeping(kernel: Kernel, **inputs: object) -> str:
     return run
 
 
+@pytest.mark.wide
 def test_a_thaw_that_follows_a_freeze_at_once_finds_every_run(kernel: Kernel) -> None:
     runs = [sleeping(kernel, seconds=3.0) for _ in range(4)]
     with kernel.client() as client:
@@ -154,6 +156,7 @@ def test_a_thaw_that_follows_a_freeze_at_once_finds_every_run(kernel: Kernel) ->
         assert value(kernel, run) == []
 
 
+@pytest.mark.wide
 def test_what_settings_a_run_was_told_it_is_told_again_but_for_the_secret_ones(kernel: Kernel) -> None:
     run = sleeping(kernel, seconds=2.0)
     for depth in (1, 2, 3):
@@ -166,6 +169,7 @@ def test_what_settings_a_run_was_told_it_is_told_again_but_for_the_secret_ones(k
     assert not any(word in tape for word in (b"secret word", b"word 3"))
 
 
+@pytest.mark.wide
 def test_code_that_was_replaced_is_told_no_settings_of_the_new_one(kernel: Kernel) -> None:
     lasting = LISTENER.toml.replace('kind = "task"', 'kind = "task"\non_upgrade = "finish"')
     install(kernel, Source(lasting.replace("1.0.0", "1.1.0"), LISTENER.main))
@@ -175,7 +179,7 @@ def test_code_that_was_replaced_is_told_no_settings_of_the_new_one(kernel: Kerne
     assert value(kernel, run) == []
 
 
-@pytest.mark.parametrize("method", ["read", "set", "add"])
+@pytest.mark.parametrize("method", spread(["read", "set", "add"], 1))
 def test_a_call_that_is_open_when_the_kernel_goes_down_has_its_end_or_an_unknown_outcome(
     kernel: Kernel, method: str
 ) -> None:
@@ -197,7 +201,7 @@ def test_a_call_that_is_open_when_its_caller_is_upgraded_goes_on_at_its_provider
     assert value(kernel, run) == "added"
 
 
-@pytest.mark.parametrize("detached", [False, True])
+@pytest.mark.parametrize("detached", spread([False, True], 1))
 def test_a_run_that_waits_for_one_that_it_spawned_hears_of_it_after_a_crash(kernel: Kernel, *, detached: bool) -> None:
     run = begin(kernel, "listener", wait=True, detached=detached, seconds=3.0)
     entry(kernel.home, "run.end")
@@ -219,6 +223,7 @@ def test_an_event_that_comes_while_a_run_has_no_process_is_told_to_the_next(kern
     assert value(kernel, run) == [*range(40)]
 
 
+@pytest.mark.wide
 def test_an_event_that_comes_before_a_run_has_a_process_under_the_next_kernel_is_told_to_it(kernel: Kernel) -> None:
     run = sleeping(kernel, seconds=3.0)
     tick(kernel, 0, 3)
@@ -230,6 +235,7 @@ def test_an_event_that_comes_before_a_run_has_a_process_under_the_next_kernel_is
     assert value(kernel, run) == [*range(7)]
 
 
+@pytest.mark.wide
 def test_who_was_refused_an_event_hears_it_in_no_later_process_either(kernel: Kernel) -> None:
     deaf = LISTENER.main.replace(
         'await self.kernel.subscribe("slow.tick")',
@@ -248,6 +254,7 @@ def test_who_was_refused_an_event_hears_it_in_no_later_process_either(kernel: Ke
     assert value(kernel, run) == []
 
 
+@pytest.mark.wide
 def test_more_events_than_a_window_are_told_to_a_run_that_went_through_its_tape(kernel: Kernel) -> None:
     run = sleeping(kernel, seconds=4.0)
     tick(kernel, 0, 300)
@@ -291,6 +298,7 @@ def test_a_provider_that_crashes_on_every_call_is_told_as_such_and_so_it_is_afte
         assert done == {"read": 0, "set": 2, "add": 1}[method]
 
 
+@pytest.mark.wide
 def test_a_detached_run_outlives_its_spawner_after_a_restart_too(kernel: Kernel) -> None:
     spawner = begin(kernel, "listener", wait=True, detached=True, seconds=1.5, child=4.0)
     child = entry(kernel.home, "run.start", name="dreamer").run

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos
 from tests.system.test_resuming import begin, kill
 from tests.system.test_resuming_streams import SPRING
@@ -187,12 +188,12 @@ def attacked(kernel: Kernel, seed: int, kills: int, victims: tuple[str, ...]) ->
     assert outcome["outcome"] == "done", outcome
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", spread(range(6), 2))
 def test_a_run_that_does_many_things_at_once_goes_on_wherever_its_process_is_killed(kernel: Kernel, seed: int) -> None:
     attacked(kernel, seed, 5, ("run",))
 
 
-@pytest.mark.parametrize("seed", range(6, 9))
+@pytest.mark.parametrize("seed", spread(range(6, 9), 1))
 def test_so_it_does_wherever_the_kernel_is_killed(kernel: Kernel, seed: int) -> None:
     attacked(kernel, seed, 3, ("kernel", "template", "run"))
 

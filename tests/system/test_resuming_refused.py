@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.fates import call, entries, entry, state_of, until
 from tests.system.test_resuming import DREAMER, begin, kill
@@ -61,7 +62,7 @@ def of(kernel: Kernel, run: str) -> Path:
     return kernel.home / "journal" / "runs" / f"{run}.tape"
 
 
-@pytest.mark.parametrize("how", ["exit", "75", "segfault"])
+@pytest.mark.parametrize("how", spread(["exit", "75", "segfault"], 1))
 def test_a_run_that_crashes_itself_ends_and_says_how(kernel: Kernel, how: str) -> None:
     run = begin(kernel, "crasher", how=how)
     why = ended(kernel, run)
@@ -80,7 +81,7 @@ def test_a_run_that_is_killed_from_outside_again_and_again_goes_on(kernel: Kerne
     assert len(entries(kernel.home, "run.left")) == 6
 
 
-@pytest.mark.parametrize("damage", ["byte", "torn", "missing", "key", "empty"])
+@pytest.mark.parametrize("damage", spread(["byte", "torn", "missing", "key", "empty"], 2))
 def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(kernel: Kernel, damage: str) -> None:
     run = dreaming(kernel, 60.0)
     kernel.kill()
@@ -118,6 +119,7 @@ def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(ker
     fates.verified(kernel.home)
 
 
+@pytest.mark.wide
 def test_a_run_without_a_process_is_stopped_and_cancelled_and_ends(kernel: Kernel) -> None:
     runs = [dreaming(kernel, 60.0) for _ in range(2)]
     call(kernel, "kernel.freeze")
@@ -135,6 +137,7 @@ def test_a_run_without_a_process_is_stopped_and_cancelled_and_ends(kernel: Kerne
     assert all(starts.count(run) == 1 for run in runs)
 
 
+@pytest.mark.wide
 def test_a_hand_that_is_removed_while_its_run_has_no_process_ends_it(kernel: Kernel) -> None:
     run = dreaming(kernel, 60.0)
     call(kernel, "kernel.freeze")
@@ -158,6 +161,7 @@ def test_a_paused_run_that_is_killed_waits_until_it_is_resumed(kernel: Kernel) -
     assert chaos.outcome_of(kernel, run)["outcome"] == "done"
 
 
+@pytest.mark.wide
 def test_a_run_without_a_process_waits_for_a_decision_when_its_hand_is_upgraded_meanwhile(kernel: Kernel) -> None:
     run = dreaming(kernel, 60.0)
     call(kernel, "kernel.freeze")
@@ -169,6 +173,7 @@ def test_a_run_without_a_process_waits_for_a_decision_when_its_hand_is_upgraded_
     assert "stopped by its operator" in ended(kernel, run)
 
 
+@pytest.mark.wide
 def test_many_runs_at_once_go_on_when_the_kernel_dies_twice_in_a_row(kernel: Kernel) -> None:
     runs = [dreaming(kernel, 3.0) for _ in range(20)]
     kernel.kill()
@@ -250,7 +255,7 @@ class Slow(Hand):
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["removed", "gives another method", "takes another resource"])
+@pytest.mark.parametrize("how", spread(["removed", "gives another method", "takes another resource"], 1))
 def test_a_call_that_nobody_answers_any_more_is_refused_to_the_run_that_made_it(kernel: Kernel, how: str) -> None:
     install(kernel, SLOW)
     install(kernel, ASKER)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system.chaos import value
 from tests.system.fates import entries, entry, until
 from tests.system.test_resuming import begin, kill
@@ -137,7 +138,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 WHOLE = [*map(str, range(12)), {"count": 12}]
 
 
-@pytest.mark.parametrize("after", [0.1, 0.25])
+@pytest.mark.parametrize("after", spread([0.1, 0.25], 1))
 def test_a_stream_goes_on_when_the_process_that_reads_it_dies(kernel: Kernel, after: float) -> None:
     for slowly in (0, 40):
         run = begin(kernel, "drinker", slowly=slowly)
@@ -164,6 +165,7 @@ def test_a_stream_that_had_begun_when_the_kernel_died_keeps_what_came_and_ends(k
     assert len(met) > 1
 
 
+@pytest.mark.wide
 def test_a_stream_with_an_effect_that_had_begun_when_the_kernel_died_has_an_unknown_outcome(kernel: Kernel) -> None:
     run = begin(kernel, "drinker", method="spring.pump", rest=150)
     entry(kernel.home, "call", method="spring.pump")

@@ -45,6 +45,7 @@ def test_every_second_a_run_begins_with_the_inputs_of_its_schedule(kernel: Kerne
     assert all(0 <= seconds(row["at"]) - seconds(row["planned"]) < 10 for row in history(client, "tick"))
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_what_finds_no_room_for_its_run_is_begun_when_there_is_some(kernel: Kernel, client: Client) -> None:
     scratch = kernel.home / "scratch"
@@ -126,6 +127,7 @@ def test_overlap_is_kept_whoever_asks(kernel: Kernel, client: Client) -> None:
     assert until(lambda: ended(client, "replace"), "its history")[0]["outcome"] == "cancelled"
 
 
+@pytest.mark.wide
 def test_a_run_that_sleeps_is_replaced_like_any_other(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel, kernel.client() as client:
         install(kernel, SCHEDULING)
@@ -148,6 +150,7 @@ def test_one_slow_run_delays_nobody(kernel: Kernel, client: Client) -> None:
     assert "still works" in history(client, "slow")[1]["why"]
 
 
+@pytest.mark.wide
 def test_pause_upgrade_and_removal_are_followed(kernel: Kernel, client: Client) -> None:
     install(kernel, beat("tick", 'every = "1s"\nmissed = "skip"'))
     until(lambda: ended(client, "tick"), "a run")
@@ -184,6 +187,7 @@ def test_an_event_starts_who_waits_for_it_with_what_it_says(kernel: Kernel, clie
     assert begun(kernel.home, "deaf") == []
 
 
+@pytest.mark.wide
 def test_a_run_by_an_event_carries_its_labels_and_one_by_the_clock_none(kernel: Kernel, client: Client) -> None:
     install(kernel, beat("hears", 'on = "source.loaded"'))
     install(kernel, actor("source", more='[events]\npublishes = ["loaded"]'))
@@ -268,6 +272,7 @@ def test_a_loop_of_pipelines_over_events_of_their_steps_is_stopped_and_told_once
     assert depths == list(range(9))
 
 
+@pytest.mark.wide
 def test_how_deep_a_run_is_outlives_its_kernel(kernel: Kernel, client: Client) -> None:
     install(kernel, beat("hears", 'on = "loads.loaded"\ninputs = { lasts = 2, say = "x" }'))
     install(kernel, beat("after", 'on = "hears.done"'))

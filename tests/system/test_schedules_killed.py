@@ -12,6 +12,7 @@ import pytest
 
 from kernel.cli.client import Client
 from tests.living import Kernel, install, make_home
+from tests.spread import spread
 from tests.system.beats import SCHEDULING, beat, begun, ended, told
 from tests.system.fates import until, verified
 
@@ -40,7 +41,7 @@ def check_keys(home: Path) -> None:
     assert all(later - sooner == 1_000 for sooner, later in pairwise(keys)), "one was lost"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", spread([1, 2], 1))
 def test_scheduling_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
@@ -57,7 +58,7 @@ def test_scheduling_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: 
     verified(kernel.home)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", spread([1, 2], 1))
 def test_the_kernel_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     with Kernel(make_home(tmp_path / "home")) as kernel:

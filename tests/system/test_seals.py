@@ -16,6 +16,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Exit, NotDone
 from manifests import seal as seals
 from tests.living import Kernel, Source, install, make_home, seal_key, write_hand
+from tests.spread import spread
 from tests.system.actors import not_done
 from tests.system.fates import entries, until
 from wire.signing import SigningKey
@@ -233,7 +234,7 @@ def test_the_manifest_that_the_kernel_goes_by_is_the_sealed_one_and_no_other(sec
 STARTS: Final = 60
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", spread([1, 2], 1))
 def test_what_runs_is_what_was_sealed_however_files_are_swapped_meanwhile(
     kernel: Kernel, client: Client, tmp_path: Path, seed: int
 ) -> None:

@@ -15,6 +15,7 @@ from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
 from manifests.skills import reading
 from tests.living import ROOT, Kernel, Source, install, make_home, write_hand
+from tests.spread import spread
 from tests.system import chaos, fates, thinking
 from tests.system.fates import entries, ran, until
 from tests.system.recordings import replay
@@ -137,7 +138,7 @@ def test_scripts_of_skills_are_run_by_the_shell_and_by_nothing_else(kernel: Kern
     assert len(begun) == 2
 
 
-@pytest.mark.parametrize("killed", ["the run", "the kernel"])
+@pytest.mark.parametrize("killed", spread(["the run", "the kernel"], 1))
 def test_an_agent_that_is_killed_goes_on_with_its_skills(kernel: Kernel, killed: str) -> None:
     count = "sh skills/forms/scripts/count.sh 3"
     lines = turns(

@@ -11,6 +11,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, install, make_home, write_hand
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.chaos import value
 from tests.system.costly import COSTLY
@@ -106,6 +107,7 @@ def test_a_run_waits_for_its_operator_who_decides(kernel: Kernel) -> None:
     assert only(kernel, "1.1.0")
 
 
+@pytest.mark.wide
 def test_runs_of_three_versions_live_beside_each_other_until_their_hand_is_removed(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "finish")
     first = sleeping(kernel, seconds=30.0)
@@ -153,7 +155,7 @@ def test_the_replaced_code_starts_only_as_it_was_sealed_and_by_a_key_that_is_tru
     assert only(kernel, "1.2.0")
 
 
-@pytest.mark.parametrize("at", ["unsynced", "installed", "discard", "discarded", "half", "begun"])
+@pytest.mark.parametrize("at", spread(["unsynced", "installed", "discard", "discarded", "half", "begun"], 2))
 def test_whenever_the_kernel_dies_while_a_hand_is_upgraded_nothing_is_lost_and_nothing_left(
     tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +185,7 @@ def test_whenever_the_kernel_dies_while_a_hand_is_upgraded_nothing_is_lost_and_n
         fates.verified(kernel.home)
 
 
+@pytest.mark.wide
 def test_what_an_interrupted_install_or_a_lost_tape_leaves_is_taken_away_and_nothing_else(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0")
     run = sleeping(kernel, seconds=30.0)
@@ -215,6 +218,7 @@ def test_another_runtime_is_an_upgrade_of_every_hand(kernel: Kernel) -> None:
         assert value(another, asked) == "1.0.0"
 
 
+@pytest.mark.wide
 def test_what_is_replaced_is_replayed_while_it_is_kept_and_then_with_its_folder_alone(
     kernel: Kernel, tmp_path: Path
 ) -> None:
@@ -247,6 +251,7 @@ def test_people_see_what_waits_and_what_to_type(kernel: Kernel) -> None:
     assert [value(kernel, run) for run in runs] == ["1.0.0", "1.1.0"]
 
 
+@pytest.mark.wide
 def test_a_run_that_only_waits_and_has_no_process_is_asked_about_as_well(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
         chaos.prepare(kernel)
@@ -259,6 +264,7 @@ def test_a_run_that_only_waits_and_has_no_process_is_asked_about_as_well(tmp_pat
         assert only(kernel, "1.1.0")
 
 
+@pytest.mark.wide
 def test_a_run_that_is_upgraded_on_its_way_to_sleep_is_asked_about_as_well(tmp_path: Path) -> None:
     """Its process is dead, and its template has not told so yet."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
@@ -274,7 +280,7 @@ def test_a_run_that_is_upgraded_on_its_way_to_sleep_is_asked_about_as_well(tmp_p
         entry(kernel.home, "decision", verdict="asked", run=begun)
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_killed", spread([False, True], 1))
 def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel, *, is_killed: bool) -> None:
     install(kernel, COSTLY._replace(toml=COSTLY.toml.replace('"costly-two.spend" = ["*"]', "")))
     install(kernel, SPENDER)
@@ -294,6 +300,7 @@ def test_a_run_that_begins_anew_may_spend_what_is_left(kernel: Kernel, *, is_kil
     assert works == [{"tokens": 10, "micro_dollars": 10}, {"tokens": 4, "micro_dollars": 4}]
 
 
+@pytest.mark.wide
 def test_who_waits_for_a_run_that_began_anew_twice_hears_the_end_after_a_restart_too(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "restart")
     install(
@@ -314,6 +321,7 @@ def test_who_waits_for_a_run_that_began_anew_twice_hears_the_end_after_a_restart
     assert value(kernel, first) == "1.2.0", "all of them have ended"
 
 
+@pytest.mark.wide
 def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_nothing(kernel: Kernel) -> None:
     first = source("1.0.0", "restart")
     install(kernel, first)
@@ -327,7 +335,7 @@ def test_an_upgrade_that_is_taken_back_while_its_hand_is_paused_has_changed_noth
     assert sorted(written(kernel)) == ["1.0.0 x after", "1.0.0 x before"]
 
 
-@pytest.mark.parametrize("on_upgrade", ["restart", "ask"])
+@pytest.mark.parametrize("on_upgrade", spread(["restart", "ask"], 1))
 def test_a_run_is_not_lost_when_the_new_code_cannot_start(kernel: Kernel, on_upgrade: str) -> None:
     put_in(kernel, "1.0.0", on_upgrade)
     run = sleeping(kernel, seconds=3.0)
@@ -344,6 +352,7 @@ def test_a_run_is_not_lost_when_the_new_code_cannot_start(kernel: Kernel, on_upg
     assert len([one for one in entries(kernel.home, "decision") if one.verdict == "asked"]) == 1
 
 
+@pytest.mark.wide
 def test_what_a_run_had_begun_is_not_done_again_when_it_cannot_begin_anew_and_goes_on(kernel: Kernel) -> None:
     """The new code lacks a setting, which is found when its run is to be made, and the old run's calls were ended."""
     install(kernel, SLOW)

@@ -80,6 +80,7 @@ def test_a_module_is_compiled_at_install_and_answers(kernel: Kernel, client: Cli
     assert pinned == [artefact]
 
 
+@pytest.mark.wide
 def test_a_guest_may_have_an_interpreter_of_its_own_around_it(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     folder = guest(tmp_path / "guest", ECHO)
     text = (folder / "HAND.toml").read_text()
@@ -153,6 +154,7 @@ def test_an_artefact_that_was_changed_by_one_bit_starts_nothing(kernel: Kernel, 
     assert [one.verdict for one in entries(kernel.home) if one.kind == "refusal"] == ["refused"]
 
 
+@pytest.mark.wide
 def test_an_artefact_that_is_gone_starts_nothing_until_it_is_installed_again(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_an_artefact_that_is_gone_starts_nothing_until_it_is_installed_again(
     assert _run(client)["outcome"] == "done"
 
 
+@pytest.mark.wide
 def test_a_kernel_that_starts_again_still_knows_the_artefact(kernel: Kernel, tmp_path: Path) -> None:
     install(kernel, guest(tmp_path / "guest", ECHO))
     kernel.down()
@@ -337,6 +340,7 @@ class Web(Hand):
 )
 
 
+@pytest.mark.wide
 def test_what_was_compiled_of_a_replaced_version_stays_as_long_as_an_unfinished_run_needs_it(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
