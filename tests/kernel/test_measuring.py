@@ -142,6 +142,7 @@ def test_nobody_goes_through_a_folder_that_somebody_goes_through_still(
     assert heard() == [1]
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a user who may have two processes")
 def test_none_is_left_when_no_process_can_be_made_for_another(
     tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]

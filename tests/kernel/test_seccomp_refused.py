@@ -17,6 +17,7 @@ from kernel.process import seccomp
 from manifests.confinement.allowed import Profile, in_force
 from manifests.confinement.refused import FAMILIES, Answer
 from tests.kernel.filtered import CANNOT_BE_TOLD, EVERYTHING, HERE, MACHINE, NONE, call, outcome
+from tests.spread import spread
 
 pytestmark = CANNOT_BE_TOLD
 
@@ -42,7 +43,7 @@ def _swept() -> list[tuple[str, Answer]]:
     ]
 
 
-@pytest.mark.parametrize(("name", "answer"), _swept(), ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(("name", "answer"), spread(_swept(), 60), ids=lambda one: one if isinstance(one, str) else "")
 def test_a_call_of_a_refused_family_answers_so_and_without_the_filter_otherwise(name: str, answer: Answer) -> None:
     work = functools.partial(call, name, *NOWHERE)
     assert outcome(work, NONE) == answer.name

@@ -17,6 +17,7 @@ from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from tests.hands.doubles import FakeCall, hand_module, seated
+from tests.spread import spread
 from wire.codec import encode_body
 
 main = hand_module("documents", "main")
@@ -291,14 +292,17 @@ def all_rows(raw: bytes) -> object:
 
 @pytest.mark.parametrize(
     ("number", "read"),
-    [
-        (b"999999999999", all_text),
-        (b"1048577", all_rows),
-        (b"1e12", all_text),
-        pytest.param(b"999999999999", all_rows, marks=pytest.mark.soak),
-        pytest.param(b"1048577", all_text, marks=pytest.mark.soak),
-        pytest.param(b"1e12", all_rows, marks=pytest.mark.soak),
-    ],
+    spread(
+        [
+            (b"999999999999", all_text),
+            (b"1048577", all_rows),
+            (b"1e12", all_text),
+            pytest.param(b"999999999999", all_rows, marks=pytest.mark.soak),
+            pytest.param(b"1048577", all_text, marks=pytest.mark.soak),
+            pytest.param(b"1e12", all_rows, marks=pytest.mark.soak),
+        ],
+        1,
+    ),
 )
 def test_a_row_number_that_no_sheet_has_is_refused_in_little_time(
     number: bytes, read: Callable[[bytes], object]

@@ -57,6 +57,7 @@ class Days:
 PAGE = {"targets": {"site": {"url": "https://example.org/"}, "machine": {"off": True}}}
 
 
+@pytest.mark.wide
 def test_a_healthy_machine_is_quiet_for_three_days_and_its_file_small(tmp_path: Path) -> None:
     """The first day is learned, two are judged: no alert, no change, no spike worth a line."""
     days, noise, counters = Days(tmp_path), random.Random(3), None

@@ -14,6 +14,7 @@ from runtime.models import counting
 from runtime.models.messages import TOOL_NAME, Answer, AnyPart, Message, Stop, Text, Thinking, ToolCall, Usage
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, ROWS, texts
 from tests.runtime.agent.test_mending import check_whole
+from tests.spread import spread
 
 CODES = ("too_long", "schema", "outcome unknown", "limited", "over_most")
 SCHEMA: dict[str, object] = {"type": "object", "required": ["count"]}
@@ -121,7 +122,7 @@ class Course:
                 )
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", spread(range(10), 4))
 def test_any_course_ends_and_asks_only_what_can_be_asked(block: int) -> None:
     codes = set[str]()
     for seed in range(block * 40, block * 40 + 40):

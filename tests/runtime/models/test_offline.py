@@ -174,6 +174,7 @@ def test_a_list_is_read_in_time_proportional_to_the_text() -> None:
     assert time.process_time() - begun < 2  # it takes 0.1 s, and took 40
 
 
+@pytest.mark.wide
 def test_a_schema_of_many_names_is_looked_for_in_less_of_the_text_and_one_of_too_many_nowhere() -> None:
     """Names times text is time, in which nobody else is answered: 2,000 names in a whole text took a minute."""
     many = {f"p{number}": {"type": "string"} for number in range(offline_fill.NAMES_MOST // 2)}
