@@ -17,6 +17,7 @@ from manifests.grants import HAND_KERNEL_METHODS
 from manifests.policy import ABOUT_ONESELF
 from manifests.skills import scanning
 from runtime import Hand, KernelHandle
+from runtime.models import failures
 from wire import calls, headers, limits
 from wire.entries import KINDS
 
@@ -153,6 +154,17 @@ def skill_findings() -> str:
     return table(["finding", "what is there, and what that means"], rows)
 
 
+def model_failures() -> str:
+    """runtime.models.failures.KINDS."""
+    return table(
+        ["code", "when", "tried again", "another model is asked", "counts against the provider"],
+        (
+            [f"`{code}`", one.words, *("yes" if so else "" for so in (one.again, one.elsewhere, one.against))]
+            for code, one in failures.KINDS.items()
+        ),
+    )
+
+
 def members_of_a_hand() -> str:
     """What the author of a Hand overrides, and what it uses."""
     return _members(Hand, "self.")
@@ -198,6 +210,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "kernel methods": kernel_methods,
     "hand limits": hand_limits,
     "skill findings": skill_findings,
+    "model failures": model_failures,
     "members of a Hand": members_of_a_hand,
     "members of the handle": members_of_the_handle,
 }

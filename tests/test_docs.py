@@ -43,6 +43,20 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+# Codes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_each_code_of_a_refusal_stands_in_the_table_of_what_mends_it() -> None:
+    page = (ROOT / "docs" / "life-of-a-call.md").read_text(encoding="utf-8")
+    told = set(
+        re.findall(r"`([a-z_ ]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", page.split("### Refusals")[1], re.M)))
+    )
+    source = "".join(
+        file.read_text(encoding="utf-8") for of in ("kernel", "manifests") for file in (ROOT / of).rglob("*.py")
+    )
+    assert told >= set(re.findall(r'\bRefusal\(\s*"([^"]+)"', source))
+
+
 # Generated parts -----------------------------------------------------------------------------------------------------
 
 
