@@ -13,6 +13,7 @@ HEAD = """# The command line
 
 Results go to stdout, words to stderr; `--json` gives a result to a program. The home is `--home`, else `$MANIPLE_HOME`,
 else `~/.maniple`. Colours only on a terminal, and not with `NO_COLOR`. Completion: `maniple completion --help`.
+`maniple --version` tells which Maniple this is.
 
 | exit code | |
 |---|---|

@@ -25,7 +25,7 @@ from wire.signing import SigningKey
     "--days",
     metavar="N",
     type=WholeNumber(1, RULE_DAYS_MOST),
-    help=f"With --rule: for so many days; {RULE_DAYS} without.",
+    help=f"With --rule: for so many days, at most {RULE_DAYS_MOST}; {RULE_DAYS} without.",
 )
 @click.option("--with", "words", metavar="KEY=VALUE", multiple=True, help="Call it yourself, with this changed.")
 @click.option("--why", metavar="TEXT", default="", help="A reason, for the log.")

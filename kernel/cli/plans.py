@@ -11,6 +11,9 @@ from kernel.cli.mistyped import Whole as WholeNumber
 
 MARKS: Final = {"todo": "[ ]", "doing": "[>]", "done": "[x]", "skipped": "[-]", "failed": "[!]"}
 
+_MOST: Final = 500
+"""Lists that plan.all gives at a time."""
+
 
 class _Step(Struct, frozen=True, kw_only=True):
     text: str
@@ -38,7 +41,9 @@ class _All(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.option("--last", metavar="N", type=WholeNumber(1), default=10, help="So many; 10 without.")
+@click.option(
+    "--last", metavar="N", type=WholeNumber(1, _MOST), default=10, help=f"So many, at most {_MOST}; 10 without."
+)
 def plans(session: Session, last: int) -> None:
     """To-do lists that Hands keep, the one that was changed last first."""
     with session.client() as client:

@@ -12,7 +12,9 @@ from wire.entries import time_text
 @command()
 @hand_argument
 def schedules_run(session: Session, hand: str) -> None:
-    """Start a Hand now as its schedule would: with the inputs that stand there, and as its `overlap` says.
+    """Start a Hand now as its schedule would: with the inputs that stand there.
+
+    While a run that its schedule began still works and `overlap` is skip or queue, nothing is started, and this ends with 4.
 
     Prints the run's id. With inputs of your own: `maniple start HAND key=value`.
     """
