@@ -46,7 +46,7 @@ SECTIONS: Final[dict[str, str]] = {
     "events": "What it publishes and what it listens to.",
     "limits": "Per run; for a service, cpu and wall hold per call.",
     "budget": "What it may spend on calls that cost, its own and those made for it, see [budgets.md](budgets.md).",
-    "restart": "What happens when its process ends by itself.",
+    "restart": "Services: what happens when its process ends by itself.",
     "confinement": "What its process needs beyond the usual confinement.",
     "schedule": "When the Hand `scheduling` starts it: one of cron, every, at and on; see [schedules](schedules.md).",
     "settings.*": "One typed setting, which the operator can read and change with `maniple settings`.",
