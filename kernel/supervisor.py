@@ -113,7 +113,7 @@ class Supervisor:
             raise Refusal("template", f"{kernel.no_template}; `maniple start {hand.name}` tries again")
         within_state(kernel.state, hand, None, "start")
         seal = judge_installed(kernel.state, hand, kernel.time())
-        check_requires(hand.name, requires, _is_program, os.environ)
+        check_requires(hand.name, requires, partial(os.access, mode=os.X_OK), os.environ)
         return seal
 
     def launch(self, hand: Installed, work: OpenCall | None) -> Run:
@@ -354,9 +354,3 @@ class Supervisor:
 
     def _runs_of(self, hand: Installed) -> list[Run]:
         return [run for run in self._kernel.runs.values() if run.hand.id == hand.id]
-
-
-def _is_program(name: str) -> bool:
-    """Whether it can be started by this name."""
-    path = os.environ.get("PATH", os.defpath).split(":")
-    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in path)

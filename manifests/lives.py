@@ -9,7 +9,7 @@ from typing import Final
 
 from manifests.installed import Installed
 from manifests.policy import visible
-from manifests.schema import Manifest, Requires, Restart
+from manifests.schema import PROGRAM_FOLDERS, Manifest, Requires, Restart
 from manifests.state import State
 from manifests.values import format_size
 from wire.errors import NotNow, Refusal
@@ -140,11 +140,14 @@ def shown_state(
     return ("working" if is_working else "idle") if hand.is_task else life
 
 
-def check_requires(name: str, requires: Requires, has_program: Callable[[str], bool], env: Container[str]) -> None:
-    """Raise Refusal when something that a Hand requires of the machine is not there."""
+def check_requires(name: str, requires: Requires, may_execute: Callable[[str], bool], env: Container[str]) -> None:
+    """Raise Refusal when something that a Hand requires of the machine is not there. may_execute: of a path."""
     for binary in requires.binaries:
-        if not has_program(binary):
-            raise Refusal("requires", f"{name} requires the program {binary}: install it, then start again")
+        if not any(may_execute(f"{folder}/{binary}") for folder in PROGRAM_FOLDERS):
+            where = ", ".join(PROGRAM_FOLDERS)
+            raise Refusal(
+                "requires", f"{name} requires the program {binary}: install it in one of {where}, then start again"
+            )
     for variable in requires.env:
         if variable not in env:
             raise Refusal("requires", f"{name} requires ${variable}: set it, then `maniple down` and `maniple up`")

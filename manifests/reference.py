@@ -8,6 +8,7 @@ schema.py, a bad file. `*` in a path stands for a name that the author chooses.
 from typing import Final, NamedTuple
 
 from manifests.confinement import layers
+from manifests.schema import PROGRAM_FOLDERS
 from manifests.values import LIMITS, format_limit
 
 REQUIRED: Final = "required"
@@ -50,7 +51,7 @@ SECTIONS: Final[dict[str, str]] = {
     "confinement": "What its process needs beyond the usual confinement.",
     "schedule": "When the Hand `scheduling` starts it: one of cron, every, at and on; see [schedules](schedules.md).",
     "settings.*": "One typed setting, which the operator can read and change with `maniple settings`.",
-    "requires": "What must be on the machine; checked before a start.",
+    "requires": "What must be on the machine; checked before a start. A secret is a setting with `secret = true`.",
 }
 
 _PARAM_TYPES: Final = (
@@ -350,8 +351,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("settings.*.choices", "choices", "[]", "", "The only values allowed; for string and int."),
     Key("settings.*.min", "value", NONE, "", "The least value; for int, float, duration and size."),
     Key("settings.*.max", "value", NONE, "", "The most; as min."),
-    Key("requires.binaries", "programs", "[]", "", "Programs that must be on the PATH."),
-    Key("requires.env", "variables", "[]", "", "Environment variables that must be set."),
+    Key("requires.binaries", "programs", "[]", "", f"Programs that must be in one of {', '.join(PROGRAM_FOLDERS)}."),
+    Key("requires.env", "variables", "[]", "", "Variables that must be set for the kernel; no run is given them."),
 )
 
 LATER: Final[dict[str, str]] = {

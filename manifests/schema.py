@@ -163,8 +163,12 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max: float | int | None = None
 
 
+PROGRAM_FOLDERS: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
+"""Where a run finds programs, and so where those that it requires are looked for."""
+
+
 class Requires(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[requires]: programs that must be on the PATH and variables that must be set before a start."""
+    """[requires]: programs that must be in PROGRAM_FOLDERS, and variables that must be set for the kernel, before a start."""
 
     binaries: tuple[str, ...] = ()
     env: tuple[str, ...] = ()

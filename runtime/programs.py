@@ -10,8 +10,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-FOLDERS: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
-"""Where a program is looked for by its name."""
+from manifests.schema import PROGRAM_FOLDERS
 
 _RESTORED: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)
 """What Python, or the template, ignores; a program starts with every signal as it is by default."""
@@ -27,21 +26,21 @@ def environment(scratch: str, *, has_proxy: bool) -> dict[str, str]:
     """All that a program's environment holds. has_proxy: some hosts can be reached, through the run's proxy."""
     proxies = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy") if has_proxy else ()
     return {
-        "PATH": ":".join(FOLDERS), "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
+        "PATH": ":".join(PROGRAM_FOLDERS), "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1",  # git gives up at a configuration that it may not read
         **dict.fromkeys(proxies, PROXY),
     }  # fmt: skip
 
 
 def found(name: str) -> str:
-    """The path of a program: a name is looked for in FOLDERS, `./name` is one of the working folder. OSError if none."""
+    """The path of a program: a name is one in PROGRAM_FOLDERS, `./name` one of the working folder. OSError if none."""
     if "/" in name:
         return name
-    for folder in FOLDERS:
+    for folder in PROGRAM_FOLDERS:
         path = os.path.join(folder, name)
         if os.access(path, os.X_OK):
             return path
-    raise FileNotFoundError(f"there is no program {name} in {', '.join(FOLDERS)}")
+    raise FileNotFoundError(f"there is no program {name} in {', '.join(PROGRAM_FOLDERS)}")
 
 
 class Program:

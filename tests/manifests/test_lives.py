@@ -20,6 +20,7 @@ from manifests.lives import (
 )
 from manifests.schema import HandSection, Manifest, Requires, Restart, RunKind
 from manifests.state import State
+from runtime.programs import environment
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
 
@@ -124,11 +125,23 @@ def test_what_is_wanted_comes_up_unless_it_is_held_back() -> None:
 
 def test_a_hand_whose_machine_lacks_something_is_told_what() -> None:
     requires = Requires(binaries=("git",), env=("TOKEN",))
-    check_requires("one", requires, lambda name: name == "git", {"TOKEN": "x"})
+    check_requires("one", requires, lambda path: path == "/usr/bin/git", {"TOKEN": "x"})
     with pytest.raises(Refusal, match="requires the program git"):
         check_requires("one", requires, lambda _: False, {"TOKEN": "x"})
     with pytest.raises(Refusal, match=r"requires \$TOKEN"):
         check_requires("one", requires, lambda _: True, {})
+
+
+def test_a_program_that_a_hand_requires_is_looked_for_where_runs_find_theirs() -> None:
+    asked: list[str] = []
+
+    def may_execute(path: str) -> bool:
+        asked.append(path)
+        return False
+
+    with pytest.raises(Refusal, match=r"install it in one of /usr/local/bin, .*, /sbin"):
+        check_requires("one", Requires(binaries=("git",)), may_execute, {})
+    assert asked == [f"{folder}/git" for folder in environment("", has_proxy=False)["PATH"].split(":")]
 
 
 def test_a_death_with_the_template_does_not_count() -> None:
