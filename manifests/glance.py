@@ -1,5 +1,7 @@
 """What is installed, and the home, at a glance (pure): tables for people and programs, made from the State."""
 
+from manifests.installed import Installed
+from manifests.seal import signers
 from manifests.state import State
 
 
@@ -15,8 +17,9 @@ def summary(state: State) -> dict[str, object]:
     }
 
 
-def described(state: State) -> list[dict[str, object]]:
-    """What is installed, by name: each Hand's record but for its manifest and seal."""
+def described(state: State, now: int) -> list[dict[str, object]]:
+    """What is installed, by name: each Hand's record but for its manifest and seal. why: what keeps it from starting now."""
+    usable = {key.id for key in state.trust.keys if key.is_usable(now)}
     return [
         {
             "name": hand.name,
@@ -24,7 +27,14 @@ def described(state: State) -> list[dict[str, object]]:
             "kind": hand.package.manifest.hand.kind,
             "description": hand.package.manifest.hand.description,
             "wanted": hand.id in state.wanted,
-            "why": state.quarantined.get(hand.id, ""),
+            "why": state.quarantined.get(hand.id, "") or _keyless(hand, usable),
         }
         for _, hand in sorted(state.hands.items())
     ]
+
+
+def _keyless(hand: Installed, usable: set[str]) -> str:
+    """What keeps it from starting where no key that sealed it is usable, "" else; no signature is looked at."""
+    if any(key in usable for _, key in signers(hand.package.seal)):
+        return ""
+    return "it does not start: the key that sealed it counts no more; seal it with another, and install it again"

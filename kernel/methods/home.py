@@ -22,8 +22,8 @@ CHANGED: Final = "kernel.methods"
 
 def _hands(request: Request) -> object:
     """What is installed, and the state it is in now."""
-    state, hands = request.kernel.supervisor.shown_state, request.kernel.state.hands
-    return {"hands": [{**row, "state": state(hands[str(row["name"])])} for row in described(request.kernel.state)]}
+    state, now, shown_state = request.kernel.state, request.kernel.time(), request.kernel.supervisor.shown_state
+    return {"hands": [{**row, "state": shown_state(state.hands[str(row["name"])])} for row in described(state, now)]}
 
 
 def _show(request: Request) -> object:

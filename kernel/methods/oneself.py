@@ -39,7 +39,7 @@ def _list(request: Request) -> object:
     kernel, hands = request.kernel, request.kernel.state.hands
     seen = {kernel.catalogue.owner(one.method) for one in kernel.catalogue.visible(request.call.by.grants)}
     names = sorted((seen | {request.call.by.name}) & set(hands))
-    return {"hands": [row for row in described(kernel.state) if row["name"] in names]}
+    return {"hands": [row for row in described(kernel.state, kernel.time()) if row["name"] in names]}
 
 
 def _budget(request: Request) -> object:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from manifests import changes, seal
 from manifests.changes import CHANGES, Asked, ChangeInvalid
 from manifests.check import check
+from manifests.glance import described
 from manifests.installed import Artefact, Package
 from manifests.state import State, fold, from_bytes, to_bytes
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
@@ -75,6 +76,16 @@ def test_an_upgrade_is_by_the_key_of_the_version_before() -> None:
     with pytest.raises(Refusal, match=r"belongs to the key other.*`maniple remove news`"):
         _install(state, _package("news", "1.2.0", HOME_KEY))
     assert state.hands["news"].version == "1.1.0"
+
+
+def test_what_is_installed_tells_which_hand_its_key_keeps_from_starting() -> None:
+    state = _state()
+    for name, key in (("mine", HOME_KEY), ("news", OTHER_KEY)):
+        _install(state, _package(name, "1.0.0", key))
+    assert [row["why"] for row in described(state, NOW)] == ["", ""]
+    state.trust = state.trust.revoke(OTHER_KEY.verify_key.id, now=NOW)
+    mine, news = (str(row["why"]) for row in described(state, NOW))
+    assert (mine, "the key that sealed it counts no more" in news) == ("", True)
 
 
 def test_a_name_whose_key_was_revoked_may_pass_to_another_key() -> None:
