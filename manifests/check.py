@@ -78,6 +78,7 @@ def check_tables(raw: Mapping[str, object], text: str = "", *, file: str = "HAND
     rules.tasks_only(found, sections["hand"], provides)
     rules.agent(found, sections, capabilities, provides)
     rules.programs(found, sections, provides)
+    rules.granting(found, capabilities)
     rules.lending(found, named["lends"], capabilities)
     rules.contradiction(found, sections)
     rules.approvals(found, sections["hand"], capabilities)

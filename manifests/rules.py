@@ -142,6 +142,17 @@ def agent(
         )
 
 
+def granting(found: Findings, capabilities: Mapping[str, Section]) -> None:
+    """A capability on no resource is none."""
+    for method, row in capabilities.items():
+        if row.get("allow") == ():
+            found.at_key(
+                ("capabilities", method),
+                f"{spelled(('capabilities', method))} allows no resource, and so nothing",
+                'write ["*"], or narrower patterns, or leave it out',
+            )
+
+
 def lending(found: Findings, lends: Section, capabilities: Mapping[str, Section]) -> None:
     """Only the runs that a Hand spawns have what it lends."""
     if lends and not any(row.get("allow") and grants.reaches(method, SPAWNS) for method, row in capabilities.items()):

@@ -48,7 +48,6 @@ def test_everything_a_file_may_say_is_read() -> None:
     assert manifest.hand.version == "1.2.0-rc.1+build.7"
     assert manifest.hand.idle_ms == 90_000
     assert [one.method for one in manifest.capabilities if one.own] == ["web.connect"]
-    assert next(one.allow for one in manifest.capabilities if one.method == "web.probe") == ()
     assert manifest.provides["monitoring.check"].params == {"timeout": "duration?", "expect": "string?"}
     assert manifest.limits == schema.Limits(
         memory=128 << 20,

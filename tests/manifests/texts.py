@@ -20,7 +20,6 @@ needs = ["web", "data-pipeline"]
 "files.read" = ["reports/**"]
 "memory.*" = ["own"]
 "machine.stats" = ["*"]
-"web.probe" = []
 "web.connect" = { allow = ["feeds.example.org:443"], own = true }
 "kernel.spawn" = ["data-pipeline"]
 
