@@ -8,7 +8,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import asking, screen, standard_input, told
+from kernel.cli import asking, installed, screen, standard_input, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names, write
@@ -93,7 +93,8 @@ class _Talk:
             "/new": self._begin,
         }
         try:
-            self._client.call("kernel.show", hand)
+            if installed.shown(self._client, hand).hand.package.manifest.hand.kind == "service":
+                raise Ended(f"{hand} is a service and takes no questions: see `maniple methods {hand}`")
             self._open(name)
         except BaseException:
             self._client.close()

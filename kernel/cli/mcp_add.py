@@ -104,13 +104,14 @@ def mcp_add(
     A server at a URL may want a login: then it is added without its tools, and this command shows them after `maniple mcp
     login NAME`.
 
-    The value of a --secret is taken from the environment variable of that name (for a header, with _ for -), or asked for.
+    The value of a --secret is taken from the environment variable of that name (for a header in capitals, with _ for -),
+    or asked for.
     """
     options, again = msgspec.convert(typed, Options), _again(name, server, {"files": files, **typed})
     if not server:
         server, options = _known(name, options)
     wanted = _wanted(name, server, options, has_files=files is not None)
-    values = {setting_of(one): _secret(one) for one in wanted.environment}
+    values = {setting_of(one): _secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
     own = mcp_servers.files_of(files) if files is not None else {}
     if options.certificates:
         own[tools.CERTIFICATES] = _read(options.certificates)
@@ -249,13 +250,15 @@ def _read(path: str) -> bytes:
         raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
 
 
-def _secret(name: str) -> str:
-    """A secret's value, from the environment, or as it is typed and not shown."""
-    for variable in (name.replace("-", "_"), name):
+def _secret(name: str, *, is_header: bool = False) -> str:
+    """A secret's value, from the environment, or as it is typed and not shown. is_header: its case says nothing."""
+    plain = name.replace("-", "_")
+    for variable in (plain.upper(), plain, name) if is_header else (plain, name):
         if variable in os.environ:
             return secret_values.of_environment(variable)
     if not screen.is_terminal(sys.stdin):
-        raise Ended(f"no environment variable {name} is set, and there is no terminal to ask for it at", Exit.USAGE)
+        wanted = plain.upper() if is_header else name
+        raise Ended(f"no environment variable {wanted} is set, and there is no terminal to ask for it at", Exit.USAGE)
     return secret_values.typed(name, name)
 
 

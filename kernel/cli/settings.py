@@ -47,6 +47,8 @@ def settings(
 ) -> None:
     """Read a Hand's settings, or change them: all that are given are right, or none is changed.
 
+    With changes it prints what changed; without, all there are.
+
     key=value is read as the setting's type says (a time such as 30s, a size such as 4MiB, JSON for lists and tables),
     key:=JSON is JSON. A Hand that runs gets the new values at once.
 
@@ -76,9 +78,11 @@ def settings(
             )
     session.result(
         {"name": hand, "settings": {name: _row(one, values.get(name)) for name, one in declared.items()}},
-        lambda: _drawn(declared, values),
+        lambda: _drawn({name: one for name, one in declared.items() if not changed or name in changed}, values),
         nothing=f"{hand} has no settings.",
     )
+    if changed:
+        session.say(f"All of them: `maniple settings {hand}`")
 
 
 def _check(

@@ -291,7 +291,9 @@ def test_an_altered_folder_does_not_start(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_settings_are_read_changed_and_refused_whole(shell: Shell) -> None:
-    shell.good("settings", "greeter", "greeting=Hi", "times=2")
+    ran = shell.run("settings", "greeter", "greeting=Hi", "times=2")
+    assert [row.split()[0] for row in ran.out.splitlines()] == ["SETTING", "greeting", "times"]
+    assert "`maniple settings greeter`" in ran.err
     told = shell.told("settings", "greeter")["settings"]
     assert isinstance(told, dict)
     assert (told["greeting"]["value"], told["times"]["value"]) == ("Hi", 2)

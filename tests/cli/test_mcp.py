@@ -157,6 +157,7 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         (("--effect", "add", "--files", SERVER, *_command()), "write TOOL=read"),
         (("--effect", "add=free", "--files", SERVER, *_command()), "'free' is no effect"),
         (("--only", "minus", "--files", SERVER, *_command()), "offers no tool minus"),
+        (("--secret", "X-Api-Key", "http://127.0.0.1:9/mcp"), "no environment variable X_API_KEY is set"),
         (("--secret", "NO_SUCH_VARIABLE", *_command()), "no environment variable NO_SUCH_VARIABLE is set"),
     )
     for words, why in cases:
@@ -166,6 +167,12 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         assert "runtime/mcp" not in ran.err, "our own code is no word of the server's"
     assert "mcp-nothing" not in shell.good("mcp", "list")
     assert "look" not in shell.good("hands")
+
+
+def test_a_header_is_taken_from_the_variable_in_capitals(shell: Shell) -> None:
+    words = ("--secret", "X-Api-Key", "http://127.0.0.1:1/mcp")
+    ran = shell.run("mcp", "add", "nothing", "--yes", *words, X_API_KEY="a-key")
+    assert "the talk with the server has ended" in ran.err, ran
 
 
 def test_a_server_of_more_tools_than_a_hand_can_hold_is_told_with_what_to_type_and_its_name_is_shown_in_part(
