@@ -21,6 +21,7 @@ from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
 
 LINE_MOST: Final = 160
+EVERY: Final = "with none of these all that there are"
 NOTHING: Final = "Nothing is remembered yet."
 LONG_S: Final = 24 * 3600.0
 """Seconds that going through a whole memory may take."""
@@ -65,8 +66,13 @@ class Checked(Struct, frozen=True, kw_only=True):
     mended: tuple[str, ...]
 
 
-def whose_memory(*, sessions: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options --hand, --shared and, where a session may be meant, --session: a command gets them as one, `whose`."""
+def whose_memory(
+    *, sessions: bool = True, without: str = "without it your own"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options --hand, --shared and, where a session may be meant, --session: a command gets them as one, `whose`.
+
+    without: whose memory is meant where none is named.
+    """
 
     def added(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
@@ -79,7 +85,7 @@ def whose_memory(*, sessions: bool = True) -> Callable[[Callable[..., None]], Ca
             about = "A conversation in it: AGENT/CHANNEL/CHAT/USER, - for what it has not."
             given = click.option("--session", "conversation", metavar="KEY", help=about)(given)
         given = click.option("--shared", metavar="NAME", help="A shared space.")(given)
-        about = "A Hand's memory, by its name or id; without it your own."
+        about = f"A Hand's memory, by its name or id, or yours as `operator`; {without}."
         return click.option("--hand", metavar="HAND", help=about, shell_complete=hand_names)(given)
 
     return added

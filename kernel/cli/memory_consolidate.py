@@ -17,7 +17,7 @@ class Consolidated(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@memories.whose_memory(sessions=False)
+@memories.whose_memory(sessions=False, without=memories.EVERY)
 def memory_consolidate(session: Session, whose: Whose) -> None:
     """Go through all memories, or one: merge near-duplicates, promote what recurs, archive what has faded.
 

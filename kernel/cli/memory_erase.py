@@ -11,7 +11,7 @@ from kernel.cli.sure import make_sure
 
 
 @command()
-@memories.whose_memory()
+@memories.whose_memory(without="one of the three must be named")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def memory_erase(session: Session, whose: Whose, yes: bool) -> None:
     """Erase a session, or a whole memory with its sessions: a Hand's, also one that was removed, or a shared space.

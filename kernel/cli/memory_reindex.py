@@ -6,7 +6,7 @@ from kernel.cli.memories import Whose
 
 
 @command()
-@memories.whose_memory(sessions=False)
+@memories.whose_memory(sessions=False, without=memories.EVERY)
 def memory_reindex(session: Session, whose: Whose) -> None:
     """Make every index of all memories, or of one, anew from what is remembered.
 

@@ -20,7 +20,7 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@memories.whose_memory()
+@memories.whose_memory(without=memories.EVERY)
 def memory_stats(session: Session, whose: Whose) -> None:
     """How much is remembered: of all memories, or of one.
 

@@ -7,7 +7,7 @@ from kernel.cli.memories import Checked, Whose
 
 
 @command()
-@memories.whose_memory(sessions=False)
+@memories.whose_memory(sessions=False, without=memories.EVERY)
 def memory_verify(session: Session, whose: Whose) -> None:
     """Check every memory, or one, from the first page to the last, and mend its indexes.
 
