@@ -138,7 +138,7 @@ def _cache(folder: Path) -> None:
     (folder / "__pycache__" / "words.pyc").write_bytes(b"evil")
 
 
-@pytest.mark.parametrize("kind", ["service", "task"])
+@pytest.mark.parametrize("kind", spread(["service", "task"], 1))
 @pytest.mark.parametrize("tamper", TAMPERS)
 def test_a_folder_that_is_not_as_sealed_starts_nothing(
     kernel: Kernel, client: Client, tmp_path: Path, tamper: str, kind: str

@@ -10,6 +10,7 @@ import pytest
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import ROOT, Kernel, install, make_home
+from tests.spread import spread
 from tests.system.test_shell import do_as, run_in, worker
 
 PYTHON: Final = "/usr/bin/python3"
@@ -69,7 +70,7 @@ def refused_beside_the_command(client: Client, text: str, ways: tuple[tuple[str,
     assert run_in(client, f"cat <<'END'\n{hostile}\nEND\nls")["stdout"] == f"{hostile}\n"
 
 
-@pytest.mark.parametrize("memory", [None, 64 << 20])
+@pytest.mark.parametrize("memory", spread([None, 64 << 20], 1))
 @pytest.mark.parametrize(
     "command", ["-x", "-c", "-s", "--", "--help", "+e", "-o errexit", "-", "-i\necho on", "-V; echo on"]
 )
