@@ -1,12 +1,15 @@
 """CSV and JSON Lines targets, written to a file in the scratch folder (acts).
 
 In mode append the old file is already there, and rows go behind it under its own columns. CSV is RFC 4180 with "\\n" at
-the line ends; no value is an empty field. JSON numbers stay numbers, a decimal is written with all its digits.
+the line ends; no value is an empty field. JSON numbers stay numbers, a decimal is written with all its digits. Every
+text is written so that pipeline_readers.py reads the same one.
 """
 
 import csv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Final, TextIO
 
 import msgspec
 
@@ -30,16 +33,19 @@ class TextTarget:
         if append:
             _end_last_line(path)
         self._file = path.open("a" if append else "w", encoding="utf-8", newline="")
-        self._csv = csv.writer(self._file, delimiter=target.delimiter, lineterminator="\n")
+        writer = partial(csv.writer, _Lines(self._file), delimiter=target.delimiter, lineterminator=_Lines.END)
+        self._csv = writer()
         self._json = msgspec.json.Encoder(decimal_format="number", enc_hook=written)
         if header:
-            self._csv.writerow([column.name for column in columns])
+            names = [column.name for column in columns]
+            marked = names[0].startswith("\ufeff")  # behind a quote its mark is not taken for the file's own
+            (writer(quoting=csv.QUOTE_ALL) if marked else self._csv).writerow(names)
 
     def _match(self, path: Path, target: Target) -> bool:
         """Whether the old file has a header; its order of columns is then ours."""
         with path.open(encoding="utf-8-sig", newline="") as file:
             try:
-                there = next(csv.reader(file, delimiter=target.delimiter, strict=True), [])
+                there = next(filter(None, csv.reader(file, delimiter=target.delimiter, strict=True)), [])
             except (csv.Error, UnicodeDecodeError) as error:
                 raise JobFailed("target", f"{target.path} has no header that can be read: {error}") from None
         names = [column.name for column in self._columns]
@@ -67,6 +73,20 @@ class TextTarget:
     def close(self) -> None:
         """The file is whole."""
         self._file.close()
+
+
+class _Lines:
+    """What csv.writer writes to, one record at a time. It quotes each field that has a character of the line end it is
+    told, and a bare "\\r" would end a record as well as a "\\n": so it is told both, and here the "\\r" goes again.
+    """
+
+    END: Final = "\r\n"
+
+    def __init__(self, file: TextIO) -> None:
+        self._write = file.write
+
+    def write(self, record: str) -> int:
+        return self._write(record.removesuffix(self.END) + "\n")
 
 
 def _texts(column: Column, values: list[Value]) -> Sequence[object]:
