@@ -1,10 +1,11 @@
 """Which columns a source has and of which type, and making its records rows of them (pure).
 
 Inference, from the first SAMPLE_ROWS rows: a column gets the first type that every value of the sample fits, in this
-order: int, float, bool (the words true and false only), date, datetime, text. Texts with a leading zero such as "007"
-are no ints, since they are codes. A column without any value is text. JSON texts are never made numbers. Every row is
-then checked against the result; one that does not fit is rejected. Where all but a few values of the sample fit a
-narrower type, a note says so, with the first that does not.
+order: int, float, bool (the words true and false only), date, datetime, text. What would not come out of a number as it
+went in is a code, and so text: a leading zero or plus ("007", "+4915112345678"), a whole number beyond 64 bits. A column
+without any value is text. JSON texts are never made numbers. Every row is then checked against the result; one that does
+not fit is rejected. Where all but a few values of the sample fit a narrower type, a note says so, with the first that
+does not.
 """
 
 import re
@@ -24,7 +25,8 @@ SAMPLE_ROWS: Final = 1_000
 NEARLY: Final = 0.9
 """The share of a sample that must fit a narrower type for a note to be written."""
 
-_CODE: Final = re.compile(r"[+-]?0[0-9]")
+_CODE: Final = re.compile(r"\+|-?0[0-9]")
+_WHOLE: Final = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 def _is_int(value: object) -> bool:
@@ -32,7 +34,11 @@ def _is_int(value: object) -> bool:
 
 
 def _is_float(value: object) -> bool:
-    return not _CODE.match(str(value).strip()) and isinstance(scalar("float")(value), float)
+    """A whole number only where it is an int: as floats, two ids that differ in their last digits would be one."""
+    text = str(value).strip()
+    if _WHOLE.fullmatch(text):
+        return _is_int(value)
+    return not _CODE.match(text) and isinstance(scalar("float")(value), float)
 
 
 def _is_bool(value: object) -> bool:
@@ -69,7 +75,7 @@ def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind
         if not note and len(misfits) <= (1 - NEARLY) * len(values):
             note = (
                 f"{len(values) - len(misfits)} of {len(values)} sampled values are {kind}; it is text because of "
-                f'"{_shown(misfits[0])}". Declare type = "{kind}" to have such rows rejected.'
+                f'"{_shown(misfits[0])}". Declare type = "{kind}" to have each row read as that, or rejected.'
             )
     return "text", note
 

@@ -1,6 +1,7 @@
 """Columns are inferred by the rules of the page, and every row is held to what was inferred or declared."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,11 @@ JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
         (["2012-01-01", "2012-01-01T10:00"], "datetime"),
         (["01/02/2012"], "text"),
         (["nan"], "text"),
-        (["9" * 20], "float"),
+        (["9" * 20], "text"),
+        (["1.5", "9" * 20], "text"),
+        (["9223372036854775807", "0.5"], "float"),
+        (["+4915112345678"], "text"),
+        (["+1.5"], "text"),
         ([], "text"),
         (["a"], "text"),
     ],
@@ -44,6 +49,8 @@ def test_a_csv_columns_type_is_the_first_that_all_values_fit(texts: list[str], k
     [
         ([1, 2.5], "float"),
         ([1], "int"),
+        ([12345678901234567890], "text"),
+        ([Decimal("1E+30")], "float"),
         (["1"], "text"),
         ([True], "bool"),
         ([True, 1], "text"),
@@ -192,6 +199,14 @@ def test_a_json_row_with_a_column_nobody_knew_is_rejected_not_trimmed(place: Pla
 def test_a_source_without_columns_says_so(place: Place) -> None:
     with pytest.raises(JobFailed, match="no columns"):
         place.load("", name="in.jsonl")
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.json"])
+def test_two_ids_that_differ_in_their_last_digit_stay_two(place: Place, name: str) -> None:
+    ids = ["12345678901234567890", "12345678901234567891"]
+    rows = [f'{{"id":{one}}}' for one in ids]
+    content = {"in.csv": "\n".join(["id", *ids]), "in.jsonl": "\n".join(rows), "in.json": f"[{','.join(rows)}]"}
+    assert place.load(content[name], name=name) == [{"id": one} for one in ids]
 
 
 @given(
