@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final, Literal, cast
 
 from pipeline_errors import Problem, did_you_mean
@@ -114,7 +115,7 @@ def _bound(section: Section, key: str, kind: Kind | None) -> Bound | None:
         section.bad(key, f"{value!r} is not a {kind}", f"Write it without quotes: {key} = 2012-01-31.")
     elif kind in ("int", "float", "decimal"):
         if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # not NaN
-            return value
+            return Decimal(repr(value)) if kind == "decimal" else value
         section.bad(key, f"{value!r} is not a number", f"Write {key} = 10.")
     else:
         section.bad(key, "only a number, date or datetime has it", "Declare the column's type, or leave the key out.")

@@ -5,6 +5,7 @@ type) is checked by pipeline_plan.py. The keys of a spec file are told in README
 """
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -15,7 +16,7 @@ Format: TypeAlias = Literal["csv", "json", "jsonl", "sqlite"]
 Mode: TypeAlias = Literal["create", "append", "replace", "upsert"]
 Extra: TypeAlias = Literal["infer", "ignore", "reject"]
 Unmatched: TypeAlias = Literal["drop", "keep", "reject"]
-Bound: TypeAlias = int | float | date | datetime
+Bound: TypeAlias = int | float | Decimal | date | datetime
 
 SUFFIXES: Final[dict[str, Format]] = {
     ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",

@@ -105,6 +105,7 @@ def test_how_the_bytes_are_cut_changes_nothing(place: Place) -> None:
         ({"type": "int", "unique": True}, "1", "unique"),
         ({"type": "date", "format": "%d.%m.%Y"}, "2012-01-01", "type"),
         ({"type": "decimal", "max": 1}, "1.01", "max"),
+        ({"type": "decimal", "min": 0.3, "max": 1}, "0.29", "min"),
         ({"type": "bool"}, "maybe", "type"),
     ],
 )
@@ -138,6 +139,11 @@ schema.columns.at = {{ type = "datetime", {key} = {moment}{offset} }}
     assert place.job(spec)["rows_written"] == 1
     assert [(one["row"], one["code"]) for one in place.rejects()] == [(2, "type")]
     assert "only one has an offset" in str(place.rejects()[0]["reason"])
+
+
+def test_a_bound_of_a_decimal_is_as_exact_as_its_values(place: Place) -> None:
+    rule = {"type": "decimal", "min": 0.1, "max": 0.3}
+    assert len(place.load("v\n0.1\n0.3\n", schema={"columns": {"v": rule}})) == 2
 
 
 def test_a_row_with_two_faults_is_rejected_once_with_both(place: Place) -> None:
