@@ -7,6 +7,7 @@ import codecs
 import re
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final, cast
 
 from pipeline_check_steps import check_schema, check_steps
@@ -163,8 +164,8 @@ def _check_limit(top: Section, default: str) -> RejectLimit:
         return RejectLimit(count=value)
     if isinstance(value, str):
         if match := _SHARE.fullmatch(value):
-            if float(match[1]) <= 100:
-                return RejectLimit(share=float(match[1]) / 100)
+            if (percent := Decimal(match[1])) <= 100:
+                return RejectLimit(percent=percent)
         elif value.isascii() and value.isdigit() and len(value) < 16:
             return RejectLimit(count=int(value))
     top.bad(

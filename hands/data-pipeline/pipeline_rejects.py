@@ -44,8 +44,7 @@ class RejectStore:
 
 def check_limit(limit: RejectLimit, ledger: Ledger, rows: int) -> None:
     """Raises JobFailed("rejects") when more rows were rejected than the spec allows. rows: that were read."""
-    most = limit.count if limit.count is not None else (limit.share or 0) * rows
-    if ledger.total <= most:
+    if limit.allows(ledger.total, rows):
         return
     reasons = ", ".join(f"{code} {count}" for code, count in ledger.by_code.most_common())
     first = "; ".join(f"row {reject.number}: {reject.reason}" for reject in ledger.first[:3])

@@ -169,13 +169,17 @@ class Target(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RejectLimit(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The most rows that may be rejected: a count, or a share of the rows read (0 to 1)."""
+    """The most rows that may be rejected: a count, or a share of the rows read, exact."""
 
     count: int | None = None
-    share: float | None = None
+    percent: Decimal = Decimal(0)
+
+    def allows(self, rejected: int, rows: int) -> bool:
+        """Whether so many of the rows that were read may be rejected."""
+        return rejected <= self.count if self.count is not None else 100 * rejected <= self.percent * rows
 
     def __str__(self) -> str:
-        return str(self.count) if self.count is not None else f"{(self.share or 0) * 100:g}%"
+        return str(self.count) if self.count is not None else f"{self.percent}%"
 
 
 class Spec(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,10 @@ from tests.hands.data_pipeline.conftest import Place, run
 from tests.hands.doubles import HANDS, FakeCall, hand_module
 
 main = hand_module("data-pipeline", "main")
+check_inputs = hand_module("data-pipeline", "pipeline_check").check_inputs
+rejects = hand_module("data-pipeline", "pipeline_rejects")
+rows_of = hand_module("data-pipeline", "pipeline_rows")
+JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
 DEMO = Path(__file__).resolve().parents[3] / "docs" / "demo"
 BROKEN = "2016/02/30,1,2,3,4,rain\n2016/01/01,abc,2,3,4,rain\n2016/01/02,1,2\n"
 
@@ -114,6 +118,18 @@ def test_the_setting_says_how_many_rejects_there_may_be(place: Place, hand: Hand
     assert raised.value.code == "rejects"
     hand.settings = {"reject_at_most": "2%"}
     assert run(hand.run(source="data/in.csv", target="data/out.csv"))["rows_rejected"] == 2
+
+
+@pytest.mark.parametrize(("share", "rows", "most"), [("0.7%", 1000, 7), ("29%", 100, 29), ("33.3%", 1000, 333)])
+def test_a_share_of_rejects_is_exact(place: Place, share: str, rows: int, most: int) -> None:
+    limit = check_inputs({"source": "data/in.csv", "target": "data/out.csv"}, rejects=share).reject_at_most
+    ledger = rows_of.Ledger(lambda _: None)
+    for number in range(most):
+        ledger.reject(rows_of.Reject(number, "", "type", "", ""))
+    rejects.check_limit(limit, ledger, rows)
+    ledger.reject(rows_of.Reject(most, "", "type", "", ""))
+    with pytest.raises(JobFailed, match=f"reject_at_most = {share} allows"):
+        rejects.check_limit(limit, ledger, rows)
 
 
 def test_a_refused_call_ends_the_run_with_the_grant_that_would_allow_it(place: Place, hand: HandOutside) -> None:
