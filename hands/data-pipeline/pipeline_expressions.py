@@ -5,7 +5,8 @@ subscript, comprehension, lambda, f-string, power or shift, and a call only of a
 numbers are bounded here, so that an expression's cost is bounded by its length.
 
 Words: `and`, `or`, `not`, `a if c else b`, `x in ("rain", "snow")`, `null`, `true`, `false`, col("name with blanks").
-No value: any operation with it gives no value; `and`, `or` and filters take it as not true; is_null(x) tests for it.
+No value: any operation with it gives no value; `and`, `or`, `if` and filters take it as not true, so that `and` and `or`
+give true or false in whatever order they are told; is_null(x) tests for it.
 """
 
 import ast
@@ -125,8 +126,9 @@ def _check(node: ast.expr) -> ast.expr:
             return ast.BinOp(left=_check(left), op=sign, right=_check(right))
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _UNARY:
             return ast.UnaryOp(op=sign, operand=_check(operand))
-        case ast.BoolOp(op=sign, values=values):
-            return ast.BoolOp(op=sign, values=[_check(value) for value in values])
+        case ast.BoolOp(op=sign, values=values):  # Python's gives its last operand, which may be no value
+            found = ast.BoolOp(op=sign, values=[_check(value) for value in values])
+            return ast.IfExp(test=found, body=ast.Constant(value=True), orelse=ast.Constant(value=False))
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return ast.IfExp(test=_check(test), body=_check(body), orelse=_check(orelse))
         case ast.Compare():
