@@ -18,7 +18,7 @@ from typing import Final, cast
 import simpleeval  # type: ignore[import-untyped]
 
 from pipeline_errors import did_you_mean
-from pipeline_functions import FUNCTIONS, Function, binary, null_safe, plus
+from pipeline_functions import FUNCTIONS, Function, binary, floordiv, mod, null_safe, plus
 from pipeline_rows import Kind, Value
 from pipeline_values import EXACT
 
@@ -33,8 +33,8 @@ KEPT_MAX: Final = 10_000
 
 _ARITHMETIC: Final[dict[type[ast.operator], tuple[str, Callable[[Value, Value], Value]]]] = {
     ast.Add: ("+", plus), ast.Sub: ("-", binary(operator.sub)), ast.Mult: ("*", binary(operator.mul)),
-    ast.Div: ("/", binary(operator.truediv)), ast.FloorDiv: ("//", binary(operator.floordiv)),
-    ast.Mod: ("%", binary(operator.mod)),
+    ast.Div: ("/", binary(operator.truediv)), ast.FloorDiv: ("//", binary(floordiv)),  # type: ignore[arg-type]
+    ast.Mod: ("%", binary(mod)),  # type: ignore[arg-type]  # `_arithmetic` let only numbers through
 }  # fmt: skip
 _COMPARING: Final[dict[type[ast.cmpop], Callable[[Value, Value], Value]]] = {
     ast.Eq: binary(operator.eq), ast.NotEq: binary(operator.ne), ast.Lt: binary(operator.lt),  # type: ignore[arg-type]

@@ -167,4 +167,16 @@ def binary(run: Callable[[object, object], object]) -> Callable[[Value, Value], 
     return ask
 
 
+def floordiv(left: Number, right: Number) -> Number:
+    """The next whole number below: decimals alone would leave the fraction away, so that -7 // 2 were -3."""
+    whole = left // right  # type: ignore[operator]  # floats and decimals do not mix
+    return whole - 1 if isinstance(whole, Decimal) and left % right and (left < 0) != (right < 0) else whole  # type: ignore[operator]
+
+
+def mod(left: Number, right: Number) -> Number:
+    """What `//` leaves, of the divisor's sign, also of decimals."""
+    part = left % right  # type: ignore[operator]
+    return part + right if isinstance(part, Decimal) and part and (part < 0) != (right < 0) else part  # type: ignore[operator]
+
+
 plus: Final = _plus

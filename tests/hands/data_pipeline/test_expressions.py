@@ -38,6 +38,16 @@ def work(text: str, **row: object) -> object:
         ("a / 2", 3.5),
         ("a // 2", 3),
         ("a % 4", 3),
+        ("-a // 2", -4),
+        ("-a % 2", 1),
+        ("b // -2", -2.0),
+        ("b % -2", -1.5),
+        ("-d // 1", Decimal(-2)),
+        ("-d % 1", Decimal("0.90")),
+        ("d // -1", Decimal(-2)),
+        ("d % -1", Decimal("-0.90")),
+        ("-d % -1", Decimal("-0.10")),
+        ("d // 1", Decimal(1)),
         ("-a", -7),
         ("d * 2", Decimal("2.20")),
         ("b * a", 17.5),
@@ -221,6 +231,12 @@ def test_any_text_is_either_refused_or_an_expression_that_can_be_worked_out(text
         return
     found = work(text)
     assert isinstance(found, (*OF_KIND[kind], tuple, type(None)))
+
+
+@given(left=st.integers(-9, 9), right=st.integers(-9, 9).filter(bool))
+def test_decimals_are_divided_as_ints_are(left: int, right: int) -> None:
+    for sign in ("//", "%"):
+        assert work(f"d {sign} ({right})", d=Decimal(left)) == work(f"a {sign} ({right})", a=left)
 
 
 @given(st.lists(st.integers(0, 3) | st.none(), max_size=30))
