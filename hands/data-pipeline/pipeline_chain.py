@@ -1,34 +1,24 @@
-"""The steps of a job, driven (pure): rows go in at the front and come out as far as they are done; time is counted."""
+"""The steps of a job, driven (pure): rows go in at the front and come out as far as they are done.
 
-from collections.abc import Callable, Iterator
+What a step did is told in rows, not in time: a task's clock moves with its messages, so no step takes any; and the
+machine's own time is another at each replay of a run, whose end then was not the recorded one.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from time import perf_counter_ns
-from typing import TypeVar
 
 from pipeline_rows import Batch, Column, Ledger
 from pipeline_steps import Stepping
 
-_T = TypeVar("_T")
-
 
 @dataclass(slots=True)
 class Link:
-    """One step in the chain and what it did. name: such as "2 derive"; nanoseconds: spent in it alone."""
+    """One step in the chain and what it did. name: such as "2 derive"."""
 
     name: str
     step: Stepping
     rows_in: int = 0
     rows_out: int = 0
-    nanoseconds: int = 0
-
-    def timed(self, work: Callable[[], _T]) -> _T:
-        """Does the work and counts its time."""
-        begun = perf_counter_ns()
-        try:
-            return work()
-        finally:
-            self.nanoseconds += perf_counter_ns() - begun
 
 
 @dataclass(slots=True)
@@ -45,8 +35,7 @@ class Chain:
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
         """The source has no more rows; gives those that waited."""
         for at, link in enumerate(self.links):
-            waited = link.timed(partial(link.step.finish, ledger))
-            for batch in self._each(link, waited):
+            for batch in self._each(link, link.step.finish(ledger)):
                 yield from self._through(batch, at + 1, ledger)
 
     def _through(self, batch: Batch, at: int, ledger: Ledger) -> Iterator[Batch]:
@@ -57,11 +46,10 @@ class Chain:
             return
         link = self.links[at]
         link.rows_in += batch.size
-        done = iter(link.timed(partial(link.step.feed, batch, ledger)))
-        for given in self._each(link, done):
+        for given in self._each(link, link.step.feed(batch, ledger)):
             yield from self._through(given, at + 1, ledger)
 
-    def _each(self, link: Link, batches: Iterator[Batch]) -> Iterator[Batch]:
-        while (batch := link.timed(partial(next, batches, None))) is not None:
+    def _each(self, link: Link, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
             link.rows_out += batch.size
             yield batch

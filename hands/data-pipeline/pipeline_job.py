@@ -7,7 +7,6 @@ was fetched. Whatever raises before that leaves the target as it was.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
-from time import perf_counter
 from typing import Self
 
 from pipeline_chain import Chain
@@ -70,22 +69,17 @@ class Job:
         self._target = bench.folder / "target"
         self._database: DatabaseTarget | None = None
         self._saved: list[tuple[str, TableSink]] = []
-        self._seconds = dict.fromkeys(("fetch", "read", "work", "write", "put"), 0.0)
 
     async def run(self) -> dict[str, object]:
         """Does the job; its result. Raises SpecInvalid or JobFailed, and then the target is as it was."""
         bench, supply = self._bench, self._bench.supply
-        begun = perf_counter()
         await supply.measure(bench.sources)
         expect = await self._fetch_target()
         make_chain = await bench.planner(self._open_saved)
-        self._seconds["fetch"] = perf_counter() - begun
         intake, chain, sink = await self._stream(make_chain)
         check_limit(self._spec.reject_at_most, bench.ledger, intake.rows + supply.partner_rows)
-        begun = perf_counter()
         rejects_in = await self._close(sink)
         sha256, size = await self._put(expect)
-        self._seconds["put"] = perf_counter() - begun
         assert intake.settled is not None
         return self._result(intake.rows, intake.settled, chain, sink) | {
             "rejects_in": rejects_in, "target": self._target_facts(sha256, size),
@@ -124,35 +118,22 @@ class Job:
         chain: Chain | None = None
         sink: TableSink | TextTarget | None = None
         intake: Intake | None = None
-        at = perf_counter()
         async with aclosing(supply.source(spec.source, spec.schema, ledger, "schema")) as supplied:  # type: ignore[type-var]
             async for intake, batches in supplied:
-                at = self._spend("read", at)
                 for batch in batches:
                     if chain is None or sink is None:
                         chain, sink = self._begin(make_chain, intake)
                     self._drain(chain.feed(batch, ledger), sink)
-                at = self._spend("work", at)
                 await supply.tell(f"{intake.rows} rows")
         assert intake is not None
         if chain is None or sink is None:
             chain, sink = self._begin(make_chain, intake)
-        at = perf_counter()
         self._drain(chain.finish(ledger), sink)
-        self._spend("work", at)
-        self._seconds["work"] -= self._seconds["write"]
         return intake, chain, sink
-
-    def _spend(self, part: str, since: float) -> float:
-        now = perf_counter()
-        self._seconds[part] += now - since
-        return now
 
     def _drain(self, batches: Iterator[Batch], sink: Sink) -> None:
         for done in batches:
-            at = perf_counter()
             sink.write(done, self._bench.ledger)
-            self._spend("write", at)
 
     def _begin(self, make_chain: Callable[[Settled], Chain], intake: Intake) -> tuple[Chain, "TableSink | TextTarget"]:
         """The chain for the settled schema, and where its rows go."""
@@ -212,16 +193,7 @@ class Job:
             "saved": {table: sink.written for table, sink in self._saved},
             "schema": schema_facts(spec, settled),
             "columns": [column._asdict() for column in chain.columns],
-            "steps": [
-                {
-                    "step": link.name,
-                    "rows_in": link.rows_in,
-                    "rows_out": link.rows_out,
-                    "ms": link.nanoseconds // 1_000_000,
-                }
-                for link in chain.links
-            ],
-            "ms": {part: round(seconds * 1000) for part, seconds in self._seconds.items()},
+            "steps": [{"step": link.name, "rows_in": link.rows_in, "rows_out": link.rows_out} for link in chain.links],
             "notes": [*supply.notes, *settled.notes],
         }
 

@@ -246,11 +246,12 @@ def test_more_rows_than_one_batch_go_through_every_waiting_step(place: Place) ->
     assert [(row["k"], row["c"], row["last"]) for row in found] == [(k, 2, k + 5000) for k in range(5000)]
 
 
-def test_steps_tell_their_rows_and_time(place: Place) -> None:
+def test_steps_tell_their_rows_and_no_time_that_a_replay_would_not_meet_again(place: Place) -> None:
     place.load(CITIES, {"do": "filter", "where": "rain > 0"}, {"do": "sort", "by": ["city"]})
-    steps = place.result["steps"]
-    assert isinstance(steps, list)
-    assert [(s["step"], s["rows_in"], s["rows_out"]) for s in steps] == [("1 filter", 4, 2), ("2 sort", 2, 2)]
+    assert place.result["steps"] == [
+        {"step": "1 filter", "rows_in": 4, "rows_out": 2}, {"step": "2 sort", "rows_in": 2, "rows_out": 2},
+    ]  # fmt: skip
+    assert "ms" not in place.result
     assert place.result["rows_read"] == 4
     assert place.result["rows_written"] == 2
 
