@@ -19,7 +19,7 @@ from monitor_probe import Prober
 from monitor_reading import Observation
 from monitor_report import Change, TimeInvalid, event_body, moment
 from monitor_settings import EVERYTHING, Plan, Target, read_plan
-from monitor_watch import Watcher, next_due
+from monitor_watch import Watcher, next_due, round_ms
 from runtime import Call, CallEnded, Failure, Hand
 
 Answer = dict[str, object]
@@ -52,6 +52,7 @@ class Monitoring(Hand):
         self.prober = Prober(self.kernel, now_ms)
         self.looking = asyncio.Semaphore(TOGETHER)
         self.last: dict[str, int] = {}
+        self.took = 0
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
         self.trouble = ""
@@ -160,8 +161,10 @@ class Monitoring(Hand):
         now = now_ms()
         self.last.update(dict.fromkeys((one.name for one in due), now))
         looks = await asyncio.gather(*(self._look(one) for one in due))
+        before, self.took = self.took, round_ms(due, TOGETHER, now_ms() - now)
+        seen = [(target, look) for target, look in zip(due, looks, strict=True) if look is not None]
         try:
-            self._keep(plan, [(target, seen) for target, seen in zip(due, looks, strict=True) if seen is not None])
+            self._keep(plan, seen, before + self.took)
             self.trouble = ""
         except DAMAGE as error:
             self.log.error("the history is damaged", why=str(error))
@@ -172,9 +175,9 @@ class Monitoring(Hand):
             self.trouble = f"the history cannot be written: {error}"
             self.log.error("the history cannot be written", why=str(error))
 
-    def _keep(self, plan: Plan, looks: list[tuple[Target, Observation]]) -> None:
+    def _keep(self, plan: Plan, looks: list[tuple[Target, Observation]], busy_ms: int) -> None:
         now = now_ms()
-        for notice in self.watcher.take(plan, looks, now):
+        for notice in self.watcher.take(plan, looks, now, busy_ms=busy_ms):
             subject = next(one.subject for one in plan.targets if one.name == notice.target)
             self.unsent.append((notice.event, event_body(notice, subject, now)))
         if not 0 <= now - self.tidied < TIDY_MS:

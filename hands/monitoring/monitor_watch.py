@@ -74,16 +74,20 @@ class Watcher:
             return Record(subject=target.subject)
         return known
 
-    def take(self, plan: Plan, looks: Sequence[tuple[Target, Observation]], now: int) -> tuple[Notice, ...]:
+    def take(
+        self, plan: Plan, looks: Sequence[tuple[Target, Observation]], now: int, *, busy_ms: int
+    ) -> tuple[Notice, ...]:
         """One round: keep each look, step every alarm, and return what to publish. One transaction.
 
+        busy_ms: what this round and the one before took (round_ms). A round keeps its values when the slowest look has
+        ended, and who fell due meanwhile comes into the next one: so far apart may values be though none was missed.
         Nothing is changed when the history cannot be written: the exception passes on, the next round tries again.
         """
         records = {name: one for name, one in self.records.items() if any(name == each.name for each in plan.targets)}
         notices: list[Notice] = []
         with self.history.round():
             for target, seen in looks:
-                record, told, changes = self._one(plan, target, seen, now)
+                record, told, changes = self._one(plan, target, seen, now, busy_ms)
                 records[target.name] = record
                 self.history.save(RECORD + target.name, record)
                 notices += told
@@ -116,7 +120,7 @@ class Watcher:
         self.silences = silences
 
     def _one(
-        self, plan: Plan, target: Target, seen: Observation, now: int
+        self, plan: Plan, target: Target, seen: Observation, now: int, busy_ms: int
     ) -> tuple[Record, tuple[Notice, ...], list[Change]]:
         before = self.record(target)
         seen = self._completed(target, seen, before)
@@ -138,7 +142,7 @@ class Watcher:
                 now=now,
                 held_ms=check.held_ms if check else 0,
                 clear_ms=check.clear_ms if check else 0,
-                gap_ms=3 * target.every_ms + target.timeout_ms,
+                gap_ms=3 * target.every_ms + target.timeout_ms + busy_ms,
             )
             alarms[name] = alarm
             finding = _finding(name, check, alarm, before.findings.get(name))
@@ -224,6 +228,14 @@ def next_due(targets: Sequence[Target], last: Mapping[str, int], now: int) -> tu
     due = [one for one in targets if not 0 <= now - last.get(one.name, -one.every_ms) < one.every_ms]
     waits = [one.every_ms - (0 if one in due else now - last[one.name]) for one in targets]
     return due, max(1, min(waits, default=HOUR_MS))
+
+
+def round_ms(due: Sequence[Target], together: int, took: int) -> int:
+    """What a round of looks took, but no more than their time-outs allow: beyond that this machine, or the kernel, stood
+    still, and nobody watched. together: looks that are under way at once; took: milliseconds by the wall clock.
+    """
+    most = [one.timeout_ms * (1 + one.follow if one.kind == "http" else 1) for one in due]
+    return max(0, min(took, sum(most) // together + max(most, default=0)))
 
 
 def target_state(record: Record) -> str:

@@ -287,7 +287,7 @@ def test_a_history_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path, mon
         async with running(World(), tmp_path, monkeypatch) as it:
             await it.rounds(2)
 
-            def damaged(*_: object) -> None:
+            def damaged(*_: object, **__: object) -> None:
                 raise apsw.CorruptError("a page is wrong")
 
             monkeypatch.setattr(it.hand.watcher, "take", damaged)  # SQLite would not see a wrong page behind its cache
@@ -295,6 +295,55 @@ def test_a_history_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path, mon
             report = await it.ask("report", since="1h")
             assert "set aside" in report["problems"][0]
             assert report["state"] == "ok"
+
+    asyncio.run(scene())
+
+
+STALLING = {"site": {"url": "https://example.org/", "timeout": "60s", "follow": 0}}
+
+
+def test_an_endpoint_that_stalls_keeps_no_alarm_from_firing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.stats"] = lambda _, __: stats(memory={"percent": 99.0})
+
+        def stall(*_: object) -> CallFailed:
+            world.now += 60_000
+            return CallFailed("deadline", "no answer")
+
+        world.answers["web.fetch"] = stall
+        async with running(world, tmp_path, monkeypatch, targets=STALLING, interval="15s") as it:
+            await it.rounds(2)
+        assert {(body["target"], body["level"]) for _, body in world.published} == {
+            ("machine", "critical"), ("site", "critical"),
+        }  # fmt: skip
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("within_a_look", [True, False])
+def test_a_machine_that_slept_was_not_watched_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, within_a_look: bool
+) -> None:
+    async def scene() -> None:
+        world = World()
+        asleep = 0
+
+        def measured(*_: object) -> dict[str, object]:
+            world.now += asleep
+            return stats(memory={"percent": 99.0})
+
+        world.answers["machine.stats"] = measured
+        async with running(world, tmp_path, monkeypatch, interval="15s") as it:
+            await it.rounds(2)
+            asleep = 8 * 3_600_000 if within_a_look else 0
+            world.now += 8 * 3_600_000 - asleep
+            await it.rounds()
+            asleep = 0
+            await it.rounds(3)
+            assert world.published == []
+            await it.rounds()
+            assert [body["level"] for _, body in world.published] == ["critical"]
 
     asyncio.run(scene())
 

@@ -40,7 +40,7 @@ class Days:
         """One round, a minute later. Returns the events."""
         self.now += MINUTE
         by_name = {target.name: target for target in self.plan.targets}
-        told = self.watcher.take(self.plan, [(by_name[one.target], one) for one in seen], self.now)
+        told = self.watcher.take(self.plan, [(by_name[one.target], one) for one in seen], self.now, busy_ms=0)
         for one in told:
             what = "; ".join([*one.over, *(each.check for each in one.fresh or (() if one.over else one.still))])
             self.heard.append((self.now, one.event, what))
@@ -243,3 +243,12 @@ def test_each_target_is_due_at_its_own_time_and_a_late_look_is_made_once() -> No
     assert [one.name for one in due] == ["machine", "slow"]
     due, _ = watch.next_due(plan.targets, {"machine": 5_000_000, "slow": 5_000_000}, 0)
     assert [one.name for one in due] == ["machine", "slow"]
+
+
+def test_a_round_counts_no_longer_than_its_looks_may_take() -> None:
+    given = {str(number): {"address": f"example.org:{number + 1}"} for number in range(198)}
+    plan = settings.read_plan({"targets": {**given, "site": {"url": "https://example.org/", "timeout": "5s"}}})
+    assert watch.round_ms(plan.targets, 16, 130_000) == 130_000
+    assert watch.round_ms(plan.targets, 16, 8 * HOUR) == (199 * 10_000 + 6 * 5_000) // 16 + 6 * 5_000
+    assert watch.round_ms(plan.targets[:1], 16, 8 * HOUR) == 10_000 * 17 // 16
+    assert watch.round_ms(plan.targets, 16, -HOUR) == 0
