@@ -10,6 +10,7 @@ from typing import Final
 import apsw
 
 from monitor_baseline import DAY_MS, HOUR_MS, hour_number
+from monitor_history import History, SeriesKey
 from monitor_metrics import row
 from monitor_notices import is_silenced
 from monitor_report import (
@@ -100,7 +101,7 @@ def history(
     end = read_moment(until, now) if until else now + 1
     start = read_moment(since, now) if since else end - DAY_MS
     key = (target.name, target.subject, metric)
-    border = max(start, hour_number(now - plan.keep_values_ms) * HOUR_MS + HOUR_MS)
+    border = max(start, _border(watcher.history, key, now - plan.keep_values_ms, end))
     old = of_hours(watcher.history.hours(key, hour_number(start), hour_number(min(border, end))), HOUR_MS)
     new = of_values(watcher.history.values(key, border, end)) if border < end else []
     wanted = min(max(points, 1), SAMPLE_MOST)
@@ -117,6 +118,18 @@ def history(
         ],
         "metrics": list(known),
     }
+
+
+def _border(kept: History, key: SeriesKey, since: int, end: int) -> int:
+    """From when on single values are shown: the first whole hour of those that are kept. Some are dropped because they
+    are older than `since`, and others because the file would have grown too large; where none is left it is `end`.
+    """
+    oldest = kept.oldest(key)
+    if oldest is None:
+        return end
+    hour = hour_number(oldest)
+    is_summed_up = bool(kept.hours(key, hour, hour + 1))
+    return max(hour_number(since) + 1, hour + is_summed_up) * HOUR_MS
 
 
 def _target(watcher: Watcher, target: Target) -> Answer:

@@ -107,6 +107,12 @@ class History:
         """(time, value) of a series, since <= time < until, oldest first."""
         return msgspec.convert(self._rows(sql.VALUE_WINDOW, key, since, until), list[tuple[int, float]])
 
+    def oldest(self, key: SeriesKey) -> int | None:
+        """The time of the first single value that is still kept of a series."""
+        known = self._series.get(key)
+        row = None if known is None else self._connection.execute(sql.VALUE_FIRST, (known[0],)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
     def value_at(self, key: SeriesKey, at: int) -> float | None:
         """The last value that was not later than a time."""
         known = self._series.get(key)

@@ -65,6 +65,7 @@ VALUE_ADD: Final = (
     "INSERT INTO value (series, at, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 )
 VALUE_WINDOW: Final = "SELECT at, value FROM value WHERE series = ? AND at >= ? AND at < ? ORDER BY at"
+VALUE_FIRST: Final = "SELECT min(at) FROM value WHERE series = ?"
 VALUE_LAST: Final = "SELECT at, value FROM value WHERE series = ? AND at <= ? ORDER BY at DESC LIMIT 1"
 VALUE_DROP: Final = "DELETE FROM value WHERE at < ?"
 VALUE_HOURS: Final = "SELECT DISTINCT at / ? AS number FROM value WHERE at >= ? AND at < ? ORDER BY number"

@@ -233,6 +233,36 @@ def test_history_joins_hours_that_were_summed_up_with_single_values(tmp_path: Pa
     assert answer["metrics"] == ["cpu_percent"]
 
 
+def test_history_shows_hours_where_values_were_dropped_for_size(tmp_path: Path) -> None:
+    days = Days(tmp_path)
+    for minute in range(20 * 6):
+        days.now += 9 * MINUTE
+        days.see("machine", cpu_percent=float(minute))
+    days.tidy()
+    asked = {"metric": "cpu_percent", "since": "20h", "until": "", "points": 500, "now": days.now}
+    for dropped in (50, 119):
+        days.store._connection.execute("DELETE FROM value WHERE value < ?", (dropped,))
+        answer = desk.history(days.watcher, days.plan, days.plan.targets[0], **asked)
+        assert answer["source"] == "hours and values"
+        assert sum(point["count"] for point in answer["points"]) == pytest.approx(120, abs=6)
+    days.store._connection.execute("DELETE FROM value")
+    answer = desk.history(days.watcher, days.plan, days.plan.targets[0], **asked)
+    assert answer["source"] == "hours"
+    assert sum(point["count"] for point in answer["points"]) == pytest.approx(120, abs=12)
+
+
+def test_history_before_the_first_hour_is_over_is_its_values(tmp_path: Path) -> None:
+    days = Days(tmp_path)
+    days.now -= days.now % HOUR
+    for _ in range(5):
+        days.see("machine", cpu_percent=1.0)
+    days.tidy()
+    asked = {"metric": "cpu_percent", "since": "1d", "until": "", "points": 500, "now": days.now}
+    answer = desk.history(days.watcher, days.plan, days.plan.targets[0], **asked)
+    assert answer["source"] == "values"
+    assert sum(point["count"] for point in answer["points"]) == 5
+
+
 def test_each_target_is_due_at_its_own_time_and_a_late_look_is_made_once() -> None:
     plan = settings.read_plan({"interval": 10.0, "targets": {"slow": {"process": "x", "every": "1m"}}})
     due, wait = watch.next_due(plan.targets, {}, 0)
