@@ -83,7 +83,7 @@ DEFAULT_RULES: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
         "swap_percent": ("> 80 for 10m clear 60",),
         "load_per_core": ("> 4 for 10m clear 2",),
         "disk_percent": ("> 90 for 1m clear 88", "critical > 97 for 1m clear 95"),
-        "inodes_percent": ("> 90 for 1m clear 88",),
+        "inodes_percent": ("> 90 for 1m clear 88", "critical > 97 for 1m clear 95"),
         "celsius": ("> 95 for 5m clear 85",),
     },
     "process": {"up": ("critical < 1",)},

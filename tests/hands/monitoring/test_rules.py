@@ -146,3 +146,9 @@ def test_every_default_rule_is_of_a_metric_its_kind_has_and_can_be_read() -> Non
             for text in texts:
                 rules.parse_rule(text, metrics.METRICS[metric].unit)
     assert {metric for row in metrics.KIND_METRICS.values() for metric in row} == set(metrics.METRICS)
+
+
+def test_a_disk_without_inodes_is_as_critical_as_one_without_room() -> None:
+    machine = metrics.DEFAULT_RULES["machine"]
+    assert machine["inodes_percent"] == machine["disk_percent"]
+    assert any(text.startswith("critical > 97") for text in machine["disk_percent"])
