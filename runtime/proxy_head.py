@@ -16,7 +16,7 @@ LONGEST: Final = 64 * 1024
 """Bytes of a head."""
 
 _LINE: Final = re.compile(r"([A-Za-z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP/1\.[01]", re.ASCII)
-_FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.ASCII)
+_FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.ASCII | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 _HOP: Final = frozenset(("connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "upgrade"))
 
@@ -67,9 +67,10 @@ def _address(authority: str, port: str | None) -> str:
 
 def _field(line: str) -> tuple[str, str]:
     match = _FIELD.fullmatch(line)
-    if match is None or any(ord(character) < 32 and character != "\t" for character in match[2]):
+    value = match[2].strip(" \t") if match else ""
+    if match is None or any(ord(character) < 32 and character != "\t" for character in value):
         raise HeadInvalid("a line of its head is none")
-    return match[1], match[2]
+    return match[1], value
 
 
 def _call(value: str) -> int:

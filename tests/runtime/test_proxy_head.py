@@ -1,6 +1,7 @@
 """What a program asks of its proxy is read strictly: an address for the kernel to judge, and what is passed on."""
 
 import base64
+import time
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,15 @@ def test_the_user_of_the_proxys_url_names_the_call() -> None:
 def test_anything_else_is_refused(head: bytes) -> None:
     with pytest.raises(HeadInvalid):
         proxy_head.read(head)
+
+
+def test_blanks_in_a_head_take_no_more_time_than_other_signs() -> None:
+    begun = time.process_time()
+    wanted = proxy_head.read(_head("GET http://a/ HTTP/1.1", "X:" + " " * 20_000 + "x" + " " * 40_000 + "y"))
+    assert b"\r\nX: x" + b" " * 40_000 + b"y\r\n" in wanted.forward
+    with pytest.raises(HeadInvalid):
+        proxy_head.read(_head("GET http://a/ HTTP/1.1", "X:" + " " * 2500 + "\n"))
+    assert time.process_time() - begun < 3  # it takes a hundredth of one, and took 40
 
 
 @given(st.binary(max_size=200))
