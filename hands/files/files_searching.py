@@ -1,15 +1,19 @@
 """The part of the Hand that looks through a folder with all that lies beneath it: by name, and by what stands in it (acts).
 
-One folder, or one file, at a time is looked at in a thread, so that a search of a large tree holds up nobody and ends
-when its caller gives up. No link is followed, each folder is opened anew beneath its root, and what cannot be opened is
-passed over. Expressions are those of RE2, which takes time in proportion to the text, whatever the expression.
+One folder, or a piece of one file, at a time is looked at in a thread, and names are matched for a moment at a time, so
+that a search of a large tree holds up nobody and ends when its caller gives up. No link is followed, each folder is opened
+anew beneath its root, and what cannot be opened is passed over. Expressions are those of RE2, which takes time in
+proportion to the text and, at worst, to what the expression is made into: so both a piece and an expression have a size.
 """
 
+import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 import re2
@@ -30,13 +34,22 @@ READ_MOST: Final = 1 << 30
 FOLDER_MOST: Final = 50_000
 """Names of one folder; more are passed over, and the reply says so."""
 
-BLOCK: Final = 1024 * 1024
+MOMENT: Final = 0.01
+"""Seconds for which one search matches names, or searches pieces of a file, before others have their turn."""
+
+BLOCK: Final = 256 * 1024
 LINE_SHOWN: Final = 500
 TEXT_FRONT: Final = 8192
 """Bytes at a file's beginning in which a zero means that it is no text (as git and grep decide it)."""
 
 GLOB_MOST: Final = 10_000
 GREP_MOST: Final = 2_000
+EXPRESSION_MOST: Final = 8192
+"""Signs of an expression."""
+
+PROGRAM_MOST: Final = 5_000
+"""Steps of what RE2 makes of an expression: each of them may have to be tried at each byte."""
+
 _EXPRESSION_MEMORY: Final = 8 * 1024 * 1024
 
 
@@ -48,7 +61,9 @@ class Match(Protocol):
 
 
 class Expression(Protocol):
-    """What RE2 makes of one; the library ships no types."""
+    """What RE2 makes of one; the library ships no types. programsize: in its steps."""
+
+    programsize: int
 
     def search(self, text: bytes, at: int) -> Match | None:
         """Where it fits first, not before `at`."""
@@ -129,7 +144,7 @@ class Searching(Desk):
         most: int = 200,
     ) -> dict[str, object]:
         """files.grep: the lines in which the expression stands, of the file, or of the files beneath the folder."""
-        wanted, expression = _pattern(names), _expression(pattern, literal, ignore_case)
+        wanted, expression = _pattern(names), await self.disk.do(_expression, pattern, literal, ignore_case)
         if not 1 <= most <= GREP_MOST:
             raise Failure("arguments", f"most is between 1 and {GREP_MOST}.")
         matches: list[dict[str, object]] = []
@@ -140,11 +155,8 @@ class Searching(Desk):
                     break
                 if not stat.S_ISREG(one.facts.st_mode) or one.escaped or not fits_all(wanted, one.parts or ("",)):
                     continue
-                lines, labels = await self.disk.do(self._lines, one, expression, most - len(matches) + 1, spent)
                 searched += 1
-                if lines:
-                    call.add_labels(*labels)
-                for number, text in lines:
+                for number, text in await self._lines(call, one, expression, most - len(matches) + 1, spent):
                     room -= len(text.encode()) + len(one.way.encode()) + 40
                     if len(matches) == most or room < 0:
                         return {"matches": matches, "searched": searched, "more": True, "cut": spent.cut}
@@ -152,15 +164,21 @@ class Searching(Desk):
         return {"matches": matches, "searched": searched, "more": False, "cut": spent.cut}
 
     async def _beneath(self, call: Call, start: Place, spent: Spent) -> AsyncIterator[Found]:
-        """A file itself; of a folder all that lies beneath it, in the order of the parts of its way."""
+        """A file itself; of a folder all that lies beneath it, in the order of the parts of its way.
+
+        Others have their turn now and then, since whoever goes through these only compares them.
+        """
         facts = await self.disk.do(self.tree.look, start)
         one = Found(place=start, parts=(), facts=_shown_of(facts), escaped=False)
         if not stat.S_ISDIR(facts.st_mode):
             must_be_file(facts, start.resource)
             yield one
             return
-        waiting = await self._below(call, one, spent)
+        waiting, until = await self._below(call, one, spent), time.monotonic() + MOMENT
         while waiting:
+            if time.monotonic() >= until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + MOMENT
             one = waiting.pop().found()
             yield one
             if not stat.S_ISDIR(one.facts.st_mode) or one.escaped:
@@ -177,6 +195,23 @@ class Searching(Desk):
         inside, labels = await self.disk.do(self._inside, above, spent)
         call.add_labels(*labels)
         return inside
+
+    async def _lines(
+        self, call: Call, one: Found, expression: Expression, most: int, spent: Spent
+    ) -> list[tuple[int, str]]:
+        """(number from 1, line) of each line that fits, at most so many. None of what is no text."""
+        lines, labels = list[tuple[int, str]](), set[str]()
+        pieces = self._pieces(one, expression, labels, spent)
+        try:
+            while (some := await self.disk.do(_for_a_moment, pieces, most - len(lines))) is not None:
+                lines += some
+                if len(lines) == most:
+                    break
+        finally:
+            pieces.close()
+        if lines:
+            call.add_labels(*labels)
+        return lines
 
     # what runs in a thread of the disk -----------------------------------------------------------------------------
 
@@ -196,28 +231,34 @@ class Searching(Desk):
         except (OSError, FileRefused):
             return set()  # gone, or another kind of thing, since it was seen
 
-    def _lines(
-        self, one: Found, expression: Expression, most: int, spent: Spent
-    ) -> tuple[list[tuple[int, str]], set[str]]:
-        """(number from 1, line) of each line that fits, at most so many, and the file's labels. None of what is no text."""
-        lines: list[tuple[int, str]] = []
+    def _pieces(
+        self, one: Found, expression: Expression, labels: set[str], spent: Spent
+    ) -> Generator[Iterator[tuple[int, str]], None, None]:
+        """For each piece of a file the lines of it that fit, with their numbers. labels: the file's are added to them."""
         with ExitStack() as held:
             try:
-                fd, labels = self.opened(held, one.place, self.tree.open_file)
+                fd, marks = self.opened(held, one.place, self.tree.open_file)
             except (OSError, FileRefused):
                 if not one.parts:
                     raise
-                return lines, set()
+                return
+            labels |= marks
             above = 0
             for block in _blocks(fd, spent):
                 if not above and b"\0" in block[:TEXT_FRONT]:
-                    break
-                for number, line in _fitting(block, expression):
-                    lines.append((above + number, line))
-                    if len(lines) == most:
-                        return lines, labels
+                    return
+                yield _fitting(block, expression, above)
                 above += block.count(b"\n")
-            return lines, labels
+
+
+def _for_a_moment(pieces: Iterator[Iterator[tuple[int, str]]], most: int) -> list[tuple[int, str]] | None:
+    """The next lines, at most so many, of as many pieces as a moment is long; None after the last."""
+    lines, until = list[tuple[int, str]](), time.monotonic() + MOMENT
+    for piece in pieces:
+        lines += islice(piece, most - len(lines))
+        if len(lines) == most or time.monotonic() >= until:
+            return lines
+    return lines or None
 
 
 def _shown_of(facts: os.stat_result) -> folder_view.Facts:
@@ -260,8 +301,9 @@ def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:
         yield rest
 
 
-def _fitting(block: bytes, expression: Expression) -> Iterator[tuple[int, str]]:
-    number, at = 1, 0
+def _fitting(block: bytes, expression: Expression, above: int = 0) -> Iterator[tuple[int, str]]:
+    """(number, line) of each line that fits. above: lines of the file before these."""
+    number, at = above + 1, 0
     while at < len(block) and (match := expression.search(block, at)):
         begin = max(block.rfind(b"\n", at, match.start()) + 1, at)
         if begin == len(block):
@@ -277,6 +319,8 @@ def _fitting(block: bytes, expression: Expression) -> Iterator[tuple[int, str]]:
 
 
 def _pattern(text: str) -> tuple[str, ...]:
+    if len(text) > folder_view.PATTERN_MOST:
+        raise Failure("arguments", f"a pattern of ways has at most {folder_view.PATTERN_MOST} signs.")
     parts = tuple(text.split("/"))
     if not all(parts) or (why := complaint(parts)):
         raise Failure("arguments", f"{text!r} is no pattern of ways: {why if all(parts) else 'a part of it is empty'}.")
@@ -293,6 +337,8 @@ def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
     options.max_mem = _EXPRESSION_MEMORY
     if not text or "\n" in text:
         raise Failure("arguments", "pattern is empty, or goes over the end of a line; grep looks at single lines.")
+    if len(text) > EXPRESSION_MOST:
+        raise Failure("arguments", f"pattern has at most {EXPRESSION_MOST} signs.")
     try:
         made: Expression = re2.compile((text if literal else f"(?m:{text})").encode(), options)
     except re2.error as error:
@@ -300,4 +346,6 @@ def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
         raise Failure("arguments", f"pattern is no expression of RE2: {why}.") from None
     finally:
         re2.purge()  # it keeps the last ones that it made, and each grows while it searches
+    if made.programsize > PROGRAM_MOST:
+        raise Failure("arguments", f"pattern is too large: {made.programsize} steps, and {PROGRAM_MOST} are allowed.")
     return made

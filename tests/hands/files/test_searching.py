@@ -1,5 +1,6 @@
 """A folder is searched with all that lies beneath it, and nothing else is."""
 
+import asyncio
 import fnmatch
 import os
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import re2
 
-from tests.hands.doubles import hand_module
+from tests.hands.doubles import FakeCall, hand_module
 from tests.hands.files.conftest import Desk
 
 searching = hand_module("files", "files_searching")
@@ -121,6 +122,77 @@ def test_no_expression_takes_longer_than_the_text_is(desk: Desk, root: Path) -> 
         with pytest.raises(Failure) as failed:
             desk.ask("grep", "root/f", pattern=wrong)
         assert failed.value.code == "arguments"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("glob", {"pattern": "*a" * 513}),
+        ("grep", {"pattern": "a", "names": "*a" * 513}),
+        ("grep", {"pattern": "a" * 8193}),
+        ("grep", {"pattern": "[ab]{0,1000}" * 4}),
+    ],
+)
+def test_what_is_matched_with_has_a_longest_size(
+    desk: Desk, root: Path, method: str, arguments: dict[str, str]
+) -> None:
+    with pytest.raises(Failure) as failed:
+        desk.ask(method, "root", **arguments)
+    assert failed.value.code == "arguments"
+    assert len(failed.value.text) < 200
+
+
+def test_others_have_their_turn_while_names_are_matched_and_a_cancel_is_heard(
+    desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        os.mknod(root / f"{number}")
+    monkeypatch.setattr(searching, "MOMENT", 0.0)
+    turn, matched = [0], list[int]()
+
+    async def cancelled_at(count: int) -> None:
+        def fits(*_: object) -> bool:
+            matched.append(turn[0])
+            if len(matched) == count:
+                work.cancel()
+            return False
+
+        monkeypatch.setattr(searching, "fits_all", fits)
+        work = asyncio.ensure_future(desk.hand.glob(FakeCall("root"), pattern="none"))
+        while not work.done():
+            turn[0] += 1
+            await asyncio.sleep(0)
+        assert work.cancelled() == (count <= 100)
+
+    desk.run(cancelled_at(1000))
+    assert len(set(matched)) == len(matched) == 100
+    matched.clear()
+    desk.run(cancelled_at(10))
+    assert len(matched) == 10
+
+
+def test_a_cancel_is_heard_between_two_pieces_of_a_file(
+    desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "f").write_text("a line\n" * 10_000)
+    monkeypatch.setattr(searching, "MOMENT", 0.0)
+    monkeypatch.setattr(searching, "BLOCK", 128)
+    fitting, pieces = searching._fitting, list[object]()
+
+    async def cancelled() -> None:
+        def at_the_third(*piece: object) -> object:
+            pieces.append(piece)
+            if len(pieces) == 3:
+                desk.loop.call_soon_threadsafe(work.cancel)
+            return fitting(*piece)
+
+        monkeypatch.setattr(searching, "_fitting", at_the_third)
+        work = asyncio.ensure_future(desk.hand.grep(FakeCall("root/f"), pattern="none"))
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    desk.run(cancelled())
+    assert len(pieces) == 3
 
 
 def test_a_search_that_is_too_large_says_that_it_was_cut(
