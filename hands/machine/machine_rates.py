@@ -4,14 +4,18 @@ Separate from the readers so that arithmetic on counters is tested without a mac
 back (a processor unplugged, a counter that wraps); then a rate is 0, never negative and never a division by zero.
 """
 
+import fnmatch
+import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
 
 MOST_DEFAULT: Final = 50
 MOST_MAX: Final = 1_000
+
+MATCH_MOST: Final = 256
+"""Signs of a pattern of process names."""
 
 FIRST_WAIT_SECONDS: Final = 0.2
 """How long a first call waits between its two readings."""
@@ -77,9 +81,9 @@ def process_percent(before: float | None, after: float, seconds: float) -> float
     return round(max(0.0, after - before) / seconds * 100.0, 2)
 
 
-def matches(name: str, pattern: str) -> bool:
-    """Whether a process name is meant: equal, or matching the shell pattern; "" means every process."""
-    return not pattern or name == pattern or fnmatchcase(name, pattern)
+def matching(pattern: str) -> re.Pattern[str]:
+    """What the whole of a process name must fit. Made anew for each call: fnmatchcase keeps every pattern that it saw."""
+    return re.compile(f"{re.escape(pattern)}|{fnmatch.translate(pattern)}" if pattern else ".*", re.DOTALL)
 
 
 def listing(
@@ -89,7 +93,8 @@ def listing(
 
     percents: percent of one processor by pid. now: epoch seconds.
     """
-    chosen = [row for row in rows if matches(row.name, match)]
+    wanted = matching(match)
+    chosen = [row for row in rows if wanted.fullmatch(row.name)]
     chosen.sort(key=lambda row: (-percents.get(row.pid, 0.0), -row.memory_bytes, row.pid))
     total = {
         "count": len(chosen),

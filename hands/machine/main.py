@@ -7,7 +7,7 @@ import asyncio
 import time
 
 from machine_processes import ProcessReader
-from machine_rates import MOST_DEFAULT, MOST_MAX, shortest_wait
+from machine_rates import MATCH_MOST, MOST_DEFAULT, MOST_MAX, shortest_wait
 from machine_sensors import SensorReader
 from runtime import Call, Failure, Hand
 
@@ -36,6 +36,8 @@ class Machine(Hand):
         """
         if not 0 <= most <= MOST_MAX:
             raise Failure("arguments", f"most is a number from 0 to {MOST_MAX}; it was {most}")
+        if len(match) > MATCH_MOST:
+            raise Failure("arguments", f"match has at most {MATCH_MOST} signs; it had {len(match)}")
         async with self.turn:
             await self._space(self.lister)
             answer = self.lister.read(time.monotonic(), match, most)

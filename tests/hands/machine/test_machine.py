@@ -1,6 +1,7 @@
 """The machine Hand on the machine that runs the test, in a PID namespace of its own too, and with sensors broken."""
 
 import asyncio
+import fnmatch
 import json
 import os
 import shutil
@@ -98,6 +99,15 @@ def test_no_such_name_is_an_empty_list() -> None:
 def test_a_wrong_number_of_rows_is_refused(most: int) -> None:
     with pytest.raises(Failure, match="0 to 1000"):
         ask("processes", most=most)
+
+
+def test_a_pattern_has_a_longest_size_and_none_is_kept() -> None:
+    kept = fnmatch._compile_pattern.cache_info().currsize  # type: ignore[attr-defined]  # typeshed has it not
+    assert ask("processes", match="?" * 255 + "[")["processes"] == []
+    assert fnmatch._compile_pattern.cache_info().currsize == kept  # type: ignore[attr-defined]  # likewise
+    with pytest.raises(Failure) as failed:
+        ask("processes", match="*a" * 500_000)
+    assert failed.value.code == "arguments"
 
 
 @pytest.mark.parametrize(
