@@ -12,6 +12,9 @@ from typing import Final
 from web_failure import WebFailed
 
 PIECE: Final = 256 * 1024
+MEMBERS_MOST: Final = 1000
+"""Gzip members of one body: with each of them all that follows is copied, whatever it holds."""
+
 CODINGS: Final = ("gzip", "x-gzip", "deflate")
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -28,7 +31,7 @@ class Inflate:
     def __init__(self, coding: str) -> None:
         self._gzip = coding != "deflate"
         self._head = b""
-        self._empty = True
+        self._empty, self._members = True, 1
         self._stream = zlib.decompressobj(_GZIP) if self._gzip else None
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
@@ -53,10 +56,16 @@ class Inflate:
                 return
 
     def _go_on(self, packed: bytes) -> bool:
-        """False after the end of the last member: what follows is padding. A further gzip member begins anew."""
+        """False after the end of the last member: what follows is padding. A further gzip member begins anew.
+
+        Raises WebFailed for too many of them.
+        """
         if self._stream is None or not self._stream.eof:
             return True
         if self._gzip and packed.startswith(b"\x1f"):
+            self._members += 1
+            if self._members > MEMBERS_MOST:
+                raise WebFailed("bad reply", f"The packed body has more than {MEMBERS_MOST} parts.")
             self._stream = zlib.decompressobj(_GZIP)
             return True
         return False

@@ -112,12 +112,10 @@ async def exchange(
 
 def headers_of(reply: h11.Response) -> dict[str, str]:
     """Names in lower case; repeated ones joined by ", " (RFC 9110 §5.3), `set-cookie` by a line feed."""
-    joined: dict[str, str] = {}
-    for raw_name, raw_value in reply.headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        between = "\n" if name == "set-cookie" else ", "
-        joined[name] = f"{joined[name]}{between}{value}" if name in joined else value
-    return joined
+    values: dict[str, list[str]] = {}
+    for name, value in reply.headers:
+        values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return {name: ("\n" if name == "set-cookie" else ", ").join(each) for name, each in values.items()}
 
 
 def _check_length(headers: Mapping[str, str], unknown: bool, most: int) -> None:

@@ -22,6 +22,9 @@ AGENT: Final = "Maniple"
 MOST: Final = 500 * 1024
 """Bytes of a robots.txt that are read (§2.5: at least 500 KiB)."""
 
+RULES_MOST: Final = 2000
+"""Lines of rules for this program; each costs something with every page. Of a site that has more nothing is fetched."""
+
 KEPT_FOR: Final = 3600.0
 KEPT_FOR_UNREACHED: Final = 60.0
 SITES_MOST: Final = 500
@@ -31,6 +34,9 @@ KEPT_MOST: Final = 4 * 1024 * 1024
 HOPS_MOST: Final = 5
 
 _NAMED: Final = re.compile(r"\s*user(?:-|\s+)?agent(?:\s*:|\s)(?P<name>[^#]*)", re.I)
+_RULE: Final = re.compile(r"\s*(?:dis)?allow\s*:", re.I)
+_EVERYONE: Final = "User-agent: *"
+_OURS: Final = f"User-agent: {AGENT}"
 _OTHERS: Final = "User-agent: -"
 """Stands for every program that is not this one; no name of this one has such a sign."""
 
@@ -59,7 +65,8 @@ class Robots:
             rules, seconds, size = await self._asked(site)
             self._keep(site, self._clock() + seconds, rules, size)
         if rules is None:
-            raise WebFailed("robots", f"{site}/robots.txt cannot be had now, so nothing there is fetched for programs.")
+            why = f"cannot be had now, or has more than {RULES_MOST} rules"
+            raise WebFailed("robots", f"{site}/robots.txt {why}, so nothing there is fetched for programs.")
         if not rules.can_fetch(url, AGENT):
             raise WebFailed("robots", f"{site}/robots.txt does not want programs to fetch {parts.path[:200]}.")
 
@@ -71,7 +78,7 @@ class Robots:
             self._size -= self._known.popitem(last=False)[1][2]
 
     async def _asked(self, site: str) -> tuple[Protego | None, float, int]:
-        """(the rules, None where nobody answers; for how many seconds they hold; bytes of them).
+        """(the rules, None where nobody answers or they are too many; for how many seconds they hold; bytes of them).
 
         Redirects are followed across hosts (§2.3.1.2), though nobody granted those: so what the operator allowed besides
         public addresses, for the hosts that he had in mind, is not reached by way of another's robots.txt.
@@ -84,7 +91,8 @@ class Robots:
                     url = normalise(location)
                     continue
                 if 200 <= status < 300:
-                    return Protego.parse(_ours(body.decode("utf-8", "replace"))), KEPT_FOR, len(body)
+                    ours = _ours(body.decode("utf-8", "replace"))
+                    return (None if ours is None else Protego.parse(ours)), KEPT_FOR, len(body)
                 return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
         except WebFailed as failed:
             if failed.code in ("private address", "name not found") and urlsplit(url).hostname == host:
@@ -95,18 +103,37 @@ class Robots:
         return Protego.parse(""), KEPT_FOR, 0  # more than five hops count as none (§2.3.1.2)
 
 
-def _ours(text: str) -> str:
-    """The same rules for this program, in which all others are one.
+def _ours(text: str) -> str | None:
+    """The lines that count for this program, in which all others are one; None for more rules than RULES_MOST.
 
     Each rule of a group counts for each program that the group names, and Protego keeps every such pair: a few thousand lines
-    of each would fill the memory, and take minutes, for whoever fetches anything meanwhile.
+    of each would fill the memory, and take minutes, for whoever fetches anything meanwhile. Where a group ends Protego
+    decides: a line is left out only where it is sure that the group is for others.
     """
-    lines: list[str] = []
+    lines, named, rules = list[str](), set[str](), 0
+    is_ours = is_ruled = False
     for line in text.splitlines():
-        named = _NAMED.match(line)
-        name = named["name"].replace("*", "").strip().lower() if named else ""
-        if name in ("", AGENT.lower()):
+        if match := _NAMED.match(line):
+            if is_ruled:
+                named, is_ours, is_ruled = set(), False, False
+            kind = _kind(match["name"].strip())
+            is_ours = is_ours or kind != _OTHERS
+            if kind not in named:
+                named.add(kind)
+                lines.append(kind)
+        elif is_ours and line.partition("#")[0].strip():
+            named.clear()
+            is_ruled = is_ruled or _RULE.match(line) is not None
             lines.append(line)
-        elif not lines or lines[-1] != _OTHERS:
-            lines.append(_OTHERS)
+            rules += 1
+            if rules > RULES_MOST:
+                return None
     return "\n".join(lines)
+
+
+def _kind(name: str) -> str:
+    """The line that stands for one that names this program, or everyone, or others, or nobody."""
+    bare = name.replace("*", "").strip().lower()
+    if bare == AGENT.lower():
+        return _OURS
+    return _EVERYONE if name and not bare else _OTHERS

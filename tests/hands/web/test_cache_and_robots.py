@@ -223,9 +223,24 @@ def test_a_site_without_rules_allows_and_one_that_does_not_answer_does_not(rules
 def test_rules_for_ever_so_many_programs_cost_no_more_than_those_for_this_one() -> None:
     """Each rule of a group counts for each program that the group names: so few lines would be a hundred million rules."""
     named = "".join(f"{word} m{at}\n" for at in range(4_000) for word in ("User-agent:", "useragent", "User\tAgent"))
-    paths = "".join(f"Allow: /{at}\n" for at in range(10_000))
+    paths = "".join(f"Allow: /{at}\n" for at in range(1_900))
     many = f"{named}User-agent: Maniple # and this one\n{paths}Disallow: /no\n\nUser-agent: last\nDisallow: /\n"
     assert heeding("/no", "/yes", rules=reply(many.encode()))[0] == ["robots", "done"]
+
+
+@pytest.mark.parametrize(("rules", "ends"), [(1_999, ["done", "robots"]), (2_000, ["robots", "robots"])])
+def test_a_site_with_more_rules_than_are_read_is_not_fetched_from(rules: int, ends: list[str]) -> None:
+    """Each costs something with each page, in a process that all callers share."""
+    lines = "".join(f"Disallow: /*a*{at}*b$\n\n# more\n" for at in range(rules))
+    assert heeding("/yes", "/no", rules=reply(f"User-agent: *\n{lines}Disallow: /no\n".encode()))[0] == ends
+
+
+def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
+    others = "Allow: /\n" + "User-agent: other\nDisallow: /\n" * 5_000 + "x\n" * 50_000
+    again = "User-agent: *\nUser-agent: ***\nUser-agent: maniple # this one\nuseragent *Maniple*\n" * 1_000
+    text = f"{others}{again}Crawl-delay: 1\nDisallow: /no\n{others}"
+    kept = ["User-agent: -", "User-agent: *", "User-agent: Maniple", "Crawl-delay: 1", "Disallow: /no", "Allow: /"]
+    assert robots._ours(text).split("\n") == [*kept, "User-agent: -"]
 
 
 def test_a_group_ends_also_where_the_next_is_for_others() -> None:
