@@ -96,7 +96,7 @@ def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
         if not rows:
             raise Damaged(ASTRAY)
         other = rows[0]
-        if (other.kind, other.metadata) != (row.kind, row.metadata):
+        if (other.kind, other.metadata) != (row.kind, row.metadata) or len(other.text) > READ_MAX:
             continue
         if nearly(other.text, analysed(other.text, other.language)) == own:
             return other

@@ -11,12 +11,17 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import groupby
 from typing import Final
 
 _PLAIN: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-"})
 _ARTICLE: Final = re.compile(r"(?<![\w'.-])the (?=\w)")
 _EXACT: Final = re.compile(r"[^\s\w.,;'\"]|(?<!\w)\w*(?:[^\W\d_a-z]|\d)\w*(?:[.,'-]\w+)*")
 """A sign; a word with a digit, or with a letter that is not a small ASCII one. A word is tried from its beginning alone."""
+
+MARKS_MOST: Final = 30
+"""Marks on one letter, more than any script has (UAX #15, section 13, "Stream-Safe Text Format")."""
 
 _SENTENCE: Final = re.compile(r"(^|[.!?] )([^\W\d_])(?=[a-z]*(?:[ ,]|$))")
 
@@ -41,6 +46,23 @@ def nearly(text: str, stems: Iterable[str]) -> tuple[str, ...]:
 
 def said(text: str) -> str:
     """The text without what makes no difference."""
-    plain = " ".join(unicodedata.normalize("NFC", text).translate(_PLAIN).split())
+    plain = " ".join(_composed(text).translate(_PLAIN).split())
     lowered = _SENTENCE.sub(lambda found: found[1] + found[2].lower(), plain)
     return re.sub(r"(?<=\w)\.$", "", _ARTICLE.sub("", lowered))
+
+
+def _composed(text: str) -> str:
+    """In the one way of writing each letter (NFC).
+
+    A text with more than MARKS_MOST marks on a letter stays as it is: to order them takes Python time by the square of
+    their number, minutes for the longest text, in which nobody else has an answer.
+    """
+    if text.isascii() or any(is_mark and sum(1 for _ in run) > MARKS_MOST for is_mark, run in groupby(text, _is_mark)):
+        return text
+    return unicodedata.normalize("NFC", text)
+
+
+@lru_cache(maxsize=4_096)
+def _is_mark(letter: str) -> bool:
+    """Whether it stands on the letter before it, or comes apart into what does."""
+    return unicodedata.combining(unicodedata.normalize("NFD", letter)[0]) > 0

@@ -1,5 +1,7 @@
 """What says the same, and what only looks alike: a merge loses no number, name, sign or negation."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,11 @@ def test_a_megabyte_without_a_name_is_compared_at_once(piece: str) -> None:
 def test_every_number_sign_and_name_is_kept_as_it_stands() -> None:
     text = "xAx paid 3.50 to iOS-team, x2y and naïve 'Ada' at 5%."
     assert nearly(text, ())[1:] == ("xAx", "3.50", "iOS-team", "x2y", "naïve", "Ada", "5", "%")
+
+
+@pytest.mark.parametrize("marks", ["\u0315\u0300", "\u0f73"])
+def test_marks_on_one_letter_take_no_more_time_than_letters(marks: str) -> None:
+    begun = time.process_time()
+    assert sameness("a" + marks * (60_000 // len(marks))) != sameness("a")
+    assert time.process_time() - begun < 2  # it takes a tenth of a second, and took 14
+    assert sameness("a" + "\u0315\u0300" * 15) == sameness("\u00e0" + "\u0300" * 14 + "\u0315" * 15)
