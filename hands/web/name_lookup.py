@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from web_failure import SPENT, WebFailed, busy
 
@@ -20,21 +21,32 @@ Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
 THREADS: Final = 8
 """Lookups at once; they count towards the Hand's limit `processes`."""
 
+THREADS_OF_ONE: Final = 2
+"""Lookups at once of names with the same last two labels: a name server that does not answer holds up its own names."""
+
 
 class SystemLookup:
     """A Lookup by getaddrinfo(3). Made where its loop runs."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._room = asyncio.Semaphore(threads)
+        self._rooms = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def __call__(self, host: str) -> tuple[str, ...]:
         """The addresses of a name. Who is cancelled leaves his thread to end by itself; its place is free then."""
-        await self._room.acquire()
+        own = self._rooms.setdefault(".".join(host.split(".")[-2:]), asyncio.Semaphore(THREADS_OF_ONE))
+        await own.acquire()
+        try:
+            await self._room.acquire()
+        except asyncio.CancelledError:
+            own.release()
+            raise
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
 
         def tell(found: tuple[str, ...], failed: WebFailed | None) -> None:
             self._room.release()
+            own.release()
             if answer.done():
                 return
             if failed:
@@ -51,6 +63,7 @@ class SystemLookup:
             threading.Thread(target=ask, name="lookup", daemon=True).start()
         except RuntimeError:
             self._room.release()
+            own.release()
             raise WebFailed("busy", f"No thread is left to look up {host}. Try again.") from None
         return await answer
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -215,5 +216,30 @@ def test_the_systems_lookup_finds_localhost_and_bounds_its_threads() -> None:
         lookup = name_lookup.SystemLookup(threads=2)
         found = await asyncio.gather(*(lookup("localhost") for _ in range(10)))
         assert all({"127.0.0.1", "::1"} & set(addresses) for addresses in found)
+
+    run(ask())
+
+
+def test_a_name_server_that_does_not_answer_holds_up_its_own_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, real = threading.Event(), socket.getaddrinfo
+
+    def asked(host: str, *rest: int, **more: int) -> object:  # the system's own would ask a server that we cannot be
+        if host.endswith(".silent.example"):
+            silent.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return real(host, *rest, **more)
+
+    async def ask() -> None:
+        monkeypatch.setattr(name_lookup.socket, "getaddrinfo", asked)
+        lookup = name_lookup.SystemLookup()
+        waiting = [asyncio.create_task(lookup(f"{number}.silent.example")) for number in range(20)]
+        try:
+            await asyncio.sleep(0)
+            assert await lookup("localhost")
+            waiting[-1].cancel()
+        finally:
+            silent.set()
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(end) for end in ends] == [name_lookup.WebFailed] * 19 + [asyncio.CancelledError]
 
     run(ask())
