@@ -54,17 +54,17 @@ _FUNCTION: Final = frozenset(_FUNCTION_WORDS.split())
 
 def sentences(text: str) -> list[str]:
     """A text's sentences, list items and paragraphs; none is empty."""
-    found: list[str] = []
+    found: list[list[str]] = []
     for piece in _END.split(text):
         whole = " ".join(piece.split())
         if not whole:
             continue
-        before = found[-1].rstrip(".").rpartition(" ")[2].lower() if found else ""
-        if found and found[-1].endswith(".") and before in _SHORT:
-            found[-1] = f"{found[-1]} {whole}"
+        last = found[-1][-1] if found else ""
+        if last.endswith(".") and last.rstrip(".").rpartition(" ")[2].lower() in _SHORT:
+            found[-1].append(whole)
         else:
-            found.append(whole)
-    return found
+            found.append([whole])
+    return [" ".join(pieces) for pieces in found]
 
 
 def stems(text: str) -> list[str]:
