@@ -41,7 +41,7 @@ FUNCTIONS: Final = (
 
 KEEPS: Final[tuple[Literal["first", "last"], ...]] = ("first", "last")
 PATTERN_MAX: Final = 200
-_MEASURE: Final = re.compile(r"\s*([a-z_]+)\s*\(\s*(.*?)\s*\)\s*", re.DOTALL)
+_MEASURE: Final = re.compile(r"\s*([a-z_]+)\s*\((.*)\)\s*", re.DOTALL)
 _NAMED: Final = re.compile(r"\s*(\w+)\s*=(?!=)\s*(.+)", re.DOTALL)
 
 CheckSource = Callable[[Section], Source]
@@ -228,15 +228,16 @@ def _aggregate(section: Section, _: CheckSource) -> Step:
     measures = []
     for name, text in section.pairs("columns", required='Write columns = { days = "count()" }.').items():
         match = _MEASURE.fullmatch(text)
+        column = match[2].strip() if match else ""
         if match is None or match[1] not in FUNCTIONS:
             wrong = match[1] if match else text
             section.bad(
                 f"columns.{name}", f'"{text}" is no measure', f"{did_you_mean(wrong, FUNCTIONS)} Write sum(column)."
             )
-        elif not match[2] and match[1] != "count":
+        elif not column and match[1] != "count":
             section.bad(f"columns.{name}", f"{match[1]}() of what", f"Write {match[1]}(column).")
         elif section.is_name(f"columns.{name}", name):
-            measures.append(Measure(name=name, function=match[1], column=match[2]))
+            measures.append(Measure(name=name, function=match[1], column=column))
     names = [name for name, _ in by] + [measure.name for measure in measures]
     for name in sorted({name for name in names if names.count(name) > 1}):
         section.bad("columns", f'the result has two columns "{name}"', "Give one of them another name.")

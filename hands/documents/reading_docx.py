@@ -18,6 +18,7 @@ from document_table import COLUMNS_MOST, Table
 BROKEN = (OpcError, LxmlError, *SPOILED)
 
 _PARAGRAPH, _TABLE = qn("w:p"), qn("w:tbl")
+_LEVELS = frozenset("123456")
 
 
 def title(raw: bytes) -> str:
@@ -72,7 +73,7 @@ def _rows(table: DocxTable) -> Iterator[list[str]]:
 def _heading(one: Paragraph) -> str:
     name = (one.style.name or "") if one.style is not None else ""
     level = name.removeprefix("Heading ")
-    return "#" * int(level) + " " if name != level and level.isdigit() and int(level) < 7 else ""
+    return "#" * int(level) + " " if name != level and level in _LEVELS else ""
 
 
 def _opened(raw: bytes) -> Opened:

@@ -1,5 +1,6 @@
 """A wrong spec gets every problem at once, each with its key and what to write instead; one row here per problem."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -277,6 +278,13 @@ def test_inputs_alone_describe_a_job_and_go_before_a_file() -> None:
         "data/y.csv",
         "replace",
     )
+
+
+def test_a_measure_of_many_blanks_is_read_in_time_proportional_to_them() -> None:
+    begun = time.process_time()
+    for text in ("sum(" + " " * 3000, "sum(" + " " * 3000 + "x", "sum" + " " * 3000 + "()"):
+        assert problems(GOOD | {"steps": [{"do": "aggregate", "columns": {"a": text}}]})[0][0] == "steps[1].columns.a"
+    assert time.process_time() - begun < 3  # it takes a hundredth of one, and took 60
 
 
 def test_the_page_tells_every_step_measure_reason_and_code() -> None:

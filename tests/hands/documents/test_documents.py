@@ -12,6 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 from docx import Document
+from docx.enum.style import WD_STYLE_TYPE
 from docx.table import _Cell
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
@@ -54,6 +55,8 @@ def docx() -> bytes:
     made = Document()
     made.core_properties.title = "Minutes"
     made.add_heading("First", 1)
+    made.styles.add_style("Heading \u00b2", WD_STYLE_TYPE.PARAGRAPH)
+    made.add_paragraph("Squared", "Heading \u00b2")
     made.add_paragraph("Words, Wörter")
     table = made.add_table(rows=2, cols=2)
     for at, text in enumerate(("a", "b", "c", "d")):
@@ -113,7 +116,7 @@ def test_half_a_letter_that_a_pdf_names_can_be_sent() -> None:
 
 
 def test_text_and_tables_of_a_docx() -> None:
-    assert "".join(READERS["docx"].text(docx())) == "# First\nWords, Wörter\na\tb\nc\td\n"
+    assert "".join(READERS["docx"].text(docx())) == "# First\nSquared\nWords, Wörter\na\tb\nc\td\n"
     assert READERS["docx"].title(docx()) == "Minutes"
     assert rows("docx", docx()) == {"1": [["a", "b"], ["c", "d"]]}
 
@@ -332,7 +335,7 @@ def test_a_document_of_many_paragraphs_is_read_in_time_proportional_to_them() ->
         part = archive_of.read("word/document.xml")
     raw = with_part(docx(), "word/document.xml", part.replace(b"<w:sectPr", b"<w:p/>" * 20_000 + b"<w:sectPr", 1))
     began = time.process_time()
-    assert "".join(READERS["docx"].text(raw)).startswith("# First\nWords")
+    assert "".join(READERS["docx"].text(raw)).startswith("# First\nSquared\nWords")
     assert time.process_time() - began < 5
 
 
