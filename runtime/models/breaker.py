@@ -1,7 +1,7 @@
 """A circuit breaker for one provider (pure): what has failed again and again is left alone for a while.
 
     closed    requests pass; FAILURES failures that speak against the provider, without a success between, open it
-    open      none pass, until `until`
+    open      none pass, until `until`; those that were under way may fail yet, which changes nothing
     trying    the time is over: one request passes, and what comes of it closes or opens it again, for twice as long
 
 A key that is refused, or an account without money, opens it at once: the next request would fare no better. The clock is
@@ -56,6 +56,8 @@ def failed(state: State, failure: ModelFailed, now: float) -> State:
     """It failed. What does not speak against the provider shows that it is there."""
     if not failure.kind.against:
         return given_up(state) if failure.code == "limited" else State()
+    if state.until and not state.trying:
+        return state
     failures = state.failures + 1
     if failures < FAILURES and not state.opened and failure.code not in AT_ONCE:
         return State(failures=failures, why=failure.text)

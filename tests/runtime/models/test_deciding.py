@@ -92,6 +92,17 @@ def test_a_breaker_opens_for_longer_each_time_and_at_once_for_a_bad_key() -> Non
     assert (spans[0], spans[-1]) == (breaker.SHORTEST, breaker.LONGEST)
 
 
+def test_requests_that_were_under_way_when_a_breaker_opened_do_not_make_its_pause_longer() -> None:
+    state, failure = breaker.State(), ModelFailed("unreachable", "x")
+    for _ in range(8):
+        state = breaker.begun(state)
+    for at in range(8):
+        state = breaker.failed(state, failure, float(at))
+    assert state.until == breaker.FAILURES - 1 + breaker.SHORTEST
+    tried = breaker.failed(breaker.begun(state), failure, state.until)
+    assert tried.until == state.until + 2 * breaker.SHORTEST
+
+
 @given(_CODES, st.integers(1, 9), st.booleans(), st.floats(0, 1000), st.floats(0, 1), st.none() | st.floats(0, 500))
 def test_nothing_is_tried_again_for_ever_nor_after_it_was_shown(
     code: str, tries: int, shown: bool, left: float, chance: float, after: float | None
