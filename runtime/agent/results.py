@@ -1,5 +1,6 @@
 """What a call returned, as text for a model: written out, cut where it is too long, and kept whole to be read on (pure)."""
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -12,6 +13,10 @@ KEPT_MOST: Final = 16_000_000
 _CUTS: Final = ("\n\n", "\n", ". ", " ")
 _BACK: Final = 5
 """A cut is looked for in the last fifth of what fits."""
+
+_REST: Final = re.compile(
+    r'\n\[(characters [\d,]+ to [\d,]+ of [\d,]+)(?:: its end|; read on with read_result\(id="r\d+", start=\d+\))\]\Z'
+)
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -91,3 +96,9 @@ def rest(name: str, text: str, start: int, end: int) -> str:
     if end == len(text):
         return f"[{shown}: its end]"
     return f'[{shown}; read on with read_result(id="{name}", start={end})]'
+
+
+def without_rest(shown: str) -> tuple[str, str]:
+    """A piece as it is shown, without what `rest` told after it; and that in words, "" where all was shown."""
+    told = _REST.search(shown)
+    return (shown[: told.start()], f"Only {told[1]} were read.") if told else (shown, "")

@@ -11,6 +11,9 @@ the arguments a table with "$of" stands for something made of an earlier result:
     {"$of": 2, "$name": "content"}        a field of a result that is a table; "$do" may do something with it
     {"$join": ["# Weather\\n\\n", {"$of": 2}]}      texts one after the other
 
+Of a result that was too long to be shown there is the first piece, and after it a line that says so. That line stands in the
+text, and what is done with the piece begins with it in words.
+
 A step whose result says that it failed ends the task: the answer says which, and what was done before.
 """
 
@@ -22,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from runtime.agent.marks import unmarked
+from runtime.agent.results import without_rest
 from runtime.models.drivers import offline_tables, offline_texts
 from runtime.models.messages import Message, Step, Text, ToolCall, ToolResult
 
@@ -90,21 +94,26 @@ def _of(value: dict[str, object], results: dict[str, ToolResult], number: int) -
     result = results.get(f"{PREFIX}{earlier}")
     if result is None:
         raise NotWritten(f"step {number} needs the result of step {earlier}, which is not in the conversation any more")
-    whole, do, most = _text(result), value.get("$do", "text"), value.get("$most", 0)
+    do, most = value.get("$do", "text"), value.get("$most", 0)
     most = most if isinstance(most, int) else 0
+    piece, part = (_shown(result), "") if do == "text" else without_rest(_shown(result))
+    whole = unmarked(piece)
     found = _field(whole, str(value["$name"]), number, earlier) if "$name" in value else whole
     text = found if isinstance(found, str) else msgspec.json.encode(found).decode()
     match do:
         case "text":
             return found
         case "describe":
-            return offline_tables.described(text)
+            made = offline_tables.described(
+                text[: text.rfind("\n") + 1] if part else text
+            )  # its last row may be half a one
         case "summarise":
-            return " ".join(offline_texts.summarise(text, most))
+            made = " ".join(offline_texts.summarise(text, most))
         case "phrases":
-            return "\n".join(f"- {one}" for one in offline_texts.phrases(text, most))
+            made = "\n".join(f"- {one}" for one in offline_texts.phrases(text, most))
         case _:
             raise NotWritten(f'step {number}: there is no "$do" of {do!r}')
+    return f"{part}\n\n{made}" if part else made
 
 
 def _field(text: str, name: str, number: int, earlier: int) -> object:
@@ -123,7 +132,11 @@ def _field(text: str, name: str, number: int, earlier: int) -> object:
 
 def _text(result: ToolResult) -> str:
     """What a tool returned, without the marks that an agent puts around it: nothing here takes it for more than material."""
-    return unmarked("\n".join(part.text for part in result.content if isinstance(part, Text)))
+    return unmarked(_shown(result))
+
+
+def _shown(result: ToolResult) -> str:
+    return "\n".join(part.text for part in result.content if isinstance(part, Text))
 
 
 def _number(id: str) -> int:  # noqa: A002 - it is what a ToolCall has

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.agent.marks import Marks
+from runtime.agent.results import as_text, rest
 from runtime.models.drivers import Endpoint, complete, driver, offline, offline_fill, offline_tables, offline_texts
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
@@ -304,6 +306,25 @@ def test_a_declared_task_plans_reads_a_table_and_writes_a_report() -> None:
     assert str(calls[2].arguments["text"]).startswith("# Weather\n\n3 rows of 4 columns.")
     assert "12.5 (2026-11-03)" in str(calls[2].arguments["text"])
     assert last.text == "Done, in 3 steps: plan_set, files_read, report_write.\n\nreports/weather.md"
+
+
+def test_a_table_of_which_only_a_piece_was_shown_is_described_as_that_piece_and_says_so() -> None:
+    content = "day,rain\n" + "".join(f"d{day},{day}.25\n" for day in range(1_000))
+    whole, end = as_text({"size": len(content), "content": content}), 1_005
+    marked = Marks("0123456789abcdef" * 2).marked(whole[:end], "files.read november.csv", ["files"])
+    assert whole[:end].endswith("\nd98,98.25\nd99,9")
+    read = Step(tool="files_read", arguments={"path": "november.csv"})
+    told = Step(tool="report_write", arguments={"text": {"$of": 1, "$name": "content", "$do": "describe"}})
+    for shown in (marked, whole[:end]):
+        calls, _ = _went((read, told), [_result(f"{shown}\n{rest('r1', whole, 0, end)}"), _result("ok")])
+        assert str(calls[1].arguments["text"]).splitlines() == [
+            f"Only characters 0 to 1,005 of {len(whole):,} were read.",
+            "",
+            "99 rows of 2 columns.",
+            "",
+            "- day: 99 different values, from d0 to d98",
+            "- rain: from 0.25 (d0) to 98.25 (d98), 49.25 on average",
+        ]
 
 
 def test_a_step_that_failed_ends_the_task_and_is_told() -> None:
