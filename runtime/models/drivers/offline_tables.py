@@ -101,7 +101,7 @@ def _column(table: Table, place: int) -> str:
         low, high = min(numbers, key=lambda one: one[0]), max(numbers, key=lambda one: one[0])
         mean = math.fsum(number for number, _ in numbers) / len(numbers)
         least, largest = (f" ({_cut(low[1])})", f" ({_cut(high[1])})") if place else ("", "")
-        return f"from {low[0]:g}{least} to {high[0]:g}{largest}, {round(mean, 3):g} on average{after}"
+        return f"from {low[0]:.15g}{least} to {high[0]:.15g}{largest}, {round(mean, 3):.15g} on average{after}"
     often = Counter(value for value, _ in values)
     first, times = min(often.items(), key=lambda one: (-one[1], one[0]))
     most = f", most often {_cut(first)} ({times} times)" if times > 1 else _ends(values)

@@ -267,6 +267,9 @@ def test_a_table_is_described_by_what_can_be_counted() -> None:
             msgspec.json.encode(text).decode()
         )
     assert offline_tables.described("just words") == "This is no table."
+    assert "from 1234567 to 1234567.89, 1234567.445 on average" in offline_tables.described(
+        "n,m\n1234567,a\n1234567.89,b"
+    )
 
 
 _STEPS = (
