@@ -34,7 +34,14 @@ _FORMS: Final = {
     "uuid": r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b",
 }
 _PARTS: Final = re.compile(r"[,;]|(?<=\s)(?:and|und|et|y)(?=\s)")
-_NUMBER: Final = r"[-+]?\d[\d,']*(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_NUMBER: Final = r"[-+]?\d++(?:[.,']\d++)*+(?:[eE][-+]?\d++)?+"
+_PLAIN: Final = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+"""What looks like a number, and what can be read as one only: `3,50` is three and a half to some, and 350 to nobody."""
+
+_DIGITS: Final = 20
+_HELD: Final = range(-(2**63), 2**64)
+"""Whole numbers that a message holds, and the characters of the longest."""
+
 _YES: Final = frozenset({"true", "yes", "on", "y", "ja", "oui", "si", "✓", "x"})
 _NO: Final = frozenset({"false", "no", "off", "n", "nein", "non", "none", "-"})
 
@@ -135,7 +142,7 @@ def _by_form(schema: Mapping[str, object], beside: Mapping[str, object], text: s
             return there[0]
     if _kind(schema) in ("integer", "number"):
         alike = [one for one in beside.values() if isinstance(one, dict) and _kind(one) in ("integer", "number")]
-        numbers = re.findall(rf"(?<![\w.-]){_NUMBER}(?![\w-])", text)
+        numbers = re.findall(rf"(?<![\w.-])(?<!\d[,']){_NUMBER}(?![\w-])", text)
         if len(alike) == 1 and len(numbers) == 1:
             return _as(_kind(schema), schema, numbers[0])
     raise Missing
@@ -191,20 +198,25 @@ def _string(schema: Mapping[str, object], said: object) -> str:
 def _number(kind: str, said: object) -> int | float:
     if isinstance(said, bool):
         raise Missing
-    if isinstance(said, int | float):
-        number = float(said)
-    else:
-        found = re.search(_NUMBER, str(said))
-        if found is None:
-            raise Missing
-        number = float(found[0].replace(",", "").replace("'", ""))
-    if not math.isfinite(number):
+    number = said if isinstance(said, int | float) else _written(str(said))
+    if isinstance(number, float) and number.is_integer() and abs(number) < 2**53:
+        number = int(number)
+    if not math.isfinite(number) or (kind == "integer" and isinstance(number, float)):
         raise Missing
-    if kind == "integer":
-        if number != int(number):
-            raise Missing
-        return int(number)
-    return int(number) if number == int(number) and abs(number) < 2**53 else number
+    return number
+
+
+def _written(text: str) -> int | float:
+    """The first number in a text; Missing where it can be read in two ways, and where no message holds it."""
+    found = re.search(_NUMBER, text)
+    if found is None or not _PLAIN.fullmatch(found[0]):
+        raise Missing
+    plain = found[0].replace(",", "").replace("'", "")
+    if not plain.lstrip("+-").isdecimal():
+        return float(plain)
+    if len(plain) > _DIGITS or int(plain) not in _HELD:
+        raise Missing
+    return int(plain)
 
 
 def _boolean(said: object) -> bool:
@@ -259,9 +271,10 @@ def _stands_in(word: str, text: str) -> bool:
 
 
 def _read(text: str) -> object:
-    """The text itself as JSON, where it is a table."""
+    """The text itself as JSON, where it is a table that a message holds."""
     try:
         value: object = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        msgspec.msgpack.encode(value)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError, ValueError):
         return None
     return value if isinstance(value, dict) else None

@@ -167,6 +167,29 @@ def test_a_schema_is_filled_from_json_by_other_spellings_of_its_names() -> None:
     assert "items" in missing
 
 
+@pytest.mark.parametrize(
+    ("said", "whole", "number"),
+    [
+        ("9007199254740993", 9007199254740993, 9007199254740993),
+        ("1,250 pieces", 1250, 1250),
+        ("-1'250'000.5", None, -1250000.5),
+        ("12, or so", 12, 12),
+        ("1e3", 1000, 1000),
+        ("18446744073709551616", None, None),
+        ("9" * 5_000, None, None),
+        ("3,50 EUR", None, None),
+        ("1.250,50 EUR", None, None),
+        ("1,2,3", None, None),
+    ],
+)
+def test_a_number_is_what_the_text_says_to_its_last_digit_or_none(said: str, whole: object, number: object) -> None:
+    for kind, value in (("integer", whole), ("number", number)):
+        for text in (f"n: {said}", f"It is {said}", msgspec.json.encode({"n": said}).decode()):
+            found, missing = offline_fill.filled({"properties": {"n": {"type": kind}}}, text)
+            assert (found, missing) == (({}, ("n",)) if value is None else ({"n": value}, ()))
+            assert msgspec.msgpack.encode(found)
+
+
 def test_a_list_is_read_in_time_proportional_to_the_text() -> None:
     """All who ask models wait for the one process that does this."""
     begun = time.process_time()
