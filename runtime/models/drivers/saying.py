@@ -27,16 +27,19 @@ def count(told: object) -> int | None:
 
 
 def is_same_model(provider: str, asked: str, said: str) -> bool:
-    """Whether what answered may be what was asked: the one's name holds the other's, between signs.
+    """Whether what answered may be what was asked.
 
-    A provider says a model's full name for its short one (`gpt-4o-2024-08-06`), with or without its maker or a tag. A name
-    that is meant to move (`…-latest`, `auto`) is answered by any. Two names of one row of the catalogue are the same.
+    Where the catalogue lists both, they are one row; else the one's name holds the other's, between signs: a provider says a
+    model's full name for its short one (`gpt-4o-2024-08-06`), with or without its maker or a tag. A name that is meant to
+    move (`…-latest`, `auto`) is answered by any.
     """
     first, second = _bare(asked), _bare(said)
-    if not second or _MOVING.search(asked.lower()) or _holds(first, second) or _holds(second, first):
+    if not second or _MOVING.search(asked.lower()):
         return True
-    row = catalogue.find(f"{provider}/{asked}")
-    return row is not None and row is catalogue.find(f"{provider}/{said}")
+    rows = [catalogue.find(f"{provider}/{name}") for name in (asked, said)]
+    if None not in rows:
+        return rows[0] is rows[1]
+    return _holds(first, second) or _holds(second, first)
 
 
 def _bare(name: str) -> str:

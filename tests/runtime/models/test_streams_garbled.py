@@ -160,6 +160,14 @@ def test_two_names_of_one_row_of_the_catalogue_are_one_model() -> None:
     assert all(saying.is_same_model(row.provider, row.id, alias) for alias in row.aliases)
 
 
+@pytest.mark.parametrize(("asked", "said"), [("gpt-4o", "gpt-4o-mini"), ("gpt-4o-mini-2024-07-18", "gpt-4o")])
+def test_two_rows_of_the_catalogue_are_two_models_though_the_name_of_one_begins_with_the_others(
+    asked: str, said: str
+) -> None:
+    assert not saying.is_same_model("openai", asked, said)
+    assert saying.is_same_model("openai", asked, asked)
+
+
 @pytest.mark.parametrize(
     ("schema", "is_strict"),
     [
