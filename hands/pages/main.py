@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final
 from urllib.parse import urldefrag
 
+import charsets
 import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
@@ -35,9 +36,8 @@ class Got:
         self.status = int(str(reply["status"]))
         headers = reply["headers"]
         content = str(headers.get("content-type", "")) if isinstance(headers, dict) else ""
-        kind, _, rest = content.partition(";")
-        self.kind = kind.strip().lower()
-        self.charset = rest.partition("charset=")[2].strip().strip("\"'")[:40]
+        self.kind = content.partition(";")[0].strip().lower()
+        self.charset = charsets.named(content)
 
 
 class Pages(Hand):

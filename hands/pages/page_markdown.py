@@ -14,6 +14,7 @@ from markdownify import markdownify
 from msgspec import Struct
 from readability import Document
 
+from charsets import fits
 from page_refusal import PageRefused
 
 LINKS_MOST: Final = 300
@@ -71,7 +72,7 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
 
 
 def _opened(raw: bytes, charset: str) -> HtmlElement:
-    encoding = next((name for name in (charset, "utf-8") if name and _fits(raw, name)), None)  # None: as the page says
+    encoding = next((name for name in (charset, "utf-8") if name and fits(raw, name)), None)  # None: as the page says
     try:
         return document_fromstring(raw, parser=HTMLParser(encoding=encoding, no_network=True, huge_tree=False))
     except etree.XMLSyntaxError as error:
@@ -80,14 +81,6 @@ def _opened(raw: bytes, charset: str) -> HtmlElement:
         raise PageRefused("unknown type", f"It cannot be read as a page: {error}") from None
     except (etree.LxmlError, ValueError, AssertionError, LookupError) as error:
         raise PageRefused("unknown type", f"It cannot be read as a page: {error}") from None
-
-
-def _fits(raw: bytes, charset: str) -> bool:
-    try:
-        raw.decode(charset)
-    except (ValueError, LookupError):  # the name may be none that anything can have
-        return False
-    return True
 
 
 def _article(tree: HtmlElement) -> HtmlElement | None:

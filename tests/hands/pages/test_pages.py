@@ -224,6 +224,24 @@ def test_a_text_is_read_whatever_characters_its_header_names(charset: str) -> No
     assert main._text(main.Got(URL, {"status": 200, "headers": headers}, "Ä".encode())) == "Ä"
 
 
+@pytest.mark.parametrize(
+    ("content_type", "raw", "text"),
+    [
+        ("text/plain; charset=windows-1251;", "Привет".encode("cp1251"), "Привет"),
+        ('text/plain; q=1; Charset="Windows-1251"', "Привет".encode("cp1251"), "Привет"),
+        ("text/plain; charset=iso-8859-1", b"\x93Fish\x94 \x80 5", "“Fish” € 5"),
+        ("text/plain;charset=US-ASCII", b"\x93Fish\x94", "“Fish”"),
+        ("text/plain; charset=utf-8; charset=latin1", "Ä".encode(), "Ä"),
+        ("text/plain; charset=\xff", "Ä".encode(), "Ä"),
+    ],
+)
+def test_a_text_is_read_in_the_characters_that_a_browser_reads_it_in(content_type: str, raw: bytes, text: str) -> None:
+    got = main.Got(URL, {"status": 200, "headers": {"content-type": content_type}}, raw)
+    assert got.kind == "text/plain"
+    assert main._text(got) == text
+    assert text in read(b"<html><body><p>%s</p></body></html>" % raw, got.charset, whole=True).markdown
+
+
 @pytest.mark.parametrize("number", ["²", "٣", "9" * 5_000, "-1", "", "1.5"])
 def test_numbers_in_a_page_that_are_none_are_passed_over(number: str) -> None:
     raw = f'<html><body><ol start="{number}"><li>one</li></ol><table><tr><td colspan="{number}">two</td></tr></table>'
