@@ -3,6 +3,7 @@
 The library is given a stream: bytes by themselves it takes for the name of a file first, and text for an address.
 """
 
+import codecs
 import io
 import re
 import time
@@ -10,6 +11,7 @@ from typing import Final
 
 import feedparser
 
+from charsets import fits
 from page_refusal import PageRefused
 
 ROOM: Final = 900_000
@@ -18,13 +20,19 @@ ROOM: Final = 900_000
 _SPOILED: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 """What the library raises where it meets what it did not expect: a letter whose number is too large, among others."""
 
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NAMES_ITS_OWN: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=")
 _TAG: Final = re.compile(r"<[^<>]*>")
 
 
-def read(raw: bytes, url: str, most: int) -> dict[str, object]:
-    """What pages.feed answers, but for `url`. Raises PageRefused for what is no feed."""
+def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
+    """What pages.feed answers, but for `url`. charset: what its header said, or "". PageRefused for what is no feed."""
     try:
-        headers = {"content-location": url}
+        headers = {"content-location": url, "content-type": f"application/xml{_letters(raw, charset)}"}
         found = feedparser.parse(io.BytesIO(raw), response_headers=headers, resolve_relative_uris=True)
     except _SPOILED as error:
         raise PageRefused("unknown type", f"{url}: it cannot be read as a feed: {type(error).__name__}.") from None
@@ -46,6 +54,15 @@ def read(raw: bytes, url: str, most: int) -> dict[str, object]:
         entries.append(entry)
     is_cut = len(found.entries) > len(entries)
     return {"title": _plain(found.feed.get("title", "")), "entries": entries, "more": is_cut}
+
+
+def _letters(raw: bytes, charset: str) -> str:
+    """The charset to read a feed in, as a content-type tells it, which goes before what the feed names: "" where it does."""
+    mark = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
+    if not mark and (b"\0" in raw[:4] or _NAMES_ITS_OWN.match(raw)):
+        return ""
+    names = (mark, charset, "utf-8", "windows-1252", "iso-8859-1")
+    return f"; charset={next(name for name in names if name and fits(raw, name))}"
 
 
 def _plain(text: object) -> str:

@@ -68,7 +68,7 @@ class Pages(Hand):
             got = await self._fetched(call.resource, age)
             import feed_reading
 
-            return {"url": got.url, **feed_reading.read(got.raw, got.url, most)}
+            return {"url": got.url, **feed_reading.read(got.raw, got.url, got.charset, most)}
 
     async def search(self, call: Call, query: str, page: int = 1, language: str = "") -> dict[str, object]:
         """pages.search: what an engine finds. page: from 1."""

@@ -97,27 +97,51 @@ LAUGHS = (
 
 
 def test_entries_of_rss_and_atom() -> None:
-    found = feeds.read(RSS, URL, 1)
+    found = feeds.read(RSS, URL, "", 1)
     assert (found["title"], found["more"]) == ("News", True)
     assert found["entries"] == [
         {"title": "One & only", "url": "https://example.org/1", "id": "urn:1",
          "date": "2026-06-01T10:00:00Z", "summary": "Hello you"}
     ]  # fmt: skip
-    (entry,) = feeds.read(ATOM, URL, 50)["entries"]
+    (entry,) = feeds.read(ATOM, URL, "", 50)["entries"]
     assert (entry["title"], entry["id"], entry["date"]) == ("E", "urn:1", "2026-06-01T10:00:00Z")
 
 
 def test_what_is_no_feed_is_told_and_entities_do_not_unfold() -> None:
     for raw in (b"", b"<html><p>no feed</p></html>", b"\0\xff"):
         with pytest.raises(PageRefused) as refused:
-            feeds.read(raw, URL, 50)
+            feeds.read(raw, URL, "", 50)
         assert refused.value.code == "unknown type"
     began = time.process_time()
     try:
-        assert len(str(feeds.read(LAUGHS, URL, 50)["title"])) < 2000
+        assert len(str(feeds.read(LAUGHS, URL, "", 50)["title"])) < 2000
     except PageRefused:
         pass
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("charset", "raw"),
+    [
+        ("windows-1251", "<rss version='2.0'><channel><title>Привет</title></channel></rss>".encode("cp1251")),
+        ("utf-8", b"<?xml version='1.0'?>" + "<rss version='2.0'><channel><title>Привет</title></channel></rss>".encode()),
+        ("", "<rss version='2.0'><channel><title>Привет</title></channel></rss>".encode()),
+        ("", "\ufeff<rss version='2.0'><channel><title>Привет</title></channel></rss>".encode()),
+        ("", "\ufeff<rss version='2.0'><channel><title>Привет</title></channel></rss>".encode("utf-16-le")),
+        ("utf-8", "<?xml version='1.0' encoding='windows-1251'?><rss version='2.0'><channel><title>Привет</title></channel>"
+         "</rss>".encode("cp1251")),
+        ("us-ascii", "<?xml version='1.0' encoding='utf-16'?><rss version='2.0'><channel><title>Привет</title></channel>"
+         "</rss>".encode("utf-16-be")),
+        ("no-such-charset", "<rss version='2.0'><channel><title>Привет</title></channel></rss>".encode()),
+    ],
+)  # fmt: skip
+def test_a_feed_is_read_in_the_characters_that_it_names_or_else_its_header(charset: str, raw: bytes) -> None:
+    assert feeds.read(raw, URL, charset, 9)["title"] == "Привет"
+
+
+def test_a_feed_in_no_characters_that_anything_names_is_read_as_a_browser_does() -> None:
+    raw = b"<rss version='2.0'><channel><title>\x93Fish\x94</title></channel></rss>"
+    assert feeds.read(raw, URL, "utf-8", 9)["title"] == "“Fish”"
 
 
 def test_a_body_that_reads_like_the_name_of_a_file_or_an_address_is_no_feed(tmp_path: Path) -> None:
@@ -125,7 +149,7 @@ def test_a_body_that_reads_like_the_name_of_a_file_or_an_address_is_no_feed(tmp_
     file.write_bytes(RSS)
     for body in (str(file), file.as_uri()):
         with pytest.raises(PageRefused) as refused:
-            feeds.read(body.encode(), URL, 50)
+            feeds.read(body.encode(), URL, "", 50)
         assert refused.value.code == "unknown type"
 
 
@@ -207,7 +231,7 @@ def test_links_and_entries_fit_into_a_reply_however_long_they_are() -> None:
     assert 50 < len(page.links) < 300
     item = f"<item><title>{'語' * 900}</title><link>https://x.example/{'a' * 1_900}</link>"
     item += f"<description>{'語' * 900}</description></item>"
-    feed = feeds.read(f"<rss version='2.0'><channel>{item * 200}</channel></rss>".encode(), URL, 200)
+    feed = feeds.read(f"<rss version='2.0'><channel>{item * 200}</channel></rss>".encode(), URL, "", 200)
     encode_body(feed)
     assert feed["more"] is True
     assert len(feed["entries"]) > 50
@@ -263,7 +287,7 @@ def test_numbers_in_a_page_that_are_none_are_passed_over(number: str) -> None:
 )
 def test_a_feed_of_what_nobody_can_read_is_refused_or_can_be_sent(raw: bytes) -> None:
     with suppress(PageRefused):
-        encode_body(feeds.read(raw, URL, 9))
+        encode_body(feeds.read(raw, URL, "", 9))
 
 
 def test_half_a_letter_of_a_search_engine_is_told_as_one_that_is_none() -> None:
