@@ -13,6 +13,7 @@ import feedparser
 
 from charsets import fits
 from page_refusal import PageRefused
+from plain_line import line, whole
 
 ROOM: Final = 900_000
 """Bytes of the entries of one answer, which fit into a reply with what is around them."""
@@ -26,7 +27,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NAMES_ITS_OWN: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=")
-_TAG: Final = re.compile(r"<[^<>]*>")
+_HTML: Final = ("text/html", "application/xhtml+xml")
 
 
 def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
@@ -42,18 +43,18 @@ def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
     room = ROOM
     for one in found.entries[:most]:
         entry = {
-            "title": _plain(one.get("title", "")),
-            "url": _whole(one.get("link", ""))[:2000],
-            "id": _whole(one.get("id", "") or one.get("link", ""))[:500],
+            "title": _line(one, "title"),
+            "url": whole(one.get("link", ""))[:2000],
+            "id": whole(one.get("id", "") or one.get("link", ""))[:500],
             "date": _moment(one.get("published_parsed") or one.get("updated_parsed")),
-            "summary": _plain(one.get("summary", "")),
+            "summary": _line(one, "summary"),
         }
         room -= sum(len(text.encode()) + 20 for text in entry.values())
         if room < 0:
             break
         entries.append(entry)
     is_cut = len(found.entries) > len(entries)
-    return {"title": _plain(found.feed.get("title", "")), "entries": entries, "more": is_cut}
+    return {"title": _line(found.feed, "title"), "entries": entries, "more": is_cut}
 
 
 def _letters(raw: bytes, charset: str) -> str:
@@ -65,13 +66,10 @@ def _letters(raw: bytes, charset: str) -> str:
     return f"; charset={next(name for name in names if name and fits(raw, name))}"
 
 
-def _plain(text: object) -> str:
-    return " ".join(_TAG.sub(" ", _whole(text)).split())[:1000]
-
-
-def _whole(text: object) -> str:
-    """What was told, in letters alone that can be sent: a reference may name half a one."""
-    return str(text).encode("utf-8", "replace").decode()
+def _line(told: feedparser.FeedParserDict, name: str) -> str:
+    """A text, of which the feed, or the library where that says nothing, says whether it is HTML."""
+    is_html = told.get(f"{name}_detail", {}).get("type") in _HTML
+    return line(told.get(name, ""), tag=" " if is_html else None)
 
 
 def _moment(parsed: time.struct_time | None) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urljoin
 from msgspec import Struct
 
 from page_refusal import PageRefused
+from plain_line import line
 
 RESULTS_MOST: Final = 50
 _NUMBER: Final = re.compile(r"(?a)[0-9]{1,18}")
@@ -57,7 +58,7 @@ def _read_mediawiki(answer: dict[str, object], address: str) -> Rows:
         {
             "title": _text(row, "title"),
             "url": urljoin(address, f"index.php?curid={int(str(row.get('pageid', 0)))}"),
-            "summary": _text(row, "snippet"),
+            "summary": line(row.get("snippet") or "", tag=""),
             "date": _text(row, "timestamp"),
         }
         for row in _rows(found.get("search") if isinstance(found, dict) else None)
@@ -104,5 +105,4 @@ def _rows(found: object) -> Rows:
 
 
 def _text(row: dict[str, object], name: str) -> str:
-    text = str(row.get(name) or "").encode("utf-8", "replace").decode()  # JSON may hold half a letter
-    return " ".join(re.sub(r"<[^<>]*>", "", text).split())[:1000]
+    return line(row.get(name) or "")

@@ -14,6 +14,7 @@ main = hand_module("pages", "main")
 markdown = hand_module("pages", "page_markdown")
 feeds = hand_module("pages", "feed_reading")
 engines = hand_module("pages", "search_engines")
+lines = hand_module("pages", "plain_line")
 PageRefused = hand_module("pages", "page_refusal").PageRefused
 
 URL = "https://example.org/news/a.html"
@@ -215,11 +216,45 @@ def test_a_page_of_blanks_takes_time_proportional_to_it() -> None:
     assert time.process_time() - begun < 1  # it takes 0.1 s, and took 4
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("Why 1 &lt; 2 and 3 &gt; 2", "Why 1 < 2 and 3 > 2"),
+        ("&lt;p&gt;Fish &amp;amp; Chips, 1 &amp;lt;b&amp;gt;&lt;/p&gt;", "Fish & Chips, 1 <b>"),
+        ("a&lt;br&gt;&amp;#10;&amp;#27;&amp;#xD800;&amp;#8203;b &amp;lt;", "a \ufffd\u200bb <"),
+    ],
+)
+def test_a_text_of_a_feed_keeps_its_signs_and_loses_its_tags(told: str, shown: str) -> None:
+    for item in (f"<title>{told}</title>", f"<description>{told}</description>"):
+        raw = f"<rss version='2.0'><channel><item>{item}</item></channel></rss>".encode()
+        (entry,) = feeds.read(raw, URL, "", 9)["entries"]
+        assert shown in (entry["title"], entry["summary"])
+        encode_body(entry)
+    plain = b"<feed xmlns='http://www.w3.org/2005/Atom'><title type='text'>List&lt;String&gt; &amp;amp;</title></feed>"
+    assert feeds.read(plain, URL, "", 9)["title"] == "List<String> &amp;"
+
+
+def test_a_text_of_an_engine_is_one_and_a_snippet_is_html() -> None:
+    kind, address = engines.engine({"home": "searxng https://s.example/search"}, "home")
+    row = {"url": "https://x.example/", "title": "1 < 2 and 3 > 2 in List<String>", "content": "R&amp;D is an entity"}
+    (found,) = engines.answers(kind, address, json.dumps({"results": [row]}).encode())
+    assert (found["title"], found["summary"]) == (row["title"], row["content"])
+    kind, address = engines.engine({"w": "mediawiki https://en.wikipedia.org/w/api.php"}, "w")
+    snippet = '<span class="searchmatch">Fish</span> &amp; Chips, &quot;1 &lt; 2&quot;&#10;x'
+    (found,) = engines.answers(
+        kind,
+        address,
+        json.dumps({"query": {"search": [{"title": "a < b > c", "pageid": 1, "snippet": snippet}]}}).encode(),
+    )
+    assert (found["title"], found["summary"]) == ("a < b > c", 'Fish & Chips, "1 < 2" x')
+    assert lines.line("<b>&#" + "9" * 5_000, tag="")[:4] == "&#99"
+
+
 def test_a_feed_and_results_of_signs_that_open_take_time_proportional_to_them() -> None:
     begun = time.process_time()
-    assert feeds._plain("<" * 100_000 + "b>")[:3] == "<<<"
-    assert engines._text({"title": "<" * 100_000 + "b>"}, "title")[:3] == "<<<"
-    assert feeds._plain("a <b>c</b> <br/>d") == "a c d"
+    assert lines.line("<" * 100_000 + "b>", tag=" ")[:3] == "<<<"
+    assert lines.line("<b" * 100_000, tag=" ")[:4] == "<b<b"
+    assert lines.line("a <b>c</b> <br/>d", tag=" ") == "a c d"
     assert time.process_time() - begun < 2  # it takes 0.01 s, and took 12
 
 
