@@ -16,7 +16,7 @@ from address_check import Allowance, read_allowance
 from dialling import Link, dial, trust
 from http_hop import CHUNK_SIZE, Progress, Send, exchange, request
 from name_lookup import Lookup, SystemLookup
-from page_cache import BODY_MOST, Kept, PageCache, may_keep, now
+from page_cache import BODY_MOST, Kept, PageCache, may_keep, now, tells_of_the_page
 from robots import Robots
 from runtime import Call, Failure, Hand
 from tunnel import Carried, carry
@@ -106,6 +106,8 @@ class Web(Hand):
             address = str(answer["address"])
             one = Kept(url=call.resource, status=status, headers=headers, address=address, at=now(), body=bytes(body))
             self.cache.put(one)
+        elif tells_of_the_page(status):
+            self.cache.forget(call.resource)
         return answer | {"cached": False}
 
     async def _kept(self, call: Call, kept: Kept, most: int, progress: Progress) -> dict[str, object]:

@@ -20,6 +20,7 @@ BODY_MOST: Final = 4 * 1024 * 1024
 VALIDATOR_MOST: Final = 4 * 1024
 """Characters of a validator that is sent back; a longer one, which no request has room for, is none."""
 
+TOO_MANY: Final = 429
 _VARY: Final = frozenset(("", "accept-encoding"))
 _OF_ITS_OWN: Final = frozenset(("content-length", "content-encoding", "content-range", "transfer-encoding", "location"))
 """Headers of a 304 that are about itself and not about what is kept (RFC 9111 §3.2)."""
@@ -51,6 +52,11 @@ def may_keep(status: int, headers: Mapping[str, str]) -> bool:
     control = {part.strip().partition("=")[0].lower() for part in headers.get("cache-control", "").split(",")}
     vary = {part.strip().lower() for part in headers.get("vary", "").split(",")}
     return status == 200 and not control & {"no-store", "private"} and vary <= _VARY and "set-cookie" not in headers
+
+
+def tells_of_the_page(status: int) -> bool:
+    """Whether a reply that is no 304 says that what is kept is true no more (RFC 9111 §4.3.3), and not only: ask later."""
+    return status < 500 and status != TOO_MANY
 
 
 class PageCache:

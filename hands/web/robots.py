@@ -91,7 +91,7 @@ class Robots:
                     url = normalise(location)
                     continue
                 if 200 <= status < 300:
-                    ours = _ours(body.decode("utf-8", "replace"))
+                    ours = _ours(body.decode("utf-8-sig", "replace"))
                     return (None if ours is None else Protego.parse(ours)), KEPT_FOR, len(body)
                 return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
         except WebFailed as failed:

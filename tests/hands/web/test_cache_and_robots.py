@@ -103,6 +103,31 @@ def test_what_must_not_be_kept_any_more_is_forgotten(tmp_path: Path, header: str
     assert not list(tmp_path.rglob("cache/*"))
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        reply(b"new", "Cache-Control: no-store"),
+        reply(b"", status="404 Not Found"),
+        reply(b"", status="410 Gone"),
+        reply(b"", "Location: /elsewhere", status="301 Moved"),
+        reply(b"new" * (2 << 20)),
+    ],
+)
+def test_what_was_replaced_or_is_gone_is_forgotten(tmp_path: Path, second: bytes) -> None:
+    seen: list[str] = []
+    found = asked(tmp_path, site(seen, reply(b"old"), second), 60.0, 0.0, 60.0)
+    assert found[0][0] == b"old"
+    assert len(seen) == 3
+    assert found[2][0] == found[1][0]
+    assert not list(tmp_path.rglob("cache/*"))
+
+
+def test_what_a_server_cannot_tell_now_stays_kept(tmp_path: Path) -> None:
+    found = asked(tmp_path, site([], reply(b"old"), reply(b"", status="503 Busy")), 60.0, 0.0, 60.0)
+    assert [done["status"] for _, done in found] == [200, 503, 200]
+    assert found[2][0] == b"old"
+
+
 def test_requests_with_headers_of_their_own_go_past_the_cache(tmp_path: Path) -> None:
     seen: list[str] = []
     asked(tmp_path, site(seen, reply(b"mine")), 60.0, 60.0, headers={"authorization": "Bearer x"})
@@ -241,6 +266,14 @@ def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
     text = f"{others}{again}Crawl-delay: 1\nDisallow: /no\n{others}"
     kept = ["User-agent: -", "User-agent: *", "User-agent: Maniple", "Crawl-delay: 1", "Disallow: /no", "Allow: /"]
     assert robots._ours(text).split("\n") == [*kept, "User-agent: -"]
+
+
+def test_a_mark_of_the_order_of_bytes_hides_no_rule() -> None:
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        return 200, "", b"\xef\xbb\xbfUser-agent: *\nDisallow: /\n"
+
+    with pytest.raises(WebFailed, match="does not want programs"):
+        run(robots.Robots(get).check("https://example.org/no"))
 
 
 def test_a_group_ends_also_where_the_next_is_for_others() -> None:
