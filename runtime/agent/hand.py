@@ -275,9 +275,8 @@ class AgentHand(Hand):
                 chunks.append(chunk)
                 size += len(chunk)
         if size > STREAM_MOST:
-            return Returned(
-                value=replies.with_content(chunks, {"cut": f"at {size} bytes, there is more"}), labels=("cut",)
-            )
+            told = {"cut": f"at {size} bytes, there is more"}
+            return Returned(value=replies.with_content(chunks, told, is_cut=True), labels=("cut",))
         return self._returned_by(stream.reply, replies.with_content(chunks, stream.reply.value))
 
     def _returned_by(self, reply: Reply, value: object) -> Returned:

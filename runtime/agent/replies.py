@@ -1,5 +1,6 @@
 """What an agent's calls say and what came of them, as values (pure): between the bus and the machine, which knows no bus."""
 
+import codecs
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -29,13 +30,13 @@ def asked(action: Think) -> dict[str, object]:
     return {name: value for name, value in given.items() if value not in (None, "", [])}
 
 
-def with_content(chunks: Sequence[bytes], value: object) -> object:
-    """A reply's value with what it streamed, which comes last, since it may be long."""
+def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False) -> object:
+    """A reply's value with what it streamed, which comes last, since it may be long. is_cut: its last letter may be half."""
     if not chunks:
         return value
     whole = b"".join(chunks)
     try:
-        content = whole.decode()
+        content = codecs.getincrementaldecoder("utf-8")().decode(whole, final=not is_cut)
     except UnicodeDecodeError:
         content = f"({len(whole)} bytes that are no text)"
     return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}

@@ -28,6 +28,12 @@ def test_what_was_streamed_stands_in_the_reply(chunks: list[bytes], value: objec
     assert with_content(chunks, value) == told
 
 
+def test_a_stream_that_was_cut_within_a_letter_loses_that_letter_alone() -> None:
+    assert with_content(["aä".encode(), b"\xe2\x82"], {"cut": "at 5"}, is_cut=True) == {"cut": "at 5", "content": "aä"}
+    assert with_content([b"\xff\xe2\x82"], None, is_cut=True) == {"content": "(3 bytes that are no text)"}
+    assert with_content(["aä".encode(), b"\xe2\x82"], None) == {"content": "(5 bytes that are no text)"}
+
+
 def test_what_the_run_of_an_agent_has_used_counts_here_and_its_answer_is_the_reply() -> None:
     used = {"answer": "yes", "tokens": 5, "micro_dollars": 7}
     done = of_run(Returned(value={"outcome": "done", "value": used}, tokens=1))
