@@ -157,8 +157,7 @@ class Desk:
         until: by time.monotonic. ModelFailed: "limited" where its turn would come later, "paused" where the breaker is open.
         """
         async with self._place(provider, until):
-            await asyncio.sleep(self._wait(provider, until))
-            self._begun(provider)
+            await self._paced(provider, until)
             failure: ModelFailed | None = None
             is_over = False
             try:
@@ -185,6 +184,16 @@ class Desk:
             yield
         finally:
             places.release()
+
+    async def _paced(self, provider: str, until: float) -> None:
+        """Wait for the turn, and begin. Who comes to make no request gives it back."""
+        seconds = self._wait(provider, until)
+        try:
+            await asyncio.sleep(seconds)
+            self._begun(provider)
+        except (asyncio.CancelledError, ModelFailed):
+            self._paces[provider] = pacing.given_back(self._paces[provider])
+            raise
 
     def _wait(self, provider: str, until: float) -> float:
         """Seconds until a request may be sent, whose turn is taken by asking, if it comes by then."""

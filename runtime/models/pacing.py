@@ -23,3 +23,8 @@ def taken(pace: Pace, now: float) -> tuple[Pace, float]:
     left = max(0.0, pace.taken - max(0.0, now - pace.at) / each)
     after = Pace(per_minute=pace.per_minute, taken=left + 1, at=max(now, pace.at))
     return after, max(0.0, (left + 1 - pace.per_minute) * each)
+
+
+def given_back(pace: Pace) -> Pace:
+    """The pace after a request that waited and was not made: its place is for the next that asks."""
+    return Pace(per_minute=pace.per_minute, taken=max(0.0, pace.taken - 1), at=pace.at)

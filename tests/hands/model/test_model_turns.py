@@ -66,6 +66,27 @@ def test_who_would_wait_for_the_next_minute_beyond_the_call_hears_it_at_once_and
     assert all("`maniple settings model 'per_minute=" in why for why in asyncio.run(asked()))
 
 
+def test_who_is_cancelled_while_it_waits_for_the_next_minute_gives_its_turn_back(tmp_path: Path) -> None:
+    hand = hand_of(tmp_path, SOON, per_minute={"scripted": 1})
+
+    async def after() -> object:
+        await hand.start()
+        await hand.complete(Asking("scripted/script"), **ASKED)
+        waiting = asyncio.create_task(hand.complete(Asking("scripted/script", deadline=200_000), **ASKED))
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert hand.desk._paces["scripted"].taken > 1.5, "it waits for its turn"
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        with pytest.raises(Failure, match="asked 1 times a minute") as failed:
+            await hand.complete(Asking("scripted/script", deadline=10_000), **ASKED)
+        return failed.value.detail["after"]
+
+    seconds = asyncio.run(after())
+    assert isinstance(seconds, float)
+    assert 0 < seconds <= 60
+
+
 def test_a_route_goes_on_where_a_turn_would_come_too_late(tmp_path: Path) -> None:
     hand = hand_of(
         tmp_path, SOON, per_minute={"scripted": 1}, routes={"default": ["scripted/script", "offline/classical"]}
