@@ -9,6 +9,7 @@ import pytest
 from runtime import Failure
 from tests.hands.model.calls import ASKED, Asking, ask, hand_of
 from tests.runtime.models.stage import stage, whole
+from wire.entries import Cost
 
 WRONG_KEY = (
     "openai answered 401 (invalid_api_key): its key is wrong, expired or not allowed this: set it anew, "
@@ -54,3 +55,10 @@ def test_a_wrong_key_is_told_as_that_and_with_what_mends_it_whatever_else_the_ro
     assert first.text.startswith(f"{WRONG_KEY}; left out openai/gpt-4.1: openai is left alone for ")
     assert second.code == "paused"
     assert second.text.count(WRONG_KEY) == 2
+
+
+def test_a_route_goes_on_where_a_model_could_cost_more_than_the_call_may(tmp_path: Path) -> None:
+    routes = {"default": ["scripted/script", "offline/classical"]}
+    hand = hand_of(tmp_path, '{"text": "dear", "times": 0}', routes=routes)
+    found = ask(hand, Asking("default", Cost(tokens=5, micro_dollars=0)))
+    assert (found.model, found.tried) == ("offline/classical", ("scripted/script: over_most",))
