@@ -40,7 +40,8 @@ KINDS: Final[dict[str, Kind]] = {
     "cut": _kind("the stream ended before the answer did", again=True, against=True),
     "malformed": _kind("what came is not the protocol: wrong JSON, wrong order", again=True, against=True),
     "endless": _kind("more came than an answer may have: it would again", against=True),
-    "key": _kind("the key is wrong, expired or not allowed this (401, 403)", against=True),
+    "key": _kind("the key is wrong, expired or not allowed this (401)", against=True),
+    "forbidden": _kind("the key may not use this model (403): it may use others of the same provider"),
     "funds": _kind("the account has no money or quota left (402, 429 that says so)", against=True),
     "unknown_model": _kind("the provider has no such model (404), or answered with another one"),
     "too_long": _kind("the request is longer than the model's window"),
@@ -86,6 +87,6 @@ def set_address(provider: str) -> str:
 
 
 _STATUSES: Final = {
-    401: "key", 402: "funds", 403: "key", 404: "unknown_model", 408: "slow", 413: "too_long", 429: "limited",
+    401: "key", 402: "funds", 403: "forbidden", 404: "unknown_model", 408: "slow", 413: "too_long", 429: "limited",
     503: "overloaded", 504: "slow", 529: "overloaded",
 }  # fmt: skip

@@ -20,6 +20,9 @@ WORDS: Final = 300
 WRONG_KEY: Final = "its key is wrong, expired or not allowed this"
 """What is told of a key instead of what a provider said: that may hold it."""
 
+NO_RIGHT: Final = "its key may not use this model"
+"""What is told where a provider says no more than 403."""
+
 _NAMED: Final = {
     "api_error": "server",
     "authentication_error": "key",
@@ -39,7 +42,7 @@ _NAMED: Final = {
     "model_not_found": "unknown_model",
     "not_found_error": "unknown_model",
     "overloaded_error": "overloaded",
-    "permission_error": "key",
+    "permission_error": "forbidden",
     "rate_limit_error": "limited",
     "rate_limit_exceeded": "limited",
     "rate_limit_reached_error": "limited",
@@ -76,7 +79,7 @@ _SAID: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ),
     ("refused", re.compile(r"content (?:policy|filter|management)|usage polic(?:y|ies)|safety system")),
 )
-_DOUBTFUL: Final = frozenset({"request", "limited", "server"})
+_DOUBTFUL: Final = frozenset({"request", "forbidden", "limited", "server"})
 """Statuses' codes that words in the body may say better."""
 
 
@@ -96,7 +99,7 @@ def refusal(
         )
     name = f" ({names[0]})" if names else ""
     how = f"answered {status}{name}" if status >= 400 else f"broke off its answer with an error{name}"
-    told = WRONG_KEY if code == "key" else plain(said, key)
+    told = WRONG_KEY if code == "key" else plain(said, key) or (NO_RIGHT if code == "forbidden" else "")
     return ModelFailed(code, f"{provider} {how}{': ' if told else ''}{told}", after=after, provider=provider)
 
 

@@ -62,3 +62,24 @@ def test_a_route_goes_on_where_a_model_could_cost_more_than_the_call_may(tmp_pat
     hand = hand_of(tmp_path, '{"text": "dear", "times": 0}', routes=routes)
     found = ask(hand, Asking("default", Cost(tokens=5, micro_dollars=0)))
     assert (found.model, found.tried) == ("offline/classical", ("scripted/script: over_most",))
+
+
+def test_a_model_that_a_key_may_not_use_leaves_the_others_of_its_provider(tmp_path: Path) -> None:
+    forbidden = whole(403, {"error": {"message": "not for you", "type": "permission_error"}})
+    routes = {"default": ["openai/gpt-5", "openai/gpt-4.1"]}
+
+    async def asked() -> tuple[Failure, int]:
+        async with stage([forbidden]) as server:
+            hand: Any = hand_of(
+                tmp_path, openai_key="sk-0123456789", addresses={"openai": f"{server.url}/v1"}, routes=routes
+            )
+            await hand.start()
+            with pytest.raises(Failure) as failed:
+                await hand.complete(Asking("default"), **ASKED)
+            await hand.stop()
+            return failed.value, len(server.asked)
+
+    failure, times = asyncio.run(asked())
+    assert times == 2
+    assert failure.code == "forbidden"
+    assert failure.text.count("openai answered 403 (permission_error): not for you") == 2

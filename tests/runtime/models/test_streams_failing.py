@@ -61,7 +61,9 @@ _STATUSES: Final = (
     _status("503", 503, {"error": "busy"}, "overloaded"),
     _status("529", 529, _said("overloaded_error", "Overloaded"), "overloaded"),
     _status("401", 401, _said("authentication_error", f"invalid key {KEY}"), "key"),
-    _status("403", 403, _said("permission_error", "no"), "key"),
+    _status("403", 403, _said("permission_error", "no"), "forbidden", words="no"),
+    _status("403, no more", 403, "", "forbidden", words="its key may not use this model"),
+    _status("403, a wrong key", 403, {"error": {"message": f"Incorrect API key provided: {KEY}"}}, "key"),
     _status(
         "400, Google's wrong key",
         400,
