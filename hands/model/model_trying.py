@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
@@ -52,13 +52,13 @@ class Trying:
             raise ModelFailed("request", fault)  # before any answer is paid for that would be of no use
         plan = self._desk.plan(self._asked, self._request)
         failed: list[tuple[str, ModelFailed]] = []
-        for name in plan.names:
-            tries = 0
+        for place, name in enumerate(plan.names):
+            tries, until = 0, self._part(len(plan.names) - place)
             while True:
                 tries, shown = tries + 1, False
                 answer: Answer | None = None
                 try:
-                    async with contextlib.aclosing(self._once(name, self._request)) as pieces:
+                    async with contextlib.aclosing(self._once(name, self._request, until)) as pieces:
                         async for piece in pieces:
                             if isinstance(piece, Answer):
                                 answer = piece
@@ -71,7 +71,7 @@ class Trying:
                     return
                 except ModelFailed as failure:
                     last = failure
-                left = self._until - time.monotonic()
+                left = until - time.monotonic()
                 pause = retrying.wait(last, tries, shown=shown, left=left, chance=self._chance())
                 if pause is None:
                     break
@@ -82,31 +82,42 @@ class Trying:
             failed.append((name, last))
         raise _nobody(failed, plan.left_out)
 
-    async def _once(self, name: str, request: Request) -> AsyncGenerator[AnyPiece | Answer, None]:
-        """One request to one model."""
+    def _part(self, models: int) -> float:
+        """When the next model must have begun to answer, so that each one after it has as much time."""
+        now = time.monotonic()
+        return now + (self._until - now) / models
+
+    async def _once(self, name: str, request: Request, until: float) -> AsyncGenerator[AnyPiece | Answer, None]:
+        """One request to one model. until: by time.monotonic, when its first piece must be there."""
         provider, model = resource.split(name)
         driver = await self._desk.driver(provider)
         request = self._within(name, request)
         made, is_owed = 0, True
-        async with self._desk.turn(provider, self._until):
-            began = time.monotonic()
-            try:
-                async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
-                    async for piece in pieces:
-                        if isinstance(piece, Answer):
-                            is_owed = False
-                            self._bill.settle(name, piece.usage)
-                        else:
-                            if not made:
-                                self._desk.measured(name, time.monotonic() - began)
-                            made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
-                        yield piece
-            except ModelFailed:
-                is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
-                raise
-            finally:
-                if is_owed:
-                    self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
+        try:
+            async with self._desk.turn(provider, until):
+                began = time.monotonic()
+                wait: float | None = until - began
+                try:
+                    async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
+                        while (piece := await _next(pieces, wait)) is not None:
+                            wait = None
+                            if isinstance(piece, Answer):
+                                is_owed = False
+                                self._bill.settle(name, piece.usage)
+                            else:
+                                if not made:
+                                    self._desk.measured(name, time.monotonic() - began)
+                                made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
+                            yield piece
+                except ModelFailed:
+                    is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
+                    raise
+                finally:
+                    if is_owed:
+                        self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
+        except TimeoutError:  # outside of its turn, for the time was the call's: that speaks against nobody
+            why = f"{name} did not begin to answer in its part of the call's time"
+            raise ModelFailed("slow", why, provider=provider) from None
 
     def _within(self, name: str, request: Request) -> Request:
         """The request with its answer as long as the call's `most` has room for."""
@@ -126,7 +137,7 @@ class Trying:
             said = Message(role="assistant", parts=answer.parts)
             told = Message(role="user", parts=(Text(text=schemas.again(found.problems)),))
             request = replace(self._request, messages=(*self._request.messages, said, told))
-            async with contextlib.aclosing(self._once(name, request)) as pieces:
+            async with contextlib.aclosing(self._once(name, request, self._until)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Answer):
                         answer, found = piece, _read(piece.text, schema)
@@ -138,6 +149,12 @@ class Trying:
 
     def _whole(self, answer: Answer) -> Answer:
         return replace(answer, micro_dollars=self._bill.micro_dollars, tried=tuple(self._tried))
+
+
+async def _next(pieces: AsyncIterator[AnyPiece | Answer], seconds: float | None) -> AnyPiece | Answer | None:
+    """The next piece, None after the last. TimeoutError where it has not come in so many seconds, if they are bounded."""
+    async with asyncio.timeout(seconds):
+        return await anext(pieces, None)
 
 
 def _nobody(failed: Sequence[tuple[str, ModelFailed]], left_out: Sequence[tuple[str, str]]) -> ModelFailed:

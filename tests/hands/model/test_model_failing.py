@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from runtime import Failure
+from runtime.models import messages
+from runtime.models.messages import Answer
+from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, Asking, ask, hand_of
-from tests.runtime.models.stage import stage, whole
+from tests.runtime.models.stage import HOLD, stage, whole
 from wire.entries import Cost
 
 WRONG_KEY = (
@@ -83,3 +86,30 @@ def test_a_model_that_a_key_may_not_use_leaves_the_others_of_its_provider(tmp_pa
     assert times == 2
     assert failure.code == "forbidden"
     assert failure.text.count("openai answered 403 (permission_error): not for you") == 2
+
+
+def test_a_provider_that_stays_silent_takes_its_part_of_the_calls_time_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("model", "main"), "MARGIN_S", 0.0)
+    routes = {"default": ["openai/gpt-5", "scripted/script"]}
+
+    async def asked() -> tuple[Answer, Failure, bool]:
+        async with stage([HOLD]) as server:
+            addresses = {"openai": f"{server.url}/v1"}
+            hand: Any = hand_of(
+                tmp_path, '{"text": "ok"}', openai_key="sk-0123456789", addresses=addresses, routes=routes
+            )
+            await hand.start()
+            await hand.desk.driver("openai")
+            found: Answer = await hand.complete(Asking("default", deadline=2_000), **ASKED)
+            with pytest.raises(Failure, match="openai/gpt-5 did not begin to answer") as failed:
+                await hand.complete(Asking("openai/gpt-5", deadline=200), **ASKED)
+            is_asked = bool(hand.desk.plan("openai/gpt-5", messages.request_of(dict(ASKED))).names)
+            await hand.stop()
+            return found, failed.value, is_asked
+
+    found, failure, is_asked = asyncio.run(asked())
+    assert (found.model, found.tried) == ("scripted/script", ("openai/gpt-5: slow",))
+    assert failure.code == "slow"
+    assert is_asked, "the time was short, which is no fault of the provider's"
