@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from kernel.process import cgroup, confine, mounts
+from tests.cli import forked
 from tests.turns import Turns
 
 HERE = Path(__file__)
@@ -48,6 +49,13 @@ def own_group() -> Iterator[None]:
     for folder, _, _ in os.walk(group, topdown=False):
         with suppress(OSError):  # somebody lives in it
             os.rmdir(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands(own_mounts: None, own_group: None) -> Iterator[None]:
+    """What runs commands lives in these, and ends before them."""
+    yield
+    forked.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
