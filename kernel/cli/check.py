@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import agent_files, compiling, entry, package, screen
+from kernel.cli import entry, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
@@ -64,6 +64,8 @@ def _problems(folder: str) -> list[Problem]:
             Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
         ]
     if manifest.agent:
+        from kernel.cli import agent_files
+
         return agent_files.problems(folder, manifest.agent, files)
     if manifest.hand.pipeline:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
@@ -110,6 +112,8 @@ def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[
 
 def _module_problems(folder: package.Folder) -> list[Problem]:
     """What is wrong with the module that `wasm` names, found by compiling it as `install` does."""
+    from kernel.cli import compiling  # and with it the link to a kernel, which nothing else here needs
+
     if missing := package.entry_problem(folder):
         return [Problem(f"{folder.path.rstrip('/')}/HAND.toml", 1, 1, missing, "build the module, or change wasm")]
     try:
