@@ -14,6 +14,7 @@ from kernel.cli import asking
 from kernel.cli.client import Client, Reply
 from kernel.cli.frame import Session
 from tests.cli.shell import Shell
+from tests.spread import spread
 from tests.system.fates import until
 
 SCRIPT: Final = "\n".join(
@@ -181,7 +182,7 @@ def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [("SIGINT", 130), ("SIGHUP", -signal.SIGHUP), ("SIGTERM", -signal.SIGTERM)]
+    ("number", "code"), spread([("SIGINT", 130), ("SIGHUP", -signal.SIGHUP), ("SIGTERM", -signal.SIGTERM)], 1)
 )
 def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell, number: str, code: int) -> None:
     """By Ctrl-C, by a terminal that closes, by the end of all: nobody hears the answer, which would be paid for."""

@@ -15,6 +15,7 @@ from kernel.cli import commands
 from kernel.cli.exits import Exit
 from kernel.cli.main import run
 from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
+from tests.spread import spread
 
 ARGUMENTS = {
     "show": ["x"], "remove": ["x"], "settings": ["x"], "grant": ["x", "a.b", "*"], "revoke": ["x", "a.b"],
@@ -136,7 +137,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize("what", spread(DAMAGE, 8))
 def test_a_damaged_home_does_not_start_and_says_why(what: str, made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     (shell.home / "log" / "snapshot").unlink(missing_ok=True)
@@ -218,7 +219,9 @@ def _into(path: str, *words: str | Path, shell: Shell) -> "subprocess.CompletedP
         )
 
 
-@pytest.mark.parametrize("words", [("hands",), ("audit", "tail"), ("audit", "verify"), ("methods", "--json")])
+@pytest.mark.parametrize(
+    "words", spread([(("hands",),), (("audit", "tail"),), (("audit", "verify"),), (("methods", "--json"),)], 2)
+)
 def test_a_result_that_finds_no_room_is_a_failure(words: tuple[str, ...], shell: Shell) -> None:
     done = _into("/dev/full", *words, shell=shell)
     assert done.returncode == 1
@@ -235,7 +238,16 @@ def test_closed_standard_descriptors_do_no_harm(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("memory", "import", "-", "--shared", "s"), ("audit", "verify-proof", "-"), ("ask", "-"), ("chat",)]
+    "words",
+    spread(
+        [
+            (("memory", "import", "-", "--shared", "s"),),
+            (("audit", "verify-proof", "-"),),
+            (("ask", "-"),),
+            (("chat",),),
+        ],
+        2,
+    ),
 )
 def test_what_is_read_from_a_closed_standard_input_is_asked_for(words: tuple[str, ...], shell: Shell) -> None:
     line = " ".join([*map(_quoted, [*MANIPLE, *words]), "<&-"])
@@ -277,20 +289,23 @@ def _without_privilege(*words: str | Path, shell: Shell) -> "subprocess.Complete
 
 @pytest.mark.parametrize(
     ("shut", "words"),
-    [
-        (".", ("ps",)),
-        (".", ("up",)),
-        (".", ("audit", "verify")),
-        (".", ("logs", "echo")),
-        (".", ("init",)),
-        ("home.toml", ("up",)),
-        ("run", ("ps",)),
-        ("run", ("up",)),
-        ("log", ("audit", "tail")),
-        ("log", ("runs",)),
-        ("keys", ("keys",)),
-        ("output", ("logs", "echo")),
-    ],
+    spread(
+        [
+            (".", ("ps",)),
+            (".", ("up",)),
+            (".", ("audit", "verify")),
+            (".", ("logs", "echo")),
+            (".", ("init",)),
+            ("home.toml", ("up",)),
+            ("run", ("ps",)),
+            ("run", ("up",)),
+            ("log", ("audit", "tail")),
+            ("log", ("runs",)),
+            ("keys", ("keys",)),
+            ("output", ("logs", "echo")),
+        ],
+        6,
+    ),
 )
 def test_what_may_not_be_read_is_told(shut: str, words: tuple[str, ...], made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")

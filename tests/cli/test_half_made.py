@@ -88,20 +88,20 @@ def test_a_key_whose_public_half_is_there_already_is_not_half_made(tmp_path: Pat
 
 
 def test_homes_side_by_side_are_made_at_the_same_time(tmp_path: Path) -> None:
-    shells = [Shell(tmp_path / name) for name in ("a", ".a", "b", "c")]
+    shells = [Shell(tmp_path / name) for name in ("a", ".a", "b")]
     making = [shell.begin("init", "--no-hands") for shell in shells]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in making]
-    assert [code for _, code in ends] == [0, 0, 0, 0], ends
-    assert sorted(os.listdir(tmp_path)) == [".a", "a", "b", "c"]
+    assert [code for _, code in ends] == [0, 0, 0], ends
+    assert sorted(os.listdir(tmp_path)) == [".a", "a", "b"]
     for shell in shells:
         shell.good("audit", "verify")
 
 
 def test_one_home_is_made_by_one_init_of_several(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
-    making = [shell.begin("init", "--no-hands") for _ in range(4)]
+    making = [shell.begin("init", "--no-hands") for _ in range(3)]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in making]
-    assert sorted(code for _, code in ends) == [0, 1, 1, 1], ends
+    assert sorted(code for _, code in ends) == [0, 1, 1], ends
     assert not [err for err, _ in ends if b"Traceback" in err]
     assert os.listdir(tmp_path) == ["home"]
     shell.good("audit", "verify")

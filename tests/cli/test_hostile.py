@@ -12,6 +12,7 @@ import pytest
 from kernel.cli import screen
 from tests.cli.shell import MANIPLE, WITHIN, Shell, is_one_clear_line
 from tests.living import Source, write_hand
+from tests.spread import spread
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[1A\r\x9b31m\x7f\u202etxt\nmaniple: all is well"
 OURS = re.compile(r"\x1b\[(0|1|2|31|32|33|34)m")
@@ -129,23 +130,26 @@ def acts_on_a_screen(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "start hostile --wait",
-        "start hostile fail:=true --wait",
-        "start hostile --wait --json",
-        "call siren.sing",
-        "call siren.wreck",
-        "logs hostile",
-        "logs hostile --json",
-        "runs",
-        "runs --json",
-        "ps",
-        "audit tail",
-        "audit tail --json",
-        "audit search unkind",
-        "audit search unkind --json",
-        "status",
-    ],
+    spread(
+        [
+            "start hostile --wait",
+            "start hostile fail:=true --wait",
+            "start hostile --wait --json",
+            "call siren.sing",
+            "call siren.wreck",
+            "logs hostile",
+            "logs hostile --json",
+            "runs",
+            "runs --json",
+            "ps",
+            "audit tail",
+            "audit tail --json",
+            "audit search unkind",
+            "audit search unkind --json",
+            "status",
+        ],
+        8,
+    ),
 )
 def test_nothing_a_hand_says_acts_on_a_terminal(words: str, beset: Shell) -> None:
     said = on_a_terminal(beset, *words.split())
@@ -197,8 +201,11 @@ def test_a_colour_is_ours_alone_whoever_writes_one_like_it(beset: Shell) -> None
     assert screen.safe("a\r\nb") == "a\\r\nb"
     assert screen.fields([("why", "\x1b[31mred")]) == "why  \\u{1b}[31mred"
     beset.good("call", "memory.store", "own", f"text=a red word: {painted}")  # found by its words at once
-    for words in (("memory", "search", "red"), ("memory", "search", "red", "--explain")):
-        assert "\\u{1b}[31mred\\u{1b}[0m" in on_a_terminal(beset, *words)
+    try:
+        for words in (("memory", "search", "red"), ("memory", "search", "red", "--explain")):
+            assert "\\u{1b}[31mred\\u{1b}[0m" in on_a_terminal(beset, *words)
+    finally:
+        beset.good("call", "memory.erase", "own")
 
 
 def test_a_state_has_our_colour_on_a_terminal(beset: Shell) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.hands.pages.test_pages import ARTICLE, RSS
 from tests.living import ROOT, Source, write_hand
+from tests.spread import spread
 
 
 class Site(BaseHTTPRequestHandler):
@@ -108,15 +109,18 @@ def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> Non
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [
-        ("/secret", "does not want programs"),
-        ("/away", "which is link-local"),
-        ("/round", "leads on"),
-        ("/far", "longer than an address may be"),
-        ("/image", "no page"),
-        ("/broken", "status 500"),
-        ("/none", "status 404"),
-    ],
+    spread(
+        [
+            ("/secret", "does not want programs"),
+            ("/away", "which is link-local"),
+            ("/round", "leads on"),
+            ("/far", "longer than an address may be"),
+            ("/image", "no page"),
+            ("/broken", "status 500"),
+            ("/none", "status 404"),
+        ],
+        4,
+    ),
 )
 def test_what_is_not_to_be_had_is_told(shell: Shell, base: str, path: str, words: str) -> None:
     ran = shell.run("call", "pages.read", base + path)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from tests.living import Kernel, make_home
+from tests.spread import spread
 
 LOG = {
     "log": "folder", "log/entries": "folder", "log/snapshot": "file", "log/checkpoint": "file", "log/checkpoints": "file",
@@ -40,7 +41,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(kernel.home)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", spread(PARTS, 7))
 def test_a_part_that_is_of_another_type_is_named_with_what_to_do(name: str, stopped: Shell, tmp_path: Path) -> None:
     shell = copied_home(stopped, tmp_path / "home")
     path = shell.home / name

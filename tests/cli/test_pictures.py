@@ -16,6 +16,7 @@ from kernel.cli.exits import Ended
 from tests.cli.shell import Shell
 from tests.runtime.models.plays import begun, block, chunk, ended, texts
 from tests.runtime.models.stage import named, unnamed
+from tests.spread import spread
 
 PNG: Final = b"\x89PNG\r\n\x1a\n" + os.urandom(520_000)  # near to what is taken at most
 JPEG: Final = b"\xff\xd8\xff\xe0" + bytes(range(256))
@@ -99,7 +100,7 @@ def shown(messages: list[Any]) -> list[tuple[str, bytes]]:
     return [(media, base64.b64decode(data, validate=True)) for media, data in found]
 
 
-@pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "openai/gpt-5"])
+@pytest.mark.parametrize("model", spread(["openai/gpt-5", "anthropic/claude-sonnet-4-5"], 1))
 def test_the_bytes_of_pictures_come_to_the_provider(
     shell: Shell, provider: Provider, pictures: tuple[Path, Path], model: str
 ) -> None:
@@ -116,12 +117,12 @@ def test_the_bytes_of_pictures_come_to_the_provider(
 def test_in_a_conversation_a_picture_goes_with_one_question(
     shell: Shell, provider: Provider, pictures: tuple[Path, Path]
 ) -> None:
-    route(shell, "anthropic/claude-sonnet-4-5")
+    route(shell, "openai/gpt-5")
     typed = f"Hello\n/attach {pictures[1]}\nWhat is it?\nAnd now?\n"
     ran = shell.run("chat", "--name", "pictures", stdin=typed)
     assert (ran.code, ran.out.count("A cat.")) == (0, 3), ran
     assert [shown(messages) for messages in provider.asked[-3:]] == [[], [("image/jpeg", JPEG)], []]
-    assert [one["role"] for one in provider.asked[-2]] == ["user", "assistant", "user"]
+    assert [one["role"] for one in provider.asked[-2]] == ["system", "user", "assistant", "user"]
     assert f"[the picture {pictures[1]}]" in json.dumps(provider.asked[-1])
 
 

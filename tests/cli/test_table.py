@@ -12,6 +12,7 @@ from kernel.cli import commands
 from kernel.cli.main import cli
 from tests.cli.shell import Shell
 from tests.living import ROOT
+from tests.spread import spread
 
 FOLDER = ROOT / "kernel" / "cli"
 
@@ -90,14 +91,16 @@ def test_completion_knows_commands_options_and_installed_hands(shell: Shell) -> 
     assert _completed(shell, "maniple show gr") == {"greeter"}
 
 
-@pytest.mark.parametrize("words", ["run-show", "replay", "cancel", "erase", "stop", "decide", "audit search --run"])
+@pytest.mark.parametrize(
+    "words", spread(["run-show", "replay", "cancel", "erase", "stop", "decide", "audit search --run"], 2)
+)
 def test_completion_knows_the_runs_that_began_last(words: str, shell: Shell) -> None:
     run = str(shell.told("start", "greeter", "--wait")["run"])
     assert run in _completed(shell, f"maniple {words} r-")
     assert _completed(shell, f"maniple {words} {run[:-2]}") == {run}
 
 
-@pytest.mark.parametrize("words", ["show gr", "run-show r-", "stop r"])
+@pytest.mark.parametrize("words", spread(["show gr", "run-show r-", "stop r"], 1))
 def test_completion_of_names_is_empty_where_there_is_no_home(words: str, tmp_path: Path) -> None:
     assert not any(_completed(Shell(tmp_path / "none"), f"maniple {words}"))
 

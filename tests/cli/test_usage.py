@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from tests.living import ROOT, Source, write_hand
+from tests.spread import spread
 
 PLAIN = Source(
     """
@@ -137,7 +138,7 @@ def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew
     quiet.good("install", folder, "--yes")
 
 
-@pytest.mark.parametrize("words", [("start", "plain", "--wait"), ("start", "plain")])
+@pytest.mark.parametrize("words", spread([(("start", "plain", "--wait"),), (("start", "plain"),)], 1))
 def test_a_hand_that_was_altered_is_refused(words: tuple[str, ...], quiet: Shell) -> None:
     (folder,) = (quiet.home / "hands").iterdir()
     (folder / "main.py").write_text("print('other')\n")

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from tests.cli import forked
 from tests.cli.shell import Shell
 from tests.living import Source, write_hand
 from tests.system.fates import living, until
@@ -142,9 +143,11 @@ def _lives(shell: Shell, folder: Path) -> None:
     processes = shell.told("call", "machine.processes", "match=python")["value"]
     assert isinstance(processes, dict)
     assert processes["processes"]
+    forked.end()
     assert len(_everybody()) >= 4  # the kernel, its template, `files` and `machine`
     assert {tuple(one.uids()) for one in _everybody()} == {(os.getuid(),) * 3}
     shell.good("down")
+    forked.end()
     until(lambda: not _everybody(), "no process is left")
     assert shell.told("audit", "verify")["ok"] is True
 
