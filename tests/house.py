@@ -56,8 +56,16 @@ def _parsed(text: str) -> ast.Module:
 
 @cache
 def nodes(text: str) -> tuple[ast.AST, ...]:
-    """All that is in a module, in the order of `ast.walk`."""
-    return tuple(ast.walk(_parsed(text)))
+    """All that is in a module, in the order of `ast.walk`, which takes twice as long."""
+    found: list[ast.AST] = [_parsed(text)]
+    for node in found:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [one for one in value if isinstance(one, ast.AST)]
+    return tuple(found)
 
 
 def layout(paths: Iterable[str]) -> list[str]:

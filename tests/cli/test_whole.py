@@ -14,6 +14,7 @@ from kernel.cli.starting import LOG_MOST
 from tests.cli.shell import MANIPLE, Shell, is_gone
 from tests.cli.test_runs import until
 from tests.living import ECHO, write_hand
+from tests.spread import spread
 
 
 def test_init_makes_a_home_that_only_its_owner_can_enter(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_up_status_and_down(still: Shell) -> None:
     assert still.run("down").code == 3
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", spread([signal.SIGINT, signal.SIGTERM], 1))
 def test_a_kernel_in_the_foreground_is_the_process_that_was_started(end: signal.Signals, still: Shell) -> None:
     kernel = still.begin("up", "--foreground")
     try:
@@ -97,7 +98,7 @@ def test_a_kernel_in_the_foreground_keeps_its_standard_error(still: Shell) -> No
         kernel.communicate()
 
 
-@pytest.mark.parametrize("closing", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closing", spread(["<&- >&- 2>&-", "<&-", "<&- >&-"], 1))
 def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: str, still: Shell) -> None:
     line = f'exec "$@" {closing}'
     done = subprocess.run(["sh", "-c", line, "sh", *MANIPLE, "up"], env=still.environment(), check=False, timeout=60)
@@ -116,12 +117,12 @@ def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
 
 
 def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell) -> None:
-    starts = [still.begin("up") for _ in range(5)]
+    starts = [still.begin("up") for _ in range(3)]
     told = [start.communicate(timeout=60)[1].decode() for start in starts]
     pid = int(str(still.told("status")["pid"]))
     log = os.readlink(f"/proc/{pid}/fd/2")
     still.good("down")
-    assert sorted(start.returncode for start in starts) == [0, 1, 1, 1, 1], told
+    assert sorted(start.returncode for start in starts) == [0, 1, 1], told
     assert log == str(still.home / "run" / "kernel.log")
 
 
