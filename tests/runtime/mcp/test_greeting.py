@@ -5,11 +5,12 @@ from tests.runtime.peer import Peer, provided
 from wire import headers
 
 SOURCE = """
-    from runtime.mcp import hand
+    from runtime.mcp.hand import Server
+    from runtime.mcp import client
 
-    hand.GREETING = SECONDS
+    client.GREETING = SECONDS
 
-    class Test(hand.Server):
+    class Test(Server):
         pass
 """
 LIST = "test.tools.list"

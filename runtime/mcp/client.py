@@ -1,0 +1,390 @@
+"""The Hand of one server of the Model Context Protocol (acts): it starts the server, talks to it, and answers for it.
+
+A server that is a program runs in this very run, within its walls; one elsewhere is reached over HTTP by connections that
+are calls of `web.connect`. Which of its tools may be called stands in the sealed mcp.json: a tool that is not now as it was
+when the operator agreed to it is refused until he agrees again. Each call has its caller's deadline, and one that is
+given up is told to the server as `notifications/cancelled`. Of what a server may ask of its client, models and folders are
+refused: it has what it was granted. People are asked where the Hand holds a grant for that (asking.py).
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from mcp import Client, MCPError
+from mcp.client._transport import TransportStreams
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, PARSE_ERROR, Implementation, ToolListChangedNotification
+from pydantic import BaseModel, ValidationError
+
+from manifests.errors import ParamsInvalid
+from manifests.mcp import tools
+from manifests.mcp.tools import Offer, OfferInvalid, Tool
+from manifests.params import check
+from runtime import programs
+from runtime.errors import Failure, HandBroken
+from runtime.hand import Hand
+from runtime.mcp import asking, results
+from runtime.mcp.asking import Asking
+from runtime.mcp.stdio import Pipes
+from runtime.serving import Call
+
+if TYPE_CHECKING:  # a program's run has no use for it
+    from runtime.mcp.elsewhere import Elsewhere
+    from runtime.mcp.login import Login
+
+GREETING: Final = 45.0
+"""Seconds in which the server must be ready: the kernel gives a service a minute to start."""
+
+FRESH: Final = 10.0
+"""Seconds for which a server that tells of no change is taken to have changed nothing."""
+
+_STOP_SECONDS: Final = 1.5
+_LAST_WORDS: Final = 0.5  # seconds in which what an ended program wrote is still read
+_PAGES: Final = 100
+_ROWS: Final = 5_000
+_PIECE: Final = 256 * 1024
+_ADDRESS: Final = 16 * 1024  # bytes of where a page sends a person
+_LOST: Final = ("Connection closed", "SSE stream ")  # how `mcp` begins CONNECTION_CLOSED, a code that servers use, too
+
+_T = TypeVar("_T")
+_Transport: TypeAlias = AbstractAsyncContextManager[TransportStreams]
+
+
+class Server(Hand):
+    """Stands on the bus for a server."""
+
+    async def start(self) -> None:
+        """Start the server and hear what it offers. Raises HandBroken when that comes to nothing."""
+        try:
+            self._agreement = tools.read_agreement(self._agreed())
+        except (OSError, OfferInvalid) as error:
+            raise HandBroken(f"{tools.FILE}: {error}; `maniple mcp add` writes it") from None
+        self._asking = Asking(self.kernel, self.name)
+        self._raises: tuple[type[Exception], ...] = (MCPError, OSError)
+        self._pipes, self._elsewhere = self._started(), self._reached()
+        self._refused: dict[str, str] = {}
+        self._is_stale, self._looked = True, 0.0
+        self._looking = asyncio.Lock()
+        self._talking: Client | None = None
+        self._greeting: asyncio.Future[None] | None = None
+        self._unreached = ""
+        if self._login is None:  # else it is greeted by the first call that needs it: who logs out needs no server
+            await self._greet()
+        if self._pipes is not None:
+            self.in_background(self._watch(self._pipes.program))
+
+    async def _greet(self) -> None:
+        """Begin the talk, or wait for its beginning, which does not end with the call that it was made for.
+
+        Where a login is wanted first, or a server that may have one is not reached, there is none, and _client says why.
+        """
+        if self._talking is not None:
+            return
+        if self._greeting is None or self._greeting.done():
+            self._greeting = asyncio.get_running_loop().create_future()
+            self.in_background(self._talk(self._transport(), self._greeting))
+        await asyncio.shield(self._greeting)
+
+    @property
+    def _client(self) -> Client:
+        """The server, once it has greeted us. Raises Failure where it lets nobody in, or is not there."""
+        if self._talking is None:
+            if self._login is not None and self._login.why:
+                raise Failure("login", self._login.why)
+            raise Failure("ended", self._unreached or "the server has not greeted us")
+        return self._talking
+
+    async def stop(self) -> None:
+        """The server's streams are closed by now; what has not ended is asked to, then ends with this process."""
+        program = self._pipes.program if self._pipes is not None else None
+        if program is None or program.ended.done():
+            return
+        if await program.wait(_STOP_SECONDS) is None:
+            programs.signal_all(signal.SIGTERM)
+            await program.wait(_STOP_SECONDS)
+
+    async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
+        """Let the server answer a call."""
+        provided = self._place.manifest.provides.get(call.method)
+        if provided is None:
+            raise HandBroken(f"{call.method} is not among what {self.name} provides")
+        try:
+            params = check(provided.params, arguments)
+        except ParamsInvalid as invalid:
+            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        if self._pipes is not None and self._pipes.program.ended.done():
+            raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
+        match call.method.removeprefix(f"{self.name}."):
+            case "auth.login":
+                return await self._log_in(call, str(params["redirect"]))
+            case "auth.logout":
+                was, untold = await self._login.forget() if self._login is not None else (False, "")
+                return {"was": was, "untold": untold}
+        await self._greet()
+        with self._asking.answered(call.number):
+            return await self._answer(call, params)
+
+    async def _answer(self, call: Call, params: dict[str, object]) -> object:
+        match call.method.removeprefix(f"{self.name}."):
+            case "tools.list":
+                return await self._list_tools(call)
+            case "resources.list":
+                return {"resources": results.listed(await self._resources())}
+            case "resources.read":
+                return results.of_resource(await self._asked(self._client.read_resource(str(params["uri"]))))
+            case "prompts.list":
+                rows = await self._pages(self._client.list_prompts, "prompts")
+                return {"prompts": results.listed(_told(one) for one in rows)}
+            case "prompts.get":
+                given = params.get("arguments")
+                words = {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
+                return results.of_prompt(await self._asked(self._client.get_prompt(str(params["name"]), words)))
+        return await self._call_tool(call.method, params)
+
+    async def _log_in(self, call: Call, redirect: str) -> object:
+        """Let a person log in, whose page goes to the caller, and whose way back comes from it."""
+        if self._login is None or self._agreement.login is None or self._agreement.login.is_alone:
+            raise Failure("arguments", f"no person logs in to the server of {self.name}")
+        if self._login.challenge is None:  # then it is to be heard what it wants
+            with suppress(Failure):
+                await self._greet()
+                await self._offer()
+        if self._login.challenge is None:
+            raise Failure("conflict", f"the server lets {self.name} in as it is: to be somebody else, log out first")
+
+        async def show(url: str) -> None:
+            await call.send(url.encode())
+
+        async def hear() -> str:
+            told = bytearray()
+            async for piece in call.upload:
+                told += piece
+                if b"\n" in told or len(told) > _ADDRESS:
+                    break
+            return told.partition(b"\n")[0][:_ADDRESS].decode("utf-8", "replace")
+
+        scope = await self._login.by_person(redirect, show, hear)
+        self._is_stale = True
+        await self._greet()
+        return {"scope": scope}
+
+    # what a server offers ---------------------------------------------------------------------------------------------
+
+    async def _call_tool(self, method: str, params: dict[str, object]) -> object:
+        agreed = self._agreement.tools.get(method)
+        if agreed is None:
+            raise HandBroken(f"{method} is not among the tools of {tools.FILE}")
+        await self._look(method)
+        whole = params.get("arguments") if agreed.params.get("arguments") == "" else None
+        given = whole if isinstance(whole, dict) else {agreed.params[name]: value for name, value in params.items()}
+        try:
+            return results.of_tool(await self._asked(self._client.call_tool(agreed.tool, given)))
+        except Failure as failure:
+            if failure.code in ("arguments", "malformed"):  # then it may not be the tool that was agreed to
+                self._is_stale = True
+                await self._look(method)
+            raise
+
+    async def _look(self, method: str) -> None:
+        """Compare what is offered with what was agreed to, if that may have changed. Raises Failure for a changed tool."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if self._is_stale or now - self._looked > FRESH:
+                self._is_stale, self._looked = False, now
+                try:
+                    offer = await self._offer()
+                except BaseException:
+                    self._is_stale = True
+                    raise
+                self._refused = tools.changed(self._agreement, {tool.name: tool for tool in offer.tools})
+        if why := self._refused.get(method):
+            mend = f"look at it with `maniple mcp test {self.name}`, then `maniple mcp add` it anew"
+            raise Failure("changed", f"{why}: {mend}")
+
+    async def _list_tools(self, call: Call) -> object:
+        offer = await self._offer()
+        written = tools.written(offer)
+        if len(written) > tools.LARGEST:
+            raise Failure("too-large", f"its tools are described in more than {tools.LARGEST >> 20} MiB")
+        for at in range(0, len(written), _PIECE):
+            await call.send(written[at : at + _PIECE])
+        return {"tools": len(offer.tools)}
+
+    async def _offer(self) -> Offer:
+        client = self._client
+        about, can = client.server_info, client.server_capabilities
+        rows = await self._pages(client.list_tools, "tools") if can.tools is not None else []
+        found = [
+            Tool(
+                name=str(row["name"]),
+                description=str(row.get("description") or ""),
+                input_schema=_table(row.get("inputSchema")),
+                output_schema=_table(row["outputSchema"]) if row.get("outputSchema") else None,
+                hints=_table(row.get("annotations")),
+            )
+            for row in map(_told, rows)
+        ]
+        if len(found) > tools.MOST_TOOLS:
+            raise Failure("too-many", f"the server offers {len(found)} tools; {tools.MOST_TOOLS} are the most")
+        return Offer(
+            server=about.name if about else "",
+            version=about.version if about else "",
+            protocol=client.protocol_version,
+            tools=tuple(found),
+            resources=can.resources is not None,
+            prompts=can.prompts is not None,
+        )
+
+    async def _resources(self) -> list[dict[str, object]]:
+        found = [_told(one) for one in await self._pages(self._client.list_resources, "resources")]
+        try:
+            rows = await self._pages(self._client.list_resource_templates, "resource_templates")
+        except Failure:  # a server with no templates may not know the question
+            return found
+        return found + [_told(one) for one in rows]
+
+    async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[BaseModel]:
+        """All pages of a list. Raises Failure for one without end."""
+        found: list[BaseModel] = []
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            page = await self._asked(ask(cursor=cursor))
+            found += getattr(page, field)
+            cursor = getattr(page, "next_cursor", None)
+            if len(found) > _ROWS:
+                break
+            if not cursor:
+                return found
+        raise Failure("too-many", f"the server's list of {field} has no end: {len(found)} of them were read")
+
+    async def _asked(self, asked: Awaitable[_T]) -> _T:
+        """What the server answers. Raises Failure for whatever else comes of it."""
+        try:
+            return await asked
+        except MCPError as error:
+            if self._login is not None and self._login.why:
+                raise Failure("login", self._login.why) from None
+            if error.code == CONNECTION_CLOSED and error.message.startswith(_LOST):
+                raise Failure("ended", "the server has ended, or the connection to it") from None
+            code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
+            raise Failure(code, results.one_text(f"the server says: {error}")) from None
+        except ValidationError as error:
+            why = f"the server's answer is not as the protocol has it: {error.error_count()} faults, the first in "
+            place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
+            raise Failure("malformed", results.one_text(why + (place or "its whole"))) from None
+        except RuntimeError as error:  # it is not what the tool's own output schema says
+            raise Failure("malformed", results.one_text(str(error))) from None
+
+    def _agreed(self) -> bytes:
+        """The content of the agreement's file, which lies with a program's other files, all of them hashed."""
+        if not self._place.place:
+            return self.files.get(tools.FILE, b"")
+        with open(os.path.join(self._place.place, tools.FILE), "rb") as file:
+            return file.read(tools.LARGEST)
+
+    # the talk ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _login(self) -> "Login | None":
+        """What logs in to a server elsewhere, None where that is not to be."""
+        return self._elsewhere.login if self._elsewhere is not None else None
+
+    def _transport(self) -> _Transport:
+        if self._elsewhere is not None:
+            return self._elsewhere.streams(self._given())
+        assert self._pipes is not None
+        return self._pipes.streams()
+
+    def _reached(self) -> "Elsewhere | None":
+        """The server at its URL; None for a program."""
+        if self._place.place:
+            return None
+        from runtime.mcp.elsewhere import UNREACHED, Elsewhere
+
+        self._raises = (*self._raises, UNREACHED)
+        elsewhere = Elsewhere(self.kernel, self._agreement, self.files)
+        elsewhere.log_in_as(self.name, self.settings, self.state)
+        return elsewhere
+
+    def _started(self) -> Pipes | None:
+        """The server's program, in the folder of its files; None for a server elsewhere."""
+        if not self._place.place:
+            return None
+        os.chdir(self._place.place)
+        plain = {name: value.replace(tools.STATE, str(self.state)) for name, value in self._agreement.plain.items()}
+        surroundings = {**self.surroundings, "HOME": str(self.state), **plain, **self._given()}
+        return Pipes(self._place.manifest.hand.command, surroundings)
+
+    def _given(self) -> dict[str, str]:
+        """The variables of the program, or headers of requests, that are set."""
+        found = ((one, self.settings.get(setting)) for one, setting in self._agreement.environment.items())
+        return {name: str(value) for name, value in found if value is not None}
+
+    async def _talk(self, transport: _Transport, greeting: asyncio.Future[None]) -> None:
+        """The connection, from the greeting until the run stops. One task holds it from its beginning to its end."""
+        about = Implementation(name="maniple", version=self.version)
+        declared = any(one.method == asking.METHOD for one in self._place.manifest.capabilities)
+        asks = self._asking if declared else None
+        client = Client(transport, client_info=about, cache=None, message_handler=self._hear, elicitation_callback=asks)
+        timeout = asyncio.timeout(GREETING)
+        try:
+            async with timeout, client:
+                timeout.reschedule(None)
+                self._talking = client
+                greeting.set_result(None)
+                await self._attend(client)
+        except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
+            first, is_of_peer = _first(error), isinstance(_first(error), self._raises)
+            late = f"the server has not greeted us within {GREETING:.0f} seconds"
+            why = late if timeout.expired() else f"the talk with the server has ended: {first}"
+            if self._login is not None and (self._login.why or is_of_peer) and not greeting.done():
+                self._unreached = why
+                greeting.set_result(None)
+                return
+            if isinstance(first, HandBroken):
+                raise first from None
+            program = self._pipes.program if self._pipes is not None else None
+            # where what it said is none of the protocol's, it ends since we do not go on
+            is_ours = isinstance(first, RuntimeError)
+            if not is_ours and program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
+                raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
+            raise HandBroken(why) from (None if is_of_peer else error)
+
+    async def _attend(self, client: Client) -> None:
+        """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._is_stale = True
+        except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
+            pass  # then _look() finds out
+        await asyncio.Event().wait()
+
+    async def _hear(self, message: object) -> None:
+        """What the server tells unasked: that its tools have changed is all that we go by."""
+        if isinstance(message, ToolListChangedNotification):
+            self._is_stale = True
+
+    async def _watch(self, program: programs.Program) -> None:
+        """The program's end is the run's."""
+        status = await asyncio.shield(program.ended)
+        await asyncio.sleep(_LAST_WORDS)
+        raise HandBroken(f"the server ended: {programs.words_of(status)}")
+
+
+def _told(one: BaseModel) -> dict[str, object]:
+    return one.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _table(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
