@@ -4,10 +4,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kernel.cli import answering
+from kernel.cli.client import Client
 from tests.cli.shell import Shell
 from tests.system.fates import until
 from tests.system.mcp_servers import LOOP, PYTHON, RAW
@@ -32,16 +35,19 @@ def called(message):
 
 @pytest.fixture(scope="module")
 def asking(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """The home with a server that asks what it is told to ask, as `inn` that may and as `mute` that may not."""
+    """The home with a server `inn` that asks what it is told to ask, and may."""
     folder = tmp_path_factory.mktemp("asking")
     (folder / "server.py").write_text(f"{RAW}{_ASKS}{LOOP}")
-    for name, more in (("inn", ("--may-ask",)), ("mute", ())):
-        ran = shell.run("mcp", "add", name, "--files", folder, *more, "--yes", "--", "python3", "server.py")
-        assert ran.code == 0, ran.err
-        assert ("ask.person" in ran.err + ran.out) is bool(more)
+    assert "ask.person" in added(shell, folder, "inn", "--may-ask")
     yield shell
-    for name in ("inn", "mute"):
-        shell.good("mcp", "remove", name)
+    shell.good("mcp", "remove", "inn")
+
+
+def added(shell: Shell, folder: Path, name: str, *more: str) -> str:
+    """What is said when the server is added."""
+    ran = shell.run("mcp", "add", name, "--files", folder, *more, "--yes", "--", "python3", "server.py")
+    assert ran.code == 0, ran.err
+    return ran.err + ran.out
 
 
 def a_form(message: str = "Book", *required: str, **fields: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +59,10 @@ def a_form(message: str = "Book", *required: str, **fields: dict[str, Any]) -> d
 
 def waiting(shell: Shell) -> list[dict[str, Any]]:
     """The questions that wait."""
-    rows: list[dict[str, Any]] = json.loads(shell.good("questions", "--json"))["questions"]
-    return rows
+    with Client(str(shell.home)) as client:
+        held = [one for one, _ in answering.shown(client) if one.method == answering.QUESTION]
+    asked = ((one.call, *answering.asked(one)) for one in held)
+    return [{"call": call, "question": question, "choices": choices} for call, question, choices in asked]
 
 
 class Called:
@@ -132,9 +140,16 @@ def test_a_server_asks_only_so_often_for_one_call_and_a_bad_answer_only_so_often
     assert [row["action"] for row in one.end()] == ["cancel"]
 
 
-def test_without_the_grant_nobody_is_asked_and_the_server_hears_so(asking: Shell) -> None:
+@pytest.mark.wide
+def test_a_server_that_may_not_ask_hears_so_at_once(asking: Shell, tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(f"{RAW}{_ASKS}{LOOP}")
+    assert "ask.person" not in added(asking, tmp_path, "mute")
     (said,) = Called(asking, a_form("Sure?"), name="mute").end()
     assert "error" in said
+    asking.good("mcp", "remove", "mute")
+
+
+def test_without_the_grant_nobody_is_asked_and_the_server_hears_so(asking: Shell) -> None:
     asking.good("revoke", "mcp-inn", "ask.person")
     (said,) = Called(asking, a_form("Sure?")).end()
     assert said == {"action": "decline"}
@@ -156,10 +171,10 @@ def test_links_secrets_and_endless_forms_are_declined_unasked(asking: Shell) -> 
 
 def test_control_characters_of_a_server_reach_no_terminal(asking: Shell) -> None:
     one = Called(asking, a_form("\x1b[2J\x1b]0;root\x07 ok\u202e »:", it={"type": "string", "description": "\x1b[31m"}))
-    one.question()
+    question = one.question()["question"]
     shown = asking.good("questions") + asking.good("approvals")
     assert not any(character in shown for character in "\x1b\x07\u202e")
-    assert "«\\u{1b}[2J\\u{1b}]0;root\\u{7} ok\\u{202e} >:»" in one.question()["question"]
+    assert "«\\u{1b}[2J\\u{1b}]0;root\\u{7} ok\\u{202e} >:»" in question
     one.deny()
     one.end()
 

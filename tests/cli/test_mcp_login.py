@@ -1,4 +1,7 @@
-"""Logging in to an MCP server elsewhere, as people do it, and what a hostile one gains by that: nothing."""
+"""Logging in to an MCP server elsewhere, as people do it, and what a hostile one gains by that: nothing.
+
+What is wide here is tried without a home in tests/runtime/mcp/, too.
+"""
 
 import json
 import stat
@@ -52,13 +55,21 @@ def name(shell: Shell, shop: Shop) -> Iterator[str]:
     shell.good("mcp", "remove", name)
 
 
-def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(
+def test_a_person_logs_in_at_a_page_or_types_its_answer_and_tokens_are_in_the_hands_own_state_alone(
     kernel: Kernel, shell: Shell, shop: Shop, name: str
 ) -> None:
     refused = shell.run("call", f"mcp-{name}.tools.list")
     assert (refused.code, f"`maniple mcp login {name}`" in refused.err) == (1, True)
     page = Page(shell, name)
     assert "code_challenge_method=S256" in page.url
+    back = page.sends_to()
+    for wrong in (
+        back.replace("/callback?", "/favicon.ico?"),
+        back.partition("?")[0],
+    ):  # its port takes no other way back
+        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
+            urllib.request.urlopen(wrong, timeout=10).close()
+        caught.value.close()
     assert page.open() == 200
     ran = page.end()
     assert (ran.code, f"mcp-{name} is logged in." in ran.out, f"maniple mcp add {name}" in ran.err) == (0, True, True)
@@ -79,21 +90,18 @@ def test_a_person_logs_in_at_a_page_and_tokens_are_in_the_hands_own_state_alone(
     assert not found[0].exists()
     assert f"`maniple mcp login {name}`" in do(shell, name).err
     assert "was not logged in" in shell.good("mcp", "logout", name)
+    page = Page(shell, name, "--paste", "--port", str(port := free_port()))
+    back = page.sends_to()
+    assert back.startswith(f"http://127.0.0.1:{port}/callback?code=")
+    assert page.end(f"{back}\n").code == 0, "it may be typed in where no browser reaches this machine"
+    assert "done" in do(shell, name).out
 
 
 def _holds(text: bytes, shop: Shop) -> bool:
     return any(token.encode() in text for token in shop.given)
 
 
-def test_the_address_may_be_typed_in_where_no_browser_reaches_this_machine(shell: Shell, shop: Shop, name: str) -> None:
-    port = free_port()
-    page = Page(shell, name, "--paste", "--port", str(port))
-    back = page.sends_to()
-    assert back.startswith(f"http://127.0.0.1:{port}/callback?code=")
-    assert page.end(f"{back}\n").code == 0
-    assert add(shell, shop, name).code == 0
-
-
+@pytest.mark.wide
 def test_an_expired_token_is_refreshed_also_by_a_new_process_and_one_that_ended_early_too(
     shell: Shell, shop: Shop, name: str
 ) -> None:
@@ -115,6 +123,7 @@ def test_an_expired_token_is_refreshed_also_by_a_new_process_and_one_that_ended_
     assert [asked["grant_type"] for asked in shop.asked[before:]] == ["refresh_token"]
 
 
+@pytest.mark.wide
 def test_a_login_that_is_over_is_said_and_not_tried_for_ever(shell: Shell, shop: Shop, name: str) -> None:
     log_in(shell, shop, name)
     shop.valid.clear()
@@ -127,6 +136,7 @@ def test_a_login_that_is_over_is_said_and_not_tried_for_ever(shell: Shell, shop:
     assert "done" in do(shell, name).out
 
 
+@pytest.mark.wide
 def test_a_hand_that_answers_nothing_does_not_keep_its_server_from_being_added_anew(
     shell: Shell, shop: Shop, name: str
 ) -> None:
@@ -141,6 +151,7 @@ def test_a_hand_that_answers_nothing_does_not_keep_its_server_from_being_added_a
     assert "done" in do(shell, name).out
 
 
+@pytest.mark.wide
 def test_calls_wait_for_nobody_who_is_at_the_page_and_one_person_logs_in_at_a_time(
     shell: Shell, shop: Shop, name: str
 ) -> None:
@@ -180,6 +191,7 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
         shell.good("mcp", "remove", "guarded")
 
 
+@pytest.mark.wide
 def test_who_logs_out_needs_no_server(kernel: Kernel, shell: Shell) -> None:
     with running() as shop:
         add(shell, shop, "gone")
@@ -203,6 +215,7 @@ def failed(shell: Shell, name: str) -> str:
     return ran.err
 
 
+@pytest.mark.wide
 def test_a_host_that_nobody_granted_is_named_with_the_command_that_grants_it(
     shell: Shell, shop: Shop, name: str
 ) -> None:
@@ -218,18 +231,21 @@ def test_a_host_that_nobody_granted_is_named_with_the_command_that_grants_it(
     assert [row for row in shop.seen if row.startswith("POST /") and row != "POST /mcp"] == ["POST /register"]
 
 
+@pytest.mark.wide
 def test_it_is_led_nowhere_else_by_a_redirect(shell: Shell, shop: Shop, name: str) -> None:
     shop.ways["redirect"] = f"{shop.elsewhere}/stolen"
     failed(shell, name)
     assert "GET /stolen" not in shop.seen
 
 
+@pytest.mark.wide
 def test_another_issuer_than_was_asked_is_none(shell: Shell, shop: Shop, name: str) -> None:
     shop.ways["metadata"] = {"issuer": "https://attacker.example"}
     assert "issuer mismatch" in failed(shell, name)
     assert "POST /register" not in shop.seen
 
 
+@pytest.mark.wide
 def test_a_clients_secret_is_shown_to_no_other_issuer(shell: Shell, shop: Shop, name: str) -> None:
     add(shell, shop, name, "--client", "us", "--client-secret", "--issuer", "https://ours.example")
     assert "names another authorization server than https://ours.example" in failed(shell, name)
@@ -240,6 +256,7 @@ def test_a_clients_secret_is_shown_to_no_other_issuer(shell: Shell, shop: Shop, 
     assert "POST /register" not in shop.seen
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("way", "said"), [("state", "State parameter mismatch"), ("iss", "iss mismatch")])
 def test_an_answer_that_is_to_another_question_gets_no_token(
     shell: Shell, shop: Shop, name: str, way: str, said: str
@@ -257,6 +274,7 @@ def test_a_description_of_megabytes_is_none(shell: Shell, shop: Shop, name: str)
     assert "larger than 256 KiB" in failed(shell, name)
 
 
+@pytest.mark.wide
 def test_nobody_is_sent_to_a_page_that_others_could_listen_to(shell: Shell, shop: Shop, name: str) -> None:
     shop.ways["metadata"] = {"authorization_endpoint": "http://attacker.example/authorize"}
     assert "is not https: nobody logs in there" in failed(shell, name)
@@ -264,6 +282,7 @@ def test_nobody_is_sent_to_a_page_that_others_could_listen_to(shell: Shell, shop
     failed(shell, name)
 
 
+@pytest.mark.wide
 def test_what_an_authorization_server_repeats_is_told_to_nobody(
     kernel: Kernel, shell: Shell, shop: Shop, name: str
 ) -> None:
@@ -275,16 +294,6 @@ def test_what_an_authorization_server_repeats_is_told_to_nobody(
     verifier = shop.asked[0]["code_verifier"]
     assert verifier not in ran.err + shell.good("logs", f"mcp-{name}")
     assert not holding(kernel.home, verifier)
-
-
-def test_the_port_that_waits_takes_nothing_but_its_own_way_back(shell: Shell, shop: Shop, name: str) -> None:
-    page = Page(shell, name)
-    back = page.sends_to()
-    for wrong in (back.replace("/callback?", "/favicon.ico?"), back.partition("?")[0]):
-        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
-            urllib.request.urlopen(wrong, timeout=10).close()
-        caught.value.close()
-    assert (page.open(), page.end().code) == (200, 0)
 
 
 ASKER = Source(
@@ -343,6 +352,7 @@ def test_options_that_do_not_go_together_are_said(shell: Shell, shop: Shop) -> N
         assert (ran.code, why in ran.err) == (2, True), ran.err
 
 
+@pytest.mark.wide
 def test_a_client_with_a_secret_of_its_own_needs_no_person_and_shows_it_to_nobody_else(
     kernel: Kernel, shell: Shell, shop: Shop
 ) -> None:

@@ -13,6 +13,7 @@ from mcp_types import EmbeddedResource, TextContent
 from tests.cli.clients import LAB, ToolChanges, printed, talking, text, until
 from tests.cli.shell import Shell, versions
 from tests.living import Source, write_hand
+from tests.spread import spread
 
 OFFERED = ("echo.say", "time.now", "lab.count", "lab.raw", "lab.shout", "lab.wait=a*")
 
@@ -77,6 +78,7 @@ def test_a_stream_is_told_as_it_comes_and_bytes_labels_and_cost_are_not_lost(des
     assert heard == [7.0, 14.0, 21.0]
 
 
+@pytest.mark.wide
 def test_what_does_not_answer_as_it_said_is_an_error_with_the_answer_and_a_client_goes_on(
     desk: Shell, tmp_path: Path
 ) -> None:
@@ -166,7 +168,7 @@ def test_a_grant_that_is_taken_back_is_gone_from_the_next_list_on(desk: Shell) -
     desk.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", spread(["auto", "legacy"], 1))
 def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
     desk: Shell, tmp_path: Path, mode: Literal["auto", "legacy"]
 ) -> None:

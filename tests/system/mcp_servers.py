@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from kernel.cli import founding, installing, mcp_servers, package
 from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
 from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Offer, Tool
@@ -90,6 +91,15 @@ def do(client: Client, hand: str, *, seconds: float = 60.0) -> object:
     value = client.call(f"{hand}.do", "", {"text": "it"}, seconds=seconds).value
     assert isinstance(value, dict)
     return value["text"]
+
+
+@contextmanager
+def starting(client: Client, hand: str) -> Iterator[None]:
+    """Within it a Hand that does not come up is started, and then again, and nobody waits for that."""
+    with suppress(NotDone):
+        client.call("kernel.start", hand, seconds=0.5)
+    yield
+    client.call("kernel.stop", hand)
 
 
 @contextmanager

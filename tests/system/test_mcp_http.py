@@ -5,9 +5,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 import trustme
@@ -20,8 +19,8 @@ from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system.mcp_servers import add as mcp_program
-from tests.system.mcp_servers import serving
-from tests.system.programs import output_of
+from tests.system.mcp_servers import serving, starting
+from tests.system.programs import output_of, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -57,47 +56,69 @@ def add(
     return wanted.hand
 
 
-def test_a_server_over_tls_is_called_with_the_header_it_wants(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+class Far(NamedTuple):
+    """The Hand of a server of the package's own over TLS, whose certificate it trusts."""
+
+    hand: str
+    url: str
+
+
+@pytest.fixture(scope="module")
+def far(kernel: Kernel, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    place = tmp_path_factory.mktemp("far")
     authority = trustme.CA()
     own = authority.issue_cert("localhost")
-    own.cert_chain_pems[0].write_to_path(tmp_path / "own.pem")
-    own.private_key_pem.write_to_path(tmp_path / "own.key")
-    with serving("elsewhere.py", tmp_path / "own.pem", tmp_path / "own.key") as port:
+    own.cert_chain_pems[0].write_to_path(place / "own.pem")
+    own.private_key_pem.write_to_path(place / "own.key")
+    with serving("elsewhere.py", place / "own.pem", place / "own.key") as port:
         url = f"https://localhost:{port}/mcp"
         files = {CERTIFICATES: authority.cert_pem.bytes()}
         tools = mcp_tools(client, add(kernel, "look", url, files=files))
         assert {tool.name for tool in tools} == {"add", "authorised", "large"}
         hand = add(kernel, "tls", url, tools=tools, files=files, environment=("Authorization",))
         client.call("kernel.set", hand, {"values": {"env_authorization": "Bearer quite-a-secret"}})
-        assert told(client.call(f"{hand}.add", "", {"a": 3}).value)["text"] == "5"
-        reply = client.call(f"{hand}.authorised")
-        assert told(reply.value)["text"] == "Bearer quite-a-secret"
-        assert set(reply.labels) == {"mcp", "web"}
-        assert "quite-a-secret" not in output_of(kernel, hand)
-        untrusted = add(kernel, "untrusted", url)
-        with pytest.raises(NotDone, match="CERTIFICATE_VERIFY_FAILED|ended"):
-            client.call(f"{untrusted}.tools.list", seconds=120)
-        assert "CERTIFICATE_VERIFY_FAILED" in output_of(kernel, untrusted)
+        yield Far(hand, url)
 
 
-def test_many_calls_at_once_and_a_large_answer(kernel: Kernel, client: Client) -> None:
-    with serving("elsewhere.py") as port:
-        url = f"http://127.0.0.1:{port}/mcp"
-        hand = add(kernel, "plain", url, tools=mcp_tools(client, add(kernel, "look-plain", url)))
-        found: list[str] = []
+def test_a_server_over_tls_is_called_with_the_header_it_wants(kernel: Kernel, client: Client, far: Far) -> None:
+    assert told(client.call(f"{far.hand}.add", "", {"a": 3}).value)["text"] == "5"
+    reply = client.call(f"{far.hand}.authorised")
+    assert told(reply.value)["text"] == "Bearer quite-a-secret"
+    assert set(reply.labels) == {"mcp", "web"}
+    assert "quite-a-secret" not in output_of(kernel, far.hand)
 
-        def call(number: int) -> None:
-            with kernel.client() as other:
-                found.append(str(told(other.call(f"{hand}.add", "", {"a": number}).value)["text"]))
 
-        threads = [threading.Thread(target=call, args=(number,)) for number in range(12)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(map(int, found)) == list(range(2, 14))
-        value = told(client.call(f"{hand}.large", "", {"size": 2_000_000}).value)
-        assert (len(str(value["text"])), value["cut"]) == (900_000 - 64, True)  # of which a part takes some itself
+def test_a_server_whose_certificate_nobody_trusts_is_not_talked_to(kernel: Kernel, client: Client, far: Far) -> None:
+    untrusted = add(kernel, "untrusted", far.url)
+    with starting(client, untrusted):
+        wait_for(lambda: "CERTIFICATE_VERIFY_FAILED" in output_of(kernel, untrusted), 60)
+
+
+@pytest.mark.wide
+def test_who_calls_a_server_whose_certificate_nobody_trusts_is_told_so(
+    kernel: Kernel, client: Client, far: Far
+) -> None:
+    untrusted = add(kernel, "distrusted", far.url)
+    with pytest.raises(NotDone, match="CERTIFICATE_VERIFY_FAILED|ended"):
+        client.call(f"{untrusted}.tools.list", seconds=120)
+    assert "CERTIFICATE_VERIFY_FAILED" in output_of(kernel, untrusted)
+
+
+def test_many_calls_at_once_and_a_large_answer(kernel: Kernel, client: Client, far: Far) -> None:
+    found: list[str] = []
+
+    def call(number: int) -> None:
+        with kernel.client() as other:
+            found.append(str(told(other.call(f"{far.hand}.add", "", {"a": number}).value)["text"]))
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(int, found)) == list(range(2, 14))
+    value = told(client.call(f"{far.hand}.large", "", {"size": 2_000_000}).value)
+    assert (len(str(value["text"])), value["cut"]) == (900_000 - 64, True)  # of which a part takes some itself
 
 
 def told(value: object) -> dict[str, object]:
@@ -115,7 +136,7 @@ def mcp_tools(client: Client, hand: str) -> tuple[Tool, ...]:
 
 
 class _Wrong(http.server.BaseHTTPRequestHandler):
-    """A server of the older protocol; what it does wrong in a call is its path."""
+    """A server of the older protocol; what it does wrong in a call it is told in that."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -124,14 +145,14 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
             "capabilities": {"tools": {}},
             "serverInfo": {"name": "wrong", "version": "1"},
         }
-        listed = {"tools": [{"name": "do", "inputSchema": {"type": "object", "properties": {}}}]}
+        listed = {"tools": [{"name": "do", "inputSchema": TAKES}]}
         match asked["method"]:
             case "initialize":
                 self.answer(asked, about)
             case "tools/list":
                 self.answer(asked, listed)
             case "tools/call":
-                getattr(self, self.path.strip("/").replace("-", "_"))(asked)
+                getattr(self, asked["params"]["arguments"]["way"].replace("-", "_"))(asked)
             case _ if "id" in asked:
                 self.say(200, {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}})
             case _:
@@ -226,8 +247,17 @@ def wrong() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def astray(kernel: Kernel, wrong: str) -> str:
+    """The Hand of that server."""
+    return add(kernel, "astray", f"{wrong}/mcp", tools=(Tool(name="do", input_schema=TAKES),))
+
+
+TAKES: Final[dict[str, object]] = {"type": "object", "properties": {"way": {"type": "string"}}}
+
+
 @pytest.mark.parametrize(
-    ("path", "reason"),
+    ("way", "reason"),
     [
         ("silent", "deadline"),
         ("endless", "ended"),
@@ -244,29 +274,23 @@ def wrong() -> Iterator[str]:
     ],
 )
 def test_each_wrong_answer_ends_its_call_in_time_and_its_hand_goes_on(
-    kernel: Kernel, client: Client, wrong: str, path: str, reason: str
+    client: Client, astray: str, way: str, reason: str
 ) -> None:
-    hand = add(kernel, path, f"{wrong}/{path}", tools=(DO,))
-
     def goes_on() -> bool:
-        return len(told(client.call(f"{hand}.tools.list", seconds=30, chunk=lambda _: None).value)) == 1
+        return len(told(client.call(f"{astray}.tools.list", seconds=30, chunk=lambda _: None).value)) == 1
 
     assert goes_on()  # it is up, however long that takes
     begun = time.monotonic()
     with pytest.raises(NotDone) as caught:
-        client.call(f"{hand}.do", seconds=2 if reason == "deadline" else 8)
+        client.call(f"{astray}.do", "", {"way": way}, seconds=2 if reason == "deadline" else 8)
     assert time.monotonic() - begun < 12
     assert caught.value.reason == reason
     assert goes_on()
 
 
-DO: Final = Tool(name="do", input_schema={"type": "object", "properties": {}})
-
-
-def test_it_is_led_to_no_other_host(kernel: Kernel, client: Client, wrong: str) -> None:
-    hand = add(kernel, "astray", f"{wrong}/elsewhere", tools=(DO,))
+def test_it_is_led_to_no_other_host(client: Client, astray: str) -> None:
     with pytest.raises(NotDone, match="Redirect to http://127.0.0.1:9/mcp not followed"):
-        client.call(f"{hand}.do", seconds=8)
+        client.call(f"{astray}.do", "", {"way": "elsewhere"}, seconds=8)
 
 
 # a program's own network ------------------------------------------------------------------------------------------------

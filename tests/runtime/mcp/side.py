@@ -39,15 +39,16 @@ def sent_to(page: str) -> str:
 
 
 class _Walled(httpx2.AsyncHTTPTransport):
-    """The package's; in place of the kernel, it refuses every connection while nothing is granted."""
+    """The package's; in place of the kernel, it refuses connections: to a host that is barred, or all."""
 
     def __init__(self, side: "Side", refused: Refused) -> None:
         super().__init__()
         self._side, self._refused = side, refused
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if not self._side.granted:
-            self._refused(request.url.netloc.decode())
+        host = request.url.netloc.decode()
+        if not self._side.granted or host == self._side.barred:
+            self._refused(host)
             raise httpx2.ConnectError("it is not granted")
         return await super().handle_async_request(request)
 
@@ -63,7 +64,7 @@ class Side:
         client = None if wanted.is_alone else client_of(wanted, proof)
         kept = Kept(folder, (url, wanted.client, wanted.issuer), client)
         self.login = Login("mcp-x", url, wanted, proof, kept, self._outside)
-        self._url, self.granted = url, True
+        self._url, self.granted, self.barred = url, True, ""
 
     def _outside(self, refused: Refused) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(trust_env=False, transport=_Walled(self, refused))

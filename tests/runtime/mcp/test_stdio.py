@@ -1,0 +1,50 @@
+"""What a server that is a program may do on its standard streams, up to each bound; what it does beyond ends its run."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+
+from runtime.errors import HandBroken
+from runtime.mcp import stdio
+from tests.runtime.mcp.side import run
+from tests.system.mcp_servers import PYTHON, RAW
+
+pytestmark = pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+
+
+async def _ended(program: str) -> str:
+    """Why the talk with this one ends."""
+    why = "nothing was wrong"
+    pipes = stdio.Pipes((PYTHON, "-c", RAW + program), {"PATH": "/usr/bin:/bin"})
+    try:
+        async with pipes.streams() as (told, _):
+            async for _ in told:
+                pass
+            await asyncio.shield(pipes.program.ended)
+    except* HandBroken as broken:
+        why = str(broken.exceptions[0])
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pipes.program.pid, signal.SIGKILL)
+        await asyncio.shield(pipes.program.ended)
+    return why
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("tell(id=1, result={})", "nothing was wrong"),
+        ("while True: write('la')", "its last 1001 lines on standard output were no messages"),
+        ("while True: sys.stdout.write('x' * 65536)", "a line on its standard output is longer than 8 MiB"),
+        ("os.close(1)\ntime.sleep(60)", "it closed its standard output, by which alone it is heard, and goes on"),
+        ("for n in range(65): tell(id=n, method='ping')\nhear()", "it asks more than 64 things at once"),
+        ("while True: tell(method='notifications/progress')", "it told 300 things, and answered nothing meanwhile"),
+    ],
+    ids=["well", "nonsense", "line", "closed", "asks", "tells"],
+)
+def test_what_a_program_does_beyond_a_bound_ends_it(monkeypatch: pytest.MonkeyPatch, program: str, why: str) -> None:
+    monkeypatch.setattr(stdio, "_UNASKED_MOST", 300)  # the real one takes longer than a test should last
+    assert run(_ended(program)) == why
