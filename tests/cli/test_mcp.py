@@ -162,10 +162,9 @@ def refused(shell: Shell, *words: str | Path) -> str:
 
 def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path: Path) -> None:
     raw = raw_server(tmp_path)
+    assert "offers no tool minus" in refused(shell, "--only", "minus", *raw)
     assert "exit code 4" in refused(shell, "--", "python3", "-c", "print('I only print'); raise SystemExit(4)")
     assert "write TOOL=read" in refused(shell, "--effect", "do", *raw)
-    assert "'free' is no effect" in refused(shell, "--effect", "do=free", *raw)
-    assert "offers no tool minus" in refused(shell, "--only", "minus", *raw)
     assert "--secret Authorization" in refused(shell, "https://user:word@mcp.example.org/mcp")
     why = refused(shell, "--secret", "NO_SUCH_VARIABLE", *raw)
     assert "no environment variable NO_SUCH_VARIABLE is set" in why
@@ -198,6 +197,12 @@ def test_a_header_is_taken_from_the_variable_in_capitals(shell: Shell) -> None:
     assert "/no/such.pem cannot be read" in ran.err, "the secret was there, and that comes next"
 
 
+@pytest.mark.wide
+def test_an_effect_that_is_none_is_said(shell: Shell, tmp_path: Path) -> None:
+    assert "'free' is no effect" in refused(shell, "--effect", "do=free", *raw_server(tmp_path))
+
+
+@pytest.mark.wide
 def test_a_server_of_more_tools_than_a_hand_can_hold_is_told_with_what_to_type_and_its_name_is_shown_in_part(
     shell: Shell, tmp_path: Path
 ) -> None:
@@ -244,37 +249,33 @@ def _keeping(shell: Shell) -> list[Path]:
     return holding(shell.home / "keys", "a-word-of-the-look")
 
 
-def test_a_common_server_is_added_by_its_name_and_keeps_what_it_is_told(shell: Shell, tmp_path: Path) -> None:
+def test_common_servers_are_known_by_their_names(shell: Shell) -> None:
     known = json.loads(shell.good("mcp", "known", "--json"))["servers"]
     assert len(known) >= 25
     assert all(row["source"].startswith("https://") and row["server"] for row in known)
     ran = shell.run("mcp", "add", "no-such-server")
     assert (ran.code, "maniple mcp known" in ran.err) == (2, True)
-    keeper = "import os\ndef called(message):\n    path = os.environ['KEPT']\n    open(path, 'a').write('x')\n"
-    keeper += "    said = open(path).read() + ' ' + str(path.startswith(os.environ['HOME'] + '/'))\n"
-    (tmp_path / "server.py").write_text(f"{RAW}{keeper}    tell(id=message['id'], result=text(said))\n{LOOP}")
-    words = ("--files", tmp_path, "--set", "KEPT={state}/kept", "--yes", "--", "python3", "server.py")
-    assert shell.run("mcp", "add", "keeper", *words).code == 0
-    assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "x True"
-    shell.good("restart", "mcp-keeper")
-    assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "xx True"
-    shell.good("mcp", "remove", "keeper")
 
 
-def test_a_secret_comes_to_the_server_and_stands_nowhere(shell: Shell, tmp_path: Path) -> None:
-    program = "KEY = os.environ['KEYED_TOKEN']\nassert len(KEY) == 19\n"
-    program += "def called(message): tell(id=message['id'], result=text(str(len(KEY))))\n"
-    words = ("mcp", "add", "keyed", "--secret", "KEYED_TOKEN", "--yes", *raw_server(tmp_path, program))
-    ran = shell.run(*words, KEYED_TOKEN="quite-a-secret-word")
+def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: Shell, tmp_path: Path) -> None:
+    keeper = "def called(message):\n    path = os.environ['KEPT']\n    open(path, 'a').write('x')\n"
+    keeper += (
+        "    said = (open(path).read(), path.startswith(os.environ['HOME'] + '/'), len(os.environ['KEPT_TOKEN']))\n"
+    )
+    keeper += "    tell(id=message['id'], result=text('%s %s %s' % said))\n"
+    named = raw_server(tmp_path, f"assert len(os.environ['KEPT_TOKEN']) == 19\n{keeper}")
+    words = ("mcp", "add", "keeper", "--set", "KEPT={state}/kept", "--secret", "KEPT_TOKEN", "--yes", *named)
+    ran = shell.run(*words, KEPT_TOKEN="quite-a-secret-word")
     assert ran.code == 0, ran.err
     try:
-        assert json.loads(shell.good("call", "mcp-keyed.do"))["text"] == "19"
-        assert (
-            "quite-a-secret-word" not in shell.good("show", "mcp-keyed") + shell.good("settings", "mcp-keyed") + ran.err
-        )
+        assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "x True 19"
+        shell.good("restart", "mcp-keeper")
+        assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "xx True 19"
+        shown = shell.good("show", "mcp-keeper") + shell.good("settings", "mcp-keeper") + ran.err
+        assert "quite-a-secret-word" not in shown
         assert [path.parent.name for path in holding(shell.home, "quite-a-secret-word")] == ["keys"]
     finally:
-        shell.good("mcp", "remove", "keyed")
+        shell.good("mcp", "remove", "keeper")
 
 
 @pytest.mark.wide

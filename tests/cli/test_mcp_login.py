@@ -16,12 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli import answering, founding, installing, mcp_servers, package
+from manifests.grants import asked
+from manifests.mcp.folder import Wanted
+from manifests.mcp.tools import Login, Offer
 from tests.cli.logging_in import Page, add, do, log_in
 from tests.cli.shell import Shell
 from tests.living import ROOT, Kernel, Source, holding, install, make_home
 from tests.system.authority import Shop, running
 from tests.system.fates import until
 from tests.system.mcp_servers import free_port, serving
+from tests.system.programs import is_down
 
 _NUMBERS = count(1)
 
@@ -323,7 +328,27 @@ class Asker(Hand):
 )
 
 
-def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shell: Shell, shop: Shop, name: str) -> None:
+def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shop: Shop) -> None:
+    wanted = Wanted(name="unasked", url=shop.url, login=Login())
+    hand = mcp_servers.made(wanted, Offer(), {})
+    key = founding.sealing_key_of(str(kernel.home))
+    with kernel.client() as client:
+        installing.install(client, hand, package.sealed(hand, key), asked(hand.manifest), as_declared=True)
+        install(kernel, Source(ASKER.toml.replace("NAME", wanted.name), ASKER.main))
+        told = client.call("kernel.start", "asker", {"inputs": {"name": wanted.name}}).value
+        assert isinstance(told, dict)
+        (row,) = until(lambda: answering.held(client), "it waits")
+        assert row.method == "mcp-unasked.auth.logout"
+        answering.answer(client, key, [row.call], "denied")
+        ended = client.call("kernel.wait", "", {"run": told["run"]}).value
+        assert isinstance(ended, dict)
+        assert (ended["value"], is_down(client, wanted.hand), shop.seen) == ("denied", True, [])
+        for one in ("asker", wanted.hand):
+            client.call("kernel.remove", one)
+
+
+@pytest.mark.wide
+def test_a_login_that_no_hand_may_end_goes_on(kernel: Kernel, shell: Shell, shop: Shop, name: str) -> None:
     log_in(shell, shop, name)
     install(kernel, Source(ASKER.toml.replace("NAME", name), ASKER.main))
     process = shell.begin("start", "asker", f"name={name}", "--wait")

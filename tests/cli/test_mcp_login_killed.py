@@ -114,7 +114,7 @@ def everything_is_as_ever(kernel: Kernel, shell: Shell, shop: Shop) -> None:
     shell.good("audit", "verify")
 
 
-@pytest.mark.parametrize("step", some(STEPS, "POST /token"))
+@pytest.mark.parametrize("step", some(STEPS))
 def test_a_login_whose_kernel_is_killed_before_it_is_done_is_none(
     kernel: Kernel, shell: Shell, shop: Shop, step: str
 ) -> None:

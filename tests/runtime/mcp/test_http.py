@@ -7,6 +7,7 @@ from wire import headers
 
 SOURCE = """
     import ssl
+    import runtime.mcp.hand
     import httpx2
     from runtime import Call, Failure, Hand
     from runtime.mcp.http import outside
