@@ -261,6 +261,12 @@ class Stream:
         self._owed += 1
         return _bytes_of(call.chunks.popleft())
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether read() would not wait: there is a chunk, or the end."""
+        call = self._opened()
+        return bool(call.chunks) or call.end is not None
+
     async def send(self, chunk: bytes) -> None:
         """Send one chunk; waits for credit. When the call has ended: raises as `reply`, or CallFailed("ended")."""
         call = self._opened()

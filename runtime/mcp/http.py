@@ -50,6 +50,11 @@ class Wire(ByteStream):
     def __init__(self, stream: Stream) -> None:
         self._stream, self._kept = stream, b""
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether something has come that nobody has taken: of a connection that is idle, its end."""
+        return self._stream.is_readable
+
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Some bytes. Raises EndOfStream, or BrokenResourceError when the call did not end well."""
         try:
@@ -89,8 +94,17 @@ async def _or_ended(stream: ByteStream) -> AsyncIterator[None]:
 
 
 class _Connection(AsyncNetworkStream):
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
+    """A connection as the pool has it. wire: what lies below all TLS."""
+
+    def __init__(self, stream: ByteStream, wire: Wire) -> None:
+        self._stream, self._wire = stream, wire
+
+    def known(self, info: str) -> object:
+        """Whether there is something to be read, by which the pool knows an idle one that the server has ended."""
+        return self._wire.is_readable if info == "is_readable" else None
+
+    get_extra_info = known
+    """As the package calls it."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  the package's interface
         try:
@@ -131,7 +145,7 @@ class _Connection(AsyncNetworkStream):
             raise httpcore2.ConnectTimeout(str(error)) from None
         except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError) as error:
             raise httpcore2.ConnectError(f"no TLS with {server_hostname}: {error}") from None
-        return _Connection(wrapped)
+        return _Connection(wrapped, self._wire)
 
 
 class _Calls(AsyncNetworkBackend):
@@ -167,7 +181,7 @@ class _Calls(AsyncNetworkBackend):
             if self._refused is not None and isinstance(error, CallRefused) and error.code == "capability":
                 self._refused(address)
             raise httpcore2.ConnectError(f"{address}: {error}") from None
-        return _Connection(wire)
+        return _Connection(wire, wire)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

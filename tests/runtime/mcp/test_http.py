@@ -59,3 +59,30 @@ def test_a_connection_whose_greeting_is_none_is_ended(peer: Peer, connecting: tu
     peer.send(headers.Chunk(number=made), b"220 mail.far.example\r\n")
     heard = [peer.next()[0] for _ in range(2)]
     assert [one.number for one in heard if isinstance(one, headers.Cancel)] == [made], heard
+
+
+KEPT = """
+    import ssl
+    import runtime.mcp.hand
+    from runtime import Call, Hand
+    from runtime.mcp.http import outside
+
+    class Test(Hand):
+        async def start(self) -> None:
+            self.client = outside(self.kernel, ssl.create_default_context(), print)
+
+        async def ask(self, call: Call) -> int:
+            return (await self.client.get("http://far.example/")).status_code
+"""
+
+
+def test_a_connection_that_the_server_ended_while_it_was_idle_is_used_no_more(peer: Peer) -> None:
+    peer.launch(KEPT, (provided("test.ask"),)).ready()
+    for _ in range(2):
+        peer.call("test.ask")
+        made, _ = peer.expect(headers.Call)
+        peer.send(headers.Chunk(number=made.number), b"")
+        peer.chunks(1)
+        peer.send(headers.Chunk(number=made.number), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert peer.expect(headers.Done)[1] == 200
+        peer.send(headers.Done(number=made.number))
