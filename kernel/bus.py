@@ -44,16 +44,10 @@ class Bus:
         self.zap.bind("inproc://zeromq.zap.01")
         self.router = self._context.socket(zmq.ROUTER)
         for option, setting in (
-            (zmq.LINGER, 2_000),
-            (zmq.ROUTER_MANDATORY, 1),
-            (zmq.CURVE_SERVER, 1),
-            (zmq.MAXMSGSIZE, limits.BODY_MAX + 64),
-            (zmq.RCVHWM, _RECEIVE_AHEAD),
-            (zmq.SNDHWM, _SEND_AHEAD),
-            (zmq.BACKLOG, 1024),
-            (zmq.HANDSHAKE_IVL, 10_000),
+            (zmq.LINGER, 2_000), (zmq.ROUTER_MANDATORY, 1), (zmq.CURVE_SERVER, 1), (zmq.MAXMSGSIZE, limits.BODY_MAX + 64),
+            (zmq.RCVHWM, _RECEIVE_AHEAD), (zmq.SNDHWM, _SEND_AHEAD), (zmq.BACKLOG, 1024), (zmq.HANDSHAKE_IVL, 10_000),
             (zmq.HEARTBEAT_IVL, 0),
-        ):
+        ):  # fmt: skip
             self.router.setsockopt(option, setting)
         self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)

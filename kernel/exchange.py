@@ -205,7 +205,7 @@ class Exchange:
         is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
             self._heard(call)
-            tape.hear(self._told(call, header), body, bound=True, durable=is_lasting)
+            tape.hear(call.heard(header, kernel.time()), body, bound=True, durable=is_lasting)
             tape.made.pop(call.caller_number, None)
         provider = kernel.runs.get(call.provider)
         if call.route == b"" and provider is not None:
@@ -238,11 +238,6 @@ class Exchange:
             call.parent.children.pop(call.number, None)
             self.look_beside(call)
         return True
-
-    def _told(self, call: OpenCall, header: headers.End) -> headers.End:
-        """A call's end as its caller hears it."""
-        marks = {} if isinstance(header, headers.Refused) else {"labels": call.shown_labels()}
-        return replace(header, number=call.caller_number, time=self._kernel.time(), **marks)
 
     def fail(self, call: OpenCall, code: str, text: str) -> None:
         """End a call in Failed, by the kernel, and let its provider know that nobody waits any more."""
@@ -319,7 +314,7 @@ class Exchange:
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
-        kernel.links.send(peer, self._told(call, header), body)
+        kernel.links.send(peer, call.heard(header, kernel.time()), body)
 
     def _tell_schedules(self, call: OpenCall, run: Run, header: headers.End, seq: int) -> None:
         """Of a scheduled run, whichever kernel began it; in the kernel's own words, so without the labels of its reply."""

@@ -7,10 +7,12 @@ of them in the zmq poll itself cost ten times as much, by measurement.
 import heapq
 import os
 import select
+import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 import zmq
@@ -27,6 +29,17 @@ AHEAD: Final = 8
 
 _CANCELLED: Final = 1_000
 """Timers that may lie cancelled in the heap, beside half of it, before they are swept out."""
+
+
+_faults: Final = count()
+FAULTS_MOST, FAULT_MOST = 256, 4_096
+"""Faults of the kernel's own that are told in one life of it, and characters of each: it writes into a file of its home."""
+
+
+def tell_fault() -> None:
+    """Tell on stderr, which is run/kernel.log, of what was just raised where nothing is to be, for whoever mends that."""
+    if next(_faults) < FAULTS_MOST:
+        sys.stderr.write(traceback.format_exc()[-FAULT_MOST:])
 
 
 class Timer:
@@ -121,7 +134,7 @@ class Loop:
                 if not rounds:
                     rest()
             except Exception:  # noqa: BLE001 - a fault of the kernel's own costs what it was doing, never the kernel
-                traceback.print_exc()
+                tell_fault()
 
     def _serve_descriptors(self) -> None:
         for descriptor, _ in self._epoll.poll(0):

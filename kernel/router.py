@@ -4,10 +4,10 @@ The kernel reads the header and never opens a body. Bytes that are no header, an
 allow at that moment, end the peer that sent them and nobody else.
 """
 
-import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kernel.loop import tell_fault
 from kernel.runs import Peer, Run, carried
 from manifests import policy
 from manifests.approvals import BODY_MOST, Reason, asking, check_room
@@ -67,7 +67,7 @@ class Router:
         except (CodecError, NotNow) as error:
             kernel.links.end(peer, "malformed", str(error))
         except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this peer its link, never everybody the kernel
-            traceback.print_exc()
+            tell_fault()
             kernel.links.end(peer, "fault", "its message met a fault of the kernel's own: see run/kernel.log")
 
     def release(self, run: Run) -> None:
@@ -192,15 +192,9 @@ class Router:
         return call
 
     def _ask(
-        self,
-        peer: Peer,
-        by: Link,
-        parent: OpenCall | None,
-        provided: Provided,
-        resource: str,
-        owner: Installed | None,
+        self, peer: Peer, by: Link, parent: OpenCall | None, provided: Provided, resource: str, owner: Installed | None,
         wish: str = "",
-    ) -> tuple[Reason, ...]:
+    ) -> tuple[Reason, ...]:  # fmt: skip
         """The one decision, for a call and for `kernel.check`: for whom the operator is asked. Raises Refusal."""
         links = [by, *(call.by for call in chain(parent))]
         reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner, wish)

@@ -227,6 +227,11 @@ class OpenCall(CallLife):
         cost = cost_of(self.bond.unspent)
         return replace(header, cost=cost), cost
 
+    def heard(self, header: headers.End, now: int) -> headers.End:
+        """Its end as its caller hears it. now: microseconds since 1970."""
+        marks = {} if isinstance(header, headers.Refused) else {"labels": self.shown_labels()}
+        return replace(header, number=self.caller_number, time=now, **marks)
+
     def kept(self, key: bytes, run: str) -> Open:
         """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
         parent = self.parent.number if self.parent else 0
@@ -282,7 +287,7 @@ def opened(
 
 
 def told(run: str, outcome: Outcome) -> dict[str, object]:
-    """What waits for a run hears. A Hand's bytes are read here, never spliced into the kernel's own answer."""
+    """What waits for a run hears. A Hand's bytes go into the kernel's own answer only as far as they are one whole value."""
     end, value = outcome.header, None
     verdict = type(end).__name__.lower()
     code = getattr(end, "code", "" if verdict == "done" else verdict)
@@ -293,7 +298,7 @@ def told(run: str, outcome: Outcome) -> dict[str, object]:
         elif len(outcome.body) > limits.BODY_MAX - BESIDE:
             text = f"{text}; what it returned is too large to be handed on".removeprefix("; ")
         else:
-            value = codec.decode_body(outcome.body)
+            value = codec.checked(outcome.body)
     except CodecError as error:
         text = f"{text}; what it returned cannot be read: {error}".removeprefix("; ")
     return {"run": run, "outcome": verdict, "value": value, "code": code, "text": text}

@@ -5,15 +5,26 @@ All problems are told at once, each with the mend. A param that may be left out 
 result, so that the coroutine's own default holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Raw
 
 from manifests.errors import ParamsInvalid, ValueInvalid
 from manifests.typed import convert, from_text, split_type
+from wire.codec import NIL
+
+TOLD_OF: Final = 5
+NAME_MOST: Final = 64
+"""Names that are no params of which each is told of, and characters that such a name may have to be compared with others."""
+
+EMPTY: Final = b"\x80"
+"""A table without names, as it travels."""
 
 
 def check(declared: Mapping[str, str], given: Mapping[str, object]) -> dict[str, object]:
     """The arguments as the Hand gets them (see typed.py); ParamsInvalid with every problem."""
-    problems = [_unknown(name, declared) for name in given if name not in declared]
+    problems = _unknown([name for name in given if name not in declared], declared)
     converted: dict[str, object] = {}
     for name, of in declared.items():
         of_type, optional = split_type(of)
@@ -31,18 +42,28 @@ def check(declared: Mapping[str, str], given: Mapping[str, object]) -> dict[str,
     return converted
 
 
+def handed_on(declared: Mapping[str, str], given: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Values that whoever takes the call only hands on, as their bytes, unread; ParamsInvalid for one that is no table.
+
+    An empty table and None are the same here, and absent from the result.
+    """
+    if problems := [f"`{name}` is not a table; {declared[name]}" for name, raw in given.items() if not _is_table(raw)]:
+        raise ParamsInvalid(tuple(problems))
+    return {name: raw for name, raw in given.items() if bytes(raw) not in (NIL, EMPTY)}
+
+
 def read(declared: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, object]:
     """Arguments typed as key=value on the command line, as they travel in the call's body; ParamsInvalid as above."""
     problems: list[str] = []
     values: dict[str, object] = {}
     for name, text in typed.items():
         if name not in declared:
-            problems.append(_unknown(name, declared))
             continue
         try:
             values[name] = from_text(split_type(declared[name])[0], text)
         except ValueInvalid as error:
             problems.append(f"`{name}`: {error.why}; {error.instead}")
+    problems += _unknown([name for name in typed if name not in declared], declared)
     try:
         check({name: of for name, of in declared.items() if name in values or name not in typed}, values)
     except ParamsInvalid as error:
@@ -52,10 +73,22 @@ def read(declared: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, obj
     return values
 
 
-def _unknown(name: str, declared: Mapping[str, str]) -> str:
+def _is_table(raw: Raw) -> bool:
+    first = bytes(raw)[0]
+    return first in (0xC0, 0xDE, 0xDF) or first & 0xF0 == 0x80  # nil, map 16, map 32, fixmap
+
+
+def _unknown(names: Sequence[str], declared: Mapping[str, str]) -> list[str]:
+    """What is said of names that are no params. To look for what was meant takes long: of many names few are looked at."""
+    more = len(names) - TOLD_OF
+    return [_no_param(name, declared) for name in names[:TOLD_OF]] + ([f"and {more:,} more are no params"] * (more > 0))
+
+
+def _no_param(name: str, declared: Mapping[str, str]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, declared, n=1)
-    if close:
+    if len(name) > NAME_MOST:
+        name = f"{name[:NAME_MOST]}…"
+    elif close := get_close_matches(name, declared, n=1):
         return f"`{name}` is not a param; did you mean `{close[0]}`?"
     return f"`{name}` is not a param; " + (f"there are {', '.join(declared)}" if declared else "the method takes none")

@@ -116,6 +116,7 @@ def shown(resource: str) -> str:
 
 def visible(text: str) -> str:
     """Words of the kernel's own in which each character is one to see."""
+    text = text[: limits.RESOURCE_MAX]  # first, for it may be long
     return "".join(char if is_seen(char) else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
 
 

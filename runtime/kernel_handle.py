@@ -192,7 +192,7 @@ class KernelHandle:
     async def note(self, text: str, progress: tuple[int, int] | None = None) -> None:
         """Write a note about this run into the log, with how much is done of how much, if that is known."""
         known = {} if progress is None else {"done": progress[0], "total": progress[1]}
-        await self.call("kernel.note", "", known, text=text)
+        await self.call("kernel.note", "", known, text=text[: limits.WHY_MAX])  # more of it is not kept
 
     async def subscribe(self, event: str) -> None:
         """Hear `publisher.name` from now on, in on_event. Needs the event in [events] subscribes."""

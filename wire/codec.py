@@ -20,6 +20,9 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _from_run: Final[msgspec.msgpack.Decoder[FromRun]] = msgspec.msgpack.Decoder(FromRun)
 _from_kernel: Final[msgspec.msgpack.Decoder[FromKernel]] = msgspec.msgpack.Decoder(FromKernel)
 _value: Final = msgspec.msgpack.Decoder()
+_table: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw] | None)
+_whole: Final = msgspec.msgpack.Decoder(msgspec.Raw)
+_many: Final = {0xDE: 3, 0xDF: 5}  # map 16 and map 32: bytes up to the end of how many names there are
 
 NIL: Final = b"\xc0"
 """The body of a message that has nothing to say."""
@@ -70,6 +73,33 @@ def decode_body(frame: bytes | memoryview) -> Value:
     except READ_ERRORS as error:
         raise CodecError(f"not a body: {error}") from None
     return value
+
+
+def decode_table(frame: bytes) -> dict[str, msgspec.Raw]:
+    """A body that is a table or nothing, each value as its bytes, which are well formed and not read.
+
+    Raises CodecError for anything else, and before it takes long for more than limits.NAMES_MAX names.
+    """
+    count = int.from_bytes(frame[1 : _many.get(frame[0], 1)]) if frame else 0
+    if count > limits.NAMES_MAX:
+        raise CodecError(f"a table of arguments has at most {limits.NAMES_MAX} names, this one has {count:,}")
+    try:
+        return _table.decode(frame) or {}
+    except READ_ERRORS as error:
+        raise CodecError(f"not a table of arguments: {error}") from None
+
+
+def checked(frame: bytes) -> "Value | msgspec.Raw":
+    """A body's value to be told within another one; as its bytes when it is large, since to read all of them takes long.
+
+    Those are one whole value, but its texts may be none. Raises CodecError as decode_body does.
+    """
+    if len(frame) <= limits.ARGUMENTS_MAX:
+        return decode_body(frame)
+    try:
+        return _whole.decode(frame)
+    except READ_ERRORS as error:
+        raise CodecError(f"not a body: {error}") from None
 
 
 def as_json(value: object) -> bytes:

@@ -15,6 +15,12 @@ HEADER_MAX: Final = 8 * KIB
 BODY_MAX: Final = 1 * MIB
 """Largest body of one message, in bytes. What is larger travels as chunks."""
 
+NAMES_MAX: Final = 64
+"""Names of the arguments of one of the kernel's own methods."""
+
+ARGUMENTS_MAX: Final = 64 * KIB
+"""What the kernel reads of a Hand's arguments, and of what a run returned, in bytes; what it only hands on is not counted."""
+
 CHUNK_SIZE: Final = 256 * KIB
 """What a provider puts into one chunk when it may choose, in bytes."""
 

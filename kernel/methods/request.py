@@ -1,6 +1,6 @@
 """What an act of a kernel method is given, and how a method is declared (values)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,25 +10,36 @@ from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
 from manifests.errors import ParamsInvalid
 from manifests.installed import Installed
-from manifests.params import check
+from manifests.params import check, handed_on
 from manifests.schema import Effect, Provided, ResourceKind
+from wire.codec import decode_body, decode_table
+from wire.limits import ARGUMENTS_MAX
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
 
 class Request:
-    """One call of a kernel method. arguments: checked against the method's params. run: the caller's, None: the operator."""
+    """One call of a kernel method. arguments: checked against the method's params, those that it hands on still as their
+    bytes. run: the caller's, None: the operator.
+    """
 
     __slots__ = ("arguments", "call", "kernel", "peer", "run")
 
-    def __init__(self, kernel: "Kernel", call: OpenCall, peer: Peer, arguments: Mapping[str, object]) -> None:
+    def __init__(self, kernel: "Kernel", call: OpenCall, peer: Peer, unread: Collection[str]) -> None:
+        """Read them. Raises Failure, or CodecError, for those that are wrong, or so many that it would hold up everybody."""
         self.kernel = kernel
         self.call = call
         self.peer = peer
         self.run: Run | None = peer.run
+        table, params = decode_table(call.body), call.provided.params
+        unread_ones = {name: table.pop(name) for name in unread if name in table}
+        if peer.run is not None and sum(len(bytes(raw)) for raw in table.values()) > ARGUMENTS_MAX:
+            raise Failure("arguments", f"{call.method} takes at most {ARGUMENTS_MAX >> 10} KiB of arguments")
         try:
-            self.arguments = check(call.provided.params, arguments)
+            given = {name: decode_body(raw) for name, raw in table.items()}
+            read = check({name: of for name, of in params.items() if name not in unread}, given)
+            self.arguments: Mapping[str, object] = {**read, **handed_on(params, unread_ones)}
         except ParamsInvalid as error:
             raise Failure("arguments", "; ".join(error.problems)) from None
 
@@ -48,15 +59,19 @@ Act = Callable[[Request], object]
 
 
 class Method(Struct, frozen=True, kw_only=True):
-    """A declaration and its act."""
+    """A declaration and its act. unread: params of type dict that it hands on as they are."""
 
     provided: Provided
     act: Act
+    unread: tuple[str, ...] = ()
 
 
 def method(
     name: str, summary: str, act: Act, on: ResourceKind = "none", effect: Effect = "read", /, **params: str
 ) -> Method:
-    """The row of one kernel method; name without `kernel.`; on: kind of resource; params as in `[provides]`."""
+    """The row of one kernel method; name without `kernel.`; on: kind of resource; params as in `[provides]`.
+
+    The inputs of a run are for that to read.
+    """
     row = Provided(method=f"kernel.{name}", summary=summary, resource=on, effect=effect, params=params)
-    return Method(provided=row, act=act)
+    return Method(provided=row, act=act, unread=tuple(name for name in params if name == "inputs"))

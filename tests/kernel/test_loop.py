@@ -1,8 +1,9 @@
 """The kernel's loop: timers are called at their moments, once, however far away these are, and a cancelled one never."""
 
+import pytest
 import zmq
 
-from kernel.loop import Loop
+from kernel.loop import FAULT_MOST, FAULTS_MOST, Loop, tell_fault
 
 LATER = 0.3
 
@@ -46,3 +47,15 @@ def test_timers_are_called_in_the_order_of_their_moments_and_a_cancelled_one_nev
     _stopped_after(loop, 40)
     _run(loop)
     assert called == ["first", "second", "third"]
+
+
+def test_of_its_own_faults_no_more_is_told_than_fits_into_its_file(capfd: pytest.CaptureFixture[str]) -> None:
+    for number in range(FAULTS_MOST + 10):
+        try:
+            raise ValueError(f"fault {number} " + "x" * FAULT_MOST * 2 + " its end" if number else "the first")
+        except ValueError:
+            tell_fault()
+    told = capfd.readouterr().err
+    assert "ValueError: the first" in told
+    assert len(told) < (FAULTS_MOST + 1) * FAULT_MOST
+    assert told.endswith("x its end\n")

@@ -1,6 +1,7 @@
 """What is made of a caller's header, what its provider and the log are told of it, and what a waiter hears at its end."""
 
 import pytest
+from msgspec import Raw
 
 from manifests.calls import OpenCall, opened, regrant, told
 from manifests.grants import GrantSet
@@ -67,14 +68,18 @@ def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> 
     assert call.over(headers.Refused(number=0, code="paused", why="later"))["cost"] is None
 
 
-def test_what_a_waiter_hears_is_read_and_never_spliced() -> None:
+def test_what_a_waiter_hears_is_one_whole_value_and_read_unless_it_is_large() -> None:
     def heard(header: headers.End, body: bytes | None) -> dict[str, object]:
         return told("r-1", Outcome(header=header, body=body, labels=frozenset()))
 
     done = heard(headers.Done(number=0), codec.encode_body({"rows": 1}))
     assert done == {"run": "r-1", "outcome": "done", "value": {"rows": 1}, "code": "", "text": ""}
     assert heard(headers.Done(number=0), None)["value"] is None
-    assert str(heard(headers.Done(number=0), b"\xc1")["text"]).startswith("what it returned cannot be read")
+    large = codec.encode_body([[]] * limits.ARGUMENTS_MAX)
+    for unreadable in (b"\xc1", b"\xa1\xff", large[:-1], large + codec.NIL):
+        assert str(heard(headers.Done(number=0), unreadable)["text"]).startswith("what it returned cannot be read")
+    assert isinstance(unread := heard(headers.Done(number=0), large)["value"], Raw)
+    assert bytes(unread) == large
     failed = heard(headers.Failed(number=0, code="gone", text="away"), b"\xc0")
     assert (failed["outcome"], failed["code"], failed["text"]) == ("failed", "gone", "away")
     assert heard(headers.Cancelled(number=0, why="enough"), b"\xc0")["code"] == "cancelled"

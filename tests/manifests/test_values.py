@@ -11,6 +11,7 @@ from manifests import params, settings, values, versions
 from manifests.errors import ParamsInvalid, SettingsInvalid, ValueInvalid
 from manifests.schema import Setting
 from manifests.typed import TYPES, convert, from_text
+from wire import codec
 
 
 @given(st.integers(0, values.LONGEST_MS))
@@ -86,6 +87,26 @@ def test_arguments_arrive_typed() -> None:
     }
     assert params.check({"extra": "any"}, {"extra": None}) == {"extra": None}
     assert params.check(DECLARED, {"target": "x", "timeout": 2, "most": 7})["timeout"] == 2.0
+
+
+def test_of_many_names_that_are_no_params_few_are_looked_at() -> None:
+    with pytest.raises(ParamsInvalid) as refused:
+        params.check({"target": "string?"}, {"t" * 65: 1, **{f"tarket{one}": 1 for one in range(169_999)}})
+    long, *near, rest = refused.value.problems
+    assert long == f"`{'t' * 64}…` is not a param; there are target"
+    assert near == [f"`tarket{one}` is not a param; did you mean `target`?" for one in range(4)]
+    assert rest == "and 169,995 more are no params"
+
+
+@pytest.mark.parametrize("value", [[], "x", 5, [{}], True])
+def test_what_is_handed_on_unread_is_a_table(value: object) -> None:
+    table = codec.decode_table(
+        codec.encode_body({"a": {"b": [1]}, "none": None, "empty": {}, "wide": {str(n): n for n in range(70_000)}})
+    )
+    kept = params.handed_on({}, table)
+    assert ({*kept}, codec.encode_body(kept["a"])) == ({"a", "wide"}, codec.encode_body({"b": [1]}))
+    with pytest.raises(ParamsInvalid, match="`a` is not a table"):
+        params.handed_on({"a": "dict?"}, codec.decode_table(codec.encode_body({"a": value})))
 
 
 def test_nothing_given_for_what_is_needed_is_the_same_as_missing() -> None:

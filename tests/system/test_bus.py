@@ -40,6 +40,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with besieged(tmp_path_factory.mktemp("bus")) as kernel:
         yield kernel
         assert floods(kernel.home, "fault") == ([], []), "a message met a fault of the kernel's own"
+        assert "Traceback" not in kernel.log(), "a call met a fault of the kernel's own"
 
 
 def packed(*array: object) -> bytes:
@@ -127,6 +128,9 @@ IS_NOTHING = {
         codec.encode_body({"text": "", "done": 2**60, "total": -(2**60)}),
     ],
     "a note of 1 MiB": [call_word(method="kernel.note"), codec.encode_body({"text": "\x00\u202e" * (MIB // 20)})],
+    "many names": [call_word(method="kernel.list"), codec.encode_body({f"{one:04x}": None for one in range(40_000)})],
+    "a name that is a number": [call_word(method="kernel.list"), codec.encode_body({5: 1})],
+    "a method of 512 KiB": [call_word(method="kernel.check"), codec.encode_body({"method": "\u0301" * (MIB // 4)})],
     "a wait for nobody": [call_word(method="kernel.wait"), codec.encode_body({"run": "r-nobody"})],
     "a parent that is not open": [call_word(parent=2), SAY],
     "a method of nobody": [call_word(method="nobody.knows"), SAY],

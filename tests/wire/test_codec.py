@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire import codec
+from wire import codec, limits
+from wire.errors import CodecError
 
 NAMES = st.text() | st.integers(-(2**63), 2**64 - 1) | st.none() | st.booleans() | st.binary() | st.floats()
 VALUES = st.recursive(
@@ -13,6 +14,33 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.tuples(NAMES), inner, max_size=3),
     max_leaves=8,
 )
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, limits.NAMES_MAX])
+def test_a_table_of_arguments_is_taken_apart_and_its_values_are_not_read(count: int) -> None:
+    table = {f"name-{one}": [one, {"a": None}] for one in range(count)}
+    told = codec.decode_table(codec.encode_body(table))
+    assert {name: codec.decode_body(raw) for name, raw in told.items()} == table
+
+
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (codec.encode_body({str(one): None for one in range(65)}), "at most 64 names, this one has 65"),
+        (codec.encode_body({str(one): None for one in range(70_000)}), "at most 64 names, this one has 70,000"),
+        (b"\xdf\xff\xff\xff\xff", "at most 64 names, this one has 4,294,967,295"),
+        (codec.encode_body({5: 1}), "Expected `str`"), (codec.encode_body([1]), "not a table"),
+        (b"\x81\xa1\xff\xc0", "not a table"),
+        (b"", "not a table"), (b"\x81\xa1a\xa2b", "not a table"), (b"\x81\xa1a" + b"\x91" * 500_000, "not a table"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_of_arguments_is_told_so(frame: bytes, why: str) -> None:
+    with pytest.raises(CodecError, match=why):
+        codec.decode_table(frame)
+
+
+def test_nothing_at_all_is_no_arguments() -> None:
+    assert codec.decode_table(codec.NIL) == {}
 
 
 @given(VALUES)
