@@ -58,9 +58,10 @@ def run(descriptor: int, *, isolated: bool, found: Machine | None = None, prepar
         if descriptor != LAUNCH:
             os.dup2(descriptor, LAUNCH, inheritable=isolated)
         os.closerange(LAUNCH + 1, 1 << 20)
+        found = found or machine.probe()
         if isolated:
-            _execute_afresh()
-        exit_code = _live(socket.socket(fileno=LAUNCH), found or machine.probe(), prepared)
+            _execute_afresh(found)
+        exit_code = _live(socket.socket(fileno=LAUNCH), found, prepared)
     except BaseException:  # noqa: BLE001 - whatever it was, the process ends below, and the log says why
         traceback.print_exc()
     finally:
@@ -75,10 +76,10 @@ def main(arguments: list[str]) -> None:
     run(LAUNCH, isolated=False, found=machine.from_text(arguments[0]))
 
 
-def _execute_afresh() -> None:
+def _execute_afresh(found: Machine) -> None:
     path = ":".join(entry for entry in sys.path if entry)
     seed = {"PYTHONHASHSEED": _HASH_SEED, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    start = ["-s", "-S", "-P", "-c", STARTER, path, "kernel.process.child", machine.to_text(machine.probe())]
+    start = ["-s", "-S", "-P", "-c", STARTER, path, "kernel.process.child", machine.to_text(found)]
     os.execve(sys.executable, [sys.executable, *start], seed)
 
 

@@ -224,6 +224,11 @@ def test_each_layer_that_is_told_is_there_in_every_process(live: Mapping[str, _L
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_run_has_a_control_group_where_one_kind_has(live: Mapping[str, _Live], kind: str) -> None:
+    assert ("cgroup" in live[kind].told["confinement"]) is ("cgroup" in live["forked"].told["confinement"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_layer_is_told_as_there_or_lacking_or_was_declared_not_to_be(live: Mapping[str, _Live], kind: str) -> None:
     told, lacking = live[kind].told["confinement"], live[kind].told["lacking"]
     spared = {"user-namespace"} | ({"network-namespace"} if kind == "web" else set())
