@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.loop import Timer
 from kernel.runs import Run
 from manifests.calls import OpenCall
+from manifests.holding import crowding
 from manifests.installed import Installed
 from manifests.lives import after_death, backoff, step
 from wire.errors import Refusal
@@ -96,9 +97,8 @@ class Services:
             return
         if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
             self._share(life, run)
-        while life.waiting and run.has_room:
-            call = kernel.exchange.calls.get(life.waiting.next())
-            if call is not None:
+        while run.has_room and (number := self._next(life, run)) is not None:
+            if (call := kernel.exchange.calls.get(number)) is not None:
                 call.shares = life.shares
                 kernel.exchange.deliver(call, run)
         if run.serving and not life.is_watched:
@@ -106,6 +106,12 @@ class Services:
             kernel.loop.after(1.0, lambda: self._watch_cpu(life))
         elif not run.serving and manifest.hand.idle_ms and life.hand.id not in kernel.state.wanted:
             life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
+
+    def _next(self, life: Life, run: Run) -> int | None:
+        """The call whose turn it is, of a Hand that does not crowd out the others; it may have ended meanwhile."""
+        calls = self._kernel.exchange.calls
+        crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight) if life.waiting else ()
+        return life.waiting.next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
     def _idle(self, life: Life) -> None:
         if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:

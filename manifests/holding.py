@@ -3,7 +3,8 @@
 What waits and which answers count is decided in approvals.py; here are the values that the kernel makes of a held call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -75,6 +76,18 @@ def is_too_much(calls: Iterable[OpenCall], hand: str, size: int) -> bool:
     """
     kept = (call for call in calls if call.by.hand == hand) if hand and size > SMALL else ()
     return sum(len(call.body) + sum(len(body) for _, body in call.early) for call in kept) > KEPT_MOST - size
+
+
+def crowding(calls: Collection[OpenCall], places: int) -> set[str]:
+    """The Hands that get none of the places that a provider has left, since they hold as many as these, or more.
+
+    So it is also while nobody else waits: who comes later finds a place, whatever one Hand has open, or a few together. One
+    of two places is all that a Hand gets, and a single one anybody's. Nobody but a Hand is bounded.
+    """
+    left = places - len(calls)
+    if len(calls) < left:
+        return set()
+    return {hand for hand, count in Counter(one.by.hand for one in calls).items() if hand and count >= left}
 
 
 def check_kept(calls: Iterable[OpenCall], hand: str, size: int) -> None:

@@ -5,7 +5,7 @@ principal is refused and goes on; beyond that it is a flood, and its peer is end
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 FLOOD: Final = 2.0
@@ -83,9 +83,14 @@ class Turns:
         else:
             queue.append(number)
 
-    def next(self) -> int:
-        """Take the call whose turn it is; its caller goes to the end of the round. StopIteration when none waits."""
-        principal = next(iter(self._queues))
+    def next(self, may: Callable[[int], bool] = lambda _: True) -> int | None:
+        """Take the call whose turn it is; its caller goes to the end of the round. None when no call waits that may go.
+
+        A caller is passed over whose first call may not: it keeps its place in the round.
+        """
+        principal = next((one for one, queue in self._queues.items() if may(queue[0])), None)
+        if principal is None:
+            return None
         queue = self._queues.pop(principal)
         number = queue.popleft()
         if queue:
@@ -94,8 +99,8 @@ class Turns:
 
     def all(self) -> Iterator[int]:
         """Take all, each in its turn."""
-        while self._queues:
-            yield self.next()
+        while (number := self.next()) is not None:
+            yield number
 
     def __bool__(self) -> bool:
         return bool(self._queues)

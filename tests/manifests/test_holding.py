@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from manifests.approvals import Reason
 from manifests.calls import OpenCall
-from manifests.holding import KEPT_MOST, LISTED, SMALL, check_kept, row
+from manifests.holding import KEPT_MOST, LISTED, SMALL, check_kept, crowding, row
 from manifests.installed import Installed, Package
 from manifests.names import LONGEST_NAME
 from manifests.policy import Link
@@ -38,6 +38,41 @@ def test_a_page_of_the_largest_held_calls_fits_into_one_answer() -> None:
     call.asks = (replace(whose, why=f"{name} asks you itself: {wish}", itself=True), *[whose] * limits.CHAIN_MAX)
     told = row(call, [call], _installed(name))
     assert len(codec.encode_body({"approvals": [told] * LISTED})) <= limits.BODY_MAX
+
+
+@pytest.mark.parametrize(
+    ("places", "greedy", "held"),
+    [
+        (64, 1, [32]),
+        (32, 1, [16]),
+        (32, 4, [16, 8, 4, 2]),
+        (5, 1, [3]),
+        (4, 2, [2, 1]),
+        (3, 1, [2]),
+        (2, 1, [1]),
+        (1, 1, [1]),
+    ],
+)
+def test_whatever_greedy_hands_have_open_another_finds_a_place(places: int, greedy: int, held: list[int]) -> None:
+    served: list[OpenCall] = []
+    for hand in map("h-{}".format, range(greedy)):
+        while len(served) < places and hand not in crowding(served, places):
+            served.append(_call(hand))
+    assert [sum(one.by.hand == f"h-{number}" for one in served) for number in range(greedy)] == held
+    assert places == 1 or (len(served) < places and "h-other" not in crowding(served, places))
+
+
+def test_the_operator_crowds_nobody_out() -> None:
+    assert crowding([_call("") for _ in range(4)], 4) == set()
+    assert crowding([_call(""), _call(""), _call("h-1")], 4) == {"h-1"}
+
+
+def _call(hand: str) -> OpenCall:
+    provided = Provided(method="a.b", summary="", resource="none", effect="read")
+    return OpenCall(
+        2, "r-1", Link(hand=hand, name="a", grants=None), b"", 1, provided=provided, resource="", body=b"", parent=None,
+        deadline=0.0, labels=frozenset(), most=None, upload=False,
+    )  # fmt: skip
 
 
 def _installed(name: str) -> Installed:

@@ -11,7 +11,7 @@ import pytest
 
 from kernel.cli.client import Client
 from tests.living import Kernel, Source, install
-from tests.system.attacks import Raw, ask, besieged, open_calls, operators, play, settled, word
+from tests.system.attacks import Raw, ask, besieged, got, open_calls, operators, play, settled, word
 from tests.system.fates import call, ended, entries, entry, pid_of, runs, state_of, table, until
 from wire import codec, headers, limits
 from wire.canonical import INT_LIMIT
@@ -193,26 +193,27 @@ def test_a_provider_that_sends_without_credit_is_ended(kernel: Kernel, raw: Raw)
 
 
 def test_a_provider_takes_so_many_at_once_and_waiting_callers_take_turns(kernel: Kernel, raw: Raw) -> None:
-    """One caller has far more waiting than the other, and was there first; the other is served next but one at most."""
-    never = codec.encode_body({})
-    hog: list[list[object]] = [
-        ["send", word(headers.Call(number=number, method="odd.never", deadline=WORKING)), never]
-        for number in range(10_001, 10_033, 2)
-    ]
-    backs: list[list[object]] = [["send", word(headers.Cancel(number=number)), NIL] for number in (10_001, 10_003)]
+    """The operator has far more waiting than a run, and was there first; the run is served next but one at most."""
+    good = ["send", word(headers.Call(number=10_001, method="odd.good", deadline=WORKING)), NIL]
     with kernel.client() as client:
-        inputs = {"steps": [*hog, ["wait", "back"], *backs, ["take", 2], ["wait", "enough"]]}
+        for number in range(1, 33, 2):
+            raw.call(number, "odd.never", deadline=WORKING)
+        until(lambda: open_at(client, "odd") == AT_ONCE, "it answers as many as it takes")
+        inputs = {"steps": [good, ["take", 1]]}
         run = str(table(client.call("kernel.start", "puppet", {"inputs": inputs}).value)["run"])
-        scratch = kernel.home / "scratch" / run
-        until(lambda: open_calls(client) == 17, "one caller has sixteen calls open")
+        until(
+            lambda: open_calls(client) == 18, "sixteen calls of one caller are open, the run's work, and what it asks"
+        )
         assert open_at(client, "odd") == AT_ONCE
-        raw.call(1, "odd.good", deadline=WORKING)
-        assert raw.take(200) is None, "all places are taken"
-        (scratch / "back").touch()
-        assert isinstance(raw.end_of(1), headers.Done)
-        assert open_calls(client) >= 13
-        (scratch / "enough").touch()
-        client.call("kernel.wait", "", {"run": run})
+        raw.send(headers.Cancel(number=1))
+        raw.send(headers.Cancel(number=3))
+        (taken,) = got(table(client.call("kernel.wait", "", {"run": run}).value))
+        assert isinstance(taken, list)
+        assert isinstance(taken[0], bytes)
+        assert isinstance(codec.decode_from_kernel(taken[0]), headers.Done)
+        assert open_calls(client) == 14
+        for number in (1, 3):
+            assert isinstance(raw.end_of(number), headers.Cancelled)
 
 
 def open_at(client: Client, hand: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 from kernel.events import TOPICS_MOST
 from tests.living import Kernel
 from tests.system.attacks import Raw, besieged, counted, floods, got, operators, play, settled, word
-from tests.system.fates import call, descriptors, entries, entry, moment, runs, until
+from tests.system.fates import call, descriptors, entries, entry, moment, runs, table, until
 from wire import codec, headers
 from wire.codec import NIL, Value
 from wire.rates import SINGLY
@@ -117,6 +117,24 @@ def test_calls_open_at_once_are_bounded(kernel: Kernel) -> None:
         ]
         taken = got(play(client, *steps, ["take", 4], ["send", word(headers.Cancel(number=10_001)), NIL], ["take", 1]))
     assert ends(taken) == {"in_flight": 4, "Cancelled": 1}
+    settled(kernel)
+
+
+def test_one_hand_does_not_take_every_place_of_a_provider(kernel: Kernel) -> None:
+    """odd answers four calls at once; whoever comes while a Hand has as many open that never end is answered all the same."""
+    never = [
+        ["send", word(headers.Call(number=number, method="odd.never", deadline=60_000)), NIL]
+        for number in range(10_001, 10_009, 2)
+    ]
+    with Raw(kernel.home, operators(kernel.home)) as other, kernel.client() as client:
+        client.call("odd.good")
+        work = table(client.call("kernel.start", "puppet", {"inputs": {"steps": [*never, ["wait", "never"]]}}).value)
+        until(
+            lambda: [one for one in runs(kernel, "puppet") if one["open"] == 5], "its four calls are open, and its work"
+        )
+        other.hello().call(1, "odd.good", deadline=10_000)
+        assert isinstance(other.end_of(1), headers.Done)
+        client.call("kernel.stop", str(work["run"]))
     settled(kernel)
 
 

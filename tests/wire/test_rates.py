@@ -78,6 +78,16 @@ def test_callers_take_turns_and_each_keeps_its_own_order(calls: list[tuple[str, 
     assert not turns
 
 
+def test_a_caller_that_is_passed_over_keeps_its_turn() -> None:
+    turns = Turns()
+    for name, number in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
+        turns.add(name, number)
+    assert turns.next(lambda number: number > 1) == 2
+    assert turns.next(lambda _: False) is None
+    assert list(turns.all()) == [1, 4, 3]
+    assert turns.next() is None
+
+
 @pytest.mark.parametrize("many", [1, 50, 1000])
 def test_one_call_waits_for_one_of_each_other_caller_however_many_these_have(many: int) -> None:
     turns = Turns()
