@@ -1,10 +1,11 @@
 """The processes of a run (acts): the first one and all that came of it, as /proc tells."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> Iterator[int]:
@@ -30,18 +31,27 @@ def stirs(pid: int) -> bool:
     """
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-        return any(_state(f"/proc/{pid}/task/{thread}/stat") in ("R", "S") for thread in threads)
+        return any(_stat(f"/proc/{pid}/task/{thread}/stat")[0] in ("R", "S") for thread in threads)
     except OSError:
         return False
 
 
-def _state(stat: str) -> str:
-    """The letter of a thread's state, as /proc has it; "" when it is gone."""
+def cpu_beside(processes: Sequence[int]) -> float:
+    """Seconds of processor time that all of a family but its first process have used, also those that were waited for.
+
+    processes: each before its children, so that none is counted by itself and as one that was waited for.
+    """
+    told = [_stat(f"/proc/{pid}/stat") for pid in processes]
+    return sum(sum(map(int, stat[11 if number else 13 : 15])) for number, stat in enumerate(told)) / _TICKS
+
+
+def _stat(path: str) -> list[str]:
+    """What /proc tells of a process or thread from the letter of its state on (proc(5)); [""] when it is gone."""
     try:
-        with open(stat, encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(") ")[2][:1]
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(") ")[2].split()
     except OSError:
-        return ""
+        return [""]
 
 
 def resident(pid: int) -> int:

@@ -175,10 +175,9 @@ class Launcher:
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = packets.Launch(
                 run=run.began.run if run.began else run.id, hand=hand.id, name=hand.name, version=hand.version,
-                manifest=schema.encode(manifest), files=files,
-                settings=settings, uid=run.uid, rlimits=rlimits_of(manifest, run.before),
-                server_key=self._server_key, serve=SERVE,
-                seed=run.seed, clock=run.clock, scratch=scratch, state=state,
+                manifest=schema.encode(manifest), files=files, settings=settings, uid=run.uid,
+                rlimits=rlimits_of(manifest, run.before), server_key=self._server_key, serve=SERVE, seed=run.seed,
+                clock=run.clock, scratch=scratch, state=state,
                 require=self._home.identity.require, descriptors=tuple(passing),
                 artefact=hand.artefact.digest if hand.artefact is not None else "",
             )  # fmt: skip

@@ -11,7 +11,7 @@ from kernel.loop import tell_fault
 from kernel.runs import Peer, Run, carried
 from manifests import policy
 from manifests.approvals import BODY_MOST, Reason, asking, check_room
-from manifests.calls import OpenCall, chain, opened
+from manifests.calls import OpenCall, beside_alarms, chain, opened
 from manifests.holding import check_kept, counts
 from manifests.installed import Installed
 from manifests.policy import Link, admit, decide, normal, refused, within_state
@@ -24,10 +24,6 @@ from wire.rates import SINGLY, Rate
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
-
-SLEEP: Final = "kernel.sleep"
-ALARMS: Final = 2
-"""Calls of it that the loop of a run has open besides its Hand's: the one that its timers wait for, and the one before."""
 
 _OPERATOR_RATE: Final = 6_000_000
 _OPERATOR_IN_FLIGHT: Final = 1_024
@@ -177,8 +173,7 @@ class Router:
         """Count one more request of this peer. Raises Refusal beyond its limit, NotNow (which ends it) in a flood."""
         pace, made, most = peer.rate.take(self._kernel.loop.now()), len(peer.made), peer.in_flight
         if made >= most and peer.run is not None and peer.run.clock:
-            sleeping = sum(call.method == SLEEP for call in peer.made.values())
-            made, most = (made, most + ALARMS) if method == SLEEP else (made - min(ALARMS, sleeping), most)
+            made, most = beside_alarms(peer.made.values(), most, method)
         admit(pace, peer.rate.per_minute, made, most)
 
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:

@@ -68,6 +68,13 @@ class Peer:
         return self.behind <= UNSENT_MOST
 
 
+_GOES_ON: Final = (
+    "asked", "began", "calls", "clock", "cost", "fired", "labels", "parent", "progress", "seed", "started", "tape", "tokens",
+    "used",
+)  # fmt: skip
+"""What one process of a run hands to the next."""
+
+
 class Run:
     """One process. state: waiting (it has none yet), launching, joining, ready, left, lost. serving: calls open at it.
 
@@ -75,16 +82,17 @@ class Run:
     kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
     grouped: it is in its control group. link: its peer's, known also when that has left.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
-    used: by its guests, as it says. owing: calls at it that were settled without its word, what as, and when. fired: the
-    firing of its schedule that began it; instead: the run that it was begun instead of. Of a run that
-    can go on in another process: tape; began, what it was begun with; clock, microseconds, and seed, of its first process;
-    asked: the call that asked for it; before: processor time of its earlier processes, microseconds; count: records on its
-    tape when this one was made; leaves: its process is ended, its work is not.
+    beside: processor time of its processes but the first, in seconds, as of the last look. used: by its guests, as it says.
+    owing: calls at it that were settled without its word, what as, and when. fired: the firing of its schedule that began
+    it; instead: the run that it was begun instead of. Of a run that can go on in another process: tape; began, what it was
+    begun with; clock, microseconds, and seed, of its first process; asked: the call that asked for it; before: processor
+    time of its earlier processes, microseconds; count: records on its tape when this one was made; leaves: its process is
+    ended, its work is not.
     """
 
     __slots__ = (
-        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended", "fired",
-        "grants", "grouped", "hand", "held", "id", "instead", "key", "labels", "leaves", "link", "memory", "missing",
+        "applied", "asked", "before", "began", "beside", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended",
+        "fired", "grants", "grouped", "hand", "held", "id", "instead", "key", "labels", "leaves", "link", "memory", "missing",
         "number", "owing", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started",
         "state", "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
     )  # fmt: skip
@@ -112,18 +120,15 @@ class Run:
         self.tape: Tape | None = None
         self.began: Began | None = None
         self.asked = self.clock = self.before = self.count = 0
+        self.beside = 0.0
         self.seed = int.from_bytes(os.urandom(7), "big")
         self.started = time.monotonic()
 
     def next(self) -> "Run":
         """The same run, to have another process."""
         again = Run(self.id, self.hand, self.grants, self.digest_key, self.work)
-        again.labels, again.calls, again.cost, again.tokens = self.labels, self.calls, self.cost, self.tokens
-        again.tape, again.began, again.asked, again.clock, again.seed = (
-            self.tape, self.began, self.asked, self.clock, self.seed,
-        )  # fmt: skip
-        again.fired = self.fired
-        again.parent, again.used, again.progress, again.started = self.parent, self.used, self.progress, self.started
+        for name in _GOES_ON:
+            setattr(again, name, getattr(self, name))
         again.before, again.state = self.before + self.cpu, "waiting"
         return again
 
@@ -150,11 +155,13 @@ class Run:
                 self.work.mark(labels)
 
     def cpu_seconds(self) -> float:
-        """Processor time of its first process so far, in seconds; 0 when it is gone (clock_getcpuclockid(3))."""
-        if not self.pid:
-            return 0.0
+        """Processor time of all its processes so far, in seconds."""
+        return self.first_cpu() + self.beside
+
+    def first_cpu(self) -> float:
+        """That of its first process alone, as of now; 0 when it is gone (clock_getcpuclockid(3))."""
         try:
-            return time.clock_gettime((~self.pid << 3) | 2)
+            return time.clock_gettime((~self.pid << 3) | 2) if self.pid else 0.0
         except OSError:
             return 0.0
 

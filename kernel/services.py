@@ -14,6 +14,7 @@ from manifests.calls import OpenCall
 from manifests.holding import crowding
 from manifests.installed import Installed
 from manifests.lives import after_death, backoff, step
+from manifests.sharing import Shares
 from wire.errors import Refusal
 from wire.rates import Turns
 
@@ -29,12 +30,11 @@ class Life:
     """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet.
 
     is_final: it was stopped for good, so that its next process answers nothing that was open at this one. is_stale: it
-    stops as soon as no call is open at it. cpu: seconds its process had used at the last look; shares: what a call would
-    have been charged that was open at it all the time.
+    stops as soon as no call is open at it.
     """
 
     __slots__ = (
-        "cpu", "deaths", "hand", "idle", "is_final", "is_stale", "is_watched", "restart", "run", "shares", "state", "waiters",
+        "deaths", "hand", "idle", "is_final", "is_stale", "is_watched", "restart", "run", "shares", "state", "waiters",
         "waiting",
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ class Life:
         self.idle: Timer | None = None
         self.restart: Timer | None = None
         self.is_watched = self.is_final = self.is_stale = False
-        self.cpu = self.shares = 0.0
+        self.shares = Shares()
 
     def be(self, hand: Installed) -> None:
         """The Hand as it is installed now: what a version before it died of does not count against an upgrade."""
@@ -96,10 +96,10 @@ class Services:
             self.stop(life, "the roots have changed")
             return
         if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
-            self._share(life, run)
+            life.shares.take(run.first_cpu(), run.serving.values())
         while run.has_room and (number := self._next(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None:
-                call.shares = life.shares
+                call.shares = life.shares.sum
                 kernel.exchange.deliver(call, run)
         if run.serving and not life.is_watched:
             life.is_watched = True
@@ -121,23 +121,15 @@ class Services:
         else:
             self.stop(life, "idle")
 
-    def _share(self, life: Life, run: Run) -> None:
-        """Charge what a service has used since the last look to the calls that are open at it now, in even shares.
-
-        One sum serves all of them: a call has been charged what was added since it came.
-        """
-        before, life.cpu = life.cpu, run.cpu_seconds()
-        if run.serving:
-            life.shares += (life.cpu - before) / len(run.serving)
-
     def _watch_cpu(self, life: Life) -> None:
         """Each second while a service answers: open calls share its processor time; one past its limit ends it."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
         life.is_watched = run is not None and bool(run.serving)
         if run is None or not life.is_watched:
             return
-        self._share(life, run)
-        over = [one for one in run.serving.values() if life.shares - one.shares > most]
+        life.shares.take(run.first_cpu(), run.serving.values())
+        life.shares.take_beside(run.beside, run.serving.values())
+        over = [one for one in run.serving.values() if life.shares.of(one) > most]
         if over:
             kernel.supervisor.end_as_unfit(run, f"a call used more than its {most:g} s of processor time")
         for call in over:

@@ -1,10 +1,11 @@
-"""Ends runs that take more memory or disk than they may, in all their processes and files together (acts).
+"""Ends runs that take more memory, disk or time than they may, in all their processes and files together (acts).
 
-Each is looked at once a second, for what no limit of the system bounds: the room of many files on a disk, and, where no
-control group can be made or before it is, the memory of many processes. Where there is none, a run's `lacking` names the
-layer "cgroup": this is the weaker way. What a process shared with the template when it was made counts for none; what it
-shares with others counts once, where this user may see that. Folders are measured by children of the template's, one for
-those of many runs.
+Each is looked at once a second, for what no limit of the system bounds: the room of many files on a disk, the processor
+time of many processes, each of which begins at nothing, and, where no control group can be made or before it is, their
+memory. Where there is none, a run's `lacking` names the layer "cgroup": this is the weaker way. What a process shared with
+the template when it was made counts for none; what it shares with others counts once, where this user may see that. Time
+counts that living processes have used, or that was added to them when they waited for others. Folders are measured by
+children of the template's, one for those of many runs.
 
 Ends paused runs as well that do not stand still: of two processes of a run, each can wake the other again.
 
@@ -17,9 +18,9 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.family import family, held, resident, stirs
+from kernel.family import cpu_beside, family, held, resident, stirs
 from kernel.runs import Run
-from manifests.lives import NOT_STILL, too_much_disk, too_much_memory
+from manifests.lives import NOT_STILL, too_long, too_much_disk, too_much_memory
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -72,11 +73,15 @@ class Watch:
                 self._kernel.supervisor.end_as_unfit(run, NOT_STILL)
                 return
             self._kernel.launcher.stand_still(run)
-        used = run.cpu_seconds()
+        used = run.first_cpu()
         if used != before:
-            most, processes = run.hand.package.manifest.limits, list(family(run.pid))
-            if sum(max(0, resident(one) - shared) for one in processes) > most.memory and held(processes) > most.memory:
-                self._kernel.supervisor.end_as_unfit(run, too_much_memory(run.hand.package.manifest))
+            manifest, processes = run.hand.package.manifest, list(family(run.pid))
+            most, run.beside = manifest.limits.memory, max(run.beside, cpu_beside(processes))
+            why = too_long(manifest, run.before + int(run.cpu_seconds() * 1_000_000))
+            if sum(max(0, resident(one) - shared) for one in processes) > most and held(processes) > most:
+                why = too_much_memory(manifest)
+            if why:
+                self._kernel.supervisor.end_as_unfit(run, why)
                 return
             if not self._unmeasured:
                 self._kernel.loop.after(0.0, self._measure)

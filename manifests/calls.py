@@ -3,7 +3,7 @@
 log (pure; its life is wire/calls.py).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol
 
 from msgspec.structs import asdict, replace
@@ -30,6 +30,10 @@ from wire.results import Outcome
 RESTS_FROM: Final = 30_000_000
 """Microseconds that a sleep must last for its run to be one that only waits."""
 
+
+SLEEP: Final = "kernel.sleep"
+ALARMS: Final = 2
+"""Calls of it that the loop of a run has open besides its Hand's: the one that its timers wait for, and the one before."""
 
 BESIDE: Final = 8 * 1024
 """Bytes of a body that are left for what is told of a run beside what it returned."""
@@ -338,11 +342,18 @@ def covering(parent: OpenCall | None) -> Bond | None:
     return None
 
 
+def beside_alarms(made: Collection[OpenCall], most: int, method: str) -> tuple[int, int]:
+    """How many calls of a run's own are open, and how many may be, for one more of this method: its loop's are its due."""
+    if method == SLEEP:
+        return len(made), most + ALARMS
+    return len(made) - min(ALARMS, sum(call.method == SLEEP for call in made)), most
+
+
 def lasts(call: OpenCall, now: int) -> bool:
     """Whether a call may well take longer than a process is kept for it. now: microseconds since 1970."""
     if call.state == "held" or call.method == "kernel.wait":
         return True
-    return call.method == "kernel.sleep" and call.alarm_at - now > RESTS_FROM
+    return call.method == SLEEP and call.alarm_at - now > RESTS_FROM
 
 
 def may_be_made_again(provided: Provided, most: object = None) -> bool:

@@ -87,6 +87,14 @@ def used_up(manifest: Manifest, cpu: int) -> str:
     return f"it used more than its {most / 1000:g} s of processor time" if over else ""
 
 
+def too_long(manifest: Manifest, cpu: int) -> str:
+    """Why a run is to be ended whose processes together have used so many microseconds; "" when it is not for that.
+
+    Not before the last second of one process alone, which the system takes from it, has passed: it may use it to end well.
+    """
+    return used_up(manifest, cpu - 1_000_000)
+
+
 def too_much_memory(manifest: Manifest) -> str:
     """Why a run was ended whose processes together held more than it may."""
     return f"it used more than its {format_size(manifest.limits.memory)} of memory"

@@ -226,7 +226,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("events.publishes", "names", "[]", "", "Names of its events, without its own name in front."),
     Key("events.subscribes", "event patterns", "[]", "", "Events of others, as publisher.event or publisher.*."),
     _limit("memory", "The most memory for data."),
-    _limit("cpu", "The most processor time, in whole seconds."),
+    _limit("cpu", "The most processor time, of all its processes together, in whole seconds."),
     _limit("wall", "The most time from start to end; waiting for the operator does not count."),
     _limit("processes", "The most processes; threads count too."),
     _limit("open_files", "The most open descriptors."),

@@ -84,6 +84,11 @@ summary = "Compute for ever"
 resource = "none"
 effect = "read"
 
+[provides."greedy.have-burnt"]
+summary = "Have another process compute for ever"
+resource = "none"
+effect = "read"
+
 [provides."greedy.wait"]
 summary = "Wait for ever"
 resource = "none"
@@ -95,11 +100,17 @@ resource = "none"
 effect = "read"
 """,
     """
-import asyncio, time
+import asyncio, os, time
 from runtime import Call, Hand
 
 
 class Greedy(Hand):
+    async def have_burnt(self, call: Call) -> object:
+        if os.fork() == 0:
+            while True:
+                pass
+        await asyncio.sleep(3600)
+
     async def burn(self, call: Call) -> object:
         while True:
             await asyncio.sleep(0)
@@ -213,6 +224,12 @@ def test_processor_time_counts_per_call_at_a_service_which_is_started_again(kern
         entry(kernel.home, "hand.state", verdict="backing_off")
         until(lambda: fates.state_of(kernel, "greedy") == "ready", "it is wanted, so it is up again")
         assert ended(client, "greedy.work") == "done"
+
+
+def test_what_other_processes_of_a_service_compute_counts_too(kernel: Kernel) -> None:
+    """As of a program or an MCP server, whose first process is a bridge and does next to nothing."""
+    with kernel.client() as client:
+        assert ended(client, "greedy.have-burnt") == "cpu"
 
 
 def test_wall_time_counts_per_call_at_a_service_which_goes_on(kernel: Kernel) -> None:

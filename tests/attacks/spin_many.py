@@ -1,0 +1,22 @@
+"""Use more processor time than declared by sharing it out among processes one after the other: four seconds in all, here."""
+
+from tests.attacks.attack import Attack
+
+ATTACK = Attack(
+    code="""
+import os, time
+
+def attack(hand, given):
+    for _ in range(5):
+        pid = os.fork()
+        if pid == 0:
+            while time.process_time() < 0.8:
+                pass
+            os._exit(0)
+        os.waitpid(pid, 0)
+    return "as long as it likes"
+""",
+    stopped_by=("watch",),
+    refused="ended",
+    got=lambda found, given: found == "as long as it likes",
+)
