@@ -101,9 +101,11 @@ class Launcher:
                 self._end(number, -1)
             case packets.Born(number=number):
                 self._born(self._runs[number], passed[0])
-            case packets.Grouped(number=number) if number in self._runs:
+            case packets.Grouped(number=number, why="") if number in self._runs:
                 self._runs[number].grouped = True
                 self._let_go(self._runs[number])
+            case packets.Grouped(number=number, why=why) if number in self._runs:
+                self._owner.supervisor.end_as_unfit(self._runs[number], f"layer: {why}")
             case packets.Measured(number=number, size=size) if number in self._runs:
                 self._owner.watch.measured(self._runs[number], size)
             case packets.Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):

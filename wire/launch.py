@@ -92,9 +92,13 @@ class Born(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="b
 
 
 class Grouped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="grouped"):
-    """Sent by the template when a run is in its control group, if the machine has any; one that cannot be is killed."""
+    """Sent by the template when a run is in its control group, if the machine has any.
+
+    why: it cannot be, and the kernel ends it; empty when it is.
+    """
 
     number: int
+    why: str = ""
 
 
 class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="died"):

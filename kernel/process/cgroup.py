@@ -2,8 +2,8 @@
 
 The template makes one folder below its own group, which holds one for each run. To move a process into a group takes the
 system up to 20 ms, so a child of the template's does it beside the run's own start, and the Hand's code begins when both
-are done; a spare has moved itself before it is anybody's. One that cannot be moved is killed. What a template that was
-killed leaves behind, the next one of the same home removes.
+are done; a spare has moved itself before it is anybody's. One that cannot be moved is ended, and its end says why. What a
+template that was killed leaves behind, the next one of the same home removes.
 """
 
 import os

@@ -87,7 +87,7 @@ def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
     """A session, namespaces and keys of its own: what a run needs whatever its Hand is."""
     from zmq import curve_keypair
 
-    os.setsid()
+    confine.check(confine.libc.setsid(), "setsid")
     confine.die_first()
     if not is_root:
         confine.own_user_namespace()
@@ -100,8 +100,7 @@ def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
 
 def _live(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
     packet, passed = receive(end)
-    launch = decode(packet)
-    if not isinstance(launch, Launch):
+    if not isinstance(launch := decode(packet), Launch):
         return EXIT_UNFIT
     descriptors = dict(zip(launch.descriptors, passed, strict=True))
     name, _, function = launch.serve.partition(":")
@@ -112,25 +111,32 @@ def _live(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
         artefact = _compiled(descriptors.pop("artefact"), launch.artefact) if launch.artefact else b""
         prepared = _confine(launch, descriptors, made, code, prepared)
     except (Refusal, OSError) as error:
-        why = str(error).encode(errors="backslashreplace").decode()
-        send(end, encode(Unfit(code=getattr(error, "code", "layer"), why=why)))
-        return EXIT_UNFIT
+        return _unfit(end, error)
     send(end, encode(Joining(public=prepared.public)))
     if not _may_go(end):
         return EXIT_UNFIT
-    code = {} if made.place else code  # it lies at its place
-    start = Start(
-        launch=launch, code=code, place=made.place, artefact=artefact, descriptors=descriptors,
+    start = Start(  # code that lies at its place is not told
+        launch=launch, code={} if made.place else code, place=made.place, artefact=artefact, descriptors=descriptors,
         public=prepared.public, secret=prepared.secret,
     )  # fmt: skip
     go = join(start)
     del start, artefact  # it is loaded, and may be large
-    if "seccomp" in made.applied:
-        seccomp.lay_on(call_filter(found.architecture, made.profiles))
+    try:
+        if "seccomp" in made.applied:
+            seccomp.lay_on(call_filter(found.architecture, made.profiles))
+    except OSError as error:
+        return _unfit(end, error)
     send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
     may_go = _may_go(end)
     end.close()
     return int(go()) if may_go else EXIT_UNFIT
+
+
+def _unfit(end: socket.socket, error: Refusal | OSError) -> int:
+    """Tell the kernel why this process becomes no run; what it exits with."""
+    why = str(error).encode(errors="backslashreplace").decode()
+    send(end, encode(Unfit(code=getattr(error, "code", "layer"), why=why)))
+    return EXIT_UNFIT
 
 
 def _may_go(end: socket.socket) -> bool:
@@ -161,8 +167,7 @@ def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
     found = dict(_walk(folder, ""))
     os.close(folder)
     digests = {path: LINK if raw is None else hashlib.sha256(raw).hexdigest() for path, raw in found.items()}
-    different = compare(Seal(name="", version="", files=files), digests)
-    if different:
+    if different := compare(Seal(name="", version="", files=files), digests):
         raise Refusal("altered", "; ".join(map(str, different[:5])))
     return {path: raw for path, raw in found.items() if raw is not None}
 

@@ -83,21 +83,21 @@ def limit(rlimits: Rlimits) -> None:
     stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
     stack = _STACK if stack == resource.RLIM_INFINITY else min(stack, _STACK)
     for which, soft, hard in (
-        (resource.RLIMIT_DATA, rlimits.memory, rlimits.memory),
-        (resource.RLIMIT_CPU, rlimits.cpu, rlimits.cpu + 1 if rlimits.cpu > 0 else rlimits.cpu),
-        (resource.RLIMIT_NPROC, rlimits.processes, rlimits.processes),
-        (resource.RLIMIT_NOFILE, rlimits.open_files, rlimits.open_files),
-        (resource.RLIMIT_FSIZE, rlimits.file_size, rlimits.file_size),
-        (resource.RLIMIT_STACK, stack, stack), (resource.RLIMIT_CORE, 0, 0),
+        ("RLIMIT_DATA", rlimits.memory, rlimits.memory),
+        ("RLIMIT_CPU", rlimits.cpu, rlimits.cpu + 1 if rlimits.cpu > 0 else rlimits.cpu),
+        ("RLIMIT_NPROC", rlimits.processes, rlimits.processes),
+        ("RLIMIT_NOFILE", rlimits.open_files, rlimits.open_files),
+        ("RLIMIT_FSIZE", rlimits.file_size, rlimits.file_size),
+        ("RLIMIT_STACK", stack, stack), ("RLIMIT_CORE", 0, 0),
     ):  # fmt: skip
-        resource.setrlimit(which, (soft, hard))
+        check(libc.setrlimit(getattr(resource, which), struct.pack("=qq", soft, hard)), which)
 
 
 def become(uid: int) -> None:
     """Take a host user id of its own, with the group of the same number and no other; root's capabilities go with it."""
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    check(libc.setgroups(0, None), "setgroups")
+    check(libc.setresgid(uid, uid, uid), "setresgid")
+    check(libc.setresuid(uid, uid, uid), "setresuid")
 
 
 def listen_on_own_loopback(port: int) -> int:

@@ -161,14 +161,14 @@ class Template:
             raise
 
     def _group(self, number: int, pid: int, pidfd: int, memory: int) -> None:
-        """Bound a run's memory, or end it."""
+        """Bound a run's memory, or tell why that cannot be."""
         try:
             cgroup.move(self._machine.cgroup, str(number), pid, memory)
         except OSError as error:
             with contextlib.suppress(ProcessLookupError):  # it has ended already
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, 0)
                 if not isinstance(error, ProcessLookupError):
-                    raise
+                    _tell(self._end, Grouped(number=number, why=f"cgroup: {error}"))
             return
         _tell(self._end, Grouped(number=number))
 

@@ -1,6 +1,10 @@
-"""With a layer taken away, a Hand or a home that requires it starts no run, says why and how to mend it, and logs it."""
+"""With a layer taken away, a Hand or a home that requires it starts no run, says why and how to mend it, and logs it.
+
+And a layer that this machine has, and that cannot be laid on all the same, ends the run before its code begins.
+"""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +13,16 @@ from typing import Final
 import pytest
 
 from manifests.confinement.layers import LAYERS
+from tests.attacks.broken import BROKEN, REFUSED
 from tests.attacks.puppet import puppet
 from tests.living import Kernel, Source, install, make_home
 from tests.system.fates import call, entries, entry, table
 
 REMOVABLE: Final = ("network-namespace", "ipc-namespace", "mount-namespace", "landlock", "seccomp")
 """Layers that a machine may lack, and the plan can miss."""
+
+AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
+RAN: Final = "the Hand's code began"
 
 CODE: Final = "def attack(hand, given): return 'ran'"
 
@@ -81,3 +89,37 @@ def test_what_this_machine_has_may_be_required(tmp_path: Path) -> None:
     with _weakened(tmp_path, REMOVABLE) as kernel:
         install(kernel, puppet("puppet", (), {}))
         assert _start(kernel, "puppet")["value"] == {"got": "ran"}
+
+
+def _telling(name: str, said: str = "") -> Source:
+    """A Hand that tells as soon as any code of it runs. said: what its description ends in."""
+    whole = puppet(name, (), {})
+    toml = whole.toml.replace("attacker wrote", f"attacker wrote{said}")
+    return Source(toml, f"import sys\nprint({RAN!r}, file=sys.stderr, flush=True)\n{whole.main}")
+
+
+def _has_not_run(kernel: Kernel, met: dict[str, object], hand: str) -> None:
+    assert (met["outcome"], met["value"]) == ("failed", None), met
+    assert RAN not in (kernel.home / "output" / f"{hand}.log").read_text()
+
+
+@AS_ROOT
+@pytest.mark.parametrize("layer", REFUSED)
+def test_a_layer_that_the_system_refuses_ends_the_run_before_its_code_begins(layer: str, weakened: Kernel) -> None:
+    install(weakened, _telling(f"broken-{layer}", f"{BROKEN}{layer}"))
+    met = _start(weakened, f"broken-{layer}")
+    _has_not_run(weakened, met, f"broken-{layer}")
+    assert met["text"] == f"run ended: layer: [Errno 1] {REFUSED[layer].says}: Operation not permitted"
+    assert str(met["text"]).endswith(entry(weakened.home, "run.end", run=met["run"]).why)
+
+
+@AS_ROOT
+def test_a_run_that_the_system_refuses_its_control_group_is_ended_before_its_code_begins(tmp_path: Path) -> None:
+    with _weakened(tmp_path, ("cgroup",)) as kernel:
+        kernel.down()
+        (kernel.home / "weakened").write_text("broken-cgroup")
+        kernel.up()
+        install(kernel, _telling("telling"))
+        met = _start(kernel, "telling")
+        _has_not_run(kernel, met, "telling")
+    assert met["text"] == "run ended: layer: cgroup: [Errno 1] Operation not permitted"

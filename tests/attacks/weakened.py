@@ -19,12 +19,15 @@ from kernel.process import cgroup, child, confine, mounts, spare, template
 from kernel.runs import Peer, Run
 from manifests import schema
 from manifests.confinement.plan import NAMESPACES, Machine, Plan
+from tests.attacks.broken import BROKEN, refuse, refuse_groups
 from tests.attacks.puppet import LACKS
 from wire.headers import Done
 from wire.launch import Launch
 from wire.rates import Rate
 
-OF_THE_TEMPLATE: Final = frozenset({"cgroup", "descriptors", "environment", "pid-namespace", "own-pid-namespace"})
+OF_THE_TEMPLATE: Final = frozenset(
+    {"cgroup", "broken-cgroup", "descriptors", "environment", "pid-namespace", "own-pid-namespace"}
+)
 """Layers that are laid on before it is known whose run it is. own-pid-namespace: the run's own and not the template's, for
 attacks that would reach all of this machine: they reach Maniple's runs."""
 
@@ -52,7 +55,10 @@ def _weaken_template(taken: frozenset[str], kernel: str) -> None:
     planned = child._planned
 
     def weaker(launch: Launch, found: Machine) -> Plan:
-        layers = frozenset(schema.decode(launch.manifest).hand.description.partition(LACKS)[2].split())
+        description = schema.decode(launch.manifest).hand.description
+        for layer in description.partition(BROKEN)[2].split():
+            refuse(layer)
+        layers = frozenset(description.partition(LACKS)[2].split())
         if "user-id" in layers and launch.uid is not None:
             os.chown(launch.scratch, 0, 0)  # whose run it is, must be able to use it
         return planned(launch, _weaken_run(layers, found, kernel) if layers else found)
@@ -61,6 +67,8 @@ def _weaken_template(taken: frozenset[str], kernel: str) -> None:
     spare.Spares.wanted = _nothing  # type: ignore[method-assign]  # it would have layers that are to be taken away
     if "cgroup" in taken:
         cgroup.prepare = lambda name: ""
+    if "broken-cgroup" in taken:
+        refuse_groups()
     if "descriptors" in taken:
         os.closerange = _nothing
     if "environment" in taken:
@@ -101,7 +109,7 @@ def _weaken_run(layers: frozenset[str], found: Machine, kernel: str) -> Machine:
         seal = mounts.seal
         mounts.seal = lambda own, uid: seal(own, None)
     if "session" in layers:
-        os.setsid = _nothing
+        _put(confine.libc, "setsid", lambda: 0)
     return replace(
         found,
         namespaces=tuple(name for name in NAMESPACES if f"{name}-namespace" not in layers and name in found.namespaces),
