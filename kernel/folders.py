@@ -92,9 +92,12 @@ def _check_time(until: float) -> None:
 
 
 def _room(name: str, folder: int) -> int:
-    """Bytes on disk of a file or of a folder itself; 0 when it is gone."""
+    """Bytes on disk of a file or of a folder itself; 0 when it is gone.
+
+    An empty one counts too: it takes no block, and yet is one of all the files that a disk can hold.
+    """
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
+        return max(os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512, 4096)
     except OSError:
         return 0
 

@@ -232,7 +232,9 @@ KEYS: Final[tuple[Key, ...]] = (
     _limit("open_files", "The most open descriptors."),
     _limit("file_size", "The largest file it may write."),
     _limit(
-        "disk", "The most room that its own folders may take, `scratch` and `state` together; looked at once a second."
+        "disk",
+        "The most room that its own folders may take, `scratch` and `state` together, each entry counted as 4 KiB at least;"
+        " looked at once a second.",
     ),
     _limit("calls_per_minute", "The most messages; refused, malformed and trivial ones count as well."),
     _limit("in_flight", "The most calls open at once."),

@@ -141,8 +141,7 @@ def _unfit(end: socket.socket, error: Refusal | OSError) -> int:
 
 def _may_go(end: socket.socket) -> bool:
     """Wait for the kernel's word; False when it is gone."""
-    answer, _ = receive(end)
-    return bool(answer) and isinstance(decode(answer), Go)
+    return bool(answer := receive(end)[0]) and isinstance(decode(answer), Go)
 
 
 @lru_cache(maxsize=4)

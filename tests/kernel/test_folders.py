@@ -56,6 +56,16 @@ def test_what_lies_deep_counts(deep: int, limits: tuple[int, int]) -> None:
     assert 1 << 20 <= folders.measure(deep, MOST) < MOST
 
 
+def test_what_is_empty_counts_too(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    empty = folders.measure(folder, MOST)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    assert folders.measure(folder, MOST) >= empty + 3 * 4096
+    os.close(folder)
+
+
 def test_what_is_deeper_than_can_be_looked_into_counts_as_too_much(deep: int, limits: tuple[int, int]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
     assert folders.measure(deep, MOST) > MOST

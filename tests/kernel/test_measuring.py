@@ -21,6 +21,8 @@ MANY = 20_000
 """Files that take several times as long as measuring.MOMENT to be looked at."""
 
 MEBIBYTE = 1 << 20
+ALL = MANY * 4096 + 2 * MEBIBYTE
+"""Bytes that a folder of so many files and two large ones goes over, by itself, when all of it is looked at."""
 
 Open = Callable[[Path], int]
 
@@ -66,7 +68,7 @@ def marks() -> Iterator[int]:
 
 
 def _many(path: Path) -> Path:
-    """A folder that takes long, and has a mebibyte and more."""
+    """A folder that takes long, and has one large file."""
     path.mkdir()
     (path / "large").write_bytes(b"x" * MEBIBYTE)
     for number in range(MANY):
@@ -104,7 +106,7 @@ def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the
 ) -> None:
     tell, heard = told
     runs = [Bound(number=number, folders=1, most=MEBIBYTE // 2) for number in (1, 2, 3)]
-    slow = [Bound(number=one.number, folders=1, most=2 * MEBIBYTE) for one in runs[:2]]
+    slow = [Bound(number=one.number, folders=1, most=ALL) for one in runs[:2]]
     many = [opened(_many(tmp_path / str(number))) for number in (1, 2)]
     with pytest.raises(TooSlow):  # else what follows shows nothing
         folders.measure(many[0], 1 << 40, time.monotonic() + measuring.MOMENT)
@@ -121,7 +123,7 @@ def test_nobody_goes_through_a_folder_that_somebody_goes_through_still(
 ) -> None:
     """Else a folder that takes longer than the time between looks would have more processes each second, without end."""
     tell, heard = told
-    runs, many = [Bound(number=1, folders=1, most=2 * MEBIBYTE)], [opened(_many(tmp_path / "many"))]
+    runs, many = [Bound(number=1, folders=1, most=ALL)], [opened(_many(tmp_path / "many"))]
     (tmp_path / "many" / "larger").write_bytes(b"x" * MEBIBYTE)
     locked, lock = os.pipe()
     if (other := os.fork()) == 0:
