@@ -1,8 +1,13 @@
-"""A command line that plays with what it shares: its outputs, its caller's scratch folder, the processes it may have."""
+"""A command line that tries what it may not, or plays with what it shares: its outputs, its caller's scratch folder, the
+processes that it may have.
+"""
 
 import os
+import re
+import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -28,6 +33,66 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def client(kernel: Kernel) -> Iterator[Client]:
     with kernel.client() as client:
         yield client
+
+
+# what it cannot -------------------------------------------------------------------------------------------------------
+
+
+DENIED: Final = ": Permission denied\n"
+UNSEEN: Final = ": (Permission denied|No such file or directory)\n"
+UNCHANGED: Final = ": (Read-only file system|Permission denied)\n"
+PRIVILEGED: Final = ": (Operation not permitted|must be superuser to use mount\\.\n.*)\n"
+
+
+def _attempts(kernel: Kernel) -> dict[str, tuple[str, str]]:
+    """Command lines, and what each says last of why it came to nothing."""
+    home = kernel.home
+    return {
+        "shadow": ("cat /etc/shadow", DENIED), "users": ("cat /etc/passwd", DENIED), "roots home": ("ls /root/", DENIED),
+        "tmp": ("ls /tmp/", DENIED), "the home": (f"ls {home}", DENIED),
+        "the operator's key": (f"cat {home}/keys/operator.key", UNSEEN), "the log": (f"ls {home}/log", UNSEEN),
+        "other scratches": (f"ls {home}/scratch", DENIED), "the bus": (f"ls {home}/run/bus", UNSEEN),
+        "another process's root": ("ls /proc/1/root/", DENIED), "its own environment": ("cat /proc/self/environ", DENIED),
+        "write to tmp": ("echo x > /tmp/x", UNCHANGED), "write to usr": ("echo x > /usr/bin/x", UNCHANGED),
+        "write to etc": ("echo x > /etc/x", UNCHANGED), "write beside": ("echo x > ../x", UNCHANGED),
+        "a device": ("cat /dev/kmsg", DENIED), "make a device": ("mknod d c 1 3", PRIVILEGED),
+        "a program of its own": ("cp /bin/true t; chmod 755 t; ./t", DENIED),
+        "set-uid": ("cp /bin/true s; chmod 4755 s; ./s", DENIED),
+        "mount": ("mount -t tmpfs none .", PRIVILEGED), "unshare": ("unshare -m true", PRIVILEGED),
+        "chroot": ("chroot / true", PRIVILEGED),
+    }  # fmt: skip
+
+
+def test_it_reaches_nothing_but_its_folder_and_the_systems_programs(kernel: Kernel, client: Client) -> None:
+    (kernel.home.parent / "x").unlink(missing_ok=True)
+    for what, (command, reason) in _attempts(kernel).items():
+        told = run_in(client, command)
+        assert told["exit_status"] != 0, (what, told)
+        assert told["stdout"] == "", (what, told)
+        assert re.search(f"{reason}$", told["stderr"]), (what, told)
+    assert not Path("/tmp/x").exists()
+
+
+CUT_OFF: Final = r"OSError: \[Errno 101\] Network is unreachable|PermissionError: \[Errno 13\] Permission denied"
+NO_SUCH_SOCKET: Final = r"PermissionError: \[Errno 1\] Operation not permitted"
+NO_NAME: Final = r"socket\.gaierror: \[Errno -3\] Temporary failure in name resolution"
+
+
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+@pytest.mark.parametrize(
+    ("tries", "error"),
+    [("socket.create_connection(('127.0.0.1', PORT), 2)", CUT_OFF),
+     ("socket.create_connection(('192.0.2.1', 80), 2)", CUT_OFF), ("socket.socket(socket.AF_UNIX)", NO_SUCH_SOCKET),
+     ("socket.socket(socket.AF_INET, socket.SOCK_RAW)", NO_SUCH_SOCKET),
+     ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", NO_SUCH_SOCKET),
+     ("socket.getaddrinfo('example.org', 80)", NO_NAME)],
+)  # fmt: skip
+def test_it_has_no_network(client: Client, tries: str, error: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        tries = tries.replace("PORT", str(server.getsockname()[1]))
+        told = run_in(client, f'{PYTHON} -c "import socket; {tries}"')
+    assert told["exit_status"] == 1
+    assert re.fullmatch(error, told["stderr"].splitlines()[-1]), told
 
 
 # arguments ------------------------------------------------------------------------------------------------------------
