@@ -171,6 +171,23 @@ def test_another_peers_routing_id_gives_nothing_of_his(kernel: Kernel) -> None:
             thief.close()
 
 
+def test_a_routing_id_of_a_living_peer_gives_nothing_of_his_to_one_that_is_let_in(kernel: Kernel) -> None:
+    """The thief has the right key, and so a link to the kernel if he had asked for another id, or for none."""
+    claimed, pair = b"his own", operators(kernel.home)
+    with Raw(kernel.home, pair, routing_id=claimed) as victim:
+        victim.hello()
+        victim.call(1, "kernel.sleep", {"milliseconds": 1_500})
+        with Raw(kernel.home, pair, routing_id=claimed) as thief:
+            gets_nothing(thief, "under his name")
+            thief.send(headers.Cancel(number=1))
+            thief.send(headers.Bye())
+            assert isinstance(victim.end_of(1), headers.Done)
+            assert thief.take(0) is None
+        victim.call(3, "kernel.status")
+        assert isinstance(victim.end_of(3), headers.Done)
+    assert notes(kernel, "under his name") == 0
+
+
 def test_a_run_cannot_choose_the_routing_id_of_the_next(kernel: Kernel) -> None:
     """With a key that was let in twice, a run could take the id that libzmq gives next: and libzmq aborts on that."""
     with living_puppet(kernel, ["leak"]) as (_, scratch, client):
