@@ -58,13 +58,15 @@ BEHIND: Final = (
     "secret#.txt",
 )
 WHOLE: Final = (
-    "/etc/passwd", "//etc/passwd", "/proc/self/root/etc/passwd", "/proc/self/fd/3", "/proc/1/cwd/etc/passwd", "/dev/fd/0",
-    "/dev/stdin", "/dev/tcp/127.0.0.1/80", "\\\\127.0.0.1\\c$\\boot.ini", "C:\\boot.ini", "php://filter/resource=/etc/passwd",
-    "zip://x#y", "expect://id", "jar:file:///x!/y", "|id", "$(id)", "`id`", "-rf", "--", "~", "~root", "CON", "aux.txt",
+    "/proc/version", "//proc/version", "/proc/self/root/proc/version", "/proc/self/fd/3", "/proc/1/cwd/proc/version",
+    "/dev/fd/0", "/dev/stdin", "/dev/tcp/127.0.0.1/80", "\\\\127.0.0.1\\c$\\boot.ini", "C:\\boot.ini",
+    "php://filter/resource=/proc/version", "zip://x#y", "expect://id", "jar:file:///x!/y", "|id", "$(id)", "`id`",
+    "-rf", "--", "~", "~root", "CON", "aux.txt",
     "f::$DATA", "a.txt.", ".", "..", "...", "", "/", "*", "**", "?", "{..,}", "\n", "a\nb", "a\rb", "\x1b[2J",
     "a" * 256, "a/" * 600 + "a", "ä" * 128, "\ud800", "\u2028", ".maniple-bin", ".maniple-bin/x", "sub/.maniple-bin/x",
     ".maniple-0123456789abcdef.part", "é", "link", "link/secret", "sub/link", "sub/link/secret", "sub/../link/secret",
-    "hop/hop/hop/secret", "magic", "magic/secret", "magic/etc", "magic/etc/passwd", "link/root", "sub/link/root", "hop/sub",
+    "hop/hop/hop/secret", "magic", "magic/secret", "magic/away", "magic/proc/version", "link/away", "sub/link/away",
+    "hop/sub",
 )  # fmt: skip
 
 
@@ -91,14 +93,17 @@ INSIDE: Final = {"hop", "link", "magic", "sub", "sub/link"}
 
 
 @pytest.fixture
-def baited(root: Path) -> Path:
-    """A root in which links of every kind lead out."""
+def baited(root: Path) -> Iterator[Path]:
+    """A root in which links of every kind lead out: to what lies beside it, which nobody would miss if one were followed."""
+    (root.parent / "away" / "prize").mkdir(parents=True)
+    beside = os.open(root.parent, os.O_PATH | os.O_DIRECTORY)
     (root / "sub").mkdir()
     (root / "link").symlink_to("..")
     (root / "sub/link").symlink_to("../..")
     (root / "hop").symlink_to(".")
-    (root / "magic").symlink_to("/proc/self/root")
-    return root
+    (root / "magic").symlink_to(f"/proc/self/fd/{beside}")
+    yield root
+    os.close(beside)
 
 
 def outside(root: Path) -> dict[str, tuple[int, bytes]]:
