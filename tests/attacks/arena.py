@@ -1,8 +1,10 @@
 """Where attacks take place: a kernel, a neighbour that must not notice, and what an attack must leave as it was (acts)."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,6 +21,12 @@ from wire.codec import Value
 
 ON_TIME: Final = 1.0
 """Seconds in which the neighbour answers, whatever goes on beside it: a hundred times what it takes."""
+
+MEANWHILE: Final = 5.0
+"""Seconds in which it answers while an attack takes what it can of two cores that other tests use too."""
+
+_PAUSE: Final = 0.05
+"""Seconds between two questions: enough of them for the shortest attack, and no load of their own."""
 
 _EVERYBODYS: Final = ("/tmp", "/var/tmp", "/dev/shm")
 
@@ -72,6 +80,32 @@ class Arena:
         if isinstance(outcome["value"], dict):
             return outcome["value"]
         return {"refused": outcome["code"] or outcome["outcome"], "text": outcome["text"]}
+
+    @contextmanager
+    def asking_meanwhile(self) -> Iterator[None]:
+        """Ask the neighbour again and again while the block runs; each answer must come soon."""
+        over, waits, first = threading.Event(), list[float](), threading.Event()
+
+        def ask() -> None:
+            try:
+                with self.kernel.client() as client:
+                    while not over.wait(_PAUSE):
+                        begun = time.monotonic()
+                        client.call("neighbour.say", "", {"text": "still here"}, seconds=2 * MEANWHILE)
+                        waits.append(time.monotonic() - begun)
+                        first.set()
+            finally:
+                first.set()
+
+        with ThreadPoolExecutor(1) as threads:
+            asking = threads.submit(ask)
+            first.wait()
+            try:
+                yield
+            finally:
+                over.set()
+            asking.result()
+        assert max(waits) < MEANWHILE
 
     def check_unharmed(self) -> None:
         """Kernel and neighbour live, are the same processes, and answer on time."""

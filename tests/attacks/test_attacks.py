@@ -40,7 +40,8 @@ def walled(prey: Given) -> Iterator[Arena]:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused_and_nobody_notices(name: str, walled: Arena) -> None:
     attack = ATTACKS[name]
-    met = walled.suffer(attack)
+    with walled.asking_meanwhile():
+        met = walled.suffer(attack)
     walled.check_unharmed()
     walled.check_clean()
     assert met.get("refused", "") == attack.refused, met
