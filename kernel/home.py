@@ -160,10 +160,13 @@ class Home:
                 identity = msgspec.convert(tomllib.load(file), Identity)
         except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
             raise HomeError(
-                f"{self.at('home.toml')} cannot be read: {error}; mend that, or restore it from a backup"
+                f"{self.at('home.toml')} cannot be read: {error}; mend that, or restore it from a backup, then `maniple up`"
             ) from None
         if identity.format != FORMAT:
-            raise HomeError(f"the home {self.path} has format {identity.format}, and this Maniple knows {FORMAT}")
+            known = (
+                f"and this Maniple knows {FORMAT}: use the one that made it; `maniple --version` tells which this is"
+            )
+            raise HomeError(f"{self.at('home.toml')} has format {identity.format}, {known}")
         if unknown := set(identity.require).difference(NAMES):
             known = f"{', '.join(sorted(unknown))}, which is no layer: choose from {', '.join(NAMES)}"
             raise HomeError(f"{self.at('home.toml')} requires {known}")
