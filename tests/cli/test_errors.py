@@ -6,49 +6,81 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+import click
 import pytest
 
 from kernel.cli import commands
 from kernel.cli.exits import Exit
-from kernel.cli.main import run
+from kernel.cli.main import Listing, run
 from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
 from tests.spread import spread
 
-ARGUMENTS = {
-    "show": ["x"], "remove": ["x"], "settings": ["x"], "grant": ["x", "a.b", "*"], "revoke": ["x", "a.b"],
-    "roots add": ["x", "."], "roots remove": ["x"], "keys revoke": ["00000000", "--yes"], "start": ["x"], "stop": ["x"],
-    "pause": ["x"], "resume": ["x"], "restart": ["x"], "cancel": ["r-0000000000000000"], "call": ["a.b"],
-    "wait": ["r-0000000000000000"],
+ARGUMENTS: Final[Mapping[str, Sequence[str]]] = {
+    "grant": ["x", "a.b", "*"], "revoke": ["x", "a.b"], "roots add": ["x", "."], "keys revoke": ["00000000", "--yes"],
+    "call": ["a.b"], "approve": ["1"], "deny": ["1"], "answer": ["1", "yes"], "decide": ["r-0000000000000000", "finish"],
+    "erase": ["r-0000000000000000", "--yes"], "memory erase": ["--shared", "x", "--yes"], "mcp offer": ["x", "time.now"],
+    "cancel": ["r-0000000000000000"], "wait": ["r-0000000000000000"], "memory forget": ["1"],
+    "audit show": ["1"], "audit prove": ["1"],
 }  # fmt: skip
-NEEDS_KERNEL = [*ARGUMENTS, "down", "status", "ps", "hands", "grants", "roots", "freeze", "thaw", "methods"]
-READS_HOME = [
-    "runs",
-    "run-show x",
-    "audit tail",
-    "audit verify",
-    "audit prove 1",
-    "audit show 1",
-    "keys list",
-    "logs x",
-]
+"""What a command is given, where not each of its arguments may be `x`."""
+
+ALONE: Final = frozenset(
+    {"init", "doctor", "new", "check", "completion", "keys new", "mcp known", "pipeline check", "audit verify-proof"}
+    | {"seal", "verify", "keys add", "keys rotate", "mcp add", "pipeline add", "skills install", "install"}
+)
+"""What needs neither a home nor a kernel, or looks first at a file that it is given."""
+
+OF_THE_HOME: Final = frozenset(
+    {"up", "logs", "runs", "run-show", "replay", "usage", "keys list"}
+    | {f"audit {name}" for name in ("tail", "show", "search", "verify", "prove", "export")}
+)
+"""What needs a home, and no kernel."""
 
 
-@pytest.mark.parametrize("name", NEEDS_KERNEL)
-def test_without_a_kernel_every_command_says_so_at_once(name: str, made: Shell) -> None:
-    ran = made.run(*name.split(), *ARGUMENTS.get(name, []))
-    assert (ran.code, ran.out) == (3, "")
-    assert is_one_clear_line(ran)
-    assert "maniple up" in ran.err
+def _words(name: str) -> list[str]:
+    """A command with as many arguments as it needs."""
+    found: click.Command = Listing("maniple", commands.TOP, about="")
+    for word in name.split():
+        assert isinstance(found, Listing)
+        below = found.get_command(click.Context(found), word)
+        assert below is not None
+        found = below
+    needed = [one for one in found.params if isinstance(one, click.Argument) and one.required]
+    return [*name.split(), *ARGUMENTS.get(name, ["x"] * len(needed))]
 
 
-@pytest.mark.parametrize("name", [*NEEDS_KERNEL[:3], "up", "ps", *READS_HOME])
-def test_without_a_home_every_command_says_how_to_make_one(name: str, tmp_path: Path) -> None:
-    ran = Shell(tmp_path / "none").run(*name.split(), *ARGUMENTS.get(name, []))
-    assert ran.code == 1
-    assert is_one_clear_line(ran)
+def _told(home: Path, name: str, capsys: pytest.CaptureFixture[str]) -> Ran:
+    """What a command comes to, in this process: one for each would take a minute."""
+    code = run(["--home", str(home), *_words(name)])
+    return Ran(code, *capsys.readouterr())
+
+
+def test_without_a_kernel_every_command_says_so_at_once(made: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in sorted(commands.every().keys() - ALONE - OF_THE_HOME):
+        ran = _told(made.home, name, capsys)
+        assert (ran.code, ran.out) == (3, ""), (name, ran)
+        assert is_one_clear_line(ran), (name, ran)
+        assert f"`maniple --home {made.home} up`" in ran.err, (name, ran)
+
+
+def test_without_a_home_every_command_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in sorted(commands.every().keys() - ALONE):
+        ran = _told(tmp_path / "none", name, capsys)
+        assert (ran.code, ran.out) == (1, ""), (name, ran)
+        assert is_one_clear_line(ran), (name, ran)
+        assert f"`maniple --home {tmp_path / 'none'} init`" in ran.err, (name, ran)
+
+
+@pytest.mark.parametrize(("words", "code", "mend"), [(("ps",), 3, "up"), (("audit", "tail"), 1, "init")])
+def test_a_command_in_a_process_of_its_own_says_so_too(
+    words: tuple[str, ...], code: int, mend: str, made: Shell, tmp_path: Path
+) -> None:
+    ran = (made if code == 3 else Shell(tmp_path / "none")).run(*words)
+    assert (ran.code, ran.out, is_one_clear_line(ran), f"`maniple {mend}`" in ran.err) == (code, "", True, True), ran
 
 
 @pytest.mark.parametrize("name", commands.every())
