@@ -84,8 +84,13 @@ def _kill_kernel(kernel: Kernel, run: str) -> None:
     kernel.up()
 
 
+def _left(kernel: Kernel) -> list[str]:
+    """The run of each process that ended before its work did, and was followed by another."""
+    return [one.run for one in entries(kernel.home, "run.left")]
+
+
 def check_same(kernel: Kernel, run: str, before: int, *, remade: bool) -> None:
-    """Fails unless the run came to what it comes to undisturbed, paid nothing twice and did nothing twice.
+    """Fails unless the run came to what it comes to undisturbed, paid nothing twice, by the log too, and did nothing twice.
 
     before: lines that earlier runs wrote down. remade: the kernel was killed, so one call that was under way may have been
     made again, or, if it was to write a line, have an outcome that nobody knows, which the agent was told.
@@ -107,6 +112,12 @@ def check_same(kernel: Kernel, run: str, before: int, *, remade: bool) -> None:
     asked = [one for one in made if one.method == "model.complete"]
     assert sum(ends[one.call] for one in asked) == STEPS
     assert len(asked) - STEPS <= remade
+    numbers = {one.call for one in asked}
+    settled = [
+        one for one in entries(kernel.home, "end") if one.call in numbers and (one.verdict == "done" or not remade)
+    ]
+    paid = [one.cost for one in settled if one.cost is not None]
+    assert sum(one.tokens for one in paid) == TOKENS
 
 
 @pytest.mark.parametrize("step", spread(SOME, 2))
@@ -117,7 +128,7 @@ def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: 
         if _wait_for(kernel, run, step):
             _kill_run(kernel, run)
         check_same(kernel, run, tried * len(LINES), remade=False)
-        if left := [one.run for one in entries(kernel.home, "run.left")]:
+        if left := _left(kernel):
             assert left == [run]
             return
     pytest.fail("no kill came before the run was done")
@@ -130,6 +141,7 @@ def test_a_run_whose_kernel_is_killed_at_a_step_comes_to_the_same(kernel: Kernel
     assert _wait_for(kernel, run, step)
     _kill_kernel(kernel, run)
     check_same(kernel, run, 0, remade=True)
+    assert [one.run for one in entries(kernel.home, "run.confined")].count(run) == 2  # it went on in another process
 
 
 @pytest.mark.wide
@@ -140,6 +152,7 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same(kernel: Kernel) 
         if _wait_for(kernel, run, step):
             _kill_run(kernel, run)
     check_same(kernel, run, 0, remade=False)
+    assert len(_left(kernel)) > 2
 
 
 @pytest.mark.soak
