@@ -1,7 +1,7 @@
 """The Merkle tree: published vectors, every proof up to 100 leaves (200: `./just soak`), and one flipped bit in each."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given
@@ -67,7 +67,8 @@ CT_HASHES = [merkle.leaf_hash(leaf) for leaf in CT_LEAVES]
 SIZES = 200
 LEAVES = [merkle.leaf_hash(number.to_bytes(2, "big")) for number in range(SIZES)]
 ROOTS = [merkle.root_of(LEAVES[:size]) for size in range(SIZES + 1)]
-UP_TO = pytest.mark.parametrize("most", [100, pytest.param(SIZES, marks=pytest.mark.soak)])
+SOME_SIZES = (*range(101), 127, 128, 129, SIZES)
+OF_SIZES = pytest.mark.parametrize("sizes", [SOME_SIZES, pytest.param(range(SIZES + 1), marks=pytest.mark.soak)])
 
 
 def flipped(hashes: tuple[bytes, ...], chance: random.Random) -> tuple[bytes, ...]:
@@ -104,10 +105,10 @@ def test_published_consistency_proofs(old: int, new: int) -> None:
     merkle.verify_consistency(old, new, bytes.fromhex(CT_ROOTS[old]), bytes.fromhex(CT_ROOTS[new]), proof)
 
 
-@UP_TO
-def test_every_entry_is_proved_in_every_tree_and_no_proof_survives_a_flipped_bit(most: int) -> None:
+@OF_SIZES
+def test_every_entry_is_proved_in_every_tree_and_no_proof_survives_a_flipped_bit(sizes: Iterable[int]) -> None:
     chance = random.Random(6962)
-    for size in range(1, most + 1):
+    for size in sizes:
         leaves, root = LEAVES[:size], ROOTS[size]
         for index in range(size):
             leaf = leaves[index]
@@ -117,10 +118,10 @@ def test_every_entry_is_proved_in_every_tree_and_no_proof_survives_a_flipped_bit
             assert refused(lambda: merkle.verify_inclusion(bad_leaf, index, size, bad_proof, bad_root)), (index, size)
 
 
-@UP_TO
-def test_every_tree_continues_every_smaller_one_and_no_proof_survives_a_flipped_bit(most: int) -> None:
+@OF_SIZES
+def test_every_tree_continues_every_smaller_one_and_no_proof_survives_a_flipped_bit(sizes: Iterable[int]) -> None:
     chance = random.Random(9162)
-    for new in range(most + 1):
+    for new in sizes:
         leaves = LEAVES[:new]
         for old in range(new + 1):
             proof = merkle.consistency_proof(leaves, old)
