@@ -102,6 +102,7 @@ _TABLE: Final[tuple[Asked, ...]] = (
     *[("open.at-url", on) for on in ("https://Example.org:443/%61", "ftp://x/", "https://u@x/", "http://0x7f.1/?q=1")],
     *[("open.at-name", on) for on in ("own", "", "a b")],
     *[(method, on) for method in sorted(HAND_KERNEL_METHODS - {*_QUIET, "kernel.spawn"}) for on in ("", "x")],
+    *[(method, on) for method in _QUIET for on in ("x", "../x")],
     *[("kernel.spawn", on) for on in ("job", "nap", "absent", "open", "", "broken")],
     *[(f"kernel.{verb}", on) for verb in ("install", "grant", "down", "freeze", "show", "*") for on in ("", "x")],
     ("", ""), ("*", ""), ("nonsense", ""), ("Open.do", ""), ("open.do ", ""), ("open." + "x" * 90, ""),
