@@ -52,7 +52,8 @@ class Server:
             self._process = subprocess.Popen(
                 program, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=[theirs.fileno()], env=environment
             )
-        self.pid = self._process.pid
+        self._process.wait()
+        self.pid = int(self._answers.readline())
 
     def run(self, asked: bytes, within: float) -> tuple[int, bytes, bytes]:
         """As the function does. Raises RuntimeError with the server's last words when it is gone."""

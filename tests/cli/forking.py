@@ -19,7 +19,12 @@ MAIN = ROOT / "kernel" / "cli" / "__main__.py"
 
 
 def main() -> None:
-    """Serve until the socket ends; a child goes on from here as if it had just been started."""
+    """Serve until the socket ends; a child goes on from here as if it had just been started.
+
+    It is no child of whoever started it, which may wait for all of those; it tells its process id first.
+    """
+    if os.fork():
+        os._exit(0)
     at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # its children hear it
     sys.path.insert(0, str(ROOT))
     from kernel.cli import commands
@@ -33,6 +38,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as link, link.makefile("rb") as lines:
+        link.sendall(b"%d\n" % os.getpid())
         for line in lines:
             asked = json.loads(line)
             if _becomes_child(link, asked["stdin"].encode("latin-1")):

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,13 +83,25 @@ def _large(path: Path) -> Path:
     return path
 
 
+def _measured(*given: Any) -> None:
+    """As a child of the template's, since it waits for all its children: this process may have others."""
+    if (child := os.fork()) == 0:
+        try:
+            measuring.measure(*given)
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_only_those_that_take_more_than_they_may_are_told(
     tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     tell, heard = told
     bounds = (10 * MEBIBYTE, MEBIBYTE // 2, 10 * MEBIBYTE, MEBIBYTE)
     runs = [Bound(number=number, folders=1, most=most) for number, most in enumerate(bounds, 1)]
-    measuring.measure(marks, tell, runs, [opened(_large(tmp_path / str(run.number))) for run in runs], {})
+    _measured(marks, tell, runs, [opened(_large(tmp_path / str(run.number))) for run in runs], {})
     assert heard() == [2, 4]
 
 
@@ -97,7 +110,7 @@ def test_all_folders_of_a_run_count_together_and_no_others(
 ) -> None:
     tell, heard = told
     runs = [Bound(number=number, folders=2, most=most) for number, most in ((1, 4 * MEBIBYTE), (2, MEBIBYTE * 3 // 2))]
-    measuring.measure(marks, tell, runs, [opened(_large(tmp_path / str(number))) for number in range(4)], {})
+    _measured(marks, tell, runs, [opened(_large(tmp_path / str(number))) for number in range(4)], {})
     assert heard() == [2]
 
 
@@ -112,7 +125,7 @@ def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the
         folders.measure(many[0], 1 << 40, time.monotonic() + measuring.MOMENT)
     for number in (1, 2):
         (tmp_path / str(number) / "larger").write_bytes(b"x" * MEBIBYTE)
-    measuring.measure(marks, tell, [*slow, runs[2]], [*many, opened(_large(tmp_path / "3"))], {})
+    _measured(marks, tell, [*slow, runs[2]], [*many, opened(_large(tmp_path / "3"))], {})
     found = heard()
     assert found[0] == 3
     assert sorted(found) == [1, 2, 3]
@@ -132,15 +145,12 @@ def test_nobody_goes_through_a_folder_that_somebody_goes_through_still(
         signal.pause()
     try:
         os.read(locked, 1)
-        if (looking := os.fork()) == 0:  # it waits for all its children
-            measuring.measure(marks, tell, runs, many, {})
-            os._exit(0)
-        assert os.waitpid(looking, 0)[1] == 0
+        _measured(marks, tell, runs, many, {})
         assert heard() == []
     finally:
         os.kill(other, signal.SIGKILL)
         os.waitpid(other, 0)
-    measuring.measure(marks, tell, runs, many, {})
+    _measured(marks, tell, runs, many, {})
     assert heard() == [1]
 
 
@@ -191,7 +201,7 @@ def test_what_the_processes_of_a_run_hold_without_a_name_counts(
     (place / "file").unlink()
     living = {1: os.pidfd_open(os.getpid())}
     try:
-        measuring.measure(marks, tell, runs, [opened(place), opened(place)], living)
+        _measured(marks, tell, runs, [opened(place), opened(place)], living)
         assert heard() == [1]
     finally:
         os.close(living[1])
