@@ -15,15 +15,19 @@ from manifests.confinement.refused import Answer
 from manifests.confinement.syscalls import AARCH64, ARCHITECTURES, X86_64, Architecture
 from tests.manifests.confinement.bpf import ProgramInvalid, evaluate
 from tests.manifests.confinement.meaning import answer, holds
+from tests.spread import spread
 
 SETS: Final = [frozenset(some) for size in range(len(Profile) + 1) for some in combinations(Profile, size)]
 EVERY: Final = pytest.mark.parametrize(
     ("architecture", "profiles"),
-    [
-        pytest.param(architecture, profiles, id=f"{architecture.machine}-{'+'.join(sorted(profiles)) or 'none'}")
-        for architecture in ARCHITECTURES.values()
-        for profiles in SETS
-    ],
+    spread(
+        (
+            pytest.param(architecture, profiles, id=f"{architecture.machine}-{'+'.join(sorted(profiles)) or 'none'}")
+            for architecture in ARCHITECTURES.values()
+            for profiles in SETS
+        ),
+        12,
+    ),
 )
 WORDS: Final = st.one_of(st.integers(0, LONG), st.integers(0, 64), st.sampled_from((INT, LONG, 1 << 32, 1 << 63)))
 SIX: Final = st.tuples(*[WORDS] * 6)
