@@ -41,6 +41,7 @@ def test_a_hand_without_code_thinks_acts_and_answers(kernel: Kernel, client: Cli
     assert told["value"]["models"] == ["scripted/script"]
 
 
+@pytest.mark.wide
 def test_what_it_says_is_told_in_pieces_where_it_publishes_that(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     heard: list[Any] = []
     text = "First I look into each of the drawers,\nand then I write down what lies there. " * 4
@@ -69,6 +70,7 @@ def test_tools_that_are_asked_for_at_once_run_at_once(kernel: Kernel, client: Cl
     assert told["most_open"] == 6
 
 
+@pytest.mark.wide
 def test_the_log_tells_each_step(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     script(client, turns({"calls": [ask("desk_look", name="left")]}, {"text": "done"}))

@@ -116,6 +116,7 @@ def test_what_was_edited_is_the_operators_own_call_and_its_reply_the_hands(kerne
     assert entry(kernel.home, "end", call=held.call).verdict == "done"
 
 
+@pytest.mark.wide
 def test_what_is_streamed_to_the_operators_own_call_goes_no_further(kernel: Kernel) -> None:
     run = begin(kernel, "ann hi", method="post.spell")
     answer(kernel, waiting(kernel), "edited", instead={"text": "ho"})
@@ -189,6 +190,7 @@ def test_no_hand_can_answer_or_list(kernel: Kernel) -> None:
 # what happens meanwhile ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wide
 def test_what_an_approved_call_leads_to_is_not_asked_about_in_its_callers_name(kernel: Kernel) -> None:
     install(kernel, writer("chief", '"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
     install(kernel, writer("clerk", autonomy="full"))
@@ -280,6 +282,7 @@ def test_a_yes_answers_no_call_that_differs_in_anything_that_is_shown(kernel: Ke
     assert len(sent(kernel.home)) == 2
 
 
+@pytest.mark.wide
 def test_a_run_that_is_stopped_takes_back_what_it_asked_for(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello")
     held = waiting(kernel)
@@ -291,6 +294,7 @@ def test_a_run_that_is_stopped_takes_back_what_it_asked_for(kernel: Kernel) -> N
     assert entry(kernel.home, "end", call=held[0].call).verdict == "cancelled"
 
 
+@pytest.mark.wide
 def test_what_was_taken_back_meanwhile_is_refused_to_both_when_it_is_approved(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello")
     held = waiting(kernel)
@@ -302,6 +306,7 @@ def test_what_was_taken_back_meanwhile_is_refused_to_both_when_it_is_approved(ke
     assert sent(kernel.home) == []
 
 
+@pytest.mark.wide
 def test_a_yes_while_something_is_paused_or_frozen_does_not_count_and_the_call_goes_on_waiting(
     kernel: Kernel,
 ) -> None:
@@ -343,6 +348,7 @@ def test_a_rule_spares_the_like_and_nothing_else_until_it_is_taken_back(kernel: 
     assert fates.table(call(kernel, "kernel.home"))["rules"] == {}
 
 
+@pytest.mark.wide
 def test_a_rule_ends_by_itself(kernel: Kernel) -> None:
     begin(kernel, "ann hello")
     held = waiting(kernel)

@@ -82,6 +82,7 @@ def _relayed(kernel: Kernel, last: str = "do") -> tuple[str, object]:
     return method, (names, told["value"]["told"][0]["end"])
 
 
+@pytest.mark.wide
 def test_whoever_is_up_the_chain_is_asked_for_too(kernel: Kernel) -> None:
     install(kernel, actor("relay", rows("post.*")))
     install(kernel, actor("asker", rows("post.*", "relay.*"), autonomy="supervised"))
@@ -175,6 +176,7 @@ class Hearer(Hand):
 )
 
 
+@pytest.mark.wide
 def test_who_may_hear_it_hears_that_a_call_waits_and_nothing_of_what_it_says(kernel: Kernel) -> None:
     install(kernel, writer())
     install(kernel, HEARER)

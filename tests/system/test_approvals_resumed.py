@@ -156,6 +156,7 @@ def test_a_read_that_is_asked_about_waits_through_a_restart_too(kernel: Kernel) 
     assert outcome(kernel, run) == [{}]
 
 
+@pytest.mark.wide
 def test_it_expires_at_its_time_whatever_the_kernel_did_meanwhile(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     with open(home / "home.toml", "a") as file:

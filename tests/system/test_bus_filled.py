@@ -146,6 +146,7 @@ with Raw(home, operators(home)) as raw:
 """Says one message of thousands of frames, which share one piece of memory, as the operator, whom nobody ends."""
 
 
+@pytest.mark.wide
 @pytest.mark.alone
 def test_who_ends_while_another_fills_the_kernel_is_not_accused(kernel: Kernel) -> None:
     before, known = memory(kernel), len(entries(kernel.home, "run.end"))

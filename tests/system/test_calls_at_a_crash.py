@@ -80,6 +80,7 @@ def entries_of_work(home: Path) -> list[Entry]:
     return [one for one in entries(home, "end") if one.method == "run"]
 
 
+@pytest.mark.wide
 def test_one_that_an_older_snapshot_knows_of_has_its_end_too(kernel: Kernel) -> None:
     kernel.down()
     frequent = Kernel(kernel.home, "tests.system.often")

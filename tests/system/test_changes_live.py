@@ -116,6 +116,7 @@ def _deafen(kernel: Kernel) -> None:
     os.kill(pid_of(kernel, "sink"), signal.SIGSTOP)
 
 
+@pytest.mark.wide
 def test_a_service_that_its_operator_stops_stays_down_whatever_was_open_at_it(hasty: Kernel) -> None:
     install(hasty, actor("sink"))
     asking, how = _held(hasty, "sink.do")
@@ -154,6 +155,7 @@ def test_a_removed_hand_leaves_nothing_in_the_kernel_and_its_name_begins_anew(ke
 # settings ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wide
 def test_a_setting_that_is_changed_while_a_run_comes_up_reaches_it(kernel: Kernel) -> None:
     install(kernel, TUNED)
     with kernel.client() as asker:
@@ -183,6 +185,7 @@ def test_secrets_set_at_once_are_all_kept(kernel: Kernel) -> None:
     assert call(kernel, "tuned.do") == {"pitch": 1, "word": "hush", "name": "ada"}
 
 
+@pytest.mark.wide
 def test_what_was_set_and_is_declared_no_more_keeps_an_upgraded_hand_from_nothing(kernel: Kernel) -> None:
     install(kernel, TUNED)
     call(kernel, "kernel.set", "tuned", {"values": {"pitch": 2, "word": "hush", "name": "ada"}})

@@ -13,5 +13,6 @@ def test_a_full_disk_stops_effects_then_reads_and_nothing_is_lost(tmp_path: Path
     on_small_disk(tmp_path, system, "tests.system.full_home")
 
 
+@pytest.mark.wide
 def test_steps_of_a_pipeline_wait_for_room_on_a_full_disk_and_begin_once(tmp_path: Path) -> None:
     on_small_disk(tmp_path, "tmpfs", "tests.system.full_pipeline")

@@ -55,6 +55,7 @@ def test_an_erased_run_leaves_neither_tape_nor_key_and_every_proof_holds(kernel:
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+@pytest.mark.wide
 def test_the_command_asks_and_says_what_it_did(kernel: Kernel) -> None:
     run = begin(kernel, calls=3)
     chaos.outcome_of(kernel, run)
@@ -74,6 +75,7 @@ def test_a_run_that_has_not_ended_keeps_its_tape(kernel: Kernel) -> None:
     assert tape(kernel, run).exists()
 
 
+@pytest.mark.wide
 def test_what_lies_among_the_tapes_and_is_none_keeps_no_kernel_from_starting(kernel: Kernel) -> None:
     kernel.down()
     strange = kernel.home / "journal" / "runs"
@@ -100,6 +102,7 @@ def test_a_run_that_failed_is_kept_longer(kernel: Kernel) -> None:
     assert tape(kernel, runs["failed"]).exists()
 
 
+@pytest.mark.wide
 def test_many_are_erased_in_one_go(kernel: Kernel) -> None:
     runs = [begin(kernel, calls=1) for _ in range(12)]
     for run in runs:

@@ -193,6 +193,7 @@ def test_a_frozen_hand_that_was_backing_off_or_starting_does_not_come_back(kerne
     assert not [one for one in entries(kernel.home, "run.start", "hand.ready") if one.seq > after]
 
 
+@pytest.mark.wide
 def test_freezing_twice_and_thawing_twice_is_as_once(kernel: Kernel) -> None:
     for method in ("kernel.freeze", "kernel.freeze", "kernel.thaw", "kernel.thaw"):
         call(kernel, method)
@@ -201,6 +202,7 @@ def test_freezing_twice_and_thawing_twice_is_as_once(kernel: Kernel) -> None:
     assert moment(entry(kernel.home, "freeze")) <= moment(entry(kernel.home, "thaw"))
 
 
+@pytest.mark.wide
 def test_a_run_that_is_frozen_on_its_way_to_sleep_goes_on_when_it_is_thawed(tmp_path: Path) -> None:
     """Its process is dead, and its template has not told so yet."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:

@@ -285,12 +285,14 @@ def crowded(kernel: Kernel) -> Iterator[Path]:
     group.rmdir()
 
 
+@pytest.mark.wide
 def test_a_scratch_is_removed_as_soon_as_there_is_room_for_another_process(kernel: Kernel, crowded: Path) -> None:
     (crowded / "pids.max").write_text("max")
     until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
     kernel.down()
 
 
+@pytest.mark.wide
 def test_what_a_template_had_still_to_remove_when_it_died_is_removed_by_the_next(kernel: Kernel, crowded: Path) -> None:
     os.kill(int((crowded / "cgroup.procs").read_text()), signal.SIGKILL)
     until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
@@ -314,6 +316,7 @@ def test_the_kernel_answers_while_its_template_stands_still_and_then_every_run_h
     until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
 
 
+@pytest.mark.wide
 def test_a_run_that_ends_while_it_has_no_process_leaves_no_folder(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
         install(kernel, DREAMER)

@@ -58,6 +58,7 @@ def test_the_time_that_a_run_has_had_is_not_given_to_it_again_and_the_kernels_ab
         assert 4.8 < died - began + second < 6.9, "of 5 s; given anew it would be 7"
 
 
+@pytest.mark.wide
 def test_the_processor_time_of_a_killed_kernels_run_counts(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
         install(kernel, Source(BURNER.toml.replace('wall = "5s"', 'wall = "1m"'), BURNER.main))
@@ -122,6 +123,7 @@ def used(kernel: Kernel, run: str) -> float:
     return [one.record.wall for one in tape.records() if isinstance(one.record, Spent)][-1] / 1000
 
 
+@pytest.mark.wide
 def test_frozen_paused_and_undecided_time_counts_against_no_limit(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.thrifty") as kernel:
         lasting = Source(BURNER.toml.replace('wall = "5s"', 'wall = "1m"'), BURNER.main)

@@ -106,6 +106,7 @@ def test_nothing_is_sent_to_a_model_that_nobody_named(kernel: Kernel, client: Cl
     assert asked(kernel) == []
 
 
+@pytest.mark.wide
 def test_when_another_embedder_is_named_every_vector_is_made_anew_while_recall_goes_on(client: Client) -> None:
     store(client, *TEXTS)
     until(lambda: stats(client)["waiting"] == 0, "vectors of this machine")

@@ -55,6 +55,7 @@ def run_of_memory(client: Client) -> int:
     return next((int(run["pid"]) for run in runs["runs"] if run["hand"] == "memory" and run["state"] == "ready"), 0)
 
 
+@pytest.mark.wide
 def test_a_memory_of_keys_alone_has_no_numpy_in_its_process(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, ROOT / "hands" / "memory")

@@ -211,6 +211,7 @@ all = "${at(steps.below, 1)}"
     assert ran(client, "outer")["value"] == {"all": {"text": "B"}}
 
 
+@pytest.mark.wide
 def test_a_pipeline_that_would_run_itself_through_another_is_refused(kernel: Kernel) -> None:
     add(kernel, "inner", '[steps.a]\nhand = "worker"\n')
     add(kernel, "outer", '[steps.a]\npipeline = "inner"\n')
@@ -273,6 +274,7 @@ def test_the_log_of_a_pipeline_run_verifies_and_tells_which_run_is_which_step(ke
     assert methods == {"kernel.spawn", "kernel.wait", "kernel.note", "run"}
 
 
+@pytest.mark.wide
 def test_a_paused_pipeline_begins_nothing_until_it_is_resumed(kernel: Kernel, client: Client) -> None:
     add(kernel, "calm", """
 [steps.a]
@@ -363,6 +365,7 @@ def test_when_the_kernel_is_killed_everything_stops_and_goes_on_with_the_next_on
         assert ledger(client) == ["book/a begun"] * 3 + ["book/a after", "book/a end"]
 
 
+@pytest.mark.wide
 def test_a_pipeline_that_names_itself_is_refused_by_the_check_and_by_the_kernel(kernel: Kernel, client: Client) -> None:
     text = '[steps.a]\npipeline = "itself"\n'
     with pytest.raises(ManifestInvalid, match="this pipeline itself"):

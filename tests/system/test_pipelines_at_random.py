@@ -52,6 +52,7 @@ def steps(draw: st.DrawFn) -> dict[str, Any]:
     return {"steps": made, "finally": last}
 
 
+@pytest.mark.wide
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps())
 def test_a_pipeline_does_with_a_kernel_what_its_machine_does_alone(kernel: Kernel, tables: dict[str, Any]) -> None:

@@ -120,6 +120,7 @@ class Caller(Hand):
 )
 
 
+@pytest.mark.wide
 def test_a_scheduled_pipeline_is_started_with_the_inputs_of_its_schedule(kernel: Kernel, client: Client) -> None:
     install(kernel, SCHEDULING)
     add(kernel, "beat", """

@@ -266,6 +266,7 @@ class Caller(Hand):
 )
 
 
+@pytest.mark.wide
 def test_a_step_whose_provider_dies_of_each_call_fails_and_the_others_are_undone(kernel: Kernel) -> None:
     install(kernel, CRASHING)
     install(kernel, CALLER)

@@ -189,6 +189,7 @@ def begin_named(kernel: Kernel, name: str, **inputs: object) -> str:
         return begin(client, name, **inputs)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("fails", [False, True], ids=["that is done", "that fails"])
 def test_undisturbed_a_pipeline(kernel: Kernel, fails: bool) -> None:
     check_right(kernel, begin_whole(kernel, "a", fails=fails), "a", fails=fails)
@@ -210,6 +211,7 @@ def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_pipeline(k
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+@pytest.mark.wide
 def test_a_step_whose_run_cannot_go_on_has_failed_as_one_that_ended(kernel: Kernel) -> None:
     add(kernel, "two", """
 [steps.each]

@@ -94,6 +94,7 @@ def test_what_was_drawn_and_what_time_it_was_are_the_same_after_a_kill(kernel: K
     assert len(entries(kernel.home, "run.left")) == 1
 
 
+@pytest.mark.wide
 def test_a_run_with_files_in_its_folder_outlives_the_template(kernel: Kernel) -> None:
     install(kernel, PACKER)
     run = begin(kernel, "packer")

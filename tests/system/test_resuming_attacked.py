@@ -192,6 +192,7 @@ def test_a_call_that_is_open_when_the_kernel_goes_down_has_its_end_or_an_unknown
     assert met == {"read": "read", "set": "set", "add": "outcome unknown"}[method]
 
 
+@pytest.mark.wide
 def test_a_call_that_is_open_when_its_caller_is_upgraded_goes_on_at_its_provider(kernel: Kernel) -> None:
     run = begin(kernel, "listener", method="add")
     entry(kernel.home, "call", method="slow.add")
@@ -269,6 +270,7 @@ def test_more_events_than_a_window_are_told_to_a_run_that_went_through_its_tape(
     assert len(entries(kernel.home, "run.left")) == 1
 
 
+@pytest.mark.wide
 def test_the_time_that_the_kernel_is_down_counts_against_no_limit(kernel: Kernel) -> None:
     toml = DREAMER.toml.replace("dreamer", "hurried") + '\n[limits]\nwall = "4s"\n'
     install(kernel, Source(toml, DREAMER.main))
@@ -280,6 +282,7 @@ def test_the_time_that_the_kernel_is_down_counts_against_no_limit(kernel: Kernel
     assert chaos.outcome_of(kernel, run)["outcome"] == "done"
 
 
+@pytest.mark.wide
 def test_a_provider_that_crashes_on_every_call_is_told_as_such_and_so_it_is_after_a_crash(kernel: Kernel) -> None:
     bomb = Source(
         SLOW.toml.replace("slow", "bomb").replace("Slow", "Bomb"),

@@ -148,6 +148,7 @@ def test_a_hand_that_is_removed_while_its_run_has_no_process_ends_it(kernel: Ker
     assert fates.runs(kernel, "dreamer") == []
 
 
+@pytest.mark.wide
 def test_a_paused_run_that_is_killed_waits_until_it_is_resumed(kernel: Kernel) -> None:
     run = dreaming(kernel)
     call(kernel, "kernel.pause", "dreamer")
@@ -211,6 +212,7 @@ def test_a_run_for_which_there_is_no_room_waits_until_there_is(kernel: Kernel) -
         subprocess.run(["umount", "-l", scratch], check=True)
 
 
+@pytest.mark.wide
 def test_a_stopped_process_that_is_killed_while_it_is_told_goes_on(kernel: Kernel) -> None:
     run = dreaming(kernel)
     for wait in (0.0, 0.005, 0.01, 0.02, 0.03, 0.05):

@@ -251,6 +251,7 @@ def loops_told(home: Path) -> list[str]:
     return [one.why for one in entries(home, "note") if "a loop: " in one.why]
 
 
+@pytest.mark.wide
 def test_a_loop_of_pipelines_over_events_of_their_steps_is_stopped_and_told_once(
     kernel: Kernel, client: Client
 ) -> None:

@@ -75,6 +75,7 @@ def test_the_kernel_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: 
     verified(kernel.home)
 
 
+@pytest.mark.wide
 def test_a_run_that_a_kill_cut_in_two_tells_its_end_to_scheduling(tmp_path: Path) -> None:
     """Else the next one begins only when scheduling looks by itself, a minute later."""
     with Kernel(make_home(tmp_path / "home")) as kernel:

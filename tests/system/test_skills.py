@@ -173,6 +173,7 @@ def _asked(kernel: Kernel, run: str, method: str) -> int:
     return sum(one.principal == run and one.method == method for one in entries(kernel.home, "call"))
 
 
+@pytest.mark.wide
 @pytest.mark.usefixtures("granted")
 def test_a_run_with_skills_is_replayed_offline(kernel: Kernel, client: Client) -> None:
     _, run = answered(

@@ -95,6 +95,7 @@ def test_a_hand_meets_the_same_there_as_in_a_process_of_its_own(kernel: Kernel) 
     assert pid_of(kernel, "numbered") == stood
 
 
+@pytest.mark.wide
 def test_with_nothing_to_do_there_is_none(kernel: Kernel) -> None:
     call(kernel, "echo.say", "", {"text": "hi"})
     stood = ready(kernel)
@@ -105,6 +106,7 @@ def test_with_nothing_to_do_there_is_none(kernel: Kernel) -> None:
     assert ready(kernel) != stood
 
 
+@pytest.mark.wide
 def test_one_that_is_killed_costs_nobody_anything(kernel: Kernel) -> None:
     install(kernel, NUMBERED)
     call(kernel, "echo.say", "", {"text": "hi"})
@@ -122,6 +124,7 @@ def test_one_that_is_killed_costs_nobody_anything(kernel: Kernel) -> None:
     assert "Traceback" not in kernel.log()
 
 
+@pytest.mark.wide
 def test_one_that_dies_just_before_it_is_needed_is_followed_by_another(kernel: Kernel) -> None:
     install(kernel, NUMBERED)
     call(kernel, "echo.say", "", {"text": "hi"})

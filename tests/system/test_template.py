@@ -54,6 +54,7 @@ def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel
     assert entries(kernel.home)[-2].kind == "kernel.stop"
 
 
+@pytest.mark.wide
 def test_one_that_was_given_up_is_tried_again_when_the_operator_starts_a_hand(kernel: Kernel) -> None:
     _break(kernel)
     (kernel.home / "state" / "lame").unlink()
@@ -66,6 +67,7 @@ def _is_another(kernel: Kernel, gone: int) -> bool:
     return fates.children(kernel.pid) not in ([gone], [])
 
 
+@pytest.mark.wide
 def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) -> None:
     for _ in range(TEMPLATES_MOST + 1):
         call(kernel, "echo.say", "", {"text": "hi"})

@@ -202,6 +202,7 @@ def test_what_an_interrupted_install_or_a_lost_tape_leaves_is_taken_away_and_not
     assert (kernel.home / "hands" / "mine" / "main.py").read_text() == "half"
 
 
+@pytest.mark.wide
 def test_another_runtime_is_an_upgrade_of_every_hand(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "ask")
     asked = sleeping(kernel, seconds=3.0)

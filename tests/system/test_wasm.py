@@ -184,6 +184,7 @@ def test_a_module_that_is_wrong_is_not_installed(kernel: Kernel, tmp_path: Path,
     assert not list((kernel.home / "hands").iterdir())
 
 
+@pytest.mark.wide
 def test_an_install_that_names_no_artefact_is_turned_away(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     install(kernel, guest(tmp_path / "guest", ECHO))
     (folder,) = (kernel.home / "hands").iterdir()
@@ -282,6 +283,7 @@ def test_a_program_has_its_settings_and_arguments_and_answers_with_what_it_print
     assert '"stream":"stdout"' in (kernel.home / "output" / "guest.log").read_text()
 
 
+@pytest.mark.wide
 def test_a_program_that_exits_with_a_number_has_failed(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     more = '[settings.colour]\ntype = "string"\ndefault = "blue"\n'
     install(kernel, guest(tmp_path / "guest", "", whole=PROGRAM.replace("1050", "1024"), more=more))
