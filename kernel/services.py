@@ -97,7 +97,7 @@ class Services:
             return
         if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
             life.shares.take(run.first_cpu(), run.serving.values())
-        while run.has_room and (number := self._next(life, run)) is not None:
+        while run.has_room and life.waiting and (number := self._next(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None:
                 call.shares = life.shares.sum
                 kernel.exchange.deliver(call, run)
@@ -110,7 +110,7 @@ class Services:
     def _next(self, life: Life, run: Run) -> int | None:
         """The call whose turn it is, of a Hand that does not crowd out the others; it may have ended meanwhile."""
         calls = self._kernel.exchange.calls
-        crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight) if life.waiting else ()
+        crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight)
         return life.waiting.next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
     def _idle(self, life: Life) -> None:

@@ -236,14 +236,16 @@ class Streams:
 
     def leave(self, stream: int) -> None:
         """The process wants no more of it."""
-        self._again[stream] = 0
+        if stream in self._again:
+            self._again[stream] = 0
 
     def end(self, number: int) -> None:
         """A call is over, and what it streamed is forgotten."""
         for stream in (number, -number):
-            del self._said[stream], self._again[stream]
-            for again in (0, 1):
-                self._sums.pop((stream, again), None)
+            if stream in self._said:  # most calls stream nothing
+                del self._said[stream], self._again[stream]
+                for again in (0, 1):
+                    self._sums.pop((stream, again), None)
 
     def rewind(self, still: Container[int]) -> None:
         """Another process begins. still: the calls that are open."""
