@@ -14,8 +14,6 @@ import signal
 from collections.abc import Coroutine
 from typing import Final, Never
 
-from manifests.errors import ParamsInvalid
-from manifests.params import check
 from runtime import lines, programs, records
 from runtime.calls import Stream, answering
 from runtime.errors import CallCancelled, CallEnded, CallFailed, Failure, HandBroken
@@ -105,13 +103,7 @@ class Bridge(Hand):
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
         """Let the program answer a call."""
-        provided = self._place.manifest.provides.get(call.method)
-        if call.method != RUN and provided is None:
-            raise HandBroken(f"{call.method} is not among what {self.name} provides")
-        try:
-            params = arguments if provided is None else check(provided.params, arguments)
-        except ParamsInvalid as invalid:
-            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        params = arguments if call.method == RUN else self._checked(call.method, arguments)
         if self._program.ended.done():
             raise Failure("ended", f"the program has ended: {programs.words_of(self._program.ended.result())}")
         try:

@@ -109,14 +109,18 @@ class Hand:
         """Answers a call. As it stands: checks the arguments and gives `files.read` to `self.read(call, **params)`."""
         if call.method == RUN:
             return await self._work(arguments)
-        provided = self._place.manifest.provides.get(call.method)
+        params = self._checked(call.method, arguments)
+        return await self._method(call.method)(call, **params)
+
+    def _checked(self, method: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        """A call's arguments by its method's params. Raises Failure, or HandBroken for a method that is not provided."""
+        provided = self._place.manifest.provides.get(method)
         if provided is None:
-            raise HandBroken(f"{call.method} is not among what {self.name} provides")
+            raise HandBroken(f"{method} is not among what {self.name} provides")
         try:
-            params = check(provided.params, arguments)
+            return check(provided.params, arguments)
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
-        return await self._method(call.method)(call, **params)
 
     # what the author uses --------------------------------------------------------------------------------------------
 

@@ -6,8 +6,6 @@ the skill's folder, and is one of those bytes or nothing: no path is ever opened
 
 from typing import Final
 
-from manifests.errors import ParamsInvalid
-from manifests.params import check
 from manifests.skills import front_matter
 from manifests.skills.folder import PREFIX
 from manifests.skills.reading import FILE, folders
@@ -28,14 +26,10 @@ class Skills(Hand):
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
         """What a skill says, with the names of its files; or, streamed, one of these, or all one after the other."""
-        provided = self._place.manifest.provides.get(call.method)
+        params = self._checked(call.method, arguments)
         files = self._skills.get(call.method.removeprefix(PREFIX))
-        if provided is None or files is None:
+        if files is None:
             raise HandBroken(f"{call.method} is not among what {self.name} provides")
-        try:
-            params = check(provided.params, arguments)
-        except ParamsInvalid as invalid:
-            raise Failure("arguments", "; ".join(invalid.problems)) from None
         file = str(params.get("file") or FILE).removeprefix("./")
         others = [path for path in files if path != FILE]
         if params.get("all"):

@@ -20,10 +20,8 @@ from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, PARSE_ERROR, Implementation, ToolListChangedNotification
 from pydantic import BaseModel, ValidationError
 
-from manifests.errors import ParamsInvalid
 from manifests.mcp import tools
 from manifests.mcp.tools import Offer, OfferInvalid, Tool
-from manifests.params import check
 from runtime import programs
 from runtime.errors import Failure, HandBroken
 from runtime.hand import Hand
@@ -109,13 +107,7 @@ class Server(Hand):
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
         """Let the server answer a call."""
-        provided = self._place.manifest.provides.get(call.method)
-        if provided is None:
-            raise HandBroken(f"{call.method} is not among what {self.name} provides")
-        try:
-            params = check(provided.params, arguments)
-        except ParamsInvalid as invalid:
-            raise Failure("arguments", "; ".join(invalid.problems)) from None
+        params = self._checked(call.method, arguments)
         if self._pipes is not None and self._pipes.program.ended.done():
             raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
         match call.method.removeprefix(f"{self.name}."):

@@ -12,8 +12,6 @@ from typing import Final
 
 import msgspec
 
-from manifests.errors import ParamsInvalid
-from manifests.params import check
 from manifests.values import guest_memory
 from runtime import records
 from runtime.errors import Failure, HandBroken
@@ -103,11 +101,7 @@ class WasmHand(Hand):
     def _asked(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:
         """The export that answers, what it is given, and the arguments of a program."""
         if call.method != RUN:
-            provided = self._place.manifest.provides[call.method]
-            try:
-                params = check(provided.params, arguments)
-            except ParamsInvalid as invalid:
-                raise Failure("arguments", "; ".join(invalid.problems)) from None
+            params = self._checked(call.method, arguments)
             return exports.name_of(call.method), (call.resource.encode(), codec.encode_body(params)), ()
         functions = self._program.module.functions
         if RUN in functions:
