@@ -10,7 +10,7 @@ fits but a root does not, the change lies somewhere since the last checkpoint th
 why names the last.
 
 Memory does not grow with the log. Lines come as bytes, with or without their newline, in order, from as many files as
-there are. About 6 microseconds a line.
+there are.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -14,7 +14,6 @@ from tests.attacks.all import ATTACKS
 from tests.attacks.arena import Arena, opened
 from tests.attacks.attack import Attack, Given
 from tests.attacks.weakened import OF_THE_KERNEL, OF_THE_TEMPLATE
-from tests.spread import spread
 from wire.codec import Value
 
 pytestmark = pytest.mark.skipif(
@@ -69,15 +68,7 @@ def test_the_same_attack_succeeds_without_the_layers_that_stop_it(name: str, wea
 
 @pytest.mark.parametrize(
     ("name", "layer"),
-    spread(
-        [
-            (name, layer)
-            for name, attack in ATTACKS.items()
-            if len(attack.stopped_by) > 1
-            for layer in attack.stopped_by
-        ],
-        70,
-    ),
+    [(name, layer) for name, attack in ATTACKS.items() if len(attack.stopped_by) > 1 for layer in attack.stopped_by],
 )
 def test_each_of_the_layers_that_stop_an_attack_stops_it_alone(name: str, layer: str, weakened: Arenas) -> None:
     attack = _possible(name)
