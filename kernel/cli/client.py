@@ -23,7 +23,9 @@ from wire.entries import Cost
 from wire.errors import CodecError
 
 LAST_WORDS_MS: Final = 500
-"""Milliseconds that a message of a kernel that has ended may still be on its way through this process."""
+"""Milliseconds that a message of a kernel that has ended may still be on its way through this process, and that its end is
+
+seen after the break of its link."""
 
 NEVER_MS: Final = 24 * 3_600_000
 """Milliseconds to a new connection, long after the end of the kernel has ended the link. Not -1: libzmq then throws away
@@ -269,15 +271,16 @@ class Client:
             if self._link in ready:
                 header, body = self._link.recv_multipart()
                 return codec.decode_from_kernel(header), body
-            if self._monitor in ready:
+            is_broken = self._monitor in ready
+            if self._pidfd in ready or (is_broken and self._pidfd >= 0 and self.wait_for_exit(LAST_WORDS_MS / 1000)):
+                if self._link.poll(LAST_WORDS_MS):  # what it said last may come after its end
+                    continue
+                raise NoKernel(f"the kernel of {self.home} ended before it answered: `maniple up` starts it again")
+            if is_broken:
                 raise Ended(
                     f"the kernel of {self.home} does not know the keys in {self.home}/keys: they are not what it "
                     "started with; restore that folder from a backup"
                 )
-            if self._pidfd in ready:
-                if self._link.poll(LAST_WORDS_MS):  # what it said last may come after its end
-                    continue
-                raise NoKernel(f"the kernel of {self.home} ended before it answered: `maniple up` starts it again")
             if sender is not None and source in ready:
                 sender.send_piece()
             elif not ready:

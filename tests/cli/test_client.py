@@ -1,15 +1,17 @@
 """The operator's link by itself: what it does when the kernel drops it, and that it leaves nothing open."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import zmq
 
 from kernel.cli import client as link
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, NoKernel
 from tests.cli.shell import Shell
 from tests.living import ROOT
 from wire import headers
@@ -42,6 +44,25 @@ def test_the_last_word_of_a_kernel_is_heard_after_its_end(still: Shell) -> None:
     assert time.monotonic() - before < 0.15, "nobody is there to say Bye to"
     assert found is not None
     assert isinstance(found[0], headers.Done)
+
+
+def test_a_kernel_that_dies_while_it_is_greeted_is_told_as_that(still: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link breaks as it does for a key that the kernel does not know, and that may be seen before the death is."""
+    still.good("up")
+    pid = int(str(still.told("status")["pid"]))
+    greet = Client._greet
+
+    def killed_before(client: Client, hello: headers.Hello) -> None:
+        client._monitor.recv_multipart()  # it is connected
+        os.kill(pid, signal.SIGKILL)
+        assert client._monitor.poll(10_000), "the break is told"
+        greet(client, hello)
+
+    monkeypatch.setattr(link, "_BROKEN", link._BROKEN | zmq.EVENT_CONNECTED)
+    monkeypatch.setattr(Client, "_greet", killed_before)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(NoKernel, match="ended before it answered"):
+        Client(str(still.home))
 
 
 def test_a_link_leaves_no_descriptor_open(shell: Shell) -> None:

@@ -127,7 +127,43 @@ def _nothing_unrecorded(home: Path, acknowledged: list[int]) -> None:
     assert fates.verified(home).size == len(entries(home))
 
 
-def test_power_cut_at_any_step_leaves_no_effect_without_its_record(tmp_path: Path) -> None:
+def _cut_at(kernel: Kernel, step: int) -> tuple[str, int | None]:
+    """Call once, and cut the power at a step: what that was, "" when the call was over before, and what was acknowledged."""
+    cut = kernel.home / "cut"
+    until(lambda: "ready" in str(call(kernel, "kernel.ps")), "the service is up")
+    cut.write_text(str(step))
+    try:
+        told = int(str(table(call(kernel, "ledger.write"))["number"]))
+    except Ended:
+        told = None
+    if told is not None and cut.read_text() == str(step):
+        return "", told
+    assert kernel.process is not None
+    assert kernel.process.wait(fates.PATIENCE) == -signal.SIGKILL
+    return cut.read_text(), told
+
+
+def test_power_cut_at_each_step_of_a_call_leaves_no_effect_without_its_record(tmp_path: Path) -> None:
+    home, acknowledged, steps = make_home(tmp_path / "home"), list[int](), list[str]()
+    with Kernel(home, "tests.system.stepped") as kernel:
+        install(kernel, LEDGER)
+        call(kernel, "kernel.start", "ledger")
+        while True:
+            step, told = _cut_at(kernel, len(steps))
+            acknowledged += [told] if told is not None else []
+            if not step:
+                break
+            steps.append(step)
+            kernel.up()
+    with Kernel(home) as kernel:
+        kernel.down()
+    _nothing_unrecorded(home, acknowledged)
+    acts = ("a message is taken", "a file is written", "a file is brought to disk", "a message is sent")
+    assert {f"{when} {act}" for when in ("before", "after") for act in acts} <= set(steps)
+
+
+@pytest.mark.wide
+def test_power_cut_at_any_moment_leaves_no_effect_without_its_record(tmp_path: Path) -> None:
     _cut_again_and_again(make_home(tmp_path / "home"), 12, seed=20261121)
 
 

@@ -1,0 +1,109 @@
+"""A kernel whose power is cut at a step of a call (acts). Started by test_power_cut.py as a process.
+
+python -c STARTER SEARCH-PATH tests.system.stepped HOME READY
+
+A step is where the kernel is about to do what others see, or has just done it: to take a message, to send one, to write
+into a file, to bring it to disk. They are counted, on all threads, from the first message that names METHOD, and at the one
+whose number stands in the home, in `cut`, all is over: what was not brought to disk is lost, and nothing runs any more.
+What the step was is told in `cut` then.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Final, TypeVar
+
+METHOD: Final = b"ledger.write"
+T = TypeVar("T")
+
+
+class Power:
+    """What is lost when it is cut: by descriptor, the file that it is of, and the size of that when it was last on disk."""
+
+    def __init__(self, home: Path) -> None:
+        self._told, self._lock = home / "cut", Lock()
+        self._left: int | None = None
+        self._unsynced: dict[int, tuple[int, int]] = {}
+
+    def begin(self) -> None:
+        """Count from here on."""
+        if self._left is None:
+            self._left = int(self._told.read_text())
+
+    def step(self, name: str) -> None:
+        """One more; the last one does not return."""
+        with self._lock:
+            if self._left is None:
+                return
+            if self._left == 0:
+                self._cut(name)
+            self._left -= 1
+
+    def around(self, what: str, act: Callable[[], T]) -> T:
+        """A step before something that is done, and one after it."""
+        self.step(f"before {what}")
+        done = act()
+        self.step(f"after {what}")
+        return done
+
+    def written(self, descriptor: int) -> None:
+        """A file is about to grow."""
+        found = os.fstat(descriptor)
+        with self._lock:
+            if self._unsynced.get(descriptor, (0, 0))[0] != found.st_ino:
+                self._unsynced[descriptor] = found.st_ino, found.st_size
+
+    def synced(self, descriptor: int) -> None:
+        """All of a file is on disk."""
+        with self._lock:
+            self._unsynced.pop(descriptor, None)
+
+    def _cut(self, name: str) -> None:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        for child in map(int, children.split()):
+            os.kill(child, signal.SIGKILL)
+        for descriptor, (inode, size) in self._unsynced.items():
+            with suppress(OSError):  # it was closed
+                found = os.fstat(descriptor)
+                if found.st_ino == inode and found.st_size > size:
+                    os.ftruncate(descriptor, size)
+        self._told.write_text(name)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> None:
+    """Be the kernel of a home."""
+    from kernel import main as kernel_main
+    from kernel.bus import Bus
+
+    power = Power(Path(arguments[0]))
+    receive, send, pwrite, fdatasync = Bus.receive, Bus.send, os.pwrite, os.fdatasync
+
+    def received(bus: Bus) -> tuple[bytes, str, list[bytes]]:
+        power.step("before a message is taken")
+        told = receive(bus)
+        if METHOD in told[2][0]:
+            power.begin()
+        power.step("after a message is taken")
+        return told
+
+    def sent(bus: Bus, route: bytes, header: bytes, body: bytes) -> bool | None:
+        return power.around("a message is sent", lambda: send(bus, route, header, body))
+
+    def written(descriptor: int, content: bytes, at: int) -> int:
+        power.written(descriptor)
+        return power.around("a file is written", lambda: pwrite(descriptor, content, at))
+
+    def synced(descriptor: int) -> None:
+        def sync() -> None:
+            fdatasync(descriptor)
+            power.synced(descriptor)
+
+        power.around("a file is brought to disk", sync)
+
+    Bus.receive, Bus.send = received, sent  # type: ignore[method-assign]
+    os.pwrite, os.fdatasync = written, synced  # type: ignore[assignment]
+    kernel_main.main(arguments)
