@@ -104,6 +104,6 @@ def main(arguments: list[str]) -> None:
 
         power.around("a file is brought to disk", sync)
 
-    Bus.receive, Bus.send = received, sent  # type: ignore[method-assign]
+    Bus.receive, Bus.send = received, sent  # type: ignore[assignment,method-assign]
     os.pwrite, os.fdatasync = written, synced  # type: ignore[assignment]
     kernel_main.main(arguments)
