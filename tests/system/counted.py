@@ -1,0 +1,50 @@
+"""A kernel that tells what of Python's memory it holds. Started by test_leftovers.py as a process.
+
+    python -c STARTER SEARCH-PATH tests.system.counted HOME READY
+
+What it remembers of what has ended is bounded; here so tightly that it is full soon. Then each run leaves a block or more
+behind, or none. It listens on HOME/run/count, and answers each datagram with two numbers: the blocks that Python has
+allocated, and the runs among them that are over, such as one whose processes it still means to kill.
+"""
+
+import gc
+import os
+import socket
+import sys
+from functools import _lru_cache_wrapper
+from pathlib import Path
+
+from kernel import core
+from kernel import loop as kernel_loop
+from kernel import main as kernel_main
+from kernel.loop import Loop
+from kernel.runs import Run
+from wire import results
+
+core.__dict__["GONE"] = results.__dict__["KEPT"] = kernel_loop.__dict__["_CANCELLED"] = 8
+
+
+def main(arguments: list[str]) -> None:
+    """Be the kernel of a home, which counts when it is asked."""
+    home, ready = arguments[0], int(arguments[1])
+    os.umask(0o077)
+    loop = Loop()
+    kernel = kernel_main.opened(home, loop)
+    place = Path(home, "run", "count")
+    place.unlink(missing_ok=True)  # that of a kernel that was killed
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    door.bind(str(place))
+
+    def asked() -> None:
+        _, asker = door.recvfrom(100)
+        for one in gc.get_objects():
+            if isinstance(one, _lru_cache_wrapper):  # bounded, too
+                one.cache_clear()
+        gc.collect()
+        over = sum(isinstance(one, Run) for one in gc.get_objects()) - len(kernel.runs)
+        door.sendto(b"%d %d" % (sys.getallocatedblocks(), over), asker)
+
+    loop.watch(door.fileno(), asked)
+    os.write(ready, b"ready\n")
+    os.close(ready)
+    kernel_main.serve(kernel)
