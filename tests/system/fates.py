@@ -130,6 +130,14 @@ def state_of(kernel: Kernel, hand: str) -> str:
     return next(str(row["state"]) for row in map(table, rows) if row["name"] == hand)
 
 
+def remove_all_but(client: Client, *kept: str) -> None:
+    """Remove every Hand but these, so that the next test finds a kernel as the one before it did."""
+    rows = table(client.call("kernel.hands").value)["hands"]
+    assert isinstance(rows, list)
+    for name in {str(table(row)["name"]) for row in rows}.difference(kept):
+        client.call("kernel.remove", name, seconds=60)
+
+
 def under(pid: int) -> list[psutil.Process]:
     """Every process below one, however deep, and however much of a daemon it made of itself."""
     return psutil.Process(pid).children(recursive=True)

@@ -13,17 +13,27 @@ from tests.living import ROOT, Kernel, install, make_home
 from tests.spread import spread
 from tests.system import fates, thinking
 from tests.system.approving import answer, waiting
-from tests.system.fates import entries, ran, until
+from tests.system.fates import entries, ran
 from tests.system.recordings import replay
-from tests.system.thinking import ask, furnish, notes, script, turns
+from tests.system.thinking import ask, notes, script, turns
+
+
+@pytest.fixture(scope="module")
+def modelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel with the Hand `model` alone, whose start costs more than all that a test does."""
+    with Kernel(make_home(tmp_path_factory.mktemp("agents") / "home")) as kernel:
+        install(kernel, ROOT / "hands" / "model")
+        yield kernel
+        kernel.down()
 
 
 @pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        furnish(kernel)
-        yield kernel
-        kernel.down()
+def kernel(modelled: Kernel) -> Iterator[Kernel]:
+    """With a desk that nothing was written at yet; the test's own Hands go with it."""
+    install(modelled, thinking.DESK)
+    yield modelled
+    with modelled.client() as client:
+        fates.remove_all_but(client, "model")
 
 
 def test_a_hand_without_code_thinks_acts_and_answers(kernel: Kernel, client: Client, tmp_path: Path) -> None:
@@ -181,7 +191,7 @@ def test_people_steer_it_while_it_works_and_hear_of_its_steps(kernel: Kernel, cl
     script(client, turns(slow, {"text": "Only left.", "when": "Leave the right one alone."}))
     client.call("talker.heard")
     run = fates.begin(client, "tidy", task="look")
-    until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "call")), "it looks")
+    fates.entry(kernel.home, "call", method="desk.look", principal=run)
     client.call("talker.say", "r-0000000000000000", {"text": "Somebody else."})
     client.call("talker.say", run, {"text": "Leave the right one alone."})
     assert fates.outcome(client, run)["value"]["answer"] == "Only left."
@@ -198,11 +208,12 @@ def test_it_is_interrupted_at_once_and_tells_what_it_has(kernel: Kernel, client:
     slow = {"text": "I look.", "calls": [ask("desk_look", name="left", seconds=50)]}
     script(client, turns(slow))
     run = fates.begin(client, "tidy", task="look")
-    until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "call")), "it looks")
+    fates.entry(kernel.home, "call", method="desk.look", principal=run)
     client.call("talker.say", run, {"stop": True, "text": "that is enough"})
     told = fates.outcome(client, run)
     assert (told["code"], told["text"], told["value"]["answer"]) == ("interrupted", "that is enough", "I look.")
-    assert any(one.method == "desk.look" and one.verdict == "cancelled" for one in entries(kernel.home, "end"))
+    looked = fates.entry(kernel.home, "call", method="desk.look", principal=run)
+    assert fates.entry(kernel.home, "end", call=looked.call).verdict == "cancelled"
 
 
 def test_an_agent_gives_work_to_another_which_may_do_no_more(kernel: Kernel, client: Client, tmp_path: Path) -> None:
@@ -326,7 +337,8 @@ def test_a_call_that_waits_for_the_operator_holds_up_only_the_turn(
     both = {"calls": [ask("desk_note", name="book", text="x"), ask("desk_look", name="left")]}
     script(client, turns(both, {"text": "written", "when": '"count":1'}))
     run = fates.begin(client, "tidy", task="write")
-    until(lambda: any(one.method == "desk.look" for one in entries(kernel.home, "end")), "it looked meanwhile")
+    looked = fates.entry(kernel.home, "call", method="desk.look", principal=run)
+    fates.entry(kernel.home, "end", call=looked.call)  # meanwhile
     asks = waiting(kernel)
     assert notes(client) == []
     answer(kernel, asks)
