@@ -144,9 +144,9 @@ def ask(method: str, arguments: object) -> list[list[object]]:
     ]
 
 
-def play(client: Client, *steps: Sequence[object], seconds: float = 60) -> dict[str, Value]:
-    """Run a puppet through its script; how it ended."""
-    found = client.call("kernel.start", "puppet", {"inputs": {"steps": list(steps)}, "wait": True}, seconds=seconds)
+def play(client: Client, *steps: Sequence[object], seconds: float = 60, hand: str = "puppet") -> dict[str, Value]:
+    """Run a puppet through its script; how it ended. hand: another one of its kind."""
+    found = client.call("kernel.start", hand, {"inputs": {"steps": list(steps)}, "wait": True}, seconds=seconds)
     return table(found.value)
 
 
@@ -205,10 +205,10 @@ def counted(home: Path, code: str, principal: str = "") -> int:
 
 
 @contextmanager
-def besieged(folder: Path) -> Iterator[Kernel]:
+def besieged(folder: Path, module: str = "kernel.main") -> Iterator[Kernel]:
     """A kernel with a neighbour, a puppet and an odd provider; when all is over, its books must balance."""
     home = make_home(folder / "home")
-    with Kernel(home) as kernel:
+    with Kernel(home, module) as kernel:
         for hand in (ECHO, ODD, PUPPET):
             install(kernel, hand)
         with kernel.client() as client:

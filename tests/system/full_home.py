@@ -18,7 +18,7 @@ PAGER = Source(
 [hand]
 name = "pager"
 version = "1.0.0"
-description = "Has effects elsewhere, on no disk; and tells how many."
+description = "Has effects elsewhere, on no disk; and tells how many, with labels that fill the log."
 entry = "main:Pager"
 kind = "service"
 autonomy = "full"
@@ -45,6 +45,7 @@ class Pager(Hand):
         return {"number": call.number}
 
     async def look(self, call: Call) -> object:
+        call.add_labels(*(f"{number:02}" * 30 for number in range(60)))
         return {"sent": self.sent}
 """,
 )

@@ -21,12 +21,22 @@ from wire.errors import SignatureInvalid
 from wire.signing import SigningKey
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, POST)
-        install(kernel, writer())
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("approvals") / "home")) as kernel:
         yield kernel
+
+
+@pytest.fixture
+def kernel(running: Kernel) -> Iterator[Kernel]:
+    """With a post that sent nothing yet, and a writer; they go with the test, and so does all that waits."""
+    install(running, POST)
+    install(running, writer())
+    yield running
+    with running.client() as client:
+        fates.remove_all_but(client)
+    for file in (running.home / "state").glob("*/sent"):
+        file.unlink()
 
 
 def texts(value: Value) -> list[str]:
@@ -47,7 +57,7 @@ def test_nothing_is_done_before_the_answer_and_it_is_done_once_after_it(kernel: 
     (given,) = answer(kernel, [held], why="I know her")
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
     assert sent(kernel.home) == ["ann hello"]
-    approval, end = entry(kernel.home, "approval"), entry(kernel.home, "end", call=held.call)
+    approval, end = (entry(kernel.home, kind, call=held.call) for kind in ("approval", "end"))
     assert (approval.seq, approval.verdict, approval.why) == (given.entry, "approved", "I know her")
     assert entry(kernel.home, "call", call=held.call).verdict == "held"
     assert held.entry < approval.seq < end.seq
@@ -56,8 +66,9 @@ def test_nothing_is_done_before_the_answer_and_it_is_done_once_after_it(kernel: 
 
 def test_the_signature_in_the_log_holds_for_whoever_has_the_public_key(kernel: Kernel) -> None:
     begin(kernel, "ann hello")
-    answer(kernel, waiting(kernel))
-    entries_, key = entry(kernel.home, "approval"), seal_key(kernel.home).verify_key
+    held = waiting(kernel)
+    answer(kernel, held)
+    entries_, key = entry(kernel.home, "approval", call=held[0].call), seal_key(kernel.home).verify_key
     signed = Answer.read(entries_.detail)
     signed.verify(key)
     asked = entry(kernel.home, "call", call=entries_.call)
@@ -68,10 +79,11 @@ def test_the_signature_in_the_log_holds_for_whoever_has_the_public_key(kernel: K
 
 def test_a_denial_is_told_with_its_reason_and_nothing_is_done(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello")
-    answer(kernel, waiting(kernel), "denied", why="not today")
+    held = waiting(kernel)
+    answer(kernel, held, "denied", why="not today")
     assert outcome(kernel, run) == ["refused: denied: the operator said no: not today"]
     assert sent(kernel.home) == []
-    assert entry(kernel.home, "approval").verdict == "denied"
+    assert entry(kernel.home, "approval", call=held[0].call).verdict == "denied"
 
 
 def test_only_what_acts_beyond_the_machine_waits(kernel: Kernel) -> None:
@@ -110,7 +122,7 @@ def test_what_was_edited_is_the_operators_own_call_and_its_reply_the_hands(kerne
     (given,) = answer(kernel, [held], "edited", instead={"text": "good day"})
     assert outcome(kernel, run) == [{"sent": "good day", "to": "ann"}]
     assert sent(kernel.home) == ["ann good day"]
-    own, approval = entry(kernel.home, "call", call=given.instead), entry(kernel.home, "approval")
+    own, approval = entry(kernel.home, "call", call=given.instead), entry(kernel.home, "approval", call=held.call)
     assert (own.principal, own.detail["instead_of"]) == ("operator", held.call)
     assert (approval.verdict, approval.detail["instead"]) == ("edited", given.instead)
     assert entry(kernel.home, "end", call=held.call).verdict == "done"
@@ -130,12 +142,18 @@ def test_what_is_streamed_to_the_operators_own_call_goes_no_further(kernel: Kern
 def refused(kernel: Kernel, **how: object) -> str:
     """The code that an answer to the one held call is refused with; it still waits then, and the log has it."""
     (held,) = waiting(kernel)
+    before = _refused_answers(kernel)
     with pytest.raises(NotDone) as end:
         answer(kernel, [held], **how)  # type: ignore[arg-type]
-    entry(kernel.home, "end", method="kernel.answer", verdict="refused")
+    until(lambda: _refused_answers(kernel) == before + 1, "the log has it")
     assert waiting(kernel) == [held]
     assert sent(kernel.home) == []
     return str(end.value)
+
+
+def _refused_answers(kernel: Kernel) -> int:
+    ends = entries(kernel.home, "end")
+    return sum((one.method, one.verdict) == ("kernel.answer", "refused") for one in ends)
 
 
 def test_a_key_that_is_unknown_revoked_or_for_another_hand_answers_nothing(kernel: Kernel) -> None:
@@ -184,7 +202,7 @@ def test_no_hand_can_answer_or_list(kernel: Kernel) -> None:
         for method in ("kernel.answer", "kernel.approvals"):
             (told,) = ask(client, "clerk.do", [{"call": method, "with": {"answer": {}}}])
             assert (told["end"], told["code"]) == ("refused", "capability")
-    assert entry(kernel.home, "refusal", method="kernel.answer").verdict == "refused"
+    assert entry(kernel.home, "refusal", method="kernel.answer", code="capability").verdict == "refused"
 
 
 # what happens meanwhile ----------------------------------------------------------------------------------------------
@@ -194,12 +212,13 @@ def test_no_hand_can_answer_or_list(kernel: Kernel) -> None:
 def test_what_an_approved_call_leads_to_is_not_asked_about_in_its_callers_name(kernel: Kernel) -> None:
     install(kernel, writer("chief", '"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
     install(kernel, writer("clerk", autonomy="full"))
+    before = len(entries(kernel.home, "approval"))
     run = begin(kernel, "ann hello", hand="chief", spawn="clerk")
     (held,) = waiting(kernel)
     assert held.method == "kernel.spawn"
     answer(kernel, [held])
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
-    assert len(entries(kernel.home, "approval")) == 1
+    assert len(entries(kernel.home, "approval")) == before + 1
 
 
 def test_what_nobody_answers_is_refused_in_the_end(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, none_waits, outcome, waiting, writer
 from tests.system.fates import call, entries, entry
@@ -34,7 +35,7 @@ def test_held_time_counts_against_no_deadline_neither_the_calls_nor_the_runs(ker
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
 
-@pytest.mark.parametrize("naps", [0.1, 0.004])
+@pytest.mark.parametrize("naps", spread([0.004, 0.1], 1))
 def test_a_run_that_goes_on_working_while_a_call_of_its_is_held_has_no_more_time_than_its_wall(
     kernel: Kernel, naps: float
 ) -> None:

@@ -78,11 +78,10 @@ def test_what_is_killed_in_mid_call_leaves_no_sum_lower_than_what_was_spent(
     assert rooms(kernel, "asker")["tokens/day"]["reserved"] == 0
     assert spent(kernel) == right
     until(lambda: in_log(home) == right, "its entry is on disk")  # what is killed before that is asked again
-    for _ in range(2):
-        kernel.kill()
-        (home / "log" / "snapshot").unlink(missing_ok=True)
-        kernel.up()
-        assert spent(kernel) == right == rooms(kernel, "asker")["tokens/day"]["spent"]
+    kernel.kill()
+    (home / "log" / "snapshot").unlink(missing_ok=True)
+    kernel.up()
+    assert spent(kernel) == right == rooms(kernel, "asker")["tokens/day"]["spent"]
     kernel.down()
     assert in_log(home) == right
     verified(home)
@@ -95,10 +94,10 @@ def test_whatever_dies_whenever_the_sum_is_never_lower_than_what_was_spent_nor_a
     kernel: Kernel, home: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
-    inputs = {"calls": [{"tokens": 10, "at_most": 15, "seconds": 0.02}] * 5}
-    for _ in range(5):
+    inputs = {"calls": [{"tokens": 20, "at_most": 30, "seconds": 0.02}] * 5}
+    for _ in range(4):
         with kernel.client() as client:
-            for _ in range(6):
+            for _ in range(4):
                 client.call("kernel.start", "asker", {"inputs": inputs}, seconds=60)
             time.sleep(chance.random() * 0.3)
             victim = chance.choice(["kernel", "costly", "asker"])
@@ -120,15 +119,12 @@ def test_whatever_dies_whenever_the_sum_is_never_lower_than_what_was_spent_nor_a
     assert spent(kernel) == in_log(home)
 
 
-@pytest.mark.parametrize(
-    ("how", "end", "right"),
-    spread([("", "done", 7), ("raise", "raised", 7), ("fail", "conflict", 7), ("free", "done", 0)], 3),
-)
-def test_a_call_counts_with_what_its_provider_says_it_has_cost(
-    kernel: Kernel, how: str, end: str, right: int
-) -> None:  # fmt: skip
-    assert spend(kernel, 7, 10, how=how) == end
-    assert spent(kernel) == right
+def test_a_call_counts_with_what_its_provider_says_it_has_cost(kernel: Kernel) -> None:
+    right = 0
+    for how, end, costs in (("", "done", 7), ("raise", "raised", 7), ("fail", "conflict", 7), ("free", "done", 0)):
+        assert spend(kernel, 7, 10, how=how) == end
+        right += costs
+        assert spent(kernel) == right, how
 
 
 @pytest.mark.wide

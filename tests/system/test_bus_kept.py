@@ -76,7 +76,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 def test_uploads_that_wait_for_their_provider_do_not_fill_the_kernel(kernel: Kernel) -> None:
     before = fates.resident(kernel.pid)
-    told = table(call(kernel, "kernel.start", "filler", {"inputs": {"calls": 40}, "wait": True}, seconds=40))
+    told = table(call(kernel, "kernel.start", "filler", {"inputs": {"calls": 30}, "wait": True}, seconds=40))
     assert told["outcome"] == "done", told
     peak = int((Path(f"/proc/{kernel.pid}/status").read_text().partition("VmHWM:")[2].split())[0]) * 1024
     assert peak - before < KEPT_MOST + 64 * MIB, f"it grew by {(peak - before) // MIB} MiB"

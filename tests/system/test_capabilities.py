@@ -249,7 +249,7 @@ def _allowed(told: list[Told]) -> set[int]:
     return {number for number, became in enumerate(told) if became["end"] == "done"}
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.tuples(GRANTS, GRANTS, GRANTS), st.booleans())
 def test_a_spawned_run_gets_at_most_what_every_run_above_it_has(
     kernel: Kernel, client: Client, family: None, grants: tuple[list[Capability], ...], detached: bool

@@ -11,7 +11,7 @@ import pytest
 from kernel.cli.exits import NotDone
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system.actors import Step, actor, begin
-from tests.system.fates import call, ended, entries, entry, pid_of, runs, state_of, table, until
+from tests.system.fates import call, ended, entries, entry, pid_of, remove_all_but, runs, state_of, table, until
 from tests.system.test_resuming import DREAMER
 from wire import codec, limits
 
@@ -46,10 +46,18 @@ class Boaster(Hand):
 )
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("live") / "home")) as kernel:
         yield kernel
+
+
+@pytest.fixture
+def kernel(running: Kernel) -> Iterator[Kernel]:
+    """With no Hand; those of a test go with it."""
+    yield running
+    with running.client() as client:
+        remove_all_but(client)
 
 
 @pytest.fixture
@@ -203,13 +211,14 @@ def test_what_was_set_and_is_declared_no_more_keeps_an_upgraded_hand_from_nothin
 @pytest.mark.wide
 def test_an_upgrade_of_which_the_log_cannot_take_all_changes_nothing(kernel: Kernel) -> None:
     """Its files are taken back by whoever installs: what was installed before must still be."""
+    before = len(entries(kernel.home, "hand.install"))
     install(kernel, ECHO)
     install(kernel, ROOT / "hands" / "files")
     many = ", ".join(f'"reports/{number:03}-{"x" * 100}/**"' for number in range(400))
     more = ECHO.toml.replace("1.0.0", "1.1.0") + f'\n[capabilities]\n"files.*" = [{many}]\n'
     with pytest.raises(NotDone, match="the log takes 258048 bytes for a grant, and this has"):
         install(kernel, ECHO._replace(toml=more))
-    assert len(entries(kernel.home, "hand.install")) == 2
+    assert len(entries(kernel.home, "hand.install")) == before + 2
     assert call(kernel, "echo.say", "", {"text": "x"}) == {"text": "x"}
     kernel.down()
     kernel.up()

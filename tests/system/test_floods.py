@@ -9,9 +9,10 @@ from functools import partial
 import pytest
 
 from kernel.events import TOPICS_MOST
-from tests.living import Kernel
+from tests.living import Kernel, Source, install
 from tests.system.attacks import Raw, besieged, counted, floods, got, operators, play, settled, word
 from tests.system.fates import call, descriptors, entries, entry, moment, runs, table, until
+from tests.system.hostile import PUPPET
 from wire import codec, headers
 from wire.codec import NIL, Value
 from wire.rates import SINGLY
@@ -156,14 +157,17 @@ def test_events_that_one_peer_hears_are_bounded(kernel: Kernel) -> None:
 
 def test_spawned_runs_that_still_work_are_bounded(kernel: Kernel) -> None:
     """A run cannot fill the machine with runs, each of which could do the same."""
-    spawn = word(headers.Call(number=10_001, method="kernel.spawn", resource="puppet"))
+    install(
+        kernel, Source(PUPPET.toml.replace("puppet", "brood").replace("in_flight = 16", "in_flight = 4"), PUPPET.main)
+    )
+    spawn = word(headers.Call(number=10_001, method="kernel.spawn", resource="brood"))
     waiting = codec.encode_body({"inputs": {"steps": [["wait", "never"]]}, "detached": True})
     with kernel.client() as client:
         one: list[list[object]] = [["send", spawn, waiting], ["take", 1]]
-        found = ends(got(play(client, *one * 20)))
-    call(kernel, "kernel.stop", "puppet")
-    until(lambda: not runs(kernel, "puppet"), "all of them are gone")
-    assert found == {"Done": 16, "in_flight": 4}
+        found = ends(got(play(client, *one * 6, hand="brood")))
+    call(kernel, "kernel.stop", "brood")
+    until(lambda: not runs(kernel, "brood"), "all of them are gone")
+    assert found == {"Done": 4, "in_flight": 2}
     settled(kernel)
 
 

@@ -9,8 +9,6 @@ import http.server
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kernel.cli.client import Client
+from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, holding, install, make_home
 from tests.system import fates, thinking
 from tests.system.fates import until
@@ -84,7 +83,8 @@ def test_a_key_is_nowhere_but_in_its_file_and_the_hand_that_uses_it(tmp_path: Pa
         install(kernel, ECHO)
         thinking.add(kernel, tmp_path, "patiently", model="anthropic/patient")
         thinking.add(kernel, tmp_path, "in-vain", model="anthropic/refusing")
-        _maniple(kernel, "settings", "model", "--secret", "anthropic_key", stdin=f"{KEY}\r\n")
+        shell = Shell(kernel.home)
+        shell.good("settings", "model", "--secret", "anthropic_key", stdin=f"{KEY}\r\n")
         address = {"anthropic": f"http://127.0.0.1:{server.server_port}"}
         client.call("kernel.set", "model", {"values": {"addresses": address}})
         client.call("echo.say", arguments={"text": "I am here too."})
@@ -99,11 +99,11 @@ def test_a_key_is_nowhere_but_in_its_file_and_the_hand_that_uses_it(tmp_path: Pa
         assert fates.outcome(client, killed)["value"]["answer"] == "It is [key]."
         refused = fates.ran(client, "in-vain", task="be refused")
         assert refused["code"] == "key", refused
-        told = (
-            _maniple(kernel, "logs", "model") + _maniple(kernel, "models", "--json") + _maniple(kernel, "show", "model")
-        )
-        told += _maniple(kernel, "settings", "model", "--json") + _maniple(kernel, "run-show", killed) + kernel.log()
-        assert KEY not in told
+        for words in (("logs", "model"), ("models", "--json"), ("show", "model"), ("settings", "model", "--json"),
+                      ("run-show", killed)):  # fmt: skip
+            ran = shell.run(*words)
+            assert (ran.code, KEY in ran.out + ran.err) == (0, False), words
+        assert KEY not in kernel.log()
         _search(kernel, client)
 
 
@@ -146,11 +146,3 @@ def _pid(client: Client, hand: str) -> int:
     told: Any = client.call("kernel.ps").value
     (pid,) = [row["pid"] for row in told["runs"] if row["hand"] == hand]
     return int(pid)
-
-
-def _maniple(kernel: Kernel, *words: str, stdin: str = "") -> str:
-    command = [sys.executable, "-m", "kernel.cli", *words]
-    environment = {**os.environ, "MANIPLE_HOME": str(kernel.home)}
-    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr

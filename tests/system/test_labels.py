@@ -181,21 +181,30 @@ def test_a_spawned_run_carries_what_its_spawner_had_seen(client: Client) -> None
     assert "web" in told["value"]["value"]["told"][0]["value"]["labels"]
 
 
-def test_what_a_run_had_seen_still_marks_what_it_does_after_the_kernel_was_killed(tmp_path: Path) -> None:
+def test_what_was_seen_still_marks_a_run_and_what_was_written_a_file_after_the_kernel_was_killed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "kept").mkdir()
     with Kernel(make_home(tmp_path / "home")) as other:
         ways = rows("source.labelled", "sink.do")
+        install(other, ROOT / "hands" / "files")
         cast(other, [actor("source", labels=["web"]), actor("sink"), actor("chore", ways, kind="task")])
+        cast(other, [actor("relay", rows("source.labelled") + '"files.*" = ["kept/**"]')])
         steps = [_TAINTED, {"call": "kernel.sleep", "with": {"milliseconds": 500}}, {"call": "sink.do"}]
         with other.client() as second:
+            second.call("kernel.root-add", "kept", {"path": str(tmp_path / "kept")})
+            done(ask(second, "relay.do", [{"call": "files.write", "on": "kept/a", "send": [_TAINTED, b"x"]}])[0])
             run = begin(second, "chore", steps=steps)
         entry(other.home, "call", method="kernel.sleep", run=run)
         other.kill()
         other.up()
         with other.client() as second:
             reply = second.call("kernel.wait", "", {"run": run})
+            told = ask(second, "relay.do", [{"call": "files.read", "on": "kept/a"}])[0]
         outcome: Any = reply.value
         assert reply.labels == ("web",)
         assert done(outcome["value"]["told"][2])["value"]["labels"] == ["web"]
+        assert set(done(told)["labels"]) == {"files", "web"}
 
 
 # files ---------------------------------------------------------------------------------------------------------------
@@ -208,21 +217,6 @@ def test_what_is_written_to_a_file_comes_back_with_its_labels(client: Client) ->
     for verb in ("read", "stat"):
         _, (told,) = _call(client, "plain.do", {"call": f"files.{verb}", "on": "reports/note.txt"})
         assert set(done(told)["labels"]) == {"files", "web"}
-
-
-def test_they_are_still_on_the_file_after_the_kernel_was_killed(kernel: Kernel, client: Client, tmp_path: Path) -> None:
-    (tmp_path / "kept").mkdir()
-    with Kernel(make_home(tmp_path / "home")) as other:
-        install(other, ROOT / "hands" / "files")
-        cast(other, [actor("source"), actor("relay", rows("source.labelled") + '"files.*" = ["kept/**"]')])
-        with other.client() as second:
-            second.call("kernel.root-add", "kept", {"path": str(tmp_path / "kept")})
-            done(ask(second, "relay.do", [{"call": "files.write", "on": "kept/a", "send": [_TAINTED, b"x"]}])[0])
-        other.kill()
-        other.up()
-        with other.client() as second:
-            told = ask(second, "relay.do", [{"call": "files.read", "on": "kept/a"}])[0]
-            assert set(done(told)["labels"]) == {"files", "web"}
 
 
 # too many of them ----------------------------------------------------------------------------------------------------

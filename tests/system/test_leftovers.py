@@ -229,8 +229,8 @@ def _goes_round(kernel: Kernel, warm: int, count: int) -> None:
     assert os.listdir(kernel.home / "scratch") == []
 
 
-def test_a_hundred_runs_leave_nothing_behind(kernel: Kernel) -> None:
-    _goes_round(kernel, 30, 100)
+def test_forty_runs_leave_nothing_behind(kernel: Kernel) -> None:
+    _goes_round(kernel, 10, 40)
 
 
 @pytest.mark.soak
@@ -248,7 +248,7 @@ def test_services_that_start_stop_and_die_leave_nothing_behind(kernel: Kernel) -
 
     round_about()
     before = standing(kernel)
-    for _ in range(6):
+    for _ in range(4):
         round_about()
     as_before(kernel, before)
 
@@ -267,7 +267,7 @@ def test_links_of_operators_that_come_and_go_or_die_leave_nothing_behind(kernel:
     for _ in range(10):
         link(politely=True)
     before = standing(kernel)
-    for number in range(100):
+    for number in range(40):
         link(politely=number % 2 == 0)
     as_before(kernel, before)
 
