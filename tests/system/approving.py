@@ -3,12 +3,13 @@
 An answer is signed and sent as `maniple approve` and `deny` do it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from kernel.cli import answering
 from kernel.cli.answering import Given, Held
-from tests.living import Kernel, Source, seal_key
+from tests.living import Kernel, Source, install, seal_key
 from tests.system import fates
 from tests.system.fates import until
 from wire import codec
@@ -130,6 +131,18 @@ wall = "{wall}"
 {asks}
 """
     return Source(toml, _WRITER)
+
+
+@contextmanager
+def furnished(kernel: Kernel, *hands: Source) -> Iterator[Kernel]:
+    """A living kernel with a post that sent nothing yet, and these Hands; all go at the end, and all that waits with them."""
+    for hand in (POST, *hands):
+        install(kernel, hand)
+    yield kernel
+    with kernel.client() as client:
+        fates.remove_all_but(client)
+    for file in (kernel.home / "state").glob("*/sent"):
+        file.unlink()
 
 
 def begin(kernel: Kernel, *letters: str, hand: str = "writer", **inputs: object) -> str:

@@ -12,7 +12,7 @@ from kernel.cli.exits import NotDone
 from tests.living import ECHO, Kernel, install, make_home, seal_key
 from tests.system import fates
 from tests.system.actors import actor, ask, rows
-from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
+from tests.system.approving import POST, answer, begin, furnished, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, entry, until
 from tests.system.test_wasm import ASKS, guest
 from wire.approval import Answer, RuleSaid
@@ -29,14 +29,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 @pytest.fixture
 def kernel(running: Kernel) -> Iterator[Kernel]:
-    """With a post that sent nothing yet, and a writer; they go with the test, and so does all that waits."""
-    install(running, POST)
-    install(running, writer())
-    yield running
-    with running.client() as client:
-        fates.remove_all_but(client)
-    for file in (running.home / "state").glob("*/sent"):
-        file.unlink()
+    with furnished(running, writer()) as kernel:
+        yield kernel
 
 
 def texts(value: Value) -> list[str]:

@@ -1,7 +1,6 @@
 """Who is asked about a call: its caller, and whoever it is made for; and `kernel.check` says so beforehand."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,14 +11,19 @@ from tests.system import fates
 from tests.system.actors import actor, ask, rows
 from tests.system.actors import answer as became_of
 from tests.system.actors import begin as begin_step
-from tests.system.approving import POST, answer, begin, none_waits, outcome, sent, waiting, writer
+from tests.system.approving import answer, begin, furnished, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, until
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("approvals") / "home")) as kernel:
+        yield kernel
+
+
 @pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, POST)
+def kernel(running: Kernel) -> Iterator[Kernel]:
+    with furnished(running) as kernel:
         yield kernel
 
 
@@ -34,6 +38,7 @@ _HELD: tuple[tuple[str, bool | None, bool], ...] = (
 
 def test_check_says_whether_a_call_would_be_held_and_it_is(kernel: Kernel) -> None:
     install(kernel, actor("idler", kind="task"))
+    before = _held_so_far(kernel)
     with kernel.client() as client:
         for number, (method, approval, is_held) in enumerate(_HELD):
             said = "" if approval is None else f", approval = {str(approval).lower()}"
@@ -49,8 +54,11 @@ def test_check_says_whether_a_call_would_be_held_and_it_is(kernel: Kernel) -> No
                 answer(kernel, waiting(kernel))
             (became,) = became_of(client)
             assert became["end"] == "done", became
-        held = [one.method for one in entries(kernel.home, "call") if one.verdict == "held"]
-        assert held == [method for method, _, is_held in _HELD if is_held]
+        assert _held_so_far(kernel)[len(before) :] == [method for method, _, is_held in _HELD if is_held]
+
+
+def _held_so_far(kernel: Kernel) -> list[str]:
+    return [one.method for one in entries(kernel.home, "call") if one.verdict == "held"]
 
 
 def test_check_and_call_agree_when_no_more_may_wait(kernel: Kernel) -> None:

@@ -88,7 +88,7 @@ def test_one_whose_run_is_not_back_yet_is_said_to_wait_on(kernel: Kernel) -> Non
 
 @pytest.mark.parametrize(
     ("asks", "is_killed"),
-    spread([("a letter", False), ("a spawn", False), ("a spawn", True), ("a letter", True)], 2),
+    spread([("a letter", True), ("a spawn", False), ("a spawn", True), ("a letter", False)], 1),
 )
 def test_waiting_for_the_operator_costs_no_process(tmp_path: Path, asks: str, *, is_killed: bool) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:

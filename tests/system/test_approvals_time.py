@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system import fates
-from tests.system.approving import POST, answer, begin, none_waits, outcome, waiting, writer
+from tests.system.approving import answer, begin, furnished, none_waits, outcome, waiting, writer
 from tests.system.fates import call, entries, entry
 from tests.system.test_idle import pass_time
 
@@ -17,12 +16,16 @@ THINKING = 50.0
 """Seconds that a person takes: more than any time that something here may take."""
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """On a clock that tests move, so that a person may think for longer than a busy machine needs for anything."""
-    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_day") as kernel:
-        install(kernel, POST)
-        install(kernel, writer())
+    with Kernel(make_home(tmp_path_factory.mktemp("time") / "home"), "tests.system.slow_day") as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def kernel(running: Kernel) -> Iterator[Kernel]:
+    with furnished(running, writer()) as kernel:
         yield kernel
 
 
@@ -47,7 +50,11 @@ def test_a_run_that_goes_on_working_while_a_call_of_its_is_held_has_no_more_time
     assert told["outcome"] == "failed"
     assert "did not end within its time" in str(told["text"])
     assert time.monotonic() - begun > 1
-    late = [one for one in entries(kernel.home, "end") if one.verdict == "failed" and one.method == "kernel.sleep"]
+    late = [
+        one
+        for one in entries(kernel.home, "end")
+        if (one.verdict, one.method, one.run) == ("failed", "kernel.sleep", run)
+    ]
     assert len(late) < 5, "when its time is over it ends, and does not ask on and on"
     assert none_waits(kernel)
 

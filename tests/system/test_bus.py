@@ -289,7 +289,7 @@ def flooded(kernel: Kernel, flood: tuple[bytes, bytes], count: int) -> None:
 
 @pytest.mark.parametrize("flood", spread([name for name in FLOODS if name not in LIKE_CANCELS], 3))
 def test_a_flood_from_outside_leaves_a_neighbour_his_latency(kernel: Kernel, flood: str) -> None:
-    flooded_from_outside(kernel, FLOODS[flood], 10_000)
+    flooded_from_outside(kernel, FLOODS[flood], 6_000)
 
 
 @pytest.mark.soak

@@ -90,7 +90,7 @@ def test_what_lies_among_the_tapes_and_is_none_keeps_no_kernel_from_starting(ker
     assert (strange / "notes.txt").exists()
 
 
-def test_a_run_that_failed_is_kept_longer(kernel: Kernel) -> None:
+def test_what_is_old_is_erased_when_a_kernel_starts_and_a_run_that_failed_is_kept_longer(kernel: Kernel) -> None:
     runs = {"done": begin(kernel, calls=3), "failed": begin(kernel, calls="no")}
     assert {how: chaos.outcome_of(kernel, run)["outcome"] for how, run in runs.items()} == {how: how for how in runs}
     kernel.down()
@@ -116,7 +116,8 @@ def test_many_are_erased_in_one_go(kernel: Kernel) -> None:
     assert all(tape(kernel, run).exists() and set(key(kernel, run)) != {"0"} for run in runs[10:])
 
 
-def test_what_is_old_is_erased_when_a_kernel_starts(kernel: Kernel) -> None:
+@pytest.mark.wide
+def test_what_is_older_than_its_operator_says_is_erased(kernel: Kernel) -> None:
     young, old = begin(kernel, calls=3), begin(kernel, calls=3)
     for run in (young, old):
         chaos.outcome_of(kernel, run)
