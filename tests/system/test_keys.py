@@ -21,7 +21,7 @@ from tests.living import ECHO, Kernel, holding, install, make_home
 from tests.system import fates, thinking
 from tests.system.fates import until
 
-KEY: Final = "sk-ant-look-for-this-0123456789"
+KEY: Final = "sk-look-for-this-0123456789"
 
 
 class Telltale(http.server.ThreadingHTTPServer):
@@ -54,17 +54,14 @@ class _Answering(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        self._tell({"type": "message_start", "message": {"model": model}})
-        block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": f"It is {key}."}}
-        self._tell(block)
+        self._tell(model, {"delta": {"content": f"It is {key}."}})
         self.server.go_on.wait(30)
-        self._tell({"type": "message_delta", "delta": {"stop_reason": key}})
+        self._tell(model, {"delta": {}, "finish_reason": key})
 
-    def _tell(self, event: dict[str, object]) -> None:
+    def _tell(self, model: str, choice: dict[str, object]) -> None:
+        chunk = {"id": "c", "object": "chat.completion.chunk", "model": model, "choices": [{"index": 0, **choice}]}
         try:
-            self.wfile.write(
-                f"data: {json.dumps(event)}\n\n".replace("data", f"event: {event['type']}\ndata", 1).encode()
-            )
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         except OSError:
             return  # whoever asked has gone
 
@@ -81,11 +78,11 @@ def test_a_key_is_nowhere_but_in_its_file_and_the_hand_that_uses_it(tmp_path: Pa
     with _telltale() as server, Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         thinking.furnish(kernel)
         install(kernel, ECHO)
-        thinking.add(kernel, tmp_path, "patiently", model="anthropic/patient")
-        thinking.add(kernel, tmp_path, "in-vain", model="anthropic/refusing")
+        thinking.add(kernel, tmp_path, "patiently", model="openai/patient")
+        thinking.add(kernel, tmp_path, "in-vain", model="openai/refusing")
         shell = Shell(kernel.home)
-        shell.good("settings", "model", "--secret", "anthropic_key", stdin=f"{KEY}\r\n")
-        address = {"anthropic": f"http://127.0.0.1:{server.server_port}"}
+        shell.good("settings", "model", "--secret", "openai_key", stdin=f"{KEY}\r\n")
+        address = {"openai": f"http://127.0.0.1:{server.server_port}"}
         client.call("kernel.set", "model", {"values": {"addresses": address}})
         client.call("echo.say", arguments={"text": "I am here too."})
 
