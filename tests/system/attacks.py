@@ -43,9 +43,17 @@ GROWTH = 96 * MIB
 class Raw:
     """A raw peer on the bus, under any key. It sends what it is told, and reads only when asked."""
 
-    def __init__(self, home: Path, key: tuple[bytes, bytes] | None, *, routing_id: bytes = b"", path: str = "") -> None:
-        """key: public, secret in Z85; None: no CURVE. path: another socket than the home's."""
-        self._context = zmq.Context()
+    def __init__(
+        self,
+        home: Path,
+        key: tuple[bytes, bytes] | None,
+        *,
+        routing_id: bytes = b"",
+        path: str = "",
+        among: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+    ) -> None:
+        """key: public, secret in Z85; None: no CURVE. path: another socket than the home's. among: what many share."""
+        self._context, self._is_own = among or zmq.Context(), among is None
         self.socket = self._context.socket(zmq.DEALER)
         for option, value in ((zmq.LINGER, 0), (zmq.RECONNECT_IVL, -1), (zmq.SNDHWM, 0), (zmq.RCVHWM, 1)):
             self.socket.setsockopt(option, value)
@@ -74,7 +82,8 @@ class Raw:
         """Cut the link, whatever is on its way."""
         if not self.socket.closed:
             self.socket.close(linger=0)
-            self._context.term()
+            if self._is_own:
+                self._context.term()
             os.close(self.folder)
 
     def hello(self) -> Self:

@@ -14,7 +14,7 @@ from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system.costly import ASKER, COSTLY, COSTLY_TWO, ask, cost, counted, in_log, rooms, spend, spent
-from tests.system.fates import call, entries, entry, pid_of, runs, state_of, table, until, verified
+from tests.system.fates import call, entries, entry, pid_of, remove_all_but, runs, state_of, table, until, verified
 
 AT_ONCE = 50
 
@@ -30,6 +30,23 @@ def kernel(home: Path) -> Iterator[Kernel]:
         for hand in (COSTLY_TWO, COSTLY, ASKER):
             install(kernel, hand)
         yield kernel
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("budgets") / "home")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def shared(running: Kernel) -> Iterator[Kernel]:
+    """With the same Hands, which have spent nothing; but the home has spent what it had before."""
+    for hand in (COSTLY_TWO, COSTLY, ASKER):
+        install(running, hand)
+    yield running
+    with running.client() as client:
+        client.call("kernel.budget-set", "", {"tokens": []})
+        remove_all_but(client)
 
 
 def test_fifty_runs_that_ask_at_once_never_exceed_a_budget(kernel: Kernel, home: Path) -> None:
@@ -119,12 +136,12 @@ def test_whatever_dies_whenever_the_sum_is_never_lower_than_what_was_spent_nor_a
     assert spent(kernel) == in_log(home)
 
 
-def test_a_call_counts_with_what_its_provider_says_it_has_cost(kernel: Kernel) -> None:
-    right = 0
+def test_a_call_counts_with_what_its_provider_says_it_has_cost(shared: Kernel) -> None:
+    right = spent(shared)
     for how, end, costs in (("", "done", 7), ("raise", "raised", 7), ("fail", "conflict", 7), ("free", "done", 0)):
-        assert spend(kernel, 7, 10, how=how) == end
+        assert spend(shared, 7, 10, how=how) == end
         right += costs
-        assert spent(kernel) == right, how
+        assert spent(shared) == right, how
 
 
 @pytest.mark.wide
@@ -145,11 +162,12 @@ def test_a_call_that_timed_out_counts_in_full_until_its_provider_says_what_it_ha
     assert spent(kernel) == 7
 
 
-def test_a_call_that_never_reached_its_provider_costs_nothing(kernel: Kernel) -> None:
-    call(kernel, "kernel.budget-set", "", {"tokens": ["100/day"]})
-    call(kernel, "kernel.pause", "costly")
-    assert spend(kernel, 7, 10) == "paused"
-    assert rooms(kernel, "")["tokens/day"]["reserved"] == spent(kernel) == 0
+def test_a_call_that_never_reached_its_provider_costs_nothing(shared: Kernel) -> None:
+    before = spent(shared)
+    call(shared, "kernel.budget-set", "", {"tokens": [f"{before + 100}/day"]})
+    call(shared, "kernel.pause", "costly")
+    assert spend(shared, 7, 10) == "paused"
+    assert (rooms(shared, "")["tokens/day"]["reserved"], spent(shared)) == (0, before)
 
 
 def test_a_provider_that_settles_more_than_it_may_is_quarantined_and_the_excess_is_counted(
@@ -288,15 +306,16 @@ def test_who_subscribes_hears_of_it(kernel: Kernel) -> None:
     until(heard, "it has heard")
 
 
-def test_a_call_without_most_counts_at_its_end_and_is_refused_when_nothing_is_left(kernel: Kernel) -> None:
-    call(kernel, "kernel.budget-set", "", {"tokens": ["10/hour"]})
-    assert spend(kernel, 9, None) == "done"
-    assert spend(kernel, 9, None) == "done"
-    assert spent(kernel) == 18
-    assert spend(kernel, 9, None) == "over_budget"
-    check = table(call(kernel, "kernel.check", "", {"method": "costly.spend"}))
+def test_a_call_without_most_counts_at_its_end_and_is_refused_when_nothing_is_left(shared: Kernel) -> None:
+    before = spent(shared, "hour")
+    call(shared, "kernel.budget-set", "", {"tokens": [f"{before + 10}/hour"]})
+    assert spend(shared, 9, None) == "done"
+    assert spend(shared, 9, None) == "done"
+    assert spent(shared, "hour") == before + 18
+    assert spend(shared, 9, None) == "over_budget"
+    check = table(call(shared, "kernel.check", "", {"method": "costly.spend"}))
     assert (check["allowed"], check["code"]) == (False, "over_budget")
-    assert table(call(kernel, "kernel.check", "", {"method": "costly-two.spend"}))["allowed"] is True
+    assert table(call(shared, "kernel.check", "", {"method": "costly-two.spend"}))["allowed"] is True
 
 
 @pytest.mark.wide
@@ -316,30 +335,32 @@ def test_a_call_whose_caller_says_no_most_has_the_one_that_its_provider_declares
     assert state_of(kernel, "costly") == "quarantined"
 
 
-def test_what_a_call_costs_is_paid_by_every_hand_in_its_chain_and_the_home(kernel: Kernel) -> None:
-    call(kernel, "kernel.budget-set", "", {"hand": "costly", "tokens": ["50/day"]})
-    with kernel.client() as client:
+def test_what_a_call_costs_is_paid_by_every_hand_in_its_chain_and_the_home(shared: Kernel) -> None:
+    before = spent(shared)
+    call(shared, "kernel.budget-set", "", {"hand": "costly", "tokens": ["50/day"]})
+    with shared.client() as client:
         asked = ask(client, {"method": "costly.resell", "tokens": 10, "more": 20, "most": 25, "at_most": 40})
     assert asked["said"] == ["done"]
-    assert rooms(kernel, "asker")["tokens/day"]["spent"] == 30 == spent(kernel)
-    assert rooms(kernel, "costly")["tokens/day"]["spent"] == 20
-    assert all(row["reserved"] == 0 for name in ("asker", "costly") for row in rooms(kernel, name).values())
-    with kernel.client() as client:
+    assert rooms(shared, "asker")["tokens/day"]["spent"] == 30 == spent(shared) - before
+    assert rooms(shared, "costly")["tokens/day"]["spent"] == 20
+    assert all(row["reserved"] == 0 for name in ("asker", "costly") for row in rooms(shared, name).values())
+    with shared.client() as client:
         asked = ask(client, {"method": "costly.resell", "tokens": 10, "more": 20, "most": 41, "at_most": 40})
         assert "may cost 40 tokens more, and this one 41 tokens" in str(asked["said"])
         asked = ask(client, {"method": "costly.resell", "tokens": 10, "more": 20, "most": 31, "at_most": 40})
         assert "costly may spend 50 tokens a day, has spent 20 tokens: 30 tokens are left" in str(asked["said"])
 
 
-def test_a_run_is_told_what_is_left_and_spends_no_more_than_it_was_given(kernel: Kernel) -> None:
-    with kernel.client() as client:
+def test_a_run_is_told_what_is_left_and_spends_no_more_than_it_was_given(shared: Kernel) -> None:
+    before = spent(shared)
+    with shared.client() as client:
         asked = ask(client, {"tokens": 30, "at_most": 40}, {"tokens": 30, "at_most": 40}, most=50)
         assert (asked["left"], asked["spent"]) == (20, 30)
         assert "may cost 20 tokens more, and this one 40 tokens" in str(asked["said"])
         below = table(ask(client, spawn={"calls": [{"tokens": 30, "at_most": 40}]}, most=100)["said"][0])  # type: ignore[index]
         assert (below["said"], below["left"]) == (["done"], 70)
         assert (ask(client)["left"], ask(client)["dollars"]) == (940, 999_940)
-    assert spent(kernel) == 60
+    assert spent(shared) == before + 60
 
 
 @pytest.mark.wide

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def notes(kernel: Kernel, text: str) -> int:
     return sum(one.why == text for one in entries(kernel.home, "note"))
 
 
+@cache
 def first_route() -> int:
     """The number that libzmq gives the first connection to a kernel; it counts up from rand() without a seed."""
     found = subprocess.run([sys.executable, "-c", FIRST_ROUTE], cwd=ROOT, capture_output=True, check=True, timeout=30)
@@ -191,9 +193,9 @@ def test_a_routing_id_of_a_living_peer_gives_nothing_of_his_to_one_that_is_let_i
 def test_a_run_cannot_choose_the_routing_id_of_the_next(kernel: Kernel) -> None:
     """With a key that was let in twice, a run could take the id that libzmq gives next: and libzmq aborts on that."""
     with living_puppet(kernel, ["leak"]) as (_, scratch, client):
-        pair, first = leaked(scratch), first_route()
+        pair, first, threads = leaked(scratch), first_route(), zmq.Context()
         thieves = [
-            Raw(kernel.home, pair, routing_id=b"\0" + number.to_bytes(4, "big")).connect()
+            Raw(kernel.home, pair, routing_id=b"\0" + number.to_bytes(4, "big"), among=threads).connect()
             for number in range(first, first + 400)
         ]
         for thief in thieves:
@@ -205,6 +207,7 @@ def test_a_run_cannot_choose_the_routing_id_of_the_next(kernel: Kernel) -> None:
         client.call("kernel.status")
         for thief in thieves:
             thief.close()
+        threads.term()
 
 
 def test_a_second_connection_with_a_living_runs_key_gets_nothing(kernel: Kernel) -> None:
