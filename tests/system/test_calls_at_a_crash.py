@@ -52,7 +52,9 @@ def _open(kernel: Kernel) -> None:
         kernel.kill()
 
 
-def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel(kernel: Kernel) -> None:
+def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel_and_one_at_a_down_from_the_same(
+    kernel: Kernel,
+) -> None:
     _open(kernel)
     kernel.up()
     lost = {method: entry(kernel.home, "end", why=WHY, method=method) for method in ("relay.write", "sink.do")}
@@ -70,9 +72,20 @@ def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel(kernel: Kernel)
     kernel.down()
     balanced(kernel.home)
     kernel.up()
-    kernel.down()
+    _down_in_order(kernel)
     balanced(kernel.home)
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
+
+
+def _down_in_order(kernel: Kernel) -> None:
+    """End a kernel with a call open, which is to have its end from this one."""
+    before = len(entries(kernel.home, "call"))
+    with kernel.client() as client:
+        begin(client, "kernel.sleep", [])  # refused for its arguments
+        client._number += 2
+        client._send(_sleep(client._number), {"milliseconds": 3_600_000})
+        until(lambda: len(entries(kernel.home, "call")) > before + 1, "it sleeps")
+        kernel.down()
 
 
 def entries_of_work(home: Path) -> list[Entry]:
@@ -107,17 +120,6 @@ def _size(home: Path) -> int:
     time.sleep(0.01)
     path = home / "log" / "snapshot"
     return opened(path.read_bytes(), Home(str(home)).keys().log.verify_key).size
-
-
-def test_a_kernel_that_goes_down_in_order_leaves_no_call_without_an_end(kernel: Kernel) -> None:
-    with kernel.client() as client:
-        begin(client, "kernel.sleep", [])  # refused for its arguments
-        client._number += 2
-        client._send(_sleep(client._number), {"milliseconds": 3_600_000})
-        entry(kernel.home, "call", method="kernel.sleep")
-        until(lambda: len(entries(kernel.home, "call")) > 1, "it sleeps")
-        kernel.down()
-    balanced(kernel.home)
 
 
 def _sleep(number: int) -> headers.Call:
