@@ -181,6 +181,7 @@ def test_freeze_survives_down_up_and_kill_and_thaw_undoes_it(kernel: Kernel) -> 
     assert entry(kernel.home, "thaw").seq >= last
 
 
+@pytest.mark.wide
 def test_a_frozen_hand_that_was_backing_off_or_starting_does_not_come_back(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "echo")
     at = fates.pid_of(kernel, "echo")
