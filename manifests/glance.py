@@ -1,6 +1,7 @@
 """What is installed, and the home, at a glance (pure): tables for people and programs, made from the State."""
 
 from manifests.installed import Installed
+from manifests.judging import unread
 from manifests.seal import signers
 from manifests.state import State
 
@@ -27,14 +28,16 @@ def described(state: State, now: int) -> list[dict[str, object]]:
             "kind": hand.package.manifest.hand.kind,
             "description": hand.package.manifest.hand.description,
             "wanted": hand.id in state.wanted,
-            "why": state.quarantined.get(hand.id, "") or _keyless(hand, usable),
+            "why": state.quarantined.get(hand.id, "") or _held_back(hand, usable),
         }
         for _, hand in sorted(state.hands.items())
     ]
 
 
-def _keyless(hand: Installed, usable: set[str]) -> str:
-    """What keeps it from starting where no key that sealed it is usable, "" else; no signature is looked at."""
+def _held_back(hand: Installed, usable: set[str]) -> str:
+    """What keeps it from starting: its folder, or that no key that sealed it is usable. No signature is looked at."""
+    if why := unread(hand):
+        return f"it does not start: {why}"
     if any(key in usable for _, key in signers(hand.package.seal)):
         return ""
     return "it does not start: the key that sealed it counts no more; seal it with another, and install it again"

@@ -32,12 +32,20 @@ def judge(state: State, package: Package, now: int, *, is_older: bool = False) -
     return seal
 
 
+def unread(hand: Installed) -> str:
+    """Why nothing of what a Hand's folder holds was taken when the log was read, "" where it was."""
+    if hashlib.sha256(hand.package.seal.encode()).hexdigest() == hand.seal:
+        return ""
+    what = "its HAND.seal or HAND.toml is not what was installed, or is refused by this Maniple"
+    return f"{what}, which `maniple check` of hands/{hand.folder} in the home tells"
+
+
 def judge_installed(state: State, hand: Installed, now: int) -> Seal:
     """The seal of an installed Hand, if it may start now and its folder still holds what was installed; else Refusal.
 
     What was replaced and is kept for unfinished runs, or is only replayed, may be older than what is installed.
     """
-    if hashlib.sha256(hand.package.seal.encode()).hexdigest() != hand.seal:
-        raise Refusal("seal", f"{hand.name} is refused: its HAND.seal or HAND.toml is not what was installed; {_MEND}")
+    if why := unread(hand):
+        raise Refusal("seal", f"{hand.name} is refused: {why}; {_MEND}")
     installed = state.hands.get(hand.name)
     return judge(state, hand.package, now, is_older=installed is not None and installed.folder != hand.folder)

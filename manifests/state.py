@@ -134,7 +134,8 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
     """What the folder holds, if that is what was installed; else a Hand without a seal, which offers and does nothing.
 
     So a start reads the log of Hands that were removed or replaced, and a folder that was broken or altered while the
-    kernel was down stops only its own Hand, and changes nothing of what was shown at install.
+    kernel was down, or that this version of Maniple refuses, stops only its own Hand, and changes nothing of what was
+    shown at install.
     """
     try:
         package = load(str(detail["folder"]))

@@ -10,10 +10,11 @@ from manifests.changes import CHANGES, Asked, ChangeInvalid
 from manifests.check import check
 from manifests.glance import described
 from manifests.installed import Artefact, Package
+from manifests.judging import judge_installed
 from manifests.state import State, fold, from_bytes, to_bytes
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.entries import NO_PREV, Entry, time_text
-from wire.errors import Refusal
+from wire.errors import ManipleError, Refusal
 from wire.signing import SigningKey
 
 NOW = 1_795_000_000_000_000
@@ -86,6 +87,29 @@ def test_what_is_installed_tells_which_hand_its_key_keeps_from_starting() -> Non
     state.trust = state.trust.revoke(OTHER_KEY.verify_key.id, now=NOW)
     mine, news = (str(row["why"]) for row in described(state, NOW))
     assert (mine, "the key that sealed it counts no more" in news) == ("", True)
+
+
+def test_a_hand_whose_folder_cannot_be_read_any_more_tells_that_and_nothing_of_its_key() -> None:
+    """Another's file lies there now, or one that a newer Maniple refuses: the rest of the log is read all the same."""
+
+    def refused(_: str) -> Package:
+        raise ManipleError("HAND.toml has an unknown key")
+
+    detail: dict[str, object] = {
+        "folder": "news-1.0.0-00",
+        "name": "news",
+        "hand": "h-1",
+        "version": "1.0.0",
+        "seal": "0" * 64,
+    }
+    state = _state()
+    entry = Entry(seq=0, prev=NO_PREV, time=time_text(NOW), kind="hand.install", principal="operator", detail=detail)
+    fold(state, entry, refused)
+    with pytest.raises(Refusal, match=r"`maniple check` .*hands/news-1\.0\.0-00.*`maniple install DIR`"):
+        judge_installed(state, state.hands["news"], NOW)
+    (row,) = described(state, NOW)
+    assert "`maniple check`" in str(row["why"])
+    assert "key" not in str(row["why"])
 
 
 def test_a_name_whose_key_was_revoked_may_pass_to_another_key() -> None:

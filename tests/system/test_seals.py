@@ -201,6 +201,8 @@ def test_what_was_swapped_while_the_kernel_was_down_stops_its_own_hand_only(
         assert "HAND.toml" in said
         assert "maniple install" in said
         assert client.call(f"{name}-other.say").value == {"word": "sealed"}
+        listed: Any = client.call("kernel.hands").value
+        assert ["HAND.toml" in one["why"] for one in listed["hands"] if one["name"] == name] == [True]
         rows: Any = client.call("kernel.describe").value
         assert not [one for one in rows["methods"] if one["method"] == f"{name}.say" and one["effect"] != "external"]
 
