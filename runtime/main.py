@@ -188,16 +188,20 @@ class Life:
 
     async def _live(self) -> None:
         """From the import of the Hand's code to Bye; an exception of it has been told when this returns."""
+        hand: Hand | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 hand = await self._up(group)
-                if hand is None:
-                    return
-                await self._stopping.wait()
+                if hand is not None:
+                    await self._stopping.wait()
                 self._down()
-            await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
         except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
             self._break(_first(error))
+        try:
+            if hand is not None and self._exit != EXIT_LINK_LOST:
+                await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
+        except Exception as error:  # noqa: BLE001  the same
+            self._break(error)
         finally:
             if self._exit != EXIT_LINK_LOST:
                 self._link.send(headers.Bye(why=fitting(self._why)))
@@ -211,7 +215,6 @@ class Life:
         await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             starting.cancel()
-            self._down()
             return None
         asked.cancel()
         starting.result()
@@ -273,7 +276,9 @@ class Life:
         if isinstance(program, HandBroken):
             raise program
         if program:
-            return _wasm_hand()
+            from runtime.wasm.hand import WasmHand
+
+            return WasmHand
         if self._manifest.hand.speaks == "mcp":
             from runtime.mcp.hand import Server
 
@@ -370,12 +375,6 @@ def _program(artefact: bytes) -> "Program | HandBroken":
         return program
     except Unfit as unfit:
         return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")
-
-
-def _wasm_hand() -> type[Hand]:
-    from runtime.wasm.hand import WasmHand
-
-    return WasmHand
 
 
 def _first(error: BaseException) -> BaseException:

@@ -31,6 +31,13 @@ ECHO = """
         async def later(self) -> None:
             await self.kernel.call("later.m")
 
+        async def fall_later(self, call: Call) -> None:
+            self.in_background(self.fall())
+
+        async def fall(self) -> None:
+            await self.kernel.call("later.m")
+            1 / 0
+
         async def wait(self, call: Call) -> None:
             await asyncio.Event().wait()
 
@@ -53,7 +60,17 @@ ECHO = """
 PROVIDES = (
     provided("test.say", text="string"),
     *map(
-        provided, ("test.ask", "test.ask-two", "test.ask-later", "test.wait", "test.linger", "test.leave", "test.spin")
+        provided,
+        (
+            "test.ask",
+            "test.ask-two",
+            "test.ask-later",
+            "test.fall-later",
+            "test.wait",
+            "test.linger",
+            "test.leave",
+            "test.spin",
+        ),
     ),
 )
 
@@ -186,6 +203,19 @@ def test_an_exception_that_is_a_bug_of_the_whole_run_ends_it(peer: Peer) -> None
     assert (failed.code, failed.text) == ("raised", "SystemExit: enough")
     peer.expect(headers.Bye)
     assert peer.exit_code() == 1
+
+
+def test_background_work_that_raises_ends_the_run_and_lets_the_hand_stop(peer: Peer) -> None:
+    peer.launch(ECHO, provides=PROVIDES).ready()
+    waiting = peer.call("test.wait")
+    peer.answer("test.fall-later")
+    later, _ = peer.expect(headers.Call)
+    peer.send(headers.Done(number=later.number))
+    assert peer.expect(headers.Cancelled)[0].number == waiting
+    assert peer.expect(headers.Bye)[0].why.startswith("ZeroDivisionError")
+    assert peer.exit_code() == 1
+    assert "stopped in order" in peer.log.read_text()
+    assert len(peer.records()) == 1
 
 
 TASK = """
