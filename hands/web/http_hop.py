@@ -36,11 +36,14 @@ Send = Callable[[bytes], Awaitable[None]]
 
 @dataclass
 class Progress:
-    """What is known while a hop is under way. phase: for the person who reads that the time was over."""
+    """What is known while a hop is under way. phase: for the person who reads that the time was over; status: 0 before
+    there is one.
+    """
 
     began: int = field(default_factory=time.monotonic_ns)
     phase: str = "looking up the name and connecting"
     first_byte_us: int = 0
+    status: int = 0
     size: int = 0
 
     def elapsed_us(self) -> int:
@@ -87,7 +90,7 @@ async def exchange(
         await wire.send(asked)
         progress.phase = "waiting for the first byte"
         reply = await wire.reply()
-        progress.first_byte_us = progress.elapsed_us()
+        progress.status, progress.first_byte_us = reply.status_code, progress.elapsed_us()
         progress.phase = "reading the body"
         headers = headers_of(reply)
         coding = headers.get("content-encoding", "").strip().lower()

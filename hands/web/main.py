@@ -91,7 +91,12 @@ class Web(Hand):
             await call.send(piece)
 
         asked = request(url, "GET", kept.asking() if kept is not None else {})
-        answer = await self._hop(call.resource, asked, most, send, progress)
+        try:
+            answer = await self._hop(call.resource, asked, most, send, progress)
+        except BaseException:  # what could not be had whole has replaced what is kept all the same
+            if progress.status not in (0, 304) and tells_of_the_page(progress.status):
+                self.cache.forget(call.resource)
+            raise
         status, headers = int(str(answer["status"])), answer["headers"]
         assert isinstance(headers, dict)
         if status == 304 and kept is not None:

@@ -122,6 +122,28 @@ def test_what_was_replaced_or_is_gone_is_forgotten(tmp_path: Path, second: bytes
     assert not list(tmp_path.rglob("cache/*"))
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        reply(b"newer"),
+        b"HTTP/1.1 200 OK\r\n\r\nnewer",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nne",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nnew",
+    ],
+)
+def test_what_was_replaced_by_what_could_not_be_had_whole_is_forgotten(tmp_path: Path, second: bytes) -> None:
+    """One that is larger than its caller takes, is broken off, or packed as nothing is."""
+
+    async def all_of_it() -> bytes:
+        async with serving(site([], reply(b"old"), second, reply(b"now"))) as server:
+            hand, url = await caching(tmp_path), f"http://127.0.0.1:{server.port}/"
+            await fetch(hand, url, max_age=60.0)
+            await failure(fetch(hand, url, max_age=0.0, most=3))
+            return (await fetch(hand, url, max_age=60.0))[0].body
+
+    assert run(all_of_it()) == b"now"
+
+
 def test_what_a_server_cannot_tell_now_stays_kept(tmp_path: Path) -> None:
     found = asked(tmp_path, site([], reply(b"old"), reply(b"", status="503 Busy")), 60.0, 0.0, 60.0)
     assert [done["status"] for _, done in found] == [200, 503, 200]
