@@ -49,6 +49,8 @@ class TextTarget:
             except (csv.Error, UnicodeDecodeError) as error:
                 raise JobFailed("target", f"{target.path} has no header that can be read: {error}") from None
         names = [column.name for column in self._columns]
+        if sorted(there) != sorted(names):
+            there = [name.strip() for name in there]  # as pipeline_readers.py reads them
         if there and sorted(there) != sorted(names):
             raise JobFailed(
                 "target", f"{target.path} has the columns {', '.join(there)}, and the rows {', '.join(names)}. "

@@ -86,6 +86,11 @@ def test_append_to_a_csv_that_begins_with_blank_lines_follows_the_header_below_t
     assert csv_job(place, "a,b\n3,4\n", mode="append") == "\n\nb,a\n2,1\n4,3\n"
 
 
+def test_append_to_a_csv_takes_its_header_as_it_is_read(place: Place) -> None:
+    place.put("out.csv", "b , a\n2,1\n")
+    assert csv_job(place, "a,b\n3,4\n", mode="append") == "b , a\n2,1\n4,3\n"
+
+
 def test_append_to_json_lines(place: Place) -> None:
     place.put("out.jsonl", '{"a":0}')
     place.load("a\n1\n", target={"path": "data/out.jsonl", "mode": "append"})
