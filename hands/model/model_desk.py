@@ -157,7 +157,7 @@ class Desk:
         until: by time.monotonic. ModelFailed: "limited" where its turn would come later, "paused" where the breaker is open.
         """
         async with self._place(provider, until):
-            await self._paced(provider, until)
+            opened = await self._paced(provider, until)
             failure: ModelFailed | None = None
             is_over = False
             try:
@@ -167,7 +167,7 @@ class Desk:
                 failure, is_over = self._mended(error, provider), True
                 raise failure from None
             finally:
-                self._ended(provider, failure, cancelled=not is_over)
+                self._ended(provider, opened, failure, cancelled=not is_over)
 
     @contextlib.asynccontextmanager
     async def _place(self, provider: str, until: float) -> AsyncIterator[None]:
@@ -185,12 +185,12 @@ class Desk:
         finally:
             places.release()
 
-    async def _paced(self, provider: str, until: float) -> None:
+    async def _paced(self, provider: str, until: float) -> int:
         """Wait for the turn, and begin. Who comes to make no request gives it back."""
         seconds = self._wait(provider, until)
         try:
             await asyncio.sleep(seconds)
-            self._begun(provider)
+            return self._begun(provider)
         except (asyncio.CancelledError, ModelFailed):
             self._paces[provider] = pacing.given_back(self._paces[provider])
             raise
@@ -210,13 +210,14 @@ class Desk:
         self._paces[provider] = after
         return seconds
 
-    def _begun(self, provider: str) -> None:
-        """A request begins. ModelFailed("paused") where the breaker is open."""
+    def _begun(self, provider: str) -> int:
+        """A request begins; how often the breaker has opened. ModelFailed("paused") where it is open."""
         state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
         if not breaker.passes(state, now):
             why = f"{provider} is left alone for {max(1, round(state.until - now))} s after failures: {state.why}"
             raise ModelFailed("paused", why, provider=provider)
         self._breakers[provider] = breaker.begun(state)
+        return state.opened
 
     def _mended(self, failure: ModelFailed, provider: str) -> ModelFailed:
         """A failure; that of a key with the command that mends it."""
@@ -226,9 +227,11 @@ class Desk:
         why = f"{failure.text}: set it anew, {_set_key(provider)}"
         return ModelFailed(failure.code, why, after=failure.after, provider=failure.provider)
 
-    def _ended(self, provider: str, failure: ModelFailed | None, *, cancelled: bool) -> None:
-        """It has ended."""
+    def _ended(self, provider: str, opened: int, failure: ModelFailed | None, *, cancelled: bool) -> None:
+        """It has ended. opened: how often the breaker had opened when it began."""
         state = self._breakers.get(provider, breaker.State())
+        if not breaker.hears_of(state, opened):
+            return
         if cancelled:
             self._breakers[provider] = breaker.given_up(state)
         elif failure is None:

@@ -1,8 +1,10 @@
 """A circuit breaker for one provider (pure): what has failed again and again is left alone for a while.
 
     closed    requests pass; FAILURES failures that speak against the provider, without a success between, open it
-    open      none pass, until `until`; those that were under way may fail yet, which changes nothing
+    open      none pass, until `until`
     trying    the time is over: one request passes, and what comes of it closes or opens it again, for twice as long
+
+How those end that were under way when it opened changes nothing, and decides no trial.
 
 A key that is refused, or an account without money, opens it at once: the next request would fare no better. The clock is
 passed in, in seconds that never go back. After a change of settings, begin anew.
@@ -42,6 +44,11 @@ def begun(state: State) -> State:
     )
 
 
+def hears_of(state: State, opened: int) -> bool:
+    """Whether the end of a request counts that was made when the breaker had opened so often."""
+    return opened == state.opened
+
+
 def succeeded(state: State) -> State:
     """It was answered."""
     return State()
@@ -56,8 +63,6 @@ def failed(state: State, failure: ModelFailed, now: float) -> State:
     """It failed. What does not speak against the provider shows that it is there."""
     if not failure.kind.against:
         return given_up(state) if failure.code == "limited" else State()
-    if state.until and not state.trying:
-        return state
     failures = state.failures + 1
     if failures < FAILURES and not state.opened and failure.code not in AT_ONCE:
         return State(failures=failures, why=failure.text)

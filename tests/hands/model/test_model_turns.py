@@ -1,12 +1,14 @@
 """A request's turn with its provider: its place, its part of a minute, and the breaker, which hears how it ends."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
 from runtime import Failure
 from runtime.models import breaker, counting, messages
+from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer
 from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, RAIN, Asking, ask, hand_of
@@ -42,6 +44,38 @@ def test_an_answer_is_asked_for_again_of_a_provider_that_is_just_back(
         return found
 
     assert asyncio.run(asked()).value == {"rain": True}
+
+
+@pytest.mark.parametrize("end", ["its answer", "a failure", "a cancel"])
+def test_a_request_of_before_a_provider_was_left_alone_decides_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(breaker, "SHORTEST", 0.0)
+    hand = hand_of(tmp_path, SOON)
+
+    async def asked() -> None:
+        await hand.start()
+        desk, until = hand.desk, time.monotonic() + 60
+        older = desk.turn("scripted", until)
+        await older.__aenter__()
+        with pytest.raises(ModelFailed):
+            async with desk.turn("scripted", until):
+                raise ModelFailed("key", "expired")
+        trial = desk.turn("scripted", until)
+        await trial.__aenter__()
+        trying = desk._breakers["scripted"]
+        assert trying.trying
+        failure = {
+            "its answer": None,
+            "a failure": ModelFailed("key", "expired"),
+            "a cancel": asyncio.CancelledError(),
+        }[end]
+        await older.__aexit__(type(failure) if failure else None, failure, None)
+        assert desk._breakers["scripted"] == trying
+        await trial.__aexit__(None, None, None)
+        assert desk._breakers["scripted"] == breaker.State()
+
+    asyncio.run(asked())
 
 
 def test_who_would_wait_for_the_next_minute_beyond_the_call_hears_it_at_once_and_takes_nobodys_turn(
