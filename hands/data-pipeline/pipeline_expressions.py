@@ -6,7 +6,8 @@ numbers are bounded here, so that an expression's cost is bounded by its length.
 
 Words: `and`, `or`, `not`, `a if c else b`, `x in ("rain", "snow")`, `null`, `true`, `false`, col("name with blanks").
 No value: any operation with it gives no value; `and`, `or`, `if` and filters take it as not true, so that `and` and `or`
-give true or false in whatever order they are told; is_null(x) tests for it.
+give true or false in whatever order they are told; is_null(x) tests for it. A chain of comparisons is what the first of them
+gives that is not true.
 """
 
 import ast
