@@ -93,9 +93,9 @@ def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tupl
     if said.exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
         raise _wrong(folder, f"compiling it took more than {seconds} s of processor time")
     if said.exit_code < 0:
-        raise _wrong(
-            folder, f"compiling it was ended by {signal.Signals(-said.exit_code).name}, most likely for its size"
-        )
+        from kernel.runs import ending
+
+        raise _wrong(folder, f"compiling it was {ending(-said.exit_code)}, most likely for its size")
     words = said.words.decode("utf-8", "replace").strip().rpartition("\n")[2]
     raise _wrong(folder, words or "the compiler said nothing")
 

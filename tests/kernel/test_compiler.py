@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +162,20 @@ def test_one_that_answers_without_end_or_never_is_ended(
     with pytest.raises(Ended, match=words):
         _lied_to(tmp_path, monkeypatch, lie)
     assert _resident("VmHWM") - before < compiling.LARGEST + (256 << 20)
+
+
+def test_the_number_of_a_signal_that_ended_it_is_told_where_it_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compilers() -> list[psutil.Process]:
+        return [one for one in psutil.Process().children() if "kernel.process.compiler" in one.cmdline()]
+
+    number = signal.SIGRTMIN + 6
+    ender = threading.Thread(target=lambda: until(compilers, "it is started")[0].send_signal(number))
+    ender.start()
+    with pytest.raises(Ended, match=f"compiling it was killed by signal {number},"):
+        _lied_to(tmp_path, monkeypatch, "silent")
+    ender.join()
 
 
 def _resident(name: str) -> int:
