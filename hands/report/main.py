@@ -88,7 +88,10 @@ class Report(Hand):
 
     async def remove(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
         """report.remove: it and its bytes."""
-        return {"removed": self.shelf.remove(call.resource, id)}
+        try:
+            return {"removed": self.shelf.remove(call.resource, id)}
+        except (OSError, apsw.FullError, apsw.IOError) as error:
+            raise Failure("disk", f"it could not be removed: {error}.") from None
 
     @contextmanager
     def _draft(self, space: str) -> Iterator[Draft]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import resource
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -277,6 +278,21 @@ def test_two_that_come_at_once_have_no_more_room_together_than_one_after_the_oth
     with pytest.raises(main.Failure, match="at most 1000 bytes"):
         desk.put(b"x" * 401, title="three")
     desk.put(b"y" * 400, title="three")
+
+
+def test_a_removal_that_the_disk_has_no_room_for_is_told_and_removes_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    name = str(desk.put(b"x", title="one")["id"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # no file of this process takes another byte
+    try:
+        with pytest.raises(main.Failure, match="it could not be removed") as failed:
+            desk.ask("remove", id=name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert failed.value.code == "disk"
+    assert desk.read(name)[0] == b"x"
+    assert desk.ask("remove", id=name) == {"removed": True}
 
 
 def test_what_the_table_has_no_room_for_is_told_and_leaves_no_bytes(tmp_path: Path) -> None:
