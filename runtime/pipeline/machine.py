@@ -272,17 +272,15 @@ class Machine:
             return
         if step.on_failure != SKIP:
             self._fail(str(name), end.code, end.text)
-        if name.index < 0:  # the whole step, which may have no items: what it was to go over cannot be worked out
-            self._close(course, None)
-        else:
-            self._item_over(course, name.index, None)
+        self._item_over(course, name.index, None)
 
     def _item_over(self, course: _Course, index: int, output: object) -> None:
+        """index: -1 for the whole step, which has no items, or of which it cannot be worked out what they are."""
         course.under_way -= 1
         course.left -= 1
         course.outputs[max(index, 0)] = output
         if not course.left:
-            self._close(course, course.outputs if course.step.for_each is not None else course.outputs[0])
+            self._close(course, output if index < 0 else course.outputs)
 
     def _fail(self, step: str, code: str, text: str) -> None:
         if self._failure is None:

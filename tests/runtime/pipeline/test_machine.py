@@ -94,6 +94,14 @@ def test_a_list_that_is_none_gives_null_where_the_failure_is_passed_over() -> No
     assert Drive(made, {"list": 3}).result.value == {"all": None}
 
 
+def test_what_stands_in_for_a_step_whose_list_is_none_gives_all_of_its_output() -> None:
+    each = '[steps.each]\nhand = "worker"\nfor_each = "${inputs.list}"\non_failure = "other"\n[steps.other]\nhand = "other"\n'
+    made = pipeline(f'[inputs]\nlist = "any"\n{each}[outputs]\nall = "${{steps.each}}"\n')
+    answer = lambda begin: FAILED if begin.hand == "worker" else End(value=7)  # noqa: E731
+    assert Drive(made, {"list": 3}, answer=answer).result.value == {"all": 7}
+    assert Drive(made, {"list": [1, 2]}, answer=answer).result.value == {"all": [7, 7]}
+
+
 WHEN = """
 [inputs]
 go = "bool"
