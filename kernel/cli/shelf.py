@@ -1,7 +1,8 @@
 """Skills as the command line has them (acts): read from a folder, looked through, and kept in the Hand `skills`.
 
 What is installed is read from the home and compared with the seal that the log knows before anything is made of it again: a
-file that was changed since is never sealed anew.
+file that was changed since is never sealed anew. Where the key of that seal counts no more, what is as it was sealed is
+sealed anew with the next that is installed or removed.
 """
 
 import hashlib
@@ -19,9 +20,9 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session
 from manifests.check import check
-from manifests.errors import SealMalformed, SealRefused
+from manifests.errors import SealRefused
 from manifests.grants import reaches
-from manifests.seal import MANIFEST_FILE, MOST_FILES, compare
+from manifests.seal import MANIFEST_FILE, MOST_FILES, compare, open_seal
 from manifests.skills import folder as folders
 from manifests.skills import reading, scanning
 from manifests.skills.reading import Skill
@@ -30,12 +31,18 @@ from manifests.trust import TrustStore
 _SHOWN: Final = 40
 """Findings of each kind that are told to people; all of them with --json."""
 
+_KEYLESS: Final = frozenset({"revoked", "expired"})
+"""Refusals of a seal that is genuine, whose key counts no more."""
+
 
 class Shelf(Struct, frozen=True, kw_only=True):
-    """What is installed alone. version: of the Hand that holds it, "" when nothing is."""
+    """What is installed alone. version: of the Hand that holds it, "" when nothing is. news: for who makes it anew, that the
+    key which sealed it counts no more; "" where it does.
+    """
 
     version: str = ""
     skills: dict[str, Skill] = {}
+    news: str = ""
 
 
 def read(path: str) -> Skill:
@@ -65,20 +72,24 @@ def installed(client: Client) -> Shelf:
         )
     mend = f"`maniple remove {folders.HAND}` takes all of them away; then install them anew"
     found = package.read(place)
-    trust = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys)
+    trust, keyless = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys), ""
     try:
         sealed = trust.judge(
             hand.package.seal, name=found.name, version=found.version, last_version=None,
             now=time.time_ns() // 1000, manifest=found.manifest,
         )  # fmt: skip
-    except (SealRefused, SealMalformed) as refused:
-        raise Ended(f"refused: {refused}; {mend}", Exit.REFUSED) from None
+    except SealRefused as refused:
+        if refused.code not in _KEYLESS:
+            raise Ended(f"refused: {refused}; {mend}", Exit.REFUSED) from None
+        sealed, keyless = open_seal(hand.package.seal, [key.verify_key for key in trust.keys]), refused.why
     if differences := compare(sealed, found.digests()):
         raise Ended(f"refused: {'; '.join(map(str, differences[:5]))}; {mend}", Exit.REFUSED)
     skills, problems = reading.read_all(found.files, place)
     if problems:
         raise Ended(f"what is installed cannot be read ({problems[0].file}: {problems[0].what}): {mend}")
-    return Shelf(version=hand.version, skills={one.name: one for one in skills})
+    names = ", ".join(sorted(one.name for one in skills))
+    news = f"{keyless}: all that are installed alone are sealed anew: {names}" if keyless else ""
+    return Shelf(version=hand.version, skills={one.name: one for one in skills}, news=news)
 
 
 def put(session: Session, client: Client, skills: Iterable[Skill], before: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell, is_one_clear_line
-from tests.living import Source, write_hand
+from tests.living import Kernel, Source, make_home, write_hand
 
 AGENT = """
 [hand]
@@ -122,6 +122,38 @@ def test_what_is_no_skill_is_refused_with_what_to_mend(shell: Shell, tmp_path: P
     (folder / "link").symlink_to("/etc/passwd")
     ran = shell.run("skills", "install", folder, "--yes")
     assert (ran.code, "link is a link" in ran.err) == (1, True)
+
+
+def _rotate(shell: Shell, key: Path) -> None:
+    """Another key is the home's own."""
+    own = shell.told("keys")["keys"][0]["id"]  # type: ignore[index]
+    shell.good("keys", "new", key, "--name", key.stem)
+    shell.good("keys", "rotate", own, f"{key}.pub")
+    key.replace(shell.home / "keys" / "seal.key")
+
+
+def test_skills_that_a_key_sealed_that_counts_no_more_are_sealed_anew_when_one_is_installed_again(
+    tmp_path: Path,
+) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        shell = Shell(kernel.home)
+        shell.good("install", agent(tmp_path, "tidy", '"skills.*" = ["*"]\n'), "--yes")
+        folder = write(tmp_path / "mail", MAIL)
+        other = write(tmp_path / "post", {"SKILL.md": MAIL["SKILL.md"].replace("mail\n", "post\n")})
+        for one in (folder, other):
+            shell.good("skills", "install", one, "--for", "tidy", "--yes")
+        _rotate(shell, tmp_path / "ada.key")
+        assert "counts no more" in shell.good("hands")
+        ran = shell.run("skills", "install", folder, "--yes")
+        assert (ran.code, "all that are installed alone are sealed anew: mail, post" in ran.err) == (0, True), ran
+        listed = shell.told("skills", "list")["skills"]
+        assert [(one["name"], one["read_by"]) for one in listed] == [("mail", ["tidy"]), ("post", ["tidy"])]  # type: ignore[attr-defined]
+        assert shell.told("call", "skills.post")["value"]
+        held = str(shell.told("show", "skills")["hand"]["folder"])  # type: ignore[index]
+        _rotate(shell, tmp_path / "eve.key")
+        (kernel.home / "hands" / held / "skills" / "post" / "SKILL.md").write_text("changed")
+        ran = shell.run("skills", "install", folder, "--yes")
+        assert (ran.code, "post/SKILL.md was changed" in ran.err) == (4, True), ran
 
 
 def test_a_folder_is_looked_at_without_a_kernel(tmp_path: Path) -> None:
