@@ -1,14 +1,12 @@
 """Runs worth replaying: a Hand whose parts compete, the service that it calls, and replaying as people do it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from tests.living import ROOT, Kernel, Source
+from tests.cli.shell import Shell
+from tests.living import Kernel, Source
 
 SLOW: Final = Source(
     """
@@ -165,14 +163,9 @@ class Said(NamedTuple):
         return found
 
 
-def maniple(home: Path, *words: str, typed: str = "") -> Said:
+def maniple(home: Path, *words: str) -> Said:
     """A command, as a person types it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kernel.cli", *words, "--home", str(home)],
-        input=typed, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-        timeout=120,
-    )  # fmt: skip
-    return Said(done.returncode, done.stdout, done.stderr)
+    return Said(*Shell(home).run(*words))
 
 
 def replay(kernel: Kernel, run: str, *words: str) -> Said:

@@ -14,7 +14,7 @@ from kernel.cli import compiling
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from tests.living import ROOT, Kernel, Source, install, make_home
-from tests.system.fates import entries, table, until
+from tests.system.fates import call, entries, table, until
 from wire.codec import Value
 
 HAND = """
@@ -42,27 +42,35 @@ def guest(folder: Path, body: str, *, name: str = "guest", kind: str = "task", m
     return folder
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as living:
-        yield living
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("wasm") / "home")) as kernel:
+        yield kernel
 
 
 @pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as link:
-        yield link
+def kernel(living: Kernel) -> Iterator[Kernel]:
+    """One for all tests, with no Hand of the one before, and nothing that was compiled for it."""
+    yield living
+    for hand in {str(row["name"]) for row in rows_of(call(living, "kernel.hands"), "hands")}:
+        call(living, "kernel.remove", hand)
+    for one in (living.home / "compiled").glob("*"):
+        one.unlink()
 
 
 def _run(client: Client, name: str = "guest", **inputs: Value) -> dict[str, Value]:
     return table(client.call("kernel.start", name, {"inputs": inputs, "wait": True}).value)
 
 
+def rows_of(told: Value, name: str) -> list[dict[str, Value]]:
+    rows = table(told)[name]
+    assert isinstance(rows, list)
+    return [table(row) for row in rows]
+
+
 def only_run(client: Client) -> dict[str, Value]:
-    runs = table(client.call("kernel.ps").value)["runs"]
-    assert isinstance(runs, list)
-    (only,) = runs
-    return table(only)
+    (only,) = rows_of(client.call("kernel.ps").value, "runs")
+    return only
 
 
 def _compiled(kernel: Kernel) -> Path:
@@ -76,8 +84,7 @@ def test_a_module_is_compiled_at_install_and_answers(kernel: Kernel, client: Cli
     assert _compiled(kernel).name == artefact["key"]
     outcome = _run(client, a=1, b="two")
     assert (outcome["outcome"], outcome["value"]) == ("done", {"a": 1, "b": "two"})
-    pinned = [one.detail["artefact"] for one in entries(kernel.home) if one.kind == "hand.install"]
-    assert pinned == [artefact]
+    assert entries(kernel.home, "hand.install")[-1].detail["artefact"] == artefact
 
 
 @pytest.mark.wide
@@ -93,7 +100,7 @@ def test_what_a_guest_used_is_in_the_log_and_in_the_runs_end(kernel: Kernel, cli
     install(kernel, guest(tmp_path / "guest", ECHO))
     run = _run(client)["run"]
     client.call("kernel.wait", "", {"run": run})
-    (end,) = (one for one in entries(kernel.home) if one.kind == "end" and one.method == "run")
+    *_, end = (one for one in entries(kernel.home, "end") if one.method == "run")
     used = table(end.detail["used"])  # type: ignore[arg-type]
     assert used["memory"] == 65_536
     assert isinstance(used["fuel"], int)
@@ -138,7 +145,7 @@ def test_a_guests_call_is_refused_by_the_kernel_unless_it_was_granted(
     assert refused["code"] == "capability"
     assert refused["grant"] == '"echo.say" = ["*"]'
     assert _run(client)["value"] == {"text": "hi"}
-    told = [one for one in entries(kernel.home) if one.kind == "refusal"]
+    told = [one for one in entries(kernel.home, "refusal") if one.method == "echo.say"]
     assert [(one.method, one.principal[:2]) for one in told] == [("echo.say", "r-")], told
 
 
@@ -151,7 +158,7 @@ def test_an_artefact_that_was_changed_by_one_bit_starts_nothing(kernel: Kernel, 
     outcome = _run(client)
     assert (outcome["outcome"], outcome["code"]) == ("refused", "seal")
     assert "its compiled module was changed after it was installed" in str(outcome["text"])
-    assert [one.verdict for one in entries(kernel.home) if one.kind == "refusal"] == ["refused"]
+    assert [one.verdict for one in entries(kernel.home, "refusal") if one.detail.get("code") == "seal"] == ["refused"]
 
 
 @pytest.mark.wide
@@ -213,7 +220,7 @@ def test_each_end_names_its_reason(kernel: Kernel, client: Client, tmp_path: Pat
         outcome = outcome if words in str(outcome["text"]) else _run(client)
     assert (outcome["outcome"], outcome["code"]) == ("failed", code)
     assert words in str(outcome["text"])
-    *_, end = (one for one in entries(kernel.home) if one.kind == "end" and one.method == "run")
+    *_, end = (one for one in entries(kernel.home, "end") if one.method == "run")
     assert end.verdict == "failed"
     assert "used" in end.detail
 
