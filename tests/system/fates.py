@@ -112,6 +112,19 @@ def runs(kernel: Kernel, hand: str = "") -> list[dict[str, Value]]:
     return [row for row in map(table, rows) if hand in ("", row["hand"])]
 
 
+def hands(kernel: Kernel) -> list[dict[str, Value]]:
+    """The Hands that are installed."""
+    rows = table(call(kernel, "kernel.hands"))["hands"]
+    assert isinstance(rows, list)
+    return [table(row) for row in rows]
+
+
+def bare(kernel: Kernel) -> None:
+    """Remove every Hand: but for its log, the next test finds the home as a new one."""
+    for row in hands(kernel):
+        call(kernel, "kernel.remove", str(row["name"]))
+
+
 def pid_of(kernel: Kernel, hand: str) -> int:
     """The first process of the one run of a Hand, as soon as there is one."""
 
@@ -125,9 +138,7 @@ def pid_of(kernel: Kernel, hand: str) -> int:
 
 def state_of(kernel: Kernel, hand: str) -> str:
     """The state of a Hand, as people see it."""
-    rows = table(call(kernel, "kernel.hands"))["hands"]
-    assert isinstance(rows, list)
-    return next(str(row["state"]) for row in map(table, rows) if row["name"] == hand)
+    return next(str(row["state"]) for row in hands(kernel) if row["name"] == hand)
 
 
 def remove_all_but(client: Client, *kept: str) -> None:

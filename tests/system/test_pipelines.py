@@ -20,13 +20,19 @@ from tests.system.fates import begin, entries, outcome, ran, until
 from tests.system.piped import add, furnish, ledger, live
 
 
-@pytest.fixture
-def kernel(tmp_path: Any) -> Iterator[Kernel]:
-    """A kernel with the Hands of the steps."""
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        furnish(kernel)
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("pipelines") / "home")) as kernel:
         yield kernel
         kernel.down()
+
+
+@pytest.fixture
+def kernel(living: Kernel) -> Iterator[Kernel]:
+    """A kernel with the Hands of the steps, and an empty ledger."""
+    furnish(living)
+    yield living
+    fates.bare(living)
 
 
 def test_the_output_of_a_step_is_the_input_of_the_next(kernel: Kernel, client: Client) -> None:
@@ -63,9 +69,11 @@ with = { text = "${item}", seconds = 1.5 }
 [outputs]
 texts = "${steps.each}"
 """)  # fmt: skip
+    before = len(entries(kernel.home))
     value = ran(client, "fan")["value"]
     assert [one["text"] for one in value["texts"]] == ["a", "b", "c", "d"]
-    starts = {one.run: one.seq for one in entries(kernel.home, "run.start") if one.detail["name"] == "worker"}
+    since = [one for one in entries(kernel.home, "run.start") if one.seq >= before]
+    starts = {one.run: one.seq for one in since if one.detail["name"] == "worker"}
     ends = until(
         lambda: [one.seq for one in entries(kernel.home, "run.end") if one.run in starts], "their ends are on disk"
     )

@@ -9,17 +9,23 @@ from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install, make_home
 from tests.system.beats import SCHEDULING, begun, ended, following, told
-from tests.system.fates import begin, entries, ran, until
+from tests.system.fates import bare, begin, entries, ran, until
 from tests.system.piped import WORKER, add, furnish, ledger
 
 
-@pytest.fixture
-def kernel(tmp_path: Any) -> Iterator[Kernel]:
-    """A kernel with the Hands of the steps."""
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        furnish(kernel)
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("authority") / "home")) as kernel:
         yield kernel
         kernel.down()
+
+
+@pytest.fixture
+def kernel(living: Kernel) -> Iterator[Kernel]:
+    """A kernel with the Hands of the steps, and an empty ledger."""
+    furnish(living)
+    yield living
+    bare(living)
 
 
 def test_a_step_may_do_the_less_of_what_its_hand_and_the_pipeline_are_granted(kernel: Kernel, client: Client) -> None:

@@ -14,7 +14,7 @@ from kernel.cli import compiling
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from tests.living import ROOT, Kernel, Source, install, make_home
-from tests.system.fates import call, entries, table, until
+from tests.system.fates import bare, entries, table, until
 from wire.codec import Value
 
 HAND = """
@@ -52,8 +52,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def kernel(living: Kernel) -> Iterator[Kernel]:
     """One for all tests, with no Hand of the one before, and nothing that was compiled for it."""
     yield living
-    for hand in {str(row["name"]) for row in rows_of(call(living, "kernel.hands"), "hands")}:
-        call(living, "kernel.remove", hand)
+    bare(living)
     for one in (living.home / "compiled").glob("*"):
         one.unlink()
 
@@ -62,15 +61,11 @@ def _run(client: Client, name: str = "guest", **inputs: Value) -> dict[str, Valu
     return table(client.call("kernel.start", name, {"inputs": inputs, "wait": True}).value)
 
 
-def rows_of(told: Value, name: str) -> list[dict[str, Value]]:
-    rows = table(told)[name]
-    assert isinstance(rows, list)
-    return [table(row) for row in rows]
-
-
 def only_run(client: Client) -> dict[str, Value]:
-    (only,) = rows_of(client.call("kernel.ps").value, "runs")
-    return only
+    runs = table(client.call("kernel.ps").value)["runs"]
+    assert isinstance(runs, list)
+    (only,) = runs
+    return table(only)
 
 
 def _compiled(kernel: Kernel) -> Path:
