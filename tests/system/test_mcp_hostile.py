@@ -194,13 +194,11 @@ def test_half_a_letter_in_an_answer_is_told_as_one_that_is_none(client: Client, 
     assert said == {"text": "\U0001f600 \ufffd \\ud83d \ufffd"}
 
 
-def test_one_that_dies_in_a_call_fails_it_and_is_started_again(kernel: Kernel, client: Client) -> None:
-    program = "def called(message):\n    if message['params']['arguments']['text'] == 'it': os._exit(3)\n"
-    hand = add(kernel, "mortal", program + "    tell(id=message['id'], result=text('alive'))\n")
-    assert failed(client, hand).reason in ("ended", "outcome unknown")
-    wait_for(lambda: "the server ended: exit code 3" in output_of(kernel, hand))
-    wait_for(lambda: is_down(client, hand))
-    assert client.call(f"{hand}.do", "", {"text": "else"}).value == {"text": "alive"}
+def test_one_that_dies_in_a_call_fails_it_and_is_started_again(kernel: Kernel, client: Client, odd: str) -> None:
+    assert failed(client, odd, "os._exit(3)").reason in ("ended", "outcome unknown")
+    wait_for(lambda: "the server ended: exit code 3" in output_of(kernel, odd))
+    wait_for(lambda: is_down(client, odd))
+    assert answered(client, odd, "text('alive')") == {"text": "alive"}
 
 
 @pytest.mark.wide
@@ -273,19 +271,20 @@ def test_a_tool_that_changed_is_refused_and_the_others_are_not(kernel: Kernel, c
     assert client.call(f"{hand}.stay").value == {"text": "done"}
 
 
-def test_a_thousand_tools_are_listed_and_a_list_without_end_is_read_to_an_end(kernel: Kernel, client: Client) -> None:
-    program = "row = {'description': 'x' * 2000, 'inputSchema': {'type': 'object'}}\n"
-    program += "TOOLS += [{'name': 'tool %d/\\x1b[31m' % n, **row} for n in range(1000)]\n"
-    program += "def endless(message): tell(id=message['id'], result={'tools': TOOLS[:1], 'nextCursor': 'more'})\n"
-    program += "def called(message):\n    globals()['listed'] = endless\n"
-    hand = add(kernel, "thousand", f"{program}    tell(id=message['id'], result=text('did it'))\n")
+def test_a_thousand_tools_are_listed_and_a_list_without_end_is_read_to_an_end(client: Client, odd: str) -> None:
+    more = "row = {'description': 'x' * 2000, 'inputSchema': {'type': 'object'}}\n"
+    more += "TOOLS.extend({'name': 'tool %d/\\x1b[31m' % n, **row} for n in range(1000))\n"
+    asked(client, odd, f"{more}answer(message, text('more'))")
     pieces: list[bytes] = []
-    assert client.call(f"{hand}.tools.list", chunk=pieces.append).value == {"tools": 1001}
+    assert client.call(f"{odd}.tools.list", chunk=pieces.append).value == {"tools": 1001}
     assert len(read_offer(b"".join(pieces)).tools) == 1001
-    assert do(client, hand) == "did it"
+    endless = "def endless(message): tell(id=message['id'], result={'tools': TOOLS[:1], 'nextCursor': 'more'})\n"
+    endless += "import __main__\n__main__.listed, __main__.whole = endless, listed\n"
+    assert asked(client, odd, f"{endless}answer(message, text('did it'))") == {"text": "did it"}
     with pytest.raises(NotDone, match="has no end") as caught:
-        client.call(f"{hand}.tools.list")
+        client.call(f"{odd}.tools.list")
     assert caught.value.reason == "too-many"
+    asked(client, odd, "import __main__\n__main__.listed = whole\ndel TOOLS[1:]\nanswer(message, text('as before'))")
 
 
 def test_it_reaches_no_home_no_network_and_nothing_it_wrote_outlives_it(

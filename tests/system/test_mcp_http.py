@@ -265,7 +265,7 @@ TAKES: Final[dict[str, object]] = {"type": "object", "properties": {"way": {"typ
         ("cut", "ended"),
         ("half", "malformed"),
         ("half-event", "malformed"),
-        ("packed", "ended"),
+        pytest.param("packed", "ended", marks=pytest.mark.wide),
         ("nonsense", "malformed"),
         ("not-json", "malformed"),
         ("refused", "server"),
@@ -296,10 +296,7 @@ def test_it_is_led_to_no_other_host(client: Client, astray: str) -> None:
 # a program's own network ------------------------------------------------------------------------------------------------
 
 
-def test_a_program_reaches_the_hosts_it_was_given_and_no_other_also_with_many_calls_open(
-    kernel: Kernel, client: Client, wrong: str
-) -> None:
-    program = """
+FETCHING: Final = """
 import threading, urllib.request, urllib.error
 def fetch(message):
     try:
@@ -312,8 +309,13 @@ def fetch(message):
 def called(message):
     threading.Thread(target=fetch, args=(message,)).start()
 """
+
+
+def test_a_program_reaches_the_hosts_it_was_given_and_no_other_also_with_many_calls_open(
+    kernel: Kernel, client: Client, wrong: str
+) -> None:
     host = wrong.removeprefix("http://")
-    hand = mcp_program(kernel, "reaching", program, hosts=(host,))
+    hand = mcp_program(kernel, "reaching", FETCHING, hosts=(host,))
     found: list[str] = []
 
     def fetch(url: str) -> None:
@@ -328,6 +330,10 @@ def called(message):
     assert found == ["405 "] * 4
     fetch("http://127.0.0.1:9/")
     assert found[-1].startswith("403 capability: mcp-reaching holds no grant for web.connect")
-    without = mcp_program(kernel, "unreaching", program)
-    text = str(told(client.call(f"{without}.do", "", {"text": f"{wrong}/silent"}).value)["text"])
+
+
+@pytest.mark.wide
+def test_a_program_that_was_given_no_host_reaches_none(kernel: Kernel, client: Client, wrong: str) -> None:
+    hand = mcp_program(kernel, "unreaching", FETCHING)
+    text = str(told(client.call(f"{hand}.do", "", {"text": f"{wrong}/silent"}).value)["text"])
     assert "Operation not permitted" in text or "unreachable" in text

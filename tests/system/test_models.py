@@ -1,8 +1,5 @@
 """Models over the bus: offline at first, granted by route and by name, streamed, counted, cancelled, and shown to people."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +9,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from runtime.models.messages import answer_of
+from tests.cli.shell import Shell
 from tests.living import Kernel, Source, holding, install, make_home
 from tests.system.fates import entries
 from wire.entries import Cost
@@ -111,9 +109,4 @@ def test_a_key_is_in_no_log_entry_reply_or_output(kernel: Kernel) -> None:
 
 
 def _maniple(kernel: Kernel, *words: str) -> str:
-    command = [sys.executable, "-m", "kernel.cli", *words]
-    done = subprocess.run(
-        command, env={**os.environ, "MANIPLE_HOME": str(kernel.home)}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return Shell(kernel.home).good(*words)

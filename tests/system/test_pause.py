@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import fates
 from tests.system.actors import begin
 from tests.system.fates import call, ended, entries, entry, pid_of, standing_still, state_of, table, until
@@ -147,7 +148,7 @@ def _still_for(seconds: float, kernel: Kernel) -> None:
 
 
 def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
-    _paused_again_and_again(kernel, 6, count=800)
+    _paused_again_and_again(kernel, 3, count=500)
 
 
 @pytest.mark.soak
@@ -237,7 +238,7 @@ def test_children_of_a_paused_hand_stand_still_too(kernel: Kernel) -> None:
 def test_a_pause_survives_restarts_of_the_kernel_and_resume_brings_back_what_was_wanted(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "counter")
     call(kernel, "kernel.pause", "counter")
-    for end in (kernel.kill, kernel.down, kernel.kill):
+    for end in (kernel.kill, kernel.down):
         end()
         kernel.up()
         assert state_of(kernel, "counter") == "paused"
@@ -260,6 +261,7 @@ def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Kernel) ->
     entry(kernel.home, "run.end", why="idle")
 
 
+@pytest.mark.wide
 def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "counter")
     call(kernel, "kernel.pause", "counter")
@@ -305,7 +307,7 @@ class Sleeper(Hand):
 )
 
 
-@pytest.mark.parametrize("is_paused", [False, True])
+@pytest.mark.parametrize("is_paused", spread([False, True], 1))
 def test_a_start_that_does_not_end_is_ended_also_when_its_time_ran_out_in_a_pause(
     kernel: Kernel, is_paused: bool
 ) -> None:

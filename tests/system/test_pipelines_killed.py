@@ -196,7 +196,7 @@ def test_undisturbed_a_pipeline(kernel: Kernel, fails: bool) -> None:
     assert entries(kernel.home, "run.left") == []
 
 
-@pytest.mark.parametrize("victim", spread(VICTIMS, 2))
+@pytest.mark.parametrize("victim", spread(VICTIMS, 1))
 def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_pipeline(kernel: Kernel, victim: str) -> None:
     chance, killer, kills, turns = random.Random(f"seed {victim}"), Killer(kernel), 0, count()
     fails = victim in ("pipeline", "kernel")

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system.fates import call
 
 
-@pytest.mark.parametrize("isolation", ["fork", "exec"])
+@pytest.mark.parametrize("isolation", spread(["fork", "exec"], 1))
 def test_a_hand_finds_the_memory_library_after_something_was_put_beside_it(tmp_path: Path, isolation: str) -> None:
     """Python looks through a folder anew when it has changed; a run may read what is in that one, but not look through it."""
     late = ECHO.main.replace('{"text": text}', '{"text": __import__("memory.words").words.__name__}')

@@ -111,9 +111,12 @@ def _as_entitled(client: Client, server: _Server, code: str, **more: object) -> 
 def test_no_spelling_reaches_what_was_not_granted(client: Client, server: _Server, spelling: str) -> None:
     before = len(server.heard)
     wanted = spelling.format(port=server.port).encode("utf-8").decode("latin-1")
-    for line in (f"CONNECT {wanted} HTTP/1.1", f"GET http://{wanted}/ HTTP/1.1"):
-        told = _as_entitled(client, server, f"print(said(opened(), {line!r} + '\\r\\nHost: x\\r\\n\\r\\n'))")
-        assert told.split(" ")[1:2] in (["400"], ["403"], ["502"], ["503"]), told
+    lines = (f"CONNECT {wanted} HTTP/1.1", f"GET http://{wanted}/ HTTP/1.1")
+    code = f"for line in {lines!r}:\n    print(repr(said(opened(), line + '\\r\\nHost: x\\r\\n\\r\\n')))"
+    told = _as_entitled(client, server, code).splitlines()
+    assert len(told) == len(lines)
+    for one in told:
+        assert one.split(" ")[1:2] in (["400"], ["403"], ["502"], ["503"]), one
     assert len(server.heard) == before
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, install, make_home
+from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.costly import COSTLY, cost, counted, spend
 from tests.system.fates import call, entries, entry, state_of, until
@@ -28,7 +29,7 @@ def _started_since(kernel: Kernel) -> list[object]:
     return [one.detail["name"] for one in entries(kernel.home, "run.start") if one.seq > since]
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_killed", spread([False, True], 1))
 def test_a_service_is_not_started_for_who_needs_it(kernel: Kernel, *, is_killed: bool) -> None:
     needy = DREAMER.toml.replace('kind = "task"', 'kind = "task"\nneeds = ["costly"]')
     install(kernel, DREAMER._replace(toml=needy))

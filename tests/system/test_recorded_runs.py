@@ -14,35 +14,38 @@ from tests.system.recordings import RACER, SLOW, maniple
 from tests.system.test_resuming import begin
 from tests.system.test_wasm import ECHO, guest
 
+BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""For a pytest with no plugins but those it is told: each would be imported."""
+
 STEPS = '[steps.a]\nhand = "journey"\nwith = { calls = 3 }\n'
+
+
+def record(kernel: Kernel, runs: Path, name: str, **inputs: object) -> Path:
+    """Have a Hand run, and save that; where."""
+    run = begin(kernel, name, **inputs)
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+    said = maniple(kernel.home, "replay", run, "--save", str(runs))
+    assert said.code == 0, said.words
+    return (runs / f"{run}.jsonl").rename(runs / f"{name}.jsonl")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project: recordings in `runs`, Hands beside it, and no kernel any more."""
     work = tmp_path_factory.mktemp("project")
-    (work / "data").mkdir()
-    (work / "data" / "in.csv").write_text("name,age\nann,41\nbob,42\n")
     with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
         chaos.prepare(kernel)
-        for hand in (ROOT / "hands" / "files", ROOT / "hands" / "data-pipeline", SLOW, RACER):
+        for hand in (SLOW, RACER):
             install(kernel, hand)
         install(kernel, guest(work / "guest", ECHO))
         piped.add(kernel, "made", STEPS)
         client.call("kernel.set", "racer", {"values": {"token": "hush-hush", "pace": 0.02}})
-        client.call("kernel.root-add", "data", {"path": str(work / "data")})
         inputs: dict[str, dict[str, object]] = {
-            "journey": {"calls": 6, "wide": 2}, "racer": {}, "guest": {"a": 1.5},
-            "data-pipeline": {"source": "data/in.csv", "target": "data/out.jsonl"}, "made": {},
+            "journey": {"calls": 6, "wide": 2}, "racer": {}, "guest": {"a": 1.5}, "made": {},
         }  # fmt: skip
         for name, given in inputs.items():
-            run = begin(kernel, name, **given)
-            assert chaos.outcome_of(kernel, run)["outcome"] == "done"
-            said = maniple(kernel.home, "replay", run, "--save", str(work / "runs"))
-            assert said.code == 0, said.words
-            (work / "runs" / f"{run}.jsonl").rename(work / "runs" / f"{name}.jsonl")
+            record(kernel, work / "runs", name, **given)
         kernel.down()
-    (work / "data" / "in.csv").unlink()
     write_hand(work / "journey", chaos.JOURNEY)
     write_hand(work / "racer", RACER)
     return work
@@ -71,10 +74,21 @@ def test_a_secret_that_the_hand_requires_and_nobody_gives_is_told(folder: Path, 
         replayed(folder / "runs" / "racer.jsonl", other)
 
 
-def test_a_bundled_hands_recording_plays(folder: Path) -> None:
-    verdict = replayed(folder / "runs" / "data-pipeline.jsonl", ROOT / "hands" / "data-pipeline")
-    assert verdict.requests > 3
-    assert not (folder / "data" / "in.csv").exists()
+@pytest.mark.wide
+def test_a_bundled_hands_recording_plays(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "in.csv").write_text("name,age\nann,41\nbob,42\n")
+    with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        for name in ("files", "data-pipeline"):
+            install(kernel, ROOT / "hands" / name)
+        client.call("kernel.root-add", "data", {"path": str(data)})
+        files = {"source": "data/in.csv", "target": "data/out.jsonl"}
+        file = record(kernel, tmp_path / "runs", "data-pipeline", **files)
+        kernel.down()
+    (data / "in.csv").unlink()
+    assert replayed(file, ROOT / "hands" / "data-pipeline").requests > 3
+    assert not (data / "in.csv").exists()
 
 
 def test_a_pipelines_recording_plays_to_its_file(folder: Path) -> None:
@@ -117,7 +131,7 @@ def test_pytest_has_a_fixture_for_it(folder: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder), str(folder / "test_it.py")],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **BARE}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "racer differs from journey 1.0.0" in done.stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos
 from tests.system.fates import entries, until
 from tests.system.recordings import SLOW, replay
@@ -59,7 +60,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.mark.parametrize("upload", [False, True])
+@pytest.mark.parametrize("upload", spread([False, True], 1))
 def test_its_run_hears_that_it_was_interrupted_and_nothing_twice(kernel: Kernel, upload: bool) -> None:
     run = begin(kernel, "listener", upload=upload)
     until(lambda: len(entries(kernel.home, "note")) > 2, "it is in the middle of it")

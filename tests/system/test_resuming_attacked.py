@@ -179,7 +179,8 @@ def test_code_that_was_replaced_is_told_no_settings_of_the_new_one(kernel: Kerne
     assert value(kernel, run) == []
 
 
-@pytest.mark.parametrize("method", spread(["read", "set", "add"], 1))
+@pytest.mark.wide
+@pytest.mark.parametrize("method", ["read", "set", "add"])
 def test_a_call_that_is_open_when_the_kernel_goes_down_has_its_end_or_an_unknown_outcome(
     kernel: Kernel, method: str
 ) -> None:
@@ -312,6 +313,7 @@ def test_a_detached_run_outlives_its_spawner_after_a_restart_too(kernel: Kernel)
     assert chaos.outcome_of(kernel, child)["outcome"] == "done"
 
 
+@pytest.mark.wide
 def test_a_detached_run_whose_end_its_spawner_never_heard_is_not_begun_again(tmp_path: Path) -> None:
     """A slow disk: its process has ended before the call that asked for it was answered, and there the power is cut."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.slow_disk") as kernel:

@@ -152,6 +152,7 @@ def test_a_stream_goes_on_when_the_process_that_reads_it_dies(kernel: Kernel, af
     assert len(calls) == 2
 
 
+@pytest.mark.wide
 def test_a_stream_that_had_begun_when_the_kernel_died_keeps_what_came_and_ends(kernel: Kernel) -> None:
     run = begin(kernel, "drinker", rest=150)
     entry(kernel.home, "call", method="spring.flow")
@@ -188,11 +189,11 @@ def test_an_upload_goes_on_when_the_process_that_makes_it_dies(kernel: Kernel) -
     assert len(entries(kernel.home, "run.left")) == 2
 
 
-def test_an_upload_that_had_begun_when_the_kernel_died_is_whole_or_ends(kernel: Kernel) -> None:
-    for after in (0.0, 0.1, 0.4):
-        run = begin(kernel, "porter")
-        time.sleep(after)
-        kernel.kill()
-        kernel.up()
-        met = value(kernel, run)
-        assert met == {"taken": [str(n) for n in range(20)]} or met[0] == "interrupted", met  # type: ignore[index]
+@pytest.mark.parametrize("after", spread([0.1, 0.0, 0.4], 1))
+def test_an_upload_that_had_begun_when_the_kernel_died_is_whole_or_ends(kernel: Kernel, after: float) -> None:
+    run = begin(kernel, "porter")
+    time.sleep(after)
+    kernel.kill()
+    kernel.up()
+    met = value(kernel, run)
+    assert met == {"taken": [str(n) for n in range(20)]} or met[0] == "interrupted", met  # type: ignore[index]

@@ -14,15 +14,22 @@ from kernel.cli.exits import NotDone
 from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system.actors import Told, actor, ask, cast, done, rows
 from tests.system.beats import SCHEDULING, beat, begun, ended, following, history, told
-from tests.system.fates import entries, until
+from tests.system.fates import bare, entries, until
 from tests.system.piped import add
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, SCHEDULING)
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("schedules") / "home")) as kernel:
         yield kernel
+
+
+@pytest.fixture
+def kernel(living: Kernel) -> Iterator[Kernel]:
+    """A kernel with `scheduling`, which knows of nothing; in the log each test has a Hand of a name of its own."""
+    install(living, SCHEDULING)
+    yield living
+    bare(living)
 
 
 def seconds(text: str) -> float:
@@ -53,13 +60,13 @@ def test_what_finds_no_room_for_its_run_is_begun_when_there_is_some(kernel: Kern
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", scratch], check=False).returncode:
         pytest.skip("this machine mounts nothing")
     try:
-        install(kernel, beat("tick", 'every = "1s"\ninputs = { when = "$time" }'))
+        install(kernel, beat("roomy", 'every = "1s"\ninputs = { when = "$time" }'))
         until(lambda: [one for one in entries(kernel.home, "end") if "no space" in one.why.lower()], "there is no room")
     finally:
         subprocess.run(["umount", "-l", scratch], check=True)
-    first = until(lambda: ended(client, "tick"), "it has run")[0]
-    assert not [row for row in history(client, "tick") if row["what"] == "refused"]
-    assert first["planned"] == min(row["planned"] for row in history(client, "tick"))
+    first = until(lambda: ended(client, "roomy"), "it has run")[0]
+    assert not [row for row in history(client, "roomy") if row["what"] == "refused"]
+    assert first["planned"] == min(row["planned"] for row in history(client, "roomy"))
 
 
 def test_a_scheduled_run_has_its_own_hands_grants_and_no_others(kernel: Kernel, client: Client) -> None:
@@ -75,11 +82,11 @@ def test_a_scheduled_run_has_its_own_hands_grants_and_no_others(kernel: Kernel, 
 
 
 def test_who_may_fire_starts_only_what_is_scheduled_as_it_is_scheduled(kernel: Kernel, client: Client) -> None:
-    install(kernel, beat("later", 'at = "2999-01-01T00:00"\ninputs = { say = "mine" }'))
+    install(kernel, beat("fired", 'at = "2999-01-01T00:00"\ninputs = { say = "mine" }'))
     install(kernel, beat("event", 'on = "web.seen"\nwhere = { rows = 5 }'))
     cast(kernel, [actor("idle", "", kind="task"), actor("firing", rows("kernel.fire")), actor("other", "")])
     due: dict[str, object] = {"key": "k", "due": "2026-11-26T00:00:00.000000Z"}
-    assert fire(client, "other", "later", due)["code"] == "capability"
+    assert fire(client, "other", "fired", due)["code"] == "capability"
     assert fire(client, "firing", "idle", due)["code"] == "schedule"
     assert fire(client, "firing", "firing", due)["code"] == "schedule"
     events: list[dict[str, object]] = [{"event": "web.gone"}, {"event": "web.seen", "body": {"rows": 6}}]
@@ -87,8 +94,8 @@ def test_who_may_fire_starts_only_what_is_scheduled_as_it_is_scheduled(kernel: K
         answer = fire(client, "firing", "event", due | more)
         assert answer["code"] == "schedule"
     inputs: dict[str, object] = {"inputs": {"say": "yours"}}
-    assert fire(client, "firing", "later", due | inputs)["code"] == "arguments"
-    run = done(fire(client, "firing", "later", due))["value"]["run"]
+    assert fire(client, "firing", "fired", due | inputs)["code"] == "arguments"
+    run = done(fire(client, "firing", "fired", due))["value"]["run"]
     outcome = told(client, "kernel.wait", "", {"run": run})
     assert outcome["value"]["say"] == "mine"
 
@@ -152,21 +159,21 @@ def test_one_slow_run_delays_nobody(kernel: Kernel, client: Client) -> None:
 
 @pytest.mark.wide
 def test_pause_upgrade_and_removal_are_followed(kernel: Kernel, client: Client) -> None:
-    install(kernel, beat("tick", 'every = "1s"\nmissed = "skip"'))
-    until(lambda: ended(client, "tick"), "a run")
-    client.call("kernel.pause", "tick")
-    until(lambda: following(client, "tick")["held"] == "paused", "it is held")
-    before = len(begun(kernel.home, "tick"))
+    install(kernel, beat("changing", 'every = "1s"\nmissed = "skip"'))
+    until(lambda: ended(client, "changing"), "a run")
+    client.call("kernel.pause", "changing")
+    until(lambda: following(client, "changing")["held"] == "paused", "it is held")
+    before = len(begun(kernel.home, "changing"))
     with kernel.client() as second:
         second.call("kernel.sleep", "", {"milliseconds": 2_500})
-    assert len(begun(kernel.home, "tick")) == before
-    client.call("kernel.resume", "tick")
-    until(lambda: len(begun(kernel.home, "tick")) > before, "it goes on")
-    install(kernel, beat("tick", 'at = "2999-01-01T00:00"', version="1.1.0"))
-    until(lambda: following(client, "tick")["next"].startswith("2999"), "the new schedule")
-    client.call("kernel.remove", "tick")
-    until(lambda: following(client, "tick") == {}, "nothing is left of it")
-    assert ended(client, "tick")
+    assert len(begun(kernel.home, "changing")) == before
+    client.call("kernel.resume", "changing")
+    until(lambda: len(begun(kernel.home, "changing")) > before, "it goes on")
+    install(kernel, beat("changing", 'at = "2999-01-01T00:00"', version="1.1.0"))
+    until(lambda: following(client, "changing")["next"].startswith("2999"), "the new schedule")
+    client.call("kernel.remove", "changing")
+    until(lambda: following(client, "changing") == {}, "nothing is left of it")
+    assert ended(client, "changing")
 
 
 def test_an_event_starts_who_waits_for_it_with_what_it_says(kernel: Kernel, client: Client) -> None:
@@ -189,14 +196,14 @@ def test_an_event_starts_who_waits_for_it_with_what_it_says(kernel: Kernel, clie
 
 @pytest.mark.wide
 def test_a_run_by_an_event_carries_its_labels_and_one_by_the_clock_none(kernel: Kernel, client: Client) -> None:
-    install(kernel, beat("hears", 'on = "source.loaded"'))
+    install(kernel, beat("marked", 'on = "source.loaded"'))
     install(kernel, actor("source", more='[events]\npublishes = ["loaded"]'))
-    until(lambda: following(client, "hears"), "it is known")
+    until(lambda: following(client, "marked"), "it is known")
     done(ask(client, "source.do", [{"publish": "loaded", "labels": ["web"]}])[0])
-    until(lambda: ended(client, "hears"), "a run by an event")
-    install(kernel, beat("tick", 'every = "1s"'))
-    until(lambda: ended(client, "tick"), "a run by the clock, begun by who has heard the event")
-    by_event, by_clock = begun(kernel.home, "hears")[0][1], begun(kernel.home, "tick")[0][1]
+    until(lambda: ended(client, "marked"), "a run by an event")
+    install(kernel, beat("unmarked", 'every = "1s"'))
+    until(lambda: ended(client, "unmarked"), "a run by the clock, begun by who has heard the event")
+    by_event, by_clock = begun(kernel.home, "marked")[0][1], begun(kernel.home, "unmarked")[0][1]
     ends = {one.principal: one.labels for one in entries(kernel.home, "end") if one.method == "run"}
     assert (ends[by_event], ends[by_clock]) == (("web",), ())
 
@@ -214,15 +221,15 @@ def test_hands_that_start_each_other_are_stopped_and_told(kernel: Kernel, client
 
 
 def test_a_frozen_home_starts_nothing_and_goes_on(kernel: Kernel, client: Client) -> None:
-    install(kernel, beat("tick", 'every = "1s"'))
-    until(lambda: ended(client, "tick"), "a run")
+    install(kernel, beat("frozen", 'every = "1s"'))
+    until(lambda: ended(client, "frozen"), "a run")
     client.call("kernel.freeze")
-    frozen = len(begun(kernel.home, "tick"))
+    frozen = len(begun(kernel.home, "frozen"))
     client.call("kernel.sleep", "", {"milliseconds": 1_500})
-    assert len(begun(kernel.home, "tick")) <= frozen + 1
+    assert len(begun(kernel.home, "frozen")) <= frozen + 1
     client.call("kernel.thaw")
-    until(lambda: len(begun(kernel.home, "tick")) > frozen + 1, "it goes on")
-    keys = [key for key, _ in begun(kernel.home, "tick")]
+    until(lambda: len(begun(kernel.home, "frozen")) > frozen + 1, "it goes on")
+    keys = [key for key, _ in begun(kernel.home, "frozen")]
     assert len(keys) == len(set(keys))
 
 
@@ -246,42 +253,46 @@ publishes = ["done"]
     return Source(toml, main)
 
 
-def loops_told(home: Path) -> list[str]:
-    """What the log says of loops."""
-    return [one.why for one in entries(home, "note") if "a loop: " in one.why]
+def loops_told(home: Path, hand: str) -> list[str]:
+    """What the log says of loops that a Hand is in."""
+    return [one.why for one in entries(home, "note") if "a loop: " in one.why and one.why.startswith(f"{hand} ")]
 
 
 @pytest.mark.wide
 def test_a_loop_of_pipelines_over_events_of_their_steps_is_stopped_and_told_once(
     kernel: Kernel, client: Client
 ) -> None:
-    for name in ("ping", "pong"):
+    for name in ("left", "right"):
         install(kernel, crier(f"{name}-crier"))
-    for name, other in (("ping", "pong"), ("pong", "ping")):
+    for name, other in (("left", "right"), ("right", "left")):
         schedule = f'[schedule]\non = "{other}-crier.done"\noverlap = "queue"\n'
         add(kernel, name, f'{schedule}[steps.cry]\nhand = "{name}-crier"\n')
-    until(lambda: following(client, "pong"), "it is known")
-    client.call("kernel.start", "ping", {"wait": True}, seconds=60)
-    skipped = until(lambda: ended(client, "ping", "skipped") + ended(client, "pong", "skipped"), "the end of the loop")
-    why = "a loop: ping-crier.done came of 8 runs, each begun by an event of the one before"
+    until(lambda: following(client, "right"), "it is known")
+    client.call("kernel.start", "left", {"wait": True}, seconds=60)
+    skipped = until(lambda: ended(client, "left", "skipped") + ended(client, "right", "skipped"), "the end of the loop")
+    why = "a loop: left-crier.done came of 8 runs, each begun by an event of the one before"
     assert [row["why"] for row in skipped] == [why]
-    assert len(begun(kernel.home, "ping")) + len(begun(kernel.home, "pong")) == 8
-    assert until(lambda: loops_told(kernel.home), "it is in the log") == [f"pong is not started: {why}"]
+    assert len(begun(kernel.home, "left")) + len(begun(kernel.home, "right")) == 8
+    assert until(lambda: loops_told(kernel.home, "right"), "it is in the log") == [f"right is not started: {why}"]
     problems = told(client, "scheduling.next")["problems"]
-    assert problems == [f"pong: {why}; it is not started by that: see `maniple schedules history pong`"]
-    depths = [one.detail.get("depth", 0) for one in entries(kernel.home, "event") if one.method.endswith("-crier.done")]
+    assert problems == [f"right: {why}; it is not started by that: see `maniple schedules history right`"]
+    depths = [
+        one.detail.get("depth", 0)
+        for one in entries(kernel.home, "event")
+        if one.method in ("left-crier.done", "right-crier.done")
+    ]
     assert depths == list(range(9))
 
 
 @pytest.mark.wide
 def test_how_deep_a_run_is_outlives_its_kernel(kernel: Kernel, client: Client) -> None:
-    install(kernel, beat("hears", 'on = "loads.loaded"\ninputs = { lasts = 2, say = "x" }'))
-    install(kernel, beat("after", 'on = "hears.done"'))
+    install(kernel, beat("deep", 'on = "loads.loaded"\ninputs = { lasts = 2, say = "x" }'))
+    install(kernel, beat("after", 'on = "deep.done"'))
     install(kernel, beat("loads", 'at = "2999-01-01T00:00"'))
     until(lambda: following(client, "after"), "it is known")
     client.call("kernel.start", "loads", {"inputs": {"publish": "loaded"}, "wait": True})
-    until(lambda: begun(kernel.home, "hears"), "it has begun")
-    (start,) = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "hears"]
+    until(lambda: begun(kernel.home, "deep"), "it has begun")
+    (start,) = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "deep"]
     assert start.detail["depth"] == 1
     until(
         lambda: [one for one in entries(kernel.home, "run.confined") if one.run == start.run], "its work is in the log"

@@ -47,11 +47,11 @@ def test_scheduling_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: 
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, SCHEDULING)
         install(kernel, beat("tick", EVERY))
-        for turn in range(4):
+        for turn in range(3):
             wait_for_a_moment(kernel.home, chance, turn)
             kill_scheduling(client)
         count = len(begun(kernel.home, "tick"))
-        until(lambda: len(begun(kernel.home, "tick")) >= max(8, count + 2), "it goes on", 60)
+        until(lambda: len(begun(kernel.home, "tick")) >= max(6, count + 2), "it goes on", 60)
         check_keys(kernel.home)
         client.call("kernel.pause", "tick")
         kernel.down()
@@ -64,12 +64,12 @@ def test_the_kernel_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: 
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, SCHEDULING)
         install(kernel, beat("tick", EVERY))
-        for turn in range(4):
+        for turn in range(3):
             wait_for_a_moment(kernel.home, chance, turn)
             kernel.kill()
             kernel.up()
         count = len(begun(kernel.home, "tick"))
-        until(lambda: len(begun(kernel.home, "tick")) >= max(8, count + 2), "it goes on", 60)
+        until(lambda: len(begun(kernel.home, "tick")) >= max(6, count + 2), "it goes on", 60)
         check_keys(kernel.home)
         kernel.down()
     verified(kernel.home)

@@ -186,7 +186,7 @@ OFFLINE: Final[dict[str, Callable[[Path, Path], object]]] = {
 }
 
 
-@pytest.mark.parametrize("tamper", OFFLINE)
+@pytest.mark.parametrize("tamper", spread(OFFLINE, 2))
 def test_what_was_swapped_while_the_kernel_was_down_stops_its_own_hand_only(
     second: Kernel, tmp_path: Path, tamper: str
 ) -> None:
@@ -233,7 +233,7 @@ def test_the_manifest_that_the_kernel_goes_by_is_the_sealed_one_and_no_other(sec
 
 # time of check is time of use ----------------------------------------------------------------------------------------
 
-STARTS: Final = 60
+STARTS: Final = 30
 
 
 @pytest.mark.parametrize("seed", spread([1, 2], 1))

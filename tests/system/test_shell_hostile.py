@@ -115,8 +115,8 @@ WAYS: Final = tuple(
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_no_argument_but_the_command_is_ever_read_by_a_shell(client: Client, text: str) -> None:
-    """Every text is tried, and every way several times, by different texts; every text in every way: `./just soak`."""
-    ways = WAYS[INJECTIONS.index(text) % 5 :: 5]
+    """Every text is tried, and every way twice, by different texts; every text in every way: `./just soak`."""
+    ways = WAYS[INJECTIONS.index(text) % 12 :: 12]
     refused_beside_the_command(client, text, ways)
 
 

@@ -277,29 +277,23 @@ def test_what_others_need_comes_up_first_and_goes_down_last(tmp_path: Path) -> N
         assert [runs[one.run] for one in entries(kernel.home, "run.end")] == ["above", "middle", "below"]
 
 
-def test_a_service_nobody_calls_stops_when_idle_but_not_while_another_needs_it(tmp_path: Path) -> None:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, needing("below", ""))
-        install(kernel, needing("above", '"below"'))
-        call(kernel, "above.say")
-        idle = entry(kernel.home, "run.end", why="idle")
-        first, second = entries(kernel.home, "run.start")
-        assert (first.detail["name"], second.detail["name"]) == ("below", "above")
-        assert idle.run == second.run
-        entry(kernel.home, "run.end", why="idle", run=first.run)
-        assert not fates.runs(kernel)
-        assert call(kernel, "below.say") == {}  # and at its next call it is there again
-
-
-def test_a_service_whose_idle_is_0s_never_stops_for_that(tmp_path: Path) -> None:
+def test_a_service_nobody_calls_stops_when_idle_but_not_while_another_needs_it_nor_if_its_idle_is_0s(
+    tmp_path: Path,
+) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         never = needing("never", "")
         install(kernel, Source(never.toml.replace('idle = "100ms"', 'idle = "0s"'), never.main))
-        install(kernel, needing("other", ""))
+        install(kernel, needing("below", ""))
+        install(kernel, needing("above", '"below"'))
         call(kernel, "never.say")
-        call(kernel, "other.say")
-        entry(kernel.home, "run.end", why="idle")
+        call(kernel, "above.say")
+        idle = entry(kernel.home, "run.end", why="idle")
+        _, first, second = entries(kernel.home, "run.start")
+        assert (first.detail["name"], second.detail["name"]) == ("below", "above")
+        assert idle.run == second.run
+        entry(kernel.home, "run.end", why="idle", run=first.run)
         assert [row["hand"] for row in fates.runs(kernel)] == ["never"]
+        assert call(kernel, "below.say") == {}  # and at its next call it is there again
 
 
 def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_made_again(kernel: Kernel) -> None:
@@ -321,6 +315,7 @@ def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_
     assert len([one for one in entries(kernel.home, "end") if one.call == number]) == 1
 
 
+@pytest.mark.wide
 def test_a_new_version_gets_a_chance_of_its_own_whatever_the_one_before_died_of(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "subject")
     for times in range(3):

@@ -78,6 +78,7 @@ def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) ->
     assert not entries(kernel.home, "hand.state") or state_of(kernel, "echo") == "ready"
 
 
+@pytest.mark.wide
 def test_a_call_that_was_open_when_templates_died_is_no_poison(kernel: Kernel) -> None:
     slow = ECHO.main.replace("        return", "        await asyncio.sleep(1.0)\n        return")
     install(kernel, Source(ECHO.toml.replace("1.0.0", "1.1.0"), f"import asyncio\n{slow}"))
@@ -93,7 +94,7 @@ def test_a_call_that_was_open_when_templates_died_is_no_poison(kernel: Kernel) -
 
 def test_one_that_is_killed_while_it_starts_costs_no_other(kernel: Kernel) -> None:
     kills = 0
-    for _ in range(4):
+    for _ in range(3):
         call(kernel, "echo.say", "", {"text": "hi"})
         gone = fates.children(kernel.pid)
         os.kill(gone[-1], signal.SIGKILL)
