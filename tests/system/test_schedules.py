@@ -276,12 +276,8 @@ def test_a_loop_of_pipelines_over_events_of_their_steps_is_stopped_and_told_once
     assert until(lambda: loops_told(kernel.home, "right"), "it is in the log") == [f"right is not started: {why}"]
     problems = told(client, "scheduling.next")["problems"]
     assert problems == [f"right: {why}; it is not started by that: see `maniple schedules history right`"]
-    depths = [
-        one.detail.get("depth", 0)
-        for one in entries(kernel.home, "event")
-        if one.method in ("left-crier.done", "right-crier.done")
-    ]
-    assert depths == list(range(9))
+    cries = [one for one in entries(kernel.home, "event") if one.method in ("left-crier.done", "right-crier.done")]
+    assert [one.detail.get("depth", 0) for one in cries] == list(range(9))
 
 
 @pytest.mark.wide
