@@ -1,7 +1,6 @@
 """A memory whose vectors are made elsewhere, if the operator wishes: anew when that changes, missed when none come."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -59,12 +58,24 @@ class Model(Hand):
 TEXTS: Final = ("The zorp sleeps by day.", "Bread is baked at eight.")
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("embedder") / "home")) as kernel:
         install(kernel, MODEL)
         install(kernel, ROOT / "hands" / "memory")
         yield kernel
+
+
+@pytest.fixture
+def kernel(living: Kernel) -> Iterator[Kernel]:
+    """A kernel with a memory of nothing, for which nobody has named a model, and a model that was asked nothing."""
+    for file in (living.home / "state").glob("*/asked"):
+        file.unlink()
+    yield living
+    with living.client() as client:
+        choose(client, "memory", embedder="")
+        choose(client, "model", way="right")
+        client.call("memory.erase", "own")
 
 
 def choose(client: Client, hand: str, **values: object) -> None:

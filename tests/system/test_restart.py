@@ -65,12 +65,13 @@ def _is_refused(kernel: Kernel) -> None:
     assert second.process.wait(fates.PATIENCE) == 1
 
 
+@pytest.mark.wide
 def test_a_second_kernel_on_the_same_home_is_refused_and_says_so(kernel: Kernel) -> None:
     _is_refused(kernel)
     assert table(call(kernel, "kernel.status"))["pid"] == kernel.pid
 
 
-def test_what_a_killed_kernel_left_in_the_run_folder_hinders_no_other(kernel: Kernel) -> None:
+def test_what_a_killed_kernel_left_in_the_run_folder_hinders_no_other_and_the_next_is_refused(kernel: Kernel) -> None:
     kernel.kill()
     left = kernel.home / "run"
     assert (left / "bus").is_socket()

@@ -56,7 +56,7 @@ def calls_made(kernel: Kernel) -> int:
     return sum(one.method.startswith("ledger.") for one in entries(kernel.home, "call"))
 
 
-@pytest.mark.parametrize("victim", spread(VICTIMS, 2))
+@pytest.mark.parametrize("victim", spread(VICTIMS, 1))
 def test_a_killer_at_any_moment_changes_nothing_about_what_comes_of_a_run(kernel: Kernel, victim: str) -> None:
     chance = random.Random(f"seed {victim}")
     for wide in (1, 4):

@@ -76,23 +76,15 @@ def memory_of(pid: int) -> bytes:
     return b"".join(found)
 
 
-def test_the_next_run_is_the_process_that_stands_ready(kernel: Kernel) -> None:
-    install(kernel, NUMBERED)
-    call(kernel, "echo.say", "", {"text": "hi"})
-    stood = ready(kernel)
-    assert stood != pid_of(kernel, "echo")
-    call(kernel, "numbered.say", "", {"text": "hi"})
-    assert pid_of(kernel, "numbered") == stood
-    assert ready(kernel) != stood
-
-
-def test_a_hand_meets_the_same_there_as_in_a_process_of_its_own(kernel: Kernel) -> None:
+def test_the_next_run_is_the_process_that_stands_ready_and_meets_the_same_as_in_one_of_its_own(kernel: Kernel) -> None:
     install(kernel, NUMBERED)
     forked = call(kernel, "numbered.say", "", {"text": "hi"})
-    call(kernel, "kernel.stop", "numbered")
     stood = ready(kernel)
+    assert stood != pid_of(kernel, "numbered")
+    call(kernel, "kernel.stop", "numbered")
     assert call(kernel, "numbered.say", "", {"text": "hi"}) == forked
     assert pid_of(kernel, "numbered") == stood
+    assert ready(kernel) != stood
 
 
 @pytest.mark.wide
