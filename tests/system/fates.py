@@ -45,14 +45,34 @@ def entries(home: Path, *kinds: str) -> list[Entry]:
     return [entry for entry in (decode(line[:-1]) for line in lines) if not kinds or entry.kind in kinds]
 
 
-def entry(home: Path, *kinds: str, seconds: float = PATIENCE, **said: object) -> Entry:
+def entry(home: Path, *kinds: str, seconds: float = PATIENCE, since: int = 0, **said: object) -> Entry:
     """The first entry of one of these kinds whose fields, or details, are as said, as soon as it is on disk."""
 
     def fits(one: Entry) -> bool:
-        return all(getattr(one, name, one.detail.get(name)) == wanted for name, wanted in said.items())
+        return one.seq >= since and all(
+            getattr(one, name, one.detail.get(name)) == wanted for name, wanted in said.items()
+        )
 
     found = until(lambda: list(filter(fits, entries(home, *kinds))), f"an entry {kinds} with {said}", seconds)
     return found[0]
+
+
+class Shared(Kernel):
+    """A kernel of several tests, one after the other: each sees the log from where it began itself."""
+
+    since = 0
+
+    def begin(self) -> None:
+        """The next test begins; what was answered before is on disk."""
+        self.since = len(entries(self.home))
+
+    def entries(self, *kinds: str) -> list[Entry]:
+        """The entries since then, of these kinds or all."""
+        return [one for one in entries(self.home, *kinds) if one.seq >= self.since]
+
+    def entry(self, *kinds: str, seconds: float = PATIENCE, **said: object) -> Entry:
+        """The first entry since then that is so, as soon as it is on disk."""
+        return entry(self.home, *kinds, seconds=seconds, since=self.since, **said)
 
 
 def verified(home: Path) -> Verified:
@@ -121,8 +141,11 @@ def hands(kernel: Kernel) -> list[dict[str, Value]]:
 
 def bare(kernel: Kernel) -> None:
     """Remove every Hand: but for its log, the next test finds the home as a new one."""
-    for row in hands(kernel):
-        call(kernel, "kernel.remove", str(row["name"]))
+    with kernel.client() as client:
+        while names := [str(row["name"]) for row in hands(kernel)]:
+            told = [ended(client, "kernel.remove", name) for name in names]
+            assert "done" in told, (names, told)  # the others are needed by what was not removed before
+    until(lambda: not runs(kernel), "nothing runs any more")
 
 
 def pid_of(kernel: Kernel, hand: str) -> int:

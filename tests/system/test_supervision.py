@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.living import Kernel, Source, install, make_home
+from tests.living import Source, install, make_home
 from tests.system import fates
-from tests.system.fates import call, ended, entries, entry, moment, pid_of, state_of, table, until
+from tests.system.fates import Shared, call, ended, moment, pid_of, state_of, table, until
 
 SUBJECT = Source(
     """
@@ -140,48 +140,57 @@ class Leaning(Hand):
     return Source(toml, main)
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, SUBJECT)
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    with Shared(make_home(tmp_path_factory.mktemp("supervision") / "home")) as kernel:
         yield kernel
 
 
+@pytest.fixture
+def kernel(living: Shared) -> Iterator[Shared]:
+    """One for all tests, with `subject` alone. A test may leave it down."""
+    install(living, SUBJECT)
+    living.begin()
+    yield living
+    assert living.process is not None
+    if living.process.poll() is not None:
+        living.up()
+    fates.bare(living)
+
+
 @pytest.mark.alone
-def test_a_killed_hand_is_noticed_within_50_ms_and_started_again_after_a_while(kernel: Kernel) -> None:
+def test_a_killed_hand_is_noticed_within_50_ms_and_started_again_after_a_while(kernel: Shared) -> None:
     late = []
     for _ in range(3):
         call(kernel, "kernel.start", "subject")
-        before = len(entries(kernel.home))
+        before = len(fates.entries(kernel.home))
         killed = time.time()
         os.kill(pid_of(kernel, "subject"), signal.SIGKILL)
-        died = entry(
-            kernel.home, "run.end", verdict="died", why="killed by SIGKILL", seq=_next(kernel, before, "run.end")
-        )
+        died = kernel.entry("run.end", verdict="died", why="killed by SIGKILL", seq=_next(kernel, before, "run.end"))
         late.append(moment(died) - killed)
         if len(late) < 3:
-            back = entry(kernel.home, "hand.state", verdict="backing_off", seq=died.seq + 1)
+            back = kernel.entry("hand.state", verdict="backing_off", seq=died.seq + 1)
             assert "killed by SIGKILL; starts again in" in back.why
-            again = until(lambda: [e for e in entries(kernel.home, "run.start") if e.seq > back.seq], "a restart")[0]
+            again = until(lambda: [e for e in kernel.entries("run.start") if e.seq > back.seq], "a restart")[0]
             assert moment(again) - moment(back) >= 0.1 * len(late)  # backoff: a tenth of a second, then two
             until(lambda: state_of(kernel, "subject") == "ready", "ready again")
     assert statistics.median(late) < 0.05
     assert state_of(kernel, "subject") == "quarantined"
 
 
-def _next(kernel: Kernel, after: int, kind: str) -> int:
+def _next(kernel: Shared, after: int, kind: str) -> int:
     """The seq of the first entry of a kind from a place on."""
-    return until(lambda: [one.seq for one in entries(kernel.home, kind) if one.seq >= after], f"another {kind}")[0]
+    return until(lambda: [one.seq for one in kernel.entries(kind) if one.seq >= after], f"another {kind}")[0]
 
 
-def test_a_hand_that_keeps_dying_is_quarantined_with_the_reason_until_it_is_started(kernel: Kernel) -> None:
+def test_a_hand_that_keeps_dying_is_quarantined_with_the_reason_until_it_is_started(kernel: Shared) -> None:
     call(kernel, "kernel.start", "subject")
     for times in range(3):
         until(lambda: state_of(kernel, "subject") == "ready", "ready")
         os.kill(pid_of(kernel, "subject"), signal.SIGKILL)
-        until(lambda: len(entries(kernel.home, "run.end")) > times, "its death in the log")
+        until(lambda: len(kernel.entries("run.end")) > times, "its death in the log")
     why = "it died more than 2 times within 3600 s, last: killed by SIGKILL"
-    assert entry(kernel.home, "hand.state", verdict="quarantined").why == why
+    assert kernel.entry("hand.state", verdict="quarantined").why == why
     assert state_of(kernel, "subject") == "quarantined"
     assert table(call(kernel, "kernel.status"))["quarantined"] == {"subject": why}
     with kernel.client() as client:
@@ -196,7 +205,7 @@ def test_a_hand_that_keeps_dying_is_quarantined_with_the_reason_until_it_is_star
     assert table(call(kernel, "kernel.status"))["quarantined"] == {}
 
 
-def test_everything_under_a_killed_kernel_is_gone_within_a_second_and_the_next_one_recovers(kernel: Kernel) -> None:
+def test_everything_under_a_killed_kernel_is_gone_within_a_second_and_the_next_one_recovers(kernel: Shared) -> None:
     install(kernel, TASK)
     call(kernel, "kernel.start", "subject")
     call(kernel, "subject.daemonise")
@@ -209,13 +218,13 @@ def test_everything_under_a_killed_kernel_is_gone_within_a_second_and_the_next_o
     kernel.up()
     until(lambda: state_of(kernel, "subject") == "ready", "what was wanted is up again")
     until(lambda: [row for row in fates.runs(kernel, "errand") if row["pid"]], "the errand goes on")
-    assert [one.run for one in entries(kernel.home, "run.start")].count(run) == 2
+    assert [one.run for one in kernel.entries("run.start")].count(run) == 2
     call(kernel, "kernel.stop", "errand")
     kernel.down()
-    assert fates.verified(kernel.home).size == len(entries(kernel.home))
+    assert fates.verified(kernel.home).size == len(fates.entries(kernel.home))
 
 
-def test_a_killed_template_takes_every_run_with_it_and_what_was_wanted_comes_back(kernel: Kernel) -> None:
+def test_a_killed_template_takes_every_run_with_it_and_what_was_wanted_comes_back(kernel: Shared) -> None:
     install(kernel, TASK)
     call(kernel, "kernel.start", "subject")
     call(kernel, "subject.daemonise")
@@ -226,27 +235,27 @@ def test_a_killed_template_takes_every_run_with_it_and_what_was_wanted_comes_bac
         below = fates.under(template)
         os.kill(template, signal.SIGKILL)
         until(lambda: not fates.living(below), "every run gone", 1.0)
-        assert entry(kernel.home, "run.left", run=run).detail["exit"] == "nobody saw its process end"
+        assert kernel.entry("run.left", run=run).detail["exit"] == "nobody saw its process end"
         until(lambda: [row for row in fates.runs(kernel, "errand") if row["pid"]], "the errand goes on")
         client.call("kernel.stop", run)
         assert table(client.call("kernel.wait", "", {"run": run}).value)["outcome"] == "cancelled"
     until(lambda: state_of(kernel, "subject") == "ready", "the service is back")
     assert kernel.template_pid != template
-    assert "the template died" in entry(kernel.home, "note").why
+    assert "the template died" in kernel.entry("note").why
 
 
-def test_stop_ends_grandchildren_too(kernel: Kernel) -> None:
+def test_stop_ends_grandchildren_too(kernel: Shared) -> None:
     call(kernel, "kernel.start", "subject")
     call(kernel, "subject.daemonise")
     family = [one := psutil.Process(pid_of(kernel, "subject")), *one.children(recursive=True)]
     assert len(family) == 2
     assert call(kernel, "kernel.stop", "subject") == {"stopped": 1}
     assert not fates.living(family)
-    assert entries(kernel.home, "run.end")[-1].verdict == "ended"
+    assert kernel.entries("run.end")[-1].verdict == "ended"
     assert state_of(kernel, "subject") == "stopped"
 
 
-def test_a_hand_deaf_to_stop_and_term_is_killed_after_its_grace(kernel: Kernel) -> None:
+def test_a_hand_deaf_to_stop_and_term_is_killed_after_its_grace(kernel: Shared) -> None:
     call(kernel, "kernel.start", "subject")
     call(kernel, "subject.deaf")
     process = psutil.Process(pid_of(kernel, "subject"))
@@ -255,7 +264,7 @@ def test_a_hand_deaf_to_stop_and_term_is_killed_after_its_grace(kernel: Kernel) 
     call(kernel, "kernel.stop", "subject")
     assert 4 < time.monotonic() - began < 10
     assert not process.is_running()
-    end = entry(kernel.home, "run.end")
+    end = kernel.entry("run.end")
     assert (end.verdict, end.why, end.detail["exit"]) == ("ended", "stopped by its operator", "killed by SIGKILL")
 
 
@@ -265,38 +274,36 @@ def _blocks(pid: int, number: int) -> bool:
     return bool(int(told["SigBlk"], 16) >> number - 1 & 1)
 
 
-def test_what_others_need_comes_up_first_and_goes_down_last(tmp_path: Path) -> None:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        for name, needs in (("below", ""), ("middle", '"below"'), ("above", '"middle", "below"')):
-            install(kernel, needing(name, needs))
-        call(kernel, "kernel.start", "above")
-        started = [one.detail["name"] for one in entries(kernel.home, "run.start")]
-        assert started == ["below", "middle", "above"]
-        runs = {one.run: str(one.detail["name"]) for one in entries(kernel.home, "run.start")}
-        kernel.down()
-        assert [runs[one.run] for one in entries(kernel.home, "run.end")] == ["above", "middle", "below"]
+def test_what_others_need_comes_up_first_and_goes_down_last(kernel: Shared) -> None:
+    for name, needs in (("below", ""), ("middle", '"below"'), ("above", '"middle", "below"')):
+        install(kernel, needing(name, needs))
+    call(kernel, "kernel.start", "above")
+    started = [one.detail["name"] for one in kernel.entries("run.start")]
+    assert started == ["below", "middle", "above"]
+    runs = {one.run: str(one.detail["name"]) for one in kernel.entries("run.start")}
+    kernel.down()
+    assert [runs[one.run] for one in kernel.entries("run.end")] == ["above", "middle", "below"]
 
 
 def test_a_service_nobody_calls_stops_when_idle_but_not_while_another_needs_it_nor_if_its_idle_is_0s(
-    tmp_path: Path,
+    kernel: Shared,
 ) -> None:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        never = needing("never", "")
-        install(kernel, Source(never.toml.replace('idle = "100ms"', 'idle = "0s"'), never.main))
-        install(kernel, needing("below", ""))
-        install(kernel, needing("above", '"below"'))
-        call(kernel, "never.say")
-        call(kernel, "above.say")
-        idle = entry(kernel.home, "run.end", why="idle")
-        _, first, second = entries(kernel.home, "run.start")
-        assert (first.detail["name"], second.detail["name"]) == ("below", "above")
-        assert idle.run == second.run
-        entry(kernel.home, "run.end", why="idle", run=first.run)
-        assert [row["hand"] for row in fates.runs(kernel)] == ["never"]
-        assert call(kernel, "below.say") == {}  # and at its next call it is there again
+    never = needing("never", "")
+    install(kernel, Source(never.toml.replace('idle = "100ms"', 'idle = "0s"'), never.main))
+    install(kernel, needing("below", ""))
+    install(kernel, needing("above", '"below"'))
+    call(kernel, "never.say")
+    call(kernel, "above.say")
+    idle = kernel.entry("run.end", why="idle")
+    _, first, second = kernel.entries("run.start")
+    assert (first.detail["name"], second.detail["name"]) == ("below", "above")
+    assert idle.run == second.run
+    kernel.entry("run.end", why="idle", run=first.run)
+    assert [row["hand"] for row in fates.runs(kernel)] == ["never"]
+    assert call(kernel, "below.say") == {}  # and at its next call it is there again
 
 
-def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_made_again(kernel: Kernel) -> None:
+def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_made_again(kernel: Shared) -> None:
     call(kernel, "kernel.start", "subject")
     with kernel.client() as client:
         how: list[str] = []
@@ -309,29 +316,33 @@ def test_a_call_open_when_its_service_dies_ends_once_and_one_that_only_reads_is_
             os.kill(died, signal.SIGKILL)
         waiting.join(fates.PATIENCE)
     assert how == ["poison"]
-    (number,) = {one.call for one in entries(kernel.home, "call") if one.method == "subject.hang"}
-    entry(kernel.home, "end", call=number)
+    (number,) = {one.call for one in kernel.entries("call") if one.method == "subject.hang"}
+    kernel.entry("end", call=number)
     kernel.down()
-    assert len([one for one in entries(kernel.home, "end") if one.call == number]) == 1
+    assert len([one for one in kernel.entries("end") if one.call == number]) == 1
+
+
+MORTAL = Source(SUBJECT.toml.replace("subject", "mortal"), SUBJECT.main)
 
 
 @pytest.mark.wide
-def test_a_new_version_gets_a_chance_of_its_own_whatever_the_one_before_died_of(kernel: Kernel) -> None:
-    call(kernel, "kernel.start", "subject")
+def test_a_new_version_gets_a_chance_of_its_own_whatever_the_one_before_died_of(kernel: Shared) -> None:
+    install(kernel, MORTAL)
+    call(kernel, "kernel.start", "mortal")
     for times in range(3):
-        until(lambda: state_of(kernel, "subject") == "ready", "ready")
-        os.kill(pid_of(kernel, "subject"), signal.SIGKILL)
-        until(lambda: len(entries(kernel.home, "run.end")) > times, "its death in the log")
-    assert state_of(kernel, "subject") == "quarantined"
-    install(kernel, Source(SUBJECT.toml.replace('"1.0.0"', '"1.0.1"'), SUBJECT.main))
+        until(lambda: state_of(kernel, "mortal") == "ready", "ready")
+        os.kill(pid_of(kernel, "mortal"), signal.SIGKILL)
+        until(lambda: len(kernel.entries("run.end")) > times, "its death in the log")
+    assert state_of(kernel, "mortal") == "quarantined"
+    install(kernel, Source(MORTAL.toml.replace('"1.0.0"', '"1.0.1"'), MORTAL.main))
     assert table(call(kernel, "kernel.status"))["quarantined"] == {}
     with kernel.client() as client:
-        assert ended(client, "subject.say") == "done"
+        assert ended(client, "mortal.say") == "done"
     for version in ("1.0.2", "1.0.3"):
         for _ in range(2):
-            before = len(entries(kernel.home, "run.end"))
-            until(lambda: state_of(kernel, "subject") == "ready", "ready")
-            os.kill(pid_of(kernel, "subject"), signal.SIGKILL)
-            until(lambda: len(entries(kernel.home, "run.end")) > before, "its death in the log")
-        install(kernel, Source(SUBJECT.toml.replace('"1.0.0"', f'"{version}"'), SUBJECT.main))
-    assert state_of(kernel, "subject") != "quarantined"
+            before = len(kernel.entries("run.end"))
+            until(lambda: state_of(kernel, "mortal") == "ready", "ready")
+            os.kill(pid_of(kernel, "mortal"), signal.SIGKILL)
+            until(lambda: len(kernel.entries("run.end")) > before, "its death in the log")
+        install(kernel, Source(MORTAL.toml.replace('"1.0.0"', f'"{version}"'), MORTAL.main))
+    assert state_of(kernel, "mortal") != "quarantined"

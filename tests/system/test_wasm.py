@@ -348,9 +348,11 @@ class Web(Hand):
 def test_what_was_compiled_of_a_replaced_version_stays_as_long_as_an_unfinished_run_needs_it(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:
-    artefact = table(install(kernel, guest(tmp_path / "old", LOOP, more='on_upgrade = "finish"'))["artefact"])
-    run = str(table(client.call("kernel.start", "guest").value)["run"])
-    new = guest(tmp_path / "new", ECHO)
+    artefact = table(
+        install(kernel, guest(tmp_path / "old", LOOP, name="lasting", more='on_upgrade = "finish"'))["artefact"]
+    )
+    run = str(table(client.call("kernel.start", "lasting").value)["run"])
+    new = guest(tmp_path / "new", ECHO, name="lasting")
     (new / "HAND.toml").write_text((new / "HAND.toml").read_text().replace("1.0.0", "1.1.0"))
     install(kernel, new)
     for one in (kernel.home / "compiled").iterdir():
