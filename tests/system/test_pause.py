@@ -1,6 +1,7 @@
 """A paused Hand makes no call and gets none, and its processes stand still; resumed, it goes on where it was."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -10,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.living import Kernel, Source, install, make_home
+from tests.living import Source, install, make_home
 from tests.spread import spread
 from tests.system import fates
 from tests.system.actors import begin
-from tests.system.fates import call, ended, entries, entry, pid_of, standing_still, state_of, table, until
+from tests.system.fates import Shared, call, ended, pid_of, standing_still, state_of, table, until
 
 COUNTER = Source(
     """
@@ -107,29 +108,42 @@ class Adder(Hand):
 )
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, COUNTER)
-        install(kernel, ADDER)
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    with Shared(make_home(tmp_path_factory.mktemp("pause") / "home")) as kernel:
         yield kernel
 
 
-def _state(kernel: Kernel, name: str) -> Path:
+@pytest.fixture
+def kernel(living: Shared) -> Iterator[Shared]:
+    """One for all tests, with these two alone, which have counted nothing. A test may leave it down."""
+    install(living, COUNTER)
+    install(living, ADDER)
+    living.begin()
+    yield living
+    assert living.process is not None
+    if living.process.poll() is not None:
+        living.up()
+    fates.bare(living)
+    for left in (living.home / "state").iterdir():
+        shutil.rmtree(left)
+
+
+def _state(kernel: Shared, name: str) -> Path:
     (folder,) = (kernel.home / "state").iterdir()
     return folder / name
 
 
-def _counted(kernel: Kernel) -> list[int]:
+def _counted(kernel: Shared) -> list[int]:
     return [int(line) for line in _state(kernel, "counted").read_text().splitlines()]
 
 
-def _calls(kernel: Kernel) -> int:
+def _calls(kernel: Shared) -> int:
     """Calls of Hands that stand in the log."""
-    return len([one for one in entries(kernel.home, "call") if one.principal != "operator"])
+    return len([one for one in kernel.entries("call") if one.principal != "operator"])
 
 
-def _at_work(kernel: Kernel, count: int) -> str:
+def _at_work(kernel: Shared, count: int) -> str:
     """An adder that has added some; its run."""
     call(kernel, "kernel.start", "counter")
     run = str(table(call(kernel, "kernel.start", "adder", {"inputs": {"count": count}}))["run"])
@@ -137,26 +151,26 @@ def _at_work(kernel: Kernel, count: int) -> str:
     return run
 
 
-def _still_for(seconds: float, kernel: Kernel) -> None:
+def _still_for(seconds: float, kernel: Shared) -> None:
     """Nothing is called, and nothing counted, for a while in which hundreds of calls would be made."""
     call(kernel, "kernel.note", "", {"text": "a mark"})
-    until(lambda: entries(kernel.home, "note"), "what was on its way is on disk")
+    until(lambda: kernel.entries("note"), "what was on its way is on disk")
     until(lambda: _calls(kernel) == len(_counted(kernel)), "what had been called is counted")
     before = _calls(kernel), len(_counted(kernel))
     threading.Event().wait(seconds)
     assert (_calls(kernel), len(_counted(kernel))) == before
 
 
-def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Kernel) -> None:
+def test_a_paused_caller_makes_no_call_and_loses_none(kernel: Shared) -> None:
     _paused_again_and_again(kernel, 3, count=500)
 
 
 @pytest.mark.soak
-def test_a_caller_that_is_paused_a_hundred_times_makes_no_call_and_loses_none(kernel: Kernel) -> None:
+def test_a_caller_that_is_paused_a_hundred_times_makes_no_call_and_loses_none(kernel: Shared) -> None:
     _paused_again_and_again(kernel, 100, count=20_000)
 
 
-def _paused_again_and_again(kernel: Kernel, times: int, *, count: int) -> None:
+def _paused_again_and_again(kernel: Shared, times: int, *, count: int) -> None:
     run = _at_work(kernel, count)
     for _ in range(times):
         assert call(kernel, "kernel.pause", "adder") == {"name": "adder", "state": "paused"}
@@ -170,13 +184,13 @@ def _paused_again_and_again(kernel: Kernel, times: int, *, count: int) -> None:
     assert sorted(_counted(kernel)) == list(range(count))
     kernel.down()
     frozen = False
-    for one in entries(kernel.home, "pause", "resume", "call"):
+    for one in kernel.entries("pause", "resume", "call"):
         frozen = one.kind == "pause" if one.kind != "call" else frozen
         assert not (frozen and one.kind == "call" and one.run == run)
-    assert not entries(kernel.home, "refusal")
+    assert not kernel.entries("refusal")
 
 
-def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on(kernel: Kernel) -> None:
+def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on(kernel: Shared) -> None:
     call(kernel, "kernel.start", "counter")
     how: list[str] = []
     with kernel.client() as waiting_client, kernel.client() as client:
@@ -198,7 +212,7 @@ def test_a_paused_provider_gets_no_call_and_answers_the_open_one_when_it_goes_on
     assert _counted(kernel) == [2]
 
 
-def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(kernel: Kernel) -> None:
+def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(kernel: Shared) -> None:
     """More than it takes at once: those beyond wait in the kernel."""
     call(kernel, "kernel.start", "counter")
     how: list[str] = []
@@ -222,7 +236,7 @@ def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(
     assert how == ["done"] * 20
 
 
-def test_children_of_a_paused_hand_stand_still_too(kernel: Kernel) -> None:
+def test_children_of_a_paused_hand_stand_still_too(kernel: Shared) -> None:
     call(kernel, "kernel.start", "counter")
     call(kernel, "counter.child")
     (child,) = psutil.Process(pid_of(kernel, "counter")).children(recursive=True)
@@ -235,7 +249,7 @@ def test_children_of_a_paused_hand_stand_still_too(kernel: Kernel) -> None:
     assert not fates.living([child])
 
 
-def test_a_pause_survives_restarts_of_the_kernel_and_resume_brings_back_what_was_wanted(kernel: Kernel) -> None:
+def test_a_pause_survives_restarts_of_the_kernel_and_resume_brings_back_what_was_wanted(kernel: Shared) -> None:
     call(kernel, "kernel.start", "counter")
     call(kernel, "kernel.pause", "counter")
     for end in (kernel.kill, kernel.down):
@@ -252,29 +266,29 @@ def test_a_pause_survives_restarts_of_the_kernel_and_resume_brings_back_what_was
 
 
 @pytest.mark.wide
-def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Kernel) -> None:
+def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Shared) -> None:
     call(kernel, "counter.add", "", {"number": 1})  # up by itself, not wanted
     call(kernel, "kernel.pause", "counter")
     threading.Event().wait(1.2)  # longer than its idle time: it stands still, and is not stopped
     until(lambda: standing_still(pid_of(kernel, "counter")), "it stands still")
     call(kernel, "kernel.resume", "counter")
-    entry(kernel.home, "run.end", why="idle")
+    kernel.entry("run.end", why="idle")
 
 
 @pytest.mark.wide
-def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Kernel) -> None:
+def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Shared) -> None:
     call(kernel, "kernel.start", "counter")
     call(kernel, "kernel.pause", "counter")
     os.kill(pid_of(kernel, "counter"), signal.SIGKILL)
-    entry(kernel.home, "run.end", why="killed by SIGKILL")
-    entry(kernel.home, "refusal", code="paused")
+    kernel.entry("run.end", why="killed by SIGKILL")
+    kernel.entry("refusal", code="paused")
     assert fates.runs(kernel) == []
     call(kernel, "kernel.resume", "counter")
     until(lambda: state_of(kernel, "counter") == "ready", "it is up again")
 
 
 @pytest.mark.wide
-def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(kernel: Kernel) -> None:
+def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(kernel: Shared) -> None:
     """Two processes of a run can do this to each other; here the test does, which no order of signals can outrun."""
     call(kernel, "kernel.start", "counter")
     woken = psutil.Process(pid_of(kernel, "counter"))
@@ -286,7 +300,7 @@ def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(ke
         return not woken.is_running()
 
     until(is_gone, "it is ended", 10)
-    assert "its processes did not stand still" in entry(kernel.home, "run.end").why
+    assert "its processes did not stand still" in kernel.entry("run.end").why
 
 
 SLEEPER = Source(
@@ -309,7 +323,7 @@ class Sleeper(Hand):
 
 @pytest.mark.parametrize("is_paused", spread([False, True], 1))
 def test_a_start_that_does_not_end_is_ended_also_when_its_time_ran_out_in_a_pause(
-    kernel: Kernel, is_paused: bool
+    kernel: Shared, is_paused: bool
 ) -> None:
     install(kernel, SLEEPER)
     with kernel.client() as client:
@@ -318,6 +332,6 @@ def test_a_start_that_does_not_end_is_ended_also_when_its_time_ran_out_in_a_paus
         if is_paused:
             call(kernel, "kernel.pause", "sleeper")
             time.sleep(1.2)
-            assert not entries(kernel.home, "run.end")
+            assert not kernel.entries("run.end")
             call(kernel, "kernel.resume", "sleeper")
-        assert entry(kernel.home, "run.end", verdict="died").why == "start() did not return within 1 s"
+        assert kernel.entry("run.end", verdict="died").why == "start() did not return within 1 s"
