@@ -15,14 +15,19 @@ from runtime import Hand
 
 
 class Weaver(Hand):
-    async def run(self) -> int:
-        return await self._woven()
+    async def run(self, threads: int) -> int:
+        return await self._woven(threads)
 
-    async def weave(self, call) -> int:
-        return await self._woven()
+    async def weave(self, call, threads: int) -> int:
+        return await self._woven(threads)
 
-    async def _woven(self) -> int:
+    async def _woven(self, threads: int) -> int:
+        seen = set()
+
         def work() -> int:
+            seen.add(threading.get_ident())
+            while len(seen) < threads:  # as many are at work at once
+                time.sleep(0.01)
             time.sleep(0.1)
             return threading.get_ident()
 
@@ -32,7 +37,8 @@ class Weaver(Hand):
 
 def _weaver(kind: str, processes: int) -> Source:
     version = 1 if kind == "task" else 2
-    provides = '\n[provides."weaver.weave"]\nsummary = "Weave"\nresource = "none"\neffect = "read"\n'
+    head = '[provides."weaver.weave"]\nsummary = "Weave"\nresource = "none"\neffect = "read"\n'
+    provides = f'\n{head}params = {{ threads = "int" }}\n'
     return Source(
         f"""
 [hand]
@@ -60,7 +66,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def test_a_task_has_as_many_threads_as_its_limit_leaves(kernel: Kernel, processes: int, threads: int) -> None:
     install(kernel, _weaver("task", processes))
     with kernel.client() as client:
-        told = client.call("kernel.start", "weaver", {"wait": True}, seconds=30).value
+        told = client.call("kernel.start", "weaver", {"inputs": {"threads": threads}, "wait": True}, seconds=30).value
     assert isinstance(told, dict)
     assert told["value"] == threads, told
 
@@ -69,4 +75,4 @@ def test_a_task_has_as_many_threads_as_its_limit_leaves(kernel: Kernel, processe
 def test_a_service_has_as_many_threads_as_its_limit_leaves(kernel: Kernel, processes: int, threads: int) -> None:
     install(kernel, _weaver("service", processes))
     with kernel.client() as client:
-        assert client.call("weaver.weave", seconds=30).value == threads
+        assert client.call("weaver.weave", "", {"threads": threads}, seconds=30).value == threads
