@@ -139,8 +139,7 @@ def furnished(kernel: Kernel, *hands: Source) -> Iterator[Kernel]:
     for hand in (POST, *hands):
         install(kernel, hand)
     yield kernel
-    with kernel.client() as client:
-        fates.remove_all_but(client)
+    fates.bare(kernel)
     for file in (kernel.home / "state").glob("*/sent"):
         file.unlink()
 

@@ -139,13 +139,13 @@ def hands(kernel: Kernel) -> list[dict[str, Value]]:
     return [table(row) for row in rows]
 
 
-def bare(kernel: Kernel) -> None:
-    """Remove every Hand: but for its log, the next test finds the home as a new one."""
+def bare(kernel: Kernel, *kept: str) -> None:
+    """Remove every Hand but these: but for its log, the next test finds the home as the one before did."""
     with kernel.client() as client:
-        while names := [str(row["name"]) for row in hands(kernel)]:
+        while names := {str(row["name"]) for row in hands(kernel)}.difference(kept):
             told = [ended(client, "kernel.remove", name) for name in names]
             assert "done" in told, (names, told)  # the others are needed by what was not removed before
-    until(lambda: not runs(kernel), "nothing runs any more")
+    until(lambda: {row["hand"] for row in runs(kernel)} <= {*kept}, "nothing else runs any more")
 
 
 def pid_of(kernel: Kernel, hand: str) -> int:
@@ -162,14 +162,6 @@ def pid_of(kernel: Kernel, hand: str) -> int:
 def state_of(kernel: Kernel, hand: str) -> str:
     """The state of a Hand, as people see it."""
     return next(str(row["state"]) for row in hands(kernel) if row["name"] == hand)
-
-
-def remove_all_but(client: Client, *kept: str) -> None:
-    """Remove every Hand but these, so that the next test finds a kernel as the one before it did."""
-    rows = table(client.call("kernel.hands").value)["hands"]
-    assert isinstance(rows, list)
-    for name in {str(table(row)["name"]) for row in rows}.difference(kept):
-        client.call("kernel.remove", name, seconds=60)
 
 
 def under(pid: int) -> list[psutil.Process]:

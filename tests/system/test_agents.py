@@ -32,8 +32,7 @@ def kernel(modelled: Kernel) -> Iterator[Kernel]:
     """With a desk that nothing was written at yet; the test's own Hands go with it."""
     install(modelled, thinking.DESK)
     yield modelled
-    with modelled.client() as client:
-        fates.remove_all_but(client, "model")
+    fates.bare(modelled, "model")
 
 
 def test_a_hand_without_code_thinks_acts_and_answers(kernel: Kernel, client: Client, tmp_path: Path) -> None:

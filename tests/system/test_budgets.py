@@ -14,7 +14,7 @@ from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system.costly import ASKER, COSTLY, COSTLY_TWO, ask, cost, counted, in_log, rooms, spend, spent
-from tests.system.fates import call, entries, entry, pid_of, remove_all_but, runs, state_of, table, until, verified
+from tests.system.fates import bare, call, entries, entry, pid_of, runs, state_of, table, until, verified
 
 AT_ONCE = 50
 
@@ -46,7 +46,7 @@ def shared(running: Kernel) -> Iterator[Kernel]:
     yield running
     with running.client() as client:
         client.call("kernel.budget-set", "", {"tokens": []})
-        remove_all_but(client)
+    bare(running)
 
 
 def test_fifty_runs_that_ask_at_once_never_exceed_a_budget(kernel: Kernel, home: Path) -> None:

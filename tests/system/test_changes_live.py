@@ -11,7 +11,7 @@ import pytest
 from kernel.cli.exits import NotDone
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system.actors import Step, actor, begin
-from tests.system.fates import call, ended, entries, entry, pid_of, remove_all_but, runs, state_of, table, until
+from tests.system.fates import bare, call, ended, entries, entry, pid_of, runs, state_of, table, until
 from tests.system.test_resuming import DREAMER
 from wire import codec, limits
 
@@ -56,8 +56,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def kernel(running: Kernel) -> Iterator[Kernel]:
     """With no Hand; those of a test go with it."""
     yield running
-    with running.client() as client:
-        remove_all_but(client)
+    bare(running)
 
 
 @pytest.fixture
