@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from kernel.cli import live
+from kernel.cli.client import Client
 from kernel.home import Home
 from manifests.values import UID_COUNT, uid_of
 from tests.attacks.attack import Attack, Given
@@ -42,16 +43,15 @@ class Traces(NamedTuple):
 
 
 class Arena:
-    """A kernel with a neighbour in it. prey: what else of this machine may be attacked."""
+    """A kernel with a neighbour in it. operator: a link to it; prey: what else of this machine may be attacked."""
 
-    def __init__(self, kernel: Kernel, prey: Given) -> None:
-        self.kernel, self._prey = kernel, prey
+    def __init__(self, kernel: Kernel, operator: Client, prey: Given) -> None:
+        self.kernel, self._operator, self._prey = kernel, operator, prey
         self._puppets: dict[tuple[frozenset[str], tuple[tuple[str, str | int], ...]], str] = {}
         install(kernel, NEIGHBOUR)
         install(kernel, BYSTANDER)
-        with kernel.client() as client:
-            client.call("neighbour.say", "", {"text": "up"})
-            (self.neighbour,) = live.runs(client)
+        operator.call("neighbour.say", "", {"text": "up"})
+        (self.neighbour,) = live.runs(operator)
         self.template = kernel.template_pid
         first = uid_of(Home(str(kernel.home)).identity.hash_seed, 0, None)
         self._ids = range(first, first + UID_COUNT)
@@ -74,8 +74,7 @@ class Arena:
         """
         given, hand = {**self.given(), **attack.told(self.given())}, self._puppet(layers, attack.limits)
         inputs = {"code": attack.code, "given": given}
-        with self.kernel.client() as client:
-            outcome = client.call("kernel.start", hand, {"inputs": inputs, "wait": True}, seconds=60).value
+        outcome = self._operator.call("kernel.start", hand, {"inputs": inputs, "wait": True}, seconds=60).value
         assert isinstance(outcome, dict)
         if isinstance(outcome["value"], dict):
             return outcome["value"]
@@ -110,10 +109,9 @@ class Arena:
     def check_unharmed(self) -> None:
         """Kernel and neighbour live, are the same processes, and answer on time."""
         begun = time.monotonic()
-        with self.kernel.client() as client:
-            assert client.call("neighbour.say", "", {"text": "still here"}).value == {"text": "still here"}
-            assert time.monotonic() - begun < ON_TIME
-            assert self.neighbour.pid in [run.pid for run in live.runs(client)]
+        assert self._operator.call("neighbour.say", "", {"text": "still here"}).value == {"text": "still here"}
+        assert time.monotonic() - begun < ON_TIME
+        assert self.neighbour.pid in [run.pid for run in live.runs(self._operator)]
 
     def check_clean(self) -> None:
         """No process, file, mount or descriptor of the attacker's is left, as soon as his run's last trace is removed."""
@@ -168,5 +166,8 @@ def opened(place: Path, prey: Given, taken: frozenset[str] | None = None) -> Ite
     home = make_home(place / "home")
     if taken is not None:
         (home / "weakened").write_text("\n".join(sorted(taken)))
-    with Kernel(home, "kernel.main" if taken is None else "tests.attacks.weakened") as kernel:
-        yield Arena(kernel, prey)
+    with (
+        Kernel(home, "kernel.main" if taken is None else "tests.attacks.weakened") as kernel,
+        kernel.client() as operator,
+    ):
+        yield Arena(kernel, operator, prey)

@@ -38,9 +38,9 @@ def _start(kernel: Kernel, hand: str) -> dict[str, object]:
 
 
 @contextmanager
-def _weakened(place: Path, require: tuple[str, ...] = ()) -> Iterator[Kernel]:
+def _weakened(place: Path, require: tuple[str, ...] = (), taken: str = "") -> Iterator[Kernel]:
     home = make_home(place / "home")
-    (home / "weakened").write_text("")
+    (home / "weakened").write_text(taken)
     settings = home / "home.toml"
     if require:
         settings.write_text(f"{settings.read_text()}\nrequire = {json.dumps(require)}\n")
@@ -78,17 +78,22 @@ def test_a_hand_that_requires_another_layer_starts_and_tells_what_it_lacks(layer
     assert confined.detail["missing"] == [layer]
 
 
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A home that requires all of them."""
+    with _weakened(tmp_path_factory.mktemp("strict"), REMOVABLE) as kernel:
+        yield kernel
+
+
 @pytest.mark.parametrize("layer", REMOVABLE)
-def test_in_a_home_that_requires_a_missing_layer_no_hand_starts(layer: str, tmp_path: Path) -> None:
-    with _weakened(tmp_path, (layer,)) as kernel:
-        install(kernel, puppet("puppet", {layer}, {}))
-        _is_refused(kernel, _start(kernel, "puppet"), layer)
+def test_in_a_home_that_requires_a_missing_layer_no_hand_starts(layer: str, strict: Kernel) -> None:
+    install(strict, puppet(f"lacks-{layer}", {layer}, {}))
+    _is_refused(strict, _start(strict, f"lacks-{layer}"), layer)
 
 
-def test_what_this_machine_has_may_be_required(tmp_path: Path) -> None:
-    with _weakened(tmp_path, REMOVABLE) as kernel:
-        install(kernel, puppet("puppet", (), {}))
-        assert _start(kernel, "puppet")["value"] == {"got": "ran"}
+def test_what_this_machine_has_may_be_required(strict: Kernel) -> None:
+    install(strict, puppet("whole", (), {}))
+    assert _start(strict, "whole")["value"] == {"got": "ran"}
 
 
 def _telling(name: str, said: str = "") -> Source:
@@ -115,10 +120,7 @@ def test_a_layer_that_the_system_refuses_ends_the_run_before_its_code_begins(lay
 
 @AS_ROOT
 def test_a_run_that_the_system_refuses_its_control_group_is_ended_before_its_code_begins(tmp_path: Path) -> None:
-    with _weakened(tmp_path, ("cgroup",)) as kernel:
-        kernel.down()
-        (kernel.home / "weakened").write_text("broken-cgroup")
-        kernel.up()
+    with _weakened(tmp_path, ("cgroup",), "broken-cgroup") as kernel:
         install(kernel, _telling("telling"))
         met = _start(kernel, "telling")
         _has_not_run(kernel, met, "telling")

@@ -13,8 +13,8 @@ from tests.attacks.puppet import puppet
 from tests.living import install
 from tests.system import fates
 
-MANY: Final = 50_000
-"""Files of the one; to look through them takes many times what is given to a run beside others."""
+MANY: Final = 20_000
+"""Files of the one; to look through them takes several times what is given to a run beside others."""
 
 _HOARD: Final = Attack(
     code=f"""

@@ -74,8 +74,8 @@ def test_it_succeeds_without_the_layers_that_stop_it_for_him(name: str, outcomes
     assert outcomes["weakened"][name]["succeeded"], outcomes["weakened"][name]
 
 
+@pytest.mark.wide  # what he is refused the attacks show
 @pytest.mark.skipif(os.geteuid() != 0, reason="they are run as they are")
-@pytest.mark.parametrize("tests", ["test_state.py", "test_outside_read.py"])
-def test_other_tests_of_this_folder_hold_for_him(tests: str, place: Path, tmp_path: Path) -> None:
-    words = ["pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={place / tests}", f"tests/attacks/{tests}"]
-    _done(words, place, tmp_path)
+def test_other_tests_of_this_folder_hold_for_him(place: Path, tmp_path: Path) -> None:
+    words = ["pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={place / 'pytest'}"]
+    _done([*words, "tests/attacks/test_state.py", "tests/attacks/test_outside_read.py"], place, tmp_path)

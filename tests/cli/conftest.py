@@ -64,10 +64,17 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shell(tmp_path_factory: pytest.TempPathFactory, places: Path) -> Iterator[Shell]:
-    """A home whose kernel runs, with the bundled Hands, `echo` (a service) and `greeter` (a task)."""
-    shell = Shell(tmp_path_factory.mktemp("cli") / "home")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A home with the bundled Hands as `init` leaves it, to be copied."""
+    shell = Shell(tmp_path_factory.mktemp("furnished") / "home")
     shell.good("init")
+    return shell
+
+
+@pytest.fixture(scope="session")
+def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, places: Path) -> Iterator[Shell]:
+    """A home whose kernel runs, with the bundled Hands, `echo` (a service) and `greeter` (a task)."""
+    shell = copied_home(furnished, tmp_path_factory.mktemp("cli") / "home")
     shell.good("up")
     try:
         shell.good("install", write_hand(places / "echo", ECHO), "--yes")

@@ -13,6 +13,8 @@ from tests.living import ROOT
 
 MANIPLE = [sys.executable, "-I", str(ROOT / "kernel" / "cli" / "__main__.py")]
 WITHIN = 60.0
+BY_EXEC = "BY_EXEC"
+"""A variable that says so."""
 
 
 class Ran(NamedTuple):
@@ -40,10 +42,11 @@ class Shell:
         self.home = home
 
     def run(self, *words: str | Path, stdin: str | bytes = "", cwd: Path | None = None, **variables: str) -> Ran:
-        """Run a command to its end. One that needs nothing of its own at its start is forked where its imports are."""
+        """Run a command to its end, forked where its imports are; by exec if told so, or given more than a pipe takes."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        if not variables and len(given) <= forked.LONGEST:
-            code, out, err = forked.run([*map(str, words)], given, str(cwd or Path.cwd()), self.environment(), WITHIN)
+        environment = self.environment(**variables)
+        if BY_EXEC not in variables and len(given) <= forked.LONGEST:
+            code, out, err = forked.run([*map(str, words)], given, str(cwd or Path.cwd()), environment, WITHIN)
             return Ran(code, out.decode(), err.decode())
         done = subprocess.run(
             [*MANIPLE, *map(str, words)],
@@ -51,7 +54,7 @@ class Shell:
             capture_output=True,
             timeout=WITHIN,
             cwd=cwd,
-            env=self.environment(**variables),
+            env=environment,
             check=False,
         )
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -90,8 +93,12 @@ class Shell:
 
 
 def copied_home(shell: Shell, to: Path) -> Shell:
-    """A shell with a copy of a home, whose kernel must not run; its socket is left out."""
-    return Shell(Path(shutil.copytree(shell.home, to, ignore=shutil.ignore_patterns("bus"))))
+    """A shell with a copy of a home, whose kernel must not run; its socket is left out. Runs own what they owned."""
+    shutil.copytree(shell.home, to, ignore=shutil.ignore_patterns("bus"))
+    for path in (to, *to.rglob("*")):
+        owner = (shell.home / path.relative_to(to)).lstat()
+        os.lchown(path, owner.st_uid, owner.st_gid)
+    return Shell(to)
 
 
 def is_gone(pid: int) -> bool:

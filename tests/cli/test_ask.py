@@ -13,7 +13,7 @@ import pytest
 from kernel.cli import asking
 from kernel.cli.client import Client, Reply
 from kernel.cli.frame import Session
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, copied_home
 from tests.spread import spread
 from tests.system.fates import until
 
@@ -34,10 +34,9 @@ SCRIPT: Final = "\n".join(
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home of its own, as `init` makes it, whose route is a script."""
-    shell = Shell(tmp_path_factory.mktemp("ask") / "home")
-    shell.good("init")
+    shell = copied_home(furnished, tmp_path_factory.mktemp("ask") / "home")
     shell.good("up")
     shell.good("settings", "model", f"script={SCRIPT}", 'routes:={"default": ["scripted/script"]}')
     yield shell
@@ -156,6 +155,7 @@ def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: 
     assert found == "> say it slowly\nWell,\nthat takes me a while to say.\n"
 
 
+@pytest.mark.wide
 def test_a_file_that_is_gone_can_be_left_out_of_a_question(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "gone.txt"
     file.write_text("the secret is 4711")
@@ -195,7 +195,7 @@ def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell, number
 
 
 def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> None:
-    """Which can take nothing back itself. Who only waits for a run, by `start --wait`, leaves it going on."""
+    """Which can take nothing back itself."""
     before = _waits(shell)
     begun = shell.begin("ask", "take long")
     until(lambda: _waits(shell) > before, "it waits for its run")
@@ -205,8 +205,13 @@ def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> N
     until(lambda: run not in _runs(shell), "it has ended")
     said = shell.told("run-show", run)
     assert "whoever waited for its answer is gone" in json.dumps(said)
+
+
+@pytest.mark.wide
+def test_who_is_killed_and_only_waited_for_a_run_leaves_it_going_on(shell: Shell) -> None:
+    before = _waits(shell)
     other = shell.begin("start", "assistant", "task=take long", "--wait")
-    until(lambda: _waits(shell) > before + 1, "it waits for its run")
+    until(lambda: _waits(shell) > before, "it waits for its run")
     run = _runs(shell)[0]
     other.kill()
     other.communicate(timeout=30)
@@ -214,6 +219,7 @@ def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> N
     shell.good("cancel", run)
 
 
+@pytest.mark.wide
 def test_a_terminal_that_has_closed_takes_its_question_back(shell: Shell) -> None:
     """Of which more than one signal may tell, and on which nothing can be drawn any more."""
     ours, theirs = os.openpty()

@@ -32,9 +32,10 @@ class Beside:
         return done
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path / "home")) as kernel:
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """With two Hands, each of which one test removes."""
+    with Kernel(make_home(tmp_path_factory.mktemp("beside") / "home")) as kernel:
         for hand in (ECHO, OTHER):
             install(kernel, hand)
         yield kernel

@@ -18,15 +18,15 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.main import run
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
+from tests.spread import spread
 from tests.system.fates import until
 from wire.merkle import leaf_hash
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def stopped(made: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A home with some fifty entries, whose kernel has gone down."""
-    shell = Shell(tmp_path_factory.mktemp("audit") / "home")
-    shell.good("init", "--no-hands")
+    shell = copied_home(made, tmp_path_factory.mktemp("audit") / "home")
     shell.good("up")
     for _ in range(8):
         shell.good("ps")
@@ -200,6 +200,15 @@ def test_a_log_without_checkpoints_or_with_a_foreign_one_does_not_verify(copied:
     assert copied.run("audit", "verify").code == 5
 
 
+@pytest.fixture(scope="module")
+def restarted(stopped: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A copy of that home, whose kernel has gone up and down once more. Whoever spoils a file of it brings it back."""
+    shell = copied_home(stopped, tmp_path_factory.mktemp("restarted") / "home")
+    shell.good("up")
+    shell.good("down")
+    return shell
+
+
 @pytest.mark.parametrize(
     ("name", "masks"),
     [
@@ -209,29 +218,30 @@ def test_a_log_without_checkpoints_or_with_a_foreign_one_does_not_verify(copied:
     ],
 )
 def test_a_byte_that_was_changed_anywhere_among_the_checkpoints_is_told_with_its_file(
-    name: str, masks: tuple[int, ...], copied: Shell
+    name: str, masks: tuple[int, ...], restarted: Shell
 ) -> None:
-    copied.good("up")
-    copied.good("down")
-    path = copied.home / "log" / name
+    path = restarted.home / "log" / name
     raw = path.read_bytes()
-    proof = evidence.find(str(copied.home), key=None, folder=None)
-    assert evidence.verified(proof, []).signed == len(_lines(copied))
+    proof = evidence.find(str(restarted.home), key=None, folder=None)
+    assert evidence.verified(proof, []).signed == len(_lines(restarted))
     for at in range(len(raw)):
         for mask in masks:
             path.write_bytes(raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
             with pytest.raises(Ended, match=rf"{path}\b.*; .*restore that file") as told:
                 evidence.verified(proof, [])
             assert told.value.code == Exit.UNVERIFIED
+    path.write_bytes(raw)
 
 
-def test_an_older_checkpoint_that_a_crash_cut_short_is_no_damage(copied: Shell) -> None:
+@pytest.mark.parametrize("first", spread(range(1, 5), 1))
+def test_an_older_checkpoint_that_a_crash_cut_short_is_no_damage(first: int, copied: Shell) -> None:
+    """Cut after so many bytes, and after each four more."""
     path = copied.home / "log" / "checkpoints"
     raw = path.read_bytes()
     size = len(raw) // raw.count(b"\xe2\x80\x94")
     proof = evidence.find(str(copied.home), key=None, folder=None)
     signed = evidence.verified(proof, []).signed
-    for length in range(1, size):
+    for length in range(first, size, 4):
         path.write_bytes(raw + raw[:length])
         assert evidence.verified(proof, []).signed == signed
         path.write_bytes(raw + raw[:length] + raw)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.shell import Shell
 from tests.living import ECHO, write_hand
+from tests.spread import spread
 
 
 @pytest.mark.parametrize("option", [(), ("--service",)])
@@ -24,7 +25,7 @@ def test_a_new_hand_works_at_once(option: tuple[str, ...], shell: Shell, tmp_pat
     shell.good("remove", name, "--purge", "--yes")
 
 
-@pytest.mark.parametrize("option", [("--wasm",), ("--wasm", "--service")])
+@pytest.mark.parametrize("option", spread([(("--wasm",),), (("--wasm", "--service"),)], 1))
 def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
     option: tuple[str, ...], shell: Shell, tmp_path: Path
 ) -> None:

@@ -148,7 +148,7 @@ def acts_on_a_screen(text: str) -> list[str]:
             "audit search unkind --json",
             "status",
         ],
-        8,
+        5,
     ),
 )
 def test_nothing_a_hand_says_acts_on_a_terminal(words: str, beset: Shell) -> None:

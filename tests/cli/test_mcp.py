@@ -65,6 +65,7 @@ def test_a_server_is_looked_at_shown_and_installed_and_nothing_of_the_look_is_le
     assert "mcp-look" in shell.good("audit", "search", "--kind", "hand.install")
 
 
+@pytest.mark.wide
 def test_where_there_is_no_terminal_all_that_was_typed_is_told_again(shell: Shell, tmp_path: Path) -> None:
     ran = shell.run("mcp", "add", "spare", "--effect", "do=read", "--may-ask", *raw_server(tmp_path))
     again = f"maniple mcp add spare --yes --files {tmp_path} --effect do=read --may-ask -- python3 server.py"
@@ -133,6 +134,14 @@ class Adder(Hand):
     assert json.loads(shell.good("start", "adder", "--wait")) == ["5", ["mcp"], "capability"]
 
 
+CHANGED: Final = """
+TAKES = {"type": "object", "properties": {"a": {"type": "integer"}}}
+TOOLS = [{"name": "add", "description": "Add \\x1b[31m two\\u202e numbers.", "inputSchema": TAKES}]
+def called(message):
+    tell(id=message["id"], result=text(str(message["params"]["arguments"]["a"] + 2)))
+"""
+
+
 def test_a_tool_that_changes_is_refused_until_it_is_added_anew(shell: Shell, clock: Path) -> None:
     assert json.loads(shell.good("mcp", "test", "clock", "--json"))["tools"][0]["state"] == "as agreed"
     shell.good("call", "mcp-clock.change")
@@ -140,8 +149,7 @@ def test_a_tool_that_changes_is_refused_until_it_is_added_anew(shell: Shell, clo
     assert (ran.code, "since it was added" in ran.err, "maniple mcp add" in ran.err) == (1, True, True)
     ran = shell.run("mcp", "test", "clock")
     assert (ran.code, "has changed this tool's description or schema" in ran.out) == (1, True)
-    text = (clock / "server.py").read_text()
-    (clock / "server.py").write_text(text.replace("Add two numbers.", "Add \\x1b[31m two\\u202e numbers."))
+    raw_server(clock, CHANGED)
     ran = shell.run("mcp", "add", "clock", "--files", clock, "--only", "add", "--yes", *_command())
     assert ran.code == 0, ran.err
     assert "add: the server has changed this tool's description" in ran.err

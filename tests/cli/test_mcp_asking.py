@@ -113,6 +113,7 @@ def test_each_field_is_a_question_and_an_empty_answer_takes_its_default(asking: 
     assert "all hold" in asking.good("audit", "verify")
 
 
+@pytest.mark.wide
 def test_several_choices_that_hold_commas_are_named_exactly(asking: Shell) -> None:
     places = {"type": "array", "items": {"enum": ["Rome, Italy", "Rome", "Italy"]}}
     one = Called(asking, a_form("Where?", "one", "two", one=places, two=places))

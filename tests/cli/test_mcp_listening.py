@@ -21,6 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.cli.clients import WITHIN, ToolChanges, text, until
 from tests.cli.shell import Shell
+from tests.spread import spread
 
 
 class Port(NamedTuple):
@@ -78,7 +79,7 @@ def test_a_client_with_the_token_is_served_in_either_era_of_the_protocol(post: P
     asyncio.run(talk())
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", spread(["auto", "legacy"], 1))
 def test_a_client_over_http_hears_when_its_tools_change(post: Port, mode: Literal["auto", "legacy"]) -> None:
     changes = ToolChanges(mode)
 

@@ -65,6 +65,9 @@ def test_a_person_logs_in_at_a_page_or_types_its_answer_and_tokens_are_in_the_ha
 ) -> None:
     refused = shell.run("call", f"mcp-{name}.tools.list")
     assert (refused.code, f"`maniple mcp login {name}`" in refused.err) == (1, True)
+    shop.ways["padding"] = 4_000_000
+    assert "larger than 256 KiB" in failed(shell, name), "a description of megabytes is none"
+    shop.ways.clear()
     page = Page(shell, name)
     assert "code_challenge_method=S256" in page.url
     back = page.sends_to()
@@ -272,11 +275,6 @@ def test_an_answer_that_is_to_another_question_gets_no_token(
     ran = page.end()
     assert (ran.code, said in ran.err) == (1, True)
     assert "POST /token" not in shop.seen
-
-
-def test_a_description_of_megabytes_is_none(shell: Shell, shop: Shop, name: str) -> None:
-    shop.ways["padding"] = 4_000_000
-    assert "larger than 256 KiB" in failed(shell, name)
 
 
 @pytest.mark.wide

@@ -136,7 +136,7 @@ def test_a_login_whose_kernel_is_killed_while_it_is_written_is_one_or_none(
     everything_is_as_ever(kernel, shell, shop)
 
 
-@pytest.mark.parametrize("step", some((*STEPS[1:], ""), "POST /token"))
+@pytest.mark.parametrize("step", some((*STEPS[1:], "")))
 def test_a_second_login_that_is_cut_off_leaves_the_first_one_or_is_done(
     kernel: Kernel, shell: Shell, shop: Shop, step: str
 ) -> None:

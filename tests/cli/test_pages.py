@@ -145,6 +145,7 @@ def test_each_hop_needs_the_callers_grant(shell: Shell, base: str, tmp_path: Pat
     assert Site.asked.count("/a") == before
 
 
+@pytest.mark.wide
 def test_a_page_that_one_call_of_a_library_takes_too_long_for_is_told(shell: Shell, base: str, tmp_path: Path) -> None:
     """With a limit that a test has the time for; the next attribute is compared with all before it, within one call."""
     folder = tmp_path / "pages"

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
-from tests.living import Kernel, make_home
 from tests.spread import spread
 
 LOG = {
@@ -33,17 +32,9 @@ ANEW = (
 )
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A home whose kernel has gone down."""
-    with Kernel(make_home(tmp_path_factory.mktemp("parts") / "home")) as kernel:
-        kernel.down()
-    return Shell(kernel.home)
-
-
 @pytest.mark.parametrize("name", spread(PARTS, 7))
-def test_a_part_that_is_of_another_type_is_named_with_what_to_do(name: str, stopped: Shell, tmp_path: Path) -> None:
-    shell = copied_home(stopped, tmp_path / "home")
+def test_a_part_that_is_of_another_type_is_named_with_what_to_do(name: str, made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     path = shell.home / name
     if os.path.lexists(path):
         path.rename(tmp_path / "kept")
@@ -65,8 +56,8 @@ def test_a_part_that_is_of_another_type_is_named_with_what_to_do(name: str, stop
         shell.good("down")
 
 
-def test_links_count_as_what_they_lead_to(stopped: Shell, tmp_path: Path) -> None:
-    shell = copied_home(stopped, tmp_path / "home")
+def test_links_count_as_what_they_lead_to(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     for name in ("compiled", "journal"):
         (shell.home / name).rename(tmp_path / name)
         (shell.home / name).symlink_to(tmp_path / name)
@@ -77,10 +68,8 @@ def test_links_count_as_what_they_lead_to(stopped: Shell, tmp_path: Path) -> Non
     assert (ran.code, f"{shell.home}/compiled is a link that leads nowhere" in ran.err) == (1, True)
 
 
-def test_a_pipe_where_the_newest_checkpoint_should_be_is_told_and_not_waited_for(
-    stopped: Shell, tmp_path: Path
-) -> None:
-    shell = copied_home(stopped, tmp_path / "home")
+def test_a_pipe_where_the_newest_checkpoint_should_be_is_told_and_not_waited_for(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
     path = shell.home / "log" / "checkpoint"
     path.unlink()
     os.mkfifo(path)

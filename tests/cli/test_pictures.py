@@ -13,7 +13,7 @@ import pytest
 
 from kernel.cli import asking
 from kernel.cli.exits import Ended
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, copied_home
 from tests.runtime.models.plays import begun, block, chunk, ended, texts
 from tests.runtime.models.stage import named, unnamed
 from tests.spread import spread
@@ -59,10 +59,9 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
+def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
     """A home whose providers are that server."""
-    shell = Shell(tmp_path_factory.mktemp("pictures") / "home")
-    shell.good("init")
+    shell = copied_home(furnished, tmp_path_factory.mktemp("pictures") / "home")
     shell.good("up")
     address = f"http://127.0.0.1:{provider.server_port}"
     shell.good(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.shell import MANIPLE, Shell
+from tests.cli.shell import MANIPLE, Shell, copied_home
 from tests.living import ROOT, Source, write_hand
 
 EXAMPLE = ROOT / "docs" / "examples" / "pipeline"
@@ -256,15 +256,14 @@ def test_the_folder_of_a_pipeline_is_checked_and_verified_as_any_hand_is(greetin
 # the worked example --------------------------------------------------------------------------------------------------
 
 
-def test_the_example_of_the_page_does_what_the_page_shows(tmp_path: Path) -> None:
+def test_the_example_of_the_page_does_what_the_page_shows(furnished: Shell, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
     assert page.count("```toml\n[inputs]") == 1
     (shown,) = re.findall(r"```toml\n(\[inputs\].*?)```", page, re.DOTALL)
     assert (EXAMPLE / "weather-report.pipeline.toml").read_text(encoding="utf-8").endswith(shown)
     (console,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
     (tmp_path / "docs").symlink_to(ROOT / "docs")
-    shell = Shell(tmp_path / "home")
-    shell.good("init")
+    shell = copied_home(furnished, tmp_path / "home")
     shell.good("up")
     maniple = f'maniple() {{ {" ".join(MANIPLE)} "$@"; }}; '
     try:

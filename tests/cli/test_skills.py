@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell, is_one_clear_line
+from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from tests.living import Kernel, Source, make_home, write_hand
 
 AGENT = """
@@ -30,11 +30,10 @@ MAIL = {
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(made: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home with two agents, of which only `tidy` asks for skills."""
     work = tmp_path_factory.mktemp("skills")
-    shell = Shell(work / "home")
-    shell.good("init", "--no-hands")
+    shell = copied_home(made, work / "home")
     shell.good("up")
     try:
         shell.good("install", agent(work, "tidy", '"skills.*" = ["*"]\n'), "--yes")

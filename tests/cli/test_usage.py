@@ -9,7 +9,6 @@ import pytest
 
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from tests.living import ROOT, Source, write_hand
-from tests.spread import spread
 
 PLAIN = Source(
     """
@@ -34,20 +33,20 @@ class Plain(Hand):
 
 @pytest.fixture(scope="module")
 def calm(made: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A home with the Hand `plain`, which never ran, and whose kernel runs: for tests that change nothing of it."""
+    """A home whose kernel runs, with the Hand `plain`, which never ran. Tests change only Hands of their own."""
     shell = copied_home(made, tmp_path_factory.mktemp("calm") / "home")
     shell.good("up")
-    shell.good("install", write_hand(shell.home.parent / "plain", PLAIN), "--yes")
+    install_plain(shell, "plain", shell.home.parent)
     yield shell
     shell.run("down")
 
 
-@pytest.fixture
-def quiet(still: Shell, tmp_path: Path) -> Shell:
-    """The same for one test alone, which may change it."""
-    still.good("up")
-    still.good("install", write_hand(tmp_path / "plain", PLAIN), "--yes")
-    return still
+def install_plain(shell: Shell, name: str, place: Path) -> Path:
+    """Install such a Hand by this name, made at that place; where its files are then."""
+    source = PLAIN._replace(toml=PLAIN.toml.replace("plain", name))
+    shell.good("install", write_hand(place / name, source), "--yes")
+    (folder,) = (shell.home / "hands").glob(f"{name}-*")
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -94,18 +93,15 @@ def test_a_hand_that_never_ran_is_no_error(command: str, calm: Shell) -> None:
     assert ran.err.startswith("plain has ")
 
 
-def test_a_hand_that_was_removed_still_has_its_runs_and_one_that_never_ran_is_gone(
-    quiet: Shell, tmp_path: Path
-) -> None:
-    run = str(quiet.told("start", "plain", "--wait")["run"])
-    quiet.good("remove", "plain")
-    assert run in quiet.good("runs", "plain")
-    assert "maniple run-show" in quiet.run("runs", run).err
-    quiet.good(
-        "install", write_hand(tmp_path / "second", PLAIN._replace(toml=PLAIN.toml.replace("plain", "second"))), "--yes"
-    )
-    quiet.good("remove", "second")
-    assert quiet.run("runs", "second").code == 1
+def test_a_hand_that_was_removed_still_has_its_runs_and_one_that_never_ran_is_gone(calm: Shell, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        install_plain(calm, name, tmp_path)
+    run = str(calm.told("start", "first", "--wait")["run"])
+    calm.good("remove", "first")
+    assert run in calm.good("runs", "first")
+    assert "maniple run-show" in calm.run("runs", run).err
+    calm.good("remove", "second")
+    assert calm.run("runs", "second").code == 1
 
 
 @pytest.mark.parametrize("words", ["logs x", "runs x", "ps", "up", "audit tail", "keys"])
@@ -127,53 +123,54 @@ def test_a_home_that_lost_its_file_is_to_be_restored_and_not_made(words: str, st
     assert "maniple init" not in ran.err
 
 
-def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew(quiet: Shell, tmp_path: Path) -> None:
-    shutil.rmtree(quiet.home / "hands")
-    folder = write_hand(tmp_path / "second", PLAIN._replace(toml=PLAIN.toml.replace("plain", "second")))
-    ran = quiet.run("install", folder, "--yes")
+def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew(still: Shell, tmp_path: Path) -> None:
+    still.good("up")
+    shutil.rmtree(still.home / "hands")
+    folder = write_hand(tmp_path / "plain", PLAIN)
+    ran = still.run("install", folder, "--yes")
     assert ran.code == 1
     assert "`maniple up`" in ran.err
-    quiet.good("down")
-    quiet.good("up")
-    quiet.good("install", folder, "--yes")
+    still.good("down")
+    still.good("up")
+    still.good("install", folder, "--yes")
 
 
-@pytest.mark.parametrize("words", spread([(("start", "plain", "--wait"),), (("start", "plain"),)], 1))
-def test_a_hand_that_was_altered_is_refused(words: tuple[str, ...], quiet: Shell) -> None:
-    (folder,) = (quiet.home / "hands").iterdir()
+def test_a_hand_that_was_altered_is_refused(calm: Shell, tmp_path: Path) -> None:
+    folder = install_plain(calm, "altered", tmp_path)
     (folder / "main.py").write_text("print('other')\n")
-    ran = quiet.run(*words)
-    assert (ran.code, ran.out) == (4, "")
-    assert "was changed after sealing" in ran.err
-    assert "`maniple install DIR`" in ran.err
+    for words in (("start", "altered", "--wait"), ("start", "altered")):
+        ran = calm.run(*words)
+        assert (ran.code, ran.out) == (4, "")
+        assert "was changed after sealing" in ran.err
+        assert "`maniple install DIR`" in ran.err
 
 
-def test_a_start_that_misses_a_folder_says_which_and_what_brings_it_back(quiet: Shell, tmp_path: Path) -> None:
-    (folder,) = (quiet.home / "hands").iterdir()
+def test_a_start_that_misses_a_folder_says_which_and_what_brings_it_back(calm: Shell, tmp_path: Path) -> None:
+    folder = install_plain(calm, "mislaid", tmp_path)
     folder.rename(tmp_path / "kept")
-    ran = quiet.run("start", "plain", "--wait")
+    ran = calm.run("start", "mislaid", "--wait")
     assert (ran.code, ran.out) == (4, "")
-    assert f"plain does not start: {folder} is not there any more: restore it, or `maniple install DIR`" in ran.err
+    assert f"mislaid does not start: {folder} is not there any more: restore it, or `maniple install DIR`" in ran.err
     (tmp_path / "kept").rename(folder)
-    quiet.good("start", "plain", "--wait")
+    calm.good("start", "mislaid", "--wait")
 
 
 def test_a_root_that_is_gone_keeps_nobody_from_the_others_and_is_told_with_what_to_type(
-    quiet: Shell, tmp_path: Path
+    calm: Shell, tmp_path: Path
 ) -> None:
-    quiet.good("install", ROOT / "hands" / "files", "--yes")
+    calm.good("install", ROOT / "hands" / "files", "--yes")
     for name in ("data", "away"):
         (tmp_path / name).mkdir()
-        quiet.good("roots", "add", name, tmp_path / name)
+        calm.good("roots", "add", name, tmp_path / name)
     (tmp_path / "away").rmdir()
-    quiet.good("call", "files.list", "data")
-    ran = quiet.run("call", "files.list", "away")
+    calm.good("call", "files.list", "data")
+    ran = calm.run("call", "files.list", "away")
     assert (ran.code, ran.out) == (1, "")
     assert "away: there is no root 'away', or its folder was gone when this Hand started" in ran.err
     (tmp_path / "away").mkdir()
     assert "`maniple restart files`" in ran.err
-    quiet.good("restart", "files")
-    quiet.good("call", "files.list", "away")
+    calm.good("restart", "files")
+    calm.good("call", "files.list", "away")
 
 
 @pytest.mark.parametrize("words", [("call", b"kernel.ps\xff"), ("show", b"\xff"), ("start", b"plain", b"a=\xff")])

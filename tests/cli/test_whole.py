@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from kernel.cli.starting import LOG_MOST
-from tests.cli.shell import MANIPLE, Shell, is_gone
+from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone
 from tests.cli.test_runs import until
 from tests.living import ECHO, write_hand
 from tests.spread import spread
 
 
-def test_init_makes_a_home_that_only_its_owner_can_enter(tmp_path: Path) -> None:
+def test_init_makes_a_home_that_only_its_owner_can_enter_with_keys_of_its_own(made: Shell, tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
     shell.good("init", "--no-hands")
     assert stat.S_IMODE(shell.home.stat().st_mode) == 0o700
@@ -26,13 +26,8 @@ def test_init_makes_a_home_that_only_its_owner_can_enter(tmp_path: Path) -> None
     assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
     assert not [name for name in os.listdir(shell.home.parent) if name.startswith(".")]
     assert shell.told("audit", "verify")["ok"] is True
-
-
-def test_no_two_homes_share_a_key(still: Shell, tmp_path: Path) -> None:
-    other = Shell(tmp_path / "other")
-    other.good("init", "--no-hands")
     for name in ("log.key", "kernel.key", "operator.key", "seal.key"):
-        assert (still.home / "keys" / name).read_bytes() != (other.home / "keys" / name).read_bytes()
+        assert (shell.home / "keys" / name).read_bytes() != (made.home / "keys" / name).read_bytes()
 
 
 def test_init_refuses_what_is_there(still: Shell, tmp_path: Path) -> None:
@@ -61,7 +56,9 @@ def test_an_interrupted_init_is_typed_again(tmp_path: Path) -> None:
     shell.good("down")
 
 
-def test_up_status_and_down(still: Shell) -> None:
+def test_up_status_and_down_and_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> None:
+    log = still.home / "run" / "kernel.log"
+    log.write_bytes(b"x" * (LOG_MOST + 1))
     pid = still.told("up")["pid"]
     told = still.told("status")
     assert (told["pid"], told["home"], told["frozen"]) == (pid, str(still.home), False)
@@ -70,14 +67,19 @@ def test_up_status_and_down(still: Shell) -> None:
     assert still.told("down")["pid"] == pid
     assert is_gone(int(str(pid)))
     assert still.run("down").code == 3
+    assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MOST + 1, 0)
 
 
 @pytest.mark.parametrize("end", spread([signal.SIGINT, signal.SIGTERM], 1))
-def test_a_kernel_in_the_foreground_is_the_process_that_was_started(end: signal.Signals, still: Shell) -> None:
+def test_a_kernel_in_the_foreground_is_the_process_that_was_started_and_keeps_its_standard_error(
+    end: signal.Signals, still: Shell
+) -> None:
     kernel = still.begin("up", "--foreground")
     try:
-        until(lambda: still.run("status").code == 0)
+        assert kernel.stderr is not None
+        assert kernel.stderr.readline() == b"ready\n"
         assert still.told("status")["pid"] == kernel.pid
+        assert os.readlink(f"/proc/{kernel.pid}/fd/2") == os.readlink(f"/proc/self/fd/{kernel.stderr.fileno()}")
         kernel.send_signal(end)
         assert kernel.wait(20) == 0
     finally:
@@ -86,19 +88,8 @@ def test_a_kernel_in_the_foreground_is_the_process_that_was_started(end: signal.
     assert "kernel.stop" in still.good("audit", "tail")
 
 
-def test_a_kernel_in_the_foreground_keeps_its_standard_error(still: Shell) -> None:
-    kernel = still.begin("up", "--foreground")
-    try:
-        assert kernel.stderr is not None
-        assert kernel.stderr.readline() == b"ready\n"
-        assert still.run("status").code == 0
-        assert os.readlink(f"/proc/{kernel.pid}/fd/2") == os.readlink(f"/proc/self/fd/{kernel.stderr.fileno()}")
-    finally:
-        kernel.terminate()
-        kernel.communicate()
-
-
-@pytest.mark.parametrize("closing", spread(["<&- >&- 2>&-", "<&-", "<&- >&-"], 1))
+@pytest.mark.wide
+@pytest.mark.parametrize("closing", ["<&- >&- 2>&-", "<&-", "<&- >&-"])
 def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: str, still: Shell) -> None:
     line = f'exec "$@" {closing}'
     done = subprocess.run(["sh", "-c", line, "sh", *MANIPLE, "up"], env=still.environment(), check=False, timeout=60)
@@ -116,6 +107,7 @@ def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
         assert "already" in ran.err
 
 
+@pytest.mark.wide
 def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell) -> None:
     starts = [still.begin("up") for _ in range(3)]
     told = [start.communicate(timeout=60)[1].decode() for start in starts]
@@ -124,14 +116,6 @@ def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell
     still.good("down")
     assert sorted(start.returncode for start in starts) == [0, 1, 1], told
     assert log == str(still.home / "run" / "kernel.log")
-
-
-def test_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> None:
-    log = still.home / "run" / "kernel.log"
-    log.write_bytes(b"x" * (LOG_MOST + 1))
-    still.good("up")
-    still.good("down")
-    assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MOST + 1, 0)
 
 
 def test_a_kernel_takes_all_the_descriptors_that_it_may_have(still: Shell) -> None:
@@ -163,25 +147,19 @@ def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
     still.good("down")
 
 
-def test_a_killed_kernel_is_no_kernel_at_once_and_up_recovers(still: Shell) -> None:
+def test_a_killed_kernel_is_no_kernel_at_once_a_wait_for_it_ends_and_up_recovers(still: Shell) -> None:
     pid = int(str(still.told("up")["pid"]))
+    waiting = still.begin("call", "kernel.sleep", "milliseconds=60000", "--timeout", "60s")
+    until(lambda: still.told("status")["open_calls"] == 2)
     os.kill(pid, signal.SIGKILL)
+    _, err = waiting.communicate(timeout=10)
+    assert (waiting.returncode, b"maniple up" in err) == (3, True)
     until(lambda: is_gone(pid))
     assert (still.home / "run" / "bus").exists(), "a stale socket is what is tested"
     assert still.run("ps").code == 3
     still.good("up")
     still.good("down")
     assert still.told("audit", "verify")["ok"] is True
-
-
-def test_a_wait_ends_when_the_kernel_dies(still: Shell) -> None:
-    pid = int(str(still.told("up")["pid"]))
-    waiting = still.begin("call", "kernel.sleep", "milliseconds=60000", "--timeout", "60s")
-    until(lambda: still.told("status")["open_calls"] == 2)
-    os.kill(pid, signal.SIGKILL)
-    _, err = waiting.communicate(timeout=10)
-    assert waiting.returncode == 3
-    assert b"maniple up" in err
 
 
 def test_doctor_finds_what_this_machine_has(tmp_path: Path) -> None:
@@ -238,11 +216,11 @@ def test_colours_are_for_terminals_that_want_them(shell: Shell) -> None:
     assert b"\033[" not in _on_a_terminal(shell, "hands", NO_COLOR="1")
 
 
-def test_a_table_fits_the_terminal(shell: Shell) -> None:
-    shown = _on_a_terminal(shell, "hands", NO_COLOR="1", COLUMNS="60").decode()
+def test_a_table_fits_the_terminal(untouched: Shell) -> None:
+    shown = _on_a_terminal(untouched, "hands", NO_COLOR="1", COLUMNS="60").decode()
     assert max(len(line) for line in shown.splitlines()) <= 60
     assert "…" in shown
-    assert max(len(line) for line in shell.good("hands").splitlines()) > 60
+    assert max(len(line) for line in untouched.good("hands").splitlines()) > 60
 
 
 @pytest.mark.parametrize("columns", ["40", "80", "200"])
@@ -272,10 +250,9 @@ EMPTY = [
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def untouched(furnished: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home whose kernel runs, with the bundled Hands and `echo`, in which nobody has done anything."""
-    shell = Shell(tmp_path_factory.mktemp("untouched") / "home")
-    shell.good("init")
+    shell = copied_home(furnished, tmp_path_factory.mktemp("untouched") / "home")
     shell.good("up")
     try:
         shell.good("install", write_hand(shell.home.parent / "echo", ECHO), "--yes")
