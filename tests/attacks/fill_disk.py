@@ -1,4 +1,4 @@
-"""Fill the disk with one file: 64 MiB, here."""
+"""Fill the disk with one file: 32 MiB, here."""
 
 from tests.attacks.attack import Attack
 
@@ -6,10 +6,10 @@ ATTACK = Attack(
     code="""
 def attack(hand, given):
     with open(hand.scratch / "large", "wb") as file:
-        return sum(file.write(bytes(1 << 20)) for _ in range(64))
+        return sum(file.write(bytes(1 << 20)) for _ in range(32))
 """,
     stopped_by=("rlimits",),
     refused="OSError 27",
     stopped_for_user=("rlimits",),
-    got=lambda found, given: found == 64 << 20,
+    got=lambda found, given: found == 32 << 20,
 )

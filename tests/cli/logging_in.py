@@ -3,11 +3,20 @@
 import subprocess
 import urllib.error
 import urllib.request
+from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
+from kernel.cli import installing, mcp_servers, package
+from manifests.grants import asked
+from manifests.mcp.folder import Wanted
+from manifests.mcp.tools import Login, Offer, Tool
 from tests.cli.shell import Ran, Shell
+from tests.living import Kernel, seal_key
 from tests.system.authority import Shop
+
+DO: Final = Tool(name="do", description="Do it.", input_schema={"type": "object", "properties": {}})
 
 
 def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
@@ -16,6 +25,15 @@ def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
     ran = shell.run("mcp", "add", name, shop.url, "--connect", host, *more, "--yes", CLIENT_SECRET="look-for-this-key")
     assert ran.code == 0, ran.err
     return ran
+
+
+def install(kernel: Kernel, shop: Shop, name: str) -> None:
+    """Have the server installed as it is when it was added by somebody who had logged in; nobody looks at it for that."""
+    hosts = tuple(urlsplit(one).netloc for one in (shop.url, shop.bank))
+    hand = mcp_servers.made(Wanted(name=name, url=shop.url, hosts=hosts, login=Login()), Offer(tools=(DO,)), {})
+    with kernel.client() as client:
+        sealed = package.sealed(hand, seal_key(kernel.home))
+        installing.install(client, hand, sealed, asked(hand.manifest), as_declared=True)
 
 
 class Page:

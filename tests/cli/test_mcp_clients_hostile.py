@@ -13,7 +13,6 @@ import pytest
 from tests.cli.clients import LAB, printed, until
 from tests.cli.shell import MANIPLE, Shell
 from tests.living import write_hand
-from tests.spread import spread
 
 GREETING = {
     "protocolVersion": "2025-11-25",
@@ -131,7 +130,7 @@ def test_more_requests_at_once_than_are_allowed_are_answered_with_an_error_and_a
     until(lambda: "no longer waiting for flood-1\n" in printed(desk))
 
 
-@pytest.mark.parametrize("ending", spread(["close", "kill"], 1))
+@pytest.mark.parametrize("ending", ["close", "kill"])
 def test_calls_of_a_client_that_goes_are_given_up(desk: Shell, raw: Raw, ending: str) -> None:
     raw.greet()
     raw.ask(1, "tools/call", {"name": "lab_wait", "arguments": {"name": f"gone-{ending}"}})

@@ -10,7 +10,8 @@ from urllib.error import URLError
 import pytest
 
 from runtime.mcp.kept import FILE
-from tests.cli.logging_in import Page, add, do, log_in
+from tests.cli import logging_in
+from tests.cli.logging_in import Page, do
 from tests.cli.shell import Shell
 from tests.living import ROOT, Kernel, holding, install, make_home
 from tests.system.authority import Shop, nothing, running
@@ -44,8 +45,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> Iterator[Ker
     with Kernel(make_home(tmp_path_factory.mktemp("mortal") / "home")) as kernel, kernel.client() as client:
         install(kernel, ROOT / "hands" / "web")
         client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
-        add(Shell(kernel.home), shop, NAME)
-        log_in(Shell(kernel.home), shop, NAME)
+        logging_in.install(kernel, shop, NAME)
         yield kernel
 
 
