@@ -13,8 +13,6 @@ from tests.living import ROOT
 
 MANIPLE = [sys.executable, "-I", str(ROOT / "kernel" / "cli" / "__main__.py")]
 WITHIN = 60.0
-BY_EXEC = "BY_EXEC"
-"""A variable that says so."""
 
 
 class Ran(NamedTuple):
@@ -41,11 +39,18 @@ class Shell:
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def run(self, *words: str | Path, stdin: str | bytes = "", cwd: Path | None = None, **variables: str) -> Ran:
+    def run(
+        self,
+        *words: str | Path,
+        stdin: str | bytes = "",
+        cwd: Path | None = None,
+        by_exec: bool = False,
+        **variables: str,
+    ) -> Ran:
         """Run a command to its end, forked where its imports are; by exec if told so, or given more than a pipe takes."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         environment = self.environment(**variables)
-        if BY_EXEC not in variables and len(given) <= forked.LONGEST:
+        if not by_exec and len(given) <= forked.LONGEST:
             code, out, err = forked.run([*map(str, words)], given, str(cwd or Path.cwd()), environment, WITHIN)
             return Ran(code, out.decode(), err.decode())
         done = subprocess.run(

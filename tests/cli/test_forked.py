@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.forked import Server
-from tests.cli.shell import BY_EXEC, Shell, is_gone
+from tests.cli.shell import Shell, is_gone
 from tests.system.fates import children, until
 
 NO_END = ("audit", "tail", "-f")
@@ -28,7 +28,7 @@ def server(still: Shell) -> Iterator[Server]:
     [((), ""), (("--help",), ""), (("stat",), ""), (("keys", "add", "\udcff"), ""), (("answer", "1", "-"), "ü\n")],
 )
 def test_it_tells_and_ends_as_one_that_was_started_by_exec(still: Shell, words: tuple[str, ...], stdin: str) -> None:
-    assert still.run(*words, stdin=stdin) == still.run(*words, stdin=stdin, **{BY_EXEC: "1"})
+    assert still.run(*words, stdin=stdin) == still.run(*words, stdin=stdin, by_exec=True)
 
 
 def begun(server: Server, home: Shell, within: float) -> tuple[int, threading.Thread, list[object]]:

@@ -59,7 +59,7 @@ class Person:
         for _ in range(TRIES):
             hosts = [word for host in self._hosts for word in ("--connect", host)]
             words = (self.name, self._url, "--may-ask", "--yes", *hosts, *self._options)
-            ran = self.shell.run("mcp", "add", *words, cwd=None, **self._variables)
+            ran = self.shell.run("mcp", "add", *words, cwd=None, by_exec=False, **self._variables)
             if ran.code == 0:
                 return
             if not self._granted(ran):
