@@ -57,9 +57,9 @@ DELIVER_AGAIN: Final = 0.1
 """Seconds until a call of one of the kernel's own methods is delivered again, whose caller has no process just now."""
 
 HOUSEKEEPING: Final = 60.0
-"""Seconds between looks at what grows: Hands' output, the log since its last snapshot."""
+"""Seconds between looks at what grows beside the log: Hands' output."""
 
-SNAPSHOT_AFTER: Final = 20_000
+SNAPSHOT_AFTER: Final = 8_192
 """Entries after the last snapshot at which another is written, so that a start after a crash is quick too."""
 
 GONE: Final = 1_024
@@ -69,7 +69,8 @@ GONE: Final = 1_024
 class Kernel:
     """One kernel on one home."""
 
-    def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, template: Started) -> None:
+    def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, template: Started, at: int) -> None:
+        """at: how many entries there were at the snapshot that the state was read from."""
         self.home, self.log, self.state, self.loop = home, log, state, loop
         self.peers: dict[bytes, Peer] = {}
         self.gone: deque[bytes] = deque(maxlen=GONE)
@@ -80,7 +81,7 @@ class Kernel:
         self.is_finishing = False
         self.no_template = ""
         self._has_template, self._template_deaths = True, 0
-        self._snapshot_at = log.size
+        self._snapshot_at = at
         self.keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}
         self._tally = Tally()
         self._operator_digests = os.urandom(32)
@@ -125,9 +126,13 @@ class Kernel:
         self.loop.after(HOUSEKEEPING, self._keep_house)
         for name in self.state.hands:
             output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
-        if self.log.size - self._snapshot_at > SNAPSHOT_AFTER:
-            self._snapshot_at = self._snapshot()
         self.resuming.try_again()  # there may be room now
+
+    def rest(self) -> None:
+        """Do what was put off until nothing else waits: entries, and a snapshot when there are many."""
+        self.log.flush()
+        if self.log.size - self._snapshot_at > SNAPSHOT_AFTER and self.log.state is LogState.OK:
+            self._snapshot_at = self._snapshot()
 
     def _snapshot(self) -> int:
         calls = self.exchange.calls.values()
@@ -223,8 +228,7 @@ class Kernel:
 
     def digest_key(self, principal: str) -> bytes:
         """The key of the log's digests of a principal's bodies."""
-        run = self.runs.get(principal)
-        return run.digest_key if run else self._operator_digests
+        return self.runs[principal].digest_key if principal in self.runs else self._operator_digests
 
     def tape_of(self, call: OpenCall) -> Tape | None:
         """The tape on which a call's caller hears of it; None for one without, or whose work the call is."""

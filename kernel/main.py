@@ -62,7 +62,7 @@ def opened(path: str, loop: Loop) -> Kernel:
     loop.watch(wake, log.settle)
     if found.cut:
         log.append("kernel.recovered", principal="kernel", detail={"cut": found.cut})
-    kernel = Kernel(home, keys, log, state, loop, template)
+    kernel = Kernel(home, keys, log, state, loop, template, start.size)
     kernel.boot()
     return kernel
 
@@ -80,5 +80,5 @@ def serve(kernel: Kernel) -> None:
         signal.signal(number, lambda *_: os.eventfd_write(asked, 1))
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
     kernel.loop.watch(int(kernel.bus.door.FD), kernel.links.look_at_the_door)
-    kernel.loop.run(kernel.bus.router, kernel.router.turn, kernel.log.flush)
+    kernel.loop.run(kernel.bus.router, kernel.router.turn, kernel.rest)
     kernel.close()

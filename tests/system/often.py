@@ -1,4 +1,4 @@
-"""A kernel that keeps its house, and so its snapshot, many times a second. Started by test_calls_at_a_crash.py as a process.
+"""A kernel that keeps its house many times a second, and a snapshot behind each entry. Started as a process.
 
 python -c STARTER SEARCH-PATH tests.system.often HOME READY
 """
@@ -9,5 +9,5 @@ def main(arguments: list[str]) -> None:
     from kernel import core
     from kernel import main as kernel_main
 
-    core.HOUSEKEEPING, core.SNAPSHOT_AFTER = 0.1, 0  # type: ignore[misc]
+    core.HOUSEKEEPING, core.SNAPSHOT_AFTER = 0.1, 1  # type: ignore[misc]
     kernel_main.main(arguments)

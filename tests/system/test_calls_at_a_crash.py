@@ -98,11 +98,10 @@ def test_one_that_an_older_snapshot_knows_of_has_its_end_too(kernel: Kernel) -> 
     kernel.down()
     frequent = Kernel(kernel.home, "tests.system.often")
     with frequent:
-        before = len(entries(frequent.home, "snapshot"))
         with frequent.client() as client:
             begin(client, "relay.write", [{"call": "sink.do", "with": {"steps": HOLD}}])
-            entry(frequent.home, "call", method="sink.do")
-            until(lambda: len(entries(frequent.home, "snapshot")) > before + 1, "a snapshot while it is open")
+            made = entry(frequent.home, "call", method="sink.do").seq
+            until(lambda: entries(frequent.home, "snapshot")[-1].seq > made, "a snapshot while it is open")
             newest = entries(frequent.home, "snapshot")[-1].seq
             until(lambda: _size(frequent.home) >= newest, "its file is there")
             frequent.kill()
