@@ -69,7 +69,7 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     deadline: Number = 0
 
 
-class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="asked"):
+class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, tag="asked"):
     """A request of the run's. kind: `call`, `publish` or `subscribe`; number: the run's own; on: method or event.
 
     digest: BLAKE2b of its body; the body itself is kept up to ASKED_MOST bytes, since it would be made again.
@@ -100,7 +100,7 @@ def kept_of(body: bytes) -> bytes | None:
     return body if len(body) <= ASKED_MOST else None
 
 
-class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heard"):
+class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, tag="heard"):
     """A message to the run: its header's bytes and its body. secret: the body holds secrets, and is not kept."""
 
     header: bytes

@@ -29,6 +29,9 @@ AHEAD: Final = 32
 SMALL: Final = 4096
 """Messages that may be told before their request has come, each of so many bytes at most: see Telling.due."""
 
+BESIDE: Final = 160
+"""Bytes of memory that a message takes beside its own."""
+
 
 class Known(Struct, frozen=True, kw_only=True, gc=False):
     """A request on a tape. number: the run's; seq: of its entry in the log, if it was allowed.
@@ -57,7 +60,7 @@ class Contents(Struct, kw_only=True):
     """What a first look at a tape finds. heard: messages on it; needs: entries of the log that vouch for all of it.
 
     is_delivered: the run was given its work. spent: what it had used when that was last put down. labels: of what it was
-    begun with and of all that it was told.
+    begun with and of all that it was told. kept: its messages, all of them or none, which take `size` bytes of memory.
     """
 
     known: list[Known]
@@ -66,6 +69,8 @@ class Contents(Struct, kw_only=True):
     is_delivered: bool
     spent: Spent = Spent()
     labels: Labels = frozenset()
+    kept: list[Heard] = []
+    size: int = 0
 
     def numbered(self) -> dict[int, int]:
         """What a process that asks in the same order calls each request, as its loop numbers them."""
@@ -79,10 +84,11 @@ def known_of(asked: Asked, seq: int = 0) -> Known:
     )  # fmt: skip
 
 
-def look_at(records: Iterable[Placed]) -> Contents:
-    """What is on a tape."""
+def look_at(records: Iterable[Placed], room: int = 0) -> Contents:
+    """What is on a tape. room: bytes of memory in which its messages are kept if they fit, so that it is read once."""
     known: dict[int, Known] = {}
     heard, needs, is_delivered, spent, labels = 0, 0, False, Spent(), Labels()
+    kept, size = list[Heard](), 0
     for placed in records:
         needs = max(needs, placed.needs)
         if isinstance(placed.record, Began):
@@ -93,6 +99,9 @@ def look_at(records: Iterable[Placed]) -> Contents:
             spent = placed.record
         elif isinstance(placed.record, Heard):
             heard += 1
+            size += BESIDE + len(placed.record.header) + len(placed.record.body)
+            if size <= room:
+                kept.append(placed.record)
             header = codec.decode_from_kernel(placed.record.header)
             is_delivered = is_delivered or isinstance(header, headers.Call)
             if marks := getattr(header, "labels", ()):
@@ -101,8 +110,11 @@ def look_at(records: Iterable[Placed]) -> Contents:
             if number in known and not (known[number].is_begun and isinstance(header, headers.Chunk)):
                 is_ended = isinstance(header, ENDS)
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
+    if len(kept) < heard:
+        kept, size = [], 0
     return Contents(
-        known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent, labels=labels
+        known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent, labels=labels,
+        kept=kept, size=size,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Separate from resuming.py, which begins where this ends: with runs that have a t
 """
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -29,10 +29,15 @@ from wire.telling import Contents, look_at
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
+KEPT: Final = 8 * 1024 * 1024
+"""Bytes of memory for what the tapes of all runs tell, from the look at them until it is told; what finds no room there is
+read again then.
+"""
+
 
 def boot(kernel: "Kernel") -> set[str]:
     """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
-    state, taken = kernel.state, set[str]()
+    state, taken, room = kernel.state, set[str](), KEPT
     for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
         if one.instead:
             kernel.results.replace(one.instead, run)
@@ -42,18 +47,19 @@ def boot(kernel: "Kernel") -> set[str]:
             kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")
             continue
         try:
-            _take_up(kernel, run, one)
+            room -= _take_up(kernel, run, one, room)
             taken.add(run)
         except (ManipleError, OSError) as error:
             kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot go on: {error}"))
     return taken
 
 
-def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
+def _take_up(kernel: "Kernel", name: str, one: Unfinished, room: int) -> int:
+    """Take up a run; how much of the room what it is told takes. Raises ManipleError or OSError."""
     state = kernel.state
     secret = kernel.log.journal.secret(name)
     file = kernel.log.journal.tape(name, secret)
-    contents = look_at(file.cut(kernel.log.found))
+    contents = look_at(file.cut(kernel.log.found), room)
     told = began(file.records())
     hand = upgrades.version_of(state, told.hand, told.seal)
     if hand is None:
@@ -91,6 +97,7 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished) -> None:
     kernel.exchange.open(work)
     _reserve(kernel, work, left, tape)
     kernel.resuming.waiting[name] = -1, -1
+    return contents.size
 
 
 def _reserve(kernel: "Kernel", work: OpenCall, left: Open, tape: Tape) -> None:

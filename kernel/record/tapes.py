@@ -293,5 +293,5 @@ class Tape:
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
         records = first(self.file.records(), contents.heard)
-        messages = (one.record for one in records if isinstance(one.record, Heard))
-        self._telling = Telling(contents, messages, in_order=self.in_order)
+        read = (one.record for one in records if isinstance(one.record, Heard))
+        self._telling = Telling(contents, iter(contents.kept) if contents.kept else read, in_order=self.in_order)

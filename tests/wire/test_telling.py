@@ -277,6 +277,14 @@ def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:
     assert isinstance(contents.known[1], Known)
 
 
+def test_a_look_keeps_the_messages_if_all_of_them_fit() -> None:
+    tape: list[Record] = [Heard(header=codec.encode(headers.Done(number=n)), body=b"as it was") for n in (1, 3, 5)]
+    size = look_at(placed(tape), 10_000).size
+    for room, kept in ((0, []), (size - 1, []), (size, tape), (10_000, tape)):
+        contents = look_at(placed(tape), room)
+        assert (contents.heard, contents.kept, contents.size) == (3, kept, size if kept else 0)
+
+
 def test_what_a_process_says_again_of_an_open_stream_nobody_hears_twice() -> None:
     streams = Streams()
     assert [streams.repeated(1, 3), streams.repeated(1, 2), streams.repeated(-3, 1, b"a")] == [0, 0, 0]
