@@ -18,8 +18,8 @@ def code_digests() -> dict[str, object]:
         for folder, folders, files in os.walk(os.path.join(root, package)):
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(files):
-                with open(os.path.join(folder, name), "rb") as file:
-                    whole.update(f"{os.path.relpath(file.name, root)}\n".encode())
+                with open(f"{folder}/{name}", "rb", 0) as file:
+                    whole.update(f"{folder[len(root) + 1 :]}/{name}\n".encode())
                     whole.update(hashlib.sha256(file.read()).digest())
         digests[package] = whole.hexdigest()
     return digests
