@@ -112,7 +112,7 @@ def _install(this: Asked) -> Decided:
     before = this.state.hands.get(hand.name)
     whose: Detail = {"hand": before.id if before else this.new_id, "name": hand.name}
     seal = hashlib.sha256(package.seal.encode()).hexdigest()
-    told: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal}
+    told: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal, "by": [*sealed.by]}
     if this.arguments.get("as_declared"):
         told["as_declared"] = True
     if hand.wasm:
@@ -141,7 +141,7 @@ def _check_owner(this: Asked, name: str, sealed: Seal) -> None:
     before = this.state.hands.get(name)
     if before is None:
         return
-    owners = {key_id for _, key_id in signers(before.package.seal)}
+    owners = {*before.by} or {key_id for _, key_id in signers(before.package.seal)}
     alive = [key.name for key in this.state.trust.keys if key.id in owners and key.is_usable(this.now)]
     if alive and not owners & set(sealed.by):
         mend = f"`maniple remove {name}` first, which ends its grants; where its maker has a new one, `maniple keys rotate`"

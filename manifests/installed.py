@@ -33,7 +33,8 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     seal: SHA-256 in hex of its seal's text, as the log says; the package is what the folder held when it was read.
     as_declared: the operator believes a program what its methods do. since: when its [schedule] became what it is,
-    microseconds since the epoch, 0 without one.
+    microseconds since the epoch, 0 without one. by: the ids of the keys that sealed it, whatever its folder holds now; none
+    where an older Maniple installed it.
     """
 
     id: HandId
@@ -46,6 +47,7 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     as_declared: bool = False
     artefact: Artefact | None = None
     since: int = 0
+    by: tuple[str, ...] = ()
 
     @property
     def provides(self) -> dict[str, Provided]:

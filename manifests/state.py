@@ -111,6 +111,7 @@ def _install(state: State, entry: Entry, load: Load) -> None:
         package=_loaded(load, detail),
         as_declared=bool(detail.get("as_declared")),
         artefact=msgspec.convert(detail["artefact"], Artefact) if "artefact" in detail else None,
+        by=msgspec.convert(detail.get("by", ()), tuple[str, ...]),
     )
     state.hands[name] = _scheduled(state.hands[name], before, entry)
     if before is not None:

@@ -112,6 +112,19 @@ def test_a_hand_whose_folder_cannot_be_read_any_more_tells_that_and_nothing_of_i
     assert "key" not in str(row["why"])
 
 
+def test_a_hand_whose_folder_cannot_be_read_keeps_its_owner() -> None:
+    """Its seal lay in that folder; whose it was is in the log, and another trusted key does not take its grants."""
+    state, package = _state(), _package("news", "1.0.0", OTHER_KEY)
+    _install(state, package)
+    lost = state.hands["news"]
+    state.hands["news"] = replace(lost, package=Package(seal="", manifest=package.manifest, digest=""))
+    state = from_bytes(to_bytes(state))
+    with pytest.raises(Refusal, match=r"belongs to the key other.*`maniple remove news`"):
+        _install(state, _package("news", "1.1.0", HOME_KEY))
+    _install(state, _package("news", "1.1.0", OTHER_KEY))
+    assert (state.hands["news"].id, state.hands["news"].version) == (lost.id, "1.1.0")
+
+
 def test_a_name_whose_key_was_revoked_may_pass_to_another_key() -> None:
     state = _state()
     _install(state, _package("news", "1.0.0", OTHER_KEY))
