@@ -4,7 +4,9 @@ And as root each process of pytest's mounts for itself: what a test mounts is se
 for tests that run beside it and count mounts. Nothing runs beside a test that is marked `alone`.
 """
 
+import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +38,12 @@ def own_mounts() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_caches() -> None:
+    """What tests import of a Hand when they run leaves no __pycache__ in its folder; those of tests are written before."""
+    sys.dont_write_bytecode = True
+
+
+@pytest.fixture(scope="session", autouse=True)
 def own_group() -> Iterator[None]:
     """A control group of this process's own, where root can make one: what killed kernels leave in it goes with it."""
     above = cgroup.own()
@@ -61,6 +69,11 @@ def commands(own_mounts: None, own_group: None) -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """This folder's own files come first: one takes half a minute, and as one of the last it would keep others waiting."""
     items.sort(key=lambda item: item.path.parent != HERE.parent)
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and what they import stay until the end: no search for garbage goes through them again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

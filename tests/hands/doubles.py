@@ -24,12 +24,18 @@ def hand_module(hand: str, name: str) -> ModuleType:
     """A module of a Hand, whose modules import each other by bare name. `main` gets a name of its own, for every Hand
     has one.
     """
-    sys.dont_write_bytecode = True  # a __pycache__ in a Hand's folder would be a file that its seal does not know
     folder = str(HANDS / hand)
     if folder not in sys.path:
         sys.path.append(folder)
-    if name != "main":
-        return importlib.import_module(name)
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # a __pycache__ in a Hand's folder would be a file that its seal does not know
+    try:
+        return importlib.import_module(name) if name != "main" else _main_of(hand)
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _main_of(hand: str) -> ModuleType:
     known = f"main_of_{hand}"
     if known not in sys.modules:
         spec = importlib.util.spec_from_file_location(known, HANDS / hand / "main.py")
