@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime import starting
 from tests.runtime.peer import Peer
 
 
+@pytest.fixture(scope="session")
+def forking(own_mounts: None, own_group: None) -> Iterator[None]:
+    """What forks Hands lives in the control group of tests, and ends before it."""
+    yield
+    starting.end()
+
+
 @pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Peer]:
+def peer(tmp_path: Path, forking: None) -> Iterator[Peer]:
     made = Peer(tmp_path)
     yield made
     made.close()

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
@@ -15,6 +14,7 @@ from manifests import schema
 from manifests.schema import Events, HandSection, Limits, Manifest, Provided, Setting
 from manifests.values import LIMITS
 from runtime.wasm.engine import Engine, Module, binary_of
+from tests.runtime.starting import Forked, executed, forked
 from wire import codec, headers, limits
 from wire.headers import FromKernel, FromRun, Header
 from wire.launch import Launch, Rlimits, Start
@@ -67,7 +67,7 @@ class Peer:
         self.router.bind(f"ipc:///proc/self/fd/{here}/bus")
         os.close(here)
         self.route = b""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self._number = 0
 
     def launch(self, source: str, provides: tuple[Provided, ...] = (), **more: Unpack[More]) -> "Peer":
@@ -122,19 +122,11 @@ class Peer:
             launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret, artefact=artefact
         )
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", str(ROOT / "tests/runtime/child.py"), *(["warm"] * more.get("warm", False))],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=self.scratch,
-                env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-                pass_fds=(bus,),
-            )
+            if more.get("warm", False):
+                self.process = executed(msgspec.msgpack.encode(start), log.fileno(), self.scratch, bus)
+            else:
+                self.process = forked(msgspec.msgpack.encode(start), log.fileno(), self.scratch, bus)
         os.close(bus)
-        assert self.process.stdin is not None
-        self.process.stdin.write(msgspec.msgpack.encode(start))
-        self.process.stdin.close()
 
     # the bus --------------------------------------------------------------------------------------------------------
 

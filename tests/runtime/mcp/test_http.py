@@ -1,5 +1,7 @@
 """Connections to a server elsewhere: one that nobody waits for any more has its call ended, at whatever point that is."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.runtime.peer import Peer, provided
@@ -13,6 +15,12 @@ SOURCE = """
     from runtime.mcp.http import outside
 
     class Test(Hand):
+        async def start(self) -> None:
+            self.client = outside(self.kernel, ssl.create_default_context(), print)
+
+        async def ask_again(self, call: Call) -> int:
+            return (await self.client.get("http://far.example/")).status_code
+
         async def ask(self, call: Call) -> int:
             try:
                 async with outside(self.kernel, ssl.create_default_context(), print) as client:
@@ -22,10 +30,17 @@ SOURCE = """
 """
 
 
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory, forking: None) -> Iterator[Peer]:
+    """One Hand for all of these: what it imports takes a second, and each leaves it as it was."""
+    made = Peer(tmp_path_factory.mktemp("http"))
+    yield made.launch(SOURCE, (provided("test.ask"), provided("test.ask-again"))).ready()
+    made.close()
+
+
 @pytest.fixture
 def connecting(peer: Peer) -> tuple[int, int]:
     """A call whose Hand asks for a connection: its number, and that of the connection's call."""
-    peer.launch(SOURCE, (provided("test.ask"),)).ready()
     asked = peer.call("test.ask")
     made, _ = peer.expect(headers.Call)
     assert (made.method, made.resource) == ("web.connect", "far.example:443")
@@ -61,25 +76,9 @@ def test_a_connection_whose_greeting_is_none_is_ended(peer: Peer, connecting: tu
     assert [one.number for one in heard if isinstance(one, headers.Cancel)] == [made], heard
 
 
-KEPT = """
-    import ssl
-    import runtime.mcp.hand
-    from runtime import Call, Hand
-    from runtime.mcp.http import outside
-
-    class Test(Hand):
-        async def start(self) -> None:
-            self.client = outside(self.kernel, ssl.create_default_context(), print)
-
-        async def ask(self, call: Call) -> int:
-            return (await self.client.get("http://far.example/")).status_code
-"""
-
-
 def test_a_connection_that_the_server_ended_while_it_was_idle_is_used_no_more(peer: Peer) -> None:
-    peer.launch(KEPT, (provided("test.ask"),)).ready()
     for _ in range(2):
-        peer.call("test.ask")
+        peer.call("test.ask-again")
         made, _ = peer.expect(headers.Call)
         peer.send(headers.Chunk(number=made.number), b"")
         peer.chunks(1)
