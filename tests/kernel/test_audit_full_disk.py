@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import SYSTEMS, on_small_disk
+from tests.spread import spread
+
+SCENARIOS = ("whole_way", "at_speed", "restarts", "starts_full")
+WAYS = [
+    (system, scenario) for shift, system in enumerate(SYSTEMS) for scenario in SCENARIOS[shift:] + SCENARIOS[:shift]
+]
 
 
-@pytest.mark.parametrize("scenario", ["whole_way", "at_speed", "restarts", "starts_full"])
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(("system", "scenario"), spread(WAYS, 4))
 def test_a_full_disk_stops_effects_and_loses_nothing(tmp_path: Path, system: str, scenario: str) -> None:
     on_small_disk(tmp_path, system, "tests.kernel.full_disk", scenario)

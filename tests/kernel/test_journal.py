@@ -17,6 +17,7 @@ from kernel.record.growing import SIDE_BY_SIDE, Syncing
 from kernel.record.journal import Journal, TapeFile
 from tests.kernel.logs import Opened, start, written
 from tests.small_disk import SYSTEMS, on_small_disk
+from tests.spread import spread
 from wire import tape as tapes
 from wire.errors import TapeDamaged
 from wire.tape import Asked, Began, Heard, Record, began
@@ -264,7 +265,7 @@ def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
     assert records(tapes[0])[1:] == [asked(number) for number in range(len(records(tapes[0])) - 1)]
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", spread(SYSTEMS, 1))
 def test_a_full_disk_holds_back_the_entries_that_need_the_tape_and_loses_nothing(tmp_path: Path, system: str) -> None:
     on_small_disk(tmp_path, system, "tests.kernel.full_tape")
 

@@ -77,6 +77,14 @@ def _many(path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a folder, and a second large file in it, whose name is found late."""
+    path = _many(tmp_path_factory.mktemp("slow") / "many")
+    (path / "larger").write_bytes(b"x" * MEBIBYTE)
+    return path
+
+
 def _large(path: Path) -> Path:
     path.mkdir()
     (path / "large").write_bytes(b"x" * MEBIBYTE)
@@ -115,29 +123,30 @@ def test_all_folders_of_a_run_count_together_and_no_others(
 
 
 def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the_same(
-    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+    tmp_path: Path,
+    slow: Path,
+    opened: Open,
+    marks: int,
+    told: tuple[Callable[[Measured], None], Callable[[], list[int]]],
 ) -> None:
     tell, heard = told
     runs = [Bound(number=number, folders=1, most=MEBIBYTE // 2) for number in (1, 2, 3)]
-    slow = [Bound(number=one.number, folders=1, most=ALL) for one in runs[:2]]
-    many = [opened(_many(tmp_path / str(number))) for number in (1, 2)]
+    two = [Bound(number=one.number, folders=1, most=ALL) for one in runs[:2]]
+    many = [opened(slow) for _ in two]
     with pytest.raises(TooSlow):  # else what follows shows nothing
         folders.measure(many[0], 1 << 40, time.monotonic() + measuring.MOMENT)
-    for number in (1, 2):
-        (tmp_path / str(number) / "larger").write_bytes(b"x" * MEBIBYTE)
-    _measured(marks, tell, [*slow, runs[2]], [*many, opened(_large(tmp_path / "3"))], {})
+    _measured(marks, tell, [*two, runs[2]], [*many, opened(_large(tmp_path / "3"))], {})
     found = heard()
     assert found[0] == 3
     assert sorted(found) == [1, 2, 3]
 
 
 def test_nobody_goes_through_a_folder_that_somebody_goes_through_still(
-    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+    slow: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     """Else a folder that takes longer than the time between looks would have more processes each second, without end."""
     tell, heard = told
-    runs, many = [Bound(number=1, folders=1, most=ALL)], [opened(_many(tmp_path / "many"))]
-    (tmp_path / "many" / "larger").write_bytes(b"x" * MEBIBYTE)
+    runs, many = [Bound(number=1, folders=1, most=ALL)], [opened(slow)]
     locked, lock = os.pipe()
     if (other := os.fork()) == 0:
         fcntl.lockf(marks, fcntl.LOCK_EX, 1, 1)

@@ -64,12 +64,23 @@ def _zeros_in_between(content: bytes, at: int) -> bytes:
     return content[:at] + b"\0" * 40 + content[at + 40 :]
 
 
-@pytest.mark.parametrize("tear", [_cut_short, _zeros_from, _zeros_in_between])
-def test_a_tail_torn_at_any_byte_is_cut_off_and_told(tmp_path: Path, tear: Callable[[bytes, int], bytes]) -> None:
+@pytest.mark.parametrize(
+    ("tear", "step"),
+    [
+        (_cut_short, 1),
+        (_zeros_from, 4),
+        (_zeros_in_between, 4),
+        pytest.param(_zeros_from, 1, marks=pytest.mark.wide),
+        pytest.param(_zeros_in_between, 1, marks=pytest.mark.wide),
+    ],
+)
+def test_a_tail_torn_at_any_byte_is_cut_off_and_told(
+    tmp_path: Path, tear: Callable[[bytes, int], bytes], step: int
+) -> None:
     folder, lines = _with_tail(tmp_path, 2)
     path, content = segment_path(folder, 0), b"".join(lines)
     ends = list(itertools.accumulate(map(len, lines)))
-    for at in range(ends[-3], ends[-1] + (tear is not _zeros_in_between)):
+    for at in range(ends[-3], ends[-1] + (tear is not _zeros_in_between), step):
         torn = tear(content, at)
         path.write_bytes(torn)
         whole = max(end for end in ends if end <= at)

@@ -15,6 +15,7 @@ import pytest
 from kernel.process import seccomp
 from manifests.confinement.allowed import Profile
 from tests.kernel.seccomp_workload import PIECES
+from tests.spread import spread
 
 pytestmark = pytest.mark.skipif(not seccomp.available(), reason="this machine has no filter of system calls")
 
@@ -48,7 +49,7 @@ def _skip_what_is_not_here(piece: str) -> None:
         pytest.skip("Node.js is not on this machine")
 
 
-@pytest.mark.parametrize("piece", [piece for piece in PIECES if piece not in WITH])
+@pytest.mark.parametrize("piece", spread([piece for piece in PIECES if piece not in WITH], 7))
 @pytest.mark.parametrize("profiles", [(), (Profile.EXEC,), (Profile.INET,), tuple(Profile)], ids="+".join)
 def test_work_of_every_run_passes_under_every_filter(piece: str, profiles: tuple[Profile, ...]) -> None:
     assert _results(*profiles)[piece] == "done"

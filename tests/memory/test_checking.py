@@ -22,6 +22,7 @@ from memory.nearness import Meaning
 from memory.recall import Question, recall
 from memory.store import Store
 from tests.memory.clock import Clock
+from tests.spread import spread
 
 SQLITE_PAGE: Final = 4_096
 
@@ -140,7 +141,7 @@ def damaged(content: bytes, random: Random) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize(("seed", "files"), [(22, 320), (43, 120)])
+@pytest.mark.parametrize(("seed", "files"), spread([(43, 120), (22, 320)], 1))
 def test_a_file_with_other_bytes_in_it_is_answered_from_or_is_damaged(
     store: Store, tmp_path: Path, seed: int, files: int
 ) -> None:

@@ -15,6 +15,7 @@ from runtime.models import counting
 from runtime.models.messages import Answer, Image, Message, Text, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, says, texts
 from tests.runtime.agent.test_mending import check_whole
+from tests.spread import spread
 
 WINDOW = 9_000
 STEPS = 60
@@ -163,7 +164,7 @@ def test_what_was_marked_in_an_earlier_run_ends_with_its_mark_however_it_is_fold
 SCRIPTS = ("word ", "界", "é!", "{}", "x9")
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", spread(range(40), 16))
 def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_it_is_made(seed: int) -> None:
     chance = Random(seed)
 

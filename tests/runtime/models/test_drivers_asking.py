@@ -13,6 +13,7 @@ from runtime.models.failures import ModelFailed
 from tests.runtime.models import sending
 from tests.runtime.models.plays import KEY, MODELS, asking, made
 from tests.runtime.models.stage import Asked, stage, whole
+from tests.spread import spread
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
@@ -125,7 +126,7 @@ def test_openai_counts_nothing_beforehand() -> None:
     assert asyncio.run(made("openai", "http://127.0.0.1:1").count("m", asking())) is None
 
 
-@pytest.mark.parametrize("name", ["anthropic", "openai"])
+@pytest.mark.parametrize("name", spread(["openai", "anthropic"], 1))
 def test_a_request_starts_no_process_and_no_thread(name: str) -> None:
     code = (
         "import asyncio, sys, threading\n"

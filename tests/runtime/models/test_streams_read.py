@@ -11,6 +11,7 @@ from runtime.models.drivers import complete
 from runtime.models.messages import Answer, AnyPiece, Text, TextPiece, packed
 from tests.runtime.models.plays import GOOD, MODELS, Good, asking, begun, block, checked, ended, made, texts
 from tests.runtime.models.stage import Play, chunked, head, named, stage
+from tests.spread import spread
 
 
 def _named(good: Good) -> str:
@@ -35,7 +36,7 @@ def test_a_stream_becomes_its_pieces_and_its_answer(good: Good) -> None:
     assert all(len(packed([piece])) for piece in pieces)
 
 
-@pytest.mark.parametrize("good", GOOD, ids=_named)
+@pytest.mark.parametrize("good", spread(GOOD, 8), ids=_named)
 def test_a_stream_that_comes_byte_by_byte_is_the_same(good: Good) -> None:
     whole, answer = asyncio.run(_played(good, [head(), good.body]))
     pieces, again = asyncio.run(_played(good, [head(), *(good.body[at : at + 1] for at in range(len(good.body)))]))
