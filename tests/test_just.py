@@ -65,28 +65,18 @@ def _start(root: Path, *arguments: str, **environment: str) -> "subprocess.Popen
 
 
 def _pretend_installed(root: Path) -> None:
-    """Leave in the environment what pip writes of a package, and nothing of what the package brings."""
-    (site,) = (root / ".venv/lib").glob("python3*/site-packages")
-    told = site / "pretend_just-1.0.dist-info"
-    told.mkdir()
+    """Leave of an environment what pip writes of a package, and nothing of what the package brings."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    told = root / ".venv/lib" / version / "site-packages/pretend_just-1.0.dist-info"
+    told.mkdir(parents=True)
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: pretend-just\nVersion: 1.0\n")
     (told / "INSTALLER").write_text("pip\n")
     (told / "RECORD").write_text("pretend_just-1.0.dist-info/METADATA,,\n")
 
 
 def test_just_sets_up_and_hands_over(project: Path) -> None:
-    # Other bytes than the pinned ones are refused.
-    wanted = (project / "requirements/dev.txt").read_text()
-    (project / "requirements/dev.txt").write_text("pretend-just==1.0 --hash=sha256:" + "0" * 64 + "\n")
-    with _start(project, "check") as process:
-        out, err = process.communicate(timeout=240)
-    assert (process.returncode, out) == (1, "")
-    assert "DO NOT MATCH THE HASHES" in err
-    assert "could not be set up" in err
-
-    # With the pin put right, the next call mends it, which is half-finished: there is no stamp, and pip believes a package
-    # to be there whose program is missing. Here two at once.
-    (project / "requirements/dev.txt").write_text(wanted)
+    # A half-finished one is mended: there is no stamp, and pip believes a package to be there whose program is missing.
+    # Here two at once.
     _pretend_installed(project)
     with _start(project, "check", "a b") as first, _start(project, "check", "a b") as second:
         for process in (first, second):
@@ -104,6 +94,16 @@ def test_just_sets_up_and_hands_over(project: Path) -> None:
     with _start(project, "x", PIP_FIND_LINKS="", PYTHON="none") as process:
         out, err = process.communicate(timeout=240)
     assert (out.split()[-1], err) == ("x", "")
+
+    # Where other versions are wanted, other bytes than the pinned ones are refused, and it is not ready any more.
+    _wheel(project.parent, "pretend_more", {})
+    (project / "requirements/dev.txt").write_text("pretend-more==1.0 --hash=sha256:" + "0" * 64 + "\n")
+    with _start(project, "check") as process:
+        out, err = process.communicate(timeout=240)
+    assert (process.returncode, out) == (1, "")
+    assert "DO NOT MATCH THE HASHES" in err
+    assert "could not be set up" in err
+    assert not (project / ".venv/stamp").exists()
 
 
 def test_without_a_python_that_is_new_enough_just_says_what_to_do(project: Path) -> None:

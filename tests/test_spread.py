@@ -3,11 +3,15 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.living import ROOT
 from tests.spread import spread
+
+LEAN: Final = [word for plugin in ("anyio", "hypothesispytest", "xdist") for word in ("-p", f"no:{plugin}")]
+"""Without the plugins that take long to be imported and have no part in this."""
 
 
 def _run(found: list[object], *, wide: bool) -> list[object]:
@@ -39,7 +43,7 @@ def test_the_wide_ones_are_left_out_by_default_and_run_by_their_mark(tmp_path: P
     )
     said = []
     for chosen in ([], ["-m", "wide"]):
-        command = [sys.executable, "-m", "pytest", "-q", "-s", "-c", str(ROOT / "pyproject.toml"), *chosen]
+        command = [sys.executable, "-m", "pytest", "-q", "-s", "-c", str(ROOT / "pyproject.toml"), *LEAN, *chosen]
         done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
         said.append([number for number in "12" if f"ran {number}" in done.stdout])
     assert said == [["1"], ["2"]]

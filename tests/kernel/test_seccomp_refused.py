@@ -43,7 +43,7 @@ def _swept() -> list[tuple[str, Answer]]:
     ]
 
 
-@pytest.mark.parametrize(("name", "answer"), spread(_swept(), 60), ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(("name", "answer"), spread(_swept(), 30), ids=lambda one: one if isinstance(one, str) else "")
 def test_a_call_of_a_refused_family_answers_so_and_without_the_filter_otherwise(name: str, answer: Answer) -> None:
     work = functools.partial(call, name, *NOWHERE)
     assert outcome(work, NONE) == answer.name

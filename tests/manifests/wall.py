@@ -53,7 +53,7 @@ def named(shown: datetime, asked: Fields, *, both: bool) -> bool:
     return (by_day and by_week) if both else (by_day or by_week)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def walked(name: str, start: datetime, end: datetime) -> tuple[tuple[datetime, datetime, int], ...]:
     """Every minute from start to end, as stretches: when one begins, what the wall clock shows then, and how many minutes
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.spread import spread
 from wire import entries
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, time_text
@@ -113,7 +114,7 @@ def test_going_on_from_another_state_is_found_at_the_first_line() -> None:
     assert caught.value.seq == 5
 
 
-@pytest.mark.parametrize("seq", range(SIZE - 1))
+@pytest.mark.parametrize("seq", spread(range(SIZE - 1), 13))
 @pytest.mark.parametrize("sizes", [(), (SIZE,), POINTS, tuple(range(SIZE + 1))], ids=len)
 @pytest.mark.parametrize(
     "changes",

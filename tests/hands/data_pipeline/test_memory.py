@@ -1,11 +1,11 @@
-"""Input larger than memory: 300 MB go through filter, sort and groups, and the process grows to a height and no further."""
+"""Input larger than memory: 200 MB go through filter, sort and groups, and the process grows to a height and no further."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-MEGABYTES = 300
-GROWTH_MAX = 96  # MiB; SQLite's caches are full at about 68, from 300 MB of input to 800
+MEGABYTES = 200
+GROWTH_MAX = 96  # MiB; SQLite's caches are full at about 68, from 200 MB of input to 800
 
 SCRIPT = """
 import re, sys

