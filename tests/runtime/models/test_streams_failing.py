@@ -184,25 +184,13 @@ _STREAMS: Final = (
 )  # fmt: skip
 
 CASES: Final = [(name, bad) for bad in (*_STATUSES, *_STREAMS) for name in bad.drivers]
-ONE_EACH: Final = {
-    (bad.drivers[number % len(bad.drivers)], bad.name) for number, bad in enumerate((*_STATUSES, *_STREAMS))
-}
-"""Each failure of one driver, of the two in turn."""
 
 
 def _impatient(name: str, server: Stage, whole: float = 1.5) -> Driver:
     return made(name, server.url, first=0.7, silence=0.4, whole=whole)
 
 
-@pytest.mark.parametrize(
-    ("name", "bad"),
-    [
-        pytest.param(
-            name, bad, id=f"{name}: {bad.name}", marks=() if (name, bad.name) in ONE_EACH else pytest.mark.wide
-        )
-        for name, bad in CASES
-    ],
-)
+@pytest.mark.parametrize(("name", "bad"), CASES, ids=[f"{name}: {bad.name}" for name, bad in CASES])
 def test_a_failure_is_told_in_time_by_its_code_once(name: str, bad: Bad) -> None:
     async def failed() -> tuple[str, ModelFailed, Stage]:
         shown = ""
