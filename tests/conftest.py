@@ -15,7 +15,9 @@ import pytest
 from hypothesis import settings
 
 from kernel.process import cgroup, confine, mounts
+from tests import living
 from tests.cli import forked
+from tests.forks import Forks
 from tests.turns import Turns
 
 HERE = Path(__file__)
@@ -57,6 +59,15 @@ def own_group() -> Iterator[None]:
     for folder, _, _ in os.walk(group, topdown=False):
         with suppress(OSError):  # somebody lives in it
             os.rmdir(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels(own_mounts: None, own_group: None) -> Iterator[None]:
+    """What kernels are forked from lives in these, and ends before them."""
+    living.kernels = Forks("kernel.main", "kernel.process.confine", "manifests.check", "ctypes", "tomllib")
+    yield
+    living.kernels.end()
+    living.kernels = None
 
 
 @pytest.fixture(scope="session", autouse=True)

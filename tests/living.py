@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -24,12 +25,15 @@ from kernel.cli import founding, installing, package
 from kernel.cli.client import Client
 from manifests.grants import asked
 from manifests.schema import Capability
+from tests.forks import Forked, Forks
 from wire.codec import Value
 from wire.signing import SigningKey
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_WITHIN = 30.0
 DOWN_WITHIN = 30.0
+
+kernels: Forks | None = None
+"""What kernels are forked from; None: each is executed anew, as by `maniple up`."""
 
 
 class Source(NamedTuple):
@@ -87,7 +91,7 @@ class Kernel:
     def __init__(self, home: Path | str, module: str = "kernel.main") -> None:
         """module: whose main() is the process's."""
         self.home, self._module = Path(home), module
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
 
     def __enter__(self) -> Self:
         if self.process is None:
@@ -116,22 +120,31 @@ class Kernel:
         """Start it, and return when it serves. Fails with what it says when it does not."""
         assert self.process is None or self.process.poll() is not None, "the kernel runs already"
         hear, ready = os.pipe()
-        path = ":".join(filter(None, dict.fromkeys([str(ROOT), *sys.path])))
         with open(self.home / "run" / "kernel.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", STARTER, path, self._module, str(self.home), str(ready)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(ready,),
-                start_new_session=True,
-            )
+            begin = self._executed if kernels is None else partial(self._forked, kernels)
+            self.process = begin(log.fileno(), ready)
         os.close(ready)
         with open(hear, "rb") as said:
             line = said.readline().decode().strip()
         assert line == "ready", f"{line or 'no word'}; its log: {self.log()}"
         self._trust_own_key()
         return self
+
+    def _executed(self, log: int, ready: int) -> "subprocess.Popen[bytes]":
+        path = ":".join(filter(None, dict.fromkeys([str(ROOT), *sys.path])))
+        return subprocess.Popen(
+            [sys.executable, "-I", "-c", STARTER, path, self._module, str(self.home), str(ready)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(ready,),
+            start_new_session=True,
+        )
+
+    def _forked(self, kernels: Forks, log: int, ready: int) -> Forked:
+        with open(os.devnull, "rb") as nothing:
+            descriptors = {0: nothing.fileno(), 1: log, 2: log, ready: ready}
+            return kernels.fork(self._module, [str(self.home), str(ready)], descriptors, own_session=True)
 
     def down(self) -> None:
         """Stop everything in order, and wait until the process is gone."""

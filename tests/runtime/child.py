@@ -12,9 +12,10 @@ import msgspec
 from wire.launch import Start
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
+    """Be it."""
     start = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Start)
-    if sys.argv[1:] == ["warm"]:
+    if arguments == ["warm"]:
         from runtime.preload import preload
 
         preload()
@@ -29,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime import starting
-from tests.runtime.peer import Peer
+from tests.runtime.peer import HANDS, Peer
 
 
 @pytest.fixture(scope="session")
 def forking(own_mounts: None, own_group: None) -> Iterator[None]:
     """What forks Hands lives in the control group of tests, and ends before it."""
     yield
-    starting.end()
+    HANDS.end()
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack
+from typing import Final, TypedDict, TypeVar, Unpack
 
 import msgspec
 import zmq
@@ -14,13 +15,15 @@ from manifests import schema
 from manifests.schema import Events, HandSection, Limits, Manifest, Provided, Setting
 from manifests.values import LIMITS
 from runtime.wasm.engine import Engine, Module, binary_of
-from tests.runtime.starting import Forked, executed, forked
+from tests.forks import Forked, Forks
 from wire import codec, headers, limits
 from wire.headers import FromKernel, FromRun, Header
 from wire.launch import Launch, Rlimits, Start
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 30_000
+ENVIRONMENT: Final = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+HANDS: Final = Forks("runtime.main", "tests.runtime.child")
 H = TypeVar("H", bound=Header)
 
 
@@ -121,12 +124,26 @@ class Peer:
         start = Start(
             launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret, artefact=artefact
         )
+        stdin, given = os.pipe()
         with self.log.open("wb") as log:
-            if more.get("warm", False):
-                self.process = executed(msgspec.msgpack.encode(start), log.fileno(), self.scratch, bus)
-            else:
-                self.process = forked(msgspec.msgpack.encode(start), log.fileno(), self.scratch, bus)
-        os.close(bus)
+            begin = self._executed if more.get("warm", False) else self._forked
+            self.process = begin(stdin, log.fileno(), bus)
+        for descriptor in (stdin, bus):
+            os.close(descriptor)
+        with os.fdopen(given, "wb") as pipe:
+            pipe.write(msgspec.msgpack.encode(start))
+
+    def _executed(self, stdin: int, log: int, bus: int) -> "subprocess.Popen[bytes]":
+        """A Hand that warms itself up as the template does."""
+        program = [sys.executable, "-P", str(ROOT / "tests/runtime/child.py"), "warm"]
+        return subprocess.Popen(
+            program, stdin=stdin, stdout=log, stderr=log, cwd=self.scratch, env=ENVIRONMENT, pass_fds=(bus,)
+        )
+
+    def _forked(self, stdin: int, log: int, bus: int) -> Forked:
+        """The same, forked from a process that is warm."""
+        descriptors = {0: stdin, 1: log, 2: log, bus: bus}
+        return HANDS.fork("tests.runtime.child", [], descriptors, folder=self.scratch, environment=ENVIRONMENT)
 
     # the bus --------------------------------------------------------------------------------------------------------
 
