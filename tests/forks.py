@@ -53,12 +53,13 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        """Not when it has ended: its process id may be another's by now."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
-        if self.returncode is None:
-            self.send_signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
 
 class Forks:

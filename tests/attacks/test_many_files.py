@@ -1,11 +1,15 @@
 """A run with very many files delays nobody's limit: it is looked at beside others, and the others are ended on time."""
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from kernel import folders
+from kernel.errors import TooSlow
+from kernel.process import measuring
 from tests.attacks.arena import opened
 from tests.attacks.attack import Attack
 from tests.attacks.disk_of_many import ATTACK as DISK_OF_MANY
@@ -38,6 +42,16 @@ _LIMITS: Final = {
 }  # fmt: skip
 
 
+def _check_many(folder: Path) -> None:
+    """They take longer than a look beside others may: else what follows shows nothing."""
+    descriptor = os.open(folder, os.O_PATH)
+    try:
+        with pytest.raises(TooSlow):
+            folders.measure(descriptor, 1 << 40, time.monotonic() + measuring.MOMENT)
+    finally:
+        os.close(descriptor)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
 @pytest.mark.timeout(180)
 def test_a_run_of_very_many_files_delays_no_other_runs_limit(tmp_path: Path) -> None:
@@ -48,6 +62,7 @@ def test_a_run_of_very_many_files_delays_no_other_runs_limit(tmp_path: Path) -> 
             assert isinstance(begun, dict)
             done = arena.kernel.home / "scratch" / str(begun["run"]) / "done"
             fates.until(done.exists, "the files are there", seconds=90)
+            _check_many(done.parent)
             for _ in range(3):
                 met = arena.suffer(DISK_OF_MANY)
                 assert met.get("refused") == DISK_OF_MANY.refused, met

@@ -115,11 +115,10 @@ def test_a_home_that_requires_a_control_group_still_compiles_what_is_one_process
     compiling.compiled(package.read(str(guest(tmp_path / "guest", ECHO))), 60, ["cgroup", "seccomp", "landlock"])
 
 
-def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str) -> Path:
-    """A home into which a module was compiled by what lies; raises what that comes to."""
+def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, seconds: int = compiling.SECONDS) -> Path:
+    """A home into which a module was compiled by what lies; raises what that comes to. seconds: it is waited for."""
     monkeypatch.setattr(compiling, "COMPILER", "tests.kernel.lying_compiler")
-    if lie == "silent":  # the others are never waited for, however slow the machine
-        monkeypatch.setattr(compiling, "SECONDS", 2)
+    monkeypatch.setattr(compiling, "SECONDS", seconds)
     home = make_home(tmp_path / "home")
     folder = guest(tmp_path / "guest", ECHO)
     (folder / "main.wat").rename(folder / f"{lie}.wat")
@@ -164,7 +163,7 @@ def test_one_that_answers_without_end_or_never_is_ended(
     Path("/proc/self/clear_refs").write_text("5")  # the highest that was resident is what is resident now
     before = _resident("VmRSS")
     with pytest.raises(Ended, match=words):
-        _lied_to(tmp_path, monkeypatch, lie)
+        _lied_to(tmp_path, monkeypatch, lie, 2 if lie == "silent" else compiling.SECONDS)
     assert _resident("VmHWM") - before < compiling.LARGEST + (256 << 20)
 
 

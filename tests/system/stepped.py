@@ -5,7 +5,7 @@ python -c STARTER SEARCH-PATH tests.system.stepped HOME READY
 A step is where the kernel is about to do what others see, or has just done it: to take a message, to send one, to write
 into a file, to bring it to disk. They are counted, on all threads, from the first message that names METHOD, and at the one
 whose number stands in the home, in `cut`, all is over: what was not brought to disk is lost, and nothing runs any more.
-What the step was is told in `cut` then.
+What the step was is told in `cut` then. Files that are replaced whole are no steps: a checkpoint is never ahead of the log.
 """
 
 import os

@@ -44,9 +44,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """One that bears a tenth of the messages before it ends who sends them, so that a flood can be ten times as short."""
-    with besieged(tmp_path_factory.mktemp("strict"), "tests.system.strict") as kernel:
+    with besieged(tmp_path_factory.mktemp("impatient"), "tests.system.impatient") as kernel:
         yield kernel
 
 
@@ -266,8 +266,8 @@ LIKE_CANCELS = ("credit for nobody", "chunks for nobody")
 
 
 @pytest.mark.parametrize("flood", spread([name for name in FLOODS if name not in LIKE_CANCELS], 2))
-def test_a_flood_from_a_run_ends_the_run_alone(strict: Kernel, flood: str) -> None:
-    flooded(strict, FLOODS[flood], 20_000)
+def test_a_flood_from_a_run_ends_the_run_alone(impatient: Kernel, flood: str) -> None:
+    flooded(impatient, FLOODS[flood], 20_000)
 
 
 @pytest.mark.soak

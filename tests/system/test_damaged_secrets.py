@@ -27,6 +27,7 @@ def _file(kernel: Kernel) -> Path:
 
 def test_who_calls_such_a_hand_is_refused_and_lives(kernel: Kernel) -> None:
     cast(kernel, [actor("relay", rows("echo.say"))])
+    call(kernel, "kernel.stop", "echo")
     call(kernel, "relay.do", "", {"steps": []})
     pid = pid_of(kernel, "relay")
     file = _file(kernel)

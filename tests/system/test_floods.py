@@ -59,7 +59,7 @@ def ends(messages: list[Value]) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", spread(REQUESTS, 4))
+@pytest.mark.parametrize("kind", REQUESTS)
 def test_every_request_counts_whatever_becomes_of_it(kernel: Kernel, kind: str) -> None:
     """After a minute's allowance of them, no other call is let through either."""
     asked = REQUESTS[kind]

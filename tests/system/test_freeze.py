@@ -91,7 +91,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-ROUNDS = 3
+ROUNDS = 5
 """Of load and freeze; the middle one counts."""
 
 

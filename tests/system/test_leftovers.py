@@ -124,10 +124,10 @@ class Foreman(Hand):
 GROWTH = 6 * 1024 * 1024
 """Bytes that a process may be larger after hundreds of runs: what allocators keep."""
 
-BLOCKS = 300
-"""Blocks of Python's memory that the kernel may have more after a hundred runs or links: what libraries keep of the first
+BLOCKS = 80
+"""Blocks of Python's memory that the kernel may have more after forty runs or links, two for each: what libraries keep of
 
-ones, less and less each time. While it is, one run takes hundreds.
+the first ones, less and less each time. While it is, one run takes hundreds.
 """
 
 
@@ -170,13 +170,13 @@ def _blocks(kernel: Kernel) -> int:
     return until(counted, "all that is over is forgotten")[0]
 
 
-def as_before(kernel: Kernel, before: Standing) -> None:
-    """Everything is as it was, as soon as what ends has ended."""
+def as_before(kernel: Kernel, before: Standing, blocks: int = BLOCKS) -> None:
+    """Everything is as it was, but for so many blocks, as soon as what ends has ended."""
 
     def same() -> bool:
         now = standing(kernel)
         is_held = any(getattr(now, name) > getattr(before, name) for name in Standing.__struct_fields__[:-2])
-        return not is_held and now.blocks - before.blocks < BLOCKS
+        return not is_held and now.blocks - before.blocks < blocks
 
     until(same, f"as before: {before}; now {standing(kernel)}")
     for was, now in zip(before.resident, standing(kernel).resident, strict=True):

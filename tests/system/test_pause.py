@@ -275,7 +275,6 @@ def test_a_service_that_was_paused_stops_when_idle_afterwards(kernel: Shared) ->
     kernel.entry("run.end", why="idle")
 
 
-@pytest.mark.wide
 def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Shared) -> None:
     call(kernel, "kernel.start", "counter")
     call(kernel, "kernel.pause", "counter")

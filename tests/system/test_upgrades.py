@@ -90,6 +90,9 @@ def test_a_run_waits_for_its_operator_who_decides(kernel: Kernel) -> None:
         entry(kernel.home, "decision", run=run, verdict="asked")
     for row in fates.runs(kernel, "steady"):
         assert (row["pid"], row["state"], row["version"]) == (0, "waits: upgraded", "1.0.0")
+    kernel.kill()
+    kernel.up()
+    assert {str(row["run"]) for row in fates.runs(kernel, "steady")} == {*runs}
     call(kernel, "kernel.decide", runs[0], {"how": "finish"})
     assert value(kernel, runs[0]) == "1.0.0"
     until(lambda: [row["run"] for row in fates.runs(kernel, "steady")] == [runs[1]], "the other one waits on")

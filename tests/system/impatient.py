@@ -1,6 +1,6 @@
 """A kernel that ends sooner who floods it with what concerns no open call, so that a test need not send as much.
 
-python -c STARTER SEARCH-PATH tests.system.strict HOME READY
+python -c STARTER SEARCH-PATH tests.system.impatient HOME READY
 """
 
 
