@@ -106,7 +106,7 @@ class Tape:
         is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
         if not is_ended and known.number not in self.made:
             self._waiting.append((replace(header, number=known.number), body, known))
-        self._kernel.loop.soon(self.pump)
+        self.pump()
         return None
 
     def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> FromRun:
