@@ -19,10 +19,9 @@ from manifests.budgets import HOME
 from manifests.errors import ManifestsError, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
 from manifests.grants import GrantSet, as_asked, as_text, asked, by_method, exceeding, is_method_pattern, narrowed
 from manifests.installed import Artefact, Installed, Package
-from manifests.judging import judge
+from manifests.judging import check_owner, judge
 from manifests.roots import meets, read_mounts
 from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKind
-from manifests.seal import Seal, signers
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
 from wire import canonical
@@ -37,15 +36,6 @@ DETAIL_MAX: Final = LINE_MAX - 4096
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 ROOTS_MOST: Final = 128
 """Each is a descriptor that a run of `files` is given, with others, in one packet."""
-
-BUNDLED: Final = frozenset(
-    (
-        "ask", "assistant", "communication", "data-pipeline", "documents", "files", "gateway", "machine", "mcp", "memory",
-        "model", "monitoring", "pages", "plan", "report", "scheduling", "shell", "skills", "time", "web",
-        "web-automation",
-    )
-)  # fmt: skip
-"""Names, and so method prefixes, that no other key's Hand may take."""
 
 
 class ChangeInvalid(ManifestsError):
@@ -105,7 +95,7 @@ def _install(this: Asked) -> Decided:
     package = this.load(folder)
     hand = package.manifest.hand
     sealed = judge(this.state, package, this.now)
-    _check_owner(this, hand.name, sealed)
+    check_owner(this.state, hand.name, sealed, this.now)
     missing = [name for name in hand.needs if name not in this.state.hands]
     if missing:
         raise Refusal("needs", f"{hand.name} needs {', '.join(missing)}: install that first")
@@ -132,20 +122,6 @@ def _artefact(told: object) -> Artefact:
         return msgspec.convert(told, Artefact)
     except msgspec.ValidationError:
         raise ChangeInvalid("a WASM Hand is installed with the key and digest of its compiled module") from None
-
-
-def _check_owner(this: Asked, name: str, sealed: Seal) -> None:
-    """A name has one owner: an upgrade is by the key of the version before, a bundled name is the home's own key's."""
-    if name in BUNDLED and not any(map(this.state.trust.is_own, sealed.by)):
-        raise Refusal("seal", f"the name {name} is kept for a bundled Hand, which only the home's own key may seal")
-    before = this.state.hands.get(name)
-    if before is None:
-        return
-    owners = {*before.by} or {key_id for _, key_id in signers(before.package.seal)}
-    alive = [key.name for key in this.state.trust.keys if key.id in owners and key.is_usable(this.now)]
-    if alive and not owners & set(sealed.by):
-        mend = f"`maniple remove {name}` first, which ends its grants; where its maker has a new one, `maniple keys rotate`"
-        raise Refusal("seal", f"{name} belongs to the key {alive[0]}, and this seal is by another: {mend}")
 
 
 def _remove(this: Asked) -> Decided:

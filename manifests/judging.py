@@ -5,9 +5,18 @@ from typing import Final
 
 from manifests.errors import SealRefused
 from manifests.installed import Installed, Package
-from manifests.seal import MANIFEST_FILE, Seal
+from manifests.seal import MANIFEST_FILE, Seal, signers
 from manifests.state import State
 from wire.errors import Refusal
+
+BUNDLED: Final = frozenset(
+    (
+        "ask", "assistant", "communication", "data-pipeline", "documents", "files", "gateway", "machine", "mcp", "memory",
+        "model", "monitoring", "pages", "plan", "report", "scheduling", "shell", "skills", "time", "web",
+        "web-automation",
+    )
+)  # fmt: skip
+"""Names, and so method prefixes, that no other key's Hand may take."""
 
 _MEND: Final = "look at it, then type `maniple install DIR` with a folder that you trust"
 
@@ -32,12 +41,30 @@ def judge(state: State, package: Package, now: int, *, is_older: bool = False) -
     return seal
 
 
+def check_owner(state: State, name: str, sealed: Seal, now: int) -> None:
+    """A name has one owner: an upgrade is by the key of the version before, a bundled name is the home's own key's."""
+    if name in BUNDLED and not any(map(state.trust.is_own, sealed.by)):
+        raise Refusal("seal", f"the name {name} is kept for a bundled Hand, which only the home's own key may seal")
+    before = state.hands.get(name)
+    if before is None:
+        return
+    mend = f"`maniple remove {name}` first, which ends its grants"
+    owners = {*before.by} or {key_id for _, key_id in signers(before.package.seal)}
+    if not owners and name not in BUNDLED:  # an older Maniple installed it, and its folder cannot be read
+        raise Refusal("seal", f"nobody can tell any more whose {name} is: {mend}")
+    alive = [key.name for key in state.trust.keys if key.id in owners and key.is_usable(now)]
+    if alive and not owners & set(sealed.by):
+        mend = f"{mend}; where its maker has a new one, `maniple keys rotate`"
+        raise Refusal("seal", f"{name} belongs to the key {alive[0]}, and this seal is by another: {mend}")
+
+
 def unread(hand: Installed) -> str:
     """Why nothing of what a Hand's folder holds was taken when the log was read, "" where it was."""
     if hashlib.sha256(hand.package.seal.encode()).hexdigest() == hand.seal:
         return ""
     what = "its HAND.seal or HAND.toml is not what was installed, or is refused by this Maniple"
-    return f"{what}, which `maniple check` of hands/{hand.folder} in the home tells"
+    folder = f"hands/{hand.folder} in the home"
+    return f"{what}: of {folder} `maniple verify` tells what was changed, and `maniple check` what is refused"
 
 
 def judge_installed(state: State, hand: Installed, now: int) -> Seal:

@@ -190,14 +190,14 @@ class Life:
         """From the import of the Hand's code to Bye; an exception of it has been told when this returns."""
         hand: Hand | None = None
         try:
-            async with asyncio.TaskGroup() as group:
-                hand = await self._up(group)
-                if hand is not None:
-                    await self._stopping.wait()
-                self._down()
-        except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
-            self._break(_first(error))
-        try:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    hand = await self._up(group)
+                    if hand is not None:
+                        await self._stopping.wait()
+                    self._down()
+            except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
+                self._break(_first(error))
             if hand is not None and self._exit != EXIT_LINK_LOST:
                 await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
         except Exception as error:  # noqa: BLE001  the same

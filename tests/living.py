@@ -88,9 +88,9 @@ def seal_key(home: Path | str) -> SigningKey:
 class Kernel:
     """The kernel of a home, as a process. `up` trusts the home's own sealing key when nothing is trusted yet."""
 
-    def __init__(self, home: Path | str, module: str = "kernel.main") -> None:
-        """module: whose main() is the process's."""
-        self.home, self._module = Path(home), module
+    def __init__(self, home: Path | str, module: str = "kernel.main", *, by_exec: bool = False) -> None:
+        """module: whose main() is the process's. by_exec: it is never forked, and has a command line of its own."""
+        self.home, self._module, self._by_exec = Path(home), module, by_exec
         self.process: subprocess.Popen[bytes] | Forked | None = None
 
     def __enter__(self) -> Self:
@@ -121,7 +121,7 @@ class Kernel:
         assert self.process is None or self.process.poll() is not None, "the kernel runs already"
         hear, ready = os.pipe()
         with open(self.home / "run" / "kernel.log", "ab") as log:
-            begin = self._executed if kernels is None else partial(self._forked, kernels)
+            begin = self._executed if kernels is None or self._by_exec else partial(self._forked, kernels)
             self.process = begin(log.fileno(), ready)
         os.close(ready)
         with open(hear, "rb") as said:

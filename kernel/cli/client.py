@@ -23,9 +23,9 @@ from wire.entries import Cost
 from wire.errors import CodecError
 
 LAST_WORDS_MS: Final = 500
-"""Milliseconds that a message of a kernel that has ended may still be on its way through this process, and that its end is
+"""Milliseconds that a message of a kernel that has ended may still be on its way through this process; and between the
 
-seen after the break of its link."""
+break of its link and its end."""
 
 NEVER_MS: Final = 24 * 3_600_000
 """Milliseconds to a new connection, long after the end of the kernel has ended the link. Not -1: libzmq then throws away

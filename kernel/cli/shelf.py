@@ -36,13 +36,18 @@ _KEYLESS: Final = frozenset({"revoked", "expired"})
 
 
 class Shelf(Struct, frozen=True, kw_only=True):
-    """What is installed alone. version: of the Hand that holds it, "" when nothing is. news: for who makes it anew, that the
-    key which sealed it counts no more; "" where it does.
+    """What is installed alone. version: of the Hand that holds it, "" when nothing is. keyless: why the key that sealed it
+    counts no more; "" where it does.
     """
 
     version: str = ""
     skills: dict[str, Skill] = {}
-    news: str = ""
+    keyless: str = ""
+
+    def news(self) -> str:
+        """What else comes of making it anew, for whoever does; "" for nothing."""
+        names = ", ".join(sorted(self.skills))
+        return f"{self.keyless}: all that are installed alone are sealed anew: {names}" if self.keyless else ""
 
 
 def read(path: str) -> Skill:
@@ -87,9 +92,7 @@ def installed(client: Client) -> Shelf:
     skills, problems = reading.read_all(found.files, place)
     if problems:
         raise Ended(f"what is installed cannot be read ({problems[0].file}: {problems[0].what}): {mend}")
-    names = ", ".join(sorted(one.name for one in skills))
-    news = f"{keyless}: all that are installed alone are sealed anew: {names}" if keyless else ""
-    return Shelf(version=hand.version, skills={one.name: one for one in skills}, news=news)
+    return Shelf(version=hand.version, skills={one.name: one for one in skills}, keyless=keyless)
 
 
 def put(session: Session, client: Client, skills: Iterable[Skill], before: str) -> None:

@@ -40,8 +40,8 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
         already = shelf.readers(client).get(skill.name, [])
         if already and before:
             session.say(f"It may be read by {', '.join(already)} already.")
-        if held.news:
-            session.say(held.news)
+        if news := held.news():
+            session.say(news)
         if not yes:
             _ask(folder, skill.name, hands)
             if shelf.installed(client).version != held.version:

@@ -9,7 +9,8 @@ def skills_list(session: Session) -> None:
     """Every skill: those that were installed alone, with who may read them, and those that are sealed with a Hand."""
     with session.client() as client:
         by = shelf.readers(client)
-        found = [(one, "", by.get(one.name, [])) for one in shelf.installed(client).skills.values()]
+        alone = shelf.installed(client)
+        found = [(one, "", by.get(one.name, [])) for one in alone.skills.values()]
         found += [(one, hand, [hand]) for hand, own in shelf.sealed(client).items() for one in own]
     heads = ("SKILL", "SEALED WITH", "READ BY", "DESCRIPTION")
     cells = [(one.name, hand or "-", ", ".join(readers) or "nobody", one.description) for one, hand, readers in found]
@@ -17,5 +18,8 @@ def skills_list(session: Session) -> None:
         {"skills": [shelf.row_of(one, of=hand, by=readers) for one, hand, readers in found]},
         lambda: screen.table(heads, cells) if cells else "",
     )
+    if alone.keyless:
+        mend = "`maniple skills install DIR` of one seals all of them anew"
+        session.say(f"{alone.keyless}, so nobody reads what was installed alone: {mend}")
     if not found:
         session.say("There is none: `maniple skills install DIR` installs one")

@@ -25,8 +25,8 @@ def skills_remove(session: Session, name: str) -> None:
         shelf.take_back(client, name, had)
         left = [one for one in held.skills.values() if one.name != name]
         if left:
-            if held.news:
-                session.say(held.news)
+            if news := held.news():
+                session.say(news)
             shelf.put(session, client, left, held.version)
     if not left:
         take_away(session, HAND, purge=True)

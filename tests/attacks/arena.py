@@ -168,7 +168,7 @@ def opened(place: Path, prey: Given, taken: frozenset[str] | None = None) -> Ite
     if taken is not None:
         (home / "weakened").write_text("\n".join(sorted(taken)))
     with (
-        Kernel(home, "kernel.main" if taken is None else "tests.attacks.weakened") as kernel,
+        Kernel(home, "kernel.main" if taken is None else "tests.attacks.weakened", by_exec=True) as kernel,
         kernel.client() as operator,
     ):
         yield Arena(kernel, operator, prey)

@@ -155,3 +155,9 @@ def test_on_call_may_answer_everything_itself(peer: Peer) -> None:
     """
     peer.launch(source, (provided("test.stop"),)).ready()
     assert peer.answer("test.stop", "r", n=1) == ["test.stop", "r", {"n": 1}]
+
+
+def test_a_module_that_exits_says_bye_all_the_same(peer: Peer) -> None:
+    peer.launch("raise SystemExit(3)")
+    peer.expect(headers.Bye)
+    assert peer.exit_code() == 1
