@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> None:
     """Be the kernel of a home, which counts when it is asked."""
     home, ready = arguments[0], int(arguments[1])
     os.umask(0o077)
+    gc.unfreeze()  # where it was forked
     loop = Loop()
     kernel = kernel_main.opened(home, loop)
     place = Path(home, "run", "count")
