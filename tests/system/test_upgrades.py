@@ -73,7 +73,9 @@ def test_a_run_begins_anew_with_the_new_code_and_who_waits_for_it_hears_how_that
     run = entry(kernel.home, "call", method="kernel.sleep").run
     put_in(kernel, "1.1.0", "restart")
     again = entry(kernel.home, "run.start", instead=run)
-    entry(kernel.home, "call", method="kernel.sleep", run=again.run)  # an effect under way would have an unknown outcome
+    entry(
+        kernel.home, "call", method="kernel.sleep", run=again.run
+    )  # an effect under way would have an unknown outcome
     kernel.kill()
     kernel.up()
     assert value(kernel, waits) == [True, "done", "1.1.0"]
