@@ -70,7 +70,7 @@ class _Live(NamedTuple):
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     work = tmp_path_factory.mktemp("told")
     os.environ["MANIPLE_TOLD"] = SECRET
-    with Kernel(make_home(work / "home")) as kernel:
+    with Kernel(make_home(work / "home"), by_exec=True) as kernel:
         for name, isolation in (("forked", "fork"), ("spared", "fork"), ("executed", "exec")):
             install(kernel, Source(_PYTHON.format(name, isolation, name), _MAIN))
         install(kernel, in_sh("program", "true", "sleep 600 &"))
