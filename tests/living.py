@@ -89,7 +89,7 @@ class Kernel:
     """The kernel of a home, as a process. `up` trusts the home's own sealing key when nothing is trusted yet."""
 
     def __init__(self, home: Path | str, module: str = "kernel.main", *, by_exec: bool = False) -> None:
-        """module: whose main() is the process's. by_exec: it is never forked, and has a command line and environment of its own."""
+        """module: whose main() is the process's. by_exec: it has a command line and environment of its own."""
         self.home, self._module, self._by_exec = Path(home), module, by_exec
         self.process: subprocess.Popen[bytes] | Forked | None = None
 
