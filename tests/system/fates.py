@@ -66,6 +66,13 @@ class Shared(Kernel):
         """The next test begins; what was answered before is on disk."""
         self.since = len(entries(self.home))
 
+    def end(self) -> None:
+        """A test is over, which may have left it down: it runs, and no Hand is installed."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            self.up()
+        bare(self)
+
     def entries(self, *kinds: str) -> list[Entry]:
         """The entries since then, of these kinds or all."""
         return [one for one in entries(self.home, *kinds) if one.seq >= self.since]

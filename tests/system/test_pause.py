@@ -121,10 +121,7 @@ def kernel(living: Shared) -> Iterator[Shared]:
     install(living, ADDER)
     living.begin()
     yield living
-    assert living.process is not None
-    if living.process.poll() is not None:
-        living.up()
-    fates.bare(living)
+    living.end()
     for left in (living.home / "state").iterdir():
         shutil.rmtree(left)
 

@@ -152,10 +152,7 @@ def kernel(living: Shared) -> Iterator[Shared]:
     install(living, SUBJECT)
     living.begin()
     yield living
-    assert living.process is not None
-    if living.process.poll() is not None:
-        living.up()
-    fates.bare(living)
+    living.end()
 
 
 @pytest.mark.alone
