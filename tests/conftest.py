@@ -64,7 +64,7 @@ def own_group() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def kernels(own_mounts: None, own_group: None) -> Iterator[None]:
     """What kernels are forked from lives in these, and ends before them."""
-    living.kernels = Forks("kernel.main", "kernel.process.confine", "manifests.check", "ctypes", "tomllib")
+    living.kernels = Forks("kernel.main", living.WARM, "manifests.check", "tomllib")
     yield
     living.kernels.end()
     living.kernels = None

@@ -31,6 +31,8 @@ from wire.signing import SigningKey
 
 ROOT = Path(__file__).resolve().parent.parent
 DOWN_WITHIN = 30.0
+WARM = "tests.warm"
+"""Whose main() begins a kernel that is forked, and its template."""
 
 kernels: Forks | None = None
 """What kernels are forked from; None: each is executed anew, as by `maniple up`."""
@@ -89,7 +91,7 @@ class Kernel:
     """The kernel of a home, as a process. `up` trusts the home's own sealing key when nothing is trusted yet."""
 
     def __init__(self, home: Path | str, module: str = "kernel.main", *, by_exec: bool = False) -> None:
-        """module: whose main() is the process's. by_exec: it has a command line and environment of its own."""
+        """module: whose main() is the process's. by_exec: it has a command line, environment and order of sets of its own."""
         self.home, self._module, self._by_exec = Path(home), module, by_exec
         self.process: subprocess.Popen[bytes] | Forked | None = None
 
@@ -144,7 +146,7 @@ class Kernel:
     def _forked(self, kernels: Forks, log: int, ready: int) -> Forked:
         with open(os.devnull, "rb") as nothing:
             descriptors = {0: nothing.fileno(), 1: log, 2: log, ready: ready}
-            return kernels.fork(self._module, [str(self.home), str(ready)], descriptors, own_session=True)
+            return kernels.fork(WARM, [self._module, str(self.home), str(ready)], descriptors, own_session=True)
 
     def down(self) -> None:
         """Stop everything in order, and wait until the process is gone."""

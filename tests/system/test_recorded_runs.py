@@ -33,7 +33,7 @@ def record(kernel: Kernel, runs: Path, name: str, **inputs: object) -> Path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project: recordings in `runs`, Hands beside it, and no kernel any more."""
     work = tmp_path_factory.mktemp("project")
-    with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
+    with Kernel(make_home(work / "home"), by_exec=True) as kernel, kernel.client() as client:
         chaos.prepare(kernel)
         for hand in (SLOW, RACER):
             install(kernel, hand)

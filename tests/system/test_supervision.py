@@ -215,7 +215,7 @@ def test_everything_under_a_killed_kernel_is_gone_within_a_second_and_the_next_o
     kernel.up()
     until(lambda: state_of(kernel, "subject") == "ready", "what was wanted is up again")
     until(lambda: [row for row in fates.runs(kernel, "errand") if row["pid"]], "the errand goes on")
-    assert [one.run for one in kernel.entries("run.start")].count(run) == 2
+    until(lambda: [one.run for one in kernel.entries("run.start")].count(run) == 2, "and that is in the log")
     call(kernel, "kernel.stop", "errand")
     kernel.down()
     assert fates.verified(kernel.home).size == len(fates.entries(kernel.home))

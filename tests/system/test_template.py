@@ -20,7 +20,7 @@ NO_MORE = "none is started any more"
 
 @pytest.fixture
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path_factory.mktemp("template") / "home"), "tests.system.lame") as kernel:
+    with Kernel(make_home(tmp_path_factory.mktemp("template") / "home"), "tests.system.lame", by_exec=True) as kernel:
         install(kernel, ECHO)
         yield kernel
 
