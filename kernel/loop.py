@@ -123,10 +123,10 @@ class Loop:
                 found = poll(both, patience)  # type: ignore[arg-type]  # its stub knows no descriptors
                 for ready, _ in found:
                     if ready is bus:
-                        left = AHEAD
-                        while left and events(bus, _EVENTS) & _IN:  # type: ignore[operator]  # of this option an int
+                        for beyond in range(AHEAD):
+                            if beyond and not events(bus, _EVENTS) & _IN:  # type: ignore[operator]  # of this one an int
+                                break
                             take()
-                            left -= 1
                     else:
                         self._serve_descriptors()
                 self._serve_timers()

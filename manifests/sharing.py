@@ -3,7 +3,7 @@
 Nobody can tell for which call a process computes, so all that are open pay alike, and for nobody's work nobody pays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from manifests.calls import OpenCall
 
@@ -17,23 +17,22 @@ class Shares:
         self.sum = self._first = self._beside = 0.0
         self._seen: frozenset[int] = frozenset()
 
-    def take(self, first: float, calls: Iterable[OpenCall]) -> None:
+    def take(self, first: float, calls: Collection[OpenCall]) -> None:
         """The service's first process has used so many seconds by now; calls: those that were open until now."""
         before, self._first = self._first, first
-        if count := sum(1 for _ in calls):
-            self.sum += (first - before) / count
+        if calls:
+            self.sum += (first - before) / len(calls)
 
-    def take_beside(self, beside: float, calls: Iterable[OpenCall]) -> None:
+    def take_beside(self, beside: float, calls: Collection[OpenCall]) -> None:
         """All its other processes have used so many, as of a look a while ago: what is new since the last time is charged to
 
         the calls that were open then and still are, since it may have been used before another one came.
         """
-        share, seen = max(0.0, beside - self._beside), [*calls]
-        share /= max(1, len(seen))
-        for call in seen:
+        share = max(0.0, beside - self._beside) / max(1, len(calls))
+        for call in calls:
             call.shares += 0.0 if call.number in self._seen else share
         self.sum += share
-        self._beside, self._seen = beside, frozenset(call.number for call in seen)
+        self._beside, self._seen = beside, frozenset(call.number for call in calls)
 
     def of(self, call: OpenCall) -> float:
         """Seconds that an open call has been charged."""
