@@ -105,6 +105,10 @@ class Results:
         if run in self._works:
             self._works[run].outcome = whole if len(body) <= VALUE_KEPT else replace(whole, body=None)
 
+    def forget(self, run: str) -> None:
+        """What a run that has ended came to is not kept any more."""
+        self._works.pop(run, None)
+
     def when_begun(self, run: str, hear: Callable[[Outcome | None], None]) -> None:
         """Call hear once, when the run's process has found its files as they were sealed; or its work ended without."""
         self._begun[run] = hear

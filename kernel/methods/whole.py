@@ -62,12 +62,11 @@ def _thaw(request: Request) -> object:
     return {"frozen": False}
 
 
-def _erase(request: Request) -> object:
-    """Erase what a run was told, and the key of its digests; every proof of the log stays as it is."""
+def _erase(request: Request) -> None:
+    """Erase what a run was told and came to, and the key of its digests; every proof of the log stays as it is."""
     kernel, call = request.kernel, request.call
     kernel.keeping.erase(request.text("run"), call.caller, "by the operator")
     kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, {"run": request.text("run"), "erased": True}))
-    return None
 
 
 def _down(request: Request) -> None:

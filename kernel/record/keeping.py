@@ -34,13 +34,17 @@ class Keeping:
         self._outcomes: dict[str, bool] = {}
 
     def erase(self, run: str, principal: str, why: str) -> None:
-        """Erase a run's tape and key, and say so in the log. Raises Refusal for one that has not ended, or has none."""
+        """Erase a run's tape and key and what it came to, and say so in the log.
+
+        Raises Refusal for one that has not ended, or has none.
+        """
         kernel, path = self._kernel, self._kernel.log.journal.folder / f"{run}.tape"
         if run in kernel.runs:
             raise Refusal("alive", f"{run} has not ended: `maniple cancel {run}` first")
         if not run.startswith("r-") or "/" in run or not path.is_file():
             raise Refusal("unknown run", f"there is no tape of a run {shown(run)!r}: see `maniple runs`")
         self._outcomes.pop(run, None)
+        kernel.results.forget(run)
         kernel.log.journal.erase(run)
         kernel.log.append("erase", principal=principal, run=run, why=why)
 

@@ -20,6 +20,16 @@ def test_a_run_that_is_under_way_is_known_however_many_others_came_and_went_sinc
     assert known == [f"r-{number}" for number in range(6, KEPT + 5)], "the first ones that had ended are forgotten"
 
 
+def test_a_run_that_was_erased_is_known_no_more() -> None:
+    results = Results()
+    for run in ("r-gone", "r-kept"):
+        results.begin(run, "operator")
+        results.keep(run, headers.Done(number=0), b"what it came to", frozenset())
+    results.forget("r-gone")
+    results.forget("r-nobody")
+    assert [results.known(run, "operator") for run in ("r-gone", "r-kept")] == [False, True]
+
+
 def _hear(heard: list[int], number: int, _: Outcome) -> None:
     heard.append(number)
 
