@@ -128,7 +128,7 @@ def _remove(this: Asked) -> Decided:
     hand = this.hand()
     needed_by = [one.name for one in this.state.hands.values() if hand.name in one.package.manifest.hand.needs]
     if needed_by:
-        raise Refusal("needs", f"{', '.join(needed_by)} needs {hand.name}: remove that first")
+        raise Refusal("needs", f"{hand.name} is needed by {', '.join(needed_by)}: remove that first")
     return Decided(entries=(("hand.remove", {**_whose(hand), "folder": hand.folder}),), hand=hand.id)
 
 
@@ -197,8 +197,10 @@ def _add_root(this: Asked) -> Decided:
     """A folder that holds, lies in, or leads to the home is refused."""
     name, path, home = this.resource, this.text("path"), this.home
     real = this.real(path)
-    if not path.startswith("/") or not real:
-        raise ChangeInvalid(f"{path!r} is not a folder with an absolute path")
+    if not path.startswith("/"):
+        raise ChangeInvalid(f"{path!r} is no absolute path: write it from / on")
+    if not real:
+        raise ChangeInvalid(f"there is no folder {path!r}: make it first, or name another")
     if not capabilities.path.is_root(name):
         raise ChangeInvalid(f"{name!r} is no name for a root: write small letters and digits, and - between")
     if name in RESERVED_ROOTS:

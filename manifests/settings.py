@@ -10,6 +10,7 @@ from typing import Final
 from manifests.errors import SettingsInvalid, ValueInvalid
 from manifests.schema import Setting
 from manifests.typed import convert, from_text
+from manifests.values import format_duration, format_size
 from wire import codec
 
 HIDDEN: Final = "(secret)"
@@ -68,15 +69,24 @@ def check_one(setting: Setting, value: object) -> object:
         if setting.secret:
             raise ValueInvalid(f"its secret value is not of type {setting.type}", "give another") from None
         raise ValueInvalid(error.why, error.instead) from None
-    shown = "its secret value" if setting.secret else repr(converted)
+    shown = "its secret value" if setting.secret else _typed(setting, converted)
     if setting.choices and converted not in setting.choices:
         raise ValueInvalid(f"{shown} is not a choice", f"give one of {', '.join(map(str, setting.choices))}")
     if isinstance(converted, int | float):
         if setting.min is not None and converted < setting.min:
-            raise ValueInvalid(f"{shown} is too small", f"give at least {setting.min}")
+            raise ValueInvalid(f"{shown} is too small", f"give at least {_typed(setting, setting.min)}")
         if setting.max is not None and converted > setting.max:
-            raise ValueInvalid(f"{shown} is too large", f"give at most {setting.max}")
+            raise ValueInvalid(f"{shown} is too large", f"give at most {_typed(setting, setting.max)}")
     return converted
+
+
+def _typed(setting: Setting, value: object) -> str:
+    """A value as one would type it."""
+    if setting.type == "duration" and isinstance(value, int | float):
+        return format_duration(round(value * 1000))
+    if setting.type == "size" and isinstance(value, int):
+        return format_size(value)
+    return repr(value)
 
 
 def shown(settings: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:

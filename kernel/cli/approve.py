@@ -107,7 +107,8 @@ def _spared(one: Whole, rule: RuleSaid | None) -> list[str]:
     if rule is None:
         return []
     until = screen.moment(time_text(rule.until))
-    return [f"You are not asked again when {one.hand} calls {one.method} on {rule.pattern}, until {until}."]
+    on = f"{one.method} on {rule.pattern}" if one.resource else one.method
+    return [f"You are not asked again when {one.hand} calls {on}, whatever the arguments, until {until}."]
 
 
 def _line(given: Given, one: Whole) -> str:

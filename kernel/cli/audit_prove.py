@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import evidence, proofs
+from kernel.cli import evidence, logbook, proofs
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole
@@ -24,6 +24,7 @@ def audit_prove(session: Session, seq: int) -> None:
     proof = evidence.find(session.home, key=None, folder=None)
     note, size, root = evidence.newest(proof)
     if seq >= size:
+        logbook.line_at(session.log(), seq)  # what is not there at all says so
         raise Ended(f"no checkpoint covers entry {seq} yet: the newest has {size} entries; try again in a second")
     leaves: list[bytes] = []
     entry = b""

@@ -137,8 +137,8 @@ def _show(
         session.say(screen.visible(line))
     session.say(f"Sealed by {screen.visible(sealed_by)}.")
     wanted = agreement.requests(agreement.new_in(manifest, old), effects)
-    more = "more " if before else ""
-    session.say(f"It asks for {more}these:" if wanted else f"It asks for nothing{' more' if before else ''}.")
+    these, nothing = ("these besides", "nothing more") if before else ("these", "nothing")
+    session.say(f"It asks for {these}:" if wanted else f"It asks for {nothing}.")
     _rows(session, wanted)
     offered = agreement.offers(offers, before.offered if before else {})
     if offered:
@@ -190,7 +190,7 @@ def _next(client: Client, found: package.Folder) -> str:
     if manifest.agent is not None:
         return f'`maniple ask --hand {name} "…"`'
     work = signature.of_entry(manifest.hand.entry, found.files)
-    if manifest.hand.kind == "service" or not work.found:
+    if manifest.hand.kind == "service" or not work.found or f"{name}.run" in manifest.provides:
         return f"`maniple methods {name}`"
     inputs = [f"{each}=…" for each, of in (work.params or {}).items() if not of.endswith("?")]
     return f"`{' '.join(['maniple start', name, *inputs, '--wait'])}`"

@@ -1,22 +1,31 @@
 """`maniple keys rotate` (acts)."""
 
+import shlex
+
 import click
 
 from kernel.cli import bundled, founding, keyfile, logbook
 from kernel.cli.frame import Session, command
+from kernel.cli.sure import make_sure
 
 
 @command()
 @click.argument("old", metavar="ID")
 @click.argument("key", metavar="KEY")
-def keys_rotate(session: Session, old: str, key: str) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     """Trust a new key in the place of an old one, with its rights. ID is the old one's, as `maniple keys` shows it.
 
     What the old one sealed does not start any more: seal it anew, and install it again. The one that stands in for this
     home's own key is its own then, and alone may seal the bundled Hands.
     """
     public = keyfile.public(key)
-    is_own = logbook.trust(session.home).is_own(old)
+    trust = logbook.trust(session.home)
+    is_own = trust.is_own(old)
+    if any(one.id == old and one.revoked is None for one in trust.keys):  # else nothing stops by it
+        which = f"{old}, which is this home's own" if is_own else old
+        again = shlex.join(["maniple", "keys", "rotate", old, key])
+        make_sure(f"Let all stop that is sealed by {which}, until it is sealed anew?", again, yes=yes, done="rotated")
     with session.client() as client:
         reply = client.call("kernel.key-rotate", old, {"key": public.text()}).value
     session.result(reply, lambda: f"{public.name}+{public.id} stands in for {old}, which counts no more.")

@@ -25,7 +25,7 @@ from wire.errors import ManipleError
 PROJECT: Final = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml"
 )
-_UNKNOWN: Final = re.compile(r"no (?:Hand|pipeline) '([^']+)' is (?:installed|there)")
+_UNKNOWN: Final = re.compile(r"no Hand '([^']+)' is installed")
 
 
 class Listing(click.Group):
@@ -194,7 +194,7 @@ def _tell(text: str, words: list[str], *, mend: str = "") -> None:
 
 
 def _meant(text: str, words: list[str]) -> str:
-    """A text that says that there is no Hand or pipeline of a name also says of which close name there is one."""
+    """A text that says that there is no Hand of a name also says of which close name there is one."""
     unknown = _UNKNOWN.search(text)
     if unknown is None:
         return text

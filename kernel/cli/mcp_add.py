@@ -14,14 +14,15 @@ from msgspec.structs import replace
 from kernel.cli import given, install, logbook, mcp_passing, mcp_servers, mcp_table, screen, secret_values
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from manifests.capabilities import url
-from manifests.errors import ResourceInvalid
+from manifests.capabilities import address, url
+from manifests.errors import PatternInvalid, ResourceInvalid
 from manifests.mcp import tools
-from manifests.mcp.folder import PREFIX, Wanted, setting_of
+from manifests.mcp.folder import EFFECTS, PREFIX, Wanted, setting_of
 from manifests.mcp.private import is_private
 from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
+from manifests.schema import PROGRAM_FOLDERS
 
 _NAME: Final = 200  # characters of a server's name, and of its version, that are shown
 
@@ -161,6 +162,8 @@ def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
     row = mcp_table.SERVERS.get(name)
     if row is None:
         raise Ended(f"{name} is not among `maniple mcp known`: name its URL, or its program after --", Exit.USAGE)
+    if row.install and not any(os.path.isfile(os.path.join(place, row.server[0])) for place in PROGRAM_FOLDERS):
+        raise Ended(f"{row.server[0]} is not installed: `{row.install}` first, then this command again")
     more = {"set": (*row.set, *options.set), "secret": (*row.secret, *options.secret)}
     more["connect"] = (*row.connect, *options.connect)
     return row.server, replace(options, **more)
@@ -173,6 +176,7 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         raise Ended(f"{name} cannot be its name: servers that are only looked at have such ones", Exit.USAGE)
     effects = dict(_pair("--effect", one) for one in options.effect)
     plain = dict(_pair("--set", one) for one in options.set)
+    _check_words(server, effects, options.connect)
     rest = Wanted(
         name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory,
         may_ask=options.may_ask,
@@ -196,6 +200,20 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         raise Ended(why, Exit.USAGE)
     able = None if why_not else login
     return replace(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
+
+
+def _check_words(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[str, ...]) -> None:
+    """What is wrong with them whatever the server is, told before it is started. Raises Ended."""
+    if "://" in server[0] and not server[0].startswith(("http://", "https://")):
+        raise Ended(f"{server[0]}: a URL begins with https:// or http://; a program stands after --", Exit.USAGE)
+    for effect in effects.values():
+        if effect not in EFFECTS:
+            raise Ended(f"{effect!r} is no effect: write {', '.join(EFFECTS)}", Exit.USAGE)
+    for one in hosts:
+        try:
+            address.check_pattern(one)
+        except PatternInvalid as error:
+            raise Ended(f"--connect {one}: {error.why}; write HOST:PORT", Exit.USAGE) from None
 
 
 def _login(options: Options) -> Login:

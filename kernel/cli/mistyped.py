@@ -32,6 +32,8 @@ def told(error: click.UsageError) -> str:
             return f"{_name_of(error.param)} is missing"
         case click.BadParameter():
             return f"{_name_of(error.param)}: {error.message.rstrip('.')}"
+        case click.NoSuchOption(option_name="--json") if error.ctx is not None and error.ctx.parent is None:
+            return "--json stands behind the command, as in `maniple status --json`"
         case click.NoSuchOption():
             close = f", did you mean {error.possibilities[0]}" if error.possibilities else ""
             return f"there is no option {error.option_name}{close}"

@@ -79,6 +79,8 @@ def _raw_manifest(path: str) -> str:
             raw = opened.read(LONGEST * 4 + 1)
         return raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
+        if os.path.isfile(path):
+            raise Ended(f"{path} is a file: name its folder, {os.path.dirname(path) or '.'}") from None
         raise Ended(f"{path} is not a Hand's folder: it has no HAND.toml; `maniple new NAME` makes one") from None
     except UnicodeDecodeError:
         raise Ended(f"{file} is not UTF-8 text: save it as UTF-8") from None
@@ -192,7 +194,8 @@ def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, size: int
             if stat.S_ISDIR(kind):
                 if name == CACHE:
                     raise Ended(
-                        f"{shown} was left behind by Python and would have to be sealed: remove it, or add --clean"
+                        f"{shown} was left behind by Python and would have to be sealed: remove it, or add --clean "
+                        "to `maniple install` or `maniple seal`"
                     )
                 size = _walk(descriptor, path + "/", found, top, size, skip_caches=skip_caches)
             elif stat.S_ISREG(kind):

@@ -125,7 +125,11 @@ def _opened(client: Client, hand: Installed) -> Added:
 def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
     if (hand := hands.find(client, name)) is None:
-        raise Ended(f"no pipeline '{name}' is there: see `maniple pipeline list`")
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, [one.pipeline.name for one in every(client)], 1)
+        meant = f", did you mean {close[0]}" if close else ""
+        raise Ended(f"no pipeline '{name}' is there{meant}: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")
     return _opened(client, hand)

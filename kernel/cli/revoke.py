@@ -21,5 +21,6 @@ def revoke(session: Session, hand: str, method: str, patterns: tuple[str, ...], 
     with session.client() as client:
         client.call("kernel.revoke", hand, {"method": method, "allow": list(patterns) or None, "rule": rule})
         left = told.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ())
-    text = ":\n" + "\n".join(f"  {screen.visible(as_text(one))}" for one in left) if left else " nothing."
-    session.result({"name": hand, "left": left}, lambda: f"Taken back. {hand} still holds{text}")
+    rows = [f"  {screen.visible(as_text(one))}" for one in left]
+    text = "\n".join(["still holds:", *rows]) if rows else "holds nothing now."
+    session.result({"name": hand, "left": left}, lambda: f"Taken back. {hand} {text}")

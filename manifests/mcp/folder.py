@@ -25,7 +25,7 @@ __all__ = ["Server"]
 """main.py of a Hand without a program."""
 
 RETURNS: Final = {"text": "string?", "structured": "any?", "parts": "list?", "cut": "bool?"}
-_EFFECTS: Final = ("read", "write", "external")
+EFFECTS: Final = ("read", "write", "external")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -142,8 +142,8 @@ def _check_names(wanted: Wanted, chosen: tuple[Tool, ...]) -> None:
     if missing := sorted(set(wanted.only) - offered):
         raise OfferInvalid(f"the server offers no tool {', '.join(map(visible, missing))}")
     for name, effect in wanted.effects.items():
-        if effect not in _EFFECTS:
-            raise OfferInvalid(f"{effect!r} is no effect: write {', '.join(_EFFECTS)}")
+        if effect not in EFFECTS:
+            raise OfferInvalid(f"{effect!r} is no effect: write {', '.join(EFFECTS)}")
         if name not in {*offered, "*", "resources.read", "prompts.get"}:
             raise OfferInvalid(f"the server offers no tool {visible(name)} to have an effect")
 

@@ -104,7 +104,8 @@ def test_approved_edited_and_ruled_calls_are_told_and_proved(asking: Shell, tmp_
     assert "you call post.send ann instead" in asking.good("approve", str(second["call"]), "--with", "text=bye")
     third = held(asking, to="zed")
     assert "never done before" in asking.good("approvals")
-    asking.good("approve", str(third["call"]), "--rule", "--on", "z*", "--days", "2")
+    said = asking.good("approve", str(third["call"]), "--rule", "--on", "z*", "--days", "2")
+    assert "when writer calls post.send on z*, whatever the arguments, until 2" in said
     ran = asking.run("start", "writer", 'letters:=[["zoe", "x"]]', "--wait")
     assert (ran.code, '"to": "zoe"' in ran.out) == (0, True)
     assert "not, by a rule" in asking.good("grants", "writer")

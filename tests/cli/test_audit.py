@@ -309,7 +309,8 @@ def test_evidence_of_another_home_is_told_by_whose_key_it_is(stopped: Shell, she
 
 
 def test_an_entry_that_is_not_there_cannot_be_proved(stopped: Shell) -> None:
-    assert stopped.run("audit", "prove", "99999999").code == 1
+    ran = stopped.run("audit", "prove", "99999999")
+    assert (ran.code, "the log has no entry 99999999: see `maniple audit tail`" in ran.err) == (1, True), ran
 
 
 def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) -> None:

@@ -173,6 +173,9 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
     assert "offers no tool minus" in refused(shell, "--only", "minus", *raw)
     assert "exit code 4" in refused(shell, "--", "python3", "-c", "print('I only print'); raise SystemExit(4)")
     assert "write TOOL=read" in refused(shell, "--effect", "do", *raw)
+    assert "'free' is no effect" in refused(shell, "--effect", "do=free", "--", "no-such-program"), "nothing is started"
+    assert "write HOST:PORT" in refused(shell, "--connect", "somewhere", "--", "no-such-program")
+    assert "a URL begins with https:// or http://" in refused(shell, "ftp://mcp.example.org/mcp")
     assert "--secret Authorization" in refused(shell, "https://user:word@mcp.example.org/mcp")
     why = refused(shell, "--secret", "NO_SUCH_VARIABLE", *raw)
     assert "no environment variable NO_SUCH_VARIABLE is set" in why
@@ -203,11 +206,6 @@ def test_a_header_is_taken_from_the_variable_in_capitals(shell: Shell) -> None:
     words = ("--secret", "X-Api-Key", "--certificates", "/no/such.pem", "https://127.0.0.1:1/mcp")
     ran = shell.run("mcp", "add", "nothing", "--yes", *words, X_API_KEY="a-key")
     assert "/no/such.pem cannot be read" in ran.err, "the secret was there, and that comes next"
-
-
-@pytest.mark.wide
-def test_an_effect_that_is_none_is_said(shell: Shell, tmp_path: Path) -> None:
-    assert "'free' is no effect" in refused(shell, "--effect", "do=free", *raw_server(tmp_path))
 
 
 @pytest.mark.wide
@@ -261,6 +259,9 @@ def test_common_servers_are_known_by_their_names(shell: Shell) -> None:
     known = json.loads(shell.good("mcp", "known", "--json"))["servers"]
     assert len(known) >= 25
     assert all(row["source"].startswith("https://") and row["server"] for row in known)
+    ran = shell.run("mcp", "add", "memory", "--yes")
+    install = "`npm install -g @modelcontextprotocol/server-memory`"
+    assert (ran.code, f"mcp-server-memory is not installed: {install} first" in ran.err) == (1, True), ran
     ran = shell.run("mcp", "add", "no-such-server")
     assert (ran.code, "maniple mcp known" in ran.err) == (2, True)
 

@@ -131,3 +131,72 @@ def test_a_mistyped_pipeline_is_told_with_the_one_that_was_meant(shell: Shell, t
         ran = shell.run("pipeline", word, "evning")
         assert (ran.code, "did you mean evening" in ran.err) == (1, True), ran
     shell.good("pipeline", "remove", "evening")
+
+
+def test_check_names_a_command_that_takes_clean(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "cached", "--into", tmp_path).strip()
+    (Path(folder) / "__pycache__").mkdir()
+    ran = shell.run("check", folder)
+    assert (ran.code, "remove it, or add --clean to `maniple install` or `maniple seal`" in ran.out) == (1, True), ran
+
+
+def test_check_and_install_of_the_manifest_itself_name_its_folder(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "pointed", "--into", tmp_path).strip()
+    for command in ("check", "install"):
+        ran = shell.run(command, Path(folder) / "HAND.toml")
+        assert (ran.code, f"HAND.toml is a file: name its folder, {folder}" in ran.err) == (1, True), ran
+
+
+def test_a_task_that_only_answers_calls_is_not_to_be_started(shell: Shell, tmp_path: Path) -> None:
+    toml = """
+[hand]
+name = "answering"
+version = "1.0.0"
+description = "Has a method called run, and no work of its own."
+entry = "main:Answering"
+kind = "task"
+autonomy = "readonly"
+
+[capabilities]
+
+[provides."answering.run"]
+summary = "Say what it was told"
+resource = "none"
+effect = "read"
+params = { text = "string" }
+"""
+    code = """
+from runtime import Call, Hand
+
+
+class Answering(Hand):
+    async def run(self, call: Call, text: str) -> object:
+        return {"text": text}
+"""
+    ran = shell.run("install", write_hand(tmp_path / "answering", Source(toml, code)), "--yes")
+    assert "Next: `maniple methods answering`" in ran.err
+    assert shell.told("call", "answering.run", "text=hi")["value"] == {"text": "hi"}
+
+
+def test_an_upgrade_that_asks_for_more_says_so(shell: Shell, tmp_path: Path) -> None:
+    folder = Path(shell.good("new", "growing", "--into", tmp_path).strip())
+    shell.good("install", folder, "--yes")
+    toml = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(toml.replace("[capabilities]\n", '[capabilities]\n"echo.say" = ["*"]\n'))
+    assert "It asks for these besides:" in shell.run("install", folder, "--yes").err
+    assert shell.good("revoke", "growing", "echo.say") == "Taken back. growing holds nothing now.\n"
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_missing(shell: Shell, tmp_path: Path) -> None:
+    ran = shell.run("roots", "add", "nowhere", tmp_path / "none")
+    assert (ran.code, f"there is no folder '{tmp_path}/none': make it first, or name another" in ran.err) == (1, True)
+
+
+def test_what_is_no_pipeline_is_not_proposed_as_one(shell: Shell) -> None:
+    ran = shell.run("pipeline", "run", "greetr")
+    assert (ran.code, "no pipeline 'greetr' is there: see `maniple pipeline list`" in ran.err) == (1, True), ran
+
+
+def test_an_option_that_stands_before_its_command_is_told_where_it_belongs(shell: Shell) -> None:
+    ran = shell.run("--json", "ps")
+    assert (ran.code, "--json stands behind the command, as in `maniple status --json`" in ran.err) == (2, True), ran

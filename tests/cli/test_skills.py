@@ -127,7 +127,7 @@ def _rotate(shell: Shell, key: Path) -> None:
     """Another key is the home's own."""
     own = shell.told("keys")["keys"][0]["id"]  # type: ignore[index]
     shell.good("keys", "new", key, "--name", key.stem)
-    shell.good("keys", "rotate", own, f"{key}.pub")
+    shell.good("keys", "rotate", own, f"{key}.pub", "--yes")
     key.replace(shell.home / "keys" / "seal.key")
 
 

@@ -225,7 +225,7 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
     assert refused.value.problems == (
         "`evry` is not a setting; did you mean `every`?",
         "`target` has no value; give target=... (What to watch)",
-        "`every`: 7200.0 is too large; give at most 3600.0",
+        "`every`: 2h is too large; give at most 1h",
         "`level`: 'middle' is not a choice; give one of low, high",
         "`token`: its secret value is not a choice; give one of right-token",
     )

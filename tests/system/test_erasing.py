@@ -45,7 +45,9 @@ def test_an_erased_run_leaves_neither_tape_nor_key_and_every_proof_holds(kernel:
         assert not tape(kernel, gone).exists()
         assert set(key(kernel, gone)) == {"0"}
         assert ended(client, "kernel.erase", "", {"run": gone}) == "unknown run"
-        assert ended(client, "kernel.wait", "", {"run": gone}) == "unknown run", "what it came to is not kept anywhere else"
+        assert ended(client, "kernel.wait", "", {"run": gone}) == "unknown run", (
+            "what it came to is not kept anywhere else"
+        )
         for odd in ("", "../keys/x", "r-nobody"):
             assert ended(client, "kernel.erase", "", {"run": odd}) == "unknown run"
     assert tape(kernel, kept).exists()

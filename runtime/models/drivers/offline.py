@@ -36,8 +36,9 @@ MODEL: Final = "classical"
 NOTE: Final = "No language model was used: this was made by classical methods, and says only what they can."
 HOW: Final = """\
 No language model is set up, so I cannot hold a conversation. To set one up, give this home a key, for instance
-`maniple settings model --secret anthropic_key`, or start a local server such as Ollama; `maniple models` shows what is
-there, and `maniple models test` tries it.
+`maniple settings model --secret anthropic_key`, or start a local server such as Ollama. Then say which model answers:
+`maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'`. `maniple models` shows what is there, and
+`maniple models test` tries it.
 
 Without one I do what a request declares as its task: summarise a text, extract its key phrases or what concerns a question,
 sort it under given labels, rank texts for a question, fill a JSON Schema with what a text says in so many words, and call

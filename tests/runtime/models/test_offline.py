@@ -71,6 +71,7 @@ def answer(request: Request) -> Answer:
 def test_a_conversation_is_told_how_to_set_up_a_model_and_nothing_is_pretended() -> None:
     found = answer(_asked("What is the capital of France?"))
     assert "No language model is set up" in found.text
+    assert "`maniple settings model 'routes=" in found.text, "a key alone changes nothing"
     assert "maniple settings model --secret" in found.text
     assert "Paris" not in found.text
     assert found.stop is Stop.END
