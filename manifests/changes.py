@@ -258,7 +258,8 @@ def _revoke_key(this: Asked) -> Decided:
 
 
 def _set(this: Asked) -> Decided:
-    """All of a Hand's own values after the change; None takes one back. All are right, or none changes.
+    """All of a Hand's own values after the change; None takes one back. All are right, or none changes; a required one that
+    has no value yet may go on having none, and the Hand does not start.
 
     In the entry they are JSON text, since the log has no floats; secret ones are only named there.
     """
@@ -272,7 +273,7 @@ def _set(this: Asked) -> Decided:
         before = settings.declared_of(declared, {**this.state.settings.get(hand.id, {}), **secrets})
         wanted = {**before, **given}
         wanted = {name: value for name, value in wanted.items() if value is not None}
-        settings.check(declared, wanted)
+        settings.check(declared, wanted, untouched=declared.keys() - before.keys() - given.keys())
     except SettingsInvalid as error:
         raise ChangeInvalid("; ".join(error.problems)) from None
     hidden = {name: value for name, value in wanted.items() if declared[name].secret}

@@ -4,7 +4,7 @@ Separate because the command line, the kernel and the checker of HAND.toml (for 
 All problems are told at once. Values are delivered as typed.py says: a duration in seconds, a size in bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from manifests.errors import SettingsInvalid, ValueInvalid
@@ -16,9 +16,12 @@ from wire import codec
 HIDDEN: Final = "(secret)"
 
 
-def check(settings: Mapping[str, Setting], given: Mapping[str, object]) -> dict[str, object]:
+def check(
+    settings: Mapping[str, Setting], given: Mapping[str, object], *, untouched: Collection[str] = ()
+) -> dict[str, object]:
     """Every setting's value: the given one, converted, or its default; without either it is absent.
 
+    untouched: those that may be missing though they are required, since they were before and no word is about them.
     SettingsInvalid with every problem: unknown names, wrong types, values out of range, required ones without a value.
     """
     problems = [_unknown(name, settings) for name in given if name not in settings]
@@ -28,7 +31,7 @@ def check(settings: Mapping[str, Setting], given: Mapping[str, object]) -> dict[
         if value is None:
             value = setting.default
         if value is None:
-            if setting.required:
+            if setting.required and name not in untouched:
                 give = f"--secret {name}" if setting.secret else f"{name}=..."
                 problems.append(f"`{name}` has no value; give {give}" + (f" ({setting.help})" if setting.help else ""))
             continue
@@ -39,6 +42,14 @@ def check(settings: Mapping[str, Setting], given: Mapping[str, object]) -> dict[
     if problems:
         raise SettingsInvalid(tuple(problems))
     return values
+
+
+def missing(settings: Mapping[str, Setting], values: Mapping[str, object]) -> str:
+    """The required ones without a value, as one gives them; "" when it may start."""
+    needed = {name: one for name, one in settings.items() if one.required and one.default is None}
+    return " ".join(
+        f"--secret {name}" if one.secret else f"{name}=…" for name, one in needed.items() if values.get(name) is None
+    )
 
 
 def read(settings: Mapping[str, Setting], typed: Mapping[str, str]) -> dict[str, object]:

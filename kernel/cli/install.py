@@ -19,6 +19,7 @@ from manifests.grants import asked
 from manifests.installed import pinned
 from manifests.pipeline import signature
 from manifests.seal import compare
+from manifests.settings import missing
 from manifests.trust import TrustStore
 
 
@@ -185,8 +186,8 @@ def _ask(found: package.Folder, next_: str) -> None:
 def _next(client: Client, found: package.Folder) -> str:
     """What to type now: what it cannot start without, else what uses it."""
     name, manifest = found.name, found.manifest
-    if missing := _missing(client, found):
-        return f"`maniple settings {name} {missing}`, without which it does not start"
+    if needed := _missing(client, found):
+        return f"`maniple settings {name} {needed}`, without which it does not start"
     if manifest.agent is not None:
         return f'`maniple ask --hand {name} "…"`'
     work = signature.of_entry(manifest.hand.entry, found.files)
@@ -198,10 +199,6 @@ def _next(client: Client, found: package.Folder) -> str:
 
 def _missing(client: Client, found: package.Folder) -> str:
     """Settings that it needs and has not, as one gives them."""
-    needed = {name: one for name, one in found.manifest.settings.items() if one.required and one.default is None}
-    if not needed:
+    if not missing(found.manifest.settings, {}):
         return ""
-    values = installed.shown(client, found.name).settings
-    return " ".join(
-        f"--secret {name}" if one.secret else f"{name}=…" for name, one in needed.items() if values.get(name) is None
-    )
+    return missing(found.manifest.settings, installed.shown(client, found.name).settings)

@@ -7,6 +7,7 @@ from kernel.cli import screen, secret_values, told, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.schema import Setting
+from manifests.settings import missing
 from manifests.values import format_duration, format_size
 
 
@@ -83,6 +84,8 @@ def settings(
     )
     if changed:
         session.say(f"All of them: `maniple settings {hand}`")
+        if needed := missing(declared, values):
+            session.say(f"It does not start yet: `maniple settings {hand} {needed}`")
 
 
 def _check(

@@ -176,6 +176,7 @@ class Answering(Hand):
     ran = shell.run("install", write_hand(tmp_path / "answering", Source(toml, code)), "--yes")
     assert "Next: `maniple methods answering`" in ran.err
     assert shell.told("call", "answering.run", "text=hi")["value"] == {"text": "hi"}
+    shell.good("remove", "answering")
 
 
 def test_an_upgrade_that_asks_for_more_says_so(shell: Shell, tmp_path: Path) -> None:
@@ -185,6 +186,7 @@ def test_an_upgrade_that_asks_for_more_says_so(shell: Shell, tmp_path: Path) -> 
     (folder / "HAND.toml").write_text(toml.replace("[capabilities]\n", '[capabilities]\n"echo.say" = ["*"]\n'))
     assert "It asks for these besides:" in shell.run("install", folder, "--yes").err
     assert shell.good("revoke", "growing", "echo.say") == "Taken back. growing holds nothing now.\n"
+    shell.good("remove", "growing")
 
 
 def test_a_folder_that_is_not_there_is_said_to_be_missing(shell: Shell, tmp_path: Path) -> None:
@@ -200,3 +202,17 @@ def test_what_is_no_pipeline_is_not_proposed_as_one(shell: Shell) -> None:
 def test_an_option_that_stands_before_its_command_is_told_where_it_belongs(shell: Shell) -> None:
     ran = shell.run("--json", "ps")
     assert (ran.code, "--json stands behind the command, as in `maniple status --json`" in ran.err) == (2, True), ran
+
+
+def test_required_settings_are_given_one_after_the_other_and_what_is_missing_is_said(
+    shell: Shell, tmp_path: Path
+) -> None:
+    source = Source(FORGETFUL.toml.replace("forgetful", "patient"), FORGETFUL.main)
+    shell.run("install", write_hand(tmp_path / "patient", source), "--yes")
+    ran = shell.run("settings", "patient", "colour=red")
+    assert (ran.code, "It does not start yet: `maniple settings patient --secret token`" in ran.err) == (0, True), ran
+    ran = shell.run("settings", "patient", "--secret", "token", stdin="hush\n")
+    assert (ran.code, "does not start yet" in ran.err) == (0, False), ran
+    ran = shell.run("settings", "patient", "--unset", "colour")
+    assert (ran.code, "`colour` has no value; give colour=... (What to paint with)" in ran.err) == (1, True), ran
+    shell.good("remove", "patient", "--purge", "--yes")

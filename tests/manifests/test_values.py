@@ -237,6 +237,12 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_required_setting_that_a_change_leaves_alone_may_still_be_missing() -> None:
+    assert settings.check(SETTINGS, {"every": 90.0}, untouched=("target",)) == {"every": 90.0}
+    with pytest.raises(SettingsInvalid, match="`target` has no value"):
+        settings.check(SETTINGS, {"every": 90.0}, untouched=("every",))
+
+
 def test_settings_typed_on_the_command_line_are_read_by_their_type() -> None:
     assert settings.read(SETTINGS, {"every": "90", "level": "low"}) == {"every": 90.0, "level": "low"}
     with pytest.raises(SettingsInvalid, match="is not a setting"):
