@@ -109,10 +109,10 @@ class Kernel:
         for said in unended(self.state, going_on):
             self.log.append("end", **said)
             fold(self.state, self.log.last, self.home.load)
+        taking_up.reserve(self)
         self.state.open.clear()
         for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
-            why = anew[run] or "run ended: the kernel ended before it"
-            self.record("run.end", run=run, verdict="died", why=why)
+            self.record("run.end", run=run, verdict="died", why=anew[run] or "run ended: the kernel ended before it")
         self.launcher.sweep(going_on)
         self.upgrading.boot()
         self.exchange.stand_still()

@@ -195,14 +195,22 @@ class Bonds:
                     return Short(room, room.unit, needed, room.left)
         return None
 
-    def open(self, number: int, payers: tuple[str, ...], most: Sum, within: Bond | None) -> Bond:
-        """Reserve what was found to fit."""
+    def open(
+        self, number: int, payers: tuple[str, ...], most: Sum, within: Bond | None, inner: Sum = (0, 0)
+    ) -> Bond:  # fmt: skip
+        """Reserve what was found to fit. inner: see spent_before()."""
         bond = Bond(number, payers, most, within)
         for payer in bond.anew:
             self._held[payer] = plus(self._held.get(payer, (0, 0)), most)
         if within is not None:
             within.lent = plus(within.lent, most)
+        self.spent_before(bond, inner)
         return bond
+
+    def spent_before(self, bond: Bond | None, inner: Sum) -> None:
+        """So much of it was spent under an earlier kernel, and is counted. Of those it was made for each is told its own."""
+        if bond is not None:
+            self._shrink(bond, minus(bond.most, inner))
 
     def spend(self, bond: Bond | None, amounts: Sum) -> None:
         """What was reserved is spent now, as far as it goes: of this call, and of those it was made for."""

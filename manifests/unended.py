@@ -3,9 +3,11 @@
 Separate from state.py, which only says what entries mean.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 
-from manifests.budgets import lost, paid_by
+from msgspec.structs import replace
+
+from manifests.budgets import Bond, lost, paid_by
 from manifests.ledger import cost_of
 from manifests.state import WORK, State
 from manifests.unfinished import Open
@@ -20,8 +22,14 @@ def unended(state: State, going_on: Container[str]) -> list[Said]:
     made for another do.
     """
     works = {one.work for run, one in state.unfinished.items() if run in going_on}
-    ended = {number: one for number, one in state.open.items() if one.run not in going_on and number not in works}
+    on_tapes = {number for number, one in state.open.items() if one.run in going_on and one.method != WORK}
+    ended = {number: one for number, one in state.open.items() if number not in works | on_tapes}
     return unmade(ended, "the kernel ended before it")
+
+
+def as_spent(opens: Iterable[tuple[int, Open]], bonds: Mapping[int, Bond]) -> dict[int, Open]:
+    """Open calls by their numbers, with what others that were made for them have spent by now. bonds: what they reserve."""
+    return {number: replace(one, inner=bonds[number].inner) if number in bonds else one for number, one in opens}
 
 
 def unmade(opens: dict[int, Open], why: str) -> list[Said]:

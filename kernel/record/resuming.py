@@ -24,7 +24,7 @@ from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
 from manifests.state import fold
-from manifests.unended import unmade
+from manifests.unended import as_spent, unmade
 from manifests.unfinished import Open
 from wire import codec, headers
 from wire.codec import NIL
@@ -239,7 +239,7 @@ class Resuming:
         for call in list(tape.made.values()):
             kernel.exchange.cancel(call, why)
         for number, (known, one) in tape.opens.items():
-            (said,) = unmade({known: one}, "its caller never came back to it")
+            (said,) = unmade(as_spent([(known, one)], tape.bonds), "its caller never came back to it")
             told = headers.Failed(number=number, code=OUTCOME_UNKNOWN, text=why, time=kernel.time())
             if run.tape is tape:
                 tape.hear(told, NIL, bound=True)
@@ -256,14 +256,13 @@ class Resuming:
 
     def outlives(self, run: Run | None) -> bool:
         """Whether a run goes on with the next kernel while this one goes down: it is told nothing of that, and asks again."""
-        is_kept = run is not None and run.tape is not None and (run.leaves or not run.ended)
-        return self._kernel.is_finishing and is_kept
+        return self._kernel.is_finishing and bool(run and run.tape and (run.leaves or not run.ended))
 
     def opens(self) -> Iterable[tuple[int, Open]]:
         """The calls of runs that go on which only the log knows."""
         for run in self._kernel.runs.values():
             if run.tape is not None:
-                yield from run.tape.opens.values()
+                yield from as_spent(run.tape.opens.values(), run.tape.bonds).items()
 
     def make_again(
         self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from kernel.record.resuming import WORK
-from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run
 from manifests import policy, upgrades
-from manifests.calls import OpenCall
+from manifests.calls import OpenCall, covering
 from manifests.grants import GrantSet
 from manifests.policy import Link, shown
 from manifests.state import authority
-from manifests.unfinished import Open, Unfinished
+from manifests.unfinished import Unfinished
 from wire import codec, headers
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
@@ -72,16 +71,14 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished, room: int) -> int:
     run.tape = tape = kernel.resuming.tape(run, file)
     tape.tell(contents)
     limits = hand.package.manifest.limits
-    tape.absent = Peer(
-        b"absent " + name.encode(), name, run, Rate(limits.calls_per_minute, 0.0), limits.in_flight, (-1, -1)
-    )
+    rate = Rate(limits.calls_per_minute, 0.0)
+    tape.absent = Peer(b"absent " + name.encode(), name, run, rate, limits.in_flight, (-1, -1))
     tape.absent.event_credit = 0
     if contents.needs <= one.last:
         raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
     if contents.is_delivered:
         work.step("deliver")
-    left = state.open[work.number]
-    work.seq, work.began = left.seq, time_micros(left.time)
+    work.seq, work.began = state.open[work.number].seq, time_micros(state.open[work.number].time)
     by_seq = {one.seq: (number, one) for number, one in state.open.items() if one.run == name}
     for known in contents.known:
         if known.seq in by_seq and not known.is_ended:
@@ -95,20 +92,23 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished, room: int) -> int:
         if known.kind == "subscribe":
             kernel.events.subscribe_again(tape.absent, known.on)
     kernel.exchange.open(work)
-    _reserve(kernel, work, left, tape)
     kernel.resuming.waiting[name] = -1, -1
     return contents.size
 
 
-def _reserve(kernel: "Kernel", work: OpenCall, left: Open, tape: Tape) -> None:
-    """What was reserved for a run's work and calls stays so until they have their ends."""
-    bonds = kernel.budgets.bonds
-    if work.bond is not None:
-        bonds.spend(work.bond, left.inner)
-    for number, one in tape.opens.values():
-        if one.most is not None:
-            within = work.bond if one.within == work.number else None
-            tape.bonds[number] = bonds.open(number, one.payers, one.most, within)
+def reserve(kernel: "Kernel") -> None:
+    """What was reserved for runs' works and calls stays so until they have their ends, but for what was spent of it.
+
+    That also counts what they had others do, which nobody goes on with: so this comes when all that has its end.
+    """
+    bonds, left = kernel.budgets.bonds, kernel.state.open
+    for run in kernel.runs.values():  # outermost first
+        if (work := run.work) and (tape := run.tape):
+            bonds.spent_before(work.bond, left[work.number].inner)
+            for number, (known, _) in tape.opens.items():
+                tape.opens[number] = known, (one := left[known])
+                if one.most is not None:
+                    tape.bonds[known] = bonds.open(known, one.payers, one.most, covering(work), one.inner)
 
 
 def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:

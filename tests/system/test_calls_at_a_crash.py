@@ -93,6 +93,33 @@ def entries_of_work(home: Path) -> list[Entry]:
     return [one for one in entries(home, "end") if one.method == "run"]
 
 
+PARENT = Source(
+    WORK.toml.replace('"work"', '"parent"').replace("[capabilities]", '[capabilities]\n"kernel.spawn" = ["work"]'),
+    """
+from runtime import Hand
+
+
+class Work(Hand):
+    async def run(self):
+        return (await self.kernel.spawn_and_wait("work")).code
+""",
+)
+
+
+def test_the_work_of_a_run_that_cannot_go_on_has_its_end_also_when_its_spawner_goes_on(kernel: Kernel) -> None:
+    install(kernel, PARENT)
+    spawner = str(fates.table(call(kernel, "kernel.start", "parent"))["run"])
+    child = entry(kernel.home, "run.start", name="work").run
+    entry(kernel.home, "call", method="run", run=spawner)
+    kernel.kill()
+    (kernel.home / "journal" / "runs" / f"{child}.tape").unlink()
+    kernel.up()
+    with kernel.client() as client:
+        assert fates.outcome(client, spawner)["value"] == "ended"
+    kernel.down()
+    balanced(kernel.home)
+
+
 @pytest.mark.wide
 def test_one_that_an_older_snapshot_knows_of_has_its_end_too(kernel: Kernel) -> None:
     kernel.down()
