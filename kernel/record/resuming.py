@@ -291,6 +291,11 @@ class Resuming:
         call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
+        is_lost = (owner or one.most) is not None and not may_be_made_again(provided, one.most)
+        if one.answer == "edited" or (one.answer in ("", "approved") and is_lost):  # whatever it may do now
+            why = f"{header.method} had begun when all was ended: look before you repeat it"
+            kernel.exchange.fail(call, OUTCOME_UNKNOWN, why)
+            return
         try:
             reasons = kernel.router.again(call, run.hand)
             if one.answer == "denied":
@@ -303,10 +308,6 @@ class Resuming:
         if one.answer == "held":
             call.asks = reasons or asked_again(call.by)
             kernel.exchange.hold(call)
-        elif one.answer == "edited" or (not may_be_made_again(provided, one.most) and owner is not None):
-            kernel.exchange.fail(
-                call, OUTCOME_UNKNOWN, f"{header.method} had begun when all was ended: look before you repeat it"
-            )
         elif is_begun:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
         else:
