@@ -56,8 +56,7 @@ class Supervisor:
 
     def begin_work(
         self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", depth: int = 0,
-        instead: str = "",
-        seconds: float | None = None,
+        instead: str = "", seconds: float | None = None,
     ) -> Run:  # fmt: skip
         """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
 
@@ -220,6 +219,7 @@ class Supervisor:
     def kill_all(self, why: str) -> int:
         """End every run's processes at once, and let no service come back by itself."""
         runs = [run for run in self._kernel.runs.values() if run.state != "waiting"]
+        self._kernel.resuming.freeze()
         for run in runs:
             self.leave(run, why)
         for life in self.services.lives.values():

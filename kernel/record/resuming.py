@@ -107,13 +107,11 @@ class Resuming:
         kernel.runs[run.id] = again
         used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
         seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
-        lose_provider = run.leaves and (kernel.is_finishing or kernel.state.frozen)  # it is as after the kernel's end
-        for call in list(tape.made.values()):
-            if lose_provider and call.state != "held":
-                self.put_back(call)
-            elif call.upload and not tape.in_order:
-                code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
-                kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
+        if run.leaves and (kernel.is_finishing or kernel.state.frozen):
+            self.put_back(tape)
+        for call in [call for call in tape.made.values() if call.upload and not tape.in_order]:
+            code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
+            kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
         self.waiting[run.id] = tape.rewind(), seq
         if run.id in self.asleep:
             if self.asleep[run.id] != tape.count or tape.opens:  # told something, or its calls were put back
@@ -122,15 +120,20 @@ class Resuming:
         then = partial(kernel.log.after, seq, partial(self.try_again, run.id))
         kernel.loop.after(backoff(tape.deaths, 0.0) if tape.deaths else 0.0, then)
 
-    def put_back(self, call: OpenCall) -> None:
-        """An open call of a run without a process: it is made when the next one asks for it again."""
-        tape = self._kernel.tape_of(call)
-        if tape is not None:
+    def put_back(self, tape: Tape) -> None:
+        """The open calls of a run, as after the kernel's end: each is made when its next process asks for it again."""
+        for call in [call for call in tape.made.values() if call.state != "held"]:
             tape.opens[call.caller_number] = (call.number, call.kept(self._kernel.digest_key(call.caller), call.caller))
             if call.bond is not None:
                 tape.bonds[call.number] = call.bond
             self._kernel.exchange.let_go(call)
             del tape.made[call.caller_number]
+
+    def freeze(self) -> None:
+        """Every provider is ended: no run is to hear of that. One that is asleep waits for none."""
+        for run in self._kernel.runs.values():
+            if run.tape is not None and run.id not in self.asleep:
+                self.put_back(run.tape)
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""

@@ -51,6 +51,33 @@ class Caller(Hand):
 """,
 )
 
+SLOW = Source(
+    ECHO.toml.replace("echo", "slow").replace("slow.say", "slow.look").replace("Echo", "Slow")
+    .replace('params = { text = "string" }\n', "").replace('returns = { text = "string" }\n', ""),
+    """
+import asyncio
+from runtime import Hand
+
+
+class Slow(Hand):
+    async def look(self, call):
+        await asyncio.sleep(1.0)
+        return "seen"
+""",
+)  # fmt: skip
+
+LOOKER = Source(
+    CALLER.toml.replace('"caller"', '"looker"').replace("main:Caller", "main:Looker").replace("echo.say", "slow.look"),
+    """
+from runtime import Hand
+
+
+class Looker(Hand):
+    async def run(self) -> object:
+        return (await self.kernel.call("slow.look")).value
+""",
+)
+
 LEDGER = Source(
     """
 [hand]
@@ -179,6 +206,21 @@ def test_freeze_survives_down_up_and_kill_and_thaw_undoes_it(kernel: Kernel) -> 
     until(lambda: state_of(kernel, "echo") == "ready", "what was wanted is up")
     assert call(kernel, "echo.say", "", {"text": "x"}) == {"text": "x"}
     assert entry(kernel.home, "thaw").seq >= last
+
+
+def test_a_frozen_run_does_not_hear_that_who_answered_it_was_ended(kernel: Kernel) -> None:
+    """That was up before the run, and so is ended first."""
+    install(kernel, SLOW)
+    install(kernel, LOOKER)
+    call(kernel, "kernel.start", "slow")
+    run = begin(kernel, "looker")
+    made = entry(kernel.home, "call", method="slow.look", run=run)
+    until(lambda: state_of(kernel, "looker") == "working", "it waits")
+    call(kernel, "kernel.freeze")
+    until(lambda: not [row for row in fates.runs(kernel) if row["pid"]], "all are gone")
+    assert not [one for one in entries(kernel.home, "end") if one.call == made.call]
+    call(kernel, "kernel.thaw")
+    assert outcome_of(kernel, run)["value"] == "seen"
 
 
 @pytest.mark.wide
