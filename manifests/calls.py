@@ -240,9 +240,10 @@ class OpenCall(CallLife):
         """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
         parent = self.parent.number if self.parent else 0
         resource, labels = logged(self.resource, key), self.shown_labels()
+        answer = self.answer or ("approved" if self.by.is_approved else "")
         kept = Open(
             method=self.method, resource=resource, run=run, parent=parent, labels=labels, seq=self.seq,
-            time=time_text(self.began), answer=self.answer, until=self.until,
+            time=time_text(self.began), answer=answer, until=self.until,
         )  # fmt: skip
         if (bond := self.bond) is None:
             return kept

@@ -265,6 +265,25 @@ def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoev
     assert _held(kernel, run) == [held.call]
 
 
+SEND = "    async def send(self, method, to, text, timeout):"
+
+
+@pytest.mark.parametrize("fate", spread([restart, crash], 1))
+def test_nobody_is_asked_again_for_a_run_whose_spawning_was_approved(
+    kernel: Kernel, fate: Callable[[Kernel], None]
+) -> None:
+    clerk = writer("clerk", autonomy="full")
+    slow = clerk.main.replace(SEND, f"{SEND}\n        await self.sleep(2)")
+    install(kernel, clerk._replace(main=slow))
+    call(kernel, "kernel.remove", "writer")
+    install(kernel, writer(asks='"kernel.spawn" = ["*"]\n"post.*" = ["*"]\n'))
+    run = begin(kernel, "ann hello", spawn="clerk")
+    answer(kernel, waiting(kernel))
+    entry(kernel.home, "call", method="kernel.sleep")
+    fate(kernel)
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
 @pytest.mark.parametrize("rest", spread([0.0, 0.002, 0.01, 0.05], 1))
 def test_what_was_edited_is_never_made_as_it_was_asked_for(kernel: Kernel, rest: float) -> None:
     begin(kernel, "ann hello", method="post.pin")
