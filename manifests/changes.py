@@ -107,6 +107,8 @@ def _install(this: Asked) -> Decided:
         told["as_declared"] = True
     if hand.wasm:
         told["artefact"] = _plain(_artefact(this.arguments.get("artefact")))
+    if before is not None and before.since and package.manifest.schedule == before.package.manifest.schedule:
+        told["since"] = before.since
     entries = [("hand.install", told)]
     given = _agreed(package, this.arguments.get("grants") or [], (*this.methods, *package.manifest.provides))
     if given:

@@ -123,12 +123,16 @@ def _install(state: State, entry: Entry, load: Load) -> None:
 
 
 def _scheduled(hand: Installed, before: Installed | None, entry: Entry) -> Installed:
-    """With the moment from which its schedule counts: an upgrade that leaves the schedule as it was goes on with it."""
-    schedule = hand.package.manifest.schedule
+    """With the moment from which its schedule counts: an upgrade that leaves the schedule as it was goes on with it.
+
+    Then the entry says so, since the folder of what was replaced is gone when the log is read from its beginning.
+    """
+    schedule, since = hand.package.manifest.schedule, entry.detail.get("since")
     if schedule is None:
         return hand
-    is_same = before is not None and before.package.manifest.schedule == schedule
-    return replace(hand, since=before.since if before is not None and is_same else time_micros(entry.time))
+    is_same = before is not None and before.package.manifest.schedule == schedule  # as told by an older Maniple
+    kept = since if isinstance(since, int) else before.since if before is not None and is_same else 0
+    return replace(hand, since=kept or time_micros(entry.time))
 
 
 def _loaded(load: Load, detail: Mapping[str, object]) -> Package:

@@ -112,3 +112,25 @@ def test_what_was_missed_while_nobody_was_there_is_one_run(tmp_path: Path) -> No
             assert "nobody was there" in missed[0]["why"]
             until(lambda: len(ended(client, "strict")) > 1, "it goes on")
         kernel.down()
+
+
+def test_when_a_schedule_began_is_told_by_the_log_alone_when_its_hand_was_upgraded(tmp_path: Path) -> None:
+    """What it was upgraded from is gone, and so is the snapshot, as for another version of Maniple."""
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+
+        def since() -> object:
+            with kernel.client() as client:
+                return told(client, "kernel.show", "tick")["hand"]["since"]
+
+        install(kernel, beat("tick", 'every = "6h"'))
+        began = since()
+        for version in ("1.1.0", "1.2.0"):
+            install(kernel, beat("tick", 'every = "6h"', version=version))
+        until(lambda: len(os.listdir(kernel.home / "hands")) == 1, "what was replaced is gone")
+        assert since() == began
+        kernel.down()
+        (kernel.home / "log" / "snapshot").unlink()
+        kernel.up()
+        assert since() == began
+        install(kernel, beat("tick", 'every = "5h"', version="1.3.0"))
+        assert since() != began
