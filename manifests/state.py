@@ -254,7 +254,7 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
 def _run_end(state: State, entry: Entry, _: Load) -> None:
     gone = state.unfinished.pop(entry.run, None)
     if gone is not None and not gone.has_work:
-        _never_begun(state, entry.run)
+        _never_begun(state, entry.run, gone.instead)
     elif gone is not None:
         gone.has_ended = True
         state.unfinished[entry.run] = gone
@@ -283,11 +283,17 @@ def _kernel_start(state: State, entry: Entry, _: Load) -> None:
     state.made_of = {name: str(entry.detail[name]) for name in MADE_OF if name in entry.detail}
 
 
-def _never_begun(state: State, run: str) -> None:
-    """Whoever asked for it asks again, and gets another run; so does the firing of a schedule."""
+def _never_begun(state: State, run: str, instead: str) -> None:
+    """Whoever asked for it asks again, and gets another run; so does the firing of a schedule, unless it had one before.
+
+    instead: the run that it was begun instead of, which goes on.
+    """
     for begun in state.fired.values():
         for key in [key for key, one in begun.items() if one == run]:
-            del begun[key]
+            if instead:
+                begun[key] = instead
+            else:
+                del begun[key]
 
 
 def _call(state: State, entry: Entry, _: Load) -> None:

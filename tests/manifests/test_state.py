@@ -245,6 +245,19 @@ def test_a_run_whose_work_a_crash_took_from_the_log_was_never_begun_for_its_sche
     assert _folded(_run_entries(has_work=has_work)).fired["h"] == ({"k": "r-1"} if has_work else {})
 
 
+def test_a_firing_whose_run_was_to_begin_anew_when_a_crash_took_that_still_has_the_run_it_had() -> None:
+    detail = {"kind": "task", "name": "a", "hand": "h", "fired": "k", "asked": 2, "instead": "r-1"}
+    said: list[dict[str, Any]] = [
+        {"kind": "run.start", "run": "r-2", "call": 6, "detail": detail},
+        {"kind": "run.end", "run": "r-2", "verdict": "died"},
+    ]
+    more = [
+        Entry(seq=seq, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", principal="kernel", **one)
+        for seq, one in enumerate(said, 2)
+    ]
+    assert _folded(_run_entries(has_work=True)[:2] + more).fired["h"] == {"k": "r-1"}
+
+
 def test_of_runs_that_have_ended_only_those_are_kept_of_which_somebody_may_ask() -> None:
     """r-1 spawned r-2, which spawned r-3; r-4 is begun instead of r-1, of which whoever began that may ask."""
 
