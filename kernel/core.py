@@ -26,7 +26,7 @@ from kernel.links import Links
 from kernel.loop import Loop
 from kernel.methods import TABLE, acting
 from kernel.record import taking_up
-from kernel.record.keeping import Keeping
+from kernel.record.keeping import SOON, Keeping
 from kernel.record.log import Log, LogState
 from kernel.record.resuming import Resuming
 from kernel.record.tapes import Tape
@@ -120,7 +120,7 @@ class Kernel:
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
         self.resuming.look_for_rest()
-        self.keeping.look()
+        self.loop.after(SOON, self.keeping.look)  # a start waits for none of that
 
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)

@@ -237,7 +237,7 @@ def _until_key(run: str) -> bytes:
     return f'{{"run":"{run}","key":"'.encode()
 
 
-def ended_done(path: Path) -> bool:
+def ended_done(path: str) -> bool:
     """Whether the work of a tape's run ended in `done`, by its last record, which is not checked; not, when none tells."""
     at = length = 0
     try:

@@ -1,6 +1,8 @@
 """Erasing what runs were told: when the operator says so, and when it is old (acts on what manifests/keeping.py decides)."""
 
+import os
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import ended_done
@@ -18,11 +20,10 @@ EVERY: Final = 3600.0
 AT_ONCE: Final = 1_000
 """Tapes that one look erases at most."""
 
-READ_MOST: Final = 16 * 1024 * 1024
+READ_MOST, OPENING = 16 * 1024 * 1024, 16 * 1024
 SOON: Final = 1.0
-"""Bytes of tapes that one look goes through to see how their runs ended, since nobody is served meanwhile; and seconds
-
-until the next goes on.
+"""Bytes of tapes that one look goes through to see how their runs ended, since nobody is served meanwhile; how many more are
+counted for each, which has to be opened; and seconds until the next goes on, as it does when more are old than are erased.
 """
 
 
@@ -52,9 +53,9 @@ class Keeping:
         """Erase what is old, now and each EVERY seconds."""
         kernel, now, keep = self._kernel, self._kernel.time() / 1_000_000, self._kernel.home.identity.journal
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
-        for path in kernel.log.journal.folder.glob("r-*.tape"):
-            run = path.stem
-            if run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
+        for path in os.scandir(kernel.log.journal.folder):  # a tenth of what glob() and a Path for each take
+            run, is_named = path.name.removesuffix(".tape"), path.name[:2] == "r-" and path.name[-5:] == ".tape"
+            if not is_named or run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
                 continue
             with suppress(FileNotFoundError):  # it is erased just now
                 status = path.stat()
@@ -62,9 +63,11 @@ class Keeping:
                 if age > young and is_done is None:
                     if read > READ_MOST:
                         continue
-                    read += status.st_size
-                    is_done = self._outcomes[run] = ended_done(path)
+                    read += OPENING + status.st_size
+                    is_done = self._outcomes[run] = ended_done(path.path)
                 found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
-        kernel.loop.after(SOON if read > READ_MOST else EVERY, self.look)
-        for run, why in over(found, keep)[:AT_ONCE]:
+        gone = over(found, keep)
+        for run, why in gone[:AT_ONCE]:
             self.erase(run, KERNEL, why)
+        wait = SOON if read > READ_MOST or len(gone) > AT_ONCE else EVERY
+        kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.look))

@@ -95,7 +95,7 @@ class Log:
         self._chain, self._clock, self._wake = chain, clock, wake
         self.durable = self.found = self.size = chain.seq
         self.journal = Journal(folder.parent / "journal")
-        self._acts: deque[tuple[int, Callable[[], None]]] = deque()
+        self._acts: deque[tuple[int, Callable[[], object]]] = deque()
         self._state, self._why = LogState.OK, ""
         self._lock = threading.Lock()  # over the chain and what is queued
         self._queue: list[bytes] = []
@@ -193,7 +193,7 @@ class Log:
             self._ring()
         return seq
 
-    def after(self, seq: int, act: Callable[[], None]) -> None:
+    def after(self, seq: int, act: Callable[[], object]) -> None:
         """Do act when entry seq is on disk: now if it is, else by settle(), in the order in which acts were given."""
         if seq < self.durable:
             act()

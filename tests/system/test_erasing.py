@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.record.keeping import READ_MOST
+from kernel.record.keeping import AT_ONCE, READ_MOST
 from tests.cli.shell import Shell
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
@@ -117,6 +117,19 @@ def test_many_are_erased_in_one_go(kernel: Kernel) -> None:
     until(lambda: not any(tape(kernel, run).exists() for run in runs[:10]), "ten are erased")
     assert all(set(key(kernel, run)) == {"0"} for run in runs[:10])
     assert all(tape(kernel, run).exists() and set(key(kernel, run)) != {"0"} for run in runs[10:])
+
+
+def test_more_than_are_erased_at_once_are_erased_all_the_same(kernel: Kernel) -> None:
+    kernel.down()
+    folder = kernel.home / "journal" / "runs"
+    for number in range(2 * AT_ONCE + 1):
+        (folder / f"r-{number:016}.tape").touch()
+        os.utime(folder / f"r-{number:016}.tape", (0, 0))
+    kernel.up()
+    until(lambda: not list(folder.glob("r-0*.tape")), "all are erased")
+    kernel.down()
+    erased = [one.run for one in entries(kernel.home, "erase")]
+    assert len(erased) == len(set(erased)) == 2 * AT_ONCE + 1
 
 
 @pytest.mark.wide
