@@ -118,7 +118,7 @@ class Services:
             return
         if any(life.hand.name in run.hand.package.manifest.hand.needs for run in self._kernel.runs.values()):
             self.feed(life)
-        else:
+        elif life.hand.id not in self._kernel.state.wanted:  # also since its idle time began
             self.stop(life, "idle")
 
     def _watch_cpu(self, life: Life) -> None:
@@ -234,8 +234,8 @@ class Services:
         life.state = step(life.state, "died")
         if was_stopping:
             is_asked_for = life.hand.id in kernel.state.wanted or life.waiting or life.waiters
-            is_held = kernel.is_finishing or kernel.state.frozen or kernel.state.by_id(life.hand.id) is None
-            if is_asked_for and not is_held:
+            is_service = (hand := kernel.state.by_id(life.hand.id)) is not None and not hand.is_task  # still
+            if is_asked_for and is_service and not kernel.is_finishing and not kernel.state.frozen:
                 self.start(life)
             else:
                 self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))

@@ -231,3 +231,24 @@ def test_how_far_a_run_says_it_is_leaves_room_for_a_thousand_others(kernel: Kern
         (row,) = until(lambda: [one for one in runs(kernel, "boaster") if one["progress"]], "it has said so")
     assert len(codec.encode_body(row)) * 1_000 < limits.BODY_MAX
     assert entry(kernel.home, "note").why == WIDE * limits.WHY_MAX
+
+
+def test_a_service_with_calls_that_wait_which_becomes_a_task_hand_is_not_kept_up(kernel: Kernel) -> None:
+    service = actor("turner").toml.replace("in_flight = 64", "in_flight = 1")
+    install(kernel, Source(service, actor("turner").main))
+    with kernel.client() as one, kernel.client() as other:
+        begin(one, "turner.do", [{"hold": True}])
+        pid_of(kernel, "turner")
+        begin(other, "turner.do", [])
+        until(lambda: _open_at(kernel, "turner.do") == 2, "one waits for the other")
+        task = service.replace('kind = "service"', 'kind = "task"').replace("1.0.0", "1.1.0")
+        install(kernel, Source(task, actor("turner").main))
+        until(lambda: _open_at(kernel, "turner.do") == 0, "both have their ends")
+    assert not runs(kernel, "turner")
+    assert state_of(kernel, "turner") == "idle"
+
+
+def _open_at(kernel: Kernel, method: str) -> int:
+    """How many calls of a method have no end."""
+    begun, over = ({one.call for one in entries(kernel.home, kind) if one.method == method} for kind in ("call", "end"))
+    return len(begun - over)

@@ -74,6 +74,17 @@ def test_a_service_that_nobody_wants_up_stops_when_its_idle_time_is_over_and_not
         assert kernel.log() == ""
 
 
+def test_a_service_that_is_wanted_while_its_idle_time_passes_stays_up(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.slow_day") as kernel:
+        install(kernel, SLEEPY)
+        call(kernel, "sleepy.say", "", {"text": "up"})
+        pass_time(kernel, 3500, 60)
+        call(kernel, "kernel.start", "sleepy")
+        pass_time(kernel, DAY, 60)
+        assert state_of(kernel, "sleepy") == "ready"
+        assert len(entries(kernel.home, "run.start", "run.end")) == 1
+
+
 @pytest.mark.alone
 def test_the_kernel_itself_goes_round_only_for_its_housekeeping(tmp_path: Path) -> None:
     """On the true clock: a kernel with nothing to do wakes for nothing, and while a Hand is up for the looks at it alone."""
