@@ -26,7 +26,7 @@ KINDS: Final = {
     "kernel.start": "the kernel started; detail: digests of the code that runs",
     "kernel.stop": "the kernel stopped in order",
     "kernel.recovered": "the log was found cut short after a crash and goes on; detail: what was mended",
-    "hand.install": "a Hand was installed; detail: version, seal, keys, whether a program is believed, when its schedule began",
+    "hand.install": "a Hand was installed; detail: version, seal, keys, if a program is believed, when its schedule began",
     "hand.remove": "a Hand was removed with its grants",
     "hand.ready": "a service answered that it is ready",
     "hand.state": "a Hand's state changed: backing off, paused, quarantined; why says for what reason",
