@@ -25,7 +25,11 @@ OWN: Final = {"offline": "classical", "scripted": "script"}
 OFFLINE: Final = "offline/classical"
 DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
+LOOK_S: Final = 3.0
+"""Seconds that a local server may take to tell its models, at each address where it may be."""
+
 _MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
+_MEND_OWN: Final = "`maniple settings model 'at_once_of={\"ollama\": 1}'` says how many"
 _MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says how many"
 
 
@@ -34,7 +38,8 @@ class Desk:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._drivers: dict[str, Driver] = {}
+        self._drivers: dict[tuple[str, str], Driver] = {}
+        self._found: dict[str, str] = {}
         self._holders = 1
         self._breakers: dict[str, breaker.State] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
@@ -119,19 +124,38 @@ class Desk:
         """
         if why := self.missing(provider):
             raise ModelFailed("unconfigured", why, provider=provider)
-        if provider not in self._drivers:
-            row, endpoint = self.row(provider), self._endpoint(provider)
-            make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
-            if provider not in self._drivers:  # meanwhile another call may have made it
-                self._drivers[provider] = make(endpoint)
-        return self._drivers[provider]
+        row = self.row(provider)
+        address = self._address(provider, row)
+        if row is not None and row.also and address == row.base_url:
+            address = self._found.get(provider) or await self._looked_for(provider, row)
+        return await self._driver_at(provider, address)
 
-    def _endpoint(self, provider: str) -> Endpoint:
-        """Where a provider is asked, and how. ModelFailed where its address is none."""
+    async def _looked_for(self, provider: str, row: Provider) -> str:
+        """The first address of a local server at which one tells its models; its first one where none does, for now."""
+        for address in (row.base_url, *row.also):
+            with contextlib.suppress(ModelFailed, TimeoutError):
+                driver = await self._driver_at(provider, address)
+                async with asyncio.timeout(LOOK_S):
+                    await driver.listed()
+                self._found[provider] = address
+                return address
+        return row.base_url
+
+    async def _driver_at(self, provider: str, address: str) -> Driver:
+        known = (provider, address)
+        if known not in self._drivers:
+            row, endpoint = self.row(provider), self._endpoint(provider, address)
+            make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
+            if known not in self._drivers:  # meanwhile another call may have made it
+                self._drivers[known] = make(endpoint)
+        return self._drivers[known]
+
+    def _endpoint(self, provider: str, address: str) -> Endpoint:
+        """How a provider is asked there."""
         row = self.row(provider)
         return Endpoint(
             provider=provider,
-            base_url=self._address(provider, row),
+            base_url=address,
             key=self.key(provider),
             quirks=() if row is None else row.quirks,
             first=self._settings.of("first_byte", float),
@@ -172,7 +196,10 @@ class Desk:
     @contextlib.asynccontextmanager
     async def _place(self, provider: str, until: float) -> AsyncIterator[None]:
         """One of the places for requests to a provider, at the latest then."""
-        most = self._settings.of("at_once", int)
+        most = self._settings.of("at_once_of", dict).get(provider, self._settings.of("at_once", int))
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            why = f"{str(most)[:200]!r} is no number of requests to {provider} at a time: {_MEND_OWN}"
+            raise ModelFailed("unconfigured", why, provider=provider)
         places = self._places.setdefault(provider, asyncio.Semaphore(most))
         try:
             async with asyncio.timeout(until - time.monotonic()):
@@ -240,7 +267,7 @@ class Desk:
             self._breakers[provider] = breaker.failed(state, failure, time.monotonic())
 
     def measured(self, name: str, seconds: float) -> None:
-        """A first byte came after so long; what is remembered moves a third of the way there."""
+        """A first byte came after so long, or had not come by then; what is remembered moves a third of the way there."""
         before = self._first_bytes.get(name, seconds)
         self._first_bytes[name] = before + (seconds - before) / 3
 
@@ -316,6 +343,7 @@ class Desk:
             missing=self.missing(provider),
             paused=paused,
             first_byte=self._first_bytes.get(name),
+            free=(found := self.row(provider)) is not None and found.local,
         )
 
     def _lacks(self, names: Sequence[str]) -> bool:

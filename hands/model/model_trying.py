@@ -92,7 +92,7 @@ class Trying:
         provider, model = resource.split(name)
         driver = await self._desk.driver(provider)
         request = self._within(name, request)
-        made, is_owed = 0, True
+        made, is_owed, began = 0, True, time.monotonic()
         try:
             async with self._desk.turn(provider, until):
                 began = time.monotonic()
@@ -109,13 +109,16 @@ class Trying:
                                     self._desk.measured(name, time.monotonic() - began)
                                 made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
                             yield piece
-                except ModelFailed:
+                except ModelFailed as failure:
                     is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
+                    if failure.code == "slow":
+                        self._desk.measured(name, time.monotonic() - began)
                     raise
                 finally:
                     if is_owed:
                         self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
         except TimeoutError:  # outside of its turn, for the time was the call's: that speaks against nobody
+            self._desk.measured(name, time.monotonic() - began)
             why = f"{name} did not begin to answer in its part of the call's time"
             raise ModelFailed("slow", why, provider=provider) from None
 

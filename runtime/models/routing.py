@@ -5,8 +5,9 @@
    that the catalogue does not list nothing is known, and it is not left out for these.
 3. One whose provider's breaker is open is left out.
 4. The others stand as `prefer` says: `listed`, as the operator listed them; `price`, the least that this request may cost
-   first, unknown prices last; `latency`, the shortest time to a first byte lately first, those never measured before all, so
-   that they come to be measured; `window`, the largest first, unknown ones last. What is equal stays as it was listed.
+   first, a server of one's own for nothing, unknown prices last; `latency`, the shortest time to a first byte lately first,
+   those never measured before all, so that they come to be measured, and one that did not begin by what was waited for it;
+   `window`, the largest first, unknown ones last. What is equal stays as it was listed.
 
 A request with a schema needs nothing of a model: one that has no such mode is told the schema in words.
 """
@@ -38,7 +39,8 @@ class Needs(Struct, frozen=True, kw_only=True):
 class Candidate(Struct, frozen=True, kw_only=True):
     """A model of a route. row: what the catalogue knows; first_byte: seconds, None where never measured.
 
-    missing: how its provider is to be set up, "" where it is. paused: why its breaker is open, "" where it is not.
+    missing: how its provider is to be set up, "" where it is. paused: why its breaker is open, "" where it is not. free: it
+    is of a server of one's own, which bills nobody.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     missing: str = ""
     paused: str = ""
     first_byte: float | None = None
+    free: bool = False
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -102,7 +105,7 @@ def _rank(one: Candidate, needs: Needs, prefer: Prefer) -> tuple[bool, float]:
         case "listed":
             return False, 0.0
         case "price":
-            price = cost(Usage(input=needs.prompt, output=needs.answer), one.row)
+            price = 0 if one.free else cost(Usage(input=needs.prompt, output=needs.answer), one.row)
             return price is None, float(price or 0)
         case "latency":
             return False, one.first_byte if one.first_byte is not None else -1.0

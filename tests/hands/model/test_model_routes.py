@@ -1,0 +1,144 @@
+"""A route in the order that `prefer` says, requests to one provider at a time, and where a local server is found."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from runtime import Failure
+from runtime.models import catalogue
+from runtime.models.messages import Answer, request_of
+from tests.hands.doubles import hand_module
+from tests.hands.model.calls import ASKED, Asking, hand_of
+from tests.runtime.models.stage import HOLD, stage, whole
+
+SLOW, QUICK, LOCAL = "openai/gpt-5.4", "scripted/script", "ollama/llama3:8b"
+OK = '{"text": "ok", "times": 0}'
+
+
+def test_by_latency_one_that_did_not_begin_to_answer_is_asked_first_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("model", "main"), "MARGIN_S", 0.0)
+
+    async def asked() -> list[Answer]:
+        async with stage([HOLD]) as server:
+            hand: Any = hand_of(
+                tmp_path, OK, openai_key="sk-0123456789", addresses={"openai": f"{server.url}/v1"},
+                routes={"default": [SLOW, QUICK]}, prefer="latency",
+            )  # fmt: skip
+            await hand.start()
+            await hand.desk.driver("openai")
+            found = [await hand.complete(Asking("default", deadline=1_000), **ASKED) for _ in range(3)]
+            await hand.stop()
+            return found
+
+    first, second, third = asyncio.run(asked())
+    assert first.tried == (f"{SLOW}: slow",), "it was never measured, so it comes first"
+    assert (second.model, second.tried) == (QUICK, ())
+    assert (third.model, third.tried) == (QUICK, ())
+
+
+@pytest.mark.parametrize(
+    ("prefer", "names"),
+    [
+        ("listed", (SLOW, "openai/gpt-5.4-nano", "openai/none-knows", LOCAL)),
+        ("price", (LOCAL, "openai/gpt-5.4-nano", SLOW, "openai/none-knows")),
+        ("window", (SLOW, "openai/gpt-5.4-nano", "openai/none-knows", LOCAL)),
+    ],
+)
+def test_the_setting_prefer_is_the_order_and_a_server_of_ones_own_costs_nothing(
+    tmp_path: Path, prefer: str, names: tuple[str, ...]
+) -> None:
+    route = [SLOW, "openai/gpt-5.4-nano", "openai/none-knows", LOCAL]
+    hand: Any = hand_of(tmp_path, OK, openai_key="sk-0123456789", routes={"default": route}, prefer=prefer)
+    asyncio.run(hand.start())
+    assert hand.desk.plan("default", request_of(dict(ASKED))).names == names
+
+
+@pytest.mark.parametrize(("given", "most"), [({}, 2), ({"scripted": 1}, 1), ({"scripted": 3, "openai": 1}, 3)])
+def test_how_many_are_asked_at_a_time_can_be_said_of_one_provider(
+    tmp_path: Path, given: dict[str, object], most: int
+) -> None:
+    hand: Any = hand_of(tmp_path, '{"text": "ok", "times": 0, "delay": 60}', at_once=2, at_once_of=given)
+
+    async def asked() -> int:
+        await hand.start()
+        calls = [asyncio.create_task(hand.complete(Asking("scripted/script"), **ASKED)) for _ in range(4)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        (driver,) = hand.desk._drivers.values()
+        for one in calls:
+            one.cancel()
+        await asyncio.wait(calls)
+        return sum(driver._played.values())
+
+    assert asyncio.run(asked()) == most
+
+
+@pytest.mark.parametrize("told", [0, -1, "2", True, None])
+def test_a_number_of_places_that_is_none_is_told(tmp_path: Path, told: object) -> None:
+    hand: Any = hand_of(tmp_path, OK, at_once_of={"scripted": told})
+
+    async def asked() -> None:
+        await hand.start()
+        await hand.complete(Asking("scripted/script"), **ASKED)
+
+    with pytest.raises(
+        Failure, match="is no number of requests to scripted at a time: `maniple settings model"
+    ) as failed:
+        asyncio.run(asked())
+    assert failed.value.code == "unconfigured"
+
+
+MODELS = whole(200, {"data": [{"id": "own"}]})
+ELSE = whole(404, "<html>another server</html>", kind="text/html")
+
+
+def _unused() -> str:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{one.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("first", ["nobody", "another", "it"])
+def test_a_local_server_is_asked_at_the_first_address_where_one_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """As a row of the catalogue says, whose server newer versions of have another port."""
+
+    async def asked() -> tuple[object, list[int]]:
+        async with stage([ELSE] if first == "another" else [MODELS]) as one, stage([MODELS]) as other:
+            row = replace(
+                catalogue.providers()["llamacpp"],
+                base_url=_unused() if first == "nobody" else f"{one.url}/v1", also=(f"{other.url}/v1",),
+            )  # fmt: skip
+            monkeypatch.setattr(catalogue, "providers", lambda: {"llamacpp": row})
+            hand: Any = hand_of(tmp_path, OK)
+            await hand.start()
+            found = [await hand.list(Asking(""), ask=True) for _ in range(2)]
+            await hand.stop()
+            return found[1]["providers"][0]["models"], [len(one.asked), len(other.asked)]
+
+    models, times = asyncio.run(asked())
+    assert models == ["own"]
+    assert times == {"nobody": [0, 3], "another": [1, 3], "it": [3, 0]}[first], "it is looked for once"
+
+
+def test_where_no_local_server_answers_it_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def asked() -> list[object]:
+        async with stage([ELSE], [MODELS]) as other:
+            row = replace(catalogue.providers()["llamacpp"], base_url=_unused(), also=(f"{other.url}/v1",))
+            monkeypatch.setattr(catalogue, "providers", lambda: {"llamacpp": row})
+            hand: Any = hand_of(tmp_path, OK)
+            await hand.start()
+            found = [(await hand.list(Asking(""), ask=True))["providers"][0] for _ in range(2)]
+            await hand.stop()
+            return [one["models"] or one["trouble"] for one in found]
+
+    first, second = asyncio.run(asked())
+    assert "cannot be reached" in str(first)
+    assert second == ["own"]
