@@ -11,7 +11,7 @@ from collections import deque
 from functools import partial
 from typing import Final
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 from zmq.utils import z85
 
 from kernel import output
@@ -301,7 +301,7 @@ class Kernel:
         detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.before + run.cpu}
         detail |= {"memory_peak": run.memory, "calls": run.calls, "cost": run.cost}
         if run.hand.artefact is not None:
-            detail["used"] = asdict(run.used)
+            detail["used"] = run.used.told()
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
         self.results.gone(run.id)
         now = self.state.hands.get(run.name)

@@ -210,7 +210,7 @@ class OpenCall(CallLife):
             said["why"] = shown(why)
         detail: dict[str, object] = {}
         if not isinstance(header, headers.Refused) and header.used is not None:
-            detail["used"] = asdict(header.used)
+            detail["used"] = header.used.told()
         if cost is not None:
             detail |= paid_by(self.payers, self.covered.number if self.covered else 0)
         if detail:

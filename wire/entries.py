@@ -88,14 +88,23 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
 
 
 class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What a call used of the machine, as the run that answered it reports. wall: microseconds; memory: bytes at the peak."""
+    """What a call used, as the run that answered it reports: of the machine, where it measures that, or which model.
+
+    wall: microseconds; memory: bytes at the peak. model: PROVIDER/MODEL, which a call on a route does not name itself.
+    """
 
     fuel: Number = 0
     wall: Number = 0
     memory: Number = 0
+    model: Annotated[str, Meta(max_length=1024)] = ""
+
+    def told(self) -> dict[str, object]:
+        """As its entry has it."""
+        measured: dict[str, object] = {"fuel": self.fuel, "wall": self.wall, "memory": self.memory}
+        return {"model": self.model} if self.model else measured
 
     def and_then(self, more: "Used") -> "Used":
-        """What both used, one after the other."""
+        """What both used of the machine, one after the other."""
         most = canonical.INT_LIMIT - 1
         return Used(
             fuel=min(most, self.fuel + more.fuel),

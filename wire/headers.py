@@ -133,7 +133,7 @@ class Done(Header, frozen=True, tag="done"):
     """Sent by the provider: the call succeeded, and the body is its value. An end.
 
     labels: what the reply is marked with, beyond what the kernel adds. cost: what it cost. used: what was measured of a
-    WASM Hand's guest, here and in the other ends.
+    WASM Hand's guest, or which model was asked, here and in the other ends.
     """
 
     number: Number

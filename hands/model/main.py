@@ -19,6 +19,7 @@ from runtime.models import messages
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, Request
 from wire import limits
+from wire.entries import Used
 from wire.errors import CodecError
 
 Reply = TypeVar("Reply", Answer, messages.Embedded)
@@ -105,12 +106,14 @@ def _request(params: dict[str, object]) -> Request:
 
 @contextlib.contextmanager
 def _billed(call: Call) -> Iterator[Bill]:
-    """The call's bill, which it settles however it ends."""
+    """The call's bill, which it settles however it ends; and who was asked, which a route's name does not say."""
     bill = Bill(call.most)
     try:
         yield bill
     finally:
         call.cost(tokens=bill.tokens, micro_dollars=bill.micro_dollars)
+        if bill.model:
+            call.measured(Used(model=bill.model))
 
 
 @contextlib.contextmanager

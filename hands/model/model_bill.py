@@ -16,12 +16,16 @@ FREE: Final = "offline/"
 
 
 class Bill:
-    """most: what the call may cost, None where it may cost anything. tokens, micro_dollars: what it has cost."""
+    """most: what the call may cost, None where it may cost anything. tokens, micro_dollars: what it has cost.
+
+    model: who answered, or took something last, "" where nobody did.
+    """
 
     def __init__(self, most: Cost | None) -> None:
         self._most = most
         self.tokens = 0
         self.micro_dollars = 0
+        self.model = ""
 
     def room(self, name: str, prompt: int, *, answer: int) -> int | None:
         """Tokens that an answer to so many may have, None where nothing bounds it.
@@ -40,6 +44,7 @@ class Bill:
 
     def settle(self, name: str, usage: Usage) -> None:
         """Count it; what is beyond the call's `most`, for the prompt was longer than reckoned, is told in the log."""
+        self.model = name
         if name.startswith(FREE):
             return
         self.tokens += usage.total

@@ -36,7 +36,8 @@ class Row(Struct, frozen=True, kw_only=True):
 def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -> None:
     """What models were asked and what it cost, by Hand, model and day, as the log tells it. The kernel need not run.
 
-    MODEL is what was asked for: a route, or PROVIDER/MODEL. What counts against budgets: `maniple budget`.
+    MODEL is who answered, as PROVIDER/MODEL; where nobody did, what was asked for: that, or a route. What counts against
+    budgets: `maniple budget`.
     """
     _check_day(since)
     folder = session.log()
@@ -71,11 +72,16 @@ def gathered(entries: Iterable[Entry], by: Iterable[str], *, hand: str | None, s
                 continue
             key = (
                 caller if "hand" in wanted else "",
-                entry.resource if "model" in wanted else "",
+                _model(entry) if "model" in wanted else "",
                 entry.time[:10] if "day" in wanted else "",
             )
             rows[key] = _more(rows.get(key, Row(hand=key[0], model=key[1], day=key[2])), entry)
     return [rows[key] for key in sorted(rows, key=lambda key: (key[2], key[0], key[1]))]
+
+
+def _model(end: Entry) -> str:
+    used = end.detail.get("used")
+    return str(used.get("model") or end.resource) if isinstance(used, dict) else end.resource
 
 
 def _more(row: Row, end: Entry) -> Row:

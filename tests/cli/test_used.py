@@ -20,7 +20,11 @@ def log() -> list[Entry]:
             add("run.start", day, "kernel", run=principal, detail={"name": name})
         add("call", day, principal, call=2 * number, method="model.complete", resource="fast")
         cost = Cost(tokens=10**number, micro_dollars=0)
-        add("end", day, principal, call=2 * number, method="model.complete", resource="fast", verdict="done", cost=cost)
+        used = {"used": {"model": f"openai/{number}"}} if number % 2 else {}
+        add(
+            "end", day, principal, call=2 * number, method="model.complete", resource="fast", verdict="done", cost=cost,
+            detail=used,
+        )  # fmt: skip
     return found
 
 
@@ -38,3 +42,8 @@ def test_a_hand_and_a_day_narrow_down_whatever_it_is_put_together_by(
     rows = gathered(log(), by, hand=hand, since=since)
     assert sum(row.tokens for row in rows) == tokens
     assert {row.hand for row in rows} <= ({""} if "hand" not in by else {"researcher", "assistant", "operator"})
+
+
+def test_a_model_is_the_one_that_was_asked_in_the_end_and_else_the_route() -> None:
+    rows = gathered(log(), ["model"], hand=None, since="")
+    assert {row.model: row.tokens for row in rows} == {"fast": 10_100, "openai/1": 10, "openai/3": 1_000}

@@ -15,6 +15,7 @@ from typing import TypeVar
 from manifests.check import check
 from runtime.hand import Hand, Place
 from runtime.settings import Settings
+from wire.entries import Used
 
 H = TypeVar("H", bound=Hand)
 HANDS = Path(__file__).resolve().parents[2] / "hands"
@@ -92,6 +93,7 @@ class FakeCall:
         self.number = 2  # the kernel's: the first of a home
         self.labels = frozenset(labels)
         self.added: set[str] = set()
+        self.used: Used | None = None
         self.sent: list[bytes] = []
         self.uploads = upload is not None
         self.upload = upload if isinstance(upload, AsyncIterator) else _each(upload or ())
@@ -111,6 +113,10 @@ class FakeCall:
     def add_labels(self, *labels: str) -> None:
         """Notes labels that the Hand adds."""
         self.added.update(labels)
+
+    def measured(self, used: Used) -> None:
+        """Notes what the Hand says that it used."""
+        self.used = used
 
 
 async def _each(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -98,6 +98,11 @@ def test_people_see_models_try_them_and_see_what_they_cost(kernel: Kernel) -> No
     by_hand = {row["hand"]: row for row in rows}
     assert by_hand["asker"]["tokens"] == 1020
     assert by_hand["operator"]["tokens"] >= 1020
+    rows = msgspec.json.decode(_maniple(kernel, "usage", "--by", "model", "--json"))["usage"]
+    assert {"scripted/script", "offline/classical"} <= {row["model"] for row in rows}, (
+        "who answered, whatever the route"
+    )
+    assert "default" not in {row["model"] for row in rows}
 
 
 def test_a_key_is_in_no_log_entry_reply_or_output(kernel: Kernel) -> None:
