@@ -81,7 +81,7 @@ class Web(Hand):
     async def _by_cache(self, call: Call, url: Url, most: int, age: float, progress: Progress) -> dict[str, object]:
         """The reply out of the cache where it is young enough or has not changed, else a new one, which is kept."""
         kept = self.cache.find(call.resource)
-        if kept is not None and 0 <= now() - kept.at < age:
+        if kept is not None and kept.is_young(age, now()):
             return await self._kept(call, kept, most, progress)
         body = bytearray()
 

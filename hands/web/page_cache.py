@@ -2,8 +2,9 @@
 
 A file for each address: one line of JSON, then the body. Only what was asked for without headers of the caller's own is
 kept, and only what its server lets a shared cache keep: not `no-store`, not `private`, nothing that sets cookies or
-differs by anything but its coding. Whoever asks says how old an answer may be; an older one is asked for anew, with its
-validators (RFC 9110 §13.1), and a 304 brings the body from here.
+differs by anything but its coding. Whoever asks says how old an answer may be; an older one, and one of a server that wants
+to be asked each time (`no-cache`), is asked for anew, with its validators (RFC 9110 §13.1), and a 304 brings the body from
+here.
 """
 
 import hashlib
@@ -41,6 +42,10 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         pairs = (("if-none-match", self.headers.get("etag")), ("if-modified-since", self.headers.get("last-modified")))
         return {name: value for name, value in pairs if value and value.isascii() and len(value) <= VALIDATOR_MOST}
 
+    def is_young(self, age: float, at: float) -> bool:
+        """Whether it may be given at that moment to whoever lets it be so old."""
+        return 0 <= at - self.at < age and "no-cache" not in _control(self.headers)
+
     def refreshed(self, headers: Mapping[str, str], at: float) -> "Kept":
         """The same, as a 304 with these headers says it is at that moment."""
         told = {name: value for name, value in headers.items() if name not in _OF_ITS_OWN}
@@ -49,9 +54,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 def may_keep(status: int, headers: Mapping[str, str]) -> bool:
     """Whether a shared cache may keep such a reply."""
-    control = {part.strip().partition("=")[0].lower() for part in headers.get("cache-control", "").split(",")}
+    control = _control(headers)
     vary = {part.strip().lower() for part in headers.get("vary", "").split(",")}
     return status == 200 and not control & {"no-store", "private"} and vary <= _VARY and "set-cookie" not in headers
+
+
+def _control(headers: Mapping[str, str]) -> set[str]:
+    return {part.strip().partition("=")[0].lower() for part in headers.get("cache-control", "").split(",")}
 
 
 def tells_of_the_page(status: int) -> bool:

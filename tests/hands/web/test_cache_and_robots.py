@@ -56,6 +56,16 @@ def test_a_young_answer_comes_out_of_the_cache_and_an_old_one_is_asked_for_anew(
     assert len(seen) == 3
 
 
+@pytest.mark.parametrize("control", ["no-cache", "max-age=600, No-Cache", 'no-cache="set-cookie"'])
+def test_what_its_server_wants_to_be_asked_about_each_time_is_never_young(tmp_path: Path, control: str) -> None:
+    seen: list[str] = []
+    first = reply(b"one", f"Cache-Control: {control}", 'ETag: "1"')
+    found = asked(tmp_path, site(seen, first, b"HTTP/1.1 304 Not Modified\r\n\r\n", reply(b"two")), 60.0, 60.0, 60.0)
+    assert [body for body, _ in found] == [b"one", b"one", b"two"]
+    assert [done.get("cached") for _, done in found] == [False, True, False]
+    assert 'if-none-match: "1"' in seen[1]
+
+
 def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
     seen: list[str] = []
     first = reply(b"page", 'ETag: "v1"', "Last-Modified: Mon, 01 Jun 2026 10:00:00 GMT")
