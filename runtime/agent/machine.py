@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from runtime.agent import briefing, skills, tools
 from runtime.agent.actions import Action, Brief, Make, Result, Returned, Step, Think
 from runtime.agent.guard import Guard
-from runtime.agent.marks import Marks
+from runtime.agent.marks import Marks, unmarked
 from runtime.agent.mending import marked_anew, mended
-from runtime.agent.results import Shelf
+from runtime.agent.results import Kept, Shelf
 from runtime.agent.talk import Talk
 from runtime.agent.turn import Turn
 from runtime.models import counting
@@ -85,7 +85,7 @@ class Machine:
 
     def begin(self, task: str, remembered: tuple[tuple[object, tuple[str, ...]], ...] = ()) -> list[Action]:
         """The first actions. remembered: what memory recalled of the task, each with its labels."""
-        self._talk = Talk(self._marks, self._before, briefing.task(task, remembered, self._marks))
+        self._talk = Talk(self._marks, self._before, briefing.task(task, remembered, self._marks), self._kept_whole)
         self._step("begun", _short(task))
         self._think()
         return self._taken()
@@ -158,6 +158,10 @@ class Machine:
     def progress(self) -> tuple[int, int]:
         """Steps made, of how many."""
         return self._steps, self._brief.steps
+
+    def _kept_whole(self, text: str, source: str, label: str) -> str:
+        """The id of words that a digest shortens; they may hold what came from outside, so they are marked when read."""
+        return self._shelf.keep(Kept(text=unmarked(text), source=source, labels=(label,), outside=True))
 
     # thinking --------------------------------------------------------------------------------------------------------
 

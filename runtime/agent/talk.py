@@ -1,8 +1,9 @@
 """A conversation, whole, and as much of it as the model's window takes (pure).
 
 Nothing is ever taken out of it. What is sent is folded where it would be too long: first the results of older turns are left
-out, each with the id under which it can be read again; then the oldest turns altogether, for which a digest stands. It is
-folded to three fifths of what fits, so that the next requests begin alike and a provider's cache serves them.
+out, each with the id under which it can be read again; then the oldest turns altogether, for which a digest stands. What that
+has in short (what the model said, what people said before this run) has such an id too. It is folded to three fifths of what
+fits, so that the next requests begin alike and a provider's cache serves them.
 
 Never folded: the task; what people said while the agent worked; the last KEEP turns, each with its calls and their results.
 A call and its result are always both there or both not. Where even that does not fit, the last turn alone is left, and
@@ -10,7 +11,7 @@ A call and its result are always both there or both not. Where even that does no
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Final
 
@@ -28,6 +29,16 @@ _LINE: Final = 160
 _SAID: Final = 400
 _EARLIER: Final = 2_000
 _AROUND: Final = 200
+_STUB: Final = 80
+"""Characters of a result that stays where it is: what would stand for it is as long."""
+
+_PLACE: Final = re.compile(r" -> (r\d+)(?: \(failed\))?\Z")
+OWN: Final = "your own words"
+BEFORE: Final = "the conversation before"
+FOLDED: Final = (
+    "Earlier turns are left out here. This is what you did in them; read_result gives you the whole of what stands after"
+    " each ->:"
+)
 CUT: Final = "(The work was cut off here.)"
 DIGEST_SHARE: Final = 4
 """The digest's lines take at most this part of what fits; the oldest are left out beyond it, and counted."""
@@ -36,17 +47,21 @@ DIGEST_SHARE: Final = 4
 class Talk:
     """One conversation. task: where the message with the task of this run stands."""
 
-    def __init__(self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...]) -> None:
-        """before: earlier messages, mended and marked. What they end with that has no answer, the task is put to."""
-        self._marks = marks
+    def __init__(
+        self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...], keep: Callable[[str, str, str], str]
+    ) -> None:
+        """before: earlier messages, mended and marked. What they end with that has no answer, the task is put to.
+
+        keep: takes a text, its source and its label to be kept whole, and gives the id under which it is read again.
+        """
+        self._marks, self._keep = marks, keep
+        self._wholes: dict[tuple[int, int], str] = {}
         self.messages: list[Message] = list(before)
         self._full: list[int] = [counting.of_message(one) for one in before]
         self._kept: dict[str, str] = {}
-        self._said: dict[int, list[str]] = {
-            place: [marks.shortened(part.text, _EARLIER) for part in one.parts if isinstance(part, Text)]
-            for place, one in enumerate(before)
-            if one.role == "user" and not any(isinstance(part, ToolResult) for part in one.parts)
-        }
+        self._said: dict[int, list[str]] = {}
+        for place, one in enumerate(before):
+            self._take(place, one)
         self._sizes: dict[tuple[str, int], int] = {}
         self._folded = self._stubbed = 0
         self._ids = {part.id for one in before for part in one.parts if isinstance(part, ToolCall)}
@@ -67,8 +82,34 @@ class Talk:
         """
         full = [part for part in parts if not isinstance(part, Text) or part.text.strip()]
         fit = tuple(self._fit(part) if isinstance(part, ToolCall) else part for part in full)
+        self._keep_words(len(self.messages), fit)
         self._add(Message(role="assistant", parts=fit))
         return fit
+
+    def _take(self, at: int, one: Message) -> None:
+        """A message of before: what can be left out of it is kept, and what people said in it stays in short."""
+        if one.role == "assistant":
+            self._keep_words(at, one.parts)
+            return
+        results = [part for part in one.parts if isinstance(part, ToolResult)]
+        for part in results:
+            if _size(part) > _STUB:
+                whole = "\n".join(one.text for one in part.content if isinstance(one, Text))
+                self._kept[part.id] = self._keep(whole, BEFORE, "earlier")
+        if not results:
+            self._said[at] = [self._in_short(part.text) for part in one.parts if isinstance(part, Text)]
+
+    def _in_short(self, text: str) -> str:
+        short = self._marks.shortened(text, _EARLIER)
+        if len(text) <= _EARLIER:
+            return short
+        return f'{short}… [read it whole with read_result(id="{self._keep(text, BEFORE, "earlier")}")]'
+
+    def _keep_words(self, at: int, parts: Iterable[AnyPart]) -> None:
+        """What the model said at more length than a digest has of it."""
+        for number, part in enumerate(parts):
+            if isinstance(part, Text) and len(_flat(part.text)) > _SAID:
+                self._wholes[at, number] = self._keep(part.text, OWN, "digest")
 
     def _fit(self, call: ToolCall) -> ToolCall:
         if not re.match(TOOL_NAME, call.name):
@@ -174,10 +215,12 @@ class Talk:
         return replace(one, parts=(*(self._stub(part) for part in one.parts if isinstance(part, ToolResult)), *said))
 
     def _stub(self, result: ToolResult) -> ToolResult:
-        size = sum(len(part.text) for part in result.content if isinstance(part, Text))
+        size = _size(result)
         kept = self._kept.get(result.id)
         where = f'; read it with read_result(id="{kept}")' if kept else ""
-        return replace(result, content=(Text(text=f"[left out: {size:,} characters{where}]"),)) if size > 80 else result
+        return (
+            replace(result, content=(Text(text=f"[left out: {size:,} characters{where}]"),)) if size > _STUB else result
+        )
 
     def _digest(self, most: int) -> tuple[Text, ...]:
         """What stands for the turns that are left out."""
@@ -189,13 +232,13 @@ class Talk:
         for line in reversed(lines):
             room -= counting.of_text(line) + 1
             if room < 0:
-                kept.append(f"{len(lines) - len(kept)} earlier lines are left out")
+                kept.append(_left_out(lines[: len(lines) - len(kept)]))
                 break
             kept.append(line)
         own = self._marks.marked(
             "\n".join(reversed(kept)) or "nothing", "your own earlier turns, shortened", ("digest",)
         )
-        found = [Text(text=f"Earlier turns are left out here; this is what you did in them:\n{own}")]
+        found = [Text(text=f"{FOLDED}\n{own}")]
         if people:
             found.append(Text(text=f"What people said meanwhile:\n{_listed(people)}"))
         return tuple(found)
@@ -205,7 +248,11 @@ class Talk:
         one = self.messages[at]
         if one.role != "assistant":
             return []
-        said = [f"you said: {_short(part.text, _SAID)}" for part in one.parts if isinstance(part, Text)]
+        said = [
+            f"you said: {_short(part.text, _SAID)}{_where(self._wholes.get((at, number)))}"
+            for number, part in enumerate(one.parts)
+            if isinstance(part, Text)
+        ]
         return said + self._calls(at)
 
     def _people(self, at: int) -> list[str]:
@@ -215,7 +262,7 @@ class Talk:
     def _calls(self, at: int) -> list[str]:
         failed = {part.id: part.failed for part in self._after(at) if isinstance(part, ToolResult)}
         return [
-            f"{_call(part)}{f' -> {self._kept[part.id]}' if part.id in self._kept else ''}{_how(failed.get(part.id))}"
+            f"{_call(part)}{_where(self._kept.get(part.id))}{_how(failed.get(part.id))}"
             for part in self.messages[at].parts
             if isinstance(part, ToolCall)
         ]
@@ -263,6 +310,25 @@ def _how(failed: bool | None) -> str:
     return {None: " (no result)", True: " (failed)", False: ""}[failed]
 
 
+def _where(name: str | None) -> str:
+    return f" -> {name}" if name else ""
+
+
+def _left_out(lines: list[str]) -> str:
+    """What is told of lines that a digest has no room for."""
+    names = [found[1] for line in lines if (found := _PLACE.search(line))]
+    places = f", of {names[0]} to {names[-1]}" if names else ""
+    return f"{len(lines)} earlier lines are left out{places}"
+
+
+def _size(result: ToolResult) -> int:
+    return sum(len(part.text) for part in result.content if isinstance(part, Text))
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _short(text: str, most: int) -> str:
-    flat = " ".join(text.split())
+    flat = _flat(text)
     return flat if len(flat) <= most else f"{flat[:most]}…"

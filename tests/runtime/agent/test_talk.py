@@ -76,7 +76,7 @@ def test_every_call_is_told_of_and_every_result_can_still_be_read(drive: Drive) 
         + [str(part) for one in drive.asked[-1].messages for part in one.parts if isinstance(part, ToolCall)]
     )
     shown = [place for place in range(STEPS) if f'"d{place}"' in whole or f"'d{place}'" in whole]
-    left_out = next(line for line in whole.splitlines() if line.endswith("earlier lines are left out"))
+    left_out = next(line for line in whole.splitlines() if "earlier lines are left out, of r1 to r" in line)
     assert shown[-1] == STEPS - 1
     assert shown == [*range(shown[0], STEPS)]
     assert int(left_out.split()[0]) >= shown[0]
@@ -176,7 +176,7 @@ def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_i
         picture = (Image(media="image/png", content=b"x"),) * chance.choice([0, 1])
         before.append(Message(role="user", parts=(*picture, some(5, 3_000))))
         before.append(Message(role="assistant", parts=tuple(some(5, 300) for _ in range(chance.choice([1, 20])))))
-    talk = Talk(Marks(BOUNDARY), tuple(before), (Text(text="tidy up"),))
+    talk = Talk(Marks(BOUNDARY), tuple(before), (Text(text="tidy up"),), lambda text, source, label: f"r{len(text)}")
     for turn in range(chance.choice([3, 10, 30])):
         calls = [ToolCall(id=f"{turn}-{one}", name="look", arguments={}) for one in range(chance.choice([0, 1, 8]))]
         talk.answered((*(some(5, 500, 2_000) for _ in range(chance.choice([1, 5]))), *calls))
