@@ -63,11 +63,16 @@ def of_hand(bonds: Bonds, state: State, hand: str, now: int) -> dict[str, object
     return {"budget": [one.row for one in rooms(bonds, state, [hand], now)], "spent": state.ledger.told(hand, now)}
 
 
-def of_caller(bonds: Bonds, state: State, by: Link, parent: OpenCall | None, now: int) -> dict[str, object]:
-    """What a call by one principal, made for another call, might cost, None without a bound; and its own allowances."""
+def of_caller(bonds: Bonds, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:
+    """What another call by the same principal, made for the same call, might cost and take, None without a bound; and its
+
+    own allowances. clock: monotonic seconds.
+    """
+    by, parent = call.by, call.parent
     tokens, micro = least_left(rooms(bonds, state, paying(by, parent), now), covering(parent))
     own = [one.row for one in rooms(bonds, state, [by.hand], now)] if by.hand else []
-    return {"tokens_left": tokens, "micro_dollars_left": micro, "budget": own}
+    left = None if parent is None else max(0, int(parent.time_left(clock) * 1000))
+    return {"tokens_left": tokens, "micro_dollars_left": micro, "milliseconds_left": left, "budget": own}
 
 
 def short(

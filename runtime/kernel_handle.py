@@ -35,8 +35,9 @@ class Check(Struct, frozen=True, kw_only=True):
 class Budget(Struct, frozen=True, kw_only=True):
     """What this run has spent so far, and how many calls it may make in a minute.
 
-    tokens_left, micro_dollars_left: what its next call might cost, None where no budget bounds it. budget: its own Hand's
-    allowances, each with unit, window, amount, spent, reserved, left, percent and the moment at which it ends.
+    tokens_left, micro_dollars_left: what its next call might cost, None where no budget bounds it. milliseconds_left: until
+    what it works on is ended as `deadline`, None where it works on nothing; while that is held it does not grow less. budget:
+    its own Hand's allowances, each with unit, window, amount, spent, reserved, left, percent and the moment at which it ends.
     """
 
     tokens: int
@@ -45,6 +46,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     calls_per_minute: int
     tokens_left: int | None
     micro_dollars_left: int | None
+    milliseconds_left: int | None = None
     budget: tuple[dict[str, object], ...]
 
 

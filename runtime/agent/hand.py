@@ -44,6 +44,10 @@ THINKS_MOST: Final = 3_600.0
 MAKES_MOST: Final = 600.0
 """Seconds that a tool may take; waiting for the operator does not count."""
 
+SLEEPS: Final = "kernel.sleep"
+LAST_MS: Final = 5_000
+"""Milliseconds before a run's time is over at which it ends with what it has, or a tenth of that time if it is less."""
+
 STREAM_MOST: Final = 4 * 1024 * 1024
 """Bytes of a stream that are read."""
 
@@ -71,6 +75,7 @@ class _Answered(Struct, frozen=True):
     number: int = 0
     came: Returned | None = None
     stops: bool = False
+    is_late: bool = False
 
 
 class AgentHand(Hand):
@@ -175,7 +180,7 @@ class AgentHand(Hand):
     ) -> Result:
         """Do what the machine says, and tell it what came, until it has a result."""
         async with asyncio.TaskGroup() as group:
-            under_way: set[asyncio.Task[None]] = set()
+            under_way = {group.create_task(self._watch_time())}
             actions = machine.begin(task, remembered)
             while True:
                 for action in actions:
@@ -198,9 +203,28 @@ class AgentHand(Hand):
             return machine.answered(heard.answer, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
         if heard.came is not None:
             return machine.returned(heard.number, heard.came)
+        if heard.is_late:
+            return machine.out_of_time()
         if heard.code:
             return machine.failed(heard.code, heard.text, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
         return machine.interrupted(heard.text) if heard.stops else machine.steered(heard.text, heard.labels)
+
+    async def _watch_time(self) -> None:
+        """Tell when the time of this run is nearly over, which its kernel knows: held, it does not count.
+
+        What is slept is a call whose own time ends, since that stands still where the run's does. It is half of what is left
+        each time, for after a restart of the kernel a sleep begins anew.
+        """
+        with suppress(CallRefused, CallFailed, CallCancelled):
+            left = (await self.kernel.budget()).milliseconds_left
+            last = None if left is None else min(LAST_MS, left // 10)
+            while last is not None and left is not None and left > last:
+                with suppress(CallFailed):
+                    wait = max((left - last) / 2, min(left - last, 1_000)) / 1000
+                    await self.kernel.call(SLEEPS, timeout=wait, milliseconds=limits.DEADLINE_MAX)
+                left = (await self.kernel.budget()).milliseconds_left
+            if last is not None:
+                await self._heard.put(_Answered(is_late=True))
 
     def _learn(self, machine: Machine, model: str) -> None:
         found = catalogue.find(model) if "/" in model else None

@@ -147,6 +147,12 @@ class Machine:
             self._end("interrupted", why or "it was asked to stop")
         return self._taken()
 
+    def out_of_time(self) -> list[Action]:
+        """Its kernel would end it soon, without a word of what it has."""
+        if self.result is None:
+            self._end("time", "its time ([limits] wall, or what its caller gave it) is nearly over")
+        return self._taken()
+
     def learned(self, row: Model) -> None:
         """What is listed of a model that is asked, or has answered. The smallest window counts, and the last price."""
         self._row = row

@@ -189,6 +189,7 @@ SPENT: dict[str, object] = {
     "calls_per_minute": 300,
     "tokens_left": None,
     "micro_dollars_left": 7,
+    "milliseconds_left": 4_000,
     "budget": [],
 }
 ENDED = {"run": "r-1", "outcome": "done", "value": [4], "code": "", "text": ""}

@@ -321,6 +321,14 @@ def test_interrupted_it_ends_at_once_with_what_it_has() -> None:
     assert drive.machine.returned(1, Returned(value="late")) == []
 
 
+def test_when_its_time_is_nearly_over_it_ends_with_what_it_has_and_only_once() -> None:
+    drive = Drive([says("I looked", call("desk_look", name="left"))])
+    drive.machine.out_of_time()
+    assert (drive.result.code, drive.result.answer) == ("time", "I looked")
+    assert drive.result.made == ('desk_look({"name":"left"}) -> r1',)
+    assert drive.machine.out_of_time() == []
+
+
 def test_a_session_goes_on_where_the_one_before_ended() -> None:
     first = Drive([looks(), says("done")]).result.session
     second = Drive([says("yes")], session=first, task="is it?")

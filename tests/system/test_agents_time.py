@@ -1,0 +1,55 @@
+"""The time of a run that thinks: before its kernel ends it, it ends itself with the work so far; waiting for a yes costs none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel.cli.client import Client
+from tests.living import ROOT, Kernel, install, make_home
+from tests.system import fates, thinking
+from tests.system.approving import answer, waiting
+from tests.system.fates import entry
+from tests.system.thinking import ask, notes, script, turns
+
+SHORT = '[limits]\nwall = "4s"\n'
+SLOW = {"text": "I look.", "calls": [ask("desk_note", name="a", text="b"), ask("desk_look", name="left", seconds=50)]}
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path_factory.mktemp("time") / "home")) as kernel:
+        install(kernel, ROOT / "hands" / "model")
+        install(kernel, thinking.DESK)
+        with kernel.client() as client:  # both are up before any time counts
+            script(client, turns({"text": "up"}))
+            client.call("model.complete", "scripted/script", {"messages": [{"role": "user", "parts": []}]})
+            assert notes(client) == []
+        yield kernel
+        kernel.down()
+
+
+def test_a_run_whose_time_is_nearly_over_ends_with_the_work_so_far(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "tidy", tail=SHORT)
+    script(client, turns(SLOW))
+    run = fates.begin(client, "tidy", task="look")
+    told = fates.outcome(client, run)
+    assert (told["code"], told["value"]["answer"]) == ("time", "I look."), told
+    assert "its time" in told["text"]
+    assert [line.partition("(")[0] for line in told["value"]["made"]] == ["desk_note", "desk_look"]
+    looked = entry(kernel.home, "call", method="desk.look", principal=run)
+    assert entry(kernel.home, "end", call=looked.call).verdict == "cancelled"
+
+
+@pytest.mark.wide
+def test_time_in_which_it_waits_for_a_yes_does_not_count(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "asks", more='"desk.note" = { allow = ["*"], approval = true }', tail=SHORT)
+    script(client, turns({"calls": [ask("desk_note", name="book", text="x")]}, {"text": "written"}))
+    run = fates.begin(client, "asks", task="write")
+    asks = waiting(kernel)
+    with pytest.raises(Exception, match="time|deadline"):
+        client.call("kernel.wait", "", {"run": run}, seconds=6)
+    answer(kernel, asks)
+    assert fates.outcome(client, run)["value"]["answer"] == "written"
