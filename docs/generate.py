@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import attacks_page, cli_page, providers_page, seccomp_page
+from docs import attacks_page, cli_page, methods_page, providers_page, seccomp_page
 from docs.drawn import BLOCKS
 from manifests import reference
 from manifests.pipeline import keys
@@ -39,6 +39,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/attacks.md": attacks_page.page,
     "docs/cli.md": cli_page.page,
     "docs/hand-toml.md": reference.page,
+    "docs/methods.md": methods_page.page,
     "docs/pipeline-toml.md": keys.page,
     "docs/providers.md": providers_page.page,
     "docs/seccomp.md": seccomp_page.page,

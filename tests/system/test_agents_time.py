@@ -1,4 +1,4 @@
-"""The time of a run that thinks: before its kernel ends it, it ends itself with the work so far; waiting for a yes costs none."""
+"""The time of a run that thinks: it ends before its kernel ends it, with the work so far; waiting for a yes costs no time."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,0 +1,64 @@
+"""Draws docs/methods.md: every method that a bundled Hand provides, from the tables in which it declares them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from manifests.check import check
+from manifests.schema import Provided
+from wire.entries import Cost
+
+HANDS: Final = Path(__file__).resolve().parent.parent / "hands"
+
+HEAD: Final = """\
+# Methods
+
+Every method of the bundled Hands, as its row in `[provides]` declares it: that is what a call is checked against, what
+`maniple methods METHOD` shows, and what a Hand that thinks is told of its [tools](agents.md#tools). What each argument means
+stands in its Hand's own page. A `?` marks what may be left out; [types](hand-toml.md#providesname).
+
+What a home has beside these (Hands of your own, MCP servers): `maniple methods`. The kernel's own:
+[capabilities](capabilities.md).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for file in sorted(HANDS.glob("*/HAND.toml")):
+        manifest = check(file.read_text(encoding="utf-8"))
+        if manifest.provides:
+            name = manifest.hand.name
+            parts.append(f"## {name}\n\n{manifest.hand.description} More: [{name}](../hands/{name}/README.md).\n")
+            parts += map(section, manifest.provides.values())
+    return "\n".join(parts)
+
+
+def section(one: Provided) -> str:
+    """What is to be known of one method."""
+    return f"### `{one.method}`\n\n{one.summary}.\n\n" + "\n".join(_lines(one)) + "\n"
+
+
+def _lines(one: Provided) -> Iterator[str]:
+    yield f"- acts on: {'nothing' if one.resource == 'none' else f'a {one.resource}'}"
+    yield f"- effect: {one.effect}{', may be made again' if one.idempotent else ''}"
+    if one.asks:
+        yield "- waits for you each time, whatever is granted"
+    if one.labels:
+        yield f"- marks its replies: {_names(one.labels)}"
+    if one.most is not None:
+        yield f"- costs at most: {_cost(one.most)}"
+    yield f"- takes: {_typed(one.params)}"
+    yield f"- returns: {_typed(one.returns)}"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _typed(types: Mapping[str, str]) -> str:
+    return ", ".join(f"`{name}` {kind}" for name, kind in types.items()) or "nothing"
+
+
+def _cost(most: Cost) -> str:
+    return f"{most.tokens} tokens, {most.micro_dollars} micro-dollars"
