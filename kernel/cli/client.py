@@ -164,6 +164,12 @@ class Client:
         self._send(headers.Subscribe(number=self._number, event=event))
         self._end_of(self._number)
 
+    def publish(self, name: str, body: object) -> None:
+        """Publish it as `operator.NAME`. Raises NotDone as call() does."""
+        self._number += 2
+        self._send(headers.Publish(number=self._number, event=name), body)
+        self._end_of(self._number)
+
     def _end_of(
         self, number: int, chunk: Callable[[bytes], None] | None = None, sender: "_Upload | None" = None,
         tick: Callable[[], None] | None = None,

@@ -58,6 +58,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "runs": "Runs of the past and of now, from the log",
         "run-show": "One run in full, from the log",
         "replay": "One run again, from its tape: with its own code, or with changed code",
+        "tell": "Say something to a Hand that thinks, while it works",
         "cancel": "Stop one run",
         "erase": "Erase what a run that has ended was told",
         "schedules": "When Hands start by themselves, and what came of it",

@@ -167,6 +167,7 @@ def _toml(name: str, *, service: bool, wasm: bool, agent: bool) -> str:
     }
     if agent:
         manifest["agent"] = {"model": "default", "playbook": "PLAYBOOK.md", "steps": 10, "tokens": "50k"}
+        manifest["events"] = {"subscribes": ["operator.said"]}
     if service:
         manifest["provides"] = {
             f"{name}.greet": {

@@ -131,7 +131,10 @@ class AgentHand(Hand):
         except (msgspec.ValidationError, RecursionError) as error:
             raise Failure("arguments", f"session is a list of messages: {error}") from None
         for event in self._place.manifest.events.subscribes:
-            await self.kernel.subscribe(event)
+            try:
+                await self.kernel.subscribe(event)
+            except CallRefused as refused:
+                await self.kernel.note(f"{event} is not heard: {refused}"[:_TEXT_MOST])
         rows = [replies.row(row) for row in await self.kernel.describe()]
         self._skills += skills.installed(rows, self._skills)
         if unread := skills.left_out(rows, self._skills):

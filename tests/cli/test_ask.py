@@ -28,6 +28,8 @@ SCRIPT: Final = "\n".join(
         {"when": "denied", "times": 0, "text": "Then I do without."},
         {"when": "say it slowly", "times": 0, "gap": 0.4, "text": "Well,\nthat takes me a while to say."},
         {"when": "take long", "times": 0, "delay": 30, "text": "Late."},
+        {"when": "look at both", "times": 0, "at": 0, "delay": 3, "text": "Both are empty."},
+        {"when": "Only the left one.", "times": 0, "at": 1, "text": "The left one is empty."},
         {"when": "the secret is", "times": 0, "text": "I have read the file."},
     )
 )  # fmt: skip
@@ -259,6 +261,66 @@ def _waiting(shell: Shell) -> list[str]:
     rows = shell.told("approvals")["approvals"]
     assert isinstance(rows, list)
     return [str(row["call"]) for row in rows]
+
+
+def test_who_sees_it_go_wrong_can_tell_it_while_it_works(shell: Shell) -> None:
+    begun = shell.begin("ask", "look at both")
+    run = _thinks(shell)
+    assert shell.run("tell", run, "Only", "the left one.").code == 0
+    out, err = begun.communicate(timeout=30)
+    assert (begun.returncode, out) == (0, b"The left one is empty.\n"), err
+    assert "steered: Only the left one." in json.dumps(shell.told("run-show", run))
+
+
+@pytest.mark.wide
+def test_who_tells_it_to_stop_has_the_work_so_far(shell: Shell) -> None:
+    begun = shell.begin("ask", "take long")
+    shell.good("tell", _thinks(shell), "--stop", "that is enough")
+    _, err = begun.communicate(timeout=20)
+    assert begun.returncode == 1
+    assert b"interrupted" in err
+    assert b"that is enough" in err
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("tell", "r-0000000000000000", "x"), 1, "no run r-0000000000000000 is live: see `maniple ps`"),
+        (("tell", "assistant", "x"), 2, "assistant is not a run's id: see `maniple ps`"),
+        (("tell", "r-0000000000000000"), 2, "nothing is said"),
+    ],
+)
+def test_what_cannot_be_told_says_why(shell: Shell, words: tuple[str, ...], code: int, told: str) -> None:
+    ran = shell.run(*words)
+    assert ran.code == code
+    assert told in ran.err
+
+
+@pytest.mark.wide
+def test_a_hand_that_does_not_listen_is_named_with_what_makes_it(shell: Shell) -> None:
+    begun = shell.begin("ask", "take long")
+    run = _thinks(shell)
+    shell.good("revoke", "assistant", "kernel.subscribe")
+    try:
+        ran = shell.run("tell", run, "x")
+        assert ran.code == 1
+        assert "assistant does not hear you while it works" in ran.err
+        assert "maniple grant assistant kernel.subscribe operator.said" in ran.err
+        assert shell.run("ask", "I am Ada").code == 0, "it works all the same"
+    finally:
+        shell.good("grant", "assistant", "kernel.subscribe", "operator.said")
+        begun.send_signal(signal.SIGINT)
+        begun.communicate(timeout=30)
+
+
+def _thinks(shell: Shell) -> str:
+    """The run that asks its model now."""
+
+    def thinking() -> list[str]:
+        return [run for run in _runs(shell) if '"model.stream"' in json.dumps(shell.told("run-show", run))]
+
+    return until(thinking, "it asks its model")[0]
 
 
 def _waits(shell: Shell) -> int:

@@ -1,0 +1,44 @@
+"""`maniple tell` (acts)."""
+
+from typing import Final
+
+import click
+
+from kernel.cli import live, rights, told
+from kernel.cli.exits import Ended, Exit
+from kernel.cli.frame import Session, command, run_argument
+from manifests.grants import covers
+
+SAID: Final = "said"
+"""The operator's event that Hands with [agent] hear: runtime/agent/hand.py."""
+
+HEARD: Final = f"operator.{SAID}"
+
+
+@command()
+@run_argument
+@click.argument("words", metavar="WORDS...", nargs=-1)
+@click.option("--stop", is_flag=True, help="It ends now, with the work so far; WORDS say why.")
+def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None:
+    """Say something to a Hand that thinks while it works: it reads it with what comes next, or answers it before it ends.
+
+    It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as that of the bundled `assistant` has. What
+    came of it is in `maniple run-show RUN`. To end a run without its work so far: `maniple cancel RUN`.
+    """
+    if not run.startswith("r-"):
+        raise Ended(f"{run} is not a run's id: see `maniple ps`", Exit.USAGE)
+    text = " ".join(words)
+    if not text.strip() and not stop:
+        raise Ended("nothing is said: write it after the run's id", Exit.USAGE)
+    with session.client() as client:
+        found = live.one(client, run)
+        if found is None:
+            raise Ended(f"no run {run} is live: see `maniple ps`")
+        held = told.read(client.call("kernel.home").value, rights.Home).grants.get(found.hand, ())
+        if not any(covers(one, "kernel.subscribe", HEARD) for one in held):
+            raise Ended(
+                f'{found.hand} does not hear you while it works: its HAND.toml needs `[events] subscribes = ["{HEARD}"]`, '
+                f"and it the grant, `maniple grant {found.hand} kernel.subscribe {HEARD}`"
+            )
+        client.publish(SAID, {"run": run, "text": text, "stop": stop})
+    session.result({"run": run, "text": text, "stop": stop}, lambda: f"{run} is told.")
