@@ -25,6 +25,8 @@ SCRIPT: Final = "\n".join(
         {"when": "I am Ada", "times": 0, "text": "Hello, \x1b[31mAda."},
         {"when": "read it", "times": 0, "at": 0,
          "calls": [{"name": "web_fetch", "arguments": {"url": "https://example.org/"}}]},
+        {"when": "in plain words", "times": 0, "at": 0,
+         "calls": [{"name": "pages_read", "arguments": {"url": "https://example.org/"}}]},
         {"when": "denied", "times": 0, "text": "Then I do without."},
         {"when": "say it slowly", "times": 0, "gap": 0.4, "text": "Well,\nthat takes me a while to say."},
         {"when": "take long", "times": 0, "delay": 30, "text": "Late."},
@@ -118,8 +120,9 @@ def test_what_cannot_be_asked_is_told(shell: Shell) -> None:
         assert (ran.code, why in ran.err) == (code, True), ran
 
 
-def test_a_call_that_waits_for_a_yes_is_told_while_the_answer_is_awaited(shell: Shell) -> None:
-    asking = shell.begin("ask", "read it")
+@pytest.mark.parametrize("words", ["read it", pytest.param("in plain words", marks=pytest.mark.wide)])
+def test_a_call_that_waits_for_a_yes_is_told_while_the_answer_is_awaited(shell: Shell, words: str) -> None:
+    asking = shell.begin("ask", words)
     assert asking.stderr is not None
     told = asking.stderr.readline().decode()
     call = _waiting(shell)[0]
