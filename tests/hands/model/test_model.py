@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,15 @@ def test_every_provider_that_takes_a_key_has_a_secret_setting_for_it() -> None:
     keys = {name.removesuffix("_key"): setting for name, setting in declared.items() if name.endswith("_key")}
     assert set(keys) == {name.replace("-", "_") for name, row in catalogue.providers().items() if row.key}
     assert all(setting["secret"] for setting in keys.values())
+
+
+def test_a_model_that_a_help_names_is_one_whose_price_is_known() -> None:
+    told = (HANDS / "model" / "HAND.toml").read_text()
+    names = [
+        name for name in re.findall(r'\\"([a-z]+/[\w.-]+)\\"', told) if name.partition("/")[0] in catalogue.providers()
+    ]
+    assert len(names) > 1
+    assert [name for name in names if catalogue.find(name) is None] == []
 
 
 def test_what_there_is_is_listed_without_a_key_in_it(tmp_path: Path) -> None:
