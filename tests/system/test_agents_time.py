@@ -53,3 +53,19 @@ def test_time_in_which_it_waits_for_a_yes_does_not_count(kernel: Kernel, client:
         client.call("kernel.wait", "", {"run": run}, seconds=6)
     answer(kernel, asks)
     assert fates.outcome(client, run)["value"]["answer"] == "written"
+
+
+@pytest.mark.wide
+def test_it_is_so_too_where_the_kernel_is_killed_meanwhile(kernel: Kernel, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "outlives", tail='[limits]\nwall = "8s"\n')
+    with kernel.client() as client:
+        script(client, turns(SLOW))
+        run = fates.begin(client, "outlives", task="look")
+        looked = entry(kernel.home, "call", method="desk.look", principal=run)
+        entry(kernel.home, "call", method="kernel.sleep", principal=run)
+    kernel.kill()
+    kernel.up()
+    with kernel.client() as client:
+        told = fates.outcome(client, run)
+    assert (told["code"], told["value"]["answer"]) == ("time", "I look."), told
+    assert entry(kernel.home, "end", call=looked.call)
