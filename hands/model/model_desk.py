@@ -25,7 +25,7 @@ OWN: Final = {"offline": "classical", "scripted": "script"}
 OFFLINE: Final = "offline/classical"
 DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
-LOOK_S: Final = 3.0
+LOOK_S: Final = 1.0
 """Seconds that a local server may take to tell its models, at each address where it may be."""
 
 _MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
