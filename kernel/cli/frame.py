@@ -166,7 +166,10 @@ def _outer_home(ctx: click.Context) -> str | None:
 
 def _home_option() -> click.Option:
     return click.Option(
-        ["--home"], metavar="DIR", help="The home, instead of $MANIPLE_HOME or ~/.maniple.", type=click.Path()
+        ["--home"],
+        metavar="DIR",
+        help="The home, instead of $MANIPLE_HOME or ~/.maniple.",
+        type=click.Path(readable=False),  # whoever may not read it is told so as by the variable
     )
 
 

@@ -1,6 +1,7 @@
 """What is where a home should be (acts: it looks), and the sentence for when that is none."""
 
 import os
+import shlex
 from typing import Final
 
 from kernel.cli.exits import Ended
@@ -19,8 +20,24 @@ def is_broken(path: str) -> bool:
     return not is_home(path) and all(os.path.isdir(os.path.join(path, part)) for part in _PARTS)
 
 
+def look(folder: str) -> str:
+    """What to type where somebody may not use a folder."""
+    return f"`ls -ld {shlex.quote(folder)}` tells who may use it"
+
+
+def unusable(path: str, error: OSError) -> Ended:
+    """What to raise where the system does not let a command into a home."""
+    return Ended(f"the home {path} cannot be used: {error.strerror}; {look(path)}")
+
+
 def none_at(path: str) -> Ended:
-    """What to raise where a command needs a home and there is none."""
+    """What to raise where a command needs a home and finds none."""
+    try:
+        os.stat(os.path.join(path, "home.toml"))
+    except PermissionError as error:  # there may be one
+        return unusable(path, error)
+    except OSError:
+        pass
     if is_broken(path):
         return Ended(
             f"the home {path} is not whole, its home.toml is missing: restore that file from a backup, then `maniple up`"

@@ -84,7 +84,7 @@ class Listing(click.Group):
 def _options() -> list[click.Parameter]:
     """What may stand before a command."""
     return [
-        click.Option(["--home"], metavar="DIR", type=click.Path(), help="The home."),
+        click.Option(["--home"], metavar="DIR", type=click.Path(readable=False), help="The home."),
         click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Which Maniple this is."),
     ]
 

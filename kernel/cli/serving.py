@@ -1,7 +1,6 @@
 """Which process serves a home (acts): its socket is asked, which costs no time-out when nobody listens."""
 
 import os
-import shlex
 import socket
 import struct
 from typing import Final
@@ -19,13 +18,9 @@ def open_run_folder(home: str) -> int:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        raise Ended(f"the home {home} cannot be used: {error.strerror}; {_look(home)}") from None
+        raise homes.unusable(home, error) from None
     homes.need(home)
     raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
-
-
-def _look(folder: str) -> str:
-    return f"`ls -ld {shlex.quote(folder)}` tells who may use it"
 
 
 def listening(run_folder: int, home: str) -> int:
@@ -42,7 +37,7 @@ def listening(run_folder: int, home: str) -> int:
         except (FileNotFoundError, ConnectionRefusedError):
             return -1
         except OSError as error:
-            look = _look(f"{home}/run")
+            look = homes.look(f"{home}/run")
             raise Ended(f"the kernel's socket {home}/run/bus cannot be used: {error.strerror}; {look}") from None
         pid: int = _UCRED.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
         return pid

@@ -5,7 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -41,7 +40,7 @@ OF_THE_HOME: Final = frozenset(
 """What needs a home, and no kernel."""
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """A command with as many arguments as it needs."""
     found: click.Command = Listing("maniple", commands.TOP, about="")
     for word in name.split():
@@ -55,7 +54,7 @@ def _words(name: str) -> list[str]:
 
 def _told(home: Path, name: str, capsys: pytest.CaptureFixture[str]) -> Ran:
     """What a command comes to, in this process: one for each would take a minute."""
-    code = run(["--home", str(home), *_words(name)])
+    code = run(["--home", str(home), *words_of(name)])
     return Ran(code, *capsys.readouterr())
 
 
@@ -302,50 +301,6 @@ def test_a_question_that_is_no_text_is_said(shell: Shell) -> None:
 
 def _quoted(text: str) -> str:
     return f"'{text}'"
-
-
-WITHOUT_PRIVILEGE = """
-import ctypes, os, sys
-for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: without them, modes hold for root, too
-    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-def _without_privilege(*words: str | Path, shell: Shell) -> "subprocess.CompletedProcess[bytes]":
-    """Run a command for which the modes of files hold, whoever runs these tests."""
-    command = [sys.executable, "-I", "-c", WITHOUT_PRIVILEGE, *MANIPLE, *map(str, words)]
-    return subprocess.run(command, capture_output=True, env=shell.environment(), check=False)
-
-
-@pytest.mark.parametrize(
-    ("shut", "words"),
-    spread(
-        [
-            (".", ("ps",)),
-            (".", ("up",)),
-            (".", ("audit", "verify")),
-            (".", ("logs", "echo")),
-            (".", ("init",)),
-            ("home.toml", ("up",)),
-            ("run", ("ps",)),
-            ("run", ("up",)),
-            ("log", ("audit", "tail")),
-            ("log", ("runs",)),
-            ("keys", ("keys",)),
-            ("output", ("logs", "echo")),
-        ],
-        6,
-    ),
-)
-def test_what_may_not_be_read_is_told(shut: str, words: tuple[str, ...], made: Shell, tmp_path: Path) -> None:
-    shell = copied_home(made, tmp_path / "home")
-    (shell.home / shut).chmod(0)
-    done = _without_privilege(*words, shell=shell)
-    (shell.home / shut).chmod(0o700)
-    assert done.returncode in (1, 3), done
-    assert is_one_clear_line(Ran(done.returncode, done.stdout.decode(), done.stderr.decode())), done
-    assert os.fsencode(shell.home / shut) in done.stderr, done
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

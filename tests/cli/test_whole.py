@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli.starting import LOG_MOST
-from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone
+from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone, is_one_clear_line
 from tests.cli.test_runs import until
 from tests.living import ECHO, write_hand
 from tests.spread import spread
@@ -101,10 +101,12 @@ def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: st
 
 
 def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
+    pid = shell.told("status")["pid"]
     for words in (("up",), ("up", "--foreground")):
         ran = shell.run(*words)
-        assert ran.code == 1
-        assert "already" in ran.err
+        assert (ran.code, ran.out) == (1, "")
+        assert is_one_clear_line(ran), ran
+        assert f"a kernel runs on {shell.home} already (process {pid}): see it with `maniple status`" in ran.err
 
 
 @pytest.mark.wide
