@@ -26,6 +26,9 @@ ON_TIME: Final = 1.0
 MEANWHILE: Final = 5.0
 """Seconds in which it answers while an attack takes what it can of two cores that other tests use too."""
 
+PROMPT: Final = 0.5
+"""Seconds in which it answers then nine times of ten: ten times what it takes on two busy cores."""
+
 _PAUSE: Final = 0.05
 """Seconds between two questions: enough of them for the shortest attack, and no load of their own."""
 
@@ -105,6 +108,7 @@ class Arena:
                 over.set()
             asking.result()
         assert max(waits) < MEANWHILE
+        assert sorted(waits)[len(waits) * 9 // 10] < PROMPT
 
     def check_unharmed(self) -> None:
         """Kernel and neighbour live, are the same processes, let in who comes now, and answer on time."""
