@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.hands.doubles import hand_module
@@ -102,6 +102,21 @@ def test_it_flaps_at_every_other_value_and_is_steady_again_after_a_quiet_time() 
     assert not found[-1].flapping
 
 
+@given(st.lists(st.sampled_from(["bad", "good"]), max_size=60))
+@example(["bad", "good"] * 10 + ["good"] * 21)
+def test_it_flaps_from_30_percent_on_until_it_is_below_15(signals: list[str]) -> None:
+    flapping = False
+    for alarm in run(signals):
+        share = alarms.flap_percent(alarm.recent)
+        flapping = share >= (15 if flapping else 30)
+        assert alarm.flapping == flapping
+
+
+def test_it_knows_since_when_it_fires_and_since_when_it_does_not() -> None:
+    found = run(["good", "good", "bad", "between", "bad", "good", "good"])
+    assert [alarm.since // MINUTE for alarm in found] == [1, 1, 3, 3, 3, 6, 6]
+
+
 def test_one_failure_and_its_end_is_no_flapping() -> None:
     assert not any(one.flapping for one in run(["good"] * 5 + ["bad"] * 5 + ["good"] * 12))
 
@@ -193,6 +208,16 @@ def test_a_silenced_check_is_told_when_the_silence_ends_and_it_still_fires() -> 
     for minute in range(1, 15):
         room.at(minute, finding("a"), silences=[silence])
     assert room.heard == [(10, "alert", ["a"])]
+
+
+def test_of_what_is_silenced_no_end_is_told_either_and_what_flaps_is_silenced_by_its_name() -> None:
+    room = Room()
+    silence = notices.Silence(target="t", check="a", until=HOUR, made=0)
+    room.at(1, finding("a"))
+    room.at(20, finding("a", flapping=True), silences=[silence])
+    room.at(40, silences=[silence])
+    room.at(90)
+    assert room.heard == [(1, "alert", ["a"])]
 
 
 @pytest.mark.parametrize(("target", "check"), [("all", ""), ("t", ""), ("t", "a"), ("all", "a")])
