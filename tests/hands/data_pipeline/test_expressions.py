@@ -78,11 +78,20 @@ def work(text: str, **row: object) -> object:
         ("month(day)", 12),
         ("weekday(day)", 1),
         ("quarter(day)", 4),
+        ('quarter(date("2013-04-01")) * 10 + quarter(date("2013-03-31"))', 21),
+        ('hour(datetime("2012-12-31T23:45:00")) * 100 + minute(datetime("2012-12-31T23:45:00"))', 2345),
+        ('days_between(day, datetime("2013-01-01T23:59:00"))', 1),
+        ('days_between(datetime("2012-12-30T23:59:00"), day)', 1),
         ("add_days(day, 1)", date(2013, 1, 1)),
         ('days_between(date("2012-12-01"), day)', 30),
         ('day > date("2012-01-01")', True),
         ("round(b, 0)", 2.0),
         ("floor(b) + ceil(b)", 5),
+        ("floor(-b)", -3),
+        ("ceil(-b)", -2),
+        ("ln(exp(2.0))", 2.0),
+        ("coalesce(0, a)", 0),
+        ("substring(t, 3) + substring(t, 1, 0)", "in"),
         ("sqrt(9)", 3.0),
         ("power(2, 10)", 1024.0),
         ("least(a, 3, 9)", 3),
@@ -208,6 +217,7 @@ def test_a_misspelt_column_or_function_gets_the_nearest_name() -> None:
         ('int("x")', "not an int"),
         ('replace(t, "n", text(power(10.0, 300))) + t', None),
         ("substring(t, 0)", "counts"),
+        ("substring(t, 1, -1)", "counts"),
         ("round(b, 99)", "30 digits"),
         ("add_days(day, 99999999999)", "too large"),
         ("power(0, -1)", "domain"),
@@ -225,6 +235,7 @@ def test_no_text_grows_beyond_its_limit() -> None:
     long = "x" * 90_000
     for text in ("t + t", "concat(t, t)", 'replace(t, "x", "yy")'):
         assert "100000 characters" in str(work(text, t=long))
+    assert "100000 characters" in str(work("upper(t)", t="\u00df" * 90_000))  # two capital letters each
 
 
 @given(st.text('ab1 +-*/%()<>=!,."andorntifels_[]{}:', max_size=60))

@@ -72,6 +72,11 @@ def test_a_stray_value_makes_a_column_text_and_a_note_says_so(place: Place) -> N
     assert '30 of 31 sampled values are int; it is text because of "oops"' in notes[0]
 
 
+def test_many_stray_values_are_no_note(place: Place) -> None:
+    place.load("n\n" + "1\n" * 30 + "oops\n" * 10)
+    assert place.result["notes"] == []
+
+
 def test_rows_after_the_sample_are_held_to_what_was_inferred(place: Place) -> None:
     rows = "n\n" + "1\n" * 1_500 + "oops\n" + "2\n"
     found = place.load(rows, reject_at_most=1)
@@ -99,6 +104,7 @@ def test_how_the_bytes_are_cut_changes_nothing(place: Place) -> None:
         ({"type": "float", "max": 5}, "5.1", "max"),
         ({"type": "text", "choices": ["a"]}, "b", "choices"),
         ({"type": "text", "pattern": "[a-z]+"}, "A1", "pattern"),
+        ({"type": "text", "pattern": "[a-z]+"}, "ab1", "pattern"),
         ({"type": "text", "max_length": 2}, "abc", "length"),
         ({"type": "text", "min_length": 2}, "a", "length"),
         ({"type": "date", "min": date(2012, 1, 1)}, "2011-12-31", "min"),
@@ -138,7 +144,9 @@ schema.columns.at = {{ type = "datetime", {key} = {moment}{offset} }}
 """
     assert place.job(spec)["rows_written"] == 1
     assert [(one["row"], one["code"]) for one in place.rejects()] == [(2, "type")]
-    assert "only one has an offset" in str(place.rejects()[0]["reason"])
+    reason = str(place.rejects()[0]["reason"])
+    assert "only one has an offset" in reason
+    assert "None" not in reason  # the bound that there is
 
 
 def test_a_bound_of_a_decimal_is_as_exact_as_its_values(place: Place) -> None:
@@ -169,6 +177,14 @@ def test_declared_columns_that_are_not_there_are_told_all_at_once_with_the_neare
     assert [(p.key, p.instead) for p in raised.value.problems] == [
         ("schema.columns.wind", 'Did you mean "wnid"?'), ("schema.columns.dates", 'Did you mean "date"?'),
     ]  # fmt: skip
+
+
+def test_a_json_column_that_no_row_has_is_a_problem_only_if_it_is_required(place: Place) -> None:
+    found = place.load('{"a":1}\n', name="in.jsonl", schema={"columns": {"a": "int", "b": "int"}})
+    assert [row["b"] for row in found] == [None]
+    with pytest.raises(SpecInvalid) as raised:
+        place.load('{"a":1}\n', name="in.jsonl", schema={"columns": {"b": {"type": "int", "required": True}}})
+    assert [(p.key, p.what) for p in raised.value.problems] == [("schema.columns.b", "the source has no such column")]
 
 
 @pytest.mark.parametrize(("extra", "names"), [("infer", ["a", "b"]), ("ignore", ["b"])])
