@@ -7,14 +7,13 @@ read-only where it is a source. Only this module and pipeline_scratch.py know ap
 # ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import apsw
 
 from pipeline_errors import JobFailed, did_you_mean
-from pipeline_rows import BATCH_ROWS, Batch, Column, Kind, Ledger, Records, Reject, Value
+from pipeline_rows import Batch, Column, Kind, Ledger, Records, Reject, Value, batched
 from pipeline_scratch import quoted
 from pipeline_spec import Mode
 from pipeline_values import plain_column
@@ -89,7 +88,7 @@ class DatabaseSource:
         """All rows. A damaged page ends the job, and so does a text that is not UTF-8, since SQLite gives no half a row."""
         number = 0
         try:
-            while rows := list(islice(self._rows, BATCH_ROWS)):
+            for rows in batched(self._rows, _characters):
                 yield Records(range(number + 1, number + len(rows) + 1), rows)
                 number += len(rows)
         except apsw.Error as error:
@@ -102,6 +101,11 @@ class DatabaseSource:
     def close(self) -> None:
         """Ends it."""
         self._connection.close()
+
+
+def _characters(rows: Sequence[Sequence[object]]) -> int:
+    """How much there is in the texts of rows, of which any value may be one."""
+    return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes))
 
 
 class DatabaseTarget:

@@ -6,11 +6,12 @@ one `map` many times faster than a thousand rows one by one. A batch never holds
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import compress
+from itertools import compress, islice
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -22,6 +23,12 @@ KINDS: Final[tuple[Kind, ...]] = ("int", "float", "decimal", "bool", "date", "da
 BATCH_ROWS: Final = 4096
 """Rows that a stage puts into one batch when it may choose."""
 
+BATCH_TEXT: Final = 4 * 1024 * 1024
+"""Characters of text that make such a batch full, however few rows it has."""
+
+_WEIGHED: Final = 32
+"""Rows that are weighed together."""
+
 RAW_MAX: Final = 64 * 1024
 """Characters kept of a rejected row's raw form; a longer one is cut and ends in "…"."""
 
@@ -31,6 +38,28 @@ class Column(NamedTuple):
 
     name: str
     kind: Kind
+
+
+Row: TypeAlias = tuple[Value, ...]
+
+
+def characters(rows: Sequence[Row], texts: Iterable[int]) -> int:
+    """How much text rows hold, which is what may make them large. texts: places of columns of texts."""
+    return sum(sum(map(len, filter(None, map(itemgetter(at), rows)))) for at in texts)
+
+
+def batched(rows: Iterator[Row], weigh: Callable[[Sequence[Row]], int]) -> Iterator[list[Row]]:
+    """Rows that come one by one, as many together as make a batch. weigh: how many characters some of them have."""
+    held: list[Row] = []
+    text = 0
+    while some := list(islice(rows, _WEIGHED)):
+        held += some
+        text += weigh(some)
+        if len(held) >= BATCH_ROWS or text >= BATCH_TEXT:
+            yield held
+            held, text = [], 0
+    if held:
+        yield held
 
 
 class Records(NamedTuple):

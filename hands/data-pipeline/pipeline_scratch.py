@@ -10,13 +10,12 @@ stored as text under the collation `exact`, which compares their values; every o
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import islice
 from math import sqrt
 from typing import Final
 
 import apsw
 
-from pipeline_rows import BATCH_ROWS, Batch, Column, Kind, Value
+from pipeline_rows import Batch, Column, Kind, Value, batched, characters
 from pipeline_values import EXACT, settled
 
 CACHE_KIB: Final = 16 * 1024
@@ -134,7 +133,8 @@ class Stage:
         """All rows in an order, as batches."""
         found = self.rows(f"SELECT number{self._names} FROM {{t}} ORDER BY {order}")
         kinds = [column.kind for column in self.columns]
-        for rows in iter(lambda: list(islice(found, BATCH_ROWS)), []):
+        texts = [place for place, kind in enumerate(kinds, 1) if kind == "text"]
+        for rows in batched(found, lambda some: characters(some, texts)):
             numbers, *columns = zip(*rows, strict=True)
             restored_columns = [restored(kind, values) for kind, values in zip(kinds, columns, strict=True)]
             yield Batch(restored_columns, numbers)

@@ -6,20 +6,23 @@ What they keep lies in the scratch database, so their memory does not grow with 
 # ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import apsw
 
 from pipeline_errors import JobFailed
-from pipeline_rows import BATCH_ROWS, Batch, Column, Faults, Kind, Ledger, Value
+from pipeline_rows import BATCH_ROWS, BATCH_TEXT, Batch, Column, Faults, Kind, Ledger, Row, Value, batched, characters
 from pipeline_scratch import Scratch, Stage, restored, stored
 from pipeline_spec import Unmatched
 from pipeline_steps import OneByOne
 from pipeline_values import EXACT
 
-PARTNERS_KEPT: Final = 20_000
-"""Keys whose partners a join remembers; when there are more it forgets them all and asks the database again."""
+PARTNERS_KEPT, TEXT_KEPT = 100_000, 8 * 1024 * 1024
+"""Keys and partners that a join remembers in all, and characters in them; with more it forgets all and asks the database
+
+again. What a key has that fills a batch is never remembered, but read as it is needed.
+"""
 
 
 class Sorted:
@@ -146,29 +149,36 @@ class Joined:
         wanted = ", ".join(f"c{at}" for at, _ in take) or "1"
         where = " AND ".join(f"c{at} = ?" for at in theirs)
         self._query = f"SELECT {wanted} FROM {{t}} WHERE {where} ORDER BY n"
-        self._known: dict[tuple[Value, ...], list[tuple[Value, ...]]] = {}
+        self._texts = [place for place, kind in enumerate(self._kinds) if kind == "text"]
+        self._known: dict[Row, tuple[list[Row], ...]] = {}
+        self._kept = self._kept_text = 0
         partners.index(theirs)
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """The rows with their partners, in batches of no more than usual size."""
+        """The rows with their partners, in batches of no more than twice the usual size."""
         keys = zip(
             *(stored(k, batch.columns[at]) for k, at in zip(self._key_kinds, self._ours, strict=True)), strict=True
         )
         faults = Faults()
         rows: list[int] = []
-        added: list[tuple[Value, ...]] = []
-        nothing: list[tuple[Value, ...]] = [(None,) * len(self._kinds)] if self._unmatched == "keep" else []
+        added: list[Row] = []
+        text = 0
         for row, key in enumerate(keys):
-            partners = self._partners_of(key)
-            if not partners and self._unmatched == "reject":
+            is_alone = True
+            for partners in self._partners_of(key):
+                is_alone = False
+                rows += [row] * len(partners)
+                added += partners
+                text += self._weigh(partners)
+                if len(rows) >= BATCH_ROWS or text >= BATCH_TEXT:
+                    yield self._made(batch, rows, added)
+                    rows, added, text = [], [], 0
+            if is_alone and self._unmatched == "keep":
+                rows.append(row)
+                added.append((None,) * len(self._kinds))
+            elif is_alone and self._unmatched == "reject":
                 shown = ", ".join(str(value)[:60] for value in key)
                 faults.add(row, self.before[self._ours[0]].name, "join", f"{shown} has no partner")
-            for partner in partners or nothing:
-                rows.append(row)
-                added.append(partner)
-                if len(rows) >= BATCH_ROWS:
-                    yield self._made(batch, rows, added)
-                    rows, added = [], []
         faults.split(batch, self.before, ledger)
         if rows:
             yield self._made(batch, rows, added)
@@ -178,16 +188,26 @@ class Joined:
         self._known.clear()
         return iter(())
 
-    def _partners_of(self, key: tuple[Value, ...]) -> list[tuple[Value, ...]]:
-        known = self._known.get(key)
-        if known is None:
-            known = [] if None in key else list(self._partners.rows(self._query, key))
-            if len(self._known) >= PARTNERS_KEPT or len(known) > BATCH_ROWS:
-                self._known.clear()
-            self._known[key] = known
+    def _partners_of(self, key: Row) -> Iterable[Sequence[Row]]:
+        """Those of one key, some at a time."""
+        if key in self._known:
+            return self._known[key]
+        found = iter(()) if None in key else batched(self._partners.rows(self._query, key), self._weigh)
+        known = tuple(islice(found, 1))
+        count, text = (len(known[0]), self._weigh(known[0])) if known else (0, 0)
+        if count >= BATCH_ROWS or text >= BATCH_TEXT:
+            return chain(known, found)
+        if self._kept + 1 + count > PARTNERS_KEPT or self._kept_text + text > TEXT_KEPT:
+            self._known.clear()
+            self._kept = self._kept_text = 0
+        self._kept, self._kept_text = self._kept + 1 + count, self._kept_text + text
+        self._known[key] = known
         return known
 
-    def _made(self, batch: Batch, rows: list[int], added: list[tuple[Value, ...]]) -> Batch:
+    def _weigh(self, partners: Sequence[Row]) -> int:
+        return characters(partners, self._texts)
+
+    def _made(self, batch: Batch, rows: list[int], added: list[Row]) -> Batch:
         columns = [[column[row] for row in rows] for column in batch.columns]
         if self._kinds:
             columns += [restored(k, values) for k, values in zip(self._kinds, zip(*added, strict=True), strict=True)]
@@ -225,7 +245,8 @@ class Grouped:
         done = 0
         try:
             found = self._stage.rows(self._query())
-            while rows := list(islice(found, BATCH_ROWS)):
+            texts = [place for place, kind in enumerate(kinds) if kind == "text"]
+            for rows in batched(found, lambda some: characters(some, texts)):
                 numbers = range(done + 1, done + len(rows) + 1)
                 columns = zip(*rows, strict=True)
                 yield Batch([restored(kind, values) for kind, values in zip(kinds, columns, strict=True)], numbers)
