@@ -75,6 +75,7 @@ def test_the_wait_has_a_bound_and_chance_adds_at_most_a_fifth() -> None:
     assert backoff(1000, 0) == BACKOFF_MOST
     assert backoff(1000, 1) == pytest.approx(BACKOFF_MOST * 1.2)
     assert backoff(0, 0) == BACKOFF_FIRST
+    assert (BACKOFF_FIRST, BACKOFF_MOST) == (0.1, 30.0)  # as docs/life-of-a-hand.md says
 
 
 def test_those_that_nobody_needs_stop_first_and_a_ring_stops_together() -> None:

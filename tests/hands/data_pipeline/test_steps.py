@@ -134,6 +134,7 @@ def test_deduplicate_compares_values_and_not_their_spelling(place: Place) -> Non
     schema = {"columns": {"k": "decimal"}}
     assert len(place.load("k\n1.0\n1.00\n-0\n0\n", {"do": "deduplicate"}, schema=schema)) == 2
     assert len(place.load("k\n1\n\n1\n2\n", {"do": "deduplicate"})) == 2
+    assert len(place.load("k\n0.0\n-0.0\n0.5\n", {"do": "deduplicate"})) == 2
 
 
 def test_sort_is_stable_in_both_directions_with_no_value_as_the_smallest(place: Place) -> None:
@@ -180,19 +181,31 @@ def test_aggregate_of_everything_is_one_row_even_of_no_rows(place: Place) -> Non
     assert place.load("rain\n", {"do": "cast", "columns": {"rain": "float"}}, step) == [{"n": 0, "s": None}]
 
 
+def test_the_median_of_an_even_number_of_decimals_is_exact(place: Place) -> None:
+    place.job(
+        {
+            "source": {"path": place.put("d.csv", "d\n1.00000000000000000001\n1.00000000000000000003\n")},
+            "schema": {"columns": {"d": "decimal"}},
+            "steps": [{"do": "aggregate", "columns": {"h": "median(d)"}}],
+            "target": {"path": "data/out.csv"},
+        }
+    )
+    assert place.text("out.csv") == "h\n1.00000000000000000002\n"
+
+
 def test_sums_of_decimals_are_exact_and_of_ints_never_wrap(place: Place) -> None:
     schema = {"columns": {"d": "decimal"}}
-    step = {"do": "aggregate", "columns": {"s": "sum(d)", "m": "mean(d)"}}
+    step = {"do": "aggregate", "columns": {"s": "sum(d)", "m": "mean(d)", "h": "median(d)"}}
     target = {"path": "data/out.csv", "mode": "replace"}
     place.job(
         {
-            "source": {"path": place.put("d.csv", "d\n" + "0.1\n" * 30)},
+            "source": {"path": place.put("d.csv", "d\n" + "0.1\n" * 15 + "0.3\n" * 15)},
             "schema": schema,
             "steps": [step],
             "target": target,
         }
     )
-    assert place.text("out.csv") == "s,m\n3.0,0.1\n"
+    assert place.text("out.csv") == "s,m,h\n6.0,0.2,0.2\n"
     with pytest.raises(JobFailed, match="64 bits") as raised:
         place.load(f"a\n{2**62}\n{2**62}\n", {"do": "aggregate", "columns": {"s": "sum(a)"}})
     assert raised.value.code == "step"
