@@ -194,17 +194,18 @@ def test_secrets_set_at_once_are_all_kept(kernel: Kernel) -> None:
 
 @pytest.mark.wide
 def test_what_was_set_and_is_declared_no_more_keeps_an_upgraded_hand_from_nothing(kernel: Kernel) -> None:
-    install(kernel, TUNED)
-    call(kernel, "kernel.set", "tuned", {"values": {"pitch": 2, "word": "hush", "name": "ada"}})
+    before = TUNED._replace(toml=TUNED.toml.replace("tuned", "retuned"))  # whose older ones are refused from now on
+    install(kernel, before)
+    call(kernel, "kernel.set", "retuned", {"values": {"pitch": 2, "word": "hush", "name": "ada"}})
     words = '[settings.word]\ntype = "string"\nsecret = true\n'
-    later = TUNED.toml.replace("1.0.0", "1.1.0").replace('[settings.pitch]\ntype = "int"\ndefault = 1\n', "")
-    install(kernel, TUNED._replace(toml=later.replace(words, "")))
-    assert call(kernel, "tuned.do") == {"name": "ada"}
-    call(kernel, "kernel.set", "tuned", {"values": {"name": "eve"}})
-    assert call(kernel, "tuned.do") == {"name": "eve"}
+    later = before.toml.replace("1.0.0", "1.1.0").replace('[settings.pitch]\ntype = "int"\ndefault = 1\n', "")
+    install(kernel, before._replace(toml=later.replace(words, "")))
+    assert call(kernel, "retuned.do") == {"name": "ada"}
+    call(kernel, "kernel.set", "retuned", {"values": {"name": "eve"}})
+    assert call(kernel, "retuned.do") == {"name": "eve"}
     kernel.kill()
     kernel.up()
-    assert call(kernel, "tuned.do") == {"name": "eve"}
+    assert call(kernel, "retuned.do") == {"name": "eve"}
 
 
 @pytest.mark.wide
