@@ -13,6 +13,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.nested import LEVELS, nested
+from tests.system.fates import runs, until
 from tests.system.programs import a_hand, is_down, output_of, value_of, wait_for
 
 PYTHON: Final = "/usr/bin/python3"
@@ -214,6 +215,7 @@ def test_nothing_gathers_for_a_program_that_does_not_read(kernel: Kernel, client
         held = threading.Thread(target=_fails, args=(other, "time.sleep(20)", 15.0))
         held.start()
         try:
+            until(lambda: [row for row in runs(kernel, "hostile") if row["open"]], "it sleeps, and reads nothing more")
             before = _resident(bridge)
             for _ in range(40):
                 _fails(client, "done(1)", 0.1, more="x" * 900_000)
