@@ -28,7 +28,10 @@ def send(end: socket.socket, packet: bytes, descriptors: Sequence[int] = (), *, 
 def receive(end: socket.socket) -> tuple[bytes, list[int]]:
     """The next packet and its descriptors; empty bytes when the other end is gone. Raises BlockingIOError if none waits."""
     room = socket.CMSG_SPACE(DESCRIPTORS_MAX * array.array("i").itemsize)
-    packet, ancillary, flags, _ = end.recvmsg(PACKET_MAX, room, socket.MSG_CMSG_CLOEXEC)
+    try:
+        packet, ancillary, flags, _ = end.recvmsg(PACKET_MAX, room, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # it is gone, and has left something unread
+        return b"", []
     descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -108,8 +108,7 @@ class Exchange:
     def let_go(self, call: OpenCall) -> None:
         """Forget an open call without giving it an end: it is made again later."""
         self._withdraw(call, "its caller goes on later")
-        provider = self._kernel.runs.get(call.provider)
-        if provider is not None:
+        if (provider := self._kernel.runs.get(call.provider)) is not None:
             provider.serving.pop(call.number, None)
         self._close(call)
 
@@ -160,8 +159,7 @@ class Exchange:
             if holding.is_too_much(self.calls.values(), call.by.hand, len(body)):
                 self.fail(call, "room", "more is kept for the calls of its Hand than may be")
             return
-        provider = self._provider(call)
-        if provider is not None and provider.run is not None:
+        if (provider := self._provider(call)) is not None and provider.run is not None:
             provider.run.mark(call.labels)
             self._kernel.links.send(provider, call.passed(header, call.number, self._kernel.time()), body)
 

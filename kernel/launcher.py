@@ -83,10 +83,9 @@ class Launcher:
         self._loop.watch(self._template.fileno(), self._hear_template)
 
     def _hear_template(self) -> None:
-        try:
+        packet, passed = b"", list[int]()
+        with suppress(OSError):
             packet, passed = descriptors.receive(self._template)
-        except OSError:
-            packet, passed = b"", []
         if not packet:
             self._template_gone()
             return

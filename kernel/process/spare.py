@@ -132,10 +132,7 @@ def _stand_by(line: socket, group: str, found: Machine, rehearse: Callable[[], o
             cgroup.enter(found.cgroup, group)
         end = socket(fileno=child.LAUNCH)
         end.send(_READY)
-        try:
-            _, talk = receive(end)
-        except ConnectionResetError:  # the template is gone, or does without it, and has not read what it was told
-            talk = []
+        _, talk = receive(end)
         end.detach()
     except BaseException:  # noqa: BLE001 - whatever it was, the process ends below
         traceback.print_exc()

@@ -218,5 +218,5 @@ def _tell(end: socket.socket, packet: Warm | Born | Grouped | Died | Measured, d
     """Tell the kernel something; when it is gone, so is this process."""
     try:
         send(end, encode(packet), descriptors)
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):
         os._exit(0)
