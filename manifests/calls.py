@@ -242,8 +242,8 @@ class OpenCall(CallLife):
         resource, labels = logged(self.resource, key), self.shown_labels()
         answer = self.answer or ("approved" if self.by.is_approved else "")
         kept = Open(
-            method=self.method, resource=resource, run=run, parent=parent, labels=labels, seq=self.seq,
-            time=time_text(self.began), answer=answer, until=self.until,
+            method=self.method, resource=resource, effect=self.provided.effect, run=run, parent=parent, labels=labels,
+            seq=self.seq, time=time_text(self.began), answer=answer, until=self.until,
         )  # fmt: skip
         if (bond := self.bond) is None:
             return kept

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from manifests.grants import GrantSet
 from manifests.installed import Installed
 from manifests.policy import ABOUT_ONESELF, normal, shown
-from manifests.schema import Provided
+from manifests.schema import Effect, Provided
 from wire.errors import Refusal
 from wire.ids import KERNEL
 
@@ -28,16 +28,16 @@ class Catalogue:
             raise Refusal("no provider", f"nothing provides {shown(method)!r}: see `maniple methods`")
         return self._offered[method], owner
 
-    def again(self, method: str, resource: str) -> tuple[Provided, Installed | None, str]:
+    def again(self, method: str, resource: str, effect: Effect) -> tuple[Provided, Installed | None, str]:
         """As find(), and the resource as its provider gets it, of a call that was allowed earlier: one that nobody answers
 
-        any more, or not on such a resource, is taken as it was made, and refused when it is decided about once more.
+        any more, or not on such a resource, is taken as it was made, with the effect that it had then.
         """
         try:
             provided, owner = self.find(method)
             return provided, owner, normal(provided, resource)
         except Refusal:
-            return Provided(method=method, summary="", resource="none", effect="external"), None, resource
+            return Provided(method=method, summary="", resource="none", effect=effect), None, resource
 
     def owner(self, method: str) -> str:
         """The name of the Hand that answers a method, or `kernel`."""

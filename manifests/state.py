@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from manifests.grants import GrantSet, asked, narrow
 from manifests.installed import Artefact, Installed, Package
 from manifests.ledger import Ledger, note, payers_of, plus, sum_of, within_of
-from manifests.schema import Budget, Capability, HandSection, Manifest
+from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
@@ -301,6 +301,7 @@ def _call(state: State, entry: Entry, _: Load) -> None:
     answer, until = waiting(entry)
     state.open[entry.call] = Open(
         method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
+        effect=msgspec.convert(entry.detail.get("effect", "external"), Effect),
         seq=entry.seq, time=entry.time, answer=answer, until=until,
         most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip

@@ -3,19 +3,21 @@
 from msgspec import Struct
 
 from manifests.ledger import Sum
+from manifests.schema import Effect
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call without an end, as far as that tells of it. seq, time: of its first entry; answer, until: see waiting().
 
     most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
-    none; inner: what calls made for it have spent of its own.
+    none; inner: what calls made for it have spent of its own. effect: when it was begun; the worst, where that is not told.
     """
 
     method: str
     seq: int = -1
     time: str = ""
     resource: str = ""
+    effect: Effect = "external"
     run: str = ""
     parent: int = 0
     labels: tuple[str, ...] = ()

@@ -131,9 +131,8 @@ class Resuming:
 
     def freeze(self) -> None:
         """Every provider is ended: no run is to hear of that. One that is asleep waits for none."""
-        for run in self._kernel.runs.values():
-            if run.tape is not None and run.id not in self.asleep:
-                self.put_back(run.tape)
+        for tape in [run.tape for run in self._kernel.runs.values() if run.tape and run.id not in self.asleep]:
+            self.put_back(tape)
 
     def try_again(self, *only: str) -> None:
         """Start the runs that wait and now may."""
@@ -263,9 +262,8 @@ class Resuming:
 
     def opens(self) -> Iterable[tuple[int, Open]]:
         """The calls of runs that go on which only the log knows."""
-        for run in self._kernel.runs.values():
-            if run.tape is not None:
-                yield from as_spent(run.tape.opens.values(), run.tape.bonds).items()
+        for tape in [run.tape for run in self._kernel.runs.values() if run.tape is not None]:
+            yield from as_spent(tape.opens.values(), tape.bonds).items()
 
     def make_again(
         self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool
@@ -284,7 +282,7 @@ class Resuming:
             kernel.router.obey(peer, header, body)
             return
         number, one = left
-        provided, owner, resource = kernel.catalogue.again(header.method, header.resource)
+        provided, owner, resource = kernel.catalogue.again(header.method, header.resource, one.effect)
         call = opened(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
             resource=resource, body=body, parent=run.work, labels=run.labels, owner=owner, now=kernel.loop.now(),
@@ -294,7 +292,7 @@ class Resuming:
         call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        is_lost = (owner or one.most) is not None and not may_be_made_again(provided, one.most)
+        is_lost = not header.method.startswith("kernel.") and not may_be_made_again(provided, one.most)
         if one.answer == "edited" or (one.answer in ("", "approved") and is_lost):  # whatever it may do now
             why = f"{header.method} had begun when all was ended: look before you repeat it"
             kernel.exchange.fail(call, OUTCOME_UNKNOWN, why)

@@ -38,7 +38,7 @@ def boot(kernel: "Kernel") -> set[str]:
     """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
     state, taken, room = kernel.state, set[str](), KEPT
     for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
-        if one.instead:
+        if one.instead and one.has_work:  # else a crash took that, and the other goes on itself
             kernel.results.replace(one.instead, run)
         if one.has_ended or one.work not in state.open or upgrades.begun_anew(state, run):
             continue

@@ -2,7 +2,7 @@
 
 unsynced    the install is appended, and maybe not on disk      installed   it is on disk, and nothing came of it yet
 discard     a folder that nothing needs is about to be moved    discarded   it was moved, and not removed
-half        a run was begun instead of another, and its work is not in the log
+half        a run was begun instead of another, on disk, and its work is not in the log
 begun       it is, on disk; the other has not ended
 """
 
@@ -41,6 +41,12 @@ def synced(this: Any, *_: object) -> bool:
     return True
 
 
+def written(*_: object) -> bool:
+    """Let what was appended come to disk, and nothing that was put off."""
+    time.sleep(0.2)
+    return True
+
+
 def upgrades(this: Any, *_: object) -> bool:
     """Whether something is kept."""
     return bool(this._kernel.state.kept) and (AT == "unsynced" or synced(this))
@@ -54,6 +60,6 @@ match AT:
     case "discarded":
         dies(Launcher, "_order", lambda _, order: isinstance(order, str) and order.startswith("steady"))
     case "half":
-        dies(Results, "replace")
+        dies(Results, "replace", written)
     case "begun":
         dies(Resuming, "give_up", synced)

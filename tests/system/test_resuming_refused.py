@@ -257,10 +257,12 @@ class Slow(Hand):
 )  # fmt: skip
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("how", ["removed", "gives another method", "takes another resource"])
-def test_a_call_that_nobody_answers_any_more_is_refused_to_the_run_that_made_it(kernel: Kernel, how: str) -> None:
-    install(kernel, SLOW)
+@pytest.mark.parametrize("effect", spread(["write", "read"], 1))
+@pytest.mark.parametrize("how", spread(["removed", "gives another method", "takes another resource"], 1))
+def test_a_call_that_nobody_answers_any_more_is_refused_unless_it_may_have_been_done(
+    kernel: Kernel, how: str, effect: str
+) -> None:
+    install(kernel, SLOW._replace(toml=SLOW.toml.replace('effect = "read"\nidempotent = true', f'effect = "{effect}"')))
     install(kernel, ASKER)
     run = begin(kernel, "asker")
     made = entry(kernel.home, "call", method="slow.look", run=run)
@@ -278,6 +280,9 @@ def test_a_call_that_nobody_answers_any_more_is_refused_to_the_run_that_made_it(
     call(kernel, "kernel.resume", "asker")
     outcome = chaos.outcome_of(kernel, run)
     expected = "resource" if how == "takes another resource" else "no provider"
+    verdict = "refused"
+    if effect == "write":
+        expected, verdict = "outcome unknown", "failed"
     assert (outcome["outcome"], outcome["value"]) == ("done", expected)
-    assert [one.verdict for one in entries(kernel.home, "end") if one.call == made.call] == ["refused"]
+    assert [one.verdict for one in entries(kernel.home, "end") if one.call == made.call] == [verdict]
     assert "Traceback" not in kernel.log()

@@ -204,6 +204,29 @@ def test_what_an_interrupted_install_or_a_lost_tape_leaves_is_taken_away_and_not
     assert (kernel.home / "hands" / "mine" / "main.py").read_text() == "half"
 
 
+def test_a_run_that_goes_on_as_a_crash_took_the_one_that_was_begun_instead_is_the_one_to_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORTAL_AT", "half")
+    with Kernel(make_home(tmp_path / "home"), "tests.system.mortal") as kernel:
+        chaos.prepare(kernel)
+        put_in(kernel, "1.0.0", "restart")
+        run = sleeping(kernel, seconds=1.0)
+        with suppress(ManipleError):
+            put_in(kernel, "1.1.0")
+        assert kernel.process is not None
+        assert kernel.process.wait(PATIENCE) == -signal.SIGKILL
+        monkeypatch.delenv("MORTAL_AT")
+        taken = entry(kernel.home, "run.start", instead=run).run
+        (folder,) = (kernel.home / "hands").glob("steady-1.1.0-*")
+        (folder / "HAND.toml").write_text("")  # so that none can begin instead
+        kernel.up()
+        entry(kernel.home, "run.end", run=taken)
+        entry(kernel.home, "decision", run=run, verdict="asked")
+        call(kernel, "kernel.decide", run, {"how": "finish"})
+        assert chaos.outcome_of(kernel, run)["text"] == "CallCancelled: its run begins anew"
+
+
 @pytest.mark.wide
 def test_another_runtime_is_an_upgrade_of_every_hand(kernel: Kernel) -> None:
     put_in(kernel, "1.0.0", "ask")
