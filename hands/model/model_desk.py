@@ -267,9 +267,13 @@ class Desk:
             self._breakers[provider] = breaker.failed(state, failure, time.monotonic())
 
     def measured(self, name: str, seconds: float) -> None:
-        """A first byte came after so long, or had not come by then; what is remembered moves a third of the way there."""
+        """A first byte came after so long; what is remembered moves a third of the way there."""
         before = self._first_bytes.get(name, seconds)
         self._first_bytes[name] = before + (seconds - before) / 3
+
+    def waited(self, name: str, seconds: float) -> None:
+        """It had not come after so long: it takes no less, however short it was waited for."""
+        self.measured(name, max(seconds, self._first_bytes.get(name, seconds)))
 
     # the other methods ------------------------------------------------------------------------------------------------
 

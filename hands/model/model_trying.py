@@ -111,14 +111,14 @@ class Trying:
                             yield piece
                 except ModelFailed as failure:
                     is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
-                    if failure.code == "slow":
-                        self._desk.measured(name, time.monotonic() - began)
+                    if failure.code == "slow" and not made:
+                        self._desk.waited(name, time.monotonic() - began)
                     raise
                 finally:
                     if is_owed:
                         self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
         except TimeoutError:  # outside of its turn, for the time was the call's: that speaks against nobody
-            self._desk.measured(name, time.monotonic() - began)
+            self._desk.waited(name, time.monotonic() - began)
             why = f"{name} did not begin to answer in its part of the call's time"
             raise ModelFailed("slow", why, provider=provider) from None
 

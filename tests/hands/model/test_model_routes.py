@@ -1,6 +1,7 @@
 """A route in the order that `prefer` says, requests to one provider at a time, and where a local server is found."""
 
 import asyncio
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,18 @@ def test_where_no_local_server_answers_it_is_looked_for_again(tmp_path: Path, mo
     first, second = asyncio.run(asked())
     assert "cannot be reached" in str(first)
     assert second == ["own"]
+
+
+def test_one_that_fails_as_slow_in_no_time_is_no_quick_one_for_that(tmp_path: Path) -> None:
+    """As a gateway does that knows of the server behind it."""
+    failure = json.dumps({"times": 0, "error": {"code": "slow", "text": "the server behind it is slow"}})
+    hand: Any = hand_of(tmp_path, failure)
+
+    async def asked() -> None:
+        await hand.start()
+        hand.desk.measured("scripted/script", 5.0)
+        with pytest.raises(Failure, match="behind it"):
+            await hand.complete(Asking("scripted/script", deadline=1_500), **ASKED)
+
+    asyncio.run(asked())
+    assert hand.desk._first_bytes["scripted/script"] == 5.0
