@@ -32,8 +32,8 @@ RESTS_FROM: Final = 30_000_000
 
 
 SLEEP: Final = "kernel.sleep"
-ALARMS: Final = 2
-"""Calls of it that the loop of a run has open besides its Hand's: the one that its timers wait for, and the one before."""
+ALARMS: Final = 3
+"""Calls of it that a run has open besides its Hand's: the one that its loop's timers wait for, the one before, its time's."""
 
 BESIDE: Final = 8 * 1024
 """Bytes of a body that are left for what is told of a run beside what it returned."""

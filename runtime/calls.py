@@ -84,15 +84,15 @@ class Calls:
 
     async def call(
         self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None,
-        ask: str = "",
+        ask: str = "", *, beside: bool = False,
     ) -> Reply:  # fmt: skip
         """Make a call and wait for its end, which the kernel brings after `seconds` at the latest.
 
-        ask: why the operator is to be asked first.
+        ask: why the operator is to be asked first. beside: it takes no place; of kernel.sleep alone, as of alarm().
         """
         body = codec.encode_body(arguments)
         header = replace(_call_header(method, resource, seconds, most, upload=False), ask=ask[: limits.WHY_MAX])
-        call = await self._start(header, body, streamed=False)
+        call = await self._start(header, body, streamed=False, beside=beside)
         try:
             while call.end is None:
                 if call.chunks:
@@ -128,10 +128,11 @@ class Calls:
         reply_of(call.end)
 
     async def _start(
-        self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes, *, streamed: bool
-    ) -> Outgoing:
+        self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes, *, streamed: bool,
+        beside: bool = False,
+    ) -> Outgoing:  # fmt: skip
         self._link.check_thread()
-        placed = self._streams < self._in_flight and await self._places.acquire()
+        placed = not beside and self._streams < self._in_flight and await self._places.acquire()
         number = self._next
         upload = isinstance(header, headers.Call) and header.upload
         try:

@@ -4,6 +4,7 @@ Each method says what it needs; what is not granted raises CallRefused, with the
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -190,6 +191,15 @@ class KernelHandle:
         """Wait; a sleeping run costs nothing."""
         milliseconds = max(0, round(seconds * 1000))
         await self.call("kernel.sleep", timeout=min(milliseconds / 1000 + 60, _LONGEST), milliseconds=milliseconds)
+
+    async def time_passes(self, seconds: float) -> None:
+        """Wait until so much of this run's time has passed: while that is held, or stands still, so does this.
+
+        It takes none of the run's `in_flight` places, and is for one at a time.
+        """
+        with suppress(CallFailed):  # it is a sleep that is ended by its own time
+            body: dict[str, object] = {"milliseconds": limits.DEADLINE_MAX}
+            await self._calls.call("kernel.sleep", "", body, seconds, None, beside=True)
 
     async def note(self, text: str, progress: tuple[int, int] | None = None) -> None:
         """Write a note about this run into the log, with how much is done of how much, if that is known."""

@@ -44,7 +44,6 @@ THINKS_MOST: Final = 3_600.0
 MAKES_MOST: Final = 600.0
 """Seconds that a tool may take; waiting for the operator does not count."""
 
-SLEEPS: Final = "kernel.sleep"
 LAST_MS: Final = 5_000
 """Milliseconds before a run's time is over at which it ends with what it has, or a tenth of that time if it is less."""
 
@@ -215,16 +214,13 @@ class AgentHand(Hand):
     async def _watch_time(self) -> None:
         """Tell when the time of this run is nearly over, which its kernel knows: held, it does not count.
 
-        What is slept is a call whose own time ends, since that stands still where the run's does. It is half of what is left
-        each time, for after a restart of the kernel a sleep begins anew.
+        It sleeps half of what is left each time, for after a restart of the kernel a sleep begins anew.
         """
         with suppress(CallRefused, CallFailed, CallCancelled):
             left = (await self.kernel.budget()).milliseconds_left
             last = None if left is None else min(LAST_MS, left // 10)
             while last is not None and left is not None and left > last:
-                with suppress(CallFailed):
-                    wait = max((left - last) / 2, min(left - last, 1_000)) / 1000
-                    await self.kernel.call(SLEEPS, timeout=wait, milliseconds=limits.DEADLINE_MAX)
+                await self.kernel.time_passes(max((left - last) / 2, min(left - last, 1_000)) / 1000)
                 left = (await self.kernel.budget()).milliseconds_left
             if last is not None:
                 await self._heard.put(_Answered(is_late=True))

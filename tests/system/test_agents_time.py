@@ -69,3 +69,13 @@ def test_it_is_so_too_where_the_kernel_is_killed_meanwhile(kernel: Kernel, tmp_p
         told = fates.outcome(client, run)
     assert (told["code"], told["value"]["answer"]) == ("time", "I look."), told
     entry(kernel.home, "end", call=looked.call)
+
+
+def test_who_may_have_one_call_open_at_a_time_thinks_and_acts_while_its_time_is_watched(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "alone", tail='[limits]\nwall = "2m"\nin_flight = 1\n')
+    script(client, turns({"calls": [ask("desk_look", name="left")]}, {"text": "empty"}))
+    run = fates.begin(client, "alone", task="look")
+    told = client.call("kernel.wait", "", {"run": run}, seconds=20).value
+    assert told["value"]["answer"] == "empty", told  # type: ignore[index, call-overload]
