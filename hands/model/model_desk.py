@@ -247,7 +247,9 @@ class Desk:
         return state.opened
 
     def _mended(self, failure: ModelFailed, provider: str) -> ModelFailed:
-        """A failure; that of a key with the command that mends it."""
+        """A failure; that of a key with the command that mends it. A local server that is gone is looked for again."""
+        if failure.code == "unreachable":
+            self._found.pop(provider, None)
         row = self.row(provider)
         if failure.code != "key" or row is None or not row.key:
             return failure
@@ -331,7 +333,7 @@ class Desk:
             async with asyncio.timeout(10):
                 return [one.id for one in await (await self.driver(provider)).listed()]
         except ModelFailed as failure:
-            return failure.text
+            return self._mended(failure, provider).text
         except TimeoutError:
             return "no answer within 10 seconds"
 

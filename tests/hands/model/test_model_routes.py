@@ -158,3 +158,23 @@ def test_one_that_fails_as_slow_in_no_time_is_no_quick_one_for_that(tmp_path: Pa
 
     asyncio.run(asked())
     assert hand.desk._first_bytes["scripted/script"] == 5.0
+
+
+def test_a_local_server_that_has_gone_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def asked() -> list[object]:
+        async with stage([ELSE], [MODELS]) as one:
+            async with stage([MODELS]) as other:
+                row = replace(
+                    catalogue.providers()["llamacpp"], base_url=f"{one.url}/v1", also=(f"{other.url}/v1",)
+                )
+                monkeypatch.setattr(catalogue, "providers", lambda: {"llamacpp": row})
+                hand: Any = hand_of(tmp_path, OK)
+                await hand.start()
+                found = [(await hand.list(Asking(""), ask=True))["providers"][0]]
+            found += [(await hand.list(Asking(""), ask=True))["providers"][0] for _ in range(2)]
+            await hand.stop()
+            return [one["models"] or one["trouble"] for one in found]
+
+    before, gone, after = asyncio.run(asked())
+    assert "cannot be reached" in str(gone)
+    assert before == after == ["own"]
