@@ -26,6 +26,7 @@ from runtime.agent.saying import SAID, STREAMS, Saying
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
+from runtime.kernel_handle import Budget
 from runtime.models import catalogue
 from runtime.models.messages import Answer, Message, Task, answer_of
 from wire import limits
@@ -218,7 +219,7 @@ class AgentHand(Hand):
         """
         with suppress(CallRefused, CallFailed, CallCancelled):
             left = (await self.kernel.budget()).milliseconds_left
-            last = None if left is None else min(LAST_MS, left // 10)
+            last = None if left is None else _last(left)
             while last is not None and left is not None and left > last:
                 await self.kernel.time_passes(max((left - last) / 2, min(left - last, 1_000)) / 1000)
                 left = (await self.kernel.budget()).milliseconds_left
@@ -273,9 +274,13 @@ class AgentHand(Hand):
         return next(one for one in self._skills if one.name == name)
 
     async def _begun(self, action: Make) -> Returned:
-        """A run of another Hand, from its beginning to its end."""
-        most = await self._most(action) if action.tokens or action.micro_dollars else None
-        reply = await self._called(action.method, action.resource, action.arguments, _LONGEST, most)
+        """A run of another Hand, from its beginning to its end: before this one's, so that what it brings is used."""
+        left = await self.kernel.budget()
+        most = _most(action, left) if action.tokens or action.micro_dollars else None
+        given, time = action.arguments, left.milliseconds_left
+        if time is not None:
+            given = {**given, "timeout": (time - 2 * _last(time)) / 1000}
+        reply = await self._called(action.method, action.resource, given, _LONGEST, most)
         return replies.of_run(self._returned_by(reply, reply.value))
 
     async def _thought_aloud(self, action: Think, most: Cost | None) -> Reply:
@@ -325,15 +330,6 @@ class AgentHand(Hand):
                 await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
         raise AssertionError
 
-    async def _most(self, action: Make) -> Cost:
-        """What a run of another Hand may cost; of a unit that [agent] does not bound, as much as budgets leave."""
-        left = await self.kernel.budget()
-        tokens = _UNBOUND if left.tokens_left is None else left.tokens_left
-        money = _UNBOUND if left.micro_dollars_left is None else left.micro_dollars_left
-        return Cost(
-            tokens=min(tokens, action.tokens or _UNBOUND), micro_dollars=min(money, action.micro_dollars or _UNBOUND)
-        )
-
     def _outside(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """What of a reply's labels says that it is, or may be made, from what came from outside: all but those of thinking.
 
@@ -362,6 +358,20 @@ class AgentHand(Hand):
         if not result.code:
             return told
         raise Failure(result.code[:64], result.why[:_TEXT_MOST], **told, made=list(result.made))
+
+
+def _last(left: int) -> int:
+    """Milliseconds before its time is over at which a run ends that has so many left."""
+    return min(LAST_MS, left // 10)
+
+
+def _most(action: Make, left: Budget) -> Cost:
+    """What a run of another Hand may cost; of a unit that [agent] does not bound, as much as budgets leave."""
+    tokens = _UNBOUND if left.tokens_left is None else left.tokens_left
+    money = _UNBOUND if left.micro_dollars_left is None else left.micro_dollars_left
+    return Cost(
+        tokens=min(tokens, action.tokens or _UNBOUND), micro_dollars=min(money, action.micro_dollars or _UNBOUND)
+    )
 
 
 def _answered(reply: Reply) -> _Answered:

@@ -1,5 +1,6 @@
 """The time of a run that thinks: it ends before its kernel ends it, with the work so far; waiting for a yes costs no time."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +80,23 @@ def test_who_may_have_one_call_open_at_a_time_thinks_and_acts_while_its_time_is_
     run = fates.begin(client, "alone", task="look")
     told = client.call("kernel.wait", "", {"run": run}, seconds=20).value
     assert told["value"]["answer"] == "empty", told  # type: ignore[index, call-overload]
+
+
+def test_a_run_of_another_hand_ends_in_time_for_what_it_has_to_be_used(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "child")
+    thinking.add(kernel, tmp_path, "boss", more='"kernel.spawn" = ["child"]', tail='[limits]\nwall = "10s"\n')
+    look = {"text": "Half of it.", "calls": [ask("desk_look", name="a", seconds=50)]}
+    script(client, [
+        json.dumps({"when": "all of it", "at": 0, "calls": [ask("delegate", hand="child", task="one part")]}),
+        json.dumps({"when": "one part", "at": 0, **look}),
+        json.dumps({"at": 1, "text": "One half is done."}),
+    ])  # fmt: skip
+    run = fates.begin(client, "boss", task="all of it")
+    told = fates.outcome(client, run)
+    assert told["outcome"] == "done", told
+    assert told["value"]["answer"] == "One half is done."
+    child = entry(kernel.home, "run.start", name="child").run
+    (ended,) = [one.why for one in fates.entries(kernel.home, "note") if one.run == child and "ended" in one.why]
+    assert ended.startswith("ended: time"), "with what it had"

@@ -164,9 +164,7 @@ def test_a_local_server_that_has_gone_is_looked_for_again(tmp_path: Path, monkey
     async def asked() -> list[object]:
         async with stage([ELSE], [MODELS]) as one:
             async with stage([MODELS]) as other:
-                row = replace(
-                    catalogue.providers()["llamacpp"], base_url=f"{one.url}/v1", also=(f"{other.url}/v1",)
-                )
+                row = replace(catalogue.providers()["llamacpp"], base_url=f"{one.url}/v1", also=(f"{other.url}/v1",))
                 monkeypatch.setattr(catalogue, "providers", lambda: {"llamacpp": row})
                 hand: Any = hand_of(tmp_path, OK)
                 await hand.start()
