@@ -1,5 +1,6 @@
 """What is installed, and the home, at a glance (pure): tables for people and programs, made from the State."""
 
+from manifests import anew
 from manifests.installed import Installed
 from manifests.judging import unread
 from manifests.seal import signers
@@ -40,4 +41,4 @@ def _held_back(hand: Installed, usable: set[str]) -> str:
         return f"it does not start: {why}"
     if any(key in usable for _, key in signers(hand.package.seal)):
         return ""
-    return "it does not start: the key that sealed it counts no more; seal it with another, and install it again"
+    return f"it does not start: the key that sealed it counts no more; {anew.how(hand.package.manifest)}"

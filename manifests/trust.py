@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import msgspec
 
+from manifests import anew
 from manifests import capabilities as kinds
 from manifests.capabilities import name as names
 from manifests.errors import PatternInvalid, SealMalformed, SealRefused, TrustRefused
@@ -187,10 +188,7 @@ def _check_usable(key: TrustedKey, now: int) -> None:
 
 
 def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:
-    reseal = (
-        f"install {hand} again from its folder, `maniple install DIR`; one that is sealed there by that key is first to be "
-        "sealed by another that `maniple keys` lists as trusted, `maniple seal DIR --key FILE`"
-    )
+    reseal = anew.how(manifest)
     shown = f"{key.name}+{key.id}"
     if key.revoked is not None:
         raise SealRefused("revoked", f"{hand} is sealed by {shown}, which was revoked", reseal)

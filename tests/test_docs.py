@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -207,3 +208,10 @@ def test_a_stranger_verifies_the_log_by_the_program_in_the_documentation(program
     entries = log / "entries" / "000000.jsonl"
     entries.write_bytes(entries.read_bytes().replace(b'"seq":3', b'"seq":4', 1))
     assert _checked(program, log, _key(1)) == (False, False)
+
+
+def test_no_two_hands_of_the_docs_have_one_name() -> None:
+    """Who tries one after the other would upgrade the first to another Hand."""
+    folders = [path.parent for path in (ROOT / "docs").rglob("HAND.toml")]
+    names = [tomllib.loads((folder / "HAND.toml").read_text())["hand"]["name"] for folder in folders]
+    assert sorted(names) == sorted(set(names))

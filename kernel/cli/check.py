@@ -7,6 +7,7 @@ from kernel.cli import entry, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
+from manifests.schema import Manifest
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -44,17 +45,35 @@ def check(session: Session, folder: str) -> None:
 
 
 def _problems(folder: str) -> list[Problem]:
+    """All of them: in HAND.toml, in what it names, and of things that no seal can list."""
+    odd: list[Ended] = []
+    found: list[Problem] = []
     try:
-        manifest = package.manifest_of(folder)
+        found += _of_hand(folder, package.manifest_of(folder), odd)
     except ManifestInvalid as error:
-        return [*error.problems]
+        found += error.problems
+        package.files(folder, skip_caches=False, meet=odd.append)
+    named = tuple(str(one).partition(": ")[0] for one in odd)
+    rest = [one for one in found if not any(what.startswith(f"{one.file} ") for what in named)]
+    return [*rest, *(Problem(folder, 1, 1, *_halves(str(one))) for one in odd)]
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    what, _, instead = text.partition(": ")
+    return what, instead
+
+
+def _of_hand(folder: str, manifest: Manifest, odd: list[Ended]) -> list[Problem]:
+    """What is wrong with what a manifest names. odd: takes what the folder holds that cannot be sealed."""
     try:
-        files = package.read(folder).files
+        read = package.read(folder, meet=odd.append)
     except Ended as error:
         if error.code is Exit.USAGE:
             raise
-        what, _, instead = str(error).partition(": ")
-        return [Problem(folder, 1, 1, what, instead)]
+        odd.append(error)
+        return []
+    files = read.files
     if manifest.hand.command:
         program = manifest.hand.command[0]
         file = program.removeprefix("./")
@@ -70,7 +89,7 @@ def _problems(folder: str) -> list[Problem]:
     if manifest.hand.pipeline:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
-        return _module_problems(package.read(folder))
+        return _module_problems(read)
     return entry.problems(folder, manifest, files)
 
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, compiling, entry, founding, installed, installing, package, rights, screen, told
+from kernel.cli import agreement, compiling, entry, installed, installing, package, rights, screen, told
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -97,7 +97,7 @@ def carry_out(
 def _seal(session: Session, client: Client, found: package.Folder) -> tuple[str, str]:
     """The seal's text, and who sealed it. Raises Ended (refused) for a seal that does not count or does not fit."""
     if not found.seal:
-        key = founding.sealing_key_of(session.home)
+        key = installing.sealing_key(client)
         return package.sealed(found, key), f"{key.name}+{key.verify_key.id}, this home's own key"
     trust = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys)
     try:

@@ -2,17 +2,21 @@
 
 import os
 import secrets
+import shlex
 import shutil
+import time
 from collections.abc import Iterable
 
 import msgspec
 
-from kernel.cli import compiling, package
+from kernel.cli import compiling, founding, package, rights, told
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, NotDone
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.package import Folder
 from manifests.schema import Capability
+from manifests.trust import TrustStore
 from wire.codec import Value
+from wire.signing import SigningKey
 
 
 def install(
@@ -30,11 +34,11 @@ def install(
         raise Ended(f"the home's folder {hands} is missing: `maniple down`, then `maniple up`, which makes it anew")
     place = os.path.join(hands, name)
     try:
-        told: dict[str, object] = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
+        what: dict[str, object] = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
         if as_declared:
-            told["as_declared"] = True
+            what["as_declared"] = True
         if folder.manifest.hand.wasm:
-            told["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
+            what["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
         package.copy(folder, seal, place)
     except BaseException as error:
         shutil.rmtree(place, ignore_errors=True)
@@ -42,7 +46,30 @@ def install(
             error.filename = place  # what is written to a full disk does not tell where
         raise
     try:
-        return client.call("kernel.install", "", told).value
+        return client.call("kernel.install", "", what).value
     except NotDone:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def sealing_key(client: Client) -> SigningKey:
+    """The home's own sealing key. Raises Ended (refused) when it counts here no more, with what puts another in its place."""
+    key, path = founding.sealing_key_of(client.home), founding.seal_key_path(client.home)
+    trust, now = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys), time.time_ns() // 1000
+    one = next((one for one in trust.keys if one.id == key.verify_key.id), None)
+    if one is not None and one.is_usable(now):
+        return key
+    why = "is not trusted here" if one is None else "has expired" if one.revoked is None else "was revoked"
+    place, own = shlex.quote(path), trust.keys[0] if trust.keys else None
+    if own is not None and own.is_usable(now):
+        mend = (
+            f"put the secret half of {own.name}+{own.id}, which is this home's own key now, in its place: "
+            f"`mv FILE {place}`"
+        )
+    else:
+        mend = (
+            "have another, `maniple keys new FILE --name NAME`, trust it, "
+            f"`maniple keys rotate {own.id if own else 'ID'} FILE.pub`, and put it there, `mv FILE {place}`"
+        )
+    text = f"refused: {path}, which this home seals with, holds {key.verify_key.name}+{key.verify_key.id}, which {why}"
+    raise Ended(f"{text}; {mend}; then type this again", Exit.REFUSED)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from kernel.cli import founding, installed, installing, mcp_passing, package, screen
+from kernel.cli import installed, installing, mcp_passing, package, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session
@@ -84,7 +84,7 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
         hand = made(passing, Offer(), files)
         with session.client() as client:
             mcp_passing.sweep(session, client)
-            seal = package.sealed(hand, founding.sealing_key_of(session.home))
+            seal = package.sealed(hand, installing.sealing_key(client))
             installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
             if values:
                 client.call("kernel.set", passing.hand, {"values": dict(values)})

@@ -7,6 +7,7 @@ sealed. So what is sealed here is what is found there.
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -46,15 +47,21 @@ class Folder(Struct, frozen=True, kw_only=True):
         return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
 
 
-def read(path: str, *, skip_caches: bool = False) -> Folder:
+def _raised(odd: Ended) -> None:
+    raise odd from None
+
+
+def read(path: str, *, skip_caches: bool = False, meet: Callable[[Ended], None] = _raised) -> Folder:
     """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, or Ended for what is no Hand's folder.
 
-    skip_caches: pass over what Python left behind, for a folder that is copied and not sealed where it is.
+    skip_caches: pass over what Python left behind, for a folder that is copied and not sealed where it is. meet: as of
+    files().
     """
     from manifests.check import check
 
     raw = _raw_manifest(path)
-    manifest, found = check(raw, file=os.path.join(path, seals.MANIFEST_FILE)), files(path, skip_caches=skip_caches)
+    manifest = check(raw, file=os.path.join(path, seals.MANIFEST_FILE))
+    found = files(path, skip_caches=skip_caches, meet=meet)
     if found.get(seals.MANIFEST_FILE) != raw.encode():  # what is shown and agreed to would not be what is sealed
         raise Ended(f"{path} has changed while it was read: try again when nobody writes there")
     seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
@@ -163,48 +170,57 @@ def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = T
         growing.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
-def files(path: str, *, skip_caches: bool = True) -> dict[str, bytes]:
-    """Every plain file of a folder, by its path there. Raises Ended for a link, and unless skip_caches for what Python
-    left behind.
+def files(path: str, *, skip_caches: bool = True, meet: Callable[[Ended], None] = _raised) -> dict[str, bytes]:
+    """Every plain file of a folder, by its path there. Raises Ended for more than a Hand may hold.
+
+    meet: what becomes of each thing that cannot be sealed: a link, what is no file, what cannot be read, and unless
+    skip_caches what Python left behind. Without it, the first is raised.
     """
-    found: dict[str, bytes] = {}
+    walk = _Walk(path, skip_caches, meet)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _walk(descriptor, "", found, path, 0, skip_caches=skip_caches)
+        walk.through(descriptor, "")
     finally:
         os.close(descriptor)
-    return found
+    return walk.found
 
 
-def _walk(folder: int, prefix: str, found: dict[str, bytes], top: str, size: int, *, skip_caches: bool) -> int:
-    """Bytes of all that is found now. size: before."""
-    for name in sorted(os.listdir(folder)):
-        if name == CACHE and skip_caches:
-            continue
-        path = prefix + name
-        shown = os.path.join(top, path)
+class _Walk:
+    def __init__(self, top: str, skip_caches: bool, meet: Callable[[Ended], None]) -> None:
+        self._top, self._skips_caches, self._meet, self._size = top, skip_caches, meet, 0
+        self.found: dict[str, bytes] = {}
+
+    def through(self, folder: int, prefix: str) -> None:
+        """All that is in a folder, in order."""
+        for name in sorted(os.listdir(folder)):
+            if not (name == CACHE and self._skips_caches):
+                self._one(folder, name, prefix + name)
+
+    def _one(self, folder: int, name: str, path: str) -> None:
+        shown = os.path.join(self._top, path)
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
         except OSError as error:
+            why = f"cannot be read: {error.strerror}"
             if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                raise Ended(f"{shown} is a link: a Hand's folder holds plain files only; copy the file here") from None
-            raise Ended(f"{shown} cannot be read: {error.strerror}") from None
+                why = "is a link: a Hand's folder holds plain files only; copy the file here"
+            return self._meet(Ended(f"{shown} {why}"))
         try:
             kind = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(kind):
-                if name == CACHE:
-                    raise Ended(
-                        f"{shown} was left behind by Python and would have to be sealed: remove it, or add --clean "
-                        "to `maniple install` or `maniple seal`"
-                    )
-                size = _walk(descriptor, path + "/", found, top, size, skip_caches=skip_caches)
-            elif stat.S_ISREG(kind):
-                with open(descriptor, "rb", closefd=False) as file:
-                    found[path] = file.read(LARGEST + 1)
-                if (size := size + len(found[path])) > LARGEST:
-                    raise Ended(f"{top} holds more than {LARGEST >> 20} MiB: keep large files elsewhere")
-            else:
-                raise Ended(f"{shown} is neither a file nor a folder: remove it")
+            if stat.S_ISREG(kind):
+                return self._file(descriptor, path)
+            if not stat.S_ISDIR(kind):
+                return self._meet(Ended(f"{shown} is neither a file nor a folder: remove it"))
+            if name != CACHE:
+                return self.through(descriptor, path + "/")
+            why = "was left behind by Python and would have to be sealed: remove it, or add --clean"
+            return self._meet(Ended(f"{shown} {why} to `maniple install` or `maniple seal`"))
         finally:
             os.close(descriptor)
-    return size
+
+    def _file(self, descriptor: int, path: str) -> None:
+        with open(descriptor, "rb", closefd=False) as file:
+            self.found[path] = file.read(LARGEST + 1)
+        self._size += len(self.found[path])
+        if self._size > LARGEST:
+            raise Ended(f"{self._top} holds more than {LARGEST >> 20} MiB: keep large files elsewhere")

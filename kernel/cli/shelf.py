@@ -14,11 +14,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import founding, installing, package, rights, screen, told
 from kernel.cli import installed as standing
+from kernel.cli import installing, package, rights, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session
 from manifests.check import check
 from manifests.errors import SealRefused
 from manifests.grants import reaches
@@ -95,7 +94,7 @@ def installed(client: Client) -> Shelf:
     return Shelf(version=hand.version, skills={one.name: one for one in skills}, keyless=keyless)
 
 
-def put(session: Session, client: Client, skills: Iterable[Skill], before: str) -> None:
+def put(client: Client, skills: Iterable[Skill], before: str) -> None:
     """Make the Hand `skills` of these, in the place of the one of that version. Raises Ended when it cannot be one."""
     import tomli_w
 
@@ -108,7 +107,7 @@ def put(session: Session, client: Client, skills: Iterable[Skill], before: str) 
         most = f"{package.LARGEST >> 20} MiB, or of more than {MOST_FILES - 2} files"
         raise Ended(f"all skills together would be of more than {most}: `maniple skills remove NAME` makes room")
     hand = package.Folder(path=folders.HAND, manifest=check(toml), files=files, seal="")
-    installing.install(client, hand, package.sealed(hand, founding.sealing_key_of(session.home)), ())
+    installing.install(client, hand, package.sealed(hand, installing.sealing_key(client)), ())
 
 
 def readers(client: Client) -> dict[str, list[str]]:

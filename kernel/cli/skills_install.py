@@ -51,7 +51,7 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
         if before is None:
             shelf.take_back(client, skill.name, already)
             already = []
-        shelf.put(session, client, {**held.skills, skill.name: skill}.values(), held.version)
+        shelf.put(client, {**held.skills, skill.name: skill}.values(), held.version)
         for hand in hands:
             client.call("kernel.grant", hand, {"capabilities": [{"method": method_of(skill.name), "allow": ["*"]}]})
     by = sorted({*already, *hands})

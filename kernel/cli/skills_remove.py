@@ -27,7 +27,7 @@ def skills_remove(session: Session, name: str) -> None:
         if left:
             if news := held.news():
                 session.say(news)
-            shelf.put(session, client, left, held.version)
+            shelf.put(client, left, held.version)
     if not left:
         take_away(session, HAND, purge=True)
     session.result({"name": name, "taken_from": had}, lambda: f"{name} is removed.")

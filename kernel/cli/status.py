@@ -4,7 +4,7 @@ import time
 
 from msgspec import Struct
 
-from kernel.cli import live, screen, spending, told
+from kernel.cli import installed, live, screen, spending, told
 from kernel.cli.frame import Session, command
 from manifests.waiting import WAITS
 from wire.entries import time_micros
@@ -42,16 +42,19 @@ def status(session: Session) -> None:
     """The kernel at a glance: its process, Hands, spending, confinement, and the head of the log."""
     with session.client() as client:
         reply = client.call("kernel.status").value
-        runs = live.runs(client)
+        runs, hands = live.runs(client), installed.rows(client)
+    now = told.read(reply, Status)
+    held_back = tuple(hand.name for hand in hands if hand.why and hand.name not in now.quarantined)
     layers = tuple(dict.fromkeys(layer for run in runs for layer in run.confinement))
     lacking = tuple(dict.fromkeys(layer for run in runs for layer in run.lacking))
     shown = {
         **told.read(reply, dict[str, object]),
         "micro_dollars": sum(run.micro_dollars for run in runs),
+        "held_back": held_back,
         "confinement": layers,
         "lacking": lacking,
     }
-    session.result(shown, lambda: session.hinted(_drawn(told.read(reply, Status), runs, layers, lacking)))
+    session.result(shown, lambda: session.hinted(_drawn(now, runs, held_back, layers, lacking)))
 
 
 def _waiting(count: int) -> str:
@@ -67,7 +70,19 @@ def _upgraded(runs: tuple[str, ...]) -> str:
     return screen.coloured(words, "yellow")
 
 
-def _drawn(now: Status, lives: tuple[told.LiveRun, ...], layers: tuple[str, ...], lacking: tuple[str, ...]) -> str:
+def _held_back(hands: tuple[str, ...]) -> str:
+    """Of Hands that no key lets start, or whose folder is not what was installed."""
+    words = f"{screen.count(len(hands), 'Hand')} cannot start: `maniple hands` tells which, and why"
+    return screen.coloured(words, "red") if hands else ""
+
+
+def _drawn(
+    now: Status,
+    lives: tuple[told.LiveRun, ...],
+    held_back: tuple[str, ...],
+    layers: tuple[str, ...],
+    lacking: tuple[str, ...],
+) -> str:
     up = screen.ago(time_micros(now.started), time.time_ns() // 1000)
     held = screen.coloured("frozen: `maniple thaw` lets everything go on", "red") if now.frozen else ""
     log = f"{now.entries} entries, {now.durable} of them on disk"
@@ -84,6 +99,7 @@ def _drawn(now: Status, lives: tuple[told.LiveRun, ...], layers: tuple[str, ...]
             ("state", held),
             ("template", screen.coloured(template, "red")),
             ("hands", f"{now.hands} installed, {runs}, {screen.count(now.open_calls, 'call')} under way"),
+            ("", _held_back(held_back)),
             ("waiting", _waiting(now.approvals)),
             ("", _upgraded(now.upgraded)),
             ("wanted", ", ".join(now.wanted)),

@@ -61,12 +61,19 @@ def test_who_revokes_the_homes_own_key_is_told_that_it_is_and_how_to_go_on(tmp_p
         (own,) = [row["id"] for row in shell.told("keys")["keys"]]  # type: ignore[attr-defined]
         ran = shell.run("keys", "revoke", own, "--yes")
         assert (ran.code, "It was this home's own" in ran.err, "`maniple keys new FILE" in ran.err) == (0, True, True)
+        assert shell.told("status")["held_back"] == ["echo"]
+        assert "1 Hand cannot start: `maniple hands` tells which, and why" in shell.good("status")
         folder, key = shell.good("new", "again", "--into", tmp_path).strip(), tmp_path / "ada.key"
         shell.good("keys", "new", key, "--name", "ada")
-        ran = shell.run("keys", "rotate", own, f"{key}.pub")
-        assert (ran.code, f"in the place of {kernel.home}/keys/seal.key" in ran.err) == (0, True)
+        seal_key = f"{kernel.home}/keys/seal.key"
         refused = shell.run("install", folder, "--yes")
-        assert (refused.code, "was revoked" in refused.err) == (4, True)
+        assert (refused.code, f"{seal_key}, which this home seals with" in refused.err) == (4, True), refused
+        assert f"`maniple keys rotate {own} FILE.pub`, and put it there, `mv FILE {seal_key}`" in refused.err
+        ran = shell.run("keys", "rotate", own, f"{key}.pub")
+        assert (ran.code, f"in the place of {seal_key}" in ran.err) == (0, True)
+        refused = shell.run("install", folder, "--yes")
+        assert (refused.code, f"put the secret half of {key.stem}+" in refused.err) == (4, True), refused
+        assert (f"`mv FILE {seal_key}`" in refused.err, "from its folder" in refused.err) == (True, False), refused
         key.replace(kernel.home / "keys" / "seal.key")
         shutil.copytree(ROOT / "hands" / "time", tmp_path / "time", ignore=shutil.ignore_patterns("__pycache__"))
         for one in (folder, tmp_path / "time"):  # one of its own, and one of the bundled Hands

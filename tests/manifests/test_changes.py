@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from manifests import changes, judging, seal
+from manifests.anew import how
 from manifests.changes import CHANGES, Asked, ChangeInvalid
 from manifests.check import check
 from manifests.glance import described
@@ -86,7 +87,24 @@ def test_what_is_installed_tells_which_hand_its_key_keeps_from_starting() -> Non
     assert [row["why"] for row in described(state, NOW)] == ["", ""]
     state.trust = state.trust.revoke(OTHER_KEY.verify_key.id, now=NOW)
     mine, news = (str(row["why"]) for row in described(state, NOW))
-    assert (mine, "the key that sealed it counts no more" in news) == ("", True)
+    assert (mine, "the key that sealed it counts no more; install news again" in news) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "typed"),
+    [
+        ("nightly", "nightly.toml", "`maniple pipeline add FILE`"),
+        ("mcp-notes", "", "`maniple mcp add notes …`"),
+        ("door-desk", "", "`maniple mcp offer desk …`"),
+        ("skills", "", "`maniple skills install DIR`"),
+        ("news", "", "`maniple install DIR`"),
+    ],
+)
+def test_what_has_no_folder_that_somebody_wrote_is_made_anew_by_what_made_it(
+    name: str, pipeline: str, typed: str
+) -> None:
+    made = _package(name, "1.0.0", HOME_KEY).manifest
+    assert typed in how(replace(made, hand=replace(made.hand, pipeline=pipeline)))
 
 
 def test_a_hand_whose_folder_cannot_be_read_any_more_tells_that_and_nothing_of_its_key() -> None:

@@ -5,7 +5,7 @@ import csv
 from runtime import Failure, Hand
 
 
-class Reporter(Hand):
+class PageWriter(Hand):
     async def run(self, source: str = "", kind: str = "", target: str = "", remove: str = "") -> object:
         if remove:
             await self.kernel.call("files.delete", remove)
