@@ -1,6 +1,6 @@
 """`maniple cancel` (acts)."""
 
-from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command, run_argument
 
 
@@ -11,8 +11,6 @@ def cancel(session: Session, run: str) -> None:
 
     Its call ends in Cancelled, and everything it had asked others for too.
     """
-    if not run.startswith("r-"):
-        raise Ended(f"{run} is not a run's id: see `maniple ps`; a whole Hand is stopped by `maniple stop`", Exit.USAGE)
     with session.client() as client:
         try:
             reply = client.call("kernel.stop", run, seconds=120).value

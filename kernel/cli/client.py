@@ -360,9 +360,21 @@ def check_words(method: str, resource: str) -> None:
             )
 
 
+_NOT_THERE: Final = ("no provider", "unknown run")
+"""Refusals of what is named and is not there: nobody forbids it."""
+
+_NO_NAME: Final = " is not a name to kernel."
+"""A refusal of words that cannot be a Hand's or a root's name, whatever there is."""
+
+
 def _not_done(said: headers.Failed | headers.Refused | headers.Cancelled, body: bytes) -> NotDone:
     """An end that is not Done, as the sentence a person reads."""
     match said:
+        case headers.Refused(code=reason, why=why) if reason in _NOT_THERE:
+            return NotDone(why, reason)
+        case headers.Refused(code=reason, why=why) if _NO_NAME in why:
+            what, _, rule = why.partition(_NO_NAME)
+            return NotDone(f"{what} is no name: {rule.partition(': ')[2]}; see `maniple hands`", reason, Exit.USAGE)
         case headers.Refused(code=reason, why=why, grant=grant):
             mend = f"; a grant that would allow it: {grant}" if grant else ""
             return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)

@@ -6,7 +6,10 @@ from typing import Final
 import msgspec
 
 from kernel.cli import screen
-from wire.entries import KINDS, Entry
+from wire.entries import KINDS, Entry, time_text
+
+TIMES: Final = frozenset({"until", "expires", "added", "revoked"})
+"""Names of microseconds in the details of rules and keys."""
 
 VERDICTS: Final = {
     "refused": "red",
@@ -76,6 +79,19 @@ def full(entry: Entry) -> str:
 
 
 def _value(value: object) -> str:
+    value = _with_times(value)
     if isinstance(value, list | dict):
         return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return str(value)
+
+
+def _with_times(value: object) -> object:
+    """A detail whose times are written as people read them: the log has microseconds."""
+    if isinstance(value, list):
+        return [_with_times(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: time_text(one) if name in TIMES and isinstance(one, int) and one else _with_times(one)
+        for name, one in value.items()
+    }

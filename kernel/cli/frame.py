@@ -216,5 +216,18 @@ def hand_or_run_names(ctx: click.Context, param: click.Parameter, incomplete: st
     return [*hand_names(ctx, param, incomplete), *run_names(ctx, param, incomplete)]
 
 
-run_argument: Final = click.argument("run", metavar="RUN", shell_complete=run_names)
+class _RunId(click.ParamType[str]):
+    """The id of a run, whether there is one or not."""
+
+    name = "run"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if str(value).startswith("r-"):
+            return str(value)
+        raise Ended(
+            f"{value} is not a run's id: see `maniple ps`, and `maniple runs` for those of the past", Exit.USAGE
+        )
+
+
+run_argument: Final = click.argument("run", metavar="RUN", type=_RunId(), shell_complete=run_names)
 hand_argument: Final = click.argument("hand", metavar="HAND", shell_complete=hand_names)

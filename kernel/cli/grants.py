@@ -1,6 +1,7 @@
 """`maniple grants` (acts)."""
 
 import click
+import msgspec
 
 from kernel.cli import rights, screen, told
 from kernel.cli.exits import Ended
@@ -30,7 +31,16 @@ def grants(session: Session, hand: str | None) -> None:
             raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
     nothing = f"{hand or 'No Hand'} holds nothing."
-    session.result({"grants": held, "rules": rules}, lambda: _drawn(held, rules), nothing=nothing)
+    timed = {
+        name: [{**msgspec.to_builtins(one), "until": time_text(one.until)} for one in given]
+        for name, given in rules.items()
+    }
+    session.result({"grants": held, "rules": timed}, lambda: _drawn(held, rules), nothing=nothing)
+
+
+def _timed(rule: Rule) -> dict[str, object]:
+    """A rule for programs: its end as times elsewhere, RFC 3339."""
+    return {**msgspec.to_builtins(rule), "until": time_text(rule.until)}
 
 
 def _drawn(held: dict[str, tuple[Capability, ...]], rules: dict[str, tuple[Rule, ...]]) -> str:

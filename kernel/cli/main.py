@@ -106,7 +106,7 @@ def cli() -> click.Group:
         commands.TOP,
         about="Maniple: Hands as confined processes, under a small kernel that checks and logs every call.\n\n"
         "Results go to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 usage, "
-        "3 kernel not running, 4 refused, 5 verification failed.",
+        "3 kernel not running, 4 refused, 5 verification failed, 130 interrupted.",
     )
 
 

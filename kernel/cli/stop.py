@@ -4,6 +4,7 @@ import click
 from msgspec import Struct
 
 from kernel.cli import told
+from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command, hand_or_run_names
 
 
@@ -21,6 +22,13 @@ def stop(session: Session, hand: str) -> None:
     A service is also not wanted any more: it does not come back with the kernel, but its first call starts it.
     """
     with session.client() as client:
-        reply = client.call("kernel.stop", hand, seconds=120).value
+        try:
+            reply = client.call("kernel.stop", hand, seconds=120).value
+        except NotDone as error:
+            if error.reason != "unknown hand" or not hand.startswith("r-"):
+                raise
+            raise Ended(
+                f"no run {hand} is live: see `maniple runs`, and `maniple run-show {hand}` for one that has ended"
+            ) from None
     number = told.read(reply, Stopped).stopped
     session.result(reply, lambda: f"{hand}: {'nothing ran' if not number else f'{number} stopped'}.")

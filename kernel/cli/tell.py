@@ -25,8 +25,6 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
     It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as that of the bundled `assistant` has. What
     came of it is in `maniple run-show RUN`. To end a run without its work so far: `maniple cancel RUN`.
     """
-    if not run.startswith("r-"):
-        raise Ended(f"{run} is not a run's id: see `maniple ps`", Exit.USAGE)
     text = " ".join(words)
     if not text.strip() and not stop:
         raise Ended("nothing is said: write it after the run's id", Exit.USAGE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import Final
 
 import click
@@ -14,6 +15,7 @@ from wire.entries import Cost, Entry
 
 NEEDLES: Final = (b'"method":"model.', b'"kind":"run.start"')
 ASKING: Final = frozenset({"model.complete", "model.stream", "model.embed"})
+OPERATOR: Final = "operator"
 BY: Final = ("hand", "model", "day")
 
 
@@ -42,7 +44,15 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
     _check_day(since)
     folder = session.log()
     found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY, hand=hand, since=since)
+    if hand and not found and hand != OPERATOR and not _was_here(folder, hand):
+        raise Ended(f"no Hand {hand!r} was ever installed: see `maniple hands`")
     session.result({"usage": found}, lambda: _drawn(found, by or BY), nothing="No model was asked.")
+
+
+def _was_here(folder: Path, hand: str) -> bool:
+    """Whether a Hand of that name was ever installed, removed or not."""
+    installs = logbook.entries(folder, needles=(b'"kind":"hand.install"',))
+    return any(entry.kind == "hand.install" and entry.detail.get("name") == hand for entry in installs)
 
 
 def _check_day(text: str) -> None:

@@ -13,7 +13,7 @@ def wait(session: Session, run: str) -> None:
 
     A run that failed ends this command with 1, one that was refused with 4. Ctrl-C ends the waiting, not the run.
     """
-    if not run.startswith("r-") or not screen.is_text(run):
+    if not screen.is_text(run):
         raise Ended(f"{run} is not a run's id: see `maniple ps`, and `maniple runs` for those of the past", Exit.USAGE)
     with session.client() as client, left_alone(session, run):
         outcome = told.read(waited(session, client, run).value, told.Outcome)

@@ -1,5 +1,7 @@
 """What waits is shown in full and safely, and answered by number; the log can prove the answer to a stranger."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from tests.cli.shell import Shell
 from tests.living import Source, write_hand
 from tests.system.approving import POST, writer
 from tests.system.fates import until
+from wire.entries import time_micros
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,11 @@ def test_approved_edited_and_ruled_calls_are_told_and_proved(asking: Shell, tmp_
     ran = asking.run("start", "writer", 'letters:=[["zoe", "x"]]', "--wait")
     assert (ran.code, '"to": "zoe"' in ran.out) == (0, True)
     assert "not, by a rule" in asking.good("grants", "writer")
+    (rule,) = asking.told("grants", "writer")["rules"]["writer"]  # type: ignore[index]
+    assert time_micros(rule["until"]) > time.time() * 1e6, "as times elsewhere"
+    seq = json.loads(asking.good("audit", "search", '"until"', "--kind", "approval", "--json").splitlines()[-1])["seq"]
+    shown = asking.good("audit", "show", str(seq))
+    assert (rule["until"] in shown, str(time_micros(rule["until"])) in shown) == (True, False)
     asking.good("revoke", "writer", "post.send", "--rule")
     assert "not, by a rule" not in asking.good("grants", "writer")
     assert _approved(asking) == before + 2

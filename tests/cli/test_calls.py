@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, is_one_clear_line
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_ends_other_than_done_have_their_codes(shell: Shell, drawer: Path) -> No
     assert shell.run("call", "files.read", "drawer/absent").code == 1
     assert shell.run("call", "files.read", "drawer/../etc").code == 4
     ran = shell.run("call", "nobody.does")
-    assert ran.code == 4
+    assert ran.code == 1
     assert "maniple methods" in ran.err
     slow = shell.run("call", "kernel.sleep", "milliseconds=60000", "--timeout", "100ms")
     assert slow.code == 1
@@ -90,3 +90,35 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
     assert isinstance(rows, list)
     assert [row["params"] for row in rows] == [{"text": "string"}]
     assert shell.run("methods", "nobody").code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("show", "bad name"), 2, "'bad name' is no name: "),
+        (("start", "bad name"), 2, "'bad name' is no name: "),
+        (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is no name: "),
+        (("call", "nope.x"), 1, "nothing provides 'nope.x'"),
+        (("erase", "r-0000000000000000", "--yes"), 1, "there is no tape of a run"),
+        *(
+            ((*one, "nope"), 2, "nope is not a run's id")
+            for one in [("wait",), ("cancel",), ("run-show",), ("replay",)]
+        ),
+        (("erase", "nope", "--yes"), 2, "nope is not a run's id"),
+        (("tell", "nope", "x"), 2, "nope is not a run's id"),
+        (("stop", "r-0000000000000000"), 1, "no run r-0000000000000000 is live"),
+        (("stop", "nope"), 1, "no Hand 'nope' is installed"),
+        (("usage", "--hand", "nope"), 1, "no Hand 'nope'"),
+    ],
+)
+def test_words_that_cannot_be_right_end_with_2_and_what_is_not_there_with_1(
+    words: tuple[str, ...], code: int, says: str, shell: Shell
+) -> None:
+    ran = shell.run(*words)
+    assert (ran.code, is_one_clear_line(ran)) == (code, True), ran
+    assert ran.err.startswith(f"maniple: {says}")
+    assert "kernel." not in ran.err, "a name of the inside tells a person nothing"
+
+
+def test_what_is_not_frozen_is_not_thawed(shell: Shell) -> None:
+    assert shell.good("thaw") == "Nothing was frozen.\n"

@@ -23,7 +23,9 @@ ARGUMENTS: Final[Mapping[str, Sequence[str]]] = {
     "call": ["a.b"], "approve": ["1"], "deny": ["1"], "answer": ["1", "yes"], "decide": ["r-0000000000000000", "finish"],
     "erase": ["r-0000000000000000", "--yes"], "memory erase": ["--shared", "x", "--yes"], "mcp offer": ["x", "time.now"],
     "cancel": ["r-0000000000000000"], "wait": ["r-0000000000000000"], "memory forget": ["1"],
-    "audit show": ["1"], "audit prove": ["1"], "tell": ["r-0000000000000000", "x"],
+    "audit show": ["1"], "audit prove": ["1"],
+    "run-show": ["r-0000000000000000"], "replay": ["r-0000000000000000"],
+    "tell": ["r-0000000000000000", "x"],
 }  # fmt: skip
 """What a command is given, where not each of its arguments may be `x`."""
 
