@@ -31,6 +31,9 @@ _LONG_KEY: Final = re.compile(
 )
 """A key of more parts than anybody writes: tomllib's time for it grows with their square, 40 s for 60,000."""
 
+_TWICE: Final = re.compile(r"Cannot overwrite a value|Cannot declare .* twice")
+"""What Python's reader says of what is there already."""
+
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_SECTIONS: Final = (
     "hand",
@@ -145,6 +148,8 @@ def _syntax_problem(error: str, text: str, file: str) -> Problem:
     else:
         line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
     what = _WHERE.sub("", error)
+    if _TWICE.fullmatch(what):
+        return Problem(file, line, column, "this key or table stands here a second time", "leave one of the two")
     return Problem(
         file,
         line,

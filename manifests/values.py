@@ -64,7 +64,7 @@ def guest_memory(memory: int, at_once: int) -> int:
 
 def parse_duration(text: str) -> int:
     """Milliseconds of "250ms", "60s", "10m", "2h" or "1d", at most 3650d."""
-    amount = _parse(text, MILLISECONDS, 'write a number and ms, s, m, h or d, such as "60s"')
+    amount = _parse(text, MILLISECONDS, 'write a whole number and ms, s, m, h or d, such as "60s"')
     if amount > LONGEST_MS:
         raise ValueInvalid(f'"{text}" is more than ten years', 'write at most "3650d"')
     return amount
@@ -80,7 +80,7 @@ def parse_size(text: str) -> int:
         and match[2].upper()[1:] in ("", "B", "IB")
     ):
         raise ValueInvalid(f'"{text}" is not a size', f'write "{match[1]}{match[2][0].upper()}iB"')
-    amount = _parse(text, BYTES, 'write a number and B, KiB, MiB, GiB or TiB, such as "256MiB"')
+    amount = _parse(text, BYTES, 'write a whole number and B, KiB, MiB, GiB or TiB, such as "256MiB"')
     if amount > LARGEST:
         raise ValueInvalid(f'"{text}" is too large', 'write at most "4096TiB"')
     return amount

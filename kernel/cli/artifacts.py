@@ -6,7 +6,7 @@ from base64 import b64encode
 import click
 from msgspec import Struct, structs
 
-from kernel.cli import screen, streams, told
+from kernel.cli import memories, screen, streams, told
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, write
 from kernel.cli.mistyped import Whole as WholeNumber
@@ -46,7 +46,8 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
         reply = client.call("report.all", "", asked).value
         found = told.read(reply, _All)
         if which is None:
-            session.result(reply, lambda: _table(found), nothing="No Hand has handed in anything yet.")
+            names = {} if session.json else memories.names(client)
+            session.result(reply, lambda: _table(found, names), nothing="No Hand has handed in anything yet.")
             return
         if len(found.artifacts) != 1:
             few = "several artefacts begin so" if found.artifacts else "no artefact begins so"
@@ -76,13 +77,21 @@ def _whole(one: _Artefact, content: bytes) -> dict[str, object]:
         return row | {"base64": b64encode(content).decode()}
 
 
-def _table(found: _All) -> str:
+def _table(found: _All, names: dict[str, str]) -> str:
+    """names: of Hands, by their namespaces."""
     if not found.artifacts:
         return ""
     return screen.table(
         ("ID", "MADE", "WHOSE", "TYPE", "BYTES", "TITLE"),
         [
-            (one.id[:12], screen.moment(one.made), one.namespace, one.type, str(one.size), one.title)
+            (
+                one.id[:12],
+                screen.moment(one.made),
+                memories.in_words(one.namespace, names),
+                one.type,
+                str(one.size),
+                one.title,
+            )
             for one in found.artifacts
         ],
         right=("BYTES",),

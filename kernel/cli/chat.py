@@ -73,7 +73,7 @@ def _line() -> str | None:
     except EOFError:
         return None
     except KeyboardInterrupt:
-        sys.stderr.write("\n")
+        sys.stderr.write("\n/quit, or Ctrl-D, leaves\n")
         return ""
 
 

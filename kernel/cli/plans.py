@@ -5,7 +5,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import memories, screen, told
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole as WholeNumber
 
@@ -48,13 +48,15 @@ def plans(session: Session, last: int) -> None:
     """To-do lists that Hands keep, the one that was changed last first."""
     with session.client() as client:
         reply = client.call("plan.all", "", {"most": last}).value
+        names = {} if session.json else memories.names(client)
     found = told.read(reply, _All)
-    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans)), nothing="No Hand keeps a list yet.")
+    whose = [memories.in_words(one.namespace, names) for one in found.plans]
+    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans, whose)), nothing="No Hand keeps a list yet.")
 
 
-def _drawn(plan: _Plan) -> str:
+def _drawn(plan: _Plan, whose: str) -> str:
     shown = screen.visible(plan.title or plan.name)
-    lines = [f"{shown}  {plan.done} of {plan.total}, {screen.moment(plan.changed)}, {plan.namespace} {plan.name!r}"]
+    lines = [f"{shown}  {plan.done} of {plan.total}, {screen.moment(plan.changed)}, {whose}, {plan.name!r}"]
     for number, step in enumerate(plan.steps, 1):
         note = f"  ({screen.visible(step.note)})" if step.note else ""
         lines.append(f"  {MARKS.get(step.state, '[?]')} {number}. {screen.visible(step.text)}{note}")

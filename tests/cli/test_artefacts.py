@@ -55,6 +55,7 @@ def rows(shell: Shell, command: str) -> list[dict[str, object]]:
 def test_a_plan_is_shown_with_how_far_it_is(made: Shell) -> None:
     shown = made.good("plans")
     assert "Weather  1 of 2" in shown
+    assert (", maker, " in shown, "own/" in shown) == (True, False)
     assert "[x] 1. measure" in shown
     assert "[ ] 2. write" in shown
     assert "\u202e" not in shown
@@ -65,6 +66,7 @@ def test_a_plan_is_shown_with_how_far_it_is(made: Shell) -> None:
 def test_artefacts_are_listed_and_taken_out_by_the_beginning_of_their_id(made: Shell, tmp_path: Path) -> None:
     shown = made.good("artifacts")
     assert "text/markdown" in shown
+    assert ("  maker  " in shown, "own/" in shown) == (True, False)
     assert "Weather" in shown
     (row,) = rows(made, "artifacts")
     made.good("artifacts", str(row["id"])[:6], "--to", tmp_path / "out.md")

@@ -1,10 +1,12 @@
 """What can be told of a Hand's Python by reading it: `check` tells it, and `install` refuses it before anything is sealed."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.cli.shell import Shell
+from tests.living import ECHO, write_hand
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,25 @@ def test_code_beside_the_entry_that_nobody_can_read_is_passed_over(shell: Shell,
     for name, code in (("a", "1" + "+1" * 20_000), ("b", "-" * 100_000 + "1"), ("c", "a" + ".b" * 1_000), ("d", "(")):
         (folder / f"{name}.py").write_text(code)
     assert shell.told("check", folder)["ok"] is True
+
+
+@pytest.mark.parametrize("is_invalid", [False, True])
+def test_check_tells_all_that_cannot_be_sealed_and_what_else_is_wrong(
+    is_invalid: bool, shell: Shell, tmp_path: Path
+) -> None:
+    folder = write_hand(tmp_path / "bad", ECHO)
+    (folder / "__pycache__").mkdir()
+    (folder / "elsewhere").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe")
+    (folder / "main.py").write_text("def (")
+    if is_invalid:
+        (folder / "HAND.toml").write_text("[hand]\n")
+    ran = shell.run("check", folder)
+    assert ran.code == 1
+    for what in ("__pycache__ was left behind", "elsewhere is a link", "pipe is neither a file nor a folder"):
+        assert what in ran.out, ran
+    assert ("[hand] does not say" if is_invalid else "this is not Python") in ran.out, ran
+    (folder / "main.py").unlink()
+    (folder / "main.py").symlink_to("/etc/passwd")
+    told = shell.run("check", folder).out
+    assert ("main.py is a link" in told, "the module that entry names" in told) == (True, False)

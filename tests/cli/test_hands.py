@@ -119,28 +119,6 @@ def test_check_tells_every_problem_at_once(shell: Shell, tmp_path: Path) -> None
     assert all(problem["what"] and problem["instead"] for problem in problems)
 
 
-@pytest.mark.parametrize("is_invalid", [False, True])
-def test_check_tells_all_that_cannot_be_sealed_and_what_else_is_wrong(
-    is_invalid: bool, shell: Shell, tmp_path: Path
-) -> None:
-    folder = write_hand(tmp_path / "bad", ECHO)
-    (folder / "__pycache__").mkdir()
-    (folder / "elsewhere").symlink_to("/etc/passwd")
-    os.mkfifo(folder / "pipe")
-    (folder / "main.py").write_text("def (")
-    if is_invalid:
-        (folder / "HAND.toml").write_text("[hand]\n")
-    ran = shell.run("check", folder)
-    assert ran.code == 1
-    for what in ("__pycache__ was left behind", "elsewhere is a link", "pipe is neither a file nor a folder"):
-        assert what in ran.out, ran
-    assert ("[hand] does not say" if is_invalid else "this is not Python") in ran.out, ran
-    (folder / "main.py").unlink()
-    (folder / "main.py").symlink_to("/etc/passwd")
-    told = shell.run("check", folder).out
-    assert ("main.py is a link" in told, "the module that entry names" in told) == (True, False)
-
-
 @pytest.mark.parametrize(
     ("file", "content", "what"),
     [

@@ -124,7 +124,7 @@ def test_all_that_is_wrong_with_arguments_is_told_at_once() -> None:
         "`target` is missing; give target=... (string)",
         "`count`: it is true, not an int; give a whole number",
         "`share`: it is not a finite number; give a number",
-        '`timeout`: "soon" is not a duration; write a number and ms, s, m, h or d, such as "60s"',
+        '`timeout`: "soon" is not a duration; write a whole number and ms, s, m, h or d, such as "60s"',
         '`most`: -1 is out of range for a size; give a size such as "4MiB"',
         "`steps`: it is an empty list, not a list; give a list".replace("an empty list", "a table"),
     )
