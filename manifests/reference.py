@@ -7,6 +7,7 @@ schema.py, a bad file. `*` in a path stands for a name that the author chooses.
 
 from typing import Final, NamedTuple
 
+from manifests import example
 from manifests.confinement import layers
 from manifests.schema import PROGRAM_FOLDERS
 from manifests.values import LIMITS, format_limit
@@ -373,9 +374,7 @@ def keys_of(section: str) -> dict[str, Key]:
 def page() -> str:
     """The reference of HAND.toml as Markdown, section by section; ends with what comes later."""
     lines = [
-        "# HAND.toml",
-        "",
-        "Unknown keys, wrong types and bad values are errors; `maniple check DIR` tells them all at once.",
+        *example.HEAD,
     ]
     for section, doc in SECTIONS.items():
         header = section.replace("*", "NAME")

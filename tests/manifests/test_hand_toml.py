@@ -13,7 +13,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests import reference, schema
+from manifests import example, reference, schema
 from manifests.check import LONGEST, check
 from manifests.errors import ManifestInvalid, Problem
 from manifests.positions import Path as KeyPath
@@ -287,3 +287,9 @@ def test_starting_from_a_snapshot_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_example_of_the_reference_is_in_order() -> None:
+    made = check(example.EXAMPLE)
+    assert made.hand.name == "rain-watch"
+    assert example.EXAMPLE in reference.page()

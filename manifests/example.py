@@ -1,0 +1,35 @@
+"""One whole HAND.toml (pure), with which its reference begins; apart from the keys, which are drawn from their table."""
+
+from typing import Final
+
+EXAMPLE: Final = """\
+[hand]
+name = "rain-watch"
+version = "1.0.0"
+description = "Says each morning whether it will rain."
+entry = "main:RainWatch"
+kind = "task"
+autonomy = "supervised"
+
+[capabilities]
+"web.fetch" = ["https://weather.example.org/**"]
+"files.write" = ["reports/**"]
+
+[settings.town]
+type = "string"
+required = true
+help = "Of which town"
+
+[limits]
+memory = "128MiB"
+wall = "5m"
+"""
+
+HEAD: Final = (
+    "# HAND.toml",
+    "",
+    "Unknown keys, wrong types and bad values are errors; `maniple check DIR` tells them all at once. `maniple new NAME`",
+    "makes a Hand whose HAND.toml is in order. A whole one:",
+    "",
+    f"```toml\n{EXAMPLE}```",
+)
