@@ -12,7 +12,7 @@ class Brief(Struct, frozen=True, kw_only=True):
 
     steps, tokens, micro_dollars: what it may use at most, 0 where nothing bounds the last two. window: tokens of a request
     and its answer, 0 where it is to be found out. delegates: Hands that it may begin runs of. skills: that it may read;
-    can_place: whether their files may be laid where a shell works.
+    can_place: whether their files may be laid where a shell works. sees: its model takes pictures, as far as is known.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Brief(Struct, frozen=True, kw_only=True):
     delegates: tuple[str, ...] = ()
     skills: tuple[Known, ...] = ()
     can_place: bool = False
+    sees: bool = True
 
 
 class Returned(Struct, frozen=True, kw_only=True):

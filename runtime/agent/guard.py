@@ -11,6 +11,7 @@ Each turn that makes calls is told with what came of them, and counts over the w
 Asking for the same thing again is fine as long as something else comes back: that is waiting for something.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from runtime.agent.marks import unmarked
-from runtime.models.messages import Message, Text, ToolCall, ToolResult
+from runtime.models.messages import Image, Message, Text, ToolCall, ToolResult
 
 SAME: Final = (3, 6)
 ROUND: Final = (4, 8)
@@ -112,7 +113,9 @@ def _seen(what: str, stop: bool) -> Seen:
 def made(call: ToolCall, result: ToolResult) -> Made:
     """A call and what came of it: equal when the same was asked, and the same was shown of what came."""
     asked = f"{call.name} {msgspec.json.encode(call.arguments, order='sorted').decode()}{call.malformed}"
-    shown = "\n".join(part.text for part in result.content if isinstance(part, Text))
+    texts = [part.text for part in result.content if isinstance(part, Text)]
+    seen = [hashlib.sha256(part.content).hexdigest() for part in result.content if isinstance(part, Image)]
+    shown = "\n".join((*texts, *seen))
     return Made(call=asked, outcome=_ON.sub("", unmarked(shown)), failed=result.failed)
 
 

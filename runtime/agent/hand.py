@@ -156,13 +156,14 @@ class AgentHand(Hand):
 
     def _brief(self, *, can_place: bool) -> Brief:
         agent, manifest = self._agent, self._place.manifest
+        row = catalogue.find(agent.model) if "/" in agent.model else None
         spawn = [one.allow for one in manifest.capabilities if reaches(one.method, "kernel.spawn")]
         return Brief(
             name=self.name, description=manifest.hand.description, playbook=self._playbook, schema=self._schema,
             task=self._task,
             steps=agent.steps, tokens=agent.tokens, micro_dollars=agent.dollars, window=agent.window,
             delegates=tuple(hand for allow in spawn for hand in allow if "*" not in hand),
-            skills=self._skills, can_place=can_place,
+            skills=self._skills, can_place=can_place, sees=row is None or "image" in row.takes,
         )  # fmt: skip
 
     async def _remembered(self, task: str) -> tuple[tuple[object, tuple[str, ...]], ...]:

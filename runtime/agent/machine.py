@@ -21,7 +21,7 @@ from runtime.agent.results import Kept, Shelf
 from runtime.agent.talk import Talk
 from runtime.agent.turn import Turn
 from runtime.models import counting
-from runtime.models.messages import Answer, Message, Request, Stop, Text, ToolCall, Usage
+from runtime.models.messages import Answer, Image, Message, Request, Stop, Text, ToolCall, Usage
 from runtime.models.pricing import cost
 from runtime.models.rows import Model
 from runtime.models.schemas import again, read
@@ -45,6 +45,9 @@ LOST: Final = frozenset({"outcome unknown", "interrupted", "ended"})
 
 had reserved is counted as spent, as the kernel counts it.
 """
+
+NO_PICTURES: Final = frozenset({"unfit", "request"})
+"""Codes of models that take no pictures, or not these: what a tool returned must not end the work."""
 
 TOO_LONG: Final = frozenset({"too_long", "too large"})
 OVER: Final = {"over_most": "its next answer could have cost more than is left"}
@@ -85,7 +88,13 @@ class Machine:
 
     def begin(self, task: str, remembered: tuple[tuple[object, tuple[str, ...]], ...] = ()) -> list[Action]:
         """The first actions. remembered: what memory recalled of the task, each with its labels."""
-        self._talk = Talk(self._marks, self._before, briefing.task(task, remembered, self._marks), self._kept_whole)
+        self._talk = Talk(
+            self._marks,
+            self._before,
+            briefing.task(task, remembered, self._marks),
+            self._kept_whole,
+            sees=self._brief.sees,
+        )
         self._step("begun", _short(task))
         self._think()
         return self._taken()
@@ -107,12 +116,18 @@ class Machine:
         if code in TOO_LONG and self._squeezed < REPAIRS:
             self._squeezed += 1
             self._window = self._window * 2 // 3
+            if self._talk is not None:
+                self._talk.narrow()
             self._step("folded", f"the request was too long: {text}")
             self._think()
         elif code in LOST and self._lost < REPAIRS:
             self._lost += 1
             self._money += self._reserved
             self._step("mended", f"an answer of the model was lost, it is asked again: {text}")
+            self._think()
+        elif code in NO_PICTURES and self._talk is not None and self._talk.shows_pictures:
+            self._talk.blind()
+            self._step("mended", f"it is asked again without pictures: {text}")
             self._think()
         elif code == "schema" and self._repair(f"{again((text,))}", code, text):
             pass
@@ -165,9 +180,10 @@ class Machine:
         """Steps made, of how many."""
         return self._steps, self._brief.steps
 
-    def _kept_whole(self, text: str, source: str, label: str) -> str:
+    def _kept_whole(self, text: str, source: str, label: str, images: tuple[Image, ...]) -> str:
         """The id of words that a digest shortens; they may hold what came from outside, so they are marked when read."""
-        return self._shelf.keep(Kept(text=unmarked(text), source=source, labels=(label,), outside=True))
+        kept = Kept(text=unmarked(text), source=source, labels=(label,), outside=True, pictures=images)
+        return self._shelf.keep(kept)
 
     # thinking --------------------------------------------------------------------------------------------------------
 

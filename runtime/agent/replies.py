@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from runtime.agent import tools
+from runtime.agent import pictures, tools
 from runtime.agent.actions import Returned, Think
 from runtime.agent.results import as_text
 from runtime.models.messages import Message
@@ -31,12 +31,17 @@ def asked(action: Think) -> dict[str, object]:
 
 
 def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False) -> object:
-    """A reply's value with what it streamed, which comes last, since it may be long. is_cut: its last letter may be half."""
+    """A reply's value with what it streamed, which comes last, since it may be long: a text, or a picture's bytes.
+
+    is_cut: its last letter may be half.
+    """
     if not chunks:
         return value
     whole = b"".join(chunks)
+    content: str | bytes
     try:
-        content = codecs.getincrementaldecoder("utf-8")().decode(whole, final=not is_cut)
+        is_picture = not is_cut and pictures.media(whole)
+        content = whole if is_picture else codecs.getincrementaldecoder("utf-8")().decode(whole, final=not is_cut)
     except UnicodeDecodeError:
         content = f"({len(whole)} bytes that are no text)"
     return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
@@ -61,8 +66,9 @@ def of_run(came: Returned) -> Returned:
 
 
 def latest(session: Sequence[Message]) -> list[object]:
-    """The messages, the oldest left out where all are more than a reply takes."""
-    told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in session]
+    """The messages, the oldest left out where all are more than a reply takes, and words for the pictures of results."""
+    plain = [pictures.left_out(one, len(pictures.in_results(one)), {}, pictures.NOT_KEPT) for one in session]
+    told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in plain]
     room, begin = SESSION_MOST, len(told)
     while begin > 0 and (room := room - len(msgspec.msgpack.encode(told[begin - 1]))) >= 0:
         begin -= 1

@@ -5,10 +5,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from runtime.models.messages import Image
 from wire import codec
 
 KEPT_MOST: Final = 16_000_000
-"""Characters of results that are kept; the oldest are let go beyond that."""
+"""Characters of results, and bytes of their pictures, that are kept; the oldest are let go beyond that."""
 
 _CUTS: Final = ("\n\n", "\n", ". ", " ")
 _BACK: Final = 5
@@ -20,12 +21,18 @@ _REST: Final = re.compile(
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """A whole result. source: the call that it came from; outside: it is to be marked."""
+    """A whole result. source: the call that it came from; outside: it is to be marked. pictures: that came with it."""
 
     text: str
     source: str
     labels: tuple[str, ...] = ()
     outside: bool = False
+    pictures: tuple[Image, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Characters, and bytes of pictures."""
+        return len(self.text) + sum(len(one.content) for one in self.pictures)
 
 
 def as_text(value: object) -> str:
@@ -77,10 +84,10 @@ class Shelf:
         self._number += 1
         name = f"r{self._number}"
         self._kept[name] = kept
-        self._size += len(kept.text)
+        self._size += kept.size
         while self._size > KEPT_MOST and len(self._kept) > 1:
             oldest = next(iter(self._kept))
-            self._size -= len(self._kept.pop(oldest).text)
+            self._size -= self._kept.pop(oldest).size
         return name
 
     def find(self, name: str) -> Kept | None:

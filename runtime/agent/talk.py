@@ -18,9 +18,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from runtime.agent import pictures
 from runtime.agent.marks import Marks
 from runtime.models import counting
-from runtime.models.messages import TOOL_NAME, AnyPart, Message, Text, ToolCall, ToolResult
+from runtime.models.messages import TOOL_NAME, AnyPart, Image, Message, Text, ToolCall, ToolResult
 
 KEEP: Final = 3
 """Turns at the end that stay whole."""
@@ -32,13 +33,14 @@ _AROUND: Final = 200
 _STUB: Final = 80
 """Characters of a result that stays where it is: what would stand for it is as long."""
 
-_PLACE: Final = re.compile(r" -> (r\d+)(?: \(failed\))?\Z")
+_PLACE: Final = re.compile(r" -> (r\d+)(?: \(\d+ pictures?\))?(?: \(failed\))?\Z")
 OWN: Final = "your own words"
 BEFORE: Final = "the conversation before"
 FOLDED: Final = (
     "Earlier turns are left out here. This is what you did in them; read_result gives you the whole of what stands after"
     " each ->:"
 )
+BLIND: Final = "the model that is asked sees no pictures"
 CUT: Final = "(The work was cut off here.)"
 DIGEST_SHARE: Final = 4
 """The digest's lines take at most this part of what fits; the oldest are left out beyond it, and counted."""
@@ -48,13 +50,16 @@ class Talk:
     """One conversation. task: where the message with the task of this run stands."""
 
     def __init__(
-        self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...], keep: Callable[[str, str, str], str]
-    ) -> None:
+        self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...],
+        keep: Callable[[str, str, str, tuple[Image, ...]], str], *, sees: bool = True,
+    ) -> None:  # fmt: skip
         """before: earlier messages, mended and marked. What they end with that has no answer, the task is put to.
 
-        keep: takes a text, its source and its label to be kept whole, and gives the id under which it is read again.
+        keep: takes a text, its source, its label and its pictures to be kept whole, and gives the id under which it is
+        read again. sees: the model takes pictures.
         """
-        self._marks, self._keep = marks, keep
+        self._marks, self._keep, self._sees = marks, keep, sees
+        self._room, self._gone = pictures.PICTURES_MOST, 0
         self._wholes: dict[tuple[int, int], str] = {}
         self.messages: list[Message] = list(before)
         self._full: list[int] = [counting.of_message(one) for one in before]
@@ -63,6 +68,7 @@ class Talk:
         for place, one in enumerate(before):
             self._take(place, one)
         self._sizes: dict[tuple[str, int], int] = {}
+        self._out: dict[int, int] = {}
         self._folded = self._stubbed = 0
         self._ids = {part.id for one in before for part in one.parts if isinstance(part, ToolCall)}
         if self.messages and any(isinstance(part, ToolResult) for part in self.messages[-1].parts):
@@ -93,23 +99,29 @@ class Talk:
             return
         results = [part for part in one.parts if isinstance(part, ToolResult)]
         for part in results:
-            if _size(part) > _STUB:
+            images = tuple(one for one in part.content if isinstance(one, Image))
+            if images or _size(part) > _STUB:
                 whole = "\n".join(one.text for one in part.content if isinstance(one, Text))
-                self._kept[part.id] = self._keep(whole, BEFORE, "earlier")
+                self._kept[part.id] = self._keep(whole, BEFORE, "earlier", images)
         if not results:
-            self._said[at] = [self._in_short(part.text) for part in one.parts if isinstance(part, Text)]
+            people = [self._in_short(part.text) for part in one.parts if isinstance(part, Text)]
+            self._said[at] = people + [self._picture(part) for part in pictures.beside_results(one)]
+
+    def _picture(self, image: Image) -> str:
+        name = self._keep(pictures.words(image.media, len(image.content)), BEFORE, "earlier", (image,))
+        return pictures.line(image, _again(name)).text
 
     def _in_short(self, text: str) -> str:
         short = self._marks.shortened(text, _EARLIER)
         if len(text) <= _EARLIER:
             return short
-        return f'{short}… [read it whole with read_result(id="{self._keep(text, BEFORE, "earlier")}")]'
+        return f'{short}… [read it whole with read_result(id="{self._keep(text, BEFORE, "earlier", ())}")]'
 
     def _keep_words(self, at: int, parts: Iterable[AnyPart]) -> None:
         """What the model said at more length than a digest has of it."""
         for number, part in enumerate(parts):
             if isinstance(part, Text) and len(_flat(part.text)) > _SAID:
-                self._wholes[at, number] = self._keep(part.text, OWN, "digest")
+                self._wholes[at, number] = self._keep(part.text, OWN, "digest", ())
 
     def _fit(self, call: ToolCall) -> ToolCall:
         if not re.match(TOOL_NAME, call.name):
@@ -146,6 +158,7 @@ class Talk:
 
     def view(self, most: int) -> tuple[Message, ...] | None:
         """What is sent, of at most so many tokens; None when that cannot be."""
+        self._leave_out_pictures(most)
         if self._size(most) > most:
             self._fold(most)
             if self._size(most) > most:
@@ -157,6 +170,38 @@ class Talk:
         if digest:
             kept[0] = replace(kept[0], parts=(*digest, *kept[0].parts))
         return tuple(kept)
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether the last view had pictures of results."""
+        return self._gone < sum(len(pictures.in_results(one)) for one in self.messages)
+
+    def blind(self) -> None:
+        """From now on no picture of a result is shown: the model takes none."""
+        self._sees = False
+
+    def narrow(self) -> None:
+        """The last view was too large: from now on pictures have half the room."""
+        self._room //= 2
+
+    def _leave_out_pictures(self, most: int) -> None:
+        """The oldest pictures of results give way to words, where all are more than their bytes' room, or half of most."""
+        inner = {at: found for at, one in enumerate(self.messages) if (found := pictures.in_results(one))}
+        sizes = [len(one.content) for found in inner.values() for one in found]
+        room = self._room - sum(len(part.content) for one in self.messages for part in pictures.beside_results(one))
+        number = most // 2 // counting.IMAGE
+        self._gone = pictures.first_shown(sizes, self._gone, room, number) if self._sees else len(sizes)
+        before, last = 0, len(self.messages) - 1
+        for at, found in inner.items():
+            was, self._out[at] = self._out.get(at, 0), min(len(found), max(0, self._gone - before))
+            before += len(found)
+            if self._out[at] != was or at == last:  # which may have been put anew
+                self._full[at] = counting.of_message(self._seen(at))
+
+    def _seen(self, at: int) -> Message:
+        """A message with those of its pictures that are shown."""
+        where = {call: _again(name) for call, name in self._kept.items()} if self._sees else {}
+        return pictures.left_out(self.messages[at], self._out.get(at, 0), where, "left out" if self._sees else BLIND)
 
     def _fold(self, most: int) -> None:
         """Leave out as little as is needed: results before turns, and the last turns only if nothing else is left."""
@@ -203,7 +248,7 @@ class Talk:
 
     def _shown(self, at: int) -> Message:
         """A message, its results left out where they are to be."""
-        return self.messages[at] if at >= self._stubbed else self._left_out(at)
+        return self._seen(at) if at >= self._stubbed else self._left_out(at)
 
     def _left_out(self, at: int) -> Message:
         one = self.messages[at]
@@ -218,9 +263,11 @@ class Talk:
         size = _size(result)
         kept = self._kept.get(result.id)
         where = f'; read it with read_result(id="{kept}")' if kept else ""
-        return (
-            replace(result, content=(Text(text=f"[left out: {size:,} characters{where}]"),)) if size > _STUB else result
-        )
+        seen = pictures.number_of(result.content)
+        if size <= _STUB and not seen:
+            return result
+        what = f"{size:,} characters{f' and {seen}' if seen else ''}"
+        return replace(result, content=(Text(text=f"[left out: {what}{where}]"),))
 
     def _digest(self, most: int) -> tuple[Text, ...]:
         """What stands for the turns that are left out."""
@@ -260,9 +307,9 @@ class Talk:
         return self._said.get(at, []) if at != self.task else []
 
     def _calls(self, at: int) -> list[str]:
-        failed = {part.id: part.failed for part in self._after(at) if isinstance(part, ToolResult)}
+        results = {part.id: part for part in self._after(at) if isinstance(part, ToolResult)}
         return [
-            f"{_call(part)}{_where(self._kept.get(part.id))}{_how(failed.get(part.id))}"
+            f"{_call(part)}{_where(self._kept.get(part.id))}{_how(results.get(part.id))}"
             for part in self.messages[at].parts
             if isinstance(part, ToolCall)
         ]
@@ -306,8 +353,15 @@ def _call(part: ToolCall) -> str:
     return _short(f"{part.name}({msgspec.json.encode(part.arguments).decode()})", _LINE)
 
 
-def _how(failed: bool | None) -> str:
-    return {None: " (no result)", True: " (failed)", False: ""}[failed]
+def _how(result: ToolResult | None) -> str:
+    if result is None:
+        return " (no result)"
+    seen = pictures.number_of(result.content)
+    return f"{f' ({seen})' if seen else ''}{' (failed)' if result.failed else ''}"
+
+
+def _again(name: str) -> str:
+    return f'left out; see it again with read_result(id="{name}")'
 
 
 def _where(name: str | None) -> str:

@@ -7,12 +7,12 @@ itself. The others are made side by side, and their results stand in the order i
 from collections.abc import Mapping
 from typing import Final
 
-from runtime.agent import skills, tools
+from runtime.agent import pictures, skills, tools
 from runtime.agent.actions import Make, Returned
 from runtime.agent.guard import Made, made
 from runtime.agent.marks import Marks
 from runtime.agent.results import Kept, Shelf, as_text, cut, rest
-from runtime.models.messages import Text, Tool, ToolCall, ToolResult
+from runtime.models.messages import Image, Text, Tool, ToolCall, ToolResult
 from runtime.models.schemas import read
 
 AT_ONCE: Final = 32
@@ -76,12 +76,13 @@ class Turn:
     def returned(self, number: int, came: Returned) -> str:
         """Take the end of a call; the call, for people."""
         call, source = self._open.pop(number)
-        text = f"{came.code}: {came.text}" if came.code else as_text(came.value)
+        value, images = (came.value, ()) if came.code else pictures.parted(came.value)
+        text = f"{came.code}: {came.text}" if came.code else as_text(value)
         is_outside = bool(came.labels) or bool(came.code and not came.ours)
-        kept = Kept(text=text or "(nothing)", source=source, labels=came.labels, outside=is_outside)
+        kept = Kept(text=text or "(nothing)", source=source, labels=came.labels, outside=is_outside, pictures=images)
         name = self._shelf.keep(kept)
         self.kept[call.id] = name
-        self._put(call, self._piece(name, kept, 0), failed=bool(came.code))
+        self._put(call, self._piece(name, kept, 0), failed=bool(came.code), shown=_seen(kept))
         self._counted.add(call.id)
         return source
 
@@ -161,7 +162,7 @@ class Turn:
             return
         self.kept[call.id] = name
         self.shown.append(f"{tools.READ} {name}")
-        self._put(call, self._piece(name, kept, at), failed=False)
+        self._put(call, self._piece(name, kept, at), failed=False, shown=() if at else _seen(kept))
         self._counted.add(call.id)
 
     def _piece(self, name: str, kept: Kept, start: int) -> str:
@@ -174,5 +175,11 @@ class Turn:
     def _wrong(self, call: ToolCall, why: str) -> None:
         self._put(call, self._marks.clean(why), failed=True)
 
-    def _put(self, call: ToolCall, text: str, *, failed: bool) -> None:
-        self._results[call.id] = ToolResult(id=call.id, content=(Text(text=text),), failed=failed)
+    def _put(self, call: ToolCall, text: str, *, failed: bool, shown: tuple[Text | Image, ...] = ()) -> None:
+        self._results[call.id] = ToolResult(id=call.id, content=(Text(text=text), *shown), failed=failed)
+
+
+def _seen(kept: Kept) -> tuple[Text | Image, ...]:
+    """The pictures of a result; nothing within them could be marked, so that is said before them."""
+    is_told = kept.outside and kept.pictures
+    return (*((Text(text=pictures.OUTSIDE),) if is_told else ()), *kept.pictures)

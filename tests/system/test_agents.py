@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kernel.cli.client import Client
+from runtime.models import counting
 from tests.living import ROOT, Kernel, install, make_home
 from tests.spread import spread
 from tests.system import fates, thinking
@@ -315,6 +316,21 @@ def test_what_a_method_streams_is_read_as_its_content(
     script(client, turns({"calls": [asked]}, {"text": "read", "when": when}))
     told = ran(client, "tidy", task="read the pages")
     assert told["outcome"] == "done", str(told)
+
+
+def test_a_picture_that_a_method_streams_is_sent_to_the_model_as_one(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "tidy")
+    lines = turns(
+        {"calls": [ask("desk_picture", name="left")]}, {"text": "seen", "when": "(a picture, image/png, 12 bytes)"}
+    )
+    script(client, lines)
+    run = fates.begin(client, "tidy", task="look at the picture")
+    told = fates.outcome(client, run)
+    assert (told["outcome"], told["value"]["answer"]) == ("done", "seen"), str(told)
+    assert told["value"]["usage"]["input"] > counting.IMAGE, "the driver has counted the picture that came to it"
+    assert replay(kernel, run).code == 0
 
 
 @pytest.mark.wide

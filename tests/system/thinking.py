@@ -50,6 +50,11 @@ effect = "read"
 params = { kib = "int", binary = "bool?" }
 returns = { count = "int" }
 
+[provides."desk.picture"]
+summary = "A picture of a drawer"
+resource = "name"
+effect = "read"
+
 [provides."desk.note"]
 summary = "Write a line down"
 resource = "name"
@@ -95,6 +100,10 @@ class Desk(Hand):
         for number in range(kib):
             await call.send(b"\\xff" * 1024 if binary else f"page {number}\\n".encode().ljust(1024, b"."))
         return {"count": kib}
+
+    async def picture(self, call: Call) -> dict[str, object]:
+        await call.send(b"\\x89PNG\\r\\n\\x1a\\n" + call.resource.encode())
+        return {}
 
     async def note(self, call: Call, text: str) -> dict[str, object]:
         os.write(self.file, f"{call.resource}: {text}\\n".encode())

@@ -176,7 +176,9 @@ def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_i
         picture = (Image(media="image/png", content=b"x"),) * chance.choice([0, 1])
         before.append(Message(role="user", parts=(*picture, some(5, 3_000))))
         before.append(Message(role="assistant", parts=tuple(some(5, 300) for _ in range(chance.choice([1, 20])))))
-    talk = Talk(Marks(BOUNDARY), tuple(before), (Text(text="tidy up"),), lambda text, source, label: f"r{len(text)}")
+    talk = Talk(
+        Marks(BOUNDARY), tuple(before), (Text(text="tidy up"),), lambda text, source, label, images: f"r{len(text)}"
+    )
     for turn in range(chance.choice([3, 10, 30])):
         calls = [ToolCall(id=f"{turn}-{one}", name="look", arguments={}) for one in range(chance.choice([0, 1, 8]))]
         talk.answered((*(some(5, 500, 2_000) for _ in range(chance.choice([1, 5]))), *calls))

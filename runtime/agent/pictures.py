@@ -1,0 +1,113 @@
+"""Pictures in what tools return (pure): found by how their bytes begin, taken out of the reply, and told of in words.
+
+How many of them a request carries talk.py decides; a body has 1 MiB, and a conversation is in it too.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from runtime.models.messages import AnyPart, Image, Message, Text, ToolResult
+
+PICTURE_MOST: Final = 512 * 1024
+"""Bytes of a picture that is shown."""
+
+PICTURES_MOST: Final = 640 * 1024
+"""Bytes of all pictures of a request."""
+
+_BEGINNINGS: Final = re.compile(
+    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF....WEBP)", re.DOTALL
+)
+"""As kernel/cli/asking.py knows those that go with a question."""
+
+_DEEPEST: Final = 32
+NOT_KEPT: Final = "it was shown when the tool was called, and is not kept: call the tool again to see it"
+OUTSIDE: Final = "[The pictures of this result are content from outside, and so is all that is written in them.]"
+
+
+def media(content: bytes) -> str:
+    """Which of the types that models take, such as image/png; "" for none."""
+    found = _BEGINNINGS.match(content)
+    return f"image/{found.lastgroup}" if found else ""
+
+
+def words(media: str, size: int) -> str:
+    """A picture in words."""
+    return f"a picture, {media}, {size:,} bytes"
+
+
+def line(image: Image, what: str) -> Text:
+    """What stands for a picture that is not shown."""
+    return Text(text=f"[{words(image.media, len(image.content))}: {what}]")
+
+
+def number_of(images: Iterable[object]) -> str:
+    """How many pictures, "" for none."""
+    many = sum(isinstance(one, Image) for one in images)
+    return f"{many} picture{'s' if many > 1 else ''}" if many else ""
+
+
+def parted(value: object) -> tuple[object, tuple[Image, ...]]:
+    """A reply with words where its pictures stood, and these, in their order."""
+    found: list[Image] = []
+    return _without(value, found, _DEEPEST), tuple(found)
+
+
+def _without(value: object, found: list[Image], depth: int) -> object:
+    if isinstance(value, bytes) and (kind := media(value)):
+        told = words(kind, len(value))
+        if len(value) > PICTURE_MOST:
+            return f"({told}: more than the {PICTURE_MOST // 1024} KiB that are shown)"
+        found.append(Image(media=kind, content=value))  # type: ignore[arg-type]  # one of its four, see _BEGINNINGS
+        return f"({told})"
+    if depth and isinstance(value, dict):
+        return {name: _without(one, found, depth - 1) for name, one in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [_without(one, found, depth - 1) for one in value]
+    return value
+
+
+def in_results(message: Message) -> list[Image]:
+    """The pictures of its results, in their order."""
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    return [one for part in results for one in part.content if isinstance(one, Image)]
+
+
+def beside_results(message: Message) -> list[Image]:
+    """The pictures that people sent with it."""
+    return [part for part in message.parts if isinstance(part, Image)]
+
+
+def left_out(message: Message, many: int, why: dict[str, str], other: str) -> Message:
+    """A message whose first so many pictures of results are told in words. why: by the result's id, or else `other`."""
+    if many <= 0:
+        return message
+    parts, left = list[AnyPart](), many
+    for part in message.parts:
+        if isinstance(part, ToolResult):
+            content = list[Text | Image]()
+            for one in part.content:
+                is_out = isinstance(one, Image) and left > 0
+                left -= is_out
+                content.append(line(one, why.get(part.id, other)) if is_out and isinstance(one, Image) else one)
+            parts.append(replace(part, content=tuple(content)))
+        else:
+            parts.append(part)
+    return replace(message, parts=tuple(parts))
+
+
+def first_shown(sizes: list[int], now: int, room: int, number: int) -> int:
+    """From which picture on they are shown, `now` or later: some more are left out than need be, so that it is seldom."""
+    if _fit(sizes[now:], room, number):
+        return now
+    for most, many in ((room * 3 // 5, max(1, number * 3 // 5)), (room, number)):
+        found = next(at for at in range(now, len(sizes) + 1) if _fit(sizes[at:], most, min(many, number)))
+        if found < len(sizes):
+            return found
+    return len(sizes)
+
+
+def _fit(sizes: list[int], room: int, number: int) -> bool:
+    return not sizes or (sum(sizes) <= room and len(sizes) <= number)
