@@ -46,8 +46,10 @@ LOST: Final = frozenset({"outcome unknown", "interrupted", "ended"})
 had reserved is counted as spent, as the kernel counts it.
 """
 
-NO_PICTURES: Final = frozenset({"unfit", "request"})
-"""Codes of models that take no pictures, or not these: what a tool returned must not end the work."""
+NO_PICTURES: Final = frozenset({"unfit", "request", "paused", "unconfigured"})
+"""Codes of models that take no pictures, or not these, and of a route where those that do cannot be asked now: what a tool
+returned must not end the work.
+"""
 
 TOO_LONG: Final = frozenset({"too_long", "too large"})
 OVER: Final = {"over_most": "its next answer could have cost more than is left"}

@@ -88,7 +88,7 @@ def test_a_model_that_sees_none_is_told_of_it_in_a_line() -> None:
     assert "[a picture, image/png, 202 bytes: the model that is asked sees no pictures]" in drive.last
 
 
-@pytest.mark.parametrize("code", ["unfit", "request"])
+@pytest.mark.parametrize("code", ["unfit", "request", "paused", "unconfigured"])
 def test_a_model_that_turns_out_to_take_none_is_asked_again_without(code: str) -> None:
     drive = _drive(0, answers=[looks(), (code, "no images"), looks("right"), says("done")])
     assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 0]
