@@ -12,7 +12,6 @@ import pytest
 from kernel.cli import package, shelf
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
-from kernel.cli.frame import Session
 from manifests.skills import reading
 from tests.living import ROOT, Kernel, Source, install, make_home, write_hand
 from tests.spread import spread
@@ -69,7 +68,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 def put(kernel: Kernel, client: Client, *skills: reading.Skill) -> None:
     """Install these skills alone, in the place of all others."""
-    shelf.put(Session(str(kernel.home), json=False), client, skills, shelf.installed(client).version)
+    shelf.put(client, skills, shelf.installed(client).version)
 
 
 @pytest.fixture
