@@ -208,7 +208,8 @@ def _operators(client: Client, asked: Sequence[Asked]) -> dict[Asked, str]:
             client.call(method, resource)
             codes[method, resource] = ""
         except NotDone as end:
-            codes[method, resource] = end.reason if str(end).startswith("refused") else ""
+            was_refused = str(end).startswith("refused") or end.reason == "no provider"
+            codes[method, resource] = end.reason if was_refused else ""
         assert said["code"] == codes[method, resource], (method, resource, said)
     return codes
 
