@@ -222,7 +222,7 @@ class _RunId(click.ParamType[str]):
     name = "run"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if str(value).startswith("r-"):
+        if str(value).startswith("r-") and screen.is_text(str(value)):
             return str(value)
         raise Ended(
             f"{value} is not a run's id: see `maniple ps`, and `maniple runs` for those of the past", Exit.USAGE

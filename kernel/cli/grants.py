@@ -31,10 +31,7 @@ def grants(session: Session, hand: str | None) -> None:
             raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
     nothing = f"{hand or 'No Hand'} holds nothing."
-    timed = {
-        name: [{**msgspec.to_builtins(one), "until": time_text(one.until)} for one in given]
-        for name, given in rules.items()
-    }
+    timed = {name: [_timed(one) for one in given] for name, given in rules.items()}
     session.result({"grants": held, "rules": timed}, lambda: _drawn(held, rules), nothing=nothing)
 
 

@@ -39,4 +39,4 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
                 f"and it the grant, `maniple grant {found.hand} kernel.subscribe {HEARD}`"
             )
         client.publish(SAID, {"run": run, "text": text, "stop": stop})
-    session.result({"run": run, "text": text, "stop": stop}, lambda: f"{run} is told.")
+    session.result({"run": run, "text": text, "stop": stop}, lambda: f"It was said to {run}.")

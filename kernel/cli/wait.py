@@ -1,7 +1,6 @@
 """`maniple wait` (acts)."""
 
-from kernel.cli import screen, told
-from kernel.cli.exits import Ended, Exit
+from kernel.cli import told
 from kernel.cli.frame import Session, command, run_argument
 from kernel.cli.run_waiting import left_alone, result, waited
 
@@ -13,8 +12,6 @@ def wait(session: Session, run: str) -> None:
 
     A run that failed ends this command with 1, one that was refused with 4. Ctrl-C ends the waiting, not the run.
     """
-    if not screen.is_text(run):
-        raise Ended(f"{run} is not a run's id: see `maniple ps`, and `maniple runs` for those of the past", Exit.USAGE)
     with session.client() as client, left_alone(session, run):
         outcome = told.read(waited(session, client, run).value, told.Outcome)
     result(session, outcome, look=f"`maniple run-show {run}`")

@@ -157,6 +157,15 @@ def test_the_replaced_code_starts_only_as_it_was_sealed_and_by_a_key_that_is_tru
     assert only(kernel, "1.2.0")
 
 
+def _upgraded_to_death(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Hand is upgraded, and it dies of that as MORTAL_AT says; the next kernel does not."""
+    with suppress(ManipleError):
+        put_in(kernel, "1.1.0")
+    assert kernel.process is not None
+    assert kernel.process.wait(PATIENCE) == -signal.SIGKILL
+    monkeypatch.delenv("MORTAL_AT")
+
+
 @pytest.mark.parametrize("at", spread(["unsynced", "installed", "discard", "discarded", "half", "begun"], 1))
 def test_whenever_the_kernel_dies_while_a_hand_is_upgraded_nothing_is_lost_and_nothing_left(
     tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
@@ -166,11 +175,7 @@ def test_whenever_the_kernel_dies_while_a_hand_is_upgraded_nothing_is_lost_and_n
         chaos.prepare(kernel)
         put_in(kernel, "1.0.0", "restart")
         run = sleeping(kernel, seconds=3.0)
-        with suppress(ManipleError):
-            put_in(kernel, "1.1.0")
-        assert kernel.process is not None
-        assert kernel.process.wait(PATIENCE) == -signal.SIGKILL
-        monkeypatch.delenv("MORTAL_AT")
+        _upgraded_to_death(kernel, monkeypatch)
         kernel.up()
         told, version = chaos.outcome_of(kernel, run), "1.1.0"
         if at.startswith("discard") and told["outcome"] == "failed":  # it had begun anew, and with it an effect
@@ -212,11 +217,7 @@ def test_a_run_that_goes_on_as_a_crash_took_the_one_that_was_begun_instead_is_th
         chaos.prepare(kernel)
         put_in(kernel, "1.0.0", "restart")
         run = sleeping(kernel, seconds=1.0)
-        with suppress(ManipleError):
-            put_in(kernel, "1.1.0")
-        assert kernel.process is not None
-        assert kernel.process.wait(PATIENCE) == -signal.SIGKILL
-        monkeypatch.delenv("MORTAL_AT")
+        _upgraded_to_death(kernel, monkeypatch)
         taken = entry(kernel.home, "run.start", instead=run).run
         (folder,) = (kernel.home / "hands").glob("steady-1.1.0-*")
         (folder / "HAND.toml").write_text("")  # so that none can begin instead
