@@ -118,9 +118,9 @@ def test_a_key_that_would_expire_when_no_time_can_be_written_is_told(made: Shell
     assert (ran.code, ran.err.count("\n"), "after 2255" in ran.err) == (2, 1, True)
 
 
-def test_a_run_whose_id_is_no_text_is_one_that_the_log_does_not_know(made: Shell) -> None:
+def test_what_is_no_text_is_no_run_s_id(made: Shell) -> None:
     ran = made.run("run-show", os.fsdecode(b"r-\xff"))
-    assert (ran.code, is_one_clear_line(ran), "the log knows no run" in ran.err) == (1, True, True)
+    assert (ran.code, is_one_clear_line(ran), "is not a run's id" in ran.err) == (2, True, True)
 
 
 @pytest.mark.parametrize("words", [("strat",), ("audit", "verfy"), ("nonsense",), ("start",), ("roots", "add", "x")])

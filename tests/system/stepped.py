@@ -10,6 +10,7 @@ What the step was is told in `cut` then. Files that are replaced whole are no st
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 METHOD: Final = b"ledger.write"
+DELIVERY: Final = 0.25  # seconds that a message is given to leave this process, so that it is behind that step, not at it
 T = TypeVar("T")
 
 
@@ -62,6 +64,8 @@ class Power:
             self._unsynced.pop(descriptor, None)
 
     def _cut(self, name: str) -> None:
+        if name == "after a message is sent":
+            time.sleep(DELIVERY)
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
         for child in map(int, children.split()):
             os.kill(child, signal.SIGKILL)
