@@ -3,9 +3,10 @@
 python -c STARTER SEARCH-PATH tests.system.stepped HOME READY
 
 A step is where the kernel is about to do what others see, or has just done it: to take a message, to send one, to write
-into a file, to bring it to disk. They are counted, on all threads, from the first message that names METHOD, and at the one
-whose number stands in the home, in `cut`, all is over: what was not brought to disk is lost, and nothing runs any more.
-What the step was is told in `cut` then. Files that are replaced whole are no steps: a checkpoint is never ahead of the log.
+into a file, to bring it to disk. From a message on that names METHOD, those of the kind that the home tells in `cut` are
+counted, on all threads, and at the one whose number stands there before it, all is over: what was not brought to disk is
+lost, and nothing runs any more. `cut` is gone then. Each kind is counted for itself, since threads do them side by side.
+Files that are replaced whole are no steps: a checkpoint is never ahead of the log.
 """
 
 import os
@@ -18,7 +19,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 METHOD: Final = b"ledger.write"
-DELIVERY: Final = 0.25  # seconds that a message is given to leave this process, so that it is behind that step, not at it
+DELIVERY: Final = 0.25  # seconds in which a message leaves this process, so that a step behind it is not one at it
 T = TypeVar("T")
 
 
@@ -27,21 +28,21 @@ class Power:
 
     def __init__(self, home: Path) -> None:
         self._told, self._lock = home / "cut", Lock()
-        self._left: int | None = None
+        self._left, self._kind = -1, ""
         self._unsynced: dict[int, tuple[int, int]] = {}
 
     def begin(self) -> None:
         """Count from here on."""
-        if self._left is None:
-            self._left = int(self._told.read_text())
+        left, self._kind = self._told.read_text().split(" ", 1)
+        self._left = int(left)
 
-    def step(self, name: str) -> None:
+    def step(self, kind: str) -> None:
         """One more; the last one does not return."""
+        if kind != self._kind:
+            return
         with self._lock:
-            if self._left is None:
-                return
             if self._left == 0:
-                self._cut(name)
+                self._cut()
             self._left -= 1
 
     def around(self, what: str, act: Callable[[], T]) -> T:
@@ -63,8 +64,8 @@ class Power:
         with self._lock:
             self._unsynced.pop(descriptor, None)
 
-    def _cut(self, name: str) -> None:
-        if name == "after a message is sent":
+    def _cut(self) -> None:
+        if self._kind == "after a message is sent":
             time.sleep(DELIVERY)
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
         for child in map(int, children.split()):
@@ -74,7 +75,7 @@ class Power:
                 found = os.fstat(descriptor)
                 if found.st_ino == inode and found.st_size > size:
                     os.ftruncate(descriptor, size)
-        self._told.write_text(name)
+        self._told.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -129,41 +129,49 @@ def _nothing_unrecorded(home: Path, acknowledged: list[int]) -> None:
     assert fates.verified(home).size == len(entries(home))
 
 
-def _cut_at(kernel: Kernel, step: int) -> tuple[str, int | None]:
-    """Call once, and cut the power at a step: what that was, "" when the call was over before, and what was acknowledged."""
+def _cut_at(kernel: Kernel, kind: str, number: int) -> tuple[bool, int | None]:
+    """Call once, and cut the power at a step, or at last: whether it came to that step, and what was acknowledged."""
     cut = kernel.home / "cut"
     until(lambda: "ready" in str(call(kernel, "kernel.ps")), "the service is up")
-    cut.write_text(str(step))
+    cut.write_text(f"{number} {kind}")
     assert kernel.process is not None
     told = None
     with suppress(Ended):
         told = int(str(table(call(kernel, "ledger.write"))["number"]))
     with suppress(TimeoutError, subprocess.TimeoutExpired):
-        kernel.process.wait(fates.PATIENCE if told is None else 0.3)  # it may be cut just behind the answer
+        kernel.process.wait(fates.PATIENCE if told is None else 0.5)  # it may be cut just behind the answer
     if kernel.process.poll() is None and told is not None:
-        return "", told
+        kernel.kill()
+        return False, told
     assert kernel.process.poll() == -signal.SIGKILL
-    return cut.read_text(), told
+    assert not cut.exists()
+    return True, told
+
+
+def _cut_at_each(kernel: Kernel, kind: str) -> tuple[int, list[int]]:
+    """Calls, each cut at one more step of a kind, till one is over before: how many were cut, and what was acknowledged."""
+    cuts, cut, acknowledged = -1, True, list[int]()
+    while cut:
+        cuts += 1
+        cut, told = _cut_at(kernel, kind, cuts)
+        acknowledged += [told] if told is not None else []
+        kernel.up()
+    return cuts, acknowledged
+
+
+ACTS = ("a message is taken", "a file is written", "a file is brought to disk", "a message is sent")
 
 
 def test_power_cut_at_each_step_of_a_call_leaves_no_effect_without_its_record(tmp_path: Path) -> None:
-    home, acknowledged, steps = make_home(tmp_path / "home"), list[int](), list[str]()
+    home = make_home(tmp_path / "home")
     with Kernel(home, "tests.system.stepped") as kernel:
         install(kernel, LEDGER)
         call(kernel, "kernel.start", "ledger")
-        while True:
-            step, told = _cut_at(kernel, len(steps))
-            acknowledged += [told] if told is not None else []
-            if not step:
-                break
-            steps.append(step)
-            kernel.up()
-    assert len(acknowledged) > 1  # power was cut just behind an answer, too
-    with Kernel(home) as kernel:
+        cut = {kind: _cut_at_each(kernel, kind) for act in ACTS for kind in (f"before {act}", f"after {act}")}
         kernel.down()
-    _nothing_unrecorded(home, acknowledged)
-    acts = ("a message is taken", "a file is written", "a file is brought to disk", "a message is sent")
-    assert {f"{when} {act}" for when in ("before", "after") for act in acts} <= set(steps)
+    assert all(cuts for cuts, _ in cut.values()), cut
+    assert len(cut["after a message is sent"][1]) > 1  # just behind an answer, too
+    _nothing_unrecorded(home, [one for _, acknowledged in cut.values() for one in acknowledged])
 
 
 @pytest.mark.wide
