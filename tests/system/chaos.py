@@ -114,6 +114,8 @@ class Journey(Hand):
         try:
             reply = await self.kernel.call(f"ledger.{method}", f"n{n}", {} if method == "read" else {"text": text})
         except CallFailed as error:
+            if error.code == "poison":  # the ledger was killed twice meanwhile, which is no fault of the call
+                return await self.step(n)
             if error.code != "outcome unknown":
                 raise
             self.unknown.append(text)
