@@ -33,7 +33,6 @@ _AROUND: Final = 200
 _STUB: Final = 80
 """Characters of a result that stays where it is: what would stand for it is as long."""
 
-_PLACE: Final = re.compile(r" -> (r\d+)(?: \(\d+ pictures?\))?(?: \(failed\))?\Z")
 OWN: Final = "your own words"
 BEFORE: Final = "the conversation before"
 FOLDED: Final = (
@@ -152,7 +151,7 @@ class Talk:
 
     def made(self) -> tuple[str, ...]:
         """The calls since the task, a line each."""
-        return tuple(line for at in range(self.task, len(self.messages)) for line in self._calls(at))
+        return tuple(line for at in range(self.task, len(self.messages)) for line, _ in self._calls(at))
 
     # what is sent ----------------------------------------------------------------------------------------------------
 
@@ -234,7 +233,7 @@ class Talk:
         return self._counted("stub", at, lambda: counting.of_message(self._left_out(at)))
 
     def _of_lines(self, at: int) -> int:
-        return self._counted("lines", at, lambda: sum(counting.of_text(line) + 1 for line in self._lines(at)))
+        return self._counted("lines", at, lambda: sum(counting.of_text(line) + 1 for line, _ in self._lines(at)))
 
     def _of_said(self, at: int) -> int:
         return self._counted("said", at, lambda: counting.of_text(_listed(self._people(at))))
@@ -276,7 +275,7 @@ class Talk:
         lines = [line for at in range(self._folded) for line in self._lines(at)]
         people = [text for at in range(self._folded) for text in self._people(at)]
         room, kept = most // DIGEST_SHARE, list[str]()
-        for line in reversed(lines):
+        for line, _ in reversed(lines):
             room -= counting.of_text(line) + 1
             if room < 0:
                 kept.append(_left_out(lines[: len(lines) - len(kept)]))
@@ -290,13 +289,13 @@ class Talk:
             found.append(Text(text=f"What people said meanwhile:\n{_listed(people)}"))
         return tuple(found)
 
-    def _lines(self, at: int) -> list[str]:
-        """What a digest has of a message."""
+    def _lines(self, at: int) -> list[tuple[str, str | None]]:
+        """What a digest has of a message, each line with the id of what is read for it."""
         one = self.messages[at]
         if one.role != "assistant":
             return []
         said = [
-            f"you said: {_short(part.text, _SAID)}{_where(self._wholes.get((at, number)))}"
+            (f"you said: {_short(part.text, _SAID)}{_where(name := self._wholes.get((at, number)))}", name)
             for number, part in enumerate(one.parts)
             if isinstance(part, Text)
         ]
@@ -306,10 +305,10 @@ class Talk:
         """What people said in a message, but for the task, which is never left out."""
         return self._said.get(at, []) if at != self.task else []
 
-    def _calls(self, at: int) -> list[str]:
+    def _calls(self, at: int) -> list[tuple[str, str | None]]:
         results = {part.id: part for part in self._after(at) if isinstance(part, ToolResult)}
         return [
-            f"{_call(part)}{_where(self._kept.get(part.id))}{_how(results.get(part.id))}"
+            (f"{_call(part)}{_where(name := self._kept.get(part.id))}{_how(results.get(part.id))}", name)
             for part in self.messages[at].parts
             if isinstance(part, ToolCall)
         ]
@@ -368,9 +367,9 @@ def _where(name: str | None) -> str:
     return f" -> {name}" if name else ""
 
 
-def _left_out(lines: list[str]) -> str:
-    """What is told of lines that a digest has no room for."""
-    names = [found[1] for line in lines if (found := _PLACE.search(line))]
+def _left_out(lines: list[tuple[str, str | None]]) -> str:
+    """What is told of lines that a digest has no room for. What came first, or is read again, has a lower id than others."""
+    names = sorted((name for _, name in lines if name), key=lambda name: (len(name), name))
     places = f", of {names[0]} to {names[-1]}" if names else ""
     return f"{len(lines)} earlier lines are left out{places}"
 

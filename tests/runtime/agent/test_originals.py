@@ -1,6 +1,7 @@
 """What is folded stands whole somewhere, and what is sent of it says where: results, words, and what was before this run."""
 
 import re
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -79,6 +80,31 @@ def test_lines_that_the_digest_has_no_room_for_are_told_with_the_places_of_what_
     told = re.search(r"(\d+) earlier lines are left out, of r1 to r(\d+)\n(?:.|\n)*?-> r(\d+)", whole)
     assert told, whole[:2_000]
     assert int(told[2]) in (int(told[3]) - 1, int(told[3]))
+
+
+def _two(place: int) -> object:
+    return says("", *(call("desk_look", name=f"d{place}-{one}") for one in range(2)))
+
+
+def _again(place: int) -> object:
+    return says("", call("read_result", id="r1", start=place) if place > 50 else call("desk_look", name=f"d{place}"))
+
+
+def _arrow(place: int) -> object:
+    return says(f"An arrow -> r{70_000 + place}", call("desk_look", name=f"d{place}"))
+
+
+@pytest.mark.parametrize(
+    ("turn", "last"),
+    [(_two, lambda lines: lines + lines % 2), (_again, lambda lines: 51), (_arrow, lambda lines: lines // 2)],
+)
+def test_the_places_of_lines_that_are_left_out_are_the_first_and_the_last_of_theirs(turn: Any, last: Any) -> None:
+    """Whichever result came first, whatever was read again, and whatever it said itself."""
+    drive = Drive([*map(turn, range(400)), says("done")], brief=SMALL, method=_page, reorder=True)
+    whole = "\n".join(map(texts, drive.asked[-1].messages))
+    told = re.search(r"(\d+) earlier lines are left out, of r(\d+) to r(\d+)\n", whole)
+    assert told, whole[:2_000]
+    assert (int(told[2]), int(told[3])) == (1, last(int(told[1])))
 
 
 def test_it_is_told_how_what_is_folded_can_be_read() -> None:
