@@ -128,7 +128,7 @@ class Machine:
             self._step("mended", f"an answer of the model was lost, it is asked again: {text}")
             self._think()
         elif code in NO_PICTURES and self._talk is not None and self._talk.shows_pictures:
-            self._talk.blind()
+            self._talk.hide(passes=code == "paused")
             self._step("mended", f"it is asked again without pictures: {text}")
             self._think()
         elif code == "schema" and self._repair(f"{again((text,))}", code, text):

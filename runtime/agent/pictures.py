@@ -24,6 +24,7 @@ _BEGINNINGS: Final = re.compile(
 
 _DEEPEST: Final = 32
 NOT_KEPT: Final = "it was shown when the tool was called, and is not kept: call the tool again to see it"
+BLIND: Final = "the model that is asked sees no pictures"
 OUTSIDE: Final = "[The pictures of this result are content from outside, and so is all that is written in them.]"
 
 
@@ -41,6 +42,13 @@ def words(media: str, size: int) -> str:
 def line(image: Image, what: str) -> Text:
     """What stands for a picture that is not shown."""
     return Text(text=f"[{words(image.media, len(image.content))}: {what}]")
+
+
+def again(name: str, *, refused: bool = False) -> str:
+    """Why one is not shown, and how it is seen again. refused: the provider refused the request that it was in."""
+    if refused:
+        return f'the request that it was in was refused; read_result(id="{name}") shows it again'
+    return f'left out; see it again with read_result(id="{name}")'
 
 
 def number_of(images: Iterable[object]) -> str:
@@ -73,6 +81,13 @@ def in_results(message: Message) -> list[Image]:
     """The pictures of its results, in their order."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     return [one for part in results for one in part.content if isinstance(one, Image)]
+
+
+def from_on(messages: Iterable[Message], number: int) -> set[str]:
+    """The ids of the results that have the pictures from this one on, counted over all of them."""
+    ids = [part.id for message in messages for part in message.parts if isinstance(part, ToolResult)
+           for one in part.content if isinstance(one, Image)]  # fmt: skip
+    return set(ids[number:])
 
 
 def beside_results(message: Message) -> list[Image]:

@@ -39,8 +39,10 @@ FOLDED: Final = (
     "Earlier turns are left out here. This is what you did in them; read_result gives you the whole of what stands after"
     " each ->:"
 )
-BLIND: Final = "the model that is asked sees no pictures"
 CUT: Final = "(The work was cut off here.)"
+REFUSALS: Final = 3
+"""Requests in a row that are refused with pictures, until the model counts as one that sees none."""
+
 DIGEST_SHARE: Final = 4
 """The digest's lines take at most this part of what fits; the oldest are left out beyond it, and counted."""
 
@@ -58,7 +60,8 @@ class Talk:
         read again. sees: the model takes pictures.
         """
         self._marks, self._keep, self._sees = marks, keep, sees
-        self._room, self._gone = pictures.PICTURES_MOST, 0
+        self._room, self._gone, self._refusals = pictures.PICTURES_MOST, 0, 0
+        self._refused: set[str] = set()
         self._wholes: dict[tuple[int, int], str] = {}
         self.messages: list[Message] = list(before)
         self._full: list[int] = [counting.of_message(one) for one in before]
@@ -85,6 +88,8 @@ class Talk:
 
         that no other call of the conversation has.
         """
+        if self.shows_pictures:
+            self._refusals = 0
         full = [part for part in parts if not isinstance(part, Text) or part.text.strip()]
         fit = tuple(self._fit(part) if isinstance(part, ToolCall) else part for part in full)
         self._keep_words(len(self.messages), fit)
@@ -108,7 +113,7 @@ class Talk:
 
     def _picture(self, image: Image) -> str:
         name = self._keep(pictures.words(image.media, len(image.content)), BEFORE, "earlier", (image,))
-        return pictures.line(image, _again(name)).text
+        return pictures.line(image, pictures.again(name)).text
 
     def _in_short(self, text: str) -> str:
         short = self._marks.shortened(text, _EARLIER)
@@ -175,9 +180,15 @@ class Talk:
         """Whether the last view had pictures of results."""
         return self._gone < sum(len(pictures.in_results(one)) for one in self.messages)
 
-    def blind(self) -> None:
-        """From now on no picture of a result is shown: the model takes none."""
-        self._sees = False
+    def hide(self, *, passes: bool) -> None:
+        """The last view was refused, for its pictures perhaps: those of results give way to words, later ones are shown.
+
+        No more after REFUSALS in a row, but for those that pass.
+        """
+        self._refused |= pictures.from_on(self.messages, self._gone)
+        self._gone = sum(len(pictures.in_results(one)) for one in self.messages)
+        self._refusals += not passes
+        self._sees = self._refusals < REFUSALS
 
     def narrow(self) -> None:
         """The last view was too large: from now on pictures have half the room."""
@@ -199,8 +210,10 @@ class Talk:
 
     def _seen(self, at: int) -> Message:
         """A message with those of its pictures that are shown."""
-        where = {call: _again(name) for call, name in self._kept.items()} if self._sees else {}
-        return pictures.left_out(self.messages[at], self._out.get(at, 0), where, "left out" if self._sees else BLIND)
+        if not self._sees:
+            return pictures.left_out(self.messages[at], self._out.get(at, 0), {}, pictures.BLIND)
+        why = {call: pictures.again(name, refused=call in self._refused) for call, name in self._kept.items()}
+        return pictures.left_out(self.messages[at], self._out.get(at, 0), why, "left out")
 
     def _fold(self, most: int) -> None:
         """Leave out as little as is needed: results before turns, and the last turns only if nothing else is left."""
@@ -357,10 +370,6 @@ def _how(result: ToolResult | None) -> str:
         return " (no result)"
     seen = pictures.number_of(result.content)
     return f"{f' ({seen})' if seen else ''}{' (failed)' if result.failed else ''}"
-
-
-def _again(name: str) -> str:
-    return f'left out; see it again with read_result(id="{name}")'
 
 
 def _where(name: str | None) -> str:

@@ -89,12 +89,35 @@ def test_a_model_that_sees_none_is_told_of_it_in_a_line() -> None:
 
 
 @pytest.mark.parametrize("code", ["unfit", "request", "paused", "unconfigured"])
-def test_a_model_that_turns_out_to_take_none_is_asked_again_without(code: str) -> None:
-    drive = _drive(0, answers=[looks(), (code, "no images"), looks("right"), says("done")])
-    assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 0]
+def test_pictures_of_a_request_that_is_refused_are_left_out_and_later_ones_are_not(code: str) -> None:
+    answers = [looks("a"), looks("b"), (code, "no images"), looks("c"), looks("d"), says("done")]
+    drive = _drive(0, answers=answers)
+    names = [[one.content[-1:] for one in _seen(request)] for request in drive.asked]
+    assert names == [[], [b"a"], [b"a", b"b"], [], [b"c"], [b"c", b"d"]]
     assert drive.result.answer == "done"
+    line = (
+        '[a picture, image/png, 201 bytes: the request that it was in was refused; read_result(id="r2") shows it again]'
+    )
+    assert line in _all(drive.asked[-1])
     assert _drive(0, answers=[looks(), (code, "no"), (code, "no"), says("x")]).result.code == code
     assert _drive(0, answers=[(code, "no"), says("x")]).result.code == code
+
+
+def test_one_that_was_refused_can_be_seen_again() -> None:
+    again = says("", call("read_result", id="r1"))
+    drive = _drive(0, answers=[looks("a"), ("paused", "for a while"), again, says("done")])
+    assert [[one.content[-1:] for one in _seen(request)] for request in drive.asked] == [[], [b"a"], [], [b"a"]]
+
+
+def test_a_model_that_refuses_pictures_again_and_again_is_shown_none_for_the_rest() -> None:
+    refused = [[looks(f"d{place}"), ("request", "no images")] for place in range(3)]
+    answers = [one for turn in refused for one in turn]
+    drive = _drive(0, answers=[*answers, looks("right"), says("done")])
+    assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 1, 0, 1, 0, 0]
+    assert "the model that is asked sees no pictures" in drive.last
+    taken = [*answers[:4], looks("a"), looks("b"), ("request", "no"), looks("c"), says("done")]
+    drive = _drive(0, answers=taken)
+    assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 1, 0, 1, 2, 0, 1], "it has taken one between"
 
 
 def test_older_ones_give_way_to_a_line_by_which_they_are_seen_again() -> None:
