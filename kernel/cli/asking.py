@@ -1,6 +1,5 @@
 """One question to a Hand that thinks (acts): its run, and what it answers. Shared by `ask` and `chat`."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +14,7 @@ from kernel.cli.run_waiting import waited
 from kernel.cli.start import Started
 from kernel.cli.words import Words
 from wire.entries import Cost
+from wire.pictures import media
 
 DEFAULT: str = "assistant"
 FILE_MOST: Final = 256 * 1024
@@ -25,11 +25,6 @@ PICTURES_MOST: Final = 512 * 1024
 
 FILES_MOST: Final = 768 * 1024
 """Bytes of all files that go with a question: there is a conversation before it in the same body, too."""
-
-_PICTURES: Final = re.compile(
-    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF....WEBP)", re.DOTALL
-)
-"""How the pictures begin that providers take; a file's name says nothing."""
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -133,13 +128,13 @@ def with_files(text: str, files: Sequence[str]) -> Question:
                 content = file.read(max(FILE_MOST, PICTURES_MOST) + 1)
         except OSError as error:
             raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
-        if kind := _PICTURES.match(content):
+        if kind := media(content):
             size += len(content)
             if size > PICTURES_MOST:
                 why = f"pictures that go with a question have at most {PICTURES_MOST // 1024} KiB together"
                 raise Ended(f"{path} is too much: {why}", Exit.USAGE)
             texts.append(f"[the picture {path}]")
-            pictures.append({"type": "image", "media": f"image/{kind.lastgroup}", "content": content})
+            pictures.append({"type": "image", "media": kind, "content": content})
         else:
             texts.append(f"[the file {path}]\n{_text(path, content)}")
         if (whole := whole + len(content)) > FILES_MOST:

@@ -3,13 +3,13 @@
 How many of them a request carries talk.py decides; a body has 1 MiB, and a conversation is in it too.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
 
 from runtime.models.messages import AnyPart, Image, Message, Text, ToolResult
+from wire.pictures import media
 
 PICTURE_MOST: Final = 512 * 1024
 """Bytes of a picture that is shown."""
@@ -17,26 +17,15 @@ PICTURE_MOST: Final = 512 * 1024
 PICTURES_MOST: Final = 640 * 1024
 """Bytes of all pictures of a request."""
 
-_BEGINNINGS: Final = re.compile(
-    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF....WEBP)", re.DOTALL
-)
-"""As kernel/cli/asking.py knows those that go with a question."""
-
 _DEEPEST: Final = 32
 NOT_KEPT: Final = "it was shown when the tool was called, and is not kept: call the tool again to see it"
 BLIND: Final = "the model that is asked sees no pictures"
 OUTSIDE: Final = "[The pictures of this result are content from outside, and so is all that is written in them.]"
 
 
-def media(content: bytes) -> str:
-    """Which of the types that models take, such as image/png; "" for none."""
-    found = _BEGINNINGS.match(content)
-    return f"image/{found.lastgroup}" if found else ""
-
-
-def words(media: str, size: int) -> str:
-    """A picture in words."""
-    return f"a picture, {media}, {size:,} bytes"
+def words(kind: str, size: int) -> str:
+    """A picture in words. kind: such as image/png."""
+    return f"a picture, {kind}, {size:,} bytes"
 
 
 def line(image: Image, what: str) -> Text:
@@ -68,7 +57,7 @@ def _without(value: object, found: list[Image], depth: int) -> object:
         told = words(kind, len(value))
         if len(value) > PICTURE_MOST:
             return f"({told}: more than the {PICTURE_MOST // 1024} KiB that are shown)"
-        found.append(Image(media=kind, content=value))  # type: ignore[arg-type]  # one of its four, see _BEGINNINGS
+        found.append(Image(media=kind, content=value))  # type: ignore[arg-type]  # one of its four
         return f"({told})"
     if depth and isinstance(value, dict):
         return {name: _without(one, found, depth - 1) for name, one in value.items()}

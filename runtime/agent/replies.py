@@ -11,6 +11,7 @@ from runtime.agent import pictures, tools
 from runtime.agent.actions import Returned, Think
 from runtime.agent.results import as_text
 from runtime.models.messages import Message
+from wire.pictures import media
 
 SESSION_MOST: Final = 600_000
 """Bytes of a conversation that a run returns."""
@@ -40,7 +41,7 @@ def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False
     whole = b"".join(chunks)
     content: str | bytes
     try:
-        is_picture = not is_cut and pictures.media(whole)
+        is_picture = not is_cut and media(whole)
         content = whole if is_picture else codecs.getincrementaldecoder("utf-8")().decode(whole, final=not is_cut)
     except UnicodeDecodeError:
         content = f"({len(whole)} bytes that are no text)"

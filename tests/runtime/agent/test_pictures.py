@@ -37,17 +37,6 @@ def _all(request: Request) -> str:
     return "\n".join(map(texts, request.messages))
 
 
-@pytest.mark.parametrize(
-    ("content", "media"),
-    [
-        (PNG, "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"GIF89a", "image/gif"), (b"GIF88a", ""),
-        (b"RIFF\n\n\n\nWEBPVP8 ", "image/webp"), (b"RIFF\0\0\0\0WAVE", ""), (b"", ""), (b" \x89PNG\r\n\x1a\n", ""),
-    ],
-)  # fmt: skip
-def test_a_picture_is_known_by_how_its_bytes_begin(content: bytes, media: str) -> None:
-    assert pictures.media(content) == media
-
-
 def test_a_stream_that_is_a_picture_stays_one_unless_it_was_cut() -> None:
     assert with_content([PNG, b"a"], None) == {"content": PNG + b"a"}
     assert with_content([b"GIF89a"], None) == {"content": b"GIF89a"}
