@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from runtime.agent import briefing, skills, tools
 from runtime.agent.actions import Action, Brief, Make, Result, Returned, Step, Think
+from runtime.agent.answers import Finished, judged
 from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks, unmarked
 from runtime.agent.mending import marked_anew, mended
@@ -21,10 +22,10 @@ from runtime.agent.results import Kept, Shelf
 from runtime.agent.talk import Talk
 from runtime.agent.turn import Turn
 from runtime.models import counting
-from runtime.models.messages import Answer, Image, Message, Request, Stop, Text, ToolCall, Usage
+from runtime.models.messages import Answer, Image, Message, Request, Text, ToolCall, Usage
 from runtime.models.pricing import cost
 from runtime.models.rows import Model
-from runtime.models.schemas import again, read
+from runtime.models.schemas import again
 
 REPAIRS: Final = 3
 """How often in a row a model may write what cannot be used."""
@@ -52,6 +53,9 @@ returned must not end the work.
 """
 
 TOO_LONG: Final = frozenset({"too_long", "too large"})
+LIMITS: Final = TOO_LONG | {"steps", "tokens", "dollars", "time", "over_most", "over_budget"}
+"""Codes of ends that take nothing from an answer which was finished before somebody said more."""
+
 OVER: Final = {"over_most": "its next answer could have cost more than is left"}
 
 
@@ -83,6 +87,7 @@ class Machine:
         self._models: dict[str, None] = {}
         self._notes: dict[str, None] = {}
         self._last = ""
+        self._finished: Finished | None = None
         self._actions: list[Action] = []
         self.result: Result | None = None
 
@@ -249,31 +254,19 @@ class Machine:
 
     def _finish_or_go_on(self, answer: Answer) -> None:
         """An answer without calls: the last one, unless there is something wrong with it or something to say."""
-        text, schema = answer.text, self._brief.schema
-        if text.strip():
+        if answer.text.strip():
             self._said(answer)
+        found = judged(answer, self._brief.schema)
+        if isinstance(found, Finished):
+            self._finished = found
         if self._steered:
             self._tell(())
-        elif answer.stop is Stop.REFUSED:
-            self._end("refused", _short(text) or "the model refuses")
-        elif answer.stop is Stop.LENGTH:
-            self._repair(
-                "Your answer was cut off, it was too long. Answer again, shorter.", "length", "its answers are cut off"
-            )
-        elif not text.strip():
-            self._repair("You answered nothing. Go on, or answer.", "empty", "the model answers nothing")
-        elif schema is None:
-            self._done(text)
-        elif answer.value is not None:
-            self._done(answer.value)
+        elif isinstance(found, Finished):
+            self._result(found.value, "", "")
+        elif found.say:
+            self._repair(found.say, found.code, found.why)
         else:
-            checked = read(text, schema)
-            if checked.problems:
-                self._repair(
-                    again(checked.problems), "schema", f"its answers are not of its schema: {checked.problems[0]}"
-                )
-            else:
-                self._done(checked.value)
+            self._end(found.code, _short(found.why))
 
     def _repair(self, say: str, code: str, why: str) -> bool:
         """Tell the model what to do better, unless it was told REPAIRS times in a row."""
@@ -292,6 +285,7 @@ class Machine:
         if self._steps >= self._brief.steps:
             self._end("steps", f"all of its {self._brief.steps} steps are made, and it asked for more")
             return
+        self._finished = None
         calls = self._said(answer)
         turn = Turn(
             calls, self._offered, self._own, self._skills, self._shelf, self._marks,
@@ -348,12 +342,13 @@ class Machine:
 
     # the end ---------------------------------------------------------------------------------------------------------
 
-    def _done(self, answer: object) -> None:
-        self._result(answer, "", "")
-
     def _end(self, code: str, why: str) -> None:
-        """It ends before it is done, with what was said last."""
-        self._result(self._last or None, code, why)
+        """It ends before it is done, with what was said last; at a limit with the answer that somebody said more to."""
+        if self._finished is None or code not in LIMITS:
+            self._result(self._last or None, code, why)
+            return
+        self._notes[f"What was said to it last is not answered: {why}"] = None
+        self._result(self._finished.value, "", "")
 
     def _result(self, answer: object, code: str, why: str) -> None:
         talk = self._talk

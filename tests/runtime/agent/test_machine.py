@@ -299,34 +299,7 @@ def test_circles_of_an_earlier_task_count() -> None:
     assert "going round in circles" in drive.last
 
 
-# people ------------------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_said_while_tools_run_is_read_with_their_results() -> None:
-    drive = Drive([looks(), says("done")], meanwhile={1: "only the left one"})
-    assert drive.last.endswith("only the left one")
-    assert drive.result.answer == "done"
-
-
-def test_what_is_said_before_the_last_answer_is_answered_too() -> None:
-    drive = Drive([says("done"), says("done again")], meanwhile={1: "and the right one"})
-    assert [one.role for one in drive.asked[1].messages] == ["user", "assistant", "user"]
-    assert drive.result.answer == "done again"
-
-
-def test_interrupted_it_ends_at_once_with_what_it_has() -> None:
-    drive = Drive([says("I looked", call("desk_look", name="left"))])
-    drive.machine.interrupted("enough")
-    assert (drive.result.code, drive.result.why, drive.result.answer) == ("interrupted", "enough", "I looked")
-    assert drive.machine.returned(1, Returned(value="late")) == []
-
-
-def test_when_its_time_is_nearly_over_it_ends_with_what_it_has_and_only_once() -> None:
-    drive = Drive([says("I looked", call("desk_look", name="left"))])
-    drive.machine.out_of_time()
-    assert (drive.result.code, drive.result.answer) == ("time", "I looked")
-    assert drive.result.made == ('desk_look({"name":"left"}) -> r1',)
-    assert drive.machine.out_of_time() == []
+# sessions ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_session_goes_on_where_the_one_before_ended() -> None:
