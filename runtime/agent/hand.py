@@ -131,10 +131,7 @@ class AgentHand(Hand):
         except (msgspec.ValidationError, RecursionError) as error:
             raise Failure("arguments", f"session is a list of messages: {error}") from None
         for event in self._place.manifest.events.subscribes:
-            try:
-                await self.kernel.subscribe(event)
-            except CallRefused as refused:
-                await self.kernel.note(f"{event} is not heard: {refused}"[:_TEXT_MOST])
+            await self._listen(event)
         rows = [replies.row(row) for row in await self.kernel.describe()]
         self._skills += skills.installed(rows, self._skills)
         if unread := skills.left_out(rows, self._skills):
@@ -153,6 +150,15 @@ class AgentHand(Hand):
         remembered = await self._remembered(task) if any(row.method == RECALL for row in rows) else ()
         result = await self._follow(machine, task, remembered)
         return self._returned(result, wants_session=session is not None)
+
+    async def _listen(self, event: str) -> None:
+        """Hear an event; one that it is not granted to hear it does without, which is told."""
+        try:
+            await self._with_room(lambda: self.kernel.subscribe(event))
+        except CallRefused as refused:
+            if refused.code != "capability":
+                raise Failure(refused.code, refused.why) from None
+            await self.kernel.note(f"{event} is not heard: {refused}"[:_TEXT_MOST])
 
     def _brief(self, *, can_place: bool) -> Brief:
         agent, manifest = self._agent, self._place.manifest

@@ -1,0 +1,99 @@
+"""An agent subscribes before it does anything else; what it may not hear it does without, and nothing else is taken so."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from manifests.check import check
+from runtime.agent.hand import AgentHand
+from runtime.errors import CallRefused, Failure
+from runtime.hand import Place
+from runtime.kernel_handle import Rows
+from runtime.settings import Settings
+
+TOML: Final = """
+[hand]
+name = "tidy"
+version = "1.0.0"
+description = "Tidies up."
+kind = "task"
+autonomy = "full"
+
+[agent]
+model = "default"
+
+[capabilities]
+"model.complete" = ["default"]
+
+[events]
+subscribes = ["operator.said"]
+"""
+
+
+class Begun(Exception):
+    """It goes on to what comes after subscribing."""
+
+
+class Refusing:
+    """A kernel that refuses the first subscriptions: one whose disk is full does so for moments that no test meets."""
+
+    def __init__(self, code: str, times: int = 1000) -> None:
+        self.code, self.times = code, times
+        self.noted: list[str] = []
+        self.slept: list[float] = []
+
+    async def subscribe(self, event: str) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise CallRefused(self.code, f"{event} is refused")
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def note(self, text: str) -> None:
+        self.noted.append(text)
+
+    async def describe(self) -> Rows:
+        raise Begun
+
+
+def _run(kernel: Refusing, folder: Path) -> None:
+    manifest = check(TOML, file="HAND.toml")
+    hand = AgentHand.__new__(AgentHand)
+    hand._settle(
+        Place(
+            run="r-0000000000000000", manifest=manifest, kernel=kernel,  # type: ignore[arg-type]  # see above
+            settings=Settings(manifest.settings, {}), files={}, scratch=folder, state=None, roots={},
+            begin=lambda work: asyncio.get_running_loop().create_task(work),
+        )
+    )  # fmt: skip
+
+    async def run() -> None:
+        await hand.start()
+        await hand.run("tidy up")
+
+    asyncio.run(run())
+
+
+def test_an_agent_that_may_not_hear_an_event_says_so_and_works_all_the_same(tmp_path: Path) -> None:
+    kernel = Refusing("capability")
+    with pytest.raises(Begun):
+        _run(kernel, tmp_path)
+    assert kernel.noted == ["operator.said is not heard: capability: operator.said is refused"]
+
+
+def test_a_disk_that_is_full_is_waited_for(tmp_path: Path) -> None:
+    kernel = Refusing("log", times=2)
+    with pytest.raises(Begun):
+        _run(kernel, tmp_path)
+    assert (kernel.noted, kernel.slept, kernel.times) == ([], [1, 2], -1)
+
+
+@pytest.mark.parametrize("code", ["rate", "paused", "subscriptions"])
+def test_whatever_else_refuses_it_is_no_lack_of_a_grant_and_ends_it_with_the_reason(tmp_path: Path, code: str) -> None:
+    kernel = Refusing(code)
+    with pytest.raises(Failure, match=r"operator\.said is refused") as failed:
+        _run(kernel, tmp_path)
+    assert (failed.value.code, kernel.noted) == (code, [])
