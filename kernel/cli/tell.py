@@ -1,10 +1,12 @@
 """`maniple tell` (acts)."""
 
+import time
 from typing import Final
 
 import click
 
 from kernel.cli import live, rights, told
+from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_argument
 from manifests.grants import covers
@@ -13,6 +15,10 @@ SAID: Final = "said"
 """The operator's event that Hands with [agent] hear: runtime/agent/hand.py."""
 
 HEARD: Final = f"operator.{SAID}"
+PATIENCE_S: Final = 10.0
+"""Seconds in which a run that has begun must come to hear."""
+
+_LOOK_S: Final = 0.05
 
 
 @command()
@@ -22,21 +28,40 @@ HEARD: Final = f"operator.{SAID}"
 def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None:
     """Say something to a Hand that thinks while it works: it reads it with what comes next, or answers it before it ends.
 
-    It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as that of the bundled `assistant` has. What
-    came of it is in `maniple run-show RUN`. To end a run without its work so far: `maniple cancel RUN`.
+    It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as that of the bundled `assistant` has; one
+    that has only just begun is waited for. What came of it is in `maniple run-show RUN`. To end a run without its work so
+    far: `maniple cancel RUN`.
     """
     text = " ".join(words)
     if not text.strip() and not stop:
         raise Ended("nothing is said: write it after the run's id", Exit.USAGE)
     with session.client() as client:
-        found = live.one(client, run)
-        if found is None:
-            raise Ended(f"no run {run} is live: see `maniple ps`")
+        found = _live(client, run)
         held = told.read(client.call("kernel.home").value, rights.Home).grants.get(found.hand, ())
         if not any(covers(one, "kernel.subscribe", HEARD) for one in held):
             raise Ended(
                 f'{found.hand} does not hear you while it works: its HAND.toml needs `[events] subscribes = ["{HEARD}"]`, '
                 f"and it the grant, `maniple grant {found.hand} kernel.subscribe {HEARD}`"
             )
+        wait_until_it_hears(client, run)
         client.publish(SAID, {"run": run, "text": text, "stop": stop})
     session.result({"run": run, "text": text, "stop": stop}, lambda: f"It was said to {run}.")
+
+
+def wait_until_it_hears(client: Client, run: str, seconds: float = PATIENCE_S) -> None:
+    """Return when a run hears what its operator says: what is said before that is lost. Ended when it does not come to it."""
+    until = time.monotonic() + seconds
+    while HEARD not in _live(client, run).hears:
+        if time.monotonic() > until:
+            raise Ended(
+                f"{run} does not hear you yet, and was told nothing: `maniple run-show {run}` shows what it does; say it "
+                "again when it works"
+            )
+        time.sleep(_LOOK_S)
+
+
+def _live(client: Client, run: str) -> told.LiveRun:
+    found = live.one(client, run)
+    if found is None:
+        raise Ended(f"no run {run} is live: see `maniple ps`")
+    return found

@@ -45,7 +45,7 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     """A row of kernel.ps.
 
     began: nanoseconds on the kernel's own clock; seconds: since then; memory: bytes resident; used: by the guests of a
-    WASM Hand.
+    WASM Hand. hears: events, told where one run alone was asked for.
     """
 
     run: str
@@ -66,6 +66,7 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     confinement: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     uid: int | None = None
+    hears: tuple[str, ...] = ()
 
 
 class LiveRuns(Struct, frozen=True, kw_only=True):

@@ -221,12 +221,19 @@ def _ps(request: Request) -> object:
     """Live runs, those that only wait and have no process, and those that wait for a decision: what each is, does, uses
     and has cost. PAGE of them, the oldest first, and whether there are more; or one alone.
 
-    after: where the last page ended; memory: bytes resident; began: nanoseconds on a clock of the kernel's own.
+    after: where the last page ended; memory: bytes resident; began: nanoseconds on a clock of the kernel's own; hears: of
+    one alone, the events that are given to it, or to its next process.
     """
     only, after = request.text("only"), request.arguments.get("after")
     runs = [run for run in request.kernel.runs.values() if only in ("", run.id) and _is_shown(request, run)]
     shown = sorted((run for run in runs if not isinstance(after, int) or _began(run) > after), key=_began)
-    return {"runs": [_row(request, run) for run in shown[:PAGE]], "more": len(shown) > PAGE}
+    rows = [_row(request, run) | ({"hears": _heard(run)} if only else {}) for run in shown[:PAGE]]
+    return {"runs": rows, "more": len(shown) > PAGE}
+
+
+def _heard(run: Run) -> list[str]:
+    peer = run.peer or (run.tape and (run.tape.peer or run.tape.absent))
+    return sorted(peer.topics) if peer else []
 
 
 def _began(run: Run) -> int:
