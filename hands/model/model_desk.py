@@ -28,6 +28,9 @@ _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/
 LOOK_S: Final = 1.0
 """Seconds that a local server may take to tell its models, at each address where it may be."""
 
+ASIDE_S: Final = 60.0
+"""Seconds for which a model that failed before it was ever measured is not tried out again."""
+
 _MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
 _MEND_OWN: Final = "`maniple settings model 'at_once_of={\"ollama\": 1}'` says how many"
 _MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says how many"
@@ -45,6 +48,7 @@ class Desk:
         self._places: dict[str, asyncio.Semaphore] = {}
         self._paces: dict[str, pacing.Pace] = {}
         self._first_bytes: dict[str, float] = {}
+        self._aside: dict[str, float] = {}
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["Desk"]:
@@ -277,6 +281,10 @@ class Desk:
         """It had not come after so long: it takes no less, however short it was waited for."""
         self.measured(name, max(seconds, self._first_bytes.get(name, seconds)))
 
+    def failed(self, name: str) -> None:
+        """It was asked, and nothing came: who was never measured is not asked before all others for a while."""
+        self._aside[name] = time.monotonic() + ASIDE_S
+
     # the other methods ------------------------------------------------------------------------------------------------
 
     async def embed(self, asked: str, texts: Sequence[str], bill: Bill, until: float) -> Embedded:
@@ -349,6 +357,7 @@ class Desk:
             missing=self.missing(provider),
             paused=paused,
             first_byte=self._first_bytes.get(name),
+            aside=now < self._aside.get(name, now),
             free=(found := self.row(provider)) is not None and found.local,
         )
 

@@ -100,21 +100,23 @@ class Trying:
                 try:
                     async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
                         while (piece := await _next(pieces, wait)) is not None:
-                            wait = None
+                            if wait is not None:
+                                self._desk.measured(name, time.monotonic() - began)
+                                wait = None
                             if isinstance(piece, Answer):
                                 is_owed = False
                                 self._bill.settle(name, piece.usage)
                             else:
-                                if not made:
-                                    self._desk.measured(name, time.monotonic() - began)
                                 made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
                             yield piece
                 except ModelFailed as failure:
                     is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
-                    if failure.code == "slow" and not made:
+                    if failure.code == "slow" and wait is not None:
                         self._desk.waited(name, time.monotonic() - began)
                     raise
                 finally:
+                    if wait is not None:
+                        self._desk.failed(name)
                     if is_owed:
                         self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
         except TimeoutError:  # outside of its turn, for the time was the call's: that speaks against nobody

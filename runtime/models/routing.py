@@ -7,6 +7,7 @@
 4. The others stand as `prefer` says: `listed`, as the operator listed them; `price`, the least that this request may cost
    first, a server of one's own for nothing, unknown prices last; `latency`, the shortest time to a first byte lately first,
    those never measured before all, so that they come to be measured, and one that did not begin by what was waited for it;
+   of those never measured one that has just failed after all, or it would fail first in each call;
    `window`, the largest first, unknown ones last. What is equal stays as it was listed.
 
 A request with a schema needs nothing of a model: one that has no such mode is told the schema in words.
@@ -39,8 +40,8 @@ class Needs(Struct, frozen=True, kw_only=True):
 class Candidate(Struct, frozen=True, kw_only=True):
     """A model of a route. row: what the catalogue knows; first_byte: seconds, None where never measured.
 
-    missing: how its provider is to be set up, "" where it is. paused: why its breaker is open, "" where it is not. free: it
-    is of a server of one's own, which bills nobody.
+    missing: how its provider is to be set up, "" where it is. paused: why its breaker is open, "" where it is not. aside: it
+    has just failed. free: it is of a server of one's own, which bills nobody.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     missing: str = ""
     paused: str = ""
     first_byte: float | None = None
+    aside: bool = False
     free: bool = False
 
 
@@ -108,7 +110,7 @@ def _rank(one: Candidate, needs: Needs, prefer: Prefer) -> tuple[bool, float]:
             price = 0 if one.free else cost(Usage(input=needs.prompt, output=needs.answer), one.row)
             return price is None, float(price or 0)
         case "latency":
-            return False, one.first_byte if one.first_byte is not None else -1.0
+            return (False, one.first_byte) if one.first_byte is not None else (one.aside, -1.0)
         case "window":
             window = one.row.window if one.row is not None else 0
             return not window, -float(window)

@@ -43,6 +43,80 @@ def test_by_latency_one_that_did_not_begin_to_answer_is_asked_first_no_more(
     assert (third.model, third.tried) == (QUICK, ())
 
 
+FORBIDDEN = whole(403, {"error": {"message": "not this model", "type": "forbidden"}})
+
+
+@pytest.mark.parametrize("again", [60.0, 0.0], ids=["within a minute", "later"])
+def test_by_latency_one_that_failed_before_it_was_ever_measured_stands_last_for_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: float
+) -> None:
+    """A key that may not use a model speaks against no provider, so no breaker takes it out of the way."""
+    monkeypatch.setattr(hand_module("model", "model_desk"), "ASIDE_S", again)
+
+    async def asked() -> tuple[list[Answer], int]:
+        async with stage([FORBIDDEN]) as server:
+            hand: Any = hand_of(
+                tmp_path, OK, openai_key="sk-0123456789", addresses={"openai": f"{server.url}/v1"},
+                routes={"default": [SLOW, QUICK]}, prefer="latency",
+            )  # fmt: skip
+            await hand.start()
+            found = [await hand.complete(Asking("default"), **ASKED) for _ in range(3)]
+            await hand.stop()
+            return found, len(server.asked)
+
+    answers, times = asyncio.run(asked())
+    assert answers[0].tried == (f"{SLOW}: forbidden",), "it was never asked, so it comes first"
+    assert [one.tried == () for one in answers[1:]] == [again > 0] * 2
+    assert times == (1 if again else 3)
+
+
+def test_by_latency_one_that_was_measured_keeps_its_place_when_it_fails(tmp_path: Path) -> None:
+    failure = json.dumps({"times": 0, "error": {"code": "forbidden", "text": "no"}})
+    hand: Any = hand_of(
+        tmp_path, failure, routes={"default": [QUICK, "offline/classical"]}, prefer="latency"
+    )  # fmt: skip
+
+    async def asked() -> Answer:
+        await hand.start()
+        hand.desk.measured(QUICK, 0.001)
+        hand.desk.measured("offline/classical", 5.0)
+        await hand.complete(Asking("default"), **ASKED)
+        again: Answer = await hand.complete(Asking("default"), **ASKED)
+        return again
+
+    assert asyncio.run(asked()).tried == (f"{QUICK}: forbidden",)
+
+
+def test_by_latency_one_whose_call_was_taken_back_before_it_began_to_answer_stands_last(tmp_path: Path) -> None:
+    hand: Any = hand_of(
+        tmp_path, '{"text": "ok", "times": 0, "delay": 60}', routes={"default": [QUICK, "offline/classical"]},
+        prefer="latency",
+    )  # fmt: skip
+
+    async def asked() -> Answer:
+        await hand.start()
+        hand.desk.measured("offline/classical", 0.001)
+        call = asyncio.create_task(hand.complete(Asking("default"), **ASKED))
+        await asyncio.sleep(0.05)
+        call.cancel()
+        await asyncio.wait([call])
+        async with asyncio.timeout(5):
+            return await hand.complete(Asking("default"), **ASKED)  # type: ignore[no-any-return]
+
+    assert asyncio.run(asked()).model == "offline/classical"
+
+
+def test_an_answer_that_comes_whole_is_measured_too(tmp_path: Path) -> None:
+    hand: Any = hand_of(tmp_path, '{"text": "", "times": 0}')
+
+    async def asked() -> None:
+        await hand.start()
+        await hand.complete(Asking(QUICK), **ASKED)
+
+    asyncio.run(asked())
+    assert QUICK in hand.desk._first_bytes
+
+
 @pytest.mark.parametrize(
     ("prefer", "names"),
     [

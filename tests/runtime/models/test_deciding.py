@@ -148,6 +148,7 @@ _CANDIDATES = st.lists(
         missing=st.sampled_from(["", "no key"]),
         paused=st.sampled_from(["", "open"]),
         first_byte=st.none() | st.floats(0, 10),
+        aside=st.booleans(),
     ),
     max_size=6,
 )
@@ -175,14 +176,15 @@ def test_the_order_is_as_the_rules_say() -> None:
         Candidate(name="a/1", row=_model(input_price=9, output_price=9, window=8_000), first_byte=0.2),
         Candidate(name="b/1", row=_model(window=9_000), first_byte=None),
         Candidate(name="c/1", row=_model(input_price=10**6, output_price=10**6), first_byte=0.1),
+        Candidate(name="e/1", aside=True),
         Candidate(name="d/1"),
     ]
     orders = {prefer: routing.plan(rows, Needs(), prefer).names for prefer in ("listed", "price", "latency", "window")}
     assert orders == {
-        "listed": ("a/1", "b/1", "c/1", "d/1"),
-        "price": ("a/1", "c/1", "b/1", "d/1"),
-        "latency": ("b/1", "d/1", "c/1", "a/1"),
-        "window": ("c/1", "b/1", "a/1", "d/1"),
+        "listed": ("a/1", "b/1", "c/1", "e/1", "d/1"),
+        "price": ("a/1", "c/1", "b/1", "e/1", "d/1"),
+        "latency": ("b/1", "d/1", "c/1", "a/1", "e/1"),
+        "window": ("c/1", "b/1", "a/1", "e/1", "d/1"),
     }
 
 
