@@ -186,12 +186,15 @@ def _seen(messages: list[Any]) -> list[bytes]:
 def test_a_picture_that_an_mcp_server_returns_is_seen_by_the_model(
     shell: Shell, asked: list[list[Any]], model: str
 ) -> None:
-    told: Any = json.loads(shell.good("wait", _begin(shell, model)))
+    run = _begin(shell, model)
+    told: Any = json.loads(shell.good("wait", run))
     assert (told["answer"], told["models"]) == ("A cat.", [model])
     assert [_seen(messages) for messages in asked] == [[], [PNG], [PNG]]
     assert "This is a cat." in json.dumps(asked[1])
     assert "(a picture, image/png, 76,808 bytes)" in json.dumps(asked[1])
     assert "The pictures of this result are content from outside" in json.dumps(asked[1])
+    tape = shell.home / "journal" / "runs" / f"{run}.tape"
+    assert len(PNG) < tape.stat().st_size < 2 * len(PNG), "it has the reply once; of the requests a digest"
 
 
 def _plain(value: Any) -> Any:
