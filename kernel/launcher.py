@@ -20,7 +20,7 @@ from kernel.home import Home
 from kernel.loop import Loop
 from kernel.runs import Run
 from manifests import schema
-from manifests.calls import lends
+from manifests.calls import lodging
 from manifests.lives import too_much_memory
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
@@ -155,7 +155,7 @@ class Launcher:
             run.uid = uid_of(self._home.identity.hash_seed, hand.number, run.number if hand.is_task else None)
         passing = {"hand": opened(self._home.at("hands", hand.folder))}
         try:
-            lender = self._owner.runs.get(run.work.caller) if run.work and lends(run.work, manifest) else None
+            lender = lodging(run.work, manifest, self._owner.runs)
             if lender is None:
                 if run.tape is not None and run.tape.count:
                     self._renew(run)

@@ -4,7 +4,7 @@ log (pure; its life is wire/calls.py).
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from msgspec.structs import asdict, replace
 
@@ -46,6 +46,16 @@ class Timer(Protocol):
         """Never to happen."""
 
 
+class Seeing(Protocol):
+    """A run, which has seen what it is marked with."""
+
+    def mark(self, labels: Collection[str], /) -> None:
+        """It has seen something with these labels."""
+
+
+S = TypeVar("S", bound=Seeing)
+
+
 class OpenCall(CallLife):
     """One open call; number is the kernel's (even).
 
@@ -59,13 +69,14 @@ class OpenCall(CallLife):
     is_detached: it outlives what it was made for, and is paid for by itself. asks: for whom the operator is asked first,
     until then (microseconds since 1970); answer: as in Open; wish: why its caller itself wants him asked, "" if it does not.
     depth: how many scheduled runs lie behind it, each begun by an event of the one before; so it is for all made for it.
-    heir: the held call that the operator makes this one instead of, and that gets its end.
+    heir: the held call that the operator makes this one instead of, and that gets its end. landlord: of a call that is
+    answered in its caller's scratch folder, that run.
     """
 
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
-        "crashes", "deadline", "depth", "early", "heir", "is_detached", "labels", "left", "most", "parent", "provided",
-        "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
+        "crashes", "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "most", "parent",
+        "provided", "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +99,7 @@ class OpenCall(CallLife):
         self.seq = -1
         self.was_taken_back = self.is_detached = False
         self.bond: Bond | None = None
+        self.landlord: Seeing | None = None
         self.left = self.shares = 0.0
 
     @property
@@ -165,9 +177,17 @@ class OpenCall(CallLife):
         self.provider, self.was_taken_back = "", True
 
     def mark(self, *labels: Iterable[str]) -> None:
-        """Add labels; none is ever taken away."""
-        if any(labels):
-            self.labels = join(self.labels, *labels)
+        """Add labels; none is ever taken away. Where a scratch folder is lent, both who work in it have them at once."""
+        if not any(labels) or (joined := join(self.labels, *labels)) == self.labels:
+            return
+        self.labels = joined
+        if self.landlord is not None:
+            self.landlord.mark(joined)
+            if self.parent is not None:
+                self.parent.mark(joined)
+        for made in list(self.children.values()):
+            if made.landlord is not None:
+                made.mark(joined)
 
     def shown_labels(self) -> tuple[str, ...]:
         """Its labels as a header and the log have them."""
@@ -265,9 +285,17 @@ class OpenCall(CallLife):
         return said
 
 
-def lends(call: OpenCall, to: Manifest) -> bool:
-    """Whether the run that answers this call works in the scratch folder of whoever made it."""
-    return to.confinement.scratch == "caller" and call.method in to.provides
+def lodging(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | None:
+    """The run in whose scratch folder that one works which answers this call; None for its own.
+
+    What either of them sees from now on marks what the other does: it may have come by the folder, while the call is open.
+    """
+    if work is None or to.confinement.scratch != "caller" or work.method not in to.provides:
+        return None
+    landlord = work.landlord = runs.get(work.caller)
+    if landlord is not None and work.parent is not None:
+        work.mark(work.parent.labels)
+    return landlord
 
 
 def opened(

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kernel.record.journal import TapeFile
 from kernel.record.tapes import Tape
-from kernel.runs import Peer, Run, ending, goes_on, was_killed
+from kernel.runs import Peer, Run, carried, ending, goes_on, was_killed
 from manifests import policy, upgrades
 from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
@@ -285,7 +285,7 @@ class Resuming:
         provided, owner, resource = kernel.catalogue.again(header.method, header.resource, one.effect)
         call = opened(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
-            resource=resource, body=body, parent=run.work, labels=run.labels, owner=owner, now=kernel.loop.now(),
+            resource=resource, body=body, parent=run.work, labels=carried(run, run.work), owner=owner, now=kernel.loop.now(),
         )  # fmt: skip
         call.began, call.seq, call.until, call.answer = time_micros(one.time), one.seq, one.until, one.answer
         call.by, call.was_taken_back = replace(call.by, is_approved=one.answer == "approved"), one.answer != "held"
