@@ -84,14 +84,16 @@ class Calls:
 
     async def call(
         self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None,
-        ask: str = "", *, beside: bool = False,
+        ask: str = "", labels: tuple[str, ...] = (), *, beside: bool = False,
     ) -> Reply:  # fmt: skip
         """Make a call and wait for its end, which the kernel brings after `seconds` at the latest.
 
-        ask: why the operator is to be asked first. beside: it takes no place; of kernel.sleep alone, as of alarm().
+        ask: why the operator is to be asked first. labels: that it is marked with besides. beside: it takes no place; of
+        kernel.sleep alone, as of alarm().
         """
         body = codec.encode_body(arguments)
-        header = replace(_call_header(method, resource, seconds, most, upload=False), ask=ask[: limits.WHY_MAX])
+        header = _call_header(method, resource, seconds, most, upload=False)
+        header = replace(header, ask=ask[: limits.WHY_MAX], labels=labels)
         call = await self._start(header, body, streamed=False, beside=beside)
         try:
             while call.end is None:

@@ -96,15 +96,18 @@ class KernelHandle:
         timeout: float | None = None,  # noqa: ASYNC109  the kernel keeps the time
         at_most: Cost | None = None,
         ask_first: str = "",
+        labels: tuple[str, ...] = (),
         **more: object,
     ) -> Reply:
         """Call a method and wait for its reply. timeout: seconds; at_most: what it may cost.
 
         ask_first: why it is to wait until the operator says yes, which he is shown; it waits then, whatever the grant says.
-        Arguments go by keyword, or in a mapping where their names are `timeout`, `at_most` or `ask_first`.
+        labels: of what was kept since an earlier run heard it; the kernel knows those of what this run was told.
+        Arguments go by keyword, or in a mapping where their names are `timeout`, `at_most`, `ask_first` or `labels`.
         Raises CallFailed, CallRefused or CallCancelled; CodecError for arguments that are too large or cannot travel.
         """
-        return await self._calls.call(method, resource, {**(arguments or {}), **more}, timeout, at_most, ask_first)
+        given, marks = {**(arguments or {}), **more}, tuple(map(plain, labels))
+        return await self._calls.call(method, resource, given, timeout, at_most, ask_first, marks)
 
     def stream(
         self,

@@ -131,7 +131,7 @@ class Scheduling(Hand):
                 self._pump(hand)
             case name:
                 key = f"on {os.urandom(12).hex()}"
-                for hand, why in self.book.heard(name, event.body, now, key, event.depth):
+                for hand, why in self.book.heard(name, event.body, now, key, event.depth, event.labels):
                     await self._tell_loop(hand, name, why)
                 self._pump_all()
 
@@ -271,7 +271,12 @@ class Scheduling(Hand):
         try:
             async with self.places:
                 reply = await self.kernel.call(
-                    "kernel.fire", entry.name, more, key=firing.key, due=time_text(firing.planned * 1000)
+                    "kernel.fire",
+                    entry.name,
+                    more,
+                    labels=firing.labels,
+                    key=firing.key,
+                    due=time_text(firing.planned * 1000),
                 )
         except CodecError as error:  # an event's body may be as large as a whole call's, which names key and moment too
             self.book.refused(firing, f"{firing.event} says too much to begin a run with: {error}", now_ms())

@@ -175,8 +175,10 @@ class Book:
 
     # events ----------------------------------------------------------------------------------------------------------
 
-    def heard(self, event: str, body: Value, now: int, key: str, depth: int) -> list[tuple[str, str]]:
-        """An event came: keep what it begins. depth: of the event, as the kernel counts it.
+    def heard(
+        self, event: str, body: Value, now: int, key: str, depth: int, labels: tuple[str, ...] = ()
+    ) -> list[tuple[str, str]]:
+        """An event came: keep what it begins. depth, labels: of the event, as the kernel counts and tells them.
 
         Returns the Hands that it begins no more, since it went round too often, and why; once for each.
         """
@@ -195,7 +197,7 @@ class Book:
                     entry.events.append(now)
                     due = entry.plan.quiet_until(now)
                     raw = codec.encode_body(body)
-                    self._plan(entry, now, now, key=key, due=due, event=event, depth=depth + 1, body=raw)
+                    self._plan(entry, now, now, key=key, due=due, event=event, depth=depth + 1, body=raw, labels=labels)
                     continue
                 if self._tell(entry, "skipped", now, now, why=why):
                     loops.append((entry.name, why))
@@ -210,7 +212,7 @@ class Book:
 
     def _plan(
         self, entry: Entry, now: int, planned: int, *, key: str, due: int, made_up: bool = False, event: str = "",
-        depth: int = 0, body: bytes = b"",
+        depth: int = 0, body: bytes = b"", labels: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """Keep a firing that is to begin a run, unless another one is in its way."""
         is_busy = bool(entry.running or entry.pending)
@@ -225,7 +227,7 @@ class Book:
             return
         firing = Pending(
             hand=entry.hand, name=entry.name, key=key, planned=planned, due=due, made_up=made_up, event=event, depth=depth,
-            body=body,
+            body=body, labels=labels,
         )  # fmt: skip
         if self._store.add(firing):
             entry.pending.append(firing)

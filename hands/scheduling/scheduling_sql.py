@@ -1,13 +1,14 @@
 """Every SQL text of what scheduling keeps, named, and nothing else (pure).
 
 Times are epoch milliseconds, `since` is in microseconds. `cursor`: how far each schedule has been dealt with, since which
-install. `pending`: firings that are to begin a run, not known yet whether they did. `history`: what became of each.
+install. `pending`: firings that are to begin a run, not known yet whether they did, their labels a line each. `history`:
+what became of each.
 """
 
 from typing import Final
 
 APPLICATION_ID: Final = 0x4D4E5343
-VERSION: Final = 1
+VERSION: Final = 2
 
 SCHEMA: Final = """
 CREATE TABLE cursor (
@@ -26,6 +27,7 @@ CREATE TABLE pending (
     event TEXT NOT NULL,
     depth INTEGER NOT NULL,
     body BLOB NOT NULL,
+    labels TEXT NOT NULL DEFAULT '*',
     UNIQUE (hand, key)
 ) STRICT;
 CREATE TABLE history (
@@ -45,6 +47,9 @@ CREATE INDEX history_hand ON history (hand, id);
 CREATE INDEX history_key ON history (hand, key) WHERE key != '';
 """
 
+FROM_1: Final = "ALTER TABLE pending ADD COLUMN labels TEXT NOT NULL DEFAULT '*'"
+"""What version 1 lacks; of what waited in it nobody knows any more where it came from, so it may be from anywhere."""
+
 CURSORS: Final = "SELECT hand, since, done FROM cursor"
 CURSOR_PUT: Final = """
 INSERT INTO cursor (hand, since, done) VALUES (?, ?, ?)
@@ -53,12 +58,12 @@ ON CONFLICT (hand) DO UPDATE SET since = excluded.since, done = excluded.done
 CURSOR_DROP: Final = "DELETE FROM cursor WHERE hand = ?"
 
 PENDING_ADD: Final = """
-INSERT OR IGNORE INTO pending (hand, name, key, planned, due, made_up, event, depth, body)
-SELECT :hand, :name, :key, :planned, :due, :made_up, :event, :depth, :body
+INSERT OR IGNORE INTO pending (hand, name, key, planned, due, made_up, event, depth, body, labels)
+SELECT :hand, :name, :key, :planned, :due, :made_up, :event, :depth, :body, :labels
 WHERE NOT EXISTS (SELECT 1 FROM history WHERE hand = :hand AND key = :key)
 """
 PENDING_ALL: Final = """
-SELECT id, hand, name, key, planned, due, made_up, event, depth, body FROM pending ORDER BY id
+SELECT id, hand, name, key, planned, due, made_up, event, depth, body, labels FROM pending ORDER BY id
 """
 PENDING_DONE: Final = "DELETE FROM pending WHERE hand = ? AND key = ?"
 PENDING_DROP: Final = "DELETE FROM pending WHERE hand = ?"

@@ -42,7 +42,10 @@ PRAGMAS: Final = (
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """A firing that is to begin a run. due: not before that; depth: as manifests/schedules.py counts it."""
+    """A firing that is to begin a run. due: not before that; depth: as manifests/schedules.py counts it.
+
+    labels: of the event that begins it, for another process may ask for its run than the one that was marked by it.
+    """
 
     hand: str
     name: str
@@ -53,6 +56,7 @@ class Pending(Struct, frozen=True, kw_only=True):
     event: str = ""
     depth: int = 0
     body: bytes = b""
+    labels: tuple[str, ...] = ()
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -109,7 +113,7 @@ class Store:
 
     def add(self, firing: Pending) -> bool:
         """Keep a firing that is to begin a run; False for one that is kept already, or has become something."""
-        self._connection.execute(sql.PENDING_ADD, msgspec.structs.asdict(firing))
+        self._connection.execute(sql.PENDING_ADD, msgspec.structs.asdict(firing) | {"labels": "\n".join(firing.labels)})
         return self._connection.changes() > 0
 
     def pending(self) -> list[Pending]:
@@ -117,9 +121,9 @@ class Store:
         return [
             Pending(
                 hand=str(hand), name=str(name), key=str(key), planned=int(planned), due=int(due), made_up=bool(made_up),
-                event=str(event), depth=int(depth), body=bytes(body),
+                event=str(event), depth=int(depth), body=bytes(body), labels=tuple(filter(None, str(labels).split("\n"))),
             )
-            for _, hand, name, key, planned, due, made_up, event, depth, body in self._connection.execute(
+            for _, hand, name, key, planned, due, made_up, event, depth, body, labels in self._connection.execute(
                 sql.PENDING_ALL
             )
         ]  # fmt: skip
@@ -173,7 +177,7 @@ def _opened(path: Path) -> apsw.Connection:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         check = connection.execute("PRAGMA quick_check(1)").fetchone()
         version = connection.execute("PRAGMA user_version").fetchone()
-        if check is None or check[0] != "ok" or version is None or version[0] not in (0, sql.VERSION):
+        if check is None or check[0] != "ok" or version is None or version[0] not in range(sql.VERSION + 1):
             raise apsw.CorruptError(
                 f"it is of version {version and version[0]}, and its check says {check and check[0]}"
             )
@@ -181,6 +185,10 @@ def _opened(path: Path) -> apsw.Connection:
             with connection:
                 connection.execute(sql.SCHEMA)
                 connection.execute(f"PRAGMA application_id = {sql.APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {sql.VERSION}")
+        elif version[0] == 1:
+            with connection:
+                connection.execute(sql.FROM_1)
                 connection.execute(f"PRAGMA user_version = {sql.VERSION}")
     except apsw.Error:
         connection.close(force=True)

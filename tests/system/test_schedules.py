@@ -208,6 +208,20 @@ def test_a_run_by_an_event_carries_its_labels_and_one_by_the_clock_none(kernel: 
     assert (ends[by_event], ends[by_clock]) == (("web",), ())
 
 
+def test_an_event_that_waits_keeps_its_labels_when_who_keeps_it_begins_anew(kernel: Kernel, client: Client) -> None:
+    install(kernel, beat("queues", 'on = "origin.loaded"\noverlap = "queue"\ninputs = { lasts = 3 }'))
+    install(kernel, actor("origin", more='[events]\npublishes = ["loaded"]'))
+    until(lambda: following(client, "queues"), "it is known")
+    done(ask(client, "origin.do", [{"publish": "loaded"}])[0])
+    until(lambda: begun(kernel.home, "queues"), "a run that works for a while")
+    done(ask(client, "origin.do", [{"publish": "loaded", "labels": ["web"]}])[0])
+    until(lambda: told(client, "scheduling.next", "", {"hand": "queues"})["hands"][0]["waiting"], "one that waits")
+    client.call("kernel.restart", "scheduling")
+    until(lambda: len(ended(client, "queues")) == 2, "both runs")
+    ends = {one.principal: one.labels for one in entries(kernel.home, "end") if one.method == "run"}
+    assert [ends[run] for _, run in begun(kernel.home, "queues")] == [(), ("web",)]
+
+
 def test_hands_that_start_each_other_are_stopped_and_told(kernel: Kernel, client: Client) -> None:
     more = 'overlap = "queue"\ninputs = { publish = "done", lasts = 0.05 }'
     install(kernel, beat("ping", f'on = "pong.done"\n{more}'))

@@ -299,3 +299,17 @@ def test_on_a_full_disk_nothing_begins_and_afterwards_nothing_twice(world: World
     assert planned[:10] == list(range(1, 11))
     assert planned == sorted(set(planned))
     assert planned[-1] >= (world.now - START) // SECOND - 1
+
+
+def test_what_waited_before_labels_were_kept_may_be_from_anywhere(world: World) -> None:
+    world.schedule("a", Schedule(on="b.loaded", overlap="queue"))
+    world.book.heard("b.loaded", 1, world.now, "on 1", 0, ("web", "files"))
+    (firing,) = world.store.pending()
+    assert firing.labels == ("web", "files")
+    world.store._connection.execute("ALTER TABLE pending DROP COLUMN labels")
+    world.store._connection.execute("PRAGMA user_version = 1")
+    world.down()
+    world.up()
+    assert [(one.key, one.labels) for one in world.book.entries["h-a"].pending] == [("on 1", ("*",))]
+    assert world.store.notes == []
+    world.down()
