@@ -206,6 +206,13 @@ def listed(
     return fragments(store, store.rows(conditioned(_SQL["list"], _SQL, filters), values))
 
 
+def labels(store: Reader, space: str) -> set[str]:
+    """Those of every fragment of a space, its history too."""
+    place = spaces.found(store, space)
+    rows = store.rows(_SQL["labels"], {"first": place.first, "last": place.last})
+    return {label for (told,) in rows for label in msgspec.json.decode(str(told), type=list[str])}
+
+
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
     """Note that these were of use now: what is used is kept longer (memory/fading.py). What is not there is passed over.
 

@@ -20,7 +20,7 @@ from memory.filters import packed_labels
 from memory.languages import UNSPACED
 from memory.names import checked
 from memory.queries import queries
-from memory.store import Bindings, Reader, Row, Store
+from memory.store import Binding, Bindings, Reader, Row, Store
 
 MAIN: Final = "main"
 TEXT_MAX: Final = (1 << 20) - (16 << 10)
@@ -71,12 +71,13 @@ class Branch(Struct, frozen=True, kw_only=True):
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
-    """A row of a listing. last: when something was said there last."""
+    """A row of a listing. last: when something was said there last. labels: of who began it, and of all that was said."""
 
     space: str
     created: int
     last: int | None
     messages: int
+    labels: tuple[str, ...]
 
 
 class Span(NamedTuple):
@@ -197,10 +198,15 @@ def keys_of(store: Reader, after: str = "", most: int = 100) -> list[Conversatio
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} conversations are listed at once, not {most}")
     rows = store.rows(SQL["keys"], {"after": after, "most": most})
+    fields = ("space", "created", "last", "messages", "labels")
     return [
-        msgspec.convert({"space": space, "created": created, "last": last, "messages": messages}, Conversation)
-        for space, created, last, messages in rows
+        msgspec.convert(dict(zip(fields, (*row[:-1], _together(row[-1])), strict=True)), Conversation) for row in rows
     ]
+
+
+def _together(told: Binding) -> list[str]:
+    """Several rows' labels as one list."""
+    return sorted({label for labels in msgspec.json.decode(str(told), type=list[list[str]]) for label in labels})
 
 
 # what the parts of sessions share -------------------------------------------------------------------------------------

@@ -80,11 +80,14 @@ class Fragments(Desk):
         self.embedding.look_once(at(call).owner)
         is_worth_it = await self.reading(call, lambda reader, space: spaces.found(reader, space).indexed > 0)
         meaning = await self.embedding.meaning(text) if is_worth_it else None
-        found, is_current = await self.reading(call, lambda reader, space: _recalled(reader, space, ask, meaning))
+        found, is_current, marks = await self.reading(
+            call, lambda reader, space: _recalled(reader, space, ask, meaning, explain=explain)
+        )
         if not is_current:
             self.embedding.look(at(call).owner)
         rows = ((_result(one), one.fragment.labels) for one in found.found)
         shown, more = fitting(call, rows)
+        call.add_labels(*marks)
         told_of = {"explained": _explained(found)} if explain else {}
         return {"results": shown, "more": more, **told_of}
 
@@ -140,9 +143,11 @@ class Fragments(Desk):
 
 
 def _recalled(
-    reader: Reader, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None"
-) -> "tuple[Recalled, bool]":
-    """The answer; and whether the file's vectors are those of the model that the question was read by.
+    reader: Reader, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None", *, explain: bool
+) -> "tuple[Recalled, bool, set[str]]":
+    """The answer; whether the file's vectors are those of the model that the question was read by; and what marks an
+
+    explanation: its counts are of every text, found or not.
 
     A model elsewhere may have come to make vectors of another dimension: with those of before nothing can be compared.
     """
@@ -150,8 +155,10 @@ def _recalled(
 
     model = None if meaning is None else vectors.registered(reader, meaning.model)
     fits = meaning is not None and model is not None and len(meaning.vector) == model.dimension
-    found = recall.recall(reader, space, ask(), meaning if fits else None)
-    return found, meaning is None or (model is not None and model.current)
+    with reader.moment():
+        found = recall.recall(reader, space, ask(), meaning if fits else None)
+        marks = fragments.labels(reader, space) if explain else set[str]()
+    return found, meaning is None or (model is not None and model.current), marks
 
 
 def _question(text: str, most: int, filters: Filters, recency: float, diversity: float) -> "Question":

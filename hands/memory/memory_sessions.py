@@ -141,10 +141,11 @@ class Sessions(Desk):
         """Answer memory.sessions."""
         whole(call)
         found = await self.reading(call, lambda reader, space: sessions.keys_of(reader, after, most))
+        named = [one for one in found if one.space]
+        call.add_labels(*(label for one in named for label in one.labels))
         rows = [
             {"session": one.space, "created": moment(one.created), "last": moment(one.last), "messages": one.messages}
-            for one in found
-            if one.space
+            for one in named
         ]
         return {"sessions": rows, "more": len(found) == most}
 

@@ -100,10 +100,10 @@ class Upkeep(Desk):
     async def restore(self, call: Call) -> Answer:
         """Answer memory.restore: what the caller sends takes the place of the file, if it is a whole memory."""
         place, path = whole(call), self.state / f"{_COMING}-{call.number}"
-        if call.labels:
-            raise Failure("labels", "a copy keeps its own labels and takes no others: import what is marked instead")
+        _unmarked(call)
         try:
             await self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE)
+            _unmarked(call)  # a piece of it may have brought some
             with told():
                 await self.shelf.aside(lambda: _checked(path))
                 size = path.stat().st_size
@@ -151,6 +151,11 @@ class Upkeep(Desk):
         elif self.shelf.path_of(place.owner).exists():
             await self.writing(call, upkeep.erase, frees=True)
         self.embedding.forget(place.owner)
+
+
+def _unmarked(call: Call) -> None:
+    if call.labels:
+        raise Failure("labels", "a copy keeps its own labels and takes no others: import what is marked instead")
 
 
 @contextmanager

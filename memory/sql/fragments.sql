@@ -10,6 +10,9 @@ INSERT INTO spaces (name, fragments, chunks, indexed, terms, languages) VALUES (
 -- name: next_fragment
 UPDATE spaces SET fragments = fragments + 1 WHERE id = :space RETURNING fragments;
 
+-- name: labels
+SELECT DISTINCT labels FROM fragments WHERE id > :first AND id <= :last;
+
 -- name: same
 SELECT id FROM fragments WHERE sameness = :sameness AND state = 'live';
 

@@ -71,7 +71,9 @@ SELECT branch, first, last, text, labels, at, id FROM summaries
 WHERE session = :session AND id > :after AND id <= :until ORDER BY id;
 
 -- name: keys
-SELECT s.space, s.created, (SELECT max(at) FROM messages m WHERE m.session = s.id), (SELECT count(*) FROM messages m WHERE m.session = s.id)
+SELECT s.space, s.created, (SELECT max(at) FROM messages m WHERE m.session = s.id), (SELECT count(*) FROM messages m WHERE m.session = s.id),
+    (SELECT json_group_array(json(labels)) FROM (SELECT labels FROM branches WHERE session = s.id
+        UNION SELECT labels FROM messages WHERE session = s.id))
 FROM sessions s WHERE s.space > :after ORDER BY s.space LIMIT :most;
 
 -- name: totals

@@ -314,3 +314,63 @@ def test_a_copy_beyond_the_quota_is_not_restored_and_what_was_there_stays(desk: 
     assert small.call("get", key="large2")["value"] == "2" * 900_000
     small.loop.run_until_complete(small.hand.stop())
     small.loop.close()
+
+
+# where what is told came from -----------------------------------------------------------------------------------------
+
+
+def marked(desk: Desk, method: str, on: str = OWN, *labels: str, **given: object) -> tuple[Any, set[str]]:
+    """The reply to a call that carries these labels, and those that the Hand added to it."""
+    made = FakeCall(on, f"memory.{method}", labels=labels)
+    return desk.loop.run_until_complete(desk.hand.on_call(made, given)), made.added
+
+
+def test_a_conversations_key_is_marked_like_what_was_said_there(desk: Desk) -> None:
+    """A key is a text like another, chosen by who began the conversation."""
+    secret = f"{OWN}/session/bot/mail/-/the-code-is-4711"
+    marked(desk, "session.append", secret, "vault", messages=[{"role": "user", "text": "x"}])
+    marked(desk, "session.append", CHAT, messages=[{"role": "user", "text": "x"}])
+    told, added = marked(desk, "sessions")
+    assert [one["session"] for one in told["sessions"]] == [
+        "session/bot/mail/-/ada",
+        "session/bot/mail/-/the-code-is-4711",
+    ]
+    assert added == {"vault"}
+    assert marked(desk, "sessions", most=1)[1] == set()
+
+
+def test_how_often_a_conversation_went_on_is_marked_by_who_went_on(desk: Desk) -> None:
+    for labels, count in (((), 1), (("vault",), 41)):
+        said = [{"role": "user", "text": "x"}] * count
+        marked(desk, "session.append", CHAT, *labels, messages=said)
+    told, added = marked(desk, "sessions")
+    assert (told["sessions"][0]["messages"], added) == (42, {"vault"})
+
+
+def test_in_how_many_texts_a_word_stands_is_marked_by_all_of_them(desk: Desk) -> None:
+    marked(desk, "store", OWN, "vault", text="the code is zebra")
+    marked(desk, "store", OWN, "web", text="a horse is none")
+    others = {"without": ["vault"]}
+    told, added = marked(desk, "recall", text="zebra", filters=others, explain=True)
+    assert [(one["term"], one["chunks"]) for one in told["explained"]["terms"]] == [("zebra", 1)]
+    assert added == {"vault", "web"}
+    assert marked(desk, "recall", text="zebra", filters=others)[1] <= {"web"}
+
+
+def test_a_copy_that_was_marked_while_it_was_sent_is_not_taken(desk: Desk) -> None:
+    """Labels may come with the pieces, once the call has begun: a copy keeps its own and would lose them."""
+    desk.call("set", key="k", value="as it was")
+    kept = FakeCall(OWN, "memory.backup")
+    desk.loop.run_until_complete(desk.hand.on_call(kept, {}))
+    desk.call("set", key="k", value="as it is")
+
+    def pieces() -> Iterator[bytes]:
+        yield kept.body[:100]
+        call.labels = frozenset({"vault"})
+        yield kept.body[100:]
+
+    call = FakeCall(OWN, "memory.restore", upload=pieces())
+    with pytest.raises(Failure, match="takes no others"):
+        desk.loop.run_until_complete(desk.hand.on_call(call, {}))
+    assert desk.call("get", key="k")["value"] == "as it is"
+    assert not [*desk.hand.state.glob("coming-*")]
