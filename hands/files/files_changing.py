@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -75,6 +75,8 @@ class Changing(Desk):
         expect = checked(expect, may_be_absent=False)
         with told(call.resource):
             place = self.tree.place(call.resource)
+            with suppress(OSError, FileRefused):  # the delete itself says what is wrong
+                call.add_labels(*await self.disk.do(self.labels_at, place))
             return await self.disk.do(self._deleted, place, expect)
 
     async def restore(self, call: Call, bin: str = "") -> dict[str, object]:  # noqa: A002  (a param of the method)

@@ -20,6 +20,7 @@ from manifests.capabilities import normalise
 from manifests.errors import ResourceInvalid
 from runtime import Failure, Hand
 from whole_write import ABSENT, Draft, check_target, folder_lock, put, sweep
+from wire.labels import join
 
 WRITTEN: Final = "folders-written"
 """In the state folder: the folders that may hold a killed write's draft, one resource per line."""
@@ -198,8 +199,8 @@ def _is_there(folder: int, name: str) -> bool:
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels, each once."""
-    return tuple(sorted(set(labels)))
+    """Labels, each once; for more than a message can carry the one that stands for all."""
+    return tuple(sorted(join(tuple(labels))))
 
 
 def checked(expect: str | None, *, may_be_absent: bool) -> str | None:

@@ -17,9 +17,12 @@ from typing import Final
 
 import msgspec
 
+from wire.labels import ANY, join
+
 ATTRIBUTE: Final = "user.maniple.labels"
 FILE: Final = "labels.jsonl"
 _NO_ATTRIBUTES: Final = (errno.EOPNOTSUPP, errno.ENOSYS)
+_TOO_MUCH: Final = (errno.ENOSPC, errno.E2BIG, errno.ERANGE)
 
 
 class Marked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,13 +33,18 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def mark(fd: int, labels: tuple[str, ...]) -> bool:
-    """Marks an open file or folder. False where its filesystem keeps no attributes. Raises OSError."""
+    """Marks an open file or folder. False where its filesystem keeps no attributes. Raises OSError.
+
+    Where it has no room for so many, such as ext4 above 4 KiB, with the one that stands for all.
+    """
     try:
         os.setxattr(fd, ATTRIBUTE, "\n".join(labels).encode())
     except OSError as error:
         if error.errno in _NO_ATTRIBUTES:
             return False
-        raise
+        if error.errno not in _TOO_MUCH or labels == (ANY,):
+            raise
+        os.setxattr(fd, ATTRIBUTE, ANY.encode())
     return True
 
 
@@ -87,7 +95,7 @@ class MarkBook:
     def add(self, resource: str, labels: Iterable[str]) -> None:
         """Writes labels down beside those that are written down already."""
         with self._turn:
-            self.put(resource, tuple(sorted({*self.get(resource), *labels})))
+            self.put(resource, tuple(sorted(join(self.get(resource), tuple(labels)))))
 
     def copy(self, resource: str, to: str) -> None:
         """Adds to what lies beneath another resource what is written down beneath this one."""

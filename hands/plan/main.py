@@ -47,6 +47,7 @@ class Plan(Hand):
         """plan.step: one step, counted from 1, is in another state."""
         with _ending():
             plan = self.shelf.find(call.resource, name)
+            call.add_labels(*plan.labels)
             changed = stepped(plan, step, state, note, _now(), tuple(call.labels))
             self.shelf.put(call.resource, changed)
             call.add_labels(*changed.labels)

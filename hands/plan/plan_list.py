@@ -6,6 +6,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wire.labels import join
+
 STATES: Final = ("todo", "doing", "done", "skipped", "failed")
 ENDED: Final = frozenset(("done", "skipped"))
 STEPS_MOST: Final = 100
@@ -77,7 +79,7 @@ def stepped(plan: Plan, number: int, state: str, note: str | None, now: str, lab
     old = plan.steps[number - 1]
     new = replace(old, state=checked(state), note=old.note if note is None else note)
     steps = (*plan.steps[: number - 1], new, *plan.steps[number:])
-    return replace(plan, steps=steps, changed=now, labels=tuple(sorted({*plan.labels, *labels})))
+    return replace(plan, steps=steps, changed=now, labels=tuple(sorted(join(plan.labels, labels))))
 
 
 def told(plan: Plan) -> dict[str, object]:

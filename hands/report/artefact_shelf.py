@@ -14,6 +14,8 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
+from wire.labels import join
+
 _TABLE: Final = """
 create table if not exists artefacts (
     space text not null, id text not null, title text not null, type text not null, size integer not null,
@@ -110,7 +112,7 @@ class ArtefactShelf:
         os.close(descriptor)
         one = Artefact(
             space=space, id=name, title=title, type=kind, size=draft.size, sha256=sha256,
-            made=old.made if old else made, labels=tuple(sorted({*labels, *(old.labels if old else ())})),
+            made=old.made if old else made, labels=tuple(sorted(join(labels, old.labels if old else ()))),
         )  # fmt: skip
         row = (space, name, title, kind, one.size, sha256, one.made, "\n".join(one.labels))
         try:

@@ -173,6 +173,29 @@ def test_new_content_has_its_own_labels(labelled_desk: Desk) -> None:
     assert labels_after_read(labelled_desk, "root/a") == set()
 
 
+def test_what_a_delete_tells_of_a_file_is_marked_as_that(labelled_desk: Desk) -> None:
+    write_labelled(labelled_desk, "root/a", "web")
+    assert labelled_desk.ask("delete", "root/a")["labels"] == {"web"}
+
+
+def test_more_labels_than_are_kept_stand_for_all(labelled_desk: Desk) -> None:
+    """Ever new ones make nothing larger and larger, and are lost nowhere."""
+    write_labelled(labelled_desk, "root/a", "web")
+    for number in range(2):
+        marks = [f"{number}-{one}" for one in range(60)]
+        labelled_desk.ask("edit", "root/a", labels=marks, old="x", new="x")
+    assert labels_after_read(labelled_desk, "root/a") == {"*"}
+
+
+def test_labels_that_a_filesystem_has_no_room_for_stand_for_all(labelled_desk: Desk) -> None:
+    """ext4 keeps 4 KiB of attributes: whoever marks a run with all that a header holds keeps it from writing nothing."""
+    marks = [f"{number:_>64}" for number in range(64)]
+    write_labelled(labelled_desk, "root/a", *marks)
+    assert labels_after_read(labelled_desk, "root/a") in ({"*"}, set(marks))
+    labelled_desk.ask("make_folder", "root/below", labels=marks)
+    assert labelled_desk.ask("stat", "root/below")["labels"] in ({"*"}, set(marks))
+
+
 def test_labels_lie_in_the_bin_with_what_they_are_of(labelled_desk: Desk) -> None:
     """Else a file would lose its own as soon as another one was written in its place, and comes back without."""
     write_labelled(labelled_desk, "root/a", "web")

@@ -99,6 +99,22 @@ def test_labels_of_its_writers_come_back(desk: Desk) -> None:
     assert desk.ask("show")["labels"] == set()
 
 
+def test_how_many_steps_there_are_is_marked_by_who_wrote_them(desk: Desk) -> None:
+    """The number of a secret list is a piece of it, also where it is told in an error."""
+    desk.ask("set", labels=("web",), steps=["a"] * 42)
+    call = FakeCall(OWN)
+    with pytest.raises(main.Failure, match="step is 1 to 42") as failed:
+        desk.run(desk.hand.step(call, step=100, state="done"))
+    assert (failed.value.code, set(call.added)) == ("arguments", {"web"})
+
+
+def test_ever_new_labels_make_no_list_larger_and_larger(desk: Desk) -> None:
+    desk.ask("set", steps=["a"])
+    for number in range(3):
+        desk.ask("step", labels=tuple(f"{number}-{one}" for one in range(60)), step=1, state="doing")
+    assert desk.ask("show")["labels"] == {"*"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

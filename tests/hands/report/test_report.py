@@ -232,6 +232,9 @@ def test_labels_of_whoever_handed_it_in_come_back(desk: Desk) -> None:
     call = FakeCall(OWN)
     desk.run(desk.hand.list(call))
     assert call.added == {"web", "mail"}
+    for number in range(2):
+        desk.put(b"a", labels=[f"{number}-{one}" for one in range(60)])
+    assert desk.read(first["id"])[1] == {"*"}
 
 
 @pytest.mark.parametrize(
