@@ -87,11 +87,11 @@ fragment.id / 4294967296 = :space AND fragment.time < :until
 fragment.id IN (SELECT fragment FROM origins WHERE source = :source AND fragment > :first AND fragment <= :last)
 
 -- name: passes_labels
-instr(fragment.labels, :label) AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS asked
-    WHERE asked.value NOT IN (SELECT value FROM json_each(fragment.labels)))
+(instr(fragment.labels, '"*"') OR (instr(fragment.labels, :label) AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS asked
+    WHERE asked.value NOT IN (SELECT value FROM json_each(fragment.labels)))))
 
 -- name: passes_without
-(fragment.labels = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(:without) AS barred
+(fragment.labels = '[]' OR NOT instr(fragment.labels, '"*"') AND NOT EXISTS (SELECT 1 FROM json_each(:without) AS barred
     WHERE instr(fragment.labels, barred.value) AND barred.value ->> '$' IN (SELECT value FROM json_each(fragment.labels))))
 
 -- name: passes_metadata

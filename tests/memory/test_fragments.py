@@ -215,6 +215,18 @@ def test_filters_hold_for_lists_and_recalls_alike(store: Store, filters: Filters
     assert sorted(found.fragment.number for found in answer.found) == passing
 
 
+def test_what_is_marked_with_all_there_are_has_each_label(store: Store) -> None:
+    """`*` stands for more than a message can carry: whoever wants nothing from the web is not given that."""
+    add(store, "", New(text="tea one", labels=("*",)))
+    add(store, "", New(text="tea two", labels=("web",)))
+    add(store, "", New(text="tea three", labels=('a"*"b', "**")))
+    wanted = ((Filters(without=("web",)), [3]), (Filters(without=("*",)), [2, 3]), (Filters(labels=("web",)), [1, 2]))
+    for filters, passing in (*wanted, (Filters(labels=("web", "mail")), [1]), (Filters(labels=("*",)), [1])):
+        assert [one.number for one in listed(store, "", filters)] == passing
+        answer = recall(store, "", Question(text="tea", filters=filters))
+        assert sorted(found.fragment.number for found in answer.found) == passing
+
+
 NAMES = st.sampled_from(
     ["a", "b", ",", '"', 'a"', '"a', "a,b", "\\", "a\\", "\n", "\x01", "\x7f", "é", "😀", "[", "]", "/"]
 )
