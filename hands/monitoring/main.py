@@ -14,7 +14,7 @@ import apsw
 
 import monitor_desk as desk
 from monitor_history import DAMAGE, History
-from monitor_notices import Silence
+from monitor_notices import Silence, in_force
 from monitor_probe import Prober
 from monitor_reading import Observation
 from monitor_report import Change, TimeInvalid, event_body, moment
@@ -30,6 +30,10 @@ SLEEP_MOST_MS: Final = 60_000
 TIDY_MS: Final = 600_000
 SILENCE_SECONDS: Final = 3_600.0
 SILENCE_MOST_SECONDS: Final = 30 * 86_400.0
+SILENCES_MOST: Final = 500
+WORDS_MOST: Final = 200
+"""How long a silence lasts unless told, and at most; how many are in force at once; characters of its check and reason."""
+
 TOGETHER: Final = 16
 """Looks that are under way at once."""
 
@@ -111,7 +115,9 @@ class Monitoring(Hand):
 
     async def alerts(self, call: Call, past: int = desk.PAST_DEFAULT) -> Answer:
         """Answer monitoring.alerts. past: how many that began or ended lately to show."""
-        return desk.alerts(self.watcher, self.plan(), past=past, now=now_ms())
+        now = now_ms()
+        call.add_labels(*(label for one in in_force(self.watcher.silences, now) for label in one.labels))
+        return desk.alerts(self.watcher, self.plan(), past=past, now=now)
 
     async def silence(
         self, call: Call, lasts: float = SILENCE_SECONDS, check: str = "", reason: str = "", lift: bool = False
@@ -125,8 +131,14 @@ class Monitoring(Hand):
             return {"target": name, "check": check, "until": moment(now), "lifted": lifted}
         if not 0 < lasts <= SILENCE_MOST_SECONDS:
             raise Failure("arguments", 'a silence lasts more than nothing and at most "30d"')
-        until = now + round(lasts * 1000)
-        self.watcher.silence(Silence(target=name, check=check, until=until, made=now, reason=reason[:200]), now)
+        if len(check) > WORDS_MOST:
+            raise Failure("arguments", f"the name of a check has at most {WORDS_MOST} characters")
+        until, labels = now + round(lasts * 1000), tuple(sorted(call.labels))
+        made = Silence(target=name, check=check, until=until, made=now, reason=reason[:WORDS_MOST], labels=labels)
+        others = [one for one in in_force(self.watcher.silences, now) if (one.target, one.check) != (name, check)]
+        if len(others) >= SILENCES_MOST:
+            raise Failure("too many", f"{SILENCES_MOST} silences are in force already: lift one, with `lift`")
+        self.watcher.silence(made, now)
         return {"target": name, "check": check, "until": moment(until), "lifted": 0}
 
     def plan(self) -> Plan:

@@ -58,13 +58,22 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say nothing until then. target "all" is every target, check "" every check. Times in epoch milliseconds."""
+    """Say nothing until then. target "all" is every target, check "" every check. Times in epoch milliseconds.
+
+    labels: of whoever asked for it, and so of its words.
+    """
 
     target: str
     check: str
     until: int
     made: int
     reason: str = ""
+    labels: tuple[str, ...] = ()
+
+
+def in_force(silences: Sequence[Silence], now: int) -> list[Silence]:
+    """The silences that are not over."""
+    return [one for one in silences if one.until > now]
 
 
 def is_silenced(silences: Sequence[Silence], target: str, check: str, now: int) -> bool:

@@ -14,7 +14,7 @@ from manifests.check import check
 from runtime import CallFailed, CallRefused, Failure, KernelHandle
 from runtime.hand import Place
 from runtime.settings import Settings
-from tests.hands.doubles import HANDS, hand_module
+from tests.hands.doubles import HANDS, FakeCall, hand_module
 from tests.hands.monitoring.world import START, World, stats
 
 main = hand_module("monitoring", "main")
@@ -22,14 +22,6 @@ Reply = dict[str, Any]
 """A reply; what it holds is what the tests assert."""
 
 MANIFEST = check((HANDS / "monitoring/HAND.toml").read_text(), file="HAND.toml")
-
-
-class Asked:
-    """A call to one of its methods."""
-
-    def __init__(self, method: str, resource: str = "") -> None:
-        self.method = method
-        self.resource = resource
 
 
 class Running:
@@ -54,7 +46,7 @@ class Running:
         await self.asleep.wait()
 
     async def ask(self, method: str, resource: str = "", **arguments: object) -> Reply:
-        reply = await self.hand.on_call(Asked(f"monitoring.{method}", resource), arguments)
+        reply = await self.hand.on_call(FakeCall(resource, f"monitoring.{method}"), arguments)
         provided = MANIFEST.provides[f"monitoring.{method}"]
         assert set(reply) == set(provided.returns)
         return dict(reply)
@@ -229,6 +221,38 @@ def test_a_silence_is_shown_and_lifted(tmp_path: Path, monkeypatch: pytest.Monke
             assert (shown["target"], shown["reason"], shown["until"]) == ("all", "moving house", made["until"])
             assert (await it.ask("silence", "all", lift=True))["lifted"] == 1
             assert (await it.ask("alerts"))["silences"] == []
+
+    asyncio.run(scene())
+
+
+def test_a_silences_reason_comes_back_with_the_labels_of_who_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told(it: Running) -> set[str]:
+        asked = FakeCall("", "monitoring.alerts")
+        await it.hand.on_call(asked, {})
+        return asked.added
+
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            made = FakeCall("machine", "monitoring.silence", labels=("mail",))
+            await it.hand.on_call(made, {"reason": "the code is 4711"})
+            assert await told(it) == {"mail"}
+        async with running(World(), tmp_path, monkeypatch) as it:  # another process knows it from the file
+            assert await told(it) == {"mail"}
+
+    asyncio.run(scene())
+
+
+def test_silences_are_bounded_in_size_and_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            for number in range(500):
+                await it.ask("silence", "all", check=f"{number}")
+            for name, why in (("x" * 201, "200 characters"), ("one more", "500 silences")):
+                with pytest.raises(Failure, match=why):
+                    await it.ask("silence", "all", check=name)
+            await it.ask("silence", "all", check="7")
 
     asyncio.run(scene())
 
