@@ -17,7 +17,7 @@ from manifests import capabilities as kinds
 from manifests.capabilities import name as names
 from manifests.errors import PatternInvalid, SealMalformed, SealRefused, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, is_method_pattern
-from manifests.schema import Capability, Manifest
+from manifests.schema import Capability, Confinement, Manifest
 from manifests.seal import Seal, open_seal, signers
 from manifests.versions import is_older
 from wire.errors import NoteMalformed, SignatureInvalid
@@ -28,6 +28,10 @@ EVERYTHING: Final = (
     Capability(method="kernel.*", allow=("*",)),
 )
 """The most that any Hand may be granted: what the home's own key may grant."""
+
+
+AS_MUCH: Final = {"roots": "files.*", "network": "web.*", "outside_read": "machine.*"}
+"""What a key must be able to grant on everything, to seal a Hand whose [confinement] opens this."""
 
 
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -196,10 +200,19 @@ def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> N
         raise SealRefused("expired", f"{hand} is sealed by {shown}, which has expired", reseal)
     if not key.seals(hand):
         raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal)
-    beyond = exceeding(asked(manifest), GrantSet.of(_bound(key)))
+    most = GrantSet.of(_bound(key))
+    beyond = [as_text(one) for one in exceeding(asked(manifest), most)]
+    beyond += [f"[confinement] {name}, which is as much as {as_text(one)}" for name, one in _open(manifest.confinement)
+               if exceeding((one,), most)]  # fmt: skip
     if beyond:
-        why = f"{hand} asks for {'; '.join(map(as_text, beyond))}, more than {shown} may grant"
-        raise SealRefused("wants more", why, "take that out of [capabilities], or seal it with a key that may grant it")
+        why = f"{hand} asks for {'; '.join(beyond)}, more than {shown} may grant"
+        raise SealRefused("wants more", why, "take that out of HAND.toml, or seal it with a key that may grant it")
+
+
+def _open(left: Confinement) -> list[tuple[str, Capability]]:
+    """What a Hand's walls leave it, where nobody asks for a grant, and the capability that this amounts to."""
+    found = {"roots": left.roots, "network": left.network == "host", "outside_read": bool(left.outside_read)}
+    return [(name, Capability(method=AS_MUCH[name], allow=("*",))) for name, is_so in found.items() if is_so]
 
 
 def _check_same_hand(sealed: Seal, name: str, version: str, last_version: str | None, manifest: Manifest) -> None:

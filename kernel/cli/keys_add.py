@@ -21,7 +21,8 @@ from wire.canonical import INT_LIMIT
 def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str, ...], expires: str | None) -> None:
     """Trust a key to seal Hands. KEY is a verifier key (name+id+base64), or a file that holds one.
 
-    What it seals is still granted only what you agree to at install; --most bounds what may be agreed to at all.
+    What it seals is still granted only what you agree to at install; --most bounds what may be agreed to at all: what
+    [confinement] opens, too, for which it must hold files.*=* (roots), web.*=* (network) or machine.*=* (outside_read).
 
         maniple keys add ada.pub --hands 'ada-*' --most 'web.fetch=https://*.example.org/**' --expires 365d
     """

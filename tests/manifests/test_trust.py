@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from manifests.errors import SealRefused, TrustRefused
-from manifests.schema import Capability, Events, Manifest
+from manifests.schema import Capability, Confinement, Events, Manifest
 from manifests.seal import Seal, seal
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from tests.manifests.texts import cap, manifest
@@ -128,6 +128,23 @@ def test_only_what_goes_beyond_is_named() -> None:
     store = TrustStore().add(_key(AUTHOR, most=(cap("web.*", "https://*.example/**"),)))
     asks = manifest(cap("web.fetch", "https://a.example/**", "http://a.example/**"), cap("files.read"))
     assert '= ["http://a.example/**"], more' in _refused(store, manifest=asks).why
+
+
+@pytest.mark.parametrize(
+    ("opens", "as_much"),
+    [
+        (Confinement(roots=True), cap("files.*", "*")),
+        (Confinement(network="host"), cap("web.*", "*")),
+        (Confinement(outside_read=("/etc",)), cap("machine.*", "*")),
+    ],
+)
+def test_what_the_walls_leave_open_counts_as_what_it_amounts_to(opens: Confinement, as_much: Capability) -> None:
+    asks = msgspec.structs.replace(manifest(cap("web.fetch", "https://a.example/**")), confinement=opens)
+    fetch = cap("web.fetch", "https://**.example/**")
+    refusal = _refused(TrustStore().add(_key(AUTHOR, most=(fetch, cap("files.read", "*")))), manifest=asks)
+    assert (refusal.code, "[confinement]" in refusal.why) == ("wants more", True)
+    _judge(TrustStore().add(_key(AUTHOR, most=(fetch, as_much))), manifest=asks)
+    _judge(TRUSTING, manifest=asks)
 
 
 def test_own_and_events_are_more_than_plain_capabilities() -> None:

@@ -308,6 +308,17 @@ def test_a_key_gives_no_more_than_it_may(kernel: Kernel, client: Client, tmp_pat
     assert "more than" in _install_refused(kernel, folder, key)
 
 
+@pytest.mark.parametrize("opens", ["roots = true", 'network = "host"', 'outside_read = ["/etc"]'])
+def test_a_key_lets_nothing_past_its_grants_either(kernel: Kernel, client: Client, tmp_path: Path, opens: str) -> None:
+    """What a wall leaves open is no capability, and nobody asks for a grant there: every named folder, the network."""
+    key = _trust(client, "shy", most=[{"method": "web.fetch", "allow": ["https://example.org/**"]}])
+    folder = _hand(tmp_path / "hand", "reaches")
+    with (folder / "HAND.toml").open("a") as toml:
+        toml.write(f"\n[confinement]\n{opens}\n")
+    assert "more than" in _install_refused(kernel, folder, key)
+    install(kernel, folder)
+
+
 def test_an_expired_key_starts_nothing_more(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     ends = time.time_ns() // 1000 + 700_000
     key = _trust(client, "brief", expires=ends)
