@@ -36,7 +36,8 @@ RULE_DAYS_MOST: Final = 366
 
 _DAY: Final = 86_400_000_000
 _ITSELF: Final = " asks you itself: "
-_UNASKED: Final = ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}
+UNASKED: Final = ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}
+"""Methods about which nobody is ever asked, and which so cannot be granted with `approval = true`."""
 
 
 class Reason(Struct, frozen=True, kw_only=True, gc=False):
@@ -65,7 +66,7 @@ def asking(
     if provided.asks and links[0].grants is not None:
         found.append(_question(links[0], provided.method))
     for depth, link in enumerate(links):
-        if link.grants is None or provided.method in _UNASKED or (depth and link.is_approved):
+        if link.grants is None or provided.method in UNASKED or (depth and link.is_approved):
             break
         why = _why(link, link.grants, provided, resource)
         if why and not any(one.answers(provided.method, resource, now) for one in rules.get(link.hand, ())):

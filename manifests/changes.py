@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from manifests import amounts, capabilities, settings
+from manifests.approvals import UNASKED
 from manifests.budgets import HOME
 from manifests.errors import ManifestsError, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
 from manifests.grants import GrantSet, as_asked, as_text, asked, by_method, exceeding, is_method_pattern, narrowed
@@ -158,7 +159,10 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
         wanted = as_text(beyond[0] if beyond[0].approval is False else replace(beyond[0], approval=None))
         raise Refusal("capability", f"{name} does not ask for {wanted} in its manifest; it asks for {all_asks}")
-    return list(by_method(given, methods))
+    expanded = list(by_method(given, methods))
+    if unasked := next((one.method for one in expanded if one.approval and one.method in UNASKED), ""):
+        raise ChangeInvalid(f"nobody is asked about {unasked}: grant it without asking, or not at all")
+    return expanded
 
 
 def _revoke(this: Asked) -> Decided:

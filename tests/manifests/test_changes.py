@@ -34,8 +34,8 @@ autonomy = "full"
 """
 
 
-def _package(name: str, version: str, key: SigningKey) -> Package:
-    text = TEXT.format(name=name, version=version)
+def _package(name: str, version: str, key: SigningKey, more: str = "") -> Package:
+    text = TEXT.format(name=name, version=version) + more
     digests = {"HAND.toml": "0" * 64, "main.py": "1" * 64}
     return Package(seal=seal.seal(name, version, digests, key), manifest=check(text), digest=digests["HAND.toml"])
 
@@ -198,6 +198,21 @@ def test_no_more_is_granted_than_the_manifest_asks_for() -> None:
         CHANGES["kernel.grant"].decide(_asked(state, package, "news", capabilities=wide))
     with pytest.raises(ChangeInvalid, match="no Hand"):
         CHANGES["kernel.grant"].decide(_asked(state, package, "newz", capabilities=[]))
+
+
+@pytest.mark.parametrize("manifest", ['[events]\npublishes = ["loud"]', '"kernel.*" = ["*"]'])
+def test_what_nobody_is_asked_about_is_not_granted_with_asking(manifest: str) -> None:
+    """Or its operator would think that he is asked, and the Hand would publish all the same."""
+    package, state = _package("news", "1.0.0", HOME_KEY, manifest), _state()
+    _install(state, package)
+    wanted = {"method": "kernel.publish", "allow": ["news.loud"], "approval": True}
+    if "kernel" in manifest:
+        wanted |= {"method": "kernel.*", "allow": ["*"]}
+    change = replace(_asked(state, package, "news", capabilities=[wanted]), methods=("kernel.publish", "kernel.spawn"))
+    with pytest.raises(ChangeInvalid, match="nobody is asked about kernel.publish"):
+        CHANGES["kernel.grant"].decide(change)
+    plain = replace(change, arguments={"capabilities": [{**wanted, "approval": None}]})
+    assert CHANGES["kernel.grant"].decide(plain).entries[0][0] == "grant"
 
 
 def _wasm() -> Package:
