@@ -33,7 +33,7 @@ from wire import codec, headers
 class Actor(Hand):
     async def start(self):
         self.held, self.events, self.came = asyncio.Event(), [], asyncio.Event()
-        self.numbers = []
+        self.numbers, self.holding = [], 0
 
     async def on_call(self, call, arguments):
         if call.method == "run":
@@ -68,9 +68,13 @@ class Actor(Hand):
         if "numbers" in step:
             return {"numbers": [number for number in self.numbers if number != call.number]}
         if "hold" in step:
+            self.holding += 1
             await self.held.wait()
+            self.holding -= 1
             return {}
         if "release" in step:
+            while not self.holding:  # who is to be released may be on his way there
+                await asyncio.sleep(0.01)
             self.held.set()
             self.held = asyncio.Event()
             return {}
