@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-import apsw
-
 from plan_list import FIRST, PlanWrong, made, stepped, told
-from plan_shelf import PlanShelf
+from plan_shelf import NO_ROOM, PlanShelf
 from runtime import Call, Failure, Hand
 from wire.codec import encode_body
 
@@ -95,7 +93,7 @@ def _ending() -> Iterator[None]:
         yield
     except PlanWrong as wrong:
         raise Failure(wrong.code, wrong.text) from None
-    except (apsw.FullError, apsw.IOError) as error:
+    except NO_ROOM as error:
         raise Failure("disk", f"it could not be kept: {error}.") from None
 
 

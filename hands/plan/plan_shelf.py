@@ -17,16 +17,28 @@ create table if not exists plans (
 ) without rowid, strict;
 create index if not exists plans_changed on plans (changed);
 """
+_PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
+"""The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
+
+NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 
 class PlanShelf:
-    """All lists. Used from one thread; each change is on disk when it returns."""
+    """All lists. Used from one thread; each change is on disk when it returns.
+
+    On a disk without room for the table of a new file, nothing is kept, which is read as such, until there is room.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._file = apsw.Connection(str(folder / "plans.sqlite"))
-        self._file.execute("pragma journal_mode = wal")
-        self._file.execute("pragma synchronous = full")
-        self._file.execute(_TABLE)
+        self._path = folder / "plans.sqlite"
+        self._is_made = True
+        try:
+            self._file = _opened(self._path)
+        except NO_ROOM:
+            if not _is_empty(self._path):
+                raise
+            self._is_made = False
+            self._file = _opened(":memory:")
 
     def find(self, space: str, name: str) -> Plan:
         """One list. Raises PlanWrong."""
@@ -36,10 +48,12 @@ class PlanShelf:
         return _read(rows[0][0])
 
     def put(self, space: str, plan: Plan) -> None:
-        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many.
+        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many, what is in NO_ROOM.
 
         One statement writes, so there is nothing to undo: on a full disk SQLite has done that itself.
         """
+        if not self._is_made:
+            self._file, self._is_made = _opened(self._path), True
         count = "select count(*) from plans where space = ? and name <> ?"
         ((others,),) = self._file.execute(count, (space, plan.name))
         if others >= PLANS_MOST:
@@ -65,6 +79,31 @@ class PlanShelf:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _opened(path: Path | str) -> apsw.Connection:
+    """A file with its table. Raises what is in NO_ROOM."""
+    file = apsw.Connection(str(path))
+    try:
+        for pragma in _PRAGMAS:
+            file.execute(f"pragma {pragma}")
+        file.execute(_TABLE)
+    except apsw.Error:
+        file.close(force=True)
+        raise
+    return file
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether no table was ever made in a file, or there is none. Raises apsw.Error."""
+    if not path.exists():
+        return True
+    file = apsw.Connection(str(path))
+    try:
+        file.execute("pragma locking_mode = exclusive")
+        return not file.execute("select 1 from sqlite_schema").fetchall()
+    finally:
+        file.close(force=True)
 
 
 def _read(raw: object) -> Plan:

@@ -23,6 +23,10 @@ create table if not exists artefacts (
 ) without rowid, strict;
 create index if not exists artefacts_made on artefacts (made);
 """
+_PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
+"""The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
+
+NO_ROOM: Final = (OSError, apsw.FullError, apsw.IOError, apsw.CantOpenError)
 _COLUMNS: Final = "space, id, title, type, size, sha256, made, labels"
 
 
@@ -52,9 +56,10 @@ class TooLarge(Exception):
 
 
 class Draft:
-    """The bytes of an artefact while they come. The caller calls `drop` at the end."""
+    """The bytes of an artefact while they come. The caller calls `drop` at the end. Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.path = folder / f"{os.urandom(8).hex()}.part"
         self._file = self.path.open("xb")
         self._digest = hashlib.sha256()
@@ -80,15 +85,22 @@ class Draft:
 
 
 class ArtefactShelf:
-    """All artefacts. Used from one thread."""
+    """All artefacts. Used from one thread.
+
+    On a disk without room for the table of a new file, nothing is kept, which is read as such, until there is room.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bytes"
-        self.folder.mkdir(exist_ok=True)
-        self._file = apsw.Connection(str(folder / "artefacts.sqlite"))
-        self._file.execute("pragma journal_mode = wal")
-        self._file.execute("pragma synchronous = full")
-        self._file.execute(_TABLE)
+        self._path = folder / "artefacts.sqlite"
+        self._is_made = True
+        try:
+            self._file = _opened(self._path)
+        except NO_ROOM:
+            if not _is_empty(self._path):
+                raise
+            self._is_made = False
+            self._file = _opened(":memory:")
         self._sweep()
 
     def put(
@@ -97,8 +109,11 @@ class ArtefactShelf:
     ) -> Artefact:  # fmt: skip
         """Keeps a draft. One that is there already stays as it is, with both calls' labels.
 
-        Raises TooMany beyond `count` artefacts of the namespace, TooLarge beyond `each` bytes of them together.
+        Raises TooMany beyond `count` artefacts of the namespace, TooLarge beyond `each` bytes of them together;
+        and what is in NO_ROOM.
         """
+        if not self._is_made:
+            self._file, self._is_made = _opened(self._path), True
         sha256 = draft.settle()
         name = id_of(space, title, kind, sha256)
         old = self.find(space, name)
@@ -179,9 +194,34 @@ class ArtefactShelf:
     def _sweep(self) -> None:
         """Removes bytes without a row: what a killed call left."""
         known = {row[0] for row in self._file.execute("select id from artefacts")}
-        for path in self.folder.iterdir():
+        for path in self.folder.iterdir() if self.folder.exists() else ():
             if path.name not in known:
                 path.unlink()
+
+
+def _opened(path: Path | str) -> apsw.Connection:
+    """A file with its table. Raises what is in NO_ROOM."""
+    file = apsw.Connection(str(path))
+    try:
+        for pragma in _PRAGMAS:
+            file.execute(f"pragma {pragma}")
+        file.execute(_TABLE)
+    except apsw.Error:
+        file.close(force=True)
+        raise
+    return file
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether no table was ever made in a file, or there is none. Raises apsw.Error."""
+    if not path.exists():
+        return True
+    file = apsw.Connection(str(path))
+    try:
+        file.execute("pragma locking_mode = exclusive")
+        return not file.execute("select 1 from sqlite_schema").fetchall()
+    finally:
+        file.close(force=True)
 
 
 def id_of(space: str, title: str, kind: str, sha256: str) -> str:

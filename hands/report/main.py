@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-import apsw
-
-from artefact_shelf import Artefact, ArtefactShelf, Draft, TooLarge, TooMany
+from artefact_shelf import NO_ROOM, Artefact, ArtefactShelf, Draft, TooLarge, TooMany
 from runtime import Call, Failure, Hand
 
 TITLE_MOST: Final = 300
@@ -63,7 +61,7 @@ class Report(Hand):
             raise Failure("too large", text) from None
         except OSError as error:
             raise Failure("disk", f"it could not be kept: {error.strerror or error}.") from None
-        except (apsw.FullError, apsw.IOError) as error:
+        except NO_ROOM as error:
             raise Failure("disk", f"it could not be kept: {error}.") from None
         return {"id": one.id, "size": one.size, "sha256": one.sha256}
 
@@ -90,7 +88,7 @@ class Report(Hand):
         """report.remove: it and its bytes."""
         try:
             return {"removed": self.shelf.remove(call.resource, id)}
-        except (OSError, apsw.FullError, apsw.IOError) as error:
+        except NO_ROOM as error:
             raise Failure("disk", f"it could not be removed: {error}.") from None
 
     @contextmanager

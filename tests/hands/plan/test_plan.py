@@ -1,6 +1,7 @@
 """A to-do list is what its Hand said last, its own Hand's only, and there after a kill."""
 
 import asyncio
+import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TypeVar
@@ -78,7 +79,8 @@ def test_a_list_is_its_own_namespaces_and_its_own_names(desk: Desk) -> None:
 
 def test_what_was_written_is_there_when_its_process_is_not(desk: Desk, tmp_path: Path) -> None:
     desk.ask("set", steps=["a"])
-    assert Desk(tmp_path).ask("show")["total"] == 1  # the first one was not stopped, as after a kill
+    shutil.copytree(tmp_path / "state", tmp_path / "killed/state")  # what lay on the disk while it lived
+    assert Desk(tmp_path / "killed").ask("show")["total"] == 1
 
 
 def test_all_lists_fit_into_a_reply_however_long_their_titles_are(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import resource
+import shutil
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +47,7 @@ class Desk:
 
     @property
     def files(self) -> int:
-        return sum(1 for _ in (self.folder / "state/bytes").iterdir())
+        return sum(1 for _ in (self.folder / "state").glob("bytes/*"))
 
 
 @pytest.fixture
@@ -140,6 +141,7 @@ def test_the_same_again_is_the_same_also_where_no_room_is_left(tmp_path: Path) -
     with pytest.raises(main.Failure, match="all artefacts here have at most 10 bytes") as failed:
         desk.put(b"b" * 5)
     assert failed.value.code == "too large"
+    desk.run(desk.hand.stop())
     less = Desk(tmp_path, most=6, each=5)
     assert less.put(b"a" * 6) == first
     assert (less.files, less.hand.coming[OWN]) == (1, 0)
@@ -191,6 +193,7 @@ def test_a_disk_that_is_full_is_told_and_neither_bytes_nor_room_are_lost(tmp_pat
         assert (desk.files, desk.hand.coming[OWN]) == (0, 0)
     os.close(full)
     (tmp_path / "state/bytes").rmdir()
+    (tmp_path / "state/bytes").write_bytes(b"")
     with pytest.raises(main.Failure) as failed:
         desk.put(b"x")
     assert failed.value.code == "disk"
@@ -220,7 +223,8 @@ def test_a_namespace_has_no_more_artefacts_than_it_may_and_the_same_again_is_non
 def test_what_was_kept_outlives_its_process_and_what_a_kill_left_is_swept(desk: Desk, tmp_path: Path) -> None:
     kept = desk.put(b"kept")
     (tmp_path / "state/bytes/0123.part").write_bytes(b"half")
-    again = Desk(tmp_path)
+    shutil.copytree(tmp_path / "state", tmp_path / "killed/state")  # what lay on the disk while it lived
+    again = Desk(tmp_path / "killed")
     assert again.read(kept["id"])[0] == b"kept"
     assert again.files == 1
 
