@@ -8,21 +8,27 @@ from manifests.lives import (
     BACKOFF_FIRST,
     BACKOFF_MOST,
     LIFE,
+    NOTED_CPU,
+    NOTED_WALL,
     TEMPLATES_MOST,
     after_death,
     after_template,
     backoff,
     check_requires,
     first_to_stop,
+    is_worth_noting,
     missing,
     shown_state,
     step,
+    too_long,
+    used_up,
 )
 from manifests.schema import HandSection, Manifest, Requires, Restart, RunKind
 from manifests.state import State
 from runtime.programs import environment
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
+from wire.tape import Spent
 
 RESTART = Restart(when="failure", times=3, within_ms=60_000)
 
@@ -167,3 +173,39 @@ def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
     ]  # fmt: skip
     assert all(text.startswith(f"{path} is not there any more") for path, text in told.items())
     assert missing(FileNotFoundError(2, "No such file"), "/srv/maniple") == "[Errno 2] No such file"
+
+
+def _limited(kind: RunKind, **limits: int) -> Manifest:
+    manifest = _installed(kind).package.manifest
+    return replace(manifest, limits=replace(manifest.limits, **limits))
+
+
+def test_a_run_may_use_its_processor_time_and_a_service_has_it_for_each_call() -> None:
+    task = _limited("task", cpu_ms=1_500)
+    assert used_up(task, 1_499_999) == ""
+    assert used_up(task, 1_500_000) == "it used more than its 1.5 s of processor time"
+    assert used_up(_limited("service", cpu_ms=1_500), 10**12) == ""
+
+
+def test_a_run_is_ended_when_the_last_second_of_one_process_alone_has_passed() -> None:
+    task = _limited("task", cpu_ms=1_500)
+    assert too_long(task, 2_499_999) == ""
+    assert too_long(task, 2_500_000) == used_up(task, 1_500_000)
+
+
+@pytest.mark.parametrize(
+    ("wall", "step"), [(1_000, NOTED_WALL), (NOTED_WALL * 100, NOTED_WALL), (NOTED_WALL * 300, NOTED_WALL * 3)]
+)
+def test_the_time_that_a_run_had_is_put_down_a_hundred_times_or_each_ten_seconds(wall: int, step: int) -> None:
+    before, task = Spent(wall=500, cpu=0), _limited("task")
+    assert not is_worth_noting(before, Spent(wall=500 + step - 1, cpu=0), wall, task)
+    assert is_worth_noting(before, Spent(wall=500 + step, cpu=0), wall, task)
+
+
+@pytest.mark.parametrize(
+    ("cpu_ms", "step"), [(1_000, NOTED_CPU), (NOTED_CPU // 10, NOTED_CPU), (NOTED_CPU * 3 // 10, NOTED_CPU * 3)]
+)
+def test_so_is_its_processor_time_or_each_second_of_it(cpu_ms: int, step: int) -> None:
+    before, task = Spent(wall=0, cpu=500), _limited("task", cpu_ms=cpu_ms)
+    assert not is_worth_noting(before, Spent(wall=0, cpu=500 + step - 1), 1_000, task)
+    assert is_worth_noting(before, Spent(wall=0, cpu=500 + step), 1_000, task)
