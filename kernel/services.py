@@ -98,7 +98,7 @@ class Services:
         if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
             life.shares.take(run.first_cpu(), run.serving.values())
         while run.has_room and life.waiting and (number := self._next(life, run)) is not None:
-            if (call := kernel.exchange.calls.get(number)) is not None:
+            if (call := kernel.exchange.calls.get(number)) is not None and call.state == "open":
                 call.shares = life.shares.sum
                 kernel.exchange.deliver(call, run)
         if run.serving and not life.is_watched:

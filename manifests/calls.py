@@ -270,6 +270,10 @@ class OpenCall(CallLife):
         within = bond.within.number if bond.within else 0
         return replace(kept, most=bond.most, payers=bond.payers, within=within, inner=bond.inner)
 
+    def put_back(self, key: bytes, run: str) -> Open:
+        """The same of one that is made when its run asks for it again. key, run: as for about()."""
+        return replace(self.kept(key, run), is_begun=self.was_begun or self.answer == "edited")
+
     def about(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
         """An entry of it: what that alone says, completed with what both say. key: of its caller's digests; run: its caller,
 

@@ -20,7 +20,7 @@ from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished
+from manifests.unfinished import Open, Unfinished, mark_begun
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
@@ -166,15 +166,8 @@ def _keep_needed(state: State) -> None:
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
     state.kept = {seal: one for seal, one in state.kept.items() if one.id != gone.id}
-    for table in (
-        state.grants,
-        state.rules,
-        state.settings,
-        state.quarantined,
-        state.budgets,
-        state.fired,
-        state.ledger.spent,
-    ):
+    by_hand = (state.grants, state.rules, state.settings, state.quarantined, state.budgets, state.fired)
+    for table in (*by_hand, state.ledger.spent):
         table.pop(gone.id, None)
     state.wanted, state.paused = state.wanted - {gone.id}, state.paused - {gone.id}
 
@@ -244,11 +237,17 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
             asker=str(detail.get("asker", spawner)), instead=str(detail.get("instead", "")),
             has_work="asked" not in detail or entry.call in state.open, depth=depth if isinstance(depth, int) else 0,
         )  # fmt: skip
+    elif entry.run in state.unfinished:  # what it asks for again may reach its provider from here on
+        mark_begun(state.open, [number for number, one in state.open.items() if one.run == entry.run], is_begun=True)
     if "fired" in detail:
         begun = state.fired.setdefault(str(detail["hand"]), {})
         begun[str(detail["fired"])] = entry.run
         while len(begun) > FIRED_KEPT:
             del begun[next(iter(begun))]
+
+
+def _run_left(state: State, entry: Entry, _: Load) -> None:
+    mark_begun(state.open, msgspec.convert(entry.detail.get("waited", ()), tuple[int, ...]), is_begun=False)
 
 
 def _run_end(state: State, entry: Entry, _: Load) -> None:
@@ -375,6 +374,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "pause": _pause,
     "resume": _resume,
     "run.start": _run_start,
+    "run.left": _run_left,
     "run.end": _run_end,
     "decision": _decision,
     "call": _call,

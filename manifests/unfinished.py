@@ -1,6 +1,9 @@
 """What the log has begun and not ended: calls and task runs (pure values, part of `State`)."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from manifests.ledger import Sum
 from manifests.schema import Effect
@@ -11,6 +14,7 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
     none; inner: what calls made for it have spent of its own. effect: when it was begun; the worst, where that is not told.
+    is_begun: it may have reached its provider; not so one that only waited when it was put back, until its run goes on.
     """
 
     method: str
@@ -27,6 +31,12 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     inner: Sum = (0, 0)
     answer: str = ""
     until: int = 0
+    is_begun: bool = True
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether something may have been done for it."""
+        return self.is_begun and self.answer != "held"
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -58,3 +68,10 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     depth: int = 0
     calls: int = 0
     spent: Sum = (0, 0)
+
+
+def mark_begun(opens: dict[int, Open], calls: Iterable[int], *, is_begun: bool) -> None:
+    """Note of these calls, as far as they are open, whether they may have reached their providers."""
+    for number in calls:
+        if number in opens:
+            opens[number] = replace(opens[number], is_begun=is_begun)

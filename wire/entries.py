@@ -32,7 +32,7 @@ KINDS: Final = {
     "hand.state": "a Hand's state changed: backing off, paused, quarantined; why says for what reason",
     "run.start": "a run's process is made; detail: whose, version and seal; fired: the key of the firing that began it",
     "run.confined": "the confinement that a run applied to itself before any code of its Hand",
-    "run.left": "a run's process ended before its work did; another one goes on with it",
+    "run.left": "a run's process ended before its work did; another goes on; waited: its calls that reached no provider",
     "run.end": "a run ended; verdict: how; detail: exit status and usage",
     "decision": "what becomes of an unfinished run whose code was upgraded; verdict: asked, finish or restart",
     "call": "a call was allowed and goes to its provider, one with an effect only after this is on disk; or it is held",

@@ -24,7 +24,7 @@ from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
 from manifests.state import fold
-from manifests.unended import as_spent, unmade
+from manifests.unended import as_spent, lose, unheard, unmade, waited
 from manifests.unfinished import Open
 from wire import codec, headers
 from wire.codec import NIL
@@ -105,10 +105,10 @@ class Resuming:
         again.count, again.hand = tape.count, upgrades.version_of(kernel.state, run.hand.id, run.hand.seal) or run.hand
         kernel.forget(run)
         kernel.runs[run.id] = again
-        used: dict[str, object] = {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
-        seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
         if run.leaves and (kernel.is_finishing or kernel.state.frozen):
             self.put_back(tape)
+        used = waited(tape.opens.values()) | {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
+        seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
         for call in [call for call in tape.made.values() if call.upload and not tape.in_order]:
             code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
             kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
@@ -121,9 +121,13 @@ class Resuming:
         kernel.loop.after(backoff(tape.deaths, 0.0) if tape.deaths else 0.0, then)
 
     def put_back(self, tape: Tape) -> None:
-        """The open calls of a run, as after the kernel's end: each is made when its next process asks for it again."""
+        """The open calls of a run, as after the kernel's end: each is made when its next process asks for it again.
+
+        But of these it is known whether they had reached their providers.
+        """
         for call in [call for call in tape.made.values() if call.state != "held"]:
-            tape.opens[call.caller_number] = (call.number, call.kept(self._kernel.digest_key(call.caller), call.caller))
+            key = self._kernel.digest_key(call.caller)
+            tape.opens[call.caller_number] = call.number, call.put_back(key, call.caller)
             if call.bond is not None:
                 tape.bonds[call.number] = call.bond
             self._kernel.exchange.let_go(call)
@@ -242,13 +246,11 @@ class Resuming:
             kernel.exchange.cancel(call, why)
         for number, (known, one) in tape.opens.items():
             (said,) = unmade(as_spent([(known, one)], tape.bonds), "its caller never came back to it")
-            told = headers.Failed(number=number, code=OUTCOME_UNKNOWN, text=why, time=kernel.time())
             if run.tape is tape:
-                tape.hear(told, NIL, bound=True)
+                tape.hear(unheard(number, one, why, kernel.time()), NIL, bound=True)
             kernel.log.append("end", **said)
             fold(kernel.state, kernel.log.last, kernel.home.load)
-        for bond in tape.bonds.values():
-            kernel.budgets.bonds.spend(bond, bond.unspent)
+        lose(kernel.budgets.bonds, tape.bonds, tape.opens.values())
         tape.opens.clear()
         tape.bonds.clear()
 
@@ -262,8 +264,10 @@ class Resuming:
 
     def opens(self) -> Iterable[tuple[int, Open]]:
         """The calls of runs that go on which only the log knows."""
-        for tape in [run.tape for run in self._kernel.runs.values() if run.tape is not None]:
-            yield from as_spent(tape.opens.values(), tape.bonds).items()
+        for tape, is_begun in [
+            (one.tape, one.id not in self.waiting) for one in self._kernel.runs.values() if one.tape
+        ]:
+            yield from as_spent(tape.opens.values(), tape.bonds, is_begun=is_begun).items()
 
     def make_again(
         self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool
@@ -288,11 +292,11 @@ class Resuming:
             resource=resource, body=body, parent=run.work, labels=carried(run, run.work), owner=owner, now=kernel.loop.now(),
         )  # fmt: skip
         call.began, call.seq, call.until, call.answer = time_micros(one.time), one.seq, one.until, one.answer
-        call.by, call.was_taken_back = replace(call.by, is_approved=one.answer == "approved"), one.answer != "held"
+        call.by, call.was_taken_back = replace(call.by, is_approved=one.answer == "approved"), one.was_begun
         call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        is_lost = not header.method.startswith("kernel.") and not may_be_made_again(provided, one.most)
+        is_lost = one.is_begun and not header.method.startswith("kernel.") and not may_be_made_again(provided, one.most)
         if one.answer == "edited" or (one.answer in ("", "approved") and is_lost):  # whatever it may do now
             why = f"{header.method} had begun when all was ended: look before you repeat it"
             kernel.exchange.fail(call, OUTCOME_UNKNOWN, why)
@@ -311,5 +315,5 @@ class Resuming:
             kernel.exchange.hold(call)
         elif is_begun:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
-        else:
-            kernel.deliver(call)
+        else:  # that one only waited holds until its run's start is on disk
+            kernel.exchange.deliver_after(-1 if one.is_begun else kernel.log.size - 1, call)

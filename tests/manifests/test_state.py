@@ -12,7 +12,7 @@ from manifests.installed import Installed, Package
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
 from manifests.state import State, authority, fold, from_bytes, to_bytes
-from manifests.unended import unended
+from manifests.unended import as_spent, unended
 from wire.entries import NO_PREV, Cost, Entry
 from wire.errors import ManipleError
 from wire.signing import SigningKey
@@ -299,3 +299,23 @@ def test_what_an_unfinished_run_has_asked_and_spent_is_known_to_the_next_kernel(
     ]
     one = _folded(entries).unfinished["r-1"]
     assert (one.calls, one.spent) == (2, (14, 6))
+
+
+def test_a_call_that_only_waited_is_known_as_that_until_its_run_has_another_process() -> None:
+    def said(kind: str, **more: Any) -> Entry:
+        return Entry(
+            seq=0, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", kind=kind, principal="kernel", run="r-1", **more
+        )
+
+    begun = said("run.start", call=2, detail={"kind": "task", "name": "alpha"})
+    most = {"most": {"tokens": 7, "micro_dollars": 3}, "payers": [""], "effect": "external"}
+    calls = [said("call", call=number, method="web.post", detail=most) for number in (4, 6)]
+    left = said("run.left", detail={"waited": [6, 8]})
+    state = from_bytes(to_bytes(_folded([begun, *calls, left])))
+    assert {number: one.was_begun for number, one in state.open.items()} == {4: True, 6: False}
+    assert as_spent(state.open.items(), {}) == state.open
+    assert all(one.was_begun for one in as_spent(state.open.items(), {}, is_begun=True).values())
+    ends = {one["call"]: (one["verdict"], one.get("cost")) for one in unended(state, ())}
+    assert ends == {4: ("failed", COST), 6: ("cancelled", None)}
+    again = _folded([begun], state)
+    assert all(one.was_begun for one in again.open.values())
