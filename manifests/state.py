@@ -20,7 +20,7 @@ from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished, mark_begun
+from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
@@ -254,23 +254,10 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
     gone = state.unfinished.pop(entry.run, None)
     if gone is not None and not gone.has_work:
         _never_begun(state, entry.run, gone.instead)
+        forget_unasked(state.unfinished)
     elif gone is not None:
-        gone.has_ended = True
-        state.unfinished[entry.run] = gone
-    while unasked := _unasked(state):
-        for run in unasked:
-            del state.unfinished[run]
+        end(state.unfinished, entry.run, gone)
     _keep_needed(state)
-
-
-def _unasked(state: State) -> list[str]:
-    """The runs that have ended, and have neither an asker that could ask again, nor another run that goes on instead."""
-    runs = state.unfinished
-    needed = {one.instead for one in runs.values()}
-    ended = [
-        (run, runs.get(one.asker or one.spawner)) for run, one in runs.items() if one.has_ended and run not in needed
-    ]
-    return [run for run, asker in ended if asker is None or asker.has_ended]
 
 
 def _decision(state: State, entry: Entry, _: Load) -> None:
@@ -280,6 +267,7 @@ def _decision(state: State, entry: Entry, _: Load) -> None:
 
 def _kernel_start(state: State, entry: Entry, _: Load) -> None:
     state.made_of = {name: str(entry.detail[name]) for name in MADE_OF if name in entry.detail}
+    forget_unasked(state.unfinished)  # an older Maniple's snapshot does not tell what runs asked for
 
 
 def _never_begun(state: State, run: str, instead: str) -> None:

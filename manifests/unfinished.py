@@ -1,12 +1,16 @@
 """What the log has begun and not ended: calls and task runs (pure values, part of `State`)."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from manifests.ledger import Sum
 from manifests.schema import Effect
+
+ENDED_MOST: Final = 4_096
+"""Runs that have ended which the run that began them may still wait for: more than may be under way at once."""
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +52,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     if it ends with that. last: the newest entry of a call of its own. has_ended: see above. hand, seal, made_of: what it
     was begun with, see State.kept and State.made_of. decided: what the last `decision` about it said. instead: the run that
     it was begun instead of. calls, spent: those that it has made, and what they have cost.
+    ended: of the runs that it asked for, those that have ended and that it may still ask about, ENDED_MOST at most.
     has_work: the log has its work's entry, which comes next after its own; without it one that was asked for was never
     begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before.
     """
@@ -68,6 +73,39 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     depth: int = 0
     calls: int = 0
     spent: Sum = (0, 0)
+    ended: list[str] = []
+
+
+def end(runs: dict[str, Unfinished], run: str, one: Unfinished) -> None:
+    """A run, which was taken out of these, has its end: it is known as long as somebody may ask for it."""
+    one.has_ended, runs[run] = True, one
+    asker = runs.get(one.asker or one.spawner)
+    if asker is not None and not asker.has_ended:
+        asker.ended.append(run)
+        if len(asker.ended) > ENDED_MOST:
+            _forget(runs, asker.ended.pop(0))
+    elif not one.ended and not one.instead:  # it alone can be forgotten now, so the others need no look
+        _forget(runs, run)
+    if one.ended or one.instead:
+        forget_unasked(runs)
+
+
+def _forget(runs: dict[str, Unfinished], run: str) -> None:
+    """Forget a run that has ended, and those that it was begun instead of; not one instead of which another goes on."""
+    while run in runs and not any(one.instead == run for one in runs.values()):
+        run = runs.pop(run).instead
+
+
+def forget_unasked(runs: dict[str, Unfinished]) -> None:
+    """Forget the runs that have ended, and have neither an asker that could ask again, nor another that goes on instead."""
+    while True:
+        needed = {one.instead for one in runs.values()}
+        ended = {run: runs.get(one.asker or one.spawner) for run, one in runs.items() if one.has_ended}
+        gone = [run for run, one in ended.items() if run not in needed and (one is None or one.has_ended)]
+        if not gone:
+            return
+        for run in gone:
+            del runs[run]
 
 
 def mark_begun(opens: dict[int, Open], calls: Iterable[int], *, is_begun: bool) -> None:

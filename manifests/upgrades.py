@@ -106,7 +106,7 @@ def check_restart(hand: Installed | None, name: str) -> Installed:
 def spawned(state: State, asked: int) -> str:
     """The run that a call has begun already, or that goes on instead of it; "" for none."""
     first = next((run for run, one in state.unfinished.items() if one.asked == asked and asked), "")
-    return newest(state, first)
+    return newest(state, first) if first else ""
 
 
 def newest(state: State, run: str) -> str:

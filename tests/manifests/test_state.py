@@ -1,5 +1,6 @@
 """The state is what the entries say: the same from any snapshot on, and nothing of a removed Hand stays behind."""
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifests import unfinished
 from manifests.grants import asked
 from manifests.installed import Installed, Package
 from manifests.schema import Capability, HandSection, Manifest
@@ -18,6 +20,7 @@ from wire.errors import ManipleError
 from wire.signing import SigningKey
 
 KEY = SigningKey("test", bytes(32))
+TIME = "2026-11-21T00:00:00.000000Z"
 COST = Cost(tokens=7, micro_dollars=3)
 NAMES = ("alpha", "beta")
 METHODS = ("web.fetch", "files.read", "kernel.note")
@@ -319,3 +322,51 @@ def test_a_call_that_only_waited_is_known_as_that_until_its_run_has_another_proc
     assert ends == {4: ("failed", COST), 6: ("cancelled", None)}
     again = _folded([begun], state)
     assert all(one.was_begun for one in again.open.values())
+
+
+def _forest(acts: list[tuple[int, int]]) -> Iterator[tuple[Entry, dict[str, tuple[str, bool]]]]:
+    """Starts and ends of runs that begin each other, and after each what must be known: whose each was, whether it ended."""
+    known: dict[str, tuple[str, bool]] = {}
+    for number, (act, which) in enumerate(acts):
+        alive = [run for run, (_, has_ended) in known.items() if not has_ended]
+        run, verdict = f"r-{number}", "ended"
+        detail: dict[str, Any] = {"kind": "task", "name": "alpha"}
+        if act == 2 and alive:
+            run = alive[which % len(alive)]
+            known[run], kind = (known[run][0], True), "run.end"
+        else:
+            kind, asker = "run.start", alive[which % len(alive)] if act and alive else ""
+            known[run] = asker, False
+            detail |= {"asked": 2, "asker": asker, "spawner": asker} if asker else {}
+        while gone := [one for one, (asker, ended) in known.items() if ended and known.get(asker, ("", True))[1]]:
+            for one in gone:
+                del known[one]
+        yield (
+            Entry(
+                seq=0, prev=NO_PREV, time=TIME, kind=kind, principal="kernel", run=run, verdict=verdict, detail=detail
+            ),
+            known,
+        )
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50)), max_size=60))
+def test_a_run_that_has_ended_is_known_as_long_as_one_that_began_it_may_ask_for_it(acts: list[tuple[int, int]]) -> None:
+    state = State()
+    for entry, known in _forest(acts):
+        fold(state, entry, _load)
+        for one in state.unfinished.values():
+            one.has_work = True
+        assert {run: (one.asker, one.has_ended) for run, one in state.unfinished.items()} == known
+
+
+def test_of_what_a_run_began_and_has_ended_the_latest_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, "ENDED_MOST", 100)
+    starts = [(0, 0), *[(1, 0)] * 3, *[(1, 0), (2, 4)] * 300]
+    state = State()
+    for entry, _ in _forest(starts):
+        fold(state, entry, _load)
+        for one in state.unfinished.values():
+            one.has_work = True
+    ended = [run for run, one in state.unfinished.items() if one.has_ended]
+    assert ended == [f"r-{4 + 2 * number}" for number in range(200, 300)]
+    assert len(state.unfinished) == 104
