@@ -7,8 +7,10 @@ What a crash left behind the last record, or what the log does not vouch for any
 
 import errno
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
@@ -185,6 +187,9 @@ class Journal:
 
     def store(self) -> None:
         """Write and erase what was taken. Raises OSError; what was done by then is not done again."""
+        with suppress(FileExistsError):  # as it does, unless somebody took it away with all that lay in it
+            os.mkdir(self.folder, 0o700)
+            sys.stderr.write("journal/runs was not there any more, and what runs were told is lost: it was made anew\n")
         if gone := self._going:
             self._erase(gone)
             with self._lock:

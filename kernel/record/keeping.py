@@ -53,7 +53,8 @@ class Keeping:
         """Erase what is old, now and each EVERY seconds."""
         kernel, now, keep = self._kernel, self._kernel.time() / 1_000_000, self._kernel.home.identity.journal
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
-        for path in os.scandir(kernel.log.journal.folder):  # a tenth of what glob() and a Path for each take
+        # scandir takes a tenth of what glob() and a Path for each do; a folder that was taken away store() makes anew
+        for path in os.scandir(kernel.log.journal.folder) if kernel.log.journal.folder.is_dir() else ():
             run, is_named = path.name.removesuffix(".tape"), path.name[:2] == "r-" and path.name[-5:] == ".tape"
             if not is_named or run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
                 continue

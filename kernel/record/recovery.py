@@ -90,13 +90,9 @@ def recover(folder: Path, start: Snapshot, take: Callable[[Entry], object], *, k
         notes = read_notes(folder, start.origin, history=start.size == 0)
         lines = Lines(folder, start.segment, start.offset)
         log = verify_lines(
-            lines,
-            checkpoints=list(open_checkpoints(notes, [key], start.origin)),
-            seq=start.size,
-            prev=start.prev,
-            frontier=Frontier.from_list(start.size, start.frontier),
-            each=hand_on,
-        )
+            lines, checkpoints=list(open_checkpoints(notes, [key], start.origin)), seq=start.size, prev=start.prev,
+            frontier=Frontier.from_list(start.size, start.frontier), each=hand_on,
+        )  # fmt: skip
         if log.size and not notes:
             raise LogInvalid(0, "no checkpoint is there that covers it, nor any other")
         if raised:

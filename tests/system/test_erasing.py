@@ -1,6 +1,7 @@
 """What a run was told can be erased, by its operator or when it is old; the log and every proof of it stay."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -103,6 +104,31 @@ def test_what_is_old_is_erased_when_a_kernel_starts_and_a_run_that_failed_is_kep
     assert entry(kernel.home, "erase", run=runs["done"]).why == "older than 30 days"
     assert not [one for one in entries(kernel.home, "erase") if one.run == runs["failed"]]
     assert tape(kernel, runs["failed"]).exists()
+
+
+def test_the_folder_of_tapes_that_is_taken_away_is_made_anew_and_that_is_told(kernel: Kernel) -> None:
+    """Before the first look at what is old; and while a run works, which cannot go on later."""
+    folder = kernel.home / "journal" / "runs"
+    kernel.down()
+    kernel.up()
+    shutil.rmtree(folder)
+    time.sleep(1.3)
+    assert "Traceback" not in kernel.log()
+    lost = begin(kernel, rest=0.02)
+    until(lambda: len(entries(kernel.home, "call")) > 6, "it is under way")
+    assert kernel.log().count("journal/runs was not there any more") == 1
+    shutil.rmtree(folder)
+    whole = begin(kernel, calls=3)
+    assert chaos.outcome_of(kernel, whole)["outcome"] == "done"
+    assert tape(kernel, whole).stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+    kernel.kill()
+    kernel.up()
+    assert "it cannot go on" in entry(kernel.home, "note", run=lost).why
+    with kernel.client() as client:
+        assert ended(client, "kernel.status") == "done"
+    assert chaos.outcome_of(kernel, begin(kernel, calls=3))["outcome"] == "done"
+    assert "Traceback" not in kernel.log()
 
 
 @pytest.mark.wide
