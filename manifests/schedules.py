@@ -6,6 +6,7 @@ inputs that stand there, in nobody's name but its own, and once for each key.
 """
 
 from collections.abc import Collection
+from itertools import takewhile
 from typing import Final
 
 from msgspec import Struct
@@ -38,7 +39,7 @@ DEPTH_MOST: Final = 8
 
 
 class Firing(Struct, frozen=True, kw_only=True):
-    """A run that is to begin, or one that did: `before` is that. replaced: runs that end for it."""
+    """A run that is to begin, or one that did: `before` is that. replaced: runs that end when it has begun."""
 
     inputs: object = None
     before: str = ""
@@ -68,7 +69,8 @@ def decide(state: State, hand: Installed, asked: Fired, working: Collection[str]
         raise Refusal("schedule", f"{hand.name} has no [schedule]: `maniple start {hand.name}` starts it")
     begun = state.fired.get(hand.id, {})
     if asked.key in begun:
-        return Firing(before=begun[asked.key])
+        older = takewhile(lambda run: run != begun[asked.key], begun.values() if schedule.overlap == "replace" else ())
+        return Firing(before=begun[asked.key], replaced=tuple(run for run in older if run in working))
     if asked.event:
         _check_event(schedule, authority(state, hand), hand.name, asked)
     still = tuple(run for run in begun.values() if run in working)

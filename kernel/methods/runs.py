@@ -1,5 +1,6 @@
 """Beginning, watching and ending runs: start, spawn, wait, stop, restart, pause, resume, ps."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -64,15 +65,17 @@ def _begin(request: Request, hand: Installed) -> object:
     return answer_when_begun(request, run)
 
 
-def answer_when_begun(request: Request, run: Run) -> object:
-    """Answer with a run's id when its files were found as they were sealed."""
+def answer_when_begun(request: Request, run: Run, then: Callable[[], None] = lambda: None) -> object:
+    """Answer with a run's id when its files were found as they were sealed, and do then what waits for that."""
     kernel, call = request.kernel, request.call
 
     def begun(outcome: Outcome | None) -> None:
         if outcome is not None and isinstance(outcome.header, headers.Refused):
             kernel.exchange.refuse(call, Refusal(outcome.header.code, outcome.header.why))
-        else:
-            kernel.answer(call, {"run": run.id})
+            return
+        if outcome is None:
+            then()
+        kernel.answer(call, {"run": run.id})
 
     kernel.results.when_begun(run.id, begun)
     return None

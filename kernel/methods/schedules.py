@@ -1,10 +1,11 @@
 """What is scheduled, and its start, for the Hand `scheduling` (acts on what manifests/schedules.py decides)."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kernel.methods.request import Request, method
 from kernel.methods.runs import answer_when_begun
-from manifests.schedules import KEY_MOST, Fired, decide, rows
+from manifests.schedules import KEY_MOST, Fired, Firing, decide, rows
 from wire import codec
 from wire.errors import Refusal
 
@@ -29,16 +30,21 @@ def _fire(request: Request) -> object:
     working = _working(kernel)
     firing = decide(kernel.state, hand, asked, working)
     if firing.before:
+        _replace(kernel, firing)  # a kernel that died just then had not
         return {"run": firing.before, "again": True, "working": firing.before in working}
     if not asked.event:  # nothing that the caller has seen goes into the run
         call.labels = frozenset()
     inputs = codec.encode_body(firing.inputs)
-    for run in (kernel.runs[name] for name in firing.replaced):
+    begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
+    return answer_when_begun(request, begun, partial(_replace, kernel, firing))
+
+
+def _replace(kernel: "Kernel", firing: Firing) -> None:
+    """End what a firing replaces, now that its own run has begun: one that is refused takes nobody's place."""
+    for run in (kernel.runs[name] for name in firing.replaced if name in _working(kernel)):
         run.why = "replaced by its next scheduled run"  # one that is asleep, too, is cancelled and does not fail
         if run.work is not None:
             kernel.exchange.cancel(run.work, run.why)
-    begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
-    return answer_when_begun(request, begun)
 
 
 def _working(kernel: "Kernel") -> set[str]:

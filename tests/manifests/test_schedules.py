@@ -86,6 +86,16 @@ def test_a_run_that_is_replaced_is_named() -> None:
     assert decide(state, one, Fired(key="at 2", due=DUE), {"r-1"}).replaced == ("r-1",)
 
 
+@pytest.mark.parametrize(("overlap", "replaced"), [("replace", ("r-1",)), ("skip", ()), ("queue", ())])
+def test_one_that_has_begun_still_replaces_those_before_it(overlap: Any, replaced: tuple[str, ...]) -> None:
+    """A kernel that died just then had not ended them."""
+    state, one = hand("a", Schedule(every_ms=1000, overlap=overlap))
+    for number in (1, 2, 3):
+        started(state, "a", f"r-{number}", f"at {number}")
+    again = decide(state, one, Fired(key="at 2", due=DUE), {"r-1", "r-2", "r-3"})
+    assert (again.before, again.replaced) == ("r-2", replaced)
+
+
 def test_an_event_starts_only_who_waits_for_it_and_may_hear_it() -> None:
     schedule = Schedule(on="web.seen", where={"rows": {"above": 5}}, inputs={"rows": "$event.rows"})
     state, one = hand("a", schedule, "task", cap("kernel.subscribe", "web.seen"))

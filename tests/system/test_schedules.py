@@ -134,6 +134,32 @@ def test_overlap_is_kept_whoever_asks(kernel: Kernel, client: Client) -> None:
     assert until(lambda: ended(client, "replace"), "its history")[0]["outcome"] == "cancelled"
 
 
+@pytest.mark.parametrize("why", ["paused", "seal"])
+def test_a_run_whose_next_one_is_refused_works_on(kernel: Kernel, client: Client, why: str) -> None:
+    """Refused by the kernel, and by the run's own process, which finds a file that is not what was sealed."""
+    source = beat(f"stays-{why}", 'at = "2999-01-01T00:00"\noverlap = "replace"\ninputs = { lasts = 600 }')
+    install(kernel, source)
+    due: dict[str, object] = {"due": "2026-11-26T00:00:00.000000Z"}
+    run = told(client, "kernel.fire", f"stays-{why}", due | {"key": "1"})["run"]
+    (main,) = kernel.home.glob(f"hands/stays-{why}-*/main.py")
+    sealed = main.read_bytes()
+    if why == "paused":
+        client.call("kernel.pause", f"stays-{why}")
+    else:
+        main.write_bytes(sealed + b"# altered")
+    with pytest.raises(NotDone) as refused:
+        client.call("kernel.fire", f"stays-{why}", due | {"key": "2"})
+    assert refused.value.reason == why
+    main.write_bytes(sealed)
+    client.call("kernel.resume", f"stays-{why}")
+    assert {one["run"] for one in told(client, "kernel.ps")["runs"]} >= {run}
+    assert not [one for one in entries(kernel.home, "end") if "replaced by" in one.why and one.principal == run]
+    begun = told(client, "kernel.fire", f"stays-{why}", due | {"key": "3"})["run"]
+    outcome = told(client, "kernel.wait", "", {"run": run})
+    assert (outcome["outcome"], outcome["text"]) == ("cancelled", "replaced by its next scheduled run")
+    assert {one["run"] for one in told(client, "kernel.ps")["runs"]} >= {begun}
+
+
 @pytest.mark.wide
 def test_a_run_that_sleeps_is_replaced_like_any_other(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel, kernel.client() as client:
