@@ -22,7 +22,7 @@ CODES: Final[dict[str, str]] = {
     "too large": "The file is, or would be, larger than the Hand's limit `file_size`, or than can be changed in place.",
     "disk full": "The disk or the quota is full; the old file is untouched.",
     "other filesystem": "The file lies on another filesystem than its root, so the root's bin cannot hold it.",
-    "busy": "Another process holds the folder's lock, or too many files are open; try again.",
+    "busy": "Another process holds the folder's lock, too many files are open, or no thread is left; try again.",
     "arguments": "An argument has a value that makes no sense.",
     "disk error": "The disk reported something else; the text says what.",
 }
@@ -44,6 +44,7 @@ _BY_ERRNO: Final[dict[int, str]] = {
     errno.EXDEV: "other filesystem",
     errno.EMFILE: "busy",
     errno.ENFILE: "busy",
+    errno.EAGAIN: "busy",
 }
 
 
