@@ -62,7 +62,9 @@ def _begin(request: Request, hand: Installed) -> object:
     run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached, seconds=seconds)
     if request.arguments.get("wait"):
         return _answer_when_ended(request, run.id)
-    return answer_when_begun(request, run)
+    assert run.work is not None
+    call.children[run.work.number] = run.work  # taken back before that has begun, it takes its run with it
+    return answer_when_begun(request, run, call.children.clear)
 
 
 def answer_when_begun(request: Request, run: Run, then: Callable[[], None] = lambda: None) -> object:
