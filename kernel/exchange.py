@@ -117,7 +117,7 @@ class Exchange:
         return self._kernel.log.put_off(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
 
     def _deliver_if_open(self, call: OpenCall) -> None:
-        if call.number in self.calls:
+        if self.calls.get(call.number) is call:
             self._kernel.deliver(call)
 
     def deliver(self, call: OpenCall, run: Run) -> None:
@@ -227,11 +227,11 @@ class Exchange:
 
     def _close(self, call: OpenCall) -> bool:
         """Take a call out of those that are open; whether it was one."""
-        if self.calls.pop(call.number, None) is None:
+        if self.calls.get(call.number) is not call:  # it was put back, and may be made again since
             return False
-        for timer in (call.timer, call.alarm):
-            if timer is not None:
-                timer.cancel()
+        del self.calls[call.number]
+        for timer in filter(None, (call.timer, call.alarm)):
+            timer.cancel()
         if call.parent is not None:
             call.parent.children.pop(call.number, None)
             self.look_beside(call)

@@ -78,7 +78,7 @@ class Services:
     def deliver(self, call: OpenCall, hand: Installed) -> None:
         """Bring a call to a service, in its caller's turn."""
         life = self.life(hand)
-        life.waiting.add(call.caller, call.number)
+        life.waiting.add(*call.queued())
         self.feed(life)
 
     def feed(self, life: Life) -> None:
@@ -98,7 +98,7 @@ class Services:
         if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
             life.shares.take(run.first_cpu(), run.serving.values())
         while run.has_room and life.waiting and (number := self._next(life, run)) is not None:
-            if (call := kernel.exchange.calls.get(number)) is not None and call.state == "open":
+            if (call := kernel.exchange.calls.get(number)) is not None and call.is_queued and call.state == "open":
                 call.shares = life.shares.sum
                 kernel.exchange.deliver(call, run)
         if run.serving and not life.is_watched:
@@ -220,9 +220,9 @@ class Services:
         self.lives = {hand: life for hand, life in self.lives.items() if life.run is not None or by_id(hand)}
 
     def _turn_away(self, life: Life, refusal: Refusal) -> None:
-        ends, life.waiters = life.waiters, []
-        calls = self._kernel.exchange.calls
-        for call in [*ends, *(calls[number] for number in life.waiting.all() if number in calls)]:
+        ends, life.waiters, calls = life.waiters, [], self._kernel.exchange.calls
+        queued = (calls[number] for number in life.waiting.all() if number in calls)
+        for call in [*ends, *(one for one in queued if one.is_queued)]:
             self._kernel.exchange.refuse(call, refusal)
 
     def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:

@@ -166,7 +166,7 @@ class Supervisor:
         self._tell_settings(run)
         if life is not None:
             self.services.ready(life, run)
-        elif run.work is not None and run.work.number in self._kernel.exchange.calls:
+        elif run.work is not None and self._kernel.exchange.calls.get(run.work.number) is run.work:
             if run.work.state == "open":
                 self._kernel.exchange.deliver(run.work, run)
             else:

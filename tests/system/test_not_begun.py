@@ -10,7 +10,7 @@ from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system import chaos
 from tests.system.costly import COSTLY, rooms, spent
-from tests.system.fates import call, entries, entry, runs, until
+from tests.system.fates import call, entries, entry, runs, table, until
 from tests.system.test_resuming import begin
 
 DESK = Source(
@@ -170,3 +170,86 @@ def test_only_what_was_at_its_provider_costs_its_most_when_the_run_does_not_go_o
         ("cancelled", None),
     ]
     assert all(row["reserved"] == 0 for row in rooms(kernel, "").values())
+
+
+SLOW_DESK = DESK._replace(
+    main=DESK.main.replace(
+        "class Desk(Hand):",
+        """class Desk(Hand):
+    async def start(self) -> None:
+        (self.state / "starts").touch()
+        while (self.state / "hold").exists():
+            await asyncio.sleep(0.02)
+""",
+    )
+)
+CLERK = Source(
+    """
+[hand]
+name = "desk"
+version = "1.0.0"
+description = "Has an effect, and takes its time to start."
+entry = "main:Desk"
+kind = "task"
+autonomy = "full"
+
+[provides."desk.send"]
+summary = "Have an effect"
+resource = "none"
+effect = "external"
+params = { text = "string", seconds = "float" }
+""",
+    """
+import asyncio
+
+from runtime import Call, Hand
+
+
+class Desk(Hand):
+    async def start(self) -> None:
+        await asyncio.sleep(1.5)
+
+    async def send(self, call: Call, text: str, seconds: float) -> str:
+        return "sent"
+""",
+)
+
+
+def test_what_a_process_that_dies_late_had_to_answer_is_answered_by_the_next_alone(tmp_path: Path) -> None:
+    """A call that was put back, and is made again, has the same number: the end of the one before is not its own."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.late") as kernel:
+        for hand in (CLERK, PAIR):
+            install(kernel, hand)
+        run = begin(kernel, "pair")
+        until(lambda: len(entries(kernel.home, "run.confined")) == 3, "both that answer are starting")
+        call(kernel, "kernel.freeze")
+        call(kernel, "kernel.thaw")
+        assert chaos.outcome_of(kernel, run)["value"] == ["sent", "sent"]
+
+
+def test_a_call_that_is_made_again_does_not_take_its_own_place_in_the_queue_before_it_is_due(tmp_path: Path) -> None:
+    """Else it is at its provider before the log on disk says that it may be, and after a crash it is made once more."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.late") as kernel:
+        slow = kernel.home / "run/slow"
+        for hand in (SLOW_DESK, PAIR):
+            install(kernel, hand)
+        run = begin(kernel, "pair")
+        until(lambda: sent(kernel) == ["first"], "one is there")
+        until(lambda: len([one for one in entries(kernel.home, "call") if one.method == "desk.send"]) == 2, "both are")
+        (starts,) = kernel.home.glob("state/*/starts")
+        starts.with_name("hold").touch()
+        starts.unlink()
+        call(kernel, "kernel.freeze")
+        call(kernel, "kernel.thaw")
+        slow.touch()
+        until(lambda: starts.exists(), "it starts again")
+        again = until(lambda: [row for row in runs(kernel, "pair") if row["open"] == 2], "its caller has asked again")
+        starts.with_name("hold").unlink()
+        until(lambda: "second" in sent(kernel), "it is there", closely=True)
+        durable = table(call(kernel, "kernel.status"))["durable"]
+        assert isinstance(durable, int)
+        slow.unlink()
+        chaos.outcome_of(kernel, run)
+        _, begun = [one for one in entries(kernel.home, "run.start") if one.run == again[0]["run"]]
+        assert durable > begun.seq
+        assert sent(kernel) == ["first", "second"]
