@@ -87,6 +87,7 @@ def end(runs: dict[str, Unfinished], run: str, one: Unfinished) -> None:
     elif not one.ended and not one.instead:  # it alone can be forgotten now, so the others need no look
         _forget(runs, run)
     if one.ended or one.instead:
+        one.ended = []
         forget_unasked(runs)
 
 

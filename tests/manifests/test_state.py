@@ -370,3 +370,16 @@ def test_of_what_a_run_began_and_has_ended_the_latest_are_known(monkeypatch: pyt
     ended = [run for run, one in state.unfinished.items() if one.has_ended]
     assert ended == [f"r-{4 + 2 * number}" for number in range(200, 300)]
     assert len(state.unfinished) == 104
+
+
+def test_what_a_run_that_has_ended_began_is_not_kept_with_it() -> None:
+    """It asks for none of them any more, while it itself may be asked for, as many others may."""
+    state = State()
+    for entry, _ in _forest([(0, 0), (1, 0), *[(1, 1), (2, 2)] * 20, (2, 1)]):
+        fold(state, entry, _load)
+        for one in state.unfinished.values():
+            one.has_work = True
+    assert {run: (one.has_ended, one.ended) for run, one in state.unfinished.items()} == {
+        "r-0": (False, ["r-1"]),
+        "r-1": (True, []),
+    }
