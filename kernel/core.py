@@ -105,14 +105,14 @@ class Kernel:
         """Record the start and what it found unfinished, and start what is wanted."""
         self.record("kernel.start", detail=code_digests())
         going_on = taking_up.boot(self)
-        anew = {run: begun_anew(self.state, run) for run in self.state.unfinished}
+        anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
         for said in unended(self.state, going_on):
             self.log.append("end", **said)
             fold(self.state, self.log.last, self.home.load)
         taking_up.reserve(self)
         self.state.open.clear()
         for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
-            self.record("run.end", run=run, verdict="died", why=anew[run] or "run ended: the kernel ended before it")
+            self.record("run.end", run=run, verdict="died", why=anew.get(run, lost))
         self.launcher.sweep(going_on)
         self.upgrading.boot()
         self.exchange.stand_still()

@@ -123,12 +123,10 @@ def unneeded(folders: Iterable[str], state: State, in_use: Iterable[str]) -> lis
     return [folder for folder in folders if folder not in needed and _MADE.search(folder)]
 
 
-def begun_anew(state: State, run: str) -> str:
-    """Why a run has ended that another was begun instead of, whose work is in the log; "" for every other."""
-    for name, one in state.unfinished.items():
-        if one.instead == run and (one.has_ended or one.work in state.open):
-            return f"{ANEW} {name}"
-    return ""
+def begun_anew(state: State) -> dict[str, str]:
+    """Why runs have ended that others were begun instead of, whose work is in the log."""
+    found = [(one.instead, name) for name, one in state.unfinished.items() if one.has_ended or one.work in state.open]
+    return {instead: f"{ANEW} {name}" for instead, name in found if instead}
 
 
 def cause(told: Began, work: OpenCall, most: Cost | None) -> OpenCall:

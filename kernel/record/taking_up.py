@@ -36,11 +36,11 @@ read again then.
 
 def boot(kernel: "Kernel") -> set[str]:
     """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
-    state, taken, room = kernel.state, set[str](), KEPT
+    state, taken, room, anew = kernel.state, set[str](), KEPT, upgrades.begun_anew(kernel.state)
     for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
         if one.instead and one.has_work:  # else a crash took that, and the other goes on itself
             kernel.results.replace(one.instead, run)
-        if one.has_ended or one.work not in state.open or upgrades.begun_anew(state, run):
+        if one.has_ended or one.work not in state.open or run in anew:
             continue
         if one.spawner and one.spawner not in taken:
             kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")

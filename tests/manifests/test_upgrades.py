@@ -1,5 +1,7 @@
 """What becomes of an unfinished run whose code is not what it was begun with, case by case."""
 
+import time
+
 import pytest
 from msgspec.structs import replace
 
@@ -102,9 +104,16 @@ def test_whoever_asks_for_a_run_finds_the_one_that_goes_on_instead_of_it() -> No
 
 def test_a_run_was_begun_anew_only_if_the_others_work_is_in_the_log() -> None:
     state = _state({"r-1": _run(), "r-2": _run(instead="r-1", work=8)})
-    assert begun_anew(state, "r-1") == ""
+    assert begun_anew(state) == {}
     state.unfinished["r-2"].has_ended = True
-    assert begun_anew(state, "r-1") == "upgraded: it was begun anew as r-2"
+    assert begun_anew(state) == {"r-1": "upgraded: it was begun anew as r-2"}
+
+
+def test_a_start_looks_at_each_run_that_it_knows_once() -> None:
+    runs = {f"r-{number}": _run(has_ended=True) for number in range(100_000)}
+    began = time.process_time()
+    assert begun_anew(_state(runs)) == {}
+    assert time.process_time() - began < 5
 
 
 def test_no_folder_is_taken_away_that_is_needed_or_that_maniple_did_not_name() -> None:
