@@ -78,7 +78,7 @@ class Services:
     def deliver(self, call: OpenCall, hand: Installed) -> None:
         """Bring a call to a service, in its caller's turn."""
         life = self.life(hand)
-        life.waiting.add(*call.queued())
+        life.waiting.add(call.caller, call.queued())
         self.feed(life)
 
     def feed(self, life: Life) -> None:

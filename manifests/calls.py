@@ -70,15 +70,13 @@ class OpenCall(CallLife):
     until then (microseconds since 1970); answer: as in Open; wish: why its caller itself wants him asked, "" if it does not.
     depth: how many scheduled runs lie behind it, each begun by an event of the one before; so it is for all made for it.
     heir: the held call that the operator makes this one instead of, and that gets its end. landlord: of a call that is
-    answered in its caller's scratch folder, that run. is_queued: it waits for a service, or did; not yet one that is made
-    again, whose number may still stand there.
+    answered in its caller's scratch folder, that run.
     """
 
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
-        "crashes", "deadline", "depth", "early", "heir", "is_detached", "is_queued", "labels", "landlord", "left", "most",
-        "parent", "provided", "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back",
-        "wish",
+        "crashes", "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "most", "parent",
+        "provided", "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -99,7 +97,7 @@ class OpenCall(CallLife):
         self.asks: tuple[Reason, ...] = ()
         self.heir: OpenCall | None = None
         self.seq = -1
-        self.was_taken_back = self.is_detached = self.is_queued = False
+        self.was_taken_back = self.is_detached = False
         self.bond: Bond | None = None
         self.landlord: Seeing | None = None
         self.left = self.shares = 0.0
@@ -147,6 +145,11 @@ class OpenCall(CallLife):
         return None if self.is_detached else covering(self.parent)
 
     @property
+    def brings(self) -> bool:
+        """Whether its reply is of what he has not seen in whose scratch folder its caller works."""
+        return self.parent is not None and self.parent.landlord is not None and not self.labels <= self.parent.labels
+
+    @property
     def was_begun(self) -> bool:
         """Whether something may have been done for it, before its end."""
         return self.state not in ("open", "held") or self.was_taken_back
@@ -172,11 +175,6 @@ class OpenCall(CallLife):
     def was_streamed(self) -> bool:
         """Whether some of its reply came before its end."""
         return self.down < limits.WINDOW
-
-    def queued(self) -> tuple[str, int]:
-        """Whose it is, and which, for the queue of a service."""
-        self.is_queued = True
-        return self.caller, self.number
 
     def take_back(self) -> None:
         """Its provider is gone: it waits for the next one."""

@@ -20,7 +20,7 @@ from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun
+from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun, see
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
@@ -313,6 +313,7 @@ def _approval(state: State, entry: Entry, _: Load) -> None:
 def _end(state: State, entry: Entry, _: Load) -> None:
     if state.open.pop(entry.call, None) is not None:
         _vouch(state, entry)
+    see(state.open, entry.parent, entry.labels)
     if entry.cost is None:
         return
     note(state.ledger, entry)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from manifests.ledger import Sum
 from manifests.schema import Effect
+from wire.labels import join
 
 ENDED_MOST: Final = 4_096
 """Runs that have ended which the run that began them may still wait for: more than may be under way at once."""
@@ -41,6 +42,12 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def was_begun(self) -> bool:
         """Whether something may have been done for it."""
         return self.is_begun and self.answer != "held"
+
+
+def see(opens: dict[int, Open], number: int, labels: tuple[str, ...]) -> None:
+    """Note what the reply to something that was made for this open call is of, for it and up its chain."""
+    while (one := opens.get(number)) is not None and not set(labels) <= set(one.labels):
+        opens[number], number = replace(one, labels=tuple(sorted(join(one.labels, labels)))), one.parent
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):

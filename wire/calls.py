@@ -26,9 +26,12 @@ provider. streaming: some of the reply has gone to the caller, so it can never b
 
 
 class CallLife:
-    """One call's state, and the credit of its two streams in chunks: down to the caller, up to the provider."""
+    """One call's state, and the credit of its two streams in chunks: down to the caller, up to the provider.
 
-    __slots__ = ("down", "number", "state", "up", "uploading")
+    is_queued: it waits for a service, or did; not yet one that is made again, whose number may still stand there.
+    """
+
+    __slots__ = ("down", "is_queued", "number", "state", "up", "uploading")
 
     def __init__(self, number: int, *, upload: bool) -> None:
         self.number = number
@@ -36,6 +39,12 @@ class CallLife:
         self.down = limits.WINDOW
         self.up = limits.WINDOW if upload else 0
         self.uploading = upload
+        self.is_queued = False
+
+    def queued(self) -> int:
+        """Its number, for the queue of a service."""
+        self.is_queued = True
+        return self.number
 
     def step(self, event: str) -> None:
         """Go on to the next state. Raises NotNow for an event that this state does not list."""

@@ -129,8 +129,8 @@ def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:
         by = replace(by, is_approved=left is not None and left.answer == "approved")
         parent = OpenCall(
             number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
-            deadline=now + max(0, told.deadline - contents.spent.wall) / 1000, labels=contents.labels, most=told.most,
-            upload=False,
+            deadline=now + max(0, told.deadline - contents.spent.wall) / 1000, most=told.most, upload=False,
+            labels=kernel.catalogue.seen(told.run, contents.labels, kernel.state.open.values()),
         )  # fmt: skip
     assert parent is not None
     parent.is_detached = bool(told.parent and not told.spawner)
