@@ -15,8 +15,8 @@ from typing import Final, Protocol, Self, TypeAlias
 import zmq
 from msgspec import Struct
 
-from kernel.cli import homes, screen
-from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
+from kernel.cli import ends, homes, screen
+from kernel.cli.exits import Ended, Exit, NoKernel
 from kernel.cli.serving import listening, open_run_folder, pidfd_of
 from wire import codec, headers, limits
 from wire.entries import Cost
@@ -155,7 +155,8 @@ class Client:
             labels=labels,
         )
         self._send(header, {} if arguments is None else arguments)
-        return self._end_of(number, chunk, _Upload(self, number, upload) if upload is not None else None, tick)
+        sender = _Upload(self, number, upload) if upload is not None else None
+        return self._end_of(number, method, resource, chunk=chunk, sender=sender, tick=tick)
 
     def subscribe(self, event: str, hear: Hear) -> None:
         """Each event of this name is given to hear, while the end of a call is waited for. Raises NotDone as call() does."""
@@ -171,8 +172,8 @@ class Client:
         self._end_of(self._number)
 
     def _end_of(
-        self, number: int, chunk: Callable[[bytes], None] | None = None, sender: "_Upload | None" = None,
-        tick: Callable[[], None] | None = None,
+        self, number: int, method: str = "", resource: str = "", *, chunk: Callable[[bytes], None] | None = None,
+        sender: "_Upload | None" = None, tick: Callable[[], None] | None = None,
     ) -> Reply:  # fmt: skip
         silence = _Silence(self)
         while True:
@@ -194,7 +195,7 @@ class Client:
                 case headers.Done(number=of, labels=labels, cost=cost) if of == number:
                     return Reply(value=codec.decode_body(body), labels=labels, cost=cost)
                 case headers.Failed() | headers.Refused() | headers.Cancelled() if said.number == number:
-                    raise _not_done(said, body)
+                    raise ends.not_done(said, method, resource)
                 case headers.Event(event=event):
                     self._send(headers.Credit(number=0, chunks=1))
                     self._hear[event](codec.decode_body(body))
@@ -358,30 +359,6 @@ def check_words(method: str, resource: str) -> None:
                 "be called, and on what",
                 Exit.USAGE,
             )
-
-
-_NOT_THERE: Final = ("no provider", "unknown run")
-"""Refusals of what is named and is not there: nobody forbids it."""
-
-_NO_NAME: Final = " is not a name to kernel."
-"""A refusal of words that cannot be a Hand's or a root's name, whatever there is."""
-
-
-def _not_done(said: headers.Failed | headers.Refused | headers.Cancelled, body: bytes) -> NotDone:
-    """An end that is not Done, as the sentence a person reads."""
-    match said:
-        case headers.Refused(code=reason, why=why) if reason in _NOT_THERE:
-            return NotDone(why, reason)
-        case headers.Refused(code=reason, why=why) if _NO_NAME in why:
-            what, _, rule = why.partition(_NO_NAME)
-            return NotDone(f"{what} is no name: {rule.partition(': ')[2]}; see `maniple hands`", reason, Exit.USAGE)
-        case headers.Refused(code=reason, why=why, grant=grant):
-            mend = f"; a grant that would allow it: {grant}" if grant else ""
-            return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)
-        case headers.Failed(code=reason, text=text):
-            return NotDone(f"{text} ({reason})" if reason not in text else text, reason)
-        case headers.Cancelled(why=why):
-            return NotDone(f"cancelled: {why}", "cancelled")
 
 
 def _key(home: str, name: str) -> bytes:

@@ -120,5 +120,13 @@ def test_words_that_cannot_be_right_end_with_2_and_what_is_not_there_with_1(
     assert "kernel." not in ran.err, "a name of the inside tells a person nothing"
 
 
+def test_a_refusal_is_known_by_its_code_and_not_by_its_words(shell: Shell) -> None:
+    """A resource stands in the kernel's sentence as it was typed, so that anybody can write into it what he likes."""
+    ran = shell.run("call", "files.read", "drawer/../a is not a name to kernel.show: b")
+    assert (ran.code, "refused: " in ran.err, "is no name:" in ran.err) == (4, True, False), ran
+    ran = shell.run("show", "a: b")
+    assert (ran.code, "'a: b' is no name: a name has 1 to 256 letters" in ran.err) == (2, True), ran
+
+
 def test_what_is_not_frozen_is_not_thawed(shell: Shell) -> None:
     assert shell.good("thaw") == "Nothing was frozen.\n"

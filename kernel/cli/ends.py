@@ -1,0 +1,39 @@
+"""How an end of a call that is not Done is told: the sentence that a person reads, and the exit code (pure)."""
+
+from typing import Final
+
+from kernel.cli.exits import Exit, NotDone
+from wire import headers
+
+_NOT_THERE: Final = ("no provider", "unknown run")
+"""Refusals of what is named and is not there: nobody forbids it."""
+
+
+def not_done(
+    said: headers.Failed | headers.Refused | headers.Cancelled, method: str = "", resource: str = ""
+) -> NotDone:
+    """What to raise for it. method, resource: of the call that it ends."""
+    match said:
+        case headers.Refused(code=reason, why=why) if reason in _NOT_THERE:
+            return NotDone(why, reason)
+        case headers.Refused(code="resource" as reason) if method.startswith("kernel.") and (rule := _rule(resource)):
+            return NotDone(f"{resource!r} is no name: {rule}; see `maniple hands`", reason, Exit.USAGE)
+        case headers.Refused(code=reason, why=why, grant=grant):
+            mend = f"; a grant that would allow it: {grant}" if grant else ""
+            return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)
+        case headers.Failed(code=reason, text=text):
+            return NotDone(f"{text} ({reason})" if reason not in text else text, reason)
+        case headers.Cancelled(why=why):
+            return NotDone(f"cancelled: {why}", "cancelled")
+
+
+def _rule(resource: str) -> str:
+    """Why this cannot be a Hand's or a root's name, whatever there is; "" when it can."""
+    from manifests.capabilities import name  # only here: most calls end in Done, and `ps` is to be quick
+    from manifests.errors import ResourceInvalid
+
+    try:
+        name.normalise(resource)
+    except ResourceInvalid as error:
+        return str(error)
+    return ""
