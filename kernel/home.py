@@ -16,45 +16,23 @@ import fcntl
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from kernel.errors import HomeError
-from manifests.confinement.layers import NAMES
+from manifests import identity
+from manifests.errors import ManifestInvalid
 from manifests.installed import Package
-from manifests.keeping import Keep
-from manifests.values import parse_duration
 from wire.errors import ManipleError, Refusal
 from wire.signing import SigningKey
 
-FORMAT: Final = 1
 FOLDERS: Final = {
     "keys": 0o700, "hands": 0o700, "compiled": 0o700, "log": 0o700, "journal": 0o700, "scratch": 0o711, "state": 0o711,
     "output": 0o700, "run": 0o700,
 }  # fmt: skip
 """With their modes: what lies in the two that are open to runs belongs to single ones."""
-
-
-class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run.
-
-    require: layers of confinement (manifests/confinement/layers.py) without which no run starts. journal: how long what runs
-    were told is kept. approvals_expire: how long a call waits for the operator's answer, such as 7d or 12h.
-    """
-
-    format: int
-    origin: Annotated[str, Meta(pattern=r"^[^\s+]+\Z")]
-    hash_seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
-    require: tuple[str, ...] = ()
-    journal: Keep = Keep()
-    approvals_expire: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}[smhd]\Z")] = "7d"
-
-    @property
-    def approval_micros(self) -> int:
-        """Microseconds that a call waits for the operator's answer."""
-        return parse_duration(self.approvals_expire) * 1000
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -123,7 +101,6 @@ class Home:
     def load(self, folder: str) -> Package:
         """The seal and the checked manifest of an installed folder. Raises HomeError when they cannot be read."""
         from manifests.check import check
-        from manifests.errors import ManifestInvalid
 
         try:
             with open(self.at("hands", folder, "HAND.toml"), "rb") as raw:
@@ -152,25 +129,19 @@ class Home:
         replace(path, msgspec.json.encode(secrets))
         sync_folder(path.parent)
 
-    def _identity(self) -> Identity:
-        import tomllib
-
+    def _identity(self) -> identity.Identity:
         try:
             with open(self.at("home.toml"), "rb") as file:
-                identity = msgspec.convert(tomllib.load(file), Identity)
-        except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
+                return identity.read(file.read(), file.name)
+        except OSError as error:
             raise HomeError(
-                f"{self.at('home.toml')} cannot be read: {error}; mend that, or restore it from a backup, then `maniple up`"
+                f"{self.at('home.toml')} cannot be read: {error.strerror}; restore it from a backup, then `maniple up`"
             ) from None
-        if identity.format != FORMAT:
-            known = (
-                f"and this Maniple knows {FORMAT}: use the one that made it; `maniple --version` tells which this is"
+        except ManifestInvalid as error:
+            told = "; and ".join(
+                f"{one.file}:{one.line}:{one.column}: {one.what}; {one.instead}" for one in error.problems
             )
-            raise HomeError(f"{self.at('home.toml')} has format {identity.format}, {known}")
-        if unknown := set(identity.require).difference(NAMES):
-            known = f"{', '.join(sorted(unknown))}, which is no layer: choose from {', '.join(NAMES)}"
-            raise HomeError(f"{self.at('home.toml')} requires {known}")
-        return identity
+            raise HomeError(f"{told}; mend that, then `maniple up`") from None
 
     def _key(self, name: str) -> bytes:
         try:

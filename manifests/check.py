@@ -34,6 +34,9 @@ _LONG_KEY: Final = re.compile(
 _TWICE: Final = re.compile(r"Cannot overwrite a value|Cannot declare .* twice")
 """What Python's reader says of what is there already."""
 
+_DIGITS: Final = re.compile(r"(?<![\w.+-])[+-]?[0-9][0-9_]{4000,}")
+"""A whole number that Python does not even begin to read."""
+
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_SECTIONS: Final = (
     "hand",
@@ -141,6 +144,11 @@ def _beyond(tree: dict[str, object]) -> list[Path]:
 
 def _syntax_problem(error: str, text: str, file: str) -> Problem:
     match = _WHERE.search(error)
+    if match is None and (digits := _DIGITS.search(text)):
+        line, column = text.count("\n", 0, digits.start()) + 1, digits.start() - text.rfind("\n", 0, digits.start())
+        return Problem(
+            file, line, column, "this is a number of more than 64 bits, which TOML does not have", "write less"
+        )
     if match is None:
         line, column = 1, 1
     elif match[1]:

@@ -4,7 +4,8 @@ import os
 
 from kernel.cli import homes, keyfile, package
 from kernel.cli.exits import Ended
-from kernel.home import FOLDERS, FORMAT, Home
+from kernel.home import FOLDERS, Home
+from manifests.identity import FORMAT
 from wire.errors import Unencodable
 from wire.ids import ID_BYTES, key_id
 from wire.signing import SEED_SIZE, SigningKey

@@ -183,25 +183,37 @@ def test_a_damaged_home_does_not_start_and_says_why(what: str, made: Shell, tmp_
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("hash_seed", "-1"), ("hash_seed", str(1 << 32)), ("origin", '""'), ("origin", '"a+b"')]
+    ("key", "value", "wanted"),
+    [
+        ("hash_seed", "-1", "write a whole number from 0 to 4294967295"),
+        ("hash_seed", str(1 << 32), "write a whole number from 0 to 4294967295"),
+        ("origin", '""', "write the name, without blanks"),
+        ("origin", '"a+b"', "write the name, without blanks"),
+    ],
 )
-def test_a_home_toml_that_holds_what_no_home_has_is_named(key: str, value: str, made: Shell, tmp_path: Path) -> None:
+def test_a_home_toml_that_holds_what_no_home_has_is_named(
+    key: str, value: str, wanted: str, made: Shell, tmp_path: Path
+) -> None:
     """With such a seed a kernel would start whose template dies at once; with such an origin log.key would be blamed."""
     shell = copied_home(made, tmp_path / "home")
     path = shell.home / "home.toml"
     path.write_text(re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", path.read_text()))
     ran = shell.run("up")
     assert is_one_clear_line(ran)
-    assert (ran.code, str(path) in ran.err, key in ran.err) == (1, True, True), ran
+    line = 1 + path.read_text().splitlines().index(f"{key} = {value}")
+    assert (ran.code, f"{path}:{line}:" in ran.err, key in ran.err, wanted in ran.err) == (1, True, True, True), ran
 
 
-@pytest.mark.parametrize("value", ["9" * 5_000, "[" * 5_000])
-def test_a_home_toml_that_cannot_be_read_at_all_is_named(value: str, made: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("9" * 5_000, ":3:13: this is a number of more than 64"), ("[" * 5_000, ":1:1: the file is nested")],
+)
+def test_a_home_toml_that_cannot_be_read_at_all_is_named(value: str, told: str, made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     path = shell.home / "home.toml"
     path.write_text(re.sub(r"(?m)^hash_seed = .*$", f"hash_seed = {value}", path.read_text()))
     ran = shell.run("up")
-    assert (ran.code, f"{path} cannot be read" in ran.err) == (1, True), ran
+    assert (ran.code, is_one_clear_line(ran), f"{path}{told}" in ran.err) == (1, True, True), ran
 
 
 @pytest.mark.parametrize("key", ["operator.key", "kernel.pub"])
