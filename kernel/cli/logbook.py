@@ -137,6 +137,14 @@ def installed(folder: Path) -> set[str]:
     return names
 
 
+def ids_of(folder: Path, name: str) -> tuple[str, ...]:
+    """The ids of all Hands that were ever installed under a name."""
+    told = [
+        entry.detail for entry in entries(folder, needles=(b'"kind":"hand.install"',)) if entry.kind == "hand.install"
+    ]
+    return tuple(dict.fromkeys(str(one["hand"]) for one in told if one.get("name") == name))
+
+
 def version_after(folder: Path, name: str) -> str:
     """The version after the newest that was ever installed of a Hand, removed or not; an older one would be refused."""
     told = [str(entry.detail.get("version")) for entry in entries(folder, needles=(b'"kind":"hand.install"',))

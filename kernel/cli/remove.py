@@ -7,7 +7,9 @@ import click
 from msgspec import Struct
 
 from kernel import folders
-from kernel.cli import compiling, memories, told
+from kernel.cli import compiling, installed, logbook, memories, told
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.sure import make_sure
 
@@ -26,17 +28,35 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     """Remove a Hand, with its grants, settings and secrets; its processes end first.
 
     What it kept in its state folder, and what it remembers, stays until --purge, but no later Hand of the same name gets
-    it: a Hand is known by an id, which never comes back.
+    it: a Hand is known by an id, which never comes back. Of a Hand that was removed before, --purge takes away what it left.
     """
+    with session.client() as client:
+        is_there = hand in {row.name for row in installed.rows(client)}
+        before = () if is_there else _left(session, hand)
+        if not is_there and not before:
+            installed.shown(client, hand)  # which says that it is not there, or that this is no name
+    if before and not purge:
+        raise Ended(
+            f"no Hand {hand!r} is installed; what one of that name left, `maniple remove {hand} --purge` takes away"
+        )
     if purge:
-        what = f"Remove {hand} and all that it kept and remembers, for ever?"
-        make_sure(what, f"maniple remove {hand} --purge", yes=yes, done="removed")
-    left, remembered = take_away(session, hand, purge=purge)
-    session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} is removed.")
+        what = f"Remove {hand} and all that it kept" if is_there else f"{hand} was removed. Remove what it kept"
+        make_sure(f"{what} and remembers, for ever?", f"maniple remove {hand} --purge", yes=yes, done="removed")
+    left = remembered = None
+    if is_there:
+        left, remembered = take_away(session, hand, purge=purge)
+    else:
+        with session.client() as client:
+            for one in before:
+                _purge(session, client, hand, one)
+    done = "is removed" if is_there else "was removed before; what it left is gone now"
+    session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} {done}.")
     if left:
         session.say(f"What it kept is still in {left}")
     if remembered:
         session.say(_remembered(remembered))
+    if purge and is_there and _left(session, hand):
+        session.say(f"Hands of that name that were removed before left more: `maniple remove {hand} --purge` again")
 
 
 def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, str | None]:
@@ -46,21 +66,43 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
         _delete(session, "keys", f"{removed.hand}.secrets")
         _delete(session, "keys", f"{removed.hand}.token")
         try:
-            if purge and memories.kept_of(session.home, removed.hand):
-                client.call("memory.erase", f"own/{removed.hand}", seconds=memories.LONG_S)
+            if purge:
+                _purge(session, client, hand, removed.hand)
             compiling.sweep(client)
-        except BaseException:  # the Hand is gone: typed again, this command finds none of that name
+        except BaseException:
             if memories.kept_of(session.home, removed.hand):
                 session.say(f"{hand} is removed. {_remembered(removed.hand)}")
             raise
-        finally:
-            if purge:
-                _delete(session, "state", removed.hand)
-                _delete(session, "output", f"{hand}.log")
-                _delete(session, "output", f"{hand}.log.1")
     kept = os.path.join(session.home, "state", removed.hand)
     remembered = removed.hand if memories.kept_of(session.home, removed.hand) else None
     return kept if os.path.isdir(kept) else None, remembered
+
+
+def _purge(session: Session, client: Client, hand: str, hand_id: str) -> None:
+    """What a removed Hand left; its memory first, for whose end another Hand is asked, which may refuse."""
+    try:
+        if memories.kept_of(session.home, hand_id):
+            client.call("memory.erase", f"own/{hand_id}", seconds=memories.LONG_S)
+    finally:
+        _delete(session, "state", hand_id)
+        for name in _printed(hand):
+            _delete(session, "output", name)
+
+
+def _left(session: Session, hand: str) -> tuple[str, ...]:
+    """The ids of the Hands of a name, of which none is installed, that left something; all of them, if it is in a log."""
+    ids = logbook.ids_of(session.log(), hand)
+    if any(os.path.exists(os.path.join(session.home, "output", name)) for name in _printed(hand)):
+        return ids
+    return tuple(
+        one
+        for one in ids
+        if memories.kept_of(session.home, one) or os.path.isdir(os.path.join(session.home, "state", one))
+    )
+
+
+def _printed(hand: str) -> tuple[str, str]:
+    return f"{hand}.log", f"{hand}.log.1"
 
 
 def _remembered(hand: str) -> str:

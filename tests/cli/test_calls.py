@@ -96,6 +96,7 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
     ("words", "code", "says"),
     [
         (("show", "bad name"), 2, "'bad name' is no name: "),
+        (("remove", "bad name", "--purge"), 2, "'bad name' is no name: "),
         (("start", "bad name"), 2, "'bad name' is no name: "),
         (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is no name: "),
         (("call", "nope.x"), 1, "nothing provides 'nope.x'"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, is_one_clear_line
 from tests.living import Source, write_hand
 
 KEEPER = Source(
@@ -186,9 +186,36 @@ def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shel
     assert "(removed)" in shell.good("memory", "stats")
     asked = shell.run("remove", "leaver", "--purge")
     assert (asked.code, "`maniple remove leaver --purge --yes` does not ask" in asked.err) == (2, True)
-    assert shell.told("remove", "leaver", "--purge", "--yes")["remembered"] is None
-    shell.good("memory", "erase", "--hand", kept, "--yes")
+    gone = shell.run("remove", "leaver", "--purge", "--yes", "--json")
+    assert gone.table()["remembered"] is None
+    assert "removed before left more: `maniple remove leaver --purge` again" in gone.err
+    asked = shell.run("remove", "leaver")
+    assert (asked.code, "`maniple remove leaver --purge` takes away" in asked.err) == (1, True), asked
+    assert is_one_clear_line(asked)
+    asked = shell.run("remove", "leaver", "--purge")
+    assert (asked.code, "`maniple remove leaver --purge --yes` does not ask" in asked.err) == (2, True)
+    assert "(removed)" in shell.good("memory", "stats")
+    assert shell.good("remove", "leaver", "--purge", "--yes") == (
+        "leaver was removed before; what it left is gone now.\n"
+    )
     assert "(removed)" not in shell.good("memory", "stats")
+    for words in (("remove", "leaver"), ("remove", "leaver", "--purge", "--yes"), ("remove", "nobody", "--purge")):
+        ran = shell.run(*words)
+        assert (ran.code, f"no Hand '{words[1]}' is installed" in ran.err, is_one_clear_line(ran)) == (1, True, True), (
+            ran
+        )
+
+
+def test_what_a_removed_service_kept_and_printed_is_purged_later(shell: Shell, tmp_path: Path) -> None:
+    folder = shell.good("new", "keeps", "--service", "--into", tmp_path).strip()
+    shell.good("install", folder, "--yes")
+    shell.good("call", "keeps.greet")
+    kept = Path(str(shell.told("remove", "keeps")["kept"]))
+    (kept / "note").write_text("kept\n")
+    printed = shell.home / "output" / "keeps.log"
+    printed.write_text("printed\n")
+    shell.good("remove", "keeps", "--purge", "--yes")
+    assert (kept.exists(), printed.exists()) == (False, False)
 
 
 def test_a_removal_whose_memory_cannot_be_erased_goes_on_and_says_what_is_left(shell: Shell, tmp_path: Path) -> None:
