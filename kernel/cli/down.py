@@ -4,6 +4,7 @@ from typing import Final
 
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
+from kernel.cli.patience import waiting
 
 WITHIN: Final = 60.0
 """Seconds from the kernel's answer, when everything is stopped, to the end of its process."""
@@ -16,7 +17,8 @@ def down(session: Session) -> None:
     Returns when the kernel's process is gone. What is wanted, paused or frozen is so again after the next `maniple up`.
     """
     with session.client() as client:
-        client.call("kernel.down", seconds=600)
+        with waiting(session, "everything to stop, in order") as tick:
+            client.call("kernel.down", seconds=600, tick=tick)
         pid = client.kernel_pid
         if not client.wait_for_exit(WITHIN):
             raise Ended(f"everything is stopped, but the kernel (process {pid}) is still there: `kill {pid}`")

@@ -16,6 +16,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session
 from kernel.cli.installed import Installed
+from kernel.cli.patience import waiting
 from manifests.check import LONGEST, check
 from manifests.grants import asked
 from manifests.mcp import folder, tools
@@ -89,7 +90,7 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
             if values:
                 client.call("kernel.set", passing.hand, {"values": dict(values)})
             try:
-                offer = offered(client, passing.hand)
+                offer = offered(session, client, passing.hand, wanted.hand)
             except (NotDone, OfferInvalid) as error:
                 why = str(error).replace(passing.name, wanted.name)
                 if isinstance(error, NotDone) and error.reason == LOGIN and not _is_alone(wanted):
@@ -114,7 +115,7 @@ def look(
     unasked = ""
     if old is not None and old[1].login is not None and old[1].url == wanted.url and not _is_alone(wanted):
         try:
-            return offered(client, wanted.hand)
+            return offered(session, client, wanted.hand)
         except (NotDone, OfferInvalid) as error:
             if isinstance(error, NotDone) and error.reason == LOGIN:
                 raise LoginWanted(str(error)) from None
@@ -131,8 +132,8 @@ def _is_alone(wanted: Wanted) -> bool:
     return wanted.login is not None and wanted.login.is_alone
 
 
-def offered(client: Client, hand: str) -> Offer:
-    """What the server of a Hand offers now. Raises NotDone, OfferInvalid."""
+def offered(session: Session, client: Client, hand: str, name: str = "") -> Offer:
+    """What the server of a Hand offers now. name: as people are told of it. Raises NotDone, OfferInvalid."""
     pieces = bytearray()
 
     def take(piece: bytes) -> None:
@@ -140,7 +141,9 @@ def offered(client: Client, hand: str) -> Offer:
         if len(pieces) > tools.LARGEST:
             raise OfferInvalid(f"it offers more than {tools.LARGEST >> 20} MiB")
 
-    client.call(f"{hand}.tools.list", seconds=LOOK_S, chunk=take)
+    what = f"{name or hand} to start and to tell what it offers, which may take {LOOK_S:.0f} s"
+    with waiting(session, what) as tick:
+        client.call(f"{hand}.tools.list", seconds=LOOK_S, chunk=take, tick=tick)
     return tools.read_offer(bytes(pieces))
 
 

@@ -22,7 +22,7 @@ def mcp_test(session: Session, name: str) -> None:
         hand, agreed = mcp_servers.added(client, name)
         begun = time.monotonic()
         try:
-            offer = mcp_servers.offered(client, hand.name)
+            offer = mcp_servers.offered(session, client, hand.name)
         except OfferInvalid as error:
             raise Ended(f"{hand.name}: {error}") from None
         seconds = time.monotonic() - begun

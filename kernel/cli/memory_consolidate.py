@@ -5,6 +5,7 @@ from msgspec import Struct
 from kernel.cli import memories, screen, told
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
+from kernel.cli.patience import waiting
 
 
 class Consolidated(Struct, frozen=True, kw_only=True):
@@ -25,10 +26,11 @@ def memory_consolidate(session: Session, whose: Whose) -> None:
     """
     with session.client() as client:
         spaces = memories.chosen(client, whose)
-        found = {
-            space: told.read(client.call("memory.consolidate", space, seconds=memories.LONG_S).value, Consolidated)
-            for space in spaces
-        }
+        found = {}
+        for space in spaces:
+            with waiting(session, f"{space} to be gone through") as tick:
+                reply = client.call("memory.consolidate", space, seconds=memories.LONG_S, tick=tick)
+            found[space] = told.read(reply.value, Consolidated)
         known = {} if session.json else memories.names(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
 

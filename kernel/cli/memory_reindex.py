@@ -3,6 +3,7 @@
 from kernel.cli import memories
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
+from kernel.cli.patience import waiting
 
 
 @command()
@@ -15,7 +16,8 @@ def memory_reindex(session: Session, whose: Whose) -> None:
     with session.client() as client:
         spaces = memories.chosen(client, whose)
         for space in spaces:
-            client.call("memory.reindex", space, seconds=memories.LONG_S)
+            with waiting(session, f"{space} to be indexed anew") as tick:
+                client.call("memory.reindex", space, seconds=memories.LONG_S, tick=tick)
         known = {} if session.json else memories.names(client)
     lines = [f"{memories.in_words(space, known)}: indexed anew" for space in spaces]
     session.result({"memories": spaces}, lambda: "\n".join(lines) or memories.NOTHING)

@@ -4,6 +4,7 @@ from kernel.cli import memories, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Checked, Whose
+from kernel.cli.patience import waiting
 
 
 @command()
@@ -16,10 +17,11 @@ def memory_verify(session: Session, whose: Whose) -> None:
     """
     with session.client() as client:
         spaces = memories.chosen(client, whose)
-        found = {
-            space: told.read(client.call("memory.verify", space, seconds=memories.LONG_S).value, Checked)
-            for space in spaces
-        }
+        found = {}
+        for space in spaces:
+            with waiting(session, f"{space} to be checked") as tick:
+                reply = client.call("memory.verify", space, seconds=memories.LONG_S, tick=tick)
+            found[space] = told.read(reply.value, Checked)
         known = {} if session.json else memories.names(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
     if not all(one.ok for one in found.values()):

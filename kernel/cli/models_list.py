@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
+from kernel.cli.patience import waiting
 
 
 class _Provider(Struct, frozen=True, kw_only=True):
@@ -50,8 +51,8 @@ def models_list(session: Session, every: bool, ask: bool) -> None:
     `maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'`. Without a route of its name, default is
     offline, and no language model is used.
     """
-    with session.client() as client:
-        reply = client.call("model.list", "", {"ask": ask}, seconds=90).value
+    with session.client() as client, waiting(session, "servers to tell what they have") as tick:
+        reply = client.call("model.list", "", {"ask": ask}, seconds=90, tick=tick if ask else None).value
     found = told.read(reply, _Listed)
     session.result(reply, lambda: session.hinted(_drawn(found, every=every)))
 

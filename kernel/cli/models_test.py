@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from kernel.cli import asking, screen, spending, told
 from kernel.cli.frame import Session, command
+from kernel.cli.patience import waiting
 from wire.entries import Cost
 
 QUESTION = "Answer with the one word: ready"
@@ -39,8 +40,8 @@ def models_test(session: Session, model: str) -> None:
     """
     asked = {"messages": [{"role": "user", "parts": [{"type": "text", "text": QUESTION}]}], "most": 64}
     began = time.monotonic()
-    with session.client() as client:
-        reply = client.call("model.complete", model, asked, seconds=120).value
+    with session.client() as client, waiting(session, f"{model} to answer") as tick:
+        reply = client.call("model.complete", model, asked, seconds=120, tick=tick).value
     seconds = time.monotonic() - began
     found = told.read(reply, _Answer)
     session.result({"answer": reply, "seconds": round(seconds, 3)}, lambda: _drawn(found, seconds))

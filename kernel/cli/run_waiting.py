@@ -1,6 +1,5 @@
 """Waiting for a run's end (acts): how far it is meanwhile, and what of its calls waits for the operator, on stderr."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from kernel.cli import answering, live, screen, told
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json
+from kernel.cli.patience import Line
 from kernel.cli.words import Words
 from wire.limits import DEADLINE_MAX
 
@@ -70,12 +70,12 @@ def left_alone(session: Session, run: str) -> Iterator[None]:
 class _View:
     def __init__(self, session: Session, client: Client, run: str, words: Words | None) -> None:
         self._session, self._client, self._run, self._words = session, client, run, words
+        self._line = Line()
+        self.clear = self._line.clear
         if words is not None:
             words.clear = self.clear
-        self._draws = screen.is_terminal(sys.stderr)
         self._began = time.monotonic()
         self._told: set[int] = set()
-        self._is_drawn = False
 
     def tick(self) -> None:
         """Look once more."""
@@ -87,10 +87,9 @@ class _View:
                 if self._words is not None:
                     self._words.break_off()
                 self._session.say(f"{screen.visible(self._wish(one))}: {answering.how(one)}")
-        if self._draws and not (self._words is not None and self._words.is_midway):
+        if not (self._words is not None and self._words.is_midway):
             said = mine.progress.shown() if mine and mine.progress else "working"
-            line = screen.cut(f"{screen.duration(time.monotonic() - self._began)}  {screen.visible(said)}", 78)
-            self._is_drawn = self._wrote(line)
+            self._line.draw(time.monotonic() - self._began, said)
 
     def _wish(self, one: answering.Held) -> str:
         """What a call that waits wants: of a question, the question itself."""
@@ -102,22 +101,6 @@ class _View:
                 if error.reason != "gone":  # answered or taken back since
                     raise
         return f"{one.hand} asks for {one.method} {one.resource}".rstrip()
-
-    def clear(self) -> None:
-        """Take the line away that says how far it is."""
-        if self._is_drawn:
-            self._wrote("")
-        self._is_drawn = False
-
-    def _wrote(self, line: str) -> bool:
-        """Draw a line in the place of the one before; whether it could be: not on a terminal that has closed."""
-        try:
-            sys.stderr.write(f"\r\033[K{line}")
-            sys.stderr.flush()
-        except OSError:
-            self._draws = False
-            return False
-        return True
 
 
 def outcome_of(client: Client, run: str, tick: Callable[[], None], *, bound: bool = False) -> Reply:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from kernel.cli import screen, shelf
+from kernel.cli import installed, screen, shelf
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.skills.folder import method_of
@@ -31,9 +31,10 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
         before = held.skills.get(skill.name)
         may = shelf.may_ask(client, skill.name)
         if wrong := [hand for hand in hands if hand not in may]:
+            installed.shown(client, wrong[0])  # which says so of one that is not there
             raise Ended(
                 f'{wrong[0]} does not ask for skills: write "skills.*" = ["*"] into [capabilities] of its HAND.toml, then '
-                f"`maniple install`; `maniple hands` lists what is there",
+                f"`maniple install`",
                 Exit.USAGE,
             )
         _show(session, skill, before)

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from tests.cli.shell import Shell, versions
+from tests.cli.terminals import Terminal
 from tests.living import ROOT, Source, holding, write_hand
 from tests.system.fates import until
 from tests.system.mcp_servers import LOOP, RAW
@@ -323,3 +324,15 @@ def _refused(shell: Shell) -> str:
     shell.run("restart", "mcp-worn")
     ran = shell.run("call", "mcp-worn.do", "text=it")
     return ran.err if "quarantined" in ran.err else ""
+
+
+def test_a_server_that_takes_long_is_told_to_be_waited_for(shell: Shell, tmp_path: Path) -> None:
+    slow = raw_server(tmp_path, "import time\ntime.sleep(5)\n")
+    ran = shell.run("mcp", "add", "slow", "--yes", *slow)
+    assert (ran.code, ran.err.count("Waiting for mcp-slow to start and to tell what it offers")) == (0, 1), ran
+    shell.good("mcp", "remove", "slow")
+    terminal = Terminal(shell, "mcp", "add", "slow", "--yes", *slow)
+    assert terminal.end() == 0
+    assert "s  waiting for mcp-slow to start" in terminal.said
+    assert "\r\x1b[KThe server says" in terminal.said, "the line is gone before what is said next"
+    shell.good("mcp", "remove", "slow")

@@ -103,12 +103,21 @@ def test_a_skill_that_takes_the_name_of_a_removed_one_takes_no_grant_of_it(shell
     shell.good("skills", "remove", "mail")
 
 
-@pytest.mark.parametrize("words", [("--for", "plain"), ("--for", "nobody")])
-def test_a_skill_is_granted_only_to_whom_asks_for_skills(shell: Shell, tmp_path: Path, words: tuple[str, ...]) -> None:
-    ran = shell.run("skills", "install", write(tmp_path / "mail", MAIL), "--yes", *words)
-    assert ran.code == 2
-    assert "does not ask for skills" in ran.err
+@pytest.mark.parametrize(
+    ("hand", "code", "told"),
+    [
+        ("plain", 2, "plain does not ask for skills"),
+        ("nobody", 1, "no Hand 'nobody' is installed: see `maniple hands`"),
+        ("tid", 1, "no Hand 'tid' is installed, did you mean tidy: see `maniple hands`"),
+    ],
+)
+def test_a_skill_is_granted_only_to_whom_asks_for_skills(
+    shell: Shell, tmp_path: Path, hand: str, code: int, told: str
+) -> None:
+    ran = shell.run("skills", "install", write(tmp_path / "mail", MAIL), "--yes", "--for", hand)
+    assert (ran.code, told in ran.err) == (code, True), ran
     assert is_one_clear_line(ran)
+    assert "mail" not in shell.good("skills", "list")
 
 
 def test_what_is_no_skill_is_refused_with_what_to_mend(shell: Shell, tmp_path: Path) -> None:
