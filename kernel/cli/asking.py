@@ -127,7 +127,7 @@ def with_files(text: str, files: Sequence[str]) -> Question:
             with given.opened(path) as file:
                 content = file.read(max(FILE_MOST, PICTURES_MOST) + 1)
         except OSError as error:
-            raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
+            raise given.unreadable(path, error) from None
         if kind := media(content):
             size += len(content)
             if size > PICTURES_MOST:

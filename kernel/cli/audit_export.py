@@ -1,5 +1,6 @@
 """`maniple audit export` (acts)."""
 
+import errno
 import os
 import tarfile
 import tempfile
@@ -7,7 +8,7 @@ from itertools import islice
 
 import click
 
-from kernel.cli import evidence
+from kernel.cli import evidence, given
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.record.recovery import Lines, read_notes
@@ -25,7 +26,7 @@ Check it with   maniple audit verify --from DIR --key KEY
 
 
 @command()
-@click.argument("to", metavar="TO", type=click.Path())
+@click.argument("to", metavar="TO", type=given.PATH)
 def audit_export(session: Session, to: str) -> None:
     """Write the log out for somebody who is to check it: entries, checkpoints and the public key, nothing secret.
 
@@ -33,7 +34,7 @@ def audit_export(session: Session, to: str) -> None:
     newest checkpoint covers. Checked with `maniple audit verify --from DIR`.
     """
     if os.path.lexists(to):
-        raise Ended(f"{to} is there already: name another place")
+        raise given.taken(to)
     proof = evidence.find(session.home, key=None, folder=None)
     older = read_notes(proof.folder, proof.key.name)  # before the newest, or one of a longer log could be among them
     note, size, root = evidence.newest(proof)
@@ -41,6 +42,8 @@ def audit_export(session: Session, to: str) -> None:
     above = os.path.dirname(os.path.abspath(to))
     if not os.path.isdir(above):
         raise Ended(f"{above} is not a folder that is there: make it first, then `maniple audit export {to}`")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
     with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:
         place = os.path.join(scratch, "log")
         os.makedirs(os.path.join(place, "entries"))

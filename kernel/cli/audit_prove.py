@@ -25,7 +25,9 @@ def audit_prove(session: Session, seq: int) -> None:
     note, size, root = evidence.newest(proof)
     if seq >= size:
         logbook.line_at(session.log(), seq)  # what is not there at all says so
-        raise Ended(f"no checkpoint covers entry {seq} yet: the newest has {size} entries; try again in a second")
+        raise Ended(
+            f"no checkpoint covers entry {seq} yet: the newest has {size} entries; in a second `maniple audit prove {seq}`"
+        )
     leaves: list[bytes] = []
     entry = b""
     for line in Lines(proof.folder):

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from kernel.cli import answers, bodies, drawing, logbook
+from kernel.cli import answers, bodies, drawing, given, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole
@@ -14,7 +14,7 @@ from wire.entries import Entry
 
 @command()
 @click.argument("seq", metavar="SEQ", type=Whole(0))
-@click.option("--body", metavar="FILE", type=click.Path(), help="Check that this was its arguments, or its reply.")
+@click.option("--body", metavar="FILE", type=given.PATH, help="Check that this was its arguments, or its reply.")
 def audit_show(session: Session, seq: int, body: str | None) -> None:
     """One entry of the log, every field; of a call also its end, of an end or an answer its call. The kernel need not run.
 
@@ -29,7 +29,8 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
     if body is not None:
         which = bodies.check(session.home, body, entry if entry.kind != "end" or partner is None else partner, entry)
         if not which:
-            raise Ended(f"{body} is no body of entry {seq}: another was sent", Exit.UNVERIFIED)
+            more = f"`maniple audit show {seq}` tells more"
+            raise Ended(f"{body} is no body of entry {seq}: another was sent; {more}", Exit.UNVERIFIED)
         session.result({"seq": seq, "body": which}, lambda: f"{body} is the {which} of entry {seq}.")
         return
     origin = logbook.public_key(session.home).name

@@ -64,5 +64,6 @@ def key_of(home: str, call: Entry, time: str) -> bytes:
     except ValueError:
         key = b""
     if not key.strip(b"\0"):
-        raise Ended(f"the key of entry {call.seq}'s digests is not in {path}: it was erased with the bodies")
+        gone = f"the key of entry {call.seq}'s digests is not in {path}: it was erased with the bodies"
+        raise Ended(f"{gone}; what the log has of it, `maniple audit show {call.seq}` tells")
     return key

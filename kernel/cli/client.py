@@ -244,7 +244,8 @@ class Client:
         except (zmq.ZMQError, ValueError):
             link.close()
             self._context.term()
-            raise Ended(f"the keys in {self.home}/keys are damaged: restore that folder from a backup") from None
+            damage = f"the keys in {self.home}/keys are damaged"
+            raise Ended(f"{damage}: restore that folder from a backup, then `maniple up`") from None
         self._monitor = link.get_monitor_socket(_BROKEN)
         link.connect(f"ipc:///proc/self/fd/{self._run_folder}/bus")
         return link
@@ -286,7 +287,7 @@ class Client:
             if is_broken:
                 raise Ended(
                     f"the kernel of {self.home} does not know the keys in {self.home}/keys: they are not what it "
-                    "started with; restore that folder from a backup"
+                    "started with; restore that folder from a backup, then `maniple status`"
                 )
             if sender is not None and source in ready:
                 sender.send_piece()
@@ -367,7 +368,9 @@ def _key(home: str, name: str) -> bytes:
         with open(path, "rb") as file:
             key = file.read(128).strip()
     except OSError as error:
-        raise Ended(f"the key {path} cannot be read: {error.strerror}; restore it from a backup") from None
+        raise Ended(
+            f"the key {path} cannot be read: {error.strerror}; restore it from a backup, then `maniple status`"
+        ) from None
     if len(key) != 40:
-        raise Ended(f"the key {path} is damaged: restore it from a backup")
+        raise Ended(f"the key {path} is damaged: restore it from a backup, then `maniple status`")
     return key

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tupl
     """
     hand = folder.manifest.hand
     if problem := package.entry_problem(folder):
-        raise Ended(f"{folder.path}: {problem}")
+        raise Ended(f"{folder.path}: {problem}: `maniple check {shlex.quote(folder.path)}` tells all that is wrong")
     layers = ",".join((*folder.manifest.confinement.require, *required))
     command = [*start(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides]
     module = folder.files[hand.wasm]
@@ -192,4 +193,5 @@ def _used_by(client: Client, hand: str) -> set[str]:
 
 
 def _wrong(folder: Folder, why: str) -> Ended:
-    return Ended(f"{os.path.join(folder.path, folder.manifest.hand.wasm)} cannot be run: {why}")
+    again = f"mend it, then `maniple install {shlex.quote(folder.path)}`"
+    return Ended(f"{os.path.join(folder.path, folder.manifest.hand.wasm)} cannot be run: {why}; {again}")

@@ -22,7 +22,8 @@ def not_done(
             mend = f"; a grant that would allow it: {grant}" if grant else ""
             return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)
         case headers.Failed(code=reason, text=text):
-            return NotDone(f"{text} ({reason})" if reason not in text else text, reason)
+            is_told = reason in text or reason == "arguments" or method.startswith("kernel.")
+            return NotDone(text if is_told else f"{text} ({reason})", reason)
         case headers.Cancelled(why=why):
             return NotDone(f"cancelled: {why}", "cancelled")
 

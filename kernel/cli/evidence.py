@@ -46,7 +46,9 @@ def find(home: str, *, key: str | None, folder: str | None) -> Evidence:
             f"{folder} is no folder: if it is packed, `{unpack}`, then `maniple audit verify --from maniple-log`"
         )
     if not os.path.isdir(os.path.join(folder, "entries")):
-        raise Ended(f"{folder} holds no exported log: it has no folder `entries`")
+        raise Ended(
+            f"{folder} holds no exported log, which `maniple audit export DIR` writes: it has no folder entries"
+        )
     told = key or os.path.join(folder, "log.pub")
     return Evidence(folder=Path(folder), key=keyfile.public(told))
 
@@ -77,7 +79,8 @@ def verified(evidence: Evidence, held: list[Checkpoint], tick: Callable[[int], N
             raise LogInvalid(0, "no checkpoint vouches for it, nor for any other")
     except LogInvalid as error:
         raise Ended(
-            f"the log in {evidence.folder} does not verify: {error}; keep it as it is, and restore a copy that does",
+            f"the log in {evidence.folder} does not verify: {error}; keep it as it is, and restore a copy that does, "
+            "then `maniple audit verify`",
             Exit.UNVERIFIED,
         ) from None
     return found

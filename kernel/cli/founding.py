@@ -60,6 +60,10 @@ def sealing_key_of(home: str) -> SigningKey:
             text = file.read().strip()
         return keyfile.read(path) if text.startswith(keyfile.PREFIX) else sealing_key(origin, bytes.fromhex(text))
     except OSError as error:
-        raise Ended(f"the key {path} cannot be read: {error.strerror}; seal with another: --key FILE") from None
+        raise Ended(
+            f"the key {path} cannot be read: {error.strerror}; seal with another: `maniple seal DIR --key FILE`"
+        ) from None
     except (ValueError, Unencodable):
-        raise Ended(f"the key {path} is damaged: restore it from a backup, or seal with another: --key FILE") from None
+        raise Ended(
+            f"the key {path} is damaged: restore it from a backup, or seal with another: `maniple seal DIR --key FILE`"
+        ) from None

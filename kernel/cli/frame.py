@@ -124,7 +124,7 @@ def chosen_home(option: str | None) -> str:
     named = option or os.environ.get(HOME_VARIABLE) or "~/.maniple"
     home = os.path.expanduser(named)
     if home.startswith("~"):
-        raise Ended("there is no home folder to put .maniple in: name a home with --home")
+        raise Ended("there is no home folder to put .maniple in: name one, as in `maniple --home DIR init`")
     path = os.path.abspath(home)
     if not screen.is_text(path):
         raise Ended(

@@ -75,7 +75,7 @@ def _refuse_existing(home: str) -> None:
         inner = shlex.quote(os.path.join(home, "home"))
         raise Ended(f"{home} is a mount point, in whose place nothing can be moved: `maniple init --home {inner}`")
     if os.path.lexists(home) and (not os.path.isdir(home) or os.listdir(home)):
-        raise Ended(f"{home} is there already and is no home: name another folder with --home")
+        raise Ended(f"{home} is there already and is no home: name another folder, `maniple init --home DIR`")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from wire.signing import SEED_SIZE, SigningKey, VerifyKey
 
 PREFIX: Final = "PRIVATE+KEY+"
 _ED25519 = b"\x01"
+_KEYS: Final = "`maniple keys new FILE` writes one into FILE.pub, and `maniple init` a log's into keys/log.pub"
 
 
 def write(path: str, name: str) -> VerifyKey:
@@ -46,7 +47,7 @@ def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
-        raise Ended(f"{file} is there already: name another file") from None
+        raise given.taken(file) from None
     made.append(file)
     with open(descriptor, "w", encoding="ascii") as opened:
         opened.write(text)
@@ -80,8 +81,12 @@ def public(text: str) -> VerifyKey:
             with given.opened(text) as file:
                 typed = file.read(4096).decode("ascii", "replace").strip()
         except OSError as error:
-            raise Ended(f"{text} is neither a verifier key nor a file that holds one: {error.strerror}") from None
+            why = given.mend(text, error.errno or 0)
+            raise Ended(
+                f"{text} is neither a verifier key nor a file that holds one: {error.strerror}; {why or _KEYS}"
+            ) from None
     try:
         return VerifyKey.parse(typed)
     except ManipleError as error:
-        raise Ended(f"this is no verifier key: {error}; it looks like name+0123abcd+AbC…") from None
+        what = "this is" if typed is text else f"{text} holds"
+        raise Ended(f"{what} no verifier key: {error}; it looks like name+0123abcd+AbC…; {_KEYS}") from None

@@ -2,12 +2,12 @@
 
 import click
 
-from kernel.cli import keyfile
+from kernel.cli import given, keyfile
 from kernel.cli.frame import Session, command
 
 
 @command()
-@click.argument("file", metavar="FILE", type=click.Path())
+@click.argument("file", metavar="FILE", type=given.PATH)
 @click.option(
     "--name", metavar="NAME", required=True, help="Whose key it is, such as example.org/ada; no spaces, no +."
 )

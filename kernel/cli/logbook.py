@@ -23,6 +23,8 @@ from wire.signing import VerifyKey
 TRUSTING: Final = ("key.add", "key.revoke")
 """Kinds of entries that say which keys are trusted."""
 
+_KEY: Final = "restore it from a backup, or give the log's verifier key, `maniple audit verify --key KEY`"
+
 _NEAR_END: Final = 1024 * 1024
 
 
@@ -43,11 +45,11 @@ def public_key(home: str) -> VerifyKey:
         with open(path, encoding="ascii") as file:
             return VerifyKey.parse(file.read(4096).strip())
     except FileNotFoundError:
-        raise Ended(f"{path} is not there: give the log's verifier key with --key") from None
+        raise Ended(f"{path} is not there: {_KEY}") from None
     except IsADirectoryError:
-        raise Ended(f"{path} is a folder: move it away, and give the log's verifier key with --key") from None
+        raise Ended(f"{path} is a folder: move it away, and {_KEY}") from None
     except (NoteMalformed, UnicodeDecodeError) as error:
-        raise Ended(f"{path} holds no verifier key ({error}): give it with --key") from None
+        raise Ended(f"{path} holds no verifier key ({error}): {_KEY}") from None
 
 
 def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:

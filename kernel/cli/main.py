@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 import click
 
-from kernel.cli import commands, mistyped
+from kernel.cli import commands, given, mistyped
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
@@ -162,7 +162,7 @@ def run(words: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED
     except Ended as ended:
-        _tell(_meant(str(ended), words), words)
+        _tell(_meant(str(ended), words), words, mend=_page(words) if ended.code == Exit.USAGE else "")
         return ended.code
     except ManifestInvalid as error:
         say("maniple: " + "\n".join(_problem(each) for each in error.problems))
@@ -174,7 +174,8 @@ def run(words: list[str]) -> int:
         _close_stdout()
         return Exit.FAILED
     except OSError as error:
-        _tell(_os_error(error), words)
+        text = _os_error(error)
+        _tell(text, words, mend="" if "`" in text else _page(words))
         return Exit.FAILED
     except MemoryError:
         _tell("there is not enough memory for that", words)
@@ -235,14 +236,13 @@ def _os_error(error: OSError) -> str:
     mend = {
         errno.ENOSPC: "make room on its disk, then type the same again",
         errno.EDQUOT: "make room, then type the same again",
-        errno.EACCES: "look at who owns it with `ls -ld`, and run as that user",
-        errno.EPERM: "look at who owns it with `ls -ld`, and run as that user",
-        errno.EROFS: "it is mounted read-only: use a home elsewhere with --home",
-        errno.ENOENT: "look at the path",
-        errno.EISDIR: "name a file in it",
-        errno.ENOTDIR: "a part of that path is no folder: look at it with `ls -ld`",
-    }.get(error.errno or 0, "see `maniple doctor`")
-    return f"{what}{why}; {mend}"
+        errno.EROFS: "it is mounted read-only: use another place, or a home elsewhere with --home",
+    }.get(error.errno or 0) or (given.mend(os.fsdecode(error.filename), error.errno or 0) if error.filename else "")
+    return "; ".join(filter(None, (f"{what}{why}", mend)))
+
+
+def _page(words: list[str]) -> str:
+    return f"{mistyped.page_of(words)} --help"
 
 
 def _fault(error: Exception) -> str:

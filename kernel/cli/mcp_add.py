@@ -62,9 +62,7 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.argument("name", metavar="NAME")
 @click.argument("server", metavar="[URL | -- COMMAND...]", nargs=-1)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
-@click.option(
-    "--files", metavar="DIR", type=click.Path(), help="The server's own folder, sealed with it; it runs there."
-)
+@click.option("--files", metavar="DIR", type=given.PATH, help="The server's own folder, sealed with it; it runs there.")
 @click.option("--code", metavar="DIR", multiple=True, help="A folder its program lies in: read there, not sealed.")
 @click.option(
     "--connect", metavar="HOST:PORT", multiple=True, help="Where it may connect to; of a URL: where its logins are."
@@ -78,11 +76,11 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option(
     "--secret", metavar="NAME", multiple=True, help="A variable of the program's, or a header, taken from yours."
 )
-@click.option("--certificates", metavar="FILE", type=click.Path(), help="Trusted at the URL, instead of the system's.")
+@click.option("--certificates", metavar="FILE", type=given.PATH, help="Trusted at the URL, instead of the system's.")
 @click.option("--may-ask", is_flag=True, help="Let it ask you things, each as a question that waits for your answer.")
 @click.option("--client", metavar="ID", default="", help="What its Hand is where you log in, or its document's URL.")
 @click.option("--client-secret", is_flag=True, help="That client's secret is taken from CLIENT_SECRET, or asked for.")
-@click.option("--client-key", metavar="FILE", type=click.Path(), help="That client's private key, a PEM file.")
+@click.option("--client-key", metavar="FILE", type=given.PATH, help="That client's private key, a PEM file.")
 @click.option("--issuer", metavar="URL", default="", help="The authorization server that knows that client.")
 @click.option("--alone", is_flag=True, help="Log in by the client's secret or key, without a person.")
 @click.option("--memory", metavar="SIZE", default=MEMORY, help="The most memory of each of its processes.")
@@ -111,6 +109,9 @@ def mcp_add(
     options, again = msgspec.convert(typed, Options), _again(name, server, {"files": files, **typed})
     if not server:
         server, options = _known(name, options)
+    for option, folders in (("--code", options.code), ("--read", options.read)):
+        if absent := [one for one in folders if not os.path.isdir(one)]:
+            raise Ended(f"{option} {absent[0]}: that is no folder that is there; name one, or leave it out", Exit.USAGE)
     wanted = _wanted(name, server, options, has_files=files is not None)
     values = {setting_of(one): _secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
     own = mcp_servers.files_of(files) if files is not None else {}
@@ -257,7 +258,9 @@ def _certificates(options: Options, address: str) -> str:
         return ""
     if found := next((path for path in CERTIFICATES if os.path.isfile(path)), ""):
         return os.path.realpath(found)
-    raise Ended("this system's trusted certificates were not found: name their file with --certificates")
+    raise Ended(
+        "this system's trusted certificates were not found: name their file, `maniple mcp add --certificates FILE`"
+    )
 
 
 def _read(path: str) -> bytes:
@@ -265,7 +268,7 @@ def _read(path: str) -> bytes:
         with given.opened(path) as file:
             return file.read(tools.LARGEST)
     except OSError as error:
-        raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
+        raise given.unreadable(path, error) from None
 
 
 def _secret(name: str, *, is_header: bool = False) -> str:

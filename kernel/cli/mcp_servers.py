@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from kernel.cli import installed, installing, mcp_passing, package, screen
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, NotDone
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
 from kernel.cli.installed import Installed
 from kernel.cli.patience import waiting
@@ -62,7 +62,8 @@ def made(
         own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
         if taken := sorted(own.keys() & files.keys()):
-            raise Ended(f"the server's folder holds {', '.join(taken)}, which its Hand has a file of its own for")
+            own_files = f"the server's folder holds {', '.join(taken)}, which its Hand has a file of its own for"
+            raise Ended(f"{own_files}: rename it there, or name another folder with `--files DIR`")
         return package.Folder(path=wanted.hand, manifest=check(toml), files={**files, **own}, seal="")
     except OfferInvalid as error:
         raise Ended(f"no Hand can be made of {wanted.name}: {error}") from None
@@ -71,7 +72,7 @@ def made(
 def files_of(path: str) -> dict[str, bytes]:
     """Every file of a server's own folder, which is sealed with its Hand. Raises Ended when it cannot be."""
     if not os.path.isdir(path):
-        raise Ended(f"{path} is no folder: name the one that holds the server's files")
+        raise Ended(f"{path} is no folder: name the one that holds the server's files", Exit.USAGE)
     return package.files(path)
 
 
@@ -96,7 +97,8 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
                 if isinstance(error, NotDone) and error.reason == LOGIN and not _is_alone(wanted):
                     raise LoginWanted(why) from None
                 _say_what_it_said(session, passing)
-                raise Ended(f"the server {_named(wanted)} could not be asked: {why}") from None
+                how = "`maniple mcp add --help`" if wanted.url else f"whether it starts by itself: `{_named(wanted)}`"
+                raise Ended(f"the server {_named(wanted)} could not be asked: {why}; see {how}") from None
         yield offer
 
 

@@ -24,7 +24,7 @@ def mcp_test(session: Session, name: str) -> None:
         try:
             offer = mcp_servers.offered(session, client, hand.name)
         except OfferInvalid as error:
-            raise Ended(f"{hand.name}: {error}") from None
+            raise Ended(f"{hand.name}: {error}; `maniple logs {hand.name}` has what it printed") from None
         seconds = time.monotonic() - begun
     now = {tool.name: tool for tool in offer.tools}
     wrong = changed(agreed, now)

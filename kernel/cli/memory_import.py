@@ -2,13 +2,14 @@
 
 import click
 
-from kernel.cli import memories, streams
+from kernel.cli import given, memories, streams
+from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 
 
 @command()
-@click.argument("file", metavar="FILE", type=click.Path())
+@click.argument("file", metavar="FILE", type=given.PATH)
 @memories.whose_memory()
 def memory_import(session: Session, file: str, whose: Whose) -> None:
     """Read what `maniple memory export` wrote into a memory, or a session, that is empty; - is stdin.
@@ -17,5 +18,10 @@ def memory_import(session: Session, file: str, whose: Whose) -> None:
     """
     with session.client() as client, streams.source(file) as upload:
         space = memories.namespace_of(client, whose)
-        reply = client.call("memory.all.import", space, seconds=memories.LONG_S, upload=upload)
+        try:
+            reply = client.call("memory.all.import", space, seconds=memories.LONG_S, upload=upload)
+        except NotDone as error:
+            if error.reason != "arguments":
+                raise
+            raise Ended(f"{file}: {error}; `maniple memory export` writes what this reads") from None
     session.result(reply.value, lambda: f"{file} is imported.")

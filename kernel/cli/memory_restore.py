@@ -4,14 +4,15 @@ import shlex
 
 import click
 
-from kernel.cli import memories, streams
+from kernel.cli import given, memories, streams
+from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 from kernel.cli.sure import make_sure
 
 
 @command()
-@click.argument("file", metavar="FILE", type=click.Path())
+@click.argument("file", metavar="FILE", type=given.PATH)
 @memories.whose_memory(sessions=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None:
@@ -23,5 +24,10 @@ def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None
         space = memories.namespace_of(client, whose)
         again = f"maniple memory restore {shlex.quote(file)} {whose.words()}".rstrip()
         make_sure(f"Put {file} in the place of what {space} holds now, which is lost?", again, yes=yes, done="restored")
-        reply = client.call("memory.restore", space, seconds=memories.LONG_S, upload=upload)
+        try:
+            reply = client.call("memory.restore", space, seconds=memories.LONG_S, upload=upload)
+        except NotDone as error:
+            if error.reason != "damaged":
+                raise
+            raise Ended(f"{file}: {error}; `maniple memory backup` writes what this reads") from None
     session.result(reply.value, lambda: f"The memory is as in {file}.")

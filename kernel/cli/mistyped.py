@@ -48,11 +48,15 @@ def told(error: click.UsageError) -> str:
 
 def page(error: click.UsageError, words: list[str]) -> str:
     """The command whose manual page tells more. words: as they were typed."""
-    if error.ctx is not None:
-        return error.ctx.command_path
-    named = [word for word in words if word in commands.TOP][:1]
+    return error.ctx.command_path if error.ctx is not None else page_of(words)
+
+
+def page_of(words: list[str]) -> str:
+    """The same, of words that name a command."""
+    behind = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != "--home"]
+    named = [word for word in behind if word in commands.TOP][:1]
     if named and named[0] in commands.GROUPS:
-        named += [word for word in words if word in commands.GROUPS[named[0]]][:1]
+        named += [word for word in behind if word in commands.GROUPS[named[0]]][:1]
     return " ".join(["maniple", *named])
 
 

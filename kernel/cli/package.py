@@ -6,6 +6,7 @@ sealed. So what is sealed here is what is found there.
 
 import hashlib
 import os
+import shlex
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli.exits import Ended
+from kernel.cli import given
+from kernel.cli.exits import Ended, Exit
 from kernel.record import growing
 from manifests import seal as seals
 from manifests.errors import SealMalformed
@@ -87,12 +89,17 @@ def _raw_manifest(path: str) -> str:
         return raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         if os.path.isfile(path):
-            raise Ended(f"{path} is a file: name its folder, {os.path.dirname(path) or '.'}") from None
+            folder = os.path.dirname(path) or "."
+            raise Ended(
+                f"{path} is a file: name its folder, {folder}, as in `maniple check {shlex.quote(folder)}`"
+            ) from None
+        if not os.path.isdir(path):
+            raise Ended(f"{path} is no folder that is there; `maniple new NAME` makes one of a Hand") from None
         raise Ended(f"{path} is not a Hand's folder: it has no HAND.toml; `maniple new NAME` makes one") from None
     except UnicodeDecodeError:
-        raise Ended(f"{file} is not UTF-8 text: save it as UTF-8") from None
+        raise Ended(f"{file} is not UTF-8 text: save it as UTF-8, then `maniple check {path}`") from None
     except OSError as error:
-        raise Ended(f"{file} cannot be read: {error.strerror}") from None
+        raise given.unreadable(file, error, Exit.FAILED) from None
 
 
 def entry_problem(folder: Folder) -> str:
@@ -134,7 +141,8 @@ def sealed(folder: Folder, key: SigningKey) -> str:
     try:
         return seals.seal(folder.name, folder.version, folder.digests(), key)
     except SealMalformed as error:
-        raise Ended(f"{folder.path} cannot be sealed: {error}; rename or remove that file") from None
+        again = f"rename or remove that file, then `maniple check {shlex.quote(folder.path)}`"
+        raise Ended(f"{folder.path} cannot be sealed: {error}; {again}") from None
 
 
 def copy(folder: Folder, seal: str, to: str) -> None:

@@ -4,6 +4,7 @@ What is installed is asked of the kernel; what a Hand's `run` takes is read from
 """
 
 import os
+import shlex
 from collections.abc import Iterable
 
 import click
@@ -49,11 +50,12 @@ def read_file(path: str) -> str:
     except IsADirectoryError:
         raise Ended(f"{path} is a folder: name the file in it, NAME.pipeline.toml", Exit.USAGE) from None
     except OSError as error:
-        raise Ended(f"{path} cannot be read: {error.strerror}; name a file NAME.pipeline.toml", Exit.USAGE) from None
+        raise given.unreadable(path, error, want="name a file NAME.pipeline.toml") from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Ended(f"{path} is not UTF-8 text: save it as UTF-8") from None
+        again = f"save it as UTF-8, then `maniple pipeline check {shlex.quote(path)}`"
+        raise Ended(f"{path} is not UTF-8 text: {again}") from None
 
 
 def installed(client: Client) -> dict[str, Known]:

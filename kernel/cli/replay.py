@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 import msgspec
 
-from kernel.cli import compiling, drawing, founding, package, pipelines, recorded, screen, told
+from kernel.cli import compiling, drawing, founding, given, package, pipelines, recorded, screen, told
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, run_argument, write, write_json
 from kernel.home import Home
@@ -25,11 +25,11 @@ from wire.tape import seed_of
 @click.option(
     "--against",
     metavar="DIR",
-    type=click.Path(),
+    type=given.PATH,
     help="With the code of this Hand's folder, or this pipeline's file, instead.",
 )
 @click.option("--step", is_flag=True, help="On a terminal, wait for Enter after each message.")
-@click.option("--save", metavar="DIR", type=click.Path(), help="Write its recording into DIR instead of replaying it.")
+@click.option("--save", metavar="DIR", type=given.PATH, help="Write its recording into DIR instead of replaying it.")
 def replay(session: Session, run: str, against: str | None, step: bool, save: str | None) -> None:
     """A task run again, from its tape: the same code is given the same messages, and what it asks for is compared.
 
@@ -104,7 +104,10 @@ def _code(found: recorded.Recorded) -> str:
 
 def _saved(session: Session, found: recorded.Recorded, folder: str) -> str:
     """Write the recording; the path of its file."""
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError:
+        raise Ended(f"--save {folder}: that is no folder: name one, or a new one", Exit.USAGE) from None
     path = os.path.join(folder, f"{found.began.run}.jsonl")
     hash_seed = Home(session.home).identity.hash_seed
     lines = written((one.record for one in found.records), seed=seed_of(found.secret), hash_seed=hash_seed)

@@ -1,15 +1,19 @@
 """`maniple roots add` (acts)."""
 
 import os
+import shlex
+import stat
 
 import click
 
+from kernel.cli import given
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
 
 @command()
 @click.argument("name", metavar="NAME")
-@click.argument("folder", metavar="DIR", type=click.Path())
+@click.argument("folder", metavar="DIR", type=given.PATH)
 def roots_add(session: Session, name: str, folder: str) -> None:
     """Give a folder a name, by which grants refer to it and Hands name files in it.
 
@@ -17,6 +21,15 @@ def roots_add(session: Session, name: str, folder: str) -> None:
     the home is refused.
     """
     path = os.path.abspath(folder)
+    try:
+        kind = os.stat(path).st_mode
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            makes = f"`mkdir -p {shlex.quote(path)}` makes it"
+            raise Ended(f"there is no folder {path!r}: make it first, or name another; {makes}") from None
+        raise given.unreadable(folder, error, Exit.FAILED) from None
+    if not stat.S_ISDIR(kind):
+        raise Ended(f"{folder} is no folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
     with session.client() as client:
         reply = client.call("kernel.root-add", name, {"path": path}).value
     session.result(reply, lambda: f"{name} is {path}.")

@@ -48,7 +48,7 @@ def of_file(path: str) -> str:
             content = file.read(LONGEST + 1)
         text = content.decode()
     except OSError as error:
-        raise Ended(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from None
+        raise given.unreadable(path, error) from None
     except UnicodeDecodeError:
         raise Ended(f"{path} is not UTF-8 text, so it is no secret that can be set", Exit.USAGE) from None
     if len(content) > LONGEST:

@@ -1,6 +1,7 @@
 """A kernel's process, from outside (acts): start it, and see whether one is there."""
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import IO, Final
@@ -48,7 +49,7 @@ def start(home: str) -> int:
     if said == "ready":
         return process.pid
     if not said:
-        raise Ended(f"the kernel ended before it was ready: see {home}/run/kernel.log")
+        raise Ended(f"the kernel ended before it was ready: `tail {shlex.quote(home)}/run/kernel.log` shows why")
     raise Ended(said if "`" in said else f"{said}; mend that, then `maniple up`")
 
 

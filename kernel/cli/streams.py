@@ -29,7 +29,7 @@ def target(file: str | None) -> Iterator[Take]:
     if file == "-":
         raise Ended("no new file is called -, which is a pipe elsewhere: name another place, or ./-", Exit.USAGE)
     if os.path.lexists(file):
-        raise Ended(f"{file} is there already: name another place")
+        raise given.taken(file)
     with _draft(file, 0o600, os.link) as take:
         yield take
 
@@ -41,7 +41,7 @@ def output(file: str) -> Iterator[Take]:
     What is no file, such as a pipe, takes them as they come.
     """
     if os.path.exists(file) and not os.path.isfile(file):
-        with open(file, "wb") as opened:
+        with given.taking(file) as opened:
             yield lambda piece: _write(opened, piece)
         return
     with _draft(os.path.realpath(file), 0o666, os.replace) as take:
@@ -58,6 +58,8 @@ def _draft(file: str, mode: int, finish: Callable[[str, str], None]) -> Iterator
         raise Ended(
             f"{draft} is there already: another command may be writing {file}; if none is, `rm {shlex.quote(draft)}`"
         ) from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, file) from None  # of what was named: nobody knows the draft
     try:
         with open(descriptor, "wb") as opened:
             if os.path.exists(file):
