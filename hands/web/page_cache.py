@@ -3,8 +3,8 @@
 A file for each address: one line of JSON, then the body. Only what was asked for without headers of the caller's own is
 kept, and only what its server lets a shared cache keep: not `no-store`, not `private`, nothing that sets cookies or
 differs by anything but its coding. Whoever asks says how old an answer may be; an older one, and one of a server that wants
-to be asked each time (`no-cache`), is asked for anew, with its validators (RFC 9110 §13.1), and a 304 brings the body from
-here.
+to be asked each time (`no-cache`), or once the answer is stale (`must-revalidate`), is asked for anew, with its validators
+(RFC 9110 §13.1), and a 304 brings the body from here.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,13 @@ VALIDATOR_MOST: Final = 4 * 1024
 
 TOO_MANY: Final = 429
 _VARY: Final = frozenset(("", "accept-encoding"))
+_SECRET: Final = frozenset(("no-store", "private"))
+_STRICT: Final = frozenset(("must-revalidate", "proxy-revalidate", "s-maxage"))
+"""With one of these a shared cache asks for what is stale, whatever its caller takes (RFC 9111 §5.2.2)."""
+
+_DIGITS: Final = 12
+"""Of a number of seconds, as many as anybody needs."""
+
 _OF_ITS_OWN: Final = frozenset(("content-length", "content-encoding", "content-range", "transfer-encoding", "location"))
 """Headers of a 304 that are about itself and not about what is kept (RFC 9111 §3.2)."""
 
@@ -44,7 +52,25 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_young(self, age: float, at: float) -> bool:
         """Whether it may be given at that moment to whoever lets it be so old."""
-        return 0 <= at - self.at < age and "no-cache" not in _control(self.headers)
+        control = _control(self.headers)
+        if not 0 <= at - self.at < age or "no-cache" in control:
+            return False
+        return (
+            control.keys().isdisjoint(_STRICT) or at - self.at + _seconds(self.headers.get("age", "0")) < self._life()
+        )
+
+    def _life(self) -> float:
+        """Seconds from when its server made it for which it is fresh (RFC 9111 §4.2.1); what cannot be read is none."""
+        control = _control(self.headers)
+        for name in ("s-maxage", "max-age"):
+            if name in control:
+                return _seconds(control[name])
+        try:
+            ends = parsedate_to_datetime(self.headers["expires"]).timestamp()
+            made = parsedate_to_datetime(self.headers["date"]).timestamp() if "date" in self.headers else self.at
+        except (KeyError, ValueError, OverflowError):
+            return 0.0
+        return ends - made
 
     def refreshed(self, headers: Mapping[str, str], at: float) -> "Kept":
         """The same, as a 304 with these headers says it is at that moment."""
@@ -56,11 +82,18 @@ def may_keep(status: int, headers: Mapping[str, str]) -> bool:
     """Whether a shared cache may keep such a reply."""
     control = _control(headers)
     vary = {part.strip().lower() for part in headers.get("vary", "").split(",")}
-    return status == 200 and not control & {"no-store", "private"} and vary <= _VARY and "set-cookie" not in headers
+    return status == 200 and control.keys().isdisjoint(_SECRET) and vary <= _VARY and "set-cookie" not in headers
 
 
-def _control(headers: Mapping[str, str]) -> set[str]:
-    return {part.strip().partition("=")[0].lower() for part in headers.get("cache-control", "").split(",")}
+def _control(headers: Mapping[str, str]) -> dict[str, str]:
+    """What its server says of caching, and the value of each word; of one that stands twice the first."""
+    parts = [part.strip().partition("=") for part in headers.get("cache-control", "").split(",")]
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in reversed(parts)}
+
+
+def _seconds(text: str) -> float:
+    """Whole seconds as headers have them; none for what is no such number."""
+    return float(text[:_DIGITS]) if text.isascii() and text.isdecimal() else 0.0
 
 
 def tells_of_the_page(status: int) -> bool:

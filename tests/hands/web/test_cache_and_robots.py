@@ -66,6 +66,45 @@ def test_what_its_server_wants_to_be_asked_about_each_time_is_never_young(tmp_pa
     assert 'if-none-match: "1"' in seen[1]
 
 
+STRICT = "Cache-Control: must-revalidate"
+MADE = "Date: Mon, 01 Jun 2026 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_young"),
+    [
+        (("Cache-Control: max-age=0, must-revalidate",), False),
+        (("Cache-Control: must-revalidate",), False),
+        (("Cache-Control: Must-Revalidate, Max-Age=600",), True),
+        (('Cache-Control: must-revalidate, max-age="600"',), True),
+        (("Cache-Control: max-age=600, must-revalidate", "Age: 599"), True),
+        (("Cache-Control: max-age=600, must-revalidate", "Age: 600"), False),
+        (("Cache-Control: max-age=600, proxy-revalidate, s-maxage=0",), False),
+        (("Cache-Control: s-maxage=0",), False),
+        (("Cache-Control: max-age=0, s-maxage=600",), True),
+        (("Cache-Control: must-revalidate, max-age=soon",), False),
+        (("Cache-Control: must-revalidate", "Expires: 0"), False),
+        (
+            (STRICT, MADE, "Expires: Mon, 01 Jun 2026 10:01:00 GMT"),
+            True,
+        ),
+        (
+            (STRICT, MADE, "Expires: Mon, 01 Jun 2026 10:00:00 GMT"),
+            False,
+        ),
+        (("Cache-Control: max-age=0",), True),
+        ((), True),
+    ],
+)  # fmt: skip
+def test_what_may_not_be_used_once_it_is_stale_is_asked_for_then(
+    tmp_path: Path, headers: tuple[str, ...], is_young: bool
+) -> None:
+    """RFC 9111 §4.2.4 and §5.2.2: without such a word, how old an answer may be is its caller's to say."""
+    seen: list[str] = []
+    asked(tmp_path, site(seen, reply(b"one", *headers), reply(b"two")), 60.0, 60.0)
+    assert len(seen) == (1 if is_young else 2)
+
+
 def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
     seen: list[str] = []
     first = reply(b"page", 'ETag: "v1"', "Last-Modified: Mon, 01 Jun 2026 10:00:00 GMT")
