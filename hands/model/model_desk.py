@@ -31,8 +31,9 @@ LOOK_S: Final = 1.0
 ASIDE_S: Final = 60.0
 """Seconds for which a model that failed before it was ever measured is not tried out again."""
 
+PLACES_MOST: Final = 64  # requests to one provider at a time, as `max` of the setting at_once
 _MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
-_MEND_OWN: Final = "`maniple settings model 'at_once_of={\"ollama\": 1}'` says how many"
+_MEND_OWN: Final = f"from 1 to {PLACES_MOST}: `maniple settings model 'at_once_of={{\"ollama\": 1}}'` says how many"
 _MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says how many"
 
 
@@ -201,8 +202,8 @@ class Desk:
     async def _place(self, provider: str, until: float) -> AsyncIterator[None]:
         """One of the places for requests to a provider, at the latest then."""
         most = self._settings.of("at_once_of", dict).get(provider, self._settings.of("at_once", int))
-        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            why = f"{str(most)[:200]!r} is no number of requests to {provider} at a time: {_MEND_OWN}"
+        if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= PLACES_MOST:
+            why = f"{str(most)[:200]!r} is no number of requests to {provider} at a time, {_MEND_OWN}"
             raise ModelFailed("unconfigured", why, provider=provider)
         places = self._places.setdefault(provider, asyncio.Semaphore(most))
         try:

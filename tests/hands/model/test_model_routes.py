@@ -134,7 +134,9 @@ def test_the_setting_prefer_is_the_order_and_a_server_of_ones_own_costs_nothing(
     assert hand.desk.plan("default", request_of(dict(ASKED))).names == names
 
 
-@pytest.mark.parametrize(("given", "most"), [({}, 2), ({"scripted": 1}, 1), ({"scripted": 3, "openai": 1}, 3)])
+@pytest.mark.parametrize(
+    ("given", "most"), [({}, 2), ({"scripted": 1}, 1), ({"scripted": 3, "openai": 1}, 3), ({"scripted": 64}, 4)]
+)
 def test_how_many_are_asked_at_a_time_can_be_said_of_one_provider(
     tmp_path: Path, given: dict[str, object], most: int
 ) -> None:
@@ -154,7 +156,7 @@ def test_how_many_are_asked_at_a_time_can_be_said_of_one_provider(
     assert asyncio.run(asked()) == most
 
 
-@pytest.mark.parametrize("told", [0, -1, "2", True, None])
+@pytest.mark.parametrize("told", [0, -1, "2", True, None, 65, 1 << 62])
 def test_a_number_of_places_that_is_none_is_told(tmp_path: Path, told: object) -> None:
     hand: Any = hand_of(tmp_path, OK, at_once_of={"scripted": told})
 
@@ -163,7 +165,7 @@ def test_a_number_of_places_that_is_none_is_told(tmp_path: Path, told: object) -
         await hand.complete(Asking("scripted/script"), **ASKED)
 
     with pytest.raises(
-        Failure, match="is no number of requests to scripted at a time: `maniple settings model"
+        Failure, match="is no number of requests to scripted at a time, from 1 to 64: `maniple settings model"
     ) as failed:
         asyncio.run(asked())
     assert failed.value.code == "unconfigured"
