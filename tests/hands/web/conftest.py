@@ -143,3 +143,15 @@ def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return context
+
+
+def site(seen: list[str], *replies: bytes) -> Talk:
+    """Answers one request after the other with these replies, the last one again and again; notes each request's head."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(replies[min(len(seen), len(replies)) - 1])
+        await writer.drain()
+        writer.close()
+
+    return talk

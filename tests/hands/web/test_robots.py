@@ -1,0 +1,186 @@
+"""What a site says to programs is heeded: its robots.txt is asked for once, and bounded in all that it may cost."""
+
+import asyncio
+
+import pytest
+
+from tests.hands.doubles import hand_module
+from tests.hands.web.conftest import failure, fetch, reply, run, serving, site, started
+
+robots = hand_module("web", "robots")
+WebFailed = hand_module("web", "web_failure").WebFailed
+
+
+def heeding(*paths: str, rules: bytes) -> tuple[list[str], list[str]]:
+    """(what came of fetching each path with `robots`, the paths that the site was asked for)."""
+    asked_for: list[str] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        asked_for.append(path)
+        writer.write(rules if path == "/robots.txt" else reply(b"page"))
+        await writer.drain()
+        writer.close()
+
+    async def all_of_them() -> list[str]:
+        async with serving(talk) as server:
+            hand, ends = await started(), []
+            for path in paths:
+                try:
+                    await fetch(hand, f"http://127.0.0.1:{server.port}{path}", robots=True)
+                    ends.append("done")
+                except hand_module("web", "main").Failure as failed:
+                    ends.append(failed.code)
+            return ends
+
+    return run(all_of_them()), asked_for
+
+
+def test_what_a_site_forbids_programs_is_not_fetched_and_it_is_asked_once() -> None:
+    rules = reply(
+        b"User-agent: *\nDisallow: /private\nAllow: /private/open$\nDisallow: /robots\n\nUser-agent: other\nDisallow: /\n"
+    )
+    ends, asked_for = heeding("/a", "/private/x", "/private/open", "/robots.txt", rules=rules)
+    assert ends == ["done", "robots", "done", "done"]
+    assert asked_for == ["/robots.txt", "/a", "/private/open", "/robots.txt"]
+
+
+def test_rules_for_this_program_by_name_count() -> None:
+    rules = reply(b"User-agent: *\nAllow: /\n\nUser-agent: maniple\nDisallow: /no\n")
+    assert heeding("/no", "/yes", rules=rules)[0] == ["robots", "done"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "end"),
+    [
+        (reply(b"", status="404 Not Found"), "done"),
+        (reply(b"", status="403 Forbidden"), "done"),
+        (reply(b"", status="503 Busy"), "robots"),
+        (b"no http", "robots"),
+        (reply(b"\xff\xfe\0garbage"), "done"),
+        (reply(b"User-agent: *\nDisallow: /\n" + b"#" * 600_000), "robots"),
+        (reply(b"User-agent: *\nAllow: /\n" + b"#" * 6_000_000), "robots"),
+        (reply(b"", "Location: /robots.txt", status="301 Moved"), "done"),
+        (reply(b"", "Location: https://[::1/robots.txt", status="301 Moved"), "done"),
+        (reply(b"", "Location: http://user:word@127.0.0.1/robots.txt", status="301 Moved"), "robots"),
+    ],
+)
+def test_a_site_without_rules_allows_and_one_that_does_not_answer_does_not(rules: bytes, end: str) -> None:
+    assert heeding("/a", rules=rules)[0] == [end]
+
+
+def test_rules_for_ever_so_many_programs_cost_no_more_than_those_for_this_one() -> None:
+    """Each rule of a group counts for each program that the group names: so few lines would be a hundred million rules."""
+    named = "".join(f"{word} m{at}\n" for at in range(4_000) for word in ("User-agent:", "useragent", "User\tAgent"))
+    paths = "".join(f"Allow: /{at}\n" for at in range(1_900))
+    many = f"{named}User-agent: Maniple # and this one\n{paths}Disallow: /no\n\nUser-agent: last\nDisallow: /\n"
+    assert heeding("/no", "/yes", rules=reply(many.encode()))[0] == ["robots", "done"]
+
+
+@pytest.mark.parametrize(("rules", "ends"), [(1_999, ["done", "robots"]), (2_000, ["robots", "robots"])])
+def test_a_site_with_more_rules_than_are_read_is_not_fetched_from(rules: int, ends: list[str]) -> None:
+    """Each costs something with each page, in a process that all callers share."""
+    lines = "".join(f"Disallow: /*a*{at}*b$\n\n# more\n" for at in range(rules))
+    assert heeding("/yes", "/no", rules=reply(f"User-agent: *\n{lines}Disallow: /no\n".encode()))[0] == ends
+
+
+def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
+    others = "Allow: /\n" + "User-agent: other\nDisallow: /\n" * 5_000 + "x\n" * 50_000
+    again = "User-agent: *\nUser-agent: ***\nUser-agent: maniple # this one\nuseragent *Maniple*\n" * 1_000
+    text = f"{others}{again}Crawl-delay: 1\nDisallow: /no\n{others}"
+    kept = ["User-agent: -", "User-agent: *", "User-agent: Maniple", "Crawl-delay: 1", "Disallow: /no", "Allow: /"]
+    assert robots._ours(text).split("\n") == [*kept, "User-agent: -"]
+
+
+def test_a_mark_of_the_order_of_bytes_hides_no_rule() -> None:
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        return 200, "", b"\xef\xbb\xbfUser-agent: *\nDisallow: /\n"
+
+    with pytest.raises(WebFailed, match="does not want programs"):
+        run(robots.Robots(get).check("https://example.org/no"))
+
+
+def test_a_group_ends_also_where_the_next_is_for_others() -> None:
+    rules = reply(b"User-agent: *\nDisallow: /no\n\nUser-agent: other\nUser-agent: another\nDisallow: /\n")
+    assert heeding("/no", "/yes", rules=rules)[0] == ["robots", "done"]
+
+
+def test_rules_are_found_where_a_redirect_spells_their_address_in_its_own_way() -> None:
+    asked_for: list[str] = []
+
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        asked_for.append(url)
+        return (200, "", b"") if len(asked_for) == 2 else (301, "HTTPS://WWW.Example.ORG:443", b"")
+
+    run(robots.Robots(get).check("https://example.org/yes"))
+    assert asked_for == ["https://example.org/robots.txt", "https://www.example.org/"]
+
+
+def test_rules_are_forgotten_after_their_time() -> None:
+    asked_for, time = list[str](), [0.0]
+
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        asked_for.append(url)
+        return 200, "", b"User-agent: *\nDisallow: /no\n"
+
+    async def all_of_it() -> None:
+        rules = robots.Robots(get, lambda: time[0])
+        for at in (0.0, 3599.0, 3600.0):
+            time[0] = at
+            await rules.check("https://example.org/yes")
+            with pytest.raises(WebFailed):
+                await rules.check("https://example.org/no")
+
+    run(all_of_it())
+    assert asked_for == ["https://example.org/robots.txt"] * 2
+
+
+def test_a_forbidden_address_is_not_reached_by_way_of_robots() -> None:
+
+    async def once() -> tuple[str, str]:
+        hand = await started(private=["public.example"], lookup=_names)  # only that name may lead to loopback
+        async with serving(
+            site([], reply(b"", "Location: http://127.0.0.1:1/robots.txt", status="302 Found"))
+        ) as server:
+            return await failure(fetch(hand, f"http://public.example:{server.port}/", robots=True))
+
+    async def _names(host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    code, text = run(once())
+    assert (code, "127.0.0.1" in text) == ("robots", False)
+
+
+def test_what_the_operator_allowed_for_one_host_is_not_reached_by_way_of_anothers_robots() -> None:
+    seen: list[str] = []
+
+    async def once() -> tuple[str, str]:
+        hand = await started(private=["outside.example", "nas.lan"], lookup=_names)
+        async with serving(site(seen, reply(b""))) as nas:
+            leads = reply(b"", f"Location: http://nas.lan:{nas.port}/reboot", status="302 Found")
+            async with serving(site([], leads)) as server:
+                return await failure(fetch(hand, f"http://outside.example:{server.port}/", robots=True))
+
+    async def _names(host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    code, text = run(once())
+    assert (code, "nas.lan" in text) == ("robots", False)
+    assert not seen
+
+
+def test_the_rules_of_many_sites_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robots, "KEPT_MOST", 1000)
+    asked_for: list[str] = []
+
+    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+        asked_for.append(url)
+        return 200, "", b"#" * 400
+
+    async def all_of_it() -> None:
+        rules = robots.Robots(get, lambda: 0.0)
+        for number in (1, 2, 2, 3, 2, 1):
+            await rules.check(f"https://{number}.example.org/")
+
+    run(all_of_it())
+    assert [url[8:9] for url in asked_for] == ["1", "2", "3", "1"]
