@@ -15,6 +15,9 @@ from wire import codec
 
 HIDDEN: Final = "(secret)"
 
+_NAMED: Final = 8
+"""Most settings that are named where there is none of a name."""
+
 
 def check(
     settings: Mapping[str, Setting], given: Mapping[str, object], *, untouched: Collection[str] = ()
@@ -111,7 +114,10 @@ def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
     close = get_close_matches(name, settings, n=1)
     if close:
         return f"`{name}` is not a setting; did you mean `{close[0]}`?"
-    return f"`{name}` is not a setting; " + (f"there are {', '.join(settings)}" if settings else "this Hand has none")
+    there = ", ".join(list(settings)[:_NAMED]) + (
+        f" and {len(settings) - _NAMED} more" if len(settings) > _NAMED else ""
+    )
+    return f"`{name}` is not a setting; " + (f"there are {there}" if settings else "this Hand has none")
 
 
 def declared_of(declared: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:

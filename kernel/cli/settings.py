@@ -4,7 +4,8 @@ import click
 from msgspec import Struct
 
 from kernel.cli import screen, secret_values, told, typed
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.client import Client
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.schema import Setting
 from manifests.settings import missing
@@ -70,7 +71,7 @@ def settings(
         changed |= {name: secret_values.asked(hand, name) for name in secret} | dict.fromkeys(unset)
         values = shown.settings
         if changed:
-            client.call("kernel.set", hand, {"values": changed})
+            _set(client, hand, changed)
             values = told.read(client.call("kernel.show", hand).value, Shown).settings
     for name in given.names:
         if declared[name].secret:
@@ -86,6 +87,16 @@ def settings(
         session.say(f"All of them: `maniple settings {hand}`")
         if needed := missing(declared, values):
             session.say(f"It does not start yet: `maniple settings {hand} {needed}`")
+
+
+def _set(client: Client, hand: str, changed: dict[str, object]) -> None:
+    """Raises Ended, with where those that can be set stand, for what the kernel finds wrong."""
+    try:
+        client.call("kernel.set", hand, {"values": changed})
+    except NotDone as error:
+        if error.reason != "arguments":
+            raise
+        raise Ended(f"{error}: see `maniple settings {hand}`", Exit.USAGE) from None
 
 
 def _check(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, is_one_clear_line
 from tests.living import ECHO, write_hand
 from tests.spread import spread
 
@@ -300,12 +300,19 @@ def test_settings_are_read_changed_and_refused_whole(shell: Shell) -> None:
     assert (told["greeting"]["value"], told["times"]["value"]) == ("Hi", 2)
     assert shell.told("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hi, Bo!" * 2}
     ran = shell.run("settings", "greeter", "greeting=Ho", "times=99")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "too large" in ran.err
-    assert shell.run("settings", "greeter", "nonsense=1").code == 1
+    assert shell.run("settings", "greeter", "nonsense=1").code == 2
     assert "Hi" in shell.good("settings", "greeter")
     shell.good("settings", "greeter", "--unset", "greeting", "--unset", "times")
     assert shell.told("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hello, Bo!"}
+
+
+def test_a_setting_that_cannot_be_is_told_with_where_those_that_can_stand(shell: Shell) -> None:
+    for hand, word in (("greeter", "nonsense=1"), ("greeter", "times=99"), ("echo", "x=1"), ("model", "nonsense=1")):
+        ran = shell.run("settings", hand, word)
+        assert (ran.code, is_one_clear_line(ran), f"see `maniple settings {hand}`" in ran.err) == (2, True, True), ran
+        assert len(ran.err) < 400, "a Hand may have as many settings as there are providers of models"
 
 
 def test_a_secret_is_never_shown(shell: Shell) -> None:

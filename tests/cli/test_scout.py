@@ -73,7 +73,7 @@ def test_the_example_in_python_fetches_remembers_asks_and_writes_and_outlives_a_
     site.page = "Price: 43"
     run = shell.good(*words).strip()
     (asked,) = until(lambda: _questions(shell, run), "the question")
-    assert asked["question"] == "The price is 43 now, not 42. Note it?"
+    assert asked["question"] == "The price is 43, and was 42. Note it?"
     shell.good("answer", str(asked["call"]), "no")
     site.page = "nothing"
     ran = shell.run(*words, "--wait")

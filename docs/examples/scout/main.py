@@ -14,7 +14,7 @@ class Scout(Hand):
         await self.kernel.call("memory.set", "own", key="price", value=price)
         if price == before:
             return {"price": price, "noted": False}
-        question = f"The price is {price} now, not {before}. Note it?"
+        question = f"The price is {price}{f', and was {before}' if before else ''}. Note it?"
         answer = await self.kernel.call("ask.person", question=question, choices=["yes", "no"])  # for days, if need be
         match answer.value:
             case {"answer": "yes"}:
