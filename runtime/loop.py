@@ -16,6 +16,7 @@ takes the frame itself: handed to asyncio as a descriptor that is ready, it woul
 import asyncio
 import concurrent.futures
 import selectors
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from contextvars import Context
@@ -25,6 +26,10 @@ from typing import Any, Final, Protocol
 BUSY_ROUNDS: Final = 64
 """Rounds of the loop after which descriptors are looked at, and a frame is taken, though something is ready: a Hand
 that spins can still be stopped."""
+
+BUSY_MOMENT: Final = 0.002
+"""Seconds of this thread's processor time after which the same is done where nothing is told again: a service's rounds may
+be long, and whoever else calls it waits."""
 
 _OWN_THREADS: Final = 3  # the loop's, and libzmq's two
 _THREADS_MOST: Final = 32  # as many as Python has at most
@@ -56,7 +61,7 @@ class IdleSelector(selectors.EpollSelector):
         self._bus: frozenset[int] = frozenset()
         self._waiting: Callable[[], bool] = _nothing
         self._take: Callable[[], object] = _nothing
-        self._busy = 0
+        self._busy, self._since = 0, 0.0
         self.begin: Callable[[], bool] = _nothing
         """Called at each round, before anything else; whether this round is to wait for nothing."""
         self.finish = _nothing
@@ -82,7 +87,7 @@ class IdleSelector(selectors.EpollSelector):
         if self.begin():
             return []
         idle = timeout is None or timeout > 0 or self._busy >= BUSY_ROUNDS
-        if not idle:
+        if not idle and not (self._clock is None and self._is_long()):
             self._busy += 1
             return []
         if self._clock is not None:
@@ -93,6 +98,13 @@ class IdleSelector(selectors.EpollSelector):
         if is_waiting or has_come:
             self._take()
         return others
+
+    def _is_long(self) -> bool:
+        """Whether it has not been idle for a moment of its own work."""
+        now = time.thread_time()
+        if not self._busy:
+            self._since = now
+        return now - self._since >= BUSY_MOMENT
 
     def _select_told(self, clock: Clock, timeout: float | None) -> Ready:
         """As select(), and the loop goes on only with a frame, with a thread's work, or with what came from no bus."""

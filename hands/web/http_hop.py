@@ -6,6 +6,7 @@ as it comes and as it unpacks; time is bounded by the caller's asyncio.timeout, 
 one byte a minute.
 """
 
+import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,6 +24,9 @@ HEADERS_MAX: Final = 64 * 1024
 INTERIM_MAX: Final = 16
 GIVEN_MAX: Final = 16 * 1024
 CHUNK_SIZE: Final = 256 * 1024
+MOMENT: Final = 0.001
+"""Seconds for which one body is taken apart before other calls have their turn: a server may send a byte in each chunk."""
+
 METHODS: Final = ("GET", "HEAD")
 
 _OURS: Final = (("user-agent", "Maniple/1"), ("accept", "*/*"), ("accept-encoding", "gzip, deflate"))
@@ -178,8 +182,11 @@ class _Wire:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, small pieces that are there together joined into one."""
-        gathered = bytearray()
+        gathered, until = bytearray(), time.monotonic() + MOMENT
         while True:
+            if time.monotonic() >= until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + MOMENT
             event = self._machine.next_event()
             if isinstance(event, h11.Data):
                 gathered += event.data

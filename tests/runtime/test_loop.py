@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 
 import pytest
 
-from runtime.loop import BUSY_ROUNDS, IdleSelector, new_loop
+from runtime.loop import BUSY_MOMENT, BUSY_ROUNDS, IdleSelector, new_loop
 from runtime.main import Life
 
 PATIENCE = 10.0
@@ -97,6 +98,33 @@ def test_one_that_spins_is_brought_a_frame_all_the_same(
     loop.call_soon(spin)
     loop.run_forever()
     assert rounds <= 2 * BUSY_ROUNDS
+
+
+def test_one_whose_rounds_are_long_is_brought_a_frame_after_a_few_of_them(
+    bus: Bus, loops: tuple[asyncio.SelectorEventLoop, IdleSelector]
+) -> None:
+    """A service works for several callers at once, and each round that others wait is as long as all that these do in it."""
+    loop, selector = loops
+    rounds = 0
+
+    def spin() -> None:
+        nonlocal rounds
+        rounds += 1
+        until = time.thread_time() + 2 * BUSY_MOMENT
+        while time.thread_time() < until:
+            pass
+        if rounds < BUSY_ROUNDS:
+            loop.call_soon(spin)
+
+    def take() -> None:
+        bus.take()
+        loop.stop()
+
+    selector.attend(frozenset([bus.descriptor]), bus.waiting, take)
+    bus.bring("stop")
+    loop.call_soon(spin)
+    loop.run_forever()
+    assert rounds <= 4
 
 
 def test_a_fault_of_the_runtimes_own_over_one_frame_is_told_and_the_next_is_taken(

@@ -276,6 +276,30 @@ def test_a_slow_caller_slows_the_server_and_not_the_memory() -> None:
     run(once())
 
 
+def test_a_body_of_tiny_chunks_keeps_nobody_else_waiting() -> None:
+    """Each chunk of one byte costs as much as a large one, and all callers share the process."""
+
+    async def once() -> None:
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                writer.write(b"1\r\na\r\n" * 20_000)
+                await writer.drain()
+
+        async with serving(flood) as server:
+            hand, longest, before = await started(timeout=30.0), 0.0, 0.0
+            task = asyncio.create_task(fetch(hand, f"http://127.0.0.1:{server.port}/", most=60_000))
+            while not task.done():
+                before = time.process_time()
+                await asyncio.sleep(0)
+                longest = max(longest, time.process_time() - before)
+            assert (await failure(task))[0] == "too large"
+            assert longest < 0.1
+
+    run(once())
+
+
 def test_no_cookie_is_kept() -> None:
     async def once() -> None:
         seen: list[bytes] = []
