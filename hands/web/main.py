@@ -7,16 +7,17 @@ keeps replies, `robots` asks what sites want, `tunnel` carries bytes.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from ssl import SSLContext
 
 import h11
+import msgspec
 
 from address_check import Allowance, read_allowance
 from dialling import Link, dial, trust
 from http_hop import CHUNK_SIZE, Progress, Send, exchange, request
 from name_lookup import Lookup, SystemLookup
-from page_cache import BODY_MOST, Kept, PageCache, may_keep, now, tells_of_the_page
+from page_cache import Found, Gathered, Kept, PageCache, may_keep, now, tells_of_the_page
 from robots import Robots
 from runtime import Call, Failure, Hand
 from tunnel import Carried, carry
@@ -80,17 +81,26 @@ class Web(Hand):
 
     async def _by_cache(self, call: Call, url: Url, most: int, age: float, progress: Progress) -> dict[str, object]:
         """The reply out of the cache where it is young enough or has not changed, else a new one, which is kept."""
-        kept = self.cache.find(call.resource)
-        if kept is not None and kept.is_young(age, now()):
-            return await self._kept(call, kept, most, progress)
-        body = bytearray()
+        with ExitStack() as held:
+            found = self.cache.find(call.resource)
+            if found is not None:
+                held.callback(found.close)
+                if found.kept.is_young(age, now()):
+                    return await self._kept(call, found, found.kept, most, progress)
+            gathered = Gathered(self.cache)
+            held.callback(gathered.close)
+            return await self._anew(call, url, most, progress, found, gathered)
+
+    async def _anew(
+        self, call: Call, url: Url, most: int, progress: Progress, found: Found | None, gathered: Gathered
+    ) -> dict[str, object]:
+        """A new reply, or what is found once more where that has not changed. gathered: takes its body, to be kept."""
 
         async def send(piece: bytes) -> None:
-            if len(body) <= BODY_MOST:
-                body.extend(piece)
+            gathered.add(piece)
             await call.send(piece)
 
-        asked = request(url, "GET", kept.asking() if kept is not None else {})
+        asked = request(url, "GET", found.kept.asking() if found is not None else {})
         try:
             answer = await self._hop(call.resource, asked, most, send, progress)
         except BaseException:  # what could not be had whole has replaced what is kept all the same
@@ -99,30 +109,30 @@ class Web(Hand):
             raise
         status, headers = int(str(answer["status"])), answer["headers"]
         assert isinstance(headers, dict)
-        if status == 304 and kept is not None:
-            fresh = kept.refreshed(headers, now())
+        if status == 304 and found is not None:
+            fresh = found.kept.refreshed(headers, now())
             if may_keep(fresh.status, fresh.headers):
-                self.cache.put(fresh)
+                self.cache.put(msgspec.structs.replace(fresh, body=found.piece(0, fresh.size)))
             else:
                 self.cache.forget(fresh.url)
             answer.pop("location", None)
-            return answer | await self._kept(call, fresh, most, progress)
-        if may_keep(status, headers) and len(body) <= BODY_MOST:
+            return answer | await self._kept(call, found, fresh, most, progress)
+        if may_keep(status, headers) and (body := gathered.body) is not None:
             address = str(answer["address"])
-            one = Kept(url=call.resource, status=status, headers=headers, address=address, at=now(), body=bytes(body))
-            self.cache.put(one)
+            self.cache.put(
+                Kept(url=call.resource, status=status, headers=headers, address=address, at=now(), body=body)
+            )
         elif tells_of_the_page(status):
             self.cache.forget(call.resource)
         return answer | {"cached": False}
 
-    async def _kept(self, call: Call, kept: Kept, most: int, progress: Progress) -> dict[str, object]:
-        for at in range(0, len(kept.body), CHUNK_SIZE):
-            piece = kept.body[at : at + min(CHUNK_SIZE, most - at)] if at < most else b""
+    async def _kept(self, call: Call, found: Found, kept: Kept, most: int, progress: Progress) -> dict[str, object]:
+        for at in range(0, min(kept.size, most), CHUNK_SIZE):
+            piece = found.piece(at, min(CHUNK_SIZE, kept.size - at, most - at))
             progress.size += len(piece)
-            if piece:
-                await call.send(piece)
-        if len(kept.body) > most:
-            raise WebFailed("too large", f"The body has {len(kept.body)} bytes, and `most` is {most}.")
+            await call.send(piece)
+        if kept.size > most:
+            raise WebFailed("too large", f"The body has {kept.size} bytes, and `most` is {most}.")
         told = {"status": kept.status, "headers": kept.headers, "url": kept.url, "size": progress.size, "cached": True}
         spent = {"connected_us": 0, "first_byte_us": 0, "elapsed_us": progress.elapsed_us()}
         return {**told, "address": kept.address, **spent}

@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
 BODY_MOST: Final = 4 * 1024 * 1024
+GATHERED_MOST: Final = 16 * 1024 * 1024
+"""Bytes of a reply that is kept; and of all bodies that are on their way at once: one with no room there is not kept."""
+
 VALIDATOR_MOST: Final = 4 * 1024
 """Characters of a validator that is sent back; a longer one, which no request has room for, is none."""
 
@@ -36,13 +39,17 @@ _OF_ITS_OWN: Final = frozenset(("content-length", "content-encoding", "content-r
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A reply. at: when it was last known to be true, in seconds since 1970."""
+    """A reply. at: when it was last known to be true, in seconds since 1970. size: of its body, bytes.
+
+    body: of one that is to be kept; one that is found leaves it in its file.
+    """
 
     url: str
     status: int
     headers: dict[str, str]
     address: str
     at: float
+    size: int = -1
     body: bytes = b""
 
     def asking(self) -> dict[str, str]:
@@ -101,21 +108,70 @@ def tells_of_the_page(status: int) -> bool:
     return status < 500 and status != TOO_MANY
 
 
+class Found:
+    """A reply that is kept, whose body is read as it is sent: who waits for its caller holds none of it. To be closed."""
+
+    def __init__(self, kept: Kept, file: BinaryIO, begin: int) -> None:
+        self.kept, self._file, self._begin = kept, file, begin
+
+    def piece(self, at: int, most: int) -> bytes:
+        """So many bytes of the body, from one on."""
+        return os.pread(self._file.fileno(), most, self._begin + at)
+
+    def close(self) -> None:
+        """The body is not wanted any more."""
+        self._file.close()
+
+
+class Gathered:
+    """A body on its way into the cache, as long as there is room for it beside the others that are. To be closed."""
+
+    def __init__(self, cache: "PageCache") -> None:
+        self._cache = cache
+        self._body: bytearray | None = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """The next bytes of it."""
+        if self._body is not None:
+            size = len(self._body) + len(piece)
+            if size > BODY_MOST or self._cache.gathered + len(piece) > GATHERED_MOST:
+                self.close()
+                return
+            self._cache.gathered += len(piece)
+            self._body += piece
+
+    @property
+    def body(self) -> bytes | None:
+        """All of it; None where it is too much to be kept."""
+        return None if self._body is None else bytes(self._body)
+
+    def close(self) -> None:
+        """Hold nothing of it any more."""
+        self._cache.gathered -= len(self._body or b"")
+        self._body = None
+
+
 class PageCache:
-    """The folder, which is made when something is to be kept. size: bytes that all of it may take."""
+    """The folder, made when something is to be kept. size: bytes that it may take; gathered: of bodies on the way."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        self._folder, self._size = folder, size
+        self._folder, self._size, self.gathered = folder, size, 0
         self._used = -1  # not yet known
 
-    def find(self, url: str) -> Kept | None:
-        """What is kept of an address; None for nothing, and for what a kill left half written."""
+    def find(self, url: str) -> Found | None:
+        """What is kept of an address; None for nothing, and for what a kill or a power cut left of one."""
         try:
-            line, _, body = self._path(url).read_bytes().partition(b"\n")
-            kept = msgspec.json.decode(line, type=Kept)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            file = self._path(url).open("rb")
+        except OSError:
             return None
-        return msgspec.structs.replace(kept, body=body) if kept.url == url else None
+        try:
+            kept = msgspec.json.decode(file.readline(), type=Kept)
+            if kept.url == url and file.tell() + kept.size == os.fstat(file.fileno()).st_size:
+                return Found(kept, file, file.tell())
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+        file.close()
+        return None
 
     def forget(self, url: str) -> None:
         """Keeps nothing of an address any more."""
@@ -133,22 +189,24 @@ class PageCache:
 
     def _put(self, kept: Kept) -> None:
         path = self._path(kept.url)
-        raw = msgspec.json.encode(msgspec.structs.replace(kept, body=b"")) + b"\n" + kept.body
-        if len(raw) > self._size:
+        line = msgspec.json.encode(msgspec.structs.replace(kept, size=len(kept.body), body=b"")) + b"\n"
+        size = len(line) + len(kept.body)
+        if size > self._size:
             return
         if self._used < 0:
             self._folder.mkdir(exist_ok=True)
             self._used = sum(one.stat().st_size for one in self._folder.iterdir())
         self._drop(path)
-        if self._used + len(raw) > self._size:
+        if self._used + size > self._size:
             for old in sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime_ns):
                 self._drop(old)
-                if self._used + len(raw) <= self._size // 2:
+                if self._used + size <= self._size // 2:
                     break
         draft = path.with_suffix(".part")
-        draft.write_bytes(raw)
+        with draft.open("wb") as file:
+            file.writelines((line, kept.body))
         draft.replace(path)
-        self._used += len(raw)
+        self._used += size
 
     def _drop(self, path: Path) -> None:
         try:

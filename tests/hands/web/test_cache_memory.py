@@ -1,0 +1,80 @@
+"""The cache stays within its size, and holds little in memory, however many wait for what goes into it or comes out of it."""
+
+import asyncio
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tests.hands.doubles import FakeCall, hand_module
+from tests.hands.web.conftest import run, serving, started
+
+cache = hand_module("web", "page_cache")
+
+
+def test_the_cache_stays_within_its_size_and_lets_the_oldest_go(tmp_path: Path) -> None:
+    kept = cache.PageCache(tmp_path / "cache", 10_000)
+    for at in range(50):
+        kept.put(cache.Kept(url=f"http://a/{at}", status=200, headers={}, address="", at=0.0, body=b"x" * 1000))
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 10_000
+    found = kept.find("http://a/49")
+    assert (found.piece(0, 2000), found.piece(990, 5)) == (b"x" * 1000, b"x" * 5)
+    found.close()
+    assert kept.find("http://a/0") is None
+    kept.put(cache.Kept(url="http://b/", status=200, headers={}, address="", at=0.0, body=b"x" * 20_000))
+    assert kept.find("http://b/") is None
+
+
+class Passing(FakeCall):
+    """A caller who keeps nothing. slow: he takes no more than the first piece."""
+
+    def __init__(self, resource: str, *, slow: bool) -> None:
+        super().__init__(resource)
+        self._slow = slow
+
+    async def send(self, chunk: bytes) -> None:
+        if self._slow:
+            await asyncio.Event().wait()
+
+
+async def large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A page that just may be kept; of one that is asked for as `/held`, the last byte does not come."""
+    asked_for = await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % cache.BODY_MOST)
+    for _ in range(63):
+        writer.write(bytes(64 * 1024))
+        await writer.drain()
+    if b"/held" in asked_for:
+        await asyncio.Event().wait()
+    writer.write(bytes(64 * 1024))
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["on-its-way", "kept"])
+def test_what_many_callers_wait_for_at_once_does_not_fill_the_memory(tmp_path: Path, held: bool) -> None:
+    """One process answers for all: as many bodies may be held up as calls be open, by a server or by a caller."""
+
+    async def all_of_them() -> int:
+        async with serving(large) as server:
+            hand = await started()
+            hand.cache = cache.PageCache(tmp_path / "cache", 1 << 30)  # type: ignore[attr-defined]
+            urls = [f"http://127.0.0.1:{server.port}/{'held' if held else 'kept'}{at}" for at in range(24)]
+
+            async def one(url: str, slow: bool) -> None:
+                await hand.fetch(Passing(url, slow=slow), max_age=60.0, timeout=60.0)  # type: ignore[attr-defined]
+
+            for url in urls if not held else []:
+                await one(url, slow=False)
+            tracemalloc.start()
+            tasks = [asyncio.create_task(one(url, slow=not held)) for url in urls]
+            await asyncio.wait(tasks, timeout=4.0 if held else 1.0)
+            assert not any(task.done() for task in tasks)
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return most
+
+    assert run(all_of_them()) < 48 * 1024 * 1024
