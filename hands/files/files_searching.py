@@ -19,11 +19,13 @@ from typing import Final, NamedTuple, Protocol
 import re2
 
 import folder_view
+import search_crowd
 from beneath import RESERVED, Place, must_be_file
 from file_refusal import FileRefused
 from files_desk import Desk, told
 from manifests.capabilities.glob import complaint, fits_all
 from runtime import Call, Failure
+from search_crowd import Crowd, Crowded, Spent
 
 LOOKED_AT_MOST: Final = 200_000
 """Names that one search looks at."""
@@ -100,17 +102,13 @@ class Waiting(NamedTuple):
         return Found(place=place, parts=(*above.parts, text), facts=self.facts, escaped=escaped)
 
 
-@dataclass(kw_only=True)
-class Spent:
-    """What a search has looked at so far. cut: something was passed over because it was too much."""
-
-    names: int = 0
-    size: int = 0
-    cut: bool = False
-
-
 class Searching(Desk):
     """files.glob and files.grep."""
+
+    async def start(self) -> None:
+        """As above; nobody searches yet."""
+        await super().start()
+        self.crowd = Crowd()
 
     async def glob(
         self, call: Call, pattern: str, most: int = folder_view.MOST_DEFAULT, after: str = ""
@@ -120,8 +118,8 @@ class Searching(Desk):
         if not 1 <= most <= GLOB_MOST:
             raise Failure("arguments", f"most is between 1 and {GLOB_MOST}.")
         entries: list[dict[str, object]] = []
-        spent, room = Spent(), folder_view.REPLY_SIZE
-        with told(call.resource):
+        room = folder_view.REPLY_SIZE
+        with told(call.resource), self.crowd.joined() as spent:
             async for one in self._beneath(call, self.tree.place(call.resource), spent):
                 if one.parts <= before or not fits_all(wanted, one.parts):
                     continue
@@ -148,8 +146,8 @@ class Searching(Desk):
         if not 1 <= most <= GREP_MOST:
             raise Failure("arguments", f"most is between 1 and {GREP_MOST}.")
         matches: list[dict[str, object]] = []
-        spent, searched, room = Spent(), 0, folder_view.REPLY_SIZE
-        with told(call.resource):
+        searched, room = 0, folder_view.REPLY_SIZE
+        with told(call.resource), self.crowd.joined() as spent:
             async for one in self._beneath(call, self.tree.place(call.resource), spent):
                 if spent.size > READ_MOST:
                     break
@@ -180,6 +178,7 @@ class Searching(Desk):
                 await asyncio.sleep(0)
                 until = time.monotonic() + MOMENT
             one = waiting.pop().found()
+            spent.waiting -= 1
             yield one
             if not stat.S_ISDIR(one.facts.st_mode) or one.escaped:
                 continue
@@ -192,9 +191,21 @@ class Searching(Desk):
                 continue  # gone since, or not to be opened
 
     async def _below(self, call: Call, above: Found, spent: Spent) -> list[Waiting]:
-        inside, labels = await self.disk.do(self._inside, above, spent)
-        call.add_labels(*labels)
-        return inside
+        while True:
+            if not self.crowd.has_room(spent):
+                await asyncio.sleep(search_crowd.AGAIN)
+                continue
+            before = spent.names, spent.cut, spent.waiting
+            try:
+                inside, labels = await self.disk.do(self._inside, above, spent)
+            except Crowded:
+                spent.names, spent.cut, spent.waiting = before
+                continue
+            except BaseException:
+                spent.waiting = before[-1]
+                raise
+            call.add_labels(*labels)
+            return inside
 
     async def _lines(
         self, call: Call, one: Found, expression: Expression, most: int, spent: Spent
@@ -219,9 +230,28 @@ class Searching(Desk):
         """What lies in one folder, sorted by name as shown, the first one last; and the folder's labels."""
         with ExitStack() as held:
             fd, labels = self.opened(held, above.place, self.tree.open_folder)
-            inside = list(_entries(fd, above, spent))
+            inside = list(self._entries(fd, above, spent))
             inside.sort(key=lambda one: folder_view.shown(one.name)[0], reverse=True)
             return inside, labels
+
+    def _entries(self, fd: int, above: Found, spent: Spent) -> Iterator[Waiting]:
+        """What is seen of a folder. Raises Crowded when there is no room for it any more."""
+        with os.scandir(fd) as entries:
+            for count, entry in enumerate(entries):
+                if count == FOLDER_MOST or spent.names == LOOKED_AT_MOST:
+                    spent.cut = True
+                    return
+                if count % search_crowd.LOOKED == 0 and not self.crowd.has_room(spent):
+                    raise Crowded
+                spent.names += 1
+                if entry.name.startswith(RESERVED):
+                    continue
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                spent.waiting += 1
+                yield Waiting(above, entry.name, _shown_of(facts))
 
     def _labels_if_any(self, one: Found) -> set[str]:
         if one.escaped or not (stat.S_ISREG(one.facts.st_mode) or stat.S_ISDIR(one.facts.st_mode)):
@@ -263,22 +293,6 @@ def _for_a_moment(pieces: Iterator[Iterator[tuple[int, str]]], most: int) -> lis
 
 def _shown_of(facts: os.stat_result) -> folder_view.Facts:
     return folder_view.Facts(facts.st_mode, facts.st_size, facts.st_mtime_ns)
-
-
-def _entries(fd: int, above: Found, spent: Spent) -> Iterator[Waiting]:
-    with os.scandir(fd) as entries:
-        for count, entry in enumerate(entries):
-            if count == FOLDER_MOST or spent.names == LOOKED_AT_MOST:
-                spent.cut = True
-                return
-            spent.names += 1
-            if entry.name.startswith(RESERVED):
-                continue
-            try:
-                facts = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            yield Waiting(above, entry.name, _shown_of(facts))
 
 
 def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:
