@@ -4,11 +4,12 @@ A change in place is a read, a pure decision (text_change), and a write that onl
 read: so an edit never loses what somebody else wrote meanwhile, and never leaves half a file.
 """
 
+import asyncio
 import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Final
 
@@ -25,10 +26,17 @@ from whole_write import ABSENT
 
 CREATED: Final = b"--- /dev/null"
 BIN_MOST: Final = 1000
+LARGE: Final = 1024 * 1024
+"""Bytes: a file above that is changed when no other such one is."""
 
 
 class Changing(Desk):
     """files.edit, patch, move, make-folder, delete, restore and bin."""
+
+    async def start(self) -> None:
+        """As above; nothing large is being changed yet."""
+        await super().start()
+        self.large = asyncio.Semaphore(1)
 
     async def edit(
         self, call: Call, old: str, new: str, times: int = 1, expect: str | None = None
@@ -39,7 +47,7 @@ class Changing(Desk):
         change = partial(text_change.replaced, old=old.encode(), new=new.encode(), times=times)
         expect = checked(expect, may_be_absent=False)
         with told(call.resource):
-            return await self.disk.do(self._edited, call, change, expect) | {"replaced": times}
+            return await self._changed(call, change, expect) | {"replaced": times}
 
     async def patch(self, call: Call, diff: str, expect: str | None = None) -> dict[str, object]:
         """files.patch: a unified diff for this file; one from /dev/null makes it."""
@@ -53,9 +61,16 @@ class Changing(Desk):
             return done[0].text
 
         with told(call.resource):
-            reply = await self.disk.do(self._edited, call, change, expect)
+            reply = await self._changed(call, change, expect)
         one = done[0]
         return reply | {"offsets": list(one.offsets), "added": one.added, "removed": one.removed}
+
+    async def _changed(self, call: Call, change: text_change.Change, expect: str | None) -> dict[str, object]:
+        """Change a file; one large file after the other, for each takes a few times its size of what all callers share."""
+        place = self.tree.place(call.resource)
+        size = 0 if expect == ABSENT else (await self.disk.do(self.tree.look, place)).st_size
+        async with self.large if size > LARGE else nullcontext():
+            return await self.disk.do(self._edited, call, change, expect)
 
     async def move(self, call: Call, source: str, target: str, make_folders: bool = False) -> dict[str, object]:
         """files.move: within the folder that is the resource, from one way beneath it to another that is free."""

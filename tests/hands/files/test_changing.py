@@ -1,5 +1,6 @@
 """Files are changed in place exactly as asked or not at all, and moved without anything being lost."""
 
+import asyncio
 import difflib
 import hashlib
 import os
@@ -199,6 +200,21 @@ def test_a_change_takes_no_more_memory_than_the_text_a_few_times() -> None:
             text_change.replaced(grows, b"a", b"b" * 17, size)
 
     assert peak(too_large) < 4 * size
+
+
+def test_many_large_files_are_changed_one_after_the_other(desk: Desk, root: Path) -> None:
+    """Each takes its size a few times, and all callers share one process."""
+    size = 4 * 1024 * 1024
+    for number in range(8):
+        (root / f"{number}").write_bytes(b"a" * size + b"b")
+
+    async def all_of_them() -> list[dict[str, object]]:
+        return list(
+            await asyncio.gather(*(desk.hand.edit(FakeCall(f"root/{number}"), "b", "c") for number in range(8)))
+        )
+
+    assert peak(lambda: desk.run(all_of_them())) < 6 * size
+    assert {(root / f"{number}").read_bytes()[-2:] for number in range(8)} == {b"ac"}
 
 
 @pytest.mark.parametrize(
