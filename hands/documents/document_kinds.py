@@ -6,9 +6,12 @@ also where parts overlap; archives within archives are never opened. *Entities* 
 external ones): OOXML has no use for a document type declaration (ECMA-376 part 2, 8.1.4: "shall not contain"), so a part
 named as XML that has one is refused, in whichever encoding. A library finds parts by what the others say of them, whatever
 their names; so what a declaration could declare is refused in every part. A picture (SVG) may have one that declares nothing.
+*Letters* in which a declaration would not be seen, such as UTF-7 and UTF-32, OOXML does not have: parts are UTF-8 or
+UTF-16 (8.1.4), and the others here are those in which ASCII stands for itself. Nor does it pack in any way but deflate (8.5).
 """
 
 import io
+import re
 import zipfile
 import zlib
 from typing import Final
@@ -27,10 +30,16 @@ RATIO_FROM: Final = 4 * 1024 * 1024
 """Bytes of a part from which on it may not be packed more tightly than RATIO_MOST to one; sheets of zeroes are small."""
 
 _FRONT: Final = 2048
+_DECLARATION_MOST: Final = 64 * 1024
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
 _XML_NAMES: Final = (".xml", ".rels", ".vml")
 _DOCUMENT_TYPE: Final = tuple("<!DOCTYPE".encode(encoding) for encoding in _ENCODINGS)
 _DECLARED: Final = tuple(text.encode(encoding) for text in ("<!ENTITY", "<!ATTLIST") for encoding in _ENCODINGS)
+_ENCODING: Final = re.compile(rb"""\bencoding\s*=\s*["']([^"']*)""")
+_AS_ASCII: Final = re.compile(rb"(?i)utf-?8|utf-?16(?:le|be)?|us-ascii|ascii|iso-8859-\d{1,2}|windows-125\d")
+_OTHERS: Final = (b"\0\0\0<", b"<\0\0\0", b"\0\0<\0", b"\0<\0\0", b"\0\0\xfe\xff", b"\xff\xfe\0\0", b"\x4c\x6f\xa7\x94")
+"""What XML begins with in UTF-32 and in EBCDIC (XML 1.0, appendix F.1)."""
+
 _HTML_MARKS: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<title", b"<div", b"<p>", b"<h1")
 
 
@@ -54,7 +63,9 @@ def _office(raw: bytes) -> str:
             _check_sizes(archive)
             names = set(archive.namelist())
             for one in archive.infolist():
-                _check_declarations(archive.read(one), is_xml=one.filename.lower().endswith(_XML_NAMES))
+                content = archive.read(one)
+                _check_letters(content)
+                _check_declarations(content, is_xml=one.filename.lower().endswith(_XML_NAMES))
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
         raise DocumentRefused("broken", f"It is no whole archive: {error}.") from None
     except RuntimeError:  # zipfile's for a part with a password
@@ -69,6 +80,8 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
     parts = archive.infolist()
     if len(parts) > PARTS_MOST:
         raise DocumentRefused("bomb", f"It has {len(parts)} parts, and {PARTS_MOST} at most are read.")
+    if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
+        raise DocumentRefused("broken", "A part of it is packed in a way that no document is.")
     unpacked = sum(part.file_size for part in parts)
     if unpacked > UNPACKED_MOST:
         raise DocumentRefused("bomb", f"It would unpack to {unpacked} bytes, and {UNPACKED_MOST} at most are read.")
@@ -78,6 +91,15 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
             raise DocumentRefused("bomb", f"{part.filename[:80]!r} in it would unpack to {times} times its size.")
     if len({part.header_offset for part in parts}) < len(parts) or len({part.filename for part in parts}) < len(parts):
         raise DocumentRefused("bomb", "Parts of it share their bytes or their names.")
+
+
+def _check_letters(part: bytes) -> None:
+    """Raises DocumentRefused for a part in which a declaration would not be seen. Only what stands first tells of that."""
+    front = part[:_DECLARATION_MOST].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xfe\xff")
+    declaration, end, _ = front.partition(b"?>") if front.startswith(b"<?xml") else (b"", b"?>", b"")
+    found = _ENCODING.search(declaration)
+    if part.startswith(_OTHERS) or not end or (found and not _AS_ASCII.fullmatch(found[1])):
+        raise DocumentRefused("broken", "A part of it is in letters that no document is in.")
 
 
 def _check_declarations(part: bytes, *, is_xml: bool) -> None:

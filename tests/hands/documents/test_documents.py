@@ -228,6 +228,9 @@ def overlapping() -> bytes:
     return bytes(raw)
 
 
+IN_UTF_7 = b'<?xml version="1.0"%s encoding="utf-7"?>' + LAUGHS.partition(b"?>")[2].replace(b"<!", b"+ADwAIQ-")
+PARTS = {"word/document.xml": b"<a/>"}
+
 # Each is made when its test runs: made here, they would be made by every process that collects tests.
 TRAPS: dict[str, tuple[Callable[[], bytes], str]] = {
     "zeroes": (lambda: archive({"word/document.xml": b"\0" * (40 << 20)}), "bomb"),
@@ -237,6 +240,11 @@ TRAPS: dict[str, tuple[Callable[[], bytes], str]] = {
     "laughs": (lambda: with_part(docx(), "word/document.xml", LAUGHS), "bomb"),
     "external": (lambda: with_part(xlsx(), "xl/workbook.xml", EXTERNAL), "bomb"),
     "utf-16": (lambda: with_part(docx(), "word/document.xml", LAUGHS.decode().encode("utf-16")), "bomb"),
+    "utf-32": (lambda: with_part(docx(), "word/document.xml", LAUGHS.decode().encode("utf-32-be")), "broken"),
+    "utf-7": (lambda: with_part(docx(), "word/document.xml", IN_UTF_7 % b""), "broken"),
+    "utf-7, far": (lambda: with_part(docx(), "word/document.xml", IN_UTF_7 % (b" " * 70_000)), "broken"),
+    "spoiled lzma": (lambda: archive(PARTS, zipfile.ZIP_LZMA).replace(b"\5\0]", b"\5\0\xff", 1), "broken"),
+    "lzma": (lambda: archive(PARTS, zipfile.ZIP_LZMA), "broken"),
     "in relations": (lambda: with_part(docx(), "_rels/.rels", EXTERNAL), "bomb"),
     "of another name": (lambda: renamed(SHEET % (b'<!ENTITY a "ha">', b"&a;")), "bomb"),
     "of another name, utf-16": (
