@@ -6,9 +6,11 @@ no stream of events has a largest size, and nothing is unpacked, so that no serv
 """
 
 import logging
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, TypeAlias
 
 import anyio
@@ -25,6 +27,8 @@ from runtime import records
 from runtime.calls import Stream, answering
 from runtime.errors import CallEnded, CallRefused
 from runtime.kernel_handle import KernelHandle
+from runtime.mcp import posts
+from runtime.mcp.posts import GivenUp, Post, Posts
 from wire import limits
 
 LARGEST: Final = 8 * 1024 * 1024
@@ -36,11 +40,17 @@ MOST: Final = "maniple.most"
 Refused: TypeAlias = Callable[[str], None]
 """Given `host:port` that the Hand may not connect to."""
 
+NOTICE_S: Final = 5.0
+"""Seconds in which a server must take a notification: what is said after it waits, and nobody waits for its answer."""
+
 _CONNECT_S: Final = 30.0
 _SILENT_S: Final = 3600.0
 """Seconds in which a connection is made; in which a stream of events may say nothing. A call's own deadline comes before."""
 
 _ERROR: Final = 400
+_NO_ANSWER: Final = 503
+"""What is told here of a request whose answer nobody waits for any more."""
+
 _PIECE: Final = 64 * 1024
 
 
@@ -188,14 +198,29 @@ class _Calls(AsyncNetworkBackend):
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
+    """An answer's body. post: of which request, when that may be given up; is_events: a stream of events, which then ends
+
+    as a broken one, so that nobody asks for the rest of it.
+    """
+
+    def __init__(self, stream: httpx2.AsyncByteStream, most: float, post: Post, *, is_events: bool) -> None:
         self._stream, self._left, self._most = stream, most, most
+        self._post, self._is_events = post, is_events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._stream:
+        pieces = aiter(self._stream)
+        while True:
+            try:
+                piece = await self._post.within(pieces.__anext__)
+            except StopAsyncIteration:
+                return
+            except GivenUp:
+                if self._is_events:
+                    raise httpx2.SSEError("the request was given up") from None
+                return
             self._left -= len(piece)
             if self._left < 0:
-                raise httpx2.ReadError(f"the server's answer is larger than {self._most >> 10} KiB")
+                raise httpx2.ReadError(f"the server's answer is larger than {int(self._most) >> 10} KiB")
             yield piece
 
     async def aclose(self) -> None:
@@ -203,26 +228,42 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 class _Transport(httpx2.AsyncHTTPTransport):
-    """The package's, over our connections, and with bounded answers."""
+    """The package's, over our connections, with bounded answers, and an end to those of requests that are given up."""
 
     def __init__(self, kernel: KernelHandle, context: ssl.SSLContext, refused: Refused | None) -> None:
         super().__init__(verify=context, trust_env=False)
+        self._posts = Posts()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context, network_backend=_Calls(kernel, refused), max_connections=64, keepalive_expiry=20.0
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await super().handle_async_request(request)
+        message = posts.said(request.method, request.content if request.method == "POST" else b"")
+        if (number := message.given_up) is not None:
+            self._posts.give_up(number)
+        post = self._posts.begin(message.id) if message.id is not None else self._posts.own or Post()
+        patience = NOTICE_S if message.method and message.id is None else math.inf
+        try:
+            with anyio.move_on_after(patience) as waiting:
+                response = await post.within(partial(super().handle_async_request, request))
+            if waiting.cancelled_caught:
+                raise GivenUp
+        except GivenUp:
+            return httpx2.Response(_NO_ANSWER, request=request)
         if response.status_code >= _ERROR:
             records.logger().warning("the server answered with an error", status=response.status_code)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise httpx2.ReadError("the server packed its answer, which it was asked not to do")
-        most = request.extensions.get(MOST)
-        if most is not None or not response.headers.get("content-type", "").startswith("text/event-stream"):
-            assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Bounded(response.stream, most or LARGEST)
+        most, is_events = request.extensions.get(MOST), _is_events(response)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        bound = most or (math.inf if is_events else LARGEST)
+        response.stream = _Bounded(response.stream, bound, post, is_events=is_events)
         return response
+
+
+def _is_events(response: httpx2.Response) -> bool:
+    return bool(response.headers.get("content-type", "").startswith("text/event-stream"))
 
 
 def outside(kernel: KernelHandle, trusted: ssl.SSLContext, refused: Refused) -> httpx2.AsyncClient:

@@ -135,6 +135,10 @@ def mcp_tools(client: Client, hand: str) -> tuple[Tool, ...]:
 # servers that do what none should -------------------------------------------------------------------------------------
 
 
+HELD: Final[list[str]] = []
+"""What has come of the answers that it holds up."""
+
+
 class _Wrong(http.server.BaseHTTPRequestHandler):
     """A server of the older protocol; what it does wrong in a call it is told in that."""
 
@@ -153,13 +157,19 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
                 self.answer(asked, listed)
             case "tools/call":
                 getattr(self, asked["params"]["arguments"]["way"].replace("-", "_"))(asked)
+            case "notifications/cancelled" if "deaf" in HELD:
+                time.sleep(60)
             case _ if "id" in asked:
                 self.say(200, {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}})
             case _:
                 self.say(202, None)
 
     def do_GET(self) -> None:
-        self.say(405, None)
+        if "Last-Event-ID" in self.headers:
+            HELD.append("asked for the rest")
+            self.rest(None)
+        else:
+            self.say(405, None)
 
     def do_DELETE(self) -> None:
         self.say(405, None)
@@ -170,8 +180,9 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
     def say(self, status: int, body: object, **headers: str) -> None:
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(raw)), **told}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(raw)
 
@@ -198,6 +209,20 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(b"x" * 65536)
         except OSError:
             pass
+
+    def rest(self, _: object) -> None:
+        self.say(200, b"id: 1\nretry: 100\ndata:\n\n", Content_Type="text/event-stream")
+
+    def held(self, _: object) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        HELD.append("begun")
+        try:
+            while True:
+                self.wfile.write(b"id: 1\nretry: 0\ndata:\n\n")
+        except OSError:
+            HELD.append("ended")
 
     def cut(self, _: object) -> None:
         self.send_response(200)
@@ -266,7 +291,7 @@ TAKES: Final[dict[str, object]] = {"type": "object", "properties": {"way": {"typ
         ("half", "malformed"),
         ("half-event", "malformed"),
         pytest.param("packed", "ended", marks=pytest.mark.wide),
-        ("nonsense", "malformed"),
+        ("nonsense", "server"),
         ("not-json", "malformed"),
         ("refused", "server"),
         ("broken", "server"),
@@ -286,6 +311,38 @@ def test_each_wrong_answer_ends_its_call_in_time_and_its_hand_goes_on(
     assert time.monotonic() - begun < 12
     assert caught.value.reason == reason
     assert goes_on()
+
+
+def test_the_connection_of_a_call_that_is_given_up_is_ended_though_its_server_goes_on(
+    client: Client, astray: str
+) -> None:
+    client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)  # it is up, however long that takes
+    HELD.clear()
+    with pytest.raises(NotDone, match="deadline"):
+        client.call(f"{astray}.do", "", {"way": "held"}, seconds=2)
+    wait_for(lambda: HELD == ["begun", "ended"], 10)
+    time.sleep(0.5)
+    assert HELD == ["begun", "ended"]
+
+
+def test_the_rest_of_an_answer_is_not_asked_for_when_its_call_is_given_up(client: Client, astray: str) -> None:
+    client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
+    HELD.clear()
+    with pytest.raises(NotDone, match="deadline"):
+        client.call(f"{astray}.do", "", {"way": "rest"}, seconds=2)
+    time.sleep(1)
+    asked_for = list(HELD)
+    time.sleep(1)
+    assert asked_for
+    assert asked_for == HELD
+
+
+def test_a_server_that_takes_no_notification_is_called_all_the_same(client: Client, astray: str) -> None:
+    client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
+    HELD[:] = ["deaf"]
+    with pytest.raises(NotDone, match="deadline"):
+        client.call(f"{astray}.do", "", {"way": "silent"}, seconds=1)
+    assert told(client.call(f"{astray}.tools.list", seconds=20, chunk=lambda _: None).value) == {"tools": 1}
 
 
 def test_it_is_led_to_no_other_host(client: Client, astray: str) -> None:
