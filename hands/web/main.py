@@ -13,7 +13,7 @@ from ssl import SSLContext
 import h11
 import msgspec
 
-from address_check import Allowance, read_allowance
+from address_check import Allowance, canonical, read_allowance
 from dialling import Link, dial, trust
 from http_hop import CHUNK_SIZE, Progress, Send, exchange, request
 from name_lookup import Lookup, SystemLookup
@@ -85,7 +85,7 @@ class Web(Hand):
             found = self.cache.find(call.resource)
             if found is not None:
                 held.callback(found.close)
-                if found.kept.is_young(age, now()):
+                if found.kept.is_young(age, now()) and self._may_lead_to(url.host, found.kept.address):
                     return await self._kept(call, found, found.kept, most, progress)
             gathered = Gathered(self.cache)
             held.callback(gathered.close)
@@ -205,6 +205,10 @@ class Web(Hand):
         if self.allowed[0] != entries:
             self.allowed = [*entries], read_allowance(entries)
         return self.allowed[1]
+
+    def _may_lead_to(self, host: str, address: str) -> bool:
+        """Whether the host may lead to that address now, where it once did."""
+        return self._allowed().allows(host.strip("[]"), canonical(address)) is None
 
     def _trust(self) -> SSLContext:
         """Whom to believe; read anew when the setting changes."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.web.conftest import run, serving, started
+from tests.hands.web.conftest import answering, failure, fetch, reply, run, serving, started
 
 cache = hand_module("web", "page_cache")
 
@@ -23,6 +23,19 @@ def test_the_cache_stays_within_its_size_and_lets_the_oldest_go(tmp_path: Path) 
     assert kept.find("http://a/0") is None
     kept.put(cache.Kept(url="http://b/", status=200, headers={}, address="", at=0.0, body=b"x" * 20_000))
     assert kept.find("http://b/") is None
+
+
+def test_what_the_operator_allows_no_more_does_not_come_out_of_the_cache(tmp_path: Path) -> None:
+    async def once() -> tuple[str, str]:
+        async with serving(answering(reply(b"of this machine"))) as server:
+            hand, url = await started(), f"http://127.0.0.1:{server.port}/"
+            hand.cache = cache.PageCache(tmp_path / "cache", 1 << 20)  # type: ignore[attr-defined]
+            assert (await fetch(hand, url, max_age=60.0))[1]["cached"] is False
+            assert (await fetch(hand, url, max_age=60.0))[1]["cached"] is True
+            hand.settings.change({"private": []})
+            return await failure(fetch(hand, url, max_age=60.0))
+
+    assert run(once())[0] == "private address"
 
 
 class Passing(FakeCall):
