@@ -214,5 +214,5 @@ def test_required_settings_are_given_one_after_the_other_and_what_is_missing_is_
     ran = shell.run("settings", "patient", "--secret", "token", stdin="hush\n")
     assert (ran.code, "does not start yet" in ran.err) == (0, False), ran
     ran = shell.run("settings", "patient", "--unset", "colour")
-    assert (ran.code, "`colour` has no value; give colour=... (What to paint with)" in ran.err) == (1, True), ran
+    assert (ran.code, "`colour` has no value; give colour=... (What to paint with)" in ran.err) == (2, True), ran
     shell.good("remove", "patient", "--purge", "--yes")
