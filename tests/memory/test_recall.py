@@ -162,7 +162,7 @@ def test_a_hundred_thousand_tiny_texts_and_the_longest_one(store: Store) -> None
     with store.write():
         for number in range(100_000):
             add(store, "", New(text=f"{number:x}"))
-    add(store, "", New(text="needle " + "hay " * 200_000))
+    add(store, "", New(text="needle " + "hay " * 195_000))
     assert texts(recall(store, "", Question(text="ffff"))) == ["ffff"]
     assert recall(store, "", Question(text="needle")).found[0].fragment.number == 100_001
     assert verify(store) == ()
