@@ -193,5 +193,4 @@ def _used_by(client: Client, hand: str) -> set[str]:
 
 
 def _wrong(folder: Folder, why: str) -> Ended:
-    again = f"mend it, then `maniple install {shlex.quote(folder.path)}`"
-    return Ended(f"{os.path.join(folder.path, folder.manifest.hand.wasm)} cannot be run: {why}; {again}")
+    return Ended(f"{os.path.join(folder.path, folder.manifest.hand.wasm)} cannot be run: {why}")

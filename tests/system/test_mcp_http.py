@@ -14,6 +14,7 @@ import trustme
 from kernel.cli import founding, installing, mcp_servers, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
+from kernel.cli.frame import Session
 from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
@@ -129,7 +130,7 @@ def told(value: object) -> dict[str, object]:
 
 def mcp_tools(client: Client, hand: str) -> tuple[Tool, ...]:
     """What a server offers."""
-    return mcp_servers.offered(client, hand).tools
+    return mcp_servers.offered(Session(str(client.home), json=False), client, hand).tools
 
 
 # servers that do what none should -------------------------------------------------------------------------------------

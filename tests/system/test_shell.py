@@ -317,8 +317,9 @@ def test_a_command_line_has_three_descriptors_and_no_signal_is_ignored(client: C
 
 @pytest.mark.parametrize("command", ["echo a\0b", f": {'x' * 200_000}"], ids=["nul", "long"])
 def test_a_command_that_no_program_can_be_given_is_refused(client: Client, command: str) -> None:
-    with pytest.raises(NotDone, match=r"the command cannot be run: .* \(arguments\)"):
+    with pytest.raises(NotDone, match="the command cannot be run: ") as refused:
         run_in(client, command)
+    assert refused.value.reason == "arguments"
 
 
 def test_it_has_no_work_of_its_own(client: Client) -> None:
