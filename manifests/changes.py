@@ -161,7 +161,9 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
         raise Refusal("capability", f"{name} does not ask for {wanted} in its manifest; it asks for {all_asks}")
     expanded = list(by_method(given, methods))
     if unasked := next((one.method for one in expanded if one.approval and one.method in UNASKED), ""):
-        raise ChangeInvalid(f"nobody is asked about {unasked}: grant it without asking, or not at all")
+        raise ChangeInvalid(
+            f"nobody is asked about {unasked}: grant it without asking, and by name what is to be asked about"
+        )
     return expanded
 
 

@@ -19,6 +19,7 @@ PATIENCE_S: Final = 10.0
 """Seconds in which a run that has begun must come to hear."""
 
 _LOOK_S: Final = 0.05
+"""Seconds until the second look; until each later one twice as many, and one at most."""
 
 
 @command()
@@ -50,14 +51,15 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
 
 def wait_until_it_hears(client: Client, run: str, seconds: float = PATIENCE_S) -> None:
     """Return when a run hears what its operator says: what is said before that is lost. Ended when it does not come to it."""
-    until = time.monotonic() + seconds
+    until, pause = time.monotonic() + seconds, _LOOK_S
     while HEARD not in _live(client, run).hears:
         if time.monotonic() > until:
             raise Ended(
                 f"{run} does not hear you yet, and was told nothing: `maniple run-show {run}` shows what it does; say it "
                 "again when it works"
             )
-        time.sleep(_LOOK_S)
+        time.sleep(pause)
+        pause = min(1.0, 2 * pause)
 
 
 def _live(client: Client, run: str) -> told.LiveRun:

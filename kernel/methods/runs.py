@@ -60,10 +60,11 @@ def _begin(request: Request, hand: Installed) -> object:
     if before := spawned(kernel.state, call.number):  # by an earlier kernel, which died before it could tell
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
     run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached, seconds=seconds)
-    if request.arguments.get("wait"):
-        return _answer_when_ended(request, run.id)
     assert run.work is not None
     call.children[run.work.number] = run.work  # taken back before that has begun, it takes its run with it
+    if request.arguments.get("wait"):
+        kernel.results.when_begun(run.id, lambda _: call.children.clear())
+        return _answer_when_ended(request, run.id)
     return answer_when_begun(request, run, call.children.clear)
 
 

@@ -150,7 +150,7 @@ class PipelineHand(Hand):
             return msgspec.convert(call.reply.value, _Spawned).run
 
     def _take_back(self, piece: int) -> None:
-        """A run that waits to begin is not wanted any more; if the operator has just said yes, it begins all the same."""
+        """A run that waits to begin is not wanted any more; if the operator has just said yes, it may have begun."""
         self._unwanted.add(piece)
         if piece in self._asked:
             self._asked[piece].take_back(_UNWANTED)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
@@ -44,7 +45,7 @@ autonomy = "full"
 "kernel.spawn" = ["child"]
 
 [events]
-subscribes = ["operator.go", "operator.no"]
+subscribes = ["operator.go", "operator.no", "operator.end"]
 """,
     """
 import asyncio
@@ -54,23 +55,24 @@ from runtime import CallCancelled, Event, Hand
 
 class Parent(Hand):
     async def start(self) -> None:
-        self.heard = {"go": asyncio.Event(), "no": asyncio.Event()}
+        self.heard = {"go": asyncio.Event(), "no": asyncio.Event(), "end": asyncio.Event()}
 
     async def on_event(self, event: Event) -> None:
         self.heard[event.name].set()
 
-    async def run(self, detached: bool) -> object:
+    async def run(self, detached: bool, wait: bool) -> object:
         for name in self.heard:
             await self.kernel.subscribe(f"operator.{name}")
         await self.kernel.note("it hears")
         await self.heard["go"].wait()
-        async with self.kernel.stream("kernel.spawn", "child", {"detached": detached}) as spawn:
+        async with self.kernel.stream("kernel.spawn", "child", {"detached": detached, "wait": wait}) as spawn:
             await self.heard["no"].wait()
             spawn.take_back("it is not wanted any more")
             try:
                 await spawn.read()
                 return spawn.reply.value
             except CallCancelled:
+                await self.heard["end"].wait()  # what is bound to it would end with it
                 return "taken back"
 """,
 )
@@ -80,9 +82,11 @@ class Parent(Hand):
 def nothing_begins(kernel: Kernel, run: str) -> Iterator[None]:
     """All stand still that make processes, or are ready to be the next one: whoever is begun does not come to the bus."""
     (own,) = (int(str(row["pid"])) for row in fates.runs(kernel) if row["run"] == run)
-    others = [process for process in fates.under(kernel.pid) if process.pid != own]
-    for process in others:
-        process.suspend()
+    others = list[psutil.Process]()
+    while more := [one for one in fates.under(kernel.pid) if one.pid != own and one not in others]:
+        for process in more:  # one of these may just have made another
+            process.suspend()
+        others += more
     try:
         yield
     finally:
@@ -90,21 +94,23 @@ def nothing_begins(kernel: Kernel, run: str) -> Iterator[None]:
             process.resume()
 
 
-@pytest.mark.parametrize("detached", [False, True], ids=["bound", "detached"])
+@pytest.mark.parametrize(("detached", "wait"), [(False, False), (True, False), (False, True)])
 def test_a_spawn_that_is_taken_back_before_its_run_is_there_takes_that_with_it(
-    tmp_path: Path, *, detached: bool
+    tmp_path: Path, *, detached: bool, wait: bool
 ) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, CHILD)
         install(kernel, PARENT)
-        started = call(kernel, "kernel.start", "parent", {"inputs": {"detached": detached}})
+        started = call(kernel, "kernel.start", "parent", {"inputs": {"detached": detached, "wait": wait}})
         parent = str(fates.table(started)["run"])
         entry(kernel.home, "note", run=parent)
-        with kernel.client() as client, nothing_begins(kernel, parent):
-            client.publish("go", None)
-            spawned = entry(kernel.home, "run.start", asker=parent)
-            client.publish("no", None)
-            entry(kernel.home, "end", method="kernel.spawn", verdict="cancelled")
+        with kernel.client() as client:
+            with nothing_begins(kernel, parent):
+                client.publish("go", None)
+                spawned = entry(kernel.home, "run.start", asker=parent)
+                client.publish("no", None)
+                entry(kernel.home, "end", method="kernel.spawn", verdict="cancelled")
+            entry(kernel.home, "run.end", run=spawned.run)
+            client.publish("end", None)
         assert chaos.outcome_of(kernel, parent)["value"] == "taken back"
-        entry(kernel.home, "run.end", run=spawned.run)
         assert [one for one in entries(kernel.home, "note") if one.run == spawned.run] == []
