@@ -9,6 +9,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
@@ -68,14 +69,7 @@ class DiskThreads:
 
     async def _ended(self, work: Callable[[], T]) -> T:
         result: Future[T] = Future()
-
-        def act() -> None:
-            try:
-                result.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - it is its caller's
-                result.set_exception(error)
-
-        self._works.put(act)
+        self._works.put(partial(_act, work, result))
         work_done = asyncio.wrap_future(result)
         cancelled: asyncio.CancelledError | None = None
         while not work_done.done():
@@ -86,8 +80,21 @@ class DiskThreads:
         if cancelled is not None:
             work_done.exception()
             raise cancelled
-        return work_done.result()
+        try:
+            return work_done.result()
+        finally:
+            del work_done, result  # an error that is raised keeps this frame, and they keep the error
 
     def _serve(self) -> None:
         while (act := self._works.get()) is not None:
             act()
+            del act  # it keeps what was returned, and the next may be long in coming
+
+
+def _act(work: Callable[[], T], result: Future[T]) -> None:
+    try:
+        result.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is its caller's
+        result.set_exception(error)
+    finally:
+        del work, result  # likewise

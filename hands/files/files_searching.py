@@ -142,7 +142,9 @@ class Searching(Desk):
         most: int = 200,
     ) -> dict[str, object]:
         """files.grep: the lines in which the expression stands, of the file, or of the files beneath the folder."""
-        wanted, expression = _pattern(names), await self.disk.do(_expression, pattern, literal, ignore_case)
+        wanted = _pattern(names)
+        with told(call.resource):
+            expression = await self.disk.do(_expression, pattern, literal, ignore_case)
         if not 1 <= most <= GREP_MOST:
             raise Failure("arguments", f"most is between 1 and {GREP_MOST}.")
         matches: list[dict[str, object]] = []
@@ -191,14 +193,16 @@ class Searching(Desk):
                 continue  # gone since, or not to be opened
 
     async def _below(self, call: Call, above: Found, spent: Spent) -> list[Waiting]:
+        more = 0
         while True:
-            if not self.crowd.has_room(spent):
+            if not self.crowd.has_room(spent, more):
                 await asyncio.sleep(search_crowd.AGAIN)
                 continue
             before = spent.names, spent.cut, spent.waiting
             try:
                 inside, labels = await self.disk.do(self._inside, above, spent)
             except Crowded:
+                more = spent.waiting - before[-1]
                 spent.names, spent.cut, spent.waiting = before
                 continue
             except BaseException:

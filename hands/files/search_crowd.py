@@ -2,7 +2,8 @@
 
 A search keeps what lies in the folders above until its turn comes, which may be 200,000 names, and all searches share the
 memory of one process. So beyond CROWD_MOST names only the search that began first reads another folder; the others give back
-what they were reading, and wait. It ends, and then the next one is the first: so nobody waits for ever.
+what they were reading, and wait until it fits. It ends, and then the next one is the first: so nobody waits for ever. A
+search of a few names waits for none of many.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from typing import Final
 
 CROWD_MOST: Final = 50_000
 """Names that wait, in all searches together, from which on only the first of them reads on."""
+
+FEW: Final = 32
+"""A search that keeps less than this part of CROWD_MOST reads on all the same: with as many of them as there may be it is
+twice CROWD_MOST.
+"""
 
 AGAIN: Final = 0.02
 """Seconds until a search that waits looks whether there is room."""
@@ -52,6 +58,8 @@ class Crowd:
         finally:
             self.searches.remove(spent)
 
-    def has_room(self, spent: Spent) -> bool:
-        """Whether this search may read on."""
-        return self.searches[0] is spent or sum(one.waiting for one in self.searches) < CROWD_MOST
+    def has_room(self, spent: Spent, more: int = 0) -> bool:
+        """Whether this search may read on, if it is so many names more that it is to keep."""
+        if self.searches[0] is spent or spent.waiting + more < CROWD_MOST // FEW:
+            return True
+        return sum(one.waiting for one in self.searches) + more < CROWD_MOST

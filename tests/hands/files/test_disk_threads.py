@@ -1,8 +1,11 @@
 """Disk work is done in as many threads as can be had, one is enough, and none of it outlives its call."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -31,11 +34,12 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return room
 
 
-async def _work(threads: Any, count: int) -> set[str]:
-    """So many pieces of work at once; the names of the threads that did them."""
+async def _work(threads: Any, count: int, beside: int = 1) -> set[str]:
+    """So many pieces of work at once, each with others beside it; the names of the threads that did them."""
+    together = threading.Barrier(beside)
 
     def work() -> str:
-        time.sleep(0.02)
+        together.wait(30)
         return threading.current_thread().name
 
     return set(await asyncio.gather(*(threads.do(work) for _ in range(count))))
@@ -45,7 +49,7 @@ async def _work(threads: Any, count: int) -> set[str]:
 def test_all_is_done_by_as_many_threads_as_there_is_room_for(begun: list[object], room: int, used: int) -> None:
     begun += [None] * room
     threads = disk_threads.DiskThreads()
-    assert len(asyncio.run(_work(threads, 12))) == used
+    assert len(asyncio.run(_work(threads, 12, used))) == used
     threads.close()
     assert not any(one.is_alive() for one in begun if isinstance(one, threading.Thread))
 
@@ -107,3 +111,47 @@ def test_what_a_work_raises_its_caller_gets(begun: list[object]) -> None:
         asyncio.run(threads.do(open, "/no/such/file"))
     asyncio.run(_work(threads, 2))
     threads.close()
+
+
+class _Large:
+    """Something whose end can be seen."""
+
+
+def test_what_was_returned_is_not_kept_by_a_thread_that_waits() -> None:
+    async def once(threads: Any) -> weakref.ref[_Large]:
+        return weakref.ref(await threads.do(_Large))
+
+    threads = disk_threads.DiskThreads()
+    assert asyncio.run(_freed(once(threads)))
+    threads.close()
+
+
+def test_what_work_had_that_failed_is_not_kept_until_somebody_collects_it() -> None:
+    held = list[weakref.ref[_Large]]()
+
+    def work() -> None:
+        large = _Large()
+        held.append(weakref.ref(large))
+        raise OSError("it is not there")
+
+    async def once(threads: Any) -> weakref.ref[_Large]:
+        with pytest.raises(OSError, match="not there"):
+            await threads.do(work)
+        return held[0]
+
+    threads = disk_threads.DiskThreads()
+    assert asyncio.run(_freed(once(threads)))
+    threads.close()
+
+
+async def _freed(work: Coroutine[Any, Any, weakref.ref[_Large]]) -> bool:
+    """Whether what it points to is gone soon after, with nobody who collects."""
+    gc.disable()
+    try:
+        seen = await work
+        until = time.monotonic() + 10
+        while seen() is not None and time.monotonic() < until:  # the thread is behind its result  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return seen() is None
+    finally:
+        gc.enable()

@@ -272,6 +272,52 @@ def test_many_searches_at_once_take_hardly_more_memory_than_one(
     assert peak < (4500 + 2000) * 500
 
 
+def test_a_search_that_was_given_back_waits_until_it_fits(
+    desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it reads the same folder again and again, and everybody's work stands behind that."""
+    monkeypatch.setattr(hand_module("files", "search_crowd"), "CROWD_MOST", 2_000)
+    for number in range(1500):
+        os.mknod(root / f"c{number}")
+    read, hand = list[object](), type(desk.hand)
+    really = hand._inside
+
+    def inside(*given: object) -> object:
+        read.append(given)
+        return really(*given)
+
+    monkeypatch.setattr(hand, "_inside", inside)
+
+    async def searched() -> int:
+        with desk.hand.crowd.joined() as first:
+            first.waiting = 1500
+            search = asyncio.ensure_future(desk.hand.glob(FakeCall("root"), pattern="c1499"))
+            while not read:  # noqa: ASYNC110  a thread tells
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.3)
+            tried = len(read)
+        assert paths(await search) == ["c1499"]
+        return tried
+
+    assert desk.run(searched()) == 1
+
+
+def test_a_search_of_a_few_names_waits_for_none_of_many(
+    desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("files", "search_crowd"), "CROWD_MOST", 2_000)
+    (root / "few").mkdir()
+    os.mknod(root / "few" / "one")
+
+    async def searched() -> list[object]:
+        with desk.hand.crowd.joined() as first:
+            first.waiting = 2_000
+            async with asyncio.timeout(30):
+                return list(paths(await desk.hand.glob(FakeCall("root/few"), pattern="one")))
+
+    assert desk.run(searched()) == ["one"]
+
+
 def test_in_a_line_one_match_is_looked_for() -> None:
     """However often it stands there: a search of one block cannot be cancelled."""
 
