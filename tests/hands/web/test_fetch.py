@@ -289,13 +289,14 @@ def test_a_body_of_tiny_chunks_keeps_nobody_else_waiting() -> None:
 
         async with serving(flood) as server:
             hand, longest, before = await started(timeout=30.0), 0.0, 0.0
+            began = time.process_time()
             task = asyncio.create_task(fetch(hand, f"http://127.0.0.1:{server.port}/", most=60_000))
             while not task.done():
                 before = time.process_time()
                 await asyncio.sleep(0)
                 longest = max(longest, time.process_time() - before)
             assert (await failure(task))[0] == "too large"
-            assert longest < 0.1
+            assert longest < (time.process_time() - began) / 4  # a share: seconds would tell of the machine
 
     run(once())
 
