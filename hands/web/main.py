@@ -85,7 +85,9 @@ class Web(Hand):
             found = self.cache.find(call.resource)
             if found is not None:
                 held.callback(found.close)
-                if found.kept.is_young(age, now()) and self._may_lead_to(url.host, found.kept.address):
+                if not self._may_lead_to(url.host, found.kept.address):
+                    found = None  # nor is anybody told of it: its validators are not sent
+                elif found.kept.is_young(age, now()):
                     return await self._kept(call, found, found.kept, most, progress)
             gathered = Gathered(self.cache)
             held.callback(gathered.close)

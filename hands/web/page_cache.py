@@ -41,6 +41,7 @@ _OF_ITS_OWN: Final = frozenset(("content-length", "content-encoding", "content-r
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A reply. at: when it was last known to be true, in seconds since 1970. size: of its body, bytes.
 
+    address: where its body came from, whoever said later that it has not changed.
     body: of one that is to be kept; one that is found leaves it in its file.
     """
 
@@ -137,8 +138,8 @@ class Gathered:
             if size > BODY_MOST or self._cache.gathered + len(piece) > GATHERED_MOST:
                 self.close()
                 return
+            self._body += piece  # first: where there is no memory for it, it is not counted either
             self._cache.gathered += len(piece)
-            self._body += piece
 
     @property
     def body(self) -> bytes | None:

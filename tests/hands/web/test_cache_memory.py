@@ -3,11 +3,12 @@
 import asyncio
 import tracemalloc
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.web.conftest import answering, failure, fetch, reply, run, serving, started
+from tests.hands.web.conftest import Names, answering, failure, fetch, reply, run, serving, site, started
 
 cache = hand_module("web", "page_cache")
 
@@ -36,6 +37,45 @@ def test_what_the_operator_allows_no_more_does_not_come_out_of_the_cache(tmp_pat
             return await failure(fetch(hand, url, max_age=60.0))
 
     assert run(once())[0] == "private address"
+
+
+@pytest.mark.parametrize("unchanged", [0, 1], ids=["at-once", "after-a-304"])
+def test_a_304_does_not_bring_back_what_the_operator_allows_no_more(tmp_path: Path, unchanged: int) -> None:
+    """Where the name leads by now it is not told what was kept, and cannot have that served; nor by an earlier 304."""
+
+    async def once() -> None:
+        seen: list[str] = []
+        names = Names(x_example=[("127.0.0.1",), ("127.0.0.2",)])
+        not_modified = reply(status="304 Not Modified")
+        later = site(seen, *[not_modified] * unchanged, reply(b"of the new one") if unchanged else not_modified)
+        async with (
+            serving(answering(reply(b"of the old one", 'ETag: "old"'))) as first,
+            serving(later, host="127.0.0.2", port=first.port),
+        ):
+            hand, url = await started(names), f"http://x.example:{first.port}/"
+            hand.cache = cache.PageCache(tmp_path / "cache", 1 << 20)  # type: ignore[attr-defined]
+            for _ in range(1 + unchanged):
+                assert (await fetch(hand, url, max_age=0.0))[0].sent == [b"of the old one"]
+            hand.settings.change({"private": ["127.0.0.2"]})
+            call, told = await fetch(hand, url, max_age=60.0 if unchanged else 0.0)
+            assert (call.sent, told["cached"]) == ([b"of the new one"] if unchanged else [], False)
+            assert "if-none-match" not in seen[unchanged]
+
+    run(once())
+
+
+def test_a_piece_that_finds_no_memory_takes_no_room_for_good(tmp_path: Path) -> None:
+    class Full(bytearray):
+        def __iadd__(self, piece: object) -> Self:
+            raise MemoryError
+
+    kept = cache.PageCache(tmp_path / "cache", 1 << 20)
+    gathered = cache.Gathered(kept)
+    gathered._body = Full()
+    with pytest.raises(MemoryError):
+        gathered.add(b"a piece")
+    gathered.close()
+    assert kept.gathered == 0
 
 
 class Passing(FakeCall):
