@@ -40,9 +40,6 @@ MOST: Final = "maniple.most"
 Refused: TypeAlias = Callable[[str], None]
 """Given `host:port` that the Hand may not connect to."""
 
-NOTICE_S: Final = 5.0
-"""Seconds in which a server must take a notification: what is said after it waits, and nobody waits for its answer."""
-
 _CONNECT_S: Final = 30.0
 _SILENT_S: Final = 3600.0
 """Seconds in which a connection is made; in which a stream of events may say nothing. A call's own deadline comes before."""
@@ -241,10 +238,9 @@ class _Transport(httpx2.AsyncHTTPTransport):
         message = posts.said(request.method, request.content if request.method == "POST" else b"")
         if (number := message.given_up) is not None:
             self._posts.give_up(number)
-        post = self._posts.begin(message.id) if message.id is not None else self._posts.own or Post()
-        patience = NOTICE_S if message.method and message.id is None else math.inf
+        post = self._posts.of(message)
         try:
-            with anyio.move_on_after(patience) as waiting:
+            with anyio.move_on_after(message.patience) as waiting:
                 response = await post.within(partial(super().handle_async_request, request))
             if waiting.cancelled_caught:
                 raise GivenUp

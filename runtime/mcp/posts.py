@@ -6,6 +6,7 @@ connections that this Hand may have, until none is left for a call that the serv
 the request's connection, and whatever would be asked for in its place.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Final, TypeVar
@@ -17,6 +18,11 @@ import msgspec
 T = TypeVar("T")
 
 _CANCELLED: Final = "notifications/cancelled"
+_GREETED: Final = "notifications/initialized"
+
+_NOTICE_S: Final = 5.0
+_GREETED_S: Final = 45.0
+"""For a notification, or an answer of ours; for the one that ends the greeting, by which a slow server may only now begin."""
 
 
 class GivenUp(Exception):
@@ -28,11 +34,28 @@ class _Params(msgspec.Struct):
 
 
 class Said(msgspec.Struct):
-    """What is known of a message by its head. id: None for a notification."""
+    """What is known of a message by its head. id: None for a notification; of our answer to a server, that of its request."""
 
     id: int | str | None = None
     method: str = ""
     params: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def is_message(self) -> bool:
+        """Whether anything is said."""
+        return bool(self.method) or self.id is not None
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the server is to answer it."""
+        return bool(self.method) and self.id is not None
+
+    @property
+    def patience(self) -> float:
+        """Seconds in which the server must take it. What asks nothing gets no answer, and all that is said after it waits."""
+        if self.is_request or not self.is_message:
+            return math.inf
+        return _GREETED_S if self.method == _GREETED else _NOTICE_S
 
     @property
     def given_up(self) -> int | str | None:
@@ -70,16 +93,17 @@ class Posts:
         self._open = WeakValueDictionary[int | str, Post]()
         self._own: ContextVar[Post | None] = ContextVar("post", default=None)
 
-    @property
-    def own(self) -> Post | None:
-        """The request for which this task asks for more; None for none."""
-        return self._own.get()
+    def of(self, message: Said) -> Post:
+        """What is sent now, by this task: a request, more that one asks for, or what stands alone.
 
-    def begin(self, number: int | str) -> Post:
-        """One is sent, by this task."""
-        post = self._open[number] = Post()
-        self._own.set(post)
-        return post
+        An answer of ours stands alone, though its task may come from that of a request, whose number it may have, too.
+        """
+        if message.is_request:
+            assert message.id is not None
+            post = self._open[message.id] = Post()
+            self._own.set(post)
+            return post
+        return Post() if message.is_message else self._own.get() or Post()
 
     def give_up(self, number: int | str) -> None:
         """As the name says; what is no open request is none."""

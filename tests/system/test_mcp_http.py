@@ -19,7 +19,6 @@ from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
 from tests.living import ROOT, Kernel, install, make_home
-from tests.system.mcp_servers import add as mcp_program
 from tests.system.mcp_servers import serving, starting
 from tests.system.programs import output_of, wait_for
 
@@ -151,7 +150,9 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
             "serverInfo": {"name": "wrong", "version": "1"},
         }
         listed = {"tools": [{"name": "do", "inputSchema": TAKES}]}
-        match asked["method"]:
+        match asked.get("method"):
+            case None:
+                self.take_answer(asked)
             case "initialize":
                 self.answer(asked, about)
             case "tools/list":
@@ -164,6 +165,13 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
                 self.say(200, {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}})
             case _:
                 self.say(202, None)
+
+    def take_answer(self, answer: object) -> None:
+        HELD.append("answered")
+        if "deaf" in HELD:
+            time.sleep(60)
+        else:
+            self.say(202, None)
 
     def do_GET(self) -> None:
         if "Last-Event-ID" in self.headers:
@@ -215,11 +223,19 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
         self.say(200, b"id: 1\nretry: 100\ndata:\n\n", Content_Type="text/event-stream")
 
     def held(self, _: object) -> None:
+        self.hold(b"")
+
+    def pinging(self, asked: dict[str, Any]) -> None:
+        ping = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "method": "ping"})
+        self.hold(f"event: message\ndata: {ping}\n\n".encode())
+
+    def hold(self, first: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         HELD.append("begun")
         try:
+            self.wfile.write(first)
             while True:
                 self.wfile.write(b"id: 1\nretry: 0\ndata:\n\n")
         except OSError:
@@ -341,57 +357,34 @@ def test_the_rest_of_an_answer_is_not_asked_for_when_its_call_is_given_up(client
 def test_a_server_that_takes_no_notification_is_called_all_the_same(client: Client, astray: str) -> None:
     client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
     HELD[:] = ["deaf"]
+    try:
+        with pytest.raises(NotDone, match="deadline"):
+            client.call(f"{astray}.do", "", {"way": "silent"}, seconds=1)
+        assert told(client.call(f"{astray}.tools.list", seconds=20, chunk=lambda _: None).value) == {"tools": 1}
+    finally:
+        HELD.clear()
+
+
+def test_what_a_server_asks_under_the_id_of_an_open_call_keeps_no_connection(client: Client, astray: str) -> None:
+    client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
+    HELD.clear()
     with pytest.raises(NotDone, match="deadline"):
-        client.call(f"{astray}.do", "", {"way": "silent"}, seconds=1)
-    assert told(client.call(f"{astray}.tools.list", seconds=20, chunk=lambda _: None).value) == {"tools": 1}
+        client.call(f"{astray}.do", "", {"way": "pinging"}, seconds=3)
+    wait_for(lambda: HELD == ["begun", "answered", "ended"], 10)
+
+
+def test_a_server_that_takes_no_answer_to_what_it_asks_is_called_all_the_same(client: Client, astray: str) -> None:
+    client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
+    HELD[:] = ["deaf"]
+    try:
+        with pytest.raises(NotDone, match="deadline"):
+            client.call(f"{astray}.do", "", {"way": "pinging"}, seconds=2)
+        assert "answered" in HELD
+        assert told(client.call(f"{astray}.tools.list", seconds=20, chunk=lambda _: None).value) == {"tools": 1}
+    finally:
+        HELD.clear()
 
 
 def test_it_is_led_to_no_other_host(client: Client, astray: str) -> None:
     with pytest.raises(NotDone, match="Redirect to http://127.0.0.1:9/mcp not followed"):
         client.call(f"{astray}.do", "", {"way": "elsewhere"}, seconds=8)
-
-
-# a program's own network ------------------------------------------------------------------------------------------------
-
-
-FETCHING: Final = """
-import threading, urllib.request, urllib.error
-def fetch(message):
-    try:
-        said = urllib.request.urlopen(message["params"]["arguments"]["text"], timeout=5).status
-    except urllib.error.HTTPError as error:
-        said = "%d %s" % (error.code, error.read().decode()[:60])
-    except OSError as error:
-        said = str(error)
-    tell(id=message["id"], result=text(str(said)))
-def called(message):
-    threading.Thread(target=fetch, args=(message,)).start()
-"""
-
-
-def test_a_program_reaches_the_hosts_it_was_given_and_no_other_also_with_many_calls_open(
-    kernel: Kernel, client: Client, wrong: str
-) -> None:
-    host = wrong.removeprefix("http://")
-    hand = mcp_program(kernel, "reaching", FETCHING, hosts=(host,))
-    found: list[str] = []
-
-    def fetch(url: str) -> None:
-        with kernel.client() as other:
-            found.append(str(told(other.call(f"{hand}.do", "", {"text": url}).value)["text"]))
-
-    threads = [threading.Thread(target=fetch, args=(f"{wrong}/silent",)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == ["405 "] * 4
-    fetch("http://127.0.0.1:9/")
-    assert found[-1].startswith("403 capability: mcp-reaching holds no grant for web.connect")
-
-
-@pytest.mark.wide
-def test_a_program_that_was_given_no_host_reaches_none(kernel: Kernel, client: Client, wrong: str) -> None:
-    hand = mcp_program(kernel, "unreaching", FETCHING)
-    text = str(told(client.call(f"{hand}.do", "", {"text": f"{wrong}/silent"}).value)["text"])
-    assert "Operation not permitted" in text or "unreachable" in text

@@ -1,0 +1,44 @@
+"""What is sent to a server elsewhere: how long that may take it, and what is given up with which request."""
+
+import math
+
+import msgspec
+import pytest
+
+from runtime.mcp.posts import Post, Posts, Said, said
+
+
+def spoken(**message: object) -> Said:
+    """What is known of it."""
+    return said("POST", msgspec.json.encode({"jsonrpc": "2.0", **message}))
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        (spoken(id=1, method="tools/call"), math.inf),
+        (spoken(method="notifications/cancelled"), 5),
+        (spoken(method="notifications/initialized"), 45),
+        (spoken(id=0, result={}), 5),
+        (spoken(id="1", error={}), 5),
+        (said("GET", b""), math.inf),
+        (said("POST", b"grant_type=refresh_token"), math.inf),
+    ],
+)
+def test_only_what_asks_nothing_must_be_taken_soon(message: Said, seconds: float) -> None:
+    assert message.patience == seconds
+
+
+def test_an_answer_of_ours_stands_alone_though_it_has_the_number_of_a_request_and_comes_of_it() -> None:
+    posts = Posts()
+    call = posts.of(spoken(id=1, method="tools/call"))
+    answer = posts.of(spoken(id=1, result={}))
+    assert answer is not call
+    assert posts.of(said("GET", b"")) is call
+    posts.give_up(1)
+    assert (is_over(call), is_over(answer)) == (True, False)
+
+
+def is_over(post: Post) -> bool:
+    """Whether it was given up."""
+    return post._is_over
