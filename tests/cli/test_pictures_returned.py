@@ -182,7 +182,7 @@ def _seen(messages: list[Any]) -> list[bytes]:
     return [base64.b64decode(data, validate=True) for data in found]
 
 
-@pytest.mark.parametrize("model", [ANTHROPIC, OPENAI])
+@pytest.mark.parametrize("model", spread([ANTHROPIC, OPENAI], 1))
 def test_a_picture_that_an_mcp_server_returns_is_seen_by_the_model(
     shell: Shell, asked: list[list[Any]], model: str
 ) -> None:
