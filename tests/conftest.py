@@ -6,6 +6,7 @@ for tests that run beside it and count mounts. Nothing runs beside a test that i
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -37,6 +38,13 @@ def own_mounts() -> None:
             mounts.keep_private()
         except OSError:
             pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """What tests start hears SIGINT, also when a shell began them in the background, which has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
