@@ -9,7 +9,7 @@ import random
 import time
 from collections import deque
 from functools import partial
-from typing import Final
+from typing import Final, Unpack
 
 from msgspec.structs import replace
 from zmq.utils import z85
@@ -46,7 +46,7 @@ from manifests.state import State, fold, to_bytes
 from manifests.unended import unended
 from manifests.upgrades import begun_anew
 from wire import codec, headers
-from wire.entries import time_text
+from wire.entries import Reported, time_text
 from wire.errors import CodecError, Refusal
 from wire.ids import KERNEL, OPERATOR
 from wire.launch import Confined
@@ -107,8 +107,7 @@ class Kernel:
         going_on = taking_up.boot(self)
         anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
         for said in unended(self.state, going_on):
-            self.log.append("end", **said)
-            fold(self.state, self.log.last, self.home.load)
+            self.record("end", **said)
         taking_up.reserve(self)
         self.state.open.clear()
         for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
@@ -175,16 +174,12 @@ class Kernel:
         """Make the catalogue of methods anew, after an install or a removal."""
         self.catalogue = Catalogue((one.provided for one in TABLE.values()), self.state.hands.values())
 
-    def record(
-        self, kind: str, *, principal: str = KERNEL, run: str = "", verdict: str = "", why: str = "", call: int = 0,
-        detail: dict[str, object] | None = None,
-    ) -> int:  # fmt: skip
+    def record(self, kind: str, *, principal: str = KERNEL, **said: Unpack[Reported]) -> int:
         """Append an entry that may change the state, and let it."""
-        detail = detail or {}
-        seq = self.log.append(kind, principal=principal, run=run, verdict=verdict, why=why, detail=detail, call=call)
+        seq = self.log.append(kind, principal=principal, **said)
         fold(self.state, self.log.last, self.home.load)
         if kind in RESCHEDULING:
-            self.events.tell("kernel.schedules", {"hand": str(detail.get("name", ""))})
+            self.events.tell("kernel.schedules", {"hand": str(self.log.last.detail.get("name", ""))})
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:

@@ -200,7 +200,7 @@ class Exchange:
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
         header, cost = call.priced(header, was_begun=was_begun, is_word=is_word)
-        is_lasting, tape = (call.has_effect and was_begun) or cost is not None or call.brings, kernel.tape_of(call)
+        is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
             self._heard(call)
             tape.hear(call.heard(header, kernel.time()), body, bound=True, durable=is_lasting)

@@ -7,7 +7,7 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.runs import GRACE, Peer
+from kernel.runs import GRACE, Peer, Run
 from wire import codec, headers
 from wire.ids import NOBODY
 
@@ -29,6 +29,7 @@ class Links:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
+        self._shut: dict[str, int] = {}  # scratch folders whose tenants hear nothing, until which entry is on disk
 
     def look_at_the_door(self) -> None:
         """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
@@ -55,24 +56,47 @@ class Links:
 
     def transmit(self, peer: Peer, raw: bytes, body: bytes) -> None:
         """Send a header's bytes and a body; a peer that is gone, or does not take what it was promised, is ended."""
-        unsent = peer.unsent
-        taken = None if unsent else self._kernel.bus.send(peer.route, raw, body)
-        if taken is None and peer.keep(raw, body):
-            if len(unsent) == 1:
+        run, unsent = peer.run, peer.unsent
+        if run is not None and run.labels is not run.vouched:
+            self._vouch(run)
+        is_shut = bool(self._shut) and self._is_shut(peer)
+        taken = None if unsent or is_shut else self._kernel.bus.send(peer.route, raw, body)
+        if taken is None and (peer.keep(raw, body) or is_shut):
+            if len(unsent) == 1 and not is_shut:
                 self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
         elif not taken:
             self._unreached(peer, is_gone=taken is False)
 
+    def _vouch(self, run: Run) -> None:
+        """A run has labels that it had not. New ones in a scratch folder that outlives this kernel are on disk before anybody
+
+        who works there hears any more: what they mark may lie there for whoever looks into it under the next one.
+        """
+        kernel, owner, run.vouched = self._kernel, self._kernel.runs.get(run.scratch), run.labels
+        if owner is not None and owner.tape is not None and owner.work is not None:
+            new = owner.work.labels.difference(kernel.state.unfinished[owner.id].labels)
+            if new and kernel.catalogue.lends(owner.grants):
+                seq = self._shut[owner.id] = kernel.record("label", run=owner.id, labels=tuple(sorted(new)))
+                kernel.log.after(seq, partial(self._open, owner.id, seq))
+
+    def _is_shut(self, peer: Peer) -> bool:
+        return peer.run is not None and peer.run.scratch in self._shut
+
+    def _open(self, folder: str, seq: int) -> None:
+        if self._shut.get(folder) == seq:
+            del self._shut[folder]
+            for peer in [run.peer for run in self._kernel.runs.values() if run.peer and run.scratch == folder]:
+                self._send_unsent(peer)
+
     def _send_unsent(self, peer: Peer) -> None:
         """Send what a peer had not taken before, as far as it takes it now."""
-        while peer.unsent and self._kernel.peers.get(peer.route) is peer:
+        while peer.unsent and self._kernel.peers.get(peer.route) is peer and not self._is_shut(peer):
             raw, body = peer.unsent[0]
-            taken = self._kernel.bus.send(peer.route, raw, body)
-            if taken is None:
-                self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
-                return
-            if not taken:
-                self._unreached(peer, is_gone=True)
+            if not (taken := self._kernel.bus.send(peer.route, raw, body)):
+                if taken is None:
+                    self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
+                else:
+                    self._unreached(peer, is_gone=True)
                 return
             peer.unsent.popleft()
             peer.behind -= len(raw) + len(body)

@@ -79,7 +79,8 @@ class Run:
     """One process. state: waiting (it has none yet), launching, joining, ready, left, lost. serving: calls open at it.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
-    kernel's. labels: of all it has seen. digest_key: for the log's digests of its bodies. ended: told or found to end.
+    kernel's. labels: of all it has seen; vouched: those that it had when links.py looked last. digest_key: for the log's
+    digests of its bodies. ended: told or found to end.
     grouped: it is in its control group. link: its peer's, known also when that has left.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
     beside: processor time of its processes but the first, in seconds, as of the last look. used: by its guests, as it says.
@@ -94,12 +95,13 @@ class Run:
         "applied", "asked", "before", "began", "beside", "calls", "clock", "cost", "count", "cpu", "digest_key", "ended",
         "fired", "grants", "grouped", "hand", "held", "id", "instead", "key", "labels", "leaves", "link", "memory", "missing",
         "number", "owing", "parent", "paused", "peer", "pid", "pidfd", "progress", "scratch", "seed", "serving", "started",
-        "state", "talk", "tape", "tokens", "uid", "unfit", "used", "why", "work",
+        "state", "talk", "tape", "tokens", "uid", "unfit", "used", "vouched", "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
         self.id, self.hand, self.grants, self.digest_key, self.work = run, hand, grants, digest_key, work
         self.labels: frozenset[str] = work.labels if work else frozenset()
+        self.vouched: frozenset[str] = frozenset()
         self.state = "launching"
         self.peer: Peer | None = None
         self.serving: dict[int, OpenCall] = {}
@@ -148,11 +150,12 @@ class Run:
         return self.peer is not None and len(self.serving) < self.hand.package.manifest.limits.in_flight
 
     def mark(self, labels: Collection[str]) -> None:
-        """It has seen something with these labels: a task's work is of it from now on, too."""
-        if labels:
-            self.labels = join(self.labels, labels)
-            if self.work is not None:
-                self.work.mark(labels)
+        """It has seen something with these labels: a task's work is of it from now on, too, and who works in its folder."""
+        if labels and (joined := join(self.labels, labels)) != self.labels:
+            self.labels = joined
+            lodgers = (one for one in self.peer.made.values() if one.landlord) if self.peer else ()
+            for call in [self.work, *lodgers] if self.work else [*lodgers]:
+                call.mark(joined)
 
     def cpu_seconds(self) -> float:
         """Processor time of all its processes so far, in seconds."""

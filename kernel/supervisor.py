@@ -82,7 +82,7 @@ class Supervisor:
         self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)
-        kernel.state.unfinished[run.id].has_work = True
+        kernel.state.unfinished[run.id].begin(work.labels)
         return run
 
     def deliver(self, call: OpenCall, hand: Installed) -> None:

@@ -49,6 +49,8 @@ class Timer(Protocol):
 class Seeing(Protocol):
     """A run, which has seen what it is marked with."""
 
+    labels: frozenset[str]
+
     def mark(self, labels: Collection[str], /) -> None:
         """It has seen something with these labels."""
 
@@ -145,11 +147,6 @@ class OpenCall(CallLife):
         return None if self.is_detached else covering(self.parent)
 
     @property
-    def brings(self) -> bool:
-        """Whether its reply is of what he has not seen in whose scratch folder its caller works."""
-        return self.parent is not None and self.parent.landlord is not None and not self.labels <= self.parent.labels
-
-    @property
     def was_begun(self) -> bool:
         """Whether something may have been done for it, before its end."""
         return self.state not in ("open", "held") or self.was_taken_back
@@ -182,17 +179,17 @@ class OpenCall(CallLife):
         self.provider, self.was_taken_back = "", True
 
     def mark(self, *labels: Iterable[str]) -> None:
-        """Add labels; none is ever taken away. Where a scratch folder is lent, both who work in it have them at once."""
-        if not any(labels) or (joined := join(self.labels, *labels)) == self.labels:
-            return
-        self.labels = joined
-        if self.landlord is not None:
-            self.landlord.mark(joined)
-            if self.parent is not None:
-                self.parent.mark(joined)
-        for made in list(self.children.values()):
-            if made.landlord is not None:
-                made.mark(joined)
+        """Add labels; none is ever taken away."""
+        if any(labels) and (joined := join(self.labels, *labels)) != self.labels:
+            self.labels = joined
+            self.share()
+
+    def share(self) -> None:
+        """Where a scratch folder is lent, all who work in it have each other's labels at once."""
+        above = (self.landlord, self.parent) if self.landlord is not None else ()
+        for one in (*above, *[made for made in self.children.values() if made.landlord is not None]):
+            if one is not None:
+                one.mark(self.labels)
 
     def shown_labels(self) -> tuple[str, ...]:
         """Its labels as a header and the log have them."""
@@ -297,13 +294,16 @@ class OpenCall(CallLife):
 def lodging(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | None:
     """The run in whose scratch folder that one works which answers this call; None for its own.
 
-    What either of them sees from now on marks what the other does: it may have come by the folder, while the call is open.
+    What either of them sees, or has seen, marks what the other does: it may have come by the folder, while the call is open.
+    So do the labels that the method declares, since nothing tells when what they mark is there.
     """
     if work is None or to.confinement.scratch != "caller" or work.method not in to.provides:
         return None
     landlord = work.landlord = runs.get(work.caller)
-    if landlord is not None and work.parent is not None:
-        work.mark(work.parent.labels)
+    if landlord is not None:
+        above = work.parent.labels if work.parent is not None else ()
+        work.labels = join(work.labels, above, landlord.labels, work.provided.labels)
+        work.share()
     return landlord
 
 

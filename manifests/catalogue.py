@@ -6,10 +6,8 @@ from manifests.grants import GrantSet
 from manifests.installed import Installed
 from manifests.policy import ABOUT_ONESELF, normal, shown
 from manifests.schema import Effect, Provided
-from manifests.unfinished import Open
 from wire.errors import Refusal
 from wire.ids import KERNEL
-from wire.labels import Labels, join
 
 
 class Catalogue:
@@ -55,12 +53,6 @@ class Catalogue:
         """Whether a run with these grants may have others work for it in its scratch folder."""
         owners = (self._owners.get(one.method) for one in self.visible(grants))
         return any(owner is not None and owner.package.manifest.confinement.scratch == "caller" for owner in owners)
-
-    def seen(self, run: str, told: Labels, opens: Iterable[Open]) -> Labels:
-        """The labels of what a run was told, and of what others may have left who worked in its scratch folder."""
-        lodging = (one for one in opens if one.run == run and one.method in self._owners)
-        places = ((one.labels, self._owners[one.method].package.manifest.confinement.scratch) for one in lodging)
-        return join(told, *(labels for labels, scratch in places if scratch == "caller"))
 
     def described(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
         """Rows of what is visible: one method, or all of a Hand's, or all."""

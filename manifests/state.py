@@ -20,7 +20,7 @@ from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing import Rule, given, taken, waiting
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun, see
+from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
@@ -250,6 +250,11 @@ def _run_left(state: State, entry: Entry, _: Load) -> None:
     mark_begun(state.open, msgspec.convert(entry.detail.get("waited", ()), tuple[int, ...]), is_begun=False)
 
 
+def _label(state: State, entry: Entry, _: Load) -> None:
+    if entry.run in state.unfinished:
+        state.unfinished[entry.run].see(entry.labels)
+
+
 def _run_end(state: State, entry: Entry, _: Load) -> None:
     gone = state.unfinished.pop(entry.run, None)
     if gone is not None and not gone.has_work:
@@ -295,7 +300,7 @@ def _call(state: State, entry: Entry, _: Load) -> None:
     if entry.method == WORK:
         for one in reversed(state.unfinished.values()):  # it is the last one, whose entry came before
             if one.work == entry.call:
-                one.has_work = True
+                one.begin(entry.labels)
                 break
     _vouch(state, entry)
     if entry.run in state.unfinished and entry.method != WORK:
@@ -313,7 +318,6 @@ def _approval(state: State, entry: Entry, _: Load) -> None:
 def _end(state: State, entry: Entry, _: Load) -> None:
     if state.open.pop(entry.call, None) is not None:
         _vouch(state, entry)
-    see(state.open, entry.parent, entry.labels)
     if entry.cost is None:
         return
     note(state.ledger, entry)
@@ -364,6 +368,7 @@ _CHANGES: Final[dict[str, Callable[[State, Entry, Load], None]]] = {
     "resume": _resume,
     "run.start": _run_start,
     "run.left": _run_left,
+    "label": _label,
     "run.end": _run_end,
     "decision": _decision,
     "call": _call,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from manifests.ledger import Sum
 from manifests.schema import Effect
-from wire.labels import join
+from wire.labels import Labels, join
 
 ENDED_MOST: Final = 4_096
 """Runs that have ended which the run that began them may still wait for: more than may be under way at once."""
@@ -44,12 +44,6 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.is_begun and self.answer != "held"
 
 
-def see(opens: dict[int, Open], number: int, labels: tuple[str, ...]) -> None:
-    """Note what the reply to something that was made for this open call is of, for it and up its chain."""
-    while (one := opens.get(number)) is not None and not set(labels) <= set(one.labels):
-        opens[number], number = replace(one, labels=tuple(sorted(join(one.labels, labels)))), one.parent
-
-
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard, or
 
@@ -61,7 +55,8 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     it was begun instead of. calls, spent: those that it has made, and what they have cost.
     ended: of the runs that it asked for, those that have ended and that it may still ask about, ENDED_MOST at most.
     has_work: the log has its work's entry, which comes next after its own; without it one that was asked for was never
-    begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before.
+    begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before. labels: of what
+    it was begun with, and of what may lie in its scratch folder, if it lends that; its tape may tell more.
     """
 
     name: str
@@ -81,6 +76,20 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     calls: int = 0
     spent: Sum = (0, 0)
     ended: list[str] = []
+    labels: tuple[str, ...] = ()
+
+    def begin(self, labels: Iterable[str]) -> None:
+        """Its work is in the log, with these labels."""
+        self.has_work = True
+        self.see(labels)
+
+    def see(self, labels: Iterable[str]) -> None:
+        """Note what may lie in its scratch folder."""
+        self.labels = tuple(sorted(self.seen(labels)))
+
+    def seen(self, told: Iterable[str]) -> Labels:
+        """The labels of what it was told, and of what may lie in its scratch folder."""
+        return join(told, self.labels)
 
 
 def end(runs: dict[str, Unfinished], run: str, one: Unfinished) -> None:

@@ -33,6 +33,7 @@ KINDS: Final = {
     "run.start": "a run's process is made; detail: whose, version and seal; fired: the key of the firing that began it",
     "run.confined": "the confinement that a run applied to itself before any code of its Hand",
     "run.left": "a run's process ended before its work did; another goes on; waited: its calls that reached no provider",
+    "label": "labels are new in a scratch folder that is lent; on disk before who works there hears what they mark",
     "run.end": "a run ended; verdict: how; detail: exit status and usage",
     "decision": "what becomes of an unfinished run whose code was upgraded; verdict: asked, finish or restart",
     "call": "a call was allowed and goes to its provider, one with an effect only after this is on disk; or it is held",
@@ -141,8 +142,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     why: str = ""
 
 
-class Said(TypedDict, total=False):
-    """What whoever reports something says of it, besides its kind."""
+class Reported(TypedDict, total=False):
+    """What is said of something, besides its kind and who acted."""
 
     arguments: Body | None
     call: int
@@ -151,12 +152,17 @@ class Said(TypedDict, total=False):
     labels: tuple[str, ...]
     method: str
     parent: int
-    principal: Required[str]
     reply: Body | None
     resource: str
     run: str
     verdict: str
     why: str
+
+
+class Said(Reported):
+    """What whoever reports something says of it, besides its kind."""
+
+    principal: Required[str]
 
 
 class Fields(Said):

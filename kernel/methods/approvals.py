@@ -59,8 +59,10 @@ def _answer(request: Request) -> object:
     is_edited = said.verdict == "edited"
     own = instead_of(call, kernel.next_call(), body, kernel.loop.now()) if is_edited else None
     told = detail(answer, call.asks, own.number if own else 0)
-    whose = {"principal": request.call.caller, "run": call.caller}
-    seq = kernel.record("approval", **whose, verdict=said.verdict, why=said.why, call=call.number, detail=told)
+    seq = kernel.record(
+        "approval", principal=request.call.caller, run=call.caller, call=call.number, verdict=said.verdict, why=said.why,
+        detail=told,
+    )  # fmt: skip
     if said.verdict == "denied":
         kernel.exchange.refuse(call, denied(said.why))
     else:

@@ -23,7 +23,6 @@ from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting,
 from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
-from manifests.state import fold
 from manifests.unended import as_spent, lose, unheard, unmade, waited
 from manifests.unfinished import Open
 from wire import codec, headers
@@ -248,8 +247,7 @@ class Resuming:
             (said,) = unmade(as_spent([(known, one)], tape.bonds), "its caller never came back to it")
             if run.tape is tape:
                 tape.hear(unheard(number, one, why, kernel.time()), NIL, bound=True)
-            kernel.log.append("end", **said)
-            fold(kernel.state, kernel.log.last, kernel.home.load)
+            kernel.record("end", **said)
         lose(kernel.budgets.bonds, tape.bonds, tape.opens.values())
         tape.opens.clear()
         tape.bonds.clear()

@@ -130,7 +130,7 @@ def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:
         parent = OpenCall(
             number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
             deadline=now + max(0, told.deadline - contents.spent.wall) / 1000, most=told.most, upload=False,
-            labels=kernel.catalogue.seen(told.run, contents.labels, kernel.state.open.values()),
+            labels=kernel.state.unfinished[told.run].seen(contents.labels),
         )  # fmt: skip
     assert parent is not None
     parent.is_detached = bool(told.parent and not told.spawner)

@@ -1,13 +1,15 @@
 """Labels go through a scratch folder that is lent: who works in it has seen what the other has, and at once."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
 
 from kernel.cli.client import Client
 from tests.living import Kernel, Source, install, make_home
-from tests.system.actors import actor, cast
+from tests.system.actors import actor, ask, cast
+from tests.system.fates import until
 
 _LODGER: Final = Source(
     """
@@ -71,6 +73,9 @@ autonomy = "full"
 "sink.do" = ["*"]
 "lodger.*" = ["*"]
 
+[events]
+subscribes = ["herald.news"]
+
 [provides."NAME.do"]
 summary = "Do this"
 resource = "none"
@@ -86,6 +91,9 @@ from runtime.calls import answering
 
 
 class Landlord(Hand):
+    async def on_event(self, event):
+        (self.scratch / "told").write_text(event.body)
+
     async def run(self, way):
         return {"labels": await getattr(self, f"go_{way}")()}
 
@@ -111,6 +119,17 @@ class Landlord(Hand):
         await self.kernel.call("source.labelled")
         (self.scratch / "told").write_text("what came from the web")
         return (await lodging).value["labels"]
+
+    async def go_deaf(self):
+        await self.kernel.call("source.labelled")
+        (self.scratch / "told").write_text("what came from the web")
+
+    async def go_by(self):
+        return (await self.kernel.call("lodger.tell")).value["labels"]
+
+    async def go_event(self):
+        await self.kernel.subscribe("herald.news")
+        return (await self.kernel.call("lodger.tell")).value["labels"]
 """,
 )
 
@@ -128,8 +147,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
             _landlord("worker", "task"),
             _landlord("house", "service"),
             _landlord("loner", "service"),
+            _landlord("inn", "service"),
+            _landlord("hearer", "service"),
         ):
             install(kernel, source)
+        cast(kernel, [actor("herald", more='[events]\npublishes = ["news"]')])
         yield kernel
 
 
@@ -151,5 +173,21 @@ def test_a_service_that_lends_its_scratch_for_one_call_is_no_laundry(client: Cli
     assert client.call("house.do", "", {"way": way}, seconds=60).value == {"labels": ["web"]}
 
 
-def test_nor_is_one_that_lends_it_in_its_own_name(client: Client) -> None:
-    assert client.call("loner.do", "", {"way": "in", "alone": True}, seconds=60).value == {"labels": ["web"]}
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_nor_is_one_that_lends_it_in_its_own_name(client: Client, way: str) -> None:
+    client.call("kernel.stop", "loner")  # its next process has seen nothing
+    assert client.call("loner.do", "", {"way": way, "alone": True}, seconds=60).value == {"labels": ["web"]}
+
+
+def test_nor_is_one_that_hears_an_event_meanwhile(kernel: Kernel, client: Client) -> None:
+    with kernel.client() as other, ThreadPoolExecutor(1) as beside:
+        lending = beside.submit(other.call, "hearer.do", "", {"way": "event"}, seconds=60)
+        until(lambda: [*kernel.home.glob("scratch/*/waits")], "its lodger waits")
+        ask(client, "herald.do", [{"publish": "news", "with": "what came from the web", "labels": ["web"]}])
+        assert lending.result().value == {"labels": ["web"]}
+
+
+def test_nor_is_one_that_lends_for_one_call_what_it_heard_for_another(client: Client) -> None:
+    client.call("inn.do", "", {"way": "deaf"}, seconds=60)
+    reply = client.call("inn.do", "", {"way": "by"}, seconds=60)
+    assert (reply.value, reply.labels) == ({"labels": ["web"]}, ("web",))
