@@ -57,8 +57,8 @@ class Links:
     def transmit(self, peer: Peer, raw: bytes, body: bytes) -> None:
         """Send a header's bytes and a body; a peer that is gone, or does not take what it was promised, is ended."""
         run, unsent = peer.run, peer.unsent
-        if run is not None and run.labels is not run.vouched:
-            self._vouch(run)
+        if run is not None and run.work is not None and run.work.labels is not run.vouched:
+            self._vouch(run, run.work.labels)
         is_shut = bool(self._shut) and self._is_shut(peer)
         taken = None if unsent or is_shut else self._kernel.bus.send(peer.route, raw, body)
         if taken is None and (peer.keep(raw, body) or is_shut):
@@ -67,12 +67,12 @@ class Links:
         elif not taken:
             self._unreached(peer, is_gone=taken is False)
 
-    def _vouch(self, run: Run) -> None:
-        """A run has labels that it had not. New ones in a scratch folder that outlives this kernel are on disk before anybody
+    def _vouch(self, run: Run, labels: frozenset[str]) -> None:
+        """A run's work has labels that it had not. In a scratch folder that outlives this kernel, new ones are on disk before
 
-        who works there hears any more: what they mark may lie there for whoever looks into it under the next one.
+        anybody who works there hears any more: what they mark may lie there for whoever looks under the next kernel.
         """
-        kernel, owner, run.vouched = self._kernel, self._kernel.runs.get(run.scratch), run.labels
+        kernel, owner, run.vouched = self._kernel, self._kernel.runs.get(run.scratch), labels
         if owner is not None and owner.tape is not None and owner.work is not None:
             new = owner.work.labels.difference(kernel.state.unfinished[owner.id].labels)
             if new and kernel.catalogue.lends(owner.grants):

@@ -79,8 +79,8 @@ class Run:
     """One process. state: waiting (it has none yet), launching, joining, ready, left, lost. serving: calls open at it.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
-    kernel's. labels: of all it has seen; vouched: those that it had when links.py looked last. digest_key: for the log's
-    digests of its bodies. ended: told or found to end.
+    kernel's. labels: of all it has seen; vouched: those of its work when it was last told something. digest_key: for the
+    log's digests of its bodies. ended: told or found to end.
     grouped: it is in its control group. link: its peer's, known also when that has left.
     held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
     beside: processor time of its processes but the first, in seconds, as of the last look. used: by its guests, as it says.

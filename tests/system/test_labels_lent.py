@@ -9,7 +9,7 @@ import pytest
 from kernel.cli.client import Client
 from tests.living import Kernel, Source, install, make_home
 from tests.system.actors import actor, ask, cast
-from tests.system.fates import until
+from tests.system.fates import runs, until
 
 _LODGER: Final = Source(
     """
@@ -182,7 +182,8 @@ def test_nor_is_one_that_lends_it_in_its_own_name(client: Client, way: str) -> N
 def test_nor_is_one_that_hears_an_event_meanwhile(kernel: Kernel, client: Client) -> None:
     with kernel.client() as other, ThreadPoolExecutor(1) as beside:
         lending = beside.submit(other.call, "hearer.do", "", {"way": "event"}, seconds=60)
-        until(lambda: [*kernel.home.glob("scratch/*/waits")], "its lodger waits")
+        (run,) = until(lambda: runs(kernel, "hearer"), "it runs")
+        until((kernel.home / "scratch" / str(run["run"]) / "waits").exists, "its lodger waits")
         ask(client, "herald.do", [{"publish": "news", "with": "what came from the web", "labels": ["web"]}])
         assert lending.result().value == {"labels": ["web"]}
 

@@ -14,7 +14,7 @@ import pytest
 from tests.living import Kernel, Source, install, make_home
 from tests.system import chaos
 from tests.system.actors import actor, ask, cast
-from tests.system.fates import call, entries, pid_of, until
+from tests.system.fates import call, entries, pid_of, runs, until
 from tests.system.test_resuming import begin
 
 _ONCE: Final = Source(
@@ -93,12 +93,14 @@ from runtime import Hand
 
 
 class Hearing(Hand):
+    events = {"once_news": "once.heard", "once_late": "herald.news"}
+
     async def on_event(self, event):
         (self.scratch / "found").write_text(event.body)
 
     async def hear(self, way):
-        if way == "once_news":
-            await self.kernel.subscribe("once.heard")
+        if way in self.events:
+            await self.kernel.subscribe(self.events[way])
         self.hearing = asyncio.ensure_future(getattr(self, way)())
         await asyncio.sleep(0)  # it is asked for
 
@@ -113,6 +115,9 @@ class Hearing(Hand):
 
     async def once_news(self):
         await self.kernel.call("once.news")
+
+    async def once_late(self):
+        (self.scratch / "waits").touch()
 """
 _WAYS: Final = '"once.*" = ["*"]\n"sink.do" = ["*"]\n\n[events]\nsubscribes = ["once.heard", "herald.news"]\n'
 _LODGER: Final = Source(
@@ -177,8 +182,7 @@ class Lodger(Hearing):
             return sum([len(piece) async for piece in stream])
 
     async def late(self, call):
-        await self.kernel.subscribe("herald.news")
-        (self.scratch / "waits").touch()
+        await self.hear("once_late")
         await asyncio.Event().wait()
 
     async def marked(self, call):
@@ -331,6 +335,22 @@ def test_nor_is_it_lost_where_the_landlord_was_killed_before_it_came(kernel: Ker
         ask(client, "herald.do", [{"publish": "news", "with": "what came from the web", "labels": ["web"]}])
     _lies_there(kernel, run)
     kernel.kill()
+    kernel.up()
+    _is_marked(kernel, run)
+
+
+def test_nor_where_it_came_to_the_landlord_while_that_had_no_process(kernel: Kernel) -> None:
+    run = begin(kernel, "landlord", way="once_late")
+    until((kernel.home / "scratch" / run / "waits").exists, "it waits")
+    (slow := kernel.home / "run" / "slow").touch()  # its next process begins when the end of the first is on disk
+    os.kill(pid_of(kernel, "landlord"), signal.SIGKILL)
+    until(lambda: not runs(kernel, "landlord"), "it has no process", closely=True)
+    with kernel.client() as client:
+        ask(client, "herald.do", [{"publish": "news", "with": "what came from the web", "labels": ["web"]}])
+    assert not runs(kernel, "landlord")
+    _lies_there(kernel, run)
+    kernel.kill()
+    slow.unlink()
     kernel.up()
     _is_marked(kernel, run)
 
