@@ -1,13 +1,16 @@
 """What is made of a caller's header, what its provider and the log are told of it, and what a waiter hears at its end."""
 
+from collections.abc import Collection
+
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
-from manifests.calls import OpenCall, opened, regrant, told
+from manifests.calls import OpenCall, lodging, opened, regrant, told
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
 from manifests.policy import Link, admit, link_of, refused
-from manifests.schema import Capability, HandSection, Limits, Manifest, Provided
+from manifests.schema import Capability, Confinement, HandSection, Limits, Manifest, Provided
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import NotNow, Refusal
@@ -52,6 +55,36 @@ def test_a_call_carries_its_own_labels_and_those_of_what_it_is_made_for() -> Non
     assert call.delivered(1_000.0, 12).deadline == 1
     chunk = call.passed(headers.Chunk(number=4), 7, 13)
     assert (chunk.number, chunk.labels, chunk.time) == (7, ("secret", "web"), 13)
+
+
+class _Run:
+    """A run that lends its scratch folder: what it sees, all that it made see too, as of kernel.runs.Run."""
+
+    def __init__(self, work: OpenCall) -> None:
+        self.labels, self.work = work.labels, work
+
+    def mark(self, labels: Collection[str]) -> None:
+        if not self.labels >= set(labels):
+            self.labels |= set(labels)
+            self.work.mark(labels)
+
+
+def test_all_who_work_in_a_folder_have_each_others_labels_from_the_beginning() -> None:
+    web = _hand().package.manifest
+    lent = replace(web, confinement=Confinement(scratch="caller"), provides={"web.fetch": WRITE})
+    work = _opened()
+    landlord = _Run(work)
+    declared = replace(WRITE, labels=("declared",))
+    before, after = _opened(parent=work), _opened(parent=work)
+    before.provided, before.number, before.labels = declared, 6, before.labels | {"claimed"}
+    work.children = {before.number: before, after.number: after}
+    assert lodging(before, web, {"r-1": landlord}) is None
+    assert lodging(before, lent, {"r-1": landlord}) is landlord
+    assert landlord.labels == work.labels == before.labels == {"secret", "web", "claimed", "declared"}
+    assert lodging(after, lent, {"r-1": landlord}) is landlord
+    assert after.labels == before.labels
+    before.mark(("found",))
+    assert landlord.labels == work.labels == after.labels == before.labels >= {"found"}
 
 
 def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> None:
