@@ -14,7 +14,7 @@ from kernel.record.log import Part
 from kernel.runs import Peer, Run, carried
 from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
-from manifests.lives import OUTCOME_UNKNOWN
+from manifests.unended import at_death
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Said
@@ -263,16 +263,12 @@ class Exchange:
         again = []
         for call in list(run.serving.values()):
             call.crashes += is_crash
-            if call.crashes > 1:
-                self.fail(call, "poison", f"{call.method} was open at two crashes of {run.name}")
-            elif call.may_be_made_again and may_repeat:
+            if failed := at_death(call, run.name, run.why, may_repeat=may_repeat):
+                self.fail(call, *failed)
+            else:
                 run.serving.pop(call.number)
                 call.take_back()
                 again.append(call)
-            elif call.was_begun and call.has_effect and not call.provided.idempotent and call.route:
-                self.fail(call, OUTCOME_UNKNOWN, f"run ended: {run.why}: look before you repeat {call.method}")
-            else:
-                self.fail(call, "ended", f"run ended: {run.why}")
         return again
 
     def stand_still(self) -> None:
@@ -284,8 +280,7 @@ class Exchange:
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
-            still = not kernel.state.paused.isdisjoint((call.by.hand, owner.id if owner else ""))
-            still = still or holding.stands_still(call, waiting, is_frozen=kernel.state.frozen)
+            still = holding.stands_still(call, owner.id if owner else "", waiting, kernel.state)
             # one whose time is over ends, whatever it waits for
             if still and call.timer is not None and call.deadline > now:
                 call.timer.cancel()

@@ -15,7 +15,7 @@ from manifests.calls import OpenCall, beside_alarms, chain, opened
 from manifests.holding import check_kept, counts
 from manifests.installed import Installed
 from manifests.policy import Link, admit, decide, normal, refused, within_state
-from manifests.schema import Provided
+from manifests.schema import Limits, Provided
 from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import CodecError, Diverged, Late, NotNow, Refusal
@@ -25,8 +25,7 @@ from wire.rates import SINGLY, Rate
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-_OPERATOR_RATE: Final = 6_000_000
-_OPERATOR_IN_FLIGHT: Final = 1_024
+_OPERATORS: Final = Limits(calls_per_minute=6_000_000, in_flight=1_024)
 
 
 class Router:
@@ -86,12 +85,9 @@ class Router:
             why = "a connection whose first message is not Hello, or not the first of its key"
             kernel.tally(principal, "malformed", why)
             return
-        rate, in_flight = _OPERATOR_RATE, _OPERATOR_IN_FLIGHT
-        if run is not None:
-            bounds = run.hand.package.manifest.limits
-            rate, in_flight = bounds.calls_per_minute, bounds.in_flight
-        paced = Rate(rate, kernel.loop.now())
-        peer = kernel.peers[route] = Peer(route, principal, run, paced, in_flight, kernel.bus.link())
+        bounds = run.hand.package.manifest.limits if run is not None else _OPERATORS
+        paced = Rate(bounds.calls_per_minute, kernel.loop.now())
+        peer = kernel.peers[route] = Peer(route, principal, run, paced, bounds.in_flight, kernel.bus.link())
         if run is not None:
             run.peer, run.link = peer, peer.link
         hello = headers.Hello(version=limits.PROTOCOL, time=kernel.time())

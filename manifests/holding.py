@@ -97,10 +97,15 @@ def check_kept(calls: Iterable[OpenCall], hand: str, size: int) -> None:
         raise Refusal("room", f"its open calls and uploads take {most} MiB already, and that is the most: await some")
 
 
-def stands_still(call: OpenCall, waiting: set[int], *, is_frozen: bool) -> bool:
-    """Whether a call's clock stands still because it, or what it waits for, waits for the operator; or since all does."""
+def stands_still(call: OpenCall, provider: str, waiting: set[int], state: State) -> bool:
+    """Whether a call's clock stands still because it, or what it waits for, waits for the operator; or since all does, or
+
+    the Hand that makes it or the one that answers it, whose id is `provider`, is paused.
+    """
+    if not state.paused.isdisjoint((call.by.hand, provider)):
+        return True
     waits_there = call.method in STILL and call.parent is not None and call.parent.number in waiting
-    return call.number in waiting or waits_there or (is_frozen and (call.caller != OPERATOR or not call.route))
+    return call.number in waiting or waits_there or (state.frozen and (call.caller != OPERATOR or not call.route))
 
 
 def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:

@@ -1,4 +1,4 @@
-"""The ends of calls that nobody lived to give (pure): what the next kernel writes into the log for them.
+"""The ends of calls that nobody lived to give (pure): their provider died, or the kernel, and the next one gives them.
 
 Separate from state.py, which only says what entries mean.
 """
@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 from msgspec.structs import replace
 
 from manifests.budgets import Bond, Bonds, lost, paid_by
+from manifests.calls import OpenCall
 from manifests.ledger import cost_of
 from manifests.lives import OUTCOME_UNKNOWN
 from manifests.state import WORK, State
@@ -56,6 +57,17 @@ def lose(bonds: Bonds, reserved: Mapping[int, Bond], opens: Iterable[tuple[int, 
             bonds.close(bond)
         else:
             bonds.spend(bond, bond.unspent)
+
+
+def at_death(call: OpenCall, provider: str, why: str, *, may_repeat: bool) -> tuple[str, str] | None:
+    """How a call fails that was open at a provider which died: its code and text; None for one that is made again."""
+    if call.crashes > 1:
+        return "poison", f"{call.method} was open at two crashes of {provider}"
+    if call.may_be_made_again and may_repeat:
+        return None
+    if call.was_begun and call.has_effect and not call.provided.idempotent and call.route:
+        return OUTCOME_UNKNOWN, f"run ended: {why}: look before you repeat {call.method}"
+    return "ended", f"run ended: {why}"
 
 
 def unmade(opens: dict[int, Open], why: str) -> list[Said]:

@@ -17,7 +17,6 @@ from manifests.state import State, authority, fold, from_bytes, to_bytes
 from manifests.unended import as_spent, unended
 from wire.entries import NO_PREV, Cost, Entry
 from wire.errors import ManipleError
-from wire.limits import LABELS_MAX
 from wire.signing import SigningKey
 
 KEY = SigningKey("test", bytes(32))
@@ -303,24 +302,6 @@ def test_what_an_unfinished_run_has_asked_and_spent_is_known_to_the_next_kernel(
     ]
     one = _folded(entries).unfinished["r-1"]
     assert (one.calls, one.spent) == (2, (14, 6))
-
-
-def test_what_may_lie_in_a_runs_scratch_folder_is_marked_for_the_next_kernel() -> None:
-    full = tuple(sorted(f"mark-{number}" for number in range(LABELS_MAX)))
-    said: list[dict[str, Any]] = [
-        {"kind": "run.start", "run": "r-1", "call": 4, "detail": {"kind": "task", "name": "a", "hand": "h"}},
-        {"kind": "call", "call": 4, "method": "run", "labels": ("mcp",)},
-        {"kind": "label", "run": "r-1", "labels": ("web",)},
-        {"kind": "label", "run": "r-gone", "labels": ("web",)},
-        {"kind": "label", "run": "r-1", "labels": full},
-    ]
-    entries = [
-        Entry(seq=seq, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", principal="kernel", **one)
-        for seq, one in enumerate(said)
-    ]
-    known = [from_bytes(to_bytes(_folded(entries[:count]))).unfinished["r-1"] for count in (1, 2, 4, 5)]
-    assert [one.labels for one in known] == [(), ("mcp",), ("mcp", "web"), ("*",)]
-    assert known[2].seen({"files"}) == {"files", "mcp", "web"}
 
 
 def test_a_call_that_only_waited_is_known_as_that_until_its_run_has_another_process() -> None:
