@@ -22,6 +22,15 @@ from wire.limits import RESOURCE_MAX
 
 HOPS_MOST: Final = 6
 PAGE_MOST: Final = 8 * 1024 * 1024
+RULES_HOPS_MOST: Final = 5
+RULES_MOST: Final = 5 * 1024 * 1024
+RULES_READ: Final = 500 * 1024
+RULES_AGE: Final = 3600.0
+AGENT: Final = "Maniple"
+"""Of a robots.txt that has moved: redirects, bytes at most, bytes that are read, seconds that it may be old, and the name
+that it is asked for. What `web` reads itself it reads so, too.
+"""
+
 MARKDOWN_MOST: Final = 100_000
 ENTRIES_MOST: Final = 200
 LANGUAGE_MOST: Final = 20
@@ -29,7 +38,9 @@ _PAGES: Final = ("text/html", "application/xhtml+xml", "text/plain", "text/markd
 
 
 class Got:
-    """What a fetch came to in the end. url: whence; kind, charset: of its content-type."""
+    """What a fetch came to in the end. url: whence; leads: where on, for a redirect; kind, charset: of its
+    content-type.
+    """
 
     def __init__(self, url: str, reply: dict[str, object], raw: bytes) -> None:
         self.url, self.raw = url, raw
@@ -38,6 +49,8 @@ class Got:
         content = str(headers.get("content-type", "")) if isinstance(headers, dict) else ""
         self.kind = content.partition(";")[0].strip().lower()
         self.charset = charsets.named(content)
+        target = urldefrag(str(reply.get("location") or "")).url
+        self.leads = target if 300 <= self.status < 400 else ""
 
 
 class Pages(Hand):
@@ -83,29 +96,73 @@ class Pages(Hand):
     async def _fetched(self, url: str, age: float, *, robots: bool = True) -> Got:
         """Follow redirects, each a call in the caller's name. Raises PageRefused."""
         for _ in range(HOPS_MOST):
-            raw, old = bytearray(), f"{round(age * 1000)}ms"
-            try:
-                async with self.kernel.stream("web.fetch", url, most=PAGE_MOST, robots=robots, max_age=old) as stream:
-                    async for chunk in stream:
-                        raw += chunk
-                    reply = stream.reply.value
-            except CallFailed as failed:
-                raise Failure(failed.code, f"{url}: {failed.text}") from None
-            except CallRefused as refused:
-                raise PageRefused("refused", f"{url}: {refused}") from None
-            except CodecError:
-                text = f"{url[:80]}… is longer than an address may be: {RESOURCE_MAX} bytes."
-                raise PageRefused("arguments", text) from None
-            assert isinstance(reply, dict)
-            got = Got(url, {str(name): value for name, value in reply.items()}, bytes(raw))
-            target = urldefrag(str(reply.get("location") or "")).url
-            if 300 <= got.status < 400 and target:
-                url = target
+            got = await self._page(url, age, robots=robots)
+            if got.leads:
+                url = got.leads
                 continue
             if got.status >= 400:
                 raise PageRefused("status", f"{url} answered with status {got.status}.")
             return got
         raise PageRefused("too many redirects", f"{url} is the address after {HOPS_MOST} hops, and leads on.")
+
+    async def _page(self, url: str, age: float, *, robots: bool) -> Got:
+        """One hop. robots: only if the site lets programs, by the rules that `web` reads, or by those that have moved."""
+        try:
+            return await self._hop(url, age, robots=robots)
+        except CallFailed as failed:
+            leads = failed.detail.get("location")
+            if failed.code != "robots" or not isinstance(leads, str):
+                raise Failure(failed.code, f"{url}: {failed.text}") from None
+        await self._heed(url, leads)
+        try:
+            return await self._hop(url, age, robots=False)
+        except CallFailed as failed:
+            raise Failure(failed.code, f"{url}: {failed.text}") from None
+
+    async def _heed(self, url: str, leads: str) -> None:
+        """Raises PageRefused unless a site's rules, which lie where its robots.txt leads, let programs fetch this.
+
+        RFC 9309: of rules that an error of the client's kind, or more than five redirects, hide, all is let (§2.3.1.2,
+        §2.3.1.3); of those that cannot be had, nothing (§2.3.1.4), and so where the caller may not fetch them.
+        """
+        for _ in range(RULES_HOPS_MOST):
+            try:
+                got = await self._hop(leads, RULES_AGE, most=RULES_MOST)
+            except CallFailed as failed:
+                raise PageRefused("robots", f"The rules for {url} are at {leads}: {failed.text}") from None
+            if got.leads:
+                leads = got.leads
+                continue
+            if got.status >= 500:
+                raise PageRefused(
+                    "robots", f"The rules for {url} are at {leads}, which answered with status {got.status}."
+                )
+            if got.status < 300 and not aside(lambda: _lets(got.raw[:RULES_READ], url)):  # noqa: B023  (awaited here)
+                raise PageRefused("robots", f"The rules at {leads} do not want programs to fetch {url}.")
+            return
+
+    async def _hop(self, url: str, age: float, *, robots: bool = False, most: int = PAGE_MOST) -> Got:
+        """One call of web.fetch in the caller's name. Raises CallFailed, PageRefused."""
+        raw, old = bytearray(), f"{round(age * 1000)}ms"
+        try:
+            async with self.kernel.stream("web.fetch", url, most=most, robots=robots, max_age=old) as stream:
+                async for chunk in stream:
+                    raw += chunk
+                reply = stream.reply.value
+        except CallRefused as refused:
+            raise PageRefused("refused", f"{url}: {refused}") from None
+        except CodecError:
+            text = f"{url[:80]}… is longer than an address may be: {RESOURCE_MAX} bytes."
+            raise PageRefused("arguments", text) from None
+        assert isinstance(reply, dict)
+        return Got(url, {str(name): value for name, value in reply.items()}, bytes(raw))
+
+
+def _lets(raw: bytes, url: str) -> bool:
+    """Whether the rules of a robots.txt let a program of this name fetch it."""
+    from protego import Protego
+
+    return bool(Protego.parse(raw.decode("utf-8-sig", "replace")).can_fetch(url, AGENT))
 
 
 def _text(got: Got) -> str:

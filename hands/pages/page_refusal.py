@@ -10,6 +10,7 @@ CODES: Final[dict[str, str]] = {
     "too long": "It takes more processor time than a page may.",
     "engine": "The operator named no such engine, or named it wrongly.",
     "refused": "The caller may not fetch what this needs; the text says which grant it lacks.",
+    "robots": "The site does not want programs to fetch it, or its rules have moved to where they cannot be had.",
     "arguments": "An argument has a value that makes no sense.",
 }
 

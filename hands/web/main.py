@@ -64,12 +64,10 @@ class Web(Hand):
                 return await self._hop(call.resource, request(url, method, headers or {}), bound, call.send, progress)
             return await self._by_cache(call, url, bound, max_age, progress)
 
-    async def _hop(
-        self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress, *, is_granted: bool = True
-    ) -> dict[str, object]:
-        """One request over a connection of its own, and its reply. is_granted: its host is one that the caller named."""
+    async def _hop(self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress) -> dict[str, object]:
+        """One request over a connection of its own, and its reply."""
         parts, tls = read(url), url.startswith("https:")
-        async with self._link(parts.host, parts.port, progress, tls=tls, is_granted=is_granted) as link:
+        async with self._link(parts.host, parts.port, progress, tls=tls) as link:
             answer = await exchange(link, asked, url, most, send, progress)
             return {
                 **answer,
@@ -139,7 +137,7 @@ class Web(Hand):
         spent = {"connected_us": 0, "first_byte_us": 0, "elapsed_us": progress.elapsed_us()}
         return {**told, "address": kept.address, **spent}
 
-    async def _robots_txt(self, url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+    async def _robots_txt(self, url: str, most: int) -> tuple[int, str, bytes]:
         """A site's rules, for `robots`: its first bytes, so many; one that is ten times as large cannot be had."""
         body = bytearray()
 
@@ -147,7 +145,7 @@ class Web(Hand):
             body.extend(piece[: max(most - len(body), 0)])
 
         asked = request(read(url), "GET", {})
-        answer = await self._hop(url, asked, 10 * most, send, Progress(), is_granted=is_granted)
+        answer = await self._hop(url, asked, 10 * most, send, Progress())
         return int(str(answer["status"])), str(answer.get("location", "")), bytes(body)
 
     async def connect(self, call: Call, timeout: float | None = None) -> dict[str, object]:  # noqa: ASYNC109
@@ -180,16 +178,14 @@ class Web(Hand):
         *,
         tls: bool,
         seconds: float | None = None,
-        is_granted: bool = True,
     ) -> AsyncIterator[Link]:
         """A connection that is cut at the end, and is made within the setting's time."""
-        allowance = self._allowed() if is_granted else Allowance()
         limit = self.settings.of("connect_timeout", float) if seconds is None else seconds
         clock = asyncio.timeout(limit)
         try:
             async with clock:
                 link = await dial(
-                    host, port, lookup=self.lookup, allowance=allowance, tls=self._trust() if tls else None
+                    host, port, lookup=self.lookup, allowance=self._allowed(), tls=self._trust() if tls else None
                 )
         except TimeoutError:
             if clock.expired():
@@ -228,7 +224,7 @@ async def _told(progress: Progress, seconds: float | None) -> AsyncIterator[None
         async with clock:
             yield
     except WebFailed as failed:
-        raise Failure(failed.code, failed.text, size=progress.size) from None
+        raise Failure(failed.code, failed.text, size=progress.size, **failed.detail) from None
     except TimeoutError:
         if not clock.expired():
             raise

@@ -3,6 +3,9 @@
 Asked once an hour for each scheme, host and port, over a connection that is checked like any other, and only for callers
 who want it respected. What the standard says of sites that do not answer holds: an error of the client's kind (4xx) lets
 everything pass, one of the server's kind, or no answer at all, nothing (§2.3.1.3, §2.3.1.4).
+
+A redirect (§2.3.1.2) is not followed here, for nobody granted where it leads. It is told, as every redirect is: to fetch the
+rules from there is a call of the caller's own, and to read them the caller's work; `pages` does both.
 """
 
 import re
@@ -17,6 +20,7 @@ from protego import Protego
 from manifests.capabilities.url import normalise
 from manifests.errors import ResourceInvalid
 from web_failure import WebFailed
+from wire.limits import RESOURCE_MAX
 
 AGENT: Final = "Maniple"
 MOST: Final = 500 * 1024
@@ -31,8 +35,6 @@ SITES_MOST: Final = 500
 KEPT_MOST: Final = 4 * 1024 * 1024
 """Bytes of what was read that may be kept of all sites together; what is made of it takes up to twenty times as much."""
 
-HOPS_MOST: Final = 5
-
 _NAMED: Final = re.compile(r"\s*user(?:-|\s+)?agent(?:\s*:|\s)(?P<name>[^#]*)", re.I)
 _RULE: Final = re.compile(r"\s*(?:dis)?allow\s*:", re.I)
 _EVERYONE: Final = "User-agent: *"
@@ -40,10 +42,11 @@ _OURS: Final = f"User-agent: {AGENT}"
 _OTHERS: Final = "User-agent: -"
 """Stands for every program that is not this one; no name of this one has such a sign."""
 
-Get = Callable[[str, int, bool], Awaitable[tuple[int, str, bytes]]]
-"""(address, bytes at most, whether it is on the host that the caller named) → (status, where it leads or "", body). Raises
-WebFailed.
-"""
+Get = Callable[[str, int], Awaitable[tuple[int, str, bytes]]]
+"""(address, bytes at most) → (status, where it leads or "", body). Raises WebFailed."""
+
+Rules = Protego | str | None
+"""What a site says; a text is the address where it has its rules, None that they cannot be had or are too many."""
 
 
 class Robots:
@@ -51,7 +54,7 @@ class Robots:
 
     def __init__(self, get: Get, clock: Callable[[], float] = time.monotonic) -> None:
         self._get, self._clock = get, clock
-        self._known: OrderedDict[str, tuple[float, Protego | None, int]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Rules, int]] = OrderedDict()
         self._size = 0
 
     async def check(self, url: str) -> None:
@@ -67,40 +70,43 @@ class Robots:
         if rules is None:
             why = f"cannot be had now, or has more than {RULES_MOST} rules"
             raise WebFailed("robots", f"{site}/robots.txt {why}, so nothing there is fetched for programs.")
+        if isinstance(rules, str):
+            text = f"{site}/robots.txt leads to {rules}, and that is a call of your own, as after every redirect"
+            raise WebFailed("robots", f"{text}: read the rules there, as pages.read does.", location=rules)
         if not rules.can_fetch(url, AGENT):
             raise WebFailed("robots", f"{site}/robots.txt does not want programs to fetch {parts.path[:200]}.")
 
-    def _keep(self, site: str, until: float, rules: Protego | None, size: int) -> None:
+    def _keep(self, site: str, until: float, rules: Rules, size: int) -> None:
         """Keep what was read; the oldest is let go where all of it is too much."""
         self._size += size - self._known.pop(site, (0.0, None, 0))[2]
         self._known[site] = until, rules, size
         while len(self._known) > SITES_MOST or (self._size > KEPT_MOST and len(self._known) > 1):
             self._size -= self._known.popitem(last=False)[1][2]
 
-    async def _asked(self, site: str) -> tuple[Protego | None, float, int]:
-        """(the rules, None where nobody answers or they are too many; for how many seconds they hold; bytes of them).
-
-        Redirects are followed across hosts (§2.3.1.2), though nobody granted those: so what the operator allowed besides
-        public addresses, for the hosts that he had in mind, is not reached by way of another's robots.txt.
-        """
-        url, host = f"{site}/robots.txt", urlsplit(site).hostname
+    async def _asked(self, site: str) -> tuple[Rules, float, int]:
+        """(the rules, for how many seconds they hold, bytes of them)."""
         try:
-            for _ in range(HOPS_MOST):
-                status, location, body = await self._get(url, MOST, urlsplit(url).hostname == host)
-                if 300 <= status < 400 and location:
-                    url = normalise(location)
-                    continue
-                if 200 <= status < 300:
-                    ours = _ours(body.decode("utf-8-sig", "replace"))
-                    return (None if ours is None else Protego.parse(ours)), KEPT_FOR, len(body)
-                return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
+            status, location, body = await self._get(f"{site}/robots.txt", MOST)
         except WebFailed as failed:
-            if failed.code in ("private address", "name not found") and urlsplit(url).hostname == host:
-                raise  # the page itself cannot be had either; of another host, whoever asks is not to learn that much
+            if failed.code in ("private address", "name not found"):
+                raise  # the page itself cannot be had either
             return None, KEPT_FOR_UNREACHED, 0
-        except ResourceInvalid:
-            return None, KEPT_FOR_UNREACHED, 0
-        return Protego.parse(""), KEPT_FOR, 0  # more than five hops count as none (§2.3.1.2)
+        if 300 <= status < 400 and location:
+            leads = _address(location)
+            return (None, KEPT_FOR_UNREACHED, 0) if leads is None else (leads, KEPT_FOR, len(leads))
+        if 200 <= status < 300:
+            ours = _ours(body.decode("utf-8-sig", "replace"))
+            return (None if ours is None else Protego.parse(ours)), KEPT_FOR, len(body)
+        return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
+
+
+def _address(location: str) -> str | None:
+    """A redirect's target as the kernel reads the address of a call; None for what no call can have."""
+    try:
+        leads = normalise(location.partition("#")[0])
+    except ResourceInvalid:
+        return None
+    return leads if leads.startswith(("http://", "https://")) and len(leads) <= RESOURCE_MAX else None
 
 
 def _ours(text: str) -> str | None:

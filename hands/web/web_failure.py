@@ -17,7 +17,7 @@ CODES: Final[dict[str, str]] = {
     "bad reply": "What came back is not HTTP/1.1, or is not what its headers say.",
     "broken off": "The connection ended in the middle.",
     "too large": "The body is larger than `most`; what came before was delivered.",
-    "robots": "The site's robots.txt does not want programs to fetch this, or cannot be had.",
+    "robots": "The site's robots.txt does not want programs to fetch this, or cannot be had; `location`, where it leads.",
     "arguments": "An argument has a value that makes no sense.",
     "settings": "A setting of this Hand has a value that cannot be used.",
     "busy": "The Hand has no thread or descriptor left; try again.",
@@ -25,12 +25,13 @@ CODES: Final[dict[str, str]] = {
 
 
 class WebFailed(Exception):
-    """The call ends in Failed with this code and text. code: a key of CODES."""
+    """The call ends in Failed with this code and text. code: a key of CODES; detail: values for programs."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, **detail: object) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.detail = detail
 
 
 SPENT: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

@@ -31,6 +31,10 @@ class Site(BaseHTTPRequestHandler):
         "/feed": (200, "application/rss+xml", RSS),
         "/long": (200, "text/html", b"<p " + b"".join(b"a%d=1 " % at for at in range(200_000)) + b">"),
         "/image": (200, "image/png", b"\x89PNG"),
+        "/moved-rules": (307, "/robots.txt", b""),
+        "/large": (200, "text/plain", b"User-agent: *\nDisallow: /secret\n" + b"#" * 600_000),
+        "/marked": (200, "text/plain", b"\xef\xbb\xbfUser-agent: *\nDisallow: /secret\n"),
+        "/torn": (200, "text/plain", b"User-agent: *\n"),
         "/broken": (500, "text/plain", b"no"),
     }
 
@@ -44,12 +48,19 @@ class Site(BaseHTTPRequestHandler):
             body = b'{"results": [{"title": "%s", "url": "https://x.example/"}]}' % query.encode()
         self.send_response(status)
         self.send_header("Location" if 300 <= status < 400 else "Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + (path == "/torn")))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
         """Nothing is printed."""
+
+
+class Elsewhere(Site):
+    """A site on another host, whose rules are said to be on the first. Its pages are made for each test."""
+
+    number = 10
+    pages: ClassVar[dict[str, tuple[int, str, bytes]]] = {}
 
 
 READER = Source(
@@ -111,7 +122,7 @@ def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> Non
     ("path", "words"),
     spread(
         [
-            ("/secret", "does not want programs"),
+            ("/secret", "not want programs"),
             ("/away", "which is link-local"),
             ("/round", "leads on"),
             ("/far", "longer than an address may be"),
@@ -125,6 +136,57 @@ def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> Non
 def test_what_is_not_to_be_had_is_told(shell: Shell, base: str, path: str, words: str) -> None:
     ran = shell.run("call", "pages.read", base + path)
     assert (ran.code, words in ran.err) == (1, True), ran
+
+
+def elsewhere(number: int, leads: str) -> tuple[str, ThreadingHTTPServer]:
+    """(the address of a site on a loopback host of its own, whose robots.txt leads there; the server)."""
+    pages = {"/robots.txt": (301, leads, b""), "/a": Site.pages["/a"], "/secret": Site.pages["/secret"]}
+    server = ThreadingHTTPServer((f"127.0.0.{number}", 0), type("Other", (Elsewhere,), {"pages": pages}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.{number}:{server.server_address[1]}", server
+
+
+@pytest.mark.parametrize(
+    ("leads", "path", "end"),
+    spread(
+        [
+            ("/robots.txt", "/a", "The river"),
+            ("/robots.txt", "/secret", "not want programs"),
+            ("/none", "/secret", "The river"),
+            ("/broken", "/a", "answered with status 500"),
+            ("/moved-rules", "/secret", "not want programs"),
+            ("/large", "/secret", "not want programs"),
+            ("/round", "/secret", "The river"),  # RFC 9309: more than five redirects count as no rules
+            ("/marked", "/secret", "not want programs"),
+            ("/torn", "/a", "before its reply was whole"),
+        ],
+        4,
+    ),
+)
+def test_rules_that_have_moved_are_read_where_they_are(
+    shell: Shell, base: str, leads: str, path: str, end: str
+) -> None:
+    Elsewhere.number += 1
+    there, server = elsewhere(Elsewhere.number, base + leads)
+    ran = shell.run("call", "pages.read", there + path)
+    server.shutdown()
+    server.server_close()
+    assert end in " ".join(f"{ran.out} {ran.err}".split()), ran
+    calls = shell.good("audit", "search", "--method", "web.fetch")
+    assert base + leads in calls
+
+
+def test_rules_that_have_moved_need_the_callers_grant(shell: Shell, base: str, tmp_path: Path) -> None:
+    there, server = elsewhere(99, f"{base}/rules")
+    port = there.rpartition(":")[2]
+    toml = READER.toml.replace("http://127.0.0.1:*/moved", f"http://127.0.0.99:{port}/a").replace("surfer", "guest")
+    shell.good("install", write_hand(tmp_path / "guest", Source(toml, READER.main)), "--yes")
+    ran = shell.run("start", "guest", f"url={there}/a", "--wait")
+    server.shutdown()
+    server.server_close()
+    assert "refused" in ran.out
+    assert f"{base}/rules" in ran.out
+    assert "/rules" not in Site.asked
 
 
 def test_a_feed_and_a_search(shell: Shell, base: str) -> None:

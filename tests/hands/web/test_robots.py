@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.hands.doubles import hand_module
-from tests.hands.web.conftest import failure, fetch, reply, run, serving, site, started
+from tests.hands.web.conftest import fetch, reply, run, serving, site, started
 
 robots = hand_module("web", "robots")
 WebFailed = hand_module("web", "web_failure").WebFailed
@@ -60,7 +60,8 @@ def test_rules_for_this_program_by_name_count() -> None:
         (reply(b"\xff\xfe\0garbage"), "done"),
         (reply(b"User-agent: *\nDisallow: /\n" + b"#" * 600_000), "robots"),
         (reply(b"User-agent: *\nAllow: /\n" + b"#" * 6_000_000), "robots"),
-        (reply(b"", "Location: /robots.txt", status="301 Moved"), "done"),
+        (reply(b"", status="301 Moved"), "done"),
+        (reply(b"", "Location: /robots.txt", status="301 Moved"), "robots"),
         (reply(b"", "Location: https://[::1/robots.txt", status="301 Moved"), "done"),
         (reply(b"", "Location: http://user:word@127.0.0.1/robots.txt", status="301 Moved"), "robots"),
     ],
@@ -93,7 +94,7 @@ def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
 
 
 def test_a_mark_of_the_order_of_bytes_hides_no_rule() -> None:
-    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+    async def get(url: str, most: int) -> tuple[int, str, bytes]:
         return 200, "", b"\xef\xbb\xbfUser-agent: *\nDisallow: /\n"
 
     with pytest.raises(WebFailed, match="does not want programs"):
@@ -105,21 +106,65 @@ def test_a_group_ends_also_where_the_next_is_for_others() -> None:
     assert heeding("/no", "/yes", rules=rules)[0] == ["robots", "done"]
 
 
-def test_rules_are_found_where_a_redirect_spells_their_address_in_its_own_way() -> None:
+@pytest.mark.parametrize(
+    ("leads", "told"),
+    [
+        ("HTTPS://WWW.Example.ORG:443", "https://www.example.org/"),
+        ("https://example.org/rules#of-ours", "https://example.org/rules"),
+        ("http://nas.lan/reboot", "http://nas.lan/reboot"),
+        ("http://user:word@www.example.org/", None),
+        ("ftp://www.example.org/robots.txt", None),
+        (f"https://www.example.org/{'x' * 1_024}", None),
+    ],
+)
+def test_where_a_redirect_of_the_rules_leads_is_told_and_never_asked(leads: str, told: str | None) -> None:
+    """Each hop is a call, under its caller's grant; RFC 9309 takes rules that cannot be reached for a no."""
     asked_for: list[str] = []
 
-    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+    async def get(url: str, most: int) -> tuple[int, str, bytes]:
         asked_for.append(url)
-        return (200, "", b"") if len(asked_for) == 2 else (301, "HTTPS://WWW.Example.ORG:443", b"")
+        return 301, leads, b"User-agent: *\nAllow: /\n"
 
-    run(robots.Robots(get).check("https://example.org/yes"))
-    assert asked_for == ["https://example.org/robots.txt", "https://www.example.org/"]
+    async def twice() -> list[WebFailed]:
+        rules, ends = robots.Robots(get), []
+        for path in ("a", "b"):
+            with pytest.raises(WebFailed) as failed:
+                await rules.check(f"https://example.org/{path}")
+            ends.append(failed.value)
+        return ends
+
+    for end in run(twice()):
+        assert end.code == "robots"
+        assert end.detail == ({} if told is None else {"location": told})
+        assert told is None or told in end.text
+    assert asked_for == ["https://example.org/robots.txt"]
+
+
+def test_no_other_host_is_reached_by_way_of_robots() -> None:
+    """Neither a public one, nor one that the operator allowed."""
+    seen: list[str] = []
+
+    async def once() -> tuple[str, object]:
+        hand = await started(private=["outside.example", "nas.lan"], lookup=_names)
+        async with serving(site(seen, reply(b""))) as other:
+            away = f"http://nas.lan:{other.port}/reboot"
+            async with serving(site([], reply(b"", f"Location: {away}", status="302 Found"))) as server:
+                with pytest.raises(hand_module("web", "main").Failure) as failed:
+                    await fetch(hand, f"http://outside.example:{server.port}/", robots=True)
+                assert failed.value.detail == {"size": 0, "location": away}
+                return failed.value.code, other.met
+
+    async def _names(host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    assert run(once()) == ("robots", 0)
+    assert not seen
 
 
 def test_rules_are_forgotten_after_their_time() -> None:
     asked_for, time = list[str](), [0.0]
 
-    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+    async def get(url: str, most: int) -> tuple[int, str, bytes]:
         asked_for.append(url)
         return 200, "", b"User-agent: *\nDisallow: /no\n"
 
@@ -135,45 +180,11 @@ def test_rules_are_forgotten_after_their_time() -> None:
     assert asked_for == ["https://example.org/robots.txt"] * 2
 
 
-def test_a_forbidden_address_is_not_reached_by_way_of_robots() -> None:
-
-    async def once() -> tuple[str, str]:
-        hand = await started(private=["public.example"], lookup=_names)  # only that name may lead to loopback
-        async with serving(
-            site([], reply(b"", "Location: http://127.0.0.1:1/robots.txt", status="302 Found"))
-        ) as server:
-            return await failure(fetch(hand, f"http://public.example:{server.port}/", robots=True))
-
-    async def _names(host: str) -> tuple[str, ...]:
-        return ("127.0.0.1",)
-
-    code, text = run(once())
-    assert (code, "127.0.0.1" in text) == ("robots", False)
-
-
-def test_what_the_operator_allowed_for_one_host_is_not_reached_by_way_of_anothers_robots() -> None:
-    seen: list[str] = []
-
-    async def once() -> tuple[str, str]:
-        hand = await started(private=["outside.example", "nas.lan"], lookup=_names)
-        async with serving(site(seen, reply(b""))) as nas:
-            leads = reply(b"", f"Location: http://nas.lan:{nas.port}/reboot", status="302 Found")
-            async with serving(site([], leads)) as server:
-                return await failure(fetch(hand, f"http://outside.example:{server.port}/", robots=True))
-
-    async def _names(host: str) -> tuple[str, ...]:
-        return ("127.0.0.1",)
-
-    code, text = run(once())
-    assert (code, "nas.lan" in text) == ("robots", False)
-    assert not seen
-
-
 def test_the_rules_of_many_sites_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(robots, "KEPT_MOST", 1000)
     asked_for: list[str] = []
 
-    async def get(url: str, most: int, is_granted: bool) -> tuple[int, str, bytes]:
+    async def get(url: str, most: int) -> tuple[int, str, bytes]:
         asked_for.append(url)
         return 200, "", b"#" * 400
 
