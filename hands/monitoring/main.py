@@ -8,12 +8,14 @@ fails.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import apsw
 
 import monitor_desk as desk
-from monitor_history import DAMAGE, History
+from monitor_history import DAMAGE, NO_ROOM, History
 from monitor_notices import Silence, in_force
 from monitor_probe import Prober
 from monitor_reading import Observation
@@ -59,7 +61,7 @@ class Monitoring(Hand):
         self.took = 0
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
-        self.trouble = ""
+        self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
         self._keep_notes()
         self.rounds = self.in_background(self._watch())
 
@@ -73,6 +75,8 @@ class Monitoring(Hand):
 
     async def report(self, call: Call, since: str = "") -> Answer:
         """Answer monitoring.report. since: a time, or a duration before now; without it since the last report."""
+        with suppress(*NO_ROOM):  # it is told among the problems
+            self._open_again()
         try:
             return desk.report(self.watcher, self.plan(), self._problems(), since=since, now=now_ms())
         except TimeInvalid as error:
@@ -104,6 +108,7 @@ class Monitoring(Hand):
         self, call: Call, metric: str = "", since: str = "", until: str = "", points: int = desk.POINTS_DEFAULT
     ) -> Answer:
         """Answer monitoring.history; without a metric, which metrics there are. points: rows at most."""
+        self._see_to_room()
         plan = self.plan()
         target = self._target(plan, call.resource)
         try:
@@ -115,6 +120,7 @@ class Monitoring(Hand):
 
     async def alerts(self, call: Call, past: int = desk.PAST_DEFAULT) -> Answer:
         """Answer monitoring.alerts. past: how many that began or ended lately to show."""
+        self._see_to_room()
         now = now_ms()
         call.add_labels(*(label for one in in_force(self.watcher.silences, now) for label in one.labels))
         return desk.alerts(self.watcher, self.plan(), past=past, now=now)
@@ -127,7 +133,8 @@ class Monitoring(Hand):
         if name != EVERYTHING:
             self._target(self.plan(), name)
         if lift:
-            lifted = self.watcher.lift(name, check, now)
+            with self._keeping():
+                lifted = self.watcher.lift(name, check, now)
             return {"target": name, "check": check, "until": moment(now), "lifted": lifted}
         if not 0 < lasts <= SILENCE_MOST_SECONDS:
             raise Failure("arguments", 'a silence lasts more than nothing and at most "30d"')
@@ -138,7 +145,8 @@ class Monitoring(Hand):
         others = [one for one in in_force(self.watcher.silences, now) if (one.target, one.check) != (name, check)]
         if len(others) >= SILENCES_MOST:
             raise Failure("too many", f"{SILENCES_MOST} silences are in force already: lift one, with `lift`")
-        self.watcher.silence(made, now)
+        with self._keeping():
+            self.watcher.silence(made, now)
         return {"target": name, "check": check, "until": moment(until), "lifted": 0}
 
     def plan(self) -> Plan:
@@ -150,6 +158,26 @@ class Monitoring(Hand):
             return desk.find(plan, name)
         except desk.UnknownTarget as error:
             raise Failure("unknown target", str(error)) from None
+
+    def _see_to_room(self) -> None:
+        """Raises Failure where what was kept cannot be read."""
+        with self._keeping():
+            pass
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """The history is open within, or the call ends in Failed; also where it takes nothing."""
+        try:
+            self._open_again()
+            yield
+        except NO_ROOM as error:
+            raise Failure("disk", _no_room(str(error))) from None
+
+    def _open_again(self) -> None:
+        """Open the history where there was no room for it. Raises what is in NO_ROOM."""
+        if self.store.keep(now_ms()):
+            self.watcher, self.trouble = Watcher(self.store), ""
+            self._keep_notes()
 
     def _problems(self) -> list[str]:
         return [*self.store.notes, *([self.trouble] if self.trouble else [])]
@@ -176,6 +204,7 @@ class Monitoring(Hand):
         before, self.took = self.took, round_ms(due, TOGETHER, now_ms() - now)
         seen = [(target, look) for target, look in zip(due, looks, strict=True) if look is not None]
         try:
+            self._open_again()
             self._keep(plan, seen, before + self.took)
             self.trouble = ""
         except DAMAGE as error:
@@ -184,7 +213,7 @@ class Monitoring(Hand):
             self.watcher = Watcher(self.store)
             self._keep_notes()
         except (apsw.Error, OSError) as error:
-            self.trouble = f"the history cannot be written: {error}"
+            self.trouble = _no_room(str(error))
             self.log.error("the history cannot be written", why=str(error))
 
     def _keep(self, plan: Plan, looks: list[tuple[Target, Observation]], busy_ms: int) -> None:
@@ -224,3 +253,7 @@ class Monitoring(Hand):
         with self.store.round():
             for note in self.store.notes:
                 self.store.add_change(Change(at=now_ms(), target="", kind="note", level="warning", text=note))
+
+
+def _no_room(why: str) -> str:
+    return f"the history cannot be written: {why}; make room on the disk of the home if it is full"

@@ -32,8 +32,6 @@ round.
 VALUES_FEW: Final = 10_000
 CHANGE_COLUMNS: Final = ("at", "target", "subject", "kind", "level", "text")
 PRAGMAS: Final = (
-    "locking_mode = EXCLUSIVE",
-    "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "journal_size_limit = 4194304",
@@ -42,9 +40,13 @@ PRAGMAS: Final = (
 )
 
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
+NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 SeriesKey = tuple[str, str, str]
 """Target, subject, metric."""
+
+Opened = tuple[apsw.Connection, dict[SeriesKey, tuple[int, int]]]
+"""An open file, and by each series its number and when it began."""
 
 Value = TypeVar("Value")
 
@@ -56,12 +58,19 @@ class HistoryTooNew(Exception):
 
 
 class History:
-    """One open history. notes: what a person should know about the opening (a damaged file that was set aside)."""
+    """One open history. notes: what a person should know about the opening (a damaged file that was set aside).
+
+    no_room: why the file cannot be opened, on a disk without room for a new one, or ""; until `keep` opens it this knows
+    nothing, and what it is told is forgotten then.
+    """
 
     def __init__(self, folder: Path, *, now: int) -> None:
         self.path = folder / FILE
         self.notes: list[str] = []
-        self._connection, self._series = self._open_or_begin(now)
+        self.no_room = ""
+        self._connection: apsw.Connection
+        self._series: dict[SeriesKey, tuple[int, int]]
+        self._open(now)
 
     def close(self) -> None:
         """Close the file; the write-ahead log goes into it."""
@@ -82,7 +91,16 @@ class History:
         """Move a file that turned out damaged aside and begin a new one."""
         self._connection.close(force=True)
         self._quarantine(now, why)
-        self._connection, self._series = self._begin()
+        self._open(now)
+
+    def keep(self, now: int) -> bool:
+        """Open the file where it is not open; whether it was opened just now. Raises what is in NO_ROOM."""
+        if not self.no_room:
+            return False
+        opened = self._open_or_begin(now)
+        self._connection.close()
+        (self._connection, self._series), self.no_room = opened, ""
+        return True
 
     def add_values(self, target: str, subject: str, at: int, metrics: dict[str, float]) -> None:
         """Keep one observation's values."""
@@ -224,12 +242,26 @@ class History:
         assert row is not None  # these pragmas always answer
         return int(row[0])
 
-    def _open_or_begin(self, now: int) -> tuple[apsw.Connection, dict[SeriesKey, tuple[int, int]]]:
-        if not self.path.exists():
-            return self._begin()
-        connection: apsw.Connection | None = None
+    def _open(self, now: int) -> None:
         try:
-            connection = _connect(self.path)
+            (self._connection, self._series), self.no_room = self._open_or_begin(now), ""
+        except NO_ROOM as error:
+            self._connection, self._series = _made(_connect(":memory:"))
+            self.no_room = str(error)
+
+    def _open_or_begin(self, now: int) -> Opened:
+        if not self.path.exists():
+            return _made(_connect(self.path))
+        try:
+            return self._opened()
+        except (*DAMAGE, apsw.SQLError) as error:
+            self._quarantine(now, str(error).splitlines()[0] or "damaged")
+            return _made(_connect(self.path))
+
+    def _opened(self) -> Opened:
+        """The file that is there. Raises what is in DAMAGE, SQLError for one of somebody else's, HistoryTooNew."""
+        connection = _connect(self.path)
+        try:
             check = connection.execute("PRAGMA quick_check(1)").fetchone()
             version = connection.execute("PRAGMA user_version").fetchone()
             if version is not None and int(version[0]) > sql.VERSION:
@@ -238,28 +270,13 @@ class History:
                     "install the newer Hand again, or move the file away"
                 )
             if version is None or version[0] == 0:
-                return self._begin(connection)
+                return _made(connection)
             if check is None or check[0] != "ok":
                 raise apsw.CorruptError(str(check[0]) if check else "the check gave no answer")
             return connection, _all_series(connection)
-        except (*DAMAGE, apsw.SQLError) as error:
-            if connection is not None:
-                connection.close(force=True)
-            self._quarantine(now, str(error).splitlines()[0] or "damaged")
-            return self._begin()
-        except HistoryTooNew:
-            if connection is not None:
-                connection.close(force=True)
+        except BaseException:
+            connection.close(force=True)
             raise
-
-    def _begin(self, empty: apsw.Connection | None = None) -> tuple[apsw.Connection, dict[SeriesKey, tuple[int, int]]]:
-        """A new file, or one that a kill left empty: tables and version come with one commit. SQLError if not empty."""
-        connection = empty or _connect(self.path)
-        with connection:
-            connection.execute(sql.SCHEMA)
-            connection.execute(f"PRAGMA application_id = {sql.APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {sql.VERSION}")
-        return connection, {}
 
     def _quarantine(self, now: int, why: str) -> None:
         """Rename the file and its log aside; only the latest few are kept, so that a bad disk does not fill itself."""
@@ -275,12 +292,32 @@ class History:
                 part.unlink()
 
 
-def _connect(path: Path) -> apsw.Connection:
+def _connect(path: Path | str) -> apsw.Connection:
     connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(2_000)
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    try:
+        connection.set_busy_timeout(2_000)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()  # first: no file of shared memory is made then
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # in a file that is there it would be written anew
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        connection.close(force=True)
+        raise
     return connection
+
+
+def _made(connection: apsw.Connection) -> Opened:
+    """A new file, or one that a kill left empty: tables and version come with one commit. SQLError if not empty."""
+    try:
+        with connection:
+            connection.execute(sql.SCHEMA)
+            connection.execute(f"PRAGMA application_id = {sql.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {sql.VERSION}")
+    except BaseException:
+        connection.close(force=True)
+        raise
+    return connection, {}
 
 
 def _all_series(connection: apsw.Connection) -> dict[SeriesKey, tuple[int, int]]:

@@ -15,10 +15,10 @@ from msgspec import Struct
 from manifests.errors import ManifestsError
 from manifests.lives import passes
 from manifests.occasions import found
-from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Hand
+from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
 from scheduling_book import Book, Entry, Scheduled
 from scheduling_desk import history_answer, next_answer
-from scheduling_store import Pending, Store
+from scheduling_store import NO_ROOM, Pending, Store
 from wire import codec
 from wire.entries import time_text
 from wire.errors import CodecError
@@ -68,8 +68,7 @@ class Scheduling(Hand):
     async def start(self) -> None:
         """Open what was kept, follow the kernel, and begin to keep time."""
         self.store = Store(self.state, now=now_ms())
-        for note in self.store.notes:
-            self.log.warning(note)
+        self._tell_notes()
         self.book = Book(self.store, now_ms())
         self.changed = asyncio.Event()
         self.asking: set[str] = set()
@@ -84,6 +83,8 @@ class Scheduling(Hand):
             if refused.code not in LATER:
                 raise
             self._fall_behind(refused)
+        except NO_ROOM as error:
+            self._fall_behind(error)
         self.tasks = [self.in_background(work) for work in (self._keep_time(), self._recheck())]
 
     async def stop(self) -> None:
@@ -103,6 +104,8 @@ class Scheduling(Hand):
 
     async def history(self, call: Call, hand: str = "", most: int = 50) -> Answer:
         """Answer scheduling.history."""
+        if not self.store.is_kept:
+            raise Failure("disk", f"What was started cannot be read now: {self.problems.get('behind', 'no room')}.")
         return {"history": history_answer(self.store.history(hand, min(max(1, most), 2_000)))}
 
     # what the kernel says ----------------------------------------------------------------------------------------------
@@ -214,20 +217,34 @@ class Scheduling(Hand):
     def _fall_behind(self, error: apsw.Error | CallEnded) -> None:
         """The disk takes nothing now, or the kernel tells nothing: what is known in memory may be neither kept nor so."""
         self.is_behind = True
-        self.problems["behind"] = f"nothing is started until this ends: {error}"
-        self.log.error("nothing is started for now", why=str(error))
+        why = f"{error}; make room on the disk of the home if it is full" if isinstance(error, NO_ROOM) else str(error)
+        self.problems["behind"] = f"nothing is started until this ends: {why}"
+        self.log.error("nothing is started for now", why=why)
         self.changed.set()
 
     async def _catch_up(self) -> None:
         """Begin anew with what is kept, and with what the kernel says."""
+        no_room: Exception | None = None
+        try:
+            self.store.keep(now_ms())
+        except NO_ROOM as error:
+            no_room = error
+        self._tell_notes()
         self.book = Book(self.store, now_ms())
         for event in OWN:
             if event not in self.hears:
                 await self.kernel.subscribe(event)
                 self.hears.add(event)
-        self.is_behind = False
+        self.is_behind = no_room is not None
         await self._follow("")
+        if no_room is not None:  # what is scheduled can be told all the same
+            raise no_room
         self.problems.pop("behind", None)
+
+    def _tell_notes(self) -> None:
+        for note in self.store.notes:
+            self.log.warning(note)
+        self.store.notes.clear()
 
     async def _recheck(self) -> None:
         while True:

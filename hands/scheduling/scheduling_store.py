@@ -5,6 +5,8 @@ asked to begin its run, and what became of it before the next thing is decided. 
 whole rounds, and firings of which it is not known what became of them; those are asked for again, under the same key.
 A file that is damaged is set aside, never deleted; everything then counts from each schedule's install, and the kernel, which
 knows the keys of what began last, begins none of that again.
+On a disk without room for a new file, or for what the file of an older version lacks, nothing is kept until there is room,
+and so nothing may be begun.
 """
 
 import os
@@ -21,6 +23,7 @@ import scheduling_sql as sql
 
 FILE: Final = "schedules.db"
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
+NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 KEPT: Final = 200
 """Rows of history of each Hand that are kept at least as long as it is installed."""
 
@@ -75,17 +78,33 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Store:
-    """One open file. notes: what a person should know about the opening."""
+    """One open file. notes: what a person should know about the opening. is_kept: False as long as it stands for a file
+
+    that has no room; it knows nothing then, and what it is told is forgotten when `keep` opens the file.
+    """
 
     def __init__(self, folder: Path, *, now: int) -> None:
         self.path = folder / FILE
         self.notes: list[str] = []
         self._added: dict[str, int] = {}
+        self._connection = _opened(":memory:")
+        self.is_kept = False
         try:
-            self._connection = _opened(self.path)
+            self.keep(now)
+        except NO_ROOM:
+            pass  # whoever may begin nothing without it opens it again
+
+    def keep(self, now: int) -> None:
+        """Open the file where it is not open. Raises what is in NO_ROOM."""
+        if self.is_kept:
+            return
+        try:
+            opened = _opened(self.path)
         except DAMAGE as error:
             self._set_aside(now, str(error).splitlines()[0])
-            self._connection = _opened(self.path)
+            opened = _opened(self.path)
+        self._connection.close()
+        self._connection, self.is_kept = opened, True
 
     def close(self) -> None:
         """Close the file; the write-ahead log goes into it."""
@@ -168,7 +187,7 @@ class Store:
         self.notes.append(f"what was kept of schedules was damaged ({why}); it was set aside as {aside}")
 
 
-def _opened(path: Path) -> apsw.Connection:
+def _opened(path: Path | str) -> apsw.Connection:
     """The file, with its tables. Raises CorruptError or NotADBError for one that cannot be used."""
     connection = apsw.Connection(str(path))
     try:
