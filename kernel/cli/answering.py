@@ -1,14 +1,14 @@
 """The operator's answers to held calls (acts): what waits, with its arguments, and statements signed with a sealing key."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import founding, keyfile, told
+from kernel.cli import founding, keyfile, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
@@ -22,6 +22,15 @@ from wire.signing import SigningKey
 
 QUESTION: Final = "ask.person"
 """The method whose calls are questions: `maniple answer` answers them with a text, where others are approved."""
+
+
+COMING: Final = "working"
+"""The state of a run whose process is being made."""
+
+PATIENCE_S: Final = 10.0
+"""Seconds in which a run must be back that a kernel has just taken up."""
+
+_LOOK_S: Final = 0.05
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -62,10 +71,20 @@ class Whole(Held, frozen=True, kw_only=True):
     instead: Body | None = None
 
 
+class Absent(Struct, frozen=True, kw_only=True):
+    """A call that waits, of a run that is not back since the kernel started: it can be shown and answered when that is."""
+
+    call: int
+    hand: str
+    run: str
+    state: str
+
+
 class Rows(Struct, frozen=True, kw_only=True):
     """kernel.approvals."""
 
     approvals: tuple[Held, ...]
+    absent: tuple[Absent, ...] = ()
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -77,12 +96,28 @@ class Given(Struct, frozen=True, kw_only=True):
     instead: int = 0
 
 
-def held(client: Client) -> tuple[Held, ...]:
-    """Everything that waits, in the order in which it was asked."""
+def held(client: Client, seconds: float = 0.0) -> tuple[Held, ...]:
+    """Everything that waits, in the order in which it was asked. seconds: that runs have to come back in."""
+    until = time.monotonic() + seconds
+    while any(one.state == COMING for one in absent(client)) and time.monotonic() < until:
+        time.sleep(_LOOK_S)
     found: list[Held] = []
     while rows := told.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
         found += rows
     return tuple(found)
+
+
+def absent(client: Client) -> tuple[Absent, ...]:
+    """What waits besides, of runs that are not back since the kernel started."""
+    return told.read(client.call("kernel.approvals").value, Rows).absent
+
+
+def say_absent(session: Session, found: Iterable[Absent]) -> None:
+    """Say what waits and cannot be shown yet."""
+    for one in found:
+        session.say(
+            f"call {one.call} of {screen.visible(one.hand)}, run {one.run}, waits as well: that is {one.state} now."
+        )
 
 
 def _after(found: list[Held]) -> dict[str, object]:
@@ -91,7 +126,7 @@ def _after(found: list[Held]) -> dict[str, object]:
 
 def shown(client: Client) -> list[tuple[Whole, int]]:
     """What waits in full, of those that ask for the same the first one, with how many they are."""
-    rows, found = held(client), []
+    rows, found = held(client, PATIENCE_S), []
     for one in rows:
         try:
             if one.call == one.like:
@@ -104,8 +139,14 @@ def shown(client: Client) -> list[tuple[Whole, int]]:
 
 def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
     """One held call with its arguments. Raises NotDone for one that does not wait any more."""
-    more = {} if body is None else {"body": body}
-    return told.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
+    more, until = {} if body is None else {"body": body}, time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return told.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
+        except NotDone as error:
+            if error.reason != "not yet" or f"({COMING})" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_S)
 
 
 def arguments(one: Whole) -> object:
@@ -143,7 +184,7 @@ def is_plain(one: Whole) -> bool:
 
 def like(client: Client, call: int) -> list[int]:
     """A held call and those that ask for the same: they are answered together."""
-    rows = held(client)
+    rows = held(client, PATIENCE_S)
     first = next((one.like for one in rows if one.call == call), call)
     return [one.call for one in rows if one.like == first] or [call]
 

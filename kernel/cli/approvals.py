@@ -18,13 +18,15 @@ def approvals(session: Session) -> None:
     """
     with session.client() as client:
         waiting = answering.shown(client)
+        absent = answering.absent(client)
     done = _done(session, {one.method for one, _ in waiting})
     shown = [(one, count, (one.method, _place(one.statement.resource)) in done) for one, count in waiting]
     session.result(
-        {"approvals": [_row(*each) for each in shown]},
+        {"approvals": [_row(*each) for each in shown], "absent": absent},
         lambda: "\n\n".join(_drawn(session, *each) for each in shown),
-        nothing="Nothing waits for your yes or no.",
+        nothing="" if absent else "Nothing waits for your yes or no.",
     )
+    answering.say_absent(session, absent)
 
 
 def _row(one: Whole, count: int, seen: bool) -> dict[str, object]:

@@ -9,8 +9,8 @@ from manifests.waiting import WAITS
 
 @command()
 def ps(session: Session) -> None:
-    """Live runs, those that only wait and have no process (asleep), and those that wait for your decision since their code
-    was upgraded: what each is, does, uses and has cost.
+    """Live runs, also those without a process: they only wait (asleep), wait for your decision since their code was upgraded,
+    or go on when they may (frozen, or paused). What each is, does, uses and has cost.
 
     CPU is processor time so far, MEMORY what is resident (RSS), CALLS those it made, OPEN those under way, FUEL what the
     guests of a WASM Hand have used. Runs that have ended are in `maniple runs`.

@@ -13,11 +13,13 @@ def questions(session: Session) -> None:
     """Questions that Hands ask you, and that wait for your answer: `maniple answer ID TEXT`."""
     with session.client() as client:
         rows = [_row(one) for one, _ in answering.shown(client) if one.method == QUESTION]
+        absent = answering.absent(client)
     session.result(
-        {"questions": rows},
+        {"questions": rows, "absent": absent},
         lambda: "\n\n".join(_drawn(session, row) for row in rows),
-        nothing="No Hand asks you anything.",
+        nothing="" if absent else "No Hand asks you anything.",
     )
+    answering.say_absent(session, absent)
 
 
 def _row(one: Whole) -> dict[str, object]:

@@ -1,39 +1,59 @@
 """Calls that wait for the operator, and the operator's answers to them, decided in manifests/approvals.py."""
 
+from typing import TYPE_CHECKING, Final
+
 from kernel.methods.request import Request, method
+from kernel.methods.runs import state_of
+from kernel.runs import Run
 from manifests.approvals import check_rule, denied, detail, judge
 from manifests.calls import OpenCall
-from manifests.holding import as_answered, in_whose_names, instead_of, listed_after, row, statement
+from manifests.holding import LISTED, as_answered, in_whose_names, instead_of, listed_after, row, statement
 from manifests.judging import judge_installed
 from manifests.lives import passes
 from wire.approval import Answer
 from wire.entries import body_digest
 from wire.errors import Refusal
 
+if TYPE_CHECKING:
+    from kernel.core import Kernel
+
+AGAIN: Final = {"frozen": "`maniple thaw` lets it go on", "paused": "`maniple resume {}` lets it go on"}
+"""What brings a run back, by its state."""
+
 
 def _approvals(request: Request) -> object:
     """The held calls after a number, LISTED at most; of one that is named also its arguments, and what its answer says of it.
 
+    absent: those that are shown when their runs are back since the kernel started, LISTED at most, with these runs' states.
     body: other arguments, of which the answer gives the digest.
     """
     kernel, number, body = request.kernel, request.arguments.get("call"), request.arguments.get("body")
     held = kernel.exchange.held(shown=True)
     if number is None:
         listed = listed_after(held, request.arguments.get("after"))
-        return {"approvals": [row(call, held, kernel.runs[call.caller].hand) for call in listed]}
+        rows = [row(call, held, kernel.runs[call.caller].hand) for call in listed]
+        away = sorted(absent(kernel).items())[:LISTED]
+        shown = [{"call": one, "hand": run.name, "run": run.id, "state": state_of(request, run)} for one, run in away]
+        return {"approvals": rows, "absent": shown}
     call = _held(request, number)
     key, hand, origin = kernel.digest_key(call.caller), kernel.runs[call.caller].hand, kernel.home.identity.origin
     told = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
     return {**told, "instead": body_digest(key, body)} if isinstance(body, bytes) else told
 
 
+def absent(kernel: "Kernel") -> dict[int, Run]:
+    """The runs of calls that wait for the operator and whose run is not back since the kernel started, by call."""
+    tapes = ((run, run.tape) for run in kernel.runs.values() if run.tape is not None)
+    return {number: run for run, tape in tapes for number, left in tape.opens.values() if left.answer == "held"}
+
+
 def _held(request: Request, number: object) -> OpenCall:
     call = next((one for one in request.kernel.exchange.held(shown=True) if one.number == number), None)
     if call is None:
-        tapes = (run.tape for run in request.kernel.runs.values() if run.tape is not None)
-        if any(known == number and left.answer == "held" for tape in tapes for known, left in tape.opens.values()):
+        if isinstance(number, int) and (run := absent(request.kernel).get(number)):
+            how = AGAIN.get(state := state_of(request, run), "try again").format(run.name)
             raise Refusal(
-                "not yet", f"call {number} waits on, but its run is not back since the kernel started: try again"
+                "not yet", f"call {number} waits on, but its run is not back since the kernel started ({state}): {how}"
             )
         raise Refusal("gone", f"call {number} does not wait for approval, or not any more: see `maniple approvals`")
     return call

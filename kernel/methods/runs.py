@@ -224,14 +224,14 @@ def _check_restart(request: Request, run: Run) -> None:
 
 
 def _ps(request: Request) -> object:
-    """Live runs, those that only wait and have no process, and those that wait for a decision: what each is, does, uses
-    and has cost. PAGE of them, the oldest first, and whether there are more; or one alone.
+    """Live runs, also those that have no process now, since they only wait, wait for a decision or are to go on: what each
+    is, does, uses and has cost. PAGE of them, the oldest first, and whether there are more; or one alone.
 
     after: where the last page ended; memory: bytes resident; began: nanoseconds on a clock of the kernel's own; hears: of
     one alone, the events that are given to it, or to its next process.
     """
     only, after = request.text("only"), request.arguments.get("after")
-    runs = [run for run in request.kernel.runs.values() if only in ("", run.id) and _is_shown(request, run)]
+    runs = [run for run in request.kernel.runs.values() if only in ("", run.id)]
     shown = sorted((run for run in runs if not isinstance(after, int) or _began(run) > after), key=_began)
     rows = [_row(request, run) | ({"hears": _heard(run)} if only else {}) for run in shown[:PAGE]]
     return {"runs": rows, "more": len(shown) > PAGE}
@@ -246,11 +246,6 @@ def _began(run: Run) -> int:
     return int(run.started * 1_000_000_000)
 
 
-def _is_shown(request: Request, run: Run) -> bool:
-    kernel = request.kernel
-    return run.state != "waiting" or run.id in kernel.resuming.asleep or is_asked(kernel.state, run.id)
-
-
 def _row(request: Request, run: Run) -> dict[str, object]:
     kernel = request.kernel
     return {
@@ -258,7 +253,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "hand": run.name,
         "version": run.hand.version,
         "pid": run.pid,
-        "state": _state(request, run),
+        "state": state_of(request, run),
         "cpu_seconds": round(run.cpu_seconds(), 3),
         "memory": resident(run.pid),
         "calls": run.calls,
@@ -275,11 +270,16 @@ def _row(request: Request, run: Run) -> dict[str, object]:
     }
 
 
-def _state(request: Request, run: Run) -> str:
+def state_of(request: Request, run: Run) -> str:
+    """The state of a run in the words that people see."""
+    kernel = request.kernel
     if run.state == "waiting":
-        return WAITS if is_asked(request.kernel.state, run.id) else "asleep"
-    shown = request.kernel.supervisor.shown_state(run.hand, run)
-    held = shown == "working" and any(call.caller == run.id for call in request.kernel.exchange.held())
+        if is_asked(kernel.state, run.id) or run.id in kernel.resuming.asleep:
+            return "asleep" if run.id in kernel.resuming.asleep else WAITS
+        if kernel.state.frozen:
+            return "frozen"
+    shown = kernel.supervisor.shown_state(run.hand, run)
+    held = shown == "working" and any(call.caller == run.id for call in kernel.exchange.held())
     return "waiting for approval" if held else shown
 
 

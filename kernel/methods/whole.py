@@ -4,6 +4,7 @@ import os
 import time
 
 from kernel.family import resident
+from kernel.methods.approvals import absent
 from kernel.methods.request import Request, method
 from kernel.record.log import LogState
 from manifests import paying
@@ -23,7 +24,7 @@ def _status(request: Request) -> object:
         "upgraded": sorted(run.id for run in kernel.runs.values() if is_asked(kernel.state, run.id)),
         "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
-        "approvals": len(kernel.exchange.held()),
+        "approvals": len(kernel.exchange.held()) + len(absent(kernel)),
         "memory": resident(os.getpid()),
         "cpu_seconds": round(time.process_time(), 3),
         "entries": kernel.log.size,

@@ -139,6 +139,11 @@ def runs(kernel: Kernel, hand: str = "") -> list[dict[str, Value]]:
     return [row for row in map(table, rows) if hand in ("", row["hand"])]
 
 
+def alive(kernel: Kernel) -> list[dict[str, Value]]:
+    """What has a process now."""
+    return [row for row in runs(kernel) if row["pid"]]
+
+
 def hands(kernel: Kernel) -> list[dict[str, Value]]:
     """The Hands that are installed."""
     rows = table(call(kernel, "kernel.hands"))["hands"]

@@ -162,7 +162,7 @@ def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_lo
             assert told["ended"] == 6
             assert ended(client, "echo.say", "", {"text": "x"}) == "frozen"
             assert ended(client, "kernel.start", "caller") == "frozen"
-            until(lambda: not fates.runs(kernel), "all were reaped")
+            until(lambda: not fates.alive(kernel), "all were reaped")
             late.append(_effects(kernel)[-1] - at)
             client.call("kernel.stop", "caller")  # they would go on after the thaw
             client.call("kernel.thaw")
@@ -192,7 +192,7 @@ def test_freeze_survives_down_up_and_kill_and_thaw_undoes_it(kernel: Kernel) -> 
     for again in (kernel.down, kernel.kill):  # ended at once, and then in order
         kernel.up()
         assert table(call(kernel, "kernel.status"))["frozen"] is True
-        assert fates.runs(kernel) == []
+        assert fates.alive(kernel) == []
         with kernel.client() as client:
             for method, resource in (("echo.say", ""), ("kernel.start", "caller"), ("kernel.start", "echo")):
                 assert ended(client, method, resource, {"text": "x"} if method == "echo.say" else None) == "frozen"
@@ -234,7 +234,7 @@ def test_a_frozen_hand_that_was_backing_off_or_starting_does_not_come_back(kerne
         frozen = table(client.call("kernel.freeze").value)
     again = [one for one in entries(kernel.home, "run.start") if one.detail["name"] == "echo"][1:]
     assert frozen["ended"] == 1 + len(again)  # none, but where a tenth of a second was not enough for the line before
-    until(lambda: not fates.runs(kernel), "its process is gone")
+    until(lambda: not fates.alive(kernel), "its process is gone")
     kernel.down()
     after = entry(kernel.home, "freeze").seq
     assert not [one for one in entries(kernel.home, "run.start", "hand.ready") if one.seq > after]
