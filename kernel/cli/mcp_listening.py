@@ -11,12 +11,12 @@ import socket
 import stat
 import threading
 import time
-from collections import OrderedDict
 from typing import Final
 
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel
 from kernel.cli.frame import Session, say
+from kernel.cli.mcp_lobby import Lobby
 from manifests.mcp import bearer, door
 from wire import limits
 from wire.errors import ManipleError
@@ -33,9 +33,10 @@ STUCK: Final = 60.0
 """Seconds for which a client may read nothing of what it is sent."""
 
 WAITING_MOST: Final = 32
-"""Connections that have shown no token yet; beyond that the oldest of them is closed."""
+"""Connections that have shown no token; beyond that the oldest of them is closed."""
 
-_PEEK: Final = 0.01
+_PEEK: Final = 0.005
+_PEEK_MOST: Final = 0.2  # seconds between looks at a head that does not grow
 _NO_TOKEN: Final = (
     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 19\r\nConnection: close\r\n\r\nA token is needed.\n"
@@ -76,7 +77,7 @@ def bound(port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
-        listener.listen(WAITING_MOST)
+        listener.listen(socket.SOMAXCONN)
     except OSError as error:
         listener.close()
         raise Ended(
@@ -94,8 +95,7 @@ class Listening:
         self._listener = listener
         self._port: int = listener.getsockname()[1]
         self._digest = bearer.digest_of(token)
-        self._waiting: OrderedDict[socket.socket, None] = OrderedDict()
-        self._turn = threading.Lock()
+        self._lobby = Lobby(WAITING_MOST, self._deal_with)
         self._places = threading.BoundedSemaphore(door.CLIENTS_MOST)
 
     def serve(self, kernel: Client) -> None:
@@ -112,36 +112,37 @@ class Listening:
                 say(f"maniple: a connection could not be taken: {error.strerror}")
                 time.sleep(1.0)
                 continue
-            self._admit(connection)
-
-    def _admit(self, connection: socket.socket) -> None:
-        """Look at a connection in a thread of its own; the oldest that has shown nothing makes room."""
-        with self._turn:
-            self._waiting[connection] = None
-            oldest = self._waiting.popitem(last=False)[0] if len(self._waiting) > WAITING_MOST else None
-            if oldest is not None:
-                with contextlib.suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)
-        threading.Thread(target=self._deal_with, args=(connection,), daemon=True).start()
+            self._lobby.admit(connection)
 
     def _deal_with(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            head = _head(connection)
-            with self._turn:
-                was_there = self._waiting.pop(connection, 0) is None
-            if not was_there or not bearer.head_shows(head, self._digest):
-                connection.sendall(_NO_TOKEN)
-                _drain(connection)
-            elif not self._places.acquire(blocking=False):
-                connection.sendall(_FULL)
-                _drain(connection)
-            else:
-                try:
+        """It may stay when it has shown the token, and there is a place; else it makes room also while it is answered."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not bearer.head_shows(self._head(connection), self._digest):
+            connection.sendall(_NO_TOKEN)
+        elif not self._places.acquire(blocking=False):
+            connection.sendall(_FULL)
+        else:
+            try:
+                if self._lobby.leave(connection):
                     self._carry(connection)
-                finally:
-                    self._places.release()
-                _drain(connection)
+            finally:
+                self._places.release()
+        _drain(connection)
+
+    def _head(self, connection: socket.socket) -> bytes:
+        """A connection's first head, left where it is to be read again; b"" when that does not come in time."""
+        until, head, pause = time.monotonic() + HEAD_WITHIN, b"", _PEEK
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            before, head = head, connection.recv(bearer.HEAD_MOST, socket.MSG_PEEK)
+            if bearer.END in head:
+                return head
+            if not head or len(head) >= bearer.HEAD_MOST:
+                break
+            pause = min(_PEEK_MOST, 2 * pause) if head == before else _PEEK
+            if not self._lobby.waits(connection, pause):
+                break
+        return b""
 
     def _carry(self, connection: socket.socket) -> None:
         """Both ways, until one side closes."""
@@ -158,21 +159,6 @@ class Listening:
                 )
         except ManipleError as error:
             say(f"maniple: a connection ended: {error}")
-
-
-def _head(connection: socket.socket) -> bytes:
-    """A connection's first head, left where it is to be read again; what there is of it when that takes too long."""
-    until, head = time.monotonic() + HEAD_WITHIN, b""
-    while (left := until - time.monotonic()) > 0:
-        connection.settimeout(left)
-        before, head = head, connection.recv(bearer.HEAD_MOST, socket.MSG_PEEK)
-        if bearer.END in head:
-            return head
-        if not head or len(head) >= bearer.HEAD_MOST:
-            break
-        if head == before:
-            time.sleep(_PEEK)
-    return b""
 
 
 def _drain(connection: socket.socket) -> None:

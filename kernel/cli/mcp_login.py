@@ -48,8 +48,11 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
             how = "logs in by itself" if agreed.login else "logs in nowhere"
             raise Ended(f"{hand.name} {how}: see `maniple mcp add --help`", Exit.USAGE)
         redirect = mcp_redirect.address(listener.getsockname()[1])
+        back = None if paste else mcp_redirect.Redirected(listener)
 
         def show(page: bytes) -> None:
+            if back is not None:
+                back.expect(page.decode("utf-8", "replace"))
             session.say("Open this page in a browser, and log in there:")
             session.say(f"  {screen.visible(page[:LONGEST].decode('utf-8', 'replace'))}")
             session.say(f"Then type the address it sent you to, {redirect}…" if paste else "Ctrl-C gives it up.")
@@ -61,7 +64,7 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
             arguments={"redirect": redirect},
             seconds=LOGIN_S,
             chunk=show,
-            upload=typed or mcp_redirect.Redirected(listener),
+            upload=typed or back,
         ).value
     scope = told.read(value, _Done).scope
     may = f" It may now: {screen.visible(scope)}." if scope else ""
