@@ -11,6 +11,9 @@ from msgspec import Struct
 
 Role = Literal["step", "stand-in", "undo", "finally"]
 
+UNSAID: Final = "so says its pipeline"
+"""Why the operator is asked about a step that gives no reason, as by `approval = true`."""
+
 _NAME: Final = re.compile(
     r"(?a)(?P<undo>undo of )?(?P<last>finally )?(?:(?P<other>[a-z][a-z0-9_]*) for )?"
     r"(?P<step>[a-z][a-z0-9_]*)(?:\[(?P<index>\d{1,9})\])?"

@@ -23,6 +23,7 @@ from manifests.pipeline.keys import (
     WALL_MOST_MS,
     keys_of,
 )
+from manifests.pipeline.notes import UNSAID
 from manifests.pipeline.schema import SKIP, STOP, Retry, Step, Work
 from manifests.positions import Path
 from manifests.readers import BAD, READERS
@@ -30,9 +31,6 @@ from manifests.reference import REQUIRED, Key
 from manifests.typed import convert, word
 
 Table = Mapping[str, object]
-
-UNSAID: Final = "so says its pipeline"
-"""Why the operator is asked about a step that says no more than `approval = true`."""
 
 REASON_MOST: Final = 300
 

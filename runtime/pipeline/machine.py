@@ -222,12 +222,13 @@ class Machine:
         piece = _Piece(self._numbers, name, work, own)
         try:
             given = filled(work.given, {**self._values, **own})
-            piece.asks = text_of(filled(work.approval, {**self._values, **own}))
+            why = text_of(filled(work.approval, {**self._values, **own}))
         except Unclear as error:
             self._over(piece, End(code="expression", text=str(error)))
             return
         assert isinstance(given, dict)
         piece.given = given
+        piece.asks = (why if why.strip() else notes.UNSAID) if work.approval else ""  # an empty reason is no yes
         self._pieces[piece.number] = piece
         self._try(piece)
 

@@ -341,6 +341,16 @@ def test_a_piece_is_asked_about_until_it_has_begun_and_its_further_tries_are_not
     assert drive.result.code == ""
 
 
+@pytest.mark.parametrize("why", ["", " \n", None])
+def test_a_step_whose_reason_comes_out_empty_asks_all_the_same(why: object) -> None:
+    text = ASKED.replace("${item} goes out", "${item}").replace('["a", "b"]', '"${inputs.reasons}"')
+    drive = Drive(pipeline(text + '[inputs]\nreasons = "list"\n'), {"reasons": [why]})
+    if why is None:  # which has no spelling
+        assert (drive.names, drive.result.code) == ([], "expression")
+    else:
+        assert [begin.asks for begin in drive.begun] == ["so says its pipeline"]
+
+
 def test_a_denied_step_is_not_tried_again_unless_its_retry_says_so() -> None:
     text = ASKED.replace(', on = ["broken", "denied"]', "")
     drive = Drive(pipeline(text), answer=failing("each[0]", code="denied"))
