@@ -12,8 +12,14 @@ from wire.codec import NIL
 from wire.ids import OPERATOR
 
 KEPT: Final = 1_000
+"""Runs that are remembered."""
+
 VALUE_KEPT: Final = 64 * 1024
-"""Runs that are remembered, and how large a value may be to be kept for late waiters; who waits before gets it whole."""
+LARGE_KEPT: Final = 16 * 1024 * 1024
+"""How large a value may be to be kept for late waiters as long as its run is, and bytes of the larger ones, of which the
+
+latest are kept: who began a run waits for it some time after, and it may have ended by then. Who waits before gets all whole.
+"""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -48,6 +54,7 @@ class Results:
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
+        self._large: dict[str, int] = {}
         self._instead: dict[str, str] = {}
         self._hear: dict[str, list[Waiter]] = {}
         self._begun: dict[str, Callable[[Outcome | None], None]] = {}
@@ -59,7 +66,7 @@ class Results:
         if len(self._works) > KEPT:
             ended = next((one for one, work in self._works.items() if work.outcome is not None), None)
             if ended is not None:
-                del self._works[ended]
+                self.forget(ended)
 
     def replace(self, run: str, instead: str) -> None:
         """Whoever waits for a run's work, now or later, hears how that of another one ends, which was begun instead."""
@@ -103,11 +110,24 @@ class Results:
         for waiter in self._hear.pop(run, []):
             waiter.hear(whole)
         if run in self._works:
-            self._works[run].outcome = whole if len(body) <= VALUE_KEPT else replace(whole, body=None)
+            self._works[run].outcome = whole
+            if len(body) > VALUE_KEPT:
+                self._large[run] = len(body)
+                self._keep_the_latest()
+
+    def _keep_the_latest(self) -> None:
+        """Let go of the large values that have been kept longest, where there are too many."""
+        room = sum(self._large.values()) - LARGE_KEPT
+        while room > 0:
+            run = next(iter(self._large))
+            room -= self._large.pop(run)
+            if run in self._works and (outcome := self._works[run].outcome) is not None:
+                self._works[run].outcome = replace(outcome, body=None)
 
     def forget(self, run: str) -> None:
         """What a run that has ended came to is not kept any more."""
         self._works.pop(run, None)
+        self._large.pop(run, None)
 
     def when_begun(self, run: str, hear: Callable[[Outcome | None], None]) -> None:
         """Call hear once, when the run's process has found its files as they were sealed; or its work ended without."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 from wire import headers
-from wire.results import KEPT, Outcome, Results
+from wire.results import KEPT, LARGE_KEPT, Outcome, Results
 
 
 def test_a_run_that_is_under_way_is_known_however_many_others_came_and_went_since() -> None:
@@ -43,3 +43,25 @@ def test_who_waits_no_more_is_forgotten_and_who_does_hears_it() -> None:
     assert len(results._hear["r-long"]) == 11
     results.keep("r-long", headers.Done(number=0), b"late", frozenset())
     assert [one for one in heard if one in waiting] == list(range(0, 1_000, 100))
+
+
+def test_a_large_value_is_there_still_for_who_waits_a_moment_later_and_the_latest_of_many_are() -> None:
+    results, large, body = Results(), LARGE_KEPT >> 20, b"x" * (1 << 20)
+    for number in range(large + 2):
+        results.begin(f"r-{number}", "r-parent")
+        results.keep(f"r-{number}", headers.Done(number=0), body, frozenset())
+        assert _late(results, f"r-{number}") == body
+    assert [_late(results, f"r-{number}") for number in range(3)] == [None, None, body]
+    results.forget("r-2")
+    results.begin("r-small", "r-parent")
+    results.keep("r-small", headers.Done(number=0), b"small", frozenset())
+    for number in range(KEPT):
+        results.begin(f"r-next-{number}", "r-parent")
+        results.keep(f"r-next-{number}", headers.Done(number=0), body, frozenset())
+    assert sum(len(_late(results, f"r-next-{number}") or b"") for number in range(1, KEPT)) == LARGE_KEPT
+
+
+def _late(results: Results, run: str) -> bytes | None:
+    heard = list[Outcome]()
+    results.wait(run, heard.append, lambda: True)
+    return heard[0].body
