@@ -12,6 +12,8 @@ from manifests.values import format_duration
 
 CALLS_PER_MINUTE = 60_000
 CPU = "30m"
+MEMORY = "512MiB"
+"""A part of it is for what the steps gave: runtime/pipeline/kept.py."""
 
 
 def file_of(name: str) -> str:
@@ -36,6 +38,7 @@ def manifest_of(pipeline: Pipeline, lends: Iterable[Capability]) -> Mapping[str,
         "lends": {one.method: list(one.allow) for one in lends},
         "limits": {
             "wall": format_duration(pipeline.wall_ms),
+            "memory": MEMORY,
             "cpu": CPU,
             "calls_per_minute": CALLS_PER_MINUTE,
             "in_flight": 2 * pipeline.parallel + 16,

@@ -135,7 +135,10 @@ def _string(value: object) -> str:
 
 
 def _joined(values: object, between: object) -> str:
-    return _bounded(_string(between).join(map(text_of, _listed(values))), TEXT_MOST)
+    texts, apart = [*map(text_of, _listed(values))], _string(between)
+    if sum(map(len, texts)) + len(apart) * (len(texts) - 1) > TEXT_MOST:  # before it is made: it may be gigabytes
+        raise Unclear("it would make more than an expression may")
+    return apart.join(texts)
 
 
 def _ranged(first: object, end: object = None) -> list[object]:
@@ -220,7 +223,7 @@ class _Evaluator(simpleeval.SimpleEval):  # type: ignore[misc]
         self.nodes[ast.List] = self._eval_list
 
     def _eval_list(self, node: ast.List) -> list[object]:
-        return [self._eval(item) for item in node.elts]
+        return [_fits(self._eval(item)) for item in node.elts]
 
     def _eval_boolop(self, node: ast.BoolOp) -> bool:
         wanted = isinstance(node.op, ast.Or)
@@ -266,14 +269,15 @@ def _filled_text(text: str, values: Mapping[str, object]) -> object:
     if template.alone is not None:
         return evaluate(template.alone, values)
     try:
-        whole = "".join(
-            piece if isinstance(piece, str) else text_of(evaluate(piece, values)) for piece in template.pieces
-        )
+        whole, size = list[str](), 0
+        for piece in template.pieces:
+            whole.append(piece if isinstance(piece, str) else text_of(evaluate(piece, values)))
+            size += len(whole[-1])
+            if size > TEXT_MOST:
+                raise Unclear(f"`{text[:60]}` would make more than an expression may")
     except Unclear as error:
         raise Unclear(str(error) if str(error).startswith("`") else f"`{text[:60]}`: {error}") from None
-    if len(whole) > TEXT_MOST:
-        raise Unclear(f"`{text[:60]}` would make more than an expression may")
-    return whole
+    return "".join(whole)
 
 
 def _word(value: object) -> str:

@@ -23,6 +23,7 @@ from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Fa
 from runtime.hand import Hand
 from runtime.kernel_handle import Outcome
 from runtime.pipeline.actions import Begin, End, Note, Result, Sleep, TakeBack
+from runtime.pipeline.kept import SHARE
 from runtime.pipeline.machine import Machine
 from wire.errors import CodecError
 
@@ -62,7 +63,8 @@ class PipelineHand(Hand):
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
         try:
-            return _returned(await self._result(Machine(self._pipeline, given)))
+            most = self._place.manifest.limits.memory // SHARE
+            return _returned(await self._result(Machine(self._pipeline, given, most)))
         except* CallEnded as ended:  # a note, or a wait, of its own: without these it cannot go on
             error = ended.exceptions[0]
             assert isinstance(error, CallEnded)

@@ -19,6 +19,9 @@ from manifests.pipeline.notes import PieceName
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Step, Work
 from runtime.pipeline.actions import Action, Begin, End, Note, Result, Sleep, TakeBack
 from runtime.pipeline.evaluate import ITEMS_MOST, Unclear, filled, text_of
+from runtime.pipeline.kept import KEPT_MOST, Kept, names_output
+from wire.codec import encode_body
+from wire.errors import CodecError
 
 BACKOFF_MOST_MS: Final = 3_600_000
 """The longest wait before a next try."""
@@ -60,10 +63,11 @@ class _Course:
 
 
 class Machine:
-    """One run of a pipeline, from its inputs to its result."""
+    """One run of a pipeline, from its inputs to its result. most: what the outputs of its steps may weigh, see kept.py."""
 
-    def __init__(self, pipeline: Pipeline, inputs: dict[str, object]) -> None:
+    def __init__(self, pipeline: Pipeline, inputs: dict[str, object], most: int = KEPT_MOST) -> None:
         self._pipeline = pipeline
+        self._kept = Kept(pipeline, most)
         self._values: dict[str, object] = {"inputs": {**dict.fromkeys(pipeline.inputs), **inputs}, "steps": {}}
         self._outputs: dict[str, object] = {}
         self._courses = {name: _Course(step) for name, step in pipeline.steps.items() if not step.stands_in}
@@ -162,9 +166,10 @@ class Machine:
             self._phase = "finally"
             try:
                 self._returned = filled(self._pipeline.outputs, self._values)
-            except Unclear as error:
+                encode_body(self._returned)
+            except (Unclear, CodecError) as error:
                 self._phase = "undo"
-                self._fail("outputs", "expression", str(error))
+                self._fail("outputs", "expression" if isinstance(error, Unclear) else "too large", str(error))
             return True
         return False
 
@@ -261,9 +266,7 @@ class Machine:
         step = course.step
         ran = self._pipeline.steps[name.other] if name.other else step
         if not end.code:
-            if ran.undo is not None:
-                self._done.append((name, ran.undo, {**_items_of(piece.own), "output": end.value}))
-            self._item_over(course, name.index, end.value)
+            self._keep(piece, ran.undo, end.value)
             return
         stand_in = step.on_failure if step.on_failure not in (STOP, SKIP) else ""
         if stand_in and not name.other and self._failure is None:
@@ -274,6 +277,19 @@ class Machine:
         if step.on_failure != SKIP:
             self._fail(str(name), end.code, end.text)
         self._item_over(course, name.index, None)
+
+    def _keep(self, piece: _Piece, undo: Work | None, output: object) -> None:
+        """A piece was done: keep what it gave as far as anybody will ask for it."""
+        is_to_undo = undo is not None and names_output(undo.given)
+        is_named = self._kept.is_named(piece.name.step)
+        has_room = not (is_named or is_to_undo) or self._kept.has_room(output)
+        if undo is not None:
+            own = {**_items_of(piece.own), "output": output if is_to_undo else None}
+            self._done.append((piece.name, undo, own))
+        if not has_room:
+            why = f"what the steps gave is more than the pipeline keeps, some {self._kept.most >> 20} MiB"
+            self._fail(str(piece.name), "too large", why)
+        self._item_over(self._courses[piece.name.step], piece.name.index, output if is_named and has_room else None)
 
     def _item_over(self, course: _Course, index: int, output: object) -> None:
         """index: -1 for the whole step, which has no items, or of which it cannot be worked out what they are."""

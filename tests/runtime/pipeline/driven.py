@@ -7,6 +7,7 @@ from msgspec import Struct
 from manifests.pipeline.check import check
 from manifests.pipeline.schema import Pipeline
 from runtime.pipeline.actions import Action, Begin, End, Note, Result, Sleep, TakeBack
+from runtime.pipeline.kept import KEPT_MOST
 from runtime.pipeline.machine import Machine
 
 HEAD = """
@@ -38,7 +39,7 @@ class Drive:
     """One machine, driven to its result. choose: which of the open actions comes next; answer: how a run ends.
 
     A run about which the operator is asked has begun unless it ended as `denied`; says_yes: whether one that is taken back
-    had his yes just before.
+    had his yes just before. most: what the machine may keep.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Drive:
         answer: Callable[[Begin], End] = lambda _: DONE,
         choose: Callable[[Sequence[Action]], int] = lambda _: 0,
         says_yes: Callable[[], bool] = lambda: False,
+        most: int = KEPT_MOST,
     ) -> None:
-        self.machine = Machine(made, inputs or {})
+        self.machine = Machine(made, inputs or {}, most)
         self.events: list[Told] = []
         self.begun: list[Begin] = []
         self.slept: list[int] = []
