@@ -18,7 +18,7 @@ from manifests.schedules import DEPTH_MOST, loop_told
 from manifests.schema import Schedule
 from scheduling_store import Pending, Row, Store
 from scheduling_turn import must_wait, set_back, turn, wake_at
-from wire import codec
+from wire import codec, limits
 from wire.codec import Value
 from wire.entries import time_text
 
@@ -29,6 +29,11 @@ EVENTS_MOST: Final = 120
 """Runs of one Hand that events begin within EVENTS_WITHIN_MS."""
 
 EVENTS_WITHIN_MS: Final = 60_000
+
+BODY_MOST: Final = limits.ARGUMENTS_MAX
+BODIES_MOST: Final = 32 * limits.MIB
+"""Bytes of an event that may begin a run, as the kernel has it, and of all that wait: they are held in memory."""
+
 ENDED_KEPT: Final = 1_000
 
 
@@ -186,22 +191,34 @@ class Book:
         found = [entry for entry in found if fits(entry.schedule.where, body)]
         if not found:
             return []
-        loops = list[tuple[str, str]]()
+        loops, raw = list[tuple[str, str]](), codec.encode_body(body)
         with self._store.round():
             for entry in found:
                 if depth >= DEPTH_MOST:
                     why = loop_told(event)
                 elif len(self._lately(entry, now)) >= EVENTS_MOST:
                     why = f"{event} began {EVENTS_MOST} runs of it within {EVENTS_WITHIN_MS // 1000} s"
+                elif len(raw) > BODY_MOST:
+                    why = f"{event} says too much to begin a run with: {len(raw)} bytes of {BODY_MOST}"
+                    self._tell(entry, "refused", now, now, why=why)
+                    continue
+                elif len(raw) + self._bodies() > BODIES_MOST:
+                    why = f"events of {BODIES_MOST >> 20} MiB wait already"
+                    self._tell(entry, "skipped", now, now, why=why)
+                    continue
                 else:
                     entry.events.append(now)
                     due = entry.plan.quiet_until(now)
-                    raw = codec.encode_body(body)
                     self._plan(entry, now, now, key=key, due=due, event=event, depth=depth + 1, body=raw, labels=labels)
                     continue
                 if self._tell(entry, "skipped", now, now, why=why):
                     loops.append((entry.name, why))
         return loops
+
+    def _bodies(self) -> int:
+        """Bytes of the events that wait to begin runs."""
+        waiting = [self.entries[hand] for hand in self._waiting if hand in self.entries]
+        return sum(len(firing.body) for entry in waiting for firing in entry.pending)
 
     def _lately(self, entry: Entry, now: int) -> deque[int]:
         while entry.events and not 0 <= now - entry.events[0] < EVENTS_WITHIN_MS:

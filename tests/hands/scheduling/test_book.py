@@ -222,6 +222,22 @@ def test_events_begin_runs_with_what_they_say(world: World) -> None:
     assert sorted(key for _, key in world.begun) == ["on 1", "on 2"]
 
 
+def test_large_events_that_wait_do_not_fill_the_memory_of_who_keeps_time(world: World) -> None:
+    world.lasts = DAY
+    for name in ("a", "b", "c", "d", "e", "f"):
+        world.schedule(name, Schedule(on="b.loaded", overlap="queue"))
+    body, larger = "x" * (60 << 10), "x" * (64 << 10)
+    for number in range(110):
+        world.book.heard("b.loaded", larger if number == 0 else body, world.now, f"on {number}", 0)
+        world.turn()
+    kept = [one.body for entry in world.book.entries.values() for one in entry.pending]
+    assert 31 << 20 < sum(map(len, kept)) <= 32 << 20
+    assert {(row.what, row.why) for row in world.store.history("", 99) if row.what != "fired"} == {
+        ("refused", "b.loaded says too much to begin a run with: 65541 bytes of 65536"),
+        ("skipped", "events of 32 MiB wait already"),
+    }
+
+
 def test_events_in_quiet_hours_wait_for_their_end(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", quiet=("23:00-00:05",), overlap="queue"))
     world.book.heard("b.loaded", None, world.now, "on 1", 0)
