@@ -114,8 +114,11 @@ class Consolidating(Desk):
         """Look at the next fragments; after the last, let go of the vectors of earlier models."""
         if not await self.shelf.read(owner, indexing.holds):
             return Step()
-        step = await self.shelf.write_if_there(owner, lambda store: _consolidated(store, after), frees=True) or Step()
-        while step.after is None and await self.shelf.write_if_there(owner, _discarded, frees=True):
+        done = await self.shelf.write_if_there(
+            owner, lambda store: _consolidated(store, after), frees=True, is_long=True
+        )
+        step = done or Step()
+        while step.after is None and await self.shelf.write_if_there(owner, _discarded, frees=True, is_long=True):
             continue
         return step
 

@@ -74,11 +74,14 @@ class Desk(Hand):
         model = self.settings.of("embedder", str)
         return There(self.kernel, model) if model else Here()
 
-    async def reading(self, call: Call, work: Callable[[Reader, str], T]) -> T:
-        """What the work answers of the call's memory. work: given what reads, and the space within."""
+    async def reading(self, call: Call, work: Callable[[Reader, str], T], *, is_long: bool = False) -> T:
+        """What the work answers of the call's memory. work: given what reads, and the space within.
+
+        is_long: see Shelf.read.
+        """
         place = self._asked(call)
         with told():
-            return await self.shelf.read(place.owner, lambda reader: work(reader, place.space))
+            return await self.shelf.read(place.owner, lambda reader: work(reader, place.space), is_long=is_long)
 
     async def listing(
         self, call: Call, work: Callable[[Reader, str], Iterable[tuple[Answer, Iterable[str]]]]
@@ -97,12 +100,15 @@ class Desk(Hand):
         work: Callable[[Store, str], T],
         *,
         frees: bool = False,
+        is_long: bool = False,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """What the work answers, once it is on the disk. frees: it makes room; then: see Shelf.write."""
+        """What the work answers, once it is on the disk. frees: it makes room; is_long, then: see Shelf.write."""
         place = self._asked(call)
         with told():
-            return await self.shelf.write(place.owner, lambda store: work(store, place.space), frees=frees, then=then)
+            return await self.shelf.write(
+                place.owner, lambda store: work(store, place.space), frees=frees, is_long=is_long, then=then
+            )
 
     def _asked(self, call: Call) -> Place:
         place = place_of(call.resource)

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -31,15 +32,19 @@ NEARLY: Final = 1 << 18
 """Bytes below the quota from which a write that finds no room is told of the quota, and not of the disk."""
 
 
-class Job:
-    """One write that waits. frees: it makes room, and so may go a little beyond the quota."""
+TOGETHER_S: Final = 0.1
+"""Seconds after which no further write joins those that are made together: others wait for a turn of theirs."""
 
-    __slots__ = ("frees", "result", "work")
+
+class Job:
+    """One write that waits. frees: it makes room, and so may go a little beyond the quota. is_long: it writes much."""
+
+    __slots__ = ("frees", "is_long", "result", "work")
 
     def __init__(
-        self, work: Callable[[Store], object], result: "asyncio.Future[object]", *, frees: bool
-    ) -> None:  # fmt: skip
-        self.work, self.result, self.frees = work, result, frees
+        self, work: Callable[[Store], object], result: "asyncio.Future[object]", *, frees: bool, is_long: bool = False
+    ) -> None:
+        self.work, self.result, self.frees, self.is_long = work, result, frees, is_long
 
 
 class MemoryFile:
@@ -50,8 +55,8 @@ class MemoryFile:
     there are none; barred: set while nobody may come to it.
     """
 
-    def __init__(self, path: Path, now: Callable[[], int], quota: int) -> None:
-        self.path, self.now, self.quota = path, now, quota
+    def __init__(self, owner: str, path: Path, now: Callable[[], int], quota: int) -> None:
+        self.owner, self.path, self.now, self.quota = owner, path, now, quota
         self.jobs: deque[Job] = deque()
         self.is_written = False
         self.users = 0
@@ -89,11 +94,11 @@ class MemoryFile:
                     reader.close()
 
     def write(self, jobs: Sequence[Job]) -> list[object]:
-        """What each write answered or raised, all of it on the disk."""
+        """What each write answered or raised, all of it on the disk; of the first ones, where they take long."""
         store = self._opened()
         outcomes = self._together(store, jobs) if len(jobs) > 1 else None
         if outcomes is None:
-            outcomes = [self._alone(store, job) for job in jobs]
+            outcomes = [self._alone(store, job) for job in _for_a_while(jobs)]
         if self._is_bare and all(isinstance(one, Exception) for one in outcomes):
             self._close_unread()
             return outcomes
@@ -170,7 +175,7 @@ class MemoryFile:
         outcomes: list[object] = []
         try:
             with store.write():
-                for job in jobs:
+                for job in _for_a_while(jobs):
                     outcomes.append(self._alone(store, job))
                     if not store.connection.in_transaction:  # SQLite has given up all of it
                         return None
@@ -196,6 +201,15 @@ class MemoryFile:
             mend = "delete something, or ask the operator for more: `maniple settings memory quota=...`"
             return Full(f"the quota of this memory, {self.quota} bytes, is used up: {mend}")
         return error
+
+
+def _for_a_while(jobs: Sequence[Job]) -> Iterator[Job]:
+    """One after the other, as long as they have not taken long."""
+    until = time.monotonic() + TOGETHER_S
+    for number, job in enumerate(jobs):
+        if number and time.monotonic() > until:
+            return
+        yield job
 
 
 def most_of(quota: int) -> int:

@@ -29,6 +29,9 @@ SHOWN_WHOLE: Final = 16 << 10
 
 READ_TOGETHER: Final = 16
 
+LONG: Final = 32 << 10
+"""Characters of a text from which it takes long to be indexed."""
+
 
 class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `filters` of a call: memory.filters.Filters, with times as calls have them."""
@@ -66,7 +69,10 @@ class Fragments(Desk):
             metadata=metadata or {}, run=run, entry=entry, call=call.number,
         )  # fmt: skip
         made = await self.writing(
-            call, lambda store, space: fragments.add(store, space, new, supersedes=supersedes), then=self._waits(call)
+            call,
+            lambda store, space: fragments.add(store, space, new, supersedes=supersedes),
+            is_long=len(text) > LONG,
+            then=self._waits(call),
         )
         return {"fragment": made.number, "merged": made.merged}
 
@@ -118,7 +124,10 @@ class Fragments(Desk):
             text=text, kind=kind, time=micros(time), importance=importance, labels=tuple(call.labels), metadata=metadata
         )
         made = await self.writing(
-            call, lambda store, space: fragments.update(store, space, fragment, changes), then=self._waits(call)
+            call,
+            lambda store, space: fragments.update(store, space, fragment, changes),
+            is_long=len(text or "") > LONG,
+            then=self._waits(call),
         )
         call.add_labels(*made.labels)
         return _row(made)

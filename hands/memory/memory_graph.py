@@ -131,7 +131,9 @@ class Graph(Desk):
     async def graph_merge(self, call: Call, keep: object, gone: object) -> Answer:
         """Answer memory.graph.merge."""
         one, other, labels = _ref(keep), _ref(gone), tuple(call.labels)
-        made = await self.writing(call, lambda store, space: merging.merge(store, space, one, other, labels))
+        made = await self.writing(
+            call, lambda store, space: merging.merge(store, space, one, other, labels), is_long=True
+        )
         call.add_labels(*made.labels)
         return _entity(made)
 

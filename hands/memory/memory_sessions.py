@@ -131,7 +131,7 @@ class Sessions(Desk):
             await self.received(call, path, IMPORT_MAX)
             labels = tuple(call.labels)
             count = await self.writing(
-                call, lambda store, space: session_lines.take_in(store, space, lines_of(path), labels)
+                call, lambda store, space: session_lines.take_in(store, space, lines_of(path), labels), is_long=True
             )
         finally:
             path.unlink(missing_ok=True)

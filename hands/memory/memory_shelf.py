@@ -1,14 +1,14 @@
 """The open memory files (acts): which thread is at which, and which are closed when others are needed.
 
-SQLite's calls block, so none is made on the loop: reads go to a few threads, the writes that wait at one file to one of two,
-together. At each file only one thread writes at a time.
+SQLite's calls block, so none is made on the loop: reads go to a few threads, the writes that wait at one file to one of a
+few others, together, up to the first that is long. At each file only one thread writes at a time. Whose turn it is is decided
+in memory_turns.
 """
 
 import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -17,16 +17,25 @@ import apsw
 
 from memory.store import Reader, Store
 from memory_file import Job, MemoryFile
+from memory_turns import Turns
 
 T = TypeVar("T")
 
 OPEN_MOST: Final = 24
 """Files that are open at once, as long as not more are in use."""
 
-WRITERS: Final = 2
-READERS: Final = 4
+WRITERS: Final = 4
+LONG_WRITERS: Final = 2
+READERS: Final = 5
+LONG_READERS: Final = 3
+OWNER_READERS: Final = 2
+"""Threads that write and that read; of them for what is long, and for one owner."""
+
 TOGETHER: Final = 256
-"""Threads that write and that read, and writes that share one sync."""
+"""Writes that share one sync, at most."""
+
+ASIDE: Final = ""
+"""Whose turn it is where a work is at no owner's file."""
 
 FILES_MOST: Final = 96
 """Files that are open or in use: each takes a few descriptors. Who needs a further one waits."""
@@ -42,8 +51,8 @@ class Shelf:
         self._folder, self._now, self._open_most = folder, now, open_most
         self.quota = quota
         self._files: OrderedDict[str, MemoryFile] = OrderedDict()
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._writers = Turns("write", WRITERS, long_most=LONG_WRITERS, owner_most=1)
+        self._readers = Turns("read", READERS, long_most=LONG_READERS, owner_most=OWNER_READERS)
         self._room = asyncio.Event()
         self._nothing = threading.local()
         apsw.soft_heap_limit(CACHE_MOST)
@@ -63,48 +72,67 @@ class Shelf:
         """Of all owners those whose files changed last, the latest first. As owners(), not on the loop."""
         return sorted(self.owners(), key=lambda owner: _changed(self.path_of(owner)), reverse=True)[:most]
 
-    async def read(self, owner: str, work: Callable[[Reader], T]) -> T:
-        """What the work answers from what was committed when it began. An owner without a file has an empty memory."""
+    async def read(self, owner: str, work: Callable[[Reader], T], *, is_long: bool = False) -> T:
+        """What the work answers from what was committed when it began. An owner without a file has an empty memory.
+
+        is_long: it goes through much, so that what is short is not to wait for it.
+        """
         file = await self._enter(owner)
-        result = asyncio.wrap_future(self._readers.submit(file.read, work, self._empty))
+        result = self._readers.submit(owner, lambda: file.read(work, self._empty), is_long=is_long)
         result.add_done_callback(partial(self._leave, file))
-        return await asyncio.shield(result)
+        return await self._heard(result)
 
     async def write(
-        self, owner: str, work: Callable[[Store], T], *, frees: bool = False, then: Callable[[T], None] | None = None
+        self,
+        owner: str,
+        work: Callable[[Store], T],
+        *,
+        frees: bool = False,
+        is_long: bool = False,
+        then: Callable[[T], None] | None = None,
     ) -> T:
         """What the work answers, once it is on the disk. It may be run again, so it does nothing but write there.
 
-        frees: it makes room, and so may go a little beyond the quota. then: is told what it answered, each in the order of
-        the writes, whether or not anybody waits for it still.
+        frees: it makes room, and so may go a little beyond the quota. is_long: as for read(). then: is told what it
+        answered, each in the order of the writes, whether or not anybody waits for it still.
         """
-        return await self._written(await self._enter(owner), work, frees=frees, then=then)
+        return await self._written(await self._enter(owner), work, frees=frees, is_long=is_long, then=then)
 
-    async def write_if_there(self, owner: str, work: Callable[[Store], T], *, frees: bool = False) -> T | None:
+    async def write_if_there(
+        self, owner: str, work: Callable[[Store], T], *, frees: bool = False, is_long: bool = False
+    ) -> T | None:
         """As write(), where there is a file. None where there is none: what goes on in the background makes none anew."""
         file = await self._enter(owner)  # from here on nobody removes it
         if not file.path.exists():
             self._go(file)
             return None
-        return await self._written(file, work, frees=frees)
+        return await self._written(file, work, frees=frees, is_long=is_long)
 
     async def alone(self, owner: str, work: Callable[[Path], T]) -> T:
         """Run a work on an owner's file while it is closed, and nobody else comes to it."""
         file = await self._bar(owner)
-        result = asyncio.wrap_future(self._writers.submit(work, file.path))
+        result = self._writers.submit(owner, lambda: work(file.path))
         result.add_done_callback(lambda _: self._unbar(file))
         return await asyncio.shield(result)
 
-    async def aside(self, work: Callable[[], T]) -> T:
-        """Run a work on something else, in a thread of those that read."""
-        return await asyncio.shield(asyncio.wrap_future(self._readers.submit(work)))
+    async def aside(self, work: Callable[[], T], owner: str = ASIDE, *, is_long: bool = False) -> T:
+        """Run a work on something else, in a thread of those that read. owner: whose turn it is; is_long: as for read()."""
+        return await self._heard(self._readers.submit(owner, work, is_long=is_long))
 
     async def close(self) -> None:
         """End what goes on, and close every file."""
         for owner in list(self._files):
             await self._bar(owner)
-        self._writers.shutdown(wait=True)
-        self._readers.shutdown(wait=True)
+        self._writers.shutdown()
+        self._readers.shutdown()
+
+    async def _heard(self, result: "asyncio.Future[T]") -> T:
+        """What is read. Whoever waits for it no more lets it not be begun, if it was not."""
+        try:
+            return await asyncio.shield(result)
+        except asyncio.CancelledError:
+            self._readers.give_up(result)
+            raise
 
     # who is at which file --------------------------------------------------------------------------------------------
 
@@ -118,7 +146,7 @@ class Shelf:
                 await self._room.wait()
                 continue
             if file is None:
-                file = self._files[owner] = MemoryFile(self.path_of(owner), self._now, self.quota)
+                file = self._files[owner] = MemoryFile(owner, self.path_of(owner), self._now, self.quota)
             if file.barred is None:
                 return file
             await file.barred.wait()
@@ -152,7 +180,7 @@ class Shelf:
         for owner in spare[: max(0, staying - self._open_most)]:
             file = self._files[owner]
             file.barred = asyncio.Event()
-            closing = asyncio.wrap_future(self._writers.submit(file.close))
+            closing = self._writers.submit(owner, file.close)
             closing.add_done_callback(partial(self._closed, owner, file))
 
     def _closed(self, owner: str, file: MemoryFile, done: "asyncio.Future[None]") -> None:
@@ -167,7 +195,7 @@ class Shelf:
         file.barred = asyncio.Event()
         try:
             await file.idle.wait()
-            await asyncio.wrap_future(self._writers.submit(file.close))
+            await asyncio.shield(self._writers.submit(owner, file.close))
         except BaseException:
             self._unbar(file)
             raise
@@ -183,14 +211,20 @@ class Shelf:
     # writes ----------------------------------------------------------------------------------------------------------
 
     async def _written(
-        self, file: MemoryFile, work: Callable[[Store], T], *, frees: bool, then: Callable[[T], None] | None = None
+        self,
+        file: MemoryFile,
+        work: Callable[[Store], T],
+        *,
+        frees: bool,
+        is_long: bool,
+        then: Callable[[T], None] | None = None,
     ) -> T:
         """What a work answers, of who has entered the file."""
         result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         result.add_done_callback(partial(self._leave, file))
         if then is not None:
             result.add_done_callback(partial(_tell, then))
-        file.jobs.append(Job(work, result, frees=frees))
+        file.jobs.append(Job(work, result, frees=frees, is_long=is_long))
         self._go_on(file)
         return cast(T, await asyncio.shield(result))  # what the work answered went through the job as an object
 
@@ -199,15 +233,19 @@ class Shelf:
         if file.is_written or not file.jobs:
             return
         file.is_written = True
-        jobs = [file.jobs.popleft() for _ in range(min(TOGETHER, len(file.jobs)))]
-        made = asyncio.wrap_future(self._writers.submit(file.write, jobs))
+        jobs = [file.jobs.popleft()]
+        while file.jobs and len(jobs) < TOGETHER and not (jobs[0].is_long or file.jobs[0].is_long):
+            jobs.append(file.jobs.popleft())
+        made = self._writers.submit(file.owner, lambda: file.write(jobs), is_long=jobs[0].is_long)
         made.add_done_callback(partial(self._made, file, jobs))
 
     def _made(self, file: MemoryFile, jobs: list[Job], done: "asyncio.Future[list[object]]") -> None:
+        """What became of the first of them; the others go on waiting."""
         file.is_written = False
         failed = done.exception()
         outcomes = [failed] * len(jobs) if failed is not None else done.result()
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        file.jobs.extendleft(reversed(jobs[len(outcomes) :]))
+        for job, outcome in zip(jobs, outcomes, strict=False):
             if job.result.done():
                 continue
             if isinstance(outcome, BaseException):

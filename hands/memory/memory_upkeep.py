@@ -66,7 +66,7 @@ class Upkeep(Desk):
         try:
             if self.shelf.path_of(place.owner).exists():
                 with told():
-                    found = await self.shelf.write(place.owner, upkeep.check, frees=True)
+                    found = await self.shelf.write(place.owner, upkeep.check, frees=True, is_long=True)
         except Failure as failure:
             if failure.code != Damaged.code:
                 raise
@@ -80,7 +80,7 @@ class Upkeep(Desk):
         """
         place = whole(call)
         with told():
-            await self.shelf.write_if_there(place.owner, upkeep.reindex, frees=True)
+            await self.shelf.write_if_there(place.owner, upkeep.reindex, frees=True, is_long=True)
         self.embedding.look(place.owner)
 
     async def backup(self, call: Call) -> Answer:
@@ -88,7 +88,7 @@ class Upkeep(Desk):
         place, path = whole(call), self.scratch / f"backup-{call.number}"
         with _there(path):
             with told():
-                marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path))
+                marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path), is_long=True)
             call.add_labels(*marks)
             size = 0
             with path.open("rb") as file:
@@ -105,7 +105,7 @@ class Upkeep(Desk):
             await self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE)
             _unmarked(call)  # a piece of it may have brought some
             with told():
-                await self.shelf.aside(lambda: _checked(path))
+                await self.shelf.aside(lambda: _checked(path), place.owner, is_long=True)
                 size = path.stat().st_size
                 await self.shelf.alone(place.owner, lambda target: _replace(path, target))
                 self.embedding.forget(place.owner)
@@ -119,7 +119,7 @@ class Upkeep(Desk):
         """Answer memory.all.export: everything of a session, or of a memory but its sessions, as of one moment."""
         path, count = self.scratch / f"export-{call.number}", 0
         with _there(path):
-            labels = await self.reading(call, lambda reader, space: _written(reader, space, path))
+            labels = await self.reading(call, lambda reader, space: _written(reader, space, path), is_long=True)
             call.add_labels(*labels)
             with path.open("rb") as file:
                 while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
@@ -136,6 +136,7 @@ class Upkeep(Desk):
             count = await self.writing(
                 call,
                 lambda store, space: lines.take_in(store, space, lines_of(path), labels),
+                is_long=True,
                 then=lambda _: self.embedding.look(at(call).owner),
             )
         finally:
@@ -149,7 +150,7 @@ class Upkeep(Desk):
             with told():
                 await self.shelf.alone(place.owner, remove)
         elif self.shelf.path_of(place.owner).exists():
-            await self.writing(call, upkeep.erase, frees=True)
+            await self.writing(call, upkeep.erase, frees=True, is_long=True)
         self.embedding.forget(place.owner)
 
 

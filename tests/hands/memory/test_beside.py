@@ -65,7 +65,7 @@ def test_of_a_copy_whose_caller_has_gone_nothing_is_left(tmp_path: Path, method:
     desk.call("set", key="k", value=1)
     shelf, gate = desk.hand.shelf, threading.Event()
 
-    held = [desk.loop.create_task(shelf.aside(gate.wait)) for _ in range(memory_shelf.READERS)]
+    held = [desk.loop.create_task(shelf.aside(gate.wait, OWN)) for _ in range(memory_shelf.OWNER_READERS)]
     asked = desk.loop.create_task(desk.hand.on_call(FakeCall(OWN, f"memory.{method}"), {}))
     until(desk, lambda: shelf._files[OWN].users, "the call")
     asked.cancel()
