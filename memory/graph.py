@@ -170,11 +170,10 @@ def relate(
         same = store.rows(SQL["same_relation"], {**ends, **times, "kind": kind, "id": 0})
         if same:
             made = int(same[0][0] or 0)
-            before = relation_of(store, made)
             store.rows(SQL["widen"], {"id": made, **times, "now": store.now()})
             if properties:
                 now = relation_of(store, made)
-                alter(store, now, now.until, {**before.properties, **properties})
+                alter(store, now, now.until, {**now.properties, **properties})
         else:
             number = count(store, space, "relation")
             (row,) = store.rows(
@@ -329,15 +328,8 @@ def alter(store: Store, relation: Relation, until: int | None, properties: Prope
 
 def fold(store: Store, row: int) -> None:
     """Make one of a relation and those that say the same for times that overlap: it stays, with the evidence of all."""
-    while True:
+    while same := store.rows(SQL["same_as"], {"id": row}):
         one = relation_of(store, row)
-        ends: Bindings = {
-            "id": row, "source": one.source.id, "kind": one.kind, "target": one.target.id, "since": one.since,
-            "until": one.until,
-        }  # fmt: skip
-        same = store.rows(SQL["same_relation"], ends)
-        if not same:
-            return
         other = relation_of(store, int(same[0][0] or 0))
         store.rows(SQL["widen"], {"id": row, "since": other.since, "until": other.until, "now": store.now()})
         wider = relation_of(store, row)

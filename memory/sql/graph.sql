@@ -48,6 +48,13 @@ WHERE source = :source AND kind = :kind AND target = :target AND id <> :id
     AND (:until IS NULL OR since IS NULL OR since < :until) AND (until IS NULL OR :since IS NULL OR :since < until)
 ORDER BY number LIMIT 1;
 
+-- name: same_as
+SELECT o.id FROM relations r
+    JOIN relations o ON o.source = r.source AND o.kind = r.kind AND o.target = r.target AND o.id <> r.id
+WHERE r.id = :id AND (r.until IS NULL OR o.since IS NULL OR o.since < r.until)
+    AND (o.until IS NULL OR r.since IS NULL OR r.since < o.until)
+ORDER BY o.number LIMIT 1;
+
 -- name: relate
 INSERT INTO relations (space, number, source, kind, target, since, until, properties, created, changed)
 VALUES (:space, :number, :source, :kind, :target, :since, :until, :properties, :now, :now) RETURNING id;
@@ -86,10 +93,10 @@ WHERE r.id = :id AND (r.until IS NULL OR o.since IS NULL OR o.since < r.until)
 ORDER BY o.number LIMIT 100;
 
 -- name: contradictions
-SELECT r.id, o.id FROM singles s
-    JOIN relations r ON r.space = s.space AND r.kind = s.kind
-    JOIN relations o ON o.source = r.source AND o.kind = r.kind AND o.target <> r.target AND r.number < o.number
-WHERE s.space = :space AND (r.until IS NULL OR o.since IS NULL OR o.since < r.until)
+SELECT r.id, o.id FROM relations r -- in the order of the answer, so that no more is read than is told
+    CROSS JOIN relations o ON o.source = r.source AND o.kind = r.kind AND o.target <> r.target AND r.number < o.number
+WHERE r.space = :space AND r.number >= :after AND EXISTS (SELECT 1 FROM singles s WHERE s.space = r.space AND s.kind = r.kind)
+    AND (r.until IS NULL OR o.since IS NULL OR o.since < r.until)
     AND (o.until IS NULL OR r.since IS NULL OR r.since < o.until)
     AND (r.number, o.number) > (:after, :other)
 ORDER BY r.number, o.number LIMIT :most;

@@ -71,7 +71,8 @@ CREATE TABLE relations (
     UNIQUE (space, number)
 ) STRICT;
 
-CREATE INDEX relations_out ON relations (source, kind);
+CREATE INDEX relations_out ON relations (source, kind, number);
+CREATE INDEX relations_same ON relations (source, kind, target, number);
 CREATE INDEX relations_in ON relations (target, kind);
 
 -- Who said so: a relation has at least one.

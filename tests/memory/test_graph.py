@@ -2,7 +2,7 @@
 
 import tracemalloc
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -152,6 +152,35 @@ def test_a_contradiction_is_kept_and_shown_until_somebody_ends_one(store: Store)
     graph.unrelate(store, "", london.number)
     graph.relate(store, "", named("Ada"), "lives in", named("London"), said="London", since=10)
     assert list(graph.contradictions(store, "")) == []
+
+
+def steps(store: Store, work: Callable[[], object]) -> int:
+    """Thousands of steps that SQLite takes for a work."""
+    taken = [0]
+
+    def count() -> bool:
+        taken[0] += 1
+        return False
+
+    store.connection.set_progress_handler(count, 1_000)
+    work()
+    store.connection.set_progress_handler(None)
+    return taken[0]
+
+
+def test_one_with_very_many_relations_of_a_kind_holds_up_nobody_for_long(store: Store) -> None:
+    count = 1_500
+    with store.write():
+        people(store, "Ada", *(f"p{number}" for number in range(count)))
+        for number in range(count):
+            graph.relate(store, "", named("Ada"), "is", named(f"p{number}"), said="test", single=True)
+    assert len(list(graph.contradictions(store, "", most=2))) == 2
+    assert steps(store, lambda: list(graph.contradictions(store, "", most=2))) < 60
+    assert steps(store, lambda: list(graph.contradictions(store, "", after=(700, 800), most=2))) < 60
+    assert steps(store, lambda: list(walks.neighbours(store, "", named("Ada"), most=100))) < 500
+    people(store, "Adele")
+    assert steps(store, lambda: merging.merge(store, "", named("Adele"), named("Ada"))) < 1_000
+    assert len(list(walks.neighbours(store, "", named("Adele"), most=1_000))) == 1_000
 
 
 # walks ---------------------------------------------------------------------------------------------------------------
