@@ -74,10 +74,10 @@ def compacted(
     for one in [*reversed(_widest(ranges(store, session, ways))), None]:
         after = one.last if one is not None else 0
         if after < until:
+            has_room = most > 0 and room > 0
             between = (
-                read(store, space, branch=branch, until=until, most=most, room=room) if most > 0 and room > 0 else []
+                read(store, space, branch=branch, since=after, until=until, most=most, room=room) if has_room else []
             )
-            between = [message for message in between if message.seq > after]
             found.extend(reversed(between))
             most, room = most - len(between), room - sum(map(size, between))
             if len(between) < until - after:

@@ -131,20 +131,22 @@ def fork(
 
 
 def read(
-    store: Reader, space: str, *, branch: str = MAIN, after: int | None = None, until: int | None = None,
+    store: Reader, space: str, *, branch: str = MAIN, after: int | None = None, since: int = 0, until: int | None = None,
     most: int = 100, room: int = TEXT_MAX,
 ) -> list[Message]:  # fmt: skip
     """Messages of a branch in their order: the first ones beyond number `after`, or without it the last ones.
 
-    until: none beyond that number. room: bytes of texts and extras that are answered at most, but for one message. Raises
-    Absent, Invalid.
+    since, until: only those beyond the one, and none beyond the other. room: bytes of texts and extras that are answered at
+    most, but for one message. Raises Absent, Invalid.
     """
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} messages are read at once, not {most}")
     session = known(store, space)
     ways = spans(store, session, branch)
-    if until is not None:
-        ways = [Span(way.branch, way.after, min(way.until, until)) for way in ways if way.after < until]
+    if since or until is not None:
+        until = ways[-1].until if until is None else until
+        cut = (Span(way.branch, max(way.after, since), min(way.until, until)) for way in ways)
+        ways = [way for way in cut if way.after < way.until]
     if not ways:
         return []
     if after is None:

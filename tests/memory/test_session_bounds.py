@@ -9,7 +9,8 @@ import pytest
 
 from memory import compacting, session_lines, sessions
 from memory.errors import Absent, Invalid
-from memory.store import Store
+from memory.sessions import Message
+from memory.store import Row, Store
 from tests.memory.test_sessions import CHAT, NOW, say
 
 
@@ -63,6 +64,21 @@ def test_a_conversation_of_many_summaries_is_read_in_little_time(store: Store) -
     assert time.monotonic() - began < 2
     assert cut
     assert [one.text for one in found][-2:] == [f"s{many - 2}", f"s{many - 1}"]
+
+
+def test_messages_between_summaries_are_read_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [HEAD, branch_line("main", None), *(MESSAGE % (n + 1) for n in range(1_000))]
+    session_lines.take_in(store, CHAT, [*lines, *(summary_line(n + 1, n + 1, "s") for n in range(0, 1_000, 2))])
+    read, made = list[object](), sessions.message_of
+
+    def counted(row: Row) -> Message:
+        read.append(row)
+        return made(row)
+
+    monkeypatch.setattr(sessions, "message_of", counted)
+    found, cut = compacting.compacted(store, CHAT, most=600)
+    assert ([len(found), len(read)], cut) == ([1_000, 500], False)
+    assert [getattr(one, "seq", None) or one.first for one in found] == [*range(1, 1_001)]  # type: ignore[union-attr]  # a summary
 
 
 def test_of_messages_that_fill_a_reply_no_more_are_read_than_it_holds(store: Store) -> None:
