@@ -16,11 +16,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from memory.errors import Absent, Conflict, Invalid
+from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
 from memory.filters import packed_labels
 from memory.names import checked, folded
 from memory.queries import queries
-from memory.store import Bindings, Reader, Store
+from memory.store import Bindings, Reader, Row, Store
 
 ALIASES_MAX: Final = 64
 PROPERTIES_MAX: Final = 64 << 10
@@ -241,8 +241,8 @@ def contradictions(
 
 
 def entity_of(store: Reader, row_id: int) -> Entity:
-    """An entity by its row."""
-    (row,) = store.rows(SQL["entity"], {"id": row_id})
+    """An entity by its row. Raises Damaged where there is none."""
+    row = _named(store, "entity", row_id)
     id_, number, of_type, name, properties, labels, created, changed, aliases = row
     return msgspec.convert(
         {
@@ -255,8 +255,8 @@ def entity_of(store: Reader, row_id: int) -> Entity:
 
 
 def relation_of(store: Reader, row_id: int) -> Relation:
-    """A relation by its row, with its evidence and what contradicts it."""
-    (row,) = store.rows(SQL["relation"], {"id": row_id})
+    """A relation by its row, with its evidence and what contradicts it. Raises Damaged where there is none."""
+    row = _named(store, "relation", row_id)
     id_, number, source, kind, target, since, until, properties, created, changed = row
     ends = entity_of(store, int(source or 0)), entity_of(store, int(target or 0))
     marks, doubt = {label for one in ends for label in one.labels}, 1.0
@@ -367,6 +367,14 @@ def _add(
     )  # fmt: skip
     call(store, space, int(row[0] or 0), of_type, name)
     return int(row[0] or 0)
+
+
+def _named(store: Reader, query: str, row_id: int) -> Row:
+    """The row that an index or another row names."""
+    rows = store.rows(SQL[query], {"id": row_id})
+    if not rows:
+        raise Damaged(ASTRAY)
+    return rows[0]
 
 
 def _foldable(name: str) -> None:

@@ -33,7 +33,8 @@ PRAGMAS: Final = (
 )
 ANOTHER_SCHEMA: Final = re.compile(
     "no such (column|table|module|fts5 table)|fts5vocab: |vtable constructor failed|duplicate column name"
-    "|(table|index|trigger|view) .* already exists"
+    "|(table|index|trigger|view) .* already exists|table .* has no column named|foreign key mismatch"
+    "|unrecognized option|invalid fts5 file format|You have done transaction control .* which gives error"
 )
 """How SQLite says that a table is not there as it was made; every query of ours is of what a migration makes."""
 

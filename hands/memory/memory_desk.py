@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import apsw
 import msgspec
 
 from memory.errors import Damaged, StoreError
@@ -212,5 +213,8 @@ def told() -> Iterator[None]:
         yield
     except StoreError as error:
         raise Failure(error.code, str(error)) from None
+    except apsw.ConstraintError as error:  # what a caller gives breaks none
+        why = f"its rows do not fit each other ({error}): `maniple memory verify` says what of it holds"
+        raise Failure(Damaged.code, why) from None
     except msgspec.MsgspecError:  # of what is stored: what a caller gives is read before
         raise Failure(Damaged.code, "a row cannot be read: `maniple memory verify` says which") from None
