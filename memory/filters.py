@@ -14,6 +14,12 @@ from memory.errors import Invalid
 from memory.store import Binding
 
 LABEL_MAX: Final = 64
+"""Characters of a label."""
+
+TOGETHER_MAX: Final = 1_024
+EVERYTHING: Final = "*"
+"""Labels that one thing gathers, and what stands for more: each that there is."""
+
 Scalar = None | bool | int | float | str
 Metadata = Mapping[str, object]
 
@@ -79,11 +85,14 @@ def _standing(metadata: Mapping[str, Scalar]) -> str:
 
 
 def packed_labels(labels: Iterable[str]) -> str:
-    """Labels as they are kept: JSON, each once, in order. Raises Invalid for one that no reply could be marked with."""
+    """Labels as they are kept: JSON, each once, in order. Raises Invalid for one that no reply could be marked with.
+
+    More than TOGETHER_MAX are all there are: they grow with each storing of the same, and a reply must hold them.
+    """
     told = sorted(set(labels))
     if not all(0 < len(label) <= LABEL_MAX for label in told):
         raise Invalid(f"a label is 1 to {LABEL_MAX} characters")
-    return encoded(told)
+    return encoded([EVERYTHING] if EVERYTHING in told or len(told) > TOGETHER_MAX else told)
 
 
 def encoded(value: object) -> str:

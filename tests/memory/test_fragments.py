@@ -320,6 +320,15 @@ def test_a_fragment_that_many_stored_has_all_their_labels_and_can_still_be_chang
     assert (len(changed.labels), changed.importance) == (121, 0.9)
 
 
+def test_more_labels_than_a_reply_could_hold_become_all_that_there_are(store: Store) -> None:
+    for start in range(0, 1_100, 55):
+        add(store, "", New(text="x", labels=tuple(f"{number:064}" for number in range(start, start + 55))))
+    assert get(store, "", 1).labels == ("*",)
+    update(store, "", 1, Changes(labels=("further",)))
+    assert get(store, "", 1).labels == ("*",)
+    assert [one.number for one in listed(store, "", Filters(labels=("any",)))] == [1]
+
+
 def test_more_are_not_told_to_have_been_of_use_than_are_listed(store: Store) -> None:
     use(store, "", tuple(range(1_000)))
     with pytest.raises(Invalid, match="at most 1000"):
