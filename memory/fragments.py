@@ -106,10 +106,11 @@ class Fragment(Struct, frozen=True, kw_only=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """Which fragment it is, and whether it was there already."""
+    """Which fragment it is, and whether it was there already. labels: of what was there, which that tells of."""
 
     number: int
     merged: bool
+    labels: tuple[str, ...] = ()
 
 
 def add(store: Store, space: str, new: New, *, supersedes: int | None = None) -> Stored:
@@ -128,12 +129,11 @@ def add(store: Store, space: str, new: New, *, supersedes: int | None = None) ->
         same = sameness(new.text, str(place.id), new.kind, metadata)
         rows = store.rows(_SQL["same"], {"sameness": same})
         row = int(str(rows[0][0])) if rows else _insert(store, place, new, same, metadata)
-        if rows:
-            _merge(store, row, new)
+        labels = _merge(store, row, new) if rows else ()
         if older is not None:
             store.rows(_SQL["succeed"], {"id": older, "successor": row})
         _originate(store, row, new)
-        return Stored(number=spaces.number(row), merged=bool(rows))
+        return Stored(number=spaces.number(row), merged=bool(rows), labels=labels)
 
 
 def get(store: Reader, space: str, number: int) -> Fragment:
@@ -278,7 +278,8 @@ def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) ->
     return row
 
 
-def _merge(store: Store, row: int, new: New) -> None:
+def _merge(store: Store, row: int, new: New) -> tuple[str, ...]:
+    """Add to a fragment what is new of one that says the same; the labels that it had."""
     labels = msgspec.json.decode(str(named(store, row)[5]), type=list[str])
     now = store.now()
     values: dict[str, Binding] = {
@@ -286,6 +287,7 @@ def _merge(store: Store, row: int, new: New) -> None:
         "labels": packed_labels((*labels, *new.labels)), "now": now,
     }  # fmt: skip
     store.rows(_SQL["merge"], values)
+    return tuple(labels)
 
 
 def _originate(store: Store, row: int, new: New) -> None:

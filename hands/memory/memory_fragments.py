@@ -74,6 +74,7 @@ class Fragments(Desk):
             is_long=len(text) > LONG,
             then=self._waits(call),
         )
+        call.add_labels(*made.labels)
         return {"fragment": made.number, "merged": made.merged}
 
     async def recall(

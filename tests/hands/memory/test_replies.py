@@ -163,3 +163,14 @@ SESSION = (
 def test_an_import_takes_nothing_in_that_no_reply_could_carry(graph: Graph, line: bytes, why: str) -> None:
     head = b'{"format":"maniple-memory/1"}\n'
     assert graph.fails("all.import", upload=iter([head, line, b"\n"])).startswith(f"arguments: {why}")
+
+
+def test_who_stores_what_was_there_already_is_marked_with_where_that_came_from(graph: Graph) -> None:
+    def stored(text: str, *labels: str) -> tuple[bool, set[str]]:
+        made = FakeCall(OWN, "memory.store", labels=labels)
+        told = graph.loop.run_until_complete(graph.hand.on_call(made, {"text": text}))
+        return told["merged"], made.added
+
+    assert stored("Ada pays by cheque.", "web", "mail") == (False, set())
+    assert stored("Ada pays by cheque.", "files") == (True, {"web", "mail"})
+    assert stored("Bob pays in cash.") == (False, set())
