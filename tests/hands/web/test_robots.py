@@ -1,6 +1,7 @@
 """What a site says to programs is heeded: its robots.txt is asked for once, and bounded in all that it may cost."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_where_a_redirect_of_the_rules_leads_is_told_and_never_asked(leads: str,
         asked_for.append(url)
         return 301, leads, b"User-agent: *\nAllow: /\n"
 
-    async def twice() -> list[WebFailed]:
+    async def twice() -> list[Any]:
         rules, ends = robots.Robots(get), []
         for path in ("a", "b"):
             with pytest.raises(WebFailed) as failed:
