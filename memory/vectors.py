@@ -49,10 +49,11 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """A chunk that has no vector yet."""
+    """A chunk that has no vector yet. labels: of the text that it is of."""
 
     chunk: int
     text: str
+    labels: tuple[str, ...]
 
 
 class Nearest(Struct, frozen=True, kw_only=True):
@@ -215,14 +216,17 @@ def packed(vectors: Floats) -> NDArray[np.uint8]:
 def _read(store: Reader, rows: Sequence[Row]) -> list[Waiting]:
     spans = msgspec.convert(rows, list[tuple[int, int, int, int]])
     texts = {row: _text(store, row) for row in {row for _, row, _, _ in spans}}
-    return [Waiting(chunk=chunk, text=texts[row][start:finish]) for chunk, row, start, finish in spans]
+    return [
+        Waiting(chunk=chunk, text=texts[row][0][start:finish], labels=texts[row][1])
+        for chunk, row, start, finish in spans
+    ]
 
 
-def _text(store: Reader, row: int) -> str:
+def _text(store: Reader, row: int) -> tuple[str, tuple[str, ...]]:
     rows = store.rows(_SQL["text"], {"id": row})
     if not rows:
         raise Damaged(ASTRAY)
-    return str(rows[0][0])
+    return str(rows[0][0]), msgspec.json.decode(str(rows[0][1]), type=tuple[str, ...])
 
 
 def _distances(

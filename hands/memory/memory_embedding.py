@@ -17,6 +17,7 @@ from memory.store import Reader, Store
 from memory_makers import Made, Maker, NoVectors
 from memory_shelf import Shelf
 from runtime import records
+from wire.labels import join
 
 if TYPE_CHECKING:
     from memory.arrays import Floats
@@ -166,7 +167,7 @@ class Embedding:
     async def _make(self, owner: str, maker: Maker, texts: "Sequence[Waiting]") -> None:
         """Make and keep their vectors, and pass over what is refused. Raises NoVectors where any text would be."""
         try:
-            made, vectors = await maker.texts([one.text for one in texts])
+            made, vectors = await maker.texts([one.text for one in texts], join(*(one.labels for one in texts)))
         except NoVectors as error:
             await maker.question(_ANY)
             if len(texts) == 1:

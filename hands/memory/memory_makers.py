@@ -15,6 +15,7 @@ from msgspec import Struct
 from memory import embedders
 from memory.embedders import Embedder
 from runtime import CallEnded, KernelHandle, records
+from wire.labels import Labels
 
 if TYPE_CHECKING:
     from memory.arrays import Floats
@@ -57,8 +58,8 @@ class Maker(Protocol):
     async def question(self, text: str) -> "tuple[Made, Floats]":
         """A question's vector. Raises NoVectors."""
 
-    async def texts(self, texts: Sequence[str]) -> "tuple[Made, Floats]":
-        """The texts' vectors, a row each. Raises NoVectors."""
+    async def texts(self, texts: Sequence[str], labels: Labels) -> "tuple[Made, Floats]":
+        """The texts' vectors, a row each. labels: of any of them. Raises NoVectors."""
 
     def close(self) -> None:
         """Wait for what is being computed."""
@@ -94,7 +95,7 @@ class Here:
         """In the thread of questions."""
         return await _in(self._questions, lambda: self._vectors([text]))
 
-    async def texts(self, texts: Sequence[str]) -> "tuple[Made, Floats]":
+    async def texts(self, texts: Sequence[str], labels: Labels) -> "tuple[Made, Floats]":
         """In the thread of texts."""
         return await _in(self._texts, lambda: self._vectors(texts))
 
@@ -145,16 +146,20 @@ class There:
         """One call."""
         return await self._vectors([text], QUESTION_S)
 
-    async def texts(self, texts: Sequence[str]) -> "tuple[Made, Floats]":
-        """One call."""
-        return await self._vectors(texts, TEXTS_S)
+    async def texts(self, texts: Sequence[str], labels: Labels) -> "tuple[Made, Floats]":
+        """One call, which carries their labels: it is made in the Hand's own name, and its process may have heard none."""
+        return await self._vectors(texts, TEXTS_S, tuple(sorted(labels)))
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _vectors(self, texts: Sequence[str], seconds: float) -> "tuple[Made, Floats]":
+    async def _vectors(
+        self, texts: Sequence[str], seconds: float, labels: tuple[str, ...] = ()
+    ) -> "tuple[Made, Floats]":
         try:
-            reply = await self._kernel.call("model.embed", self.called, {"texts": list(texts)}, timeout=seconds)
+            reply = await self._kernel.call(
+                "model.embed", self.called, {"texts": list(texts)}, timeout=seconds, labels=labels
+            )
         except CallEnded as error:
             raise NoVectors(str(error)) from None
         name, rows = _read(reply.value, len(texts))

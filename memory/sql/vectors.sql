@@ -24,7 +24,7 @@ FROM (
     JOIN chunks ON chunks.id = waiting.chunk;
 
 -- name: text
-SELECT text FROM fragments WHERE id = :id;
+SELECT text, labels FROM fragments WHERE id = :id;
 
 -- name: arrive
 DELETE FROM unembedded WHERE model = :model AND chunk = :chunk RETURNING chunk;

@@ -50,7 +50,7 @@ class Model(Hand):
         if way == "nowhere":
             rows = [[float("nan"), 0.0] for _ in rows]
         with open(self.state / "asked", "a") as file:
-            file.write(f"{call.resource} {len(texts)}\\n")
+            file.write(f"{call.resource} {len(texts)} {' '.join(call.labels)}\\n")
         return {"vectors": rows, "model": way}
 """,
 )
@@ -115,6 +115,17 @@ def test_nothing_is_sent_to_a_model_that_nobody_named(kernel: Kernel, client: Cl
     until(lambda: stats(client)["waiting"] == 0, "vectors")
     results(client, "blick")
     assert asked(kernel) == []
+
+
+def test_a_model_elsewhere_is_told_what_texts_are_of_also_by_the_next_process(kernel: Kernel, client: Client) -> None:
+    client.call("memory.store", "own", {"text": TEXTS[0]}, labels=("web",))
+    store(client, TEXTS[1])
+    until(lambda: stats(client)["waiting"] == 0, "vectors of this machine")
+    client.call("kernel.restart", "memory")  # the next one has heard nothing of any of that
+    choose(client, "memory", embedder="acme/animals-1")
+    results(client, "the sea")
+    until(lambda: [line for line in asked(kernel) if line.split()[1] == "2"], "it is asked for both")
+    assert [line.split()[2:] for line in asked(kernel) if line.split()[1] == "2"] == [["web"]]
 
 
 @pytest.mark.wide

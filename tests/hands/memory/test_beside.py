@@ -12,6 +12,7 @@ from memory.arrays import Floats, np
 from tests.hands.doubles import FakeCall, hand_module
 from tests.hands.memory.test_hand import OWN, Desk
 from tests.hands.memory.test_recall import embedded, stop, until
+from wire.labels import Labels
 
 memory_makers = hand_module("memory", "memory_makers")
 memory_shelf = hand_module("memory", "memory_shelf")
@@ -32,7 +33,7 @@ class Elsewhere:
     async def question(self, text: str) -> tuple[Any, Floats]:
         return self.known, np.ones((1, self.known.dimension), np.float32)
 
-    async def texts(self, texts: Sequence[str]) -> tuple[Any, Floats]:
+    async def texts(self, texts: Sequence[str], labels: Labels) -> tuple[Any, Floats]:
         return self.known, np.ones((len(texts), self.known.dimension), np.float32)
 
     def close(self) -> None:
