@@ -251,7 +251,7 @@ class Exchange:
         """End a call in Refused, by the kernel: whoever should have answered it may not start."""
         if self._kernel.resuming.outlives(self._kernel.runs.get(call.caller)):
             return
-        why = refusal.why[: limits.WHY_MAX]
+        why = (refusal.bare if call.by.hand else refusal.why)[: limits.WHY_MAX]
         self.end(call, headers.Refused(number=0, code=refusal.code, why=why, grant=refusal.grant))
 
     def _expire(self, call: OpenCall) -> None:

@@ -223,7 +223,7 @@ class Router:
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
         """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""
-        kernel, why = self._kernel, refusal.why[: limits.WHY_MAX]
+        kernel, why = self._kernel, (refusal.bare if peer.run else refusal.why)[: limits.WHY_MAX]
         if refusal.code == "finishing" and kernel.resuming.outlives(peer.run):
             return
         if kernel.counted(peer.principal, refusal.code, SINGLY):

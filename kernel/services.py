@@ -13,7 +13,8 @@ from kernel.runs import Run
 from manifests.calls import OpenCall
 from manifests.holding import crowding
 from manifests.installed import Installed
-from manifests.lives import after_death, backoff, step
+from manifests.lives import after_death, backoff, broken, step
+from manifests.policy import quarantined
 from manifests.sharing import Shares
 from wire.errors import Refusal
 from wire.rates import Turns
@@ -238,7 +239,7 @@ class Services:
             if is_asked_for and is_service and not kernel.is_finishing and not kernel.state.frozen:
                 self.start(life)
             else:
-                self.abandon(life, Refusal("stopped", f"{run.name} was stopped: {run.why}"))
+                self.abandon(life, broken("stopped", f"{run.name} was stopped", run.why))
             return
         restart = life.hand.package.manifest.restart
         verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean, is_lost=is_lost)
@@ -250,10 +251,9 @@ class Services:
             case "give_up":
                 why = f"it died more than {restart.times} times within {restart.within_ms / 1000:g} s, last: {run.why}"
                 kernel.record_state(life.hand, "quarantined", why)
-                mend = f"{run.name} is quarantined ({why}): `maniple start {run.name}`"
-                self.abandon(life, Refusal("quarantined", mend), step(life.state, "give_up"))
+                self.abandon(life, quarantined(run.name, why), step(life.state, "give_up"))
             case _:
-                self.abandon(life, Refusal("ended", f"{run.name} ended: {run.why}"), step(life.state, "done"))
+                self.abandon(life, broken("ended", f"{run.name} ended", run.why), step(life.state, "done"))
 
     def _restart(self, life: Life) -> None:
         if life.waiting or life.waiters or life.hand.id in self._kernel.state.wanted:

@@ -19,8 +19,11 @@ def summary(state: State) -> dict[str, object]:
     }
 
 
-def described(state: State, now: int) -> list[dict[str, object]]:
-    """What is installed, by name: each Hand's record but for its manifest and seal. why: what keeps it from starting now."""
+def described(state: State, now: int, *, has_words: bool = True) -> list[dict[str, object]]:
+    """What is installed, by name: each Hand's record but for its manifest and seal. why: what keeps it from starting now;
+
+    has_words: with the last words of one that is quarantined, which are for its operator alone.
+    """
     usable = {key.id for key in state.trust.keys if key.is_usable(now)}
     return [
         {
@@ -29,10 +32,15 @@ def described(state: State, now: int) -> list[dict[str, object]]:
             "kind": hand.package.manifest.hand.kind,
             "description": hand.package.manifest.hand.description,
             "wanted": hand.id in state.wanted,
-            "why": state.quarantined.get(hand.id, "") or _held_back(hand, usable),
+            "why": _quarantined(state, hand, has_words=has_words) or _held_back(hand, usable),
         }
         for _, hand in sorted(state.hands.items())
     ]
+
+
+def _quarantined(state: State, hand: Installed, *, has_words: bool) -> str:
+    why = state.quarantined.get(hand.id, "")
+    return why if has_words or not why else "it is quarantined, as it died too often"
 
 
 def _held_back(hand: Installed, usable: set[str]) -> str:

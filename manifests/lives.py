@@ -117,6 +117,11 @@ def too_much_disk(manifest: Manifest) -> str:
     return f"its files took more than its {format_size(manifest.limits.disk)} of disk"
 
 
+def broken(code: str, what: str, why: str) -> Refusal:
+    """The refusal of what waited for a service that is not there any more; why: maybe in its own words."""
+    return Refusal(code, f"{what}: {why}", bare=what)
+
+
 def unfit(name: str, why: str) -> Refusal | None:
     """The refusal of a Hand's start that its run's own word ("code: why") amounts to; None: it died, and may try again."""
     code, _, reason = why.partition(": ")

@@ -154,5 +154,10 @@ def within_state(
         if hand is not None and hand.id in state.paused:
             raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")
     if owner is not None and owner.id in state.quarantined:
-        why = state.quarantined[owner.id]
-        raise Refusal("quarantined", f"{owner.name} is quarantined ({why}): `maniple start {owner.name}`")
+        raise quarantined(owner.name, state.quarantined[owner.id])
+
+
+def quarantined(name: str, why: str) -> Refusal:
+    """The refusal of what a quarantined Hand should answer; its last words are for its operator."""
+    mend = f"`maniple start {name}`"
+    return Refusal("quarantined", f"{name} is quarantined ({why}): {mend}", bare=f"{name} is quarantined: {mend}")

@@ -90,11 +90,13 @@ class Late(ManipleError):
 class Refusal(ManipleError):
     """A call is not allowed, before anybody has seen it: a code for programs, why, and the grant that would allow it.
 
-    A call that was allowed and did not succeed is no Refusal but ends in Failed.
+    A call that was allowed and did not succeed is no Refusal but ends in Failed. bare: why, without what a Hand said in its
+    own words, where there are such: they may be of anything that it has seen, and no refusal carries labels.
     """
 
-    def __init__(self, code: str, why: str, grant: str = "") -> None:
+    def __init__(self, code: str, why: str, grant: str = "", *, bare: str = "") -> None:
         super().__init__(why)
         self.code = code
         self.why = why
         self.grant = grant
+        self.bare = bare or why

@@ -21,7 +21,13 @@ def _check(request: Request) -> object:
         request.peer, request.call.parent, request.text("method"), request.text("resource")
     )
     if isinstance(found, Refusal):
-        return {**ALLOWED, "allowed": False, "why": found.why, "grant": found.grant, "code": found.code}
+        return {
+            **ALLOWED,
+            "allowed": False,
+            "why": found.bare if request.run else found.why,
+            "grant": found.grant,
+            "code": found.code,
+        }
     return {**ALLOWED, "approval": bool(found), "why": "; ".join(reason.why for reason in found)}
 
 
@@ -39,7 +45,8 @@ def _list(request: Request) -> object:
     kernel, hands = request.kernel, request.kernel.state.hands
     seen = {kernel.catalogue.owner(one.method) for one in kernel.catalogue.visible(request.call.by.grants)}
     names = sorted((seen | {request.call.by.name}) & set(hands))
-    return {"hands": [row for row in described(kernel.state, kernel.time()) if row["name"] in names]}
+    rows = described(kernel.state, kernel.time(), has_words=request.run is None)
+    return {"hands": [row for row in rows if row["name"] in names]}
 
 
 def _budget(request: Request) -> object:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.cli.client import Client
-from tests.living import ROOT, Kernel, install, make_home
-from tests.system.actors import actor, ask, cast, done, rows
+from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.system.actors import actor, ask, cast, done, not_done, rows
 from tests.system.fates import begin, entries, entry, until
 from wire.limits import LABELS_MAX
 
@@ -98,6 +98,59 @@ def test_a_failed_call_carries_them_too(client: Client, kernel: Kernel) -> None:
     assert told["end"] == "failed"
     ended = until(lambda: [one for one in entries(kernel.home, "end") if one.method == "files.read"], "its entry")
     assert set(ended[-1].labels) == {"files", "web"}
+
+
+_FRAIL: Final = Source(
+    """
+[hand]
+name = "frail"
+version = "1.0.0"
+description = "Breaks on what it hears, and says so."
+entry = "main:Frail"
+kind = "service"
+autonomy = "full"
+
+[capabilities]
+"source.labelled" = ["*"]
+
+[provides."frail.do"]
+summary = "Nothing, for it does not start"
+resource = "none"
+effect = "read"
+
+[restart]
+RESTART
+""",
+    """
+from runtime import Hand
+
+
+class Frail(Hand):
+    async def start(self):
+        reply = await self.kernel.call("source.labelled", steps=[{"reply": {"text": "from the web"}}])
+        raise ValueError(reply.value["text"])
+
+    async def do(self, call):
+        pass
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("restart", "code"), [('when = "failure"\ntimes = 1\nwithin = "1h"', "quarantined"), ('when = "never"', "ended")]
+)
+def test_no_refusal_tells_a_hand_the_last_words_of_another(
+    kernel: Kernel, client: Client, restart: str, code: str
+) -> None:
+    """No refusal carries labels, and what a service says when it breaks may be of anything. Its operator reads it."""
+    install(kernel, Source(_FRAIL.toml.replace("RESTART", restart), _FRAIL.main))
+    cast(kernel, [actor("asker", rows("frail.do"))])
+    look = {"call": "kernel.check", "with": {"method": "frail.do"}}
+    _, heard = _call(client, "asker.do", {"call": "frail.do"}, {"call": "frail.do"}, look, {"call": "kernel.list"})
+    assert [one["code"] for one in heard[:2]] == [code, code]
+    assert "from the web" not in str(heard)
+    assert "ValueError: from the web" in str(not_done(client, "frail.do"))
+    client.call("kernel.remove", "frail")
 
 
 # streams -------------------------------------------------------------------------------------------------------------
